@@ -1,0 +1,94 @@
+//! Identifiers. Everything the coordinator makes is `c` followed by `[a-z0-9]`, at least nine characters in all, which
+//! the app checks before it calls; a user's id is the `sub` of the token and is taken as it is.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// An identifier that is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {expected}")]
+pub struct InvalidId {
+    pub what: &'static str,
+    pub expected: &'static str,
+}
+
+const COORDINATOR_ID: &str = "'c' followed by 8 to 63 characters of [a-z0-9]";
+
+fn is_coordinator_id(text: &str) -> bool {
+    (9..=64).contains(&text.len())
+        && text.starts_with('c')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+fn is_user_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text != "*" && !text.chars().any(char::is_control)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:expr, $valid:path) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                if $valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidId { what: $what, expected: $expected })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(SessionId, "a session id", COORDINATOR_ID, is_coordinator_id);
+id!(InvitationId, "an invitation id", COORDINATOR_ID, is_coordinator_id);
+id!(DraftId, "a draft id", COORDINATOR_ID, is_coordinator_id);
+id!(NeedId, "a need id", COORDINATOR_ID, is_coordinator_id);
+id!(StrategyId, "a strategy id", COORDINATOR_ID, is_coordinator_id);
+id!(AgreementId, "an agreement id", COORDINATOR_ID, is_coordinator_id);
+id!(
+    /// The `sub` of the caller's token; also the `clientId` on realtime channels.
+    UserId,
+    "a user id",
+    "1 to 128 characters without control characters, and not '*'",
+    is_user_id
+);
+
+/// A session's strictly increasing event number; the first event is 1.
+pub type Seq = u64;

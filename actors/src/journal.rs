@@ -1,0 +1,215 @@
+//! Group commit. One thread writes: while it flushes, commits queue up; then it takes all of them as one batch. Whoever
+//! waits is told after the flush, in the order of the commits. The queue is bounded: full means refused at once.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::ports::{Change, Commit, Store, StoreError, Verdict};
+
+/// Why a commit did not become durable, as far as anybody can know.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The queue is full or the node is stopping. Nothing was written; try again later.
+    #[error("the journal's queue is full or closed")]
+    Refused,
+    /// Somebody else owns the session. Nothing was written.
+    #[error("the session has another owner")]
+    Fenced,
+    /// The store failed: it may or may not be there after a restart.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Told once, on the journal's thread, when the outcome is known: must be quick and must not block.
+pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
+    pub queue: usize,
+    /// Commits in one group.
+    pub group: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { queue: 16_384, group: 1_024 }
+    }
+}
+
+struct Queue {
+    waiting: VecDeque<(Commit, Done)>,
+    closed: bool,
+    writer_sleeps: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    length: AtomicUsize,
+    failed: AtomicBool,
+    flushes: AtomicU64,
+    commits: AtomicU64,
+    limits: Limits,
+}
+
+/// A handle to the writer; cheap to clone.
+#[derive(Clone)]
+pub struct Journal(Arc<Shared>);
+
+/// Counters since start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalStats {
+    pub flushes: u64,
+    pub commits: u64,
+    pub waiting: usize,
+}
+
+impl Journal {
+    /// Starts the writer. `on_failure` runs once, on the writer's thread, after everybody behind the gate was refused.
+    pub fn start(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        on_failure: impl FnOnce(&StoreError) + Send + 'static,
+    ) -> (Journal, JoinHandle<()>) {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), closed: false, writer_sleeps: false }),
+            arrived: Condvar::new(),
+            length: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            flushes: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            limits,
+        });
+        let writer = Writer { shared: shared.clone(), store };
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(on_failure))
+            .expect("a process that may not start one thread cannot run at all");
+        (Journal(shared), thread)
+    }
+
+    /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks first; the
+    /// queue takes what comes later all the same, so that the check cannot race.
+    pub fn has_room(&self) -> bool {
+        self.0.length.load(Ordering::Relaxed) < self.0.limits.queue && self.is_alive()
+    }
+
+    /// False once the store has failed.
+    pub fn is_alive(&self) -> bool {
+        !self.0.failed.load(Ordering::Acquire)
+    }
+
+    /// Queues a commit. `done` is told exactly once.
+    pub fn append(&self, commit: Commit, done: Done) {
+        let mut queue = self.0.queue.lock();
+        if queue.closed {
+            drop(queue);
+            done(Err(CommitError::Refused));
+            return;
+        }
+        queue.waiting.push_back((commit, done));
+        self.0.length.store(queue.waiting.len(), Ordering::Relaxed);
+        if std::mem::take(&mut queue.writer_sleeps) {
+            drop(queue);
+            self.0.arrived.notify_one();
+        }
+    }
+
+    /// Writes rows that belong to no session's log, and waits until they are durable.
+    pub async fn write(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        if !self.has_room() {
+            return Err(CommitError::Refused);
+        }
+        let (told, outcome) = oneshot::channel();
+        let done = Box::new(move |result| drop(told.send(result)));
+        self.append(Commit { fence: None, changes }, done);
+        outcome.await.unwrap_or(Err(CommitError::Refused))
+    }
+
+    /// Takes no more commits; the writer ends when the queue is empty.
+    pub fn close(&self) {
+        self.0.queue.lock().closed = true;
+        self.0.arrived.notify_one();
+    }
+
+    pub fn stats(&self) -> JournalStats {
+        JournalStats {
+            flushes: self.0.flushes.load(Ordering::Relaxed),
+            commits: self.0.commits.load(Ordering::Relaxed),
+            waiting: self.0.length.load(Ordering::Relaxed),
+        }
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+}
+
+impl Writer {
+    fn run(self, on_failure: impl FnOnce(&StoreError)) {
+        let mut commits = Vec::new();
+        let mut waiters = Vec::new();
+        while self.take_group(&mut commits, &mut waiters) {
+            match self.store.commit(&commits) {
+                Ok(verdicts) => {
+                    self.shared.flushes.fetch_add(1, Ordering::Relaxed);
+                    self.shared.commits.fetch_add(commits.len() as u64, Ordering::Relaxed);
+                    metrics::histogram!("tandem_journal_group_commits").record(commits.len() as f64);
+                    commits.clear();
+                    for (done, verdict) in waiters.drain(..).zip(verdicts) {
+                        done(match verdict {
+                            Verdict::Written => Ok(()),
+                            Verdict::Fenced => Err(CommitError::Fenced),
+                        });
+                    }
+                }
+                Err(error) => {
+                    self.fail(&error, waiters);
+                    on_failure(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// False when the journal was closed and everything is written.
+    fn take_group(&self, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) -> bool {
+        let mut queue = self.shared.queue.lock();
+        while queue.waiting.is_empty() {
+            if queue.closed {
+                return false;
+            }
+            queue.writer_sleeps = true;
+            self.shared.arrived.wait(&mut queue);
+        }
+        let size = queue.waiting.len().min(self.shared.limits.group);
+        for (commit, done) in queue.waiting.drain(..size) {
+            commits.push(commit);
+            waiters.push(done);
+        }
+        self.shared.length.store(queue.waiting.len(), Ordering::Relaxed);
+        true
+    }
+
+    fn fail(&self, error: &StoreError, in_flight: Vec<Done>) {
+        self.shared.failed.store(true, Ordering::Release);
+        let queued = {
+            let mut queue = self.shared.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.waiting)
+        };
+        in_flight.into_iter().for_each(|done| done(Err(error.clone().into())));
+        queued.into_iter().for_each(|(_, done)| done(Err(CommitError::Refused)));
+    }
+}

@@ -1,0 +1,138 @@
+//! The layout of the store: one ordered key space, one byte of prefix for each kind of row. Coordinator ids and user ids
+//! hold no NUL, so NUL separates the parts; numbers are big-endian, so that they sort.
+
+use std::fmt;
+
+use crate::domain::{
+    ids::{InvitationId, Seq, SessionId, UserId},
+    time::Timestamp,
+};
+
+/// A row's key, or the beginning of many rows' keys.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// For adapters that read keys back, and for rooms that keep rows of their own under a prefix of their own.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn build(prefix: u8, parts: &[&[u8]]) -> Self {
+        let mut bytes = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+        bytes.push(prefix);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Key {
+    /// The kind and a length: keys hold user ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:?}, {} bytes)", self.0.first().map(|b| char::from(*b)), self.0.len())
+    }
+}
+
+/// Facts about the store itself: schema version, node epoch, generated secrets' fingerprints.
+pub fn meta(name: &str) -> Key {
+    Key::build(b'!', &[name.as_bytes()])
+}
+
+/// One event of a session.
+pub fn event(session: &SessionId, seq: Seq) -> Key {
+    Key::build(b'e', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
+}
+
+/// All events of a session, in order.
+pub fn events(session: &SessionId) -> Key {
+    Key::build(b'e', &[session.as_str().as_bytes(), b"\0"])
+}
+
+/// The state of a session at some `seq`; events after it are replayed on top.
+pub fn snapshot(session: &SessionId) -> Key {
+    Key::build(b's', &[session.as_str().as_bytes()])
+}
+
+/// What a session still has to tell; absent when nothing is outstanding.
+pub fn outbox(session: &SessionId) -> Key {
+    Key::build(b'o', &[session.as_str().as_bytes()])
+}
+
+/// The sessions with something outstanding.
+pub fn outboxes() -> Key {
+    Key::build(b'o', &[])
+}
+
+/// An invitation's session.
+pub fn invitation(invitation: &InvitationId) -> Key {
+    Key::build(b'i', &[invitation.as_str().as_bytes()])
+}
+
+/// A user's part in one session.
+pub fn membership(user: &UserId, session: &SessionId) -> Key {
+    Key::build(b'm', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
+}
+
+/// All sessions of a user.
+pub fn memberships(user: &UserId) -> Key {
+    Key::build(b'm', &[user.as_str().as_bytes(), b"\0"])
+}
+
+/// The stored answer for a user's idempotency key; `digest` is SHA-256 of the key.
+pub fn idempotent_answer(user: &UserId, digest: &[u8; 32]) -> Key {
+    Key::build(b'k', &[user.as_str().as_bytes(), b"\0", digest])
+}
+
+/// A user: profile, preferences, devices.
+pub fn user(user: &UserId) -> Key {
+    Key::build(b'u', &[user.as_str().as_bytes()])
+}
+
+/// The owner of a push token; `digest` is SHA-256 of the token.
+pub fn push_token(digest: &[u8; 32]) -> Key {
+    Key::build(b't', &[digest])
+}
+
+/// A session's timer. The value names the timer, so that a session has one row for each time and `timer` number.
+pub fn due(at: Timestamp, session: &SessionId, timer: u8) -> Key {
+    Key::build(b'd', &[&at.as_millis().to_be_bytes(), session.as_str().as_bytes(), b"\0", &[timer]])
+}
+
+/// All timers, the earliest first.
+pub fn all_due() -> Key {
+    Key::build(b'd', &[])
+}
+
+/// A push that waits to be sent at `at`, the earliest first.
+pub fn push_job(at: Timestamp, session: &SessionId, user: &UserId, seq: Seq) -> Key {
+    Key::build(
+        b'q',
+        &[
+            &at.as_millis().to_be_bytes(),
+            session.as_str().as_bytes(),
+            b"\0",
+            user.as_str().as_bytes(),
+            b"\0",
+            &seq.to_be_bytes(),
+        ],
+    )
+}
+
+/// All waiting pushes, the earliest first.
+pub fn push_jobs() -> Key {
+    Key::build(b'q', &[])
+}
+
+/// A row of the push sender (attempts, receipts, breakers).
+pub fn push(parts: &[&[u8]]) -> Key {
+    Key::build(b'p', parts)
+}
+
+/// A row of the embedded realtime endpoint (channel logs, connection states).
+pub fn realtime(parts: &[&[u8]]) -> Key {
+    Key::build(b'r', parts)
+}

@@ -1,0 +1,34 @@
+//! Stored rows that more than one room reads. MessagePack maps with field names, so that fields can be added; an absent field
+//! takes its default.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    domain::{
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+    },
+    ports::StoreError,
+};
+
+/// A push that waits to be sent. Written by the session's actor in the same batch as the event it tells of (or, within the
+/// leave-grace, after it); taken by the push sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushJob {
+    pub session: SessionId,
+    pub user: UserId,
+    pub seq: Seq,
+    /// The event's name, which chooses the text.
+    pub event: String,
+    pub created_at: Timestamp,
+    /// Why the push was decided, in stable words ("absent", "left within grace", …).
+    pub reason: String,
+}
+
+pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
+    rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
+}
+
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    rmp_serde::from_slice(bytes).map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {error}")))
+}
