@@ -49,8 +49,8 @@ pub struct EventRow {
 pub struct Decided {
     pub user: UserId,
     pub at: Timestamp,
-    pub publish: bool,
-    pub push: bool,
+    /// `publish`, `push`, `publish_and_push` or `resolve`.
+    pub legs: std::borrow::Cow<'static, str>,
     pub reason: std::borrow::Cow<'static, str>,
 }
 
@@ -60,7 +60,7 @@ pub struct Membership {
     pub status: SessionStatus,
     /// The other partner, or the person invited, if known.
     pub partner: Option<UserId>,
-    pub status_since: Timestamp,
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// A session's state as of its `seq`.
