@@ -7,4 +7,3 @@ pub mod realtime;
 pub mod recent;
 pub mod store;
 pub mod tls;
-

@@ -60,7 +60,9 @@ impl Default for Config {
 pub enum ConfigError {
     #[error("auth.hs256_secret is empty; give at least 32 characters, or leave it out to have one generated")]
     EmptySecret,
-    #[error("auth.jwks_url is {found:?}; it must be an http or https address, as https://issuer.example/.well-known/jwks.json")]
+    #[error(
+        "auth.jwks_url is {found:?}; it must be an http or https address, as https://issuer.example/.well-known/jwks.json"
+    )]
     JwksUrl { found: String },
     #[error("neither auth.hs256_secret nor auth.jwks_url is set; nobody could call")]
     NoKeys,

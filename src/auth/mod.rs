@@ -19,3 +19,5 @@ pub use self::{
     verifier::Verifier,
 };
 
+#[cfg(test)]
+mod tests;

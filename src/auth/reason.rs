@@ -54,7 +54,9 @@ impl Reason {
             Reason::WrongIssuer => "the token is from another issuer",
             Reason::WrongAudience => "the token is meant for another audience",
             Reason::WrongAuthorizedParty => "the token was made for an application that is not allowed here",
-            Reason::InvalidSubject => "the token's subject is not a user id: 1 to 128 characters, no control characters, not '*'",
+            Reason::InvalidSubject => {
+                "the token's subject is not a user id: 1 to 128 characters, no control characters, not '*'"
+            }
             Reason::KeysUnavailable => "the issuer's keys cannot be fetched at the moment",
         }
     }
