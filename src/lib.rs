@@ -7,3 +7,4 @@ pub mod realtime;
 pub mod recent;
 pub mod store;
 pub mod tls;
+pub mod users;
