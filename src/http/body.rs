@@ -27,7 +27,12 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> Body for Json<T> {
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+        let bytes = match bytes.trim_ascii() {
+            [] => b"{}",
+            // serde would take a list for a struct.
+            [b'[', ..] => return Err(Rejection::invalid("the body", "a list", "a JSON object").into()),
+            _ => bytes,
+        };
         match serde_json::from_slice(bytes) {
             Ok(value) => Ok(Json(value)),
             Err(error) => Err(explain::<T>(bytes, &error)),

@@ -1,6 +1,10 @@
 //! Section `server` of the configuration.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -100,7 +104,7 @@ impl Default for Limits {
 pub struct Network(IpNet);
 
 impl Network {
-    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
@@ -108,7 +112,7 @@ impl Network {
 impl TryFrom<String> for Network {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let host = || text.parse().map(IpNet::from).ok();
+        let host = || text.parse::<IpAddr>().map(IpNet::from).ok();
         text.parse()
             .ok()
             .or_else(host)

@@ -75,36 +75,45 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-pub fn observe<F>(
-    metrics: &RouteMetrics,
-    request: &ServiceRequest,
-    answering: F,
-) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + use<F>
-where
-    F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
-{
-    let started = Instant::now();
-    let metrics = metrics.clone();
-    let id = request_id(request.headers());
-    let method = request.method().clone();
-    let gzip = accepts_gzip(request.headers());
-    let span = tracing::info_span!(
-        "request",
-        id = id.to_str().unwrap_or_default(),
-        method = method_label(&method),
-        route = &*metrics.template
-    );
-    async move {
-        let mut response = answering.await?;
+/// One request, from its arrival on.
+pub struct Observed {
+    metrics: RouteMetrics,
+    started: Instant,
+    id: HeaderValue,
+    method: Method,
+    accepts_gzip: bool,
+    span: tracing::Span,
+}
+
+impl Observed {
+    pub fn begin(metrics: &RouteMetrics, request: &ServiceRequest) -> Self {
+        let id = request_id(request.headers());
+        let method = request.method().clone();
+        let span = tracing::info_span!(
+            "request",
+            id = id.to_str().unwrap_or_default(),
+            method = method_label(&method),
+            route = &*metrics.template
+        );
+        let accepts_gzip = accepts_gzip(request.headers());
+        Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
+    }
+
+    pub async fn through<F>(self, answering: F) -> Result<ServiceResponse<BoxBody>, Error>
+    where
+        F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+    {
+        let mut response = answering.instrument(self.span.clone()).await?;
         let status = response.status().as_u16();
-        response.headers_mut().insert(REQUEST_ID, id);
-        let response = if gzip && worth_compressing(&response) { compress(response) } else { response };
-        let elapsed = started.elapsed();
-        metrics.record(&method, status, elapsed.as_secs_f64());
-        tracing::debug!(status, micros = elapsed.as_micros() as u64, "answered");
+        response.headers_mut().insert(REQUEST_ID, self.id);
+        if self.accepts_gzip && worth_compressing(&response) {
+            response = compress(response);
+        }
+        let elapsed = self.started.elapsed();
+        self.metrics.record(&self.method, status, elapsed.as_secs_f64());
+        self.span.in_scope(|| tracing::debug!(status, micros = elapsed.as_micros() as u64, "answered"));
         Ok(response)
     }
-    .instrument(span)
 }
 
 /// The client's own, if it can stand in a log, or a fresh one.

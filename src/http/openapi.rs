@@ -106,9 +106,9 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod) -> Operat
     let is_open = operation.security.as_ref().is_some_and(|required| required == &[SecurityRequirement::default()]);
     let is_post = *method == HttpMethod::Post && !is_open;
     let parameters = operation.parameters.get_or_insert_default();
-    parameters.extend(path_parameters(path));
+    parameters.extend(path_parameters(path).map(RefOr::T));
     if is_post {
-        parameters.push(idempotency_key());
+        parameters.push(RefOr::T(idempotency_key()));
     }
     let has_ids = path.contains('{');
     let refusals = [
@@ -147,7 +147,7 @@ fn refusal(text: &str, status: &str) -> Response {
         .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
     if matches!(status, "429" | "503") {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let header = HeaderBuilder::new().schema(seconds).description(Some("Seconds")).build();
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build();
         return response.header("Retry-After", header).build();
     }
     response.build()

@@ -3,7 +3,6 @@
 
 use actix_web::{
     Resource,
-    body::MessageBody,
     dev::{HttpServiceFactory, Service},
     http::Method,
     web,
@@ -19,7 +18,7 @@ use utoipa::{
 
 use super::{
     error::ApiError,
-    observe::{RouteMetrics, observe},
+    observe::{Observed, RouteMetrics},
     resources::*,
 };
 
@@ -30,22 +29,18 @@ pub struct Handler {
     pub method: Method,
     pub http_method: HttpMethod,
     pub path: String,
+    /// With an id made of the file's and the handler's names.
     pub operation: Operation,
     pub schemas: fn(&mut Schemas),
     route: fn() -> actix_web::Route,
 }
 
 impl Handler {
-    fn new<P: Path + SchemaReferences>(route: fn() -> actix_web::Route) -> Self {
+    fn new<P: Path + SchemaReferences>(resource: &str, name: &str, route: fn() -> actix_web::Route) -> Self {
+        let mut operation = P::operation();
+        operation.operation_id = Some(format!("{resource}_{name}"));
         let http_method = P::methods().swap_remove(0);
-        Self {
-            method: method(&http_method),
-            http_method,
-            path: P::path(),
-            operation: P::operation(),
-            schemas: P::schemas,
-            route,
-        }
+        Self { method: method(&http_method), http_method, path: P::path(), operation, schemas: P::schemas, route }
     }
 }
 
@@ -73,14 +68,19 @@ impl Route {
                 let refusal = ApiError::wrong_method(&allow);
                 async move { Err::<actix_web::HttpResponse, _>(refusal) }
             }))
-            .wrap_fn(move |request, service| observe(&metrics, &request, service.call(request)))
+            .wrap_fn(move |request, service| {
+                let observed = Observed::begin(&metrics, &request);
+                observed.through(service.call(request))
+            })
     }
 }
 
 macro_rules! routes {
     ($($module:ident: $($handler:ident),+;)+) => { pastey::paste! {
         grouped(vec![$($(
-            Handler::new::<$module::[<__path_ $handler>]>(|| web::to($module::$handler))
+            Handler::new::<$module::[<__path_ $handler>]>(
+                stringify!($module), stringify!($handler), || web::to($module::$handler)
+            )
         ),+),+])
     } };
 }

@@ -14,7 +14,6 @@ use utoipa::IntoParams;
 use crate::http::{
     State,
     call::{bearer, path, show},
-    envelope::Success,
     error::ApiError,
 };
 
@@ -29,7 +28,7 @@ pub struct WhyQuery {
 /// How each event was routed to each partner, and why
 #[utoipa::path(
     get, path = "/operator/sessions/{id}/why", tag = "operator", security(("operator" = [])), params(WhyQuery),
-    responses((status = 200, body = Success<Object>))
+    responses((status = 200, body = crate::http::envelope::Success<Object>))
 )]
 pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (state, session) = operator(&request)?;
@@ -42,7 +41,7 @@ pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 /// Free a session from quarantine
 #[utoipa::path(
     post, path = "/operator/sessions/{id}/release", tag = "operator", security(("operator" = [])),
-    responses((status = 200, body = Success<Object>))
+    responses((status = 200, body = crate::http::envelope::Success<Object>))
 )]
 pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (state, session) = operator(&request)?;

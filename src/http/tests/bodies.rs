@@ -32,7 +32,7 @@ async fn a_wrong_body_is_refused_with_the_place() {
     for (body, message) in [
         ("{\"confirmed\":", "the body is not JSON: it cannot be read at line 1, column 13"),
         ("{\"confirmed\":\"my secret\"}", "confirmed must be a boolean; found string"),
-        ("[]", "the body must be a JSON object; found sequence"),
+        ("[]", "the body must be a JSON object; found a list"),
     ] {
         let answer = server.post(&path, body).await;
         assert_eq!(answer.refusal(), refused(400, "VALIDATION_ERROR"), "{body}");

@@ -8,11 +8,10 @@ mod node;
 
 use std::sync::Arc;
 
-use actix_http::Request;
 use actix_web::{
-    App, Error,
+    App,
     body::MessageBody,
-    dev::{Service, ServiceResponse},
+    dev::ServiceResponse,
     http::{Method, StatusCode},
     test::{TestRequest, call_service, init_service, read_body},
     web::Data,
