@@ -5,7 +5,10 @@
 use std::collections::HashMap;
 
 use tandem_actors::{
-    domain::time::Timestamp,
+    domain::{
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+    },
     keys::{self, Key},
     ports::{Change, Direction, StoreError},
     records::{self, PushJob},
@@ -80,16 +83,9 @@ impl Sender {
     /// Up to `room` recipients, and at least one push if there is one.
     pub(super) fn collect(&self, room: usize, now: Timestamp) -> Result<Plan, StoreError> {
         let mut plan = Plan::default();
-        let retries = self.due(&rows::all_waiting(), now)?;
-        for (row, value) in retries.rows {
-            if plan.recipients() >= room {
-                return Ok(plan);
-            }
-            self.plan_retry(&mut plan, row, &records::decode(&value)?, now)?;
-        }
         let jobs = self.due(&keys::push_jobs(), now)?;
         let mut groups: Vec<Vec<(Key, PushJob)>> = Vec::new();
-        let mut places: HashMap<(_, _), usize> = HashMap::new();
+        let mut places: HashMap<(SessionId, UserId), usize> = HashMap::new();
         for (row, value) in jobs.rows {
             let job: PushJob = records::decode(&value)?;
             let place = *places.entry((job.session.clone(), job.user.clone())).or_insert(groups.len());
@@ -97,6 +93,17 @@ impl Sender {
                 groups.push(Vec::new());
             }
             groups[place].push((row, job));
+        }
+        let retries = self.due(&rows::all_waiting(), now)?;
+        for (row, value) in retries.rows {
+            if plan.recipients() >= room {
+                return Ok(plan);
+            }
+            let address: Address = records::decode(&value)?;
+            let place = places.get(&(address.id.session.clone(), address.id.user.clone()));
+            let jobs = place.map(|place| groups[*place].as_slice()).unwrap_or_default();
+            let newest_job = jobs.iter().map(|(_, job)| job.seq).max();
+            self.plan_retry(&mut plan, row, &address, newest_job, now)?;
         }
         for group in groups {
             if plan.recipients() >= room {
@@ -223,7 +230,15 @@ impl Sender {
         Ok(())
     }
 
-    fn plan_retry(&self, plan: &mut Plan, row: Key, address: &Address, now: Timestamp) -> Result<(), StoreError> {
+    /// `newest_job` is the newest push that waits for the same user and session.
+    fn plan_retry(
+        &self,
+        plan: &mut Plan,
+        row: Key,
+        address: &Address,
+        newest_job: Option<Seq>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut close = |changes: Vec<Change>| {
             plan.closures.push(Change::Delete(row.clone()));
             plan.closures.extend(changes);
@@ -237,9 +252,10 @@ impl Sender {
         let reach = self.devices.reach(&address.id.user)?;
         let device = reach.find(&address.device).filter(|device| device.is_usable(now));
         let unknown = delivery.tally.unknown > 0;
+        let newer_job = newest_job.filter(|seq| *seq > address.id.seq);
         let end = if now >= delivery.expires_at {
             Some(if unknown { Final::Unknown } else { Final::Expired })
-        } else if let Some(into) = self.newer_push(&address.id)? {
+        } else if let Some(into) = newer_job.map_or_else(|| self.newer_push(&address.id), |seq| Ok(Some(seq)))? {
             Some(Final::Coalesced { into })
         } else if let Some(why) = reach.preferences.refuses(&delivery.event) {
             Some(Final::Dropped { why: why.into() })
@@ -290,7 +306,7 @@ impl Sender {
     }
 
     /// A later push of the same session that was handed out for the same user.
-    fn newer_push(&self, id: &PushId) -> Result<Option<u64>, StoreError> {
+    fn newer_push(&self, id: &PushId) -> Result<Option<Seq>, StoreError> {
         let latest = self.store.scan(&rows::stories(&id.session), None, Direction::Backward, LATEST)?;
         for (_, row) in latest {
             let story: Story = records::decode(&row)?;

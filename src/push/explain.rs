@@ -13,7 +13,10 @@ use tandem_actors::{
     records::{self, PushJob},
 };
 
-use super::rows::{self, Attempt, Decision, Delivery, PushId, State, Story};
+use super::{
+    outcome::Final,
+    rows::{self, Attempt, Decision, Delivery, PushId, State, Story},
+};
 
 /// One push, for one event and one user.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,10 +29,33 @@ pub struct Told {
     pub reason: String,
     pub created_at: Timestamp,
     /// Absent while it waits for its turn.
-    pub decision: Option<Decision>,
+    pub decision: Option<ToldDecision>,
     pub decided_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub deliveries: Vec<ToldDelivery>,
+}
+
+/// [`Decision`], as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum ToldDecision {
+    Sent { devices: u32 },
+    Held { until: Timestamp, why: String },
+    Coalesced { into: Seq },
+    Dropped { why: String },
+    Expired,
+}
+
+impl From<Decision> for ToldDecision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Sent { devices } => Self::Sent { devices },
+            Decision::Held { until, why } => Self::Held { until, why },
+            Decision::Coalesced { into } => Self::Coalesced { into },
+            Decision::Dropped { why } => Self::Dropped { why },
+            Decision::Expired => Self::Expired,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,8 +63,17 @@ pub struct Told {
 pub struct ToldDelivery {
     /// The beginning of the token's digest.
     pub device: String,
-    #[serde(flatten)]
-    pub state: State,
+    /// `started`, `waiting`, `awaitingReceipt` or `done`.
+    pub state: &'static str,
+    /// When it is tried again, or its receipt asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Final>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
     pub possible_duplicate: bool,
     pub attempts_made: u32,
     /// The latest ones.
@@ -99,19 +134,33 @@ fn tell(store: &dyn Store, story: Story) -> Result<Told, StoreError> {
         event: story.event,
         reason: story.reason,
         created_at: story.created_at,
-        decision: Some(story.decision),
+        decision: Some(story.decision.into()),
         decided_at: Some(story.decided_at),
         expires_at: Some(story.expires_at),
     })
 }
 
 fn told_delivery(delivery: Delivery) -> ToldDelivery {
-    ToldDelivery {
+    let blank = ToldDelivery {
         device: delivery.device.as_str().into(),
-        state: delivery.state,
+        state: "started",
+        due: None,
+        ticket: None,
+        outcome: None,
+        ended_at: None,
         possible_duplicate: delivery.possible_duplicate,
         attempts_made: delivery.tally.attempts,
         attempts: delivery.attempts,
+    };
+    match delivery.state {
+        State::Started => blank,
+        State::Waiting { until } => ToldDelivery { state: "waiting", due: Some(until), ..blank },
+        State::AwaitingReceipt { ticket, due } => {
+            ToldDelivery { state: "awaitingReceipt", due: Some(due), ticket: Some(ticket), ..blank }
+        }
+        State::Done { outcome, at } => {
+            ToldDelivery { state: "done", outcome: Some(outcome), ended_at: Some(at), ..blank }
+        }
     }
 }
 

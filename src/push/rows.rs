@@ -2,6 +2,8 @@
 //! Around them lie index rows: deliveries in flight, deliveries that wait for a retry, receipts that are due, and stories by
 //! the day they may be forgotten. Every change of state moves its index row in the same commit, so a process killed at any
 //! moment leaves each delivery in exactly one place.
+//!
+//! Enums that hold a time are not internally tagged: serde would read the time as if it came from JSON.
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
@@ -47,7 +49,7 @@ pub struct Story {
 
 /// What the sender decided about a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub enum Decision {
     /// Handed to that many devices; each has a delivery.
     Sent { devices: u32 },
@@ -78,7 +80,7 @@ pub struct Delivery {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub enum State {
     /// A request is under way, or was when the process ended.
     Started,

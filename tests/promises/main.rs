@@ -1,0 +1,3 @@
+//! The promises, checked from outside.
+
+mod push;
