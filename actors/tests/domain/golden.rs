@@ -17,7 +17,7 @@ use tandem_actors::{
 };
 
 /// The stored name of a variant. Whoever adds a variant is asked here to add a sample, too.
-fn name(body: &EventBody) -> &'static str {
+pub fn name(body: &EventBody) -> &'static str {
     match body {
         EventBody::Created { .. } => "created",
         EventBody::InvitationConfirmed { .. } => "invitation_confirmed",
@@ -61,7 +61,7 @@ fn name(body: &EventBody) -> &'static str {
 
 const VARIANTS: usize = 37;
 
-fn samples() -> Vec<EventBody> {
+pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| Words::new(text);
     let at = Timestamp::from_millis(1_800_000_600_000);
     let id = "cabcdefghijklmnopqrstuvwx";
@@ -143,7 +143,7 @@ fn samples() -> Vec<EventBody> {
     ]
 }
 
-fn event(body: EventBody) -> Event {
+pub fn event(body: EventBody) -> Event {
     Event { seq: 42, at: Timestamp::from_millis(1_800_000_000_000), by: Some("ann".parse().unwrap()), body }
 }
 

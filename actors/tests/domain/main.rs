@@ -1,6 +1,7 @@
 //! The pure domain, family by family and as a whole.
 
 mod agreements;
+mod announcements;
 mod compact;
 mod consent;
 mod empathy;

@@ -15,6 +15,8 @@ pub struct Move {
     pick: u8,
     yes: bool,
     hours: u32,
+    /// Whether to choose among what belongs to the stage that the user is in.
+    fits: bool,
 }
 
 pub struct Played {
@@ -24,13 +26,23 @@ pub struct Played {
 
 const KINDS: u8 = 32;
 
+/// What moves a session on, by stage.
+const FITTING: [&[u8]; 5] = [
+    &[0, 24, 27],
+    &[1, 24, 27],
+    &[2, 4, 5, 6, 7, 14, 24, 24, 27],
+    &[8, 10, 11, 12, 13, 14, 24, 24, 27],
+    &[14, 15, 17, 18, 20, 22, 27],
+];
+
 pub fn any_move() -> impl Strategy<Value = Move> {
     let who = prop_oneof![8 => Just(0u8), 8 => Just(1u8), 1 => Just(2u8)];
     let hours = prop_oneof![20 => Just(0u32), 4 => 1u32..30, 1 => 100u32..3_000];
     // The rare and final ones come less often, so that the others have a session to act on.
     let kind = prop_oneof![30 => 0u8..KINDS - 4, 1 => KINDS - 4..KINDS];
     let yes = prop::bool::weighted(0.8);
-    (who, kind, any::<u8>(), yes, hours).prop_map(|(who, kind, pick, yes, hours)| Move { who, kind, pick, yes, hours })
+    (who, kind, any::<u8>(), yes, hours, prop::bool::weighted(0.7))
+        .prop_map(|(who, kind, pick, yes, hours, fits)| Move { who, kind, pick, yes, hours, fits })
 }
 
 impl Move {
@@ -45,7 +57,12 @@ impl Move {
         // What could betray its author in a shared list bears no name.
         let unsigned = |kind: &str| format!("<{kind} {number}>");
         let yes = self.yes;
-        let command = match self.kind {
+        let stage = world.query(who, Query::Summary).ok().and_then(|session| session["currentStage"].as_u64());
+        let kind = match stage.filter(|_| self.fits && self.kind < KINDS - 4) {
+            Some(stage) => FITTING[stage as usize][usize::from(self.kind) % FITTING[stage as usize].len()],
+            None => self.kind,
+        };
+        let command = match kind {
             0 => Ok(Command::SignCompact),
             1 => parse::<FeelHeardRequest>(json!({ "confirmed": yes, "feedback": words("feedback") })),
             2 | 3 => parse::<SaveEmpathyDraftRequest>(json!({ "content": words("draft"), "readyToShare": yes })),

@@ -76,7 +76,7 @@ impl World {
 
     /// Ann has invited Ben.
     pub fn invited() -> World {
-        World::create(json!({ "inviteName": "Benny" }))
+        World::create(json!({ "inviteName": "Benny", "context": "the context of ann" }))
     }
 
     /// Ben has accepted.
@@ -94,7 +94,10 @@ impl World {
             world.each(World::advance);
         }
         if stage > 1 {
-            world.each(|world, who| world.post::<FeelHeardRequest>(who, json!({ "confirmed": true })));
+            world.each(|world, who| {
+                let body = json!({ "confirmed": true, "feedback": format!("the feedback of {who}") });
+                world.post::<FeelHeardRequest>(who, body)
+            });
             world.each(World::advance);
         }
         if stage > 2 {
