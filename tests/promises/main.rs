@@ -1,0 +1,3 @@
+//! Promises, checked from outside.
+
+mod realtime;
