@@ -30,6 +30,9 @@ use super::{
 /// Beyond the promised idle interval, how long a silent client counts as alive.
 const SILENCE_MARGIN: Duration = Duration::from_secs(10);
 
+/// How long an answer to a HEARTBEAT is held back.
+const HEARTBEAT_PAUSE: Duration = Duration::from_millis(2);
+
 /// A client that may connect.
 pub struct Admitted {
     pub hub: Arc<Hub>,
@@ -330,9 +333,7 @@ impl Line {
 
     fn take(&mut self, frame: Inbound, ctx: &mut Ctx) {
         match frame.action() {
-            Some(Action::Heartbeat) => {
-                self.outbox.send(&Outbound { id: frame.id.as_deref(), ..Outbound::new(Action::Heartbeat) })
-            }
+            Some(Action::Heartbeat) => self.answer_heartbeat(frame.id, ctx),
             Some(Action::Message) => self.publish(frame),
             Some(Action::Presence) => self.presence(frame),
             Some(Action::Attach) => self.attach(&frame),
@@ -344,6 +345,14 @@ impl Line {
             Some(Action::Object | Action::ObjectSync | Action::Annotation) => self.refuse_unsupported(&frame),
             _ => {}
         }
+    }
+
+    /// Echoes a HEARTBEAT, a moment later: to the SDK a round trip of 0 ms, as on a loopback address, is no result.
+    fn answer_heartbeat(&self, id: Option<String>, ctx: &mut Ctx) {
+        let outbox = self.outbox.clone();
+        ctx.run_later(HEARTBEAT_PAUSE, move |_, _| {
+            outbox.send(&Outbound { id: id.as_deref(), ..Outbound::new(Action::Heartbeat) });
+        });
     }
 
     pub(super) fn send_connected(&self, error: Option<&ErrorInfo>) {
