@@ -1,4 +1,5 @@
 //! What Tandem promises, checked from outside. One binary, a module for each subject.
 
 mod push;
+mod realtime;
 mod store;
