@@ -1,1 +1,4 @@
 //! realtime
+
+pub mod cloud;
+pub mod webhook;

@@ -1,3 +1,4 @@
 //! The promises, checked from outside.
 
+mod cloud;
 mod push;
