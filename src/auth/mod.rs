@@ -7,6 +7,7 @@ mod config;
 mod jwks;
 mod reason;
 mod secret;
+mod secret_file;
 mod sign;
 mod verifier;
 
@@ -15,6 +16,7 @@ pub use self::{
     config::{Config, ConfigError},
     reason::Reason,
     secret::Secret,
+    secret_file::secret_file,
     sign::{SignError, sign},
     verifier::Verifier,
 };

@@ -53,7 +53,7 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = State::of(&request)?;
             let user = authenticate(&state, &request).await?;
-            let (body, key) = if *request.method() == Method::GET {
+            let (body, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (B::parse(&[])?, None)
             } else {
                 let bytes = body::read(&request, &mut payload, state.config.body_limit).await?;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest,
     http::header,
     middleware::Condition,
     web::{self, Data, ServiceConfig},
@@ -88,21 +88,14 @@ impl RateLimits {
 pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {
-        let scope = routes::api().into_iter().fold(web::scope(prefix), |scope, route| scope.service(route.mount()));
-        let scope = scope.default_service(web::to(unknown));
-        app.service(scope.wrap(Condition::new(!cors.allowed_origins.is_empty(), allow(cors))));
+        let cors = Condition::new(!cors.allowed_origins.is_empty(), allow(cors));
+        app.service(routes::mount_api(prefix).wrap(cors));
     }
-    for route in routes::root() {
-        app.service(route.mount());
-    }
+    routes::mount_root(app);
     app.service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from(openapi::ADDRESS)))
-        .default_service(web::to(unknown))
+        .default_service(web::to(routes::unknown))
         .app_data(state);
-}
-
-async fn unknown() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::no_such_route())
 }
 
 fn allow(config: &CorsConfig) -> Cors {

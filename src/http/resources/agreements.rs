@@ -14,13 +14,13 @@ use crate::http::{
 
 /// The session's agreements
 #[utoipa::path(get, path = "/sessions/{id}/agreements", tag = "agreements", responses((status = 200, body = Success<AgreementsList>)))]
-pub async fn agreements(call: Call) -> Answered {
+pub async fn list(call: Call) -> Answered {
     call.query(Query::Agreements).await
 }
 
 /// Propose an agreement
 #[utoipa::path(post, path = "/sessions/{id}/agreements", tag = "agreements", request_body = ProposeAgreementRequest, responses((status = 201, body = Success<AgreementProposed>)))]
-pub async fn propose_agreement(call: Posted<ProposeAgreementRequest>) -> Answered {
+pub async fn propose(call: Posted<ProposeAgreementRequest>) -> Answered {
     call.execute_body().await
 }
 

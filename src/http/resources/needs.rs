@@ -13,7 +13,7 @@ use crate::http::{
 
 /// The caller's own needs
 #[utoipa::path(get, path = "/sessions/{id}/needs", tag = "needs", responses((status = 200, body = Success<NeedsList>)))]
-pub async fn needs(call: Call) -> Answered {
+pub async fn list(call: Call) -> Answered {
     call.query(Query::Needs).await
 }
 

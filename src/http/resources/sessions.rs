@@ -17,6 +17,7 @@ use crate::http::{
     coordinator::ListFilter,
     envelope::{Success, success_of},
     error::ApiError,
+    idempotency,
 };
 
 const PAGE: usize = 20;
@@ -146,13 +147,15 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let session = call.session()?;
     let (call, Json(body)) = call.split();
     let active = fields::name("status", body.status, &[("active", true), ("away", false)])?;
-    Ok(show(&call.state.coordinator.heartbeat(session, call.user.id.clone(), active).await?))
+    let user = &call.user.id;
+    let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
+    Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))
 }
 
 /// Nudge the partner
 ///
 /// Once in a while, with a fixed text.
-#[utoipa::path(post, path = "/sessions/{id}/nudge", tag = "sessions", responses((status = 200, body = Success<Nudged>), (status = 429, description = "Too soon after the last one")))]
+#[utoipa::path(post, path = "/sessions/{id}/nudge", tag = "sessions", responses((status = 200, body = Success<Nudged>), (status = 429)))]
 pub async fn nudge(call: Call) -> Answered {
     call.execute(Command::Nudge).await
 }

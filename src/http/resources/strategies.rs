@@ -15,7 +15,7 @@ use crate::http::{
 ///
 /// Without authors and times, in an order that betrays neither.
 #[utoipa::path(get, path = "/sessions/{id}/strategies", tag = "strategies", responses((status = 200, body = Success<StrategiesList>)))]
-pub async fn strategies(call: Call) -> Answered {
+pub async fn list(call: Call) -> Answered {
     call.query(Query::Strategies).await
 }
 

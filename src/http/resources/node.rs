@@ -35,7 +35,7 @@ pub async fn health() -> HttpResponse {
 /// Whether the node can do its work
 ///
 /// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong.
-#[utoipa::path(get, path = "/ready", tag = "node", security(()), responses((status = 200, body = Success<Ready>)))]
+#[utoipa::path(get, path = "/ready", tag = "node", security(()), responses((status = 200, body = Success<Ready>), (status = 503)))]
 pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let checks = state.readiness.checks();
     if checks.iter().all(|check| check.ok) {
