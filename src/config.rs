@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
-use tandem_actors::{domain, domain::routing::WhenAbsent, journal, ports::PresenceSource, supervisor};
+use tandem_actors::{domain, domain::routing::WhenAbsent, journal, supervisor};
 
 use crate::{auth, http, push, realtime, store};
 
@@ -166,7 +166,8 @@ impl Default for Routing {
 
 impl Settings {
     pub fn store_location(&self) -> store::Location {
-        let path = if self.store.path.as_os_str().is_empty() { self.data.join("store") } else { self.store.path.clone() };
+        let path =
+            if self.store.path.as_os_str().is_empty() { self.data.join("store") } else { self.store.path.clone() };
         store::Location { engine: self.store.engine, path }
     }
 
@@ -188,20 +189,24 @@ impl Settings {
     pub fn realtime_key(&self) -> Result<realtime::token::SigningKey, String> {
         Ok(realtime::token::SigningKey::new("tandem.key", "temporarysecret"))
     }
-    pub fn token_hint(&self) -> String { "see tandem token".into() }
+    pub fn ably_key(&self) -> Result<Option<realtime::cloud::ApiKey>, String> {
+        match self.realtime.provider {
+            realtime::ProviderKind::Embedded => Ok(None),
+            realtime::ProviderKind::Ably => {
+                let key = self.realtime.ably.key.as_ref().ok_or("realtime.ably.key must be set for provider ably")?;
+                realtime::cloud::ApiKey::parse(key).map(Some).map_err(|error| error.to_string())
+            }
+        }
+    }
+    pub fn token_hint(&self) -> String {
+        "see tandem token".into()
+    }
 
     /// The embedded endpoint reports every change by itself.
     pub fn presence_max_age(&self) -> Option<Duration> {
         match self.realtime.provider {
             realtime::ProviderKind::Embedded => None,
             realtime::ProviderKind::Ably => Some(self.routing.presence_max_age),
-        }
-    }
-
-    pub fn presence_source(&self) -> PresenceSource {
-        match self.realtime.provider {
-            realtime::ProviderKind::Embedded => PresenceSource::Embedded,
-            realtime::ProviderKind::Ably => PresenceSource::Rest,
         }
     }
 }

@@ -25,12 +25,12 @@ use crate::{
     auth::{self, Verifier},
     config::Settings,
     http::{self, State},
+    operator::{self, OperatorFile},
     push::{Devices, Pusher},
     realtime::{
         Provider,
         embedded::auth::{Capability, Key},
     },
-    operator::{self, OperatorFile},
     store::{self, StoreOpenError},
     system::{RandomIds, SystemClock},
     telemetry::Telemetry,
@@ -38,7 +38,7 @@ use crate::{
     wiring::{
         accounts::Accounts,
         readiness::NodeReadiness,
-        realtime::{Access, NoWebhooks},
+        realtime::{AblyReports, Access},
         sessions::{Sessions, TokenScope},
     },
 };
@@ -98,19 +98,12 @@ impl Application {
         let store = store::open(&settings.store_location(), &settings.store_options())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (journal, writer) = Journal::start(store.clone(), settings.journal.limits(), stop_at_once);
-        let devices =
-            Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
+        let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let realtime_key = settings.realtime_key().map_err(StartError::Setting)?;
         let endpoint_key = Key::new(&realtime_key.name, realtime_key.secret(), Capability::everything());
-        let provider = Provider::new(
-            &settings.realtime,
-            endpoint_key,
-            address,
-            clock.clone(),
-            store.clone(),
-            journal.clone(),
-        )
-        .map_err(StartError::Setting)?;
+        let provider =
+            Provider::new(&settings.realtime, endpoint_key, address, clock.clone(), store.clone(), journal.clone())
+                .map_err(StartError::Setting)?;
 
         let shell = Arc::new(shell(&settings, &store, &journal, &clock, provider.port(), &devices));
         let arbiters = Arbiters::start(settings.sessions.arbiters());
@@ -148,7 +141,11 @@ impl Application {
                 key: realtime_key,
                 clock: clock.clone(),
             }),
-            webhooks: Arc::new(NoWebhooks),
+            webhooks: Arc::new(AblyReports {
+                key: settings.ably_key().map_err(StartError::Setting)?,
+                templates: settings.realtime.templates(),
+                sink: Arc::new(coordinator.clone()),
+            }),
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
             metrics: Arc::new(node_metrics(telemetry, journal.clone(), coordinator.clone())),
             operator_token: Some(operator_token.clone()),
@@ -253,7 +250,6 @@ fn shell(
             leave_grace: settings.routing.leave_grace,
             resolve_within: settings.routing.resolve_within,
             presence_max_age: settings.presence_max_age(),
-            presence_source: settings.presence_source(),
             heartbeat_ttl: settings.routing.heartbeat_ttl,
         },
         residency: ResidencySettings {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{channels::ChannelNames, embedded};
+use super::{channels::ChannelNames, cloud, embedded};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,23 +38,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub token_resolved_for: Duration,
     pub embedded: embedded::Config,
-    pub ably: Ably,
-}
-
-/// Ably's cloud.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ably {
-    /// The API key, `appId.keyId:secret`.
-    pub key: Option<crate::auth::Secret>,
-    /// Where the REST interface is.
-    pub rest_url: String,
-}
-
-impl Default for Ably {
-    fn default() -> Self {
-        Self { key: None, rest_url: "https://rest.ably.io".into() }
-    }
+    pub ably: cloud::Config,
 }
 
 impl Default for Config {
@@ -70,12 +54,20 @@ impl Default for Config {
             token_sessions: 100,
             token_resolved_for: Duration::from_secs(7 * 24 * 3600),
             embedded: embedded::Config::default(),
-            ably: Ably::default(),
+            ably: cloud::Config::default(),
         }
     }
 }
 
 impl Config {
+    pub fn templates(&self) -> cloud::Templates {
+        cloud::Templates {
+            session: self.session_channel.clone(),
+            user: self.user_channel.clone(),
+            presence: self.presence_channels.clone(),
+        }
+    }
+
     pub fn names(&self) -> ChannelNames {
         ChannelNames {
             session_channel: self.session_channel.clone(),

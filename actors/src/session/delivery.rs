@@ -239,7 +239,7 @@ impl SessionActor {
 
     fn take_members(&mut self, outcome: Result<Vec<Member>, RealtimeError>) {
         match outcome {
-            Ok(members) => self.presence.replace(members, self.shell.delivery.presence_source, self.shell.clock.now()),
+            Ok(members) => self.presence.replace(members, self.shell.clock.now()),
             Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
         }
     }
