@@ -5,6 +5,7 @@ mod crash;
 mod directory;
 mod failure;
 mod power;
+mod workload;
 
 use std::{path::Path, sync::Arc};
 
