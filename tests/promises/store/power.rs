@@ -116,7 +116,7 @@ fn cut_the_power(engine: Engine, drive: Drive, seed: u64) -> (usize, Vec<String>
     }
     let cuts = std::mem::take(&mut disk.state.lock().unwrap().cuts);
     let harm = cuts.iter().filter_map(|(image, acknowledged)| {
-        let opened = store::open(&location(engine, image), &Options::default());
+        let opened = try_open(&location(engine, image));
         let outcome = match opened.map(|store| workload::latest(store.as_ref())) {
             Ok(Ok(there)) if (*acknowledged..=acknowledged + 1).contains(&there) => return None,
             Ok(Ok(there)) => format!("{there} groups are there"),

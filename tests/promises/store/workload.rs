@@ -12,9 +12,9 @@ const KEPT: u64 = 25;
 /// The rows of the `n`-th group (from 1) with their values: one to seven commits of one row; some have long values, and some
 /// groups are as large as under load.
 fn rows(n: u64) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let count = if n % 50 == 49 { 800 } else { n % 7 + 1 };
+    let count = if n % 50 == 49 { 300 } else { n % 7 + 1 };
     (0..count).map(move |row| {
-        let size = if n % 11 == 0 { 9_000 } else { n * 37 % 700 };
+        let size = if n.is_multiple_of(11) { 9_000 } else { n * 37 % 700 };
         (format!("x{n:08}-{row:03}"), [&n.to_be_bytes()[..], &vec![n as u8; size as usize]].concat())
     })
 }
