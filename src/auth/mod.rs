@@ -6,17 +6,15 @@ mod claims;
 mod config;
 mod jwks;
 mod reason;
-mod secret;
-mod secret_file;
 mod sign;
 mod verifier;
+
+pub use crate::secret::Secret;
 
 pub use self::{
     claims::Identity,
     config::{Config, ConfigError},
     reason::Reason,
-    secret::Secret,
-    secret_file::secret_file,
     sign::{SignError, sign},
     verifier::Verifier,
 };

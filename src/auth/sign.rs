@@ -6,7 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
-use super::{config::Config, secret::Secret};
+use super::config::Config;
+use crate::secret::Secret;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the token cannot be signed: {0}")]

@@ -51,7 +51,7 @@ use tokio::{
 
 use self::{alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, texts::Texts};
 pub use self::{
-    config::{Config, ConfigError, Secret},
+    config::{Config, ConfigError},
     devices::{Device, Devices, DevicesError, Platform, Reach, Registration},
     explain::{Told, explain},
     expo::{ClientError, install_crypto},

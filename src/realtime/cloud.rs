@@ -25,9 +25,9 @@ use tokio::sync::oneshot;
 
 use crate::push::{
     breaker::{Breaker, Pass},
-    config::Secret,
     install_crypto,
 };
+use crate::secret::Secret;
 
 const DEFAULT_REST_URL: &str = "https://main.realtime.ably.net";
 const FALLBACKS: [&str; 5] = [

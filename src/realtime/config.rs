@@ -36,7 +36,7 @@ pub struct Config {
     pub token_sessions: usize,
     /// A token covers a resolved session for this long, so that its screen still works.
     #[serde(with = "humantime_serde")]
-    pub token_resolved_for: Duration,
+    pub resolved_access: Duration,
     pub embedded: embedded::Config,
     pub ably: cloud::Config,
 }
@@ -51,8 +51,8 @@ impl Default for Config {
             presence_channels: names.presence_channels,
             user_channel: names.user_channel,
             token_ttl: Duration::from_secs(3600),
-            token_sessions: 100,
-            token_resolved_for: Duration::from_secs(7 * 24 * 3600),
+            token_sessions: 50,
+            resolved_access: Duration::from_secs(7 * 24 * 3600),
             embedded: embedded::Config::default(),
             ably: cloud::Config::default(),
         }

@@ -19,7 +19,7 @@ use tandem_actors::{
 use super::{
     cloud::AblyCloud,
     config::{Config, ProviderKind},
-    embedded::{Embedded, auth::Key},
+    embedded::Embedded,
 };
 use crate::http::{StartPage, start_page};
 
@@ -30,13 +30,10 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// `generated` is the key that the node made for itself; it counts where none is configured.
-    ///
     /// # Errors
     /// In one line: which setting is wrong, and what would be right.
     pub fn new(
         config: &Config,
-        generated: Key,
         address: SocketAddr,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
@@ -47,10 +44,7 @@ impl Provider {
         match config.provider {
             ProviderKind::Embedded => {
                 Embedded::check_listen(&config.embedded, address.ip()).map_err(|error| error.to_string())?;
-                let mut keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
-                if keys.is_empty() {
-                    keys.push(generated);
-                }
+                let keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
                 let endpoint = Embedded::new(config.embedded.clone(), names, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))
             }

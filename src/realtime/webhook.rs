@@ -162,7 +162,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::push::Secret;
+    use crate::secret::Secret;
 
     fn key() -> ApiKey {
         ApiKey::parse(&Secret::new("app.key:secret")).unwrap()

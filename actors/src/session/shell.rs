@@ -22,6 +22,9 @@ pub struct DeliverySettings {
     pub presence_max_age: Option<Duration>,
     /// A heartbeat counts this long.
     pub heartbeat_ttl: Duration,
+    /// The first wait before a publication is tried again; it doubles up to `retry_max`.
+    pub retry_min: Duration,
+    pub retry_max: Duration,
 }
 
 /// When sessions leave memory. Setting names under `[sessions]`.

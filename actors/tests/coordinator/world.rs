@@ -152,6 +152,8 @@ impl World {
                 resolve_within: Duration::from_millis(50),
                 presence_max_age: options.presence_max_age,
                 heartbeat_ttl: Duration::from_secs(60),
+                retry_min: Duration::from_millis(50),
+                retry_max: Duration::from_secs(1),
             },
             residency: ResidencySettings { idle_after: options.idle_after, snapshot_every: 16 },
         });
