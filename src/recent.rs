@@ -1,6 +1,6 @@
-//! A bounded cache for what every request asks: verified tokens, known users. Two generations instead of a list in order of
-//! use: when the young one is full it becomes the old one, and what is asked for again moves over. A hit costs one
-//! short lock on one of several shards.
+//! A bounded cache for what every request asks: verified tokens, known users. Two generations instead of a list in
+//! order of use: when the young one is full it becomes the old one, and what is asked for again moves over. A hit costs
+//! one short lock on one of several shards.
 
 use std::{
     borrow::Borrow,
