@@ -87,7 +87,14 @@ mod tests {
             recent.insert(number.to_string(), number);
             assert_eq!(recent.get("kept"), Some(0), "an entry in use was dropped after {number}");
         }
-        let held: usize = recent.shards.iter().map(|shard| shard.lock().young.len() + shard.lock().old.len()).sum();
+        let held: usize = recent
+            .shards
+            .iter()
+            .map(|shard| {
+                let shard = shard.lock();
+                shard.young.len() + shard.old.len()
+            })
+            .sum();
         assert!(held <= 160, "{held} entries are held");
         recent.remove("kept");
         assert_eq!(recent.get("kept"), None);
