@@ -39,7 +39,7 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use self::{
     config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Network, Tls},
     error::ApiError,
-    limits::Limits,
+    limits::Limits as RateLimits,
     start_page::{StartPage, start_page},
 };
 use self::{
@@ -68,7 +68,7 @@ pub struct State {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
-    pub limits: Limits,
+    pub limits: RateLimits,
 }
 
 impl State {
@@ -77,6 +77,12 @@ impl State {
             tracing::error!("the routes were mounted without their state");
             ApiError::internal()
         })
+    }
+}
+
+impl RateLimits {
+    pub fn from_config(config: &Config) -> Self {
+        Self::new(&config.limits)
     }
 }
 

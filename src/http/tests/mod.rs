@@ -45,7 +45,7 @@ impl Server {
         let clock = Arc::new(TestClock);
         let (journal, _) = Journal::start(store.clone(), Default::default(), |_| {});
         let auth = auth::Config { hs256_secret: Some(fakes::secret()), ..auth::Config::default() };
-        let limits = Limits::new(&config.limits);
+        let limits = RateLimits::new(&config.limits);
         let state = Data::new(State {
             config,
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
