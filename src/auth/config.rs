@@ -9,10 +9,11 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The shared secret of `HS256` tokens, at least 32 characters. Unset: the node generates one into its data directory,
-    /// unless `jwks_url` is set.
+    /// The shared secret of `HS256` tokens, at least 32 characters. Unset: the node generates one into its data
+    /// directory, unless `jwks_url` is set.
     pub hs256_secret: Option<Secret>,
-    /// Where the issuer publishes its public keys (`RS256`, `ES256`), as `https://issuer.example/.well-known/jwks.json`.
+    /// Where the issuer publishes its public keys (`RS256`, `ES256`), as
+    /// `https://issuer.example/.well-known/jwks.json`.
     pub jwks_url: Option<String>,
     /// What a token's `iss` must be. Unset: not checked.
     pub issuer: Option<String>,

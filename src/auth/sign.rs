@@ -26,8 +26,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer and the audience
-/// that `config` demands.
+/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer and the
+/// audience that `config` demands.
 pub fn sign(
     secret: &Secret,
     config: &Config,

@@ -1,5 +1,6 @@
-//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no other way to
-//! learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the ids in the path.
+//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no
+//! other way to learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the
+//! ids in the path.
 
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
-//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain, and what
-//! the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how much.
+//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain,
+//! and what the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how
+//! much.
 //!
-//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a route that the other has not.
+//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a
+//! route that the other has not.
 
 mod body;
 mod call;
@@ -84,7 +86,8 @@ impl RateLimits {
     }
 }
 
-/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered before.
+/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered
+/// before.
 pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {

@@ -1,5 +1,5 @@
-//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip for the
-//! answers that are large enough to be worth it.
+//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip
+//! for the answers that are large enough to be worth it.
 
 use std::{cell::RefCell, io::Write, rc::Rc, time::Instant};
 

@@ -1,5 +1,6 @@
-//! The one table of routes. What a route is called, what it takes and answers stands at its handler (`#[utoipa::path]`); the
-//! table says which handlers there are, and is used for mounting them as well as for describing them.
+//! The one table of routes. What a route is called, what it takes and answers stands at its handler
+//! (`#[utoipa::path]`); the table says which handlers there are, and is used for mounting them as well as for
+//! describing them.
 
 use actix_web::{
     HttpResponse, Resource, Scope,
@@ -83,8 +84,8 @@ impl Route {
     }
 }
 
-/// The routes under `/api/v1`, or under `/api`. The router tries one after the other, and what has a placeholder costs a
-/// regular expression each time: so a session's id is matched once, for all routes of a session together.
+/// The routes under `/api/v1`, or under `/api`. The router tries one after the other, and what has a placeholder costs
+/// a regular expression each time: so a session's id is matched once, for all routes of a session together.
 pub(super) fn mount_api(base: &str) -> Scope {
     let (of_a_session, others): (Vec<_>, Vec<_>) =
         api().into_iter().partition(|route| route.path.starts_with(A_SESSION));

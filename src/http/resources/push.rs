@@ -55,7 +55,10 @@ pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
 }
 
 /// What the caller wants to be told
-#[utoipa::path(get, path = "/auth/me/notification-preferences", tag = "push", responses((status = 200, body = Success<PreferencesView>)))]
+#[utoipa::path(
+    get, path = "/auth/me/notification-preferences", tag = "push",
+    responses((status = 200, body = Success<PreferencesView>))
+)]
 pub async fn preferences(call: Call) -> Answered {
     Ok(view(call.state.push.preferences(call.user.id.clone()).await?))
 }

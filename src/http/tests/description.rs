@@ -100,7 +100,8 @@ async fn the_description_holds_together() {
     assert_eq!(names.len(), total, "two operations have the same id");
 }
 
-/// So that a change of the interface is seen when it is reviewed. After a wanted change: `TANDEM_BLESS=1 cargo test openapi`.
+/// So that a change of the interface is seen when it is reviewed. After a wanted change: `TANDEM_BLESS=1 cargo test
+/// openapi`.
 #[test]
 fn the_checked_in_description_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");

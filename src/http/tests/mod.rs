@@ -85,6 +85,12 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.journal.close();
+    }
+}
+
 fn anna(request: TestRequest) -> TestRequest {
     request.insert_header(("authorization", format!("Bearer {}", fakes::token("user_anna"))))
 }

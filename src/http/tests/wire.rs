@@ -29,8 +29,8 @@ async fn exchange(address: std::net::SocketAddr, bytes: &[u8], until: &str) -> S
 
 #[actix_web::test]
 async fn refusals_reach_clients_that_send_too_much() {
-    let state = Server::start().state;
-    let mounted = state.clone();
+    let fakes = Server::start();
+    let mounted = fakes.state.clone();
     let server = HttpServer::new(move || {
         let state = mounted.clone();
         App::new().configure(|app| configure(app, state))
