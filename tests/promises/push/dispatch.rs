@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tandem::push::{
-    devices::DeviceState,
+    DeviceState,
     fake_expo::{Credentials, DeviceSetup, Fault, FaultKind, ProjectSetup, Route},
 };
 use tandem_actors::ports::{Clock as _, Devices as _};
