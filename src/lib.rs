@@ -1,6 +1,7 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+pub mod demo;
 pub mod http;
 pub mod push;
 pub mod realtime;
