@@ -71,7 +71,10 @@ impl Narrator {
     pub fn heard(&self, who: &str, event: &str, detail: &str, after: Option<Duration>) {
         let after = after.map_or_else(String::new, |after| format!(", after {}", Millis(after)));
         let event = self.paint(Style::Realtime, event);
-        self.say(format_args!("       ~ {who} hears {event} {}", self.paint(Style::Faint, &format!("{detail}{after}"))));
+        self.say(format_args!(
+            "       ~ {who} hears {event} {}",
+            self.paint(Style::Faint, &format!("{detail}{after}"))
+        ));
     }
 
     pub fn pushed(&self, who: &str, push: &Value, after: Duration) {
@@ -104,7 +107,9 @@ impl Narrator {
         let api = format!("{url}/api/v1");
         self.say(format_args!("  curl -s {api}/sessions/{session}/state -H \"Authorization: Bearer $ALEX\""));
         self.say(format_args!("  curl -s {api}/sessions/{session}/events -H \"Authorization: Bearer $SAM\""));
-        self.say(format_args!("  curl -s {api}/sessions -H \"Authorization: Bearer $ALEX\" --json '{{\"inviteName\":\"Sam\"}}'"));
+        self.say(format_args!(
+            "  curl -s {api}/sessions -H \"Authorization: Bearer $ALEX\" --json '{{\"inviteName\":\"Sam\"}}'"
+        ));
         self.say(format_args!("  curl -s {url}/metrics"));
     }
 
