@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     domain::{
+        Event,
         ids::{Seq, SessionId, UserId},
+        stage::SessionStatus,
         time::Timestamp,
     },
     ports::StoreError,
@@ -32,3 +34,41 @@ pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     rmp_serde::from_slice(bytes).map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {error}")))
 }
+
+/// A stored event with the decisions made of it: "why did this partner get a push?" has its answer beside the event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventRow {
+    /// In the domain's own versioned form.
+    pub event: Event,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routing: Vec<Decided>,
+}
+
+/// How one partner was to be told of one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    pub user: UserId,
+    pub at: Timestamp,
+    pub publish: bool,
+    pub push: bool,
+    pub reason: std::borrow::Cow<'static, str>,
+}
+
+/// A user's part in a session, as the list needs it without waking the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    pub status: SessionStatus,
+    /// The other partner, or the person invited, if known.
+    pub partner: Option<UserId>,
+    pub status_since: Timestamp,
+}
+
+/// A session's state as of its `seq`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot<S> {
+    pub v: u8,
+    pub session: S,
+}
+
+/// The version of [`Snapshot`] written now.
+pub const SNAPSHOT_VERSION: u8 = 1;
