@@ -33,9 +33,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let narrator = Narrator::to_stdout();
     let started = Instant::now();
     let directory = tempfile::Builder::new().prefix("tandem-demo-").tempdir().map_err(Error::Directory)?;
-    let expo = FakeExpo::start().await.map_err(Error::Expo)?;
-    let node = Node::start(directory.path().to_owned(), expo.base_url())?;
-    narrator.opening(node.url(), directory.path(), &expo.base_url());
+    let expo = FakeExpo::start("127.0.0.1:0").await.map_err(Error::Expo)?;
+    let node = Node::start(directory.path().to_owned(), expo.url.clone())?;
+    narrator.opening(node.url(), directory.path(), &expo.url);
 
     let mut stage = Stage::new(node, expo, narrator)?;
     if let Err(error) = script::play(&mut stage).await {

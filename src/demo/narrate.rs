@@ -7,12 +7,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
-use super::{
-    client::{Partner, plain},
-    stage::Counted,
-};
+use super::{client::Partner, stage::Counted};
+use crate::push::fake_expo::Notification;
 
 #[derive(Clone, Copy)]
 enum Style {
@@ -77,9 +73,9 @@ impl Narrator {
         ));
     }
 
-    pub fn pushed(&self, who: &str, push: &Value, after: Duration) {
-        let text = format!("\"{}: {}\"", plain(&push["title"]), plain(&push["body"]));
-        let detail = format!("data {}, after {}", push["data"], Millis(after));
+    pub fn pushed(&self, who: &str, push: &Notification, after: Duration) {
+        let text = format!("\"{}: {}\"", push.title, push.body);
+        let detail = format!("data {}, after {}", push.data, Millis(after));
         let text = self.paint(Style::Push, &text);
         self.say(format_args!("       > {who}'s phone shows {text}"));
         self.say(format_args!("         {}", self.paint(Style::Faint, &detail)));

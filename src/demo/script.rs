@@ -7,7 +7,7 @@ use super::{
     stage::{
         Stage,
         Who::{self, Alex, Sam},
-        expect,
+        expect, push_token,
     },
 };
 
@@ -32,7 +32,7 @@ async fn invitation(stage: &mut Stage) -> Result<(), Error> {
     stage.session = created.text("/session/id")?;
     let invitation = created.text("/invitationId")?;
     stage.comes(Alex, "opens the session and waits").await?;
-    let phone = json!({ "pushToken": "ExponentPushToken[demo-phone-of-sam]", "platform": "ios" });
+    let phone = json!({ "pushToken": push_token(Sam), "platform": "ios" });
     stage.posts(Sam, "signs in and allows notifications", "/auth/push-token", phone).await?;
     let accept = format!("/invitations/{invitation}/accept");
     stage.posts(Sam, "accepts, and puts the phone away", &accept, Value::Null).await?;
