@@ -5,4 +5,7 @@ pub mod demo;
 pub mod http;
 pub mod push;
 pub mod realtime;
+pub mod recent;
 pub mod store;
+pub mod tls;
+pub mod users;

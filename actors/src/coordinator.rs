@@ -1,7 +1,7 @@
 //! The door to all sessions: finds the actor, puts the message in, waits for the answer. Nothing outside knows where a
 //! session lives.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -11,13 +11,13 @@ use crate::{
     domain::{
         Caller, Code, Command, CreateSession, Query, Rejection,
         ids::{InvitationId, Seq, SessionId, UserId},
+        stage::SessionStatus,
     },
     idempotency::IdempotencyKey,
     keys,
     messages::{Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
     ports::{BoxFuture, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
-    records,
     session::Shell,
     supervisor::Supervisor,
 };
@@ -87,13 +87,13 @@ impl Coordinator {
     }
 
     pub async fn query(&self, session: &SessionId, viewer: &UserId, query: Query) -> Result<Bytes, Refusal> {
-        self.ask(session, |reply| Message::Query { viewer: viewer.clone(), query, reply }).await
+        self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reply }).await
     }
 
     /// The invitation as anybody who has its id may see it.
     pub async fn invitation(&self, invitation: &InvitationId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
-        self.ask(&session, |reply| Message::Invitation { reply }).await
+        self.ask(&session, |reply| Message::Query { viewer: None, query: Query::PublicInvitation, reply }).await
     }
 
     pub fn session_of_invitation(&self, invitation: &InvitationId) -> Result<SessionId, Refusal> {
@@ -122,7 +122,7 @@ impl Coordinator {
     pub async fn unread_count(&self, user: &UserId) -> Result<u32, Refusal> {
         let mut unread = 0;
         for (session, membership) in self.memberships(user)? {
-            if membership.status.is_archived() {
+            if membership.status == SessionStatus::Archived {
                 continue;
             }
             let ask = |reply| Message::Unread { user: user.clone(), reply };

@@ -30,8 +30,7 @@ pub struct Explained {
 pub struct ExplainedDecision {
     pub user: UserId,
     pub at: Timestamp,
-    pub realtime: bool,
-    pub push: bool,
+    pub legs: String,
     pub reason: String,
 }
 
@@ -63,8 +62,7 @@ pub fn explain(
         let decisions = routing.into_iter().map(|decided| ExplainedDecision {
             user: decided.user,
             at: decided.at,
-            realtime: decided.publish,
-            push: decided.push,
+            legs: decided.legs.into_owned(),
             reason: decided.reason.into_owned(),
         });
         explained.push(Explained {

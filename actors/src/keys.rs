@@ -102,6 +102,11 @@ pub fn user(user: &UserId) -> Key {
     Key::build(b'u', &[user.as_str().as_bytes()])
 }
 
+/// A user's name and address.
+pub fn profile(user: &UserId) -> Key {
+    Key::build(b'u', &[user.as_str().as_bytes(), b"\0profile"])
+}
+
 /// The owner of a push token; `digest` is SHA-256 of the token.
 pub fn push_token(digest: &[u8; 32]) -> Key {
     Key::build(b't', &[digest])

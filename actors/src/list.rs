@@ -112,7 +112,7 @@ impl Coordinator {
         limit: usize,
     ) -> Result<Vec<SessionId>, Refusal> {
         let covered = |membership: &Membership| {
-            let recently = membership.status_since >= resolved_since;
+            let recently = membership.resolved_at.is_some_and(|at| at >= resolved_since);
             membership.status.is_live() || (membership.status == SessionStatus::Resolved && recently)
         };
         let sessions = self.in_order(user)?.into_iter().filter(|(_, membership)| covered(membership));

@@ -92,13 +92,10 @@ pub enum Message {
         command: Command,
         order: Order,
     },
+    /// Without a viewer: the invitation, for anybody who has its id.
     Query {
-        viewer: UserId,
+        viewer: Option<UserId>,
         query: Query,
-        reply: ReplyTo<Bytes>,
-    },
-    /// The invitation, for anybody who has its id.
-    Invitation {
         reply: ReplyTo<Bytes>,
     },
     /// The announced events after `after` that the viewer may see.
@@ -141,10 +138,7 @@ impl Message {
     pub(crate) fn refuse(self, refusal: &Refusal) {
         match self {
             Self::Create { order, .. } | Self::Command { order, .. } => drop(order.reply.send(Err(refusal.clone()))),
-            Self::Query { reply, .. }
-            | Self::Invitation { reply }
-            | Self::Events { reply, .. }
-            | Self::Heartbeat { reply, .. } => {
+            Self::Query { reply, .. } | Self::Events { reply, .. } | Self::Heartbeat { reply, .. } => {
                 drop(reply.send(Err(refusal.clone())));
             }
             Self::Unread { reply, .. } => drop(reply.send(Err(refusal.clone()))),

@@ -59,6 +59,12 @@ pub struct Departure {
     pub silence_is_proof: bool,
 }
 
+impl Pending {
+    pub fn new(seq: Seq) -> Self {
+        Self { seq, to: Vec::new(), publish: false, unresolved: Vec::new(), publications: Vec::new() }
+    }
+}
+
 impl Outbox {
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.watched.is_empty()

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{ids::UserId, routing::PresenceState, time::Timestamp},
+    domain::{ids::UserId, routing::Presence as State, time::Timestamp},
     ports::{Member, PresenceChange, PresenceSource},
 };
 
@@ -55,14 +55,14 @@ impl Presence {
         })
     }
 
-    pub fn state(&self, user: &UserId, now: Timestamp, max_age: MaxAge) -> PresenceState {
+    pub fn state(&self, user: &UserId, now: Timestamp, max_age: MaxAge) -> State {
         if self.is_present(user, now) {
-            return PresenceState::Present;
+            return State::Present;
         }
         match (self.asked_at, max_age) {
-            (Some(_), None) => PresenceState::Absent,
-            (Some(asked), Some(max)) if now.since(asked) <= max => PresenceState::Absent,
-            _ => PresenceState::Unknown,
+            (Some(_), None) => State::Absent,
+            (Some(asked), Some(max)) if now.since(asked) <= max => State::Absent,
+            _ => State::Unknown,
         }
     }
 
@@ -117,11 +117,11 @@ mod tests {
     #[test]
     fn nobody_is_absent_before_the_provider_was_asked() {
         let mut presence = Presence::default();
-        assert_eq!(presence.state(&ann(), at(1), None), PresenceState::Unknown);
+        assert_eq!(presence.state(&ann(), at(1), None), State::Unknown);
         presence.replace(vec![], PresenceSource::Rest, at(2));
-        assert_eq!(presence.state(&ann(), at(3), None), PresenceState::Absent);
+        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
         let stale = Some(Duration::from_millis(10));
-        assert_eq!(presence.state(&ann(), at(100), stale), PresenceState::Unknown);
+        assert_eq!(presence.state(&ann(), at(100), stale), State::Unknown);
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         assert!(!presence.change(change("one", true, 1), None, at(1)));
         assert!(!presence.change(change("two", true, 2), None, at(2)));
         assert!(!presence.change(change("one", false, 3), None, at(3)));
-        assert_eq!(presence.state(&ann(), at(3), None), PresenceState::Present);
+        assert_eq!(presence.state(&ann(), at(3), None), State::Present);
         assert!(presence.change(change("two", false, 4), None, at(4)));
     }
 
@@ -140,7 +140,7 @@ mod tests {
         presence.replace(vec![], PresenceSource::Rest, at(0));
         presence.change(change("one", false, 5), None, at(5));
         presence.change(change("one", true, 4), None, at(6));
-        assert_eq!(presence.state(&ann(), at(6), None), PresenceState::Absent);
+        assert_eq!(presence.state(&ann(), at(6), None), State::Absent);
     }
 
     #[test]
@@ -148,9 +148,9 @@ mod tests {
         let mut presence = Presence::default();
         let beat = PresenceChange { source: PresenceSource::Heartbeat, ..change("http", true, 1) };
         presence.change(beat, Some(at(60)), at(1));
-        assert_eq!(presence.state(&ann(), at(59), None), PresenceState::Present);
+        assert_eq!(presence.state(&ann(), at(59), None), State::Present);
         assert_eq!(presence.next_expiry(at(59)), Some(at(60)));
         assert_eq!(presence.sweep(at(60)), vec![ann()]);
-        assert_ne!(presence.state(&ann(), at(60), None), PresenceState::Present);
+        assert_ne!(presence.state(&ann(), at(60), None), State::Present);
     }
 }

@@ -27,6 +27,18 @@ pub struct PushJob {
     pub reason: String,
 }
 
+/// The answer that a user's idempotency key stands for (`keys::idempotent_answer`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAnswer {
+    /// SHA-256 of method, path and body: the same key with another request is a conflict.
+    pub request: [u8; 32],
+    /// 201 instead of 200.
+    pub created: bool,
+    /// The JSON object for `data`.
+    pub data: bytes::Bytes,
+    pub at: Timestamp,
+}
+
 pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
     rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
 }
@@ -49,8 +61,8 @@ pub struct EventRow {
 pub struct Decided {
     pub user: UserId,
     pub at: Timestamp,
-    pub publish: bool,
-    pub push: bool,
+    /// `publish`, `push`, `publish_and_push` or `resolve`.
+    pub legs: std::borrow::Cow<'static, str>,
     pub reason: std::borrow::Cow<'static, str>,
 }
 
@@ -60,7 +72,7 @@ pub struct Membership {
     pub status: SessionStatus,
     /// The other partner, or the person invited, if known.
     pub partner: Option<UserId>,
-    pub status_since: Timestamp,
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// A session's state as of its `seq`.

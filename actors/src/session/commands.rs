@@ -3,11 +3,13 @@
 use actix::{AsyncContext, Context as ActorContext};
 use bytes::Bytes;
 
-use super::{Held, SessionActor, Wake};
+use super::{Held, SessionActor, Wake, reads::to_json};
 use crate::{
     domain::{
-        Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer, ids::Seq,
-        time::Timestamp, view,
+        Actor, Caller, Code, Command, Context, CreateSession, Event, EventBody, Rejection, Session, Timer,
+        ids::{Seq, SessionId},
+        time::Timestamp,
+        view,
     },
     failpoint,
     idempotency::{self, StoredAnswer},
@@ -37,8 +39,9 @@ impl SessionActor {
         }
         let id = self.inbox.session().clone();
         let context = self.context(Actor::User(order.caller.clone()));
-        match Session::create(id, &create, &context) {
-            Ok(events) => {
+        match Session::create(&create, &context) {
+            Ok(mut events) => {
+                name_session(&mut events, &id);
                 let Some((session, rest)) = begin(&events) else {
                     return self.refuse(order, Refusal::Internal("a session began without an event".into()));
                 };
@@ -46,8 +49,9 @@ impl SessionActor {
                     keys::invitation(session.invitation_id()),
                     Bytes::copy_from_slice(session.id().as_str().as_bytes()),
                 );
-                let answer = view::created(&session, &order.caller.id, &self.shell.domain, self.now());
+                let answer = view::created(&session, &order.caller.id, self.now(), &self.shell.domain);
                 self.session = Some(session);
+                self.ask_presence(ctx);
                 let mut draft = Draft { changes: vec![invitation], ..Draft::default() };
                 self.record(&events, Some(rest), &mut draft);
                 self.answer(order, true, &answer, draft, events.last().map(|event| event.seq), ctx);
@@ -76,8 +80,9 @@ impl SessionActor {
                 self.record(&events, None, &mut draft);
                 let Some(session) = &self.session else { return };
                 let viewer = order.caller.id.clone();
-                let answer = view::answer(session, &events, &viewer, &command, &self.shell.domain, self.now());
-                if let Some(seen) = command.sees_up_to(session) {
+                let answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
+                if matches!(command, Command::Viewed(_)) {
+                    let seen = session.last_seen(&viewer);
                     self.saw(&viewer, seen);
                 }
                 if erasure {
@@ -197,10 +202,10 @@ impl SessionActor {
         ctx: &mut ActorContext<Self>,
     ) {
         let Order { caller, key, reply } = order;
-        let data = match serde_json::to_vec(answer) {
-            Ok(json) => Bytes::from(json),
-            Err(error) => {
-                drop(reply.send(Err(Refusal::Internal(format!("an answer cannot be written as JSON: {error}")))));
+        let data = match to_json(answer) {
+            Ok(json) => json,
+            Err(refusal) => {
+                drop(reply.send(Err(refusal)));
                 return self.commit(draft, last, None, ctx);
             }
         };
@@ -241,21 +246,17 @@ impl SessionActor {
         let commit = Commit { fence: Some(fence), changes: draft.changes };
         let actor = ctx.address();
         let done = move |outcome: Result<(), CommitError>| {
-            let wake = match outcome {
-                Ok(()) => {
-                    if let Some((reply, answer)) = release {
-                        drop(reply.send(Ok(answer)));
-                    }
-                    flushed.durable(ticket)
-                }
+            // The gate first: whoever has the answer and asks again meets an actor that knows of it.
+            let (wake, refusal) = match outcome {
+                Ok(()) => (flushed.durable(ticket), None),
                 Err(error) => {
                     tracing::warn!(%session, %error, "commit refused");
-                    if let Some((reply, _)) = release {
-                        drop(reply.send(Err(Refusal::outcome_unknown())));
-                    }
-                    flushed.fail()
+                    (flushed.fail(), Some(Refusal::outcome_unknown()))
                 }
             };
+            if let Some((reply, durable)) = release {
+                drop(reply.send(refusal.map_or(Ok(durable), Err)));
+            }
             if wake {
                 actor.do_send(Wake);
             }
@@ -279,6 +280,14 @@ impl SessionActor {
             draft.changes.push(Change::Put(key, records::encode(&row)));
         }
         Ok(())
+    }
+}
+
+fn name_session(events: &mut [Event], id: &SessionId) {
+    for event in events {
+        if let EventBody::Created { session, .. } = &mut event.body {
+            *session = id.clone();
+        }
     }
 }
 

@@ -10,17 +10,18 @@ use std::{
 };
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use serde_json::Value;
 
-use super::{SessionActor, load::read_event};
+use super::SessionActor;
 use crate::{
     domain::{
-        Event,
+        Announcement, Event, Session,
         ids::{Seq, UserId},
-        routing::{self, Facts, PresenceState},
+        routing::{Decision, Knowledge, Legs, Presence, Recipient, route},
     },
     failpoint, keys,
     outbox::{Pending, Watched},
-    ports::{Change, Channel, Member, Publication, RealtimeError},
+    ports::{Change, Channel, Member, Publication, RealtimeError, StoreError},
     records::{self, Decided, EventRow, PushJob},
 };
 
@@ -61,6 +62,12 @@ pub(super) struct Routed {
     pub push_jobs: bool,
 }
 
+/// A stored event and what is told of it.
+pub(super) struct Told {
+    pub row: EventRow,
+    pub announcement: Announcement,
+}
+
 /// An outbox that has run empty keeps its row this long: the next event often comes sooner and writes it anyway.
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -69,43 +76,42 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 impl SessionActor {
     /// Decides who is told of `event`, and how; push jobs are added to `changes`.
     pub(super) fn route(&mut self, event: &Event, changes: &mut Vec<Change>) -> Routed {
-        let (Some(session), Some(announcement)) = (&self.session, event.announcement()) else {
-            return Routed::default();
-        };
-        let audience: Vec<UserId> = announcement.audience(session, event).cloned().collect();
+        let Some(session) = &self.session else { return Routed::default() };
+        let Some(announcement) = event.announcement(session.id()) else { return Routed::default() };
         let mut routed = Routed { announced: true, ..Routed::default() };
-        let mut pending =
-            Pending { seq: event.seq, to: audience.clone(), publish: false, unresolved: vec![], publications: vec![] };
-        for user in audience {
-            let state = self.presence_of(&user);
-            let decision = self.decide_for(&user, state, false);
-            pending.publish |= decision.publish;
-            if decision.resolve {
-                pending.unresolved.push(user.clone());
+        let mut pending = Pending::new(event.seq);
+        for user in session.members() {
+            let decision = self.decide(user, &announcement, event, Knowledge::Known(self.presence_of(user)));
+            pending.publish |= decision.legs.publishes();
+            match decision.legs {
+                Legs::Nothing => continue,
+                Legs::Resolve => pending.unresolved.push(user.clone()),
+                _ => {}
             }
-            if decision.push {
-                changes.push(self.push_job(&user, event, announcement.name, decision.reason));
+            pending.to.push(user.clone());
+            if decision.legs.pushes() {
+                changes.push(self.push_job(user, event, announcement.name, decision.reason));
                 routed.push_jobs = true;
             }
-            routed.decided.push(self.decided(user, decision));
+            routed.decided.push(self.decided(user.clone(), decision));
         }
-        pending.publications = self.publications(event);
+        pending.publications = publications(session, event, announcement);
         self.outbox.pending.push_back(pending);
         routed
     }
 
-    fn presence_of(&self, user: &UserId) -> PresenceState {
+    pub(super) fn presence_of(&self, user: &UserId) -> Presence {
         self.presence.state(user, self.now(), self.shell.delivery.presence_max_age)
     }
 
-    fn decide_for(&self, user: &UserId, presence: PresenceState, asked: bool) -> routing::Decision {
-        let facts = Facts { presence, has_push_token: self.shell.devices.has_push_token(user), asked };
-        routing::decide(facts, self.shell.delivery.when_absent)
+    fn decide(&self, user: &UserId, announcement: &Announcement, event: &Event, knowledge: Knowledge) -> Decision {
+        let has_push_token = self.shell.devices.has_push_token(user);
+        let recipient = Recipient { is_author: event.by.as_ref() == Some(user), knowledge, has_push_token };
+        route(announcement, recipient, self.shell.delivery.when_absent)
     }
 
-    fn decided(&self, user: UserId, decision: routing::Decision) -> Decided {
-        let routing::Decision { publish, push, reason, .. } = decision;
-        Decided { user, at: self.now(), publish, push, reason: Cow::Borrowed(reason) }
+    fn decided(&self, user: UserId, Decision { legs, reason }: Decision) -> Decided {
+        Decided { user, at: self.now(), legs: Cow::Borrowed(legs.as_str()), reason: Cow::Borrowed(reason) }
     }
 
     pub(super) fn push_job(&self, user: &UserId, event: &Event, name: &str, reason: &str) -> Change {
@@ -119,28 +125,6 @@ impl SessionActor {
             reason: reason.to_owned(),
         };
         Change::Put(keys::push_job(now, &job.session, user, event.seq), records::encode(&job))
-    }
-
-    /// The session channel's message, and a word on each partner's own channel that the session has changed.
-    fn publications(&self, event: &Event) -> Vec<Publication> {
-        let (Some(session), Some(announcement)) = (&self.session, event.announcement()) else { return vec![] };
-        let (id, seq) = (session.id(), event.seq);
-        let told = Publication {
-            channel: Channel::Session(id.clone()),
-            id: format!("{id}:{seq}"),
-            name: announcement.name,
-            data: announcement.json(id, event).into(),
-            at: event.at,
-        };
-        let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
-        let lists = session.visible_to().map(|user| Publication {
-            channel: Channel::User(user.clone()),
-            id: format!("{id}:{seq}:updated"),
-            name: "session.updated",
-            data: updated.clone().into(),
-            at: event.at,
-        });
-        std::iter::once(told).chain(lists).collect()
     }
 
     pub(super) fn outbox_row(&mut self) -> Change {
@@ -175,13 +159,15 @@ impl SessionActor {
     }
 
     /// An outbox that was read from the store knows only which events are outstanding.
-    fn restore_publications(&mut self, count: usize) -> Result<(), crate::ports::StoreError> {
+    fn restore_publications(&mut self, count: usize) -> Result<(), StoreError> {
         for index in 0..count {
-            let Pending { seq, publications, .. } = &self.outbox.pending[index];
-            if publications.is_empty()
-                && let Some(row) = self.shell.store.get(&keys::event(self.inbox.session(), *seq))?
-            {
-                self.outbox.pending[index].publications = self.publications(&read_event(&row)?);
+            let pending = &self.outbox.pending[index];
+            if !pending.publications.is_empty() {
+                continue;
+            }
+            let told = self.read_told(pending.seq)?;
+            if let (Some(session), Some(Told { row, announcement })) = (&self.session, told) {
+                self.outbox.pending[index].publications = publications(session, &row.event, announcement);
             }
         }
         Ok(())
@@ -217,7 +203,7 @@ impl SessionActor {
     fn watch(&mut self, published: &Pending) {
         let at = self.now();
         for user in &published.to {
-            let present = self.presence_of(user) == PresenceState::Present;
+            let present = self.presence_of(user) == Presence::Present;
             if present && !self.has_seen(user, published.seq) && self.shell.devices.has_push_token(user) {
                 self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at });
             }
@@ -277,7 +263,7 @@ impl SessionActor {
         }));
     }
 
-    fn decide_unresolved(&mut self, ctx: &mut Context<Self>) -> Result<(), crate::ports::StoreError> {
+    fn decide_unresolved(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
         let mut changes = Vec::new();
         let mut push_jobs = false;
         for index in 0..self.outbox.pending.len() {
@@ -288,9 +274,14 @@ impl SessionActor {
                 break;
             }
             for user in unresolved {
-                let decision = self.decide_for(&user, self.presence_of(&user), true);
-                self.outbox.pending[index].publish |= decision.publish;
-                push_jobs |= self.decide_late(&user, seq, decision, &mut changes)?;
+                let knowledge = match self.presence_of(&user) {
+                    Presence::Unknown => Knowledge::Unresolved,
+                    known => Knowledge::Known(known),
+                };
+                let Some(told) = self.read_told(seq)? else { continue };
+                let decision = self.decide(&user, &told.announcement, &told.row.event, knowledge);
+                self.outbox.pending[index].publish |= decision.legs.publishes();
+                push_jobs |= self.decide_late(&user, told, decision, &mut changes);
             }
         }
         if !changes.is_empty() {
@@ -300,25 +291,28 @@ impl SessionActor {
         Ok(())
     }
 
+    /// An announced event, as it is stored.
+    pub(super) fn read_told(&self, seq: Seq) -> Result<Option<Told>, StoreError> {
+        let id = self.inbox.session();
+        let Some(bytes) = self.shell.store.get(&keys::event(id, seq))? else { return Ok(None) };
+        let row: EventRow = records::decode(&bytes)?;
+        Ok(row.event.announcement(id).map(|announcement| Told { row, announcement }))
+    }
+
     /// Records a decision that was made after the event was stored, beside the event. True if it makes a push.
     pub(super) fn decide_late(
         &self,
         user: &UserId,
-        seq: Seq,
-        decision: routing::Decision,
+        Told { mut row, announcement }: Told,
+        decision: Decision,
         changes: &mut Vec<Change>,
-    ) -> Result<bool, crate::ports::StoreError> {
-        let key = keys::event(self.inbox.session(), seq);
-        let Some(bytes) = self.shell.store.get(&key)? else { return Ok(false) };
-        let mut row: EventRow = records::decode(&bytes)?;
-        let event = read_event(&bytes)?;
-        let push = decision.push && event.announcement().is_some();
-        if let Some(announcement) = event.announcement().filter(|_| push) {
-            changes.push(self.push_job(user, &event, announcement.name, decision.reason));
+    ) -> bool {
+        if decision.legs.pushes() {
+            changes.push(self.push_job(user, &row.event, announcement.name, decision.reason));
         }
         row.routing.push(self.decided(user.clone(), decision));
-        changes.push(Change::Put(key, records::encode(&row)));
-        Ok(push)
+        changes.push(Change::Put(keys::event(self.inbox.session(), row.event.seq), records::encode(&row)));
+        decision.legs.pushes()
     }
 
     /// Goes on with `then` at once if the future is ready, which the embedded endpoint's always are.
@@ -336,6 +330,27 @@ impl SessionActor {
             }
         }
     }
+}
+
+/// The session channel's message, and a word on each partner's own channel that the session has changed.
+fn publications(session: &Session, event: &Event, announcement: Announcement) -> Vec<Publication> {
+    let (id, seq) = (session.id(), event.seq);
+    let told = Publication {
+        channel: Channel::Session(id.clone()),
+        id: format!("{id}:{seq}"),
+        name: announcement.name,
+        data: Value::Object(announcement.payload).to_string().into(),
+        at: event.at,
+    };
+    let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
+    let lists = session.members().map(|user| Publication {
+        channel: Channel::User(user.clone()),
+        id: format!("{id}:{seq}:updated"),
+        name: "session.updated",
+        data: updated.clone().into(),
+        at: event.at,
+    });
+    std::iter::once(told).chain(lists).collect()
 }
 
 /// In the order of `seq`; a partner's own channel hears once of the whole batch.

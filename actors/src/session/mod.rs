@@ -100,14 +100,14 @@ impl Handler<Wake> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
-        if self.gate.has_failed() {
-            return self.exit(ExitStatus::CommitFailed, ctx);
-        }
         self.gate.acknowledge();
         while let Some(held) = self.gate.pass() {
             self.pass(held, ctx);
         }
         for _ in 0..TURN {
+            if self.gate.has_failed() {
+                return self.exit(ExitStatus::CommitFailed, ctx);
+            }
             match self.inbox.next() {
                 Next::Message(message) => self.receive(message, ctx),
                 Next::Empty => return self.settle(ctx),
@@ -153,8 +153,7 @@ impl SessionActor {
             Message::Create { create, order } => self.create(create, order, ctx),
             Message::Command { command, order } => self.command(command, order, ctx),
             Message::Due { timer, at } => self.due(timer, at, ctx),
-            Message::Query { viewer, query, reply } => self.query(&viewer, query, reply),
-            Message::Invitation { reply } => self.public_invitation(reply),
+            Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply),
             Message::Events { viewer, after, limit, reply } => self.events(viewer, after, limit, reply),
             Message::Unread { user, reply } => self.unread(&user, reply),
             Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),

@@ -60,12 +60,12 @@ impl KnownRows {
 
 fn memberships(session: &Session) -> BTreeMap<UserId, Membership> {
     session
-        .visible_to()
+        .members()
         .map(|user| {
             let membership = Membership {
                 status: session.status(),
-                partner: session.counterpart_of(user).cloned(),
-                status_since: session.status_since(),
+                partner: session.partner_of(user).or(session.invited_person()).filter(|other| *other != user).cloned(),
+                resolved_at: session.resolved_at(),
             };
             (user.clone(), membership)
         })

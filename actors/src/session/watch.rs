@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Rejection,
         ids::{Seq, UserId},
-        routing::{self, PresenceState},
+        routing::{Decision, Legs, Presence},
         time::Timestamp,
     },
     keys,
@@ -58,7 +58,7 @@ impl SessionActor {
     }
 
     pub(super) fn heartbeat(&mut self, user: UserId, active: bool, reply: ReplyTo<Bytes>, ctx: &mut Context<Self>) {
-        if !self.session.as_ref().is_some_and(|session| session.visible_to().any(|member| *member == user)) {
+        if !self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user)) {
             return drop(reply.send(Err(Rejection::no_such_session().into())));
         }
         let now = self.now();
@@ -97,13 +97,15 @@ impl SessionActor {
         if !self.shell.devices.has_push_token(user) {
             return;
         }
-        let decision = routing::Decision { publish: false, push: true, resolve: false, reason: "left_unseen" };
-        let mut changes = Vec::new();
-        match self.decide_late(user, seq, decision, &mut changes) {
-            Ok(push) => {
+        let decision = Decision { legs: Legs::Push, reason: "left unseen" };
+        match self.read_told(seq) {
+            Ok(Some(told)) => {
+                let mut changes = Vec::new();
+                let push = self.decide_late(user, told, decision, &mut changes);
                 changes.push(self.outbox_row());
                 self.commit_rows(changes, push, ctx);
             }
+            Ok(None) => {}
             Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
         }
     }
@@ -116,16 +118,15 @@ impl SessionActor {
         reply: oneshot::Sender<PushVerdict>,
         ctx: &mut Context<Self>,
     ) {
-        let visible = self.session.as_ref().is_some_and(|session| session.visible_to().any(|member| *member == user));
+        let visible = self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user));
         let verdict = if !visible {
-            PushVerdict::Drop { reason: "no_longer_a_member" }
+            PushVerdict::Drop { reason: "no longer a member" }
         } else if self.has_seen(&user, seq) {
-            PushVerdict::Drop { reason: "already_seen" }
-        } else if self.presence.state(&user, self.now(), self.shell.delivery.presence_max_age) == PresenceState::Present
-        {
+            PushVerdict::Drop { reason: "already seen" }
+        } else if self.presence_of(&user) == Presence::Present {
             // Came back after the decision, and may have read the state before the event: the channel tells it.
             self.publish_late(user, seq, ctx);
-            PushVerdict::Drop { reason: "present_again" }
+            PushVerdict::Drop { reason: "present again" }
         } else {
             PushVerdict::Send { unread: 0 }
         };
@@ -139,7 +140,7 @@ impl SessionActor {
         {
             return;
         }
-        let late = Pending { seq, to: vec![user], publish: true, unresolved: vec![], publications: vec![] };
+        let late = Pending { to: vec![user], publish: true, ..Pending::new(seq) };
         self.outbox.pending.push_back(late);
         if self.delivery.is_idle() && self.shell.journal.has_room() {
             let row = self.outbox_row();

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
-    domain::Command,
+    domain::{Command, command::AdvanceRequest},
     ports::{Member, PushCheck, PushVerdict, RealtimeError},
 };
 
@@ -52,7 +52,7 @@ fn who_leaves_within_the_grace_without_having_seen_it_gets_a_push_after_all() {
         world.clock.advance(Duration::from_secs(10));
         world.enter(&session, "bob", false);
         eventually("pushed", || world.push_jobs().len() == 1).await;
-        assert_eq!(world.push_jobs()[0].reason, "left_unseen");
+        assert_eq!(world.push_jobs()[0].reason, "left unseen");
     });
 }
 
@@ -95,8 +95,8 @@ fn unknown_presence_is_asked_for_and_an_unanswered_question_means_both_ways() {
 }
 
 fn advance() -> Command {
-    let request: tandem_actors::domain::command::AdvanceRequest = crate::world::json_request("{}");
-    Command::Advance(request.try_into().expect("a valid request"))
+    let request: AdvanceRequest = crate::world::json_request("{}");
+    Command::try_from(request).expect("a valid request")
 }
 
 #[test]
@@ -138,11 +138,11 @@ fn a_push_is_dropped_for_a_partner_who_has_come_back_and_told_over_realtime_inst
         assert_eq!(world.coordinator.check(&session, &id("bob"), job.seq).await, PushVerdict::Send { unread: 1 });
         world.enter(&session, "bob", true);
         let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
-        assert_eq!(verdict, PushVerdict::Drop { reason: "present_again" });
+        assert_eq!(verdict, PushVerdict::Drop { reason: "present again" });
         eventually("told instead", || world.realtime.names().contains(&"partner.signed_compact")).await;
         world.coordinator.events(&session, &id("bob"), 0, 100).await.expect("caught up");
         let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
-        assert_eq!(verdict, PushVerdict::Drop { reason: "already_seen" });
+        assert_eq!(verdict, PushVerdict::Drop { reason: "already seen" });
         drop(caller("bob"));
     });
 }

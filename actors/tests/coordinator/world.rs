@@ -16,6 +16,7 @@ use tandem_actors::{
     Arbiters, Coordinator, Refusal, Reply,
     domain::{
         Caller, Command, CreateSession, Settings,
+        command::CreateSessionRequest,
         ids::{SessionId, UserId},
         routing::WhenAbsent,
         time::Timestamp,
@@ -45,11 +46,14 @@ impl ports::Clock for ManualClock {
     }
 }
 
-pub struct CountingIds(AtomicU64);
+/// Numbers that no two worlds share: failpoints are armed by session id.
+pub struct CountingIds;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl ports::Ids for CountingIds {
     fn fresh(&self) -> String {
-        format!("c{:024}", self.0.fetch_add(1, Ordering::SeqCst))
+        format!("c{:024}", NEXT_ID.fetch_add(1, Ordering::SeqCst))
     }
 }
 
@@ -137,7 +141,7 @@ impl World {
             store: store.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
-            ids: Arc::new(CountingIds(AtomicU64::new(1))),
+            ids: Arc::new(CountingIds),
             realtime: realtime.clone(),
             devices: devices.clone(),
             push: OnceLock::new(),
@@ -168,7 +172,8 @@ impl World {
 
     /// A session of Ann and Bob, both joined.
     pub async fn active_session(&self) -> SessionId {
-        let create = CreateSession::try_from(json_request(r#"{"inviteName":"Bob"}"#)).expect("a valid request");
+        let create =
+            CreateSession::try_from(json_request::<CreateSessionRequest>(r#"{"inviteName":"Bob"}"#)).expect("valid");
         let reply = self.coordinator.create(caller("ann"), create, None).await.expect("created");
         let data: Value = serde_json::from_slice(&reply.data).expect("JSON");
         let session: SessionId = data["session"]["id"].as_str().expect("an id").parse().expect("a session id");

@@ -1,0 +1,3 @@
+//! What Tandem promises, checked from outside. One binary, a module for each subject.
+
+mod store;
