@@ -7,6 +7,7 @@ use std::time::Duration;
 use support::{
     args::Args,
     baseline::{self, Trivial},
+    hot::{self, Heart},
     load::{self, Measured, request},
     node::{Node, data_directory},
     process,
@@ -32,6 +33,9 @@ fn main() {
         millis(syncs.quantile(0.5)),
         millis(syncs.quantile(0.99)),
     );
+    if args.wants("hot") {
+        hot_session(&args, syncs.rate());
+    }
     if args.wants("http") {
         over_http(&args);
     }
@@ -41,6 +45,49 @@ fn main() {
     if args.wants("start") {
         start(&args);
     }
+}
+
+/// One session in process, with so many commands in flight: the output gate lets them share flushes.
+fn hot_session(args: &Args, syncs: f64) {
+    println!("\nOne hot session in process: saving drafts, durable before the answer\n");
+    let mut table = Table::new(&[
+        "store",
+        "in flight",
+        "commands/s",
+        "x append+fdatasync",
+        "p50",
+        "p99",
+        "flushes/command",
+        "target",
+        "",
+    ]);
+    for engine in [&*args.engine, "memory"] {
+        let (_directory, data) = data_directory("hot");
+        std::fs::create_dir(&data).expect("a directory for the store");
+        actix::System::new().block_on(async {
+            let heart = Heart::start(hot::store(engine, &data)).await;
+            for in_flight in CONCURRENCIES {
+                let before = heart.journal.stats();
+                let measured = heart.drive(in_flight, args.warm_up(), args.measured()).await;
+                let after = heart.journal.stats();
+                let flushes = (after.flushes - before.flushes) as f64 / (after.commits - before.commits) as f64;
+                let times = measured.rate() / syncs;
+                let aimed = engine != "memory" && in_flight == 64;
+                table.row(vec![
+                    engine.into(),
+                    in_flight.to_string(),
+                    count(measured.rate()),
+                    format!("{times:.1}"),
+                    millis(measured.quantile(0.5)),
+                    millis(measured.quantile(0.99)),
+                    format!("{flushes:.3}"),
+                    if aimed { "8 x" } else { "" }.into(),
+                    if aimed { verdict(times >= 8.0) } else { "" }.into(),
+                ]);
+            }
+        });
+    }
+    table.print();
 }
 
 /// Many sessions over HTTP, every answer durable, and a trivial handler under the same load.

@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod baseline;
+pub mod hot;
 pub mod load;
 pub mod node;
 pub mod process;
