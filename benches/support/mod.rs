@@ -8,5 +8,7 @@ pub mod hot;
 pub mod load;
 pub mod node;
 pub mod process;
+pub mod rooms;
+pub mod socket;
 pub mod table;
 pub mod world;
