@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// What part of the list is wanted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListFilter {
-    /// Empty: all.
-    pub status: Vec<SessionStatus>,
+    /// `None`: all.
+    pub status: Option<Vec<SessionStatus>>,
     /// As given with the page before.
     pub cursor: Option<String>,
     pub limit: usize,
@@ -79,7 +79,7 @@ impl Coordinator {
         let mut has_more = false;
         for (position, membership) in self.in_order(user)? {
             let before_page = after.as_ref().is_some_and(|after| position <= *after);
-            if before_page || !may_match(&filter.status, membership.status) {
+            if before_page || !may_match(filter.status.as_deref(), membership.status) {
                 continue;
             }
             let summary = match self.query(&position.1, user, Query::Summary).await {
@@ -88,7 +88,7 @@ impl Coordinator {
                 Err(Refusal::Rejected(_)) => continue,
                 Err(refusal) => return Err(refusal),
             };
-            if !matches_view(&filter.status, &summary)? {
+            if !matches_view(filter.status.as_deref(), &summary)? {
                 continue;
             }
             if items.len() == filter.limit {
@@ -135,20 +135,19 @@ impl Coordinator {
 }
 
 /// The stored status cannot tell who is waiting.
-fn may_match(wanted: &[SessionStatus], stored: SessionStatus) -> bool {
+fn may_match(wanted: Option<&[SessionStatus]>, stored: SessionStatus) -> bool {
+    let Some(wanted) = wanted else { return true };
     let waiting = stored == SessionStatus::Active && wanted.contains(&SessionStatus::Waiting);
-    wanted.is_empty() || wanted.contains(&stored) || waiting
+    wanted.contains(&stored) || waiting
 }
 
 /// `ACTIVE` asks for those who are waiting too: `WAITING` is a way of being active.
-fn matches_view(wanted: &[SessionStatus], summary: &[u8]) -> Result<bool, Refusal> {
+fn matches_view(wanted: Option<&[SessionStatus]>, summary: &[u8]) -> Result<bool, Refusal> {
     #[derive(serde::Deserialize)]
     struct Summary {
         status: SessionStatus,
     }
-    if wanted.is_empty() {
-        return Ok(true);
-    }
+    let Some(wanted) = wanted else { return Ok(true) };
     let shown = serde_json::from_slice::<Summary>(summary).map_err(internal)?.status;
     Ok(wanted.contains(&shown) || (shown == SessionStatus::Waiting && wanted.contains(&SessionStatus::Active)))
 }

@@ -1,56 +1,17 @@
 //! What HTTP asks of the sessions. Answers come as the bytes of a JSON object, made by the domain for one viewer; this layer
 //! puts the envelope around them and never looks inside.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tandem_actors::{
     domain::{
-        Caller, Command, CreateSession, Query, Rejection,
+        Caller, Command, CreateSession, Query,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
-        stage::SessionStatus,
     },
     ports::BoxFuture,
 };
 
-/// A client's `Idempotency-Key`: what it is stored under, and which request it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// SHA-256 of the key.
-    pub digest: [u8; 32],
-    /// SHA-256 of method, path and body.
-    pub request: [u8; 32],
-}
-
-/// The answer to a command that is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// 201 instead of 200.
-    pub created: bool,
-    /// The JSON object for `data`.
-    pub data: Bytes,
-    /// It is the stored answer to an earlier request with the same idempotency key.
-    pub replayed: bool,
-}
-
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Refusal {
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    #[error("unavailable: {reason}")]
-    Unavailable { reason: String, retry_after: Duration },
-    /// A fault of ours; the text is for the log.
-    #[error("internal error: {0}")]
-    Internal(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListFilter {
-    pub status: Option<Vec<SessionStatus>>,
-    pub cursor: Option<String>,
-    pub limit: usize,
-}
+pub use tandem_actors::{IdempotencyKey, ListFilter, Refusal, Reply};
 
 type Answer<T> = BoxFuture<Result<T, Refusal>>;
 

@@ -161,7 +161,7 @@ impl From<Rejection> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Rejected(rejection) => rejection.into(),
+            Refusal::Rejected(rejection) => (*rejection).into(),
             Refusal::Unavailable { reason, retry_after } => Self::unavailable(reason, retry_after),
             Refusal::Internal(problem) => {
                 tracing::error!(problem, "a request failed");

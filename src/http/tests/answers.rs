@@ -24,7 +24,7 @@ async fn every_code_has_its_status() {
     let server = Server::start();
     for code in Code::ALL {
         let rejection = Rejection::new(code, "as it is").with_details(json!({ "sessionId": SESSION }));
-        server.refuse(Refusal::Rejected(rejection));
+        server.refuse(Refusal::Rejected(Box::new(rejection)));
         let answer = server.get(&format!("/api/v1/sessions/{SESSION}")).await;
         assert_eq!(answer.refusal(), (code.http_status(), code.to_string()));
         assert_eq!(answer.message(), "as it is");
@@ -43,7 +43,7 @@ async fn when_to_come_again_is_said_in_whole_seconds() {
         let answer = server.get(&path).await;
         assert_eq!(answer.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
         assert_eq!(answer.header("retry-after"), Some(seconds));
-        server.refuse(Refusal::Rejected(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait)));
+        server.refuse(Refusal::Rejected(Box::new(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait))));
         assert_eq!(server.get(&path).await.header("retry-after"), Some(seconds));
     }
 }

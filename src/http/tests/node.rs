@@ -61,7 +61,7 @@ async fn realtime_access_is_for_the_callers_own_sessions() {
     assert_eq!(config["show"].as_array().unwrap().len(), 4);
     assert!(server.get("/api/v1/realtime/config").await.data()["channels"].get("session").is_none());
 
-    server.refuse(Refusal::Rejected(tandem_actors::domain::Rejection::no_such_session()));
+    server.refuse(Refusal::Rejected(Box::new(tandem_actors::domain::Rejection::no_such_session())));
     let foreign = server.get(&format!("/api/v1/realtime/config?sessionId={SESSION}")).await;
     assert_eq!(foreign.refusal(), refused(404, "NOT_FOUND"));
 }
