@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::{
     args::Args,
-    baseline::{self, Trivial},
+    baseline::{self, Itself, TRIVIAL_SERVER},
     hot::{self, Heart},
     load::{self, Measured, request},
     node::{Node, data_directory},
@@ -94,7 +94,7 @@ fn hot_session(args: &Args, syncs: f64) {
 fn over_http(args: &Args) {
     let sessions = args.pick(1_000, 100);
     println!("\nDurable commands over HTTP: {sessions} sessions, saving a draft (one event, nobody is told)\n");
-    let trivial = Trivial::start();
+    let trivial = Itself::start(TRIVIAL_SERVER);
     let (_directory, data) = data_directory("http");
     let node = Node::start(&data, &args.engine, &[]);
     let world = world::sessions_in_stage_two(node.address, sessions);
@@ -150,14 +150,11 @@ fn over_http(args: &Args) {
 
 /// Commands that are told to the partner: event, outbox and announcement.
 fn announced(args: &Args, node: &Node, world: &[Session]) {
-    let toggle = |session: &Session, what| request("POST", &session.path(what), Some(&session.creator), None);
-    let toggles: Vec<_> = world.iter().map(|session| [toggle(session, "/pause"), toggle(session, "/resume")]).collect();
+    let toggles = world::toggles(world);
     let connections = 64;
-    // Each connection has sessions of its own, all paused in one round and resumed in the next.
     let (measured, cpu, flushes) = observe(node, || {
         load::drive(node.address, connections, args.warm_up(), args.measured(), |connection, n| {
-            let own = (toggles.len() - connection).div_ceil(connections);
-            &toggles[connection + n % own * connections][n / own % 2]
+            world::own_toggle(&toggles, connections, connection, n)
         })
     });
     println!(

@@ -63,21 +63,22 @@ pub fn serve_trivial_if_asked() {
     }
 }
 
-/// A JSON handler of actix-web that does nothing.
-pub struct Trivial {
+/// The bench's own binary once more, as a server of another kind.
+pub struct Itself {
     child: std::process::Child,
     pub address: SocketAddr,
 }
 
-impl Trivial {
-    pub fn start() -> Self {
+impl Itself {
+    /// `as_what` makes it serve and say in its first line where.
+    pub fn start(as_what: &str) -> Self {
         use std::io::BufRead;
         let binary = std::env::current_exe().expect("the bench's own binary");
         let mut child = std::process::Command::new(binary)
-            .arg(TRIVIAL_SERVER)
+            .arg(as_what)
             .stdout(std::process::Stdio::piped())
             .spawn()
-            .expect("the trivial server starts");
+            .expect("the server starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is piped");
         std::io::BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
@@ -89,7 +90,7 @@ impl Trivial {
     }
 }
 
-impl Drop for Trivial {
+impl Drop for Itself {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

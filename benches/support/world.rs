@@ -74,3 +74,15 @@ pub fn save_draft(session: &Session) -> Vec<u8> {
     let body = json!({ "content": content, "readyToShare": false }).to_string();
     request("POST", &session.path("/empathy/draft"), Some(&session.creator), Some(&body))
 }
+
+/// For each session, a pause and a resumption.
+pub fn toggles(world: &[Session]) -> Vec<[Vec<u8>; 2]> {
+    let toggle = |session: &Session, what| request("POST", &session.path(what), Some(&session.creator), None);
+    world.iter().map(|session| [toggle(session, "/pause"), toggle(session, "/resume")]).collect()
+}
+
+/// Each connection has sessions of its own, all paused in one round and resumed in the next.
+pub fn own_toggle(toggles: &[[Vec<u8>; 2]], connections: usize, connection: usize, n: usize) -> &[u8] {
+    let own = (toggles.len() - connection).div_ceil(connections);
+    &toggles[connection + n % own * connections][n / own % 2]
+}
