@@ -95,7 +95,7 @@ impl Breaker {
 
     fn show(&self) {
         let open = !matches!(*self.state.lock(), State::Closed { .. });
-        metrics::gauge!("tandem_push_breaker_open", "breaker" => self.name).set(if open { 1.0 } else { 0.0 });
+        metrics::gauge!("tandem_breaker_open", "breaker" => self.name).set(if open { 1.0 } else { 0.0 });
     }
 }
 

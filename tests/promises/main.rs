@@ -1,4 +1,6 @@
 //! What Tandem promises, checked from outside. One binary, a module for each subject.
 
+mod cloud;
 mod push;
+mod realtime;
 mod store;
