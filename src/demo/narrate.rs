@@ -77,8 +77,8 @@ impl Narrator {
         let text = format!("\"{}: {}\"", push.title, push.body);
         let detail = format!("data {}, after {}", push.data, Millis(after));
         let text = self.paint(Style::Push, &text);
-        self.say(format_args!("       > {who}'s phone shows {text}"));
-        self.say(format_args!("         {}", self.paint(Style::Faint, &detail)));
+        self.say(format_args!("        > {who}'s phone shows {text}"));
+        self.say(format_args!("          {}", self.paint(Style::Faint, &detail)));
     }
 
     pub fn closing(&self, counted: Counted, took: Duration) {
@@ -114,7 +114,7 @@ impl Narrator {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
+        if self.colour && !text.is_empty() { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
 
     /// A closed pipe is the reader's choice, not a failure of the story.

@@ -109,13 +109,13 @@ impl Stage {
         self.counted.commands += 1;
         self.last_sent_at = answer.sent_at;
         self.seq = self.seq.max(answer.seq().unwrap_or_default());
-        self.narrator.did(self.partner(who).name, what, &self.short(&answer.request), answer.status, answer.took);
+        self.narrator.did(self.partner(who).name, what, &short(&answer.request), answer.status, answer.took);
         Ok(answer)
     }
 
     pub async fn reads(&mut self, who: Who, what: &str, path: &str) -> Result<Answer, Error> {
         let answer = self.partner(who).get(&format!("/sessions/{}{path}", self.session)).await?;
-        self.narrator.did(self.partner(who).name, what, &self.short(&answer.request), answer.status, answer.took);
+        self.narrator.did(self.partner(who).name, what, &short(&answer.request), answer.status, answer.took);
         Ok(answer)
     }
 
@@ -225,12 +225,16 @@ impl Stage {
         let name = self.partner(who).name;
         self.lines[who as usize].as_mut().ok_or(Error::Realtime { who: name, reason: "not connected".into() })
     }
+}
 
-    /// A request line without what is the same in all of them.
-    fn short(&self, request: &str) -> String {
-        let request = request.replace("/api/v1", "");
-        if self.session.is_empty() { request } else { request.replace(&self.session, "ID") }
-    }
+/// A request line without what is the same in all of them, and with a word where there is an id.
+fn short(request: &str) -> String {
+    let part = |part: &str| if is_id(part) { "ID".to_owned() } else { part.to_owned() };
+    request.replace("/api/v1", "").split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+fn is_id(part: &str) -> bool {
+    part.len() == 25 && part.starts_with('c') && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// A payload's own fields: what every payload carries is left out, but for the `seq`.
