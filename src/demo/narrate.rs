@@ -65,12 +65,9 @@ impl Narrator {
     }
 
     pub fn heard(&self, who: &str, event: &str, detail: &str, after: Option<Duration>) {
-        let after = after.map_or_else(String::new, |after| format!(", after {}", Millis(after)));
-        let event = self.paint(Style::Realtime, event);
-        self.say(format_args!(
-            "       ~ {who} hears {event} {}",
-            self.paint(Style::Faint, &format!("{detail}{after}"))
-        ));
+        let detail = after.map_or_else(String::new, |after| format!("{detail}, after {}", Millis(after)));
+        let (event, detail) = (self.paint(Style::Realtime, event), self.paint(Style::Faint, &detail));
+        self.say(format_args!("        ~ {who} hears {event}{}{detail}", if detail.is_empty() { "" } else { "  " }));
     }
 
     pub fn pushed(&self, who: &str, push: &Notification, after: Duration) {
