@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod debug;
+pub mod demo;
 pub mod http;
 pub mod operator;
 pub mod push;
