@@ -1,0 +1,5 @@
+//! What Tandem promises, checked from outside against the real binary. A module for each subject.
+
+mod harness;
+
+mod conversation;
