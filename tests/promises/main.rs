@@ -3,3 +3,6 @@
 mod harness;
 
 mod conversation;
+mod envelope;
+mod gates;
+mod invitations;
