@@ -2,7 +2,16 @@
 
 mod harness;
 
+mod agreements;
+mod consent;
 mod conversation;
+mod empathy;
 mod envelope;
 mod gates;
 mod invitations;
+mod lifecycle;
+mod listing;
+mod needs;
+mod nudge;
+mod strangers;
+mod strategies;
