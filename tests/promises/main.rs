@@ -3,8 +3,13 @@
 mod harness;
 
 mod agreements;
+mod auth;
+mod canary;
+mod channel;
+mod commands;
 mod consent;
 mod conversation;
+mod durability;
 mod empathy;
 mod envelope;
 mod gates;
@@ -13,5 +18,9 @@ mod lifecycle;
 mod listing;
 mod needs;
 mod nudge;
+mod routing;
+mod starting;
 mod strangers;
 mod strategies;
+mod supervision;
+mod surface;

@@ -76,6 +76,11 @@ impl Request {
         }
     }
 
+    /// The answer as it came.
+    pub async fn send_raw(self) -> reqwest::Response {
+        self.builder.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", self.to))
+    }
+
     /// For servers that may be gone.
     pub async fn attempt(self) -> Result<Answer, reqwest::Error> {
         let response = self.builder.send().await?;

@@ -26,12 +26,13 @@ pub struct Setup {
     data: Arc<TempDir>,
     settings: BTreeMap<String, String>,
     arguments: Vec<String>,
+    listen: String,
 }
 
 /// A server with defaults, on a fresh data directory.
 pub fn server() -> Setup {
     let data = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-    Setup { data, settings: BTreeMap::new(), arguments: Vec::new() }
+    Setup { data, settings: BTreeMap::new(), arguments: Vec::new(), listen: "127.0.0.1:0".to_owned() }
         .set("auth.hs256_secret", SECRET)
         .set("push.base_url", NOWHERE)
 }
@@ -58,14 +59,24 @@ impl Setup {
         self
     }
 
-    /// The same data directory for another server.
+    /// On a data directory that is there already.
+    pub fn on(mut self, data: TempDir) -> Self {
+        self.data = Arc::new(data);
+        self
+    }
+
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = address.to_owned();
+        self
+    }
+
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
     fn command(&self) -> std::process::Command {
         let mut command = tandem();
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data"]).arg(self.data.path());
+        command.arg("serve").args(["--listen", &self.listen, "--data"]).arg(self.data.path());
         command.args(&self.arguments).envs(&self.settings);
         command
     }
