@@ -20,6 +20,7 @@ mod needs;
 mod nudge;
 mod routing;
 mod starting;
+mod store;
 mod strangers;
 mod strategies;
 mod supervision;
