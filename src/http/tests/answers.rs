@@ -43,7 +43,8 @@ async fn when_to_come_again_is_said_in_whole_seconds() {
         let answer = server.get(&path).await;
         assert_eq!(answer.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
         assert_eq!(answer.header("retry-after"), Some(seconds));
-        server.refuse(Refusal::Rejected(Box::new(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait))));
+        server
+            .refuse(Refusal::Rejected(Box::new(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait))));
         assert_eq!(server.get(&path).await.header("retry-after"), Some(seconds));
     }
 }

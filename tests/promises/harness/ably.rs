@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
@@ -192,10 +191,4 @@ fn decode(frame: &Value, index: usize, mut message: Value) -> Value {
         message["id"] = json!(format!("{}:{index}", frame["id"].as_str().unwrap_or_default()));
     }
     message
-}
-
-/// The key of the embedded endpoint is not known outside; its form is checked by those who see one.
-#[allow(dead_code, reason = "for tests that have a key of their own")]
-pub fn basic(key: &str) -> String {
-    format!("Basic {}", STANDARD.encode(key))
 }

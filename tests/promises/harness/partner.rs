@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// The test's HTTP client.
-pub fn http() -> Client {
+fn http() -> Client {
     HTTP.with(Clone::clone)
 }
 
@@ -92,7 +92,6 @@ impl Request {
 #[derive(Clone)]
 pub struct Partner {
     pub id: String,
-    pub name: String,
     pub token: String,
     pub origin: String,
 }
@@ -102,7 +101,7 @@ impl Partner {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = format!("user_{}_{}", name.to_lowercase(), NEXT.fetch_add(1, Ordering::Relaxed));
         let claims = Claims::of(&id).with("name", name).with("email", format!("{id}@example.org"));
-        Self { token: claims.hs256(SECRET), id, name: name.to_owned(), origin: origin.to_owned() }
+        Self { token: claims.hs256(SECRET), id, origin: origin.to_owned() }
     }
 
     /// The same user at another server (or at the same one, started again).
