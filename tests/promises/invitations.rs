@@ -93,7 +93,7 @@ async fn a_declined_invitation_ends_the_session() {
 
 #[tokio::test]
 async fn an_expired_invitation_is_gone() {
-    let server = server().set("sessions.invitation_ttl", "1s").start().await;
+    let server = server().set("invitations.ttl", "1s").start().await;
     let both = Conversation::invited(&server).await;
     let answer = eventually("the invitation expires", || async {
         let seen = both.anna.read("/invitation").await.ok();
@@ -119,7 +119,7 @@ async fn an_invitation_is_sent_again_by_its_creator_only_and_not_too_often() {
 
 #[tokio::test]
 async fn an_invitation_is_sent_again_three_times_at_most_and_lives_longer_by_it() {
-    let server = server().set("sessions.invitation_resend_interval", "1ms").start().await;
+    let server = server().set("invitations.resend_interval", "1ms").start().await;
     let both = Conversation::invited(&server).await;
     let path = format!("/invitations/{}/resend", both.invitation);
     let mut expires = text(&both.anna.read("/invitation").await.ok()["invitation"]["expiresAt"]);

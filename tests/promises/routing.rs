@@ -129,6 +129,28 @@ async fn a_phone_that_lost_its_network_gets_the_push_when_it_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_stays_away_counts_as_leaving() {
+    let (_server, expo, both) = scene(server().set("routing.heartbeat_ttl", "500ms"), Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    expo.push(DEVICE, "partner.signed_compact").await;
+}
+
+#[tokio::test]
+async fn after_the_grace_nobody_is_told_of_what_went_over_the_channel() {
+    let setup = server().set("routing.leave_grace", "100ms").set("routing.heartbeat_ttl", "10m");
+    let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    // The grace is a span of time: nothing else can be waited for.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    heartbeat(&both.ben, "away").await;
+    both.anna.press("/pause").await.done();
+    expo.push(DEVICE, "session.paused").await;
+    assert_eq!(events(&expo.pushes()), ["session.paused"]);
+}
+
+#[tokio::test]
 async fn push_and_publish_does_both() {
     let (_server, expo, both) = scene(server().set("routing.when_absent", "push_and_publish"), Some(DEVICE)).await;
     let mut ear = Realtime::connect(&both.ben).await;

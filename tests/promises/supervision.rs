@@ -139,15 +139,54 @@ async fn who_crashes_again_and_again_is_quarantined_and_an_operator_lets_go() {
 
     let data = server.data().to_str().expect("a path").to_owned();
     let released = run(&["session", "release", &both.session, "--data", &data], &[]).await;
-    let released = if released.code == Some(0) {
-        released
-    } else {
-        // A directory has one owner at a time: then the operator says where the server is.
-        run(&["session", "release", &both.session, "--data", &data, "--server", &server.origin], &[]).await
-    };
     assert_eq!(released.code, Some(0), "{released:?}");
     arm(&server, &both.anna, "before_decide", json!("panic"), 1).await;
     eventually("it works again", || async { (add(&both.anna, "free", "free-key").await.status == 201).then_some(()) })
         .await;
     assert_eq!(needs(&both.anna).await, ["free"]);
+}
+
+#[tokio::test]
+async fn an_actor_that_stays_frozen_is_replaced() {
+    let server = server().set("sessions.answer_within", "500ms").start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    both.anna.need("before", "SAFETY").await.created();
+    arm(&server, &both.anna, "before_decide", json!({ "freeze": "20s" }), 1).await;
+    let started = std::time::Instant::now();
+    let frozen = add(&both.anna, "during", "the-key");
+    let behind = both.ben.need("behind", "SAFETY");
+    let (frozen, behind) = tokio::join!(frozen, behind);
+    for answer in [frozen, behind] {
+        assert!(matches!(answer.status, 201 | 503), "{}", answer.body);
+    }
+    add_until_answered(&both.anna, "during", "the-key").await.created();
+    assert!(started.elapsed().as_secs() < 15, "nobody waits for a frozen actor to thaw: {:?}", started.elapsed());
+    assert_eq!(needs(&both.anna).await, ["before", "during"]);
+}
+
+#[tokio::test]
+async fn a_session_that_fell_asleep_wakes_up_as_it_was_also_if_it_crashes_while_falling_asleep() {
+    for crash in [false, true] {
+        let server = server().set("sessions.idle_after", "50ms").start().await;
+        let both = Conversation::at_stage(&server, 3).await;
+        if crash {
+            arm(&server, &both.anna, "passivate", json!("panic"), 1).await;
+        }
+        both.anna.need("before", "SAFETY").await.created();
+        for _ in 0..3 {
+            resident(&server, "0").await;
+            assert_eq!(needs(&both.anna).await, ["before"]);
+            both.ben.press("/viewed").await.ok();
+        }
+    }
+}
+
+/// Waits until so many sessions are in memory.
+async fn resident(server: &Server, count: &str) {
+    eventually("the sessions fall asleep", || async {
+        let metrics = server.get("/metrics").send().await.body;
+        let mut lines = metrics.lines().filter(|line| line.starts_with("tandem_") && line.contains("resident"));
+        lines.next().is_some_and(|line| line.ends_with(&format!(" {count}"))).then_some(())
+    })
+    .await;
 }
