@@ -1,6 +1,7 @@
 //! A server on a data directory of its own.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fmt::Display,
     path::Path,
@@ -189,14 +190,20 @@ impl Drop for Server {
     }
 }
 
-/// One server with defaults for all tests that need nothing special; it lives as long as somebody uses it.
+thread_local! {
+    // A test has a thread of its own: what it uses lives until it ends, and is dropped by the last one.
+    static USED: RefCell<Option<Arc<Server>>> = const { RefCell::new(None) };
+}
+
+/// One server with defaults for all tests that need nothing special.
 pub async fn shared() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;
-    if let Some(server) = shared.upgrade() {
-        return server;
-    }
-    let server = Arc::new(self::server().start().await);
+    let server = match shared.upgrade() {
+        Some(server) => server,
+        None => Arc::new(self::server().start().await),
+    };
     *shared = Arc::downgrade(&server);
+    USED.set(Some(server.clone()));
     server
 }
