@@ -1,10 +1,17 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+pub mod config;
+pub mod debug;
 pub mod http;
+pub mod operator;
 pub mod push;
 pub mod realtime;
 pub mod recent;
+pub mod server;
 pub mod store;
+pub mod system;
+pub mod telemetry;
 pub mod tls;
 pub mod users;
+pub mod wiring;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::{
     domain::{
         Caller, Code, Command, CreateSession, Query, Rejection,
+        command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
         stage::SessionStatus,
     },
@@ -131,10 +132,19 @@ impl Coordinator {
         Ok(unread)
     }
 
+    /// Lets every session of the user know the name that the user goes by from now on.
+    pub async fn rename(&self, caller: Caller, rename: Rename) -> Result<(), Refusal> {
+        self.everywhere(caller, Command::Rename(rename)).await
+    }
+
     /// Takes the user out of every session, and their words with them.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
+        self.everywhere(caller, Command::EraseAccount).await
+    }
+
+    async fn everywhere(&self, caller: Caller, command: Command) -> Result<(), Refusal> {
         for (session, _) in self.memberships(&caller.id)? {
-            match self.execute(&session, caller.clone(), Command::EraseAccount, None).await {
+            match self.execute(&session, caller.clone(), command.clone(), None).await {
                 Err(Refusal::Rejected(rejection)) if rejection.code == Code::NotFound => {}
                 Err(refusal) => return Err(refusal),
                 Ok(_) => {}

@@ -8,7 +8,10 @@
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -164,6 +167,7 @@ struct Shared {
     limits: Limits,
     shell: Arc<Shell>,
     hasher: std::hash::RandomState,
+    stopping: AtomicBool,
 }
 
 /// The table of all awake sessions; cheap to clone.
@@ -172,7 +176,7 @@ pub struct Supervisor(Arc<Shared>);
 
 impl Supervisor {
     pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
-        Self(Arc::new(Shared { slots: Slots::default(), arbiters, limits, shell, hasher: Default::default() }))
+        Self(Arc::new(Shared { slots: Slots::default(), arbiters, limits, shell, hasher: Default::default(), stopping: AtomicBool::new(false) }))
     }
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.
@@ -281,7 +285,7 @@ impl Supervisor {
 
     fn exited(&self, inbox: &Inbox, status: ExitStatus) {
         let mut inner = inbox.slot.inner.lock();
-        if inner.generation != inbox.generation {
+        if inner.generation != inbox.generation || self.0.stopping.load(Ordering::Acquire) {
             return;
         }
         self.restart(&inbox.slot, &mut inner, status);
@@ -341,8 +345,9 @@ impl Supervisor {
         });
     }
 
-    /// Refuses whatever still waits; for the end of the process.
-    pub fn refuse_waiting(&self) {
+    /// For the end of the process: refuses whatever still waits, and starts nothing afresh any more.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Release);
         let refusal = Refusal::stopping();
         self.0.slots.for_each(|slot| {
             slot.inner.lock().waiting.drain(..).for_each(|message| message.refuse(&refusal));

@@ -37,11 +37,11 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use self::{
     config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Network, Tls},
     error::ApiError,
+    limits::Limits as RateLimits,
     start_page::{StartPage, start_page},
 };
 use self::{
     coordinator::Coordinator,
-    limits::Limits,
     ports::{PushAccounts, Readiness, RealtimeAccess, Webhooks},
 };
 use crate::{
@@ -66,7 +66,7 @@ pub struct State {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
-    pub limits: Limits,
+    pub limits: RateLimits,
 }
 
 impl State {
@@ -78,7 +78,7 @@ impl State {
     }
 }
 
-impl Limits {
+impl RateLimits {
     pub fn from_config(config: &Config) -> Self {
         Self::new(&config.limits)
     }

@@ -1,1 +1,12 @@
-//! realtime
+//! How connected partners hear of their session: channel names, tokens, and the providers that carry the events.
+
+pub mod channels;
+pub mod config;
+pub mod embedded;
+pub mod provider;
+pub mod token;
+
+pub use self::{
+    config::{Config, ProviderKind},
+    provider::Provider,
+};

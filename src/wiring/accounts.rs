@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tandem_actors::{
     Refusal,
-    domain::{Rejection, ids::UserId},
+    domain::{Code, Rejection, ids::UserId},
     ports::BoxFuture,
 };
 
@@ -84,46 +84,38 @@ fn registration(request: RegisterPushToken) -> Result<Registration, Refusal> {
     }
     Ok(Registration {
         token: parse_token(&request.push_token)?,
-        platform: match request.platform {
+        platform: Some(match request.platform {
             Platform::Ios => push::Platform::Ios,
             Platform::Android => push::Platform::Android,
-        },
+        }),
         locale: request.locale,
         time_zone: request.time_zone,
     })
 }
 
 fn wanted(patch: PreferencesPatch) -> Result<push::PreferencesPatch, Refusal> {
-    let quiet_hours = match patch.quiet_hours {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(QuietHours { start, end, time_zone })) => {
-            let parsed = push::QuietHours::parse(&start, &end, time_zone.as_deref());
-            let invalid = |_| Rejection::invalid("quietHours", "another form", "start and end as 22:00, and an IANA time zone");
-            Some(Some(parsed.map_err(invalid)?))
-        }
-    };
+    let invalid = |error: push::preferences::InvalidQuietHours| Rejection::new(Code::ValidationError, error.to_string());
+    let quiet_hours = |QuietHours { start, end, time_zone }| push::QuietHours::parse(&start, &end, time_zone.as_deref());
     Ok(push::PreferencesPatch {
         push_enabled: patch.push_enabled,
         new_invitations: patch.new_invitations,
         partner_actions: patch.partner_actions,
         follow_up_reminders: patch.follow_up_reminders,
-        quiet_hours,
+        quiet_hours: match patch.quiet_hours {
+            None => None,
+            Some(hours) => Some(hours.map(quiet_hours).transpose().map_err(invalid)?),
+        },
     })
 }
 
 fn shown(preferences: push::Preferences) -> Preferences {
-    let quiet_hours = preferences.quiet_hours.map(|hours| QuietHours {
-        start: hours.start.to_string(),
-        end: hours.end.to_string(),
-        time_zone: hours.time_zone,
-    });
+    let quiet_hours = preferences.quiet_hours.as_ref().map(push::QuietHours::written);
     Preferences {
         push_enabled: preferences.push_enabled,
         new_invitations: preferences.new_invitations,
         partner_actions: preferences.partner_actions,
         follow_up_reminders: preferences.follow_up_reminders,
-        quiet_hours,
+        quiet_hours: quiet_hours.map(|(start, end, time_zone)| QuietHours { start, end, time_zone }),
     }
 }
 

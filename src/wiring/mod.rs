@@ -2,5 +2,6 @@
 //! decided here.
 
 pub mod accounts;
+pub mod readiness;
 pub mod realtime;
 pub mod sessions;

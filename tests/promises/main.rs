@@ -18,6 +18,8 @@ mod lifecycle;
 mod listing;
 mod needs;
 mod nudge;
+mod push;
+mod realtime;
 mod routing;
 mod starting;
 mod store;

@@ -81,7 +81,7 @@ impl Pool {
                 (place, strategy)
             })
             .collect();
-        keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        keyed.sort_by_key(|(place, _)| *place);
         keyed.into_iter().map(|(_, strategy)| strategy).collect()
     }
 }

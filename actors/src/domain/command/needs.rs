@@ -225,7 +225,22 @@ pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejec
             return Err(Rejection::gate("confirm your needs before you share them"));
         }
     }
+    let completes = turn.partner().is_some_and(|partner| {
+        let shares = |category| {
+            let mut chosen = share.needs.iter().filter_map(|id| mine.find(id));
+            chosen.any(|need| need.category == category)
+        };
+        mine.common_ground_at.is_some()
+            && partner.needs.consent_stands()
+            && partner
+                .needs
+                .shared()
+                .map(|need| need.category)
+                .filter(|category| shares(*category))
+                .all(|category| mine.common_ground.contains_key(&category))
+    });
     turn.record(EventBody::NeedsShared { needs: share.needs.clone() });
+    turn.complete_stage(Stage::NeedMapping, completes);
     Ok(())
 }
 

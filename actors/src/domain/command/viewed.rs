@@ -25,15 +25,13 @@ impl TryFrom<ViewedRequest> for Command {
     }
 }
 
-/// Looking is an event, and events have a `seq`: so whoever has seen everything has seen the event that says so, and two
-/// partners who look in turn do not make news for each other.
+/// Looking is an event, but no news: whoever has seen all that is neither its own look nor the partner's has nothing to add,
+/// so that two partners who look in turn do not write for ever.
 pub(super) fn decide(turn: &mut Turn<'_>, viewed: &Viewed) -> Result<(), Rejection> {
     let session = turn.session;
-    let seen = viewed.last_seen.unwrap_or(session.seq).min(session.seq);
-    if turn.me.last_seen >= seen.min(session.changed) {
-        return Ok(());
+    let last_seen = viewed.last_seen.unwrap_or(session.seq).min(session.seq);
+    if turn.me.last_seen < last_seen.min(session.changed) {
+        turn.record(EventBody::Viewed { last_seen });
     }
-    let last_seen = if seen >= session.changed { session.seq + 1 } else { seen };
-    turn.record(EventBody::Viewed { last_seen });
     Ok(())
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{AgreementView, Eyes, SessionView};
 use crate::domain::{
     agreement::AgreementStatus,
-    command::{self, RevokeConsent},
+    command::RevokeConsent,
     event::{ConsentKind, Event},
     ids::{Seq, SessionId, UserId},
     session::Session,
@@ -204,17 +204,11 @@ impl Eyes<'_> {
         }
     }
 
-    pub(super) fn viewed(&self, viewed: &command::Viewed) -> Viewed {
-        let asked = viewed.last_seen.unwrap_or(self.session.seq).min(self.session.seq);
+    pub(super) fn viewed(&self) -> Viewed {
         Viewed {
             success: true,
             last_viewed_at: self.me.viewed_at.unwrap_or(self.now),
-            // What lies between are looks, by one or the other: nothing that could be unseen.
-            last_seen_seq: if self.me.last_seen >= self.session.changed {
-                self.me.last_seen.max(asked)
-            } else {
-                self.me.last_seen
-            },
+            last_seen_seq: self.me.last_seen,
             unread: self.me.news > self.me.last_seen,
             seq: self.session.seq,
         }

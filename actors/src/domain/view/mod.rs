@@ -158,7 +158,7 @@ pub fn answer(
         Command::Resolve => Answer::Resolved(eyes.resolved()),
         Command::Archive => Answer::Archived(eyes.archived()),
         Command::Withdraw => Answer::Deleted(eyes.deleted()),
-        Command::Viewed(viewed) => Answer::Viewed(eyes.viewed(viewed)),
+        Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
         Command::Nudge => Answer::Nudged(eyes.nudged()),
         Command::DeclineInvitation | Command::EraseAccount | Command::Rename(_) | Command::Timer(_) => {
             Answer::Done(Done { done: true, seq: session.seq })

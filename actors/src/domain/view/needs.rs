@@ -9,6 +9,7 @@ use crate::domain::{
     ids::{NeedId, Seq},
     needs::{Need, NeedCategory},
     rejection::{Code, Rejection},
+    stage::Stage,
     time::Timestamp,
     words::Words,
 };
@@ -43,6 +44,7 @@ pub struct SharedNeedView {
 #[serde(rename_all = "camelCase")]
 pub struct NeedsList {
     pub needs: Vec<NeedView>,
+    /// When the stage was opened: needs are entered by hand.
     pub synthesized_at: Timestamp,
     pub is_dirty: bool,
     pub confirmed_at: Option<Timestamp>,
@@ -152,9 +154,10 @@ impl Eyes<'_> {
     }
 
     pub(super) fn needs(&self) -> NeedsList {
+        let record = self.me.record(Stage::NeedMapping);
         NeedsList {
             needs: self.me.needs.list.iter().map(|need| self.my_need(need)).collect(),
-            synthesized_at: self.session.last_event_at,
+            synthesized_at: record.map_or(self.session.created_at, |record| record.started_at),
             is_dirty: false,
             confirmed_at: self.me.needs.confirmed_at,
             shared_at: self.me.needs.shared_at.filter(|_| self.me.needs.consent_stands()),

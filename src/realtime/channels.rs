@@ -1,0 +1,130 @@
+//! Channel names: templates with `{sessionId}` or `{userId}`, read in both directions.
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::ids::{SessionId, UserId},
+    ports::Channel,
+};
+
+const SESSION: &str = "{sessionId}";
+const USER: &str = "{userId}";
+
+/// The names of the coordinator's channels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelNames {
+    /// The session channel, to which both partners subscribe. Contains `{sessionId}`.
+    pub session_channel: String,
+    /// The channels whose presence sets tell who is in a session; the first one is the one that clients are told to enter. Each contains
+    /// `{sessionId}`.
+    pub presence_channels: Vec<String>,
+    /// A user's own channel, for list screens. Contains `{userId}`.
+    pub user_channel: String,
+}
+
+impl Default for ChannelNames {
+    fn default() -> Self {
+        Self {
+            session_channel: "meetwithoutfear:session:{sessionId}".into(),
+            presence_channels: vec!["meetwithoutfear:session:{sessionId}:presence".into()],
+            user_channel: "meetwithoutfear:user:{userId}".into(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("realtime.{setting} is '{found}', but must contain {expected} exactly once, and not begin with ':' or '['")]
+pub struct InvalidTemplate {
+    pub setting: &'static str,
+    pub found: String,
+    pub expected: &'static str,
+}
+
+impl ChannelNames {
+    /// # Errors
+    /// For a template without its placeholder.
+    pub fn validate(&self) -> Result<(), InvalidTemplate> {
+        let check = |setting, template: &str, expected| {
+            if template.matches(expected).count() == 1 && !template.starts_with([':', '[']) {
+                return Ok(());
+            }
+            Err(InvalidTemplate { setting, found: template.to_owned(), expected })
+        };
+        check("session_channel", &self.session_channel, SESSION)?;
+        check("user_channel", &self.user_channel, USER)?;
+        self.presence_channels.iter().try_for_each(|template| check("presence_channels", template, SESSION))
+    }
+
+    pub fn session(&self, session: &SessionId) -> String {
+        self.session_channel.replace(SESSION, session.as_str())
+    }
+
+    pub fn user(&self, user: &UserId) -> String {
+        self.user_channel.replace(USER, user.as_str())
+    }
+
+    /// The session's presence channels, in the order of the setting.
+    pub fn presence(&self, session: &SessionId) -> impl Iterator<Item = String> {
+        self.presence_channels.iter().map(|template| template.replace(SESSION, session.as_str()))
+    }
+
+    pub fn of(&self, channel: &Channel) -> String {
+        match channel {
+            Channel::Session(session) => self.session(session),
+            Channel::User(user) => self.user(user),
+        }
+    }
+
+    /// The session whose channel this is.
+    pub fn parse_session(&self, channel: &str) -> Option<SessionId> {
+        placeholder(&self.session_channel, SESSION, channel)?.parse().ok()
+    }
+
+    /// The session whose presence channel this is, and which of them.
+    pub fn parse_presence(&self, channel: &str) -> Option<(SessionId, usize)> {
+        self.presence_channels.iter().enumerate().find_map(|(index, template)| {
+            let session = placeholder(template, SESSION, channel)?.parse().ok()?;
+            Some((session, index))
+        })
+    }
+
+    pub fn parse_user(&self, channel: &str) -> Option<UserId> {
+        placeholder(&self.user_channel, USER, channel)?.parse().ok()
+    }
+}
+
+fn placeholder<'c>(template: &str, name: &str, channel: &'c str) -> Option<&'c str> {
+    let (before, after) = template.split_once(name)?;
+    channel.strip_prefix(before)?.strip_suffix(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let names = ChannelNames {
+            presence_channels: vec![
+                "meetwithoutfear:session:{sessionId}:presence".into(),
+                "meetwithoutfear:presence:{sessionId}".into(),
+            ],
+            ..ChannelNames::default()
+        };
+        let session: SessionId = "csession01".parse().unwrap();
+        assert_eq!(names.parse_session(&names.session(&session)), Some(session.clone()));
+        for (index, channel) in names.presence(&session).enumerate() {
+            assert_eq!(names.parse_presence(&channel), Some((session.clone(), index)));
+            assert_eq!(names.parse_session(&channel), None, "{channel} is not the session channel");
+        }
+        let user: UserId = "auth0|x:y".parse().unwrap();
+        assert_eq!(names.parse_user(&names.user(&user)), Some(user));
+    }
+
+    #[test]
+    fn a_template_needs_its_placeholder() {
+        assert_eq!(ChannelNames::default().validate(), Ok(()));
+        let broken = ChannelNames { session_channel: "sessions".into(), ..ChannelNames::default() };
+        assert_eq!(broken.validate().unwrap_err().setting, "session_channel");
+    }
+}

@@ -1,0 +1,96 @@
+//! The coordinator's side: its events go out on its channels, and who is there is answered from memory.
+
+use std::sync::Arc;
+
+use tandem_actors::{
+    domain::{ids::SessionId, time::Timestamp},
+    ports::{BoxFuture, Member, Publication, Realtime, RealtimeError},
+};
+
+use super::{
+    Embedded,
+    channel::{Repeats, check_name},
+    hub::{Hub, connection_name},
+    protocol::{Data, ErrorInfo, Message, data::Payload},
+};
+
+/// The names of the coordinator's events: on session channels nobody else may publish them.
+pub const EVENT_NAMES: [&str; 22] = [
+    "partner.signed_compact",
+    "partner.stage_completed",
+    "partner.advanced",
+    "partner.empathy_shared",
+    "partner.needs_shared",
+    "partner.ranking_submitted",
+    "agreement.proposed",
+    "agreement.confirmed",
+    "session.paused",
+    "session.resumed",
+    "session.resolved",
+    "session.joined",
+    "invitation.declined",
+    "session.abandoned",
+    "partner.ready_to_rank",
+    "partner.needs_confirmed",
+    "partner.validated",
+    "agreement.declined",
+    "strategies.overlap_ready",
+    "partner.consent_revoked",
+    "partner.nudged",
+    "session.updated",
+];
+
+impl Realtime for Embedded {
+    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
+        // Published here and now, in order; only the wait for the store is left to the future.
+        let outcomes: Vec<_> = batch.into_iter().map(|publication| self.publish_one(publication)).collect();
+        Box::pin(async move {
+            for outcome in outcomes {
+                let told = outcome?.await;
+                told.unwrap_or_else(|_| Err(ErrorInfo::unavailable("the node is stopping"))).map_err(|error| {
+                    RealtimeError::Unavailable { reason: error.message.into_owned(), retry_after: None }
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+        let mut members = Vec::new();
+        for (number, name) in self.services.names.presence(session).enumerate() {
+            let Some(channel) = self.main.find_channel(&name) else { continue };
+            channel.present(&mut |member| {
+                if let Ok(user) = member.client_id.parse() {
+                    let at = Timestamp::from_millis(member.timestamp);
+                    members.push(Member { user, connection: connection_name(&member.connection_id, number), at });
+                }
+            });
+        }
+        Box::pin(std::future::ready(Ok(members)))
+    }
+}
+
+type Told = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
+
+impl Embedded {
+    fn publish_one(&self, publication: Publication) -> Result<Told, RealtimeError> {
+        let refused = |reason: String| RealtimeError::Refused { reason };
+        let name = self.services.names.of(&publication.channel);
+        check_name(&name).map_err(|error| refused(error.message.into_owned()))?;
+        let text =
+            String::from_utf8(publication.data.into()).map_err(|_| refused("the data is not JSON text".into()))?;
+        let message = Message {
+            id: Some(publication.id.into()),
+            name: Some(publication.name.into()),
+            payload: Payload { data: Some(Data::Text(text.into())), encoding: Some("json".into()) },
+            ..Message::default()
+        };
+        let channel = self.main.channel(&name);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let frame_id: Arc<str> = Hub::frame_id();
+        self.main.publish(&channel, frame_id, None, vec![message], Repeats::Known, move |result| {
+            drop(tell.send(result.map(drop)));
+        });
+        Ok(told)
+    }
+}

@@ -1,0 +1,206 @@
+//! History: what was published on a channel, page by page, from memory and from the store.
+
+use std::sync::Arc;
+
+use tandem_actors::ports::Direction;
+
+use super::{
+    channel::Channel,
+    hub::Hub,
+    log::{Body, Entry},
+    protocol::{ChannelSerial, ErrorInfo},
+};
+
+pub const DEFAULT_LIMIT: usize = 100;
+pub const MAX_LIMIT: usize = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Messages,
+    Presence,
+}
+
+/// A place between two pages: the last item of the page before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub seq: u64,
+    pub index: usize,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.seq, self.index)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub kind: Kind,
+    pub start: Option<i64>,
+    pub end: Option<i64>,
+    pub direction: Direction,
+    pub limit: usize,
+    /// Backwards: nothing newer than this; forwards: only what is newer.
+    pub from_serial: Option<ChannelSerial>,
+    pub cursor: Option<Cursor>,
+}
+
+impl Query {
+    /// # Errors
+    /// 40000 for parameters that make no sense.
+    pub fn read(kind: Kind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
+        let time = |name| match parameter(name) {
+            None => Ok(None),
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| ErrorInfo::bad_request(format!("{name} must be milliseconds")))
+            }
+        };
+        let direction = match parameter("direction").as_deref() {
+            None | Some("backwards") => Direction::Backward,
+            Some("forwards") => Direction::Forward,
+            Some(_) => return Err(ErrorInfo::bad_request("direction must be backwards or forwards")),
+        };
+        let from_serial = match parameter("fromSerial").or_else(|| parameter("from_serial")) {
+            None => None,
+            Some(text) => Some(
+                ChannelSerial::parse(&text)
+                    .ok_or_else(|| ErrorInfo::bad_request("fromSerial must be a channel serial"))?,
+            ),
+        };
+        let cursor = match parameter("cursor") {
+            None => None,
+            Some(text) => {
+                let parts =
+                    text.split_once('-').and_then(|(seq, index)| Some((seq.parse().ok()?, index.parse().ok()?)));
+                let (seq, index) =
+                    parts.ok_or_else(|| ErrorInfo::bad_request("cursor is not one of a page's links"))?;
+                Some(Cursor { seq, index })
+            }
+        };
+        let (start, end) = (time("start")?, time("end")?);
+        if start.zip(end).is_some_and(|(start, end)| start > end) {
+            return Err(ErrorInfo::bad_request("start must not be after end"));
+        }
+        Ok(Self { kind, start, end, direction, limit: limit(parameter("limit").as_deref())?, from_serial, cursor })
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let kind = matches!(entry.body, Body::Messages(_)) == (self.kind == Kind::Messages);
+        let side = self.from_serial.as_ref().is_none_or(|from| match self.direction {
+            Direction::Backward => entry.seq <= from.seq,
+            Direction::Forward => entry.seq > from.seq,
+        });
+        kind && side && self.start.is_none_or(|start| entry.at >= start) && self.end.is_none_or(|end| entry.at <= end)
+    }
+
+    fn is_beyond_cursor(&self, place: Cursor) -> bool {
+        self.cursor.is_none_or(|cursor| match self.direction {
+            Direction::Backward => place < cursor,
+            Direction::Forward => place > cursor,
+        })
+    }
+}
+
+/// # Errors
+/// 40000 for what is not a number between 1 and 1000.
+pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
+    match text.map(str::parse) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(_) => Err(ErrorInfo::bad_request("limit must be a number between 1 and 1000")),
+    }
+}
+
+/// Items of entries: which message or event of which entry.
+pub struct Page {
+    pub items: Vec<(Arc<Entry>, usize)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+struct Collector<'q> {
+    query: &'q Query,
+    items: Vec<(Arc<Entry>, usize)>,
+    more: bool,
+}
+
+impl Collector<'_> {
+    /// False when there is enough.
+    fn take(&mut self, entry: &Arc<Entry>) -> bool {
+        if !self.query.wants(entry) {
+            return true;
+        }
+        let indices: Box<dyn Iterator<Item = usize>> = match self.query.direction {
+            Direction::Backward => Box::new((0..entry.len()).rev()),
+            Direction::Forward => Box::new(0..entry.len()),
+        };
+        for index in indices.filter(|index| self.query.is_beyond_cursor(Cursor { seq: entry.seq, index: *index })) {
+            if self.items.len() == self.query.limit {
+                self.more = true;
+                return false;
+            }
+            self.items.push((entry.clone(), index));
+        }
+        true
+    }
+}
+
+impl Hub {
+    /// # Errors
+    /// 50000 if the store cannot be read.
+    pub fn history(&self, channel: &Channel, query: &Query) -> Result<Page, ErrorInfo> {
+        let mut collector = Collector { query, items: Vec::new(), more: false };
+        let recent = channel.recent();
+        let oldest_recent = recent.first().map(|entry| entry.seq);
+        match query.direction {
+            Direction::Backward => {
+                if recent.iter().rev().all(|entry| collector.take(entry)) {
+                    self.read_stored(channel, oldest_recent, query, &mut collector)?;
+                }
+            }
+            Direction::Forward => {
+                self.read_stored(channel, oldest_recent, query, &mut collector)?;
+                let _ = collector.more || recent.iter().all(|entry| collector.take(entry));
+            }
+        }
+        let last = collector.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
+        Ok(Page { next: last.filter(|_| collector.more), items: collector.items })
+    }
+
+    /// What is stored and not in memory any more.
+    fn read_stored(
+        &self,
+        channel: &Channel,
+        oldest_recent: Option<u64>,
+        query: &Query,
+        collector: &mut Collector<'_>,
+    ) -> Result<(), ErrorInfo> {
+        if !channel.persisted || !self.is_main {
+            return Ok(());
+        }
+        let cursor = query.cursor.map(|cursor| cursor.seq);
+        let history = i64::try_from(self.services.config.history.as_millis()).unwrap_or(i64::MAX);
+        let horizon = self.services.now().as_millis() - history;
+        let from = match query.direction {
+            Direction::Backward => match (cursor, oldest_recent) {
+                (Some(cursor), Some(oldest)) => Some(oldest.min(cursor + 1)),
+                (Some(cursor), None) => Some(cursor + 1),
+                (None, oldest) => oldest,
+            },
+            Direction::Forward => cursor.map(|cursor| cursor.saturating_sub(1)),
+        };
+        let visit = |stored: super::persist::Stored| {
+            if oldest_recent.is_some_and(|oldest| stored.seq >= oldest) {
+                return query.direction == Direction::Backward;
+            }
+            if stored.at < horizon {
+                return query.direction == Direction::Forward;
+            }
+            collector.take(&Hub::entry_of(&channel.name, &stored.log, stored.seq, stored.at, stored.draft))
+        };
+        self.services.rows.entries(&self.app, &channel.name, from, query.direction, visit).map_err(|error| {
+            tracing::error!(%error, "history could not be read");
+            ErrorInfo::internal("history could not be read")
+        })
+    }
+}

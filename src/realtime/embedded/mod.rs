@@ -1,0 +1,233 @@
+//! The embedded realtime endpoint: a server that the unmodified Ably SDK connects to, so that a self-hosted node needs no Ably account.
+//!
+//! # What it serves
+//! - WebSocket and REST in JSON and MessagePack, protocol version 6 (older versions of the SDK from 2.x on work too).
+//! - Keys, tokens (`requestToken`), JWTs (HS256), capabilities, revocation, in-band AUTH, AUTH asked for before a token expires.
+//! - Channels: modes, `rewind`, publish with and without attachment, echo, extras, opaque encodings, binary data across formats, ids
+//!   chosen by clients (a repetition is delivered once), continuity by channel serial.
+//! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
+//! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
+//! - History with paging, batch publish and presence, channel status.
+//! - Persistence of the channels of configured namespaces; all others cost no disk.
+//! - Test apps (`sandbox`), each apart from the others, in memory only.
+//!
+//! # What it does not serve
+//! - LiveObjects, annotations, updating and deleting messages, push administration: refused with 40300.
+//! - Delta compression: the parameter is confirmed, messages come whole, which is a valid answer to it.
+//! - Comet transports, channel qualifiers and derived channels (`[?…]`, `[filter=…]`, `[meta]…`: 40010), encrypted or embedded JWTs.
+//! - Statistics: `GET /stats` is an empty list.
+//! - Presence sets do not survive a restart; clients enter again by themselves when they come back.
+//!
+//! # How it is built
+//! [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
+//! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`connection`] is the actor
+//! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
+
+pub mod auth;
+mod bridge;
+mod channel;
+pub mod config;
+mod connection;
+mod handlers;
+mod history;
+mod hub;
+mod log;
+mod outbox;
+mod peer;
+mod persist;
+mod presence;
+pub mod protocol;
+mod rate;
+mod rest;
+mod sandbox;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{HttpRequest, HttpResponse};
+use dashmap::DashMap;
+use rand::Rng;
+use tandem_actors::{
+    journal::Journal,
+    ports::{Clock, PresenceSink, Store},
+};
+
+pub use bridge::EVENT_NAMES;
+pub use config::Config;
+
+use self::{
+    auth::{Credentials, Key, jwt},
+    hub::{Hub, Rules, Services},
+    persist::Rows,
+    protocol::ErrorInfo,
+};
+use super::channels::ChannelNames;
+
+/// Answers `GET /` without an upgrade.
+pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
+
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+const EXPIRE_EVERY: u32 = 60;
+
+/// The endpoint. One for the node, shared by all workers.
+pub struct Embedded {
+    services: Arc<Services>,
+    main: Arc<Hub>,
+    apps: DashMap<String, Arc<Hub>>,
+    start_page: OnceLock<StartPage>,
+    tidying: AtomicBool,
+}
+
+impl Embedded {
+    /// `keys` are those of the main app, whose id is the first key's name before the dot.
+    pub fn new(
+        config: Config,
+        names: ChannelNames,
+        keys: Vec<Key>,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        journal: Journal,
+    ) -> Arc<Embedded> {
+        let app = keys.first().map_or("tandem", |key| Key::app_id(&key.name)).to_owned();
+        let rules = Rules {
+            persisted: config
+                .namespaces
+                .iter()
+                .filter(|namespace| namespace.persisted)
+                .map(|namespace| namespace.id.clone())
+                .collect(),
+            max_presence_members: config.max_presence_members,
+        };
+        let services = Arc::new(Services {
+            config,
+            names,
+            started_at: clock.now(),
+            clock,
+            rows: Rows::new(store, journal),
+            sink: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        });
+        let main = Arc::new(Hub::new(&app, keys, rules, services.clone(), true));
+        match services.rows.revocations(&app) {
+            Ok(revocations) => revocations.into_iter().for_each(|revocation| main.restore_revocation(revocation)),
+            Err(error) => tracing::error!(%error, "revoked tokens could not be read"),
+        }
+        let apps = DashMap::from_iter([(app, main.clone())]);
+        Arc::new(Embedded { services, main, apps, start_page: OnceLock::new(), tidying: AtomicBool::new(false) })
+    }
+
+    /// Where presence and deliveries are reported to. Set once, before the first connection.
+    pub fn set_sink(&self, sink: Arc<dyn PresenceSink>) {
+        if self.services.sink.set(sink).is_err() {
+            tracing::warn!("the presence sink was set a second time; the first one stays");
+        }
+    }
+
+    /// What `GET /` shows to a browser. Set once.
+    pub fn set_start_page(&self, page: StartPage) {
+        if self.start_page.set(page).is_err() {
+            tracing::warn!("the start page was set a second time; the first one stays");
+        }
+    }
+
+    /// Whether the configuration may be served on this address.
+    ///
+    /// # Errors
+    /// For test apps on anything but a loopback address: everybody could make some.
+    pub fn check_listen(config: &Config, address: IpAddr) -> Result<(), config::InvalidConfig> {
+        if config.sandbox && !address.is_loopback() {
+            let problem =
+                format!("needs a loopback address to listen on, as 127.0.0.1, but server.listen has {address}");
+            return Err(config::InvalidConfig { setting: "sandbox", problem });
+        }
+        Ok(())
+    }
+
+    /// Mounts the WebSocket and all of REST at the root.
+    pub fn configure(self: &Arc<Self>, cfg: &mut actix_web::web::ServiceConfig) {
+        rest::mount(self, cfg);
+        self.start_tidying();
+    }
+
+    /// Says goodbye to every connection, spread over the grace, and takes no new ones.
+    pub async fn stop(&self, grace: Duration) {
+        self.services.stopping.store(true, Ordering::Release);
+        let error = ErrorInfo::disconnected("the server is restarting; the connection can be resumed");
+        let peers: Vec<_> = self.hubs().iter().flat_map(|hub| hub.peers()).collect();
+        let connected: Vec<_> = peers.iter().filter_map(|peer| peer.transport()).collect();
+        // A few at a time, so that they do not all come back in the same moment.
+        let steps = 20.min(connected.len()).max(1);
+        let pause = grace / 2 / u32::try_from(steps).unwrap_or(1);
+        for group in connected.chunks(connected.len().div_ceil(steps).max(1)) {
+            for outbox in group {
+                let goodbye = protocol::Outbound {
+                    error: Some(&error),
+                    ..protocol::Outbound::new(protocol::Action::Disconnected)
+                };
+                outbox.end(Some(&goodbye));
+            }
+            tokio::time::sleep(pause).await;
+        }
+        // Those that came in between.
+        self.hubs().iter().for_each(|hub| hub.disconnect_all(&error));
+    }
+
+    fn hubs(&self) -> Vec<Arc<Hub>> {
+        self.apps.iter().map(|hub| hub.value().clone()).collect()
+    }
+
+    /// The app that the credentials belong to.
+    fn hub_of(&self, credentials: &Credentials) -> Result<Arc<Hub>, ErrorInfo> {
+        let app = match credentials {
+            Credentials::Key { name, .. } => Key::app_id(name).to_owned(),
+            Credentials::Token(text) if jwt::looks_like(text) => Key::app_id(&jwt::key_name(text)?).to_owned(),
+            Credentials::Token(text) if !text.contains('.') => {
+                return Err(ErrorInfo::invalid_credentials("the token is not one that this server has issued"));
+            }
+            Credentials::Token(text) => Key::app_id(text).to_owned(),
+        };
+        self.app(&app)
+    }
+
+    fn app(&self, app: &str) -> Result<Arc<Hub>, ErrorInfo> {
+        let hub = self.apps.get(app).map(|hub| hub.value().clone());
+        hub.ok_or_else(|| ErrorInfo::not_found(format!("no application found with id {app}")))
+    }
+
+    /// Starts the housekeeping, once; on whichever runtime mounts the endpoint first.
+    fn start_tidying(self: &Arc<Self>) {
+        if tokio::runtime::Handle::try_current().is_err() || self.tidying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let endpoint = Arc::downgrade(self);
+        actix_web::rt::spawn(async move {
+            let mut ticks = 0u32;
+            loop {
+                tokio::time::sleep(TIDY_INTERVAL).await;
+                let Some(endpoint) = endpoint.upgrade() else { return };
+                endpoint.hubs().iter().for_each(|hub| hub.tidy());
+                if ticks.is_multiple_of(EXPIRE_EVERY) {
+                    endpoint.main.expire();
+                }
+                ticks = ticks.wrapping_add(1);
+            }
+        });
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        tracing::debug!("the embedded realtime endpoint is gone");
+    }
+}
+
+/// An unguessable id of letters and digits.
+fn random_id(length: usize) -> String {
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect()
+}

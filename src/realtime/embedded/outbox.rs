@@ -1,0 +1,170 @@
+//! What waits to be written to one socket. Whoever publishes puts shared bytes in and goes on; the connection takes all that has gathered
+//! with one wake-up. Bounded: a connection that does not keep up is told to go and to continue from the log.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tandem_actors::domain::ids::{Seq, SessionId};
+
+use super::protocol::{Action, ErrorInfo, Format, Outbound};
+
+/// Says that a frame carries a session's event, so that its delivery can be reported.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub session: SessionId,
+    pub seq: Seq,
+}
+
+#[derive(Debug)]
+pub struct Frame {
+    pub bytes: Bytes,
+    pub mark: Option<Arc<Mark>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Each with what it counts against the limit.
+    frames: VecDeque<(usize, Frame)>,
+    bytes: usize,
+    ended: bool,
+}
+
+/// Bytes that are taken at once, so that a large replay is not copied in one piece.
+const PORTION: usize = 65_536;
+
+pub struct Outbox {
+    pub format: Format,
+    limit: usize,
+    queue: Mutex<Queue>,
+    reader: AtomicWaker,
+}
+
+impl Outbox {
+    pub fn new(format: Format, limit: usize) -> Self {
+        Self { format, limit, queue: Mutex::default(), reader: AtomicWaker::new() }
+    }
+
+    /// Puts a frame in; without effect once it has ended.
+    pub fn push(&self, frame: Frame) {
+        let mut queue = self.queue.lock();
+        if queue.ended {
+            return;
+        }
+        if queue.bytes + frame.bytes.len() > self.limit && !queue.frames.is_empty() {
+            queue.frames.clear();
+            queue.bytes = 0;
+            drop(queue);
+            metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
+            let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
+            self.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+            return;
+        }
+        queue.bytes += frame.bytes.len();
+        queue.frames.push_back((frame.bytes.len(), frame));
+        let first = queue.frames.len() == 1;
+        drop(queue);
+        if first {
+            self.reader.wake();
+        }
+    }
+
+    /// Puts in what the log holds anyway: it does not count against the limit.
+    pub fn replay(&self, frames: impl Iterator<Item = Frame>) {
+        let mut queue = self.queue.lock();
+        if !queue.ended {
+            queue.frames.extend(frames.map(|frame| (0, frame)));
+            drop(queue);
+            self.reader.wake();
+        }
+    }
+
+    pub fn send(&self, message: &Outbound<'_>) {
+        self.push(Frame { bytes: message.encode(self.format), mark: None });
+    }
+
+    /// No more frames but this one: then the socket is closed.
+    pub fn end(&self, last: Option<&Outbound<'_>>) {
+        let mut queue = self.queue.lock();
+        if !queue.ended {
+            if let Some(last) = last {
+                queue.frames.push_back((0, Frame { bytes: last.encode(self.format), mark: None }));
+            }
+            queue.ended = true;
+            drop(queue);
+            self.reader.wake();
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.queue.lock().ended
+    }
+
+    /// Moves a portion of what waits into `taken`. Ready(true) once it has ended and everything is taken.
+    pub fn poll_take(&self, cx: &mut Context<'_>, taken: &mut Vec<Frame>) -> Poll<bool> {
+        self.reader.register(cx.waker());
+        let mut queue = self.queue.lock();
+        if queue.frames.is_empty() && !queue.ended {
+            return Poll::Pending;
+        }
+        let mut portion = 0;
+        while portion < PORTION
+            && let Some((counted, frame)) = queue.frames.pop_front()
+        {
+            portion += frame.bytes.len();
+            queue.bytes -= counted;
+            taken.push(frame);
+        }
+        if !queue.frames.is_empty() {
+            drop(queue);
+            self.reader.wake();
+            return Poll::Ready(false);
+        }
+        // An idle connection keeps no buffer.
+        if queue.frames.capacity() > 16 {
+            queue.frames = VecDeque::new();
+        }
+        Poll::Ready(queue.ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn frame(size: usize) -> Frame {
+        Frame { bytes: vec![b'x'; size].into(), mark: None }
+    }
+
+    #[test]
+    fn frames_come_out_in_order_at_once() {
+        let outbox = Outbox::new(Format::Json, 1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut taken = Vec::new();
+        assert!(outbox.poll_take(&mut cx, &mut taken).is_pending());
+        outbox.push(frame(1));
+        outbox.push(frame(2));
+        assert_eq!(outbox.poll_take(&mut cx, &mut taken), Poll::Ready(false));
+        assert_eq!(taken.iter().map(|frame| frame.bytes.len()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_reader_that_is_too_far_behind_gets_nothing_but_disconnected() {
+        let outbox = Outbox::new(Format::Json, 100);
+        for _ in 0..20 {
+            outbox.push(frame(30));
+        }
+        let mut taken = Vec::new();
+        assert_eq!(outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken), Poll::Ready(true));
+        assert_eq!(taken.len(), 1);
+        let last: serde_json::Value = serde_json::from_slice(&taken[0].bytes).unwrap();
+        assert_eq!((last["action"].as_u64(), last["error"]["code"].as_u64()), (Some(6), Some(80003)));
+    }
+}

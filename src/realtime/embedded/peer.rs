@@ -1,0 +1,309 @@
+//! A connection as its client sees it: an id and a key, longer-lived than any socket. What must survive a lost socket is here; everything
+//! else is in the transport (`connection.rs`).
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use subtle::ConstantTimeEq;
+
+use super::{
+    auth::{ClientId, Grant},
+    channel::Repeats,
+    log::Entry,
+    outbox::Outbox,
+    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
+};
+
+/// Answers that are remembered, so that a frame that comes again is answered the same.
+const REMEMBERED: usize = 512;
+/// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The serial of the entry and its number of messages; none if nothing was published.
+    Ack(Option<(Box<str>, usize)>),
+    Nack(ErrorInfo),
+}
+
+impl Answer {
+    pub fn ack(entry: &Entry) -> Self {
+        Answer::Ack(Some((entry.serial.clone(), entry.len())))
+    }
+}
+
+struct Slot {
+    msg_serial: u64,
+    answer: Option<Answer>,
+    sent: bool,
+}
+
+/// What to do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is new; `settle` it.
+    Fresh,
+    /// It came before, and is or will be answered.
+    Repeated,
+}
+
+struct State {
+    secret: Box<str>,
+    previous_secret: Option<Box<str>>,
+    /// Something came over the current socket, so that the client knows the current key.
+    confirmed: bool,
+    since: Instant,
+    grant: Arc<Grant>,
+    client_id: ClientId,
+    transport: Option<Arc<Outbox>>,
+    generation: u64,
+    entered: Vec<Arc<str>>,
+    slots: VecDeque<Slot>,
+}
+
+pub struct Peer {
+    pub id: Arc<str>,
+    pub repeats: Repeats,
+    state: Mutex<State>,
+}
+
+/// A socket's hold on its peer: as long as no newer socket took over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure(u64);
+
+impl Peer {
+    pub fn new(id: Arc<str>, secret: &str, grant: Arc<Grant>, client_id: ClientId, repeats: Repeats) -> Self {
+        let state = State {
+            secret: secret.into(),
+            previous_secret: None,
+            confirmed: false,
+            since: Instant::now(),
+            grant,
+            client_id,
+            transport: None,
+            generation: 0,
+            entered: Vec::new(),
+            slots: VecDeque::new(),
+        };
+        Self { id, repeats, state: Mutex::new(state) }
+    }
+
+    // ---- sockets ----
+
+    /// Whether this key may resume the connection now.
+    pub fn accepts(&self, secret: &str) -> bool {
+        let state = self.state.lock();
+        let equal = |known: &str| bool::from(known.as_bytes().ct_eq(secret.as_bytes()));
+        if equal(&state.secret) {
+            return true;
+        }
+        let unheard = !state.confirmed && (state.transport.is_none() || state.since.elapsed() > UNCONFIRMED);
+        unheard && state.previous_secret.as_deref().is_some_and(equal)
+    }
+
+    /// Gives the connection to a socket and takes it from an earlier one.
+    pub fn occupy(&self, outbox: Arc<Outbox>, secret: &str, grant: Arc<Grant>, client_id: ClientId) -> Tenure {
+        let mut state = self.state.lock();
+        let earlier = state.transport.replace(outbox);
+        if *state.secret != *secret {
+            state.previous_secret = Some(std::mem::replace(&mut state.secret, secret.into()));
+        }
+        state.confirmed = false;
+        state.since = Instant::now();
+        state.grant = grant;
+        state.client_id = client_id;
+        state.generation += 1;
+        let tenure = Tenure(state.generation);
+        drop(state);
+        if let Some(earlier) = earlier {
+            let error = ErrorInfo::disconnected("the connection was resumed on another transport");
+            earlier.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        }
+        tenure
+    }
+
+    /// The socket is gone. False if another one had taken over.
+    pub fn vacate(&self, tenure: Tenure) -> bool {
+        let mut state = self.state.lock();
+        let own = state.generation == tenure.0;
+        if own {
+            state.transport = None;
+        }
+        own
+    }
+
+    /// Whether nothing has happened since the socket with this tenure was lost.
+    pub fn is_vacant_since(&self, tenure: Tenure) -> bool {
+        let state = self.state.lock();
+        state.generation == tenure.0 && state.transport.is_none()
+    }
+
+    /// Something came over the socket.
+    pub fn confirm(&self) {
+        self.state.lock().confirmed = true;
+    }
+
+    pub fn transport(&self) -> Option<Arc<Outbox>> {
+        self.state.lock().transport.clone()
+    }
+
+    // ---- credentials ----
+
+    pub fn grant(&self) -> Arc<Grant> {
+        self.state.lock().grant.clone()
+    }
+
+    pub fn client_id(&self) -> ClientId {
+        self.state.lock().client_id.clone()
+    }
+
+    pub fn regrant(&self, grant: Arc<Grant>) {
+        self.state.lock().grant = grant;
+    }
+
+    // ---- presence ----
+
+    pub fn note_entered(&self, channel: &Arc<str>) {
+        let mut state = self.state.lock();
+        if !state.entered.contains(channel) {
+            state.entered.push(channel.clone());
+        }
+    }
+
+    pub fn forget_entered(&self, channel: &str) {
+        self.state.lock().entered.retain(|known| **known != *channel);
+    }
+
+    pub fn take_entered(&self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.state.lock().entered)
+    }
+
+    // ---- acknowledgements, in the order of the frames ----
+
+    /// Looks whether a frame came before.
+    pub fn take_turn(&self, msg_serial: u64) -> Turn {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if let Some(slot) = state.slots.iter_mut().rev().find(|slot| slot.msg_serial == msg_serial) {
+            if let (Some(answer), Some(outbox), true) = (&slot.answer, &state.transport, slot.sent) {
+                send(outbox, msg_serial, answer);
+            }
+            return Turn::Repeated;
+        }
+        if state.slots.back().is_some_and(|latest| msg_serial < latest.msg_serial) {
+            if let Some(outbox) = &state.transport {
+                send(outbox, msg_serial, &Answer::Ack(None));
+            }
+            return Turn::Repeated;
+        }
+        while state.slots.len() >= REMEMBERED && state.slots.front().is_some_and(|oldest| oldest.sent) {
+            state.slots.pop_front();
+        }
+        state.slots.push_back(Slot { msg_serial, answer: None, sent: false });
+        Turn::Fresh
+    }
+
+    /// Answers a frame, and those behind it that waited for it.
+    pub fn settle(&self, msg_serial: u64, answer: Answer) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let Some(index) = state.slots.iter().rposition(|slot| slot.msg_serial == msg_serial) else { return };
+        state.slots[index].answer = Some(answer);
+        let first = state.slots.iter().rposition(|slot| slot.sent).map_or(0, |last_sent| last_sent + 1);
+        for slot in state.slots.iter_mut().skip(first) {
+            let Some(answer) = &slot.answer else { break };
+            slot.sent = true;
+            if let Some(outbox) = &state.transport {
+                send(outbox, slot.msg_serial, answer);
+            }
+        }
+    }
+}
+
+fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+    let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
+    match answer {
+        Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
+        Answer::Ack(None) => outbox.send(&frame(Action::Ack)),
+        Answer::Ack(Some((serial, count))) => {
+            let serials = (0..*count).map(|index| super::protocol::serial::message_serial(serial, index)).collect();
+            outbox.send(&Outbound { res: Some(vec![PublishResult { serials }]), ..frame(Action::Ack) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::realtime::embedded::{
+        auth::{Capability, Proof},
+        protocol::Format,
+    };
+
+    fn peer() -> (Peer, Arc<Outbox>) {
+        let grant = Arc::new(Grant {
+            proof: Proof::Key,
+            key_name: "a.b".into(),
+            capability: Capability::everything().into(),
+            client_id: ClientId::Any,
+            issued: 0,
+            expires: None,
+            revocation_key: None,
+        });
+        let peer = Peer::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
+        let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20));
+        peer.occupy(outbox.clone(), "one", grant, ClientId::Any);
+        (peer, outbox)
+    }
+
+    fn sent(outbox: &Outbox) -> Vec<(u64, u64)> {
+        let mut frames = Vec::new();
+        let _ = outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut frames);
+        let read = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+        let values = frames.iter().map(|frame| read(&frame.bytes));
+        values.map(|value| (value["action"].as_u64().unwrap(), value["msgSerial"].as_u64().unwrap())).collect()
+    }
+
+    #[test]
+    fn answers_go_out_in_the_order_of_the_frames() {
+        let (peer, outbox) = peer();
+        for serial in 0..3 {
+            assert_eq!(peer.take_turn(serial), Turn::Fresh);
+        }
+        peer.settle(1, Answer::Ack(None));
+        peer.settle(2, Answer::Nack(ErrorInfo::bad_request("no")));
+        assert_eq!(sent(&outbox), []);
+        peer.settle(0, Answer::Ack(None));
+        assert_eq!(sent(&outbox), [(1, 0), (1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn a_frame_that_comes_again_is_answered_the_same_and_not_taken() {
+        let (peer, outbox) = peer();
+        peer.take_turn(5);
+        assert_eq!(peer.take_turn(5), Turn::Repeated);
+        assert_eq!(sent(&outbox), [], "its answer is still to come");
+        peer.settle(5, Answer::Ack(Some(("serial".into(), 1))));
+        assert_eq!(peer.take_turn(5), Turn::Repeated);
+        assert_eq!(peer.take_turn(4), Turn::Repeated);
+        assert_eq!(sent(&outbox), [(1, 5), (1, 5), (1, 4)]);
+    }
+
+    #[test]
+    fn the_key_before_is_good_only_until_the_client_shows_that_it_knows_the_new_one() {
+        let (peer, outbox) = peer();
+        peer.confirm();
+        let tenure = peer.occupy(outbox, "two", peer.grant(), ClientId::Any);
+        assert!(peer.accepts("two") && !peer.accepts("one"), "the new socket is alive and fresh");
+        peer.vacate(tenure);
+        assert!(peer.accepts("one"), "CONNECTED may have been lost with the socket");
+        peer.confirm();
+        assert!(!peer.accepts("one"));
+    }
+}

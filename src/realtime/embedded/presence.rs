@@ -1,0 +1,145 @@
+//! A channel's presence set: members by connection and client id.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::protocol::{ErrorInfo, PresenceAction, PresenceMessage};
+
+type MemberKey = (Arc<str>, Arc<str>);
+
+/// The members, each as it is told to newcomers.
+#[derive(Debug, Default)]
+pub struct Members(BTreeMap<MemberKey, PresenceMessage>);
+
+impl Members {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &PresenceMessage> {
+        self.0.values()
+    }
+
+    pub fn of_connection(&self, connection: &str) -> impl Iterator<Item = &PresenceMessage> {
+        self.0.values().filter(move |member| *member.connection_id == *connection)
+    }
+
+    /// Takes the events of one frame and returns those that the others hear of: a repetition and the leave of somebody who is not there are
+    /// silent, an update of somebody who is not there is an enter, a leave without data has the member's last.
+    ///
+    /// # Errors
+    /// 91003 if the set would grow beyond `most`; then nothing has changed.
+    pub fn apply(&mut self, events: Vec<PresenceMessage>, most: usize) -> Result<Vec<PresenceMessage>, ErrorInfo> {
+        let newcomers =
+            events.iter().filter(|event| event.action != PresenceAction::Leave && !self.0.contains_key(&key(event)));
+        if newcomers.count() + self.0.len() > most {
+            return Err(ErrorInfo::presence_members(format!(
+                "the presence set is full: it has at most {most} members"
+            )));
+        }
+        Ok(events.into_iter().filter_map(|event| self.take(event)).collect())
+    }
+
+    fn take(&mut self, mut event: PresenceMessage) -> Option<PresenceMessage> {
+        let key = key(&event);
+        if event.action == PresenceAction::Leave {
+            let member = self.0.remove(&key)?;
+            if event.payload.data.is_none() {
+                event.payload = member.payload;
+            }
+            return Some(event);
+        }
+        match self.0.get(&key) {
+            Some(member) if member.id == event.id => return None,
+            Some(_) => {}
+            None => event.action = PresenceAction::Enter,
+        }
+        self.0.insert(key, event.with_action(PresenceAction::Present));
+        Some(event)
+    }
+
+    /// Puts a member in without telling anybody.
+    pub fn restore(&mut self, member: PresenceMessage) {
+        self.0.insert(key(&member), member.with_action(PresenceAction::Present));
+    }
+
+    /// Takes all members of a connection out and returns their leaves, with ids that show that the server made them.
+    pub fn leave_all(&mut self, connection: &str, frame_id: &str, now: i64) -> Vec<PresenceMessage> {
+        let mut leaves = Vec::new();
+        self.0.retain(|(owner, _), member| {
+            let leaves_now = **owner == *connection;
+            if leaves_now {
+                let id = format!("{frame_id}:{}", leaves.len()).into();
+                leaves.push(PresenceMessage {
+                    action: PresenceAction::Leave,
+                    id,
+                    timestamp: now.max(member.timestamp),
+                    ..member.clone()
+                });
+            }
+            !leaves_now
+        });
+        leaves
+    }
+}
+
+fn key(event: &PresenceMessage) -> MemberKey {
+    (event.connection_id.clone(), event.client_id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realtime::embedded::protocol::{Data, data::Payload};
+
+    fn event(action: PresenceAction, id: &str, data: Option<&str>) -> PresenceMessage {
+        PresenceMessage {
+            action,
+            id: id.into(),
+            client_id: "alice".into(),
+            connection_id: "conn".into(),
+            timestamp: 1,
+            payload: Payload { data: data.map(|text| Data::Text(text.into())), encoding: None },
+            extras: None,
+        }
+    }
+
+    fn heard(members: &mut Members, event: PresenceMessage) -> Vec<(PresenceAction, Option<Data>)> {
+        members.apply(vec![event], 10).unwrap().into_iter().map(|event| (event.action, event.payload.data)).collect()
+    }
+
+    #[test]
+    fn events_are_told_once_and_as_what_they_are() {
+        use PresenceAction::*;
+        let mut members = Members::default();
+        let data = |text: &str| Some(Data::Text(text.into()));
+        assert_eq!(heard(&mut members, event(Leave, "conn:0:0", None)), []);
+        assert_eq!(heard(&mut members, event(Update, "conn:1:0", Some("a"))), [(Enter, data("a"))]);
+        assert_eq!(heard(&mut members, event(Enter, "conn:1:0", Some("a"))), [], "the same id again");
+        assert_eq!(heard(&mut members, event(Update, "conn:2:0", Some("b"))), [(Update, data("b"))]);
+        assert_eq!(members.iter().map(|member| member.action).collect::<Vec<_>>(), [Present]);
+        assert_eq!(heard(&mut members, event(Leave, "conn:3:0", None)), [(Leave, data("b"))]);
+        assert!(members.is_empty());
+    }
+
+    #[test]
+    fn a_leave_that_the_server_makes_does_not_look_like_the_connections_own() {
+        let mut members = Members::default();
+        heard(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
+        assert_eq!(members.leave_all("other", "server", 5), []);
+        let leaves = members.leave_all("conn", "server", 5);
+        assert!(leaves.len() == 1 && !leaves[0].id.starts_with("conn"));
+    }
+
+    #[test]
+    fn a_full_set_takes_updates_and_no_newcomers() {
+        let mut members = Members::default();
+        members.apply(vec![event(PresenceAction::Enter, "conn:1:0", None)], 1).unwrap();
+        let newcomer = PresenceMessage { client_id: "bob".into(), ..event(PresenceAction::Enter, "conn:2:0", None) };
+        assert_eq!(members.apply(vec![newcomer], 1).unwrap_err().code, 91003);
+        assert_eq!(members.apply(vec![event(PresenceAction::Update, "conn:3:0", None)], 1).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,70 @@
+//! Ably's error codes: what the SDK decides by.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// An error as the SDK sees it, in frames and in REST answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+#[error("{message} (code {code}, status {status_code})")]
+pub struct ErrorInfo {
+    pub code: u32,
+    pub status_code: u16,
+    pub message: Cow<'static, str>,
+    pub href: String,
+}
+
+impl ErrorInfo {
+    pub fn new(code: u32, status_code: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, status_code, message: message.into(), href: format!("https://help.ably.io/error/{code}") }
+    }
+
+    /// Whether the SDK answers it by fetching a new token.
+    pub fn is_token_error(&self) -> bool {
+        self.status_code == 401 && (40140..40150).contains(&self.code)
+    }
+}
+
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident = $code:literal / $status:literal;)*) => {
+        impl ErrorInfo {
+            $($(#[$doc])* pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+                Self::new($code, $status, message)
+            })*
+        }
+    };
+}
+
+errors! {
+    bad_request = 40000 / 400;
+    invalid_parameter = 40003 / 400;
+    too_large = 40009 / 400;
+    invalid_channel = 40010 / 400;
+    client_id_mismatch = 40012 / 400;
+    invalid_data = 40013 / 400;
+    invalid_ids = 40031 / 400;
+    invalid_credentials = 40101 / 401;
+    incompatible_client_id = 40102 / 401;
+    timestamp_not_current = 40104 / 401;
+    nonce_replayed = 40105 / 401;
+    token_unrecognised = 40143 / 401;
+    token_revoked = 40141 / 401;
+    token_expired = 40142 / 401;
+    jwt_invalid = 40144 / 401;
+    not_permitted = 40160 / 401;
+    key_required = 40162 / 401;
+    not_found = 40400 / 404;
+    method_not_allowed = 40500 / 405;
+    rate_exceeded = 42910 / 429;
+    internal = 50000 / 500;
+    unavailable = 50003 / 503;
+    /// What this server leaves out.
+    unsupported = 40300 / 403;
+    disconnected = 80003 / 503;
+    connection_expired = 80008 / 400;
+    connection_id_invalid = 80018 / 400;
+    continuity_lost = 90003 / 404;
+    presence_client_id = 91000 / 400;
+    presence_members = 91003 / 400;
+}

@@ -1,0 +1,52 @@
+//! The two encodings of everything: JSON in text frames, MessagePack in binary frames.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::ErrorInfo;
+
+/// How deep a value may nest. JSON's reader has a limit of its own (128).
+const MAX_DEPTH: usize = 96;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    Json,
+    Msgpack,
+}
+
+impl Format {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Msgpack => "application/x-msgpack",
+        }
+    }
+
+    pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Bytes {
+        let encoded = match self {
+            Format::Json => serde_json::to_vec(value).map_err(drop),
+            Format::Msgpack => {
+                let mut bytes = Vec::with_capacity(256);
+                let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+                value.serialize(&mut serializer).map(|()| bytes).map_err(drop)
+            }
+        };
+        encoded.expect("frames hold only maps with text keys, which both encodings can").into()
+    }
+
+    /// # Errors
+    /// 40000 for bytes that are not one value of this type and nothing else.
+    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ErrorInfo> {
+        match self {
+            Format::Json => serde_json::from_slice(bytes)
+                .map_err(|_| ErrorInfo::bad_request("the body or frame is not the JSON expected here")),
+            Format::Msgpack => {
+                let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+                deserializer.set_max_depth(MAX_DEPTH);
+                let value = T::deserialize(&mut deserializer)
+                    .map_err(|_| ErrorInfo::bad_request("the body or frame is not the MessagePack expected here"))?;
+                Ok(value)
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The wire: Ably's protocol as values, in JSON and MessagePack. No I/O, no clock, no state: any bytes give a frame or an
+//! error, never a panic, and never more memory than a small multiple of the bytes that came in.
+
+pub mod data;
+pub mod error;
+pub mod flags;
+pub mod format;
+pub mod frame;
+pub mod lenient;
+pub mod message;
+pub mod presence;
+pub mod serial;
+
+pub use data::Data;
+pub use error::ErrorInfo;
+pub use flags::Modes;
+pub use format::Format;
+pub use frame::{Action, Inbound, Outbound};
+pub use message::{InboundMessage, Message};
+pub use presence::{InboundPresence, PresenceAction, PresenceMessage};
+pub use serial::ChannelSerial;
+
+/// The largest sum of names, data, client ids and extras that one publish may have.
+pub const MAX_MESSAGE_SIZE: usize = 65_536;
+/// The largest frame.
+pub const MAX_FRAME_SIZE: usize = 524_288;
+/// The protocol version that the endpoint speaks.
+pub const PROTOCOL_VERSION: &str = "6";

@@ -1,0 +1,95 @@
+//! Presence messages, as they come in and as they are kept and delivered.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
+
+use super::{
+    ErrorInfo,
+    data::{Payload, RawData},
+    lenient,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum PresenceAction {
+    Absent = 0,
+    Present = 1,
+    Enter = 2,
+    Leave = 3,
+    Update = 4,
+}
+
+impl PresenceAction {
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Absent, Self::Present, Self::Enter, Self::Leave, Self::Update].into_iter().find(|a| *a as i64 == number)
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InboundPresence {
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    pub action: Option<i64>,
+    pub client_id: Option<String>,
+    pub data: RawData,
+    pub encoding: Option<String>,
+    pub extras: Option<Value>,
+}
+
+/// A presence event, or a member of a presence set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PresenceMessage {
+    pub action: PresenceAction,
+    pub id: Arc<str>,
+    pub client_id: Arc<str>,
+    pub connection_id: Arc<str>,
+    pub timestamp: i64,
+    pub payload: Payload,
+    pub extras: Option<Box<Value>>,
+}
+
+impl PresenceMessage {
+    #[must_use]
+    pub fn with_action(&self, action: PresenceAction) -> Self {
+        Self { action, ..self.clone() }
+    }
+}
+
+impl InboundPresence {
+    /// # Errors
+    /// 40000 for an action that clients cannot send.
+    pub fn wanted(&self) -> Result<PresenceAction, ErrorInfo> {
+        match self.action.and_then(PresenceAction::from_number) {
+            Some(action @ (PresenceAction::Enter | PresenceAction::Update | PresenceAction::Leave)) => Ok(action),
+            // A client that re-enters its members after losing the channel may call them present.
+            Some(PresenceAction::Present) => Ok(PresenceAction::Enter),
+            _ => Err(ErrorInfo::bad_request("the presence action must be enter (2), leave (3) or update (4)")),
+        }
+    }
+}
+
+impl Serialize for PresenceMessage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let encoding = self.payload.wire_encoding(serializer.is_human_readable());
+        let optional = [self.payload.data.is_some(), encoding.is_some(), self.extras.is_some()];
+        let mut map = serializer.serialize_map(Some(5 + optional.iter().filter(|present| **present).count()))?;
+        map.serialize_entry("action", &(self.action as u8))?;
+        map.serialize_entry("id", &*self.id)?;
+        map.serialize_entry("clientId", &*self.client_id)?;
+        map.serialize_entry("connectionId", &*self.connection_id)?;
+        map.serialize_entry("timestamp", &self.timestamp)?;
+        if let Some(data) = &self.payload.data {
+            map.serialize_entry("data", data)?;
+        }
+        if let Some(encoding) = &encoding {
+            map.serialize_entry("encoding", encoding.as_ref())?;
+        }
+        if let Some(extras) = &self.extras {
+            map.serialize_entry("extras", extras)?;
+        }
+        map.end()
+    }
+}

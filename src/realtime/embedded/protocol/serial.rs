@@ -1,0 +1,61 @@
+//! Channel serials: a position in one channel's log. Opaque to clients, ordered as text: the time first, then a counter,
+//! then the log's own name, by which a position in another log (of an earlier life of the channel) is told apart.
+
+use std::{fmt, sync::Arc};
+
+/// `<14 digits of ms>-<10 digits of seq>@<log>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelSerial {
+    pub at: i64,
+    pub seq: u64,
+    pub log: Arc<str>,
+}
+
+impl ChannelSerial {
+    /// Accepts also a message's serial (with `:index` behind it).
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > 96 {
+            return None;
+        }
+        let (position, log) = text.split_once('@')?;
+        let (at, seq) = position.split_once('-')?;
+        let log = log.split(':').next().filter(|log| !log.is_empty())?;
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(at) || !digits(seq) {
+            return None;
+        }
+        Some(Self { at: at.parse().ok()?, seq: seq.parse().ok()?, log: log.into() })
+    }
+}
+
+impl fmt::Display for ChannelSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:014}-{:010}@{}", self.at, self.seq, self.log)
+    }
+}
+
+/// The serial of one message of an entry.
+pub fn message_serial(channel_serial: &str, index: usize) -> String {
+    format!("{channel_serial}:{index:03}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_reads_back_what_it_says_and_sorts_as_text() {
+        let earlier = ChannelSerial { at: 1_700_000_000_000, seq: 9, log: "abcd".into() };
+        let later = ChannelSerial { at: 1_700_000_000_000, seq: 10, log: "abcd".into() };
+        assert_eq!(ChannelSerial::parse(&earlier.to_string()), Some(earlier.clone()));
+        assert_eq!(ChannelSerial::parse(&message_serial(&later.to_string(), 3)), Some(later.clone()));
+        assert!(earlier.to_string() < later.to_string());
+    }
+
+    #[test]
+    fn what_is_no_serial_is_not_read_as_one() {
+        for text in ["", "@", "1-2", "-1-2@x", "1-2@", "a-2@x", "99999999999999999999-1@x", "1-2-3@x"] {
+            assert_eq!(ChannelSerial::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! One channel: publish, history, presence, status.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{
+    answer::{Answer, Stored},
+    ask::{Ask, Caller},
+};
+use crate::realtime::embedded::{
+    auth::{ClientId, Operation},
+    channel::Channel,
+    handlers::{REST_REPEATS, prepare},
+    history::{self, Kind, Page, Query},
+    hub::Hub,
+    log::{Body, Entry},
+    protocol::{
+        ErrorInfo, InboundMessage, PresenceMessage,
+        lenient::OneOrMany,
+        message::{Place, Placed},
+    },
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    pub channel: String,
+    pub message_id: String,
+    pub serials: Vec<String>,
+    /// Hears when it is as durable as the channel is.
+    #[serde(skip)]
+    pub stored: Stored,
+}
+
+/// Publishes for a caller who may.
+pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>) -> Result<Receipt, ErrorInfo> {
+    let on_behalf = messages.iter().find_map(|message| message.connection_key.clone());
+    let (connection, client_id) = match on_behalf {
+        None => (None, caller.client_id.clone()),
+        Some(key) => {
+            let peer =
+                key.split_once('!').and_then(|(id, secret)| caller.hub.peer(id).filter(|peer| peer.accepts(secret)));
+            let peer =
+                peer.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
+            (Some(peer.id.clone()), peer.client_id())
+        }
+    };
+    messages.iter_mut().for_each(|message| message.connection_key = None);
+    let messages = prepare(messages, |claimed| match &client_id {
+        // A key may speak for anybody, and says so for each message.
+        ClientId::Any => ClientId::Any.speak_as(claimed),
+        own => own.speak_as(claimed),
+    })?;
+    if messages.is_empty() {
+        return Err(ErrorInfo::bad_request("there is no message to publish"));
+    }
+    let channel = caller.hub.channel(name);
+    if messages.iter().any(|message| caller.hub.reserves(&channel, message.name.as_deref())) {
+        return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
+    }
+    let (tell, stored) = tokio::sync::oneshot::channel();
+    let frame_id = Hub::frame_id();
+    let entry = caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, REST_REPEATS, move |result| {
+        drop(tell.send(result.map(drop)));
+    });
+    let entry = entry.ok_or_else(|| ErrorInfo::unavailable("the node is busy or stopping; try again"))?;
+    Ok(Receipt { channel: name.to_owned(), message_id: entry.message_id(0), serials: entry.serials(), stored })
+}
+
+pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::Publish])?;
+    let body: OneOrMany<InboundMessage> = ask.body()?;
+    let receipt = publish_as(&caller, &name, body.list)?;
+    Ok(ask.answer(201, &receipt).after([receipt.stored]))
+}
+
+pub fn messages(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let segment = if ask.request.path().ends_with("/history") { "history" } else { "messages" };
+    page(ask, Kind::Messages, segment)
+}
+
+pub fn presence_history(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    page(ask, Kind::Presence, "history")
+}
+
+fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::History])?;
+    let query = Query::read(kind, |name| ask.param(name))?;
+    let channel = caller.hub.channel(&name);
+    let Page { items, next } = caller.hub.history(&channel, &query)?;
+    let answer = match kind {
+        Kind::Messages => {
+            let texts: Vec<(String, String)> =
+                items.iter().map(|(entry, index)| (entry.message_id(*index), entry.message_serial(*index))).collect();
+            let placed =
+                items.iter().zip(&texts).filter_map(|((entry, index), (id, serial))| place(entry, *index, id, serial));
+            ask.answer(200, &placed.collect::<Vec<_>>())
+        }
+        Kind::Presence => {
+            let events = items.iter().filter_map(|(entry, index)| match &entry.body {
+                Body::Presence(events) => events.get(*index),
+                Body::Messages(_) => None,
+            });
+            ask.answer(200, &events.collect::<Vec<_>>())
+        }
+    };
+    Ok(answer.with_links(segment, links(ask, next.map(|cursor| cursor.to_string()))))
+}
+
+fn place<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<Placed<'e>> {
+    let Body::Messages(messages) = &entry.body else { return None };
+    let connection_id = entry.connection_id.as_deref();
+    let place = Place { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
+    Some(Placed { message: messages.get(index)?, place })
+}
+
+/// The links of a page: the query of the first page again, with a cursor for the others.
+fn links(ask: &Ask<'_>, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
+    let secret = ["key", "access_token", "accessToken", "cursor"];
+    let first: Vec<(String, String)> =
+        ask.params.iter().filter(|(name, _)| !secret.contains(&name.as_str())).cloned().collect();
+    let with_limit = match first.iter().any(|(name, _)| name == "limit") {
+        true => first,
+        false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
+    };
+    let at = |cursor: Option<String>| match cursor {
+        None => with_limit.clone(),
+        Some(cursor) => [with_limit.clone(), vec![("cursor".to_owned(), cursor)]].concat(),
+    };
+    let mut links = vec![("first", at(None)), ("current", at(ask.param("cursor")))];
+    if next.is_some() {
+        links.push(("next", at(next)));
+    }
+    links
+}
+
+pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
+    let limit = history::limit(ask.param("limit").as_deref())?;
+    let skip: usize = match ask.param("cursor") {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| ErrorInfo::bad_request("cursor is not one of a page's links"))?,
+    };
+    let (client_id, connection_id) = (ask.param("clientId"), ask.param("connectionId"));
+    let wanted = |member: &PresenceMessage| {
+        client_id.as_deref().is_none_or(|id| *member.client_id == *id)
+            && connection_id.as_deref().is_none_or(|id| *member.connection_id == *id)
+    };
+    let members = present(&caller.hub, &name);
+    let mut page: Vec<&PresenceMessage> =
+        members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
+    let more = page.len() > limit;
+    page.truncate(limit);
+    Ok(ask.answer(200, &page).with_links("presence", links(ask, more.then(|| (skip + limit).to_string()))))
+}
+
+/// Who is in a channel's presence set. Looking does not make a channel.
+pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
+    hub.find_channel(name).map(|channel| channel.members()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details<'n> {
+    channel_id: &'n str,
+    name: &'n str,
+    status: Status,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    is_active: bool,
+    occupancy: Occupancy,
+}
+
+#[derive(Serialize)]
+struct Occupancy {
+    metrics: Metrics,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metrics {
+    connections: usize,
+    publishers: usize,
+    subscribers: usize,
+    presence_connections: usize,
+    presence_members: usize,
+    presence_subscribers: usize,
+    object_publishers: usize,
+    object_subscribers: usize,
+}
+
+pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::ChannelMetadata])?;
+    let channel: Option<Arc<Channel>> = caller.hub.find_channel(&name);
+    let now = channel.as_ref().map(|channel| channel.occupancy()).unwrap_or_default();
+    let metrics = Metrics {
+        connections: now.connections,
+        publishers: now.publishers,
+        subscribers: now.subscribers,
+        presence_connections: now.presence_connections,
+        presence_members: now.presence_members,
+        presence_subscribers: now.presence_subscribers,
+        object_publishers: 0,
+        object_subscribers: 0,
+    };
+    let status = Status { is_active: channel.is_some(), occupancy: Occupancy { metrics } };
+    Ok(ask.answer(200, &Details { channel_id: &name, name: &name, status }))
+}

@@ -1,0 +1,144 @@
+//! Keys: tokens are made with them, and revoked.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{answer::Answer, ask::Ask};
+use crate::realtime::embedded::{
+    auth::{
+        Credentials, Key,
+        revocation::{Revocation, Target},
+        token_request::TokenRequest,
+    },
+    protocol::{Action, ErrorInfo, Outbound},
+};
+
+/// How much later a revocation applies that leaves clients time to renew their tokens.
+const REAUTH_MARGIN_MS: i64 = 30_000;
+/// Targets of one revocation request.
+const MAX_TARGETS: usize = 100;
+
+pub fn request_token(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let request: TokenRequest = if ask.has_body() { ask.body()? } else { TokenRequest::default() };
+    redeem(ask, &request)
+}
+
+/// The token request as query parameters: for clients that cannot send a body.
+pub fn token_of_query(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let map: Map<String, Value> = ask.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let request = serde_json::from_value(Value::Object(map))
+        .map_err(|_| ErrorInfo::bad_request("the parameters are no token request"))?;
+    redeem(ask, &request)
+}
+
+fn redeem(ask: &Ask<'_>, request: &TokenRequest) -> Result<Answer, ErrorInfo> {
+    let name = ask.path("key")?;
+    let hub = ask.endpoint.app(Key::app_id(&name))?;
+    let key = hub.key(&name).ok_or_else(|| ErrorInfo::invalid_credentials("there is no key of this name"))?;
+    let authenticated = match ask.credentials() {
+        Ok(Credentials::Key { name: shown, secret }) => {
+            // A signed request speaks for itself, whoever carries it.
+            let own = shown == name && key.has_secret(&secret);
+            if !own && request.mac.is_none() {
+                return Err(ErrorInfo::invalid_credentials("the key shown is not the one that the token is asked of"));
+            }
+            own
+        }
+        _ => false,
+    };
+    let details = request.redeem(key, authenticated, &hub.nonces, ask.endpoint.services.now())?;
+    Ok(ask.answer(201, &details))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RevocationRequest {
+    targets: Vec<String>,
+    #[serde(default)]
+    issued_before: Option<i64>,
+    #[serde(default)]
+    allow_reauth_margin: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Revoked {
+    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_before: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applies_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorInfo>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    success_count: usize,
+    failure_count: usize,
+    results: Vec<Revoked>,
+}
+
+pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let name = ask.path("key")?;
+    let caller = ask.caller()?;
+    if caller.grant.expires.is_some() || *caller.grant.key_name != *name {
+        return Err(ErrorInfo::key_required("tokens are revoked with the key that issued them"));
+    }
+    let revocable = caller.hub.key(&name).is_some_and(|key| key.revocable_tokens);
+    if !revocable {
+        return Err(ErrorInfo::not_permitted(
+            "the tokens of this key cannot be revoked: it does not have revocable_tokens",
+        ));
+    }
+    let request: RevocationRequest = ask.body()?;
+    if request.targets.len() > MAX_TARGETS {
+        return Err(ErrorInfo::bad_request(format!("at most {MAX_TARGETS} targets can be revoked at once")));
+    }
+    let now = ask.endpoint.services.now().as_millis();
+    // Tokens of this very millisecond are meant as well.
+    let issued_before = request.issued_before.unwrap_or(now + 1);
+    if issued_before > now + 1 {
+        return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
+    }
+    let applies_at = if request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
+    let revoke = |specifier: &String| match Target::parse(specifier) {
+        Err(error) => Revoked { target: specifier.clone(), issued_before: None, applies_at: None, error: Some(error) },
+        Ok(target) => {
+            let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
+            let concerned = caller.hub.revoke(revocation);
+            enforce(concerned, applies_at - now);
+            Revoked {
+                target: specifier.clone(),
+                issued_before: Some(issued_before.min(now)),
+                applies_at: Some(applies_at),
+                error: None,
+            }
+        }
+    };
+    let results: Vec<Revoked> = request.targets.iter().map(revoke).collect();
+    let failure_count = results.iter().filter(|result| result.error.is_some()).count();
+    Ok(ask.answer(200, &Summary { success_count: results.len() - failure_count, failure_count, results }))
+}
+
+/// Ends the sockets of revoked tokens: at once, or after the margin if they have not renewed their token by then.
+fn enforce(concerned: Vec<std::sync::Arc<crate::realtime::embedded::peer::Peer>>, delay_ms: i64) {
+    for peer in concerned {
+        let Some(outbox) = peer.transport() else { continue };
+        let error = ErrorInfo::token_revoked("the token was revoked");
+        if delay_ms <= 0 {
+            outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+            continue;
+        }
+        outbox.send(&Outbound::new(Action::Auth));
+        let revoked = peer.grant();
+        let delay = std::time::Duration::from_millis(delay_ms.unsigned_abs());
+        actix_web::rt::spawn(async move {
+            tokio::time::sleep(delay).await;
+            if std::sync::Arc::ptr_eq(&revoked, &peer.grant()) {
+                outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+            }
+        });
+    }
+}

@@ -1,0 +1,107 @@
+//! Ably's REST interface, and the door of the WebSocket: everything at the root, as the SDK has no base path.
+
+mod answer;
+mod ask;
+mod batch;
+mod channels;
+mod keys;
+mod socket;
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+pub use self::{answer::Answer, ask::Ask};
+use super::{
+    Embedded,
+    protocol::{ErrorInfo, MAX_FRAME_SIZE},
+    sandbox,
+};
+
+/// The largest body.
+const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
+
+type Endpoint = web::Data<Arc<Embedded>>;
+
+/// Routes `method path → handler(&Ask) -> Result<Answer, ErrorInfo>`.
+macro_rules! resource {
+    ($cfg:ident, $endpoint:expr, $path:literal, $($method:ident => $handler:path),+) => {
+        $cfg.service(
+            web::resource($path)
+                .app_data(web::Data::new($endpoint.clone()))
+                .app_data(web::PayloadConfig::new(MAX_BODY))
+                $(.route(web::$method().to(|endpoint: Endpoint, request: HttpRequest, body: Result<web::Bytes, actix_web::Error>| async move {
+                    respond(&endpoint, &request, body, $handler).await
+                })))+
+                .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+                .default_service(web::to(|request: HttpRequest| async move {
+                    let error = ErrorInfo::method_not_allowed("this method is not allowed here");
+                    Answer::error(error).respond(&request)
+                })),
+        )
+    };
+}
+
+pub fn mount(endpoint: &Arc<Embedded>, cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/")
+            .app_data(web::Data::new(endpoint.clone()))
+            .route(web::get().guard(actix_web::guard::fn_guard(socket::is_upgrade)).to(socket::open))
+            .route(web::get().to(start_page))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight)),
+    );
+    resource!(cfg, endpoint, "/time", get => time);
+    resource!(cfg, endpoint, "/stats", get => stats);
+    resource!(cfg, endpoint, "/keys/{key}/requestToken", get => keys::token_of_query, post => keys::request_token);
+    resource!(cfg, endpoint, "/keys/{key}/revokeTokens", post => keys::revoke_tokens);
+    resource!(cfg, endpoint, "/messages", post => batch::publish);
+    resource!(cfg, endpoint, "/presence", get => batch::presence);
+    resource!(cfg, endpoint, "/channels/{channel}", get => channels::status);
+    resource!(cfg, endpoint, "/channels/{channel}/messages", get => channels::messages, post => channels::publish);
+    resource!(cfg, endpoint, "/channels/{channel}/history", get => channels::messages);
+    resource!(cfg, endpoint, "/channels/{channel}/presence", get => channels::presence);
+    resource!(cfg, endpoint, "/channels/{channel}/presence/history", get => channels::presence_history);
+    resource!(cfg, endpoint, "/channels/{channel}/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
+    resource!(cfg, endpoint, "/push/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
+    resource!(cfg, endpoint, "/comet/{rest:.*}", get => left_out, post => left_out);
+    if endpoint.services.config.sandbox {
+        resource!(cfg, endpoint, "/apps", post => sandbox::create);
+        resource!(cfg, endpoint, "/apps/{app}", delete => sandbox::delete);
+    }
+}
+
+async fn respond(
+    endpoint: &Arc<Embedded>,
+    request: &HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+    handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>,
+) -> HttpResponse {
+    let outcome = match body {
+        Ok(body) => handler(&Ask::new(endpoint, request, body)),
+        Err(_) => Err(ErrorInfo::new(40009, 413, format!("a body must have at most {MAX_BODY} bytes"))),
+    };
+    outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
+}
+
+async fn start_page(endpoint: Endpoint, request: HttpRequest) -> HttpResponse {
+    match endpoint.start_page.get() {
+        Some(page) => page(&request),
+        None => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("Tandem\n"),
+    }
+}
+
+fn time(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    Ok(ask.answer(200, &[ask.endpoint.services.now().as_millis()]))
+}
+
+fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    ask.caller()?;
+    Ok(ask.answer(200, &[0; 0]))
+}
+
+fn left_out(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    ask.caller()?;
+    Err(ErrorInfo::unsupported(
+        "this server does not support this: LiveObjects, annotations, message updates, push administration and comet are left out",
+    ))
+}

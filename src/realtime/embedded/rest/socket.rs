@@ -1,0 +1,66 @@
+//! `GET /` with an upgrade: the WebSocket. Whoever may not connect is told so over the WebSocket, as the SDK cannot see HTTP answers.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, guard::GuardContext, http::header, web};
+use actix_web_actors::ws;
+
+use super::{
+    Endpoint,
+    ask::{header as header_of, query},
+};
+use crate::realtime::embedded::{
+    Embedded,
+    auth::Credentials,
+    connection::{Admitted, Connection},
+    protocol::{ErrorInfo, Format, MAX_FRAME_SIZE},
+};
+
+pub fn is_upgrade(context: &GuardContext<'_>) -> bool {
+    let upgrade = context.head().headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+}
+
+pub async fn open(
+    endpoint: Endpoint,
+    request: HttpRequest,
+    stream: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
+    let params = query(&request);
+    let parameter = |wanted: &str| params.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let format = if parameter("format") == Some("msgpack") { Format::Msgpack } else { Format::Json };
+    let actor = match admit(&endpoint, header_of(&request, "authorization"), &params, format) {
+        Ok(admitted) => Connection::Waiting(Box::new(admitted)),
+        Err(error) => Connection::Refused { error, format },
+    };
+    let codec = actix_http_codec();
+    ws::WsResponseBuilder::new(actor, &request, stream).codec(codec).start()
+}
+
+/// Frames a little larger than allowed are still read, so that they can be answered.
+fn actix_http_codec() -> actix_http::ws::Codec {
+    actix_http::ws::Codec::new().max_size(MAX_FRAME_SIZE)
+}
+
+fn admit(
+    endpoint: &Arc<Embedded>,
+    authorization: Option<&str>,
+    params: &[(String, String)],
+    format: Format,
+) -> Result<Admitted, ErrorInfo> {
+    let parameter = |wanted: &str| params.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let credentials = Credentials::find(authorization, params)?;
+    let hub = endpoint.hub_of(&credentials)?;
+    let grant = hub.authenticate(&credentials)?;
+    let client_id = grant.client_id.claim(parameter("clientId").or_else(|| parameter("client_id")))?;
+    let resume = parameter("resume").or_else(|| parameter("recover")).filter(|key| !key.is_empty());
+    Ok(Admitted {
+        hub,
+        grant: Arc::new(grant),
+        client_id,
+        format,
+        echo: parameter("echo") != Some("false"),
+        heartbeats: parameter("heartbeats") == Some("true"),
+        resume: resume.map(str::to_owned),
+    })
+}

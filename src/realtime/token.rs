@@ -1,0 +1,158 @@
+//! Token requests for the app: what `GET /api/v1/auth/ably-token` hands out. The same for the embedded endpoint and for Ably's cloud.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use tandem_actors::domain::{
+    ids::{SessionId, UserId},
+    time::Timestamp,
+};
+
+use super::{channels::ChannelNames, embedded::auth::key::hmac_sha256};
+
+/// A key's name and secret.
+#[derive(Clone)]
+pub struct SigningKey {
+    pub name: String,
+    secret: String,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({})", self.name)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a realtime key must be written as appId.keyId:secret")]
+pub struct MalformedKey;
+
+impl SigningKey {
+    pub fn new(name: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { name: name.into(), secret: secret.into() }
+    }
+
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl std::str::FromStr for SigningKey {
+    type Err = MalformedKey;
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        match text.split_once(':') {
+            Some((name, secret)) if !name.is_empty() && !secret.is_empty() => Ok(Self::new(name, secret)),
+            _ => Err(MalformedKey),
+        }
+    }
+}
+
+/// Ably's TokenRequest. `capability` is JSON in a string; `ttl` and `timestamp` are milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRequest {
+    pub key_name: String,
+    pub ttl: u64,
+    pub timestamp: i64,
+    pub capability: String,
+    pub client_id: String,
+    pub nonce: String,
+    pub mac: String,
+}
+
+/// Signs a token request for one user.
+pub fn sign_token_request(
+    key: &SigningKey,
+    capability: String,
+    client_id: &UserId,
+    ttl: std::time::Duration,
+    now: Timestamp,
+    nonce: String,
+) -> TokenRequest {
+    let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+    let timestamp = now.as_millis();
+    let text = format!("{}\n{ttl}\n{capability}\n{client_id}\n{timestamp}\n{nonce}\n", key.name);
+    let mac = STANDARD.encode(hmac_sha256(key.secret.as_bytes(), &[text.as_bytes()]));
+    TokenRequest {
+        key_name: key.name.clone(),
+        ttl,
+        timestamp,
+        capability,
+        client_id: client_id.as_str().to_owned(),
+        nonce,
+        mac,
+    }
+}
+
+/// A nonce for a token request: 32 random characters.
+pub fn fresh_nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// The capability of one user over the given sessions (the caller's active ones, newest first; only the first
+/// `most` are taken), as canonical JSON.
+pub fn capability<'a>(
+    names: &ChannelNames,
+    user: &UserId,
+    sessions: impl IntoIterator<Item = &'a SessionId>,
+    most: usize,
+    client_publish: bool,
+) -> String {
+    let mut resources: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut grant = |channel: String, operations: &[&'static str]| {
+        let granted = resources.entry(channel).or_default();
+        granted.extend(operations.iter().copied());
+        granted.sort_unstable();
+        granted.dedup();
+    };
+    grant(names.user(user), &["subscribe"]);
+    for session in sessions.into_iter().take(most) {
+        let on_session: &[&str] = if client_publish { &["publish", "subscribe"] } else { &["subscribe"] };
+        grant(names.session(session), on_session);
+        for channel in names.presence(session) {
+            grant(channel, &["presence", "subscribe"]);
+        }
+    }
+    serde_json::to_string(&resources).expect("a map of texts is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_capability_covers_the_sessions_and_no_more() {
+        let names = ChannelNames::default();
+        let user: UserId = "user_1".parse().unwrap();
+        let sessions: Vec<SessionId> = ["csession01", "csession02"].map(|id| id.parse().unwrap()).into();
+        let text = capability(&names, &user, &sessions, 1, true);
+        assert_eq!(
+            text,
+            r#"{"meetwithoutfear:session:csession01":["publish","subscribe"],"meetwithoutfear:session:csession01:presence":["presence","subscribe"],"meetwithoutfear:user:user_1":["subscribe"]}"#
+        );
+        assert!(!capability(&names, &user, &sessions, 2, false).contains("publish"));
+    }
+
+    /// Computed with Ably's own SDK for the same fields.
+    #[test]
+    fn the_mac_is_the_hmac_of_the_six_lines() {
+        let key: SigningKey = "app.key:secret".parse().unwrap();
+        let user: UserId = "alice".parse().unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        let request = sign_token_request(
+            &key,
+            r#"{"a":["subscribe"]}"#.into(),
+            &user,
+            hour,
+            Timestamp::from_millis(1_700_000_000_000),
+            "0123456789abcdef".into(),
+        );
+        let expected = STANDARD.encode(hmac_sha256(
+            b"secret",
+            &[b"app.key\n3600000\n{\"a\":[\"subscribe\"]}\nalice\n1700000000000\n0123456789abcdef\n"],
+        ));
+        assert_eq!(request.mac, expected);
+        assert_eq!(request.ttl, 3_600_000);
+    }
+}

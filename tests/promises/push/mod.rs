@@ -1,0 +1,5 @@
+//! Pushes: arrive once, or say why not.
+
+mod devices;
+mod dispatch;
+mod rig;

@@ -1,0 +1,180 @@
+//! An endpoint to test: in this process on a free port, or a running server that `TANDEM_URL` names.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+    time::SystemTime,
+};
+
+use actix_web::{App, HttpServer};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem::realtime::{
+    channels::ChannelNames,
+    embedded::{
+        Config, Embedded,
+        auth::{Capability, Key},
+    },
+};
+use tandem_actors::{
+    domain::{
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+    },
+    journal::{Journal, Limits},
+    keys::Key as Row,
+    ports::{
+        Change, Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Store, StoreError, Verdict,
+    },
+};
+
+pub const KEY_NAME: &str = "tandem.main";
+pub const KEY_SECRET: &str = "a-secret-for-tests";
+
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(since.as_millis() as i64)
+    }
+}
+
+/// A store without a disk; survives a restart of the endpoint, not of the process.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<BTreeMap<Row, Bytes>>);
+
+impl MemoryStore {
+    pub fn rows(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    pub fn rows_with(&self, part: &[u8]) -> usize {
+        self.0.lock().keys().filter(|key| key.as_bytes().windows(part.len()).any(|window| window == part)).count()
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: &Row) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.0.lock().get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &Row,
+        after: Option<&Row>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Row, Bytes)>, StoreError> {
+        let rows = self.0.lock();
+        let inside = rows.iter().filter(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()));
+        let found: Vec<_> = match direction {
+            Direction::Forward => {
+                inside.filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).collect()
+            }
+            Direction::Backward => {
+                inside.rev().filter(|(key, _)| after.is_none_or(|after| *key < after)).take(limit).collect()
+            }
+        };
+        Ok(found.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn claim(&self, _: &SessionId) -> Result<Claim, StoreError> {
+        Ok(Claim { epoch: 1, head: 0 })
+    }
+
+    fn release(&self, _: &SessionId, _: OwnerEpoch) {}
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        let mut rows = self.0.lock();
+        for change in group.iter().flat_map(|commit| &commit.changes) {
+            match change {
+                Change::Put(key, value) => drop(rows.insert(key.clone(), value.clone())),
+                Change::Delete(key) => drop(rows.remove(key)),
+            }
+        }
+        Ok(group.iter().map(|_| Verdict::Written).collect())
+    }
+}
+
+/// What the coordinator would have heard.
+#[derive(Default)]
+pub struct Heard {
+    pub presence: Mutex<Vec<(SessionId, PresenceChange)>>,
+    pub delivered: Mutex<Vec<(SessionId, UserId, Seq)>>,
+}
+
+impl PresenceSink for Heard {
+    fn presence(&self, session: &SessionId, change: PresenceChange) {
+        self.presence.lock().push((session.clone(), change));
+    }
+
+    fn delivered(&self, session: &SessionId, user: &UserId, seq: Seq) {
+        self.delivered.lock().push((session.clone(), user.clone(), seq));
+    }
+}
+
+pub struct Node {
+    pub url: String,
+    pub embedded: Arc<Embedded>,
+    pub heard: Arc<Heard>,
+    server: actix_web::dev::ServerHandle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Node {
+    pub fn start(config: Config) -> Node {
+        Self::start_on(config, Arc::new(MemoryStore::default()), 0)
+    }
+
+    pub fn start_on(config: Config, store: Arc<dyn Store>, port: u16) -> Node {
+        let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}"));
+        let capability = Capability::everything();
+        let mut main = Key::new(KEY_NAME, KEY_SECRET, capability);
+        main.revocable_tokens = true;
+        let embedded =
+            Embedded::new(config, ChannelNames::default(), vec![main], Arc::new(SystemClock), store, journal);
+        let heard = Arc::new(Heard::default());
+        embedded.set_sink(heard.clone());
+        let (told, tell) = mpsc::channel();
+        let served = embedded.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = HttpServer::new(move || App::new().configure(|cfg| served.configure(cfg)))
+                    .workers(2)
+                    .shutdown_timeout(1)
+                    .disable_signals()
+                    .bind(("127.0.0.1", port))
+                    .unwrap();
+                let address = server.addrs()[0];
+                let running = server.run();
+                told.send((format!("http://{address}"), running.handle())).unwrap();
+                running.await.unwrap();
+            });
+        });
+        let (url, server) = tell.recv().unwrap();
+        Node { url, embedded, heard, server, thread: Some(thread) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn key(&self) -> String {
+        format!("{KEY_NAME}:{KEY_SECRET}")
+    }
+
+    pub fn websocket_url(&self) -> String {
+        self.url.replace("http", "ws")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // As a crash would: no goodbye.
+        drop(self.server.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
