@@ -176,7 +176,14 @@ pub struct Supervisor(Arc<Shared>);
 
 impl Supervisor {
     pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
-        Self(Arc::new(Shared { slots: Slots::default(), arbiters, limits, shell, hasher: Default::default(), stopping: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            slots: Slots::default(),
+            arbiters,
+            limits,
+            shell,
+            hasher: Default::default(),
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.

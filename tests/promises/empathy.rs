@@ -99,9 +99,10 @@ async fn feedback_is_shared_with_consent_only() {
 #[tokio::test]
 async fn nobody_judges_what_is_not_shared() {
     let both = drafted().await;
-    both.anna.validate().await.refused(400, "PARTNER_NOT_READY");
+    both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
     both.ben.share_empathy().await.done();
-    both.anna.validate().await.refused(400, "PARTNER_NOT_READY");
+    both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
+    both.ben.validate().await.refused(400, "PARTNER_NOT_READY");
 }
 
 #[tokio::test]

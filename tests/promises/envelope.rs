@@ -17,9 +17,9 @@ async fn every_refusal_has_its_code_and_its_status() {
     anna.say("/compact/sign", json!({ "agreed": false })).await.refused(400, "VALIDATION_ERROR");
     anna.sign().await.done();
     anna.sign().await.refused(409, "CONFLICT");
-    let (other, _) = (Conversation::invited(&server).await, ());
+    let other = Conversation::invited(&server).await;
     other.anna.accept(&other.invitation).await.refused(403, "FORBIDDEN");
-    other.anna.sign().await.refused(400, "SESSION_NOT_ACTIVE");
+    other.anna.press("/nudge").await.refused(400, "SESSION_NOT_ACTIVE");
     let stage_3 = Conversation::at_stage(&server, 3).await;
     stage_3.ben.read("/needs/comparison").await.refused(403, "CONSENT_REQUIRED");
     stage_3.ben.share_needs().await;

@@ -55,7 +55,7 @@ async fn stage_2_needs_both_shared_and_both_validated() {
     let answer = blocked_for(&both.anna, "GATES_NOT_SATISFIED").await;
     let open = items(&answer["unsatisfiedGates"]);
     assert!(open.contains(&json!("empathyDraftReady")) && open.contains(&json!("empathyConsented")), "{open:?}");
-    both.anna.validate().await.refused(400, "PARTNER_NOT_READY");
+    both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
     both.anna.share_attempt().await;
     both.ben.share_attempt().await;
     blocked_for(&both.anna, "GATES_NOT_SATISFIED").await;

@@ -94,7 +94,7 @@ async fn common_ground_is_what_both_shared() {
 async fn common_ground_is_confirmed_by_each_for_themselves() {
     let both = Conversation::at_stage(&*shared().await, 3).await;
     let early = both.anna.say("/common-ground/confirm", json!({ "confirmations": [] })).await;
-    assert_eq!(early.status, 400, "there is none yet: {}", early.body);
+    early.refused(403, "CONSENT_REQUIRED");
     both.anna.share_needs().await;
     both.ben.share_needs().await;
     let ground = items(&both.anna.read("/common-ground").await.ok()["commonGround"]);

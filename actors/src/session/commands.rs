@@ -49,11 +49,12 @@ impl SessionActor {
                     keys::invitation(session.invitation_id()),
                     Bytes::copy_from_slice(session.id().as_str().as_bytes()),
                 );
-                let answer = view::created(&session, &order.caller.id, self.now(), &self.shell.domain);
                 self.session = Some(session);
                 self.ask_presence(ctx);
                 let mut draft = Draft { changes: vec![invitation], ..Draft::default() };
                 self.record(&events, Some(rest), &mut draft);
+                let Some(session) = &self.session else { return };
+                let answer = view::created(session, &order.caller.id, self.now(), &self.shell.domain);
                 self.answer(order, true, &answer, draft, events.last().map(|event| event.seq), ctx);
             }
             Err(rejection) => self.refuse(order, rejection.into()),

@@ -76,7 +76,7 @@ fn check(to: &str, key: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
             // Gates have names.
-            for (key, value) in fields.iter().filter(|(key, _)| *key != "gates") {
+            for (key, value) in fields.iter().filter(|(key, _)| !key.to_lowercase().ends_with("gates")) {
                 check(to, key, value);
             }
         }
