@@ -72,7 +72,11 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "before_decide");
         let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
         let context = self.context(Actor::User(order.caller.clone()));
-        match session.decide(&command, &context) {
+        let decided = session.decide(&command, &context);
+        if matches!(command, Command::Nudge) {
+            tracing::info!(session = %self.inbox.session(), by = %order.caller.id, sent = decided.is_ok(), "nudge");
+        }
+        match decided {
             Ok(events) => {
                 let mut draft = Draft::default();
                 if erasure && let Err(error) = self.redact_log(&order.caller, &mut draft) {
