@@ -170,6 +170,8 @@ pub struct PresenceChange {
     pub user: UserId,
     pub connection: String,
     pub present: bool,
+    /// It left without saying so: a dead connection, a heartbeat that ran out. What was sent to it last may have reached nobody.
+    pub vanished: bool,
     /// Repeated and reordered changes are told apart by it.
     pub at: Timestamp,
     pub source: PresenceSource,

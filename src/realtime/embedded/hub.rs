@@ -492,6 +492,8 @@ pub fn presence_change(event: &PresenceMessage, number: usize, present: bool, at
         user,
         connection: connection_name(&event.connection_id, number),
         present,
+        // Clients number their own presence messages by connection; what the server says for them has another id.
+        vanished: !present && !event.id.starts_with(&*event.connection_id),
         at: Timestamp::from_millis(at),
         source: PresenceSource::Embedded,
     })
