@@ -75,7 +75,8 @@ impl Scene {
         let (session, invitation) = (text(&created["session"]["id"]), text(&created["invitationId"]));
         let accepted = ben.accept(&invitation).await;
         accepted.ok();
-        let mut ear = Realtime::connect(&ben).await;
+        // On Ben's own connection everything would count as seen, and no push would leave.
+        let mut ear = Realtime::connect(&anna).await;
         ear.attach(&session).await;
         let both =
             Conversation { anna: Member::new(anna, &session), ben: Member::new(ben, &session), session, invitation };
