@@ -1,13 +1,17 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod debug;
+pub mod demo;
 pub mod http;
 pub mod operator;
 pub mod push;
 pub mod realtime;
 pub mod recent;
+pub mod secret;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod system;

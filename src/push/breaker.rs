@@ -6,7 +6,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tandem_actors::domain::time::Timestamp;
 
-use super::devices::Platform;
+use super::reach::Platform;
 
 pub struct Breaker {
     name: &'static str,
@@ -95,7 +95,7 @@ impl Breaker {
 
     fn show(&self) {
         let open = !matches!(*self.state.lock(), State::Closed { .. });
-        metrics::gauge!("tandem_push_breaker_open", "breaker" => self.name).set(if open { 1.0 } else { 0.0 });
+        metrics::gauge!("tandem_breaker_open", "breaker" => self.name).set(if open { 1.0 } else { 0.0 });
     }
 }
 

@@ -6,6 +6,7 @@ mod agreements;
 mod auth;
 mod canary;
 mod channel;
+mod cloud;
 mod commands;
 mod consent;
 mod conversation;

@@ -14,6 +14,7 @@ async fn an_answer_is_the_sessions_own_bytes_in_an_envelope() {
         assert_eq!(answer.status, 200);
         assert_eq!(&answer.bytes[..], b"{\"success\":true,\"data\":{\"seq\":7}}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(server.fakes.last(), format!("SignCompact in {SESSION} by user_anna"));
     }
     assert_eq!(server.post("/api/v1/sessions", r#"{"inviteName":"Ben"}"#).await.status, 201);
@@ -65,8 +66,9 @@ async fn what_is_not_there_says_so_in_an_envelope() {
         assert_eq!(server.get(path).await.refusal(), refused(404, "NOT_FOUND"), "{path}");
     }
     let answer = server.send(anna(TestRequest::put().uri("/api/v1/sessions"))).await;
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, GET")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, GET, HEAD")));
     assert!(!answer.json()["success"].as_bool().unwrap());
+    assert_eq!(server.send(TestRequest::with_uri("/health").method(Method::HEAD)).await.status, 200);
 }
 
 #[actix_web::test]
