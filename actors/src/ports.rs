@@ -181,8 +181,8 @@ pub struct PresenceChange {
 pub trait PresenceSink: Send + Sync + 'static {
     fn presence(&self, session: &SessionId, change: PresenceChange);
 
-    /// A live connection of `user` has received the session channel's message with this `seq`: it sent something after
-    /// the message was written to it.
+    /// A live connection of `user` has received the session channel's message with this `seq`: it answered a ping that
+    /// was written after the message.
     fn delivered(&self, session: &SessionId, user: &UserId, seq: Seq);
 }
 
