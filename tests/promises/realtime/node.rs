@@ -158,10 +158,6 @@ impl Node {
         Node { url, embedded, heard, server, thread: Some(thread) }
     }
 
-    pub fn port(&self) -> u16 {
-        self.url.rsplit(':').next().unwrap().parse().unwrap()
-    }
-
     pub fn key(&self) -> String {
         format!("{KEY_NAME}:{KEY_SECRET}")
     }
