@@ -1,7 +1,21 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod debug;
+pub mod demo;
 pub mod http;
+pub mod operator;
 pub mod push;
 pub mod realtime;
+pub mod recent;
+pub mod secret;
+pub mod secrets;
+pub mod server;
 pub mod store;
+pub mod system;
+pub mod telemetry;
+pub mod tls;
+pub mod users;
+pub mod wiring;

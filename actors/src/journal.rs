@@ -57,6 +57,7 @@ struct Shared {
     arrived: Condvar,
     length: AtomicUsize,
     failed: AtomicBool,
+    appended: AtomicU64,
     flushes: AtomicU64,
     commits: AtomicU64,
     limits: Limits,
@@ -69,6 +70,8 @@ pub struct Journal(Arc<Shared>);
 /// Counters since start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalStats {
+    /// Commits that were handed in, written or not.
+    pub appended: u64,
     pub flushes: u64,
     pub commits: u64,
     pub waiting: usize,
@@ -86,6 +89,7 @@ impl Journal {
             arrived: Condvar::new(),
             length: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             limits,
@@ -118,6 +122,7 @@ impl Journal {
             return;
         }
         queue.waiting.push_back((commit, done));
+        self.0.appended.fetch_add(1, Ordering::Relaxed);
         self.0.length.store(queue.waiting.len(), Ordering::Relaxed);
         if std::mem::take(&mut queue.writer_sleeps) {
             drop(queue);
@@ -144,6 +149,7 @@ impl Journal {
 
     pub fn stats(&self) -> JournalStats {
         JournalStats {
+            appended: self.0.appended.load(Ordering::Relaxed),
             flushes: self.0.flushes.load(Ordering::Relaxed),
             commits: self.0.commits.load(Ordering::Relaxed),
             waiting: self.0.length.load(Ordering::Relaxed),

@@ -67,6 +67,11 @@ pub fn outboxes() -> Key {
     Key::build(b'o', &[])
 }
 
+/// The session of a key under [`outboxes`].
+pub fn session_of_outbox(key: &Key) -> Option<SessionId> {
+    std::str::from_utf8(key.0.get(1..)?).ok()?.parse().ok()
+}
+
 /// An invitation's session.
 pub fn invitation(invitation: &InvitationId) -> Key {
     Key::build(b'i', &[invitation.as_str().as_bytes()])
@@ -87,9 +92,19 @@ pub fn idempotent_answer(user: &UserId, digest: &[u8; 32]) -> Key {
     Key::build(b'k', &[user.as_str().as_bytes(), b"\0", digest])
 }
 
+/// All stored answers.
+pub fn idempotent_answers() -> Key {
+    Key::build(b'k', &[])
+}
+
 /// A user: profile, preferences, devices.
 pub fn user(user: &UserId) -> Key {
     Key::build(b'u', &[user.as_str().as_bytes()])
+}
+
+/// A user's name and address.
+pub fn profile(user: &UserId) -> Key {
+    Key::build(b'u', &[user.as_str().as_bytes(), b"\0profile"])
 }
 
 /// The owner of a push token; `digest` is SHA-256 of the token.
@@ -105,6 +120,14 @@ pub fn due(at: Timestamp, session: &SessionId, timer: u8) -> Key {
 /// All timers, the earliest first.
 pub fn all_due() -> Key {
     Key::build(b'd', &[])
+}
+
+/// Time, session and number of a timer's key.
+pub fn parse_due(key: &Key) -> Option<(Timestamp, SessionId, u8)> {
+    let (at, rest) = key.0.get(1..)?.split_first_chunk::<8>()?;
+    let [session @ .., 0, timer] = rest else { return None };
+    let session = std::str::from_utf8(session).ok()?.parse().ok()?;
+    Some((Timestamp::from_millis(i64::from_be_bytes(*at)), session, *timer))
 }
 
 /// A push that waits to be sent at `at`, the earliest first.

@@ -1,8 +1,34 @@
 //! The heart of Tandem: the session domain, and the actors that hold, persist and tell it. Knows no HTTP, no sled, no
 //! Ably, no Expo: those are served through [`ports`].
+//!
+//! A command's way: [`Coordinator::execute`] puts it into the session's inbox ([`supervisor`]), its [`session`] actor decides on the
+//! state in memory and hands events and index rows to the [`journal`], which writes many sessions' commits with one flush. What tells
+//! anybody of the change (the answer, reads that saw it, publications, pushes) waits at the [`gate`] until then.
 
+mod arbiters;
+pub mod coordinator;
 pub mod domain;
+pub mod exit;
+pub mod explain;
+pub mod failpoint;
+pub mod gate;
+mod housekeeping;
+pub mod idempotency;
 pub mod journal;
 pub mod keys;
+pub mod list;
+pub mod messages;
+pub mod outbox;
+mod pairs;
 pub mod ports;
+pub mod presence;
 pub mod records;
+pub mod session;
+mod slots;
+pub mod supervisor;
+
+pub use arbiters::Arbiters;
+pub use coordinator::Coordinator;
+pub use idempotency::IdempotencyKey;
+pub use list::ListFilter;
+pub use messages::{Refusal, Reply};

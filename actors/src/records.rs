@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     domain::{
+        Event,
         ids::{Seq, SessionId, UserId},
+        stage::SessionStatus,
         time::Timestamp,
     },
     ports::StoreError,
@@ -25,6 +27,18 @@ pub struct PushJob {
     pub reason: String,
 }
 
+/// The answer that a user's idempotency key stands for (`keys::idempotent_answer`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAnswer {
+    /// SHA-256 of method, path and body: the same key with another request is a conflict.
+    pub request: [u8; 32],
+    /// 201 instead of 200.
+    pub created: bool,
+    /// The JSON object for `data`.
+    pub data: bytes::Bytes,
+    pub at: Timestamp,
+}
+
 pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
     rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
 }
@@ -32,3 +46,41 @@ pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     rmp_serde::from_slice(bytes).map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {error}")))
 }
+
+/// A stored event with the decisions made of it: "why did this partner get a push?" has its answer beside the event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventRow {
+    /// In the domain's own versioned form.
+    pub event: Event,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routing: Vec<Decided>,
+}
+
+/// How one partner was to be told of one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    pub user: UserId,
+    pub at: Timestamp,
+    /// `publish`, `push`, `publish_and_push` or `resolve`.
+    pub legs: std::borrow::Cow<'static, str>,
+    pub reason: std::borrow::Cow<'static, str>,
+}
+
+/// A user's part in a session, as the list needs it without waking the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    pub status: SessionStatus,
+    /// The other partner, or the person invited, if known.
+    pub partner: Option<UserId>,
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// A session's state as of its `seq`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot<S> {
+    pub v: u8,
+    pub session: S,
+}
+
+/// The version of [`Snapshot`] written now.
+pub const SNAPSHOT_VERSION: u8 = 1;

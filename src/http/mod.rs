@@ -1,1 +1,117 @@
-//! http
+//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain,
+//! and what the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how
+//! much.
+//!
+//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a
+//! route that the other has not.
+
+mod body;
+mod call;
+mod config;
+pub mod coordinator;
+mod envelope;
+mod error;
+mod idempotency;
+mod limits;
+mod observe;
+pub mod openapi;
+pub mod ports;
+pub mod push_accounts;
+mod resources;
+pub mod routes;
+mod start_page;
+
+use std::sync::Arc;
+
+use actix_cors::Cors;
+use actix_web::{
+    HttpRequest,
+    http::header,
+    middleware::Condition,
+    web::{self, Data, ServiceConfig},
+};
+use tandem_actors::{
+    journal::Journal,
+    ports::{Clock, Store},
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use self::{
+    config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Network, Tls},
+    error::ApiError,
+    limits::Limits as RateLimits,
+    start_page::{StartPage, start_page},
+};
+use self::{
+    coordinator::Coordinator,
+    ports::{PushAccounts, Readiness, RealtimeAccess, Webhooks},
+};
+use crate::{
+    auth::{Secret, Verifier},
+    users::Users,
+};
+
+/// Everything that handlers reach. Made once, shared by all workers.
+pub struct State {
+    pub config: Config,
+    pub auth: Arc<Verifier>,
+    pub users: Arc<Users>,
+    pub coordinator: Arc<dyn Coordinator>,
+    pub push: Arc<dyn PushAccounts>,
+    pub realtime: Arc<dyn RealtimeAccess>,
+    pub webhooks: Arc<dyn Webhooks>,
+    pub readiness: Arc<dyn Readiness>,
+    /// The metrics in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Opens the operator's routes; without one they do not exist.
+    pub operator_token: Option<Secret>,
+    pub store: Arc<dyn Store>,
+    pub journal: Journal,
+    pub clock: Arc<dyn Clock>,
+    pub limits: RateLimits,
+}
+
+impl State {
+    fn of(request: &HttpRequest) -> Result<Data<State>, ApiError> {
+        request.app_data::<Data<State>>().cloned().ok_or_else(|| {
+            tracing::error!("the routes were mounted without their state");
+            ApiError::internal()
+        })
+    }
+}
+
+impl RateLimits {
+    pub fn from_config(config: &Config) -> Self {
+        Self::new(&config.limits)
+    }
+}
+
+/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered
+/// before.
+pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
+    let cors = &state.config.cors;
+    for prefix in ["/api/v1", "/api"] {
+        let cors = Condition::new(!cors.allowed_origins.is_empty(), allow(cors));
+        app.service(routes::mount_api(prefix).wrap(cors));
+    }
+    routes::mount_root(app);
+    app.service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from(openapi::ADDRESS)))
+        .default_service(web::to(routes::unknown))
+        .app_data(state);
+}
+
+fn allow(config: &CorsConfig) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID])
+        .expose_headers([observe::REQUEST_ID, idempotency::REPLAYED, header::RETRY_AFTER])
+        .max_age(usize::try_from(config.max_age.as_secs()).ok());
+    if config.allowed_origins.iter().any(|origin| origin == "*") {
+        return cors.allow_any_origin().send_wildcard();
+    }
+    config.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,130 @@
-//! push
+//! Tells an absent partner by Expo's push service: once, or says why not.
+//!
+//! A push begins as a row that the session's actor wrote together with the event ([`tandem_actors::records::PushJob`]). The
+//! sender takes due rows, asks the session once more, writes down that an attempt begins, sends, and writes down how it
+//! ended; a process killed in between finds out which attempts it does not know the outcome of. Accepted pushes are followed
+//! by their receipts to the end.
+//!
+//! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
+//! - `dispatcher` → `collect`, `plan` → `batch` → `settle`: from a due row to a written outcome
+//! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
+//! - [`breaker`], [`limiter`]: when not to send; `receipts`, `sweep`: what comes afterwards
+//! - [`explain`]: what became of a push; [`rows`]: how it is kept
+//! - [`fake_expo`]: a stand-in for the service
+
+pub mod alarm;
+pub mod answer;
+mod batch;
+pub mod breaker;
+mod collect;
+pub mod config;
+pub mod devices;
+mod dispatcher;
+pub mod explain;
+mod expo;
+#[path = "fake/mod.rs"]
+pub mod fake_expo;
+pub mod guard;
+pub mod limiter;
+pub mod message;
+pub mod outcome;
+mod plan;
+pub mod preferences;
+pub mod reach;
+mod receipts;
+pub mod rows;
+mod settle;
+mod sweep;
+pub mod texts;
+pub mod tokens;
+
+use std::{collections::HashSet, sync::Arc};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use tandem_actors::{
+    journal::Journal,
+    ports::{self, Clock, PushCheck, Store},
+};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    task::JoinHandle,
+};
+
+use self::{alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, texts::Texts};
+pub use self::{
+    config::{Config, ConfigError},
+    devices::{Devices, DevicesError},
+    explain::{Told, explain},
+    expo::{ClientError, install_crypto},
+    preferences::{Preferences, PreferencesPatch, QuietHours},
+    reach::{Device, DeviceState, Platform, Reach, Registration},
+    tokens::{InvalidPushToken, PushToken},
+};
+
+/// The running push sender.
+pub struct Pusher {
+    sender: Arc<Sender>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Pusher {
+    /// Starts the sender's tasks on the current tokio runtime.
+    pub fn start(
+        config: Config,
+        store: Arc<dyn Store>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        check: Arc<dyn PushCheck>,
+        devices: Arc<Devices>,
+    ) -> Result<Arc<Self>, ClientError> {
+        let sender = Arc::new(Sender {
+            texts: Texts::new(&config.texts),
+            store,
+            journal,
+            alarm: Alarm::new(clock),
+            check,
+            devices,
+            expo: Expo::new(&config)?,
+            limiter: Limiter::new(config.rate),
+            breakers: Breakers::default(),
+            slots: Arc::new(Semaphore::new(config.max_in_flight)),
+            claimed: Mutex::new(HashSet::new()),
+            throttled: DashMap::new(),
+            projects: DashMap::new(),
+            work: Notify::new(),
+            new_receipts: Notify::new(),
+            stopping: watch::Sender::new(false),
+            config,
+        });
+        let tasks = vec![
+            tokio::spawn(sender.clone().dispatch()),
+            tokio::spawn(sender.clone().poll_receipts()),
+            tokio::spawn(sender.clone().sweep()),
+            tokio::spawn(sender.clone().show()),
+        ];
+        Ok(Arc::new(Self { sender, tasks: Mutex::new(tasks) }))
+    }
+
+    /// Takes nothing up any more and waits for what is under way, at most the request timeout.
+    pub async fn stop(&self) {
+        self.sender.stopping.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the push sender ended badly");
+            }
+        }
+    }
+
+    /// The injected clock was moved by hand: whoever waits for a moment looks again.
+    pub fn clock_moved(&self) {
+        self.sender.alarm.clock_moved();
+    }
+}
+
+impl ports::Push for Pusher {
+    fn jobs_committed(&self) {
+        self.sender.work.notify_one();
+    }
+}

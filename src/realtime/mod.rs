@@ -1,5 +1,14 @@
 //! How connected partners hear of their session: channel names, tokens, and the providers that carry the events.
 
 pub mod channels;
+pub mod cloud;
+pub mod config;
 pub mod embedded;
+pub mod provider;
 pub mod token;
+pub mod webhook;
+
+pub use self::{
+    config::{Config, ProviderKind},
+    provider::Provider,
+};

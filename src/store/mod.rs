@@ -1,1 +1,113 @@
-//! store
+//! Where rows are kept: two embedded engines behind `tandem_actors::ports::Store`, and what they promise alike.
+//!
+//! A group of commits is one atomic batch; `commit` returns when the batch has survived an fdatasync; readers never see what is
+//! not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never tried again: the
+//! kernel may have dropped the pages). [`open`] makes or opens the directory, and refuses with one clear line.
+
+mod copy;
+mod directory;
+mod disk;
+mod error;
+mod fence;
+mod guarded;
+mod memory;
+mod open;
+mod redb;
+mod rows;
+mod sled;
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    copy::{CopyError, CopyReport, Phase, Progress, copy},
+    disk::{Disk, RealDisk},
+    error::StoreOpenError,
+    memory::MemoryStore,
+    open::open,
+};
+
+/// The `store` section of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which engine keeps the rows. A directory made by one cannot be opened with the other: see `tandem store copy`.
+    pub engine: Engine,
+    /// The store's directory. Empty: `store` in the data directory.
+    pub path: PathBuf,
+    /// The engine's cache, in MiB.
+    pub cache_mib: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { engine: Engine::Sled, path: PathBuf::new(), cache_mib: 256 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    Sled,
+    Redb,
+}
+
+impl Engine {
+    pub const ALL: [Engine; 2] = [Engine::Sled, Engine::Redb];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine::Sled => "sled",
+            Engine::Redb => "redb",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a store is: `sled:PATH` or `redb:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub engine: Engine,
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' must be sled:DIRECTORY or redb:DIRECTORY")]
+pub struct InvalidLocation(String);
+
+impl FromStr for Location {
+    type Err = InvalidLocation;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
+        let parsed = text.split_once(':').filter(|(_, path)| !path.is_empty()).and_then(|(name, path)| {
+            let engine = Engine::ALL.into_iter().find(|engine| engine.name() == name)?;
+            Some(Self { engine, path: path.into() })
+        });
+        parsed.ok_or_else(|| InvalidLocation(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.engine, self.path.display())
+    }
+}
+
+/// How to open.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub cache_mib: u64,
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_mib: Config::default().cache_mib, disk: Arc::new(RealDisk) }
+    }
+}

@@ -4,6 +4,11 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 /// An identifier that is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +17,6 @@ pub struct InvalidId {
     pub what: &'static str,
     pub expected: &'static str,
 }
-
-const COORDINATOR_ID: &str = "'c' followed by 8 to 63 characters of [a-z0-9]";
 
 fn is_coordinator_id(text: &str) -> bool {
     (9..=64).contains(&text.len())
@@ -26,7 +29,7 @@ fn is_user_id(text: &str) -> bool {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:expr, $valid:path) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $valid:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -37,6 +40,15 @@ macro_rules! id {
                 &self.0
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let description = concat!($what, ": ", $expected);
+                ObjectBuilder::new().schema_type(Type::String).description(Some(description)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
 
         impl FromStr for $name {
             type Err = InvalidId;
@@ -76,12 +88,18 @@ macro_rules! id {
     };
 }
 
-id!(SessionId, "a session id", COORDINATOR_ID, is_coordinator_id);
-id!(InvitationId, "an invitation id", COORDINATOR_ID, is_coordinator_id);
-id!(DraftId, "a draft id", COORDINATOR_ID, is_coordinator_id);
-id!(NeedId, "a need id", COORDINATOR_ID, is_coordinator_id);
-id!(StrategyId, "a strategy id", COORDINATOR_ID, is_coordinator_id);
-id!(AgreementId, "an agreement id", COORDINATOR_ID, is_coordinator_id);
+macro_rules! coordinator_id {
+    ($name:ident, $what:literal) => {
+        id!($name, $what, "'c' followed by 8 to 63 characters of [a-z0-9]", is_coordinator_id);
+    };
+}
+
+coordinator_id!(SessionId, "a session id");
+coordinator_id!(InvitationId, "an invitation id");
+coordinator_id!(DraftId, "a draft id");
+coordinator_id!(NeedId, "a need id");
+coordinator_id!(StrategyId, "a strategy id");
+coordinator_id!(AgreementId, "an agreement id");
 id!(
     /// The `sub` of the caller's token; also the `clientId` on realtime channels.
     UserId,
@@ -92,3 +110,19 @@ id!(
 
 /// A session's strictly increasing event number; the first event is 1.
 pub type Seq = u64;
+
+pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// An identifier of the coordinator's form that follows from its parts.
+pub(super) fn derived(parts: &[&[u8]]) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let characters = digest(parts).into_iter().take(24).map(|byte| char::from(ALPHABET[usize::from(byte) % 36]));
+    std::iter::once('c').chain(characters).collect()
+}

@@ -3,6 +3,10 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
+};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. RFC 3339 with milliseconds and `Z` in JSON, a plain integer in stored records.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -65,3 +69,15 @@ impl<'de> Deserialize<'de> for Timestamp {
         }
     }
 }
+
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339 in UTC, as 2026-01-31T12:00:00.000Z"))
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 /// A partner's free text. Reaches the outside only through a view made for somebody who may see it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -19,6 +23,14 @@ impl Words {
         &self.0
     }
 }
+
+impl PartialSchema for Words {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+}
+
+impl ToSchema for Words {}
 
 impl fmt::Debug for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,275 @@
+//! Folding events into the state. Total: whatever the log holds can be applied, and what does not fit changes nothing.
+
+use crate::domain::{
+    agreement::{Agreement, AgreementStatus},
+    empathy::Verdict,
+    event::{Event, EventBody},
+    invitation::Invitation,
+    member::{Member, Side},
+    session::{Pause, Session},
+    stage::{SessionStatus, Stage, StageRecord},
+    strategy::{Pool, Reveal, Round, Strategy},
+};
+
+/// Declined agreements that are kept for looking up.
+const KEPT_DECLINED: usize = 20;
+
+impl Session {
+    /// The session after its first event; none if that is no creation.
+    pub fn start(event: &Event) -> Option<Session> {
+        let by = event.by.as_ref()?;
+        let EventBody::Created { session, invitation, salt, name, invite_name, person, context, expires_at } =
+            &event.body
+        else {
+            return None;
+        };
+        Some(Session {
+            id: session.clone(),
+            seq: event.seq,
+            status: SessionStatus::Created,
+            salt: salt.clone(),
+            created_at: event.at,
+            updated_at: event.at,
+            last_event_at: event.at,
+            changed: event.seq,
+            context: context.clone(),
+            invitation: Invitation {
+                id: invitation.clone(),
+                invite_name: invite_name.clone(),
+                person: person.clone(),
+                created_at: event.at,
+                confirmed_at: None,
+                expires_at: *expires_at,
+                expired: false,
+                accepted_at: None,
+                declined_at: None,
+                resends: 0,
+                resent_at: None,
+            },
+            creator: Member::new(by.clone(), name.clone(), event.at),
+            invitee: None,
+            pause: None,
+            resolved_at: None,
+            abandoned_at: None,
+            archived_at: None,
+            pool: Pool::default(),
+            agreements: Vec::new(),
+        })
+    }
+
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        self.last_event_at = event.at;
+        if !matches!(event.body, EventBody::Viewed { .. } | EventBody::NudgeRefused {}) {
+            self.changed = event.seq;
+            self.updated_at = event.at;
+        }
+        self.apply_to_session(event);
+        let side = event.by.as_ref().and_then(|user| self.side_ever(user));
+        if let Some(side) = side {
+            self.apply_to_author(event, side);
+        }
+        self.note_news(event, side);
+    }
+
+    fn note_news(&mut self, event: &Event, author: Option<Side>) {
+        if !event.is_announced() {
+            return;
+        }
+        for side in Side::BOTH {
+            if let Some(member) = self.seat_mut(side).filter(|_| author != Some(side)) {
+                member.news = event.seq;
+            }
+        }
+    }
+
+    fn move_to(&mut self, status: SessionStatus) {
+        if self.status.may_become(status) {
+            self.status = status;
+        }
+    }
+
+    /// What concerns the session as a whole.
+    fn apply_to_session(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::InvitationConfirmed { expires_at } => {
+                self.move_to(SessionStatus::Invited);
+                self.invitation.confirmed_at = Some(event.at);
+                self.invitation.expires_at = *expires_at;
+            }
+            EventBody::InvitationResent { expires_at } => {
+                self.invitation.expires_at = *expires_at;
+                self.invitation.expired = false;
+                self.invitation.resends += 1;
+                self.invitation.resent_at = Some(event.at);
+            }
+            EventBody::InvitationExpired {} => self.invitation.expired = true,
+            EventBody::InvitationDeclined {} => {
+                self.move_to(SessionStatus::Abandoned);
+                self.abandoned_at = Some(event.at);
+                self.invitation.declined_at = Some(event.at);
+            }
+            EventBody::Joined { name } => {
+                if let (None, Some(user)) = (&self.invitee, &event.by) {
+                    self.move_to(SessionStatus::Active);
+                    self.invitation.accepted_at = Some(event.at);
+                    self.invitee = Some(Member::new(user.clone(), name.clone(), event.at));
+                }
+            }
+            EventBody::OverlapRevealed { overlap, candidates } => {
+                if overlap.is_empty() {
+                    self.pool.rounds_without_overlap += 1;
+                    self.creator.round = Round::default();
+                    if let Some(invitee) = &mut self.invitee {
+                        invitee.round = Round::default();
+                    }
+                }
+                let (overlap, candidates) = (overlap.clone(), candidates.clone());
+                self.pool.reveal = Some(Reveal { overlap, candidates, at: event.at });
+            }
+            EventBody::AgreementConfirmed { id } => {
+                if let Some(agreement) = self.agreements.iter_mut().find(|agreement| agreement.id == *id) {
+                    agreement.status = AgreementStatus::Agreed;
+                    agreement.agreed_at = Some(event.at);
+                }
+            }
+            EventBody::FollowUpDue { agreements } => {
+                let due = self.agreements.iter_mut().filter(|agreement| agreements.contains(&agreement.id));
+                due.for_each(|agreement| agreement.reminded = true);
+            }
+            EventBody::Resumed {} => {
+                self.move_to(SessionStatus::Active);
+                self.pause = None;
+            }
+            EventBody::Resolved {} => {
+                self.move_to(SessionStatus::Resolved);
+                self.resolved_at = Some(event.at);
+                for side in Side::BOTH {
+                    self.close_stage(side, Stage::StrategicRepair, event);
+                }
+            }
+            EventBody::Abandoned { .. } => {
+                self.move_to(SessionStatus::Abandoned);
+                self.abandoned_at = Some(event.at);
+            }
+            EventBody::Archived {} => {
+                self.move_to(SessionStatus::Archived);
+                self.archived_at = Some(event.at);
+            }
+            _ => {}
+        }
+    }
+
+    /// What concerns the part of whoever caused it.
+    fn apply_to_author(&mut self, event: &Event, side: Side) {
+        match &event.body {
+            EventBody::StrategyProposed { id, description, needs_addressed, duration, measure_of_success } => {
+                self.pool.strategies.push(Strategy {
+                    id: id.clone(),
+                    author: side,
+                    description: description.clone(),
+                    needs_addressed: needs_addressed.clone(),
+                    duration: duration.clone(),
+                    measure_of_success: measure_of_success.clone(),
+                });
+            }
+            EventBody::AgreementProposed {
+                id,
+                strategy,
+                description,
+                kind,
+                duration,
+                measure_of_success,
+                follow_up_at,
+            } => self.agreements.push(Agreement {
+                id: id.clone(),
+                proposer: side,
+                strategy: strategy.clone(),
+                description: description.clone(),
+                kind: *kind,
+                duration: duration.clone(),
+                measure_of_success: measure_of_success.clone(),
+                follow_up_at: *follow_up_at,
+                reminded: follow_up_at.is_some_and(|at| at <= event.at),
+                status: AgreementStatus::Proposed,
+                proposed_at: event.at,
+                agreed_at: None,
+                declined_by: None,
+                modification: None,
+                has_stale_inputs: false,
+            }),
+            EventBody::AgreementDeclined { id, modification } => {
+                if let Some(agreement) = self.agreements.iter_mut().find(|agreement| agreement.id == *id) {
+                    agreement.status = AgreementStatus::Abandoned;
+                    agreement.declined_by = Some(side);
+                    agreement.modification = modification.clone();
+                }
+                self.forget_oldest_declined();
+            }
+            EventBody::ConsentRevoked { .. } => {
+                let live = self.agreements.iter_mut().filter(|agreement| agreement.status.is_live());
+                live.for_each(|agreement| agreement.has_stale_inputs = true);
+            }
+            EventBody::Paused { reason } => {
+                self.move_to(SessionStatus::Paused);
+                self.pause = Some(Pause { at: event.at, by: side, reason: reason.clone() });
+            }
+            EventBody::Advanced { to } => {
+                let from = self.stage_of(side);
+                self.close_stage(side, from, event);
+                if let Some(me) = self.seat_mut(side).filter(|me| me.record(*to).is_none()) {
+                    me.stages.push(StageRecord::open(*to, event.at));
+                }
+            }
+            EventBody::AccountErased {} => self.forget_words_of(side),
+            _ => {}
+        }
+        if let Some(me) = self.seat_mut(side) {
+            me.apply(event);
+        }
+        if let (EventBody::EmpathyJudged { validated, feedback, feedback_shared }, Some(partner)) =
+            (&event.body, self.seat_mut(side.other()))
+        {
+            partner.empathy.verdict = Some(Verdict {
+                validated: *validated,
+                at: event.at,
+                feedback: feedback.clone(),
+                feedback_shared: *feedback_shared,
+            });
+        }
+    }
+
+    fn close_stage(&mut self, side: Side, stage: Stage, event: &Event) {
+        let record = self.seat_mut(side).and_then(|member| member.record_mut(stage));
+        if let Some(record) = record.filter(|record| record.completed_at.is_none()) {
+            record.completed_at = Some(event.at);
+        }
+    }
+
+    fn forget_oldest_declined(&mut self) {
+        let declined = self.agreements.iter().filter(|agreement| !agreement.status.is_live()).count();
+        if declined > KEPT_DECLINED
+            && let Some(oldest) = self.agreements.iter().position(|agreement| !agreement.status.is_live())
+        {
+            self.agreements.remove(oldest);
+        }
+    }
+
+    /// The counterpart in the state of what redaction does to the log.
+    fn forget_words_of(&mut self, side: Side) {
+        self.invitation.invite_name = None;
+        if side == Side::Creator {
+            self.context = None;
+        }
+        if let Some(pause) = self.pause.as_mut().filter(|pause| pause.by == side) {
+            pause.reason = None;
+        }
+        self.pool.strategies.iter_mut().filter(|strategy| strategy.author == side).for_each(Strategy::forget_words);
+        for agreement in &mut self.agreements {
+            agreement.forget_words_of(side);
+        }
+        if let Some(verdict) = self.seat_mut(side.other()).and_then(|partner| partner.empathy.verdict.as_mut()) {
+            verdict.feedback = None;
+        }
+    }
+}

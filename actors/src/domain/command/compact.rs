@@ -1,0 +1,48 @@
+//! Stage 0: the Curiosity Compact.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Command,
+    turn::{Turn, not_active, wrong_stage},
+};
+use crate::domain::{
+    event::EventBody,
+    rejection::Rejection,
+    stage::{SessionStatus, Stage},
+};
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignCompactRequest {
+    /// May be left out; `false` signs nothing and is refused.
+    pub agreed: Option<bool>,
+}
+
+impl TryFrom<SignCompactRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SignCompactRequest) -> Result<Self, Rejection> {
+        match request.agreed {
+            Some(false) => Err(Rejection::invalid("agreed", "false", "true, or left out: signing means to agree")),
+            _ => Ok(Command::SignCompact),
+        }
+    }
+}
+
+/// The creator may sign while the invitation is still out.
+pub(super) fn decide(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    match turn.session.status {
+        SessionStatus::Invited | SessionStatus::Active => {}
+        status => return Err(not_active(status)),
+    }
+    if turn.me.compact_signed_at.is_some() {
+        return Err(Rejection::conflict("you have signed the compact already"));
+    }
+    let current = turn.me.stage();
+    if current != Stage::Onboarding {
+        return Err(wrong_stage(current, Stage::Onboarding));
+    }
+    turn.record(EventBody::CompactSigned {});
+    Ok(())
+}

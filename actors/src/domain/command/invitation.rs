@@ -1,0 +1,193 @@
+//! How a session begins: created, the invitation confirmed, sent again, accepted or declined.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{
+    Command, fields,
+    turn::{Events, Turn},
+};
+use crate::domain::{
+    context::{Actor, Caller, Context},
+    event::{Event, EventBody},
+    ids::UserId,
+    invitation::InvitationStatus,
+    rejection::{Code, Rejection},
+    session::Session,
+    stage::SessionStatus,
+    words::Words,
+};
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateSessionRequest {
+    /// What you call the person you invite, 1 to 100 characters. This or `personId` is needed.
+    pub invite_name: Option<String>,
+    /// The user to invite; nobody else can accept then.
+    pub person_id: Option<String>,
+    /// What it is about, at most 500 characters; for you alone.
+    pub context: Option<String>,
+    /// `true`: the invitation goes out only when it is confirmed.
+    pub draft: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSession {
+    invite_name: Option<Words>,
+    person: Option<UserId>,
+    context: Option<Words>,
+    draft: bool,
+}
+
+impl CreateSession {
+    /// The known person that it invites.
+    pub fn person(&self) -> Option<&UserId> {
+        self.person.as_ref()
+    }
+}
+
+impl TryFrom<CreateSessionRequest> for CreateSession {
+    type Error = Rejection;
+    fn try_from(request: CreateSessionRequest) -> Result<Self, Rejection> {
+        let person = request.person_id.map(|id| fields::id("personId", &id)).transpose()?;
+        let invite_name = match (request.invite_name, &person) {
+            (None, Some(_)) => None,
+            (None, None) => {
+                let expected = "a name of 1 to 100 characters, or personId given instead";
+                return Err(Rejection::invalid("inviteName", "nothing", expected));
+            }
+            (name, _) => Some(fields::text("inviteName", name, 1..=100)?),
+        };
+        let context = fields::optional_text("context", request.context, 500)?;
+        Ok(Self { invite_name, person, context, draft: request.draft.unwrap_or(false) })
+    }
+}
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeclineInvitationRequest {
+    /// At most 500 characters. Nobody is shown it, so it is not kept.
+    pub reason: Option<String>,
+}
+
+impl TryFrom<DeclineInvitationRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: DeclineInvitationRequest) -> Result<Self, Rejection> {
+        fields::optional_text("reason", request.reason, 500)?;
+        Ok(Command::DeclineInvitation)
+    }
+}
+
+pub(super) fn create(create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let Actor::User(caller) = &ctx.by else {
+        return Err(Rejection::forbidden("only a person can begin a session"));
+    };
+    if create.person.as_ref() == Some(&caller.id) {
+        return Err(Rejection::invalid("personId", "your own id", "the id of another user"));
+    }
+    let expires_at = ctx.now + ctx.settings.invitation_ttl;
+    let mut events = Events::first(&caller.id, ctx.now);
+    events.record(EventBody::Created {
+        session: ctx.fresh(),
+        invitation: ctx.fresh(),
+        salt: Words::new(ctx.ids.fresh()),
+        name: caller.name.clone(),
+        invite_name: create.invite_name.clone(),
+        person: create.person.clone(),
+        context: create.context.clone(),
+        expires_at,
+    });
+    if !create.draft {
+        events.record(EventBody::InvitationConfirmed { expires_at });
+    }
+    Ok(events.list)
+}
+
+/// A second confirmation changes nothing.
+pub(super) fn confirm(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    if turn.me.id != turn.session.creator.id {
+        return Err(Rejection::forbidden("only the one who invites can confirm the invitation"));
+    }
+    match turn.session.status {
+        SessionStatus::Created => {
+            let expires_at = turn.ctx.now + turn.ctx.settings.invitation_ttl;
+            turn.record(EventBody::InvitationConfirmed { expires_at });
+            Ok(())
+        }
+        SessionStatus::Abandoned | SessionStatus::Archived => Err(super::turn::not_active(turn.session.status)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let invitation = &session.invitation;
+    if caller.id != session.creator.id {
+        return Err(Rejection::forbidden("only the one who invited can send the invitation again"));
+    }
+    if session.creator.left_at.is_some() {
+        return Err(Rejection::no_such_invitation());
+    }
+    if session.status != SessionStatus::Invited {
+        let message = match session.status {
+            SessionStatus::Created => "confirm the invitation first; that sends it",
+            _ => "the invitation has been answered or withdrawn; it cannot be sent again",
+        };
+        return Err(Rejection::conflict(message));
+    }
+    let settings = ctx.settings;
+    if invitation.resends >= settings.invitation_max_resends {
+        let message = format!("an invitation can be sent again {} times at most", settings.invitation_max_resends);
+        return Err(Rejection::new(Code::RateLimited, message).with_details(json!({ "resendsLeft": 0 })));
+    }
+    let next = invitation.resent_at.map(|at| at + settings.invitation_resend_interval);
+    if let Some(next) = next.filter(|next| ctx.now < *next) {
+        let message = format!("the invitation was sent again lately; the next time can be at {next}");
+        return Err(Rejection::new(Code::RateLimited, message)
+            .with_retry_after(next.since(ctx.now))
+            .with_details(json!({ "nextAllowedAt": next })));
+    }
+    let mut events = Events::after(session, Some(&caller.id), ctx);
+    events.record(EventBody::InvitationResent { expires_at: ctx.now + settings.invitation_ttl });
+    Ok(events.list)
+}
+
+pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    must_be_open_to(session, caller, ctx, "you cannot accept your own invitation")?;
+    let mut events = Events::after(session, Some(&caller.id), ctx);
+    events.record(EventBody::Joined { name: caller.name.clone() });
+    Ok(events.list)
+}
+
+pub(super) fn decline(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    must_be_open_to(session, caller, ctx, "you cannot decline your own invitation; withdraw from the session instead")?;
+    let mut events = Events::after(session, Some(&caller.id), ctx);
+    events.record(EventBody::InvitationDeclined {});
+    Ok(events.list)
+}
+
+fn must_be_open_to(session: &Session, caller: &Caller, ctx: &Context<'_>, own: &'static str) -> Result<(), Rejection> {
+    let invitation = &session.invitation;
+    if caller.id == session.creator.id {
+        return Err(Rejection::forbidden(own));
+    }
+    if session.status == SessionStatus::Created {
+        return Err(Rejection::no_such_invitation());
+    }
+    if invitation.person.as_ref().is_some_and(|person| *person != caller.id) {
+        return Err(Rejection::forbidden("the invitation is for somebody else"));
+    }
+    match invitation.status(!session.status.is_live(), ctx.now) {
+        InvitationStatus::Pending => Ok(()),
+        InvitationStatus::Accepted if session.is_member(&caller.id) => {
+            Err(Rejection::conflict("you have accepted the invitation already")
+                .with_details(json!({ "sessionId": session.id })))
+        }
+        InvitationStatus::Accepted => Err(Rejection::conflict("the invitation has been used")),
+        InvitationStatus::Declined => Err(Rejection::conflict("the invitation has been declined")),
+        InvitationStatus::Expired => Err(Rejection::new(
+            Code::InvitationExpired,
+            "the invitation has expired; whoever invited you can send it again",
+        )),
+    }
+}

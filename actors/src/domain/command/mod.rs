@@ -1,0 +1,146 @@
+//! What partners and timers may want of a session. One file for each family: the request as clients send it, the command that
+//! it is parsed into (a command that exists is well-formed), how it is decided, and how its events are applied.
+
+mod advance;
+mod agreements;
+mod apply;
+mod compact;
+mod consent;
+mod empathy;
+mod feel_heard;
+pub mod fields;
+mod invitation;
+mod lifecycle;
+mod needs;
+mod nudge;
+mod strategies;
+mod timers;
+mod turn;
+mod viewed;
+
+pub use advance::{Advance, AdvanceRequest};
+pub use agreements::{AnswerAgreement, ConfirmAgreementRequest, ProposeAgreement, ProposeAgreementRequest};
+pub use compact::SignCompactRequest;
+pub use consent::{RevokeConsent, RevokeConsentRequest};
+pub use empathy::{
+    ConsentEmpathy, ConsentEmpathyRequest, SaveEmpathyDraft, SaveEmpathyDraftRequest, ValidateEmpathy,
+    ValidateEmpathyRequest,
+};
+pub use feel_heard::{ConfirmFeelHeard, FeelHeardRequest};
+pub use invitation::{CreateSession, CreateSessionRequest, DeclineInvitationRequest};
+pub use lifecycle::{Pause, PauseRequest, Rename, RenameRequest};
+pub use needs::{
+    AddNeed, AddNeedRequest, ConfirmCommonGround, ConfirmCommonGroundRequest, ConfirmNeeds, ConfirmNeedsRequest,
+    ShareNeeds, ShareNeedsRequest,
+};
+pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
+use turn::Turn;
+pub use viewed::{Viewed, ViewedRequest};
+
+use super::{
+    context::{Actor, Context},
+    event::Event,
+    rejection::Rejection,
+    session::Session,
+    timer::Timer,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    ConfirmInvitation,
+    AcceptInvitation,
+    DeclineInvitation,
+    ResendInvitation,
+    SignCompact,
+    ConfirmFeelHeard(ConfirmFeelHeard),
+    SaveEmpathyDraft(SaveEmpathyDraft),
+    ConsentEmpathy(ConsentEmpathy),
+    ValidateEmpathy(ValidateEmpathy),
+    AddNeed(AddNeed),
+    ConfirmNeeds(ConfirmNeeds),
+    ShareNeeds(ShareNeeds),
+    ConfirmCommonGround(ConfirmCommonGround),
+    RevokeConsent(RevokeConsent),
+    ProposeStrategy(ProposeStrategy),
+    ReadyToRank,
+    SubmitRanking(SubmitRanking),
+    ProposeAgreement(ProposeAgreement),
+    AnswerAgreement(AnswerAgreement),
+    Advance(Advance),
+    Pause(Pause),
+    Resume,
+    Resolve,
+    Archive,
+    /// `DELETE /sessions/:id`: the caller no longer sees the session; a live one ends.
+    Withdraw,
+    EraseAccount,
+    Rename(Rename),
+    Viewed(Viewed),
+    Nudge,
+    Timer(Timer),
+}
+
+impl Command {
+    /// Whether a success makes something that can be named (HTTP 201).
+    pub fn creates(&self) -> bool {
+        matches!(self, Command::AddNeed(_) | Command::ProposeStrategy(_) | Command::ProposeAgreement(_))
+    }
+}
+
+impl Session {
+    /// The first events of a session. The session's id is in the first of them.
+    pub fn create(create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+        invitation::create(create, ctx)
+    }
+
+    /// What follows from a command: events to apply and store, all or none; an empty list if nothing changes. Depends on
+    /// its arguments alone.
+    pub fn decide(&self, command: &Command, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+        let caller = match (&ctx.by, command) {
+            (Actor::System, Command::Timer(timer)) => return Ok(timers::decide(self, *timer, ctx)),
+            (Actor::User(caller), _) => caller,
+            (Actor::System, _) => return Err(Rejection::forbidden("only a partner can do that")),
+        };
+        match command {
+            Command::AcceptInvitation => return invitation::accept(self, caller, ctx),
+            Command::DeclineInvitation => return invitation::decline(self, caller, ctx),
+            Command::ResendInvitation => return invitation::resend(self, caller, ctx),
+            Command::EraseAccount => return lifecycle::erase_account(self, caller, ctx),
+            _ => {}
+        }
+        let mut turn = Turn::of_member(self, caller, ctx)?;
+        match command {
+            Command::AcceptInvitation
+            | Command::DeclineInvitation
+            | Command::ResendInvitation
+            | Command::EraseAccount
+            | Command::Timer(_) => Err(Rejection::forbidden("only the coordinator's timers can do that")),
+            Command::ConfirmInvitation => invitation::confirm(&mut turn),
+            Command::SignCompact => compact::decide(&mut turn),
+            Command::ConfirmFeelHeard(confirm) => feel_heard::decide(&mut turn, confirm),
+            Command::SaveEmpathyDraft(save) => empathy::save_draft(&mut turn, save),
+            Command::ConsentEmpathy(consent) => empathy::consent(&mut turn, consent),
+            Command::ValidateEmpathy(validate) => empathy::validate(&mut turn, validate),
+            Command::AddNeed(add) => needs::add(&mut turn, add),
+            Command::ConfirmNeeds(confirm) => needs::confirm(&mut turn, confirm),
+            Command::ShareNeeds(share) => needs::share(&mut turn, share),
+            Command::ConfirmCommonGround(confirm) => needs::confirm_common_ground(&mut turn, confirm),
+            Command::RevokeConsent(revoke) => consent::revoke(&mut turn, revoke),
+            Command::ProposeStrategy(propose) => strategies::propose(&mut turn, propose),
+            Command::ReadyToRank => strategies::ready(&mut turn),
+            Command::SubmitRanking(submit) => strategies::rank(&mut turn, submit),
+            Command::ProposeAgreement(propose) => agreements::propose(&mut turn, propose),
+            Command::AnswerAgreement(answer) => agreements::answer(&mut turn, answer),
+            Command::Advance(advance) => advance::decide(&mut turn, advance),
+            Command::Pause(pause) => lifecycle::pause(&mut turn, pause),
+            Command::Resume => lifecycle::resume(&mut turn),
+            Command::Resolve => lifecycle::resolve(&mut turn),
+            Command::Archive => lifecycle::archive(&mut turn),
+            Command::Withdraw => lifecycle::withdraw(&mut turn),
+            Command::Rename(rename) => lifecycle::rename(&mut turn, rename),
+            Command::Viewed(viewed) => viewed::decide(&mut turn, viewed),
+            Command::Nudge => nudge::decide(&mut turn),
+        }?;
+        Ok(turn.into_events())
+    }
+}

@@ -1,0 +1,146 @@
+//! Stage 4: ideas into one pool, both ready, two private rankings, the overlap.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Command, fields, turn::Turn};
+use crate::domain::{
+    event::EventBody,
+    ids::StrategyId,
+    rejection::Rejection,
+    stage::Stage,
+    strategy::{self, StrategyPhase},
+    words::Words,
+};
+
+/// Strategies of one session; keeps it small.
+const MOST: usize = 50;
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposeStrategyRequest {
+    /// 1 to 1000 characters.
+    pub description: Option<String>,
+    /// At most 3.
+    pub needs_addressed: Option<Vec<String>>,
+    /// At most 100 characters.
+    pub duration: Option<String>,
+    /// At most 500 characters.
+    pub measure_of_success: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeStrategy {
+    description: Words,
+    needs_addressed: Vec<Words>,
+    duration: Option<Words>,
+    measure_of_success: Option<Words>,
+}
+
+impl TryFrom<ProposeStrategyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ProposeStrategyRequest) -> Result<Self, Rejection> {
+        let needs = request.needs_addressed.unwrap_or_default();
+        if needs.len() > 3 {
+            return Err(Rejection::invalid("needsAddressed", format_args!("{} needs", needs.len()), "3 needs at most"));
+        }
+        let needs = needs.into_iter().map(|need| fields::text("needsAddressed", Some(need), 1..=200));
+        Ok(Command::ProposeStrategy(ProposeStrategy {
+            description: fields::text("description", request.description, 1..=1_000)?,
+            needs_addressed: needs.collect::<Result<_, _>>()?,
+            duration: fields::optional_text("duration", request.duration, 100)?,
+            measure_of_success: fields::optional_text("measureOfSuccess", request.measure_of_success, 500)?,
+        }))
+    }
+}
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubmitRankingRequest {
+    /// Strategies of this session, the best first, each once.
+    pub ranked_ids: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmitRanking {
+    ranking: Vec<StrategyId>,
+}
+
+impl TryFrom<SubmitRankingRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SubmitRankingRequest) -> Result<Self, Rejection> {
+        let expected = "a list of this session's strategies, the best first";
+        let ids = fields::required("rankedIds", request.ranked_ids, expected)?;
+        if ids.is_empty() {
+            return Err(Rejection::invalid("rankedIds", "an empty list", expected));
+        }
+        Ok(Command::SubmitRanking(SubmitRanking { ranking: fields::ids("rankedIds", &ids)? }))
+    }
+}
+
+pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeStrategy) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    if !turn.session.pool_is_open() {
+        return Err(Rejection::conflict("the pool of strategies is closed, since both of you were ready to rank"));
+    }
+    if turn.session.pool.strategies.len() >= MOST {
+        return Err(Rejection::conflict(format!("a session can have {MOST} strategies at most")));
+    }
+    turn.record(EventBody::StrategyProposed {
+        id: turn.ctx.fresh(),
+        description: propose.description.clone(),
+        needs_addressed: propose.needs_addressed.clone(),
+        duration: propose.duration.clone(),
+        measure_of_success: propose.measure_of_success.clone(),
+    });
+    Ok(())
+}
+
+/// Saying it again changes nothing.
+pub(super) fn ready(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    if turn.me.round.ready_at.is_some() {
+        return Ok(());
+    }
+    if !turn.session.pool_is_open() {
+        return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
+    }
+    if turn.session.pool.strategies.is_empty() {
+        return Err(Rejection::gate("propose at least one strategy first: there is nothing to rank yet"));
+    }
+    turn.record(EventBody::ReadyToRank {});
+    Ok(())
+}
+
+pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    let session = turn.session;
+    match session.strategy_phase() {
+        StrategyPhase::Ranking => {}
+        StrategyPhase::Revealing => {
+            return Err(Rejection::conflict("both rankings are in and revealed; they cannot be changed any more"));
+        }
+        StrategyPhase::Agreed => {
+            return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
+        }
+        StrategyPhase::Collecting | StrategyPhase::Negotiating if turn.me.round.ready_at.is_none() => {
+            return Err(Rejection::gate("say that you are ready to rank first"));
+        }
+        StrategyPhase::Collecting | StrategyPhase::Negotiating => {
+            return Err(Rejection::partner_not_ready("ranking begins when your partner is ready, too"));
+        }
+    }
+    if submit.ranking.iter().any(|id| session.pool.find(id).is_none()) {
+        return Err(Rejection::invalid("rankedIds", "another id", "ids of this session's strategies"));
+    }
+    turn.record(EventBody::RankingSubmitted {
+        ranking: submit.ranking.clone(),
+        replaces: turn.me.round.ranked_at.is_some(),
+    });
+    if let Some(theirs) = turn.partner().filter(|partner| partner.round.ranked_at.is_some()) {
+        let overlap = strategy::overlap(&submit.ranking, &theirs.round.ranking);
+        let candidates = strategy::candidates(&overlap, &submit.ranking, &theirs.round.ranking);
+        turn.record(EventBody::OverlapRevealed { overlap, candidates });
+    }
+    Ok(())
+}

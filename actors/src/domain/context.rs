@@ -1,0 +1,69 @@
+//! What a decision depends on besides the session and the command: who acts, when, fresh identifiers, and limits.
+
+use std::{str::FromStr, time::Duration};
+
+use super::{ids::UserId, time::Timestamp, words::Words};
+use crate::ports::Ids;
+
+/// Who calls: the subject of the token, and the name that the user goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub id: UserId,
+    pub name: Option<Words>,
+}
+
+/// Who causes a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    User(Caller),
+    /// A timer of the coordinator.
+    System,
+}
+
+pub struct Context<'a> {
+    pub by: Actor,
+    pub now: Timestamp,
+    pub ids: &'a dyn Ids,
+    pub settings: &'a Settings,
+}
+
+impl Context<'_> {
+    /// A fresh identifier of any coordinator kind.
+    pub(super) fn fresh<T: FromStr>(&self) -> T {
+        let Ok(id) = self.ids.fresh().parse() else { unreachable!("the Ids port makes coordinator ids") };
+        id
+    }
+}
+
+/// The limits that an operator may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Least time between two nudges of one partner.
+    pub nudge_min_interval: Duration,
+    /// How long an invitation can be accepted.
+    pub invitation_ttl: Duration,
+    /// How often an invitation may be sent again.
+    pub invitation_max_resends: u32,
+    /// Least time between two resends.
+    pub invitation_resend_interval: Duration,
+    /// A live session without any event for so long is abandoned.
+    pub abandon_after: Duration,
+    /// Where an invitation is opened; `{invitationId}` is replaced.
+    pub invitation_url: String,
+}
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            nudge_min_interval: Duration::from_secs(6 * HOUR),
+            invitation_ttl: Duration::from_secs(7 * DAY),
+            invitation_max_resends: 3,
+            invitation_resend_interval: Duration::from_secs(DAY),
+            abandon_after: Duration::from_secs(90 * DAY),
+            invitation_url: "meetwithoutfear://invitation/{invitationId}".into(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What happened. A session is the sum of its events; each of them has the next `seq`. Stored events are read for ever: a
+//! variant's name and its fields' names are a promise (golden files hold it), new fields take a default.
+
+mod announcement;
+mod redaction;
+mod stored;
+
+pub use announcement::{Announcement, Audience, NAMES};
+use serde::{Deserialize, Serialize};
+pub use stored::VERSION;
+
+use super::{
+    agreement::AgreementType,
+    ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, UserId},
+    needs::NeedCategory,
+    stage::Stage,
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub seq: Seq,
+    pub at: Timestamp,
+    /// Whose command it came from; nobody's if the coordinator acted by itself.
+    pub by: Option<UserId>,
+    pub body: EventBody,
+}
+
+/// What a consent is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentKind {
+    Empathy,
+    Needs,
+}
+
+impl ConsentKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConsentKind::Empathy => "empathy",
+            ConsentKind::Needs => "needs",
+        }
+    }
+}
+
+/// Why a session was abandoned. A declined invitation is an event of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbandonCause {
+    Withdrawn,
+    AccountErased,
+    Idle,
+}
+
+/// One need in a confirmation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeedConfirmation {
+    pub need: NeedId,
+    pub confirmed: bool,
+    /// A new description, if the partner wanted to rephrase it.
+    #[serde(default)]
+    pub adjustment: Option<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommonGroundConfirmation {
+    pub category: NeedCategory,
+    pub confirmed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventBody {
+    // the session and its invitation
+    Created {
+        session: SessionId,
+        invitation: InvitationId,
+        /// A secret of the session, from which the orders of the strategies are made.
+        salt: Words,
+        name: Option<Words>,
+        invite_name: Option<Words>,
+        person: Option<UserId>,
+        context: Option<Words>,
+        expires_at: Timestamp,
+    },
+    InvitationConfirmed {
+        expires_at: Timestamp,
+    },
+    InvitationResent {
+        expires_at: Timestamp,
+    },
+    InvitationExpired {},
+    InvitationDeclined {},
+    Joined {
+        name: Option<Words>,
+    },
+
+    // the stages
+    CompactSigned {},
+    FeelHeardConfirmed {
+        feedback: Option<Words>,
+    },
+    /// The own gates of a stage are satisfied for the first time.
+    StageCompleted {
+        stage: Stage,
+    },
+    Advanced {
+        to: Stage,
+    },
+
+    // empathy
+    EmpathyDraftSaved {
+        draft: DraftId,
+        content: Words,
+        ready: bool,
+    },
+    EmpathyShared {
+        content: Words,
+    },
+    EmpathyJudged {
+        validated: bool,
+        feedback: Option<Words>,
+        feedback_shared: bool,
+    },
+
+    // needs
+    NeedAdded {
+        id: NeedId,
+        need: Words,
+        category: NeedCategory,
+        description: Option<Words>,
+    },
+    NeedsConfirmed {
+        needs: Vec<NeedConfirmation>,
+        /// Before it, none of this partner's needs was confirmed.
+        first: bool,
+    },
+    NeedsShared {
+        needs: Vec<NeedId>,
+    },
+    CommonGroundConfirmed {
+        categories: Vec<CommonGroundConfirmation>,
+    },
+    ConsentRevoked {
+        kind: ConsentKind,
+    },
+
+    // strategies
+    StrategyProposed {
+        id: StrategyId,
+        description: Words,
+        needs_addressed: Vec<Words>,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+    },
+    ReadyToRank {},
+    RankingSubmitted {
+        ranking: Vec<StrategyId>,
+        /// It takes the place of an earlier one of the same round.
+        replaces: bool,
+    },
+    OverlapRevealed {
+        overlap: Vec<StrategyId>,
+        candidates: Vec<StrategyId>,
+    },
+
+    // agreements
+    AgreementProposed {
+        id: AgreementId,
+        strategy: Option<StrategyId>,
+        description: Words,
+        kind: AgreementType,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+        follow_up_at: Option<Timestamp>,
+    },
+    AgreementConfirmed {
+        id: AgreementId,
+    },
+    AgreementDeclined {
+        id: AgreementId,
+        modification: Option<Words>,
+    },
+    FollowUpDue {
+        agreements: Vec<AgreementId>,
+    },
+
+    // the session's life
+    Paused {
+        reason: Option<Words>,
+    },
+    Resumed {},
+    Resolved {},
+    Abandoned {
+        cause: AbandonCause,
+    },
+    Archived {},
+    /// A partner no longer sees the session.
+    Left {},
+    AccountErased {},
+    Renamed {
+        name: Option<Words>,
+    },
+    Viewed {
+        last_seen: Seq,
+    },
+    Nudged {},
+    /// A nudge that came too early.
+    NudgeRefused {},
+}

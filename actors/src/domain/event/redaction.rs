@@ -1,0 +1,79 @@
+//! Erasure: what a person wrote, and the person's name, are taken out of the log; what happened stays, so that the
+//! partner's session still replays.
+
+use super::{Event, EventBody};
+use crate::domain::{ids::UserId, words::Words};
+
+impl Event {
+    /// This event of a session of `erased`, without that person's words. What the creator called the invited person names one
+    /// of the two and was written by the other, so it goes with either.
+    pub fn redacted(&self, erased: &UserId) -> Event {
+        let mut event = self.clone();
+        if let EventBody::Created { invite_name, .. } = &mut event.body {
+            *invite_name = None;
+        }
+        if self.by.as_ref() == Some(erased) {
+            event.body.forget_words();
+        }
+        event
+    }
+}
+
+impl EventBody {
+    fn forget_words(&mut self) {
+        match self {
+            EventBody::Created { name, context, invite_name, .. } => forget([name, context, invite_name]),
+            EventBody::Joined { name: words }
+            | EventBody::Renamed { name: words }
+            | EventBody::FeelHeardConfirmed { feedback: words }
+            | EventBody::EmpathyJudged { feedback: words, .. }
+            | EventBody::AgreementDeclined { modification: words, .. }
+            | EventBody::Paused { reason: words } => forget([words]),
+            EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content } => {
+                *content = Words::default();
+            }
+            EventBody::NeedAdded { need, description, .. } => {
+                *need = Words::default();
+                forget([description]);
+            }
+            EventBody::NeedsConfirmed { needs, .. } => needs.iter_mut().for_each(|need| need.adjustment = None),
+            EventBody::StrategyProposed { description, needs_addressed, duration, measure_of_success, .. } => {
+                *description = Words::default();
+                needs_addressed.clear();
+                forget([duration, measure_of_success]);
+            }
+            EventBody::AgreementProposed { description, duration, measure_of_success, .. } => {
+                *description = Words::default();
+                forget([duration, measure_of_success]);
+            }
+            EventBody::InvitationConfirmed { .. }
+            | EventBody::InvitationResent { .. }
+            | EventBody::InvitationExpired {}
+            | EventBody::InvitationDeclined {}
+            | EventBody::CompactSigned {}
+            | EventBody::StageCompleted { .. }
+            | EventBody::Advanced { .. }
+            | EventBody::NeedsShared { .. }
+            | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::ConsentRevoked { .. }
+            | EventBody::ReadyToRank {}
+            | EventBody::RankingSubmitted { .. }
+            | EventBody::OverlapRevealed { .. }
+            | EventBody::AgreementConfirmed { .. }
+            | EventBody::FollowUpDue { .. }
+            | EventBody::Resumed {}
+            | EventBody::Resolved {}
+            | EventBody::Abandoned { .. }
+            | EventBody::Archived {}
+            | EventBody::Left {}
+            | EventBody::AccountErased {}
+            | EventBody::Viewed { .. }
+            | EventBody::Nudged {}
+            | EventBody::NudgeRefused {} => {}
+        }
+    }
+}
+
+fn forget<const N: usize>(words: [&mut Option<Words>; N]) {
+    words.into_iter().for_each(|words| *words = None);
+}

@@ -1,0 +1,199 @@
+//! One partner's part of the session.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    empathy::{Attempt, Draft, Empathy},
+    event::{ConsentKind, Event, EventBody},
+    ids::{Seq, UserId},
+    needs::{Need, Needs},
+    stage::{Stage, StageRecord},
+    strategy::Round,
+    time::Timestamp,
+    words::Words,
+};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Creator,
+    Invitee,
+}
+
+impl Side {
+    pub const BOTH: [Side; 2] = [Side::Creator, Side::Invitee];
+
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Creator => Side::Invitee,
+            Side::Invitee => Side::Creator,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub id: UserId,
+    pub name: Option<Words>,
+    pub joined_at: Timestamp,
+    /// Has withdrawn: no longer sees the session.
+    pub left_at: Option<Timestamp>,
+    /// The stages opened so far, in order; never empty.
+    pub stages: Vec<StageRecord>,
+    pub compact_signed_at: Option<Timestamp>,
+    pub feel_heard_at: Option<Timestamp>,
+    pub feel_heard_feedback: Option<Words>,
+    pub empathy: Empathy,
+    pub needs: Needs,
+    pub round: Round,
+    /// The `seq` of the last event that this partner was told of.
+    pub news: Seq,
+    pub last_seen: Seq,
+    pub viewed_at: Option<Timestamp>,
+    pub nudged_at: Option<Timestamp>,
+}
+
+impl Member {
+    pub(super) fn new(id: UserId, name: Option<Words>, at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            joined_at: at,
+            left_at: None,
+            stages: vec![StageRecord::open(Stage::Onboarding, at)],
+            compact_signed_at: None,
+            feel_heard_at: None,
+            feel_heard_feedback: None,
+            empathy: Empathy::default(),
+            needs: Needs::default(),
+            round: Round::default(),
+            news: 0,
+            last_seen: 0,
+            viewed_at: None,
+            nudged_at: None,
+        }
+    }
+
+    /// The highest stage opened.
+    pub fn stage(&self) -> Stage {
+        self.stages.last().map_or(Stage::Onboarding, |record| record.stage)
+    }
+
+    pub fn record(&self, stage: Stage) -> Option<&StageRecord> {
+        self.stages.iter().find(|record| record.stage == stage)
+    }
+
+    pub(super) fn record_mut(&mut self, stage: Stage) -> Option<&mut StageRecord> {
+        self.stages.iter_mut().find(|record| record.stage == stage)
+    }
+
+    /// Whether this partner has gone on from a stage.
+    pub fn has_left(&self, stage: Stage) -> bool {
+        self.record(stage).is_some_and(|record| record.completed_at.is_some())
+    }
+}
+
+impl Member {
+    /// What this partner itself did.
+    pub(super) fn apply(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::CompactSigned {} => self.compact_signed_at = Some(event.at),
+            EventBody::FeelHeardConfirmed { feedback } => {
+                self.feel_heard_at = Some(event.at);
+                self.feel_heard_feedback = feedback.clone();
+            }
+            EventBody::StageCompleted { stage } => {
+                if let Some(record) = self.record_mut(*stage) {
+                    record.satisfied_at = Some(event.at);
+                }
+            }
+            EventBody::EmpathyDraftSaved { draft, content, ready } => {
+                let version = self.empathy.draft.as_ref().map_or(1, |draft| draft.version + 1);
+                let (id, content) = (draft.clone(), content.clone());
+                self.empathy.draft = Some(Draft { id, content, version, ready: *ready, saved_at: event.at });
+            }
+            EventBody::EmpathyShared { content } => {
+                if let Some(draft) = &mut self.empathy.draft {
+                    draft.content = content.clone();
+                }
+                let revision = self.empathy.attempt.as_ref().map_or(0, |attempt| attempt.revision + 1);
+                let content = content.clone();
+                self.empathy.attempt = Some(Attempt { content, shared_at: event.at, revoked_at: None, revision });
+                self.empathy.verdict = None;
+            }
+            EventBody::NeedAdded { id, need, category, description } => self.needs.list.push(Need {
+                id: id.clone(),
+                need: need.clone(),
+                category: *category,
+                description: description.clone(),
+                confirmed: false,
+                shared: false,
+            }),
+            EventBody::NeedsConfirmed { needs, .. } => {
+                for change in needs {
+                    if let Some(need) = self.needs.list.iter_mut().find(|need| need.id == change.need) {
+                        need.confirmed = change.confirmed;
+                        if change.adjustment.is_some() {
+                            need.description = change.adjustment.clone();
+                        }
+                    }
+                }
+                self.needs.confirmed_at = Some(event.at).filter(|_| self.needs.any_confirmed());
+            }
+            EventBody::NeedsShared { needs } => {
+                self.needs.list.iter_mut().for_each(|need| need.shared = needs.contains(&need.id));
+                self.needs.shared_at = Some(event.at);
+                self.needs.revoked_at = None;
+            }
+            EventBody::CommonGroundConfirmed { categories } => {
+                for answer in categories {
+                    if answer.confirmed {
+                        self.needs.common_ground.entry(answer.category).or_insert(event.at);
+                    } else {
+                        self.needs.common_ground.remove(&answer.category);
+                    }
+                }
+                self.needs.common_ground_at = Some(event.at);
+            }
+            EventBody::ConsentRevoked { kind: ConsentKind::Empathy } => {
+                if let Some(attempt) = &mut self.empathy.attempt {
+                    attempt.revoked_at = Some(event.at);
+                }
+            }
+            EventBody::ConsentRevoked { kind: ConsentKind::Needs } => self.needs.revoked_at = Some(event.at),
+            EventBody::ReadyToRank {} => self.round.ready_at = Some(event.at),
+            EventBody::RankingSubmitted { ranking, .. } => {
+                self.round.ranking = ranking.clone();
+                self.round.ranked_at = Some(event.at);
+            }
+            EventBody::Left {} => self.left_at = Some(event.at),
+            EventBody::AccountErased {} => {
+                self.left_at = self.left_at.or(Some(event.at));
+                self.forget_words();
+            }
+            EventBody::Renamed { name } => self.name = name.clone(),
+            EventBody::Viewed { last_seen } => {
+                self.last_seen = self.last_seen.max(*last_seen);
+                self.viewed_at = Some(event.at);
+            }
+            EventBody::Nudged {} => self.nudged_at = Some(event.at),
+            _ => {}
+        }
+    }
+
+    pub(super) fn forget_words(&mut self) {
+        self.name = None;
+        self.feel_heard_feedback = None;
+        if let Some(draft) = &mut self.empathy.draft {
+            draft.content = Words::default();
+        }
+        if let Some(attempt) = &mut self.empathy.attempt {
+            attempt.content = Words::default();
+        }
+        for need in &mut self.needs.list {
+            need.need = Words::default();
+            need.description = None;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What each partner may see. Every answer is made here, from one viewer's side, and from consents as they stand at this
+//! moment: no handler ever touches the state itself.
+
+mod agreements;
+mod empathy;
+mod gates;
+mod invitation;
+mod lifecycle;
+mod needs;
+mod progress;
+mod session;
+mod strategies;
+
+pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
+pub use empathy::{
+    AttemptView, DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyValidated, NoDraft,
+    PartnerEmpathy,
+};
+pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
+pub use invitation::{
+    InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent, InvitationView, InvitedBy,
+    PublicInvitation, PublicInvitationEnvelope, SessionCreated,
+};
+pub use lifecycle::{
+    Archived, ConsentRevoked, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, Viewed,
+    WithdrawalSummary,
+};
+pub use needs::{
+    CommonGround, CommonGroundConfirmed, CommonGroundView, NeedAdded, NeedView, NeedsComparison, NeedsConfirmed,
+    NeedsList, NeedsShared, SharedNeedView,
+};
+pub use progress::{
+    Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Milestones, MyProgress, PartnerProgress, Progress,
+};
+use serde::Serialize;
+pub use session::{
+    PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress, StatusSummary,
+};
+pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed, StrategyView};
+use utoipa::ToSchema;
+
+use super::{
+    command::Command,
+    context::Settings,
+    event::Event,
+    ids::UserId,
+    member::{Member, Side},
+    query::Query,
+    rejection::Rejection,
+    session::Session,
+    time::Timestamp,
+};
+
+/// The `data` of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answer {
+    SessionCreated(Box<SessionCreated>),
+    Session(Box<SessionEnvelope>),
+    Summary(Box<SessionView>),
+    State(Box<SessionState>),
+    Progress(Box<Progress>),
+    Gates(GatesAnswer),
+    Advanced(Box<Advanced>),
+    Invitation(InvitationEnvelope),
+    PublicInvitation(PublicInvitationEnvelope),
+    InvitationConfirmed(InvitationConfirmed),
+    InvitationDeclined(InvitationDeclined),
+    InvitationResent(InvitationResent),
+    CompactSigned(CompactSigned),
+    CompactStatus(CompactStatus),
+    FeelHeard(FeelHeard),
+    EmpathyDraftSaved(EmpathyDraftSaved),
+    EmpathyDraft(EmpathyDraft),
+    EmpathyConsented(EmpathyConsented),
+    PartnerEmpathy(PartnerEmpathy),
+    EmpathyValidated(EmpathyValidated),
+    NeedAdded(NeedAdded),
+    Needs(NeedsList),
+    NeedsConfirmed(NeedsConfirmed),
+    NeedsShared(NeedsShared),
+    NeedsComparison(NeedsComparison),
+    CommonGround(CommonGround),
+    CommonGroundConfirmed(CommonGroundConfirmed),
+    ConsentRevoked(ConsentRevoked),
+    StrategyProposed(StrategyProposed),
+    Strategies(StrategiesList),
+    ReadyToRank(ReadyToRank),
+    RankingSubmitted(RankingSubmitted),
+    Overlap(Overlap),
+    AgreementProposed(AgreementProposed),
+    Agreements(AgreementsList),
+    AgreementAnswered(AgreementAnswered),
+    Paused(Box<Paused>),
+    Resumed(Box<Resumed>),
+    Resolved(Resolved),
+    Archived(Archived),
+    Deleted(Deleted),
+    Viewed(Viewed),
+    Nudged(Nudged),
+    Done(Done),
+}
+
+/// One viewer's eyes.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    session: &'a Session,
+    side: Side,
+    me: &'a Member,
+    partner: Option<&'a Member>,
+    now: Timestamp,
+    settings: &'a Settings,
+}
+
+impl<'a> Eyes<'a> {
+    fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a Settings) -> Option<Self> {
+        let me = session.seat(side)?;
+        Some(Self { session, side, me, partner: session.seat(side.other()), now, settings })
+    }
+}
+
+/// The answer to a command that was decided and applied. `session` is the state after it.
+pub fn answer(
+    session: &Session,
+    events: &[Event],
+    viewer: &UserId,
+    command: &Command,
+    now: Timestamp,
+    settings: &Settings,
+) -> Answer {
+    if matches!(command, Command::DeclineInvitation) {
+        return Answer::InvitationDeclined(InvitationDeclined::of(session, now));
+    }
+    let eyes = session.side_ever(viewer).and_then(|side| Eyes::new(session, side, now, settings));
+    let Some(eyes) = eyes else { return Answer::Done(Done { done: true, seq: session.seq }) };
+    match command {
+        Command::AcceptInvitation => Answer::Session(Box::new(eyes.session_envelope())),
+        Command::ConfirmInvitation => Answer::InvitationConfirmed(eyes.invitation_confirmed()),
+        Command::ResendInvitation => Answer::InvitationResent(eyes.invitation_resent()),
+        Command::SignCompact => Answer::CompactSigned(eyes.compact_signed()),
+        Command::ConfirmFeelHeard(_) => Answer::FeelHeard(eyes.feel_heard()),
+        Command::SaveEmpathyDraft(_) => eyes.empathy_draft_saved(),
+        Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(eyes.empathy_consented(consent)),
+        Command::ValidateEmpathy(_) => Answer::EmpathyValidated(eyes.empathy_validated()),
+        Command::AddNeed(_) => eyes.need_added(),
+        Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(eyes.needs_confirmed(confirm)),
+        Command::ShareNeeds(_) => Answer::NeedsShared(eyes.needs_shared()),
+        Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(eyes.common_ground_confirmed()),
+        Command::RevokeConsent(revoke) => Answer::ConsentRevoked(eyes.consent_revoked(revoke)),
+        Command::ProposeStrategy(_) => eyes.strategy_proposed(events),
+        Command::ReadyToRank => Answer::ReadyToRank(eyes.ready_to_rank()),
+        Command::SubmitRanking(_) => Answer::RankingSubmitted(eyes.ranking_submitted()),
+        Command::ProposeAgreement(_) => eyes.agreement_proposed(),
+        Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
+        Command::Advance(advance) => Answer::Advanced(Box::new(eyes.advanced(advance, events))),
+        Command::Pause(_) => Answer::Paused(Box::new(eyes.paused())),
+        Command::Resume => Answer::Resumed(Box::new(eyes.resumed())),
+        Command::Resolve => Answer::Resolved(eyes.resolved()),
+        Command::Archive => Answer::Archived(eyes.archived()),
+        Command::Withdraw => Answer::Deleted(eyes.deleted()),
+        Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
+        Command::Nudge => Answer::Nudged(eyes.nudged()),
+        Command::DeclineInvitation | Command::EraseAccount | Command::Rename(_) | Command::Timer(_) => {
+            Answer::Done(Done { done: true, seq: session.seq })
+        }
+    }
+}
+
+/// The answer to a creation. `session` is the state after its first events.
+pub fn created(session: &Session, viewer: &UserId, now: Timestamp, settings: &Settings) -> Option<Answer> {
+    let eyes = Eyes::new(session, session.side(viewer)?, now, settings)?;
+    Some(Answer::SessionCreated(Box::new(eyes.session_created())))
+}
+
+/// What a viewer asks for. Only [`Query::PublicInvitation`] needs no viewer.
+pub fn query(
+    session: &Session,
+    viewer: Option<&UserId>,
+    query: &Query,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<Answer, Rejection> {
+    if *query == Query::PublicInvitation {
+        return PublicInvitationEnvelope::of(session, now).map(Answer::PublicInvitation);
+    }
+    let side = viewer.and_then(|viewer| session.side(viewer));
+    let eyes = side.and_then(|side| Eyes::new(session, side, now, settings)).ok_or_else(Rejection::no_such_session)?;
+    Ok(match query {
+        Query::Detail => Answer::Session(Box::new(eyes.session_envelope())),
+        Query::Summary => Answer::Summary(Box::new(eyes.session())),
+        Query::State => Answer::State(Box::new(eyes.state())),
+        Query::Progress => Answer::Progress(Box::new(eyes.progress())),
+        Query::Gates(stage) => Answer::Gates(eyes.gates_answer(*stage)),
+        Query::CompactStatus => Answer::CompactStatus(eyes.compact_status()),
+        Query::EmpathyDraft => Answer::EmpathyDraft(eyes.empathy_draft()),
+        Query::EmpathyPartner => Answer::PartnerEmpathy(eyes.partner_empathy()),
+        Query::Needs => Answer::Needs(eyes.needs()),
+        Query::NeedsComparison => Answer::NeedsComparison(eyes.needs_comparison()?),
+        Query::CommonGround => Answer::CommonGround(eyes.common_ground()),
+        Query::Strategies => Answer::Strategies(eyes.strategies()),
+        Query::Overlap => Answer::Overlap(eyes.overlap()),
+        Query::Agreements => Answer::Agreements(eyes.agreements()),
+        Query::Invitation | Query::PublicInvitation => Answer::Invitation(eyes.invitation_envelope()),
+    })
+}

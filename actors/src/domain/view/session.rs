@@ -1,0 +1,212 @@
+//! The session as a whole: one superset for lists, for its own screen and for the resync call.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{CompactStatus, Eyes, GateView, InvitationView, Progress};
+use crate::domain::{
+    gates::PARTNER_READY,
+    ids::{self, InvitationId, Seq, SessionId, UserId},
+    member::Side,
+    stage::{SessionStatus, Stage, StageStatus},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub id: SessionId,
+    pub relationship_id: String,
+    pub relationship: Relationship,
+    /// `WAITING` if the viewer has done everything and the partner has not, else the stored one.
+    pub status: SessionStatus,
+    pub stored_status: SessionStatus,
+    pub display_status: SessionStatus,
+    pub is_waiting: bool,
+    pub status_summary: StatusSummary,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub abandoned_at: Option<Timestamp>,
+    pub archived_at: Option<Timestamp>,
+    pub partner: PartnerView,
+    pub is_inviter: bool,
+    pub invitation_id: InvitationId,
+    /// What the creator wrote about the session, for the creator.
+    pub context: Option<Words>,
+    pub current_stage: Stage,
+    pub stage_status: StageStatus,
+    pub my_progress: StageProgress,
+    pub partner_progress: StageProgress,
+    pub current_gates: Vec<GateView>,
+    pub self_action_needed: Vec<&'static str>,
+    pub partner_action_needed: Vec<&'static str>,
+    pub paused_at: Option<Timestamp>,
+    pub paused_by: Option<UserId>,
+    pub pause_reason: Option<Words>,
+    pub unread: bool,
+    pub has_unread: bool,
+    pub last_seen_seq: Seq,
+    pub last_viewed_at: Option<Timestamp>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Relationship {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub session_count: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerView {
+    /// Null until somebody is known.
+    pub id: Option<UserId>,
+    /// The partner's own name, or what the viewer called the partner when inviting.
+    pub name: Option<Words>,
+    /// What the viewer called the partner when inviting.
+    pub nickname: Option<Words>,
+    pub joined: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageProgress {
+    pub stage: Stage,
+    pub status: StageStatus,
+    /// Null for the partner.
+    pub started_at: Option<Timestamp>,
+    /// Null for the partner.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Two short lines for a list.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusSummary {
+    pub user_status: &'static str,
+    pub partner_status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEnvelope {
+    pub session: SessionView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionState {
+    pub session: SessionView,
+    pub progress: Progress,
+    pub invitation: InvitationView,
+    pub compact: CompactStatus,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn session(&self) -> SessionView {
+        let (session, me) = (self.session, self.me);
+        let mine = self.my_stage_progress();
+        let theirs = self.partner_progress();
+        let is_waiting = session.is_waiting(self.side);
+        let relationship_id = ids::derived(&[b"relationship", session.id.as_str().as_bytes()]);
+        let is_open = matches!(session.status, SessionStatus::Active | SessionStatus::Invited | SessionStatus::Created);
+        SessionView {
+            id: session.id.clone(),
+            relationship_id: relationship_id.clone(),
+            relationship: Relationship { id: relationship_id, created_at: session.created_at, session_count: 1 },
+            status: self.status(),
+            stored_status: session.status,
+            display_status: self.status(),
+            is_waiting,
+            status_summary: self.status_summary(is_waiting, mine.status),
+            created_at: session.created_at,
+            updated_at: session.updated_at,
+            resolved_at: session.resolved_at,
+            abandoned_at: session.abandoned_at,
+            archived_at: session.archived_at,
+            partner: self.partner_view(),
+            is_inviter: self.side == Side::Creator,
+            invitation_id: session.invitation.id.clone(),
+            context: session.context.clone().filter(|_| self.side == Side::Creator),
+            current_stage: mine.stage,
+            stage_status: mine.status,
+            self_action_needed: if is_open { session.gates(self.side, mine.stage).unsatisfied() } else { Vec::new() },
+            partner_action_needed: if is_waiting { vec![PARTNER_READY] } else { Vec::new() },
+            my_progress: mine,
+            partner_progress: StageProgress {
+                stage: theirs.stage,
+                status: theirs.status,
+                started_at: None,
+                completed_at: None,
+            },
+            current_gates: self.current_gates(),
+            paused_at: session.pause.as_ref().map(|pause| pause.at),
+            paused_by: session.pause.as_ref().and_then(|pause| session.seat(pause.by)).map(|member| member.id.clone()),
+            pause_reason: session.pause.as_ref().and_then(|pause| pause.reason.clone()),
+            unread: me.news > me.last_seen,
+            has_unread: me.news > me.last_seen,
+            last_seen_seq: me.last_seen,
+            last_viewed_at: me.viewed_at,
+            seq: session.seq,
+        }
+    }
+
+    fn my_stage_progress(&self) -> StageProgress {
+        let stage = self.me.stage();
+        let record = self.me.record(stage);
+        StageProgress {
+            stage,
+            status: self.session.stage_status(self.side, stage),
+            started_at: record.map(|record| record.started_at),
+            completed_at: record.and_then(|record| record.completed_at),
+        }
+    }
+
+    fn partner_view(&self) -> PartnerView {
+        let invitation = &self.session.invitation;
+        let is_creator = self.side == Side::Creator;
+        let nickname = invitation.invite_name.clone().filter(|_| is_creator);
+        let person = invitation.person.clone().filter(|_| is_creator);
+        PartnerView {
+            id: self.partner.map(|partner| partner.id.clone()).or(person),
+            name: self.partner.and_then(|partner| partner.name.clone()).or_else(|| nickname.clone()),
+            nickname,
+            joined: self.partner.is_some(),
+        }
+    }
+
+    fn status_summary(&self, is_waiting: bool, mine: StageStatus) -> StatusSummary {
+        let (user_status, partner_status) = match self.session.status {
+            SessionStatus::Created => ("Send the invitation", "Not invited yet"),
+            SessionStatus::Invited => ("Invitation sent", "Has not joined yet"),
+            SessionStatus::Paused => ("Paused", "Paused"),
+            SessionStatus::Resolved => ("Resolved", "Resolved"),
+            SessionStatus::Abandoned => ("Ended", "Ended"),
+            SessionStatus::Archived => ("Archived", "Archived"),
+            _ if is_waiting => ("You are done with this step", "Waiting for your partner"),
+            _ if mine == StageStatus::GatePending => ("Ready to go on", "Working at their own pace"),
+            _ => ("Your turn", "Working at their own pace"),
+        };
+        StatusSummary { user_status, partner_status }
+    }
+
+    pub(super) fn session_envelope(&self) -> SessionEnvelope {
+        SessionEnvelope { session: self.session(), seq: self.session.seq }
+    }
+
+    pub(super) fn state(&self) -> SessionState {
+        SessionState {
+            session: self.session(),
+            progress: self.progress(),
+            invitation: self.invitation(),
+            compact: self.compact_status(),
+            seq: self.session.seq,
+        }
+    }
+}

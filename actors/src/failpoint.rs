@@ -1,0 +1,53 @@
+//! Points at which a test can make an actor panic or freeze. In a release build `reach` is empty and nothing can be armed.
+
+/// Where an actor can be hurt.
+pub const POINTS: [&str; 7] =
+    ["activate", "before_decide", "after_apply", "after_append", "after_flush", "before_publish", "passivate"];
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::collections::HashMap;
+
+    use parking_lot::Mutex;
+
+    use crate::domain::ids::SessionId;
+
+    /// What happens when the point is reached.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Harm {
+        Panic,
+        /// Blocks the arbiter's thread.
+        Freeze(std::time::Duration),
+    }
+
+    static ARMED: Mutex<Option<HashMap<(SessionId, String), (Harm, u32)>>> = Mutex::new(None);
+
+    /// Arms a point for the next `times` passes of one session.
+    pub fn arm(session: SessionId, point: &str, harm: Harm, times: u32) {
+        ARMED.lock().get_or_insert_default().insert((session, point.to_owned()), (harm, times));
+    }
+
+    pub fn reach(session: &SessionId, point: &'static str) {
+        let mut armed = ARMED.lock();
+        let Some(points) = armed.as_mut() else { return };
+        let key = (session.clone(), point.to_owned());
+        let Some((harm, left)) = points.get_mut(&key) else { return };
+        let harm = *harm;
+        *left -= 1;
+        if *left == 0 {
+            points.remove(&key);
+        }
+        drop(armed);
+        match harm {
+            Harm::Panic => panic!("failpoint {point}"),
+            Harm::Freeze(duration) => std::thread::sleep(duration),
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+pub use armed::{Harm, arm, reach};
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn reach(_: &crate::domain::ids::SessionId, _: &'static str) {}

@@ -1,0 +1,120 @@
+//! The output gate of one session. The actor goes on while its commits are being flushed; whatever would tell somebody of
+//! a change waits here until that change is durable. Answers to commands pass on the journal's thread; reads and deliveries pass
+//! in the actor, which is woken once for a group, not once for a commit.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// Numbers a session's commits, in order.
+pub type Ticket = u64;
+
+/// The side of the gate that the journal's thread moves.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    durable: AtomicU64,
+    failed: AtomicBool,
+    told: AtomicBool,
+}
+
+impl Flushed {
+    /// Records that everything up to `ticket` is durable. True if the actor has to be woken.
+    pub fn durable(&self, ticket: Ticket) -> bool {
+        self.durable.fetch_max(ticket, Ordering::AcqRel);
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    /// Records that a commit was not written: nothing behind it may leave any more. True if the actor has to be woken.
+    pub fn fail(&self) -> bool {
+        self.failed.store(true, Ordering::Release);
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// The actor's side. `T` is what waits.
+#[derive(Debug)]
+pub struct Gate<T> {
+    flushed: Arc<Flushed>,
+    issued: Ticket,
+    waiting: VecDeque<(Ticket, T)>,
+}
+
+impl<T> Default for Gate<T> {
+    fn default() -> Self {
+        Self { flushed: Arc::default(), issued: 0, waiting: VecDeque::new() }
+    }
+}
+
+impl<T> Gate<T> {
+    /// A ticket for one more commit, and the handle to report it with.
+    pub fn issue(&mut self) -> (Ticket, Arc<Flushed>) {
+        self.issued += 1;
+        (self.issued, self.flushed.clone())
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.waiting.is_empty() && self.flushed.durable.load(Ordering::Acquire) == self.issued
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.flushed.failed.load(Ordering::Acquire)
+    }
+
+    /// Holds `item` back until everything issued so far is durable.
+    pub fn hold(&mut self, item: T) {
+        self.waiting.push_back((self.issued, item));
+    }
+
+    /// To be called before [`Gate::pass`] when woken, so that a later flush wakes again.
+    pub fn acknowledge(&self) {
+        self.flushed.told.store(false, Ordering::Release);
+    }
+
+    /// The next item that may leave.
+    pub fn pass(&mut self) -> Option<T> {
+        let durable = self.flushed.durable.load(Ordering::Acquire);
+        match self.waiting.front() {
+            Some((ticket, _)) if *ticket <= durable => self.waiting.pop_front().map(|(_, item)| item),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_saw_a_change_leaves_after_the_flush_of_that_change_in_order() {
+        let mut gate = Gate::default();
+        assert!(gate.is_open());
+        let (first, flushed) = gate.issue();
+        gate.hold("saw the first");
+        let (second, _) = gate.issue();
+        gate.hold("saw the second");
+        assert_eq!(gate.pass(), None);
+        assert!(flushed.durable(first));
+        assert!(!flushed.durable(first), "woken once for a group");
+        gate.acknowledge();
+        assert_eq!(gate.pass(), Some("saw the first"));
+        assert_eq!(gate.pass(), None);
+        assert!(!gate.is_open());
+        assert!(flushed.durable(second));
+        assert_eq!(gate.pass(), Some("saw the second"));
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn a_failed_flush_lets_nothing_pass() {
+        let mut gate = Gate::default();
+        let (_, flushed) = gate.issue();
+        gate.hold("must not leave");
+        assert!(flushed.fail());
+        assert!(gate.has_failed());
+        assert_eq!(gate.pass(), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! What has to happen without anybody asking: due timers wake their sessions, sessions with something left to tell are woken at
+//! the start, frozen actors are replaced, old stored answers go.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{
+    coordinator::Coordinator,
+    domain::{Timer, ids::SessionId, time::Timestamp},
+    idempotency::{self, StoredAnswer},
+    keys::{self, Key},
+    messages::Message,
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// A timer that was handed to its session is handed again after this long, if its row is still there.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+const PAGE: usize = 512;
+
+impl Coordinator {
+    /// Wakes every session that had something left to tell when the process ended.
+    pub fn drain_outboxes(&self) -> Result<usize, StoreError> {
+        let mut woken = 0;
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store().scan(&keys::outboxes(), after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(woken) };
+            after = Some(last.clone());
+            for session in page.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
+                // A refusal means that the session is being looked after already.
+                let _ = self.supervisor.send(&session, Message::Drain);
+                woken += 1;
+            }
+        }
+    }
+
+    /// Runs until the process ends.
+    pub async fn keep_house(self) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut handed = HashMap::new();
+        let mut swept: Option<Instant> = None;
+        loop {
+            looks.tick().await;
+            self.supervisor.replace_frozen();
+            if let Err(error) = self.hand_out_due(&mut handed) {
+                tracing::error!(%error, "timers cannot be read");
+            }
+            if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+                swept = Some(Instant::now());
+                if let Err(error) = self.sweep_stored_answers().await {
+                    tracing::warn!(%error, "old stored answers were not removed");
+                }
+            }
+        }
+    }
+
+    fn hand_out_due(&self, handed: &mut HashMap<(SessionId, Timer, Timestamp), Instant>) -> Result<(), StoreError> {
+        handed.retain(|_, at| at.elapsed() < AGAIN_AFTER);
+        let now = self.shell.clock.now();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store().scan(&keys::all_due(), after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (key, _) in &page {
+                let Some((at, session, number)) = keys::parse_due(key) else { continue };
+                if at > now {
+                    return Ok(());
+                }
+                let Some(timer) = Timer::from_number(number) else { continue };
+                let due = (session, timer, at);
+                if !handed.contains_key(&due) && self.supervisor.send(&due.0, Message::Due { timer, at }).is_ok() {
+                    handed.insert(due, Instant::now());
+                }
+            }
+        }
+    }
+
+    async fn sweep_stored_answers(&self) -> Result<(), crate::journal::CommitError> {
+        let now = self.shell.clock.now();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store().scan(&keys::idempotent_answers(), after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let old = |row: &[u8]| {
+                records::decode::<StoredAnswer>(row).is_ok_and(|answer| now.since(answer.at) >= idempotency::KEPT_FOR)
+            };
+            let gone: Vec<_> =
+                page.iter().filter(|(_, row)| old(row)).map(|(k, _)| Change::Delete(k.clone())).collect();
+            if !gone.is_empty() {
+                self.shell.journal.write(gone).await?;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}

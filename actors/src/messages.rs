@@ -1,0 +1,149 @@
+//! What can be put into a session's inbox, and what comes back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{
+    domain::{
+        Caller, Command, CreateSession, Query, Rejection, Timer,
+        ids::{Seq, UserId},
+        time::Timestamp,
+    },
+    idempotency::IdempotencyKey,
+    ports::{PresenceChange, PushVerdict},
+};
+
+/// A durable answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Whether something was created (201 rather than 200).
+    pub created: bool,
+    /// The answer, a JSON object.
+    pub data: Bytes,
+    /// It was stored when the same request came before.
+    pub replayed: bool,
+}
+
+/// No answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The domain says no.
+    #[error(transparent)]
+    Rejected(Box<Rejection>),
+    /// Not now. `reason` may be shown to the caller. The command was not carried out, or nobody can know: a retry with the same
+    /// idempotency key is safe either way.
+    #[error("unavailable: {reason}")]
+    Unavailable { reason: String, retry_after: Duration },
+    /// A defect of this node; the text is for its operator, not for the caller.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Refusal {
+    pub fn unavailable(reason: impl Into<String>, retry_after: Duration) -> Self {
+        Self::Unavailable { reason: reason.into(), retry_after }
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::unavailable("the server is stopping", Duration::from_secs(2))
+    }
+
+    /// The actor died with the message, or its commit was never confirmed.
+    pub(crate) fn outcome_unknown() -> Self {
+        Self::unavailable(
+            "the session restarted while this was being done; try again, with the same Idempotency-Key if you sent one",
+            Duration::from_secs(1),
+        )
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(Box::new(rejection))
+    }
+}
+
+impl From<crate::ports::StoreError> for Refusal {
+    fn from(error: crate::ports::StoreError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Where an answer goes. Dropped unanswered, the caller hears [`Refusal::outcome_unknown`].
+pub type ReplyTo<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// A command on its way.
+#[derive(Debug)]
+pub struct Order {
+    pub caller: Caller,
+    pub key: Option<IdempotencyKey>,
+    pub reply: ReplyTo<Reply>,
+}
+
+#[derive(Debug)]
+pub enum Message {
+    Create {
+        create: CreateSession,
+        order: Order,
+    },
+    Command {
+        command: Command,
+        order: Order,
+    },
+    /// Without a viewer: the invitation, for anybody who has its id.
+    Query {
+        viewer: Option<UserId>,
+        query: Query,
+        reply: ReplyTo<Bytes>,
+    },
+    /// The announced events after `after` that the viewer may see.
+    Events {
+        viewer: UserId,
+        after: Seq,
+        limit: usize,
+        reply: ReplyTo<Bytes>,
+    },
+    Heartbeat {
+        user: UserId,
+        active: bool,
+        reply: ReplyTo<Bytes>,
+    },
+    Presence(PresenceChange),
+    Delivered {
+        user: UserId,
+        seq: Seq,
+    },
+    CheckPush {
+        user: UserId,
+        seq: Seq,
+        reply: oneshot::Sender<PushVerdict>,
+    },
+    Unread {
+        user: UserId,
+        reply: ReplyTo<bool>,
+    },
+    /// A stored timer is due.
+    Due {
+        timer: Timer,
+        at: Timestamp,
+    },
+    /// Something is outstanding since before a restart: being started is all that it takes.
+    Drain,
+}
+
+impl Message {
+    /// Answers without doing anything.
+    pub(crate) fn refuse(self, refusal: &Refusal) {
+        match self {
+            Self::Create { order, .. } | Self::Command { order, .. } => drop(order.reply.send(Err(refusal.clone()))),
+            Self::Query { reply, .. } | Self::Events { reply, .. } | Self::Heartbeat { reply, .. } => {
+                drop(reply.send(Err(refusal.clone())));
+            }
+            Self::Unread { reply, .. } => drop(reply.send(Err(refusal.clone()))),
+            Self::CheckPush { reply, .. } => drop(reply.send(PushVerdict::Later)),
+            Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::Drain => {}
+        }
+    }
+}

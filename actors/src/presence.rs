@@ -1,0 +1,181 @@
+//! Who is in the session's view, as far as its actor knows: a set of connections for each partner, with their source and, for
+//! heartbeats, their expiry. Not stored: a fresh actor asks the provider.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    domain::{ids::UserId, routing::Presence as State, time::Timestamp},
+    ports::{Member, PresenceChange, PresenceSource},
+};
+
+#[derive(Debug)]
+struct Connection {
+    present: bool,
+    at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+/// Two kinds of signs: a provider's reports, whichever way they come, are about the same connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Provider,
+    Heartbeat,
+}
+
+impl From<PresenceSource> for Kind {
+    fn from(source: PresenceSource) -> Self {
+        match source {
+            PresenceSource::Heartbeat => Self::Heartbeat,
+            PresenceSource::Embedded | PresenceSource::Webhook | PresenceSource::Rest => Self::Provider,
+        }
+    }
+}
+
+/// The presence set of one session.
+#[derive(Debug, Default)]
+pub struct Presence {
+    connections: BTreeMap<(UserId, Kind, String), Connection>,
+    /// When the provider was last asked, and answered.
+    asked_at: Option<Timestamp>,
+}
+
+/// How old a provider's answer may be, and still tell "absent" from "unknown". `None`: the provider reports every change.
+pub type MaxAge = Option<std::time::Duration>;
+
+impl Presence {
+    /// Takes in one change. Repeated and late ones have no effect. True if the partner has just become absent.
+    pub fn change(&mut self, change: PresenceChange, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+        let was_present = self.is_present(&change.user, now);
+        let user = change.user.clone();
+        let key = (change.user, change.source.into(), change.connection);
+        match self.connections.get(&key) {
+            Some(known) if known.at > change.at => return false,
+            _ => {}
+        }
+        self.connections.insert(key, Connection { present: change.present, at: change.at, expires_at });
+        was_present && !self.is_present(&user, now)
+    }
+
+    /// Takes in the provider's whole set, which replaces what its own reports said before `now`.
+    pub fn replace(&mut self, members: Vec<Member>, now: Timestamp) {
+        self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
+        for Member { user, connection, at } in members {
+            let connected = Connection { present: true, at, expires_at: None };
+            self.connections.insert((user, Kind::Provider, connection), connected);
+        }
+        self.asked_at = Some(now);
+    }
+
+    fn is_present(&self, user: &UserId, now: Timestamp) -> bool {
+        self.connections.iter().any(|((who, ..), connection)| {
+            who == user && connection.present && connection.expires_at.is_none_or(|expiry| expiry > now)
+        })
+    }
+
+    pub fn state(&self, user: &UserId, now: Timestamp, max_age: MaxAge) -> State {
+        if self.is_present(user, now) {
+            return State::Present;
+        }
+        match (self.asked_at, max_age) {
+            (Some(_), None) => State::Absent,
+            (Some(asked), Some(max)) if now.since(asked) <= max => State::Absent,
+            _ => State::Unknown,
+        }
+    }
+
+    /// The next heartbeat to run out.
+    pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        self.connections.values().filter(|c| c.present).filter_map(|c| c.expires_at).filter(|at| *at > now).min()
+    }
+
+    /// Forgets connections that are gone; gives the partners who became absent by it.
+    pub fn sweep(&mut self, now: Timestamp) -> Vec<UserId> {
+        let expired: Vec<UserId> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.present && c.expires_at.is_some_and(|at| at <= now))
+            .map(|((user, ..), _)| user.clone())
+            .collect();
+        self.connections.retain(|_, c| {
+            let keeps_order = now.since(c.at) < REMEMBER_LEAVES;
+            if c.present { c.expires_at.is_none_or(|at| at > now) } else { keeps_order }
+        });
+        expired.into_iter().filter(|user| !self.is_present(user, now)).collect()
+    }
+}
+
+/// A leave is remembered this long, so that an enter that was overtaken by it is recognised as old.
+const REMEMBER_LEAVES: std::time::Duration = std::time::Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn change(connection: &str, present: bool, millis: i64) -> PresenceChange {
+        PresenceChange {
+            user: "ann".parse().unwrap(),
+            connection: connection.into(),
+            present,
+            at: at(millis),
+            source: PresenceSource::Webhook,
+        }
+    }
+
+    fn ann() -> UserId {
+        "ann".parse().unwrap()
+    }
+
+    #[test]
+    fn nobody_is_absent_before_the_provider_was_asked() {
+        let mut presence = Presence::default();
+        assert_eq!(presence.state(&ann(), at(1), None), State::Unknown);
+        presence.replace(vec![], at(2));
+        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
+        let stale = Some(Duration::from_millis(10));
+        assert_eq!(presence.state(&ann(), at(100), stale), State::Unknown);
+    }
+
+    #[test]
+    fn a_partner_is_present_until_the_last_connection_leaves() {
+        let mut presence = Presence::default();
+        assert!(!presence.change(change("one", true, 1), None, at(1)));
+        assert!(!presence.change(change("two", true, 2), None, at(2)));
+        assert!(!presence.change(change("one", false, 3), None, at(3)));
+        assert_eq!(presence.state(&ann(), at(3), None), State::Present);
+        assert!(presence.change(change("two", false, 4), None, at(4)));
+    }
+
+    #[test]
+    fn a_leave_by_webhook_ends_what_was_learned_by_asking() {
+        let mut presence = Presence::default();
+        presence.replace(vec![Member { user: ann(), connection: "one".into(), at: at(1) }], at(2));
+        assert!(presence.change(change("one", false, 3), None, at(3)));
+        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
+    }
+
+    #[test]
+    fn a_late_enter_does_not_undo_a_leave() {
+        let mut presence = Presence::default();
+        presence.replace(vec![], at(0));
+        presence.change(change("one", false, 5), None, at(5));
+        presence.change(change("one", true, 4), None, at(6));
+        assert_eq!(presence.state(&ann(), at(6), None), State::Absent);
+    }
+
+    #[test]
+    fn a_heartbeat_runs_out() {
+        let mut presence = Presence::default();
+        let beat = PresenceChange { source: PresenceSource::Heartbeat, ..change("http", true, 1) };
+        presence.change(beat, Some(at(60)), at(1));
+        assert_eq!(presence.state(&ann(), at(59), None), State::Present);
+        assert_eq!(presence.next_expiry(at(59)), Some(at(60)));
+        assert_eq!(presence.sweep(at(60)), vec![ann()]);
+        assert_ne!(presence.state(&ann(), at(60), None), State::Present);
+    }
+}

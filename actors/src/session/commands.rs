@@ -1,0 +1,297 @@
+//! Commands: decide, apply, commit. The answer leaves on the journal's thread, after the flush.
+
+use actix::{AsyncContext, Context as ActorContext};
+use bytes::Bytes;
+
+use super::{Held, SessionActor, Wake, reads::to_json};
+use crate::{
+    domain::{
+        Actor, Caller, Code, Command, Context, CreateSession, Event, EventBody, Rejection, Session, Timer,
+        ids::{Seq, SessionId},
+        time::Timestamp,
+        view,
+    },
+    failpoint,
+    idempotency::{self, StoredAnswer},
+    journal::CommitError,
+    keys,
+    messages::{Order, Refusal, Reply, ReplyTo},
+    ports::{Change, Commit, Direction, Fence, StoreError},
+    records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
+};
+
+/// What one commit says, besides the events.
+#[derive(Default)]
+struct Draft {
+    changes: Vec<Change>,
+    push_jobs: bool,
+    announced: bool,
+}
+
+impl SessionActor {
+    pub(super) fn create(&mut self, create: CreateSession, order: Order, ctx: &mut ActorContext<Self>) {
+        let Some(order) = self.admit(order) else { return };
+        if self.session.is_some() {
+            // The id was made of the caller's idempotency key, and the stored answer is gone by now.
+            let refusal =
+                Rejection::new(Code::Conflict, "this Idempotency-Key made a session before; send a fresh key");
+            return self.refuse(order, refusal.into());
+        }
+        let id = self.inbox.session().clone();
+        let context = self.context(Actor::User(order.caller.clone()));
+        match Session::create(&create, &context) {
+            Ok(mut events) => {
+                name_session(&mut events, &id);
+                let Some((session, rest)) = begin(&events) else {
+                    return self.refuse(order, Refusal::Internal("a session began without an event".into()));
+                };
+                let invitation = Change::Put(
+                    keys::invitation(session.invitation_id()),
+                    Bytes::copy_from_slice(session.id().as_str().as_bytes()),
+                );
+                let answer = view::created(&session, &order.caller.id, self.now(), &self.shell.domain);
+                self.session = Some(session);
+                self.ask_presence(ctx);
+                let mut draft = Draft { changes: vec![invitation], ..Draft::default() };
+                self.record(&events, Some(rest), &mut draft);
+                self.answer(order, true, &answer, draft, events.last().map(|event| event.seq), ctx);
+            }
+            Err(rejection) => self.refuse(order, rejection.into()),
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command, order: Order, ctx: &mut ActorContext<Self>) {
+        let Some(order) = self.admit(order) else { return };
+        let erasure = matches!(command, Command::EraseAccount);
+        if erasure && !self.gate.is_open() {
+            // The log is rewritten as the store shows it: it has to show all of it.
+            let message = crate::messages::Message::Command { command, order };
+            return self.gate.hold(Held::Again(Box::new(message)));
+        }
+        failpoint::reach(self.inbox.session(), "before_decide");
+        let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
+        let context = self.context(Actor::User(order.caller.clone()));
+        match session.decide(&command, &context) {
+            Ok(events) => {
+                let mut draft = Draft::default();
+                if erasure && let Err(error) = self.redact_log(&order.caller, &mut draft) {
+                    return self.refuse(order, error.into());
+                }
+                self.record(&events, None, &mut draft);
+                let Some(session) = &self.session else { return };
+                let viewer = order.caller.id.clone();
+                let answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
+                if matches!(command, Command::Viewed(_)) {
+                    let seen = session.last_seen(&viewer);
+                    self.saw(&viewer, seen);
+                }
+                if erasure {
+                    draft.changes.push(self.snapshot());
+                }
+                self.answer(order, command.creates(), &answer, draft, events.last().map(|event| event.seq), ctx);
+            }
+            Err(mut rejection) => {
+                let noted = std::mem::take(&mut rejection.noted);
+                if !noted.is_empty() {
+                    let mut draft = Draft::default();
+                    self.record(&noted, None, &mut draft);
+                    self.commit(draft, noted.last().map(|event| event.seq), None, ctx);
+                }
+                self.refuse(order, rejection.into());
+            }
+        }
+    }
+
+    /// A timer's row has come due.
+    pub(super) fn due(&mut self, timer: Timer, at: Timestamp, ctx: &mut ActorContext<Self>) {
+        if !self.shell.journal.has_room() {
+            return; // The row is still there, and is found again.
+        }
+        self.rows.fired(timer, at);
+        let mut draft = Draft::default();
+        let row = keys::due(at, self.inbox.session(), timer.number());
+        draft.changes.push(Change::Delete(row));
+        let events = match &self.session {
+            Some(session) => session.decide(&Command::Timer(timer), &self.context(Actor::System)).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        self.record(&events, None, &mut draft);
+        self.commit(draft, events.last().map(|event| event.seq), None, ctx);
+    }
+
+    /// `None` if the order is answered already: from what was stored, or with a refusal.
+    fn admit(&mut self, order: Order) -> Option<Order> {
+        if !self.shell.journal.has_room() {
+            let wait = std::time::Duration::from_secs(1);
+            self.refuse(order, Refusal::unavailable("the journal is full; try again", wait));
+            return None;
+        }
+        let Some(key) = order.key else { return Some(order) };
+        let user = &order.caller.id;
+        let known = match self.pending_answers.find(user, &key) {
+            Some(answer) => Ok(Some(answer)),
+            None => idempotency::find(&*self.shell.store, user, &key, self.now()),
+        };
+        match known {
+            Ok(None) => Some(order),
+            Ok(Some(stored)) => {
+                let reply = order.reply;
+                let answer = stored.replay(&key);
+                self.after_flush(move || drop(reply.send(answer)));
+                None
+            }
+            Err(refusal) => {
+                self.refuse(order, refusal);
+                None
+            }
+        }
+    }
+
+    fn context(&self, by: Actor) -> Context<'_> {
+        Context { by, now: self.now(), ids: &*self.shell.ids, settings: &self.shell.domain }
+    }
+
+    /// A refusal may have seen a change that is not durable: it waits like any answer.
+    fn refuse(&mut self, order: Order, refusal: Refusal) {
+        self.after_flush(move || drop(order.reply.send(Err(refusal))));
+    }
+
+    pub(super) fn after_flush(&mut self, send: impl FnOnce() + Send + 'static) {
+        if self.gate.is_open() {
+            send();
+        } else {
+            self.gate.hold(Held::Answer(Box::new(send)));
+        }
+    }
+
+    /// Applies events and drafts their rows, with the decision whom to tell and how.
+    fn record(&mut self, events: &[Event], applied: Option<usize>, draft: &mut Draft) {
+        for (index, event) in events.iter().enumerate() {
+            let Some(session) = &mut self.session else { return };
+            if applied.is_none_or(|applied| index >= applied) {
+                session.apply(event);
+            }
+            let routed = self.route(event, &mut draft.changes);
+            draft.announced |= routed.announced;
+            draft.push_jobs |= routed.push_jobs;
+            let row = EventRow { event: event.clone(), routing: routed.decided };
+            draft.changes.push(Change::Put(keys::event(self.inbox.session(), event.seq), records::encode(&row)));
+        }
+        failpoint::reach(self.inbox.session(), "after_apply");
+        let Some(session) = &self.session else { return };
+        self.rows.follow(session, &self.shell.domain, &mut draft.changes);
+        if session.seq() - self.snapshot_seq >= self.shell.residency.snapshot_every {
+            let snapshot = self.snapshot();
+            draft.changes.push(snapshot);
+        }
+    }
+
+    pub(super) fn snapshot(&mut self) -> Change {
+        self.snapshot_seq = self.session.as_ref().map_or(0, Session::seq);
+        let snapshot = Snapshot { v: SNAPSHOT_VERSION, session: self.session.as_ref() };
+        Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot))
+    }
+
+    fn answer(
+        &mut self,
+        order: Order,
+        created: bool,
+        answer: &impl serde::Serialize,
+        mut draft: Draft,
+        last: Option<Seq>,
+        ctx: &mut ActorContext<Self>,
+    ) {
+        let Order { caller, key, reply } = order;
+        let data = match to_json(answer) {
+            Ok(json) => json,
+            Err(refusal) => {
+                drop(reply.send(Err(refusal)));
+                return self.commit(draft, last, None, ctx);
+            }
+        };
+        let answer = Reply { created, data, replayed: false };
+        if let Some(key) = &key {
+            let stored = StoredAnswer::new(key, &answer, self.now());
+            draft.changes.push(stored.change(&caller.id, key));
+            self.pending_answers.insert(&caller.id, key, stored);
+        }
+        if draft.changes.is_empty() {
+            return self.after_flush(move || drop(reply.send(Ok(answer))));
+        }
+        self.commit(draft, last, Some((reply, answer)), ctx);
+    }
+
+    /// Hands the draft to the journal. `last` is the `seq` of its last event.
+    fn commit(
+        &mut self,
+        mut draft: Draft,
+        last: Option<Seq>,
+        release: Option<(ReplyTo<Reply>, Reply)>,
+        ctx: &mut ActorContext<Self>,
+    ) {
+        if draft.announced {
+            draft.changes.push(self.outbox_row());
+        }
+        let session = self.inbox.session().clone();
+        let (ticket, flushed) = self.gate.issue();
+        if let Some(last) = last.filter(|_| draft.announced) {
+            self.gate.hold(Held::Deliver(last));
+        }
+        if draft.push_jobs {
+            self.gate.hold(Held::PushJobs);
+        }
+        let next = last.unwrap_or(self.committed_seq);
+        let fence = Fence { session: session.clone(), epoch: self.epoch, expected: self.committed_seq, next };
+        self.committed_seq = next;
+        let commit = Commit { fence: Some(fence), changes: draft.changes };
+        let actor = ctx.address();
+        let done = move |outcome: Result<(), CommitError>| {
+            // The gate first: whoever has the answer and asks again meets an actor that knows of it.
+            let (wake, refusal) = match outcome {
+                Ok(()) => (flushed.durable(ticket), None),
+                Err(error) => {
+                    tracing::warn!(%session, %error, "commit refused");
+                    (flushed.fail(), Some(Refusal::outcome_unknown()))
+                }
+            };
+            if let Some((reply, durable)) = release {
+                drop(reply.send(refusal.map_or(Ok(durable), Err)));
+            }
+            if wake {
+                actor.do_send(Wake);
+            }
+        };
+        self.shell.journal.append(commit, Box::new(done));
+        failpoint::reach(self.inbox.session(), "after_append");
+    }
+
+    /// Rows that belong to no event: outbox, push jobs, snapshot.
+    pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
+        self.commit(Draft { changes, push_jobs, announced: false }, None, None, ctx);
+    }
+
+    /// Takes a partner's words out of every stored event.
+    fn redact_log(&self, caller: &Caller, draft: &mut Draft) -> Result<(), StoreError> {
+        let id = self.inbox.session();
+        let rows = self.shell.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
+        for (key, row) in rows {
+            let mut row: EventRow = records::decode(&row)?;
+            row.event = row.event.redacted(&caller.id);
+            draft.changes.push(Change::Put(key, records::encode(&row)));
+        }
+        Ok(())
+    }
+}
+
+fn name_session(events: &mut [Event], id: &SessionId) {
+    for event in events {
+        if let EventBody::Created { session, .. } = &mut event.body {
+            *session = id.clone();
+        }
+    }
+}
+
+/// The state after the first event, and how many events that took.
+fn begin(events: &[Event]) -> Option<(Session, usize)> {
+    events.first().and_then(Session::start).map(|session| (session, 1))
+}

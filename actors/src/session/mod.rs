@@ -1,0 +1,174 @@
+//! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
+//! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`Gate`] until it is.
+//!
+//! `commands` decides and commits, `reads` answers, `delivery` tells the partners, `watch` looks after those who leave, `rows`
+//! keeps the index rows in step, `rest` leaves memory.
+
+mod commands;
+mod delivery;
+mod load;
+mod reads;
+mod rest;
+mod rows;
+mod shell;
+mod watch;
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+
+pub use shell::{DeliverySettings, ResidencySettings, Shell};
+
+use crate::{
+    domain::{
+        Session,
+        ids::{Seq, UserId},
+        time::Timestamp,
+    },
+    exit::{ExitGuard, ExitStatus},
+    gate::Gate,
+    idempotency::PendingAnswers,
+    messages::Message,
+    outbox::Outbox,
+    ports::OwnerEpoch,
+    presence::Presence,
+    supervisor::{Inbox, Next},
+};
+
+/// Something waits: in the inbox, or at the gate.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub struct Wake;
+
+/// What waits at the gate.
+enum Held {
+    /// An answer or a refusal that saw the change.
+    Answer(Box<dyn FnOnce() + Send>),
+    /// A message that needs the store to show everything so far.
+    Again(Box<Message>),
+    /// Everything up to this event may be told.
+    Deliver(Seq),
+    /// Push jobs were written.
+    PushJobs,
+    /// The snapshot for passivation is written.
+    Rest,
+}
+
+/// One session, awake.
+pub struct SessionActor {
+    shell: Arc<Shell>,
+    inbox: Inbox,
+    exit: ExitGuard,
+    epoch: OwnerEpoch,
+    /// `None` until the session is created: an actor also answers for an id that nobody has.
+    session: Option<Session>,
+    /// The state as the store will show it once the gate opens: which rows exist.
+    rows: rows::KnownRows,
+    gate: Gate<Held>,
+    pending_answers: PendingAnswers,
+    presence: Presence,
+    outbox: Outbox,
+    delivery: delivery::Delivery,
+    /// What each partner is known to have seen, beyond what they said with `viewed`.
+    seen: BTreeMap<UserId, Seq>,
+    snapshot_seq: Seq,
+    /// The `seq` of the last event that was handed to the journal.
+    committed_seq: Seq,
+    active_at: Instant,
+    resting: bool,
+}
+
+/// How many messages are handled before others on the same arbiter get their turn.
+const TURN: usize = 64;
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        metrics::gauge!("tandem_sessions_resident").increment(1.0);
+        self.schedule_rest(ctx);
+        self.ask_presence(ctx);
+        self.deliver(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        metrics::gauge!("tandem_sessions_resident").decrement(1.0);
+    }
+}
+
+impl Handler<Wake> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        self.gate.acknowledge();
+        while let Some(held) = self.gate.pass() {
+            self.pass(held, ctx);
+        }
+        for _ in 0..TURN {
+            if self.gate.has_failed() {
+                return self.exit(ExitStatus::CommitFailed, ctx);
+            }
+            match self.inbox.next() {
+                Next::Message(message) => self.receive(message, ctx),
+                Next::Empty => return self.settle(ctx),
+                Next::Replaced => return self.exit(ExitStatus::Replaced, ctx),
+            }
+        }
+        ctx.notify(Wake);
+    }
+}
+
+impl SessionActor {
+    fn exit(&mut self, status: ExitStatus, ctx: &mut Context<Self>) {
+        use actix::ActorContext;
+        self.exit.set(status);
+        ctx.stop();
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shell.clock.now()
+    }
+
+    fn pass(&mut self, held: Held, ctx: &mut Context<Self>) {
+        match held {
+            Held::Answer(send) => send(),
+            Held::Again(message) => self.receive(*message, ctx),
+            Held::Deliver(seq) => {
+                crate::failpoint::reach(self.inbox.session(), "after_flush");
+                self.delivery.durable(seq);
+                self.deliver(ctx);
+            }
+            Held::PushJobs => self.shell.jobs_committed(),
+            Held::Rest => self.rest(ctx),
+        }
+        if self.gate.is_open() {
+            self.pending_answers.clear();
+        }
+    }
+
+    fn receive(&mut self, message: Message, ctx: &mut Context<Self>) {
+        self.resting = false;
+        self.active_at = Instant::now();
+        match message {
+            Message::Create { create, order } => self.create(create, order, ctx),
+            Message::Command { command, order } => self.command(command, order, ctx),
+            Message::Due { timer, at } => self.due(timer, at, ctx),
+            Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply),
+            Message::Events { viewer, after, limit, reply } => self.events(viewer, after, limit, reply),
+            Message::Unread { user, reply } => self.unread(&user, reply),
+            Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),
+            Message::Presence(change) => self.presence_changed(change, None, ctx),
+            Message::Delivered { user, seq } => self.saw(&user, seq),
+            Message::CheckPush { user, seq, reply } => self.check_push(user, seq, reply, ctx),
+            Message::Drain => {}
+        }
+    }
+
+    /// Nothing waits in the inbox.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        // Somebody asked for an id that no session has: leave no trace of it.
+        if self.session.is_none() && self.gate.is_open() && self.inbox.close_if_empty() {
+            self.exit(ExitStatus::Passivated, ctx);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Leaving memory. A session that nobody has asked for anything for a while writes a snapshot, if there is news since the last
+//! one, and goes; the next message starts a fresh actor.
+
+use actix::{AsyncContext, Context};
+
+use super::{Held, SessionActor};
+use crate::{domain::Session, exit::ExitStatus, failpoint};
+
+impl SessionActor {
+    pub(super) fn schedule_rest(&mut self, ctx: &mut Context<Self>) {
+        let idle_after = self.shell.residency.idle_after;
+        let left = idle_after.saturating_sub(self.active_at.elapsed());
+        ctx.run_later(left.max(std::time::Duration::from_millis(10)), move |actor, ctx| {
+            if actor.active_at.elapsed() >= idle_after && actor.may_rest() {
+                actor.prepare_rest(ctx);
+            }
+            actor.schedule_rest(ctx);
+        });
+    }
+
+    fn may_rest(&self) -> bool {
+        self.gate.is_open()
+            && self.outbox.is_empty()
+            && self.delivery.is_idle()
+            && !self.resting
+            && self.presence.next_expiry(self.now()).is_none()
+    }
+
+    fn prepare_rest(&mut self, ctx: &mut Context<Self>) {
+        failpoint::reach(self.inbox.session(), "passivate");
+        self.resting = true;
+        let mut changes: Vec<_> = self.clear_outbox().into_iter().collect();
+        if self.session.as_ref().map_or(0, Session::seq) > self.snapshot_seq && self.shell.journal.has_room() {
+            changes.push(self.snapshot());
+        }
+        if changes.is_empty() {
+            return self.rest(ctx);
+        }
+        self.commit_rows(changes, false, ctx);
+        self.gate.hold(Held::Rest);
+    }
+
+    /// The gate is open. A message that came in the meantime keeps the actor.
+    pub(super) fn rest(&mut self, ctx: &mut Context<Self>) {
+        if self.resting && self.gate.is_open() && self.inbox.close_if_empty() {
+            self.shell.store.release(self.inbox.session(), self.epoch);
+            self.exit(ExitStatus::Passivated, ctx);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Partners who come and go. Whoever leaves within the leave-grace without having seen what went out over realtime is sent a push
+//! after all; and a push is looked at once more before it leaves.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::SessionActor;
+use crate::{
+    domain::{
+        Rejection,
+        ids::{Seq, UserId},
+        routing::{Decision, Legs, Presence},
+        time::Timestamp,
+    },
+    keys,
+    messages::ReplyTo,
+    outbox::{Departure, Pending},
+    ports::{PresenceChange, PresenceSource, PushVerdict},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HeartbeatAnswer {
+    present: bool,
+    expires_at: Option<Timestamp>,
+}
+
+impl SessionActor {
+    pub(super) fn saw(&mut self, user: &UserId, seq: Seq) {
+        let seen = self.seen.entry(user.clone()).or_insert(0);
+        *seen = seq.max(*seen);
+        self.outbox.seen(user, seq);
+    }
+
+    pub(super) fn has_seen(&self, user: &UserId, seq: Seq) -> bool {
+        let viewed = self.session.as_ref().map_or(0, |session| session.last_seen(user));
+        self.seen.get(user).copied().unwrap_or(0).max(viewed) >= seq
+    }
+
+    pub(super) fn presence_changed(
+        &mut self,
+        change: PresenceChange,
+        expires_at: Option<Timestamp>,
+        ctx: &mut Context<Self>,
+    ) {
+        if !self.session.as_ref().is_some_and(|session| session.is_member(&change.user)) {
+            return;
+        }
+        let now = self.now();
+        let (user, source) = (change.user.clone(), change.source);
+        if self.presence.change(change, expires_at, now) {
+            self.left(&user, source, ctx);
+        }
+    }
+
+    pub(super) fn heartbeat(&mut self, user: UserId, active: bool, reply: ReplyTo<Bytes>, ctx: &mut Context<Self>) {
+        if !self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user)) {
+            return drop(reply.send(Err(Rejection::no_such_session().into())));
+        }
+        let now = self.now();
+        let expires_at = active.then(|| now + self.shell.delivery.heartbeat_ttl);
+        let change = PresenceChange {
+            user,
+            connection: String::new(),
+            present: active,
+            at: now,
+            source: PresenceSource::Heartbeat,
+        };
+        self.presence_changed(change, expires_at, ctx);
+        if active {
+            self.sweep_later(ctx);
+        }
+        let answer = serde_json::to_vec(&HeartbeatAnswer { present: active, expires_at });
+        let answer = answer.map(Bytes::from).map_err(|e| crate::messages::Refusal::Internal(e.to_string()));
+        drop(reply.send(answer));
+    }
+
+    fn sweep_later(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let Some(expiry) = self.presence.next_expiry(now) else { return };
+        ctx.run_later(expiry.since(now) + Duration::from_millis(1), |actor, ctx| {
+            let gone = actor.presence.sweep(actor.shell.clock.now());
+            gone.iter().for_each(|user| actor.left(user, PresenceSource::Heartbeat, ctx));
+        });
+    }
+
+    /// The partner has become absent.
+    fn left(&mut self, user: &UserId, source: PresenceSource, ctx: &mut Context<Self>) {
+        let silence_is_proof = matches!(source, PresenceSource::Embedded | PresenceSource::Heartbeat);
+        let departure = Departure { at: self.now(), silence_is_proof };
+        let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
+        let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
+        if !self.shell.devices.has_push_token(user) {
+            return;
+        }
+        let decision = Decision { legs: Legs::Push, reason: "left unseen" };
+        match self.read_told(seq) {
+            Ok(Some(told)) => {
+                let mut changes = Vec::new();
+                let push = self.decide_late(user, told, decision, &mut changes);
+                changes.push(self.outbox_row());
+                self.commit_rows(changes, push, ctx);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
+        }
+    }
+
+    /// The push sender asks, right before it sends.
+    pub(super) fn check_push(
+        &mut self,
+        user: UserId,
+        seq: Seq,
+        reply: oneshot::Sender<PushVerdict>,
+        ctx: &mut Context<Self>,
+    ) {
+        let visible = self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user));
+        let verdict = if !visible {
+            PushVerdict::Drop { reason: "no longer a member" }
+        } else if self.has_seen(&user, seq) {
+            PushVerdict::Drop { reason: "already seen" }
+        } else if self.presence_of(&user) == Presence::Present {
+            // Came back after the decision, and may have read the state before the event: the channel tells it.
+            self.publish_late(user, seq, ctx);
+            PushVerdict::Drop { reason: "present again" }
+        } else {
+            PushVerdict::Send { unread: 0 }
+        };
+        drop(reply.send(verdict));
+    }
+
+    fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) {
+        let session = self.inbox.session();
+        if self.outbox.pending.iter().any(|pending| pending.seq == seq)
+            || !matches!(self.shell.store.get(&keys::event(session, seq)), Ok(Some(_)))
+        {
+            return;
+        }
+        let late = Pending { to: vec![user], publish: true, ..Pending::new(seq) };
+        self.outbox.pending.push_back(late);
+        if self.delivery.is_idle() && self.shell.journal.has_room() {
+            let row = self.outbox_row();
+            self.commit_rows(vec![row], false, ctx);
+        }
+        self.deliver(ctx);
+    }
+}

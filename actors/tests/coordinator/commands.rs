@@ -1,0 +1,125 @@
+//! The output gate, group commit, idempotency, passivation.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tandem_actors::{
+    IdempotencyKey, Refusal,
+    domain::{Code, Command},
+    keys,
+};
+
+use crate::world::{Options, World, caller, eventually, run};
+
+#[test]
+fn nothing_leaves_before_the_flush() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        eventually("the joining is published", || world.realtime.names().contains(&"session.joined")).await;
+        let told_before = world.realtime.names().len();
+        world.store.hold();
+        let (coordinator, signing) = (world.coordinator.clone(), session.clone());
+        let answer =
+            actix::spawn(async move { coordinator.execute(&signing, caller("ann"), Command::SignCompact, None).await });
+        let (coordinator, reading) = (world.coordinator.clone(), session.clone());
+        // Reaches the actor after the command: it sees the signature, and must not say so.
+        let flushes = world.store.flushes.load(Ordering::SeqCst);
+        eventually("the commit is being written", || world.journal.stats().waiting == 0).await;
+        let read = actix::spawn(async move {
+            let viewer = "ann".parse().expect("an id");
+            coordinator.query(&reading, &viewer, tandem_actors::domain::Query::CompactStatus).await
+        });
+        tokio::time::timeout(Duration::from_millis(50), async {
+            while !answer.is_finished() && !read.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect_err("an answer left before the flush");
+        assert_eq!(world.store.flushes.load(Ordering::SeqCst), flushes);
+        assert_eq!(world.realtime.names().len(), told_before, "a publication left before the flush");
+        world.store.free();
+        answer.await.expect("no panic").expect("signed");
+        let status = read.await.expect("no panic").expect("a status");
+        assert!(String::from_utf8_lossy(&status).contains(r#""mySigned":true"#));
+        eventually("the signature is published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+    });
+}
+
+#[test]
+fn one_hot_session_shares_its_flushes() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.store.hold();
+        let before = world.store.flushes.load(Ordering::SeqCst);
+        let appended = world.journal.stats().appended;
+        let mut answers = Vec::new();
+        for n in 0..100 {
+            let (coordinator, session) = (world.coordinator.clone(), session.clone());
+            answers.push(actix::spawn(async move {
+                let need = format!(r#"{{"name":"Ann {n}"}}"#);
+                let rename = tandem_actors::domain::command::Rename::try_from(crate::world::json_request::<
+                    tandem_actors::domain::command::RenameRequest,
+                >(&need))
+                .expect("a name");
+                coordinator.execute(&session, caller("ann"), Command::Rename(rename), None).await
+            }));
+        }
+        eventually("all are queued", || world.journal.stats().appended == appended + 100).await;
+        world.store.free();
+        for answer in answers {
+            answer.await.expect("no panic").expect("renamed");
+        }
+        let flushes = world.store.flushes.load(Ordering::SeqCst) - before;
+        assert!(flushes <= 3, "{flushes} flushes for 100 commands");
+    });
+}
+
+#[test]
+fn the_same_key_is_answered_again_and_done_once() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        let key = IdempotencyKey { digest: [1; 32], request: [2; 32] };
+        let sign = || world.coordinator.execute(&session, caller("ann"), Command::SignCompact, Some(key));
+        let (first, second) = tokio::join!(sign(), sign());
+        let (first, second) = (first.expect("signed"), second.expect("signed"));
+        assert_eq!(first.data, second.data);
+        assert_eq!((first.replayed, second.replayed), (false, true));
+        let other = IdempotencyKey { request: [3; 32], ..key };
+        match world.coordinator.execute(&session, caller("ann"), Command::SignCompact, Some(other)).await {
+            Err(Refusal::Rejected(rejection)) => assert_eq!(rejection.code, Code::Conflict),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn an_idle_session_leaves_memory_and_comes_back_as_it_was() {
+    run(async {
+        let world = World::new(Options { idle_after: Duration::from_millis(20), ..Options::default() });
+        let session = world.active_session().await;
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        eventually("the session sleeps", || world.coordinator.resident() == 0).await;
+        assert_eq!(world.store.rows_under(&keys::snapshot(&session)).len(), 1);
+        assert!(world.store.rows_under(&keys::outbox(&session)).is_empty(), "nothing is left to tell");
+        match world.execute(&session, "ann", Command::SignCompact).await {
+            Err(Refusal::Rejected(rejection)) => assert_eq!(rejection.code, Code::Conflict, "it is signed already"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn an_id_that_nobody_has_leaves_no_trace() {
+    run(async {
+        let world = World::new(Options::default());
+        let nowhere = "cnowherenowhere".parse().expect("an id");
+        match world.execute(&nowhere, "ann", Command::SignCompact).await {
+            Err(Refusal::Rejected(rejection)) => assert_eq!(rejection.code, Code::NotFound),
+            other => panic!("{other:?}"),
+        }
+        eventually("the slot is gone", || world.coordinator.resident() == 0).await;
+    });
+}

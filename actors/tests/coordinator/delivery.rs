@@ -1,0 +1,148 @@
+//! Who is told, how, and what happens when the partner leaves or comes back.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tandem_actors::{
+    domain::{Command, command::AdvanceRequest},
+    ports::{Member, PushCheck, PushVerdict, RealtimeError},
+};
+
+use crate::world::{Options, World, caller, eventually, id, run};
+
+#[test]
+fn a_present_partner_hears_it_and_an_absent_one_gets_a_push() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.register_device("ann");
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        assert!(world.push_jobs().is_empty());
+        let heard = world.realtime.names().len();
+        world.execute(&session, "bob", Command::SignCompact).await.expect("signed");
+        let jobs = world.push_jobs();
+        assert_eq!(jobs.len(), 1);
+        assert_eq!((jobs[0].user.as_str(), jobs[0].event.as_str()), ("ann", "partner.signed_compact"));
+        assert_eq!(world.realtime.names().len(), heard, "an absent partner is not told over realtime");
+    });
+}
+
+#[test]
+fn without_a_push_token_an_absent_partner_is_told_over_realtime_alone() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        assert!(world.push_jobs().is_empty());
+    });
+}
+
+#[test]
+fn who_leaves_within_the_grace_without_having_seen_it_gets_a_push_after_all() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.clock.advance(Duration::from_secs(10));
+        world.enter(&session, "bob", false);
+        eventually("pushed", || world.push_jobs().len() == 1).await;
+        assert_eq!(world.push_jobs()[0].reason, "left unseen");
+    });
+}
+
+#[test]
+fn who_has_seen_it_is_not_pushed_on_leaving() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        world.coordinator.events(&session, &id("bob"), 0, 100).await.expect("caught up");
+        world.enter(&session, "bob", false);
+        world.detail(&session, "bob").await.expect("the leave was handled before this");
+        assert!(world.push_jobs().is_empty());
+    });
+}
+
+#[test]
+fn unknown_presence_is_asked_for_and_an_unanswered_question_means_both_ways() {
+    run(async {
+        let world = World::new(Options { presence_max_age: Some(Duration::from_secs(30)), ..Options::default() });
+        *world.realtime.members.lock() = None;
+        let session = world.active_session().await;
+        world.register_device("bob");
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        eventually("both legs", || {
+            world.realtime.names().contains(&"partner.signed_compact") && world.push_jobs().len() == 1
+        })
+        .await;
+        let member =
+            Member { user: id("bob"), connection: "x".into(), at: tandem_actors::ports::Clock::now(&*world.clock) };
+        *world.realtime.members.lock() = Some(Ok(vec![member]));
+        world.execute(&session, "ann", advance()).await.expect("blocked or not");
+        world.execute(&session, "bob", Command::SignCompact).await.expect("signed");
+        world.execute(&session, "ann", advance()).await.expect("advanced");
+        eventually("told", || world.realtime.names().contains(&"partner.advanced")).await;
+        assert_eq!(world.push_jobs().len(), 1, "found present in time: no push");
+    });
+}
+
+fn advance() -> Command {
+    let request: AdvanceRequest = crate::world::json_request("{}");
+    Command::try_from(request).expect("a valid request")
+}
+
+#[test]
+fn a_provider_that_fails_is_tried_again_and_the_answer_does_not_wait() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        eventually("the joining is published", || world.realtime.names().contains(&"session.joined")).await;
+        world.realtime.refusals.store(2, Ordering::SeqCst);
+        world.execute(&session, "ann", Command::SignCompact).await.expect("answered at once");
+        assert!(!world.realtime.names().contains(&"partner.signed_compact"));
+        eventually("published in the end", || world.realtime.names().contains(&"partner.signed_compact")).await;
+    });
+}
+
+#[test]
+fn what_was_not_published_before_a_restart_is_published_after_it() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.realtime.refusals.store(u64::MAX, Ordering::SeqCst);
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        let realtime = std::sync::Arc::new(crate::world::TestRealtime::default());
+        *realtime.members.lock() = Some(Err(RealtimeError::Refused { reason: "none".into() }));
+        let next = World::over(world.store.clone(), realtime, Options::default());
+        assert_eq!(next.coordinator.drain_outboxes().expect("readable"), 1);
+        eventually("published", || next.realtime.names().contains(&"partner.signed_compact")).await;
+    });
+}
+
+#[test]
+fn a_push_is_dropped_for_a_partner_who_has_come_back_and_told_over_realtime_instead() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.register_device("bob");
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        let job = world.push_jobs().remove(0);
+        assert_eq!(world.coordinator.check(&session, &id("bob"), job.seq).await, PushVerdict::Send { unread: 1 });
+        world.enter(&session, "bob", true);
+        let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
+        assert_eq!(verdict, PushVerdict::Drop { reason: "present again" });
+        eventually("told instead", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.coordinator.events(&session, &id("bob"), 0, 100).await.expect("caught up");
+        let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
+        assert_eq!(verdict, PushVerdict::Drop { reason: "already seen" });
+        drop(caller("bob"));
+    });
+}

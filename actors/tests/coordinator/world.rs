@@ -1,0 +1,240 @@
+//! A node without its shell: the real actors and journal, a store in memory, and providers that do as they are told.
+
+use std::{
+    collections::HashSet,
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tandem_actors::{
+    Arbiters, Coordinator, Refusal, Reply,
+    domain::{
+        Caller, Command, CreateSession, Settings,
+        command::CreateSessionRequest,
+        ids::{SessionId, UserId},
+        routing::WhenAbsent,
+        time::Timestamp,
+        words::Words,
+    },
+    journal::{Journal, Limits as JournalLimits},
+    keys, ports,
+    ports::{BoxFuture, Member, PresenceChange, PresenceSink, PresenceSource, Publication, RealtimeError},
+    records::{self, PushJob},
+    session::{DeliverySettings, ResidencySettings, Shell},
+    supervisor::{Limits, Supervisor},
+};
+
+use crate::store::TestStore;
+
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+}
+
+impl ports::Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Numbers that no two worlds share: failpoints are armed by session id.
+pub struct CountingIds;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl ports::Ids for CountingIds {
+    fn fresh(&self) -> String {
+        format!("c{:024}", NEXT_ID.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// A provider that records what is published and answers what it was told to.
+#[derive(Default)]
+pub struct TestRealtime {
+    pub published: Mutex<Vec<Publication>>,
+    pub members: Mutex<Option<Result<Vec<Member>, RealtimeError>>>,
+    pub refusals: AtomicU64,
+}
+
+impl TestRealtime {
+    pub fn names(&self) -> Vec<&'static str> {
+        let published = self.published.lock();
+        published.iter().map(|publication| publication.name).filter(|name| *name != "session.updated").collect()
+    }
+}
+
+impl ports::Realtime for TestRealtime {
+    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
+        let refused =
+            self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if refused {
+            let error = RealtimeError::Unavailable { reason: "told to fail".into(), retry_after: None };
+            return Box::pin(async { Err(error) });
+        }
+        self.published.lock().extend(batch);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+        match self.members.lock().clone() {
+            Some(answer) => Box::pin(async { answer }),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct TestDevices(pub Mutex<HashSet<UserId>>);
+
+impl ports::Devices for TestDevices {
+    fn has_push_token(&self, user: &UserId) -> bool {
+        self.0.lock().contains(user)
+    }
+}
+
+pub struct World {
+    pub store: Arc<TestStore>,
+    pub clock: Arc<ManualClock>,
+    pub realtime: Arc<TestRealtime>,
+    pub devices: Arc<TestDevices>,
+    pub journal: Journal,
+    pub coordinator: Coordinator,
+    arbiters: Arbiters,
+}
+
+#[derive(Clone)]
+pub struct Options {
+    pub presence_max_age: Option<Duration>,
+    pub idle_after: Duration,
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let limits = Limits { backoff: Duration::from_millis(1), ..Limits::default() };
+        Self { presence_max_age: None, idle_after: Duration::from_secs(3600), limits }
+    }
+}
+
+impl World {
+    pub fn new(options: Options) -> Self {
+        let realtime = TestRealtime::default();
+        *realtime.members.lock() = Some(Ok(vec![]));
+        Self::over(Arc::new(TestStore::default()), Arc::new(realtime), options)
+    }
+
+    /// Another life of a node on the same store.
+    pub fn over(store: Arc<TestStore>, realtime: Arc<TestRealtime>, options: Options) -> Self {
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_790_000_000_000)));
+        let devices = Arc::new(TestDevices::default());
+        let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {});
+        let shell = Arc::new(Shell {
+            store: store.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(CountingIds),
+            realtime: realtime.clone(),
+            devices: devices.clone(),
+            push: OnceLock::new(),
+            domain: Settings::default(),
+            delivery: DeliverySettings {
+                when_absent: WhenAbsent::Push,
+                leave_grace: Duration::from_secs(30),
+                resolve_within: Duration::from_millis(50),
+                presence_max_age: options.presence_max_age,
+                heartbeat_ttl: Duration::from_secs(60),
+                retry_min: Duration::from_millis(50),
+                retry_max: Duration::from_secs(1),
+            },
+            residency: ResidencySettings { idle_after: options.idle_after, snapshot_every: 16 },
+        });
+        let arbiters = Arbiters::start(2);
+        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), options.limits);
+        let coordinator = Coordinator::new(shell, supervisor);
+        Self { store, clock, realtime, devices, journal, coordinator, arbiters }
+    }
+
+    pub fn register_device(&self, user: &str) {
+        self.devices.0.lock().insert(id(user));
+    }
+
+    pub async fn execute(&self, session: &SessionId, user: &str, command: Command) -> Result<Reply, Refusal> {
+        self.coordinator.execute(session, caller(user), command, None).await
+    }
+
+    /// A session of Ann and Bob, both joined.
+    pub async fn active_session(&self) -> SessionId {
+        let create =
+            CreateSession::try_from(json_request::<CreateSessionRequest>(r#"{"inviteName":"Bob"}"#)).expect("valid");
+        let reply = self.coordinator.create(caller("ann"), create, None).await.expect("created");
+        let data: Value = serde_json::from_slice(&reply.data).expect("JSON");
+        let session: SessionId = data["session"]["id"].as_str().expect("an id").parse().expect("a session id");
+        self.execute(&session, "bob", Command::AcceptInvitation).await.expect("joined");
+        session
+    }
+
+    pub fn enter(&self, session: &SessionId, user: &str, present: bool) {
+        let change = PresenceChange {
+            user: id(user),
+            connection: "connection".into(),
+            present,
+            at: ports::Clock::now(&*self.clock),
+            source: PresenceSource::Webhook,
+        };
+        self.coordinator.presence(session, change);
+    }
+
+    pub fn push_jobs(&self) -> Vec<PushJob> {
+        let rows = self.store.rows_under(&keys::push_jobs());
+        rows.iter().map(|(_, row)| records::decode(row).expect("a push job")).collect()
+    }
+
+    pub async fn detail(&self, session: &SessionId, user: &str) -> Result<Value, Refusal> {
+        let query = tandem_actors::domain::Query::Detail;
+        let bytes = self.coordinator.query(session, &id(user), query).await?;
+        Ok(serde_json::from_slice(&bytes).expect("JSON"))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.store.free();
+        self.arbiters.stop();
+        self.journal.close();
+    }
+}
+
+pub fn json_request<T: serde::de::DeserializeOwned>(json: &str) -> T {
+    serde_json::from_str(json).expect("a request")
+}
+
+pub fn id(user: &str) -> UserId {
+    user.parse().expect("a user id")
+}
+
+pub fn caller(user: &str) -> Caller {
+    Caller { id: id(user), name: Some(Words::new(user)) }
+}
+
+/// Waits until `condition` holds; fails after five seconds.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Runs a test within an actix system.
+pub fn run(test: impl Future<Output = ()> + 'static) {
+    actix::System::new().block_on(test);
+}

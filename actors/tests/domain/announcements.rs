@@ -1,0 +1,89 @@
+//! Which events the channel hears of, under which name, and what they tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tandem_actors::domain::{Audience, Event, EventBody, event::NAMES};
+
+use crate::golden::{event, name, samples};
+
+const ID: &str = "cabcdefghijklmnopqrstuvwx";
+
+/// All variants that are announced as they are in the samples; every other one is silent.
+fn table() -> BTreeMap<&'static str, (&'static str, Value)> {
+    BTreeMap::from([
+        ("joined", ("session.joined", json!({}))),
+        ("invitation_declined", ("invitation.declined", json!({}))),
+        ("compact_signed", ("partner.signed_compact", json!({ "signedAt": "2027-01-15T08:00:00.000Z" }))),
+        (
+            "stage_completed",
+            ("partner.stage_completed", json!({ "stage": 1, "completedAt": "2027-01-15T08:00:00.000Z" })),
+        ),
+        ("advanced", ("partner.advanced", json!({ "toStage": 2 }))),
+        ("empathy_shared", ("partner.empathy_shared", json!({}))),
+        ("empathy_judged", ("partner.revision_requested", json!({}))),
+        ("needs_confirmed", ("partner.needs_confirmed", json!({}))),
+        ("needs_shared", ("partner.needs_shared", json!({}))),
+        ("consent_revoked", ("partner.consent_revoked", json!({ "kind": "empathy" }))),
+        ("ready_to_rank", ("partner.ready_to_rank", json!({}))),
+        ("overlap_revealed", ("strategies.overlap_ready", json!({}))),
+        ("agreement_proposed", ("agreement.proposed", json!({ "agreementId": ID }))),
+        ("agreement_confirmed", ("agreement.confirmed", json!({ "agreementId": ID }))),
+        ("agreement_declined", ("agreement.declined", json!({ "agreementId": ID }))),
+        ("follow_up_due", ("agreement.follow_up", json!({ "agreementIds": [ID] }))),
+        ("paused", ("session.paused", json!({ "by": "ann", "reason": "a break" }))),
+        ("resumed", ("session.resumed", json!({}))),
+        ("resolved", ("session.resolved", json!({}))),
+        ("abandoned", ("session.abandoned", json!({}))),
+        ("nudged", ("partner.nudged", json!({}))),
+    ])
+}
+
+fn announce(event: &Event) -> Option<(&'static str, Value)> {
+    event.announcement(&ID.parse().unwrap()).map(|told| (told.name, Value::Object(told.payload)))
+}
+
+#[test]
+fn each_event_is_told_as_the_table_says_and_no_other() {
+    let table = table();
+    for body in samples() {
+        let variant = name(&body);
+        let expected = table.get(variant).map(|(name, fields)| {
+            let echo = if variant == "overlap_revealed" { Value::Null } else { json!("ann") };
+            let mut fields = fields.clone();
+            fields["sessionId"] = json!(ID);
+            fields["seq"] = json!(42);
+            fields["timestamp"] = json!(1_800_000_000_000_i64);
+            fields["excludeUserId"] = echo.clone();
+            fields["triggeredByUserId"] = echo;
+            (*name, fields)
+        });
+        assert_eq!(announce(&event(body)), expected, "{variant}");
+    }
+}
+
+#[test]
+fn what_depends_on_more_than_the_variant() {
+    let told = |body| event(body).name();
+    let judged = |validated| EventBody::EmpathyJudged { validated, feedback: None, feedback_shared: false };
+    assert_eq!(told(judged(true)), Some("partner.validated"));
+    let ranked = |replaces| EventBody::RankingSubmitted { ranking: vec![], replaces };
+    assert_eq!((told(ranked(false)), told(ranked(true))), (Some("partner.ranking_submitted"), None));
+    assert_eq!(told(EventBody::NeedsConfirmed { needs: vec![], first: false }), None);
+}
+
+#[test]
+fn the_list_of_names_is_complete_and_sorted() {
+    let mut names: BTreeSet<_> = table().values().map(|(name, _)| *name).collect();
+    names.extend(["partner.validated", "partner.ranking_submitted", "session.updated"]);
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), NAMES);
+}
+
+#[test]
+fn what_nobody_caused_is_for_both() {
+    let mut event = event(EventBody::Resumed {});
+    assert_eq!(event.announcement(&ID.parse().unwrap()).unwrap().audience, Audience::Partner);
+    event.by = None;
+    let told = event.announcement(&ID.parse().unwrap()).unwrap();
+    assert_eq!((told.audience, &told.payload["excludeUserId"]), (Audience::Both, &Value::Null));
+}

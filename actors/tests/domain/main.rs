@@ -1,0 +1,20 @@
+//! The pure domain, family by family and as a whole.
+
+mod agreements;
+mod announcements;
+mod compact;
+mod consent;
+mod empathy;
+mod golden;
+mod invitation;
+mod lifecycle;
+mod moves;
+mod needs;
+mod privacy;
+mod progress;
+mod properties;
+mod requests;
+mod schemas;
+mod strategies;
+mod viewed;
+mod world;

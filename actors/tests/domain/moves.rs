@@ -1,0 +1,147 @@
+//! Random moves: every command there is, by either partner or a stranger, sensible or not, as time goes by.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tandem_actors::domain::{Command, Query, Rejection, command::*, words::Words};
+
+use crate::world::*;
+
+#[derive(Clone, Debug)]
+pub struct Move {
+    who: u8,
+    kind: u8,
+    pick: u8,
+    yes: bool,
+    hours: u32,
+    /// Whether to choose among what belongs to the stage that the user is in.
+    fits: bool,
+}
+
+pub struct Played {
+    pub who: &'static str,
+    pub command: Command,
+}
+
+const KINDS: u8 = 32;
+
+/// What moves a session on, by stage.
+const FITTING: [&[u8]; 5] = [
+    &[0, 24, 27],
+    &[1, 24, 27],
+    &[2, 4, 5, 6, 7, 14, 24, 24, 27],
+    &[8, 10, 11, 12, 13, 14, 24, 24, 27],
+    &[14, 15, 17, 18, 20, 22, 27],
+];
+
+pub fn any_move() -> impl Strategy<Value = Move> {
+    let who = prop_oneof![8 => Just(0u8), 8 => Just(1u8), 1 => Just(2u8)];
+    let hours = prop_oneof![20 => Just(0u32), 4 => 1u32..30, 1 => 100u32..3_000];
+    // The rare and final ones come less often, so that the others have a session to act on.
+    let kind = prop_oneof![30 => 0u8..KINDS - 4, 1 => KINDS - 4..KINDS];
+    let yes = prop::bool::weighted(0.8);
+    (who, kind, any::<u8>(), yes, hours, prop::bool::weighted(0.7))
+        .prop_map(|(who, kind, pick, yes, hours, fits)| Move { who, kind, pick, yes, hours, fits })
+}
+
+impl Move {
+    pub fn wait(&self) -> Duration {
+        HOUR * self.hours
+    }
+
+    /// `number` makes the words of each move different.
+    pub fn command(&self, world: &World, number: usize) -> Result<Played, Rejection> {
+        let who = [ANN, BEN, EVE][usize::from(self.who)];
+        let words = |kind: &str| format!("<{kind} of {who} {number}>");
+        // What could betray its author in a shared list bears no name.
+        let unsigned = |kind: &str| format!("<{kind} {number}>");
+        let yes = self.yes;
+        let stage = world.query(who, Query::Summary).ok().and_then(|session| session["currentStage"].as_u64());
+        let kind = match stage.filter(|_| self.fits && self.kind < KINDS - 4) {
+            Some(stage) => FITTING[stage as usize][usize::from(self.kind) % FITTING[stage as usize].len()],
+            None => self.kind,
+        };
+        let command = match kind {
+            0 => Ok(Command::SignCompact),
+            1 => parse::<FeelHeardRequest>(json!({ "confirmed": yes, "feedback": words("feedback") })),
+            2 | 3 => parse::<SaveEmpathyDraftRequest>(json!({ "content": words("draft"), "readyToShare": yes })),
+            4 => parse::<ConsentEmpathyRequest>(json!({ "consent": yes })),
+            5 => parse::<ConsentEmpathyRequest>(json!({ "consent": true, "finalContent": words("final") })),
+            6 | 7 => parse::<ValidateEmpathyRequest>(json!({
+                "validated": yes,
+                "feedback": words(if self.pick.is_multiple_of(2) { "shared-verdict" } else { "private-verdict" }),
+                "consentToShareFeedback": self.pick.is_multiple_of(2),
+            })),
+            8 | 9 => parse::<AddNeedRequest>(json!({
+                "need": words("need"),
+                "category": (["SAFETY", "MEANING", "nonsense-<category>"])[usize::from(self.pick) % 3],
+                "description": words("description"),
+            })),
+            10 => parse::<ConfirmNeedsRequest>(json!({ "needIds": self.ids(world, who, Query::Needs, "needs") })),
+            11 => parse::<ConfirmNeedsRequest>(json!({ "confirmations": self
+                .ids(world, who, Query::Needs, "needs")
+                .into_iter()
+                .map(|id| json!({ "needId": id, "confirmed": yes, "adjustment": words("adjustment") }))
+                .collect::<Vec<_>>()
+            })),
+            12 => parse::<ShareNeedsRequest>(json!({ "needIds": self.ids(world, who, Query::Needs, "needs") })),
+            13 => parse::<ConfirmCommonGroundRequest>(json!({ "confirmations": self
+                .ids(world, who, Query::CommonGround, "commonGround")
+                .into_iter()
+                .map(|id| json!({ "commonGroundId": id, "confirmed": yes }))
+                .collect::<Vec<_>>()
+            })),
+            14 => parse::<RevokeConsentRequest>(json!({ "kind": if yes { "needs" } else { "empathy" } })),
+            15 | 16 => parse::<ProposeStrategyRequest>(json!({
+                "description": unsigned("strategy"),
+                "needsAddressed": [unsigned("addressed")],
+                "duration": unsigned("duration"),
+            })),
+            17 => Ok(Command::ReadyToRank),
+            18 | 19 => parse::<SubmitRankingRequest>(
+                json!({ "rankedIds": self.ids(world, who, Query::Strategies, "strategies") }),
+            ),
+            20 | 21 => parse::<ProposeAgreementRequest>(json!({
+                "strategyId": self.ids(world, who, Query::Overlap, "agreementCandidates").into_iter().next(),
+                "description": unsigned("agreement"),
+                "type": "COMMITMENT",
+                "followUpDate": "2027-03-01",
+            })),
+            22 | 23 => {
+                let agreements = self.ids(world, who, Query::Agreements, "agreements");
+                let id = agreements.first().map_or("cno0such0agreement", String::as_str).to_owned();
+                Ok(answer_agreement(&id, json!({ "confirmed": yes, "modification": unsigned("modification") })))
+            }
+            24 => parse::<AdvanceRequest>(json!({})),
+            25 => parse::<AdvanceRequest>(json!({ "fromStage": self.pick % 6, "toStage": self.pick % 5 })),
+            26 => parse::<PauseRequest>(json!({ "reason": unsigned("reason") })),
+            27 => Ok(if yes { Command::Resume } else { Command::Nudge }),
+            28 => Ok(if yes { Command::Resolve } else { Command::Archive }),
+            29 => Ok(match self.pick % 4 {
+                0 => Command::AcceptInvitation,
+                1 => Command::ConfirmInvitation,
+                2 => Command::ResendInvitation,
+                _ => parse::<DeclineInvitationRequest>(json!({ "reason": words("decline") }))?,
+            }),
+            30 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
+            _ => Ok(if yes {
+                Command::Viewed(Viewed { last_seen: (self.pick > 99).then_some(u64::from(self.pick)) })
+            } else {
+                Command::Rename(Rename { name: Some(Words::new(format!("{who} renamed"))) })
+            }),
+        };
+        command.map(|command| Played { who, command })
+    }
+
+    /// Some of the ids in a list that the user sees, beginning anywhere.
+    fn ids(&self, world: &World, who: &str, query: Query, list: &str) -> Vec<String> {
+        let seen = world.query(who, query).unwrap_or_default();
+        let ids: Vec<_> = match &seen[list] {
+            Value::Array(items) => items.iter().map(|item| text(&item["id"])).collect(),
+            _ => Vec::new(),
+        };
+        let from = usize::from(self.pick) % ids.len().max(1);
+        ids.iter().cycle().skip(from).take(ids.len().min(1 + usize::from(self.pick) % 4)).cloned().collect()
+    }
+}

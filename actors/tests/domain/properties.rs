@@ -1,0 +1,187 @@
+//! Whatever two partners and a stranger do, in any order and at any time, the promises of the domain hold.
+
+use proptest::{collection::vec, prelude::*};
+use serde_json::Value;
+use tandem_actors::{
+    domain::{
+        Command, Event, EventBody, Query, Session, Timer,
+        agreement::AgreementStatus,
+        stage::{SessionStatus, Stage},
+    },
+    records,
+};
+
+use crate::{
+    moves::{Move, Played, any_move},
+    privacy::Secrets,
+    world::*,
+};
+
+const QUERIES: [Query; 16] = [
+    Query::Detail,
+    Query::Summary,
+    Query::State,
+    Query::Progress,
+    Query::Gates(Stage::Onboarding),
+    Query::Gates(Stage::PerspectiveStretch),
+    Query::Gates(Stage::StrategicRepair),
+    Query::CompactStatus,
+    Query::EmpathyDraft,
+    Query::EmpathyPartner,
+    Query::Needs,
+    Query::NeedsComparison,
+    Query::CommonGround,
+    Query::Strategies,
+    Query::Overlap,
+    Query::Agreements,
+];
+
+fn start(at: u8) -> World {
+    match at {
+        0 => World::invited(),
+        1 => World::active(),
+        2..=5 => World::at_stage(at - 1),
+        _ => World::revealed().0,
+    }
+}
+
+/// Everything that a user can ask for, as text.
+fn everything_for(world: &World, who: &str) -> Vec<(Query, String)> {
+    let ask =
+        |query: Query| world.query(who, query).map_or_else(|refused| refused.to_string(), |seen| seen.to_string());
+    QUERIES.into_iter().chain([Query::Invitation]).map(|query| (query, ask(query))).collect()
+}
+
+fn live_agreements(world: &World) -> usize {
+    let Ok(list) = world.query(ANN, Query::Agreements).or_else(|_| world.query(BEN, Query::Agreements)) else {
+        return 0;
+    };
+    let abandoned = serde_json::to_value(AgreementStatus::Abandoned).unwrap();
+    list["agreements"].as_array().unwrap().iter().filter(|agreement| agreement["status"] != abandoned).count()
+}
+
+/// Applies events one by one on a copy: no gap in `seq`, no transition outside the table.
+fn check_events(before: &Session, events: &[Event]) {
+    let mut session = before.clone();
+    for event in events {
+        let from = session.status();
+        assert_eq!(event.seq, session.seq() + 1, "seq has no gaps");
+        session.apply(event);
+        let to = session.status();
+        assert!(from == to || from.may_become(to), "{from} became {to}");
+    }
+}
+
+/// A ranking that was revealed with an overlap is the last one.
+fn check_frozen(log: &[Event]) {
+    let revealed =
+        |event: &Event| matches!(&event.body, EventBody::OverlapRevealed { overlap, .. } if !overlap.is_empty());
+    if let Some(at) = log.iter().position(revealed) {
+        let later = |event: &Event| matches!(event.body, EventBody::RankingSubmitted { .. });
+        assert!(!log[at + 1..].iter().any(later), "a ranking came after the reveal");
+    }
+}
+
+fn check_hidden_signature(world: &World, who: &str) {
+    let Ok(status) = world.query(who, Query::CompactStatus) else { return };
+    if status["mySigned"] == false {
+        assert_eq!((&status["partnerSigned"], &status["partnerSignedAt"]), (&Value::Bool(false), &Value::Null));
+        assert_ne!(world.get(who, Query::Progress)["partnerProgress"]["status"], "GATE_PENDING");
+    }
+}
+
+/// The pool and the overlap as a partner sees them, without the counters that every event moves.
+fn strategies_for(world: &World, who: &str) -> Vec<Value> {
+    let without_seq = |query| {
+        let mut seen = world.query(who, query).unwrap_or_default();
+        seen["seq"].take();
+        seen
+    };
+    vec![without_seq(Query::Strategies), without_seq(Query::Overlap)]
+}
+
+fn play(start_at: u8, moves: Vec<Move>) {
+    let mut world = start(start_at);
+    let mut secrets = Secrets::default();
+    secrets.learn(&world.log);
+    for (number, next) in moves.into_iter().enumerate() {
+        world.pass(next.wait());
+        let Played { who, command } = match next.command(&world, number) {
+            Ok(played) => played,
+            // What does not even parse is refused without its words.
+            Err(rejection) => {
+                secrets.check_refusal(&rejection);
+                continue;
+            }
+        };
+        let before = world.session.clone();
+        let length = world.log.len();
+        let partner = if who == ANN { BEN } else { ANN };
+        let seen_before = strategies_for(&world, partner);
+
+        assert_eq!(world.decide(who, &command), world.decide(who, &command), "deciding is deterministic");
+        let outcome = world.act(who, command.clone());
+        let events = world.log[length..].to_vec();
+        check_events(&before, &events);
+        secrets.learn(&events);
+        match outcome {
+            Ok(answer) => secrets.check_text(who, &world, &answer.to_string()),
+            Err(rejection) => {
+                secrets.check_refusal(&rejection);
+                assert!(events.iter().all(|event| event.name().is_none()), "nobody hears of a refusal");
+                if events.is_empty() {
+                    assert_eq!(world.session, before, "a refusal changes nothing");
+                }
+            }
+        }
+        if matches!(events.as_slice(), [Event { body: EventBody::RankingSubmitted { .. }, .. }]) {
+            assert_eq!(strategies_for(&world, partner), seen_before, "a ranking shows before both are in");
+        }
+        if command == Command::EraseAccount && !events.is_empty() {
+            world.log.iter_mut().for_each(|event| *event = event.redacted(&user(who)));
+            secrets.check_erased(who, &world);
+        }
+        for timer in Timer::ALL {
+            let (length, before) = (world.log.len(), world.session.clone());
+            world.fire(timer);
+            check_events(&before, &world.log[length..]);
+        }
+        for viewer in [ANN, BEN, EVE] {
+            for (query, seen) in everything_for(&world, viewer) {
+                secrets.check_text(viewer, &world, &seen);
+                secrets.check_attribution(query, &seen);
+                assert!(viewer != EVE || seen.starts_with("NOT_FOUND"), "a stranger learns of {query:?}");
+            }
+            check_hidden_signature(&world, viewer);
+        }
+        for event in &world.log[length..] {
+            secrets.check_announcement(event, &world);
+        }
+        assert!(live_agreements(&world) <= 2);
+    }
+    check_frozen(&world.log);
+    assert_eq!(Session::replay(world.log.clone()).as_ref(), Some(&world.session), "replaying gives the same state");
+    let snapshot: Session = records::decode(&records::encode(&world.session)).expect("a snapshot can be read");
+    assert_eq!(snapshot, world.session);
+    assert_ne!(world.session.status(), SessionStatus::Waiting, "WAITING is never stored");
+}
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_promises_hold_in_any_order(start_at in 0u8..=6, moves in vec(any_move(), 1..60)) {
+        play(start_at, moves);
+    }
+}
+
+#[test]
+fn a_typical_session_is_small() {
+    let (world, _) = World::revealed();
+    let size = records::encode(&world.session).len();
+    assert!(size <= 4096, "{size} bytes");
+}

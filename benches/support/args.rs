@@ -1,0 +1,44 @@
+//! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [SECTION…]`
+
+use std::time::Duration;
+
+pub struct Args {
+    pub quick: bool,
+    pub engine: String,
+    sections: Vec<String>,
+}
+
+impl Args {
+    pub fn parse() -> Self {
+        let mut parsed = Self { quick: false, engine: "sled".into(), sections: Vec::new() };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                // Cargo's own.
+                "--bench" => {}
+                "--quick" => parsed.quick = true,
+                "--engine" => parsed.engine = args.next().expect("--engine takes sled or redb"),
+                section => parsed.sections.push(section.to_owned()),
+            }
+        }
+        parsed
+    }
+
+    /// All sections run, unless some are named.
+    pub fn wants(&self, section: &str) -> bool {
+        self.sections.is_empty() || self.sections.iter().any(|wanted| wanted == section)
+    }
+
+    pub fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// How long one cell of a table is measured.
+    pub fn measured(&self) -> Duration {
+        self.pick(Duration::from_secs(5), Duration::from_millis(500))
+    }
+
+    pub fn warm_up(&self) -> Duration {
+        self.pick(Duration::from_secs(1), Duration::from_millis(150))
+    }
+}

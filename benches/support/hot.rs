@@ -1,0 +1,169 @@
+//! The heart in process: real actors, journal and store, and nobody to tell. For one session at its hottest.
+
+use std::{
+    sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use tandem::store;
+use tandem_actors::{
+    Arbiters, Coordinator,
+    domain::{
+        self, Caller, Command, CreateSession,
+        command::{AdvanceRequest, CreateSessionRequest, FeelHeardRequest, SaveEmpathyDraftRequest},
+        ids::{SessionId, UserId},
+        routing::WhenAbsent,
+        time::Timestamp,
+    },
+    journal::{Journal, Limits as JournalLimits},
+    ports::{BoxFuture, Clock, Devices, Ids, Member, PresenceSource, Publication, Realtime, RealtimeError, Store},
+    session::{DeliverySettings, ResidencySettings, Shell},
+    supervisor::{Limits, Supervisor},
+};
+
+use super::load::Measured;
+
+struct Quiet(AtomicU64);
+
+impl Clock for Quiet {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+        Timestamp::from_millis(since.as_millis() as i64)
+    }
+}
+
+impl Ids for Quiet {
+    fn fresh(&self) -> String {
+        format!("c{:024}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Realtime for Quiet {
+    fn publish(&self, _: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+impl Devices for Quiet {
+    fn has_push_token(&self, _: &UserId) -> bool {
+        false
+    }
+}
+
+pub struct Heart {
+    coordinator: Coordinator,
+    pub journal: Journal,
+    session: SessionId,
+    arbiters: Arbiters,
+}
+
+/// A store of that engine in a directory, or one in memory that makes nothing durable.
+pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
+    if engine == "memory" {
+        return Arc::new(store::MemoryStore::default());
+    }
+    let location = format!("{engine}:{}", directory.display()).parse().expect("a location");
+    store::open(&location, &store::Options::default()).expect("the store opens")
+}
+
+impl Heart {
+    /// Must run within an actix system. One session, with its creator in stage 2.
+    pub async fn start(store: Arc<dyn Store>) -> Self {
+        let quiet = Arc::new(Quiet(AtomicU64::new(1)));
+        let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}"));
+        let shell = Arc::new(Shell {
+            store,
+            journal: journal.clone(),
+            clock: quiet.clone(),
+            ids: quiet.clone(),
+            realtime: quiet.clone(),
+            devices: quiet,
+            push: OnceLock::new(),
+            domain: domain::Settings::default(),
+            delivery: DeliverySettings {
+                when_absent: WhenAbsent::Push,
+                leave_grace: Duration::from_secs(30),
+                resolve_within: Duration::from_secs(2),
+                presence_max_age: None,
+                presence_source: PresenceSource::Embedded,
+                heartbeat_ttl: Duration::from_secs(60),
+            },
+            residency: ResidencySettings { idle_after: Duration::from_secs(3600), snapshot_every: 64 },
+        });
+        let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
+        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), Limits::default());
+        let coordinator = Coordinator::new(shell, supervisor);
+        let request: CreateSessionRequest = parse(r#"{"inviteName":"Sam"}"#);
+        let create = CreateSession::try_from(request).expect("a valid request");
+        let created = coordinator.create(caller("alex"), create, None).await.expect("a session");
+        let created: Value = serde_json::from_slice(&created.data).expect("JSON");
+        let session = created["session"]["id"].as_str().and_then(|id| id.parse().ok()).expect("a session id");
+        let heart = Self { coordinator, journal, session, arbiters };
+        heart.bring_to_stage_two().await;
+        heart
+    }
+
+    async fn bring_to_stage_two(&self) {
+        let advance = || Command::try_from(parse::<AdvanceRequest>("{}")).expect("valid");
+        let heard = Command::try_from(parse::<FeelHeardRequest>(r#"{"confirmed":true}"#)).expect("valid");
+        let steps = [
+            ("sam", Command::AcceptInvitation),
+            ("alex", Command::SignCompact),
+            ("sam", Command::SignCompact),
+            ("alex", advance()),
+            ("alex", heard),
+            ("alex", advance()),
+        ];
+        for (who, command) in steps {
+            self.coordinator.execute(&self.session, caller(who), command, None).await.expect("a step on the way");
+        }
+    }
+
+    /// Saves drafts, so many at a time, in a closed loop.
+    pub async fn drive(&self, in_flight: usize, warm_up: Duration, measured: Duration) -> Measured {
+        let begin = Instant::now() + warm_up;
+        let end = begin + measured;
+        let content =
+            "You might feel that your evenings are never your own, and that I decide without you when we meet.";
+        let request = SaveEmpathyDraftRequest { content: Some(content.into()), ready_to_share: Some(false) };
+        let command = Command::try_from(request).expect("a valid request");
+        let loops = (0..in_flight).map(|_| async {
+            let mut latencies = Vec::new();
+            loop {
+                let sent = Instant::now();
+                if sent >= end {
+                    return latencies;
+                }
+                let done = self.coordinator.execute(&self.session, caller("alex"), command.clone(), None).await;
+                done.expect("a draft is saved");
+                let now = Instant::now();
+                if sent >= begin && now <= end {
+                    latencies.push(now - sent);
+                }
+            }
+        });
+        let latencies = join_all(loops).await.into_iter().flatten().collect();
+        Measured::of(latencies, 0, measured)
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.arbiters.stop();
+        self.journal.close();
+    }
+}
+
+fn caller(user: &str) -> Caller {
+    Caller { id: user.parse().expect("a user id"), name: None }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &str) -> T {
+    serde_json::from_str(json).expect("a request")
+}

@@ -1,0 +1,63 @@
+//! Why a token was refused, in words that are stable enough to be acted on.
+
+/// Answered as `error.details.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    NoToken,
+    Malformed,
+    AlgNone,
+    AlgorithmNotAllowed,
+    UnknownKid,
+    BadSignature,
+    NoExpiry,
+    Expired,
+    NotYetValid,
+    WrongIssuer,
+    WrongAudience,
+    WrongAuthorizedParty,
+    InvalidSubject,
+    /// The issuer's keys could not be fetched yet: nothing is wrong with the token as far as anybody knows.
+    KeysUnavailable,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::NoToken => "no_token",
+            Reason::Malformed => "malformed",
+            Reason::AlgNone => "alg_none",
+            Reason::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Reason::UnknownKid => "unknown_kid",
+            Reason::BadSignature => "bad_signature",
+            Reason::NoExpiry => "no_expiry",
+            Reason::Expired => "expired",
+            Reason::NotYetValid => "not_yet_valid",
+            Reason::WrongIssuer => "wrong_issuer",
+            Reason::WrongAudience => "wrong_audience",
+            Reason::WrongAuthorizedParty => "wrong_authorized_party",
+            Reason::InvalidSubject => "invalid_subject",
+            Reason::KeysUnavailable => "keys_unavailable",
+        }
+    }
+
+    pub fn message(self) -> &'static str {
+        match self {
+            Reason::NoToken => "a bearer token is needed, as 'Authorization: Bearer <token>'",
+            Reason::Malformed => "the bearer token is not a JWT",
+            Reason::AlgNone => "the token is not signed",
+            Reason::AlgorithmNotAllowed => "the token is signed with an algorithm that this server has no key for",
+            Reason::UnknownKid => "the token names a key that its issuer does not publish",
+            Reason::BadSignature => "the token's signature does not verify",
+            Reason::NoExpiry => "the token has no expiry ('exp')",
+            Reason::Expired => "the token has expired",
+            Reason::NotYetValid => "the token is not valid yet",
+            Reason::WrongIssuer => "the token is from another issuer",
+            Reason::WrongAudience => "the token is meant for another audience",
+            Reason::WrongAuthorizedParty => "the token was made for an application that is not allowed here",
+            Reason::InvalidSubject => {
+                "the token's subject is not a user id: 1 to 128 characters, no control characters, not '*'"
+            }
+            Reason::KeysUnavailable => "the issuer's keys cannot be fetched at the moment",
+        }
+    }
+}

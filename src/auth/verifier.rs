@@ -1,0 +1,152 @@
+//! From a bearer token to an [`Identity`].
+
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tandem_actors::ports::Clock;
+
+use super::{
+    claims::{Claims, Demands, Identity},
+    config::{Config, ConfigError},
+    jwks::Jwks,
+    reason::Reason,
+};
+use crate::recent::Recent;
+
+/// No issuer makes longer ones, and whatever is longer need not be hashed.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Verifies tokens, and remembers which ones it has verified, so that a token costs a signature check once and a hash
+/// on each further use. Expiry is looked at on every use, and a change of the issuer's keys forgets all.
+pub struct Verifier {
+    secret: Option<DecodingKey>,
+    jwks: Option<Arc<Jwks>>,
+    demands: Demands,
+    verified: Recent<[u8; 32], Verified>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    identity: Arc<Identity>,
+    /// The edition of the issuer's keys that the token was verified under.
+    keys_edition: u64,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    /// Extensions that must be understood (RFC 7515, 4.1.11): none are.
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+impl Verifier {
+    /// The secret that the node has generated for itself, if it has, is to be put into `config.hs256_secret` before.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
+            return Err(ConfigError::EmptySecret);
+        }
+        if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().len() < 32) {
+            tracing::warn!("auth.hs256_secret is shorter than 32 characters and can be guessed");
+        }
+        if config.hs256_secret.is_none() && config.jwks_url.is_none() {
+            return Err(ConfigError::NoKeys);
+        }
+        Ok(Self {
+            secret: config.hs256_secret.as_ref().map(|s| DecodingKey::from_secret(s.reveal().as_bytes())),
+            jwks: Jwks::from_config(config, clock.clone())?,
+            demands: Demands::from(config),
+            verified: Recent::new(config.remembered_tokens),
+            clock,
+        })
+    }
+
+    /// Fetches the issuer's keys, so that the first caller need not wait for them. A failure is logged and not fatal.
+    pub async fn warm_up(&self) {
+        if let Some(jwks) = &self.jwks {
+            jwks.warm_up().await;
+        }
+    }
+
+    /// Answers at once for a token that was verified before; `None` if it has to be verified.
+    pub fn remembered(&self, token: &str) -> Option<Result<Arc<Identity>, Reason>> {
+        if token.len() > LONGEST_TOKEN {
+            return Some(Err(Reason::Malformed));
+        }
+        let verified = self.verified.get(&digest(token))?;
+        if verified.keys_edition != self.keys_edition() {
+            return None;
+        }
+        let times = self.demands.check_times(&verified.identity, self.clock.now());
+        Some(times.map(|()| verified.identity))
+    }
+
+    pub async fn verify(&self, token: &str) -> Result<Arc<Identity>, Reason> {
+        if let Some(result) = self.remembered(token) {
+            return result;
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Reason::Malformed);
+        };
+        let signed = &token[..header.len() + 1 + payload.len()];
+        let header: Header = parse(&decode(header)?)?;
+        if header.crit.is_some() {
+            return Err(Reason::Malformed);
+        }
+        let (key, algorithm, keys_edition) = self.key_for(&header).await?;
+        // An error is an unreadable signature; a key that does not fit its algorithm was never stored.
+        if !jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key, algorithm).unwrap_or(false) {
+            return Err(Reason::BadSignature);
+        }
+        let payload = decode(payload)?;
+        let identity = Arc::new(self.demands.accept(parse::<Claims>(&payload)?)?);
+        self.demands.check_times(&identity, self.clock.now())?;
+        self.verified.insert(digest(token), Verified { identity: identity.clone(), keys_edition });
+        Ok(identity)
+    }
+
+    /// The algorithm decides which keys are asked, never the other way round: a token cannot have a public key used as
+    /// a shared secret.
+    async fn key_for(&self, header: &Header) -> Result<(DecodingKey, Algorithm, u64), Reason> {
+        let algorithm = match header.alg.as_str() {
+            "HS256" => {
+                let secret = self.secret.clone().ok_or(Reason::AlgorithmNotAllowed)?;
+                return Ok((secret, Algorithm::HS256, self.keys_edition()));
+            }
+            "RS256" => Algorithm::RS256,
+            "ES256" => Algorithm::ES256,
+            none if none.eq_ignore_ascii_case("none") => return Err(Reason::AlgNone),
+            _ => return Err(Reason::AlgorithmNotAllowed),
+        };
+        let jwks = self.jwks.as_ref().ok_or(Reason::AlgorithmNotAllowed)?;
+        let kid = header.kid.as_deref().ok_or(Reason::UnknownKid)?;
+        let (key, edition) = jwks.key(kid).await?;
+        if key.algorithm != algorithm {
+            return Err(Reason::AlgorithmNotAllowed);
+        }
+        Ok((key.key.clone(), algorithm, edition))
+    }
+
+    fn keys_edition(&self) -> u64 {
+        self.jwks.as_ref().map_or(0, |jwks| jwks.edition())
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Reason> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Malformed)
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Reason> {
+    serde_json::from_slice(json).map_err(|_| Reason::Malformed)
+}

@@ -1,0 +1,170 @@
+//! Request bodies. An empty body is an absent one, whatever the content type says: the app sends `Content-Type:
+//! application/json` with nothing behind it. A body that cannot be read is refused with the place and what would be
+//! right, and without repeating what it says.
+
+use actix_web::{HttpRequest, dev::Payload, http::header};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use tandem_actors::domain::Rejection;
+
+use super::error::ApiError;
+
+/// What a handler wants of the body.
+pub trait Body: Sized + 'static {
+    fn parse(bytes: &[u8]) -> Result<Self, ApiError>;
+}
+
+/// For routes that take none; whatever is sent is ignored.
+impl Body for () {
+    fn parse(_: &[u8]) -> Result<Self, ApiError> {
+        Ok(())
+    }
+}
+
+/// A JSON object; nothing at all counts as `{}`.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> Body for Json<T> {
+    fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let bytes = match bytes.trim_ascii() {
+            [] => b"{}",
+            // serde would take a list for a struct.
+            [b'[', ..] => return Err(Rejection::invalid("the body", "a list", "a JSON object").into()),
+            _ => bytes,
+        };
+        match serde_json::from_slice(bytes) {
+            Ok(value) => Ok(Json(value)),
+            Err(error) => Err(explain::<T>(bytes, &error)),
+        }
+    }
+}
+
+/// Reads the whole body, at most `limit` bytes.
+pub async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+    if header(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(ApiError::invalid("the body must not be compressed"));
+    }
+    let announced = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(ApiError::body_too_large(limit));
+    }
+    let Some(first) = next(payload).await? else { return Ok(Bytes::new()) };
+    let mut body = first;
+    let mut more = BytesMut::new();
+    while body.len() + more.len() <= limit {
+        match next(payload).await? {
+            Some(chunk) => more.extend_from_slice(&chunk),
+            None if more.is_empty() => return Ok(body),
+            None => {
+                let mut whole = BytesMut::from(body);
+                whole.extend_from_slice(&more);
+                body = whole.freeze();
+                return Ok(body);
+            }
+        }
+    }
+    Err(ApiError::body_too_large(limit))
+}
+
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>, ApiError> {
+    payload.next().await.transpose().map_err(|_| ApiError::invalid("the body ended before it was complete"))
+}
+
+/// Reads it once more, to know the place.
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
+    if !error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        return ApiError::invalid(format!("the body is not JSON: it cannot be read at line {line}, column {column}"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+        return ApiError::invalid("the body is not one JSON object");
+    };
+    let path = error.path().to_string();
+    let (found, expected) = found_and_expected(&error.into_inner().to_string());
+    let place = if path == "." { "the body" } else { &path };
+    match expected {
+        Some(expected) => Rejection::invalid(place, found, expected).into(),
+        None => ApiError::invalid(format!("{place}: {found}")),
+    }
+}
+
+/// serde's message without the values it quotes: `invalid type: string "…", expected a boolean at line 1 column 9`.
+fn found_and_expected(message: &str) -> (String, Option<String>) {
+    let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return (message.to_owned(), None);
+    };
+    let kind =
+        ["invalid type: ", "invalid value: "].iter().find_map(|prefix| found.strip_prefix(prefix)).unwrap_or(found);
+    let kind = kind.split(['"', '`']).next().unwrap_or_default().trim();
+    let expected = if expected.starts_with("struct ") { "a JSON object" } else { expected };
+    (kind.to_owned(), Some(expected.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[allow(dead_code, reason = "only its form matters")]
+    struct Form {
+        confirmed: bool,
+        #[serde(default)]
+        kinds: Vec<Kind>,
+        #[serde(default)]
+        id: Option<tandem_actors::domain::ids::SessionId>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Kind {
+        Empathy,
+    }
+
+    fn refusal(body: &str) -> String {
+        Json::<Form>::parse(body.as_bytes()).map(|Json(form)| form).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_body_is_refused_with_the_place_and_what_would_be_right() {
+        for (body, expected) in [
+            ("", "VALIDATION_ERROR: the body: missing field `confirmed`"),
+            ("{", "VALIDATION_ERROR: the body is not JSON: it cannot be read at line 1, column 1"),
+            (
+                r#"{"confirmed":true} x"#,
+                "VALIDATION_ERROR: the body is not JSON: it cannot be read at line 1, column 20",
+            ),
+            ("\"my secret\"", "VALIDATION_ERROR: the body must be a JSON object; found string"),
+            (r#"{"confirmed":"my secret"}"#, "VALIDATION_ERROR: confirmed must be a boolean; found string"),
+            (r#"{"confirmed":"a, expected b"}"#, "VALIDATION_ERROR: confirmed must be a boolean; found string"),
+            (r#"{"confirmed":17}"#, "VALIDATION_ERROR: confirmed must be a boolean; found integer"),
+            (r#"{"confirmed":null}"#, "VALIDATION_ERROR: confirmed must be a boolean; found null"),
+            (
+                r#"{"confirmed":true,"kinds":["EMPATHY","my: secret"]}"#,
+                "VALIDATION_ERROR: kinds[1] must be `EMPATHY`; found unknown variant",
+            ),
+            (
+                r#"{"confirmed":true,"id":"my-secret"}"#,
+                "VALIDATION_ERROR: id: a session id must be 'c' followed by 8 to 63 characters of [a-z0-9]",
+            ),
+        ] {
+            assert_eq!(refusal(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_an_empty_object() {
+        #[derive(Deserialize)]
+        struct Optional {
+            reason: Option<String>,
+        }
+        for body in ["", "  \r\n", "{}"] {
+            assert!(Json::<Optional>::parse(body.as_bytes()).is_ok_and(|Json(body)| body.reason.is_none()));
+        }
+    }
+}

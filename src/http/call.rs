@@ -1,0 +1,186 @@
+//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no
+//! other way to learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the
+//! ids in the path.
+
+use std::sync::Arc;
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, StatusCode, header},
+    web::{Data, Query as QueryString},
+};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use tandem_actors::domain::{
+    Caller, Command, Query, Rejection,
+    ids::{AgreementId, InvitationId, SessionId},
+};
+
+use super::{
+    State,
+    body::{self, Body, Json},
+    coordinator::{IdempotencyKey, Reply},
+    envelope,
+    error::ApiError,
+    idempotency,
+};
+use crate::{
+    auth::{Identity, Reason},
+    users::User,
+};
+
+pub type Answered = Result<HttpResponse, ApiError>;
+
+/// A call with a JSON body.
+pub type Posted<T> = Call<Json<T>>;
+
+pub struct Call<B = ()> {
+    pub state: Data<State>,
+    pub user: Arc<User>,
+    pub body: B,
+    pub key: Option<IdempotencyKey>,
+    pub request: HttpRequest,
+}
+
+impl<B: Body> FromRequest for Call<B> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let state = State::of(&request)?;
+            let user = authenticate(&state, &request).await?;
+            let (body, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
+                (B::parse(&[])?, None)
+            } else {
+                let bytes = body::read(&request, &mut payload, state.config.body_limit).await?;
+                let is_post = *request.method() == Method::POST;
+                let key = if is_post { idempotency::key(&request, &bytes)? } else { None };
+                (B::parse(&bytes)?, key)
+            };
+            Ok(Call { state, user, body, key, request })
+        })
+    }
+}
+
+impl<B> Call<B> {
+    pub fn caller(&self) -> Caller {
+        Caller { id: self.user.id.clone(), name: self.user.name.clone() }
+    }
+
+    /// The session in the path. What cannot be a session id is no session of anybody's.
+    pub fn session(&self) -> Result<SessionId, ApiError> {
+        self.path("id").ok_or_else(|| Rejection::no_such_session().into())
+    }
+
+    pub fn invitation(&self) -> Result<InvitationId, ApiError> {
+        invitation(&self.request)
+    }
+
+    pub fn agreement(&self) -> Result<AgreementId, ApiError> {
+        let none =
+            || ApiError::new(tandem_actors::domain::Code::NotFound, "there is no such agreement in this session");
+        self.path("agreementId").ok_or_else(none)
+    }
+
+    pub fn path<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        path(&self.request, name)
+    }
+
+    /// The query string's fields.
+    pub fn fields<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let read = QueryString::<T>::from_query(self.request.query_string());
+        read.map(QueryString::into_inner)
+            .map_err(|error| ApiError::invalid(format!("the query string: {}", query_problem(&error))))
+    }
+
+    pub async fn execute(self, command: Command) -> Answered {
+        let session = self.session()?;
+        self.execute_in(session, command).await
+    }
+
+    pub async fn execute_in(self, session: SessionId, command: Command) -> Answered {
+        let reply = self.state.coordinator.execute(session, self.caller(), command, self.key).await?;
+        Ok(answer(&reply))
+    }
+
+    pub async fn query(self, query: Query) -> Answered {
+        let session = self.session()?;
+        let data = self.state.coordinator.query(session, self.user.id.clone(), query).await?;
+        Ok(show(&data))
+    }
+}
+
+impl<B> Call<B> {
+    /// The call and its body apart.
+    pub fn split(self) -> (Call, B) {
+        let Call { state, user, body, key, request } = self;
+        (Call { state, user, body: (), key, request }, body)
+    }
+}
+
+impl<T> Call<Json<T>>
+where
+    Command: TryFrom<T, Error = Rejection>,
+{
+    /// Executes the command that the body asks for.
+    pub async fn execute_body(self) -> Answered {
+        let session = self.session()?;
+        let (call, Json(body)) = self.split();
+        call.execute_in(session, Command::try_from(body)?).await
+    }
+}
+
+/// The answer to a command.
+pub fn answer(reply: &Reply) -> HttpResponse {
+    let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = envelope::success(status, &reply.data);
+    if reply.replayed {
+        response.headers_mut().insert(idempotency::REPLAYED, header::HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The answer to a query.
+pub fn show(data: &Bytes) -> HttpResponse {
+    envelope::success(StatusCode::OK, data)
+}
+
+pub fn path<T: std::str::FromStr>(request: &HttpRequest, name: &str) -> Option<T> {
+    request.match_info().get(name)?.parse().ok()
+}
+
+pub fn invitation(request: &HttpRequest) -> Result<InvitationId, ApiError> {
+    path(request, "id").ok_or_else(|| Rejection::no_such_invitation().into())
+}
+
+/// The token after `Bearer`, in either case.
+pub fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+async fn authenticate(state: &State, request: &HttpRequest) -> Result<Arc<User>, ApiError> {
+    let token = bearer(request).ok_or(Reason::NoToken)?;
+    let identity: Arc<Identity> = match state.auth.remembered(token) {
+        Some(known) => known?,
+        None => state.auth.verify(token).await?,
+    };
+    match state.users.remembered(&identity) {
+        Some(user) => Ok(user),
+        None => Ok(state.users.seen(&identity).await?),
+    }
+}
+
+/// The field's problem without its value.
+fn query_problem(error: &actix_web::error::QueryPayloadError) -> &'static str {
+    match error {
+        actix_web::error::QueryPayloadError::Deserialize(_) => "a field is not what the route takes; see /docs",
+        _ => "it cannot be read",
+    }
+}

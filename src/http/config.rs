@@ -1,0 +1,122 @@
+//! Section `server` of the configuration.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads; 0: one for each core.
+    pub workers: usize,
+    /// How long a graceful stop may take.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+    /// How long a connection may stay open between two requests.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// How long a client may take to send the head of a request.
+    #[serde(with = "humantime_serde")]
+    pub client_request_timeout: Duration,
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// The largest body of a webhook, in bytes: they come in batches.
+    pub webhook_body_limit: usize,
+    /// Reverse proxies, as addresses or networks, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    pub cors: Cors,
+    /// TLS by the node itself. Unset: plain HTTP, for a reverse proxy in front or a local network.
+    pub tls: Option<Tls>,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    /// Origins whose pages may call, as `https://app.example`, or `*` for all. Empty: CORS is off.
+    pub allowed_origins: Vec<String>,
+    /// How long a browser may remember the answer to a preflight request.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Requests per minute, of one user or one address. 0: unlimited.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// `GET /auth/ably-token`, of one user.
+    pub ably_token: u32,
+    /// `POST` and `DELETE /auth/push-token`, of one user.
+    pub push_token: u32,
+    /// `GET /invitations/{id}`, from one address.
+    pub invitation: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            shutdown_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            client_request_timeout: Duration::from_secs(10),
+            body_limit: 64 * 1024,
+            webhook_body_limit: 1024 * 1024,
+            trusted_proxies: Vec::new(),
+            cors: Cors::default(),
+            tls: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self { allowed_origins: Vec::new(), max_age: Duration::from_secs(600) }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ably_token: 10, push_token: 5, invitation: 10 }
+    }
+}
+
+/// An address or a network, as `10.0.0.7` or `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let host = || text.parse::<IpAddr>().map(IpNet::from).ok();
+        text.parse()
+            .ok()
+            .or_else(host)
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} must be an address or a network, as 10.0.0.7 or 10.0.0.0/8"))
+    }
+}

@@ -1,0 +1,62 @@
+//! What HTTP asks of the sessions. Answers come as the bytes of a JSON object, made by the domain for one viewer; this
+//! layer puts the envelope around them and never looks inside.
+
+use bytes::Bytes;
+use tandem_actors::{
+    domain::{
+        Caller, Command, CreateSession, Query,
+        command::Rename,
+        ids::{InvitationId, Seq, SessionId, UserId},
+    },
+    ports::BoxFuture,
+};
+
+pub use tandem_actors::{IdempotencyKey, ListFilter, Refusal, Reply};
+
+type Answer<T> = BoxFuture<Result<T, Refusal>>;
+
+pub trait Coordinator: Send + Sync + 'static {
+    fn create(&self, caller: Caller, create: CreateSession, key: Option<IdempotencyKey>) -> Answer<Reply>;
+
+    fn execute(
+        &self,
+        session: SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Answer<Reply>;
+
+    fn query(&self, session: SessionId, viewer: UserId, query: Query) -> Answer<Bytes>;
+
+    /// `{events, seq, hasMore}`
+    fn events(&self, session: SessionId, viewer: UserId, after: Seq, limit: usize) -> Answer<Bytes>;
+
+    /// `NOT_FOUND` if there is no such invitation.
+    fn session_of_invitation(&self, invitation: InvitationId) -> Answer<SessionId>;
+
+    /// What anybody who has the link may see of an invitation.
+    fn invitation(&self, invitation: InvitationId) -> Answer<Bytes>;
+
+    /// `{items, sessions, cursor, hasMore}`
+    fn list(&self, user: UserId, filter: ListFilter) -> Answer<Bytes>;
+
+    fn unread_count(&self, user: UserId) -> Answer<u32>;
+
+    /// The sessions that the user's realtime token may cover, newest first.
+    fn active_sessions(&self, user: UserId) -> Answer<Vec<SessionId>>;
+
+    /// `{present, expiresAt}`
+    fn heartbeat(&self, session: SessionId, user: UserId, active: bool) -> Answer<Bytes>;
+
+    /// Lets the user's sessions know the name that the user goes by from now on.
+    fn rename(&self, user: UserId, rename: Rename) -> Answer<()>;
+
+    /// Takes the user out of all sessions.
+    fn erase(&self, user: UserId) -> Answer<()>;
+
+    /// For the operator: how each event of the session was routed, and why. A JSON object.
+    fn why(&self, session: SessionId, seq: Option<Seq>) -> Answer<Bytes>;
+
+    /// For the operator: frees a session from quarantine. A JSON object.
+    fn release(&self, session: SessionId) -> Answer<Bytes>;
+}

@@ -1,0 +1,199 @@
+//! What a caller may see of a refusal: a code that programs read, a message that says what would be right. What only
+//! the log may see is logged here and goes no further.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tandem_actors::{
+    domain::{Code, Rejection},
+    journal::CommitError,
+};
+use utoipa::ToSchema;
+
+use super::coordinator::Refusal;
+use crate::{auth::Reason, users::UsersError};
+
+/// For refusals that do not say when it is worth trying again.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub struct ApiError(Box<Refused>);
+
+#[derive(Debug)]
+struct Refused {
+    status: StatusCode,
+    code: Code,
+    message: Cow<'static, str>,
+    details: Option<Box<Value>>,
+    retry_after: Option<Duration>,
+    allow: Option<String>,
+}
+
+/// What every refusal looks like.
+#[derive(Serialize, ToSchema)]
+pub struct Failure {
+    /// Always `false`.
+    #[schema(default = false)]
+    success: bool,
+    error: FailureError,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FailureError {
+    code: Code,
+    /// For people. Its wording may change.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    details: Option<Box<Value>>,
+}
+
+impl ApiError {
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let message = message.into();
+        Self(Box::new(Refused { status, code, message, details: None, retry_after: None, allow: None }))
+    }
+
+    pub fn no_such_route() -> Self {
+        Self::new(Code::NotFound, "there is no such route; /docs lists them all")
+    }
+
+    pub fn wrong_method(allow: &str) -> Self {
+        let mut error = Self::new(Code::NotFound, format!("this route answers to {allow} only"));
+        error.0.status = StatusCode::METHOD_NOT_ALLOWED;
+        error.0.allow = Some(allow.to_owned());
+        error
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let mut error = Self::new(Code::ValidationError, format!("the body must not be larger than {limit} bytes"));
+        error.0.status = StatusCode::PAYLOAD_TOO_LARGE;
+        error
+    }
+
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::ValidationError, message)
+    }
+
+    pub fn unavailable(message: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self::new(Code::ServiceUnavailable, message).retry_after(retry_after)
+    }
+
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        Self::new(Code::RateLimited, "too many requests of this kind").retry_after(retry_after)
+    }
+
+    pub fn internal() -> Self {
+        Self::new(Code::InternalError, "something went wrong on the server's side")
+    }
+
+    pub fn details(mut self, details: Value) -> Self {
+        self.0.details = Some(Box::new(details));
+        self
+    }
+
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let refused = &self.0;
+        let mut response = HttpResponse::build(refused.status);
+        let must_say_when = matches!(refused.code, Code::RateLimited | Code::ServiceUnavailable);
+        if let Some(wait) = refused.retry_after.or(must_say_when.then_some(COME_AGAIN)) {
+            response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+        }
+        if refused.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tandem\""));
+        }
+        if let Some(allow) = &refused.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        response.json(Failure {
+            success: false,
+            error: FailureError {
+                code: refused.code,
+                message: refused.message.clone(),
+                details: refused.details.clone(),
+            },
+        })
+    }
+}
+
+/// Rounded up, and at least one: a client that comes a moment early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        let mut error = Self::new(rejection.code, rejection.message);
+        error.0.details = rejection.details;
+        error.0.retry_after = rejection.retry_after;
+        error
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Rejected(rejection) => (*rejection).into(),
+            Refusal::Unavailable { reason, retry_after } => Self::unavailable(reason, retry_after),
+            Refusal::Internal(problem) => {
+                tracing::error!(problem, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Reason> for ApiError {
+    fn from(reason: Reason) -> Self {
+        let code = if reason == Reason::KeysUnavailable { Code::ServiceUnavailable } else { Code::Unauthorized };
+        metrics::counter!("tandem_auth_refused_total", "reason" => reason.as_str()).increment(1);
+        Self::new(code, reason.message()).details(json!({ "reason": reason.as_str() }))
+    }
+}
+
+impl From<UsersError> for ApiError {
+    fn from(error: UsersError) -> Self {
+        match error {
+            UsersError::Commit(error) => error.into(),
+            UsersError::Store(error) => {
+                tracing::error!(%error, "a user cannot be read");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        tracing::warn!(%error, "a row was not written");
+        Self::unavailable("the store takes no writes at the moment", COME_AGAIN)
+    }
+}

@@ -1,0 +1,124 @@
+//! How often one user, or one address, may ask for what is costly or can be guessed.
+
+use std::{
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use actix_web::{HttpRequest, http::header};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    state::keyed::DashMapStateStore,
+};
+use tandem_actors::domain::ids::UserId;
+
+use super::{
+    config::{Config, Network},
+    error::ApiError,
+};
+
+/// So many checks between two clearances of what is back at its full quota.
+const CLEARANCE: u32 = 4096;
+
+pub struct Limits {
+    pub ably_token: PerMinute<UserId>,
+    pub push_token: PerMinute<UserId>,
+    pub invitation: PerMinute<IpAddr>,
+}
+
+impl Limits {
+    pub fn new(config: &super::config::Limits) -> Self {
+        Self {
+            ably_token: PerMinute::new(config.ably_token),
+            push_token: PerMinute::new(config.push_token),
+            invitation: PerMinute::new(config.invitation),
+        }
+    }
+}
+
+/// A quota for each key: so many at once, and as many again in each minute.
+pub struct PerMinute<K: Hash + Eq + Clone> {
+    limiter: Option<RateLimiter<K, DashMapStateStore<K>, DefaultClock>>,
+    clock: DefaultClock,
+    checks: AtomicU32,
+}
+
+impl<K: Hash + Eq + Clone> PerMinute<K> {
+    /// 0: unlimited.
+    fn new(requests: u32) -> Self {
+        let limiter = NonZeroU32::new(requests).map(|requests| RateLimiter::dashmap(Quota::per_minute(requests)));
+        Self { limiter, clock: DefaultClock::default(), checks: AtomicU32::new(0) }
+    }
+
+    pub fn check(&self, key: &K) -> Result<(), ApiError> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CLEARANCE == CLEARANCE - 1 {
+            limiter.retain_recent();
+        }
+        limiter.check_key(key).map_err(|early| ApiError::rate_limited(early.wait_time_from(self.clock.now())))
+    }
+}
+
+/// Whom a request without a token comes from: the peer, or what trusted proxies say about it. The last address in
+/// `X-Forwarded-For` that is no trusted proxy is the first one that nobody could make up.
+pub fn client_address(request: &HttpRequest, config: &Config) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
+    let forwarded = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
+    from_proxies(peer, forwarded, &config.trusted_proxies)
+}
+
+fn from_proxies<'a>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    for claim in forwarded.flat_map(|list| list.split(',')).rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        let Ok(address) = claim.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+    }
+    subscriber(client)
+}
+
+/// One subscriber has a whole /64 of IPv6.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let trusted: Vec<_> = trusted.iter().map(|text| Network::try_from(text.to_string()).unwrap()).collect();
+        from_proxies(peer.parse().unwrap(), forwarded.iter().copied(), &trusted).to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(client("198.51.100.1", &["203.0.113.9"], &[]), "198.51.100.1");
+        assert_eq!(client("10.0.0.2", &["203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.2", &["1.1.1.1, 203.0.113.9"], &["10.0.0.2"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.2", &["203.0.113.9, 10.1.1.1"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.2", &["1.1.1.1", "203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.2", &["rubbish"], &["10.0.0.0/8"]), "10.0.0.2");
+        assert_eq!(client("::ffff:10.0.0.2", &["203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(client("2001:db8::1:2:3:4", &[], &[]), "2001:db8::");
+    }
+
+    #[test]
+    fn each_key_has_a_quota_of_its_own() {
+        let limit = PerMinute::new(2);
+        assert!(limit.check(&"anna").is_ok() && limit.check(&"anna").is_ok());
+        assert!(limit.check(&"anna").is_err());
+        assert!(limit.check(&"ben").is_ok());
+        let none = PerMinute::new(0);
+        assert!((0..100).all(|_| none.check(&"anna").is_ok()));
+    }
+}

@@ -1,0 +1,167 @@
+//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip
+//! for the answers that are large enough to be worth it.
+
+use std::{cell::RefCell, io::Write, rc::Rc, time::Instant};
+
+use actix_web::{
+    Error,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use tracing::Instrument;
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A smaller answer fits one packet anyway.
+const WORTH_COMPRESSING: u64 = 1400;
+
+/// The metrics of one route on one worker; handles are looked up once.
+#[derive(Clone)]
+pub struct RouteMetrics {
+    template: Rc<str>,
+    handles: Rc<RefCell<Vec<Handles>>>,
+}
+
+struct Handles {
+    method: Method,
+    status: u16,
+    count: metrics::Counter,
+    seconds: metrics::Histogram,
+}
+
+impl RouteMetrics {
+    pub fn of(template: &str) -> Self {
+        Self { template: template.into(), handles: Rc::default() }
+    }
+
+    fn record(&self, method: &Method, status: u16, seconds: f64) {
+        let mut handles = self.handles.borrow_mut();
+        let place = handles.iter().position(|known| known.status == status && known.method == *method);
+        let place = place.unwrap_or_else(|| {
+            handles.push(self.handles(method, status));
+            handles.len() - 1
+        });
+        handles[place].count.increment(1);
+        handles[place].seconds.record(seconds);
+    }
+
+    fn handles(&self, method: &Method, status: u16) -> Handles {
+        let (route, name) = (self.template.to_string(), method_label(method));
+        Handles {
+            method: method.clone(),
+            status,
+            count: metrics::counter!(
+                "tandem_http_requests_total", "route" => route.clone(), "method" => name, "status" => status.to_string()
+            ),
+            seconds: metrics::histogram!("tandem_http_request_seconds", "route" => route, "method" => name),
+        }
+    }
+}
+
+/// A closed set: whatever else clients send is not worth a time series of its own.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+/// One request, from its arrival on.
+pub struct Observed {
+    metrics: RouteMetrics,
+    started: Instant,
+    id: HeaderValue,
+    method: Method,
+    accepts_gzip: bool,
+    span: tracing::Span,
+}
+
+impl Observed {
+    pub fn begin(metrics: &RouteMetrics, request: &ServiceRequest) -> Self {
+        let id = request_id(request.headers());
+        let method = request.method().clone();
+        let span = tracing::info_span!(
+            "request",
+            id = id.to_str().unwrap_or_default(),
+            method = method_label(&method),
+            route = &*metrics.template
+        );
+        let accepts_gzip = accepts_gzip(request.headers());
+        Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
+    }
+
+    pub async fn through<F>(self, answering: F) -> Result<ServiceResponse<BoxBody>, Error>
+    where
+        F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+    {
+        let mut response = answering.instrument(self.span.clone()).await?;
+        let status = response.status().as_u16();
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.id);
+        // Answers are each caller's own.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.accepts_gzip && worth_compressing(&response) {
+            response = compress(response);
+        }
+        let elapsed = self.started.elapsed();
+        self.metrics.record(&self.method, status, elapsed.as_secs_f64());
+        self.span.in_scope(|| tracing::debug!(status, micros = elapsed.as_micros() as u64, "answered"));
+        Ok(response)
+    }
+}
+
+/// The client's own, if it can stand in a log, or a fresh one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        (1..=64).contains(&value.len())
+            && value.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let fresh = || {
+        let text = format!("{:016x}", rand::random::<u64>());
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    };
+    headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(fresh)
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+fn worth_compressing(response: &ServiceResponse<BoxBody>) -> bool {
+    matches!(response.response().body().size(), BodySize::Sized(size) if size >= WORTH_COMPRESSING)
+        && !response.headers().contains_key(header::CONTENT_ENCODING)
+}
+
+fn compress(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response.map_body(|head, body| match body.try_into_bytes() {
+        Ok(plain) => BoxBody::new(gzip(&plain)),
+        Err(streamed) => {
+            head.headers_mut().remove(header::CONTENT_ENCODING);
+            streamed
+        }
+    })
+}
+
+pub fn gzip(plain: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 3), Compression::fast());
+    // Writing to memory cannot fail.
+    drop(encoder.write_all(plain));
+    encoder.finish().unwrap_or_default().into()
+}

@@ -1,0 +1,205 @@
+//! The OpenAPI 3.1 description, made from the table of routes. What is true of all routes (parameters in the path, the
+//! bearer token, the refusals) is added here, so that a handler says only what is its own.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, ContentBuilder, HeaderBuilder, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required,
+        Response, ResponseBuilder, Schema, SecurityRequirement, Server, Tag,
+        path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
+        schema::Type,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{
+    error::Failure,
+    routes::{self, Handler, Schemas},
+};
+
+pub const ADDRESS: &str = "/api/v1/openapi.json";
+
+const BASE: &str = "/api/v1";
+const BEARER: &str = "bearer";
+pub(super) const OPERATOR: &str = "operator";
+
+/// The description, as it is served.
+pub fn json() -> Bytes {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| description().to_json().unwrap_or_default().into());
+    JSON.clone()
+}
+
+pub fn description() -> OpenApi {
+    let mut paths = Paths::new();
+    let mut schemas = Schemas::new();
+    for (base, table) in [(BASE, routes::api()), ("", routes::root())] {
+        let is_api = base == BASE;
+        for Handler { path, http_method, operation, schemas: referenced, .. } in
+            table.into_iter().flat_map(|route| route.handlers)
+        {
+            referenced(&mut schemas);
+            let operation = complete(operation, &path, &http_method, is_api);
+            let full = format!("{base}{path}");
+            match paths.paths.get_mut(&full) {
+                Some(item) => item.merge_operations(PathItem::new(http_method, operation)),
+                None => drop(paths.paths.insert(full, PathItem::new(http_method, operation))),
+            }
+        }
+    }
+    schemas.push((Failure::name().into(), Failure::schema()));
+    Failure::schemas(&mut schemas);
+
+    let mut components = Components::new();
+    components.schemas.extend(schemas);
+    for (status, name, text) in REFUSALS {
+        components.responses.insert(name.into(), RefOr::T(refusal(text, status)));
+    }
+    components.add_security_scheme(BEARER, bearer("A user's JWT.", Some("JWT")));
+    components.add_security_scheme(OPERATOR, bearer("The node's operator token.", None));
+
+    let mut info = Info::new("Tandem", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.into());
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let mut openapi = OpenApi::new(info, paths);
+    openapi.components = Some(components);
+    openapi.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
+    openapi.servers = Some(vec![Server::new("/")]);
+    openapi.tags = Some(TAGS.map(|(name, text)| tag(name, text)).to_vec());
+    openapi
+}
+
+const DESCRIPTION: &str = "Coordinates sessions of two partners through five stages. All routes under `/api/v1` answer under \
+    `/api` too. Answers come in an envelope: `{\"success\": true, \"data\": …}` or `{\"success\": false, \"error\": \
+    {\"code\", \"message\", \"details\"}}`. An empty request body counts as `{}`.";
+
+const TAGS: [(&str, &str); 14] = [
+    ("sessions", "A session, its state and its events"),
+    ("invitations", "How the second partner joins"),
+    ("stages", "Progress, gates, and the way to the next stage"),
+    ("compact", "Stage 0: the Curiosity Compact"),
+    ("witness", "Stage 1: feeling heard"),
+    ("empathy", "Stage 2: empathy attempts"),
+    ("needs", "Stage 3: needs and common ground"),
+    ("strategies", "Stage 4: strategies and their ranking"),
+    ("agreements", "Stage 4: agreements"),
+    ("account", "The caller"),
+    ("push", "Devices and notification preferences"),
+    ("realtime", "Access to the realtime channels"),
+    ("operator", "For whoever runs the node"),
+    ("node", "The node's own condition"),
+];
+
+fn tag(name: &str, text: &str) -> Tag {
+    let mut tag = Tag::new(name);
+    tag.description = Some(text.into());
+    tag
+}
+
+fn bearer(text: &str, format: Option<&str>) -> SecurityScheme {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text));
+    SecurityScheme::Http(match format {
+        Some(format) => scheme.bearer_format(format).build(),
+        None => scheme.build(),
+    })
+}
+
+/// What may be refused, on which routes: status, name of the shared response, and why.
+const REFUSALS: [(&str, &str, &str); 10] = [
+    ("400", "Invalid", "The request is not as it has to be, or the session's stage does not allow it"),
+    ("401", "Unauthorized", "No token, or one that is not accepted; `error.details.reason` says why"),
+    ("403", "Forbidden", "The caller may not do this, or consent is missing"),
+    ("404", "NotFound", "There is no such thing among the caller's"),
+    (
+        "409",
+        "Conflict",
+        "It was done before, something stands in its way, or the idempotency key was for another request",
+    ),
+    ("410", "Expired", "It has expired"),
+    ("413", "TooLarge", "The body is too large"),
+    ("429", "RateLimited", "Too soon or too often; `Retry-After` says when"),
+    ("500", "Internal", "A fault of the server"),
+    ("503", "Unavailable", "Not now; `Retry-After` says when"),
+];
+
+fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: bool) -> Operation {
+    let is_for_users = operation.security.is_none();
+    let has_ids = path.contains('{');
+    let is_post = *method == HttpMethod::Post && is_for_users;
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.extend(path_parameters(path).map(RefOr::T));
+    if is_post {
+        parameters.push(RefOr::T(idempotency_key()));
+    }
+    let takes_parameters = !parameters.is_empty() || operation.request_body.is_some();
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::False);
+    }
+    let responses = &mut operation.responses.responses;
+    for (_, response) in responses.iter_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "The answer".into();
+        }
+    }
+    for (status, name, _) in REFUSALS {
+        let applies = match status {
+            "400" => takes_parameters,
+            "401" => is_for_users,
+            "403" => is_for_users && has_ids,
+            "404" => has_ids,
+            "409" => is_post,
+            "413" => operation.request_body.is_some() || is_post,
+            "500" | "503" => is_api,
+            _ => false,
+        };
+        if applies || responses.contains_key(status) {
+            responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
+        }
+    }
+    operation
+}
+
+fn refusal(text: &str, status: &str) -> Response {
+    let schema = RefOr::Ref(Ref::from_schema_name(Failure::name()));
+    let response = ResponseBuilder::new()
+        .description(text)
+        .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
+    if matches!(status, "429" | "503") {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build();
+        return response.header("Retry-After", header).build();
+    }
+    response.build()
+}
+
+fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+        let schema: RefOr<Schema> = if name == "stage" {
+            tandem_actors::domain::stage::Stage::schema()
+        } else {
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$")).into()
+        };
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(schema))
+            .build()
+    })
+}
+
+fn idempotency_key() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "The same key with the same request gets the same answer again, marked `Idempotent-Replayed: true`.",
+        ))
+        .schema(Some(schema))
+        .build()
+}

@@ -1,0 +1,83 @@
+//! How the second partner joins.
+
+use actix_web::{HttpRequest, HttpResponse};
+use tandem_actors::domain::{
+    Command, Query,
+    command::DeclineInvitationRequest,
+    view::{
+        InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent, PublicInvitationEnvelope,
+        SessionEnvelope,
+    },
+};
+
+use crate::http::{
+    State,
+    body::Json,
+    call::{self, Answered, Call, Posted, show},
+    envelope::Success,
+    error::ApiError,
+    limits,
+};
+
+/// Look at an invitation
+///
+/// Open, for whoever has the link.
+#[utoipa::path(
+    get, path = "/invitations/{id}", tag = "invitations", security(()),
+    responses((status = 200, body = Success<PublicInvitationEnvelope>), (status = 429))
+)]
+pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = State::of(&request)?;
+    state.limits.invitation.check(&limits::client_address(&request, &state.config))?;
+    let data = state.coordinator.invitation(call::invitation(&request)?).await?;
+    Ok(show(&data))
+}
+
+/// Accept an invitation
+#[utoipa::path(
+    post, path = "/invitations/{id}/accept", tag = "invitations",
+    responses((status = 200, body = Success<SessionEnvelope>), (status = 410))
+)]
+pub async fn accept(call: Call) -> Answered {
+    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    call.execute_in(session, Command::AcceptInvitation).await
+}
+
+/// Decline an invitation
+#[utoipa::path(
+    post, path = "/invitations/{id}/decline", tag = "invitations", request_body = DeclineInvitationRequest,
+    responses((status = 200, body = Success<InvitationDeclined>), (status = 410))
+)]
+pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
+    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    let (call, Json(body)) = call.split();
+    call.execute_in(session, Command::try_from(body)?).await
+}
+
+/// Send an invitation again
+#[utoipa::path(
+    post, path = "/invitations/{id}/resend", tag = "invitations",
+    responses((status = 200, body = Success<InvitationResent>), (status = 429))
+)]
+pub async fn resend(call: Call) -> Answered {
+    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    call.execute_in(session, Command::ResendInvitation).await
+}
+
+/// The session's invitation
+#[utoipa::path(
+    get, path = "/sessions/{id}/invitation", tag = "invitations",
+    responses((status = 200, body = Success<InvitationEnvelope>))
+)]
+pub async fn own(call: Call) -> Answered {
+    call.query(Query::Invitation).await
+}
+
+/// Send a drafted invitation
+#[utoipa::path(
+    post, path = "/sessions/{id}/invitation/confirm", tag = "invitations",
+    responses((status = 200, body = Success<InvitationConfirmed>))
+)]
+pub async fn confirm(call: Call) -> Answered {
+    call.execute(Command::ConfirmInvitation).await
+}

@@ -1,0 +1,19 @@
+//! The routes, one file for each resource. A handler names the command or the query and nothing else.
+
+pub mod account;
+pub mod agreements;
+pub mod compact;
+pub mod documentation;
+pub mod empathy;
+pub mod invitations;
+pub mod lifecycle;
+pub mod needs;
+pub mod node;
+pub mod operator;
+pub mod push;
+pub mod realtime;
+pub mod sessions;
+pub mod stages;
+pub mod strategies;
+pub mod webhooks;
+pub mod witness;

@@ -1,0 +1,63 @@
+//! For load balancers and monitoring; open to everybody.
+
+use actix_web::{HttpResponse, http::header, web::Data};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::{
+    State,
+    envelope::{Success, success_of},
+    error::ApiError,
+    ports::Check,
+};
+
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`
+    status: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Ready {
+    /// `ready`
+    status: &'static str,
+    checks: Vec<Check>,
+}
+
+/// Whether the process answers at all
+#[utoipa::path(
+    get, path = "/health", tag = "node", security(()),
+    responses((status = 200, body = Success<Health>))
+)]
+pub async fn health() -> HttpResponse {
+    success_of(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Whether the node can do its work
+///
+/// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong.
+#[utoipa::path(
+    get, path = "/ready", tag = "node", security(()),
+    responses((status = 200, body = Success<Ready>), (status = 503))
+)]
+pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let checks = state.readiness.checks();
+    if checks.iter().all(|check| check.ok) {
+        return Ok(success_of(Ready { status: "ready", checks }));
+    }
+    let wait = std::time::Duration::from_secs(1);
+    Err(ApiError::unavailable("the node cannot do its work", wait).details(json!({ "checks": checks })))
+}
+
+/// Metrics in Prometheus' text format
+#[utoipa::path(
+    get, path = "/metrics", tag = "node", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub async fn metrics(state: Data<State>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body((state.metrics)())
+}

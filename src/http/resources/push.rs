@@ -1,0 +1,77 @@
+//! The caller's devices, and what the caller wants to be told.
+
+use actix_web::HttpResponse;
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::{
+    body::Json,
+    call::{Answered, Call, Posted, answer},
+    envelope::{Success, success_of},
+    error::ApiError,
+    idempotency,
+    push_accounts::{Preferences, PreferencesPatch, RegisterPushToken, RemovePushToken},
+};
+
+#[derive(Serialize, ToSchema)]
+pub struct Registered {
+    registered: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct PreferencesView {
+    preferences: Preferences,
+}
+
+/// Register a device for pushes
+///
+/// A token that another user had registered moves to the caller.
+#[utoipa::path(
+    post, path = "/auth/push-token", tag = "push", request_body = RegisterPushToken,
+    responses((status = 200, body = Success<Registered>), (status = 429))
+)]
+pub async fn register(call: Posted<RegisterPushToken>) -> Answered {
+    let Call { state, user, body: Json(token), key, .. } = call;
+    state.limits.push_token.check(&user.id)?;
+    let work = async {
+        state.push.register(user.id.clone(), token).await?;
+        Ok::<_, ApiError>(Bytes::from_static(b"{\"registered\":true}"))
+    };
+    Ok(answer(&idempotency::once(&state, &user.id, key, work).await?))
+}
+
+/// Forget a device
+///
+/// For signing out. Without a token, all of the caller's devices are forgotten.
+#[utoipa::path(
+    delete, path = "/auth/push-token", tag = "push", request_body = RemovePushToken,
+    responses((status = 200, body = Success<Registered>), (status = 429))
+)]
+pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
+    call.state.limits.push_token.check(&call.user.id)?;
+    call.state.push.remove(call.user.id.clone(), call.body.0.push_token).await?;
+    Ok(success_of(Registered { registered: false }))
+}
+
+/// What the caller wants to be told
+#[utoipa::path(
+    get, path = "/auth/me/notification-preferences", tag = "push",
+    responses((status = 200, body = Success<PreferencesView>))
+)]
+pub async fn preferences(call: Call) -> Answered {
+    Ok(view(call.state.push.preferences(call.user.id.clone()).await?))
+}
+
+/// Change what the caller wants to be told
+#[utoipa::path(
+    patch, path = "/auth/me/notification-preferences", tag = "push", request_body = PreferencesPatch,
+    responses((status = 200, body = Success<PreferencesView>))
+)]
+pub async fn change_preferences(call: Posted<PreferencesPatch>) -> Answered {
+    Ok(view(call.state.push.change_preferences(call.user.id.clone(), call.body.0).await?))
+}
+
+fn view(preferences: Preferences) -> HttpResponse {
+    success_of(PreferencesView { preferences })
+}

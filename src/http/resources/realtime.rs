@@ -1,0 +1,119 @@
+//! How the caller's app reaches the realtime channels.
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::domain::{Query, Rejection, ids::SessionId};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::{
+    call::{Answered, Call},
+    envelope::{Success, success_of},
+    ports::{RealtimeDescription, TokenRequest},
+};
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RealtimeToken {
+    /// For the SDK's `authCallback`: `callback(null, body.data.tokenRequest)`.
+    token_request: TokenRequest,
+    /// The token itself, where the node makes tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct ConfigQuery {
+    /// The session whose channels are asked for.
+    session_id: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RealtimeConfig {
+    #[serde(flatten)]
+    endpoint: RealtimeDescription,
+    recovery: Recovery,
+    /// What to show while the connection is away.
+    show: [Show; 4],
+}
+
+/// The SDK's client options for recovery, in milliseconds.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    connection_state_ttl: u32,
+    disconnected_retry_timeout: u32,
+    suspended_retry_timeout: u32,
+}
+
+/// What a user sees from some time after the connection was lost.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Show {
+    /// The SDK's connection state.
+    state: &'static str,
+    /// Milliseconds since the connection was lost.
+    after_ms: u32,
+    /// `nothing`, `toast`, `modal` or `error`.
+    show: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'static str>,
+}
+
+const RECOVERY: Recovery =
+    Recovery { connection_state_ttl: 120_000, disconnected_retry_timeout: 5_000, suspended_retry_timeout: 15_000 };
+
+const SHOW: [Show; 4] = [
+    Show { state: "disconnected", after_ms: 0, show: "nothing", text: None },
+    Show { state: "disconnected", after_ms: 30_000, show: "toast", text: Some("Reconnecting...") },
+    Show {
+        state: "suspended",
+        after_ms: 120_000,
+        show: "modal",
+        text: Some("Connection lost. Your progress is saved."),
+    },
+    Show { state: "failed", after_ms: 0, show: "error", text: Some("Please refresh.") },
+];
+
+/// A signed request for a realtime token
+///
+/// Covers the channels of the caller's active sessions, for one hour.
+#[utoipa::path(
+    get, path = "/auth/ably-token", tag = "realtime",
+    responses((status = 200, body = Success<RealtimeToken>), (status = 429))
+)]
+pub async fn ably_token(call: Call) -> Answered {
+    let (state, user) = (&call.state, &call.user.id);
+    state.limits.ably_token.check(user)?;
+    let sessions = state.coordinator.active_sessions(user.clone()).await?;
+    let token_request = state.realtime.token_request(user, &sessions)?;
+    let token = state.realtime.token(&token_request);
+    Ok(success_of(RealtimeToken { token_request, token }))
+}
+
+/// Where to connect, and how to recover
+#[utoipa::path(
+    get, path = "/realtime/config", tag = "realtime", params(ConfigQuery),
+    responses((status = 200, body = Success<RealtimeConfig>))
+)]
+pub async fn config(call: Call) -> Answered {
+    let ConfigQuery { session_id } = call.fields()?;
+    let session = match session_id {
+        Some(id) => {
+            let id: SessionId = id.parse().map_err(|_| Rejection::no_such_session())?;
+            // Refused for whoever is no member.
+            call.state.coordinator.query(id.clone(), call.user.id.clone(), Query::Summary).await?;
+            Some(id)
+        }
+        None => None,
+    };
+    let connection = call.request.connection_info().clone();
+    let endpoint = call.state.realtime.describe(
+        connection.host(),
+        connection.scheme() == "https",
+        &call.user.id,
+        session.as_ref(),
+    );
+    Ok(success_of(RealtimeConfig { endpoint, recovery: RECOVERY, show: SHOW }))
+}

@@ -1,0 +1,204 @@
+//! Sessions: made, listed, looked at, followed.
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::domain::{
+    Command, CreateSession, Query, Rejection,
+    command::{CreateSessionRequest, ViewedRequest, fields},
+    ids::Seq,
+    stage::SessionStatus,
+    time::Timestamp,
+    view::{Deleted, EventsPage, Nudged, SessionCreated, SessionEnvelope, SessionState, SessionView, Viewed},
+};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::{
+    body::Json,
+    call::{Answered, Call, Posted, answer, show},
+    coordinator::ListFilter,
+    envelope::{Success, success_of},
+    error::ApiError,
+    idempotency,
+};
+
+const PAGE: usize = 20;
+const LARGEST_PAGE: usize = 50;
+const EVENTS: usize = 100;
+const MOST_EVENTS: usize = 500;
+
+/// One page, the newest change first. `items` and `sessions` are the same.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what the coordinator answers")]
+#[schema(rename_all = "camelCase")]
+pub struct SessionsPage {
+    items: Vec<SessionView>,
+    sessions: Vec<SessionView>,
+    /// For the next page.
+    cursor: Option<String>,
+    has_more: bool,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Names of statuses, separated by commas.
+    #[param(value_type = Option<String>, example = "ACTIVE,PAUSED")]
+    status: Option<String>,
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 50, default = 20)]
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// The last `seq` that the caller has.
+    #[param(value_type = Option<u64>)]
+    after: Option<Seq>,
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Count {
+    count: u32,
+}
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct PresenceRequest {
+    /// `active` or `away`.
+    status: Option<String>,
+}
+
+/// Until when the caller counts as present.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what the coordinator answers")]
+#[schema(rename_all = "camelCase")]
+pub struct Present {
+    present: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// Begin a session and invite the partner
+#[utoipa::path(
+    post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
+    responses((status = 201, body = Success<SessionCreated>))
+)]
+pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
+    let (call, Json(body)) = call.split();
+    let create = CreateSession::try_from(body)?;
+    Ok(answer(&call.state.coordinator.create(call.caller(), create, call.key).await?))
+}
+
+/// The caller's sessions
+#[utoipa::path(
+    get, path = "/sessions", tag = "sessions", params(ListQuery),
+    responses((status = 200, body = Success<SessionsPage>))
+)]
+pub async fn list(call: Call) -> Answered {
+    let ListQuery { status, cursor, limit } = call.fields()?;
+    let status = status.map(|names| names.split(',').map(|name| session_status(name.trim())).collect()).transpose()?;
+    let filter = ListFilter { status, cursor, limit: page(limit, PAGE, LARGEST_PAGE)? };
+    Ok(show(&call.state.coordinator.list(call.user.id.clone(), filter).await?))
+}
+
+/// How many sessions hold something that the caller has not seen
+#[utoipa::path(
+    get, path = "/sessions/unread-count", tag = "sessions",
+    responses((status = 200, body = Success<Count>))
+)]
+pub async fn unread_count(call: Call) -> Answered {
+    let count = call.state.coordinator.unread_count(call.user.id.clone()).await?;
+    Ok(success_of(Count { count }))
+}
+
+/// One session
+#[utoipa::path(
+    get, path = "/sessions/{id}", tag = "sessions",
+    responses((status = 200, body = Success<SessionEnvelope>))
+)]
+pub async fn detail(call: Call) -> Answered {
+    call.query(Query::Detail).await
+}
+
+/// Leave a session
+///
+/// A session that is going on ends for both; the caller no longer sees it.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "sessions",
+    responses((status = 200, body = Success<Deleted>))
+)]
+pub async fn withdraw(call: Call) -> Answered {
+    call.execute(Command::Withdraw).await
+}
+
+/// Everything that a client needs after a reconnect
+#[utoipa::path(
+    get, path = "/sessions/{id}/state", tag = "sessions",
+    responses((status = 200, body = Success<SessionState>))
+)]
+pub async fn state(call: Call) -> Answered {
+    call.query(Query::State).await
+}
+
+/// What has happened since
+///
+/// What the caller may see, in order of `seq`.
+#[utoipa::path(
+    get, path = "/sessions/{id}/events", tag = "sessions", params(EventsQuery),
+    responses((status = 200, body = Success<EventsPage>))
+)]
+pub async fn events(call: Call) -> Answered {
+    let session = call.session()?;
+    let EventsQuery { after, limit } = call.fields()?;
+    let limit = page(limit, EVENTS, MOST_EVENTS)?;
+    Ok(show(&call.state.coordinator.events(session, call.user.id.clone(), after.unwrap_or(0), limit).await?))
+}
+
+/// Say what the caller has seen
+#[utoipa::path(
+    post, path = "/sessions/{id}/viewed", tag = "sessions", request_body = ViewedRequest,
+    responses((status = 200, body = Success<Viewed>))
+)]
+pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// A heartbeat, for clients without a realtime connection
+#[utoipa::path(
+    post, path = "/sessions/{id}/presence", tag = "sessions", request_body = PresenceRequest,
+    responses((status = 200, body = Success<Present>))
+)]
+pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
+    let session = call.session()?;
+    let (call, Json(body)) = call.split();
+    let active = fields::name("status", body.status, &[("active", true), ("away", false)])?;
+    let user = &call.user.id;
+    let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
+    Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))
+}
+
+/// Nudge the partner
+///
+/// Once in a while, with a fixed text.
+#[utoipa::path(
+    post, path = "/sessions/{id}/nudge", tag = "sessions",
+    responses((status = 200, body = Success<Nudged>), (status = 429))
+)]
+pub async fn nudge(call: Call) -> Answered {
+    call.execute(Command::Nudge).await
+}
+
+fn page(limit: Option<usize>, usual: usize, largest: usize) -> Result<usize, ApiError> {
+    match limit.unwrap_or(usual) {
+        limit if (1..=largest).contains(&limit) => Ok(limit),
+        limit => Err(Rejection::invalid("limit", limit, format_args!("1 to {largest}")).into()),
+    }
+}
+
+fn session_status(name: &str) -> Result<SessionStatus, ApiError> {
+    let known = serde_json::from_value(serde_json::Value::String(name.to_owned()));
+    known
+        .map_err(|_| Rejection::invalid("status", "another name", "names of session statuses, as ACTIVE,PAUSED").into())
+}

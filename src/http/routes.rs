@@ -1,0 +1,178 @@
+//! The one table of routes. What a route is called, what it takes and answers stands at its handler
+//! (`#[utoipa::path]`); the table says which handlers there are, and is used for mounting them as well as for
+//! describing them.
+
+use actix_web::{
+    HttpResponse, Resource, Scope,
+    dev::{HttpServiceFactory, Service},
+    http::Method,
+    web::{self, ServiceConfig},
+};
+use utoipa::{
+    __dev::SchemaReferences,
+    Path,
+    openapi::{
+        RefOr, Schema,
+        path::{HttpMethod, Operation},
+    },
+};
+
+use super::{
+    error::ApiError,
+    observe::{Observed, RouteMetrics},
+    resources::*,
+};
+
+pub type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// One method of one path.
+pub struct Handler {
+    pub method: Method,
+    pub http_method: HttpMethod,
+    pub path: String,
+    /// With an id made of the file's and the handler's names.
+    pub operation: Operation,
+    pub schemas: fn(&mut Schemas),
+    route: fn() -> actix_web::Route,
+}
+
+impl Handler {
+    fn new<P: Path + SchemaReferences>(resource: &str, name: &str, route: fn() -> actix_web::Route) -> Self {
+        let mut operation = P::operation();
+        operation.operation_id = Some(format!("{resource}_{name}"));
+        let http_method = P::methods().swap_remove(0);
+        Self { method: method(&http_method), http_method, path: P::path(), operation, schemas: P::schemas, route }
+    }
+}
+
+/// All methods of one path.
+pub struct Route {
+    pub path: String,
+    pub handlers: Vec<Handler>,
+}
+
+impl Route {
+    /// The methods, as in an `Allow` header.
+    pub fn allow(&self) -> String {
+        let methods = self.handlers.iter().map(|handler| match handler.method {
+            Method::GET => "GET, HEAD",
+            ref method => method.as_str(),
+        });
+        methods.collect::<Vec<_>>().join(", ")
+    }
+
+    /// `prefix` is what the surrounding scope has matched of the path.
+    fn mount(self, prefix: &str) -> impl HttpServiceFactory + use<> {
+        let allow = self.allow();
+        let metrics = RouteMetrics::of(&self.path);
+        let mut resource = Resource::new(self.path.strip_prefix(prefix).unwrap_or(&self.path));
+        for handler in self.handlers {
+            if handler.method == Method::GET {
+                resource = resource.route((handler.route)().method(Method::HEAD));
+            }
+            resource = resource.route((handler.route)().method(handler.method));
+        }
+        resource
+            .default_service(web::to(move || {
+                let refusal = ApiError::wrong_method(&allow);
+                async move { Err::<HttpResponse, _>(refusal) }
+            }))
+            .wrap_fn(move |request, service| {
+                let observed = Observed::begin(&metrics, &request);
+                observed.through(service.call(request))
+            })
+    }
+}
+
+/// The routes under `/api/v1`, or under `/api`. The router tries one after the other, and what has a placeholder costs
+/// a regular expression each time: so a session's id is matched once, for all routes of a session together.
+pub(super) fn mount_api(base: &str) -> Scope {
+    let (of_a_session, others): (Vec<_>, Vec<_>) =
+        api().into_iter().partition(|route| route.path.starts_with(A_SESSION));
+    let session = mount(web::scope(A_SESSION), of_a_session, A_SESSION);
+    let (first, last): (Vec<_>, Vec<_>) = others.into_iter().partition(|route| route.path.starts_with(SESSIONS));
+    mount(mount(web::scope(base), first, "").service(session), last, "")
+}
+
+pub(super) fn mount_root(app: &mut ServiceConfig) {
+    for route in root() {
+        app.service(route.mount(""));
+    }
+}
+
+const SESSIONS: &str = "/sessions";
+const A_SESSION: &str = "/sessions/{id}";
+
+fn mount(scope: Scope, routes: Vec<Route>, prefix: &str) -> Scope {
+    let scope = routes.into_iter().fold(scope, |scope, route| scope.service(route.mount(prefix)));
+    scope.default_service(web::to(unknown))
+}
+
+/// For whatever no route has been mounted for.
+pub(super) async fn unknown() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::no_such_route())
+}
+
+macro_rules! routes {
+    ($($module:ident: $($handler:ident),+;)+) => { pastey::paste! {
+        grouped(vec![$($(
+            Handler::new::<$module::[<__path_ $handler>]>(
+                stringify!($module), stringify!($handler), || web::to($module::$handler)
+            )
+        ),+),+])
+    } };
+}
+
+/// The routes under `/api/v1` and `/api`.
+pub fn api() -> Vec<Route> {
+    routes! {
+        sessions: create, list, unread_count, detail, withdraw, state, events, viewed, presence, nudge;
+        stages: progress, gates, advance;
+        lifecycle: pause, resume, resolve, archive, revoke_consent;
+        compact: sign, status;
+        witness: feel_heard;
+        empathy: draft, save_draft, consent, partner, validate;
+        needs: list, add, confirm, share, comparison, common_ground, confirm_common_ground;
+        strategies: list, propose, ready, rank, overlap;
+        agreements: list, propose, answer;
+        invitations: look, accept, decline, resend, own, confirm;
+        account: me, rename, erase;
+        push: register, remove, preferences, change_preferences;
+        realtime: ably_token, config;
+        webhooks: ably;
+        operator: why, release;
+        documentation: openapi;
+    }
+}
+
+/// The routes at the root.
+pub fn root() -> Vec<Route> {
+    routes! {
+        node: health, ready, metrics;
+    }
+}
+
+/// One entry for each path, in the order of first mention.
+fn grouped(handlers: Vec<Handler>) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for handler in handlers {
+        match routes.iter_mut().find(|route| route.path == handler.path) {
+            Some(route) => route.handlers.push(handler),
+            None => routes.push(Route { path: handler.path.clone(), handlers: vec![handler] }),
+        }
+    }
+    routes
+}
+
+fn method(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Trace => Method::TRACE,
+    }
+}

@@ -1,0 +1,119 @@
+//! The OpenAPI description and the routes are the same thing.
+
+use super::*;
+
+async fn described() -> Value {
+    let answer = Server::start().send(TestRequest::get().uri(openapi::ADDRESS)).await;
+    assert_eq!(answer.status, 200);
+    answer.json()
+}
+
+fn all() -> Vec<(Method, String)> {
+    let handlers = |base: &'static str, table: Vec<routes::Route>| {
+        table.into_iter().flat_map(move |route| {
+            route.handlers.into_iter().map(move |handler| (handler.method, format!("{base}{}", handler.path)))
+        })
+    };
+    handlers("/api/v1", routes::api()).chain(handlers("", routes::root())).collect()
+}
+
+#[actix_web::test]
+async fn every_mounted_route_is_described_and_every_described_route_is_mounted() {
+    let description = described().await;
+    let mut described: Vec<(Method, String)> = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            described.push((method.to_uppercase().parse().unwrap(), path.clone()));
+        }
+    }
+    let mut mounted = all();
+    let sorted =
+        |routes: &mut Vec<(Method, String)>| routes.sort_by_key(|(method, path)| (path.clone(), method.to_string()));
+    sorted(&mut described);
+    sorted(&mut mounted);
+    assert_eq!(described, mounted);
+    assert!(mounted.len() > 55, "{} routes", mounted.len());
+
+    for (method, path) in mounted {
+        let path = path.replace("{id}", SESSION).replace("{agreementId}", SESSION).replace("{stage}", "1");
+        for path in [path.clone(), path.replace("/api/v1", "/api")] {
+            let answer = Server::start().send(TestRequest::with_uri(&path).method(method.clone())).await;
+            let operator = path.contains("/operator/");
+            assert!(answer.status != 405 && (answer.status != 404 || operator), "{method} {path}: {}", answer.status);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_route_is_open_exactly_if_it_is_described_as_open() {
+    let description = described().await;
+    for (method, path) in all() {
+        let operation = &description["paths"][&path][method.as_str().to_lowercase()];
+        let described_open = operation.get("security").is_some_and(|security| *security == json!([{}]));
+        let concrete = path.replace("{id}", SESSION).replace("{agreementId}", SESSION).replace("{stage}", "1");
+        if path.contains("/operator/") {
+            assert_eq!(operation["security"], json!([{ "operator": [] }]));
+            continue;
+        }
+        let answer = Server::start().send(TestRequest::with_uri(&concrete).method(method.clone())).await;
+        let refused_for_token =
+            answer.status == 401 && answer.header("www-authenticate").is_some() && !path.contains("webhooks");
+        assert_eq!(refused_for_token, !described_open, "{method} {path}: {}", answer.status);
+        assert_eq!(operation["responses"].get("401").is_some(), !described_open || path.contains("webhooks"));
+        assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+    }
+}
+
+#[actix_web::test]
+async fn the_description_holds_together() {
+    let description = described().await;
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(description["security"], json!([{ "bearer": [] }]));
+    assert_eq!(description["components"]["securitySchemes"]["bearer"]["scheme"], json!("bearer"));
+    let text = description.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(description.pointer(pointer).is_some(), "{pointer} is referred to and not described");
+    }
+    let mut names: Vec<_> = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            names.push(operation["operationId"].as_str().unwrap().to_owned());
+            for part in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                let parameters = operation["parameters"].as_array().unwrap();
+                assert!(
+                    parameters.iter().any(|p| p["name"] == part && p["in"] == "path" && p["required"] == true),
+                    "{path}: {part}"
+                );
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response.get("$ref").or(response.get("description")).is_some(), "{path}: {status}");
+            }
+            let success =
+                operation["responses"].as_object().unwrap().iter().find(|(status, _)| status.starts_with('2'));
+            assert!(success.is_some_and(|(_, response)| response.get("content").is_some()), "{path} answers nothing");
+        }
+    }
+    let total = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), total, "two operations have the same id");
+}
+
+/// So that a change of the interface is seen when it is reviewed. After a wanted change: `TANDEM_BLESS=1 cargo test
+/// openapi`.
+#[test]
+fn the_checked_in_description_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");
+    let description = openapi::description().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("TANDEM_BLESS").is_some() {
+        std::fs::write(path, &description).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+    let differs = description.lines().zip(checked_in.lines()).position(|(made, known)| made != known);
+    assert!(
+        description == checked_in,
+        "tests/openapi.json differs from line {:?} on; see above",
+        differs.map(|at| at + 1)
+    );
+}

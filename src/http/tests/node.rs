@@ -1,0 +1,101 @@
+//! Health, metrics, webhooks, realtime access, push settings, the start page.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+
+async fn open(server: &Server, path: &str) -> Answer {
+    server.send(TestRequest::get().uri(path)).await
+}
+
+#[actix_web::test]
+async fn the_nodes_condition_is_open_to_see() {
+    let server = Server::start();
+    let health = open(&server, "/health").await.data();
+    assert_eq!((&health["status"], &health["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(open(&server, "/ready").await.data()["status"], json!("ready"));
+    let metrics = open(&server, "/metrics").await;
+    assert_eq!((metrics.status, &metrics.bytes[..]), (200, &b"tandem_up 1\n"[..]));
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+
+    server.fakes.broken.store(true, Ordering::SeqCst);
+    let answer = open(&server, "/ready").await;
+    assert_eq!(answer.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.json()["error"]["details"]["checks"][0]["problem"], json!("it cannot be written"));
+    assert_eq!(open(&server, "/health").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_webhook_is_answered_by_what_its_signature_is_worth() {
+    let server = Server::start();
+    let hook = |signature: &str, body: &str| {
+        TestRequest::post()
+            .uri("/api/v1/webhooks/ably")
+            .insert_header(("x-ably-key", "key"))
+            .insert_header(("x-ably-signature", signature.to_owned()))
+            .set_payload(body.to_owned())
+    };
+    assert_eq!(server.send(hook("signature", "{}")).await.data(), json!({ "accepted": 2 }));
+    assert_eq!(server.send(hook("forged", "{}")).await.refusal(), refused(401, "UNAUTHORIZED"));
+    assert_eq!(server.send(hook("signature", "[]")).await.refusal(), refused(400, "VALIDATION_ERROR"));
+    assert_eq!(server.send(hook("signature", &" ".repeat(900_000))).await.status, 400, "webhooks come in batches");
+    assert_eq!(server.send(hook("signature", &" ".repeat(1_100_000))).await.status, 413);
+}
+
+#[actix_web::test]
+async fn realtime_access_is_for_the_callers_own_sessions() {
+    let server = Server::start();
+    let token = server.get("/api/v1/auth/ably-token").await.data();
+    let request = &token["tokenRequest"];
+    assert_eq!((&request["clientId"], &request["keyName"]), (&json!("user_anna"), &json!("app.key")));
+    assert!(request["capability"].is_string() && token.get("token").is_none());
+
+    let config = server.get(&format!("/api/v1/realtime/config?sessionId={SESSION}")).await.data();
+    assert_eq!(server.fakes.last(), format!("Summary in {SESSION} by user_anna"), "membership was not asked for");
+    assert_eq!(config["channels"]["session"], json!(format!("s:{SESSION}")));
+    assert_eq!(
+        config["recovery"],
+        json!({ "connectionStateTtl": 120000, "disconnectedRetryTimeout": 5000, "suspendedRetryTimeout": 15000 })
+    );
+    assert_eq!(config["show"].as_array().unwrap().len(), 4);
+    assert!(server.get("/api/v1/realtime/config").await.data()["channels"].get("session").is_none());
+
+    server.refuse(Refusal::Rejected(Box::new(tandem_actors::domain::Rejection::no_such_session())));
+    let foreign = server.get(&format!("/api/v1/realtime/config?sessionId={SESSION}")).await;
+    assert_eq!(foreign.refusal(), refused(404, "NOT_FOUND"));
+}
+
+#[actix_web::test]
+async fn notification_preferences_tell_null_from_absence() {
+    let server = Server::start();
+    let path = "/api/v1/auth/me/notification-preferences";
+    assert_eq!(server.get(path).await.data()["preferences"]["pushEnabled"], json!(true));
+    let patch = |body: &str| anna(TestRequest::patch().uri(path)).set_payload(body.to_owned());
+    let changed =
+        server.send(patch(r#"{"partnerActions":false,"quietHours":{"start":"22:00","end":"07:00"}}"#)).await.data();
+    assert_eq!(changed["preferences"]["partnerActions"], json!(false));
+    assert_eq!(changed["preferences"]["quietHours"]["start"], json!("22:00"));
+    server.send(patch("{}")).await;
+    assert!(server.fakes.last().contains("quiet_hours: None"));
+    server.send(patch(r#"{"quietHours":null}"#)).await;
+    assert!(server.fakes.last().contains("quiet_hours: Some(None)"));
+}
+
+#[actix_web::test]
+async fn a_browser_finds_its_way_and_no_secret() {
+    let page = StartPage { provider: "embedded", token_hint: "Ask <whoever> runs it." };
+    let response = start_page(&page);
+    assert_eq!(response.status(), StatusCode::OK);
+    let html = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+    let html = String::from_utf8_lossy(&html);
+    for expected in [env!("CARGO_PKG_VERSION"), "embedded", "/docs/", "/health", "Ask &lt;whoever&gt; runs it."] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    let server = Server::start();
+    assert!(matches!(open(&server, "/docs").await.status, 301..=308));
+    let docs = open(&server, "/docs/").await;
+    assert!(docs.status == 200 && String::from_utf8_lossy(&docs.bytes).contains("swagger-ui"));
+    let start = open(&server, "/docs/swagger-initializer.js").await;
+    assert!(String::from_utf8_lossy(&start.bytes).contains(openapi::ADDRESS));
+}

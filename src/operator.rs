@@ -1,0 +1,93 @@
+//! The operator's way in: a running node leaves its address and a token in the data directory, readable by its own user alone;
+//! `tandem session …` finds them there and calls the operator's routes.
+
+use std::{
+    fs, io,
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+const FILE: &str = "operator.json";
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    url: String,
+    token: String,
+}
+
+/// Where the node is, as long as it runs: removed when this is dropped.
+pub struct OperatorFile(PathBuf);
+
+impl OperatorFile {
+    pub fn write(data: &Path, scheme: &str, address: SocketAddr, token: &Secret) -> io::Result<Self> {
+        let path = data.join(FILE);
+        let written = Written { url: format!("{scheme}://{address}"), token: token.reveal().to_owned() };
+        let temporary = data.join(format!("{FILE}.new"));
+        let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(&serde_json::to_vec(&written)?)?;
+        fs::rename(&temporary, &path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for OperatorFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::debug!(%error, "the operator file is gone already");
+        }
+    }
+}
+
+/// A token that no one else can guess, for this run of the node.
+pub fn fresh_token() -> Secret {
+    Secret::new(format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()))
+}
+
+/// What stands in the way of an operator's command.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error("no node runs on {data}: start it with `tandem serve --data {data}`")]
+    NoNode { data: String },
+    #[error("the node on {data} does not answer: {problem}")]
+    NoAnswer { data: String, problem: String },
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Calls one of the operator's routes of the node that runs on `data`; gives the answer's `data`.
+pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<serde_json::Value, OperatorError> {
+    crate::tls::install_provider();
+    let shown = data.display().to_string();
+    let bytes = fs::read(data.join(FILE)).map_err(|_| OperatorError::NoNode { data: shown.clone() })?;
+    let Written { url, token } =
+        serde_json::from_slice(&bytes).map_err(|_| OperatorError::NoNode { data: shown.clone() })?;
+    let no_answer = |problem: reqwest::Error| OperatorError::NoAnswer {
+        data: shown.clone(),
+        problem: problem.without_url().to_string(),
+    };
+    // The node's own certificate need not name the address that it listens on.
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .danger_accept_invalid_certs(true)
+        .no_proxy()
+        .build()
+        .map_err(no_answer)?;
+    let answer = client
+        .request(method, format!("{url}/api/v1/operator/{path}"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .map_err(no_answer)?;
+    let mut body: serde_json::Value = answer.json().await.map_err(no_answer)?;
+    match body["error"]["message"].as_str() {
+        Some(message) => Err(OperatorError::Refused(message.to_owned())),
+        None => Ok(body["data"].take()),
+    }
+}

@@ -1,0 +1,284 @@
+//! Reads the service's answers, ticket by ticket: one that is odd costs itself, not the ninety-nine beside it. Pure.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+
+use super::outcome::{
+    self, Cause, Code, NOT_THE_SERVICE, Outcome, TOO_MANY_EXPERIENCES, TOO_MANY_REQUESTS, UNAUTHORIZED,
+};
+
+/// What came back, or did not.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    Answered { status: u16, retry_after: Option<Duration>, body: Vec<u8> },
+    NotSent(Cause),
+    Broken(Cause),
+}
+
+/// What an answer to a send says about its recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// One outcome for each recipient, in order; `errors_too` if the answer also held errors of the whole request.
+    Each { outcomes: Vec<Outcome>, errors_too: bool },
+    /// The same for all.
+    All { outcome: Outcome, retry_after: Option<Duration> },
+    /// Something in the batch is refused, nothing of it was accepted: the halves may fare better.
+    Bisect { code: Code },
+    /// The recipients belong to several projects: `projects` leads from tokens to them.
+    Split { projects: HashMap<String, String> },
+}
+
+impl Reply {
+    fn all(outcome: Outcome) -> Self {
+        Reply::All { outcome, retry_after: None }
+    }
+
+    fn unknown(why: Cause) -> Self {
+        Self::all(Outcome::Unknown { why })
+    }
+
+    fn rejected(code: &str) -> Self {
+        Self::all(Outcome::Rejected { code: Code::new(code) })
+    }
+}
+
+/// What the answer to a send for so many recipients means.
+pub fn read_send(transport: Transport, recipients: usize) -> Reply {
+    let (status, retry_after, body) = match transport {
+        Transport::NotSent(why) => return Reply::all(Outcome::NotSent { why }),
+        Transport::Broken(why) => return Reply::unknown(why),
+        Transport::Answered { status, retry_after, body } => (status, retry_after, body),
+    };
+    let json = serde_json::from_slice::<Value>(&body).ok();
+    let errors = json.as_ref().map(request_errors).unwrap_or_default();
+    match status {
+        200..=299 => match json.as_ref().map(|json| &json["data"]) {
+            Some(Value::Array(tickets)) if tickets.len() == recipients => {
+                Reply::Each { outcomes: tickets.iter().map(read_ticket).collect(), errors_too: !errors.is_empty() }
+            }
+            // A single message may be answered by a single ticket.
+            Some(ticket @ Value::Object(_)) if recipients == 1 => {
+                Reply::Each { outcomes: vec![read_ticket(ticket)], errors_too: !errors.is_empty() }
+            }
+            Some(Value::Array(_)) => Reply::unknown(Cause::TicketCount),
+            _ if !errors.is_empty() => refusal(&errors, retry_after),
+            _ => Reply::unknown(Cause::Unreadable),
+        },
+        401 | 403 => Reply::rejected(UNAUTHORIZED),
+        408 => Reply::unknown(Cause::Timeout),
+        429 => Reply::All { outcome: Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) }, retry_after },
+        500..=599 => Reply::All { outcome: Outcome::Unknown { why: Cause::ServerError }, retry_after },
+        400 | 413 | 422 => refusal(&errors, retry_after),
+        _ if !errors.is_empty() => refusal(&errors, retry_after),
+        _ => Reply::rejected(NOT_THE_SERVICE),
+    }
+}
+
+/// An error of the whole request.
+struct RequestError<'a> {
+    code: &'a str,
+    details: &'a Value,
+}
+
+fn request_errors(json: &Value) -> Vec<RequestError<'_>> {
+    let errors = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    errors
+        .iter()
+        .map(|error| RequestError { code: error["code"].as_str().unwrap_or_default(), details: &error["details"] })
+        .collect()
+}
+
+fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> Reply {
+    let first = errors.first().map_or(outcome::VALIDATION_ERROR, |error| error.code);
+    for error in errors {
+        match error.code {
+            UNAUTHORIZED => return Reply::rejected(UNAUTHORIZED),
+            TOO_MANY_REQUESTS => {
+                let outcome = Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) };
+                return Reply::All { outcome, retry_after };
+            }
+            TOO_MANY_EXPERIENCES => {
+                let projects = projects(error.details);
+                if projects.is_empty() {
+                    break;
+                }
+                return Reply::Split { projects };
+            }
+            _ => {}
+        }
+    }
+    Reply::Bisect { code: Code::new(first) }
+}
+
+/// `{"@owner/app": ["token", …], …}`, turned around.
+fn projects(details: &Value) -> HashMap<String, String> {
+    let Some(details) = details.as_object() else { return HashMap::new() };
+    let tokens = |(project, tokens): (&String, &Value)| -> Vec<(String, String)> {
+        let tokens = tokens.as_array().map(Vec::as_slice).unwrap_or_default();
+        tokens.iter().filter_map(Value::as_str).map(|token| (token.to_owned(), project.clone())).collect()
+    };
+    details.iter().flat_map(tokens).collect()
+}
+
+fn read_ticket(ticket: &Value) -> Outcome {
+    match ticket["status"].as_str() {
+        Some("ok") => Outcome::Accepted { ticket: ticket["id"].as_str().and_then(plain_id) },
+        Some("error") => Outcome::Rejected { code: error_code(ticket) },
+        _ => Outcome::Unknown { why: Cause::Unreadable },
+    }
+}
+
+/// An id that can be a row's key and be asked for.
+fn plain_id(id: &str) -> Option<String> {
+    let plain = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    plain.then(|| id.to_owned())
+}
+
+fn error_code(ticket: &Value) -> Code {
+    ticket["details"]["error"].as_str().map_or(Code::new("Unspecified"), Code::new)
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    Delivered,
+    Refused(Code),
+}
+
+/// The receipts that are there, by ticket; `None` if the answer is not one: asking again costs nothing.
+pub fn read_receipts(transport: &Transport) -> Option<HashMap<String, Receipt>> {
+    let Transport::Answered { status: 200..=299, body, .. } = transport else { return None };
+    let json = serde_json::from_slice::<Value>(body).ok()?;
+    let receipt = |(id, receipt): (&String, &Value)| {
+        let receipt = match receipt["status"].as_str()? {
+            "ok" => Receipt::Delivered,
+            "error" => Receipt::Refused(error_code(receipt)),
+            _ => return None,
+        };
+        Some((id.clone(), receipt))
+    };
+    match &json["data"] {
+        Value::Object(receipts) => Some(receipts.iter().filter_map(receipt).collect()),
+        // PHP's empty object.
+        Value::Array(none) if none.is_empty() => Some(HashMap::new()),
+        _ => None,
+    }
+}
+
+/// Whether the service is there at all, judged by its answer to a harmless question.
+pub fn is_available(transport: &Transport) -> bool {
+    matches!(transport, Transport::Answered { status, .. } if *status < 500 && !matches!(status, 408 | 429))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(status: u16, body: Value) -> Transport {
+        Transport::Answered { status, retry_after: None, body: body.to_string().into_bytes() }
+    }
+
+    fn rejected(code: &str) -> Outcome {
+        Outcome::Rejected { code: Code::new(code) }
+    }
+
+    fn accepted(ticket: &str) -> Outcome {
+        Outcome::Accepted { ticket: Some(ticket.into()) }
+    }
+
+    fn errors(code: &str) -> Value {
+        json!({"errors": [{"code": code, "message": "…"}]})
+    }
+
+    #[test]
+    fn each_answer_to_a_send_has_its_meaning() {
+        let two = json!({"data": [{"status": "ok", "id": "a"}, {"status": "error", "message": "…",
+            "details": {"error": "DeviceNotRegistered", "expoPushToken": "ExponentPushToken[x]"}}]});
+        let each = vec![accepted("a"), rejected("DeviceNotRegistered")];
+        let mut both = two.clone();
+        both["errors"] = errors("SOMETHING")["errors"].clone();
+        let all = |outcome| Reply::All { outcome, retry_after: None };
+        let unknown = |why| all(Outcome::Unknown { why });
+        let bisect = |code| Reply::Bisect { code: Code::new(code) };
+        let details = json!({"@a/one": ["t1"], "@b/two": ["t2", "t3"]});
+        let split = json!({"errors": [{"code": TOO_MANY_EXPERIENCES, "message": "…", "details": details}]});
+        let projects = [("t1", "@a/one"), ("t2", "@b/two"), ("t3", "@b/two")];
+        let projects = projects.map(|(token, project)| (token.to_owned(), project.to_owned())).into();
+        for (name, transport, reply) in [
+            ("tickets", answered(200, two.clone()), Reply::Each { outcomes: each.clone(), errors_too: false }),
+            ("tickets and errors", answered(200, both), Reply::Each { outcomes: each, errors_too: true }),
+            (
+                "too few tickets",
+                answered(200, json!({"data": [{"status": "ok", "id": "a"}]})),
+                unknown(Cause::TicketCount),
+            ),
+            ("no tickets", answered(200, json!({"data": []})), unknown(Cause::TicketCount)),
+            ("another form", answered(200, json!({"hello": 1})), unknown(Cause::Unreadable)),
+            ("errors only", answered(200, errors("SOMETHING")), bisect("SOMETHING")),
+            ("several projects", answered(400, split), Reply::Split { projects }),
+            ("several projects, unnamed", answered(400, errors(TOO_MANY_EXPERIENCES)), bisect(TOO_MANY_EXPERIENCES)),
+            ("too many", answered(400, errors("PUSH_TOO_MANY_NOTIFICATIONS")), bisect("PUSH_TOO_MANY_NOTIFICATIONS")),
+            ("poison", answered(400, errors("VALIDATION_ERROR")), bisect("VALIDATION_ERROR")),
+            ("poison without words", answered(400, json!({})), bisect("VALIDATION_ERROR")),
+            ("too large", answered(413, json!({})), bisect("VALIDATION_ERROR")),
+            (
+                "bearer",
+                answered(401, json!({"error": "invalid_token", "error_description": "…"})),
+                all(rejected(UNAUTHORIZED)),
+            ),
+            ("no bearer", answered(400, errors(UNAUTHORIZED)), all(rejected(UNAUTHORIZED))),
+            ("rate", answered(429, json!({})), all(rejected(TOO_MANY_REQUESTS))),
+            ("rate as 200", answered(200, errors(TOO_MANY_REQUESTS)), all(rejected(TOO_MANY_REQUESTS))),
+            ("5xx", answered(502, json!({})), unknown(Cause::ServerError)),
+            ("redirect", answered(301, json!({})), all(rejected(NOT_THE_SERVICE))),
+            ("not found", answered(404, json!({})), all(rejected(NOT_THE_SERVICE))),
+            ("refused", Transport::NotSent(Cause::NoConnection), all(Outcome::NotSent { why: Cause::NoConnection })),
+            ("reset", Transport::Broken(Cause::Reset), unknown(Cause::Reset)),
+            ("hang", Transport::Broken(Cause::Timeout), unknown(Cause::Timeout)),
+        ] {
+            assert_eq!(read_send(transport, 2), reply, "{name}");
+        }
+        let html = Transport::Answered { status: 200, retry_after: None, body: b"<html>".into() };
+        assert_eq!(read_send(html, 2), unknown(Cause::Unreadable));
+    }
+
+    #[test]
+    fn an_odd_ticket_costs_itself() {
+        let tickets = json!({"data": [
+            {"status": "ok", "id": "a", "extra": [1]}, {"status": "error", "details": {"error": "NeverHeardOf"}},
+            {"status": "error", "message": "only words"}, {"status": "error", "details": {"error": 7}},
+            null, 3, {"status": "maybe"}, {"status": "ok"}, {"status": "ok", "id": 5}, {"status": "ok", "id": "b"},
+        ]});
+        let unreadable = || Outcome::Unknown { why: Cause::Unreadable };
+        let no_ticket = || Outcome::Accepted { ticket: None };
+        let outcomes = vec![
+            accepted("a"),
+            rejected("NeverHeardOf"),
+            rejected("Unspecified"),
+            rejected("Unspecified"),
+            unreadable(),
+            unreadable(),
+            unreadable(),
+            no_ticket(),
+            no_ticket(),
+            accepted("b"),
+        ];
+        assert_eq!(read_send(answered(200, tickets), 10), Reply::Each { outcomes, errors_too: false });
+    }
+
+    #[test]
+    fn receipts_are_read_one_by_one() {
+        let body = json!({"data": {"a": {"status": "ok"}, "b": {"status": "error", "message": "…",
+            "details": {"error": "DeviceNotRegistered"}}, "c": null, "d": {"status": "?"}}});
+        let receipts = read_receipts(&answered(200, body)).unwrap();
+        assert_eq!(receipts.len(), 2);
+        assert_eq!(receipts["a"], Receipt::Delivered);
+        assert_eq!(receipts["b"], Receipt::Refused(Code::new("DeviceNotRegistered")));
+        assert_eq!(read_receipts(&answered(200, json!({"data": []}))), Some(HashMap::new()));
+        assert_eq!(read_receipts(&answered(200, json!({"errors": []}))), None);
+        assert_eq!(read_receipts(&answered(503, json!({"data": {}}))), None);
+    }
+}

@@ -1,0 +1,161 @@
+//! What can be set about pushes. `[push]` in config.toml.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{message, texts::Texts};
+use crate::secret::Secret;
+
+/// The words of one notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    pub title: String,
+    pub body: String,
+}
+
+/// How urgently Apple and Google deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    Default,
+    Normal,
+    High,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where Expo's push service is: scheme, host and port, without a path.
+    pub base_url: String,
+    /// Expo access token; needed if the project has enhanced push security.
+    pub access_token: Option<Secret>,
+    /// Notifications per second, counted by recipients, retries included. Expo allows 600 per project.
+    pub rate: u32,
+    /// How long a batch waits for more recipients before it is sent. At most 50 ms.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Requests under way at once. Expo asks for at most 6.
+    pub max_in_flight: usize,
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// For a whole request, answer included.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// A push that could not be sent or delivered for so long is given up.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+    pub priority: Priority,
+    /// Android notification channel. The app must have created it: otherwise Android shows nothing.
+    pub channel_id: Option<String>,
+    /// Devices that one user may have; the one registered longest ago makes room.
+    pub devices_per_user: usize,
+    /// When receipts are asked for, counted from the send.
+    #[serde(with = "durations")]
+    pub receipt_schedule: Vec<Duration>,
+    /// A receipt that is not there by then is lost. Expo keeps receipts for 24 hours.
+    #[serde(with = "humantime_serde")]
+    pub receipt_lost_after: Duration,
+    /// How long it can be explained what became of a push.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Texts by locale and event, as `[push.texts.de."partner.signed_compact"]`; the event `default` stands for all others.
+    pub texts: BTreeMap<String, BTreeMap<String, Text>>,
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            base_url: "https://exp.host".into(),
+            access_token: None,
+            rate: 500,
+            linger: Duration::from_millis(50),
+            max_in_flight: 6,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            ttl: Duration::from_secs(24 * HOUR),
+            priority: Priority::High,
+            channel_id: None,
+            devices_per_user: 10,
+            receipt_schedule: [15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 16 * HOUR]
+                .map(Duration::from_secs)
+                .into(),
+            receipt_lost_after: Duration::from_secs(23 * HOUR),
+            retention: Duration::from_secs(30 * 24 * HOUR),
+            texts: BTreeMap::new(),
+        }
+    }
+}
+
+/// A setting that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("push.{key} is {found}; it must be {expected}")]
+pub struct ConfigError {
+    pub key: String,
+    pub found: String,
+    pub expected: String,
+}
+
+impl Config {
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, found: &dyn fmt::Debug, expected: &str| {
+            Err(ConfigError { key: key.into(), found: format!("{found:?}"), expected: expected.into() })
+        };
+        let url = url::Url::parse(&self.base_url);
+        if !url.as_ref().is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            return wrong("base_url", &self.base_url, "an http or https URL, as https://exp.host");
+        }
+        if !(1..=600).contains(&self.rate) {
+            return wrong("rate", &self.rate, "between 1 and 600 per second");
+        }
+        if self.linger > Duration::from_millis(50) {
+            return wrong("linger", &self.linger, "at most 50ms");
+        }
+        if !(1..=6).contains(&self.max_in_flight) {
+            return wrong("max_in_flight", &self.max_in_flight, "between 1 and 6");
+        }
+        if !(1..=100).contains(&self.devices_per_user) {
+            return wrong("devices_per_user", &self.devices_per_user, "between 1 and 100");
+        }
+        for (key, duration) in [
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
+            ("ttl", self.ttl),
+            ("receipt_lost_after", self.receipt_lost_after),
+            ("retention", self.retention),
+        ] {
+            if duration.is_zero() {
+                return wrong(key, &duration, "longer than nothing");
+            }
+        }
+        if self.receipt_schedule.is_empty() || !self.receipt_schedule.is_sorted() {
+            return wrong("receipt_schedule", &self.receipt_schedule, "a list of durations, the shortest first");
+        }
+        let texts = Texts::new(&self.texts);
+        for (locale, event, text) in texts.all() {
+            if message::worst_case_size(text) > message::BUDGET {
+                let key = format!("texts.{locale}.{event:?}");
+                return wrong(&key, &message::worst_case_size(text), "at most 4096 bytes with its envelope");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of humantime durations.
+mod durations {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    #[derive(Deserialize)]
+    struct One(#[serde(with = "humantime_serde")] Duration);
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+        Ok(Vec::<One>::deserialize(deserializer)?.into_iter().map(|One(duration)| duration).collect())
+    }
+}

@@ -1,0 +1,328 @@
+//! Who can be reached where. A user has several devices; a device belongs to one user, the one who registered it last, so
+//! that a shared phone never shows its former user's pushes to the next one. Each change is one commit: the rows of the users
+//! concerned and of the tokens' owners change together or not at all.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::{ids::UserId, time::Timestamp},
+    journal::{CommitError, Journal},
+    keys,
+    ports::{self, Change, Clock, Store, StoreError},
+    records,
+};
+
+use super::{
+    guard::Guard,
+    preferences::{Preferences, PreferencesPatch},
+    reach::{Device, DeviceState, Reach, Registration},
+    rows,
+    tokens::{DeviceId, PushToken},
+};
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DevicesError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("the change was interrupted")]
+    Interrupted,
+}
+
+/// Whom a token belongs to.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    user: UserId,
+}
+
+pub struct Devices {
+    store: Arc<dyn Store>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    per_user: usize,
+    /// What the store holds, for those who were asked about. A miss is filled while its entry is locked, a change is put in
+    /// after its commit: so an entry is never older than the store.
+    cache: DashMap<UserId, Arc<Reach>>,
+    guard: Mutex<Guard>,
+    /// Held while something is changed: whose a token is, is read and written under it.
+    changing: tokio::sync::Mutex<Retirements>,
+}
+
+/// Retired lately: taken back if it turns out that too many were.
+type Retirements = Vec<(Timestamp, UserId, DeviceId)>;
+
+const CACHED: usize = 50_000;
+const QUARANTINE: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED_RETIREMENTS: usize = 1_000;
+
+impl Devices {
+    pub fn new(
+        store: Arc<dyn Store>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        per_user: usize,
+    ) -> Result<Arc<Self>, StoreError> {
+        let guard = store.get(&rows::guard())?.map_or(Ok(Guard::default()), |row| records::decode(&row))?;
+        Ok(Arc::new(Self {
+            store,
+            journal,
+            clock,
+            per_user: per_user.max(1),
+            cache: DashMap::new(),
+            guard: Mutex::new(guard),
+            changing: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// A user's devices and preferences.
+    pub fn reach(&self, user: &UserId) -> Result<Arc<Reach>, StoreError> {
+        if let Some(reach) = self.cache.get(user) {
+            return Ok(reach.clone());
+        }
+        if self.cache.len() >= CACHED {
+            self.cache.clear();
+        }
+        let entry = self.cache.entry(user.clone()).or_try_insert_with(|| self.load(user).map(Arc::new))?;
+        Ok(entry.clone())
+    }
+
+    pub fn preferences(&self, user: &UserId) -> Result<Preferences, StoreError> {
+        Ok(self.reach(user)?.preferences.clone())
+    }
+
+    /// Whether the user is told of anything by push: has a usable device, and has not switched pushes off.
+    pub fn pushes_enabled(&self, user: &UserId) -> Result<bool, StoreError> {
+        let reach = self.reach(user)?;
+        Ok(reach.preferences.push_enabled && reach.usable(self.clock.now()).next().is_some())
+    }
+
+    /// The device is this user's from here on, and nobody else's.
+    pub async fn register(self: &Arc<Self>, user: UserId, registration: Registration) -> Result<(), DevicesError> {
+        self.change(move |devices, _| {
+            let Registration { token, platform, locale, time_zone } = registration;
+            let mut changed = Changed::default();
+            if let Some(owner) = devices.owner(&token)?.filter(|owner| *owner != user) {
+                let mut reach = devices.load(&owner)?;
+                reach.devices.retain(|device| device.token != token);
+                changed.put(owner, reach);
+            }
+            let mut reach = devices.load(&user)?;
+            reach.devices.retain(|device| device.token != token);
+            let registered_at = devices.clock.now();
+            changed
+                .rows
+                .push(Change::Put(keys::push_token(&token.digest()), records::encode(&Owner { user: user.clone() })));
+            reach.devices.push(Device { platform, locale, time_zone, ..Device::new(token, registered_at) });
+            let surplus = reach.devices.len().saturating_sub(devices.per_user);
+            changed.disown(reach.devices.drain(..surplus));
+            changed.put(user, reach);
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Sign-out on one device. False if it is not this user's.
+    pub async fn remove(self: &Arc<Self>, user: UserId, token: PushToken) -> Result<bool, DevicesError> {
+        let known = self.load(&user)?.devices.iter().any(|device| device.token == token);
+        self.remove_where(user, move |device| device.token == token).await?;
+        Ok(known)
+    }
+
+    /// Sign-out on all devices.
+    pub async fn remove_all(self: &Arc<Self>, user: UserId) -> Result<(), DevicesError> {
+        self.remove_where(user, |_| true).await
+    }
+
+    /// The account is erased: devices, tokens and preferences go.
+    pub async fn erase(self: &Arc<Self>, user: UserId) -> Result<(), DevicesError> {
+        self.change(move |devices, _| {
+            let mut changed = Changed::default();
+            changed.disown(devices.load(&user)?.devices.into_iter());
+            changed.users.push((user, None));
+            Ok(changed)
+        })
+        .await
+    }
+
+    pub async fn patch_preferences(
+        self: &Arc<Self>,
+        user: UserId,
+        patch: PreferencesPatch,
+    ) -> Result<Preferences, DevicesError> {
+        let of = user.clone();
+        self.change(move |devices, _| {
+            let mut reach = devices.load(&user)?;
+            reach.preferences.patch(patch);
+            let mut changed = Changed::default();
+            changed.put(user, reach);
+            Ok(changed)
+        })
+        .await?;
+        Ok(self.preferences(&of)?)
+    }
+
+    /// So many devices are there, as far as Expo can tell.
+    pub fn heard_alive(&self, devices: usize) {
+        let (mut guard, now) = (self.guard.lock(), self.clock.now());
+        (0..devices).for_each(|_| guard.saw(false, now));
+    }
+
+    /// Expo, asked at `asked_at` to reach a device, says that the app is not there. A device that was registered since is not
+    /// meant by it.
+    pub async fn heard_dead(
+        self: &Arc<Self>,
+        user: UserId,
+        id: DeviceId,
+        asked_at: Timestamp,
+    ) -> Result<(), DevicesError> {
+        self.change(move |devices, retired| {
+            let now = devices.clock.now();
+            let mut changed = Changed::default();
+            let suspicious = {
+                let mut guard = devices.guard.lock();
+                guard.saw(true, now);
+                changed.rows.push(Change::Put(rows::guard(), records::encode(&*guard)));
+                guard.suspects_the_service(now)
+            };
+            if suspicious {
+                tracing::error!(device = id.as_str(), "suspiciously many devices are not registered: quarantined");
+                metrics::counter!("tandem_push_devices_quarantined_total").increment(1);
+                let quarantined = DeviceState::Quarantined { until: now + QUARANTINE };
+                for (retired_at, user, id) in std::mem::take(retired) {
+                    devices.mark(&mut changed, user, &id, retired_at, quarantined)?;
+                }
+                devices.mark(&mut changed, user, &id, asked_at, quarantined)?;
+            } else {
+                retired.retain(|(at, ..)| now.since(*at) < QUARANTINE);
+                if retired.len() < REMEMBERED_RETIREMENTS {
+                    retired.push((now, user.clone(), id.clone()));
+                }
+                metrics::counter!("tandem_push_devices_retired_total").increment(1);
+                devices.mark(&mut changed, user, &id, asked_at, DeviceState::Retired { at: now })?;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    fn mark(
+        &self,
+        changed: &mut Changed,
+        user: UserId,
+        id: &DeviceId,
+        asked_at: Timestamp,
+        state: DeviceState,
+    ) -> Result<(), StoreError> {
+        let known = changed.users.iter_mut().find(|(of, _)| *of == user);
+        let mut reach = match known {
+            Some((_, Some(reach))) => std::mem::take(reach),
+            _ => self.load(&user)?,
+        };
+        let meant = |device: &&mut Device| device.id() == *id && device.registered_at <= asked_at;
+        if let Some(device) = reach.devices.iter_mut().find(meant) {
+            device.state = state;
+        }
+        changed.put(user, reach);
+        Ok(())
+    }
+
+    async fn remove_where(
+        self: &Arc<Self>,
+        user: UserId,
+        goes: impl Fn(&Device) -> bool + Send + 'static,
+    ) -> Result<(), DevicesError> {
+        self.change(move |devices, _| {
+            let reach = devices.load(&user)?;
+            let (gone, kept): (Vec<_>, Vec<_>) = reach.devices.into_iter().partition(|device| goes(device));
+            let mut changed = Changed::default();
+            if !gone.is_empty() {
+                changed.disown(gone.into_iter());
+                changed.put(user, Reach { devices: kept, preferences: reach.preferences });
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Runs to its end even if the caller goes away, so that the cache never misses a commit.
+    async fn change(
+        self: &Arc<Self>,
+        decide: impl FnOnce(&Devices, &mut Retirements) -> Result<Changed, StoreError> + Send + 'static,
+    ) -> Result<(), DevicesError> {
+        let devices = self.clone();
+        let whole = tokio::spawn(async move {
+            let mut retirements = devices.changing.lock().await;
+            let changed = decide(&devices, &mut retirements)?;
+            if changed.is_empty() {
+                return Ok(());
+            }
+            let (rows, users) = changed.into_parts();
+            devices.journal.write(rows).await?;
+            for (user, reach) in users {
+                devices.cache.insert(user, Arc::new(reach.unwrap_or_default()));
+            }
+            Ok(())
+        });
+        whole.await.unwrap_or(Err(DevicesError::Interrupted))
+    }
+
+    fn load(&self, user: &UserId) -> Result<Reach, StoreError> {
+        let row = self.store.get(&rows::devices(user))?;
+        row.map_or(Ok(Reach::default()), |row| records::decode(&row))
+    }
+
+    fn owner(&self, token: &PushToken) -> Result<Option<UserId>, StoreError> {
+        let row = self.store.get(&keys::push_token(&token.digest()))?;
+        row.map(|row| records::decode::<Owner>(&row).map(|owner| owner.user)).transpose()
+    }
+}
+
+/// What a change writes.
+#[derive(Default)]
+struct Changed {
+    rows: Vec<Change>,
+    /// `None`: the user is gone.
+    users: Vec<(UserId, Option<Reach>)>,
+}
+
+impl Changed {
+    fn put(&mut self, user: UserId, reach: Reach) {
+        self.users.retain(|(of, _)| *of != user);
+        self.users.push((user, Some(reach)));
+    }
+
+    /// Nobody has these devices any more.
+    fn disown(&mut self, gone: impl Iterator<Item = Device>) {
+        self.rows.extend(gone.map(|device| Change::Delete(keys::push_token(&device.token.digest()))));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.users.is_empty()
+    }
+
+    fn into_parts(mut self) -> (Vec<Change>, Vec<(UserId, Option<Reach>)>) {
+        let of_user = |(user, reach): &(UserId, Option<Reach>)| match reach {
+            Some(reach) => Change::Put(rows::devices(user), records::encode(reach)),
+            None => Change::Delete(rows::devices(user)),
+        };
+        self.rows.extend(self.users.iter().map(of_user));
+        (self.rows, self.users)
+    }
+}
+
+impl ports::Devices for Devices {
+    fn has_push_token(&self, user: &UserId) -> bool {
+        match self.reach(user) {
+            Ok(reach) => reach.usable(self.clock.now()).next().is_some(),
+            Err(error) => {
+                // A push that finds no device is closed with that reason; a push that was never decided is not even missed.
+                tracing::error!(%error, "cannot tell whether a user has a push token");
+                true
+            }
+        }
+    }
+}

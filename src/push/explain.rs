@@ -1,0 +1,184 @@
+//! What became of a push, told from its rows: the decision, every attempt on every device, tickets and receipts. Read by
+//! operators; holds no token and no text.
+
+use serde::Serialize;
+use tandem_actors::{
+    domain::{
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+    },
+    journal::{CommitError, Journal},
+    keys,
+    ports::{Change, Direction, Store, StoreError},
+    records::{self, PushJob},
+};
+
+use super::{
+    outcome::Final,
+    rows::{self, Attempt, Decision, Delivery, PushId, State, Story},
+};
+
+/// One push, for one event and one user.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    pub seq: Seq,
+    pub user: UserId,
+    pub event: String,
+    /// Why the session's actor chose a push.
+    pub reason: String,
+    pub created_at: Timestamp,
+    /// Absent while it waits for its turn.
+    pub decision: Option<ToldDecision>,
+    pub decided_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub deliveries: Vec<ToldDelivery>,
+}
+
+/// [`Decision`], as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum ToldDecision {
+    Sent { devices: u32 },
+    Held { until: Timestamp, why: String },
+    Coalesced { into: Seq },
+    Dropped { why: String },
+    Expired,
+}
+
+impl From<Decision> for ToldDecision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Sent { devices } => Self::Sent { devices },
+            Decision::Held { until, why } => Self::Held { until, why },
+            Decision::Coalesced { into } => Self::Coalesced { into },
+            Decision::Dropped { why } => Self::Dropped { why },
+            Decision::Expired => Self::Expired,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToldDelivery {
+    /// The beginning of the token's digest.
+    pub device: String,
+    /// `started`, `waiting`, `awaitingReceipt` or `done`.
+    pub state: &'static str,
+    /// When it is tried again, or its receipt asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Final>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    pub possible_duplicate: bool,
+    pub attempts_made: u32,
+    /// The latest ones.
+    pub attempts: Vec<Attempt>,
+}
+
+const PAGE: usize = 500;
+/// Waiting jobs that are looked through.
+const WAITING: usize = 10_000;
+
+/// All pushes of a session, or those of one event, by `seq`.
+pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Result<Vec<Told>, StoreError> {
+    let mut told = Vec::new();
+    let prefix = rows::stories(session);
+    let mut after = None;
+    loop {
+        let page = store.scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map(|(key, _)| key.clone());
+        for (_, row) in page {
+            let story: Story = records::decode(&row)?;
+            if seq.is_none_or(|seq| seq == story.id.seq) {
+                told.push(tell(store, story)?);
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    for (_, row) in store.scan(&keys::push_jobs(), None, Direction::Forward, WAITING)? {
+        let job: PushJob = records::decode(&row)?;
+        let is_asked_for = job.session == *session && seq.is_none_or(|seq| seq == job.seq);
+        if is_asked_for && !told.iter().any(|one| one.seq == job.seq && one.user == job.user) {
+            told.push(Told {
+                seq: job.seq,
+                user: job.user,
+                event: job.event,
+                reason: job.reason,
+                created_at: job.created_at,
+                decision: None,
+                decided_at: None,
+                expires_at: None,
+                deliveries: Vec::new(),
+            });
+        }
+    }
+    told.sort_by_key(|one| one.seq);
+    Ok(told)
+}
+
+fn tell(store: &dyn Store, story: Story) -> Result<Told, StoreError> {
+    let rows = store.scan(&rows::deliveries(&story.id), None, Direction::Forward, PAGE)?;
+    let deliveries = rows.iter().map(|(_, row)| records::decode::<Delivery>(row).map(told_delivery));
+    Ok(Told {
+        deliveries: deliveries.collect::<Result<_, _>>()?,
+        seq: story.id.seq,
+        user: story.id.user,
+        event: story.event,
+        reason: story.reason,
+        created_at: story.created_at,
+        decision: Some(story.decision.into()),
+        decided_at: Some(story.decided_at),
+        expires_at: Some(story.expires_at),
+    })
+}
+
+fn told_delivery(delivery: Delivery) -> ToldDelivery {
+    let blank = ToldDelivery {
+        device: delivery.device.as_str().into(),
+        state: "started",
+        due: None,
+        ticket: None,
+        outcome: None,
+        ended_at: None,
+        possible_duplicate: delivery.possible_duplicate,
+        attempts_made: delivery.tally.attempts,
+        attempts: delivery.attempts,
+    };
+    match delivery.state {
+        State::Started => blank,
+        State::Waiting { until } => ToldDelivery { state: "waiting", due: Some(until), ..blank },
+        State::AwaitingReceipt { ticket, due } => {
+            ToldDelivery { state: "awaitingReceipt", due: Some(due), ticket: Some(ticket), ..blank }
+        }
+        State::Done { outcome, at } => {
+            ToldDelivery { state: "done", outcome: Some(outcome), ended_at: Some(at), ..blank }
+        }
+    }
+}
+
+/// An account is erased: what was told to the user in these sessions is forgotten.
+pub async fn forget(
+    store: &dyn Store,
+    journal: &Journal,
+    user: &UserId,
+    sessions: &[SessionId],
+) -> Result<(), CommitError> {
+    let mut changes = Vec::new();
+    for session in sessions {
+        for told in explain(store, session, None)?.into_iter().filter(|told| told.user == *user) {
+            let id = PushId { session: session.clone(), user: told.user, seq: told.seq };
+            changes.push(Change::Delete(rows::story(&id)));
+            let deliveries = store.scan(&rows::deliveries(&id), None, Direction::Forward, PAGE)?;
+            changes.extend(deliveries.into_iter().map(|(key, _)| Change::Delete(key)));
+        }
+    }
+    if changes.is_empty() { Ok(()) } else { journal.write(changes).await }
+}

@@ -1,0 +1,153 @@
+//! The HTTP client of Expo's push service: says what was answered, or that it cannot be known. It decides nothing and tries
+//! nothing twice.
+
+use std::{io::Write, sync::Once, time::Duration};
+
+use reqwest::{StatusCode, header};
+use serde::Serialize;
+
+use crate::secret::Secret;
+
+use super::{answer::Transport, config::Config, outcome::Cause};
+
+/// Bodies beyond it are compressed.
+const COMPRESS_ABOVE: usize = 1024;
+/// Longer answers are not read.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+
+pub struct Expo {
+    http: reqwest::Client,
+    send_url: String,
+    receipts_url: String,
+    access_token: Option<Secret>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the push service's client could not be made: {0}")]
+pub struct ClientError(#[from] reqwest::Error);
+
+/// rustls needs to be told once in a process which cryptography to use.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that somebody else has installed one, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+impl Expo {
+    pub fn new(config: &Config) -> Result<Self, ClientError> {
+        install_crypto();
+        let http = reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.request_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(config.max_in_flight)
+            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let base = config.base_url.trim_end_matches('/');
+        Ok(Self {
+            http,
+            send_url: format!("{base}/--/api/v2/push/send"),
+            receipts_url: format!("{base}/--/api/v2/push/getReceipts"),
+            access_token: config.access_token.clone(),
+        })
+    }
+
+    /// Sends messages, at most 100.
+    pub async fn send(&self, messages: &impl Serialize) -> Transport {
+        self.post(&self.send_url, messages).await
+    }
+
+    /// Asks for receipts, at most 1000.
+    pub async fn receipts(&self, tickets: &[&str]) -> Transport {
+        #[derive(Serialize)]
+        struct Ids<'a> {
+            ids: &'a [&'a str],
+        }
+        self.post(&self.receipts_url, &Ids { ids: tickets }).await
+    }
+
+    /// A question without consequences, to see whether somebody answers.
+    pub async fn probe(&self) -> Transport {
+        self.receipts(&["00000000-0000-0000-0000-000000000000"]).await
+    }
+
+    async fn post(&self, url: &str, body: &impl Serialize) -> Transport {
+        let Some(body) = serde_json::to_vec(body).ok().and_then(pack) else {
+            return Transport::NotSent(Cause::Unreadable);
+        };
+        let mut request = self
+            .http
+            .post(url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json");
+        if let Packed { gzip: true, .. } = body {
+            request = request.header(header::CONTENT_ENCODING, "gzip");
+        }
+        if let Some(token) = &self.access_token {
+            request = request.bearer_auth(token.reveal());
+        }
+        match request.body(body.bytes).send().await {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => Transport::NotSent(Cause::NoConnection),
+            Err(error) => Transport::Broken(broken(&error)),
+        }
+    }
+}
+
+struct Packed {
+    bytes: Vec<u8>,
+    gzip: bool,
+}
+
+fn pack(bytes: Vec<u8>) -> Option<Packed> {
+    if bytes.len() <= COMPRESS_ABOVE {
+        return Some(Packed { bytes, gzip: false });
+    }
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&bytes).ok()?;
+    Some(Packed { bytes: gzip.finish().ok()?, gzip: true })
+}
+
+fn broken(error: &reqwest::Error) -> Cause {
+    if error.is_timeout() { Cause::Timeout } else { Cause::Reset }
+}
+
+async fn read(mut response: reqwest::Response) -> Transport {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST_ANSWER => {
+                return Transport::Broken(Cause::Unreadable);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Transport::Answered { status: status.as_u16(), retry_after, body },
+            // A refusal is one even if its explanation breaks off.
+            Err(_) if is_refusal(status) => return Transport::Answered { status: status.as_u16(), retry_after, body },
+            Err(error) => return Transport::Broken(broken(&error)),
+        }
+    }
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error()
+}
+
+/// In seconds, or as an HTTP date.
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let parse = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
+            let now = response.headers().get(header::DATE).and_then(|date| parse(date.to_str().ok()?))?;
+            Duration::try_from(parse(text)?.duration_since(now)).ok()?
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}

@@ -1,0 +1,128 @@
+//! A stand-in for Expo's push service that remembers: devices, tickets, receipts, projects, limits. It misbehaves when told to,
+//! and shows what a person would have seen on each device. Used by tests, by the demo, and on its own as `tandem fake-expo`.
+//!
+//! The service's own routes are `POST /--/api/v2/push/send` and `POST /--/api/v2/push/getReceipts`, as Expo documents them.
+//! Everything under `/control` is the stand-in's:
+//!
+//! | route | what |
+//! |---|---|
+//! | `POST /control/faults` | a [`Fault`]; `DELETE` ends all |
+//! | `PUT /control/devices/{token}` | a [`DeviceSetup`] |
+//! | `GET /control/devices/{token}` · `GET /control/devices` | a [`DeviceView`] · all of them |
+//! | `PUT /control/projects/{name}` | a [`ProjectSetup`] |
+//! | `GET /control/requests` | what was asked, the oldest first |
+//! | `POST /control/clock` | `{"advance": "15m"}` |
+//! | `PUT /control/settings` | [`Settings`] |
+
+mod connection;
+mod control;
+mod fault;
+mod service;
+mod state;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use parking_lot::Mutex;
+
+use self::{connection::Connection, state::State};
+pub use self::{
+    fault::{Fault, FaultKind, Route},
+    state::{Credentials, DeviceSetup, DeviceView, Notification, ProjectSetup, Seen, Settings},
+};
+
+/// A running stand-in. It ends with [`FakeExpo::stop`], or with the process.
+pub struct FakeExpo {
+    /// `http://127.0.0.1:…`, which is what `push.base_url` and `EXPO_BASE_URL` take.
+    pub url: String,
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    server: ServerHandle,
+}
+
+/// `tandem fake-expo --listen ADDR`: says on stdout where it listens, and runs until it is interrupted.
+pub async fn serve(listen: &str) -> io::Result<()> {
+    let expo = FakeExpo::start(listen).await?;
+    println!("listening on {}", expo.url);
+    tokio::signal::ctrl_c().await?;
+    expo.stop().await;
+    Ok(())
+}
+
+impl FakeExpo {
+    /// Listens there; port 0 takes a free one. Must be called within a tokio runtime.
+    pub async fn start(listen: &str) -> io::Result<Self> {
+        Self::resume(listen, Arc::default())
+    }
+
+    fn resume(listen: &str, state: Arc<Mutex<State>>) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        let shared = web::Data::from(state.clone());
+        let app = move || {
+            App::new()
+                .app_data(shared.clone())
+                .app_data(web::PayloadConfig::new(16 * 1024 * 1024))
+                .configure(service::routes)
+                .configure(control::routes)
+        };
+        let server = HttpServer::new(app)
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(0)
+            .on_connect(Connection::remember)
+            .listen(listener)?
+            .run();
+        let handle = server.handle();
+        drop(tokio::spawn(server));
+        Ok(Self { url: format!("http://{address}"), address, state, server: handle })
+    }
+
+    /// Refuses connections from here on.
+    pub async fn stop(&self) {
+        self.server.stop(false).await;
+    }
+
+    /// Listens at the same address again, and remembers everything.
+    pub fn restart(&self) -> io::Result<Self> {
+        Self::resume(&self.address.to_string(), self.state.clone())
+    }
+
+    pub fn fault(&self, fault: Fault) {
+        self.state.lock().faults.push(fault);
+    }
+
+    pub fn end_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    pub fn set_device(&self, token: &str, setup: DeviceSetup) {
+        self.state.lock().set_device(token, setup);
+    }
+
+    pub fn set_project(&self, name: &str, setup: ProjectSetup) {
+        self.state.lock().projects.insert(name.into(), setup);
+    }
+
+    pub fn set(&self, settings: Settings) {
+        self.state.lock().settings = settings;
+    }
+
+    /// What a person would see on the device; `None` if nothing was ever sent to it.
+    pub fn device(&self, token: &str) -> Option<DeviceView> {
+        self.state.lock().view(token)
+    }
+
+    pub fn requests(&self) -> Vec<Seen> {
+        self.state.lock().requests.iter().cloned().collect()
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.state.lock().advance(by);
+    }
+}

@@ -1,0 +1,344 @@
+//! What became of an attempt, and what follows. Expo takes no idempotency key: a request whose answer was lost may have been
+//! accepted. So there are four ends and not two, and "unknown" is one of them. Everything here is pure; the action table is
+//! section 4 of the push design, line by line.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// An error code as Expo gave it: an open set. Kept short and plain, so that a code that quotes a token or a text does not
+/// carry it into rows, logs or metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(Box<str>);
+
+impl Code {
+    pub fn new(text: &str) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        if text.is_empty() || text.len() > 48 || !text.chars().all(plain) {
+            return Self("Unreadable".into());
+        }
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// For metrics: codes that this table knows, and `other`.
+    pub fn label(&self) -> &'static str {
+        KNOWN.into_iter().find(|known| *known == self.as_str()).unwrap_or("other")
+    }
+}
+
+pub const DEVICE_NOT_REGISTERED: &str = "DeviceNotRegistered";
+pub const MESSAGE_TOO_BIG: &str = "MessageTooBig";
+pub const MESSAGE_RATE_EXCEEDED: &str = "MessageRateExceeded";
+pub const MISMATCH_SENDER_ID: &str = "MismatchSenderId";
+pub const INVALID_CREDENTIALS: &str = "InvalidCredentials";
+pub const TOO_MANY_REQUESTS: &str = "TOO_MANY_REQUESTS";
+pub const UNAUTHORIZED: &str = "UNAUTHORIZED";
+pub const TOO_MANY_EXPERIENCES: &str = "PUSH_TOO_MANY_EXPERIENCE_IDS";
+pub const TOO_MANY_NOTIFICATIONS: &str = "PUSH_TOO_MANY_NOTIFICATIONS";
+pub const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
+/// Ours: an answer that no push service gives, from a proxy or a wrong `push.base_url`.
+pub const NOT_THE_SERVICE: &str = "NotThePushService";
+
+const KNOWN: [&str; 11] = [
+    DEVICE_NOT_REGISTERED,
+    MESSAGE_TOO_BIG,
+    MESSAGE_RATE_EXCEEDED,
+    MISMATCH_SENDER_ID,
+    INVALID_CREDENTIALS,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+    TOO_MANY_EXPERIENCES,
+    TOO_MANY_NOTIFICATIONS,
+    VALIDATION_ERROR,
+    NOT_THE_SERVICE,
+];
+
+/// How one attempt for one recipient ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum Outcome {
+    Accepted {
+        /// Without one there is no receipt to ask for.
+        ticket: Option<String>,
+    },
+    Rejected {
+        code: Code,
+    },
+    /// The request never left.
+    NotSent {
+        why: Cause,
+    },
+    /// It may have been accepted.
+    Unknown {
+        why: Cause,
+    },
+}
+
+impl Outcome {
+    pub fn label(&self) -> &'static str {
+        match self {
+            Outcome::Accepted { .. } => "accepted",
+            Outcome::Rejected { .. } => "rejected",
+            Outcome::NotSent { .. } => "not_sent",
+            Outcome::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// Refused, no such name, no TLS.
+    NoConnection,
+    /// A circuit breaker opened while it waited for its turn.
+    HeldBack,
+    /// The connection broke after the request was on its way.
+    Reset,
+    Timeout,
+    /// 5xx.
+    ServerError,
+    /// Not an answer of the push service's form.
+    Unreadable,
+    /// Not one ticket for each recipient.
+    TicketCount,
+    /// The process ended while the request was under way.
+    ProcessEnded,
+}
+
+/// The end of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "camelCase")]
+pub enum Final {
+    /// Apple or Google have it, says the receipt.
+    Delivered,
+    /// Accepted, but without a ticket that a receipt could be asked with.
+    Accepted,
+    /// Accepted; its receipt never came.
+    ReceiptLost,
+    Rejected {
+        code: Code,
+        by: Stage,
+    },
+    /// It may have arrived; trying once more did not tell.
+    Unknown,
+    Expired,
+    /// Not wanted any more when it was about to be tried again.
+    Dropped {
+        why: String,
+    },
+    Coalesced {
+        into: u64,
+    },
+}
+
+impl Final {
+    pub fn label(&self) -> &'static str {
+        match self {
+            Final::Delivered => "delivered",
+            Final::Accepted => "accepted",
+            Final::ReceiptLost => "receipt_lost",
+            Final::Rejected { .. } => "rejected",
+            Final::Unknown => "unknown",
+            Final::Expired => "expired",
+            Final::Dropped { .. } => "dropped",
+            Final::Coalesced { .. } => "coalesced",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    Ticket,
+    Receipt,
+    /// Our own check, before anything was sent.
+    Budget,
+}
+
+/// What follows for the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    AskForReceipt { ticket: String },
+    End(Final),
+    Again(Pace),
+}
+
+/// How long to wait before trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The service could not be reached: backoff until the push expires.
+    Unreachable,
+    /// Once, marked as a possible duplicate.
+    OnceMore,
+    /// The whole project was told to slow down.
+    Throttled,
+    /// This device was told to slow down.
+    DeviceThrottled,
+    /// Somebody has to mend credentials or configuration; the breaker says when to look again.
+    Mended,
+}
+
+/// Which circuit breaker an outcome speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The node's access to the service as a whole.
+    Access,
+    /// The credentials of the recipient's project on its platform.
+    Project,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    pub next: Next,
+    /// The device is not registered any more.
+    pub device_dead: bool,
+    pub fault: Option<Fault>,
+    /// Worth an operator's attention.
+    pub alert: bool,
+}
+
+impl Action {
+    fn quiet(next: Next) -> Self {
+        Self { next, device_dead: false, fault: None, alert: false }
+    }
+}
+
+/// What follows from an attempt's outcome, when `unknown` earlier attempts of the same delivery were unknown.
+pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
+    match outcome {
+        Outcome::Accepted { ticket: Some(ticket) } => Action::quiet(Next::AskForReceipt { ticket: ticket.clone() }),
+        Outcome::Accepted { ticket: None } => Action { alert: true, ..Action::quiet(Next::End(Final::Accepted)) },
+        Outcome::NotSent { .. } => Action::quiet(Next::Again(Pace::Unreachable)),
+        Outcome::Unknown { why } => {
+            let next = if unknown == 0 { Next::Again(Pace::OnceMore) } else { Next::End(Final::Unknown) };
+            Action { alert: *why == Cause::TicketCount, ..Action::quiet(next) }
+        }
+        Outcome::Rejected { code } => match code.as_str() {
+            TOO_MANY_REQUESTS => Action::quiet(Next::Again(Pace::Throttled)),
+            MESSAGE_RATE_EXCEEDED => Action::quiet(Next::Again(Pace::DeviceThrottled)),
+            UNAUTHORIZED | NOT_THE_SERVICE => {
+                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(Pace::Mended)) }
+            }
+            INVALID_CREDENTIALS | MISMATCH_SENDER_ID => {
+                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(Pace::Mended)) }
+            }
+            _ => rejected(code, Stage::Ticket),
+        },
+    }
+}
+
+/// What follows from a receipt; `refusal` is its error code, if it holds one. The send itself is over: nothing is sent again.
+pub fn after_receipt(refusal: Option<&Code>) -> Action {
+    let Some(code) = refusal else { return Action::quiet(Next::End(Final::Delivered)) };
+    let fault = matches!(code.as_str(), INVALID_CREDENTIALS | MISMATCH_SENDER_ID).then_some(Fault::Project);
+    let action = rejected(code, Stage::Receipt);
+    Action { fault, alert: action.alert || fault.is_some(), ..action }
+}
+
+fn rejected(code: &Code, by: Stage) -> Action {
+    let expected = matches!(code.as_str(), DEVICE_NOT_REGISTERED | MESSAGE_RATE_EXCEEDED);
+    Action {
+        next: Next::End(Final::Rejected { code: code.clone(), by }),
+        device_dead: code.as_str() == DEVICE_NOT_REGISTERED,
+        fault: None,
+        alert: !expected,
+    }
+}
+
+/// The longest wait before the `failures`th try in a row; the wait itself is drawn from the whole range below it.
+pub fn ceiling(pace: Pace, failures: u32) -> Duration {
+    let (base, cap) = match pace {
+        Pace::Unreachable | Pace::Throttled => (Duration::from_secs(1), Duration::from_secs(60)),
+        Pace::OnceMore => (Duration::from_secs(5), Duration::from_secs(5)),
+        Pace::DeviceThrottled => (Duration::from_secs(30), Duration::from_secs(60 * 60)),
+        Pace::Mended => (Duration::from_secs(30), Duration::from_secs(30 * 60)),
+    };
+    base.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(cap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Code {
+        Code::new(text)
+    }
+
+    fn refused(text: &str) -> Outcome {
+        Outcome::Rejected { code: code(text) }
+    }
+
+    fn ended(text: &str, by: Stage) -> Next {
+        Next::End(Final::Rejected { code: code(text), by })
+    }
+
+    #[test]
+    fn each_outcome_of_an_attempt_has_its_action() {
+        let accepted = Outcome::Accepted { ticket: Some("t1".into()) };
+        let unknown = |why| Outcome::Unknown { why };
+        let receipt = Next::AskForReceipt { ticket: "t1".into() };
+        let quiet = (false, None, false);
+        for (outcome, unknowns, next, (dead, fault, alert)) in [
+            (accepted.clone(), 0, receipt.clone(), quiet),
+            (accepted, 1, receipt, quiet),
+            (Outcome::Accepted { ticket: None }, 0, Next::End(Final::Accepted), (false, None, true)),
+            (Outcome::NotSent { why: Cause::NoConnection }, 0, Next::Again(Pace::Unreachable), quiet),
+            (Outcome::NotSent { why: Cause::NoConnection }, 1, Next::Again(Pace::Unreachable), quiet),
+            (unknown(Cause::Reset), 0, Next::Again(Pace::OnceMore), quiet),
+            (unknown(Cause::Timeout), 0, Next::Again(Pace::OnceMore), quiet),
+            (unknown(Cause::ProcessEnded), 0, Next::Again(Pace::OnceMore), quiet),
+            (unknown(Cause::TicketCount), 0, Next::Again(Pace::OnceMore), (false, None, true)),
+            (unknown(Cause::ServerError), 1, Next::End(Final::Unknown), quiet),
+            (unknown(Cause::ProcessEnded), 2, Next::End(Final::Unknown), quiet),
+            (refused(TOO_MANY_REQUESTS), 0, Next::Again(Pace::Throttled), quiet),
+            (refused(TOO_MANY_REQUESTS), 1, Next::Again(Pace::Throttled), quiet),
+            (refused(MESSAGE_RATE_EXCEEDED), 0, Next::Again(Pace::DeviceThrottled), quiet),
+            (refused(UNAUTHORIZED), 0, Next::Again(Pace::Mended), (false, Some(Fault::Access), true)),
+            (refused(NOT_THE_SERVICE), 0, Next::Again(Pace::Mended), (false, Some(Fault::Access), true)),
+            (refused(INVALID_CREDENTIALS), 0, Next::Again(Pace::Mended), (false, Some(Fault::Project), true)),
+            (refused(MISMATCH_SENDER_ID), 0, Next::Again(Pace::Mended), (false, Some(Fault::Project), true)),
+            (refused(DEVICE_NOT_REGISTERED), 0, ended(DEVICE_NOT_REGISTERED, Stage::Ticket), (true, None, false)),
+            (refused(MESSAGE_TOO_BIG), 0, ended(MESSAGE_TOO_BIG, Stage::Ticket), (false, None, true)),
+            (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, Stage::Ticket), (false, None, true)),
+            (refused("NeverHeardOf"), 0, ended("NeverHeardOf", Stage::Ticket), (false, None, true)),
+        ] {
+            let expected = Action { next, device_dead: dead, fault, alert };
+            assert_eq!(after_attempt(&outcome, unknowns), expected, "{outcome:?} after {unknowns} unknown");
+        }
+    }
+
+    #[test]
+    fn each_receipt_has_its_action_and_none_sends_again() {
+        for (refusal, next, dead, fault, alert) in [
+            (None, Next::End(Final::Delivered), false, None, false),
+            (Some(DEVICE_NOT_REGISTERED), ended(DEVICE_NOT_REGISTERED, Stage::Receipt), true, None, false),
+            (Some(MESSAGE_RATE_EXCEEDED), ended(MESSAGE_RATE_EXCEEDED, Stage::Receipt), false, None, false),
+            (Some(MESSAGE_TOO_BIG), ended(MESSAGE_TOO_BIG, Stage::Receipt), false, None, true),
+            (Some(INVALID_CREDENTIALS), ended(INVALID_CREDENTIALS, Stage::Receipt), false, Some(Fault::Project), true),
+            (Some(MISMATCH_SENDER_ID), ended(MISMATCH_SENDER_ID, Stage::Receipt), false, Some(Fault::Project), true),
+            (Some("NeverHeardOf"), ended("NeverHeardOf", Stage::Receipt), false, None, true),
+        ] {
+            let expected = Action { next, device_dead: dead, fault, alert };
+            assert_eq!(after_receipt(refusal.map(code).as_ref()), expected, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_quotes_something_is_not_kept() {
+        for text in ["ExponentPushToken[abc]", "a b", "", &"x".repeat(49)] {
+            assert_eq!(Code::new(text).as_str(), "Unreadable");
+        }
+        assert_eq!((code("NeverHeardOf").as_str(), code("NeverHeardOf").label()), ("NeverHeardOf", "other"));
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_limit() {
+        let seconds = |failures| ceiling(Pace::Unreachable, failures).as_secs();
+        assert_eq!([0, 1, 2, 3, 7, 400].map(seconds), [1, 1, 2, 4, 60, 60]);
+    }
+}

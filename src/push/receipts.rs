@@ -1,0 +1,201 @@
+//! Asks what became of accepted pushes. A receipt is there some minutes after the send and gone after a day; whether it is
+//! there does not depend on who asks or how often, so asking is repeated on any failure. One task asks, so that no receipt is
+//! asked for twice at once.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tandem_actors::{
+    domain::time::Timestamp,
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+use super::{
+    answer::{self, Receipt},
+    dispatcher::Sender,
+    outcome::{self, Fault, Final, MESSAGE_RATE_EXCEEDED, Next, Pace},
+    rows::{self, Delivery, ReceiptDue, State},
+    settle,
+};
+
+/// Receipts that one request may ask for.
+const BATCH: usize = 1000;
+
+struct DueReceipts {
+    rows: Vec<(tandem_actors::keys::Key, ReceiptDue)>,
+    next_due: Option<Timestamp>,
+}
+
+impl Sender {
+    pub(super) async fn poll_receipts(self: Arc<Self>) {
+        let mut failures = 0;
+        while !self.is_stopping() {
+            let now = self.alarm.now();
+            let due = match self.due_receipts(now) {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::error!(%error, "due receipts could not be read");
+                    self.rest(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            if due.rows.is_empty() {
+                self.until_receipts(due.next_due).await;
+                continue;
+            }
+            if self.ask(due.rows, now).await {
+                failures = 0;
+            } else {
+                failures += 1;
+                let wait = outcome::ceiling(Pace::Unreachable, failures).mul_f64(rand::random_range(0.5..1.0));
+                self.until(now + wait).await;
+            }
+        }
+    }
+
+    async fn until_receipts(&self, next_due: Option<Timestamp>) {
+        let due = async {
+            match next_due {
+                Some(at) => self.alarm.until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = self.new_receipts.notified() => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    pub(super) async fn until(&self, at: Timestamp) {
+        tokio::select! {
+            () = self.alarm.until(at) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    fn due_receipts(&self, now: Timestamp) -> Result<DueReceipts, StoreError> {
+        let prefix = rows::receipts();
+        let page = self.store.scan(&prefix, None, Direction::Forward, BATCH)?;
+        let mut due = DueReceipts { rows: Vec::new(), next_due: None };
+        for (key, value) in page {
+            match rows::time_in(&key, &prefix) {
+                Some(at) if at > now => {
+                    due.next_due = Some(at);
+                    break;
+                }
+                _ => due.rows.push((key, records::decode(&value)?)),
+            }
+        }
+        Ok(due)
+    }
+
+    /// False if the answer was none.
+    async fn ask(&self, due: Vec<(tandem_actors::keys::Key, ReceiptDue)>, now: Timestamp) -> bool {
+        let answer = {
+            let slot = tokio::select! {
+                slot = self.slots.acquire() => slot,
+                () = self.stopped() => return true,
+            };
+            let tickets: Vec<_> = due.iter().map(|(_, receipt)| receipt.ticket.as_str()).collect();
+            let answer = self.expo.receipts(&tickets).await;
+            drop(slot);
+            answer::read_receipts(&answer)
+        };
+        let answered = answer.is_some();
+        let receipts = answer.unwrap_or_default();
+        let result = self.take_in(due, &receipts, answered, now).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, "receipts could not be taken in");
+        }
+        answered && result.is_ok()
+    }
+
+    async fn take_in(
+        &self,
+        due: Vec<(tandem_actors::keys::Key, ReceiptDue)>,
+        receipts: &HashMap<String, Receipt>,
+        answered: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (mut changes, mut dead) = (Vec::new(), Vec::new());
+        for (key, mut receipt) in due {
+            let (id, device) = (&receipt.address.id, &receipt.address.device);
+            let Some(row) = self.store.get(&rows::delivery(id, device))? else {
+                changes.push(Change::Delete(key));
+                continue;
+            };
+            let mut delivery: Delivery = records::decode(&row)?;
+            let is_lost = now.since(receipt.sent_at) >= self.config.receipt_lost_after;
+            match receipts.get(&receipt.ticket) {
+                Some(known) => {
+                    metrics::histogram!("tandem_push_receipt_lag_seconds")
+                        .record(now.since(receipt.sent_at).as_secs_f64());
+                    if self.take_in_one(&mut delivery, known, now, &mut changes) {
+                        dead.push((id.user.clone(), device.clone(), receipt.sent_at));
+                    }
+                    changes.push(Change::Delete(key));
+                }
+                None if is_lost => {
+                    tracing::warn!(session = %id.session, seq = id.seq, "a push's receipt never came");
+                    changes.extend([settle::end(&mut delivery, Final::ReceiptLost, now), Change::Delete(key)]);
+                }
+                None if answered => {
+                    receipt.asked += 1;
+                    let due = self.next_asking(receipt.sent_at, now);
+                    delivery.state = State::AwaitingReceipt { ticket: receipt.ticket.clone(), due };
+                    changes.extend([
+                        Change::Delete(key),
+                        Change::Put(rows::receipt(due, &receipt.ticket), records::encode(&receipt)),
+                        Change::Put(delivery.key(), records::encode(&delivery)),
+                    ]);
+                }
+                None => {}
+            }
+        }
+        if !changes.is_empty() {
+            self.journal.write(changes).await.map_err(StoreError::new)?;
+        }
+        for (user, device, sent_at) in dead {
+            self.devices.heard_dead(user, device, sent_at).await.map_err(StoreError::new)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the receipt says that the device is gone.
+    fn take_in_one(
+        &self,
+        delivery: &mut Delivery,
+        receipt: &Receipt,
+        now: Timestamp,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        let refusal = match receipt {
+            Receipt::Delivered => None,
+            Receipt::Refused(code) => Some(code),
+        };
+        let action = outcome::after_receipt(refusal);
+        if action.alert {
+            let (session, seq) = (&delivery.id.session, delivery.id.seq);
+            tracing::warn!(%session, seq, device = delivery.device.as_str(), ?refusal, "a receipt needs attention");
+        }
+        if refusal.is_some_and(|code| code.as_str() == MESSAGE_RATE_EXCEEDED) {
+            self.throttle(&delivery.device, now + outcome::ceiling(Pace::DeviceThrottled, 1));
+        }
+        if action.fault == Some(Fault::Project)
+            && let Ok(reach) = self.devices.reach(&delivery.id.user)
+            && let Some(device) = reach.find(&delivery.device)
+        {
+            self.breakers.project(&self.scope(device)).failed(now, Duration::ZERO);
+        }
+        if let Next::End(end) = action.next {
+            changes.push(settle::end(delivery, end, now));
+        }
+        action.device_dead
+    }
+
+    fn next_asking(&self, sent_at: Timestamp, now: Timestamp) -> Timestamp {
+        let next = self.config.receipt_schedule.iter().map(|after| sent_at + *after).find(|at| *at > now);
+        next.unwrap_or(sent_at + self.config.receipt_lost_after).min(sent_at + self.config.receipt_lost_after)
+    }
+}

@@ -1,0 +1,247 @@
+//! The push sender's rows. A **story** says what was decided about one push, a **delivery** what became of it on one device.
+//! Around them lie index rows: deliveries in flight, deliveries that wait for a retry, receipts that are due, and stories by
+//! the day they may be forgotten. Every change of state moves its index row in the same commit, so a process killed at any
+//! moment leaves each delivery in exactly one place.
+//!
+//! Enums that hold a time are not internally tagged: serde would read the time as if it came from JSON.
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::{
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+    },
+    keys::{self, Key},
+    records::PushJob,
+};
+
+use super::{
+    outcome::{Final, Outcome},
+    tokens::DeviceId,
+};
+
+/// One push: an event for one user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PushId {
+    pub session: SessionId,
+    pub user: UserId,
+    pub seq: Seq,
+}
+
+impl PushId {
+    pub fn of(job: &PushJob) -> Self {
+        Self { session: job.session.clone(), user: job.user.clone(), seq: job.seq }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    pub id: PushId,
+    pub event: String,
+    /// Why the session's actor chose a push.
+    pub reason: String,
+    pub created_at: Timestamp,
+    pub decision: Decision,
+    pub decided_at: Timestamp,
+    /// After it nobody tries any more.
+    pub expires_at: Timestamp,
+}
+
+/// What the sender decided about a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Decision {
+    /// Handed to that many devices; each has a delivery.
+    Sent { devices: u32 },
+    /// Waits, for the end of the user's quiet hours or for the session to answer.
+    Held { until: Timestamp, why: String },
+    /// A newer push for the same user and session stands for it.
+    Coalesced { into: Seq },
+    /// Not wanted any more, or by nobody.
+    Dropped { why: String },
+    /// Nobody could be asked or reached in time.
+    Expired,
+}
+
+/// One push to one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub id: PushId,
+    pub device: DeviceId,
+    pub event: String,
+    pub expires_at: Timestamp,
+    pub state: State,
+    /// The first may have arrived when the second was sent.
+    #[serde(default)]
+    pub possible_duplicate: bool,
+    /// The latest attempts, the oldest first; at most [`Delivery::KEPT`].
+    pub attempts: Vec<Attempt>,
+    pub tally: Tally,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// A request is under way, or was when the process ended.
+    Started,
+    Waiting {
+        until: Timestamp,
+    },
+    /// Accepted; `due` is when the receipt is asked for next.
+    AwaitingReceipt {
+        ticket: String,
+        due: Timestamp,
+    },
+    Done {
+        outcome: Final,
+        at: Timestamp,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub started_at: Timestamp,
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Absent while it is under way.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+}
+
+/// What the action table needs to know of earlier attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub attempts: u32,
+    pub unknown: u32,
+    /// In a row, for the backoff.
+    pub failures: u32,
+}
+
+impl Delivery {
+    const KEPT: usize = 20;
+
+    pub fn start(&mut self, now: Timestamp) {
+        self.state = State::Started;
+        self.tally.attempts += 1;
+        if self.attempts.len() >= Self::KEPT {
+            // The first ones tell how it began; the middle is what an outage repeats.
+            self.attempts.remove(Self::KEPT / 4);
+        }
+        self.attempts.push(Attempt { started_at: now, ended_at: None, outcome: None });
+    }
+
+    pub fn end_attempt(&mut self, outcome: Outcome, now: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended_at = Some(now);
+            attempt.outcome = Some(outcome);
+        }
+    }
+
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.attempts.last().map(|attempt| attempt.started_at)
+    }
+
+    pub fn key(&self) -> Key {
+        delivery(&self.id, &self.device)
+    }
+
+    pub fn address(&self) -> Address {
+        Address { id: self.id.clone(), device: self.device.clone() }
+    }
+}
+
+/// What index rows point with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub id: PushId,
+    pub device: DeviceId,
+}
+
+/// A receipt to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptDue {
+    pub address: Address,
+    pub ticket: String,
+    pub sent_at: Timestamp,
+    /// Answers so far that did not hold it.
+    pub asked: u32,
+}
+
+pub fn story(id: &PushId) -> Key {
+    keys::push(&[b"s", id.session.as_str().as_bytes(), b"\0", &id.seq.to_be_bytes(), id.user.as_str().as_bytes()])
+}
+
+/// All stories of a session, by `seq`.
+pub fn stories(session: &SessionId) -> Key {
+    keys::push(&[b"s", session.as_str().as_bytes(), b"\0"])
+}
+
+pub fn delivery(id: &PushId, device: &DeviceId) -> Key {
+    keys::push(&[&in_push(b'x', id), device.as_str().as_bytes()].map(|part| part as &[u8]))
+}
+
+/// All deliveries of a push.
+pub fn deliveries(id: &PushId) -> Key {
+    keys::push(&[&in_push(b'x', id)])
+}
+
+pub fn in_flight(address: &Address) -> Key {
+    keys::push(&[&in_push(b'f', &address.id), address.device.as_str().as_bytes()].map(|part| part as &[u8]))
+}
+
+pub fn all_in_flight() -> Key {
+    keys::push(&[b"f"])
+}
+
+pub fn waiting(until: Timestamp, address: &Address) -> Key {
+    let behind = in_push(b'\0', &address.id);
+    keys::push(&[b"w", &until.as_millis().to_be_bytes(), &behind, address.device.as_str().as_bytes()])
+}
+
+pub fn all_waiting() -> Key {
+    keys::push(&[b"w"])
+}
+
+pub fn receipt(due: Timestamp, ticket: &str) -> Key {
+    keys::push(&[b"r", &due.as_millis().to_be_bytes(), ticket.as_bytes()])
+}
+
+pub fn receipts() -> Key {
+    keys::push(&[b"r"])
+}
+
+/// Says that a story may be forgotten at `at`.
+pub fn forgettable(at: Timestamp, id: &PushId) -> Key {
+    keys::push(&[b"z", &at.as_millis().to_be_bytes(), &in_push(b'\0', id)])
+}
+
+pub fn all_forgettable() -> Key {
+    keys::push(&[b"z"])
+}
+
+/// A user's devices and preferences.
+pub fn devices(user: &UserId) -> Key {
+    keys::push(&[b"u", user.as_str().as_bytes()])
+}
+
+/// The mass-death guard's counts.
+pub fn guard() -> Key {
+    keys::push(&[b"g"])
+}
+
+fn in_push(kind: u8, id: &PushId) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(id.session.as_str().as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(&id.seq.to_be_bytes());
+    bytes.extend_from_slice(id.user.as_str().as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+/// The time in the key of a row of `prefix`, where it stands first: waiting, receipts, forgettable, and the jobs.
+pub fn time_in(key: &Key, prefix: &Key) -> Option<Timestamp> {
+    let behind = key.as_bytes().get(prefix.as_bytes().len()..)?;
+    let millis = behind.first_chunk::<8>()?;
+    Some(Timestamp::from_millis(i64::from_be_bytes(*millis)))
+}

@@ -1,0 +1,93 @@
+//! Turns an attempt's outcome into what is written: the delivery's next state, and the index row that goes with it.
+
+use std::time::Duration;
+
+use tandem_actors::{domain::time::Timestamp, ports::Change, records};
+
+use super::{
+    breaker::Scope,
+    dispatcher::Sender,
+    outcome::{self, Action, Fault, Final, Next, Outcome, Pace},
+    rows::{self, Delivery, ReceiptDue, State},
+};
+
+/// The delivery is over.
+pub fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change {
+    let code = match &end {
+        Final::Rejected { code, .. } => code.label(),
+        _ => "",
+    };
+    metrics::counter!("tandem_push_outcomes_total", "outcome" => end.label(), "code" => code).increment(1);
+    if delivery.possible_duplicate {
+        metrics::counter!("tandem_push_possible_duplicates_total").increment(1);
+    }
+    delivery.state = State::Done { outcome: end, at: now };
+    Change::Put(delivery.key(), records::encode(delivery))
+}
+
+impl Sender {
+    /// An attempt ended. `scope` is `None` if nobody was asked; `at_least` is a wait that the service asked for.
+    pub(super) fn settle(
+        &self,
+        mut delivery: Delivery,
+        outcome: Outcome,
+        scope: Option<&Scope>,
+        at_least: Duration,
+        now: Timestamp,
+    ) -> (Action, Vec<Change>) {
+        let action = outcome::after_attempt(&outcome, delivery.tally.unknown);
+        let code = match &outcome {
+            Outcome::Rejected { code } => code.label(),
+            _ => "",
+        };
+        metrics::counter!("tandem_push_attempts_total", "outcome" => outcome.label(), "code" => code).increment(1);
+        if action.alert {
+            let (session, seq) = (&delivery.id.session, delivery.id.seq);
+            tracing::warn!(%session, seq, device = delivery.device.as_str(), ?outcome, "a push needs attention");
+        }
+        if let Some(scope) = scope {
+            let breaker = self.breakers.project(scope);
+            match (&outcome, action.fault) {
+                (Outcome::Accepted { .. }, _) => breaker.succeeded(),
+                (_, Some(Fault::Project)) => breaker.failed(now, Duration::ZERO),
+                _ => {}
+            }
+        }
+        let was_unknown = matches!(outcome, Outcome::Unknown { .. });
+        delivery.tally.unknown += u32::from(was_unknown);
+        delivery.tally.failures =
+            if matches!(action.next, Next::Again(_)) { delivery.tally.failures.saturating_add(1) } else { 0 };
+        delivery.end_attempt(outcome, now);
+        let mut changes = vec![Change::Delete(rows::in_flight(&delivery.address()))];
+        match action.next.clone() {
+            Next::End(outcome) => changes.push(end(&mut delivery, outcome, now)),
+            Next::AskForReceipt { ticket } => {
+                let sent_at = delivery.started_at().unwrap_or(now);
+                let due = sent_at + self.config.receipt_schedule.first().copied().unwrap_or_default();
+                let row = ReceiptDue { address: delivery.address(), ticket: ticket.clone(), sent_at, asked: 0 };
+                changes.push(Change::Put(rows::receipt(due, &ticket), records::encode(&row)));
+                delivery.state = State::AwaitingReceipt { ticket, due };
+                changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
+            }
+            Next::Again(pace) => {
+                delivery.possible_duplicate |= pace == Pace::OnceMore;
+                let ceiling = outcome::ceiling(pace, delivery.tally.failures);
+                let until = now + at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
+                if pace == Pace::DeviceThrottled {
+                    self.throttle(&delivery.device, until);
+                }
+                changes.extend(super::plan::park(delivery, until));
+            }
+        }
+        (action, changes)
+    }
+
+    pub(super) fn throttle(&self, device: &super::tokens::DeviceId, until: Timestamp) {
+        const REMEMBERED: usize = 10_000;
+        if self.throttled.len() >= REMEMBERED {
+            let now = self.alarm.now();
+            self.throttled.retain(|_, until| now < *until);
+        }
+        self.throttled.insert(device.clone(), until);
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings of realtime, `[realtime]`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{channels::ChannelNames, cloud, embedded};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// This node itself.
+    #[default]
+    Embedded,
+    /// Ably's cloud.
+    Ably,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `embedded` or `ably`.
+    pub provider: ProviderKind,
+    /// Whether partners' tokens let them publish on session channels.
+    pub client_publish: bool,
+    /// The session channel's name, with `{sessionId}`.
+    pub session_channel: String,
+    /// The channels whose presence sets count, each with `{sessionId}`; clients are told to enter the first.
+    pub presence_channels: Vec<String>,
+    /// A user's own channel, with `{userId}`.
+    pub user_channel: String,
+    /// How long a client's token is valid.
+    #[serde(with = "humantime_serde")]
+    pub token_ttl: Duration,
+    /// A token covers at most so many sessions, newest change first.
+    pub token_sessions: usize,
+    /// A token covers a resolved session for this long, so that its screen still works.
+    #[serde(with = "humantime_serde")]
+    pub resolved_access: Duration,
+    pub embedded: embedded::Config,
+    pub ably: cloud::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let names = ChannelNames::default();
+        Self {
+            provider: ProviderKind::Embedded,
+            client_publish: true,
+            session_channel: names.session_channel,
+            presence_channels: names.presence_channels,
+            user_channel: names.user_channel,
+            token_ttl: Duration::from_secs(3600),
+            token_sessions: 50,
+            resolved_access: Duration::from_secs(7 * 24 * 3600),
+            embedded: embedded::Config::default(),
+            ably: cloud::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    pub fn templates(&self) -> cloud::Templates {
+        cloud::Templates {
+            session: self.session_channel.clone(),
+            user: self.user_channel.clone(),
+            presence: self.presence_channels.clone(),
+        }
+    }
+
+    pub fn names(&self) -> ChannelNames {
+        ChannelNames {
+            session_channel: self.session_channel.clone(),
+            presence_channels: self.presence_channels.clone(),
+            user_channel: self.user_channel.clone(),
+        }
+    }
+}

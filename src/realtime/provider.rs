@@ -1,0 +1,116 @@
+//! The realtime provider of this node: the embedded endpoint, or Ably's cloud. Session actors see one port and cannot tell
+//! which.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use actix_web::{
+    HttpResponse,
+    web::{self, ServiceConfig},
+};
+use tandem_actors::{
+    journal::Journal,
+    ports::{Clock, PresenceSink, Realtime, Store},
+};
+
+use super::{
+    cloud::AblyCloud,
+    config::{Config, ProviderKind},
+    embedded::Embedded,
+};
+use crate::http::{StartPage, start_page};
+
+#[derive(Clone)]
+pub enum Provider {
+    Embedded(Arc<Embedded>),
+    Ably { cloud: AblyCloud, start_page: Arc<OnceLock<String>> },
+}
+
+impl Provider {
+    /// # Errors
+    /// In one line: which setting is wrong, and what would be right.
+    pub fn new(
+        config: &Config,
+        address: SocketAddr,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        journal: Journal,
+    ) -> Result<Self, String> {
+        let names = config.names();
+        names.validate().map_err(|error| error.to_string())?;
+        match config.provider {
+            ProviderKind::Embedded => {
+                Embedded::check_listen(&config.embedded, address.ip()).map_err(|error| error.to_string())?;
+                let keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
+                let endpoint = Embedded::new(config.embedded.clone(), names, keys, clock, store, journal);
+                Ok(Self::Embedded(endpoint))
+            }
+            ProviderKind::Ably => {
+                let cloud =
+                    AblyCloud::new(&config.ably, config.templates(), clock).map_err(|error| error.to_string())?;
+                Ok(Self::Ably { cloud, start_page: Arc::default() })
+            }
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Ably { .. } => "ably",
+        }
+    }
+
+    pub fn port(&self) -> Arc<dyn Realtime> {
+        match self {
+            Self::Embedded(endpoint) => endpoint.clone(),
+            Self::Ably { cloud, .. } => Arc::new(cloud.clone()),
+        }
+    }
+
+    pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
+        match self {
+            Self::Embedded(endpoint) => endpoint.set_sink(sink),
+            // Reports by webhook.
+            Self::Ably { .. } => {}
+        }
+    }
+
+    /// The start page, and the embedded endpoint where there is one.
+    pub fn mount(&self, app: &mut ServiceConfig) {
+        match self {
+            Self::Embedded(endpoint) => endpoint.configure(app),
+            Self::Ably { start_page, .. } => {
+                let hint = start_page.clone();
+                let page = move || {
+                    let token_hint = hint.get().map_or("", String::as_str);
+                    std::future::ready(page("ably", token_hint))
+                };
+                app.route("/", web::get().to(page));
+            }
+        }
+    }
+
+    pub fn set_start_page(&self, token_hint: String) {
+        let provider = self.name();
+        match self {
+            Self::Embedded(endpoint) => endpoint.set_start_page(Arc::new(move |_| page(provider, &token_hint))),
+            // Set once; a second time changes nothing.
+            Self::Ably { start_page, .. } => drop(start_page.set(token_hint)),
+        }
+    }
+
+    /// Says goodbye to connections, spread over the grace.
+    pub async fn stop(&self, grace: Duration) {
+        match self {
+            Self::Embedded(endpoint) => endpoint.stop(grace).await,
+            Self::Ably { .. } => {}
+        }
+    }
+}
+
+fn page(provider: &str, token_hint: &str) -> HttpResponse {
+    start_page(&StartPage { provider, token_hint })
+}

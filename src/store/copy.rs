@@ -1,0 +1,139 @@
+//! `tandem store copy`: every row of one store into a new one, of either engine, and proof that they are the same.
+//!
+//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves nothing behind.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+use super::{
+    Location, Options, StoreOpenError,
+    directory::Directory,
+    open::{create, open_rows},
+    rows::Rows,
+};
+
+const PAGE: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error(transparent)]
+    Open(#[from] StoreOpenError),
+    #[error("reading {0}: {1}")]
+    Read(Location, StoreError),
+    #[error("writing {0}: {1}")]
+    Write(Location, StoreError),
+    #[error(
+        "the copy differs from its source ({copied} of {expected} rows): nothing was kept; \
+         check the disk, and run `tandem store copy` again"
+    )]
+    Differs { expected: u64, copied: u64 },
+}
+
+/// What a copy is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading the source: counting.
+    Counting,
+    Copying,
+    /// Reading the copy.
+    Verifying,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    pub phase: Phase,
+    pub rows: u64,
+    /// Unknown while counting.
+    pub total: Option<u64>,
+}
+
+/// What was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyReport {
+    pub rows: u64,
+    /// Of keys and values.
+    pub bytes: u64,
+    /// SHA-256 over all rows in order.
+    pub digest: [u8; 32],
+}
+
+/// Copies the store at `from` to `to`, where no store may be.
+pub fn copy(
+    from: &Location,
+    to: &Location,
+    options: &Options,
+    mut progress: impl FnMut(Progress),
+) -> Result<CopyReport, CopyError> {
+    if !Directory::holds_store(&from.path) {
+        return Err(StoreOpenError::Absent { path: from.path.clone(), engine: from.engine }.into());
+    }
+    let source = open_rows(from, Directory::lock(&from.path)?, options)?;
+    if Directory::holds_store(&to.path) {
+        return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
+    }
+    let target = Directory::lock(&to.path)?;
+
+    let read = |error| CopyError::Read(from.clone(), error);
+    let write = |error| CopyError::Write(to.clone(), error);
+    let expected =
+        survey(&source, |rows| progress(Progress { phase: Phase::Counting, rows, total: None })).map_err(read)?;
+    let total = Some(expected.rows);
+    create(to, &target, options, |copied| {
+        for_each_page(
+            &source,
+            |page| {
+                let changes: Vec<Change> =
+                    page.iter().map(|(key, value)| Change::Put(key.clone(), value.clone())).collect();
+                copied.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
+            },
+            read,
+            |rows| progress(Progress { phase: Phase::Copying, rows, total }),
+        )?;
+        let found =
+            survey(copied, |rows| progress(Progress { phase: Phase::Verifying, rows, total })).map_err(write)?;
+        if found == expected {
+            Ok(expected)
+        } else {
+            Err(CopyError::Differs { expected: expected.rows, copied: found.rows })
+        }
+    })
+}
+
+fn survey(rows: &dyn Rows, progress: impl FnMut(u64)) -> Result<CopyReport, StoreError> {
+    let mut digest = Sha256::new();
+    let (mut count, mut bytes) = (0, 0);
+    let digest_page = |page: &[(Key, Bytes)]| {
+        for (key, value) in page {
+            for part in [key.as_bytes(), value.as_ref()] {
+                digest.update((part.len() as u64).to_be_bytes());
+                digest.update(part);
+                bytes += part.len() as u64;
+            }
+            count += 1;
+        }
+        Ok(())
+    };
+    for_each_page(rows, digest_page, |error| error, progress)?;
+    Ok(CopyReport { rows: count, bytes, digest: digest.finalize().into() })
+}
+
+fn for_each_page<E>(
+    rows: &dyn Rows,
+    mut take: impl FnMut(&[(Key, Bytes)]) -> Result<(), E>,
+    unreadable: impl Fn(StoreError) -> E,
+    mut progress: impl FnMut(u64),
+) -> Result<(), E> {
+    let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
+    loop {
+        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
+        let Some((key, _)) = page.last() else { return Ok(()) };
+        take(&page)?;
+        count += page.len() as u64;
+        progress(count);
+        last = Some(key.clone());
+    }
+}

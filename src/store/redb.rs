@@ -1,0 +1,156 @@
+//! redb 4.6.0: one table, one write transaction per group, `Durability::Immediate`. Readers see committed transactions only.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    ops::Bound,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use redb::{
+    AccessGuard, Database, DatabaseError, Durability, ReadableDatabase, StorageBackend, StorageError, TableDefinition,
+    TableError,
+};
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+use super::{
+    Options,
+    disk::Disk,
+    rows::{Bounds, Rows, RowsOpenError},
+};
+
+const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
+const DATABASE: &str = "tandem.redb";
+
+pub(super) struct RedbRows {
+    db: Database,
+}
+
+impl RedbRows {
+    pub fn exists(path: &Path) -> bool {
+        fs::metadata(path.join(DATABASE)).is_ok_and(|file| file.len() > 0)
+    }
+
+    /// Opens the database in the directory `path`, or makes one if there is none. The caller holds the directory's lock.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
+        let path = path.join(DATABASE);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let backend = Backend { file: file?, path, disk: options.disk.clone() };
+        let cache = usize::try_from(options.cache_mib << 20).unwrap_or(usize::MAX);
+        let open = || Database::builder().set_cache_size(cache).create_with_backend(backend);
+        let db = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open))
+            .map_err(|_| RowsOpenError::Unreadable("redb panicked while it read the file".into()))?
+            .map_err(|error| match error {
+                DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                        RowsOpenError::Unreadable(error.to_string())
+                    }
+                    _ => RowsOpenError::Io(error),
+                },
+                error => RowsOpenError::Unreadable(error.to_string()),
+            })?;
+        Ok(Self { db })
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StorageError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.db.begin_read().map_err(StoreError::new)?;
+        let table = transaction.open_table(ROWS).map_err(|error| match error {
+            TableError::TableDoesNotExist(_) => StoreError::new("the database has no table of rows"),
+            error => StoreError::new(error),
+        })?;
+        read(table).map_err(StoreError::new)
+    }
+
+    fn commit(&self, changes: &[&Change]) -> Result<(), redb::Error> {
+        let mut transaction = self.db.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut table = transaction.open_table(ROWS)?;
+            for change in changes {
+                match change {
+                    Change::Put(key, value) => drop(table.insert(key.as_bytes(), value.as_ref())?),
+                    Change::Delete(key) => drop(table.remove(key.as_bytes())?),
+                }
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+impl Rows for RedbRows {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.read(|table| Ok(table.get(key.as_bytes())?.map(|value| Bytes::copy_from_slice(value.value()))))
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
+        let from = bounds.from.as_slice();
+        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
+        self.read(|table| {
+            let range = table.range::<&[u8]>((from, Bound::Excluded(bounds.to.as_slice())))?;
+            match direction {
+                Direction::Forward => range.take(limit).map(copy).collect(),
+                Direction::Backward => range.rev().take(limit).map(copy).collect(),
+            }
+        })
+    }
+
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        let started = Instant::now();
+        self.commit(changes).map_err(StoreError::new)?;
+        metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
+        Ok(())
+    }
+}
+
+type Row<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
+
+fn copy(row: Result<Row<'_>, StorageError>) -> Result<(Key, Bytes), StorageError> {
+    row.map(|(key, value)| (Key::from_bytes(key.value()), Bytes::copy_from_slice(value.value())))
+}
+
+/// The file, with its syncs on the [`Disk`]. Locks nothing: the directory is locked.
+#[derive(Debug)]
+struct Backend {
+    file: File,
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.sync_data(&self.file, &self.path)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+}

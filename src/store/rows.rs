@@ -1,0 +1,106 @@
+//! What an engine does: rows, and atomic durable groups of changes. Ownership, refusal after a failure and the schema are the
+//! same for all engines and stand above this, in [`super::guarded`].
+
+use bytes::Bytes;
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+/// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
+pub(super) const RESERVED: u8 = 0xfe;
+
+pub(super) trait Rows: Send + Sync + 'static {
+    /// Sees durable changes only.
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// Sees durable changes only, all of one moment.
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError>;
+
+    /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an error
+    /// it is not called again.
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
+}
+
+/// Why an engine did not open its database.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RowsOpenError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// Where a scan begins and ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub from: Vec<u8>,
+    /// Whether `from` itself is left out.
+    pub beyond_from: bool,
+    /// Excluded.
+    pub to: Vec<u8>,
+}
+
+impl Bounds {
+    /// None if nothing can be there. A scan never leaves the rows of [`super::keys`](tandem_actors::keys): it ends before
+    /// the reserved keys.
+    pub fn of(prefix: &Key, after: Option<&Key>, direction: Direction) -> Option<Self> {
+        let prefix = prefix.as_bytes();
+        let end = successor(prefix).filter(|end| end[0] <= RESERVED).unwrap_or_else(|| vec![RESERVED]);
+        let mut bounds = Self { from: prefix.to_vec(), beyond_from: false, to: end };
+        match (direction, after.map(Key::as_bytes)) {
+            (Direction::Forward, Some(after)) if after >= prefix => {
+                bounds.from = after.to_vec();
+                bounds.beyond_from = true;
+            }
+            (Direction::Backward, Some(after)) if after < bounds.to.as_slice() => bounds.to = after.to_vec(),
+            _ => {}
+        }
+        (bounds.from < bounds.to).then_some(bounds)
+    }
+}
+
+/// The smallest key above all keys with this prefix; none for an empty one and for one of 0xff only.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(prefix: &[u8], after: Option<&[u8]>, direction: Direction) -> Option<(Vec<u8>, bool, Vec<u8>)> {
+        let after = after.map(Key::from_bytes);
+        Bounds::of(&Key::from_bytes(prefix), after.as_ref(), direction).map(|b| (b.from, b.beyond_from, b.to))
+    }
+
+    #[test]
+    fn a_prefix_ends_before_its_successor() {
+        use Direction::*;
+        assert_eq!(bounds(b"ab", None, Forward), Some((b"ab".to_vec(), false, b"ac".to_vec())));
+        assert_eq!(bounds(b"a\xff\xff", None, Forward), Some((b"a\xff\xff".to_vec(), false, b"b".to_vec())));
+        assert_eq!(bounds(b"", None, Forward), Some((vec![], false, vec![RESERVED])));
+        assert_eq!(bounds(b"\xfe", None, Forward), None);
+        assert_eq!(bounds(b"\xff", None, Backward), None);
+    }
+
+    #[test]
+    fn after_narrows_on_its_own_side() {
+        use Direction::*;
+        assert_eq!(bounds(b"a", Some(b"ab"), Forward), Some((b"ab".to_vec(), true, b"b".to_vec())));
+        assert_eq!(bounds(b"a", Some(b"ab"), Backward), Some((b"a".to_vec(), false, b"ab".to_vec())));
+        assert_eq!(bounds(b"b", Some(b"a"), Forward), Some((b"b".to_vec(), false, b"c".to_vec())));
+        assert_eq!(bounds(b"b", Some(b"a"), Backward), None);
+        assert_eq!(bounds(b"b", Some(b"x"), Forward), None);
+        assert_eq!(bounds(b"b", Some(b"x"), Backward), Some((b"b".to_vec(), false, b"c".to_vec())));
+    }
+}

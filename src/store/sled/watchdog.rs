@@ -1,0 +1,73 @@
+//! Wakes a flush that nobody else will wake. In sled 0.34, a write that fails on one of its threads sets the database's error, but
+//! on one of two paths forgets to notify whoever waits in `flush` (`exit_reservation`): a full disk would hang the
+//! journal instead of failing it. Any other call of `flush` sees the error and notifies everybody.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+const LOOK: Duration = Duration::from_millis(500);
+/// Looks at one and the same flush before it is called stuck.
+const STUCK: u32 = 60;
+
+/// Counts up when a flush begins and when it ends: odd while one runs.
+#[derive(Default)]
+pub(super) struct Progress(AtomicU64);
+
+impl Progress {
+    pub fn during<T>(&self, flush: impl FnOnce() -> T) -> T {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let outcome = flush();
+        self.0.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+}
+
+pub(super) struct Watchdog {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    pub fn start(db: sled::Db, progress: Arc<Progress>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let watch = move || {
+            let (mut last, mut looks) = (0, 0);
+            while !stopped.load(Ordering::Acquire) {
+                std::thread::park_timeout(LOOK);
+                let flush = progress.0.load(Ordering::Relaxed);
+                looks = if flush % 2 == 1 && flush == last { looks + 1 } else { 0 };
+                last = flush;
+                // The error is set: this call does not write, it wakes.
+                if looks > 0 && db.context.global_error().is_err() {
+                    let _error = db.flush();
+                }
+                if looks == STUCK {
+                    tracing::error!(
+                        seconds = STUCK / 2,
+                        "a flush of the store does not end; nothing is being acknowledged"
+                    );
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("store-watchdog".into()).spawn(watch).ok();
+        Self { stop, thread }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A watchdog that panicked has nothing to give back.
+            let _outcome = thread.join();
+        }
+    }
+}

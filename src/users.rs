@@ -1,0 +1,143 @@
+//! Who has called so far. A user is made from the claims of the first token that names them, durably before anything is
+//! answered; from then on a request costs one look into memory.
+
+use std::{hash::BuildHasher, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::{ids::UserId, time::Timestamp, words::Words},
+    journal::{CommitError, Journal},
+    keys,
+    ports::{Change, Clock, Store, StoreError},
+    records,
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::{auth::Identity, recent::Recent};
+
+const REMEMBERED: usize = 50_000;
+const LANES: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub id: UserId,
+    pub email: Option<Words>,
+    pub name: Option<Words>,
+    pub created_at: Timestamp,
+}
+
+/// The stored row; the id is in its key.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    email: Option<Words>,
+    name: Option<Words>,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum UsersError {
+    #[error("the user cannot be written: {0}")]
+    Commit(#[from] CommitError),
+    #[error("the user cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+pub struct Users {
+    store: Arc<dyn Store>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    known: Recent<UserId, Arc<User>>,
+    /// A user is written by one request at a time: the first requests of a new user come together.
+    lanes: [Mutex<()>; LANES],
+    hasher: std::hash::RandomState,
+}
+
+impl Users {
+    pub fn new(store: Arc<dyn Store>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            journal,
+            clock,
+            known: Recent::new(REMEMBERED),
+            lanes: std::array::from_fn(|_| Mutex::new(())),
+            hasher: std::hash::RandomState::new(),
+        }
+    }
+
+    /// The user, if memory holds them and the token has nothing to add.
+    pub fn remembered(&self, identity: &Identity) -> Option<Arc<User>> {
+        self.known.get(&identity.user).filter(|user| !adds(identity, user))
+    }
+
+    /// The user that a verified token names, made if there is none so far. A name or an address that is still missing
+    /// is taken from the token.
+    pub async fn seen(&self, identity: &Identity) -> Result<Arc<User>, UsersError> {
+        if let Some(user) = self.remembered(identity) {
+            return Ok(user);
+        }
+        let _lane = self.lane(&identity.user).await;
+        let stored = self.find(&identity.user)?;
+        if let Some(user) = stored.as_ref().filter(|user| !adds(identity, user)) {
+            return Ok(user.clone());
+        }
+        let claimed = |claim: &Option<String>| claim.as_deref().map(Words::new);
+        let user = match stored {
+            Some(user) => User {
+                email: user.email.clone().or_else(|| claimed(&identity.email)),
+                name: user.name.clone().or_else(|| claimed(&identity.name)),
+                ..(*user).clone()
+            },
+            None => User {
+                id: identity.user.clone(),
+                email: claimed(&identity.email),
+                name: claimed(&identity.name),
+                created_at: self.clock.now(),
+            },
+        };
+        self.keep(user).await
+    }
+
+    pub async fn rename(&self, id: &UserId, name: Words) -> Result<Option<Arc<User>>, UsersError> {
+        let _lane = self.lane(id).await;
+        match self.find(id)? {
+            Some(user) => self.keep(User { name: Some(name), ..(*user).clone() }).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets the user. A token that is still valid makes a fresh one when it is shown again.
+    pub async fn erase(&self, id: &UserId) -> Result<(), UsersError> {
+        let _lane = self.lane(id).await;
+        self.journal.write(vec![Change::Delete(keys::profile(id))]).await?;
+        self.known.remove(id);
+        Ok(())
+    }
+
+    /// From memory or from the store. Called in the user's lane, so that memory never gets what is being erased.
+    fn find(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
+        if let Some(user) = self.known.get(id) {
+            return Ok(Some(user));
+        }
+        let Some(bytes) = self.store.get(&keys::profile(id))? else { return Ok(None) };
+        let Row { email, name, created_at } = records::decode(&bytes)?;
+        let user = Arc::new(User { id: id.clone(), email, name, created_at });
+        self.known.insert(id.clone(), user.clone());
+        Ok(Some(user))
+    }
+
+    async fn keep(&self, user: User) -> Result<Arc<User>, UsersError> {
+        let row = Row { email: user.email.clone(), name: user.name.clone(), created_at: user.created_at };
+        self.journal.write(vec![Change::Put(keys::profile(&user.id), records::encode(&row))]).await?;
+        let user = Arc::new(user);
+        self.known.insert(user.id.clone(), user.clone());
+        Ok(user)
+    }
+
+    async fn lane(&self, id: &UserId) -> MutexGuard<'_, ()> {
+        self.lanes[self.hasher.hash_one(id) as usize % LANES].lock().await
+    }
+}
+
+fn adds(identity: &Identity, user: &User) -> bool {
+    (user.name.is_none() && identity.name.is_some()) || (user.email.is_none() && identity.email.is_some())
+}

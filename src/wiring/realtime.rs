@@ -1,0 +1,114 @@
+//! How clients reach the realtime provider, as HTTP sees it.
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+use bytes::Bytes;
+use tandem_actors::{
+    Refusal,
+    domain::ids::{SessionId, UserId},
+    ports::{Clock, PresenceSink},
+};
+
+use crate::{
+    http::ports::{Channels, RealtimeAccess, RealtimeDescription, TokenRequest, WebhookOutcome, Webhooks},
+    realtime::{
+        Config, ProviderKind,
+        channels::ChannelNames,
+        cloud::{ApiKey, Templates},
+        token::{SigningKey, capability, fresh_nonce, sign_token_request},
+        webhook::{WebhookError, verify_and_parse},
+    },
+};
+
+pub struct Access {
+    pub config: Config,
+    pub names: ChannelNames,
+    /// Signs the token requests of the app.
+    pub key: SigningKey,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl RealtimeAccess for Access {
+    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> Result<TokenRequest, Refusal> {
+        let Config { token_sessions, client_publish, token_ttl, .. } = self.config;
+        let capability = capability(&self.names, user, sessions, token_sessions, client_publish);
+        let signed = sign_token_request(&self.key, capability, user, token_ttl, self.clock.now(), fresh_nonce());
+        Ok(TokenRequest {
+            key_name: signed.key_name,
+            ttl: signed.ttl,
+            timestamp: signed.timestamp,
+            capability: signed.capability,
+            client_id: signed.client_id,
+            nonce: signed.nonce,
+            mac: signed.mac,
+        })
+    }
+
+    fn token(&self, _: &TokenRequest) -> Option<String> {
+        None
+    }
+
+    fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription {
+        let channels = Channels {
+            session: session.map(|session| self.names.session(session)),
+            presence: session.and_then(|session| self.names.presence(session).next()),
+            user: self.names.user(user),
+        };
+        match self.config.provider {
+            ProviderKind::Embedded => {
+                let (host, port) = split_host(host, if secure { 443 } else { 80 });
+                RealtimeDescription { provider: "embedded", host: Some(host), port: Some(port), tls: secure, channels }
+            }
+            ProviderKind::Ably => RealtimeDescription { provider: "ably", host: None, port: None, tls: true, channels },
+        }
+    }
+}
+
+/// Reports of Ably's cloud, for the sessions that they are about. Without a key there is no such address.
+pub struct AblyReports {
+    pub key: Option<ApiKey>,
+    pub templates: Templates,
+    pub sink: Arc<dyn PresenceSink>,
+}
+
+impl Webhooks for AblyReports {
+    fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
+        let Some(key) = &self.key else { return WebhookOutcome::Off };
+        match verify_and_parse(headers, body, key, &self.templates) {
+            Ok(changes) => {
+                let accepted = changes.len();
+                changes.into_iter().for_each(|(session, change)| self.sink.presence(&session, change));
+                WebhookOutcome::Accepted(accepted)
+            }
+            Err(WebhookError::Unsigned | WebhookError::WrongSignature) => WebhookOutcome::Unsigned,
+            Err(error @ WebhookError::Malformed) => WebhookOutcome::Malformed(error.to_string()),
+        }
+    }
+}
+
+/// `host`, `host:port` or `[v6]:port`.
+fn split_host(host: &str, default_port: u16) -> (String, u16) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name.to_owned(), port.parse().unwrap_or(default_port)),
+        _ => (host.to_owned(), default_port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_header_tells_where_to_connect() {
+        for (header, expected) in [
+            ("tandem.local", ("tandem.local", 80)),
+            ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+            ("[::1]:9", ("[::1]", 9)),
+            ("[::1]", ("[::1]", 80)),
+        ] {
+            let (host, port) = split_host(header, 80);
+            assert_eq!((host.as_str(), port), expected);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The coordinator as HTTP sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::json;
+use tandem_actors::{
+    Coordinator, IdempotencyKey, ListFilter, Refusal, Reply,
+    domain::{
+        Caller, Code, Command, CreateSession, Query, Rejection,
+        command::Rename,
+        ids::{InvitationId, Seq, SessionId, UserId},
+        time::Timestamp,
+    },
+    ports::{BoxFuture, Clock, Store},
+};
+
+use crate::{http::coordinator as http, push};
+
+/// Which sessions a realtime token covers.
+#[derive(Clone, Debug)]
+pub struct TokenScope {
+    /// At most so many, newest change first.
+    pub most: usize,
+    /// A resolved session is covered for this long.
+    pub resolved_for: Duration,
+}
+
+pub struct Sessions {
+    pub coordinator: Coordinator,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub scope: TokenScope,
+}
+
+type Answer<T> = BoxFuture<Result<T, Refusal>>;
+
+fn ready<T: Send + 'static>(answer: Result<T, Refusal>) -> Answer<T> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl http::Coordinator for Sessions {
+    fn create(&self, caller: Caller, create: CreateSession, key: Option<IdempotencyKey>) -> Answer<Reply> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.create(caller, create, key).await })
+    }
+
+    fn execute(
+        &self,
+        session: SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Answer<Reply> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.execute(&session, caller, command, key).await })
+    }
+
+    fn query(&self, session: SessionId, viewer: UserId, query: Query) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.query(&session, &viewer, query).await })
+    }
+
+    fn events(&self, session: SessionId, viewer: UserId, after: Seq, limit: usize) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.events(&session, &viewer, after, limit).await })
+    }
+
+    fn session_of_invitation(&self, invitation: InvitationId) -> Answer<SessionId> {
+        ready(self.coordinator.session_of_invitation(&invitation))
+    }
+
+    fn invitation(&self, invitation: InvitationId) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.invitation(&invitation).await })
+    }
+
+    fn list(&self, user: UserId, filter: ListFilter) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.list(&user, filter).await })
+    }
+
+    fn unread_count(&self, user: UserId) -> Answer<u32> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.unread_count(&user).await })
+    }
+
+    fn active_sessions(&self, user: UserId) -> Answer<Vec<SessionId>> {
+        let resolved_for = i64::try_from(self.scope.resolved_for.as_millis()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_millis(self.clock.now().as_millis().saturating_sub(resolved_for));
+        ready(self.coordinator.active_sessions(&user, since, self.scope.most))
+    }
+
+    fn heartbeat(&self, session: SessionId, user: UserId, active: bool) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.heartbeat(&session, &user, active).await })
+    }
+
+    fn rename(&self, user: UserId, rename: Rename) -> Answer<()> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.rename(Caller { id: user, name: None }, rename).await })
+    }
+
+    fn erase(&self, user: UserId) -> Answer<()> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.erase(Caller { id: user, name: None }).await })
+    }
+
+    fn why(&self, session: SessionId, seq: Option<Seq>) -> Answer<Bytes> {
+        ready(why(&*self.store, Some(&self.coordinator), &session, seq))
+    }
+
+    fn release(&self, session: SessionId) -> Answer<Bytes> {
+        let released = self.coordinator.release(&session);
+        ready(Ok(json!({ "sessionId": session, "released": released }).to_string().into()))
+    }
+}
+
+/// Each announced event of a session: how it was told to whom, why, and what became of the pushes. Without a coordinator: for
+/// a store that no node has open.
+pub fn why(
+    store: &dyn Store,
+    coordinator: Option<&Coordinator>,
+    session: &SessionId,
+    seq: Option<Seq>,
+) -> Result<Bytes, Refusal> {
+    let events = tandem_actors::explain::explain(store, session, seq)?;
+    let pushes = push::explain(store, session, seq)?;
+    if events.is_empty() && pushes.is_empty() {
+        return Err(Rejection::new(Code::NotFound, "nothing was told of such a session or event").into());
+    }
+    let quarantine = coordinator.and_then(|coordinator| coordinator.quarantine(session));
+    let answer = json!({ "sessionId": session, "quarantine": quarantine, "events": events, "pushes": pushes });
+    Ok(answer.to_string().into())
+}

@@ -1,0 +1,214 @@
+//! A directory that cannot be used is refused with one line that says where, what and what to do; a copy is complete or not there.
+
+use std::fs;
+
+use tandem::store::{self, CopyError, CopyReport, Engine, Location, Options, Phase, Progress, StoreOpenError};
+use tandem_actors::{
+    keys,
+    ports::{Direction::*, Store},
+    records,
+};
+
+use super::*;
+
+const BOTH: [Engine; 2] = Engine::ALL;
+
+fn refusal(location: &Location) -> StoreOpenError {
+    told_clearly(location, try_open(location).err().expect("refused"))
+}
+
+fn told_clearly(location: &Location, error: StoreOpenError) -> StoreOpenError {
+    let line = error.to_string();
+    assert!(!line.contains('\n'), "one line: {line}");
+    assert!(line.contains(&location.path.display().to_string()), "says where: {line}");
+    error
+}
+
+#[test]
+fn a_store_in_use_is_refused_with_its_holder() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let held = open(engine, directory.path());
+        for asked in BOTH {
+            let asked = location(asked, directory.path());
+            let error = told_clearly(&asked, store::open(&asked, &Options::default()).err().expect("refused"));
+            assert!(error.to_string().contains(&format!("pid {}", std::process::id())), "{error}");
+        }
+        drop(held);
+        open(engine, directory.path());
+    }
+}
+
+#[test]
+fn the_other_engines_store_is_refused_with_the_way_to_convert_it() {
+    for (engine, asked) in [(Engine::Sled, Engine::Redb), (Engine::Redb, Engine::Sled)] {
+        let directory = tempfile::tempdir().unwrap();
+        open(engine, directory.path());
+        let error = refusal(&location(asked, directory.path()));
+        assert!(matches!(error, StoreOpenError::OtherEngine { .. }), "{error:?}");
+        assert!(error.to_string().contains("tandem store copy --from"), "{error}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "not a directory").unwrap();
+    for engine in BOTH {
+        let error = refusal(&location(engine, &file.join("store")));
+        assert!(matches!(error, StoreOpenError::Inaccessible { .. }), "{error:?}");
+    }
+}
+
+/// Where a lost disk would otherwise turn into an empty node that looks healthy.
+#[test]
+fn a_marked_store_is_never_made_anew() {
+    for engine in BOTH {
+        for destroy in [|path: &Path| fs::remove_dir_all(path).unwrap(), empty_all_files] {
+            let directory = tempfile::tempdir().unwrap();
+            open(engine, directory.path()).commit(&[free(vec![put("xa", "precious")])]).unwrap();
+            destroy(&directory.path().join(engine.name()));
+            let error = refusal(&location(engine, directory.path()));
+            assert!(matches!(error, StoreOpenError::Lost { .. }), "{error:?}");
+        }
+    }
+}
+
+fn empty_all_files(path: &Path) {
+    for entry in path.read_dir().unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        fs::write(entry.path(), "").unwrap();
+    }
+}
+
+#[test]
+fn files_that_are_no_database_are_refused() {
+    for (engine, name) in [(Engine::Sled, "sled/db"), (Engine::Redb, "redb/tandem.redb")] {
+        let directory = tempfile::tempdir().unwrap();
+        open(engine, directory.path()).commit(&[free(vec![put("xa", "precious")])]).unwrap();
+        let length = fs::metadata(directory.path().join(name)).unwrap().len();
+        fs::write(directory.path().join(name), vec![b'?'; length as usize]).unwrap();
+        let error = refusal(&location(engine, directory.path()));
+        assert!(matches!(error, StoreOpenError::Corrupt { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_later_versions_store_is_refused() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let schema = Change::Put(keys::meta("schema"), records::encode(&2_u32));
+        open(engine, directory.path()).commit(&[free(vec![schema])]).unwrap();
+        let error = refusal(&location(engine, directory.path()));
+        assert!(matches!(error, StoreOpenError::Schema { found: 2, known: 1, .. }), "{error:?}");
+    }
+}
+
+/// A process can end at any point of making a database; what it leaves is taken up or made again.
+#[test]
+fn an_unfinished_store_is_made_again() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let unfinished = directory.path().join(format!("{engine}.unfinished"));
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("db"), "half").unwrap();
+        open(engine, directory.path()).commit(&[free(vec![put("xa", "kept")])]).unwrap();
+        assert!(!unfinished.exists());
+
+        fs::remove_file(directory.path().join("engine")).unwrap();
+        let store = open(engine, directory.path());
+        assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "kept", "complete, but not marked yet");
+        assert!(directory.path().join("engine").exists());
+    }
+}
+
+#[test]
+fn a_snapshot_that_sled_did_not_finish_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    open(Engine::Sled, directory.path()).commit(&[free(vec![put("xa", "kept")])]).unwrap();
+    let leftover = directory.path().join("sled/snap.7FFFFFFFFFFFFFFF.generating");
+    fs::write(&leftover, "half a snapshot").unwrap();
+    let store = open(Engine::Sled, directory.path());
+    assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "kept");
+    assert!(!leftover.exists());
+}
+
+fn filled(engine: Engine, path: &Path) -> Vec<(Key, Bytes)> {
+    let store = open(engine, path);
+    for group in 0..30_u32 {
+        let rows = (0..100_u32)
+            .map(|row| put([&b"x"[..], &(group * 100 + row).to_be_bytes()].concat(), vec![1; row as usize]));
+        let long = put(format!("y{group}"), vec![group as u8; 3_000 * group as usize]);
+        store.commit(&[free(rows.chain([long]).collect())]).unwrap();
+    }
+    everything(store.as_ref())
+}
+
+fn everything(store: &dyn Store) -> Vec<(Key, Bytes)> {
+    store
+        .scan(&key("x"), None, Forward, usize::MAX)
+        .unwrap()
+        .into_iter()
+        .chain(store.scan(&key("y"), None, Forward, usize::MAX).unwrap())
+        .collect()
+}
+
+/// As [`try_open`].
+fn copy(from: &Location, to: &Location, mut progress: impl FnMut(Progress)) -> Result<CopyReport, CopyError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match store::copy(from, to, &Options::default(), &mut progress) {
+            Err(CopyError::Open(StoreOpenError::Locked { .. })) if Instant::now() < deadline => {
+                std::thread::yield_now()
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+#[test]
+fn a_copy_holds_every_row_of_its_source() {
+    for (from, to) in [(Engine::Sled, Engine::Redb), (Engine::Redb, Engine::Sled)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (location(from, &directory.path().join("from")), location(to, &directory.path().join("to")));
+        let rows = filled(from.engine, &from.path);
+        let epoch = open(from.engine, &from.path).claim(&session("a")).unwrap().epoch;
+
+        let mut phases = Vec::new();
+        let report = copy(&from, &to, |progress| {
+            assert_eq!(progress.total.is_none(), progress.phase == Phase::Counting);
+            phases.push(progress.phase);
+        });
+        assert_eq!(report.unwrap().rows as usize, rows.len() + 2, "and the schema's and the node's");
+        phases.dedup();
+        assert_eq!(phases, [Phase::Counting, Phase::Copying, Phase::Verifying]);
+
+        let copied = open(to.engine, &to.path);
+        assert!(everything(copied.as_ref()) == rows);
+        assert!(copied.claim(&session("a")).unwrap().epoch > epoch);
+    }
+}
+
+#[test]
+fn a_copy_needs_a_source_and_a_free_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = location(Engine::Sled, &directory.path().join("nowhere"));
+    let from = location(Engine::Sled, &directory.path().join("from"));
+    let to = location(Engine::Redb, &directory.path().join("to"));
+    let refused = |from: &Location, to: &Location| copy(from, to, |_| ()).expect_err("refused").to_string();
+    assert!(refused(&nowhere, &to).contains("nothing there"));
+    assert!(!nowhere.path.exists(), "looking makes nothing");
+
+    open(from.engine, &from.path);
+    let wrong = Location { engine: Engine::Redb, path: from.path.clone() };
+    assert!(refused(&wrong, &to).contains("made by sled"));
+    let kept = open(to.engine, &to.path);
+    kept.commit(&[free(vec![put("xa", "kept")])]).unwrap();
+    assert!(refused(&from, &to).contains("not empty"));
+    assert_eq!(kept.get(&key("xa")).unwrap().unwrap(), "kept");
+    assert!(refused(&from, &from).contains("not empty"));
+    let held = open(from.engine, &from.path);
+    let error = store::copy(&from, &nowhere, &Options::default(), |_| ()).expect_err("refused");
+    assert!(error.to_string().contains("in use"));
+    drop(held);
+}

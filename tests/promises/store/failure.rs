@@ -1,0 +1,209 @@
+//! What is told when: nothing before the sync, nothing after a failed one.
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use tandem::store::{self, Disk, Engine, MemoryStore, Options, RealDisk};
+use tandem_actors::{
+    keys,
+    ports::{Direction::*, Store, Verdict::*},
+};
+
+use super::*;
+
+type Hook = Box<dyn FnMut(&Path) -> io::Result<()> + Send>;
+
+/// Calls a hook before each sync of a database file.
+#[derive(Default)]
+struct Watched {
+    hook: Mutex<Option<Hook>>,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
+impl Watched {
+    fn open(path: &Path, engine: Engine) -> (Arc<Self>, Arc<dyn Store>) {
+        let disk = Arc::new(Self::default());
+        let options = Options { disk: disk.clone(), ..Options::default() };
+        let store = store::open(&location(engine, path), &options).expect("the store opens");
+        (disk, store)
+    }
+
+    fn on_sync(&self, hook: impl FnMut(&Path) -> io::Result<()> + Send + 'static) {
+        *self.hook.lock().unwrap() = Some(Box::new(hook));
+    }
+}
+
+impl Disk for Watched {
+    fn sync_data(&self, file: &File, path: &Path) -> io::Result<()> {
+        if let Some(hook) = self.hook.lock().unwrap().as_mut() {
+            hook(path)?;
+        }
+        RealDisk.sync_data(file, path)
+    }
+
+    fn sync_path(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_path(path)
+    }
+}
+
+fn a_group_is_in_the_file_and_then_synced_before_it_is_acknowledged(engine: Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let (disk, store) = Watched::open(directory.path(), engine);
+    let synced = Arc::new(Mutex::new(Vec::new()));
+    let acknowledged = Arc::new(AtomicBool::new(false));
+    for round in 0..20 {
+        let value = format!("the value of round {round}");
+        acknowledged.store(false, Ordering::SeqCst);
+        let (seen, told, wanted) = (synced.clone(), acknowledged.clone(), value.clone());
+        disk.on_sync(move |path| {
+            let content = std::fs::read(path)?;
+            let there = content.windows(wanted.len()).any(|window| window == wanted.as_bytes());
+            seen.lock().unwrap().push((there, told.load(Ordering::SeqCst)));
+            Ok(())
+        });
+        store.commit(&[free(vec![put("xa", &value)])]).unwrap();
+        acknowledged.store(true, Ordering::SeqCst);
+        let calls = std::mem::take(&mut *synced.lock().unwrap());
+        assert!(calls.iter().all(|(_, told)| !told));
+        assert!(calls.iter().any(|(there, _)| *there), "the last sync covers the group: {calls:?}");
+    }
+}
+
+#[test]
+fn sled_syncs_a_group_before_it_is_acknowledged() {
+    a_group_is_in_the_file_and_then_synced_before_it_is_acknowledged(Engine::Sled);
+}
+
+#[test]
+fn redb_syncs_a_group_before_it_is_acknowledged() {
+    a_group_is_in_the_file_and_then_synced_before_it_is_acknowledged(Engine::Redb);
+}
+
+/// While the sync of a group is held back, readers see what was durable before it, and a claim of a session in it waits.
+fn nobody_sees_a_group_that_is_not_durable(engine: Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let (disk, store) = Watched::open(directory.path(), engine);
+    let session = session("a");
+    let epoch = store.claim(&session).unwrap().epoch;
+    let long = vec![9; 30_000];
+    let before = [put("xa", "old"), put("xb", "old"), put("xd", &long), put("xf", "old")];
+    store.commit(&[free(before.into())]).unwrap();
+
+    let (entered, has_entered) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let mut held = false;
+    disk.on_sync(move |_| {
+        if !std::mem::replace(&mut held, true) {
+            entered.send(()).unwrap();
+            let _: Result<(), _> = may_go_on.recv();
+        }
+        Ok(())
+    });
+    thread::scope(|scope| {
+        // Dropped if an assertion fails: that lets the writer go.
+        let go_on = go_on;
+        let store = store.as_ref();
+        let writer = scope.spawn(|| {
+            let changes = vec![
+                put("xa", "new"),
+                delete("xb"),
+                put("xc", "new"),
+                put("xd", "short"),
+                put("xe", vec![1; 9_000]),
+                delete("xnever"),
+                Change::Put(keys::event(&session, 1), "event".into()),
+            ];
+            store.commit(&[fenced(&session, epoch, 0, 1, changes)]).unwrap()
+        });
+        has_entered.recv().unwrap();
+
+        assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "old");
+        assert_eq!(store.get(&key("xb")).unwrap().unwrap(), "old");
+        assert_eq!(store.get(&key("xc")).unwrap(), None);
+        assert_eq!(store.get(&key("xd")).unwrap().unwrap(), long);
+        assert_eq!(names(store, b"x", None, Forward, 9), ["xa", "xb", "xd", "xf"]);
+        assert_eq!(names(store, b"x", Some(b"xa"), Forward, 2), ["xb", "xd"]);
+        assert_eq!(names(store, b"x", None, Backward, 3), ["xf", "xd", "xb"]);
+        assert_eq!(names(store, b"x", Some(b"xb"), Backward, 3), ["xa"]);
+        assert_eq!(names(store, keys::events(&session).as_bytes(), None, Forward, 9), [""; 0]);
+
+        let (claimed, claim) = mpsc::channel();
+        let of = &session;
+        scope.spawn(move || claimed.send(store.claim(of).unwrap()));
+        assert!(claim.recv_timeout(std::time::Duration::from_millis(30)).is_err());
+        store.claim(&super::session("b")).expect("a session that is not in the group does not wait");
+
+        go_on.send(()).unwrap();
+        assert_eq!(writer.join().unwrap(), [Written]);
+        assert_eq!(claim.recv().unwrap().head, 1);
+        assert_eq!(names(store, b"x", None, Forward, 9), ["xa", "xc", "xd", "xe", "xf"]);
+        assert_eq!(store.get(&key("xd")).unwrap().unwrap(), "short");
+    });
+}
+
+#[test]
+fn sled_shows_nobody_a_group_that_is_not_durable() {
+    nobody_sees_a_group_that_is_not_durable(Engine::Sled);
+}
+
+#[test]
+fn redb_shows_nobody_a_group_that_is_not_durable() {
+    nobody_sees_a_group_that_is_not_durable(Engine::Redb);
+}
+
+fn after_a_failed_sync_nothing_is_acknowledged(engine: Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let (disk, store) = Watched::open(directory.path(), engine);
+    let session = session("a");
+    let epoch = store.claim(&session).unwrap().epoch;
+    store.commit(&[free(vec![put("xa", "acknowledged")])]).unwrap();
+    let mut failed = 0;
+    disk.on_sync(move |_| {
+        failed += 1;
+        if failed == 1 { Err(io::Error::other("the drive is gone")) } else { Ok(()) }
+    });
+    let error = store.commit(&[fenced(&session, epoch, 0, 1, vec![put("xa", "lost")])]).unwrap_err();
+    assert!(error.to_string().contains("the drive is gone"), "{error}");
+    store.commit(&[free(vec![put("xb", "after")])]).expect_err("the disk works again, but nobody knows what it lost");
+    store.claim(&session).expect_err("its head is not known");
+    drop(store);
+
+    let store = open(engine, directory.path());
+    assert_eq!(store.get(&key("xb")).unwrap(), None);
+    let value = store.get(&key("xa")).unwrap().unwrap();
+    assert!(value == "acknowledged" || value == "lost");
+}
+
+#[test]
+fn sled_acknowledges_nothing_after_a_failed_sync() {
+    after_a_failed_sync_nothing_is_acknowledged(Engine::Sled);
+}
+
+#[test]
+fn redb_acknowledges_nothing_after_a_failed_sync() {
+    after_a_failed_sync_nothing_is_acknowledged(Engine::Redb);
+}
+
+#[test]
+fn the_memory_store_fails_when_told_to() {
+    let store = MemoryStore::default();
+    store.commit(&[free(vec![put("xa", "1")])]).unwrap();
+    store.fail_next_commit();
+    store.commit(&[free(vec![put("xa", "2")])]).unwrap_err();
+    store.commit(&[free(vec![put("xa", "3")])]).unwrap_err();
+    assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "1");
+}

@@ -1,0 +1,72 @@
+//! Stores: the same contract on every engine, after a kill, after a power cut.
+
+mod contract;
+mod crash;
+mod directory;
+mod failure;
+mod power;
+mod workload;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tandem::store::{self, Engine, Location, Options, StoreOpenError};
+use tandem_actors::{
+    domain::ids::SessionId,
+    keys::Key,
+    ports::{Change, Commit, Direction, Fence, OwnerEpoch, Store},
+};
+
+fn location(engine: Engine, path: &Path) -> Location {
+    Location { engine, path: path.to_owned() }
+}
+
+fn open(engine: Engine, path: &Path) -> Arc<dyn Store> {
+    try_open(&location(engine, path)).expect("the store opens")
+}
+
+/// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one holds whatever
+/// was locked here at the fork.
+fn try_open(location: &Location) -> Result<Arc<dyn Store>, StoreOpenError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match store::open(location, &Options::default()) {
+            Err(StoreOpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn key(bytes: impl AsRef<[u8]>) -> Key {
+    Key::from_bytes(bytes.as_ref())
+}
+
+fn put(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Change {
+    Change::Put(key(name), Bytes::copy_from_slice(value.as_ref()))
+}
+
+fn delete(name: impl AsRef<[u8]>) -> Change {
+    Change::Delete(key(name))
+}
+
+fn free(changes: Vec<Change>) -> Commit {
+    Commit { fence: None, changes }
+}
+
+fn fenced(session: &SessionId, epoch: OwnerEpoch, expected: u64, next: u64, changes: Vec<Change>) -> Commit {
+    Commit { fence: Some(Fence { session: session.clone(), epoch, expected, next }), changes }
+}
+
+fn session(name: &str) -> SessionId {
+    format!("c{name:0>24}").parse().expect("a session id")
+}
+
+/// Keys of a scan, as text.
+fn names(store: &dyn Store, prefix: &[u8], after: Option<&[u8]>, direction: Direction, limit: usize) -> Vec<String> {
+    let rows = store.scan(&key(prefix), after.map(key).as_ref(), direction, limit).expect("a scan");
+    rows.iter().map(|(key, _)| key.as_bytes().escape_ascii().to_string()).collect()
+}
