@@ -352,6 +352,11 @@ impl Supervisor {
         });
     }
 
+    /// After so long nobody waits for an answer any more: the actor had its time, and so had the one in its place.
+    pub fn longest_answer(&self) -> Duration {
+        self.0.limits.answer_within * 2
+    }
+
     /// For the end of the process: refuses whatever still waits, and starts nothing afresh any more.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);

@@ -1,6 +1,7 @@
 //! The command line. Every command reads the same settings; what goes wrong is one line on stderr and an exit code: 2 for the command
 //! line and the settings, 1 for everything else.
 
+mod check;
 mod copy;
 mod node;
 mod token;
@@ -154,9 +155,9 @@ impl Cli {
         telemetry::start_logging(&settings.telemetry)?;
         match self.command {
             Command::Serve { .. } => node::serve(settings),
-            Command::Demo { keep } => Err(Failure::new(format_args!("demo {keep}"))),
+            Command::Demo { keep } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
-            Command::Check => Err(Failure::new("check")),
+            Command::Check => check::run(&settings),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
             Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),

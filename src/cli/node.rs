@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use tandem_actors::domain::ids::{Seq, SessionId};
 
 use super::{Failure, Outcome};
-use crate::{config::Settings, operator, push::fake_expo::FakeExpo, server, telemetry};
+use crate::{config::Settings, demo, operator, push::fake_expo::FakeExpo, server, telemetry};
 
 fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
     actix_web::rt::System::new().block_on(future)
@@ -36,6 +36,10 @@ pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq
         println!("{}", serde_json::to_string_pretty(&answer)?);
         Ok(())
     })
+}
+
+pub fn demo(keep: bool) -> Outcome {
+    block_on(async { Ok(demo::run(demo::Options { keep }).await?) })
 }
 
 pub fn fake_expo(listen: SocketAddr) -> Outcome {
