@@ -415,7 +415,9 @@ impl Line {
 
     /// Asks for a new token before the present one expires, and ends the socket when it does.
     pub(super) fn watch_expiry(&mut self, ctx: &mut Ctx) {
-        self.expiry.drain(..).for_each(|timer| drop(ctx.cancel_future(timer)));
+        for timer in self.expiry.drain(..) {
+            ctx.cancel_future(timer);
+        }
         let grant = self.peer.grant();
         let Some(expires) = grant.expires else { return };
         let left = expires - self.hub.services.now().as_millis();

@@ -21,7 +21,7 @@ use super::{
         revocation::{Revocation, Revocations},
         token,
     },
-    channel::{Channel, Published, Repeats, Role},
+    channel::{Channel, Repeats, Role},
     config::Config,
     log::{Body, Draft, Entry, Log},
     outbox::Outbox,
@@ -221,13 +221,12 @@ impl Hub {
             return None;
         }
         let mut done = Some(done);
-        let Published { entry, .. } =
-            channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
-                if stores && let Some(done) = done.take() {
-                    let published = entry.clone();
-                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-                }
-            });
+        let entry = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+            if stores && let Some(done) = done.take() {
+                let published = entry.clone();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
         if let Some(done) = done {
             done(Ok(entry.clone()));
         }
@@ -453,6 +452,17 @@ impl Hub {
         self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
         metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
             .set(self.peers.len() as f64);
+    }
+
+    /// Deletes the rows of connections that did not come back after the restart. Called once their time is over.
+    pub fn forget_absent(&self) {
+        match self.services.rows.peers(&self.app) {
+            Ok(stored) => {
+                let absent = stored.iter().filter(|id| self.peer(id).is_none());
+                absent.for_each(|id| self.services.rows.forget_peer(&self.app, id));
+            }
+            Err(error) => tracing::error!(%error, "stored connections could not be read"),
+        }
     }
 
     /// Deletes stored entries that are older than the history. Called every few minutes.
