@@ -18,7 +18,7 @@ use tandem_actors::{
         time::Timestamp,
     },
     journal::{Journal, Limits as JournalLimits},
-    ports::{BoxFuture, Clock, Devices, Ids, Member, PresenceSource, Publication, Realtime, RealtimeError, Store},
+    ports::{BoxFuture, Clock, Devices, Ids, Member, Publication, Realtime, RealtimeError, Store},
     session::{DeliverySettings, ResidencySettings, Shell},
     supervisor::{Limits, Supervisor},
 };
@@ -91,7 +91,6 @@ impl Heart {
                 leave_grace: Duration::from_secs(30),
                 resolve_within: Duration::from_secs(2),
                 presence_max_age: None,
-                presence_source: PresenceSource::Embedded,
                 heartbeat_ttl: Duration::from_secs(60),
             },
             residency: ResidencySettings { idle_after: Duration::from_secs(3600), snapshot_every: 64 },
