@@ -42,7 +42,8 @@ mod routes {
     async fn arm(arm: web::Json<Arm>) -> HttpResponse {
         let Arm { session_id, point, harm, times } = arm.into_inner();
         if !failpoint::POINTS.contains(&point.as_str()) || times == 0 {
-            return HttpResponse::BadRequest().body(format!("point must be one of {:?}, times at least 1", failpoint::POINTS));
+            return HttpResponse::BadRequest()
+                .body(format!("point must be one of {:?}, times at least 1", failpoint::POINTS));
         }
         let harm = match harm {
             Harm::Panic => failpoint::Harm::Panic,

@@ -1,6 +1,7 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod debug;
 pub mod demo;
@@ -9,6 +10,8 @@ pub mod operator;
 pub mod push;
 pub mod realtime;
 pub mod recent;
+pub mod secret;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod system;

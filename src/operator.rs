@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Secret;
+use crate::secret::Secret;
 
 const FILE: &str = "operator.json";
 

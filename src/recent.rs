@@ -1,6 +1,6 @@
-//! A bounded cache for what every request asks: verified tokens, known users. Two generations instead of a list in order of
-//! use: when the young one is full it becomes the old one, and what is asked for again moves over. A hit costs one
-//! short lock on one of several shards.
+//! A bounded cache for what every request asks: verified tokens, known users. Two generations instead of a list in
+//! order of use: when the young one is full it becomes the old one, and what is asked for again moves over. A hit costs
+//! one short lock on one of several shards.
 
 use std::{
     borrow::Borrow,
@@ -87,7 +87,14 @@ mod tests {
             recent.insert(number.to_string(), number);
             assert_eq!(recent.get("kept"), Some(0), "an entry in use was dropped after {number}");
         }
-        let held: usize = recent.shards.iter().map(|shard| shard.lock().young.len() + shard.lock().old.len()).sum();
+        let held: usize = recent
+            .shards
+            .iter()
+            .map(|shard| {
+                let shard = shard.lock();
+                shard.young.len() + shard.old.len()
+            })
+            .sum();
         assert!(held <= 160, "{held} entries are held");
         recent.remove("kept");
         assert_eq!(recent.get("kept"), None);

@@ -12,11 +12,12 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::Server, web::Data};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tandem_actors::{
     Arbiters, Coordinator,
     journal::{self, Journal},
     ports::{Clock, Push, Realtime, Store, StoreError},
-    session::{DeliverySettings, ResidencySettings, Shell},
+    session::Shell,
     supervisor::Supervisor,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,20 +26,17 @@ use crate::{
     auth::{self, Verifier},
     config::Settings,
     http::{self, State},
-    push::{Devices, Pusher},
-    realtime::{
-        Provider,
-        embedded::auth::{Capability, Key},
-    },
     operator::{self, OperatorFile},
+    push::{Devices, Pusher},
+    realtime::{Provider, ProviderKind, embedded::config::KeyConfig, token::SigningKey},
+    secrets::{self, SecretError},
     store::{self, StoreOpenError},
     system::{RandomIds, SystemClock},
-    telemetry::Telemetry,
     users::Users,
     wiring::{
         accounts::Accounts,
         readiness::NodeReadiness,
-        realtime::{Access, NoWebhooks},
+        realtime::{AblyReports, Access},
         sessions::{Sessions, TokenScope},
     },
 };
@@ -48,6 +46,8 @@ use crate::{
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreOpenError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error(transparent)]
     Auth(#[from] auth::ConfigError),
     #[error("{0}")]
@@ -90,31 +90,22 @@ struct Node {
 impl Application {
     /// Opens the store, starts everything and listens; nothing is served before [`Application::run_until_stopped`]. Must be called within an
     /// actix system.
-    pub async fn build(settings: Settings, telemetry: Telemetry) -> Result<Self, StartError> {
+    pub async fn build(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
         crate::tls::install_provider();
         let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
+        let token_hint = complete(&mut settings)?;
         let operator_token = operator::fresh_token();
         let store = store::open(&settings.store_location(), &settings.store_options())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (journal, writer) = Journal::start(store.clone(), settings.journal.limits(), stop_at_once);
-        let devices =
-            Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
-        let realtime_key = settings.realtime_key().map_err(StartError::Setting)?;
-        let endpoint_key = Key::new(&realtime_key.name, realtime_key.secret(), Capability::everything());
-        let provider = Provider::new(
-            &settings.realtime,
-            endpoint_key,
-            address,
-            clock.clone(),
-            store.clone(),
-            journal.clone(),
-        )
-        .map_err(StartError::Setting)?;
+        let (journal, writer) = Journal::start(store.clone(), settings.journal_limits(), stop_at_once);
+        let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
+        let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
+            .map_err(StartError::Setting)?;
 
         let shell = Arc::new(shell(&settings, &store, &journal, &clock, provider.port(), &devices));
-        let arbiters = Arbiters::start(settings.sessions.arbiters());
-        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), settings.sessions.limits());
+        let arbiters = Arbiters::start(cores());
+        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), settings.supervision());
         let coordinator = Coordinator::new(shell.clone(), supervisor.clone());
         provider.report_to(Arc::new(coordinator.clone()));
         let check = Arc::new(coordinator.clone());
@@ -138,19 +129,23 @@ impl Application {
                 clock: clock.clone(),
                 scope: TokenScope {
                     most: settings.realtime.token_sessions,
-                    resolved_for: settings.realtime.token_resolved_for,
+                    resolved_for: settings.realtime.resolved_access,
                 },
             }),
             push: Arc::new(Accounts(devices)),
             realtime: Arc::new(Access {
                 names: settings.realtime.names(),
                 config: settings.realtime.clone(),
-                key: realtime_key,
+                key: signing_key(&settings)?,
                 clock: clock.clone(),
             }),
-            webhooks: Arc::new(NoWebhooks),
+            webhooks: Arc::new(AblyReports {
+                key: settings.ably_key().map_err(StartError::Setting)?,
+                templates: settings.realtime.templates(),
+                sink: Arc::new(coordinator.clone()),
+            }),
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
-            metrics: Arc::new(node_metrics(telemetry, journal.clone(), coordinator.clone())),
+            metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone())),
             operator_token: Some(operator_token.clone()),
             limits: http::RateLimits::from_config(&settings.server),
             config: settings.server.clone(),
@@ -158,7 +153,7 @@ impl Application {
             journal: journal.clone(),
             clock,
         });
-        provider.set_start_page(settings.token_hint());
+        provider.set_start_page(token_hint);
 
         let (scheme, http) = serve(&settings, listener, state, provider.clone())?;
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
@@ -248,23 +243,13 @@ fn shell(
         devices: devices.clone(),
         push: OnceLock::new(),
         domain: settings.domain(),
-        delivery: DeliverySettings {
-            when_absent: settings.routing.when_absent,
-            leave_grace: settings.routing.leave_grace,
-            resolve_within: settings.routing.resolve_within,
-            presence_max_age: settings.presence_max_age(),
-            presence_source: settings.presence_source(),
-            heartbeat_ttl: settings.routing.heartbeat_ttl,
-        },
-        residency: ResidencySettings {
-            idle_after: settings.sessions.idle_after,
-            snapshot_every: settings.sessions.snapshot_every,
-        },
+        delivery: settings.delivery(),
+        residency: settings.residency(),
     }
 }
 
 fn node_metrics(
-    telemetry: Telemetry,
+    handle: PrometheusHandle,
     journal: Journal,
     coordinator: Coordinator,
 ) -> impl Fn() -> String + Send + Sync + 'static {
@@ -274,7 +259,8 @@ fn node_metrics(
         metrics::counter!("tandem_journal_commits_total").absolute(commits);
         metrics::gauge!("tandem_journal_waiting").set(waiting as f64);
         metrics::gauge!("tandem_session_slots").set(coordinator.resident() as f64);
-        telemetry.render()
+        handle.run_upkeep();
+        handle.render()
     }
 }
 
@@ -342,9 +328,39 @@ fn stop_at_once(error: &StoreError) {
     std::process::exit(EXIT_STORE_FAILED);
 }
 
+/// Puts the secrets that the node made for itself where configured ones would stand. Says how a token is had.
+fn complete(settings: &mut Settings) -> Result<String, SecretError> {
+    let generated = settings.auth.hs256_secret.is_none();
+    settings.auth.hs256_secret = secrets::token_secret(settings)?;
+    if settings.realtime.provider == ProviderKind::Embedded
+        && let Some(key) = secrets::realtime_key(settings)?
+    {
+        settings.realtime.embedded.keys.push(KeyConfig::generated(key.name, key.secret.reveal()));
+    }
+    Ok(match (&settings.auth.hs256_secret, generated) {
+        (None, _) => "Tokens come from the issuer that this node is configured for.".to_owned(),
+        (Some(_), true) => {
+            "On this machine, with the same data directory; the node made its own secret there.".to_owned()
+        }
+        (Some(_), false) => {
+            "On this machine, with the same settings; or from whoever has the shared secret.".to_owned()
+        }
+    })
+}
+
+/// The key that the app's token requests are signed with: the first one, which `complete` and the settings' own check provide.
+fn signing_key(settings: &Settings) -> Result<SigningKey, StartError> {
+    let realtime = &settings.realtime;
+    let key = match realtime.provider {
+        ProviderKind::Embedded => realtime.embedded.keys.first().map(|key| SigningKey::new(&*key.name, &*key.secret)),
+        ProviderKind::Ably => realtime.ably.key.as_ref().and_then(|key| key.reveal().parse().ok()),
+    };
+    key.ok_or_else(|| StartError::Setting("realtime needs a key, written as appId.keyId:secret".into()))
+}
+
 /// Runs a node to its end.
-pub async fn run(settings: Settings, telemetry: Telemetry) -> Result<(), StartError> {
-    let application = Application::build(settings, telemetry).await?;
+pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), StartError> {
+    let application = Application::build(settings, metrics).await?;
     println!("listening on {}", application.url());
     application.run_until_stopped().await.map_err(|error| StartError::Setting(format!("the server ended: {error}")))
 }

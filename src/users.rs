@@ -69,8 +69,8 @@ impl Users {
         self.known.get(&identity.user).filter(|user| !adds(identity, user))
     }
 
-    /// The user that a verified token names, made if there is none so far. A name or an address that is still missing is taken
-    /// from the token.
+    /// The user that a verified token names, made if there is none so far. A name or an address that is still missing
+    /// is taken from the token.
     pub async fn seen(&self, identity: &Identity) -> Result<Arc<User>, UsersError> {
         if let Some(user) = self.remembered(identity) {
             return Ok(user);
@@ -113,8 +113,8 @@ impl Users {
         Ok(())
     }
 
-    /// From memory or from the store.
-    pub fn find(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
+    /// From memory or from the store. Called in the user's lane, so that memory never gets what is being erased.
+    fn find(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
         if let Some(user) = self.known.get(id) {
             return Ok(Some(user));
         }

@@ -11,13 +11,25 @@ use parking_lot::{Mutex, RwLock};
 
 struct Thread {
     arbiter: Arbiter,
-    /// When a task that was handed to the thread last ran there.
-    alive_at: Arc<Mutex<Instant>>,
+    /// Since when the thread owes a sign of life.
+    asked_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Thread {
     fn start() -> Self {
-        Self { arbiter: Arbiter::new(), alive_at: Arc::new(Mutex::new(Instant::now())) }
+        Self { arbiter: Arbiter::new(), asked_at: Arc::default() }
+    }
+
+    /// Asks for a sign of life, unless one is still owed. True if it has been owed for longer than `limit`.
+    fn is_frozen(&self, limit: Duration) -> bool {
+        let mut asked_at = self.asked_at.lock();
+        if let Some(asked_at) = *asked_at {
+            return asked_at.elapsed() > limit;
+        }
+        *asked_at = Some(Instant::now());
+        let owed = self.asked_at.clone();
+        self.arbiter.spawn_fn(move || *owed.lock() = None);
+        false
     }
 }
 
@@ -46,15 +58,12 @@ impl Arbiters {
         });
     }
 
-    /// Puts a new thread in the place of each that has run nothing for `limit`, and asks the others for a sign of life.
+    /// Puts a new thread in the place of each that gave no sign of life within `limit`, and asks the others for the next one.
+    /// How often this is called makes no difference to who is taken for frozen.
     pub fn replace_frozen(&self, limit: Duration) {
         let frozen: Vec<usize> = {
             let threads = self.0.read();
-            for thread in threads.iter() {
-                let alive_at = thread.alive_at.clone();
-                thread.arbiter.spawn_fn(move || *alive_at.lock() = Instant::now());
-            }
-            (0..threads.len()).filter(|n| threads[*n].alive_at.lock().elapsed() > limit).collect()
+            (0..threads.len()).filter(|n| threads[*n].is_frozen(limit)).collect()
         };
         for index in frozen {
             tracing::error!(arbiter = index, "arbiter does not answer, starting another in its place");

@@ -43,7 +43,11 @@ impl Coordinator {
     async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.supervisor.send(session, message(reply))?;
-        answer.await.unwrap_or_else(|_| Err(Refusal::outcome_unknown()))
+        // What a frozen actor has in hand, it may hold for good.
+        match tokio::time::timeout(self.supervisor.longest_answer(), answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(Refusal::outcome_unknown()),
+        }
     }
 
     /// Creates a session. With an idempotency key the session's id follows from caller and key, so that the same request sent

@@ -15,10 +15,26 @@ struct Connection {
     expires_at: Option<Timestamp>,
 }
 
+/// Two kinds of signs: a provider's reports, whichever way they come, are about the same connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Provider,
+    Heartbeat,
+}
+
+impl From<PresenceSource> for Kind {
+    fn from(source: PresenceSource) -> Self {
+        match source {
+            PresenceSource::Heartbeat => Self::Heartbeat,
+            PresenceSource::Embedded | PresenceSource::Webhook | PresenceSource::Rest => Self::Provider,
+        }
+    }
+}
+
 /// The presence set of one session.
 #[derive(Debug, Default)]
 pub struct Presence {
-    connections: BTreeMap<(UserId, PresenceSource, String), Connection>,
+    connections: BTreeMap<(UserId, Kind, String), Connection>,
     /// When the provider was last asked, and answered.
     asked_at: Option<Timestamp>,
 }
@@ -31,7 +47,7 @@ impl Presence {
     pub fn change(&mut self, change: PresenceChange, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
         let was_present = self.is_present(&change.user, now);
         let user = change.user.clone();
-        let key = (change.user, change.source, change.connection);
+        let key = (change.user, change.source.into(), change.connection);
         match self.connections.get(&key) {
             Some(known) if known.at > change.at => return false,
             _ => {}
@@ -41,10 +57,11 @@ impl Presence {
     }
 
     /// Takes in the provider's whole set, which replaces what its own reports said before `now`.
-    pub fn replace(&mut self, members: Vec<Member>, source: PresenceSource, now: Timestamp) {
-        self.connections.retain(|(_, kept, _), _| *kept == PresenceSource::Heartbeat);
+    pub fn replace(&mut self, members: Vec<Member>, now: Timestamp) {
+        self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
         for Member { user, connection, at } in members {
-            self.connections.insert((user, source, connection), Connection { present: true, at, expires_at: None });
+            let connected = Connection { present: true, at, expires_at: None };
+            self.connections.insert((user, Kind::Provider, connection), connected);
         }
         self.asked_at = Some(now);
     }
@@ -118,7 +135,7 @@ mod tests {
     fn nobody_is_absent_before_the_provider_was_asked() {
         let mut presence = Presence::default();
         assert_eq!(presence.state(&ann(), at(1), None), State::Unknown);
-        presence.replace(vec![], PresenceSource::Rest, at(2));
+        presence.replace(vec![], at(2));
         assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
         let stale = Some(Duration::from_millis(10));
         assert_eq!(presence.state(&ann(), at(100), stale), State::Unknown);
@@ -135,9 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn a_leave_by_webhook_ends_what_was_learned_by_asking() {
+        let mut presence = Presence::default();
+        presence.replace(vec![Member { user: ann(), connection: "one".into(), at: at(1) }], at(2));
+        assert!(presence.change(change("one", false, 3), None, at(3)));
+        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
+    }
+
+    #[test]
     fn a_late_enter_does_not_undo_a_leave() {
         let mut presence = Presence::default();
-        presence.replace(vec![], PresenceSource::Rest, at(0));
+        presence.replace(vec![], at(0));
         presence.change(change("one", false, 5), None, at(5));
         presence.change(change("one", true, 4), None, at(6));
         assert_eq!(presence.state(&ann(), at(6), None), State::Absent);

@@ -176,7 +176,14 @@ pub struct Supervisor(Arc<Shared>);
 
 impl Supervisor {
     pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
-        Self(Arc::new(Shared { slots: Slots::default(), arbiters, limits, shell, hasher: Default::default(), stopping: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            slots: Slots::default(),
+            arbiters,
+            limits,
+            shell,
+            hasher: Default::default(),
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.
@@ -343,6 +350,11 @@ impl Supervisor {
                 self.restart(slot, &mut inner, ExitStatus::Replaced);
             }
         });
+    }
+
+    /// After so long nobody waits for an answer any more: the actor had its time, and so had the one in its place.
+    pub fn longest_answer(&self) -> Duration {
+        self.0.limits.answer_within * 2
     }
 
     /// For the end of the process: refuses whatever still waits, and starts nothing afresh any more.

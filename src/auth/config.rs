@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::secret::Secret;
+use crate::secret::Secret;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The shared secret of `HS256` tokens, at least 32 characters. Unset: the node generates one into its data directory,
-    /// unless `jwks_url` is set.
+    /// The shared secret of `HS256` tokens, at least 32 characters. Unset: the node generates one into its data
+    /// directory, unless `jwks_url` is set.
     pub hs256_secret: Option<Secret>,
-    /// Where the issuer publishes its public keys (`RS256`, `ES256`), as `https://issuer.example/.well-known/jwks.json`.
+    /// Where the issuer publishes its public keys (`RS256`, `ES256`), as
+    /// `https://issuer.example/.well-known/jwks.json`.
     pub jwks_url: Option<String>,
     /// What a token's `iss` must be. Unset: not checked.
     pub issuer: Option<String>,
@@ -36,6 +37,13 @@ pub struct Config {
     pub jwks_timeout: Duration,
     /// Verified tokens that are remembered, so that they are not verified again on every request.
     pub remembered_tokens: usize,
+}
+
+impl Config {
+    /// Without any configured way to verify a token the node makes a secret of its own.
+    pub fn needs_generated_secret(&self) -> bool {
+        self.hs256_secret.is_none() && self.jwks_url.is_none()
+    }
 }
 
 impl Default for Config {

@@ -1,6 +1,6 @@
-//! The issuer's public keys. Fetched when they are first needed, again in the background when they have become old, and for an
-//! unknown key id at most once per `jwks_min_refetch`, by one fetch at a time however many callers wait. When the issuer
-//! cannot be reached the keys that were fetched last stay in force.
+//! The issuer's public keys. Fetched when they are first needed, again in the background when they have become old, and
+//! for an unknown key id at most once per `jwks_min_refetch`, by one fetch at a time however many callers wait. When
+//! the issuer cannot be reached the keys that were fetched last stay in force.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use jsonwebtoken::{Algorithm, DecodingKey};
 use parking_lot::RwLock;
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -20,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     config::{Config, ConfigError},
+    jwk::{IssuerKey, usable},
     reason::Reason,
 };
 
@@ -52,31 +52,10 @@ struct Fetched {
 
 type Keys = HashMap<String, Arc<IssuerKey>>;
 
-#[derive(Clone)]
-pub(super) struct IssuerKey {
-    pub key: DecodingKey,
-    pub algorithm: Algorithm,
-    source: Jwk,
-}
-
 #[derive(Default)]
 struct Attempts {
     first: Option<Timestamp>,
     for_unknown_kid: Option<Timestamp>,
-}
-
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-struct Jwk {
-    kty: String,
-    kid: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    alg: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    crv: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -189,8 +168,8 @@ impl Jwks {
         }
     }
 
-    /// Fetches, unless another fetch has ended since `ended` was read, or it is too early. A fetch goes on when the caller that
-    /// began it has left.
+    /// Fetches, unless another fetch has ended since `ended` was read, or it is too early. A fetch goes on when the
+    /// caller that began it has left.
     async fn fetch_unless_done(self: &Arc<Self>, ended: u64, purpose: Purpose) {
         let this = self.clone();
         let fetch = tokio::spawn(async move {
@@ -231,7 +210,7 @@ impl Jwks {
         };
         metrics::counter!("tandem_jwks_fetches_total", "outcome" => "ok").increment(1);
         let mut keys = self.keys.write();
-        let changed = keys.as_ref().is_none_or(|known| !same(&known.keys, &fetched));
+        let changed = keys.as_ref().is_none_or(|known| *known.keys != fetched);
         if changed {
             tracing::info!(url = %self.url, keys = fetched.len(), "the issuer's keys were fetched");
             self.edition.fetch_add(1, Ordering::AcqRel);
@@ -269,40 +248,6 @@ enum LookUp {
     Found(Arc<IssuerKey>, u64),
     Unknown,
     NoKeys,
-}
-
-/// A signing key of one of the two algorithms, with its id; everything else in a key set is none of ours.
-fn usable(value: serde_json::Value) -> Option<(String, Arc<IssuerKey>)> {
-    let source: Jwk = serde_json::from_value(value).ok()?;
-    if source.usage.as_deref().is_some_and(|usage| usage != "sig") {
-        return None;
-    }
-    let (algorithm, key) = match (source.kty.as_str(), source.crv.as_deref()) {
-        ("RSA", _) => {
-            let key = DecodingKey::from_rsa_components(source.n.as_deref()?, source.e.as_deref()?).ok()?;
-            (Algorithm::RS256, key)
-        }
-        ("EC", Some("P-256")) => {
-            let key = DecodingKey::from_ec_components(source.x.as_deref()?, source.y.as_deref()?).ok()?;
-            (Algorithm::ES256, key)
-        }
-        _ => return None,
-    };
-    let stated = match source.alg.as_deref() {
-        None => Some(algorithm),
-        Some("RS256") => Some(Algorithm::RS256),
-        Some("ES256") => Some(Algorithm::ES256),
-        Some(_) => None,
-    };
-    if stated != Some(algorithm) {
-        return None;
-    }
-    Some((source.kid.clone()?, Arc::new(IssuerKey { key, algorithm, source })))
-}
-
-fn same(known: &Keys, fetched: &Keys) -> bool {
-    known.len() == fetched.len()
-        && known.iter().all(|(kid, key)| fetched.get(kid).is_some_and(|other| other.source == key.source))
 }
 
 /// The outermost message of a transport error ("error sending request") says nothing; the innermost does.

@@ -6,7 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
-use super::{config::Config, secret::Secret};
+use super::config::Config;
+use crate::secret::Secret;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the token cannot be signed: {0}")]
@@ -25,8 +26,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer and the audience
-/// that `config` demands.
+/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer and the
+/// audience that `config` demands.
 pub fn sign(
     secret: &Secret,
     config: &Config,

@@ -19,8 +19,8 @@ use crate::recent::Recent;
 /// No issuer makes longer ones, and whatever is longer need not be hashed.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// Verifies tokens, and remembers which ones it has verified, so that a token costs a signature check once and a hash on each
-/// further use. Expiry is looked at on every use, and a change of the issuer's keys forgets all.
+/// Verifies tokens, and remembers which ones it has verified, so that a token costs a signature check once and a hash
+/// on each further use. Expiry is looked at on every use, and a change of the issuer's keys forgets all.
 pub struct Verifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,
@@ -112,8 +112,8 @@ impl Verifier {
         Ok(identity)
     }
 
-    /// The algorithm decides which keys are asked, never the other way round: a token cannot have a public key used as a
-    /// shared secret.
+    /// The algorithm decides which keys are asked, never the other way round: a token cannot have a public key used as
+    /// a shared secret.
     async fn key_for(&self, header: &Header) -> Result<(DecodingKey, Algorithm, u64), Reason> {
         let algorithm = match header.alg.as_str() {
             "HS256" => {

@@ -1,6 +1,6 @@
 //! Request bodies. An empty body is an absent one, whatever the content type says: the app sends `Content-Type:
-//! application/json` with nothing behind it. A body that cannot be read is refused with the place and what would be right,
-//! and without repeating what it says.
+//! application/json` with nothing behind it. A body that cannot be read is refused with the place and what would be
+//! right, and without repeating what it says.
 
 use actix_web::{HttpRequest, dev::Payload, http::header};
 use bytes::{Bytes, BytesMut};

@@ -1,5 +1,6 @@
-//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no other way to
-//! learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the ids in the path.
+//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no
+//! other way to learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the
+//! ids in the path.
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = State::of(&request)?;
             let user = authenticate(&state, &request).await?;
-            let (body, key) = if *request.method() == Method::GET {
+            let (body, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (B::parse(&[])?, None)
             } else {
                 let bytes = body::read(&request, &mut payload, state.config.body_limit).await?;

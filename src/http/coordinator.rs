@@ -1,5 +1,5 @@
-//! What HTTP asks of the sessions. Answers come as the bytes of a JSON object, made by the domain for one viewer; this layer
-//! puts the envelope around them and never looks inside.
+//! What HTTP asks of the sessions. Answers come as the bytes of a JSON object, made by the domain for one viewer; this
+//! layer puts the envelope around them and never looks inside.
 
 use bytes::Bytes;
 use tandem_actors::{

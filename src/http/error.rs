@@ -1,5 +1,5 @@
-//! What a caller may see of a refusal: a code that programs read, a message that says what would be right. What only the log
-//! may see is logged here and goes no further.
+//! What a caller may see of a refusal: a code that programs read, a message that says what would be right. What only
+//! the log may see is logged here and goes no further.
 
 use std::{borrow::Cow, fmt, time::Duration};
 

@@ -1,6 +1,6 @@
-//! `Idempotency-Key`: a client that does not know whether its request arrived sends it again with the same key and gets the
-//! same answer. The sessions keep their own answers, in the same batch as what they answer for; this file reads the header, and
-//! keeps answers for the routes that no session serves.
+//! `Idempotency-Key`: a client that does not know whether its request arrived sends it again with the same key and gets
+//! the same answer. The sessions keep their own answers, in the same batch as what they answer for; this file reads the
+//! header, and keeps answers for the routes that no session serves.
 
 use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
@@ -41,8 +41,8 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
     Ok(Some(IdempotencyKey { digest: Sha256::digest(key).into(), request: meant.finalize().into() }))
 }
 
-/// For routes that no session serves: the stored answer, or what `work` answers, stored. `work` must bear being repeated: the
-/// node may die between it and the storing.
+/// For routes that no session serves: the stored answer, or what `work` answers, stored. `work` must bear being
+/// repeated: the node may die between it and the storing.
 pub async fn once<F>(state: &State, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,

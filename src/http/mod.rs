@@ -1,7 +1,9 @@
-//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain, and what
-//! the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how much.
+//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain,
+//! and what the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how
+//! much.
 //!
-//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a route that the other has not.
+//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a
+//! route that the other has not.
 
 mod body;
 mod call;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest,
     http::header,
     middleware::Condition,
     web::{self, Data, ServiceConfig},
@@ -84,25 +86,19 @@ impl RateLimits {
     }
 }
 
-/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered before.
+/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered
+/// before.
 pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {
-        let scope = routes::api().into_iter().fold(web::scope(prefix), |scope, route| scope.service(route.mount()));
-        let scope = scope.default_service(web::to(unknown));
-        app.service(scope.wrap(Condition::new(!cors.allowed_origins.is_empty(), allow(cors))));
+        let cors = Condition::new(!cors.allowed_origins.is_empty(), allow(cors));
+        app.service(routes::mount_api(prefix).wrap(cors));
     }
-    for route in routes::root() {
-        app.service(route.mount());
-    }
+    routes::mount_root(app);
     app.service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from(openapi::ADDRESS)))
-        .default_service(web::to(unknown))
+        .default_service(web::to(routes::unknown))
         .app_data(state);
-}
-
-async fn unknown() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::no_such_route())
 }
 
 fn allow(config: &CorsConfig) -> Cors {

@@ -1,5 +1,5 @@
-//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip for the
-//! answers that are large enough to be worth it.
+//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip
+//! for the answers that are large enough to be worth it.
 
 use std::{cell::RefCell, io::Write, rc::Rc, time::Instant};
 
@@ -105,7 +105,10 @@ impl Observed {
     {
         let mut response = answering.instrument(self.span.clone()).await?;
         let status = response.status().as_u16();
-        response.headers_mut().insert(REQUEST_ID, self.id);
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.id);
+        // Answers are each caller's own.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.accepts_gzip && worth_compressing(&response) {
             response = compress(response);
         }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Response,
-        ResponseBuilder, Schema, SecurityRequirement, Server, Tag,
+        Components, ContentBuilder, HeaderBuilder, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required,
+        Response, ResponseBuilder, Schema, SecurityRequirement, Server, Tag,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::Type,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -36,11 +36,12 @@ pub fn description() -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = Schemas::new();
     for (base, table) in [(BASE, routes::api()), ("", routes::root())] {
+        let is_api = base == BASE;
         for Handler { path, http_method, operation, schemas: referenced, .. } in
             table.into_iter().flat_map(|route| route.handlers)
         {
             referenced(&mut schemas);
-            let operation = complete(operation, &path, &http_method);
+            let operation = complete(operation, &path, &http_method, is_api);
             let full = format!("{base}{path}");
             match paths.paths.get_mut(&full) {
                 Some(item) => item.merge_operations(PathItem::new(http_method, operation)),
@@ -53,6 +54,9 @@ pub fn description() -> OpenApi {
 
     let mut components = Components::new();
     components.schemas.extend(schemas);
+    for (status, name, text) in REFUSALS {
+        components.responses.insert(name.into(), RefOr::T(refusal(text, status)));
+    }
     components.add_security_scheme(BEARER, bearer("A user's JWT.", Some("JWT")));
     components.add_security_scheme(OPERATOR, bearer("The node's operator token.", None));
 
@@ -102,39 +106,58 @@ fn bearer(text: &str, format: Option<&str>) -> SecurityScheme {
     })
 }
 
-fn complete(mut operation: Operation, path: &str, method: &HttpMethod) -> Operation {
-    let is_open = operation.security.as_ref().is_some_and(|required| required == &[SecurityRequirement::default()]);
-    let is_post = *method == HttpMethod::Post && !is_open;
+/// What may be refused, on which routes: status, name of the shared response, and why.
+const REFUSALS: [(&str, &str, &str); 10] = [
+    ("400", "Invalid", "The request is not as it has to be, or the session's stage does not allow it"),
+    ("401", "Unauthorized", "No token, or one that is not accepted; `error.details.reason` says why"),
+    ("403", "Forbidden", "The caller may not do this, or consent is missing"),
+    ("404", "NotFound", "There is no such thing among the caller's"),
+    (
+        "409",
+        "Conflict",
+        "It was done before, something stands in its way, or the idempotency key was for another request",
+    ),
+    ("410", "Expired", "It has expired"),
+    ("413", "TooLarge", "The body is too large"),
+    ("429", "RateLimited", "Too soon or too often; `Retry-After` says when"),
+    ("500", "Internal", "A fault of the server"),
+    ("503", "Unavailable", "Not now; `Retry-After` says when"),
+];
+
+fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: bool) -> Operation {
+    let is_for_users = operation.security.is_none();
+    let has_ids = path.contains('{');
+    let is_post = *method == HttpMethod::Post && is_for_users;
     let parameters = operation.parameters.get_or_insert_default();
     parameters.extend(path_parameters(path).map(RefOr::T));
     if is_post {
         parameters.push(RefOr::T(idempotency_key()));
     }
-    let has_ids = path.contains('{');
-    let refusals = [
-        (true, "400", "The request is not as it has to be, or the session's stage does not allow it"),
-        (!is_open, "401", "No token, or one that is not accepted; `error.details.reason` says why"),
-        (has_ids && !is_open, "403", "The caller may not do this, or consent is missing"),
-        (has_ids, "404", "There is no such thing among the caller's"),
-        (
-            is_post,
-            "409",
-            "It was done before, something else is in its way, or the idempotency key stands for another request",
-        ),
-        (is_post, "413", "The body is too large"),
-        (true, "500", "A fault of the server"),
-        (true, "503", "Not now; `Retry-After` says when"),
-    ];
-    for (applies, status, text) in refusals {
-        if applies && !operation.responses.responses.contains_key(status) {
-            operation.responses.responses.insert(status.into(), RefOr::T(refusal(text, status)));
+    let takes_parameters = !parameters.is_empty() || operation.request_body.is_some();
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::False);
+    }
+    let responses = &mut operation.responses.responses;
+    for (_, response) in responses.iter_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "The answer".into();
         }
     }
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && matches!(status.as_str(), "410" | "429")
-        {
-            *response = refusal(&response.description.clone(), status);
+    for (status, name, _) in REFUSALS {
+        let applies = match status {
+            "400" => takes_parameters,
+            "401" => is_for_users,
+            "403" => is_for_users && has_ids,
+            "404" => has_ids,
+            "409" => is_post,
+            "413" => operation.request_body.is_some() || is_post,
+            "500" | "503" => is_api,
+            _ => false,
+        };
+        if applies || responses.contains_key(status) {
+            responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
         }
     }
     operation
@@ -160,7 +183,12 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
         } else {
             ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$")).into()
         };
-        ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(schema)).build()
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(schema))
+            .build()
     })
 }
 

@@ -1,5 +1,6 @@
 //! What HTTP asks of the other rooms of the shell.
 
+use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use serde::Serialize;
 use tandem_actors::{
@@ -101,8 +102,8 @@ pub enum WebhookOutcome {
 
 /// Ably's webhook.
 pub trait Webhooks: Send + Sync + 'static {
-    /// `key` and `signature` as sent in `X-Ably-Key` and `X-Ably-Signature`, over the raw body.
-    fn ably(&self, key: Option<&str>, signature: Option<&str>, body: &Bytes) -> WebhookOutcome;
+    /// Signed over the raw body, in `X-Ably-Key` and `X-Ably-Signature`.
+    fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome;
 }
 
 /// One thing that the node needs to serve.

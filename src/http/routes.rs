@@ -1,11 +1,12 @@
-//! The one table of routes. What a route is called, what it takes and answers stands at its handler (`#[utoipa::path]`); the
-//! table says which handlers there are, and is used for mounting them as well as for describing them.
+//! The one table of routes. What a route is called, what it takes and answers stands at its handler
+//! (`#[utoipa::path]`); the table says which handlers there are, and is used for mounting them as well as for
+//! describing them.
 
 use actix_web::{
-    Resource,
+    HttpResponse, Resource, Scope,
     dev::{HttpServiceFactory, Service},
     http::Method,
-    web,
+    web::{self, ServiceConfig},
 };
 use utoipa::{
     __dev::SchemaReferences,
@@ -53,26 +54,63 @@ pub struct Route {
 impl Route {
     /// The methods, as in an `Allow` header.
     pub fn allow(&self) -> String {
-        self.handlers.iter().map(|handler| handler.method.as_str()).collect::<Vec<_>>().join(", ")
+        let methods = self.handlers.iter().map(|handler| match handler.method {
+            Method::GET => "GET, HEAD",
+            ref method => method.as_str(),
+        });
+        methods.collect::<Vec<_>>().join(", ")
     }
 
-    pub(super) fn mount(self) -> impl HttpServiceFactory + use<> {
+    /// `prefix` is what the surrounding scope has matched of the path.
+    fn mount(self, prefix: &str) -> impl HttpServiceFactory + use<> {
         let allow = self.allow();
         let metrics = RouteMetrics::of(&self.path);
-        let mut resource = Resource::new(self.path.as_str());
+        let mut resource = Resource::new(self.path.strip_prefix(prefix).unwrap_or(&self.path));
         for handler in self.handlers {
+            if handler.method == Method::GET {
+                resource = resource.route((handler.route)().method(Method::HEAD));
+            }
             resource = resource.route((handler.route)().method(handler.method));
         }
         resource
             .default_service(web::to(move || {
                 let refusal = ApiError::wrong_method(&allow);
-                async move { Err::<actix_web::HttpResponse, _>(refusal) }
+                async move { Err::<HttpResponse, _>(refusal) }
             }))
             .wrap_fn(move |request, service| {
                 let observed = Observed::begin(&metrics, &request);
                 observed.through(service.call(request))
             })
     }
+}
+
+/// The routes under `/api/v1`, or under `/api`. The router tries one after the other, and what has a placeholder costs
+/// a regular expression each time: so a session's id is matched once, for all routes of a session together.
+pub(super) fn mount_api(base: &str) -> Scope {
+    let (of_a_session, others): (Vec<_>, Vec<_>) =
+        api().into_iter().partition(|route| route.path.starts_with(A_SESSION));
+    let session = mount(web::scope(A_SESSION), of_a_session, A_SESSION);
+    let (first, last): (Vec<_>, Vec<_>) = others.into_iter().partition(|route| route.path.starts_with(SESSIONS));
+    mount(mount(web::scope(base), first, "").service(session), last, "")
+}
+
+pub(super) fn mount_root(app: &mut ServiceConfig) {
+    for route in root() {
+        app.service(route.mount(""));
+    }
+}
+
+const SESSIONS: &str = "/sessions";
+const A_SESSION: &str = "/sessions/{id}";
+
+fn mount(scope: Scope, routes: Vec<Route>, prefix: &str) -> Scope {
+    let scope = routes.into_iter().fold(scope, |scope, route| scope.service(route.mount(prefix)));
+    scope.default_service(web::to(unknown))
+}
+
+/// For whatever no route has been mounted for.
+pub(super) async fn unknown() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::no_such_route())
 }
 
 macro_rules! routes {
@@ -85,7 +123,7 @@ macro_rules! routes {
     } };
 }
 
-/// The routes under `/api/v1` and `/api`. The router tries them in this order.
+/// The routes under `/api/v1` and `/api`.
 pub fn api() -> Vec<Route> {
     routes! {
         sessions: create, list, unread_count, detail, withdraw, state, events, viewed, presence, nudge;
@@ -94,13 +132,13 @@ pub fn api() -> Vec<Route> {
         compact: sign, status;
         witness: feel_heard;
         empathy: draft, save_draft, consent, partner, validate;
-        needs: needs, add, confirm, share, comparison, common_ground, confirm_common_ground;
-        strategies: strategies, propose, ready, rank, overlap;
-        agreements: agreements, propose_agreement, answer;
-        invitations: invitation, accept, decline, resend, own_invitation, confirm_invitation;
+        needs: list, add, confirm, share, comparison, common_ground, confirm_common_ground;
+        strategies: list, propose, ready, rank, overlap;
+        agreements: list, propose, answer;
+        invitations: look, accept, decline, resend, own, confirm;
         account: me, rename, erase;
         push: register, remove, preferences, change_preferences;
-        realtime: ably_token, realtime_config;
+        realtime: ably_token, config;
         webhooks: ably;
         operator: why, release;
         documentation: openapi;
@@ -110,7 +148,7 @@ pub fn api() -> Vec<Route> {
 /// The routes at the root.
 pub fn root() -> Vec<Route> {
     routes! {
-        health: health, ready, metrics;
+        node: health, ready, metrics;
     }
 }
 

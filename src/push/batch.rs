@@ -16,11 +16,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     answer::{self, Reply},
     breaker::{Pass, Scope},
-    collect::{Candidate, Origin, park},
-    devices::Device,
+    collect::{Candidate, Origin},
     dispatcher::Sender,
     message::{self, Message, Occasion},
     outcome::{self, Cause, Code, Final, MESSAGE_TOO_BIG, Outcome, Stage},
+    plan::park,
+    reach::Device,
     rows::{self, Decision, Delivery, Story},
     settle,
 };
@@ -122,7 +123,7 @@ impl Sender {
         changes.extend(candidate.on_start);
         if let Origin::Jobs { story, .. } = candidate.origin {
             metrics::counter!("tandem_push_decisions_total", "decision" => "dropped").increment(1);
-            let story = Story { decision: Decision::Dropped { why: reason.into() }, ..story };
+            let story = Story { decision: Decision::Dropped { why: reason.into() }, ..*story };
             changes.push(Change::Put(rows::story(&story.id), records::encode(&story)));
             return;
         }
@@ -137,7 +138,7 @@ impl Sender {
         match candidate.origin {
             Origin::Jobs { newest, job, story, story_is_new } => {
                 let decision = Decision::Held { until, why: "the session could not be asked".into() };
-                changes.extend(self.tell(&Story { decision, ..story }, story_is_new, now));
+                changes.extend(self.tell(&Story { decision, ..*story }, story_is_new, now));
                 changes.push(Change::Delete(newest));
                 let later = keys::push_job(until, &job.session, &job.user, job.seq);
                 changes.push(Change::Put(later, records::encode(&job)));

@@ -6,7 +6,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tandem_actors::domain::time::Timestamp;
 
-use super::devices::Platform;
+use super::reach::Platform;
 
 pub struct Breaker {
     name: &'static str,

@@ -5,28 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{message, texts::Texts};
-
-/// A credential that no log may hold: its `Debug` says that it is there, and nothing else.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The credential itself, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
-    }
-}
+use crate::secret::Secret;
 
 /// The words of one notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,5 +157,57 @@ mod durations {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
         Ok(Vec::<One>::deserialize(deserializer)?.into_iter().map(|One(duration)| duration).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::{
+        Figment,
+        providers::{Format, Toml},
+    };
+
+    use super::*;
+
+    fn read(toml: &str) -> Result<Config, String> {
+        let config: Config = Figment::from(Toml::string(toml)).extract().map_err(|error| error.to_string())?;
+        config.validate().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn settings_are_read_as_people_write_them() {
+        let config = read(
+            r#"
+            access_token = "canary"
+            ttl = "6h"
+            receipt_schedule = ["15m", "1h"]
+            priority = "normal"
+            texts.de."partner.signed_compact" = { title = "Bereit", body = "Du bist dran." }
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.ttl, Duration::from_secs(6 * 3600));
+        assert_eq!(config.receipt_schedule, [Duration::from_secs(900), Duration::from_secs(3600)]);
+        assert_eq!(config.texts["de"]["partner.signed_compact"].title, "Bereit");
+        assert_eq!(config.rate, 500);
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_meant_is_refused_with_what_would_be_right() {
+        for (toml, said) in [
+            ("rate = 0", "push.rate is 0; it must be between 1 and 600 per second"),
+            ("rate = 601", "between 1 and 600"),
+            ("base_url = \"exp.host\"", "an http or https URL"),
+            ("linger = \"1s\"", "at most 50ms"),
+            ("max_in_flight = 7", "between 1 and 6"),
+            ("receipt_schedule = [\"1h\", \"15m\"]", "the shortest first"),
+            ("ttl = \"0s\"", "longer than nothing"),
+            ("base = 1", "unknown field"),
+        ] {
+            let error = read(toml).unwrap_err();
+            assert!(error.contains(said), "{toml}: {error}");
+        }
     }
 }

@@ -18,91 +18,10 @@ use tandem_actors::{
 use super::{
     guard::Guard,
     preferences::{Preferences, PreferencesPatch},
+    reach::{Device, DeviceState, Reach, Registration},
     rows,
     tokens::{DeviceId, PushToken},
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Platform {
-    Ios,
-    Android,
-}
-
-/// What the app says of its device at login.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    pub token: PushToken,
-    pub platform: Option<Platform>,
-    pub locale: Option<String>,
-    pub time_zone: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    pub token: PushToken,
-    #[serde(default)]
-    pub platform: Option<Platform>,
-    #[serde(default)]
-    pub locale: Option<String>,
-    #[serde(default)]
-    pub time_zone: Option<String>,
-    pub registered_at: Timestamp,
-    #[serde(default)]
-    pub state: DeviceState,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeviceState {
-    #[default]
-    Active,
-    /// Expo says that the app is not there any more.
-    Retired { at: Timestamp },
-    /// Expo says so of suspiciously many: not used until then, and believed the next time.
-    Quarantined { until: Timestamp },
-}
-
-impl Device {
-    pub fn new(token: PushToken, registered_at: Timestamp) -> Self {
-        Self { token, platform: None, locale: None, time_zone: None, registered_at, state: DeviceState::Active }
-    }
-
-    pub fn id(&self) -> DeviceId {
-        self.token.device_id()
-    }
-
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        match self.state {
-            DeviceState::Active => true,
-            DeviceState::Retired { .. } => false,
-            DeviceState::Quarantined { until } => now >= until,
-        }
-    }
-}
-
-/// A user's devices, the one registered last at the end, and preferences.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
-    #[serde(default)]
-    pub devices: Vec<Device>,
-    #[serde(default)]
-    pub preferences: Preferences,
-}
-
-impl Reach {
-    pub fn usable(&self, now: Timestamp) -> impl Iterator<Item = &Device> {
-        self.devices.iter().filter(move |device| device.is_usable(now))
-    }
-
-    pub fn find(&self, id: &DeviceId) -> Option<&Device> {
-        self.devices.iter().find(|device| device.id() == *id)
-    }
-
-    /// The zone of the device registered last that told one.
-    pub fn time_zone(&self) -> Option<&str> {
-        self.devices.iter().rev().find_map(|device| device.time_zone.as_deref())
-    }
-}
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DevicesError {

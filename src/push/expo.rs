@@ -6,11 +6,9 @@ use std::{io::Write, sync::Once, time::Duration};
 use reqwest::{StatusCode, header};
 use serde::Serialize;
 
-use super::{
-    answer::Transport,
-    config::{Config, Secret},
-    outcome::Cause,
-};
+use crate::secret::Secret;
+
+use super::{answer::Transport, config::Config, outcome::Cause};
 
 /// Bodies beyond it are compressed.
 const COMPRESS_ABOVE: usize = 1024;

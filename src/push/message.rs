@@ -9,7 +9,7 @@ use tandem_actors::domain::ids::{Seq, SessionId};
 
 use super::{
     config::{Config, Priority, Text},
-    devices::Device,
+    reach::Device,
     texts::Texts,
     tokens::{PushToken, hex},
 };

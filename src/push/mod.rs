@@ -5,8 +5,8 @@
 //! ended; a process killed in between finds out which attempts it does not know the outcome of. Accepted pushes are followed
 //! by their receipts to the end.
 //!
-//! - [`devices`]: whose devices there are, and preferences; [`tokens`], [`preferences`], [`guard`]
-//! - `dispatcher` → `collect` → `batch` → `settle`: from a due row to a written outcome
+//! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
+//! - `dispatcher` → `collect`, `plan` → `batch` → `settle`: from a due row to a written outcome
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
 //! - [`breaker`], [`limiter`]: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`explain`]: what became of a push; [`rows`]: how it is kept
@@ -28,7 +28,9 @@ pub mod guard;
 pub mod limiter;
 pub mod message;
 pub mod outcome;
+mod plan;
 pub mod preferences;
+pub mod reach;
 mod receipts;
 pub mod rows;
 mod settle;
@@ -51,11 +53,12 @@ use tokio::{
 
 use self::{alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, texts::Texts};
 pub use self::{
-    config::{Config, ConfigError, Secret},
-    devices::{Device, Devices, DevicesError, Platform, Reach, Registration},
+    config::{Config, ConfigError},
+    devices::{Devices, DevicesError},
     explain::{Told, explain},
     expo::{ClientError, install_crypto},
     preferences::{Preferences, PreferencesPatch, QuietHours},
+    reach::{Device, DeviceState, Platform, Reach, Registration},
     tokens::{InvalidPushToken, PushToken},
 };
 

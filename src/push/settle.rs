@@ -76,7 +76,7 @@ impl Sender {
                 if pace == Pace::DeviceThrottled {
                     self.throttle(&delivery.device, until);
                 }
-                changes.extend(super::collect::park(delivery, until));
+                changes.extend(super::plan::park(delivery, until));
             }
         }
         (action, changes)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{channels::ChannelNames, embedded};
+use super::{channels::ChannelNames, cloud, embedded};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,25 +36,9 @@ pub struct Config {
     pub token_sessions: usize,
     /// A token covers a resolved session for this long, so that its screen still works.
     #[serde(with = "humantime_serde")]
-    pub token_resolved_for: Duration,
+    pub resolved_access: Duration,
     pub embedded: embedded::Config,
-    pub ably: Ably,
-}
-
-/// Ably's cloud.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ably {
-    /// The API key, `appId.keyId:secret`.
-    pub key: Option<crate::auth::Secret>,
-    /// Where the REST interface is.
-    pub rest_url: String,
-}
-
-impl Default for Ably {
-    fn default() -> Self {
-        Self { key: None, rest_url: "https://rest.ably.io".into() }
-    }
+    pub ably: cloud::Config,
 }
 
 impl Default for Config {
@@ -67,15 +51,23 @@ impl Default for Config {
             presence_channels: names.presence_channels,
             user_channel: names.user_channel,
             token_ttl: Duration::from_secs(3600),
-            token_sessions: 100,
-            token_resolved_for: Duration::from_secs(7 * 24 * 3600),
+            token_sessions: 50,
+            resolved_access: Duration::from_secs(7 * 24 * 3600),
             embedded: embedded::Config::default(),
-            ably: Ably::default(),
+            ably: cloud::Config::default(),
         }
     }
 }
 
 impl Config {
+    pub fn templates(&self) -> cloud::Templates {
+        cloud::Templates {
+            session: self.session_channel.clone(),
+            user: self.user_channel.clone(),
+            presence: self.presence_channels.clone(),
+        }
+    }
+
     pub fn names(&self) -> ChannelNames {
         ChannelNames {
             session_channel: self.session_channel.clone(),

@@ -1,33 +1,39 @@
 //! The realtime provider of this node: the embedded endpoint, or Ably's cloud. Session actors see one port and cannot tell
 //! which.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use actix_web::web::ServiceConfig;
+use actix_web::{
+    HttpResponse,
+    web::{self, ServiceConfig},
+};
 use tandem_actors::{
     journal::Journal,
     ports::{Clock, PresenceSink, Realtime, Store},
 };
 
 use super::{
+    cloud::AblyCloud,
     config::{Config, ProviderKind},
-    embedded::{Embedded, auth::Key},
+    embedded::Embedded,
 };
 use crate::http::{StartPage, start_page};
 
 #[derive(Clone)]
 pub enum Provider {
     Embedded(Arc<Embedded>),
+    Ably { cloud: AblyCloud, start_page: Arc<OnceLock<String>> },
 }
 
 impl Provider {
-    /// `generated` is the key that the node made for itself; it counts where none is configured.
-    ///
     /// # Errors
     /// In one line: which setting is wrong, and what would be right.
     pub fn new(
         config: &Config,
-        generated: Key,
         address: SocketAddr,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
@@ -38,32 +44,37 @@ impl Provider {
         match config.provider {
             ProviderKind::Embedded => {
                 Embedded::check_listen(&config.embedded, address.ip()).map_err(|error| error.to_string())?;
-                let mut keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
-                if keys.is_empty() {
-                    keys.push(generated);
-                }
+                let keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
                 let endpoint = Embedded::new(config.embedded.clone(), names, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))
             }
-            ProviderKind::Ably => Err("realtime.provider = \"ably\" is not there".into()),
+            ProviderKind::Ably => {
+                let cloud =
+                    AblyCloud::new(&config.ably, config.templates(), clock).map_err(|error| error.to_string())?;
+                Ok(Self::Ably { cloud, start_page: Arc::default() })
+            }
         }
     }
 
     pub fn name(&self) -> &'static str {
         match self {
             Self::Embedded(_) => "embedded",
+            Self::Ably { .. } => "ably",
         }
     }
 
     pub fn port(&self) -> Arc<dyn Realtime> {
         match self {
             Self::Embedded(endpoint) => endpoint.clone(),
+            Self::Ably { cloud, .. } => Arc::new(cloud.clone()),
         }
     }
 
     pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
         match self {
             Self::Embedded(endpoint) => endpoint.set_sink(sink),
+            // Reports by webhook.
+            Self::Ably { .. } => {}
         }
     }
 
@@ -71,14 +82,23 @@ impl Provider {
     pub fn mount(&self, app: &mut ServiceConfig) {
         match self {
             Self::Embedded(endpoint) => endpoint.configure(app),
+            Self::Ably { start_page, .. } => {
+                let hint = start_page.clone();
+                let page = move || {
+                    let token_hint = hint.get().map_or("", String::as_str);
+                    std::future::ready(page("ably", token_hint))
+                };
+                app.route("/", web::get().to(page));
+            }
         }
     }
 
     pub fn set_start_page(&self, token_hint: String) {
         let provider = self.name();
-        let page = move |_: &actix_web::HttpRequest| start_page(&StartPage { provider, token_hint: &token_hint });
         match self {
-            Self::Embedded(endpoint) => endpoint.set_start_page(Arc::new(page)),
+            Self::Embedded(endpoint) => endpoint.set_start_page(Arc::new(move |_| page(provider, &token_hint))),
+            // Set once; a second time changes nothing.
+            Self::Ably { start_page, .. } => drop(start_page.set(token_hint)),
         }
     }
 
@@ -86,6 +106,11 @@ impl Provider {
     pub async fn stop(&self, grace: Duration) {
         match self {
             Self::Embedded(endpoint) => endpoint.stop(grace).await,
+            Self::Ably { .. } => {}
         }
     }
+}
+
+fn page(provider: &str, token_hint: &str) -> HttpResponse {
+    start_page(&StartPage { provider, token_hint })
 }

@@ -40,7 +40,7 @@ pub fn verify_and_parse(
         Webhook::Envelope(set) => vec![set],
     };
     let mut changes: Vec<_> = sets.into_iter().flat_map(|set| read_set(set, templates)).collect();
-    changes.sort_by(|(order, ..), (other, ..)| order.cmp(other));
+    changes.sort_by_key(|(order, ..)| *order);
     Ok(changes.into_iter().map(|(_, session, change)| (session, change)).collect())
 }
 
@@ -162,7 +162,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::push::Secret;
+    use crate::secret::Secret;
 
     fn key() -> ApiKey {
         ApiKey::parse(&Secret::new("app.key:secret")).unwrap()

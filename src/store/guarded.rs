@@ -1,9 +1,6 @@
 //! What every engine's store has in common: sessions have one owner, and after a failure nothing is acknowledged any more.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::OnceLock,
-};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -58,8 +55,7 @@ impl<R: Rows> Guarded<R> {
         if changes.iter().any(|change| key_of(change).as_bytes().first().is_none_or(|first| *first >= RESERVED)) {
             return Err(StoreError::new("a key must begin with a byte below 0xfe"));
         }
-        catch_unwind(AssertUnwindSafe(|| self.rows.write(changes)))
-            .unwrap_or_else(|_| Err(StoreError::new("the engine panicked while it wrote")))
+        self.rows.write(changes)
     }
 }
 

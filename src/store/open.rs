@@ -1,6 +1,10 @@
 //! From a directory to a store: lock, engine, completeness, schema.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -57,8 +61,9 @@ pub(super) fn open_rows(
         Some(_) => {}
     }
     let rows = open_database(location, &directory.database(*engine), options)?;
-    check_schema(location, rows.as_ref())?;
-    Ok(Opened { rows, _directory: directory })
+    let opened = Opened { rows, _directory: directory };
+    check_schema(location, &opened)?;
+    Ok(opened)
 }
 
 /// Makes a complete database in a locked directory that has none; `fill` may write its first rows.
@@ -110,9 +115,15 @@ fn corrupt(location: &Location, reason: &str) -> StoreOpenError {
     StoreOpenError::Corrupt { path: location.path.clone(), engine: location.engine, reason: reason.to_owned() }
 }
 
+/// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
+fn unpanicked<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+}
+
 impl Rows for Opened {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.rows.get(key)
+        unpanicked("read", || self.rows.get(key))
     }
 
     fn scan(
@@ -122,10 +133,10 @@ impl Rows for Opened {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        self.rows.scan(prefix, after, direction, limit)
+        unpanicked("read", || self.rows.scan(prefix, after, direction, limit))
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
-        self.rows.write(changes)
+        unpanicked("wrote", || self.rows.write(changes))
     }
 }

@@ -94,8 +94,10 @@ fn registration(request: RegisterPushToken) -> Result<Registration, Refusal> {
 }
 
 fn wanted(patch: PreferencesPatch) -> Result<push::PreferencesPatch, Refusal> {
-    let invalid = |error: push::preferences::InvalidQuietHours| Rejection::new(Code::ValidationError, error.to_string());
-    let quiet_hours = |QuietHours { start, end, time_zone }| push::QuietHours::parse(&start, &end, time_zone.as_deref());
+    let invalid =
+        |error: push::preferences::InvalidQuietHours| Rejection::new(Code::ValidationError, error.to_string());
+    let quiet_hours =
+        |QuietHours { start, end, time_zone }| push::QuietHours::parse(&start, &end, time_zone.as_deref());
     Ok(push::PreferencesPatch {
         push_enabled: patch.push_enabled,
         new_invitations: patch.new_invitations,

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use tandem_actors::{
     Refusal,
     domain::ids::{SessionId, UserId},
-    ports::Clock,
+    ports::{Clock, PresenceSink},
 };
 
 use crate::{
-    http::ports::{Channels, RealtimeAccess, RealtimeDescription, TokenRequest},
+    http::ports::{Channels, RealtimeAccess, RealtimeDescription, TokenRequest, WebhookOutcome, Webhooks},
     realtime::{
         Config, ProviderKind,
         channels::ChannelNames,
+        cloud::{ApiKey, Templates},
         token::{SigningKey, capability, fresh_nonce, sign_token_request},
+        webhook::{WebhookError, verify_and_parse},
     },
 };
 
@@ -62,11 +65,25 @@ impl RealtimeAccess for Access {
     }
 }
 
-pub struct NoWebhooks;
+/// Reports of Ably's cloud, for the sessions that they are about. Without a key there is no such address.
+pub struct AblyReports {
+    pub key: Option<ApiKey>,
+    pub templates: Templates,
+    pub sink: Arc<dyn PresenceSink>,
+}
 
-impl crate::http::ports::Webhooks for NoWebhooks {
-    fn ably(&self, _: Option<&str>, _: Option<&str>, _: &Bytes) -> crate::http::ports::WebhookOutcome {
-        crate::http::ports::WebhookOutcome::Off
+impl Webhooks for AblyReports {
+    fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
+        let Some(key) = &self.key else { return WebhookOutcome::Off };
+        match verify_and_parse(headers, body, key, &self.templates) {
+            Ok(changes) => {
+                let accepted = changes.len();
+                changes.into_iter().for_each(|(session, change)| self.sink.presence(&session, change));
+                WebhookOutcome::Accepted(accepted)
+            }
+            Err(WebhookError::Unsigned | WebhookError::WrongSignature) => WebhookOutcome::Unsigned,
+            Err(error @ WebhookError::Malformed) => WebhookOutcome::Malformed(error.to_string()),
+        }
     }
 }
 
@@ -84,9 +101,12 @@ mod tests {
 
     #[test]
     fn the_host_header_tells_where_to_connect() {
-        for (header, expected) in
-            [("tandem.local", ("tandem.local", 80)), ("127.0.0.1:8080", ("127.0.0.1", 8080)), ("[::1]:9", ("[::1]", 9)), ("[::1]", ("[::1]", 80))]
-        {
+        for (header, expected) in [
+            ("tandem.local", ("tandem.local", 80)),
+            ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+            ("[::1]:9", ("[::1]", 9)),
+            ("[::1]", ("[::1]", 80)),
+        ] {
             let (host, port) = split_host(header, 80);
             assert_eq!((host.as_str(), port), expected);
         }

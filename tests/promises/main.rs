@@ -1,6 +1,30 @@
-//! What Tandem promises, checked from outside. One binary, a module for each subject.
+//! What Tandem promises, checked from outside against the real binary. A module for each subject.
 
+mod harness;
+
+mod agreements;
+mod auth;
+mod canary;
+mod channel;
 mod cloud;
+mod commands;
+mod consent;
+mod conversation;
+mod durability;
+mod empathy;
+mod envelope;
+mod gates;
+mod invitations;
+mod lifecycle;
+mod listing;
+mod needs;
+mod nudge;
 mod push;
 mod realtime;
+mod routing;
+mod starting;
 mod store;
+mod strangers;
+mod strategies;
+mod supervision;
+mod surface;

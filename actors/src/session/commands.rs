@@ -49,11 +49,12 @@ impl SessionActor {
                     keys::invitation(session.invitation_id()),
                     Bytes::copy_from_slice(session.id().as_str().as_bytes()),
                 );
-                let answer = view::created(&session, &order.caller.id, self.now(), &self.shell.domain);
                 self.session = Some(session);
                 self.ask_presence(ctx);
                 let mut draft = Draft { changes: vec![invitation], ..Draft::default() };
                 self.record(&events, Some(rest), &mut draft);
+                let Some(session) = &self.session else { return };
+                let answer = view::created(session, &order.caller.id, self.now(), &self.shell.domain);
                 self.answer(order, true, &answer, draft, events.last().map(|event| event.seq), ctx);
             }
             Err(rejection) => self.refuse(order, rejection.into()),
@@ -71,7 +72,11 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "before_decide");
         let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
         let context = self.context(Actor::User(order.caller.clone()));
-        match session.decide(&command, &context) {
+        let decided = session.decide(&command, &context);
+        if matches!(command, Command::Nudge) {
+            tracing::info!(session = %self.inbox.session(), by = %order.caller.id, sent = decided.is_ok(), "nudge");
+        }
+        match decided {
             Ok(events) => {
                 let mut draft = Draft::default();
                 if erasure && let Err(error) = self.redact_log(&order.caller, &mut draft) {

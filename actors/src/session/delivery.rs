@@ -12,7 +12,7 @@ use std::{
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use serde_json::Value;
 
-use super::SessionActor;
+use super::{DeliverySettings, SessionActor};
 use crate::{
     domain::{
         Announcement, Event, Session,
@@ -70,8 +70,6 @@ pub(super) struct Told {
 
 /// An outbox that has run empty keeps its row this long: the next event often comes sooner and writes it anyway.
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
-const RETRY_FIRST: Duration = Duration::from_millis(200);
-const RETRY_MAX: Duration = Duration::from_secs(30);
 
 impl SessionActor {
     /// Decides who is told of `event`, and how; push jobs are added to `changes`.
@@ -177,7 +175,7 @@ impl SessionActor {
         self.delivery.publishing = false;
         match outcome {
             Err(RealtimeError::Unavailable { reason, retry_after }) => {
-                let pause = retry_pause(self.delivery.failures).max(retry_after.unwrap_or_default());
+                let pause = self.retry_pause().max(retry_after.unwrap_or_default());
                 self.delivery.failures += 1;
                 metrics::counter!("tandem_publish_failures_total").increment(1);
                 tracing::warn!(session = %self.inbox.session(), %reason, ?pause, "publishing failed, trying again");
@@ -197,6 +195,13 @@ impl SessionActor {
                 self.deliver(ctx);
             }
         }
+    }
+
+    /// Full jitter over the upper half.
+    fn retry_pause(&self) -> Duration {
+        let DeliverySettings { retry_min, retry_max, .. } = self.shell.delivery;
+        let ceiling = retry_min.saturating_mul(1 << self.delivery.failures.min(16)).min(retry_max);
+        ceiling.mul_f64(rand::random_range(0.5..=1.0))
     }
 
     /// Partners who were present are watched until they have seen it, or have left.
@@ -239,7 +244,7 @@ impl SessionActor {
 
     fn take_members(&mut self, outcome: Result<Vec<Member>, RealtimeError>) {
         match outcome {
-            Ok(members) => self.presence.replace(members, self.shell.delivery.presence_source, self.shell.clock.now()),
+            Ok(members) => self.presence.replace(members, self.shell.clock.now()),
             Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
         }
     }
@@ -367,8 +372,4 @@ fn batch<'a>(pending: impl Iterator<Item = &'a Pending>) -> Vec<Publication> {
         }
     }
     batch
-}
-
-fn retry_pause(failures: u32) -> Duration {
-    RETRY_FIRST.saturating_mul(1 << failures.min(10)).min(RETRY_MAX).mul_f64(rand::random_range(0.5..=1.0))
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     domain::{self, routing::WhenAbsent},
     journal::Journal,
-    ports::{Clock, Devices, Ids, PresenceSource, Push, Realtime, Store},
+    ports::{Clock, Devices, Ids, Push, Realtime, Store},
 };
 
 /// How partners are told. Setting names under `[routing]` and `[realtime]`.
@@ -20,10 +20,11 @@ pub struct DeliverySettings {
     pub resolve_within: Duration,
     /// How old the provider's last answer may be; `None` if it reports every change by itself.
     pub presence_max_age: Option<Duration>,
-    /// What the provider's presence sets count as.
-    pub presence_source: PresenceSource,
     /// A heartbeat counts this long.
     pub heartbeat_ttl: Duration,
+    /// The first wait before a publication is tried again; it doubles up to `retry_max`.
+    pub retry_min: Duration,
+    pub retry_max: Duration,
 }
 
 /// When sessions leave memory. Setting names under `[sessions]`.

@@ -151,8 +151,9 @@ impl World {
                 leave_grace: Duration::from_secs(30),
                 resolve_within: Duration::from_millis(50),
                 presence_max_age: options.presence_max_age,
-                presence_source: PresenceSource::Rest,
                 heartbeat_ttl: Duration::from_secs(60),
+                retry_min: Duration::from_millis(50),
+                retry_max: Duration::from_secs(1),
             },
             residency: ResidencySettings { idle_after: options.idle_after, snapshot_every: 16 },
         });

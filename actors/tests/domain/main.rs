@@ -14,6 +14,7 @@ mod privacy;
 mod progress;
 mod properties;
 mod requests;
+mod schemas;
 mod strategies;
 mod viewed;
 mod world;

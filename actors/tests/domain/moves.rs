@@ -82,7 +82,10 @@ impl Move {
             11 => parse::<ConfirmNeedsRequest>(json!({ "confirmations": self
                 .ids(world, who, Query::Needs, "needs")
                 .into_iter()
-                .map(|id| json!({ "needId": id, "confirmed": yes, "adjustment": words("adjustment") }))
+                .map(|id| {
+                    let adjustment = words(&format!("adjustment to {id}"));
+                    json!({ "needId": id, "confirmed": yes, "adjustment": adjustment })
+                })
                 .collect::<Vec<_>>()
             })),
             12 => parse::<ShareNeedsRequest>(json!({ "needIds": self.ids(world, who, Query::Needs, "needs") })),

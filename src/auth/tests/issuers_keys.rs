@@ -141,6 +141,27 @@ async fn many_callers_share_one_fetch() {
 }
 
 #[actix_web::test]
+async fn whoever_waits_for_a_refresh_takes_what_it_brings() {
+    let (one, two) = (rsa("r1"), rsa("r2"));
+    let issuer = Issuer::start(key_set(&[&one])).await;
+    let (verifier, clock) = verifier(&issuer);
+    verifier.warm_up().await;
+    issuer.publish(key_set(&[&one, &two]));
+    issuer.hang();
+    clock.advance(3600);
+    let later = |key: &issuer::Key| key.sign(&claims(json!({ "exp": NOW + 100_000 })));
+    assert_eq!(reason(&verifier, &later(&one)).await, "accepted");
+    until("it refreshes in the background", || issuer.requests() == 2).await;
+    let (waiting, token) = (verifier.clone(), later(&two));
+    let waiting = actix_web::rt::spawn(async move { reason(&waiting, &token).await });
+    // Lets it come to where it waits; with one thread, one turn is enough.
+    tokio::task::yield_now().await;
+    issuer.go_on(10);
+    assert_eq!(waiting.await.unwrap(), "accepted");
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[actix_web::test]
 async fn known_keys_stay_in_force_while_the_issuer_is_down() {
     let (one, two) = (rsa("r1"), rsa("r2"));
     let issuer = Issuer::start(key_set(&[&one])).await;

@@ -62,7 +62,10 @@ pub async fn me(call: Call) -> Answered {
 }
 
 /// Change the caller's name
-#[utoipa::path(patch, path = "/auth/me", tag = "account", request_body = RenameRequest, responses((status = 200, body = Success<Account>)))]
+#[utoipa::path(
+    patch, path = "/auth/me", tag = "account", request_body = RenameRequest,
+    responses((status = 200, body = Success<Account>))
+)]
 pub async fn rename(call: Posted<RenameRequest>) -> Answered {
     let (call, Json(body)) = call.split();
     let rename = Rename::try_from(body)?;

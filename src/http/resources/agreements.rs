@@ -13,19 +13,28 @@ use crate::http::{
 };
 
 /// The session's agreements
-#[utoipa::path(get, path = "/sessions/{id}/agreements", tag = "agreements", responses((status = 200, body = Success<AgreementsList>)))]
-pub async fn agreements(call: Call) -> Answered {
+#[utoipa::path(
+    get, path = "/sessions/{id}/agreements", tag = "agreements",
+    responses((status = 200, body = Success<AgreementsList>))
+)]
+pub async fn list(call: Call) -> Answered {
     call.query(Query::Agreements).await
 }
 
 /// Propose an agreement
-#[utoipa::path(post, path = "/sessions/{id}/agreements", tag = "agreements", request_body = ProposeAgreementRequest, responses((status = 201, body = Success<AgreementProposed>)))]
-pub async fn propose_agreement(call: Posted<ProposeAgreementRequest>) -> Answered {
+#[utoipa::path(
+    post, path = "/sessions/{id}/agreements", tag = "agreements", request_body = ProposeAgreementRequest,
+    responses((status = 201, body = Success<AgreementProposed>))
+)]
+pub async fn propose(call: Posted<ProposeAgreementRequest>) -> Answered {
     call.execute_body().await
 }
 
 /// Confirm or decline a proposal
-#[utoipa::path(post, path = "/sessions/{id}/agreements/{agreementId}/confirm", tag = "agreements", request_body = ConfirmAgreementRequest, responses((status = 200, body = Success<AgreementAnswered>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/agreements/{agreementId}/confirm", tag = "agreements", request_body = ConfirmAgreementRequest,
+    responses((status = 200, body = Success<AgreementAnswered>))
+)]
 pub async fn answer(call: Posted<ConfirmAgreementRequest>) -> Answered {
     let session = call.session()?;
     let agreement = call.agreement()?;

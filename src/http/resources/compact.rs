@@ -12,7 +12,10 @@ use crate::http::{
 };
 
 /// Sign the compact
-#[utoipa::path(post, path = "/sessions/{id}/compact/sign", tag = "compact", request_body = SignCompactRequest, responses((status = 200, body = Success<CompactSigned>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/compact/sign", tag = "compact", request_body = SignCompactRequest,
+    responses((status = 200, body = Success<CompactSigned>))
+)]
 pub async fn sign(call: Posted<SignCompactRequest>) -> Answered {
     call.execute_body().await
 }
@@ -20,7 +23,10 @@ pub async fn sign(call: Posted<SignCompactRequest>) -> Answered {
 /// Who has signed
 ///
 /// The partner's signature is hidden until the caller has signed.
-#[utoipa::path(get, path = "/sessions/{id}/compact/status", tag = "compact", responses((status = 200, body = Success<CompactStatus>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/compact/status", tag = "compact",
+    responses((status = 200, body = Success<CompactStatus>))
+)]
 pub async fn status(call: Call) -> Answered {
     call.query(Query::CompactStatus).await
 }

@@ -22,8 +22,11 @@ use crate::http::{
 /// Look at an invitation
 ///
 /// Open, for whoever has the link.
-#[utoipa::path(get, path = "/invitations/{id}", tag = "invitations", security(()), responses((status = 200, body = Success<PublicInvitationEnvelope>), (status = 429, description = "More than 10 a minute from one address")))]
-pub async fn invitation(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+#[utoipa::path(
+    get, path = "/invitations/{id}", tag = "invitations", security(()),
+    responses((status = 200, body = Success<PublicInvitationEnvelope>), (status = 429))
+)]
+pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;
     state.limits.invitation.check(&limits::client_address(&request, &state.config))?;
     let data = state.coordinator.invitation(call::invitation(&request)?).await?;
@@ -31,14 +34,20 @@ pub async fn invitation(request: HttpRequest) -> Result<HttpResponse, ApiError> 
 }
 
 /// Accept an invitation
-#[utoipa::path(post, path = "/invitations/{id}/accept", tag = "invitations", responses((status = 200, body = Success<SessionEnvelope>), (status = 410, description = "It has expired")))]
+#[utoipa::path(
+    post, path = "/invitations/{id}/accept", tag = "invitations",
+    responses((status = 200, body = Success<SessionEnvelope>), (status = 410))
+)]
 pub async fn accept(call: Call) -> Answered {
     let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
     call.execute_in(session, Command::AcceptInvitation).await
 }
 
 /// Decline an invitation
-#[utoipa::path(post, path = "/invitations/{id}/decline", tag = "invitations", request_body = DeclineInvitationRequest, responses((status = 200, body = Success<InvitationDeclined>), (status = 410, description = "It has expired")))]
+#[utoipa::path(
+    post, path = "/invitations/{id}/decline", tag = "invitations", request_body = DeclineInvitationRequest,
+    responses((status = 200, body = Success<InvitationDeclined>), (status = 410))
+)]
 pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
     let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
     let (call, Json(body)) = call.split();
@@ -46,20 +55,29 @@ pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
 }
 
 /// Send an invitation again
-#[utoipa::path(post, path = "/invitations/{id}/resend", tag = "invitations", responses((status = 200, body = Success<InvitationResent>), (status = 429, description = "Sent too often, or too short a while ago")))]
+#[utoipa::path(
+    post, path = "/invitations/{id}/resend", tag = "invitations",
+    responses((status = 200, body = Success<InvitationResent>), (status = 429))
+)]
 pub async fn resend(call: Call) -> Answered {
     let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
     call.execute_in(session, Command::ResendInvitation).await
 }
 
 /// The session's invitation
-#[utoipa::path(get, path = "/sessions/{id}/invitation", tag = "invitations", responses((status = 200, body = Success<InvitationEnvelope>)))]
-pub async fn own_invitation(call: Call) -> Answered {
+#[utoipa::path(
+    get, path = "/sessions/{id}/invitation", tag = "invitations",
+    responses((status = 200, body = Success<InvitationEnvelope>))
+)]
+pub async fn own(call: Call) -> Answered {
     call.query(Query::Invitation).await
 }
 
 /// Send a drafted invitation
-#[utoipa::path(post, path = "/sessions/{id}/invitation/confirm", tag = "invitations", responses((status = 200, body = Success<InvitationConfirmed>)))]
-pub async fn confirm_invitation(call: Call) -> Answered {
+#[utoipa::path(
+    post, path = "/sessions/{id}/invitation/confirm", tag = "invitations",
+    responses((status = 200, body = Success<InvitationConfirmed>))
+)]
+pub async fn confirm(call: Call) -> Answered {
     call.execute(Command::ConfirmInvitation).await
 }

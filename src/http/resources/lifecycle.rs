@@ -12,13 +12,19 @@ use crate::http::{
 };
 
 /// Pause the session
-#[utoipa::path(post, path = "/sessions/{id}/pause", tag = "sessions", request_body = PauseRequest, responses((status = 200, body = Success<Paused>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/pause", tag = "sessions", request_body = PauseRequest,
+    responses((status = 200, body = Success<Paused>))
+)]
 pub async fn pause(call: Posted<PauseRequest>) -> Answered {
     call.execute_body().await
 }
 
 /// Resume a paused session
-#[utoipa::path(post, path = "/sessions/{id}/resume", tag = "sessions", responses((status = 200, body = Success<Resumed>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/resume", tag = "sessions",
+    responses((status = 200, body = Success<Resumed>))
+)]
 pub async fn resume(call: Call) -> Answered {
     call.execute(Command::Resume).await
 }
@@ -26,13 +32,19 @@ pub async fn resume(call: Call) -> Answered {
 /// Resolve the session
 ///
 /// Needs at least one agreement that both have confirmed.
-#[utoipa::path(post, path = "/sessions/{id}/resolve", tag = "sessions", responses((status = 200, body = Success<Resolved>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/resolve", tag = "sessions",
+    responses((status = 200, body = Success<Resolved>))
+)]
 pub async fn resolve(call: Call) -> Answered {
     call.execute(Command::Resolve).await
 }
 
 /// Archive a session that is over
-#[utoipa::path(post, path = "/sessions/{id}/archive", tag = "sessions", responses((status = 200, body = Success<Archived>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/archive", tag = "sessions",
+    responses((status = 200, body = Success<Archived>))
+)]
 pub async fn archive(call: Call) -> Answered {
     call.execute(Command::Archive).await
 }
@@ -40,7 +52,10 @@ pub async fn archive(call: Call) -> Answered {
 /// Take consent to sharing back
 ///
 /// The content is hidden from the partner from now on; agreements that were built on it are flagged.
-#[utoipa::path(post, path = "/sessions/{id}/consent/revoke", tag = "sessions", request_body = RevokeConsentRequest, responses((status = 200, body = Success<ConsentRevoked>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/consent/revoke", tag = "sessions", request_body = RevokeConsentRequest,
+    responses((status = 200, body = Success<ConsentRevoked>))
+)]
 pub async fn revoke_consent(call: Posted<RevokeConsentRequest>) -> Answered {
     call.execute_body().await
 }

@@ -9,13 +9,20 @@ use tandem_actors::domain::{
     Rejection,
     ids::{Seq, SessionId},
 };
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::http::{
     State,
     call::{bearer, path, show},
+    envelope::Success,
     error::ApiError,
 };
+
+/// Made by the coordinator.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+#[allow(dead_code, reason = "describes what the coordinator answers")]
+pub struct Explanation(());
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -28,7 +35,7 @@ pub struct WhyQuery {
 /// How each event was routed to each partner, and why
 #[utoipa::path(
     get, path = "/operator/sessions/{id}/why", tag = "operator", security(("operator" = [])), params(WhyQuery),
-    responses((status = 200, body = crate::http::envelope::Success<Object>))
+    responses((status = 200, body = Success<Explanation>))
 )]
 pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (state, session) = operator(&request)?;
@@ -41,7 +48,7 @@ pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 /// Free a session from quarantine
 #[utoipa::path(
     post, path = "/operator/sessions/{id}/release", tag = "operator", security(("operator" = [])),
-    responses((status = 200, body = crate::http::envelope::Success<Object>))
+    responses((status = 200, body = Success<Explanation>))
 )]
 pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (state, session) = operator(&request)?;

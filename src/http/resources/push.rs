@@ -29,7 +29,7 @@ pub struct PreferencesView {
 /// A token that another user had registered moves to the caller.
 #[utoipa::path(
     post, path = "/auth/push-token", tag = "push", request_body = RegisterPushToken,
-    responses((status = 200, body = Success<Registered>), (status = 429, description = "More than 5 a minute"))
+    responses((status = 200, body = Success<Registered>), (status = 429))
 )]
 pub async fn register(call: Posted<RegisterPushToken>) -> Answered {
     let Call { state, user, body: Json(token), key, .. } = call;
@@ -46,7 +46,7 @@ pub async fn register(call: Posted<RegisterPushToken>) -> Answered {
 /// For signing out. Without a token, all of the caller's devices are forgotten.
 #[utoipa::path(
     delete, path = "/auth/push-token", tag = "push", request_body = RemovePushToken,
-    responses((status = 200, body = Success<Registered>), (status = 429, description = "More than 5 a minute"))
+    responses((status = 200, body = Success<Registered>), (status = 429))
 )]
 pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     call.state.limits.push_token.check(&call.user.id)?;
@@ -55,7 +55,10 @@ pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
 }
 
 /// What the caller wants to be told
-#[utoipa::path(get, path = "/auth/me/notification-preferences", tag = "push", responses((status = 200, body = Success<PreferencesView>)))]
+#[utoipa::path(
+    get, path = "/auth/me/notification-preferences", tag = "push",
+    responses((status = 200, body = Success<PreferencesView>))
+)]
 pub async fn preferences(call: Call) -> Answered {
     Ok(view(call.state.push.preferences(call.user.id.clone()).await?))
 }

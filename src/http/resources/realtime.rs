@@ -81,7 +81,7 @@ const SHOW: [Show; 4] = [
 /// Covers the channels of the caller's active sessions, for one hour.
 #[utoipa::path(
     get, path = "/auth/ably-token", tag = "realtime",
-    responses((status = 200, body = Success<RealtimeToken>), (status = 429, description = "More than 10 a minute"))
+    responses((status = 200, body = Success<RealtimeToken>), (status = 429))
 )]
 pub async fn ably_token(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
@@ -97,7 +97,7 @@ pub async fn ably_token(call: Call) -> Answered {
     get, path = "/realtime/config", tag = "realtime", params(ConfigQuery),
     responses((status = 200, body = Success<RealtimeConfig>))
 )]
-pub async fn realtime_config(call: Call) -> Answered {
+pub async fn config(call: Call) -> Answered {
     let ConfigQuery { session_id } = call.fields()?;
     let session = match session_id {
         Some(id) => {

@@ -17,6 +17,7 @@ use crate::http::{
     coordinator::ListFilter,
     envelope::{Success, success_of},
     error::ApiError,
+    idempotency,
 };
 
 const PAGE: usize = 20;
@@ -80,7 +81,10 @@ pub struct Present {
 }
 
 /// Begin a session and invite the partner
-#[utoipa::path(post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest, responses((status = 201, body = Success<SessionCreated>)))]
+#[utoipa::path(
+    post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
+    responses((status = 201, body = Success<SessionCreated>))
+)]
 pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
     let (call, Json(body)) = call.split();
     let create = CreateSession::try_from(body)?;
@@ -88,7 +92,10 @@ pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
 }
 
 /// The caller's sessions
-#[utoipa::path(get, path = "/sessions", tag = "sessions", params(ListQuery), responses((status = 200, body = Success<SessionsPage>)))]
+#[utoipa::path(
+    get, path = "/sessions", tag = "sessions", params(ListQuery),
+    responses((status = 200, body = Success<SessionsPage>))
+)]
 pub async fn list(call: Call) -> Answered {
     let ListQuery { status, cursor, limit } = call.fields()?;
     let status = status.map(|names| names.split(',').map(|name| session_status(name.trim())).collect()).transpose()?;
@@ -97,14 +104,20 @@ pub async fn list(call: Call) -> Answered {
 }
 
 /// How many sessions hold something that the caller has not seen
-#[utoipa::path(get, path = "/sessions/unread-count", tag = "sessions", responses((status = 200, body = Success<Count>)))]
+#[utoipa::path(
+    get, path = "/sessions/unread-count", tag = "sessions",
+    responses((status = 200, body = Success<Count>))
+)]
 pub async fn unread_count(call: Call) -> Answered {
     let count = call.state.coordinator.unread_count(call.user.id.clone()).await?;
     Ok(success_of(Count { count }))
 }
 
 /// One session
-#[utoipa::path(get, path = "/sessions/{id}", tag = "sessions", responses((status = 200, body = Success<SessionEnvelope>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}", tag = "sessions",
+    responses((status = 200, body = Success<SessionEnvelope>))
+)]
 pub async fn detail(call: Call) -> Answered {
     call.query(Query::Detail).await
 }
@@ -112,13 +125,19 @@ pub async fn detail(call: Call) -> Answered {
 /// Leave a session
 ///
 /// A session that is going on ends for both; the caller no longer sees it.
-#[utoipa::path(delete, path = "/sessions/{id}", tag = "sessions", responses((status = 200, body = Success<Deleted>)))]
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "sessions",
+    responses((status = 200, body = Success<Deleted>))
+)]
 pub async fn withdraw(call: Call) -> Answered {
     call.execute(Command::Withdraw).await
 }
 
 /// Everything that a client needs after a reconnect
-#[utoipa::path(get, path = "/sessions/{id}/state", tag = "sessions", responses((status = 200, body = Success<SessionState>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/state", tag = "sessions",
+    responses((status = 200, body = Success<SessionState>))
+)]
 pub async fn state(call: Call) -> Answered {
     call.query(Query::State).await
 }
@@ -126,7 +145,10 @@ pub async fn state(call: Call) -> Answered {
 /// What has happened since
 ///
 /// What the caller may see, in order of `seq`.
-#[utoipa::path(get, path = "/sessions/{id}/events", tag = "sessions", params(EventsQuery), responses((status = 200, body = Success<EventsPage>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/events", tag = "sessions", params(EventsQuery),
+    responses((status = 200, body = Success<EventsPage>))
+)]
 pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
     let EventsQuery { after, limit } = call.fields()?;
@@ -135,24 +157,35 @@ pub async fn events(call: Call) -> Answered {
 }
 
 /// Say what the caller has seen
-#[utoipa::path(post, path = "/sessions/{id}/viewed", tag = "sessions", request_body = ViewedRequest, responses((status = 200, body = Success<Viewed>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/viewed", tag = "sessions", request_body = ViewedRequest,
+    responses((status = 200, body = Success<Viewed>))
+)]
 pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
     call.execute_body().await
 }
 
 /// A heartbeat, for clients without a realtime connection
-#[utoipa::path(post, path = "/sessions/{id}/presence", tag = "sessions", request_body = PresenceRequest, responses((status = 200, body = Success<Present>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/presence", tag = "sessions", request_body = PresenceRequest,
+    responses((status = 200, body = Success<Present>))
+)]
 pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let session = call.session()?;
     let (call, Json(body)) = call.split();
     let active = fields::name("status", body.status, &[("active", true), ("away", false)])?;
-    Ok(show(&call.state.coordinator.heartbeat(session, call.user.id.clone(), active).await?))
+    let user = &call.user.id;
+    let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
+    Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))
 }
 
 /// Nudge the partner
 ///
 /// Once in a while, with a fixed text.
-#[utoipa::path(post, path = "/sessions/{id}/nudge", tag = "sessions", responses((status = 200, body = Success<Nudged>), (status = 429, description = "Too soon after the last one")))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/nudge", tag = "sessions",
+    responses((status = 200, body = Success<Nudged>), (status = 429))
+)]
 pub async fn nudge(call: Call) -> Answered {
     call.execute(Command::Nudge).await
 }

@@ -14,13 +14,19 @@ use crate::http::{
 };
 
 /// Where both partners are
-#[utoipa::path(get, path = "/sessions/{id}/progress", tag = "stages", responses((status = 200, body = Success<Progress>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/progress", tag = "stages",
+    responses((status = 200, body = Success<Progress>))
+)]
 pub async fn progress(call: Call) -> Answered {
     call.query(Query::Progress).await
 }
 
 /// The caller's own gates of a stage
-#[utoipa::path(get, path = "/sessions/{id}/stages/{stage}/gates", tag = "stages", responses((status = 200, body = Success<GatesAnswer>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/stages/{stage}/gates", tag = "stages",
+    responses((status = 200, body = Success<GatesAnswer>))
+)]
 pub async fn gates(call: Call) -> Answered {
     let stage: Option<Stage> = call.path::<u8>("stage").and_then(|number| Stage::try_from(number).ok());
     let none = || ApiError::new(Code::NotFound, "there are stages 0 to 4");
@@ -31,7 +37,10 @@ pub async fn gates(call: Call) -> Answered {
 /// Go on to the next stage
 ///
 /// Moves the caller only. What stands in the way is answered with 200, `advanced: false` and `blockedReason`.
-#[utoipa::path(post, path = "/sessions/{id}/stages/advance", tag = "stages", request_body = AdvanceRequest, responses((status = 200, body = Success<Advanced>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/stages/advance", tag = "stages", request_body = AdvanceRequest,
+    responses((status = 200, body = Success<Advanced>))
+)]
 pub async fn advance(call: Posted<AdvanceRequest>) -> Answered {
     call.execute_body().await
 }

@@ -14,13 +14,19 @@ use crate::http::{
 /// The pool
 ///
 /// Without authors and times, in an order that betrays neither.
-#[utoipa::path(get, path = "/sessions/{id}/strategies", tag = "strategies", responses((status = 200, body = Success<StrategiesList>)))]
-pub async fn strategies(call: Call) -> Answered {
+#[utoipa::path(
+    get, path = "/sessions/{id}/strategies", tag = "strategies",
+    responses((status = 200, body = Success<StrategiesList>))
+)]
+pub async fn list(call: Call) -> Answered {
     call.query(Query::Strategies).await
 }
 
 /// Add a strategy to the pool
-#[utoipa::path(post, path = "/sessions/{id}/strategies", tag = "strategies", request_body = ProposeStrategyRequest, responses((status = 201, body = Success<StrategyProposed>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/strategies", tag = "strategies", request_body = ProposeStrategyRequest,
+    responses((status = 201, body = Success<StrategyProposed>))
+)]
 pub async fn propose(call: Posted<ProposeStrategyRequest>) -> Answered {
     call.execute_body().await
 }
@@ -28,7 +34,10 @@ pub async fn propose(call: Posted<ProposeStrategyRequest>) -> Answered {
 /// Say that the pool is complete
 ///
 /// The pool is locked once both have said so.
-#[utoipa::path(post, path = "/sessions/{id}/strategies/ready", tag = "strategies", responses((status = 200, body = Success<ReadyToRank>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/strategies/ready", tag = "strategies",
+    responses((status = 200, body = Success<ReadyToRank>))
+)]
 pub async fn ready(call: Call) -> Answered {
     call.execute(Command::ReadyToRank).await
 }
@@ -36,7 +45,10 @@ pub async fn ready(call: Call) -> Answered {
 /// Rank the strategies
 ///
 /// Private, and replaceable until both rankings are in.
-#[utoipa::path(post, path = "/sessions/{id}/strategies/rank", tag = "strategies", request_body = SubmitRankingRequest, responses((status = 200, body = Success<RankingSubmitted>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/strategies/rank", tag = "strategies", request_body = SubmitRankingRequest,
+    responses((status = 200, body = Success<RankingSubmitted>))
+)]
 pub async fn rank(call: Posted<SubmitRankingRequest>) -> Answered {
     call.execute_body().await
 }
@@ -44,7 +56,10 @@ pub async fn rank(call: Posted<SubmitRankingRequest>) -> Answered {
 /// What both ranked high
 ///
 /// Revealed to both at once, when both rankings are in.
-#[utoipa::path(get, path = "/sessions/{id}/strategies/overlap", tag = "strategies", responses((status = 200, body = Success<Overlap>)))]
+#[utoipa::path(
+    get, path = "/sessions/{id}/strategies/overlap", tag = "strategies",
+    responses((status = 200, body = Success<Overlap>))
+)]
 pub async fn overlap(call: Call) -> Answered {
     call.query(Query::Overlap).await
 }

@@ -8,7 +8,10 @@ use crate::http::{
 };
 
 /// Confirm feeling heard
-#[utoipa::path(post, path = "/sessions/{id}/feel-heard", tag = "witness", request_body = FeelHeardRequest, responses((status = 200, body = Success<FeelHeard>)))]
+#[utoipa::path(
+    post, path = "/sessions/{id}/feel-heard", tag = "witness", request_body = FeelHeardRequest,
+    responses((status = 200, body = Success<FeelHeard>))
+)]
 pub async fn feel_heard(call: Posted<FeelHeardRequest>) -> Answered {
     call.execute_body().await
 }

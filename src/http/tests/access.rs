@@ -70,8 +70,9 @@ async fn a_user_is_made_from_the_first_token_and_survives_a_restart() {
     let erased = restarted.send(anna(TestRequest::delete().uri("/api/auth/me"))).await;
     assert_eq!(erased.data(), json!({ "deleted": true }));
     assert_eq!(store.rows(), 0);
-    let asked = restarted.fakes.asked.lock();
-    assert_eq!(asked[1..], ["erase user_anna from sessions", "erase devices of user_anna"]);
+    assert_eq!(restarted.fakes.asked.lock()[1..], ["erase user_anna from sessions", "erase devices of user_anna"]);
+    let afresh = restarted.send(me(fakes::named_token("user_anna", Some("Anna")))).await.data();
+    assert_eq!(afresh["user"]["name"], json!("Anna"), "memory kept who was erased");
 }
 
 #[actix_web::test]

@@ -14,6 +14,7 @@ async fn an_answer_is_the_sessions_own_bytes_in_an_envelope() {
         assert_eq!(answer.status, 200);
         assert_eq!(&answer.bytes[..], b"{\"success\":true,\"data\":{\"seq\":7}}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(server.fakes.last(), format!("SignCompact in {SESSION} by user_anna"));
     }
     assert_eq!(server.post("/api/v1/sessions", r#"{"inviteName":"Ben"}"#).await.status, 201);
@@ -43,7 +44,8 @@ async fn when_to_come_again_is_said_in_whole_seconds() {
         let answer = server.get(&path).await;
         assert_eq!(answer.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
         assert_eq!(answer.header("retry-after"), Some(seconds));
-        server.refuse(Refusal::Rejected(Box::new(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait))));
+        server
+            .refuse(Refusal::Rejected(Box::new(Rejection::new(Code::RateLimited, "too soon").with_retry_after(wait))));
         assert_eq!(server.get(&path).await.header("retry-after"), Some(seconds));
     }
 }
@@ -64,8 +66,9 @@ async fn what_is_not_there_says_so_in_an_envelope() {
         assert_eq!(server.get(path).await.refusal(), refused(404, "NOT_FOUND"), "{path}");
     }
     let answer = server.send(anna(TestRequest::put().uri("/api/v1/sessions"))).await;
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, GET")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST, GET, HEAD")));
     assert!(!answer.json()["success"].as_bool().unwrap());
+    assert_eq!(server.send(TestRequest::with_uri("/health").method(Method::HEAD)).await.status, 200);
 }
 
 #[actix_web::test]

@@ -70,11 +70,10 @@ async fn the_description_holds_together() {
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(description["security"], json!([{ "bearer": [] }]));
     assert_eq!(description["components"]["securitySchemes"]["bearer"]["scheme"], json!("bearer"));
-    let schemas = description["components"]["schemas"].as_object().unwrap();
     let text = description.to_string();
-    for reference in text.split("\"#/components/schemas/").skip(1) {
-        let name = reference.split('"').next().unwrap();
-        assert!(schemas.contains_key(name), "{name} is referred to and not described");
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(description.pointer(pointer).is_some(), "{pointer} is referred to and not described");
     }
     let mut names: Vec<_> = Vec::new();
     for (path, item) in description["paths"].as_object().unwrap() {
@@ -82,7 +81,13 @@ async fn the_description_holds_together() {
             names.push(operation["operationId"].as_str().unwrap().to_owned());
             for part in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
                 let parameters = operation["parameters"].as_array().unwrap();
-                assert!(parameters.iter().any(|p| p["name"] == part && p["in"] == "path"), "{path}: {part}");
+                assert!(
+                    parameters.iter().any(|p| p["name"] == part && p["in"] == "path" && p["required"] == true),
+                    "{path}: {part}"
+                );
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response.get("$ref").or(response.get("description")).is_some(), "{path}: {status}");
             }
             let success =
                 operation["responses"].as_object().unwrap().iter().find(|(status, _)| status.starts_with('2'));
@@ -93,4 +98,22 @@ async fn the_description_holds_together() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), total, "two operations have the same id");
+}
+
+/// So that a change of the interface is seen when it is reviewed. After a wanted change: `TANDEM_BLESS=1 cargo test
+/// openapi`.
+#[test]
+fn the_checked_in_description_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");
+    let description = openapi::description().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("TANDEM_BLESS").is_some() {
+        std::fs::write(path, &description).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+    let differs = description.lines().zip(checked_in.lines()).position(|(made, known)| made != known);
+    assert!(
+        description == checked_in,
+        "tests/openapi.json differs from line {:?} on; see above",
+        differs.map(|at| at + 1)
+    );
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
@@ -259,7 +260,9 @@ impl RealtimeAccess for Fakes {
 }
 
 impl Webhooks for Fakes {
-    fn ably(&self, key: Option<&str>, signature: Option<&str>, body: &Bytes) -> WebhookOutcome {
+    fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
+        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let (key, signature) = (header("x-ably-key"), header("x-ably-signature"));
         match (key, signature, &body[..]) {
             (Some("key"), Some("signature"), b"{}") => WebhookOutcome::Accepted(2),
             (Some("key"), Some("signature"), _) => WebhookOutcome::Malformed("items must be a list".into()),

@@ -5,6 +5,7 @@ mod description;
 mod fakes;
 mod idempotency;
 mod node;
+mod wire;
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ impl Server {
         let clock = Arc::new(TestClock);
         let (journal, _) = Journal::start(store.clone(), Default::default(), |_| {});
         let auth = auth::Config { hs256_secret: Some(fakes::secret()), ..auth::Config::default() };
-        let limits = Limits::from_config(&config);
+        let limits = RateLimits::new(&config.limits);
         let state = Data::new(State {
             config,
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
@@ -81,6 +82,12 @@ impl Server {
 
     fn refuse(&self, refusal: Refusal) {
         *self.fakes.refusal.lock() = Some(refusal);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.journal.close();
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fault::Fault;
-use crate::push::devices::Platform;
+use crate::push::reach::Platform;
 
 /// Requests that are kept.
 const REQUESTS: usize = 5_000;

@@ -52,6 +52,13 @@ pub struct KeyConfig {
     pub revocable_tokens: bool,
 }
 
+impl KeyConfig {
+    /// A key for everything, made by the node itself.
+    pub fn generated(name: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { name: name.into(), secret: secret.into(), capability: None, revocable_tokens: false }
+    }
+}
+
 impl std::fmt::Debug for KeyConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "KeyConfig({})", self.name)

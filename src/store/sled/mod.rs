@@ -193,3 +193,22 @@ fn remove_unfinished_snapshots(path: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let rows = SledRows::open(directory.path(), &Options::default()).expect("a database");
+        let key = Key::from_bytes(*b"xa");
+        let stored = |size: usize| {
+            rows.write(&[&Change::Put(key.clone(), vec![1; size].into())]).expect("written");
+            rows.db.len()
+        };
+        assert_eq!([stored(5 * 4096), stored(2 * 4096 + 1), stored(4096), stored(4097)], [5, 3, 1, 2]);
+        rows.write(&[&Change::Delete(key)]).expect("written");
+        assert!(rows.db.is_empty());
+    }
+}

@@ -64,14 +64,14 @@ impl FakeAbly {
 
 type Shared = web::Data<Mutex<State>>;
 
-fn may(request: &HttpRequest, state: &Shared) -> Result<Option<Fault>, HttpResponse> {
+fn may(request: &HttpRequest, state: &Shared) -> Result<Option<Fault>, Box<HttpResponse>> {
     use base64::Engine as _;
     let wanted = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(KEY));
     let mut state = state.lock();
     state.requests += 1;
     if request.headers().get("authorization").is_none_or(|given| given != wanted.as_str()) {
         state.refused_keys += 1;
-        return Err(HttpResponse::Unauthorized().json(json!({"error": {"code": 40101, "message": "no"}})));
+        return Err(HttpResponse::Unauthorized().json(json!({"error": {"code": 40101, "message": "no"}})).into());
     }
     Ok((!state.faults.is_empty()).then(|| state.faults.remove(0)))
 }
@@ -84,7 +84,7 @@ async fn publish(
 ) -> HttpResponse {
     let fault = match may(&request, &state) {
         Ok(fault) => fault,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let failed = |status: u16| {
         HttpResponse::build(StatusCode::from_u16(status).unwrap()).json(json!({"error": {"code": 50000}}))
@@ -116,7 +116,7 @@ async fn presence(
 ) -> HttpResponse {
     let fault = match may(&request, &state) {
         Ok(fault) => fault,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     if let Some(Fault::Status(status)) = fault {
         return HttpResponse::build(StatusCode::from_u16(status).unwrap()).finish();

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use fake_ably::{FakeAbly, Fault, KEY};
 use serde_json::json;
 use tandem::{
-    push::Secret,
     realtime::cloud::{AblyCloud, CloudError, Config, Templates},
+    secret::Secret,
 };
 use tandem_actors::{
     domain::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem::push::devices::DeviceState;
+use tandem::push::DeviceState;
 use tandem_actors::ports::{Clock as _, Devices as _};
 
 use super::rig::{NOON, Rig, eventually, token, user};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tandem::push::{
-    devices::DeviceState,
+    DeviceState, Platform,
     fake_expo::{Credentials, DeviceSetup, Fault, FaultKind, ProjectSetup, Route},
 };
 use tandem_actors::ports::{Clock as _, Devices as _};
@@ -312,6 +312,48 @@ async fn what_nobody_could_send_in_time_expires() {
 }
 
 #[tokio::test]
+async fn what_no_session_would_confirm_in_time_expires() {
+    let rig = one_push().await;
+    rig.sessions.silent.lock().insert(super::rig::session(1));
+    rig.decide(1, "ann", 1).await;
+    in_time(&rig, "expired", Duration::from_secs(15 * 60), || rig.told_as_json(1)[0]["decision"]["kind"] == "expired")
+        .await;
+    rig.sessions.silent.lock().clear();
+    rig.decide(2, "ann", 1).await;
+    eventually("the next one is sent", || rig.expo.device(&token(1)).is_some()).await;
+    assert_eq!(rig.sends().len(), 1);
+}
+
+#[tokio::test]
+async fn a_project_without_credentials_is_left_alone_and_the_others_are_served() {
+    let rig = Rig::new().await;
+    for number in 0..60 {
+        rig.register_on(Platform::Android, &format!("user{number}"), &token(number)).await;
+        let project = format!("@owner/broken{}", number % 2);
+        rig.expo.set_device(&token(number), DeviceSetup { project, ..DeviceSetup::default() });
+    }
+    let broken = ProjectSetup { credentials: Credentials::BrokenAtOnce, ..ProjectSetup::default() };
+    rig.expo.set_project("@owner/broken0", broken);
+    // The first ones teach which device belongs to which project, and that one of them is refused.
+    rig.decide_all((0..20).map(|number| (number, format!("user{number}"), 1))).await;
+    eventually("tried", || (0..20).all(|number| rig.delivery(number)["attempts"][0]["outcome"].is_object())).await;
+    rig.decide_all((0..20).map(|number| (number, format!("user{number}"), 2))).await;
+    eventually("the other project is served", || {
+        (0..20).filter(|number| number % 2 == 1).all(|number| {
+            rig.expo
+                .device(&token(number))
+                .is_some_and(|view| view.notifications.iter().any(|shown| shown.data["seq"] == 2))
+        })
+    })
+    .await;
+    for number in (0..20).filter(|number| number % 2 == 0) {
+        let second = rig.told(number).pop().unwrap();
+        assert_eq!(second.deliveries[0].attempts_made, 0, "nobody asks while the breaker is open");
+        assert_eq!(second.deliveries[0].state, "waiting");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed_and_endless_answers_not_read() {
     let rig = one_push().await;
     let elsewhere = tandem::push::fake_expo::FakeExpo::start("127.0.0.1:0").await.unwrap();
@@ -334,6 +376,11 @@ async fn large_bodies_are_compressed_and_batches_hold_at_most_a_hundred() {
     }
     rig.decide_all((0..250).map(|number| (number, format!("user{number}"), 1))).await;
     eventually("all shown", || (0..250).all(|number| rig.expo.device(&token(number)).is_some())).await;
+    // The device has it a moment before the request is noted down.
+    eventually("all answered", || {
+        rig.sends().iter().map(|seen| seen.body.as_array().unwrap().len()).sum::<usize>() == 250
+    })
+    .await;
     let sends = rig.sends();
     assert!(sends.iter().all(|seen| seen.body.as_array().unwrap().len() <= 100));
     assert_eq!(sends.len(), 3, "a linger fills the batches");

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tandem::push::{
-    Config, Device, Devices, Pusher, Registration, Told, explain,
+    Config, Device, Devices, Platform, Pusher, Registration, Told, explain,
     fake_expo::{FakeExpo, Settings},
 };
 use tandem_actors::{
@@ -261,6 +261,12 @@ impl Rig {
             locale: locale.map(Into::into),
             time_zone: zone.map(Into::into),
         };
+        self.devices.register(user(name), registration).await.unwrap();
+    }
+
+    pub async fn register_on(&self, platform: Platform, name: &str, token: &str) {
+        let token = token.parse().unwrap();
+        let registration = Registration { token, platform: Some(platform), locale: None, time_zone: None };
         self.devices.register(user(name), registration).await.unwrap();
     }
 

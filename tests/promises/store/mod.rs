@@ -5,11 +5,16 @@ mod crash;
 mod directory;
 mod failure;
 mod power;
+mod workload;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use tandem::store::{self, Engine, Location, Options};
+use tandem::store::{self, Engine, Location, Options, StoreOpenError};
 use tandem_actors::{
     domain::ids::SessionId,
     keys::Key,
@@ -21,7 +26,19 @@ fn location(engine: Engine, path: &Path) -> Location {
 }
 
 fn open(engine: Engine, path: &Path) -> Arc<dyn Store> {
-    store::open(&location(engine, path), &Options::default()).expect("the store opens")
+    try_open(&location(engine, path)).expect("the store opens")
+}
+
+/// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one holds whatever
+/// was locked here at the fork.
+fn try_open(location: &Location) -> Result<Arc<dyn Store>, StoreOpenError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match store::open(location, &Options::default()) {
+            Err(StoreOpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
 }
 
 fn key(bytes: impl AsRef<[u8]>) -> Key {

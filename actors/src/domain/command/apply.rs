@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    fn become_(&mut self, status: SessionStatus) {
+    fn move_to(&mut self, status: SessionStatus) {
         if self.status.may_become(status) {
             self.status = status;
         }
@@ -93,7 +93,7 @@ impl Session {
     fn apply_to_session(&mut self, event: &Event) {
         match &event.body {
             EventBody::InvitationConfirmed { expires_at } => {
-                self.become_(SessionStatus::Invited);
+                self.move_to(SessionStatus::Invited);
                 self.invitation.confirmed_at = Some(event.at);
                 self.invitation.expires_at = *expires_at;
             }
@@ -105,13 +105,13 @@ impl Session {
             }
             EventBody::InvitationExpired {} => self.invitation.expired = true,
             EventBody::InvitationDeclined {} => {
-                self.become_(SessionStatus::Abandoned);
+                self.move_to(SessionStatus::Abandoned);
                 self.abandoned_at = Some(event.at);
                 self.invitation.declined_at = Some(event.at);
             }
             EventBody::Joined { name } => {
                 if let (None, Some(user)) = (&self.invitee, &event.by) {
-                    self.become_(SessionStatus::Active);
+                    self.move_to(SessionStatus::Active);
                     self.invitation.accepted_at = Some(event.at);
                     self.invitee = Some(Member::new(user.clone(), name.clone(), event.at));
                 }
@@ -138,22 +138,22 @@ impl Session {
                 due.for_each(|agreement| agreement.reminded = true);
             }
             EventBody::Resumed {} => {
-                self.become_(SessionStatus::Active);
+                self.move_to(SessionStatus::Active);
                 self.pause = None;
             }
             EventBody::Resolved {} => {
-                self.become_(SessionStatus::Resolved);
+                self.move_to(SessionStatus::Resolved);
                 self.resolved_at = Some(event.at);
                 for side in Side::BOTH {
                     self.close_stage(side, Stage::StrategicRepair, event);
                 }
             }
             EventBody::Abandoned { .. } => {
-                self.become_(SessionStatus::Abandoned);
+                self.move_to(SessionStatus::Abandoned);
                 self.abandoned_at = Some(event.at);
             }
             EventBody::Archived {} => {
-                self.become_(SessionStatus::Archived);
+                self.move_to(SessionStatus::Archived);
                 self.archived_at = Some(event.at);
             }
             _ => {}
@@ -211,7 +211,7 @@ impl Session {
                 live.for_each(|agreement| agreement.has_stale_inputs = true);
             }
             EventBody::Paused { reason } => {
-                self.become_(SessionStatus::Paused);
+                self.move_to(SessionStatus::Paused);
                 self.pause = Some(Pause { at: event.at, by: side, reason: reason.clone() });
             }
             EventBody::Advanced { to } => {

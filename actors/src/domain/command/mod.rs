@@ -34,7 +34,7 @@ pub use needs::{
     ShareNeeds, ShareNeedsRequest,
 };
 pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
-pub(super) use turn::Turn;
+use turn::Turn;
 pub use viewed::{Viewed, ViewedRequest};
 
 use super::{

@@ -13,7 +13,7 @@ mod strategies;
 
 pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
 pub use empathy::{
-    AttemptView, DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyValidated, NoDraft,
+    AttemptView, DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyValidated, MaybeDraft, NoDraft,
     PartnerEmpathy,
 };
 pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};

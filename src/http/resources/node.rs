@@ -27,7 +27,10 @@ pub struct Ready {
 }
 
 /// Whether the process answers at all
-#[utoipa::path(get, path = "/health", tag = "node", security(()), responses((status = 200, body = Success<Health>)))]
+#[utoipa::path(
+    get, path = "/health", tag = "node", security(()),
+    responses((status = 200, body = Success<Health>))
+)]
 pub async fn health() -> HttpResponse {
     success_of(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
@@ -35,7 +38,10 @@ pub async fn health() -> HttpResponse {
 /// Whether the node can do its work
 ///
 /// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong.
-#[utoipa::path(get, path = "/ready", tag = "node", security(()), responses((status = 200, body = Success<Ready>)))]
+#[utoipa::path(
+    get, path = "/ready", tag = "node", security(()),
+    responses((status = 200, body = Success<Ready>), (status = 503))
+)]
 pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let checks = state.readiness.checks();
     if checks.iter().all(|check| check.ok) {
@@ -46,7 +52,10 @@ pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
 }
 
 /// Metrics in Prometheus' text format
-#[utoipa::path(get, path = "/metrics", tag = "node", security(()), responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(
+    get, path = "/metrics", tag = "node", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
 pub async fn metrics(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))

@@ -4,18 +4,20 @@
 //! without a second delivery. Messages of one channel go out in the order in which they were handed over, one request each:
 //! ids of several messages in one request would have to be Ably's to choose.
 
+mod rest;
+
 use std::{
     collections::HashMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use dashmap::DashMap;
 use futures_util::future::{join_all, try_join_all};
-use parking_lot::Mutex;
-use reqwest::{StatusCode, Url, header};
+use reqwest::{Url, header};
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
@@ -23,26 +25,13 @@ use tandem_actors::{
 };
 use tokio::sync::oneshot;
 
-use crate::push::{
-    breaker::{Breaker, Pass},
-    config::Secret,
-    install_crypto,
-};
+use self::rest::Rest;
+use crate::secret::Secret;
 
 const DEFAULT_REST_URL: &str = "https://main.realtime.ably.net";
-const FALLBACKS: [&str; 5] = [
-    "https://main.a.fallback.ably-realtime.com",
-    "https://main.b.fallback.ably-realtime.com",
-    "https://main.c.fallback.ably-realtime.com",
-    "https://main.d.fallback.ably-realtime.com",
-    "https://main.e.fallback.ably-realtime.com",
-];
-/// A fallback host that worked is asked first for so long.
-const STAY_WITH_FALLBACK: Duration = Duration::from_secs(10 * 60);
 const PAGE: usize = 1000;
 /// Presence pages that are followed; beyond it, somebody is playing with us.
 const PAGES: usize = 20;
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -138,18 +127,13 @@ pub(super) fn connection_in(connection: &str, place: usize) -> String {
 pub struct AblyCloud(Arc<Cloud>);
 
 struct Cloud {
-    http: reqwest::Client,
-    authorization: header::HeaderValue,
-    hosts: Vec<Url>,
+    rest: Rest,
     tries: usize,
     templates: Templates,
     clock: Arc<dyn Clock>,
-    breaker: Breaker,
-    /// The host that worked last, if it is not the first.
-    preferred: Mutex<Option<(usize, Timestamp)>>,
     /// Each channel's last publish: the next one waits for it.
     turns: DashMap<String, Turn>,
-    next_turn: std::sync::atomic::AtomicU64,
+    next_turn: AtomicU64,
 }
 
 struct Turn {
@@ -159,41 +143,14 @@ struct Turn {
 
 impl AblyCloud {
     pub fn new(config: &Config, templates: Templates, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
-        install_crypto();
         let key = ApiKey::parse(config.key.as_ref().ok_or(CloudError::Key)?)?;
-        let host = |setting, text: &str| match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => Ok(url),
-            _ => Err(CloudError::Url { setting }),
-        };
-        let fallbacks = match &config.fallback_urls {
-            Some(urls) => urls.clone(),
-            None if config.rest_url.trim_end_matches('/') == DEFAULT_REST_URL => FALLBACKS.map(Into::into).into(),
-            None => Vec::new(),
-        };
-        let mut hosts = vec![host("rest_url", &config.rest_url)?];
-        for url in &fallbacks {
-            hosts.push(host("fallback_urls", url)?);
-        }
-        let basic = STANDARD.encode(format!("{}:{}", key.name, key.secret.reveal()));
-        let mut authorization = header::HeaderValue::try_from(format!("Basic {basic}")).map_err(|_| CloudError::Key)?;
-        authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(4))
-            .timeout(config.request_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         Ok(Self(Arc::new(Cloud {
-            http,
-            authorization,
-            hosts,
+            rest: Rest::new(config, &key, clock.clone())?,
             tries: config.tries.max(1),
             templates,
             clock,
-            breaker: Breaker::new("ably", 10, Duration::from_secs(1), Duration::from_secs(30)),
-            preferred: Mutex::new(None),
             turns: DashMap::new(),
-            next_turn: std::sync::atomic::AtomicU64::new(0),
+            next_turn: AtomicU64::new(0),
         })))
     }
 }
@@ -241,7 +198,7 @@ struct MyTurn {
 impl Cloud {
     fn take_turn(&self, channel: &str) -> MyTurn {
         let (_over, over) = oneshot::channel();
-        let number = self.next_turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.next_turn.fetch_add(1, Ordering::Relaxed);
         let before = self.turns.insert(channel.to_owned(), Turn { number, over }).map(|turn| turn.over);
         MyTurn { number, before, _over }
     }
@@ -287,9 +244,9 @@ impl Cloud {
             serde_json::to_vec(&message).map_err(|error| RealtimeError::Refused { reason: error.to_string() })?;
         let request = |host: &Url| {
             let url = channel_url(host, channel, "messages");
-            self.http.post(url).header(header::CONTENT_TYPE, "application/json").body(body.clone())
+            self.rest.http.post(url).header(header::CONTENT_TYPE, "application/json").body(body.clone())
         };
-        self.call(request, self.tries).await?;
+        self.rest.call(request, self.tries).await?;
         let took = self.clock.now().since(started).as_secs_f64();
         metrics::histogram!("tandem_ably_publish_seconds").record(took);
         Ok(())
@@ -309,10 +266,10 @@ impl Cloud {
             let request = |host: &Url| {
                 let mut first = channel_url(host, channel, "presence");
                 first.query_pairs_mut().append_pair("limit", &PAGE.to_string());
-                self.http.get(next.clone().unwrap_or(first))
+                self.rest.http.get(next.clone().unwrap_or(first))
             };
             // Whoever asks waits for two seconds at most: a second try is all there is time for.
-            let answer = self.call(request, self.tries.min(2)).await?;
+            let answer = self.rest.call(request, self.tries.min(2)).await?;
             let page: Vec<Present> = serde_json::from_slice(&answer.body)
                 .map_err(|_| RealtimeError::Unavailable { reason: "unreadable presence".into(), retry_after: None })?;
             members.extend(page.into_iter().filter_map(|present| {
@@ -330,139 +287,6 @@ impl Cloud {
         }
         Err(RealtimeError::Unavailable { reason: "the presence set has no end".into(), retry_after: None })
     }
-
-    /// Asks hosts in turn until one answers, waiting longer each time.
-    async fn call(
-        &self,
-        request: impl Fn(&Url) -> reqwest::RequestBuilder,
-        tries: usize,
-    ) -> Result<Answer, RealtimeError> {
-        let mut waits = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
-            .with_max_times(tries - 1)
-            .build();
-        let mut host = self.first_host();
-        loop {
-            let now = self.clock.now();
-            if let Pass::NobodyUntil(until) = self.breaker.pass(now) {
-                let reason = "too many failures in a row".into();
-                return Err(RealtimeError::Unavailable { reason, retry_after: Some(until.since(now)) });
-            }
-            let failure = match self.ask(request(&self.hosts[host])).await {
-                Ok(answer) => {
-                    self.breaker.succeeded();
-                    self.remember(host);
-                    return Ok(answer);
-                }
-                Err(failure) => failure,
-            };
-            metrics::counter!("tandem_ably_failures_total", "kind" => failure.kind()).increment(1);
-            let at_least = match &failure {
-                Failure::Refused { status, reason } => {
-                    // Somebody answered: it is not the service that fails.
-                    self.breaker.succeeded();
-                    tracing::error!(status = status.as_u16(), reason, "ably refuses");
-                    return Err(match *status {
-                        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RealtimeError::Unavailable {
-                            reason: format!("the key is refused: {reason}"),
-                            retry_after: Some(Duration::from_secs(30)),
-                        },
-                        _ => RealtimeError::Refused { reason: reason.clone() },
-                    });
-                }
-                Failure::Throttled { retry_after } => {
-                    self.breaker.succeeded();
-                    *retry_after
-                }
-                Failure::Host { retry_after, .. } => {
-                    self.breaker.failed(now, Duration::ZERO);
-                    host = (host + 1) % self.hosts.len();
-                    *retry_after
-                }
-            };
-            let at_least = at_least.unwrap_or_default();
-            let patience = Duration::from_secs(10);
-            match waits.next() {
-                Some(ceiling) if at_least <= patience => {
-                    let wait = at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
-                    tokio::time::sleep(wait).await;
-                }
-                _ => {
-                    let retry_after = Some(at_least).filter(|wait| !wait.is_zero());
-                    return Err(RealtimeError::Unavailable { reason: failure.to_string(), retry_after });
-                }
-            }
-        }
-    }
-
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-        let request = request
-            .header(header::AUTHORIZATION, self.authorization.clone())
-            .header(header::ACCEPT, "application/json")
-            .header("X-Ably-Version", "2");
-        let failed = |error: reqwest::Error| {
-            let why = if error.is_timeout() { "no answer in time" } else { "no connection, or it broke" };
-            Failure::Host { why: why.into(), retry_after: None }
-        };
-        let mut response = request.send().await.map_err(failed)?;
-        let (status, url) = (response.status(), response.url().clone());
-        let retry_after = retry_after(response.headers());
-        let next = next_page(response.headers(), &url);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(Failure::Host { why: "an endless answer".into(), retry_after });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        match status {
-            _ if status.is_success() => Ok(Answer { body, next }),
-            StatusCode::TOO_MANY_REQUESTS => Err(Failure::Throttled { retry_after }),
-            StatusCode::REQUEST_TIMEOUT => Err(Failure::Host { why: status.to_string(), retry_after }),
-            _ if status.is_client_error() => Err(Failure::Refused { status, reason: reason(status, &body) }),
-            _ => Err(Failure::Host { why: status.to_string(), retry_after }),
-        }
-    }
-
-    fn first_host(&self) -> usize {
-        let preferred = *self.preferred.lock();
-        preferred.filter(|(_, until)| self.clock.now() < *until).map_or(0, |(host, _)| host)
-    }
-
-    fn remember(&self, host: usize) {
-        let mut preferred = self.preferred.lock();
-        match *preferred {
-            Some((known, until)) if known == host && self.clock.now() < until => {}
-            _ => *preferred = (host != 0).then(|| (host, self.clock.now() + STAY_WITH_FALLBACK)),
-        }
-    }
-}
-
-struct Answer {
-    body: Vec<u8>,
-    /// The next page, by `Link`.
-    next: Option<Url>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{why}")]
-    Host { why: String, retry_after: Option<Duration> },
-    #[error("too many requests")]
-    Throttled { retry_after: Option<Duration> },
-    #[error("{reason}")]
-    Refused { status: StatusCode, reason: String },
-}
-
-impl Failure {
-    fn kind(&self) -> &'static str {
-        match self {
-            Failure::Host { .. } => "host",
-            Failure::Throttled { .. } => "throttled",
-            Failure::Refused { .. } => "refused",
-        }
-    }
 }
 
 fn channel_url(host: &Url, channel: &str, what: &str) -> Url {
@@ -471,33 +295,4 @@ fn channel_url(host: &Url, channel: &str, what: &str) -> Url {
         path.clear().extend(["channels", channel, what]);
     }
     url
-}
-
-/// Ably's code, not its words: they may quote what was sent.
-fn reason(status: StatusCode, body: &[u8]) -> String {
-    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    match json["error"]["code"].as_u64() {
-        Some(code) => format!("{} with code {code}", status.as_u16()),
-        None => status.as_u16().to_string(),
-    }
-}
-
-fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    SystemTime::from(at).duration_since(SystemTime::now()).ok()
-}
-
-/// The target of `Link: <…>; rel="next"`, if it is at the same host: the key goes nowhere else.
-fn next_page(headers: &header::HeaderMap, base: &Url) -> Option<Url> {
-    let links = headers.get_all(header::LINK).iter().filter_map(|link| link.to_str().ok());
-    let mut links = links.flat_map(|link| link.split(',').map(str::trim));
-    let target = links.find_map(|link| {
-        let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
-        parameters.contains("rel=\"next\"").then_some(target)
-    })?;
-    base.join(target).ok().filter(|next| next.origin() == base.origin())
 }

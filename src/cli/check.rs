@@ -1,0 +1,105 @@
+//! `tandem check`: what is configured, what is reachable, what is wrong. Changes nothing: no secret is made, no store is opened.
+
+use std::{net::TcpListener, path::Path, time::Duration};
+
+use super::{Failure, Outcome};
+use crate::{config::Settings, realtime::ProviderKind};
+
+/// One line of the report.
+struct Finding {
+    what: &'static str,
+    found: String,
+    problem: Option<String>,
+}
+
+impl Finding {
+    fn new(what: &'static str, found: impl Into<String>, outcome: Result<(), String>) -> Self {
+        Self { what, found: found.into(), problem: outcome.err() }
+    }
+}
+
+pub fn run(settings: &Settings) -> Outcome {
+    let findings = actix_web::rt::System::new().block_on(findings(settings));
+    for Finding { what, found, problem } in &findings {
+        match problem {
+            None => println!("ok     {what}: {found}"),
+            Some(problem) => println!("WRONG  {what}: {found}: {problem}"),
+        }
+    }
+    match findings.iter().filter(|finding| finding.problem.is_some()).count() {
+        0 => Ok(()),
+        wrong => Err(Failure::new(format_args!("{wrong} of {} checks failed", findings.len()))),
+    }
+}
+
+async fn findings(settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![
+        Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
+        Finding::new("store", settings.store_location().to_string(), Ok(())),
+        Finding::new("listen", settings.server.listen.to_string(), free(settings)),
+        Finding::new("tokens", tokens(settings), Ok(())),
+    ];
+    if let Some(tls) = &settings.server.tls {
+        let usable = crate::tls::server_config(&tls.certificate, &tls.key).map(drop);
+        findings.push(Finding::new("certificate", tls.certificate.display().to_string(), usable));
+    }
+    if let Some(url) = &settings.auth.jwks_url {
+        findings.push(Finding::new("issuer's keys", url.clone(), reachable(url).await));
+    }
+    match settings.realtime.provider {
+        ProviderKind::Embedded => {
+            let keys = settings.realtime.embedded.read_keys().map(drop).map_err(|error| error.to_string());
+            findings.push(Finding::new("realtime", "embedded in this node", keys));
+        }
+        ProviderKind::Ably => {
+            let url = &settings.realtime.ably.rest_url;
+            let time = format!("{}/time", url.trim_end_matches('/'));
+            let outcome = match settings.ably_key() {
+                Ok(_) => reachable(&time).await,
+                Err(problem) => Err(problem),
+            };
+            findings.push(Finding::new("realtime", format!("Ably at {url}"), outcome));
+        }
+    }
+    let push = settings.push.validate().map_err(|error| error.to_string());
+    let push = match push {
+        Ok(()) => reachable(&settings.push.base_url).await,
+        wrong => wrong,
+    };
+    findings.push(Finding::new("push", settings.push.base_url.clone(), push));
+    findings
+}
+
+fn tokens(settings: &Settings) -> &'static str {
+    match (&settings.auth.hs256_secret, &settings.auth.jwks_url) {
+        (Some(_), Some(_)) => "a shared secret, and an issuer",
+        (Some(_), None) => "a shared secret",
+        (None, Some(_)) => "an issuer",
+        (None, None) => "a secret that the node makes for itself in the data directory",
+    }
+}
+
+/// The directory itself, or the first one above it that is there.
+fn writable(data: &Path) -> Result<(), String> {
+    let there = data.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+    let Some(directory) = there.into_iter().find(|path| path.exists()) else { return Ok(()) };
+    if !directory.is_dir() {
+        return Err(format!("{} is not a directory", directory.display()));
+    }
+    tempfile::tempfile_in(directory).map(drop).map_err(|error| format!("cannot be written: {error}"))
+}
+
+fn free(settings: &Settings) -> Result<(), String> {
+    TcpListener::bind(settings.server.listen).map(drop).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => "in use; a node may be running already".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+/// Whether somebody answers there, with whatever status.
+async fn reachable(url: &str) -> Result<(), String> {
+    crate::tls::install_provider();
+    let problem = |error: reqwest::Error| format!("not reachable: {}", error.without_url());
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().map_err(problem)?;
+    client.get(url).send().await.map(drop).map_err(problem)
+}

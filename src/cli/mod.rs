@@ -1,0 +1,187 @@
+//! The command line. Every command reads the same settings; what goes wrong is one line on stderr and an exit code: 2 for the command
+//! line and the settings, 1 for everything else.
+
+mod check;
+mod copy;
+mod node;
+mod token;
+
+use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use tandem_actors::domain::ids::{Seq, SessionId, UserId};
+
+use crate::{
+    config::{Flag, Settings, SettingsError, Sources},
+    store::Location,
+    telemetry,
+};
+
+/// Session coordinator for two partners: durable session actors, embedded realtime, push
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Settings file; without it config.toml in the data directory, if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory: the store and generated secrets [default: ./data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// How logs are written to stderr: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        /// Address and port; port 0 takes a free one [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+    },
+    /// Play both partners from invitation to resolution, on a temporary node
+    Demo {
+        /// Leave the server running and print how to call it
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Print a token that the node on this data directory accepts
+    Token {
+        /// Who calls with it
+        #[arg(long, value_name = "ID")]
+        user: UserId,
+        /// The name that the partner sees
+        #[arg(long)]
+        name: Option<String>,
+        /// How long it is valid
+        #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
+        ttl: Duration,
+    },
+    /// Say what is configured, what is reachable and what is wrong
+    Check,
+    /// Operate on one session of the running node
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Operate on stores, while no node uses them
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Run a stand-in for Expo's push service
+    FakeExpo {
+        /// Address and port; port 0 takes a free one
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+        listen: std::net::SocketAddr,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionCommand {
+    /// Free a session from quarantine
+    Release { id: SessionId },
+    /// Tell, for each event and partner, how they were told and why
+    Why {
+        id: SessionId,
+        /// This event only
+        #[arg(long)]
+        seq: Option<Seq>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Copy a store into a new one, of the same engine or the other
+    Copy {
+        /// sled:DIRECTORY or redb:DIRECTORY
+        #[arg(long, value_name = "STORE")]
+        from: Location,
+        /// sled:DIRECTORY or redb:DIRECTORY, where no store is yet
+        #[arg(long, value_name = "STORE")]
+        to: Location,
+    },
+}
+
+/// Why a command ends with another exit code than 0.
+#[derive(Debug)]
+pub struct Failure {
+    line: String,
+    code: u8,
+}
+
+impl Failure {
+    pub fn new(error: impl fmt::Display) -> Self {
+        Self { line: error.to_string(), code: 1 }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+pub type Outcome = Result<(), Failure>;
+
+/// Runs the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        // Also --help and --version, which are no errors.
+        Err(error) => {
+            let printed = error.print();
+            return if error.use_stderr() || printed.is_err() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { line, code }) => {
+            eprintln!("tandem: {line}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+impl Cli {
+    fn run(self) -> Outcome {
+        let settings =
+            Settings::load(&self.sources()).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
+        telemetry::start_logging(&settings.telemetry)?;
+        match self.command {
+            Command::Serve { .. } => node::serve(settings),
+            Command::Demo { keep } => node::demo(keep),
+            Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
+            Command::Check => check::run(&settings),
+            Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
+            Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
+            Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
+            Command::FakeExpo { listen } => node::fake_expo(listen),
+        }
+    }
+
+    fn sources(&self) -> Sources {
+        let listen = match &self.command {
+            Command::Serve { listen } => listen.clone(),
+            _ => None,
+        };
+        let flags = [
+            ("--data", "data", self.common.data.clone()),
+            ("--log-format", "telemetry.log_format", self.common.log_format.clone()),
+            ("--listen", "server.listen", listen),
+        ];
+        Sources {
+            file: self.common.config.clone(),
+            // What is not Unicode is no setting of ours.
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            flags: flags.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect(),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Commands that run something, or ask what runs.
+
+use std::{future::Future, net::SocketAddr};
+
+use tandem_actors::domain::ids::{Seq, SessionId};
+
+use super::{Failure, Outcome};
+use crate::{config::Settings, demo, operator, push::fake_expo::FakeExpo, server, telemetry};
+
+fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+    actix_web::rt::System::new().block_on(future)
+}
+
+pub fn serve(settings: Settings) -> Outcome {
+    let metrics = telemetry::start_metrics()?;
+    block_on(async { Ok(server::run(settings, metrics).await?) })
+}
+
+pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
+    block_on(async {
+        let path = format!("sessions/{session}/release");
+        let answer = operator::call(&settings.data, reqwest::Method::POST, &path).await?;
+        match answer["released"].as_bool() {
+            Some(true) => println!("released {session}"),
+            _ => println!("{session} is not in quarantine"),
+        }
+        Ok(())
+    })
+}
+
+pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq>) -> Outcome {
+    block_on(async {
+        let query = seq.map(|seq| format!("?seq={seq}")).unwrap_or_default();
+        let path = format!("sessions/{session}/why{query}");
+        let answer = operator::call(&settings.data, reqwest::Method::GET, &path).await?;
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        Ok(())
+    })
+}
+
+pub fn demo(keep: bool) -> Outcome {
+    block_on(async { Ok(demo::run(demo::Options { keep }).await?) })
+}
+
+pub fn fake_expo(listen: SocketAddr) -> Outcome {
+    block_on(async {
+        let stand_in = FakeExpo::start(&listen.to_string())
+            .await
+            .map_err(|error| Failure::new(format_args!("cannot listen on {listen}: {error}")))?;
+        println!("listening on {}", stand_in.url);
+        tokio::signal::ctrl_c().await?;
+        stand_in.stop().await;
+        Ok(())
+    })
+}

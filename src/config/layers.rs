@@ -1,0 +1,169 @@
+//! Where settings come from, one layer over the other.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map, Value},
+};
+
+use super::{
+    DEFAULT_DATA, Settings,
+    check::Wrong,
+    problem::SettingsError,
+    reference::{nearest, unknown_key},
+};
+
+const PREFIX: &str = "TANDEM__";
+
+/// A flag that gives a setting.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    pub name: &'static str,
+    pub key: &'static str,
+    pub value: String,
+}
+
+/// Everything that settings are read from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Given with `--config`. Otherwise `config.toml` in the data directory, if there is one.
+    pub file: Option<PathBuf>,
+    /// Names and values; only those that begin with `TANDEM__` are read.
+    pub environment: Vec<(String, String)>,
+    pub flags: Vec<Flag>,
+}
+
+/// All layers, merged.
+pub(super) struct Layers {
+    figment: Figment,
+}
+
+impl Sources {
+    pub(super) fn layers(&self) -> Result<Layers, SettingsError> {
+        let mut layers = Layers { figment: Figment::new() };
+        if let Some(file) = &self.file {
+            layers.add(file_layer(file)?)?;
+        } else if let Some(file) = self.file_in_data() {
+            let layer = file_layer(&file)?;
+            if layer.dict.contains_key("data") {
+                let problem = "cannot be set in the data directory's own file; give that file with --config".into();
+                return Err(SettingsError::Problem { place: layer.place, key: "data".into(), problem });
+            }
+            layers.add(layer)?;
+        }
+        for (name, value) in &self.environment {
+            if let Some(path) = name.strip_prefix(PREFIX) {
+                layers.add_variable(name, &path.to_lowercase().replace("__", "."), value)?;
+            }
+        }
+        for Flag { name, key, value } in &self.flags {
+            layers.add(Layer::of(format!("flag {name}"), key, Value::from(value.as_str())))?;
+        }
+        Ok(layers)
+    }
+
+    fn file_in_data(&self) -> Option<PathBuf> {
+        let flag = self.flags.iter().rev().find(|flag| flag.key == "data").map(|flag| flag.value.as_str());
+        let variable =
+            || self.environment.iter().find(|(name, _)| name == "TANDEM__DATA").map(|(_, value)| value.as_str());
+        let data = flag.or_else(variable).unwrap_or(DEFAULT_DATA);
+        Some(PathBuf::from(data).join("config.toml")).filter(|file| file.exists())
+    }
+}
+
+fn file_layer(file: &Path) -> Result<Layer, SettingsError> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| SettingsError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
+    let dict = Toml::from_str(&text).map_err(|error| {
+        // Of several lines: where, the line itself with a mark below, what.
+        let lines = error.to_string();
+        let mut lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        let (first, last) = (lines.next().unwrap_or_default(), lines.next_back().unwrap_or_default());
+        let at = first.strip_prefix("TOML parse error at ").unwrap_or(first);
+        SettingsError::Syntax { file: file.to_owned(), reason: format!("{at}: {last}") }
+    })?;
+    Ok(Layer { place: file.display().to_string(), dict })
+}
+
+impl Layers {
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        self.figment.extract().map_err(|error| self.explain(error))
+    }
+
+    /// Says where the value was read that cannot be meant.
+    pub fn blame(&self, wrong: Wrong) -> SettingsError {
+        let place =
+            self.figment.find_metadata(&wrong.key).map_or("settings".into(), |metadata| metadata.name.to_string());
+        SettingsError::Problem { place, key: wrong.key, problem: wrong.problem }
+    }
+
+    fn explain(&self, error: figment::Error) -> SettingsError {
+        let place = error.metadata.as_ref().map_or("settings".into(), |metadata| metadata.name.to_string());
+        SettingsError::of(error, &self.figment, place)
+    }
+
+    fn add(&mut self, layer: Layer) -> Result<(), SettingsError> {
+        if let Some(key) = unknown_key(&layer.dict) {
+            let nearest = nearest(&key);
+            return Err(SettingsError::Unknown { place: layer.place, key, nearest });
+        }
+        self.figment = std::mem::take(&mut self.figment).merge(layer);
+        Ok(())
+    }
+
+    /// A variable is a text, but a setting has a type: the value is taken as JSON or TOML if the setting takes that, and as a text
+    /// otherwise. So `6h` and `"6h"` are durations, and a secret may consist of digits.
+    fn add_variable(&mut self, name: &str, key: &str, text: &str) -> Result<(), SettingsError> {
+        let place = format!("environment variable {name}");
+        let mut refused = None;
+        for value in parsed(text).into_iter().chain([Value::from(text)]) {
+            let mut with = Self { figment: self.figment.clone() };
+            with.add(Layer::of(place.clone(), key, value))?;
+            match with.figment.extract::<Settings>() {
+                Err(error) if error.metadata.as_ref().is_some_and(|metadata| metadata.name == place) => {
+                    refused.get_or_insert(with.explain(error));
+                }
+                // An error elsewhere is told when all layers are there.
+                _ => {
+                    *self = with;
+                    return Ok(());
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+}
+
+fn parsed(text: &str) -> Option<Value> {
+    let json = || serde_json::from_str::<serde_json::Value>(text).ok().and_then(|json| Value::serialize(json).ok());
+    let toml = || Toml::from_str::<Dict>(&format!("value = {text}")).ok()?.remove("value");
+    json().or_else(toml)
+}
+
+/// Settings from one place.
+struct Layer {
+    place: String,
+    dict: Dict,
+}
+
+impl Layer {
+    fn of(place: String, key: &str, value: Value) -> Self {
+        let dict = figment::util::nest(key, value).into_dict().unwrap_or_default();
+        Self { place, dict }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.place.clone())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.dict.clone()))
+    }
+}

@@ -1,0 +1,72 @@
+//! Settings: defaults, a file, the environment, flags; the later wins. Whatever cannot be meant is refused at start, with the place
+//! it was read from, the key, what was found and what would be right. `config.toml` at the top level lists them all.
+
+mod check;
+mod layers;
+mod problem;
+mod reference;
+mod rooms;
+mod sessions;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use self::{
+    layers::{Flag, Sources},
+    problem::SettingsError,
+    sessions::{Invitations, Journal, Nudge, Routing, Sessions},
+};
+use crate::{auth, http, push, realtime, store, telemetry};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where the node keeps its store and its generated secrets.
+    pub data: PathBuf,
+    pub server: http::Config,
+    pub auth: auth::Config,
+    pub store: store::Config,
+    pub journal: Journal,
+    pub sessions: Sessions,
+    pub invitations: Invitations,
+    pub nudge: Nudge,
+    pub routing: Routing,
+    pub realtime: realtime::Config,
+    pub push: push::Config,
+    pub telemetry: telemetry::Config,
+}
+
+const DEFAULT_DATA: &str = "./data";
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: DEFAULT_DATA.into(),
+            server: http::Config::default(),
+            auth: auth::Config::default(),
+            store: store::Config::default(),
+            journal: Journal::default(),
+            sessions: Sessions::default(),
+            invitations: Invitations::default(),
+            nudge: Nudge::default(),
+            routing: Routing::default(),
+            realtime: realtime::Config::default(),
+            push: push::Config::default(),
+            telemetry: telemetry::Config::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in one line.
+    pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
+        let layers = sources.layers()?;
+        let settings: Self = layers.settings()?;
+        settings.check().map_err(|wrong| layers.blame(wrong))?;
+        Ok(settings)
+    }
+}

@@ -1,0 +1,104 @@
+//! What is wrong with a setting, in one line: where it was read, the key, what was found, what would be right.
+
+use std::path::PathBuf;
+
+use figment::{
+    Figment,
+    error::{Actual, Kind},
+};
+
+use super::reference;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{}: cannot be read: {reason}: --config must name a file", .file.display())]
+    Unreadable { file: PathBuf, reason: String },
+
+    #[error("{}: is not TOML: {reason}", .file.display())]
+    Syntax { file: PathBuf, reason: String },
+
+    #[error("{place}: there is no setting {key}{}", meant(.nearest))]
+    Unknown { place: String, key: String, nearest: Vec<String> },
+
+    #[error("{place}: {key} is {found}, but must be {expected}")]
+    Wrong { place: String, key: String, found: String, expected: String },
+
+    #[error("{place}: {key} {problem}")]
+    Problem { place: String, key: String, problem: String },
+}
+
+fn meant(nearest: &[String]) -> String {
+    match nearest {
+        [] => "; config.toml lists all there are".into(),
+        [one] => format!("; did you mean {one}?"),
+        many => format!("; did you mean one of {}?", many.join(", ")),
+    }
+}
+
+/// Whether a value must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    ["secret", "token", "password"].iter().any(|word| name.contains(word))
+        || key == "realtime.ably.key"
+        || key.starts_with("realtime.embedded.keys")
+}
+
+impl SettingsError {
+    /// `place` is where the value was read.
+    pub(super) fn of(error: figment::Error, figment: &Figment, place: String) -> Self {
+        let key = error.path.join(".");
+        let wrong = |found: String, expected: String| {
+            let found = if is_secret(&key) { "something that is not shown here".into() } else { found };
+            Self::Wrong { place: place.clone(), key: key.clone(), found, expected }
+        };
+        let value = || {
+            figment.find_value(&key).ok().and_then(|value| reference::show(&value)).unwrap_or_else(|| "a table".into())
+        };
+        match error.kind {
+            Kind::UnknownField(field, _) => {
+                let key = if key.is_empty() { field } else { format!("{key}.{field}") };
+                let nearest = reference::nearest(&key);
+                Self::Unknown { place, key, nearest }
+            }
+            Kind::MissingField(field) => {
+                Self::Problem { place, key, problem: format!("has no {field}, which it must have") }
+            }
+            Kind::UnknownVariant(found, known) => {
+                let known: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
+                wrong(format!("{found:?}"), known.join(" or "))
+            }
+            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+                wrong(show(&found), with_example(&key, &expected))
+            }
+            Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) | Kind::InvalidLength(..) => {
+                wrong(value(), with_example(&key, "within its range"))
+            }
+            kind => wrong(value(), with_example(&key, &format!("of its kind ({kind})"))),
+        }
+    }
+}
+
+fn with_example(key: &str, expected: &str) -> String {
+    let expected = match expected {
+        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "a string" | "string" => "a text in quotes",
+        "a boolean" | "bool" => "true or false",
+        other => other,
+    };
+    reference::example(key)
+        .filter(|_| !is_secret(key))
+        .map_or(expected.into(), |example| format!("{expected}, as {example}"))
+}
+
+fn show(found: &Actual) -> String {
+    match found {
+        Actual::Str(text) => format!("{text:?}"),
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(number) => number.to_string(),
+        Actual::Signed(number) => number.to_string(),
+        Actual::Float(number) => number.to_string(),
+        Actual::Seq => "a list".into(),
+        Actual::Map => "a table".into(),
+        other => other.to_string(),
+    }
+}

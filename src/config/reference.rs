@@ -1,0 +1,186 @@
+//! The settings there are, read from `config.toml` itself: a test proves that it lists exactly what the types take.
+
+use std::sync::LazyLock;
+
+use figment::{
+    providers::{Format, Toml},
+    value::{Dict, Value},
+};
+
+/// `config.toml`, with the settings that are unset by default enabled.
+pub(super) static REFERENCE: LazyLock<Dict> =
+    LazyLock::new(|| Toml::from_str(&enabled(TEXT)).expect("config.toml is TOML, with its examples enabled: tested"));
+
+pub(super) const TEXT: &str = include_str!("../../config.toml");
+
+/// A line that begins with `#`, without a space, is a setting.
+pub(super) fn enabled(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.starts_with(|first: char| !first.is_whitespace()) => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect()
+}
+
+/// Tables below which keys are the operator's own.
+const FREE: [&str; 1] = ["push.texts"];
+
+/// The first key in `dict` that no setting has.
+pub(super) fn unknown_key(dict: &Dict) -> Option<String> {
+    unknown_below(dict, &REFERENCE, "")
+}
+
+fn unknown_below(dict: &Dict, known: &Dict, prefix: &str) -> Option<String> {
+    dict.iter().find_map(|(key, value)| {
+        let path = join(prefix, key);
+        match (value, known.get(key)) {
+            (_, None) => Some(path),
+            _ if FREE.contains(&path.as_str()) => None,
+            (Value::Dict(_, below), Some(Value::Dict(_, known))) => unknown_below(below, known, &path),
+            (Value::Array(_, rows), Some(Value::Array(_, known))) => {
+                let known = known.iter().find_map(Value::as_dict)?;
+                rows.iter().filter_map(Value::as_dict).find_map(|row| unknown_below(row, known, &path))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+/// All settings, and the sections they are in.
+fn all_keys() -> Vec<String> {
+    fn below(dict: &Dict, prefix: &str, keys: &mut Vec<String>) {
+        for (key, value) in dict {
+            let path = join(prefix, key);
+            if FREE.contains(&path.as_str()) {
+                keys.push(path);
+                continue;
+            }
+            let rows = value.as_array().and_then(|rows| rows.iter().find_map(Value::as_dict));
+            if let Some(table) = value.as_dict().or(rows) {
+                below(table, &path, keys);
+            }
+            keys.push(path);
+        }
+    }
+    let mut keys = Vec::new();
+    below(&REFERENCE, "", &mut keys);
+    keys
+}
+
+/// The settings that may have been meant.
+pub(super) fn nearest(key: &str) -> Vec<String> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let mut near: Vec<(f64, String)> = all_keys()
+        .into_iter()
+        .map(|known| {
+            let whole = strsim::jaro_winkler(key, &known);
+            let name = strsim::jaro_winkler(&last(key), &last(&known));
+            (whole.max(name) + whole / 10.0, known)
+        })
+        .filter(|(score, _)| *score > 0.95)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(3).map(|(_, known)| known).collect()
+}
+
+/// How a value of this setting looks, as TOML.
+pub(super) fn example(key: &str) -> Option<String> {
+    let mut parts = key.split('.');
+    let mut value = REFERENCE.get(parts.next()?)?;
+    for part in parts {
+        value = match value {
+            Value::Dict(_, dict) => dict.get(part)?,
+            Value::Array(_, rows) if part.parse::<usize>().is_ok() => rows.first()?,
+            _ => return None,
+        };
+    }
+    show(value)
+}
+
+/// A value as TOML; none for tables.
+pub(super) fn show(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(format!("{text:?}")),
+        Value::Array(_, values) => {
+            values.iter().map(show).collect::<Option<Vec<_>>>().map(|values| format!("[{}]", values.join(", ")))
+        }
+        Value::Bool(_, value) => Some(value.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map(|number| number.to_string())
+            .or_else(|| number.to_u128().map(|number| number.to_string()))
+            .or_else(|| number.to_f64().map(|number| number.to_string())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::{Figment, error::Kind, value::Map};
+
+    use super::*;
+    use crate::config::Settings;
+
+    fn settings(dict: Dict) -> figment::error::Result<Settings> {
+        Figment::from(figment::providers::Serialized::defaults(dict)).extract()
+    }
+
+    #[test]
+    fn config_toml_is_the_defaults() {
+        let listed = settings(Toml::from_str(TEXT).expect("TOML")).expect("settings");
+        assert_eq!(format!("{listed:#?}"), format!("{:#?}", Settings::default()));
+    }
+
+    #[test]
+    fn config_toml_with_its_examples_is_accepted() {
+        let settings = settings(REFERENCE.clone()).expect("settings");
+        settings.check().expect("can be meant");
+        assert!(settings.server.tls.is_some() && settings.push.texts.contains_key("de"));
+    }
+
+    /// An unknown key makes serde list the fields there are: so every table is asked.
+    #[test]
+    fn config_toml_names_every_setting() {
+        let mut asked = 0;
+        ask(&REFERENCE, &mut Vec::new(), &mut asked);
+        assert!(asked >= 18, "only {asked} tables were asked");
+    }
+
+    fn ask(table: &Dict, path: &mut Vec<String>, asked: &mut usize) {
+        let mut whole = REFERENCE.clone();
+        let at = path.iter().fold(&mut whole, |dict, key| below_mut(dict.get_mut(key).expect("a table")));
+        at.insert("no_such_key".into(), Value::from(true));
+        match settings(whole).map_err(|error| error.kind) {
+            Err(Kind::UnknownField(_, fields)) => {
+                *asked += 1;
+                let fields: Vec<_> = fields.iter().map(|field| field.to_string()).collect();
+                let mut listed: Vec<_> = table.keys().cloned().collect();
+                listed.sort_by_key(|key| fields.iter().position(|field| field == key));
+                assert_eq!(listed, fields, "in [{}]", path.join("."));
+            }
+            outcome => {
+                assert!(path.starts_with(&["push".into(), "texts".into()]), "{path:?} takes any key: {outcome:?}");
+            }
+        }
+        for (key, value) in table {
+            if let Some(table) = value.as_dict().or_else(|| value.as_array()?.first()?.as_dict()) {
+                path.push(key.clone());
+                ask(table, path, asked);
+                path.pop();
+            }
+        }
+    }
+
+    fn below_mut(value: &mut Value) -> &mut Map<String, Value> {
+        match value {
+            Value::Dict(_, dict) => dict,
+            Value::Array(_, rows) => below_mut(rows.first_mut().expect("a row")),
+            _ => panic!("no table"),
+        }
+    }
+}

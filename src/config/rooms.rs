@@ -1,0 +1,89 @@
+//! The settings as each room takes them.
+
+use std::time::Duration;
+
+use tandem_actors::{
+    domain, journal,
+    session::{DeliverySettings, ResidencySettings},
+    supervisor,
+};
+
+use super::Settings;
+use crate::{
+    realtime::{ProviderKind, cloud::ApiKey},
+    store,
+};
+
+impl Settings {
+    /// Where the store is.
+    pub fn store_location(&self) -> store::Location {
+        let path =
+            if self.store.path.as_os_str().is_empty() { self.data.join("store") } else { self.store.path.clone() };
+        store::Location { engine: self.store.engine, path }
+    }
+
+    pub fn store_options(&self) -> store::Options {
+        store::Options { cache_mib: self.store.cache_mib, ..store::Options::default() }
+    }
+
+    pub fn journal_limits(&self) -> journal::Limits {
+        journal::Limits { queue: self.journal.queue, group: self.journal.group }
+    }
+
+    pub fn supervision(&self) -> supervisor::Limits {
+        supervisor::Limits {
+            mailbox: self.sessions.mailbox,
+            max_crashes: self.sessions.max_crashes,
+            crash_window: self.sessions.crash_window,
+            answer_within: self.sessions.answer_timeout,
+            ..supervisor::Limits::default()
+        }
+    }
+
+    pub fn domain(&self) -> domain::Settings {
+        domain::Settings {
+            nudge_min_interval: self.nudge.min_interval,
+            invitation_ttl: self.invitations.ttl,
+            invitation_max_resends: self.invitations.max_resends,
+            invitation_resend_interval: self.invitations.resend_interval,
+            abandon_after: self.sessions.abandon_after,
+            invitation_url: self.invitations.url.clone(),
+        }
+    }
+
+    pub fn delivery(&self) -> DeliverySettings {
+        DeliverySettings {
+            when_absent: self.routing.when_absent,
+            leave_grace: self.routing.leave_grace,
+            resolve_within: self.routing.resolve_timeout,
+            presence_max_age: self.presence_max_age(),
+            heartbeat_ttl: self.routing.heartbeat_ttl,
+            retry_min: self.routing.retry_min,
+            retry_max: self.routing.retry_max,
+        }
+    }
+
+    /// The embedded endpoint reports every change by itself.
+    fn presence_max_age(&self) -> Option<Duration> {
+        match self.realtime.provider {
+            ProviderKind::Embedded => None,
+            ProviderKind::Ably => Some(self.routing.presence_max_age),
+        }
+    }
+
+    pub fn residency(&self) -> ResidencySettings {
+        ResidencySettings { idle_after: self.sessions.idle_after, snapshot_every: self.sessions.snapshot_every }
+    }
+
+    /// The key of Ably's cloud, if that is the provider.
+    ///
+    /// # Errors
+    /// In one line, what the key must look like.
+    pub fn ably_key(&self) -> Result<Option<ApiKey>, String> {
+        match (self.realtime.provider, &self.realtime.ably.key) {
+            (ProviderKind::Embedded, _) => Ok(None),
+            (ProviderKind::Ably, Some(key)) => ApiKey::parse(key).map(Some).map_err(|error| error.to_string()),
+            (ProviderKind::Ably, None) => Err("realtime.ably.key must be set, as appId.keyId:secret".into()),
+        }
+    }
+}

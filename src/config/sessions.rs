@@ -1,0 +1,140 @@
+//! Sections of the coordinator: `journal`, `sessions`, `invitations`, `nudge`, `routing`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tandem_actors::{domain::routing::WhenAbsent, journal::Limits};
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
+/// Group commit.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// Commits that may wait for the disk; beyond that, callers are told to come back later.
+    pub queue: usize,
+    /// Commits in one group.
+    pub group: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// A session without traffic for so long leaves memory; it comes back when it is needed.
+    #[serde(with = "humantime_serde")]
+    pub idle_after: Duration,
+    /// A live session without any event for so long is abandoned.
+    #[serde(with = "humantime_serde")]
+    pub abandon_after: Duration,
+    /// Events between two snapshots.
+    pub snapshot_every: u64,
+    /// Commands that may wait for one session.
+    pub mailbox: usize,
+    /// A session that does not answer for so long is restarted.
+    #[serde(with = "humantime_serde")]
+    pub answer_timeout: Duration,
+    /// More crashes than this within `crash_window` quarantine a session.
+    pub max_crashes: usize,
+    #[serde(with = "humantime_serde")]
+    pub crash_window: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Invitations {
+    /// How long an invitation can be accepted.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+    /// How often an invitation may be sent again.
+    pub max_resends: u32,
+    /// Least time between two resends.
+    #[serde(with = "humantime_serde")]
+    pub resend_interval: Duration,
+    /// Where an invitation is opened; `{invitationId}` is replaced.
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nudge {
+    /// Least time between two nudges of one partner.
+    #[serde(with = "humantime_serde")]
+    pub min_interval: Duration,
+}
+
+/// What an absent partner with a push token is sent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    pub when_absent: WhenAbsent,
+    /// A partner who leaves within this time after an event, without having seen it, is sent a push after all.
+    #[serde(with = "humantime_serde")]
+    pub leave_grace: Duration,
+    /// How long the provider may take to say who is present before both ways are taken.
+    #[serde(with = "humantime_serde")]
+    pub resolve_timeout: Duration,
+    /// How old the answer of Ably's cloud may be, and still tell who is absent.
+    #[serde(with = "humantime_serde")]
+    pub presence_max_age: Duration,
+    /// How long a heartbeat over HTTP makes a partner present.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_ttl: Duration,
+    /// The first wait before a publication is tried again; it doubles up to `retry_max`.
+    #[serde(with = "humantime_serde")]
+    pub retry_min: Duration,
+    #[serde(with = "humantime_serde")]
+    pub retry_max: Duration,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        let Limits { queue, group } = Limits::default();
+        Self { queue, group }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle_after: Duration::from_secs(600),
+            abandon_after: Duration::from_secs(90 * DAY),
+            snapshot_every: 100,
+            mailbox: 1_024,
+            answer_timeout: Duration::from_secs(10),
+            max_crashes: 5,
+            crash_window: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Invitations {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(7 * DAY),
+            max_resends: 3,
+            resend_interval: Duration::from_secs(DAY),
+            url: "meetwithoutfear://invitation/{invitationId}".into(),
+        }
+    }
+}
+
+impl Default for Nudge {
+    fn default() -> Self {
+        Self { min_interval: Duration::from_secs(6 * HOUR) }
+    }
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            when_absent: WhenAbsent::Push,
+            leave_grace: Duration::from_secs(30),
+            resolve_timeout: Duration::from_secs(2),
+            presence_max_age: Duration::from_secs(30),
+            heartbeat_ttl: Duration::from_secs(60),
+            retry_min: Duration::from_millis(250),
+            retry_max: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The other subcommands.
+
+use serde_json::json;
+
+use crate::harness::{Conversation, SECRET, run, server};
+
+#[tokio::test]
+async fn token_prints_a_token_and_nothing_else() {
+    let running = server().start().await;
+    let data = running.data().to_str().expect("a path").to_owned();
+    let secret = [("TANDEM__AUTH__HS256_SECRET", SECRET)];
+    let made = run(&["token", "--user", "user_ben", "--data", &data], &secret).await;
+    assert_eq!((made.code, made.stdout.lines().count()), (Some(0), 1), "{made:?}");
+    let me = running.get("/api/v1/auth/me").bearer(made.stdout.trim()).send().await.ok();
+    assert_eq!(me["user"]["id"], "user_ben");
+    let short = run(&["token", "--user", "user_ben", "--ttl", "soon", "--data", &data], &secret).await;
+    assert!(short.code.is_some_and(|code| code != 0) && short.stdout.is_empty(), "{short:?}");
+}
+
+#[tokio::test]
+async fn check_says_what_is_right_and_what_is_wrong() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, file) = (directory.path().join("data"), directory.path().join("config.toml"));
+    let (data, config) = (data.to_str().expect("a path"), file.to_str().expect("a path"));
+    std::fs::write(&file, "[nudge]\nmin_interval = \"2h\"\n[push]\nbase_url = \"http://127.0.0.1:9\"\n")
+        .expect("a file");
+    let unreachable = run(&["check", "--config", config, "--data", data], &[]).await;
+    assert!(unreachable.stdout.contains("127.0.0.1:9"), "what is not reachable is named: {unreachable:?}");
+    std::fs::write(&file, "[nudge]\nmin_interval = \"hourly\"\n").expect("a file");
+    let wrong = run(&["check", "--config", config, "--data", data], &[]).await;
+    assert!(wrong.code.is_some_and(|code| code != 0), "{wrong:?}");
+    assert!(format!("{}{}", wrong.stdout, wrong.stderr).contains("min_interval"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn the_demo_plays_a_whole_conversation() {
+    let played = run(&["demo"], &[]).await;
+    assert_eq!(played.code, Some(0), "{}\n{}", played.stdout, played.stderr);
+    let story = played.stdout.to_lowercase();
+    for word in ["invit", "compact", "empathy", "agreement", "push", "resolved"] {
+        assert!(story.contains(word), "{word} in {}", played.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_node_moves_from_one_engine_to_the_other() {
+    let running = server().set("store.engine", "sled").start().await;
+    let both = Conversation::at_stage(&running, 1).await;
+    both.anna.say("/pause", json!({ "reason": "moving house" })).await.done();
+    let events = both.ben.events().await;
+    let stopped = running.stop().await;
+    let target = tempfile::tempdir().expect("a directory");
+    let (from, to) = (format!("sled:{}", stopped.data().display()), format!("redb:{}", target.path().display()));
+    let copied = run(&["store", "copy", "--from", &from, "--to", &to], &[]).await;
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    let moved = server().on(target).set("store.engine", "redb").start().await;
+    assert_eq!(both.ben.back_at(&moved).events().await, events);
+    both.ben.back_at(&moved).press("/resume").await.done();
+}
+
+#[tokio::test]
+async fn help_and_version_are_there_and_an_unknown_command_is_refused() {
+    for arguments in [&["--help"][..], &["--version"], &["serve", "--help"], &["token", "--help"], &["check", "--help"]]
+    {
+        let said = run(arguments, &[]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(!said.stdout.is_empty());
+    }
+    let unknown = run(&["fly"], &[]).await;
+    assert!(unknown.code.is_some_and(|code| code != 0) && unknown.stdout.is_empty(), "{unknown:?}");
+}

@@ -1,0 +1,118 @@
+//! Empathy: drafts are private, an attempt is seen when both have shared, and can be sent back once more.
+
+use serde_json::json;
+
+use crate::harness::{Conversation, has, shared, text};
+
+const OF_ANNA: &str = "anna believes that ben feels unheard";
+const OF_BEN: &str = "ben believes that anna feels tired";
+
+async fn drafted() -> Conversation {
+    let both = Conversation::at_stage(&*shared().await, 2).await;
+    both.anna.draft(OF_ANNA).await.done();
+    both.ben.draft(OF_BEN).await.done();
+    both
+}
+
+#[tokio::test]
+async fn without_a_draft_there_is_an_answer_all_the_same() {
+    let both = Conversation::at_stage(&*shared().await, 2).await;
+    let none = both.anna.read("/empathy/draft").await.ok();
+    has(&none, &["draft", "canConsent", "alreadyConsented"]);
+    assert_eq!((&none["canConsent"], &none["alreadyConsented"]), (&json!(false), &json!(false)));
+    both.anna.share_empathy().await.refused(400, "GATE_NOT_SATISFIED");
+}
+
+#[tokio::test]
+async fn a_draft_is_its_authors() {
+    let both = drafted().await;
+    assert!(both.anna.read("/empathy/draft").await.body.contains(OF_ANNA));
+    for path in ["/empathy/draft", "/empathy/partner", "/state", "/events", ""] {
+        assert!(!both.ben.read(path).await.body.contains(OF_ANNA), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_attempt_is_seen_only_when_both_have_shared() {
+    let both = drafted().await;
+    let consented = both.anna.share_empathy().await.done();
+    assert_eq!((&consented["waitingForPartner"], &consented["partnerConsented"]), (&json!(true), &json!(false)));
+    for member in both.members() {
+        let seen = member.read("/empathy/partner").await;
+        assert_eq!(seen.ok()["waitingForPartner"], json!(member.id == both.anna.id), "{}", seen.body);
+        assert!(seen.ok()["attempt"].is_null() && !seen.body.contains("believes"), "{}", seen.body);
+    }
+    let second = both.ben.share_empathy().await;
+    assert_eq!(second.done()["waitingForPartner"], false);
+    assert!(both.anna.read("/empathy/partner").await.ok()["attempt"].to_string().contains(OF_BEN));
+    assert!(both.ben.read("/empathy/partner").await.ok()["attempt"].to_string().contains(OF_ANNA));
+}
+
+#[tokio::test]
+async fn refusing_consent_stores_and_announces_nothing() {
+    let both = drafted().await;
+    let before = both.ben.events().await;
+    let refused = both.anna.say("/empathy/consent", json!({ "consent": false })).await.ok();
+    assert_eq!(refused["consented"], false);
+    assert_eq!(both.ben.events().await, before);
+    assert_eq!(both.anna.read("/empathy/draft").await.ok()["alreadyConsented"], false);
+}
+
+#[tokio::test]
+async fn an_attempt_that_misses_is_revised_and_judged_again() {
+    let both = drafted().await;
+    both.anna.share_empathy().await.done();
+    both.ben.share_empathy().await.done();
+    let verdict = |feedback: &str, share: bool| json!({ "validated": false, "feedback": feedback, "consentToShareFeedback": share });
+    both.ben.say("/empathy/validate", json!({ "validated": false })).await.refused(400, "VALIDATION_ERROR");
+    let sent_back = both.ben.say("/empathy/validate", verdict("not quite, ask me again", true)).await.done();
+    assert_eq!((&sent_back["validated"], &sent_back["awaitingRevision"]), (&json!(false), &json!(true)));
+    assert_eq!((&sent_back["feedbackShared"], &sent_back["canAdvance"]), (&json!(true), &json!(false)));
+    assert_eq!(both.ben.read("/empathy/partner").await.ok()["awaitingRevision"], true);
+    both.anna.validate().await.done();
+    assert_eq!(both.anna.advance().await.ok()["blockedReason"], "PARTNER_NOT_READY");
+    both.anna.draft("anna believes that ben feels overlooked").await.done();
+    assert!(!both.ben.read("/empathy/partner").await.body.contains("overlooked"), "a revision is a draft until shared");
+    both.anna.share_empathy().await.done();
+    let revised = both.ben.read("/empathy/partner").await;
+    assert!(revised.body.contains("overlooked") && revised.ok()["awaitingRevision"] == false, "{}", revised.body);
+    assert_eq!(both.ben.validate().await.done()["canAdvance"], true);
+    assert_eq!(both.anna.advance().await.ok()["newStage"], 3);
+}
+
+#[tokio::test]
+async fn feedback_is_shared_with_consent_only() {
+    for share in [true, false] {
+        let both = drafted().await;
+        both.anna.share_empathy().await.done();
+        both.ben.share_empathy().await.done();
+        let verdict = json!({ "validated": false, "feedback": "it was the silence", "consentToShareFeedback": share });
+        assert_eq!(both.ben.say("/empathy/validate", verdict).await.done()["feedbackShared"], share);
+        let mut seen = String::new();
+        for path in ["/empathy/draft", "/empathy/partner", "/state", "", "/events"] {
+            seen += &both.anna.read(path).await.body;
+        }
+        assert_eq!(seen.contains("it was the silence"), share);
+    }
+}
+
+#[tokio::test]
+async fn nobody_judges_what_is_not_shared() {
+    let both = drafted().await;
+    both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
+    both.ben.share_empathy().await.done();
+    both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
+    both.ben.validate().await.refused(400, "PARTNER_NOT_READY");
+}
+
+#[tokio::test]
+async fn consent_names_a_draft_that_exists() {
+    let both = drafted().await;
+    let consent = json!({ "draftId": "cnotadraftofmine0", "finalContent": "x" });
+    let answer = both.anna.say("/empathy/consent", consent).await;
+    assert!(matches!(answer.status, 400 | 404 | 409), "{}", answer.body);
+    assert_eq!(both.anna.read("/empathy/draft").await.ok()["alreadyConsented"], false);
+    let draft = text(&both.anna.draft(OF_ANNA).await.done()["draftId"]);
+    let theirs = both.ben.say("/empathy/consent", json!({ "draftId": draft })).await;
+    assert!(matches!(theirs.status, 400 | 404 | 409), "a draft of the partner's: {}", theirs.body);
+}

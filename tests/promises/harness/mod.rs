@@ -1,0 +1,23 @@
+//! The outside world of the promises: it starts the real binary, speaks to it as the app does, and stands in for Expo.
+
+mod ably;
+mod answer;
+mod conversation;
+mod expo;
+mod partner;
+mod process;
+mod routes;
+mod server;
+mod token;
+mod wait;
+
+pub use ably::Realtime;
+pub use answer::{Answer, has, items, text};
+pub use conversation::{Conversation, Member, strategies_of, three_ideas};
+pub use expo::Expo;
+pub use partner::{Partner, Request, http_from};
+pub use process::run;
+pub use routes::{GET_ROUTES, SESSION_ROUTES, all_routes, fill};
+pub use server::{SECRET, Server, Setup, server, shared};
+pub use token::{Claims, now, sign};
+pub use wait::{DEADLINE, eventually, in_time};

@@ -1,0 +1,109 @@
+//! The table of routes in the design, for promises that hold for all of them.
+
+use serde_json::{Value, json};
+
+pub struct Route {
+    pub method: &'static str,
+    /// Below `/api/v1`, with `{id}` and so on.
+    pub path: &'static str,
+    /// A body that is right in form.
+    pub body: fn() -> Value,
+}
+
+const fn get(path: &'static str) -> Route {
+    Route { method: "GET", path, body: || Value::Null }
+}
+
+const fn post(path: &'static str, body: fn() -> Value) -> Route {
+    Route { method: "POST", path, body }
+}
+
+const SOME_ID: &str = "csomethingthatisnotthere0";
+
+/// What a member may read of a session.
+pub const GET_ROUTES: [Route; 16] = [
+    get("/sessions/{id}"),
+    get("/sessions/{id}/state"),
+    get("/sessions/{id}/events"),
+    get("/sessions/{id}/progress"),
+    get("/sessions/{id}/stages/0/gates"),
+    get("/sessions/{id}/invitation"),
+    get("/sessions/{id}/compact/status"),
+    get("/sessions/{id}/empathy/draft"),
+    get("/sessions/{id}/empathy/partner"),
+    get("/sessions/{id}/needs"),
+    get("/sessions/{id}/needs/comparison"),
+    get("/sessions/{id}/common-ground"),
+    get("/sessions/{id}/strategies"),
+    get("/sessions/{id}/strategies/overlap"),
+    get("/sessions/{id}/agreements"),
+    get("/sessions/{id}/stages/4/gates"),
+];
+
+/// What a member may do in a session.
+pub const SESSION_ROUTES: [Route; 28] = [
+    Route { method: "DELETE", path: "/sessions/{id}", body: || Value::Null },
+    post("/sessions/{id}/stages/advance", || json!({})),
+    post("/sessions/{id}/pause", || json!({ "reason": "a break" })),
+    post("/sessions/{id}/resume", || Value::Null),
+    post("/sessions/{id}/resolve", || Value::Null),
+    post("/sessions/{id}/archive", || Value::Null),
+    post("/sessions/{id}/viewed", || json!({})),
+    post("/sessions/{id}/nudge", || json!({})),
+    post("/sessions/{id}/invitation/confirm", || Value::Null),
+    post("/sessions/{id}/compact/sign", || json!({ "agreed": true })),
+    post("/sessions/{id}/feel-heard", || json!({ "confirmed": true })),
+    post("/sessions/{id}/empathy/draft", || json!({ "content": "a draft" })),
+    post("/sessions/{id}/empathy/consent", || json!({ "consent": true })),
+    post("/sessions/{id}/empathy/validate", || json!({ "validated": true })),
+    post("/sessions/{id}/needs", || json!({ "need": "rest", "category": "SAFETY" })),
+    post("/sessions/{id}/needs/confirm", || json!({ "needIds": [SOME_ID] })),
+    post("/sessions/{id}/needs/consent", || json!({ "needIds": [SOME_ID] })),
+    post(
+        "/sessions/{id}/common-ground/confirm",
+        || json!({ "confirmations": [{ "commonGroundId": SOME_ID, "confirmed": true }] }),
+    ),
+    post("/sessions/{id}/strategies", || json!({ "description": "an idea" })),
+    post("/sessions/{id}/strategies/ready", || Value::Null),
+    post("/sessions/{id}/strategies/rank", || json!({ "rankedIds": [SOME_ID] })),
+    post("/sessions/{id}/agreements", || json!({ "description": "a try", "type": "COMMITMENT" })),
+    post("/sessions/{id}/agreements/{agreementId}/confirm", || json!({ "confirmed": true })),
+    post("/sessions/{id}/presence", || json!({ "status": "active" })),
+    post("/sessions/{id}/consent/revoke", || json!({ "kind": "needs" })),
+    post("/invitations/{invitationId}/resend", || Value::Null),
+    post("/invitations/{invitationId}/accept", || Value::Null),
+    post("/invitations/{invitationId}/decline", || json!({})),
+];
+
+const OTHER_ROUTES: [(&str, &str); 13] = [
+    ("POST", "/sessions"),
+    ("GET", "/sessions"),
+    ("GET", "/sessions/unread-count"),
+    ("GET", "/auth/me"),
+    ("PATCH", "/auth/me"),
+    ("DELETE", "/auth/me"),
+    ("GET", "/auth/ably-token"),
+    ("POST", "/auth/push-token"),
+    ("DELETE", "/auth/push-token"),
+    ("GET", "/auth/me/notification-preferences"),
+    ("PATCH", "/auth/me/notification-preferences"),
+    ("GET", "/realtime/config"),
+    ("GET", "/sessions/{id}/stages/{stage}/gates"),
+];
+
+/// Method and path of everything that needs a token.
+pub fn all_routes() -> Vec<(&'static str, &'static str)> {
+    let sessions = GET_ROUTES.iter().chain(&SESSION_ROUTES).map(|route| (route.method, route.path));
+    sessions
+        .filter(|(_, path)| !path.ends_with("/stages/0/gates") && !path.ends_with("/stages/4/gates"))
+        .chain(OTHER_ROUTES)
+        .collect()
+}
+
+/// A path with real ids in it.
+pub fn fill(path: &str, session: &str, invitation: &str) -> String {
+    path.replace("{id}", session)
+        .replace("{invitationId}", invitation)
+        .replace("{agreementId}", SOME_ID)
+        .replace("{stage}", "0")
+}

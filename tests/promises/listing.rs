@@ -1,0 +1,129 @@
+//! Lists, what is unread, the account.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Conversation, Partner, has, items, shared, text};
+
+async fn ids(partner: &Partner, query: &str) -> Vec<String> {
+    let page = partner.get(&format!("/sessions{query}")).await.ok();
+    has(&page, &["items", "sessions", "cursor", "hasMore"]);
+    assert_eq!(page["items"], page["sessions"]);
+    items(&page["items"]).iter().map(|session| text(&session["id"])).collect()
+}
+
+#[tokio::test]
+async fn the_newest_change_comes_first() {
+    let anna = shared().await.partner("Anna");
+    let mut made = Vec::new();
+    for number in 0..3 {
+        made.push(text(&anna.invite(&format!("Person {number}")).await.created()["session"]["id"]));
+    }
+    made.reverse();
+    assert_eq!(ids(&anna, "").await, made);
+    anna.delete(&format!("/sessions/{}", made[1])).await.ok();
+    assert_eq!(ids(&anna, "").await, [made[0].clone(), made[2].clone()]);
+}
+
+#[tokio::test]
+async fn what_a_partner_does_moves_a_session_to_the_top() {
+    let server = shared().await;
+    let both = Conversation::joined(&server).await;
+    let other = text(&both.anna.invite("Carl").await.created()["session"]["id"]);
+    assert_eq!(ids(&both.anna, "").await, [other.clone(), both.session.clone()]);
+    both.ben.sign().await.done();
+    assert_eq!(ids(&both.anna, "").await, [both.session.clone(), other]);
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages_each_session_once() {
+    let anna = shared().await.partner("Anna");
+    for number in 0..7 {
+        anna.invite(&format!("Person {number}")).await.created();
+    }
+    let all = ids(&anna, "").await;
+    assert_eq!(all.len(), 7);
+    let mut paged = Vec::new();
+    let mut query = "?limit=3".to_owned();
+    loop {
+        let page = anna.get(&format!("/sessions{query}")).await.ok();
+        paged.extend(items(&page["items"]).iter().map(|session| text(&session["id"])));
+        if page["hasMore"] == false {
+            break;
+        }
+        query = format!("?limit=3&cursor={}", text(&page["cursor"]));
+    }
+    assert_eq!(paged, all);
+    for wrong in ["?limit=0", "?limit=51", "?limit=many", "?cursor=nonsense", "?status=ASLEEP"] {
+        anna.get(&format!("/sessions{wrong}")).await.refused(400, "VALIDATION_ERROR");
+    }
+}
+
+#[tokio::test]
+async fn a_list_can_be_of_one_status() {
+    let server = shared().await;
+    let both = Conversation::joined(&server).await;
+    let invited = text(&both.anna.invite("Carl").await.created()["session"]["id"]);
+    assert_eq!(ids(&both.anna, "?status=INVITED").await, [invited]);
+    assert_eq!(ids(&both.anna, "?status=ACTIVE").await, std::slice::from_ref(&both.session));
+    assert!(ids(&both.anna, "?status=RESOLVED").await.is_empty());
+    both.ben.press("/pause").await.done();
+    assert_eq!(ids(&both.anna, "?status=PAUSED").await, std::slice::from_ref(&both.session));
+    assert!(ids(&both.anna, "?status=ACTIVE").await.is_empty());
+    assert!(ids(&server.partner("Carl"), "").await.is_empty(), "nobody else's");
+}
+
+async fn unread(partner: &Partner) -> Value {
+    partner.get("/sessions/unread-count").await.ok()["count"].clone()
+}
+
+#[tokio::test]
+async fn what_a_partner_did_is_unread_until_it_was_viewed() {
+    let both = Conversation::joined(&*shared().await).await;
+    both.anna.press("/viewed").await.ok();
+    both.ben.press("/viewed").await.ok();
+    assert_eq!(unread(&both.anna).await, 0);
+    both.ben.sign().await.done();
+    assert_eq!((unread(&both.anna).await, unread(&both.ben).await), (json!(1), json!(0)), "ones own steps are no news");
+    let viewed = both.anna.press("/viewed").await.ok();
+    has(&viewed, &["success", "lastViewedAt", "lastSeenSeq"]);
+    assert_eq!((unread(&both.anna).await, &viewed["success"]), (json!(0), &json!(true)));
+}
+
+#[tokio::test]
+async fn viewing_never_goes_back() {
+    let both = Conversation::joined(&*shared().await).await;
+    let seen = both.anna.press("/viewed").await.ok()["lastSeenSeq"].as_u64();
+    let back = both.anna.say("/viewed", json!({ "lastSeenSeq": 1 })).await.ok()["lastSeenSeq"].as_u64();
+    assert!(back >= seen, "{back:?} after {seen:?}");
+    let ahead = both.anna.say("/viewed", json!({ "lastSeenSeq": 1_000_000 })).await;
+    if ahead.status == 200 {
+        both.ben.sign().await.done();
+        assert_eq!(unread(&both.anna).await, 1, "nobody has seen what is yet to come");
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_known_from_the_first_token() {
+    let server = shared().await;
+    let anna = server.partner("Anna");
+    let me = anna.get("/auth/me").await.ok();
+    has(&me, &["user", "activeSessions", "pushNotificationsEnabled"]);
+    has(&me["user"], &["id", "email", "name", "createdAt"]);
+    assert_eq!((&me["user"]["id"], &me["user"]["name"]), (&json!(anna.id), &json!("Anna")));
+    assert_eq!(anna.patch("/auth/me", json!({ "name": "Anna K." })).await.ok()["user"]["name"], "Anna K.");
+    assert_eq!(anna.get("/auth/me").await.ok()["user"]["name"], "Anna K.");
+    for wrong in [json!({ "name": "" }), json!({ "name": "x".repeat(101) })] {
+        anna.patch("/auth/me", wrong).await.refused(400, "VALIDATION_ERROR");
+    }
+}
+
+#[tokio::test]
+async fn notification_preferences_are_kept() {
+    let anna = shared().await.partner("Anna");
+    let before = anna.get("/auth/me/notification-preferences").await.ok();
+    has(&before["preferences"], &["pushEnabled", "newInvitations", "partnerActions", "followUpReminders"]);
+    anna.patch("/auth/me/notification-preferences", json!({ "partnerActions": false })).await.ok();
+    let after = anna.get("/auth/me/notification-preferences").await.ok();
+    assert_eq!(after["preferences"]["partnerActions"], false);
+    assert_eq!(after["preferences"]["newInvitations"], before["preferences"]["newInvitations"], "the others stay");
+}

@@ -1,0 +1,109 @@
+//! Needs and common ground: what is confirmed and consented to is shared, and only once both have.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Conversation, Member, items, shared, text};
+
+async fn add(member: &Member, need: &str, category: &str) -> String {
+    text(&member.need(need, category).await.created()["need"]["id"])
+}
+
+async fn confirm(member: &Member, ids: &[&String]) -> Value {
+    member.say("/needs/confirm", json!({ "needIds": ids })).await.done()
+}
+
+async fn consent(member: &Member, ids: &[&String]) -> Value {
+    member.say("/needs/consent", json!({ "needIds": ids })).await.done()
+}
+
+#[tokio::test]
+async fn needs_are_private_until_both_have_consented_and_then_only_the_chosen_ones_show() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let shown = add(&both.anna, "to be asked first", "RECOGNITION").await;
+    let kept = add(&both.anna, "to be left in peace", "AUTONOMY").await;
+    confirm(&both.anna, &[&shown, &kept]).await;
+    let shared = consent(&both.anna, &[&shown]).await;
+    assert_eq!((&shared["waitingForPartner"], &shared["commonGroundReady"]), (&json!(true), &json!(false)));
+    both.anna.read("/needs/comparison").await.refused(400, "PARTNER_NOT_READY");
+    both.ben.read("/needs/comparison").await.refused(403, "CONSENT_REQUIRED");
+    for path in ["/needs", "/common-ground", "/state", "/events"] {
+        let seen = both.ben.read(path).await.body;
+        assert!(!seen.contains("to be asked") && !seen.contains("to be left"), "{path}: {seen}");
+    }
+    let of_ben = add(&both.ben, "to be told", "RECOGNITION").await;
+    confirm(&both.ben, &[&of_ben]).await;
+    assert_eq!(consent(&both.ben, &[&of_ben]).await["commonGroundReady"], true);
+    let seen = both.ben.read("/needs/comparison").await;
+    seen.ok();
+    assert!(seen.body.contains("to be asked first") && seen.body.contains("to be told"), "{}", seen.body);
+    assert!(!seen.body.contains("to be left in peace"), "never consented: {}", seen.body);
+}
+
+#[tokio::test]
+async fn only_confirmed_needs_of_ones_own_can_be_shared() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let (mine, of_ben) = (add(&both.anna, "to rest", "SAFETY").await, add(&both.ben, "to talk", "SAFETY").await);
+    let early = both.anna.say("/needs/consent", json!({ "needIds": [mine] })).await;
+    assert!(early.status == 400, "not confirmed yet: {}", early.body);
+    confirm(&both.anna, &[&mine]).await;
+    confirm(&both.ben, &[&of_ben]).await;
+    for ids in [json!([]), json!([of_ben]), json!([mine, of_ben]), json!(["cnosuchneed0"])] {
+        let answer = both.anna.say("/needs/consent", json!({ "needIds": ids })).await;
+        assert!(matches!(answer.status, 400 | 404), "{ids}: {}", answer.body);
+    }
+    let theirs = both.anna.say("/needs/confirm", json!({ "needIds": [of_ben] })).await;
+    assert!(matches!(theirs.status, 400 | 404), "{}", theirs.body);
+    consent(&both.anna, &[&mine]).await;
+}
+
+#[tokio::test]
+async fn needs_are_confirmed_one_by_one_too() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let (one, two) = (add(&both.anna, "to rest", "SAFETY").await, add(&both.anna, "to play", "MEANING").await);
+    let first = json!({ "confirmations": [{ "needId": one, "confirmed": true }] });
+    assert_eq!(both.anna.say("/needs/confirm", first).await.done()["allConfirmed"], false);
+    assert_eq!(both.anna.advance().await.ok()["blockedReason"], "GATES_NOT_SATISFIED");
+    let second = json!({ "confirmations": [{ "needId": two, "confirmed": true }] });
+    assert_eq!(both.anna.say("/needs/confirm", second).await.done()["allConfirmed"], true);
+}
+
+#[tokio::test]
+async fn common_ground_is_what_both_shared() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let of_anna = ["SAFETY", "MEANING", "FAIRNESS", "AUTONOMY"];
+    let of_ben = ["FAIRNESS", "MEANING", "SAFETY", "CONNECTION"];
+    // Anna keeps FAIRNESS to herself: it is not common, though both have it.
+    for (member, categories, shows) in [(&both.anna, of_anna, [0, 1, 3]), (&both.ben, of_ben, [0, 1, 2])] {
+        let mut ids = Vec::new();
+        for category in categories {
+            ids.push(add(member, "a need", category).await);
+        }
+        confirm(member, &ids.iter().collect::<Vec<_>>()).await;
+        assert_eq!(member.read("/common-ground").await.ok()["analysisComplete"], false);
+        consent(member, &shows.map(|at: usize| &ids[at])).await;
+    }
+    for member in both.members() {
+        let ground = items(&member.read("/common-ground").await.ok()["commonGround"]);
+        let mut categories: Vec<_> = ground.iter().map(|one| text(&one["category"])).collect();
+        categories.sort();
+        assert_eq!(categories, ["MEANING", "SAFETY"]);
+    }
+}
+
+#[tokio::test]
+async fn common_ground_is_confirmed_by_each_for_themselves() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let early = both.anna.say("/common-ground/confirm", json!({ "confirmations": [] })).await;
+    early.refused(403, "CONSENT_REQUIRED");
+    both.anna.share_needs().await;
+    both.ben.share_needs().await;
+    let ground = items(&both.anna.read("/common-ground").await.ok()["commonGround"]);
+    assert_eq!(ground.len(), 2);
+    let half = json!({ "confirmations": [{ "commonGroundId": ground[0]["id"], "confirmed": true }] });
+    assert_eq!(both.anna.say("/common-ground/confirm", half).await.done()["allConfirmedByMe"], false);
+    let all = both.anna.confirm_common_ground().await;
+    assert_eq!((&all["allConfirmedByMe"], &all["allConfirmedByBoth"]), (&json!(true), &json!(false)));
+    assert_eq!(both.ben.read("/common-ground").await.ok()["bothConfirmed"], false);
+    assert_eq!(both.ben.confirm_common_ground().await["allConfirmedByBoth"], true);
+    assert_eq!(both.anna.read("/common-ground").await.ok()["bothConfirmed"], true);
+}

@@ -1,0 +1,282 @@
+//! How a partner hears of an event: over the channel while present, by a push while absent, and never by nothing.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Conversation, Expo, Member, Realtime, Server, Setup, has, server};
+
+/// A session at stage 0 whose Ben has a device (or not).
+async fn scene(setup: Setup, device: Option<&str>) -> (Server, Expo, Conversation) {
+    let expo = Expo::start();
+    let server = setup.set("push.base_url", &expo.url).start().await;
+    let both = Conversation::joined(&server).await;
+    if let Some(device) = device {
+        has(&both.ben.register_push_token(device).await.ok(), &["registered"]);
+    }
+    (server, expo, both)
+}
+
+const DEVICE: &str = "ExponentPushToken[device-of-ben]";
+
+async fn heartbeat(member: &Member, status: &str) -> Value {
+    member.say("/presence", json!({ "status": status })).await.ok()
+}
+
+fn events(pushes: &[Value]) -> Vec<String> {
+    pushes.iter().map(|push| push["data"]["event"].as_str().expect("an event").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn who_is_present_on_the_channel_hears_it_there_and_gets_no_push() {
+    let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
+    let mut phone = Realtime::connect(&both.ben).await;
+    phone.attach(&both.session).await;
+    phone.enter(&both.session).await;
+    both.anna.sign().await.done();
+    phone.message(&both.session, "partner.signed_compact").await;
+    both.ben.press("/viewed").await.ok();
+    phone.leave(&both.session).await;
+    phone.close().await;
+    both.anna.press("/pause").await.done();
+    expo.push(DEVICE, "session.paused").await;
+    assert_eq!(events(&expo.pushes()), ["session.paused"], "only what happened after leaving");
+}
+
+#[tokio::test]
+async fn who_says_by_heartbeat_to_be_there_hears_it_on_the_channel() {
+    let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    let beat = heartbeat(&both.ben, "active").await;
+    has(&beat, &["present", "expiresAt"]);
+    assert_eq!(beat["present"], true);
+    both.anna.sign().await.done();
+    ear.message(&both.session, "partner.signed_compact").await;
+    both.ben.press("/viewed").await.ok();
+    assert_eq!(heartbeat(&both.ben, "away").await["present"], false);
+    both.anna.press("/pause").await.done();
+    expo.push(DEVICE, "session.paused").await;
+    assert_eq!(events(&expo.pushes()), ["session.paused"]);
+}
+
+#[tokio::test]
+async fn who_is_absent_gets_a_push_and_the_channel_stays_silent() {
+    let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    both.anna.sign().await.done();
+    expo.push(DEVICE, "partner.signed_compact").await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.press("/pause").await.done();
+    ear.message(&both.session, "session.paused").await;
+    let heard: Vec<_> = ear.messages(&both.session).iter().map(|message| message["name"].clone()).collect();
+    assert_eq!(heard, ["session.paused"], "what was pushed is not published too");
+}
+
+#[tokio::test]
+async fn who_is_absent_without_a_device_is_told_on_the_channel_only() {
+    let (server, expo, both) = scene(server(), None).await;
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    both.anna.sign().await.done();
+    ear.message(&both.session, "partner.signed_compact").await;
+    let other = Conversation::joined(&server).await;
+    other.ben.register_push_token("ExponentPushToken[another]").await.ok();
+    other.anna.sign().await.done();
+    expo.push("ExponentPushToken[another]", "partner.signed_compact").await;
+    assert_eq!(expo.pushes().len(), 1, "none for who has no device: {:?}", expo.pushes());
+}
+
+#[tokio::test]
+async fn whoever_leaves_without_having_seen_it_gets_a_push_after_all() {
+    let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    let seq = both.anna.seq().await;
+    heartbeat(&both.ben, "away").await;
+    let push = expo.push(DEVICE, "partner.signed_compact").await;
+    assert!(push["data"]["seq"].as_u64() <= Some(seq));
+}
+
+#[tokio::test]
+async fn whoever_leaves_having_seen_it_gets_none() {
+    for seen in ["viewed", "events"] {
+        let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
+        heartbeat(&both.ben, "active").await;
+        both.anna.sign().await.done();
+        if seen == "viewed" {
+            both.ben.press("/viewed").await.ok();
+        } else {
+            assert!(!both.ben.events().await.is_empty());
+        }
+        heartbeat(&both.ben, "away").await;
+        both.anna.press("/pause").await.done();
+        expo.push(DEVICE, "session.paused").await;
+        assert_eq!(events(&expo.pushes()), ["session.paused"], "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_phone_that_lost_its_network_gets_the_push_when_it_is_given_up() {
+    let setup = server().set("realtime.embedded.presence_grace", "300ms");
+    let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
+    let mut phone = Realtime::connect(&both.ben).await;
+    phone.attach(&both.session).await;
+    phone.enter(&both.session).await;
+    let frozen = phone.freeze().await;
+    both.anna.sign().await.done();
+    drop(frozen);
+    expo.push(DEVICE, "partner.signed_compact").await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_stays_away_counts_as_leaving() {
+    let (_server, expo, both) = scene(server().set("routing.heartbeat_ttl", "500ms"), Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    expo.push(DEVICE, "partner.signed_compact").await;
+}
+
+#[tokio::test]
+async fn after_the_grace_nobody_is_told_of_what_went_over_the_channel() {
+    let setup = server().set("routing.leave_grace", "100ms").set("routing.heartbeat_ttl", "10m");
+    let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    // The grace is a span of time: nothing else can be waited for.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    heartbeat(&both.ben, "away").await;
+    both.anna.press("/pause").await.done();
+    expo.push(DEVICE, "session.paused").await;
+    assert_eq!(events(&expo.pushes()), ["session.paused"]);
+}
+
+#[tokio::test]
+async fn push_and_publish_does_both() {
+    let (_server, expo, both) = scene(server().set("routing.when_absent", "push_and_publish"), Some(DEVICE)).await;
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    both.anna.sign().await.done();
+    ear.message(&both.session, "partner.signed_compact").await;
+    expo.push(DEVICE, "partner.signed_compact").await;
+}
+
+#[tokio::test]
+async fn pushes_say_what_the_design_says_and_nothing_else() {
+    let (server, expo, both) = scene(server(), Some(DEVICE)).await;
+    both.anna.sign().await.done();
+    let push = expo.push(DEVICE, "partner.signed_compact").await;
+    assert_eq!(
+        (&push["title"], &push["body"]),
+        (&json!("Partner is ready"), &json!("They signed the Curiosity Compact. Your turn!"))
+    );
+    assert_eq!(push["sound"], "default");
+    let event = both
+        .ben
+        .events()
+        .await
+        .into_iter()
+        .find(|event| event["name"] == "partner.signed_compact")
+        .expect("it is in the events");
+    assert_eq!(
+        push["data"],
+        json!({ "sessionId": both.session, "event": "partner.signed_compact", "seq": event["seq"] })
+    );
+
+    let empathy = Conversation::at_stage(&server, 2).await;
+    empathy.ben.register_push_token("ExponentPushToken[empathy]").await.ok();
+    empathy.anna.share_attempt().await;
+    let push = expo.push("ExponentPushToken[empathy]", "partner.empathy_shared").await;
+    assert_eq!(
+        (&push["title"], &push["body"]),
+        (&json!("Partner shared their empathy attempt"), &json!("See how they imagine you might be feeling."))
+    );
+
+    let (agreed, ids) = Conversation::overlapping(&server).await;
+    agreed.ben.register_push_token("ExponentPushToken[agreed]").await.ok();
+    agreed.anna.propose(&ids[0]).await.created();
+    let push = expo.push("ExponentPushToken[agreed]", "agreement.proposed").await;
+    assert_eq!(
+        (&push["title"], &push["body"]),
+        (&json!("New experiment proposed"), &json!("Review and confirm the agreement."))
+    );
+
+    let other = Conversation::joined(&server).await;
+    other.ben.register_push_token("ExponentPushToken[other]").await.ok();
+    other.anna.say("/pause", json!({ "reason": "not for lock screens" })).await.done();
+    let push = expo.push("ExponentPushToken[other]", "session.paused").await;
+    assert_eq!((&push["title"], &push["body"]), (&json!("Meet Without Fear"), &json!("You have an update")));
+    for push in expo.pushes() {
+        let mut keys: Vec<_> = push["data"].as_object().expect("data").keys().cloned().collect();
+        keys.sort();
+        assert_eq!(keys, ["event", "seq", "sessionId"], "{push}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_service_that_is_down_holds_up_nobody() {
+    // The stand-in is not even started: the default of the harness leads nowhere.
+    let server = server().start().await;
+    let both = Conversation::joined(&server).await;
+    both.ben.register_push_token(DEVICE).await.ok();
+    both.anna.sign().await.done();
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.press("/pause").await.done();
+    ear.message(&both.session, "session.paused").await;
+}
+
+#[tokio::test]
+async fn a_device_belongs_to_its_newest_owner_and_to_nobody_after_signing_out() {
+    let (server, expo, both) = scene(server(), Some(DEVICE)).await;
+    let carl = Conversation::joined(&server).await;
+    carl.ben.register_push_token(DEVICE).await.ok();
+    both.anna.sign().await.done();
+    carl.anna.press("/pause").await.done();
+    let push = expo.push(DEVICE, "session.paused").await;
+    assert_eq!(push["data"]["sessionId"], carl.session);
+    let out = carl
+        .ben
+        .request(reqwest::Method::DELETE, "/auth/push-token")
+        .json(&json!({ "pushToken": DEVICE }))
+        .send()
+        .await;
+    assert_eq!(out.ok()["registered"], false);
+    carl.anna.press("/resume").await.done();
+    both.ben.register_push_token("ExponentPushToken[new]").await.ok();
+    both.anna.press("/pause").await.done();
+    expo.push("ExponentPushToken[new]", "session.paused").await;
+    assert_eq!(expo.pushes_to(DEVICE).len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_push_token_is_refused_and_registering_is_limited() {
+    let (_server, _expo, both) = scene(server(), None).await;
+    for wrong in [
+        json!({ "pushToken": "hello", "platform": "ios" }),
+        json!({ "platform": "ios" }),
+        json!({ "pushToken": DEVICE, "platform": "fridge" }),
+    ] {
+        both.ben.post("/auth/push-token", wrong).await.refused(400, "VALIDATION_ERROR");
+    }
+    let answers = futures_util::future::join_all((0..6).map(|_| both.ben.register_push_token(DEVICE))).await;
+    for limited in answers.iter().filter(|answer| answer.status != 200) {
+        limited.refused(429, "RATE_LIMITED");
+    }
+    assert!(answers.iter().filter(|answer| answer.status == 200).count() <= 5);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_told_also_after_a_kill() {
+    let (server, expo, both) = scene(server(), Some(DEVICE)).await;
+    both.anna.sign().await.done();
+    let setup = server.kill();
+    let server = setup.start().await;
+    expo.push(DEVICE, "partner.signed_compact").await;
+    let both = both.back_at(&server);
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.press("/pause").await.done();
+    ear.message(&both.session, "session.paused").await;
+}
