@@ -168,13 +168,13 @@ fn announced(args: &Args, node: &Node, world: &[Session]) {
     );
 }
 
-/// With the server's CPU time and the flushes per answered command. The warm-up counts in both.
+/// With the server's CPU time and the flushes for each answered command.
 fn observe(node: &Node, run: impl FnOnce() -> Measured) -> (Measured, Duration, f64) {
     let (cpu, flushes) = (node.cpu(), node.flushes());
     let measured = run();
-    let (cpu, after) = (node.cpu() - cpu, node.flushes());
-    let commits = after.commits - flushes.commits;
-    (measured, cpu.div_f64(commits.max(1.0)), (after.groups - flushes.groups) / commits)
+    let (cpu, flushes) = (node.cpu() - cpu, node.flushes() - flushes);
+    let answered = measured.answered.max(1) as f64;
+    (measured, cpu.div_f64(answered), flushes / answered)
 }
 
 /// Sessions that wake up: what the first request of each waits for, and what they take in memory.

@@ -161,13 +161,13 @@ fn enqueue(args: &Args) {
         let measured = load::drive(node.address, 64, args.warm_up(), args.measured(), |connection, n| {
             world::own_toggle(&toggles, 64, connection, n)
         });
-        let after = node.flushes();
+        let flushes = node.flushes() - before;
         table.row(vec![
             if registered { "registered" } else { "none" }.into(),
             count(measured.rate()),
             millis(measured.quantile(0.5)),
             millis(measured.quantile(0.99)),
-            format!("{:.3}", (after.groups - before.groups) / (after.commits - before.commits)),
+            format!("{:.3}", flushes / measured.answered as f64),
         ]);
     }
     table.print();

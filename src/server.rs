@@ -299,7 +299,9 @@ fn serve(
             .configure(move |app| http::configure(app, state))
     };
     let config = &settings.server;
+    // A small frame right behind another one would wait for the client's delayed acknowledgement, 40 ms.
     let server = HttpServer::new(app)
+        .tcp_nodelay(true)
         .workers(if config.workers == 0 { cores() } else { config.workers })
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.client_request_timeout)

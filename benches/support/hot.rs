@@ -7,19 +7,18 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use tandem::store;
+use tandem::{config::Settings, store};
 use tandem_actors::{
     Arbiters, Coordinator,
     domain::{
-        self, Caller, Command, CreateSession,
+        Caller, Command, CreateSession,
         command::{AdvanceRequest, CreateSessionRequest, FeelHeardRequest, SaveEmpathyDraftRequest},
         ids::{SessionId, UserId},
-        routing::WhenAbsent,
         time::Timestamp,
     },
     journal::{Journal, Limits as JournalLimits},
-    ports::{BoxFuture, Clock, Devices, Ids, Member, PresenceSource, Publication, Realtime, RealtimeError, Store},
-    session::{DeliverySettings, ResidencySettings, Shell},
+    ports::{BoxFuture, Clock, Devices, Ids, Member, Publication, Realtime, RealtimeError, Store},
+    session::Shell,
     supervisor::{Limits, Supervisor},
 };
 
@@ -77,6 +76,7 @@ impl Heart {
     pub async fn start(store: Arc<dyn Store>) -> Self {
         let quiet = Arc::new(Quiet(AtomicU64::new(1)));
         let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}"));
+        let settings = Settings::default();
         let shell = Arc::new(Shell {
             store,
             journal: journal.clone(),
@@ -85,16 +85,9 @@ impl Heart {
             realtime: quiet.clone(),
             devices: quiet,
             push: OnceLock::new(),
-            domain: domain::Settings::default(),
-            delivery: DeliverySettings {
-                when_absent: WhenAbsent::Push,
-                leave_grace: Duration::from_secs(30),
-                resolve_within: Duration::from_secs(2),
-                presence_max_age: None,
-                presence_source: PresenceSource::Embedded,
-                heartbeat_ttl: Duration::from_secs(60),
-            },
-            residency: ResidencySettings { idle_after: Duration::from_secs(3600), snapshot_every: 64 },
+            domain: settings.domain(),
+            delivery: settings.delivery(),
+            residency: settings.residency(),
         });
         let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
         let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), Limits::default());

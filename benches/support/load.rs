@@ -90,6 +90,8 @@ pub struct Measured {
     /// Answers other than 2xx.
     pub refused: u64,
     pub elapsed: Duration,
+    /// With those of the warm-up.
+    pub answered: u64,
     /// Sorted.
     latencies: Vec<Duration>,
 }
@@ -97,7 +99,8 @@ pub struct Measured {
 impl Measured {
     pub fn of(mut latencies: Vec<Duration>, refused: u64, elapsed: Duration) -> Self {
         latencies.sort_unstable();
-        Self { requests: latencies.len() as u64, refused, elapsed, latencies }
+        let requests = latencies.len() as u64;
+        Self { requests, refused, elapsed, answered: requests, latencies }
     }
 
     pub fn rate(&self) -> f64 {
@@ -120,6 +123,7 @@ pub fn drive<'a>(
 ) -> Measured {
     let latencies = RefCell::new(Vec::with_capacity(1 << 20));
     let refused = RefCell::new(0);
+    let answered = std::cell::Cell::new(0);
     block_on(async {
         let mut open = Vec::new();
         for _ in 0..connections {
@@ -128,7 +132,7 @@ pub fn drive<'a>(
         let begin = Instant::now() + warm_up;
         let end = begin + measured;
         let loops = open.into_iter().enumerate().map(|(index, mut connection)| {
-            let (latencies, refused, next) = (&latencies, &refused, &next);
+            let (latencies, refused, answered, next) = (&latencies, &refused, &answered, &next);
             async move {
                 for n in 0.. {
                     let sent = Instant::now();
@@ -137,6 +141,7 @@ pub fn drive<'a>(
                     }
                     let (status, _) = connection.call(next(index, n)).await.expect("the server answers");
                     let now = Instant::now();
+                    answered.set(answered.get() + 1);
                     if sent >= begin && now <= end {
                         latencies.borrow_mut().push(now - sent);
                         *refused.borrow_mut() += u64::from(status >= 300);
@@ -146,7 +151,8 @@ pub fn drive<'a>(
         });
         futures_util::future::join_all(loops).await;
     });
-    Measured::of(latencies.into_inner(), refused.into_inner(), measured)
+    let measured = Measured::of(latencies.into_inner(), refused.into_inner(), measured);
+    Measured { answered: answered.get(), ..measured }
 }
 
 /// Sends all requests over a few connections; the answers come in the order of the requests.

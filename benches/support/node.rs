@@ -73,11 +73,9 @@ impl Node {
         sample.unwrap_or(f64::NAN)
     }
 
-    pub fn flushes(&self) -> Flushes {
-        Flushes {
-            groups: self.metric("tandem_journal_group_commits_count"),
-            commits: self.metric("tandem_journal_group_commits_sum"),
-        }
+    /// Since the start.
+    pub fn flushes(&self) -> f64 {
+        self.metric("tandem_journal_group_commits_count")
     }
 
     /// SIGTERM, and however long it takes.
@@ -98,12 +96,6 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-#[derive(Clone, Copy)]
-pub struct Flushes {
-    pub groups: f64,
-    pub commits: f64,
 }
 
 /// A directory on the disk that the build is on: a temporary directory may be in memory.
