@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Rejection,
         ids::{Seq, UserId},
-        routing::{Decision, Legs, Presence},
+        routing::{Decision, Legs, Presence, WhenAbsent},
         time::Timestamp,
     },
     keys,
@@ -29,16 +29,43 @@ struct HeartbeatAnswer {
     expires_at: Option<Timestamp>,
 }
 
+/// Up to which event a partner is known to have come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    fetched: Seq,
+    delivered: Seq,
+}
+
 impl SessionActor {
+    /// The partner has asked for what happened, up to `seq`.
     pub(super) fn saw(&mut self, user: &UserId, seq: Seq) {
-        let seen = self.seen.entry(user.clone()).or_insert(0);
-        *seen = seq.max(*seen);
+        let seen = self.seen.entry(user.clone()).or_default();
+        seen.fetched = seq.max(seen.fetched);
+        self.outbox.seen(user, seq);
+    }
+
+    /// A live connection of the partner has received what was published, up to `seq`.
+    pub(super) fn received(&mut self, user: &UserId, seq: Seq) {
+        let seen = self.seen.entry(user.clone()).or_default();
+        seen.delivered = seq.max(seen.delivered);
         self.outbox.seen(user, seq);
     }
 
     pub(super) fn has_seen(&self, user: &UserId, seq: Seq) -> bool {
+        self.has_fetched(user, seq) || self.seen.get(user).is_some_and(|seen| seen.delivered >= seq)
+    }
+
+    fn has_fetched(&self, user: &UserId, seq: Seq) -> bool {
         let viewed = self.session.as_ref().map_or(0, |session| session.last_seen(user));
-        self.seen.get(user).copied().unwrap_or(0).max(viewed) >= seq
+        self.seen.get(user).map_or(0, |seen| seen.fetched).max(viewed) >= seq
+    }
+
+    /// Who wants both ways is pushed to also when the other way has worked.
+    fn needs_no_push(&self, user: &UserId, seq: Seq) -> bool {
+        match self.shell.delivery.when_absent {
+            WhenAbsent::Push => self.has_seen(user, seq),
+            WhenAbsent::PushAndPublish => self.has_fetched(user, seq),
+        }
     }
 
     pub(super) fn presence_changed(
@@ -121,7 +148,7 @@ impl SessionActor {
         let visible = self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user));
         let verdict = if !visible {
             PushVerdict::Drop { reason: "no longer a member" }
-        } else if self.has_seen(&user, seq) {
+        } else if self.needs_no_push(&user, seq) {
             PushVerdict::Drop { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
             // Came back after the decision, and may have read the state before the event: the channel tells it.
