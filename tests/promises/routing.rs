@@ -155,6 +155,20 @@ async fn a_heartbeat_that_stays_away_counts_as_leaving() {
 }
 
 #[tokio::test]
+async fn who_says_goodbye_after_the_grace_is_not_told_again() {
+    let setup = server().set("routing.leave_grace", "100ms").set("routing.heartbeat_ttl", "10m");
+    let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
+    heartbeat(&both.ben, "active").await;
+    both.anna.sign().await.done();
+    // The grace is a span of time: nothing else can be waited for.
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    heartbeat(&both.ben, "away").await;
+    both.anna.press("/pause").await.done();
+    expo.push(DEVICE, "session.paused").await;
+    assert_eq!(events(&expo.pushes()), ["session.paused"]);
+}
+
+#[tokio::test]
 async fn push_and_publish_does_both() {
     let (_server, expo, both) = scene(server().set("routing.when_absent", "push_and_publish"), Some(DEVICE)).await;
     // Ben must not hear it on a live connection: then there is nothing left to push.

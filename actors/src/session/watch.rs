@@ -121,9 +121,13 @@ impl SessionActor {
         let departure = Departure { at: self.now(), vanished };
         let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
-        if !self.shell.devices.has_push_token(user) {
-            return;
+        if self.shell.devices.has_push_token(user) {
+            self.push_after_all(user, seq, ctx);
         }
+    }
+
+    /// What went out over realtime has missed the partner.
+    pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
         let decision = Decision { legs: Legs::Push, reason: "left unseen" };
         match self.read_told(seq) {
             Ok(Some(told)) => {
@@ -167,7 +171,7 @@ impl SessionActor {
         {
             return;
         }
-        let late = Pending { to: vec![user], publish: true, ..Pending::new(seq) };
+        let late = Pending { to: vec![user.clone()], present: vec![user], publish: true, ..Pending::new(seq) };
         self.outbox.pending.push_back(late);
         if self.delivery.is_idle() && self.shell.journal.has_room() {
             let row = self.outbox_row();
