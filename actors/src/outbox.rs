@@ -54,9 +54,8 @@ const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure {
     pub at: Timestamp,
-    /// The source of their presence reports what arrives (embedded endpoint), or shows signs of life at set times (heartbeat):
-    /// whatever is still unconfirmed was sent into the void, however long ago.
-    pub silence_is_proof: bool,
+    /// Without a word: whatever is still unconfirmed was sent into the void, however long ago.
+    pub vanished: bool,
 }
 
 impl Pending {
@@ -79,7 +78,7 @@ impl Outbox {
     pub fn left(&mut self, user: &UserId, departure: Departure, grace: Duration) -> Option<Seq> {
         let (theirs, others): (Vec<_>, Vec<_>) = self.watched.drain(..).partition(|watched| watched.user == *user);
         self.watched = others;
-        let missed = |watched: &&Watched| departure.silence_is_proof || departure.at.since(watched.at) <= grace;
+        let missed = |watched: &&Watched| departure.vanished || departure.at.since(watched.at) <= grace;
         theirs.iter().filter(missed).map(|watched| watched.seq).max()
     }
 
@@ -111,8 +110,8 @@ mod tests {
         }
     }
 
-    fn departure(millis: i64, silence_is_proof: bool) -> Departure {
-        Departure { at: Timestamp::from_millis(millis), silence_is_proof }
+    fn departure(millis: i64, vanished: bool) -> Departure {
+        Departure { at: Timestamp::from_millis(millis), vanished }
     }
 
     const GRACE: Duration = Duration::from_secs(30);
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_grace_only_a_connection_known_to_be_silent_counts() {
+    fn after_the_grace_only_a_connection_that_vanished_counts() {
         assert_eq!(outbox().left(&user("ann"), departure(60_000, false), GRACE), None);
         assert_eq!(outbox().left(&user("ann"), departure(60_000, true), GRACE), Some(4));
     }

@@ -170,6 +170,8 @@ pub struct PresenceChange {
     pub user: UserId,
     pub connection: String,
     pub present: bool,
+    /// It left without saying so: a dead connection, a heartbeat that ran out. What was sent to it last may have reached nobody.
+    pub vanished: bool,
     /// Repeated and reordered changes are told apart by it.
     pub at: Timestamp,
     pub source: PresenceSource,
@@ -179,8 +181,8 @@ pub struct PresenceChange {
 pub trait PresenceSink: Send + Sync + 'static {
     fn presence(&self, session: &SessionId, change: PresenceChange);
 
-    /// A live connection of `user` has received the session channel's message with this `seq`: it sent something after
-    /// the message was written to it.
+    /// A live connection of `user` has received the session channel's message with this `seq`: it answered a ping that
+    /// was written after the message.
     fn delivered(&self, session: &SessionId, user: &UserId, seq: Seq);
 }
 

@@ -122,6 +122,7 @@ mod tests {
             user: "ann".parse().unwrap(),
             connection: connection.into(),
             present,
+            vanished: false,
             at: at(millis),
             source: PresenceSource::Webhook,
         }

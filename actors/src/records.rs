@@ -27,18 +27,6 @@ pub struct PushJob {
     pub reason: String,
 }
 
-/// The answer that a user's idempotency key stands for (`keys::idempotent_answer`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredAnswer {
-    /// SHA-256 of method, path and body: the same key with another request is a conflict.
-    pub request: [u8; 32],
-    /// 201 instead of 200.
-    pub created: bool,
-    /// The JSON object for `data`.
-    pub data: bytes::Bytes,
-    pub at: Timestamp,
-}
-
 pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
     rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
 }

@@ -58,7 +58,9 @@ impl Default for Limits {
 enum State {
     Asleep,
     Awake(Addr<SessionActor>),
-    /// Between a crash and the next start; also while an actor is being started.
+    /// An actor was ordered from its arbiter and is not there yet.
+    Starting,
+    /// Between a crash and the next start.
     Backoff,
     Quarantined {
         reason: Arc<str>,
@@ -252,7 +254,7 @@ impl Supervisor {
 
     fn start(&self, slot: &Arc<Slot>, inner: &mut Inner) {
         inner.generation += 1;
-        inner.state = State::Backoff;
+        inner.state = State::Starting;
         inner.woken = true;
         inner.last_progress = Instant::now();
         let inbox = Inbox { slot: slot.clone(), generation: inner.generation, supervisor: self.clone() };
@@ -304,6 +306,7 @@ impl Supervisor {
         inner.state = State::Backoff;
         let limits = &self.0.limits;
         let now = Instant::now();
+        inner.last_progress = now;
         while inner.crashes.front().is_some_and(|at| now.duration_since(*at) > limits.crash_window) {
             inner.crashes.pop_front();
         }
@@ -337,16 +340,19 @@ impl Supervisor {
         });
     }
 
-    /// Replaces actors that have let their inbox wait for too long. To be called about once a second.
+    /// Replaces actors that have let their inbox wait for too long, or have not come when they were to be started. To be called about once a second.
     pub fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
         self.0.arbiters.replace_frozen(limit);
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
-            let frozen = matches!(inner.state, State::Awake(_))
-                && !inner.waiting.is_empty()
-                && inner.last_progress.elapsed() > limit;
-            if frozen {
+            // An arbiter that freezes keeps what was to be started on it, and the ends of pauses, to itself.
+            let patience = match inner.state {
+                State::Awake(_) | State::Starting => limit,
+                State::Backoff => limit + self.0.limits.backoff_max,
+                State::Asleep | State::Quarantined { .. } => return,
+            };
+            if !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience {
                 self.restart(slot, &mut inner, ExitStatus::Replaced);
             }
         });
@@ -354,7 +360,7 @@ impl Supervisor {
 
     /// After so long nobody waits for an answer any more: the actor had its time, and so had the one in its place.
     pub fn longest_answer(&self) -> Duration {
-        self.0.limits.answer_within * 2
+        self.0.limits.answer_within * 2 + Duration::from_secs(2)
     }
 
     /// For the end of the process: refuses whatever still waits, and starts nothing afresh any more.

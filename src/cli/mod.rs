@@ -150,8 +150,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 impl Cli {
     fn run(self) -> Outcome {
-        let settings =
+        let mut settings =
             Settings::load(&self.sources()).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
+        if matches!(self.command, Command::Demo { .. }) {
+            // The story is on stdout; what its servers log would only interrupt it.
+            "warn".clone_into(&mut settings.telemetry.filter);
+        }
         telemetry::start_logging(&settings.telemetry)?;
         match self.command {
             Command::Serve { .. } => node::serve(settings),

@@ -6,10 +6,8 @@ use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tandem_actors::{
-    domain::{Code, Rejection, ids::UserId},
-    keys,
-    ports::Change,
-    records::{self, StoredAnswer},
+    domain::{Rejection, ids::UserId},
+    idempotency::{self, StoredAnswer},
 };
 
 use super::{
@@ -48,23 +46,13 @@ where
     F: Future<Output = Result<Bytes, ApiError>>,
 {
     let Some(key) = key else { return Ok(fresh(work.await?)) };
-    let row = keys::idempotent_answer(user, &key.digest);
-    let stored = state.store.get(&row).and_then(|bytes| bytes.map(|bytes| records::decode(&bytes)).transpose());
-    let stored: Option<StoredAnswer> = stored.map_err(|error| {
-        tracing::error!(%error, "a stored answer cannot be read");
-        ApiError::internal()
-    })?;
-    if let Some(answer) = stored {
-        return if answer.request == key.request {
-            Ok(Reply { created: answer.created, data: answer.data, replayed: true })
-        } else {
-            Err(ApiError::new(Code::Conflict, "this Idempotency-Key was used for another request; take a fresh one"))
-        };
+    if let Some(stored) = idempotency::find(&*state.store, user, &key, state.clock.now())? {
+        return Ok(stored.replay(&key)?);
     }
-    let data = work.await?;
-    let answer = StoredAnswer { request: key.request, created: false, data: data.clone(), at: state.clock.now() };
-    state.journal.write(vec![Change::Put(row, records::encode(&answer))]).await?;
-    Ok(fresh(data))
+    let reply = fresh(work.await?);
+    let stored = StoredAnswer::new(&key, &reply, state.clock.now());
+    state.journal.write(vec![stored.change(user, &key)]).await?;
+    Ok(reply)
 }
 
 fn fresh(data: Bytes) -> Reply {

@@ -143,6 +143,7 @@ fn read_set(set: PresenceSet, templates: &Templates) -> Vec<(Order, SessionId, P
             connection: connection_in(&connection, place),
             present: message.action.is_present()?,
             at,
+            vanished: false,
             source: PresenceSource::Webhook,
         };
         Some(((at, serial, index), session.clone(), change))

@@ -1,5 +1,7 @@
 //! The other subcommands.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::harness::{Conversation, SECRET, run, server};
@@ -50,7 +52,8 @@ async fn a_node_moves_from_one_engine_to_the_other() {
     let events = both.ben.events().await;
     let stopped = running.stop().await;
     let target = tempfile::tempdir().expect("a directory");
-    let (from, to) = (format!("sled:{}", stopped.data().display()), format!("redb:{}", target.path().display()));
+    let store = |engine: &str, data: &Path| format!("{engine}:{}", data.join("store").display());
+    let (from, to) = (store("sled", stopped.data()), store("redb", target.path()));
     let copied = run(&["store", "copy", "--from", &from, "--to", &to], &[]).await;
     assert_eq!(copied.code, Some(0), "{copied:?}");
     let moved = server().on(target).set("store.engine", "redb").start().await;

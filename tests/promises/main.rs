@@ -1,6 +1,7 @@
 //! What Tandem promises, checked from outside against the real binary. A module for each subject.
 
 mod harness;
+mod sdk_packages;
 
 mod agreements;
 mod auth;

@@ -148,7 +148,7 @@ async fn who_crashes_again_and_again_is_quarantined_and_an_operator_lets_go() {
 
 #[tokio::test]
 async fn an_actor_that_stays_frozen_is_replaced() {
-    let server = server().set("sessions.answer_within", "500ms").start().await;
+    let server = server().set("sessions.answer_timeout", "500ms").start().await;
     let both = Conversation::at_stage(&server, 3).await;
     both.anna.need("before", "SAFETY").await.created();
     arm(&server, &both.anna, "before_decide", json!({ "freeze": "20s" }), 1).await;

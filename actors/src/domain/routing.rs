@@ -1,11 +1,9 @@
 //! Which way an event goes to a partner: a pure table of presence, push token and one setting. Every decision has a
 //! reason in stable words, which is kept with the event.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::{event::Announcement, event::Audience, ids::Seq, time::Timestamp};
+use super::event::{Announcement, Audience};
 
 /// Whether a partner is in the session's presence set. An error on the way is `Unknown`, never `Absent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,57 +106,6 @@ fn decide(audience: Audience, event_pushes: bool, recipient: Recipient, when_abs
     }
 }
 
-/// What became of an event that went out over the channel alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Afterwards {
-    /// It has been seen.
-    Seen,
-    /// The partner is still there and within the grace: ask again, at this time at the latest.
-    WaitUntil(Timestamp),
-    /// The partner was there for the whole grace.
-    Stayed,
-    /// The partner left within the grace without having seen it.
-    PushAfterAll,
-}
-
-impl Afterwards {
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Afterwards::Seen => "seen",
-            Afterwards::WaitUntil(_) => "within grace",
-            Afterwards::Stayed => "stayed",
-            Afterwards::PushAfterAll => "left within grace",
-        }
-    }
-}
-
-/// A publication that may still turn out to have reached nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    pub seq: Seq,
-    pub at: Timestamp,
-}
-
-/// Nobody falls between presence and push: `left_at` is when the partner's last connection went away (none while there is
-/// one), `seen` the highest `seq` known to have reached the partner.
-pub fn after_publishing(
-    published: Published,
-    left_at: Option<Timestamp>,
-    seen: Seq,
-    grace: Duration,
-    now: Timestamp,
-) -> Afterwards {
-    let end = published.at + grace;
-    if seen >= published.seq {
-        return Afterwards::Seen;
-    }
-    match left_at {
-        Some(left_at) if left_at <= end => Afterwards::PushAfterAll,
-        None if now < end => Afterwards::WaitUntil(end),
-        _ => Afterwards::Stayed,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,32 +152,6 @@ mod tests {
         for knowledge in KNOWLEDGE {
             let partner = Recipient { is_author: false, knowledge, has_push_token: true };
             assert_eq!(decide(Audience::Partner, false, partner, WhenAbsent::PushAndPublish).legs, Legs::Publish);
-        }
-    }
-
-    #[test]
-    fn pushes_after_all_exactly_if_the_partner_left_unseen_within_the_grace() {
-        let at = Timestamp::from_millis;
-        let grace = Duration::from_millis(30);
-        let published = Published { seq: 7, at: at(100) };
-        let table = [
-            (None, 6, 120, Afterwards::WaitUntil(at(130))),
-            (None, 6, 130, Afterwards::Stayed),
-            (None, 7, 120, Afterwards::Seen),
-            (Some(110), 6, 120, Afterwards::PushAfterAll),
-            (Some(110), 6, 500, Afterwards::PushAfterAll),
-            (Some(130), 6, 131, Afterwards::PushAfterAll),
-            (Some(131), 6, 131, Afterwards::Stayed),
-            (Some(110), 7, 120, Afterwards::Seen),
-            // gone before it went out, which was not known then
-            (Some(90), 6, 120, Afterwards::PushAfterAll),
-        ];
-        for (left_at, seen, now, expected) in table {
-            assert_eq!(
-                after_publishing(published, left_at.map(at), seen, grace, at(now)),
-                expected,
-                "left {left_at:?}, seen {seen}, now {now}"
-            );
         }
     }
 }

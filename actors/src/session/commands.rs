@@ -6,10 +6,8 @@ use bytes::Bytes;
 use super::{Held, SessionActor, Wake, reads::to_json};
 use crate::{
     domain::{
-        Actor, Caller, Code, Command, Context, CreateSession, Event, EventBody, Rejection, Session, Timer,
-        ids::{Seq, SessionId},
-        time::Timestamp,
-        view,
+        Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer, ids::Seq,
+        time::Timestamp, view,
     },
     failpoint,
     idempotency::{self, StoredAnswer},
@@ -39,9 +37,8 @@ impl SessionActor {
         }
         let id = self.inbox.session().clone();
         let context = self.context(Actor::User(order.caller.clone()));
-        match Session::create(&create, &context) {
-            Ok(mut events) => {
-                name_session(&mut events, &id);
+        match Session::create(id, &create, &context) {
+            Ok(events) => {
                 let Some((session, rest)) = begin(&events) else {
                     return self.refuse(order, Refusal::Internal("a session began without an event".into()));
                 };
@@ -285,14 +282,6 @@ impl SessionActor {
             draft.changes.push(Change::Put(key, records::encode(&row)));
         }
         Ok(())
-    }
-}
-
-fn name_session(events: &mut [Event], id: &SessionId) {
-    for event in events {
-        if let EventBody::Created { session, .. } = &mut event.body {
-            *session = id.clone();
-        }
     }
 }
 

@@ -51,9 +51,9 @@ impl SessionActor {
             return;
         }
         let now = self.now();
-        let (user, source) = (change.user.clone(), change.source);
+        let (user, vanished) = (change.user.clone(), change.vanished);
         if self.presence.change(change, expires_at, now) {
-            self.left(&user, source, ctx);
+            self.left(&user, vanished, ctx);
         }
     }
 
@@ -67,6 +67,7 @@ impl SessionActor {
             user,
             connection: String::new(),
             present: active,
+            vanished: false,
             at: now,
             source: PresenceSource::Heartbeat,
         };
@@ -84,14 +85,13 @@ impl SessionActor {
         let Some(expiry) = self.presence.next_expiry(now) else { return };
         ctx.run_later(expiry.since(now) + Duration::from_millis(1), |actor, ctx| {
             let gone = actor.presence.sweep(actor.shell.clock.now());
-            gone.iter().for_each(|user| actor.left(user, PresenceSource::Heartbeat, ctx));
+            gone.iter().for_each(|user| actor.left(user, true, ctx));
         });
     }
 
     /// The partner has become absent.
-    fn left(&mut self, user: &UserId, source: PresenceSource, ctx: &mut Context<Self>) {
-        let silence_is_proof = matches!(source, PresenceSource::Embedded | PresenceSource::Heartbeat);
-        let departure = Departure { at: self.now(), silence_is_proof };
+    fn left(&mut self, user: &UserId, vanished: bool, ctx: &mut Context<Self>) {
+        let departure = Departure { at: self.now(), vanished };
         let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
         if !self.shell.devices.has_push_token(user) {

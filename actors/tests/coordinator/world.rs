@@ -187,6 +187,7 @@ impl World {
             user: id(user),
             connection: "connection".into(),
             present,
+            vanished: false,
             at: ports::Clock::now(&*self.clock),
             source: PresenceSource::Webhook,
         };

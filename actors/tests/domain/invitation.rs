@@ -88,7 +88,10 @@ fn nobody_invites_themselves() {
         serde_json::from_value::<CreateSessionRequest>(json!({ "personId": ANN })).unwrap().try_into().unwrap();
     let (ids, settings) = (Counter::default(), Settings::default());
     let ctx = Context { by: caller(ANN), now: Default::default(), ids: &ids, settings: &settings };
-    assert_eq!(Session::create(&create, &ctx).unwrap_err().code, Code::ValidationError);
+    assert_eq!(
+        Session::create("csessionundertest".parse().expect("an id"), &create, &ctx).unwrap_err().code,
+        Code::ValidationError
+    );
 }
 
 #[test]

@@ -89,14 +89,6 @@ fn rankings_are_secret_until_both_are_in_and_frozen_after() {
 }
 
 #[test]
-fn the_one_who_completes_the_reveal_hears_of_it_too() {
-    let (world, _) = World::revealed();
-    let event = world.log.iter().rfind(|event| event.name() == Some("strategies.overlap_ready")).unwrap();
-    let payload = event.announcement(world.session.id()).unwrap().payload;
-    assert_eq!((&payload["excludeUserId"], &payload["triggeredByUserId"]), (&Value::Null, &Value::Null));
-}
-
-#[test]
 fn rankings_that_do_not_meet_open_the_pool_again() {
     let mut world = World::at_stage(4);
     let ids = [world.strategy(ANN, "walk"), world.strategy(BEN, "talk")];

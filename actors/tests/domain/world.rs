@@ -69,7 +69,8 @@ impl World {
             serde_json::from_value::<CreateSessionRequest>(body).unwrap().try_into().expect("a good request");
         let (ids, settings, now) = (Counter::default(), Settings::default(), Timestamp::from_millis(1_800_000_000_000));
         let ctx = Context { by: caller(ANN), now, ids: &ids, settings: &settings };
-        let log = Session::create(&create, &ctx).expect("a session can be made");
+        let log =
+            Session::create("csessionundertest".parse().expect("an id"), &create, &ctx).expect("a session can be made");
         let session = Session::replay(log.clone()).expect("the first event is a creation");
         World { session, log, now, ids, settings }
     }

@@ -110,13 +110,6 @@ pub enum Repeats {
     MayBeStored,
 }
 
-/// The outcome of a publish.
-pub struct Published {
-    pub entry: Arc<Entry>,
-    /// It had been published before; nobody was told again.
-    pub repeated: bool,
-}
-
 /// Numbers for `GET /channels/{channel}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occupancy {
@@ -217,7 +210,7 @@ impl Channel {
 
     // ---- publishing ----
 
-    /// Appends and tells the subscribers. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a
+    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a
     /// new entry in the order of the log.
     pub fn publish(
         &self,
@@ -227,7 +220,7 @@ impl Channel {
         repeats: Repeats,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
-    ) -> Published {
+    ) -> Arc<Entry> {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
         let chosen = messages.first().and_then(|message| message.id.clone());
@@ -237,14 +230,14 @@ impl Channel {
             (None, Repeats::Known) => None,
         };
         if let Some(entry) = earlier {
-            return Published { entry, repeated: true };
+            return entry;
         }
         let mark = self.role.session.as_ref().zip(chosen.as_deref()).and_then(|(session, id)| event_mark(session, id));
         let draft = Draft { id: frame_id, connection_id: connection.cloned(), body: Body::Messages(messages), mark };
         let entry = room.log.append(&self.name, draft, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
-        Published { entry, repeated: false }
+        entry
     }
 
     /// Takes presence events of one frame. The returned entry is what was told, if anything was.
@@ -383,8 +376,8 @@ impl Attached {
                     if wanted == 0 {
                         break;
                     }
-                    self.replay.push((entry.clone(), entry.len().saturating_sub(wanted)));
-                    wanted = wanted.saturating_sub(entry.len());
+                    self.replay.push((entry.clone(), entry.count().saturating_sub(wanted)));
+                    wanted = wanted.saturating_sub(entry.count());
                 }
             }
             Some(Rewind::Time(window)) => {

@@ -66,8 +66,10 @@ pub(super) struct Line {
     key: String,
     heartbeats: bool,
     confirmed: bool,
-    /// The newest event of each session that was written and not yet confirmed.
-    written: Vec<(SessionId, Seq)>,
+    /// The newest event of each session that was written and not yet confirmed, with the ping that was written after it.
+    written: Vec<(SessionId, Seq, u64)>,
+    /// Numbers the pings that ask whether events have arrived.
+    pings: u64,
     expiry: Vec<SpawnHandle>,
     heard_at: Instant,
     wrote_at: Instant,
@@ -128,6 +130,7 @@ impl Connection {
             heartbeats,
             confirmed: false,
             written: Vec::new(),
+            pings: 0,
             expiry: Vec::new(),
             heard_at: Instant::now(),
             wrote_at: Instant::now(),
@@ -213,7 +216,7 @@ fn too_large() -> ErrorInfo {
 
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
     fn handle(&mut self, item: Result<ws::Message, ws::ProtocolError>, ctx: &mut Ctx) {
-        if let Some(line) = self.line() {
+        if let (Some(line), Ok(_)) = (self.line(), &item) {
             line.heard();
         }
         match item {
@@ -221,7 +224,12 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
             Ok(ws::Message::Binary(bytes)) => self.take(&bytes, ctx),
             Ok(ws::Message::Continuation(item)) => self.take_part(item, ctx),
             Ok(ws::Message::Ping(payload)) => ctx.pong(&payload),
-            Ok(ws::Message::Pong(_) | ws::Message::Nop) => {}
+            Ok(ws::Message::Pong(payload)) => {
+                if let Some(line) = self.line() {
+                    line.ponged(&payload);
+                }
+            }
+            Ok(ws::Message::Nop) => {}
             Ok(ws::Message::Close(reason)) => {
                 ctx.close(reason);
                 ctx.stop();
@@ -274,8 +282,9 @@ impl ActorFuture<Connection> for Drain {
             return Poll::Ready(());
         }
         if marked {
-            // The pong tells soon that the event has arrived.
-            ctx.ping(b"");
+            // Its pong proves that the events before it have arrived. Any other frame may have crossed them.
+            ctx.ping(&line.pings.to_be_bytes());
+            line.pings += 1;
         }
         Poll::Pending
     }
@@ -303,21 +312,25 @@ impl Line {
             self.confirmed = true;
             self.peer.confirm();
         }
-        if self.written.is_empty() {
-            return;
-        }
-        let written = std::mem::take(&mut self.written);
+    }
+
+    /// The client has answered a ping: it has what was written before.
+    fn ponged(&mut self, payload: &[u8]) {
+        let Ok(payload) = payload.try_into() else { return };
+        let number = u64::from_be_bytes(payload);
+        let (arrived, under_way): (Vec<_>, Vec<_>) = self.written.drain(..).partition(|(.., ping)| *ping <= number);
+        self.written = under_way;
         let client_id = self.peer.client_id();
         let user: Option<UserId> = client_id.concrete().and_then(|id| id.parse().ok());
         if let (Some(user), Some(sink)) = (user, self.hub.services.sink.get()) {
-            written.iter().for_each(|(session, seq)| sink.delivered(session, &user, *seq));
+            arrived.iter().for_each(|(session, seq, _)| sink.delivered(session, &user, *seq));
         }
     }
 
     fn note_written(&mut self, session: &SessionId, seq: Seq) {
-        match self.written.iter_mut().find(|(known, _)| known == session) {
-            Some((_, newest)) => *newest = seq.max(*newest),
-            None => self.written.push((session.clone(), seq)),
+        match self.written.iter_mut().find(|(known, _, ping)| known == session && *ping == self.pings) {
+            Some((_, newest, _)) => *newest = seq.max(*newest),
+            None => self.written.push((session.clone(), seq, self.pings)),
         }
     }
 
@@ -402,7 +415,9 @@ impl Line {
 
     /// Asks for a new token before the present one expires, and ends the socket when it does.
     pub(super) fn watch_expiry(&mut self, ctx: &mut Ctx) {
-        self.expiry.drain(..).for_each(|timer| drop(ctx.cancel_future(timer)));
+        for timer in self.expiry.drain(..) {
+            ctx.cancel_future(timer);
+        }
         let grant = self.peer.grant();
         let Some(expires) = grant.expires else { return };
         let left = expires - self.hub.services.now().as_millis();

@@ -131,8 +131,8 @@ impl Collector<'_> {
             return true;
         }
         let indices: Box<dyn Iterator<Item = usize>> = match self.query.direction {
-            Direction::Backward => Box::new((0..entry.len()).rev()),
-            Direction::Forward => Box::new(0..entry.len()),
+            Direction::Backward => Box::new((0..entry.count()).rev()),
+            Direction::Forward => Box::new(0..entry.count()),
         };
         for index in indices.filter(|index| self.query.is_beyond_cursor(Cursor { seq: entry.seq, index: *index })) {
             if self.items.len() == self.query.limit {

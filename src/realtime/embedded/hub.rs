@@ -21,7 +21,7 @@ use super::{
         revocation::{Revocation, Revocations},
         token,
     },
-    channel::{Channel, Published, Repeats, Role},
+    channel::{Channel, Repeats, Role},
     config::Config,
     log::{Body, Draft, Entry, Log},
     outbox::Outbox,
@@ -221,13 +221,12 @@ impl Hub {
             return None;
         }
         let mut done = Some(done);
-        let Published { entry, .. } =
-            channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
-                if stores && let Some(done) = done.take() {
-                    let published = entry.clone();
-                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-                }
-            });
+        let entry = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+            if stores && let Some(done) = done.take() {
+                let published = entry.clone();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
         if let Some(done) = done {
             done(Ok(entry.clone()));
         }
@@ -455,6 +454,17 @@ impl Hub {
             .set(self.peers.len() as f64);
     }
 
+    /// Deletes the rows of connections that did not come back after the restart. Called once their time is over.
+    pub fn forget_absent(&self) {
+        match self.services.rows.peers(&self.app) {
+            Ok(stored) => {
+                let absent = stored.iter().filter(|id| self.peer(id).is_none());
+                absent.for_each(|id| self.services.rows.forget_peer(&self.app, id));
+            }
+            Err(error) => tracing::error!(%error, "stored connections could not be read"),
+        }
+    }
+
     /// Deletes stored entries that are older than the history. Called every few minutes.
     pub fn expire(&self) {
         let history = i64::try_from(self.services.config.history.as_millis()).unwrap_or(i64::MAX);
@@ -492,6 +502,8 @@ pub fn presence_change(event: &PresenceMessage, number: usize, present: bool, at
         user,
         connection: connection_name(&event.connection_id, number),
         present,
+        // Clients number their own presence messages by connection; what the server says for them has another id.
+        vanished: !present && !event.id.starts_with(&*event.connection_id),
         at: Timestamp::from_millis(at),
         source: PresenceSource::Embedded,
     })

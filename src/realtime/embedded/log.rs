@@ -102,20 +102,16 @@ impl Entry {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match &self.body {
             Body::Messages(messages) => messages.len(),
             Body::Presence(events) => events.len(),
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The serials of its messages.
     pub fn serials(&self) -> Vec<String> {
-        (0..self.len()).map(|index| self.message_serial(index)).collect()
+        (0..self.count()).map(|index| self.message_serial(index)).collect()
     }
 
     /// The id by which a repetition is recognised: the first message's, if its publisher chose one.
@@ -160,10 +156,6 @@ impl Log {
     /// A log whose head is known, without its entries.
     pub fn continued(id: Arc<str>, seq: u64, last_at: i64) -> Self {
         Self { id, seq, last_at, entries: VecDeque::new(), chosen_ids: HashMap::new() }
-    }
-
-    pub fn seq(&self) -> u64 {
-        self.seq
     }
 
     /// The serial of the head.

@@ -208,6 +208,7 @@ impl Embedded {
         let endpoint = Arc::downgrade(self);
         actix_web::rt::spawn(async move {
             let mut ticks = 0u32;
+            let mut absent_forgotten = false;
             loop {
                 tokio::time::sleep(TIDY_INTERVAL).await;
                 let Some(endpoint) = endpoint.upgrade() else { return };
@@ -215,15 +216,14 @@ impl Embedded {
                 if ticks.is_multiple_of(EXPIRE_EVERY) {
                     endpoint.main.expire();
                 }
+                let running = endpoint.services.now().since(endpoint.services.started_at);
+                if !absent_forgotten && running > endpoint.services.config.connection_state_ttl {
+                    absent_forgotten = true;
+                    endpoint.main.forget_absent();
+                }
                 ticks = ticks.wrapping_add(1);
             }
         });
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        tracing::debug!("the embedded realtime endpoint is gone");
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Answer {
 
 impl Answer {
     pub fn ack(entry: &Entry) -> Self {
-        Answer::Ack(Some((entry.serial.clone(), entry.len())))
+        Answer::Ack(Some((entry.serial.clone(), entry.count())))
     }
 }
 

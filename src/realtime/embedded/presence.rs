@@ -61,11 +61,6 @@ impl Members {
         Some(event)
     }
 
-    /// Puts a member in without telling anybody.
-    pub fn restore(&mut self, member: PresenceMessage) {
-        self.0.insert(key(&member), member.with_action(PresenceAction::Present));
-    }
-
     /// Takes all members of a connection out and returns their leaves, with ids that show that the server made them.
     pub fn leave_all(&mut self, connection: &str, frame_id: &str, now: i64) -> Vec<PresenceMessage> {
         let mut leaves = Vec::new();

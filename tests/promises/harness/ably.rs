@@ -22,6 +22,7 @@ use super::{
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+const HEARTBEAT: u64 = 0;
 const ACK: u64 = 1;
 const CONNECTED: u64 = 4;
 const CLOSE: u64 = 7;
@@ -149,6 +150,14 @@ impl Realtime {
             eventually(what, || async { self.messages(session).into_iter().find(|message| message["name"] == name) })
                 .await
         }
+    }
+
+    /// Comes back when the server knows that everything it has written so far has arrived here.
+    pub async fn settled(&mut self) {
+        let id = self.serial.fetch_add(1, Ordering::Relaxed).to_string();
+        self.send(json!({ "action": HEARTBEAT, "id": format!("settled-{id}") })).await;
+        let is_echo = |frame: &Value| frame["action"] == HEARTBEAT && frame["id"] == format!("settled-{id}");
+        self.frame("the echo of a heartbeat", is_echo).await;
     }
 
     /// Says goodbye.

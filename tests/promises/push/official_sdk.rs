@@ -2,7 +2,7 @@
 //! service behaves, they must agree, which proves that the stand-in is not shaped by our own reading only; where it does not,
 //! the table shows what each makes of it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use tandem::push::{
 use tandem::secret::Secret;
 
 use super::rig::{Rig, eventually, token};
+use crate::sdk_packages;
 
 struct Scenario {
     name: &'static str,
@@ -185,25 +186,6 @@ async fn ours(scenario: &Scenario) -> Value {
     json!(outcomes)
 }
 
-fn sdk_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
-}
-
-/// Installs the pinned packages once; false without Node.
-static HAS_SDK: LazyLock<bool> = LazyLock::new(|| {
-    let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
-    if !works(Command::new("node").arg("--version")) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must have Node");
-        eprintln!("skipped: there is no Node to run Expo's SDK with");
-        return false;
-    }
-    if !sdk_folder().join("node_modules/expo-server-sdk/package.json").exists() {
-        let installed = works(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(sdk_folder()));
-        assert!(installed, "npm ci in tests/sdk");
-    }
-    true
-});
-
 async fn theirs(scenario: &Scenario) -> Value {
     let expo = FakeExpo::start("127.0.0.1:0").await.unwrap();
     prepare(&expo, scenario);
@@ -211,7 +193,7 @@ async fn theirs(scenario: &Scenario) -> Value {
     let mut command = Command::new("node");
     command
         .arg("push/send.mjs")
-        .current_dir(sdk_folder())
+        .current_dir(sdk_packages::folder())
         .env("EXPO_BASE_URL", &expo.url)
         .env("TOKENS", tokens.to_string())
         .envs(scenario.access_token.map(|token| ("ACCESS_TOKEN", token)))
@@ -223,7 +205,7 @@ async fn theirs(scenario: &Scenario) -> Value {
 
 #[tokio::test]
 async fn where_the_service_behaves_both_senders_agree_and_where_it_does_not_ours_delivers() {
-    if !*HAS_SDK {
+    if !*sdk_packages::INSTALLED {
         return;
     }
     let mut wrong = Vec::new();

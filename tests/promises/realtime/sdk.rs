@@ -1,51 +1,55 @@
 //! The unmodified npm `ably` SDK against the endpoint: `tests/sdk/realtime/*.test.mjs`.
 
 use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
 };
 
 use tandem::realtime::embedded::Config;
 
 use super::node::Node;
+use crate::sdk_packages;
 
-fn sdk_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
+/// The real binary on a free port, with test apps.
+struct Server {
+    url: String,
+    process: Child,
+    _data: tempfile::TempDir,
 }
 
-fn has_node() -> bool {
-    let runs = |program| {
-        Command::new(program)
-            .arg("--version")
-            .stdout(Stdio::null())
+impl Server {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .env("TANDEM__REALTIME__EMBEDDED__SANDBOX", "true")
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    runs("node") && runs("npm")
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the first line says where it listens").to_owned();
+        Self { url, process, _data: data }
+    }
 }
 
-/// Installs the pinned packages once.
-fn install() {
-    let installed = sdk_folder().join("node_modules/ably/package.json");
-    if !installed.exists() {
-        let status =
-            Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(sdk_folder()).status().unwrap();
-        assert!(status.success(), "npm ci failed in tests/sdk");
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
 #[test]
 fn the_unmodified_sdk_cannot_tell_the_difference() {
-    if !has_node() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "node and npm are needed under CI=true");
-        eprintln!("skipped: node and npm are not installed, so the SDK tests were not run");
+    if !*sdk_packages::INSTALLED {
         return;
     }
-    install();
-    let node = Node::start(Config { sandbox: true, ..Config::default() });
-    let url = std::env::var("TANDEM_URL").unwrap_or_else(|_| node.url.clone());
-    let mut files: Vec<_> = std::fs::read_dir(sdk_folder().join("realtime"))
+    let server = std::env::var("TANDEM_URL").is_err().then(Server::start);
+    let url = server.as_ref().map_or_else(|| std::env::var("TANDEM_URL").unwrap(), |server| server.url.clone());
+    let mut files: Vec<_> = std::fs::read_dir(sdk_packages::folder().join("realtime"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
@@ -55,7 +59,7 @@ fn the_unmodified_sdk_cannot_tell_the_difference() {
         .args(["--test", "--test-concurrency=2"])
         .args(&files)
         .env("TANDEM_URL", url)
-        .current_dir(sdk_folder())
+        .current_dir(sdk_packages::folder())
         .status()
         .unwrap();
     assert!(status.success(), "the SDK tests failed; their output is above");

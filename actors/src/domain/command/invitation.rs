@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     context::{Actor, Caller, Context},
     event::{Event, EventBody},
-    ids::UserId,
+    ids::{SessionId, UserId},
     invitation::InvitationStatus,
     rejection::{Code, Rejection},
     session::Session,
@@ -79,7 +79,7 @@ impl TryFrom<DeclineInvitationRequest> for Command {
     }
 }
 
-pub(super) fn create(create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let Actor::User(caller) = &ctx.by else {
         return Err(Rejection::forbidden("only a person can begin a session"));
     };
@@ -89,7 +89,7 @@ pub(super) fn create(create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Ev
     let expires_at = ctx.now + ctx.settings.invitation_ttl;
     let mut events = Events::first(&caller.id, ctx.now);
     events.record(EventBody::Created {
-        session: ctx.fresh(),
+        session: id,
         invitation: ctx.fresh(),
         salt: Words::new(ctx.ids.fresh()),
         name: caller.name.clone(),

@@ -40,6 +40,7 @@ pub use viewed::{Viewed, ViewedRequest};
 use super::{
     context::{Actor, Context},
     event::Event,
+    ids::SessionId,
     rejection::Rejection,
     session::Session,
     timer::Timer,
@@ -88,9 +89,9 @@ impl Command {
 }
 
 impl Session {
-    /// The first events of a session. The session's id is in the first of them.
-    pub fn create(create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-        invitation::create(create, ctx)
+    /// The first events of the session that is to have this id.
+    pub fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+        invitation::create(id, create, ctx)
     }
 
     /// What follows from a command: events to apply and store, all or none; an empty list if nothing changes. Depends on

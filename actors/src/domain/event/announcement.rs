@@ -62,13 +62,11 @@ impl Event {
             _ => Map::new(),
         };
         let by = self.by.as_ref().map_or(Value::Null, |user| user.as_str().into());
-        // Both learn of the overlap by this message, also the one whose ranking completed it.
-        let echo = if matches!(self.body, EventBody::OverlapRevealed { .. }) { Value::Null } else { by };
         payload.insert("sessionId".into(), session.as_str().into());
         payload.insert("seq".into(), self.seq.into());
         payload.insert("timestamp".into(), self.at.as_millis().into());
-        payload.insert("excludeUserId".into(), echo.clone());
-        payload.insert("triggeredByUserId".into(), echo);
+        payload.insert("excludeUserId".into(), by.clone());
+        payload.insert("triggeredByUserId".into(), by);
         let audience = if self.by.is_some() { Audience::Partner } else { Audience::Both };
         Some(Announcement { name, payload, audience, pushes: true })
     }

@@ -124,6 +124,11 @@ impl Inbound {
     /// # Errors
     /// For bytes that are no ProtocolMessage.
     pub fn decode(format: Format, bytes: &[u8]) -> Result<Self, Unreadable> {
+        if !is_map(format, bytes) {
+            // Structs would be read from lists as well.
+            let error = ErrorInfo::bad_request("a frame must be a map");
+            return Err(Unreadable { msg_serial: None, error });
+        }
         format.decode(bytes).map_err(|error| {
             let header: Option<Header> = format.decode(bytes).ok();
             let publish = header.filter(|header| {
@@ -145,6 +150,13 @@ impl Inbound {
 
     pub fn flags(&self) -> u64 {
         self.flags.and_then(|flags| u64::try_from(flags).ok()).unwrap_or(0)
+    }
+}
+
+fn is_map(format: Format, bytes: &[u8]) -> bool {
+    match format {
+        Format::Json => bytes.trim_ascii_start().first() == Some(&b'{'),
+        Format::Msgpack => matches!(bytes.first(), Some(0x80..=0x8f | 0xde | 0xdf)),
     }
 }
 

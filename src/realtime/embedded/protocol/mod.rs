@@ -11,6 +11,9 @@ pub mod message;
 pub mod presence;
 pub mod serial;
 
+#[cfg(test)]
+mod any_bytes;
+
 pub use data::Data;
 pub use error::ErrorInfo;
 pub use flags::Modes;
@@ -24,5 +27,3 @@ pub use serial::ChannelSerial;
 pub const MAX_MESSAGE_SIZE: usize = 65_536;
 /// The largest frame.
 pub const MAX_FRAME_SIZE: usize = 524_288;
-/// The protocol version that the endpoint speaks.
-pub const PROTOCOL_VERSION: &str = "6";

@@ -1,0 +1,132 @@
+//! The coordinator's side: its events go out once and in order, it hears who is there and what has arrived, and nobody speaks in its name.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tandem::realtime::{
+    channels::ChannelNames,
+    embedded::Config,
+    token::{SigningKey, capability, fresh_nonce, sign_token_request},
+};
+use tandem_actors::{
+    domain::ids::{SessionId, UserId},
+    ports::{Channel, Clock, Publication, Realtime},
+};
+
+use super::{
+    node::{KEY_NAME, KEY_SECRET, Node, SystemClock},
+    wire::{Wire, eventually},
+};
+
+const SESSION_CHANNEL: &str = "meetwithoutfear:session:csession01";
+const PRESENCE_CHANNEL: &str = "meetwithoutfear:session:csession01:presence";
+
+fn session() -> SessionId {
+    "csession01".parse().unwrap()
+}
+
+fn event(seq: u64) -> Publication {
+    Publication {
+        channel: Channel::Session(session()),
+        id: format!("csession01:{seq}"),
+        name: "agreement.confirmed",
+        data: json!({"agreementId": "cagreement1", "seq": seq}).to_string().into(),
+        at: SystemClock.now(),
+    }
+}
+
+/// A token as `GET /api/v1/auth/ably-token` leads to, for one user of the session.
+async fn token(node: &Node, user: &str, client_publish: bool) -> String {
+    let user: UserId = user.parse().unwrap();
+    let capability = capability(&ChannelNames::default(), &user, [&session()], 50, client_publish);
+    let key = SigningKey::new(KEY_NAME, KEY_SECRET);
+    let request =
+        sign_token_request(&key, capability, &user, Duration::from_secs(3600), SystemClock.now(), fresh_nonce());
+    let response = reqwest::Client::new()
+        .post(format!("{}/keys/{KEY_NAME}/requestToken", node.url))
+        .header("content-type", "application/json")
+        .body(serde_json::to_string(&request).unwrap())
+        .send()
+        .await
+        .unwrap();
+    let details: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    details["token"].as_str().unwrap_or_else(|| panic!("{details}")).to_owned()
+}
+
+async fn partner(node: &Node, user: &str) -> Wire {
+    let mut wire =
+        Wire::open_with(node, &format!("access_token={}&heartbeats=true", token(node, user, true).await)).await;
+    assert_eq!(wire.next_of(4).await["connectionDetails"]["clientId"], user);
+    wire
+}
+
+#[tokio::test]
+async fn events_arrive_once_with_their_names_and_their_delivery_is_reported() {
+    let node = Node::start(Config::default());
+    let mut alice = partner(&node, "alice").await;
+    alice.attach(SESSION_CHANNEL).await;
+    node.embedded.publish(vec![event(1), event(2)]).await.unwrap();
+    node.embedded.publish(vec![event(2), event(3)]).await.unwrap();
+    for seq in 1..=3 {
+        let frame = alice.next_of(15).await;
+        let message = &frame["messages"][0];
+        assert_eq!(message["id"], format!("csession01:{seq}"));
+        assert_eq!(message["name"], "agreement.confirmed");
+        assert_eq!(message["encoding"], "json");
+    }
+    alice.settle().await;
+    let user: UserId = "alice".parse().unwrap();
+    eventually("the report of the delivery", || node.heard.delivered.lock().contains(&(session(), user.clone(), 3)))
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_publishes_the_coordinators_events_but_itself() {
+    let node = Node::start(Config::default());
+    let mut alice = partner(&node, "alice").await;
+    alice.publish(SESSION_CHANNEL, 0, "agreement.confirmed").await;
+    assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
+    alice.publish(SESSION_CHANNEL, 1, "typing").await;
+    assert_eq!(alice.next_of(1).await["msgSerial"], 1);
+    // Whatever a token asks for: not on another session's channel, and nothing at all where publishing is off.
+    alice.publish("meetwithoutfear:session:cother0001", 2, "typing").await;
+    assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
+    let mut silent = Wire::open_with(&node, &format!("access_token={}", token(&node, "bob", false).await)).await;
+    silent.next_of(4).await;
+    silent.publish(SESSION_CHANNEL, 0, "typing").await;
+    assert_eq!(silent.next_of(2).await["error"]["code"], 40160);
+}
+
+#[tokio::test]
+async fn presence_of_both_partners_is_reported_and_can_be_asked_for() {
+    let node = Node::start(Config { presence_grace: Duration::from_millis(50), ..Config::default() });
+    let mut alice = partner(&node, "alice").await;
+    let mut bob = partner(&node, "bob").await;
+    alice.attach(PRESENCE_CHANNEL).await;
+    for wire in [&mut alice, &mut bob] {
+        let enter = json!([{"action": 2, "data": "{\"stage\":1}", "encoding": "json"}]);
+        wire.send(json!({"action": 14, "channel": PRESENCE_CHANNEL, "msgSerial": 0, "presence": enter})).await;
+        wire.next_of(1).await;
+    }
+    let present = || node.heard.presence.lock().iter().filter(|(_, change)| change.present).count();
+    eventually("the report of both partners", || present() == 2).await;
+    let mut users: Vec<_> =
+        node.embedded.members(&session()).await.unwrap().into_iter().map(|member| member.user.to_string()).collect();
+    users.sort();
+    assert_eq!(users, ["alice", "bob"]);
+    // Bob's socket breaks without a word.
+    drop(bob);
+    let left = |user: &str| {
+        let heard = node.heard.presence.lock();
+        heard.iter().any(|(id, change)| *id == session() && !change.present && change.user.as_str() == user)
+    };
+    eventually("the report that bob is gone", || left("bob")).await;
+    let entered = node.heard.presence.lock().iter().find(|(_, change)| change.user.as_str() == "bob").cloned().unwrap();
+    let gone = node.heard.presence.lock().iter().rfind(|(_, change)| change.user.as_str() == "bob").cloned().unwrap();
+    assert_eq!(entered.1.connection, gone.1.connection);
+    // Alice closes properly.
+    alice.send(json!({"action": 7})).await;
+    alice.next_of(8).await;
+    eventually("the report that alice is gone", || left("alice")).await;
+    assert_eq!(node.embedded.members(&session()).await.unwrap(), vec![]);
+}

@@ -1,0 +1,85 @@
+//! A restart of the node: history, continuity and connections go on; ephemeral channels have cost nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tandem::realtime::embedded::{Config, config::Namespace};
+
+use super::{
+    node::{MemoryStore, Node},
+    wire::{Wire, eventually, names},
+};
+
+fn config() -> Config {
+    Config { namespaces: vec![Namespace { id: "kept".into(), persisted: true }], ..Config::default() }
+}
+
+async fn history(node: &Node, channel: &str) -> Vec<Value> {
+    let (name, secret) = node.key().split_once(':').map(|(name, secret)| (name.to_owned(), secret.to_owned())).unwrap();
+    let request = reqwest::Client::new().get(format!("{}/channels/{channel}/messages?limit=2", node.url));
+    let response = request.basic_auth(name, Some(secret)).send().await.unwrap();
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_comes_back_after_a_crash_and_has_missed_nothing() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    let attached = wire.attach("kept:a").await;
+    let ephemeral = wire.attach("ephemeral").await;
+    let large = "x".repeat(60_000);
+    wire.send(json!({"action": 15, "channel": "kept:a", "msgSerial": 0, "messages": [{"name": "one", "data": large}]}))
+        .await;
+    wire.next_of(1).await;
+    wire.publish("kept:a", 1, "two").await;
+    assert_eq!(wire.next_of(1).await["msgSerial"], 1);
+    wire.publish("ephemeral", 2, "gone").await;
+    wire.next_of(1).await;
+    let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap().to_owned();
+    drop(node);
+
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut wire, again) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
+    assert_eq!(again["connectionId"], connected["connectionId"]);
+    assert!(again.get("error").is_none(), "{again}");
+    // The answer to the last publish was lost with the node: it comes again, and is not published twice.
+    wire.publish("kept:a", 1, "two").await;
+    wire.send(json!({"action": 10, "channel": "kept:a", "channelSerial": attached["channelSerial"]})).await;
+    wire.send(json!({"action": 10, "channel": "ephemeral", "channelSerial": ephemeral["channelSerial"]})).await;
+    let frames = wire.settle().await;
+    let attached: Vec<_> = frames.iter().filter(|frame| frame["action"] == 11).collect();
+    assert_ne!(attached[0]["flags"].as_u64().unwrap() & 4, 0, "kept:a is continued");
+    assert_eq!(attached[1]["error"]["code"], 90003, "the other one is told that it is not");
+    assert_eq!(names(&frames), ["one", "two"]);
+    let names: Vec<_> = history(&node, "kept:a").await.into_iter().map(|message| message["name"].clone()).collect();
+    assert_eq!(names, ["two", "one"]);
+    assert_eq!(store.rows_with(b"ephemeral"), 0, "ephemeral channels cost no disk");
+}
+
+#[tokio::test]
+async fn a_goodbye_tells_clients_to_come_back() {
+    let node = Node::start(config());
+    let mut wires = Vec::new();
+    for _ in 0..5 {
+        wires.push(Wire::connected(&node, "").await.0);
+    }
+    let embedded = node.embedded.clone();
+    let stopping = tokio::spawn(async move { embedded.stop(Duration::from_millis(200)).await });
+    for wire in &mut wires {
+        assert_eq!(wire.next_of(6).await["error"]["code"], 80003);
+        assert_eq!(wire.next().await, None);
+    }
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_connection_leaves_no_row() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    eventually("the connection's row", || store.rows() == 1).await;
+    wire.send(json!({"action": 7})).await;
+    wire.next_of(8).await;
+    eventually("the end of the row", || store.rows() == 0).await;
+}

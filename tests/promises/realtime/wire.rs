@@ -1,0 +1,103 @@
+//! A bare WebSocket: for what an SDK never does.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use super::node::Node;
+
+pub struct Wire(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Wire {
+    /// Opens a socket with these query parameters beside the key.
+    pub async fn open(node: &Node, params: &str) -> Wire {
+        Self::open_with(node, &format!("key={}&{params}", node.key())).await
+    }
+
+    pub async fn open_with(node: &Node, query: &str) -> Wire {
+        let (socket, _) = connect_async(format!("{}/?v=6&{query}", node.websocket_url())).await.unwrap();
+        Wire(socket)
+    }
+
+    /// Opens a socket and takes CONNECTED.
+    pub async fn connected(node: &Node, params: &str) -> (Wire, Value) {
+        let mut wire = Self::open(node, params).await;
+        let connected = wire.next_of(4).await;
+        (wire, connected)
+    }
+
+    pub async fn send(&mut self, frame: Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    pub async fn send_raw(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    /// The next frame; none when the server has closed the socket.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            let message =
+                tokio::time::timeout(Duration::from_secs(20), self.0.next()).await.expect("nothing came within 20 s");
+            match message {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Binary(_))) => panic!("a binary frame on a JSON connection"),
+                Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// The next frame with this action; others are passed over.
+    pub async fn next_of(&mut self, action: u64) -> Value {
+        loop {
+            let frame = self.next().await.unwrap_or_else(|| panic!("closed before a frame with action {action}"));
+            if frame["action"] == action {
+                return frame;
+            }
+        }
+    }
+
+    /// Everything that comes until the answer to a HEARTBEAT shows that the server is done.
+    pub async fn settle(&mut self) -> Vec<Value> {
+        self.send(json!({"action": 0, "id": "settle"})).await;
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.next().await.expect("the connection is open");
+            if frame["action"] == 0 && frame["id"] == "settle" {
+                return frames;
+            }
+            frames.push(frame);
+        }
+    }
+
+    pub async fn attach(&mut self, channel: &str) -> Value {
+        self.send(json!({"action": 10, "channel": channel})).await;
+        self.next_of(11).await
+    }
+
+    pub async fn publish(&mut self, channel: &str, msg_serial: u64, name: &str) {
+        self.send(json!({"action": 15, "channel": channel, "msgSerial": msg_serial, "messages": [{"name": name}]}))
+            .await;
+    }
+}
+
+pub fn names(frames: &[Value]) -> Vec<&str> {
+    let messages =
+        frames.iter().filter(|frame| frame["action"] == 15).flat_map(|frame| frame["messages"].as_array().unwrap());
+    messages.map(|message| message["name"].as_str().unwrap_or_default()).collect()
+}
+
+/// Waits for a condition that another thread brings about.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{what} did not come about");
+}
