@@ -15,8 +15,6 @@ use support::{
     world::{self, Session},
 };
 
-const CONCURRENCIES: [usize; 4] = [1, 16, 64, 256];
-
 fn main() {
     baseline::serve_trivial_if_asked();
     let args = Args::parse();
@@ -66,7 +64,7 @@ fn hot_session(args: &Args, syncs: f64) {
         std::fs::create_dir(&data).expect("a directory for the store");
         actix::System::new().block_on(async {
             let heart = Heart::start(hot::store(engine, &data)).await;
-            for in_flight in CONCURRENCIES {
+            for in_flight in args.concurrencies() {
                 let before = heart.journal.stats();
                 let measured = heart.drive(in_flight, args.warm_up(), args.measured()).await;
                 let after = heart.journal.stats();
@@ -105,6 +103,7 @@ fn over_http(args: &Args) {
     let mut table = Table::new(&[
         "connections",
         "trivial/s",
+        "its CPU",
         "commands/s",
         "ratio",
         "p50",
@@ -114,8 +113,11 @@ fn over_http(args: &Args) {
         "target",
         "",
     ]);
-    for connections in CONCURRENCIES {
+    for connections in args.concurrencies() {
+        let its_cpu = process::cpu(trivial.pid());
         let idle = load::drive(trivial.address, connections, args.warm_up(), args.measured(), |_, _| &say);
+        assert_eq!(idle.refused, 0, "the trivial handler must succeed, too");
+        let its_cpu = (process::cpu(trivial.pid()) - its_cpu).div_f64(idle.answered as f64);
         let (measured, cpu, flushes) = observe(&node, || {
             load::drive(node.address, connections, args.warm_up(), args.measured(), |connection, n| {
                 &commands[scattered(connection, n) % commands.len()]
@@ -134,6 +136,7 @@ fn over_http(args: &Args) {
         table.row(vec![
             connections.to_string(),
             count(idle.rate()),
+            micros(its_cpu),
             count(measured.rate()),
             format!("{ratio:.2}"),
             millis(measured.quantile(0.5)),

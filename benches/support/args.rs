@@ -1,16 +1,20 @@
-//! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [SECTION…]`
+//! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [--connections N] [--seconds N] [SECTION…]`
 
 use std::time::Duration;
 
 pub struct Args {
     pub quick: bool,
     pub engine: String,
+    /// Only this concurrency, for profiling.
+    connections: Option<usize>,
+    seconds: Option<u64>,
     sections: Vec<String>,
 }
 
 impl Args {
     pub fn parse() -> Self {
-        let mut parsed = Self { quick: false, engine: "sled".into(), sections: Vec::new() };
+        let mut parsed =
+            Self { quick: false, engine: "sled".into(), connections: None, seconds: None, sections: Vec::new() };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -18,6 +22,8 @@ impl Args {
                 "--bench" => {}
                 "--quick" => parsed.quick = true,
                 "--engine" => parsed.engine = args.next().expect("--engine takes sled or redb"),
+                "--connections" => parsed.connections = args.next().and_then(|number| number.parse().ok()),
+                "--seconds" => parsed.seconds = args.next().and_then(|number| number.parse().ok()),
                 section => parsed.sections.push(section.to_owned()),
             }
         }
@@ -33,9 +39,14 @@ impl Args {
         if self.quick { quick } else { full }
     }
 
+    pub fn concurrencies(&self) -> Vec<usize> {
+        self.connections.map_or_else(|| vec![1, 16, 64, 256], |one| vec![one])
+    }
+
     /// How long one cell of a table is measured.
     pub fn measured(&self) -> Duration {
-        self.pick(Duration::from_secs(5), Duration::from_millis(500))
+        let usual = self.pick(Duration::from_secs(5), Duration::from_millis(500));
+        self.seconds.map_or(usual, Duration::from_secs)
     }
 
     pub fn warm_up(&self) -> Duration {
