@@ -23,6 +23,7 @@ mod nudge;
 mod push;
 mod realtime;
 mod routing;
+mod settings;
 mod starting;
 mod store;
 mod strangers;
