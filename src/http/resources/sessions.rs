@@ -78,6 +78,7 @@ pub struct Present {
     present: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    seq: Seq,
 }
 
 /// Begin a session and invite the partner
