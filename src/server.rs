@@ -28,7 +28,8 @@ use crate::{
     http::{self, State},
     operator::{self, OperatorFile},
     push::{Devices, Pusher},
-    realtime::{Provider, ProviderKind, embedded::config::KeyConfig, token::SigningKey},
+    realtime::{ApiKey, Provider, ProviderKind, embedded::config::KeyConfig},
+    secret::Secret,
     secrets::{self, SecretError},
     store::{self, StoreOpenError},
     system::{RandomIds, SystemClock},
@@ -141,7 +142,7 @@ impl Application {
             }),
             webhooks: Arc::new(AblyReports {
                 key: settings.ably_key().map_err(StartError::Setting)?,
-                templates: settings.realtime.templates(),
+                names: settings.realtime.names(),
                 sink: Arc::new(coordinator.clone()),
             }),
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
@@ -350,14 +351,14 @@ fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     })
 }
 
-/// The key that the app's token requests are signed with: the first one, which `complete` and the settings' own check provide.
-fn signing_key(settings: &Settings) -> Result<SigningKey, StartError> {
-    let realtime = &settings.realtime;
-    let key = match realtime.provider {
-        ProviderKind::Embedded => realtime.embedded.keys.first().map(|key| SigningKey::new(&*key.name, &*key.secret)),
-        ProviderKind::Ably => realtime.ably.key.as_ref().and_then(|key| key.reveal().parse().ok()),
+/// The key that the app's token requests are signed with: of the embedded endpoint's, the first one, which `complete` provides.
+fn signing_key(settings: &Settings) -> Result<ApiKey, StartError> {
+    let first = || {
+        let key = settings.realtime.embedded.keys.first()?;
+        Some(ApiKey::new(&*key.name, Secret::new(&*key.secret)))
     };
-    key.ok_or_else(|| StartError::Setting("realtime needs a key, written as appId.keyId:secret".into()))
+    let configured = settings.ably_key().map_err(StartError::Setting)?;
+    configured.or_else(first).ok_or_else(|| StartError::Setting("realtime.embedded.keys must hold a key".into()))
 }
 
 /// Runs a node to its end.

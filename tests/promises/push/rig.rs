@@ -257,7 +257,7 @@ impl Rig {
     pub async fn register_with(&self, name: &str, token: &str, locale: Option<&str>, zone: Option<&str>) {
         let registration = Registration {
             token: token.parse().unwrap(),
-            platform: None,
+            platform: Platform::Ios,
             locale: locale.map(Into::into),
             time_zone: zone.map(Into::into),
         };
@@ -266,7 +266,7 @@ impl Rig {
 
     pub async fn register_on(&self, platform: Platform, name: &str, token: &str) {
         let token = token.parse().unwrap();
-        let registration = Registration { token, platform: Some(platform), locale: None, time_zone: None };
+        let registration = Registration { token, platform, locale: None, time_zone: None };
         self.devices.register(user(name), registration).await.unwrap();
     }
 
