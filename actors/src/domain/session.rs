@@ -73,16 +73,9 @@ impl Session {
         self.seq
     }
 
-    /// The stored status; `WAITING` belongs to a viewer ([`Session::status_for`]).
+    /// The stored status; `WAITING` belongs to a viewer.
     pub fn status(&self) -> SessionStatus {
         self.status
-    }
-
-    pub fn status_for(&self, viewer: &UserId) -> SessionStatus {
-        match self.side(viewer) {
-            Some(side) if self.is_waiting(side) => SessionStatus::Waiting,
-            _ => self.status,
-        }
     }
 
     pub fn created_at(&self) -> Timestamp {
@@ -104,11 +97,6 @@ impl Session {
             .filter_map(|side| self.seat(side))
             .filter(|member| member.left_at.is_none())
             .map(|m| &m.id)
-    }
-
-    /// Everybody who ever was a member, also those who have withdrawn: whose words may be in the log.
-    pub fn participants(&self) -> impl Iterator<Item = &UserId> {
-        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).map(|member| &member.id)
     }
 
     pub fn is_member(&self, user: &UserId) -> bool {
