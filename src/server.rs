@@ -127,6 +127,7 @@ impl Application {
             coordinator: Arc::new(Sessions {
                 coordinator: coordinator.clone(),
                 store: store.clone(),
+                journal: journal.clone(),
                 clock: clock.clone(),
                 scope: TokenScope {
                     most: settings.realtime.token_sessions,

@@ -20,6 +20,7 @@ mod lifecycle;
 mod listing;
 mod needs;
 mod nudge;
+mod provider;
 mod push;
 mod realtime;
 mod routing;

@@ -99,6 +99,11 @@ impl Session {
             .map(|m| &m.id)
     }
 
+    /// Everybody who ever was a member, also those who have withdrawn: whose words may be in the log.
+    pub fn participants(&self) -> impl Iterator<Item = &UserId> {
+        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).map(|member| &member.id)
+    }
+
     pub fn is_member(&self, user: &UserId) -> bool {
         self.side(user).is_some()
     }

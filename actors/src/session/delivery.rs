@@ -134,20 +134,26 @@ impl SessionActor {
         Change::Put(keys::outbox(self.inbox.session()), records::encode(&self.outbox))
     }
 
-    /// Publishes whatever is durable and decided; one batch at a time.
+    /// Publishes whatever is durable and decided, one batch at a time; and sees to it that everything durable is decided. The
+    /// second waits for nothing in the first: whoever is to get a push gets it while the provider is down.
     pub(super) fn deliver(&mut self, ctx: &mut Context<Self>) {
-        if self.delivery.publishing || self.session.is_none() {
+        if self.session.is_none() {
+            return;
+        }
+        let durable = self.delivery.durable;
+        if self.outbox.pending.iter().any(|p| p.seq <= durable && !p.unresolved.is_empty()) {
+            self.resolve(ctx);
+        }
+        if self.delivery.publishing {
             return;
         }
         self.outbox.forget_old(self.shell.clock.now(), self.shell.delivery.leave_grace);
-        let durable = self.delivery.durable;
         let ready = self.outbox.pending.iter().take_while(|p| p.seq <= durable && p.unresolved.is_empty()).count();
         if ready == 0 {
-            return match self.outbox.pending.front() {
-                Some(front) if front.seq <= durable => self.resolve(ctx),
-                Some(_) => {}
-                None => self.clear_outbox_later(ctx),
-            };
+            if self.outbox.pending.is_empty() {
+                self.clear_outbox_later(ctx);
+            }
+            return;
         }
         if let Err(error) = self.restore_publications(ready) {
             tracing::error!(session = %self.inbox.session(), %error, "outbox cannot be read");

@@ -1,6 +1,6 @@
 //! Ably's cloud: every event arrives once and in order, whatever the service does.
 
-mod fake_ably;
+pub mod fake_ably;
 
 use std::{sync::Arc, time::Duration};
 
