@@ -1,0 +1,28 @@
+//! Why a node does not start.
+
+use std::{io, net::SocketAddr};
+
+use tandem_actors::ports::StoreError;
+
+use crate::{auth, secrets::SecretError, store::StoreOpenError};
+
+/// Each is one line that says what is wrong and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Auth(#[from] auth::ConfigError),
+    #[error("{0}")]
+    Setting(String),
+    #[error("cannot listen on {address}: {problem}")]
+    Listen { address: SocketAddr, problem: String },
+    #[error("cannot use the certificate in server.tls: {0}")]
+    Tls(String),
+    #[error("the store cannot be read: {0}")]
+    Read(#[from] StoreError),
+    #[error("cannot write to {directory}: {source}; choose another data directory with --data")]
+    OperatorFile { directory: String, source: io::Error },
+}

@@ -1,0 +1,39 @@
+//! What the node signs with: what the settings name, or what it made for itself.
+
+use super::StartError;
+use crate::{
+    config::Settings,
+    realtime::{ApiKey, ProviderKind, embedded::config::KeyConfig},
+    secret::Secret,
+    secrets::{self, SecretError},
+};
+
+/// Puts the secrets that the node made for itself where configured ones would stand. Says how a token is had.
+pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
+    let generated = settings.auth.hs256_secret.is_none();
+    settings.auth.hs256_secret = secrets::token_secret(settings)?;
+    if settings.realtime.provider == ProviderKind::Embedded
+        && let Some(key) = secrets::realtime_key(settings)?
+    {
+        settings.realtime.embedded.keys.push(KeyConfig::generated(key.name, key.secret.reveal()));
+    }
+    Ok(match (&settings.auth.hs256_secret, generated) {
+        (None, _) => "Tokens come from the issuer that this node is configured for.".to_owned(),
+        (Some(_), true) => {
+            "On this machine, with the same data directory; the node made its own secret there.".to_owned()
+        }
+        (Some(_), false) => {
+            "On this machine, with the same settings; or from whoever has the shared secret.".to_owned()
+        }
+    })
+}
+
+/// The key that the app's token requests are signed with: of the embedded endpoint's, the first one, which `complete` provides.
+pub(super) fn signing_key(settings: &Settings) -> Result<ApiKey, StartError> {
+    let first = || {
+        let key = settings.realtime.embedded.keys.first()?;
+        Some(ApiKey::new(&*key.name, Secret::new(&*key.secret)))
+    };
+    let configured = settings.ably_key().map_err(StartError::Setting)?;
+    configured.or_else(first).ok_or_else(|| StartError::Setting("realtime.embedded.keys must hold a key".into()))
+}

@@ -1,0 +1,305 @@
+//! The composition root: which part meets which, in what order they start, and how they stop.
+
+mod error;
+mod keys;
+mod listen;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::Server, web::Data};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tandem_actors::{
+    Arbiters, Coordinator,
+    journal::{self, Journal},
+    ports::{Clock, Push, Realtime, Store, StoreError},
+    session::Shell,
+    supervisor::Supervisor,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use self::error::StartError;
+use self::{
+    keys::{complete, signing_key},
+    listen::{listen, not_listening},
+};
+use crate::{
+    auth::Verifier,
+    config::Settings,
+    http::{self, State},
+    operator::{self, OperatorFile},
+    push::{Devices, Pusher},
+    realtime::Provider,
+    store,
+    system::{RandomIds, SystemClock},
+    users::Users,
+    wiring::{
+        accounts::Accounts,
+        readiness::NodeReadiness,
+        realtime::{AblyReports, Access},
+        sessions::{Sessions, TokenScope},
+    },
+};
+
+/// The store failed while the node was running.
+const EXIT_STORE_FAILED: i32 = 70;
+
+/// A node that listens and is ready to run.
+pub struct Application {
+    address: SocketAddr,
+    scheme: &'static str,
+    http: Server,
+    node: Node,
+}
+
+/// What runs behind HTTP, and has to be stopped in order.
+struct Node {
+    coordinator: Coordinator,
+    supervisor: Supervisor,
+    arbiters: Arbiters,
+    provider: Provider,
+    pusher: Arc<Pusher>,
+    journal: Journal,
+    writer: JoinHandle<()>,
+    stopping: Arc<AtomicBool>,
+    shutdown_timeout: Duration,
+    operator: OperatorFile,
+}
+
+impl Application {
+    /// Opens the store, starts everything and listens; nothing is served before [`Application::run_until_stopped`]. Must be called within an
+    /// actix system.
+    pub async fn build(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        crate::tls::install_provider();
+        let listener = listen(settings.server.listen)?;
+        let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
+        let token_hint = complete(&mut settings)?;
+        let operator_token = operator::fresh_token();
+        let store = store::open(&settings.store_location(), &settings.store_options())?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (journal, writer) = Journal::start(store.clone(), settings.journal_limits(), stop_at_once);
+        let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
+        let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
+            .map_err(StartError::Setting)?;
+
+        let shell = Arc::new(shell(&settings, &store, &journal, &clock, provider.port(), &devices));
+        let arbiters = Arbiters::start(cores());
+        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), settings.supervision());
+        let coordinator = Coordinator::new(shell.clone(), supervisor.clone());
+        provider.report_to(Arc::new(coordinator.clone()));
+        let check = Arc::new(coordinator.clone());
+        let pusher =
+            Pusher::start(settings.push.clone(), store.clone(), journal.clone(), clock.clone(), check, devices.clone())
+                .map_err(|error| StartError::Setting(error.to_string()))?;
+        let port: Arc<dyn Push> = pusher.clone();
+        if shell.push.set(port).is_err() {
+            unreachable!("the shell was made above, and nobody else has it");
+        }
+
+        let auth = Arc::new(Verifier::new(&settings.auth, clock.clone())?);
+        auth.warm_up().await;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let state = Data::new(State {
+            auth,
+            users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
+            coordinator: Arc::new(Sessions {
+                coordinator: coordinator.clone(),
+                store: store.clone(),
+                journal: journal.clone(),
+                clock: clock.clone(),
+                scope: TokenScope {
+                    most: settings.realtime.token_sessions,
+                    resolved_for: settings.realtime.resolved_access,
+                },
+            }),
+            push: Arc::new(Accounts(devices)),
+            realtime: Arc::new(Access {
+                names: settings.realtime.names(),
+                config: settings.realtime.clone(),
+                key: signing_key(&settings)?,
+                clock: clock.clone(),
+            }),
+            webhooks: Arc::new(AblyReports {
+                key: settings.ably_key().map_err(StartError::Setting)?,
+                names: settings.realtime.names(),
+                sink: Arc::new(coordinator.clone()),
+            }),
+            readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
+            metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone())),
+            operator_token: Some(operator_token.clone()),
+            limits: http::RateLimits::from_config(&settings.server),
+            config: settings.server.clone(),
+            store,
+            journal: journal.clone(),
+            clock,
+        });
+        provider.set_start_page(token_hint);
+
+        let (scheme, http) = serve(&settings, listener, state, provider.clone())?;
+        let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
+            .map_err(|source| StartError::OperatorFile { directory: settings.data.display().to_string(), source })?;
+        let node = Node {
+            coordinator,
+            supervisor,
+            arbiters,
+            provider,
+            pusher,
+            journal,
+            writer,
+            stopping,
+            shutdown_timeout: settings.server.shutdown_timeout,
+            operator,
+        };
+        Ok(Self { address, scheme, http, node })
+    }
+
+    /// `http://ADDR:PORT`
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Serves until SIGTERM or SIGINT; then stops accepting, finishes what is behind the gate, says goodbye to connections, and returns when
+    /// all of it is on disk.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let Self { http, node, .. } = self;
+        let woken = node.coordinator.drain_outboxes().map_err(io::Error::other)?;
+        if woken > 0 {
+            tracing::info!(sessions = woken, "telling what was left to tell");
+        }
+        let house = actix_web::rt::spawn(node.coordinator.clone().keep_house());
+        let handle = http.handle();
+        let mut serving = std::pin::pin!(http);
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        house.abort();
+        let timeout = node.shutdown_timeout;
+        let stopping = async {
+            node.stopping.store(true, Ordering::Release);
+            let goodbye = timeout.mul_f64(0.3).min(Duration::from_secs(5));
+            tokio::join!(handle.stop(true), node.provider.stop(goodbye), async { drop(serving.await) });
+            node.stop().await;
+        };
+        if tokio::time::timeout(timeout, stopping).await.is_err() {
+            tracing::warn!(?timeout, "not everything came to its end in time");
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// Nobody calls any more.
+    async fn stop(self) {
+        self.pusher.stop().await;
+        self.supervisor.stop();
+        self.journal.close();
+        // The writer ends when the last commit is durable.
+        let writer = tokio::task::spawn_blocking(move || drop(self.writer.join()));
+        drop(writer.await);
+        self.arbiters.stop();
+        drop(self.operator);
+        tracing::info!("stopped");
+    }
+}
+
+fn shell(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    journal: &Journal,
+    clock: &Arc<dyn Clock>,
+    realtime: Arc<dyn Realtime>,
+    devices: &Arc<Devices>,
+) -> Shell {
+    Shell {
+        store: store.clone(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(RandomIds),
+        realtime,
+        devices: devices.clone(),
+        push: OnceLock::new(),
+        domain: settings.domain(),
+        delivery: settings.delivery(),
+        residency: settings.residency(),
+    }
+}
+
+fn node_metrics(
+    handle: PrometheusHandle,
+    journal: Journal,
+    coordinator: Coordinator,
+) -> impl Fn() -> String + Send + Sync + 'static {
+    move || {
+        let journal::JournalStats { flushes, commits, waiting, .. } = journal.stats();
+        metrics::counter!("tandem_journal_flushes_total").absolute(flushes);
+        metrics::counter!("tandem_journal_commits_total").absolute(commits);
+        metrics::gauge!("tandem_journal_waiting").set(waiting as f64);
+        metrics::gauge!("tandem_session_slots").set(coordinator.resident() as f64);
+        handle.run_upkeep();
+        handle.render()
+    }
+}
+
+fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    state: Data<State>,
+    provider: Provider,
+) -> Result<(&'static str, Server), StartError> {
+    let app = move || {
+        let (state, provider) = (state.clone(), provider.clone());
+        App::new()
+            .configure(crate::debug::configure)
+            .configure(move |app| provider.mount(app))
+            .configure(move |app| http::configure(app, state))
+    };
+    let config = &settings.server;
+    // A small frame right behind another one would wait for the client's delayed acknowledgement, 40 ms.
+    let server = HttpServer::new(app)
+        .tcp_nodelay(true)
+        .workers(if config.workers == 0 { cores() } else { config.workers })
+        .keep_alive(config.keep_alive)
+        .client_request_timeout(config.client_request_timeout)
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .disable_signals();
+    let address = config.listen;
+    let (scheme, bound) = match &config.tls {
+        Some(tls) => {
+            let tls = crate::tls::server_config(&tls.certificate, &tls.key).map_err(StartError::Tls)?;
+            ("https", server.listen_rustls_0_23(listener, tls))
+        }
+        None => ("http", server.listen(listener)),
+    };
+    Ok((scheme, bound.map_err(|error| not_listening(address, &error))?.run()))
+}
+
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Nothing can be acknowledged any more, and a failed sync is never tried again: the process ends, and the next one reads what is
+/// there.
+fn stop_at_once(error: &StoreError) {
+    tracing::error!(%error, "the store failed; nothing more can be acknowledged, the node ends");
+    eprintln!("tandem: {error}; check the disk, then start again: everything that was answered is there");
+    std::process::exit(EXIT_STORE_FAILED);
+}
+
+/// Runs a node to its end.
+pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), StartError> {
+    let application = Application::build(settings, metrics).await?;
+    println!("listening on {}", application.url());
+    application.run_until_stopped().await.map_err(|error| StartError::Setting(format!("the server ended: {error}")))
+}
