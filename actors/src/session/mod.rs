@@ -1,7 +1,7 @@
 //! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
 //! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`Gate`] until it is.
 //!
-//! `commands` decides and commits, `reads` answers, `delivery` tells the partners, `watch` looks after those who leave, `rows`
+//! `commands` decides and commits, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
 //! keeps the index rows in step, `rest` leaves memory.
 
 mod commands;
@@ -9,6 +9,7 @@ mod delivery;
 mod load;
 mod reads;
 mod rest;
+mod routing;
 mod rows;
 mod shell;
 mod watch;

@@ -5,8 +5,10 @@
 //! A slot is `Asleep` (and soon forgotten), `Awake`, waiting in `Backoff`, or `Quarantined`. A message starts what sleeps; an
 //! exit that was a crash starts a fresh actor after a pause; too many crashes in a window stop that.
 
+mod limits;
+mod slot;
+
 use std::{
-    collections::VecDeque,
     hash::{BuildHasher, Hasher},
     sync::{
         Arc,
@@ -15,9 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::Addr;
-use parking_lot::Mutex;
-
+use self::slot::{Inner, State};
+pub use self::{
+    limits::Limits,
+    slot::{Inbox, Next, Slot},
+};
 use crate::{
     arbiters::Arbiters,
     domain::ids::SessionId,
@@ -26,142 +30,6 @@ use crate::{
     session::{SessionActor, Shell, Wake},
     slots::Slots,
 };
-
-/// Limits of supervision. Setting names under `[sessions]`.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Messages that may wait for one session.
-    pub mailbox: usize,
-    /// More crashes than this within `crash_window` quarantine the session.
-    pub max_crashes: usize,
-    pub crash_window: Duration,
-    /// The first restart is immediate, the second waits this long, each further one twice as long; with jitter.
-    pub backoff: Duration,
-    pub backoff_max: Duration,
-    /// An actor that takes nothing from a waiting inbox for this long is replaced.
-    pub answer_within: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            mailbox: 1_024,
-            max_crashes: 5,
-            crash_window: Duration::from_secs(60),
-            backoff: Duration::from_millis(20),
-            backoff_max: Duration::from_secs(2),
-            answer_within: Duration::from_secs(10),
-        }
-    }
-}
-
-enum State {
-    Asleep,
-    Awake(Addr<SessionActor>),
-    /// An actor was ordered from its arbiter and is not there yet.
-    Starting,
-    /// Between a crash and the next start.
-    Backoff,
-    Quarantined {
-        reason: Arc<str>,
-    },
-}
-
-struct Inner {
-    state: State,
-    /// Numbers the actors of this slot; only the newest may take messages.
-    generation: u64,
-    /// The slot was removed from the table; look it up again.
-    forgotten: bool,
-    waiting: VecDeque<Message>,
-    /// The actor was told that something waits, and has not come yet.
-    woken: bool,
-    last_progress: Instant,
-    crashes: VecDeque<Instant>,
-}
-
-/// The place of one session.
-pub struct Slot {
-    session: SessionId,
-    inner: Mutex<Inner>,
-}
-
-impl Slot {
-    pub(crate) fn session(&self) -> &SessionId {
-        &self.session
-    }
-
-    pub fn new(session: SessionId) -> Self {
-        Self {
-            session,
-            inner: Mutex::new(Inner {
-                state: State::Asleep,
-                generation: 0,
-                forgotten: false,
-                waiting: VecDeque::new(),
-                woken: false,
-                last_progress: Instant::now(),
-                crashes: VecDeque::new(),
-            }),
-        }
-    }
-}
-
-/// What an actor holds of its slot.
-#[derive(Clone)]
-pub struct Inbox {
-    slot: Arc<Slot>,
-    generation: u64,
-    supervisor: Supervisor,
-}
-
-/// What an actor finds when it looks into its inbox.
-pub enum Next {
-    Message(Message),
-    Empty,
-    /// Another actor has taken over.
-    Replaced,
-}
-
-impl Inbox {
-    pub fn session(&self) -> &SessionId {
-        &self.slot.session
-    }
-
-    pub fn next(&self) -> Next {
-        let mut inner = self.slot.inner.lock();
-        if inner.generation != self.generation {
-            return Next::Replaced;
-        }
-        inner.last_progress = Instant::now();
-        match inner.waiting.pop_front() {
-            Some(message) => Next::Message(message),
-            None => {
-                inner.woken = false;
-                Next::Empty
-            }
-        }
-    }
-
-    /// Gives the slot up if nothing waits: the next message starts a fresh actor.
-    pub fn close_if_empty(&self) -> bool {
-        let mut inner = self.slot.inner.lock();
-        if inner.generation != self.generation {
-            return true;
-        }
-        if !inner.waiting.is_empty() {
-            return false;
-        }
-        inner.state = State::Asleep;
-        inner.generation += 1;
-        if inner.crashes.is_empty() {
-            inner.forgotten = true;
-            drop(inner);
-            self.supervisor.0.slots.forget(&self.slot);
-        }
-        true
-    }
-}
 
 struct Shared {
     slots: Slots,
@@ -330,7 +198,7 @@ impl Supervisor {
             self.start(slot, inner);
             return;
         }
-        let pause = backoff(limits, crashes - 2);
+        let pause = limits.pause(crashes - 2);
         let (supervisor, slot, generation) = (self.clone(), slot.clone(), inner.generation);
         self.0.arbiters.spawn_after(pause, move || {
             let mut inner = slot.inner.lock();
@@ -340,7 +208,8 @@ impl Supervisor {
         });
     }
 
-    /// Replaces actors that have let their inbox wait for too long, or have not come when they were to be started. To be called about once a second.
+    /// Replaces actors that have let their inbox wait for too long, or have not come when they were to be started. To be called
+    /// about once a second.
     pub fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
         self.0.arbiters.replace_frozen(limit);
@@ -371,9 +240,4 @@ impl Supervisor {
             slot.inner.lock().waiting.drain(..).for_each(|message| message.refuse(&refusal));
         });
     }
-}
-
-fn backoff(limits: &Limits, exponent: usize) -> Duration {
-    let ceiling = limits.backoff.saturating_mul(1 << exponent.min(16)).min(limits.backoff_max);
-    ceiling.mul_f64(rand::random_range(0.5..=1.0))
 }

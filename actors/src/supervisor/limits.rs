@@ -1,0 +1,39 @@
+//! How much a session may wait for, and how often it may crash.
+
+use std::time::Duration;
+
+/// Limits of supervision. Setting names under `[sessions]`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Messages that may wait for one session.
+    pub mailbox: usize,
+    /// More crashes than this within `crash_window` quarantine the session.
+    pub max_crashes: usize,
+    pub crash_window: Duration,
+    /// The first restart is immediate, the second waits this long, each further one twice as long; with jitter.
+    pub backoff: Duration,
+    pub backoff_max: Duration,
+    /// An actor that takes nothing from a waiting inbox for this long is replaced.
+    pub answer_within: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mailbox: 1_024,
+            max_crashes: 5,
+            crash_window: Duration::from_secs(60),
+            backoff: Duration::from_millis(20),
+            backoff_max: Duration::from_secs(2),
+            answer_within: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// The pause before the restart after the next one, with jitter.
+    pub(super) fn pause(&self, exponent: usize) -> Duration {
+        let ceiling = self.backoff.saturating_mul(1 << exponent.min(16)).min(self.backoff_max);
+        ceiling.mul_f64(rand::random_range(0.5..=1.0))
+    }
+}
