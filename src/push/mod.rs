@@ -6,7 +6,7 @@
 //! by their receipts to the end.
 //!
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
-//! - `dispatcher` → `collect`, `plan` → `batch` → `settle`: from a due row to a written outcome
+//! - `dispatcher` → `collect`, `plan` → `batch`, `attempt` → `settle`: from a due row to a written outcome
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
 //! - [`breaker`], [`limiter`]: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`explain`]: what became of a push; [`rows`]: how it is kept
@@ -14,6 +14,7 @@
 
 pub mod alarm;
 pub mod answer;
+mod attempt;
 mod batch;
 pub mod breaker;
 mod collect;
@@ -22,7 +23,6 @@ pub mod devices;
 mod dispatcher;
 pub mod explain;
 mod expo;
-#[path = "fake/mod.rs"]
 pub mod fake_expo;
 pub mod guard;
 pub mod limiter;

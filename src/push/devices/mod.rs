@@ -2,25 +2,29 @@
 //! that a shared phone never shows its former user's pushes to the next one. Each change is one commit: the rows of the users
 //! concerned and of the tokens' owners change together or not at all.
 
-use std::{sync::Arc, time::Duration};
+mod changed;
+mod deaths;
+
+use std::sync::Arc;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
-    domain::{ids::UserId, time::Timestamp},
+    domain::ids::UserId,
     journal::{CommitError, Journal},
     keys,
     ports::{self, Change, Clock, Store, StoreError},
     records,
 };
 
+use self::{changed::Changed, deaths::Retirements};
 use super::{
     guard::Guard,
     preferences::{Preferences, PreferencesPatch},
-    reach::{Device, DeviceState, Reach, Registration},
+    reach::{Device, Reach, Registration},
     rows,
-    tokens::{DeviceId, PushToken},
+    tokens::PushToken,
 };
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -52,13 +56,7 @@ pub struct Devices {
     changing: tokio::sync::Mutex<Retirements>,
 }
 
-/// Retired lately: taken back if it turns out that too many were.
-type Retirements = Vec<(Timestamp, UserId, DeviceId)>;
-
 const CACHED: usize = 50_000;
-const QUARANTINE: Duration = Duration::from_secs(60 * 60);
-const REMEMBERED_RETIREMENTS: usize = 1_000;
-
 impl Devices {
     pub fn new(
         store: Arc<dyn Store>,
@@ -170,71 +168,6 @@ impl Devices {
         Ok(self.preferences(&of)?)
     }
 
-    /// So many devices are there, as far as Expo can tell.
-    pub fn heard_alive(&self, devices: usize) {
-        let (mut guard, now) = (self.guard.lock(), self.clock.now());
-        (0..devices).for_each(|_| guard.saw(false, now));
-    }
-
-    /// Expo, asked at `asked_at` to reach a device, says that the app is not there. A device that was registered since is not
-    /// meant by it.
-    pub async fn heard_dead(
-        self: &Arc<Self>,
-        user: UserId,
-        id: DeviceId,
-        asked_at: Timestamp,
-    ) -> Result<(), DevicesError> {
-        self.change(move |devices, retired| {
-            let now = devices.clock.now();
-            let mut changed = Changed::default();
-            let suspicious = {
-                let mut guard = devices.guard.lock();
-                guard.saw(true, now);
-                changed.rows.push(Change::Put(rows::guard(), records::encode(&*guard)));
-                guard.suspects_the_service(now)
-            };
-            if suspicious {
-                tracing::error!(device = id.as_str(), "suspiciously many devices are not registered: quarantined");
-                metrics::counter!("tandem_push_devices_quarantined_total").increment(1);
-                let quarantined = DeviceState::Quarantined { until: now + QUARANTINE };
-                for (retired_at, user, id) in std::mem::take(retired) {
-                    devices.mark(&mut changed, user, &id, retired_at, quarantined)?;
-                }
-                devices.mark(&mut changed, user, &id, asked_at, quarantined)?;
-            } else {
-                retired.retain(|(at, ..)| now.since(*at) < QUARANTINE);
-                if retired.len() < REMEMBERED_RETIREMENTS {
-                    retired.push((now, user.clone(), id.clone()));
-                }
-                metrics::counter!("tandem_push_devices_retired_total").increment(1);
-                devices.mark(&mut changed, user, &id, asked_at, DeviceState::Retired { at: now })?;
-            }
-            Ok(changed)
-        })
-        .await
-    }
-
-    fn mark(
-        &self,
-        changed: &mut Changed,
-        user: UserId,
-        id: &DeviceId,
-        asked_at: Timestamp,
-        state: DeviceState,
-    ) -> Result<(), StoreError> {
-        let known = changed.users.iter_mut().find(|(of, _)| *of == user);
-        let mut reach = match known {
-            Some((_, Some(reach))) => std::mem::take(reach),
-            _ => self.load(&user)?,
-        };
-        let meant = |device: &&mut Device| device.id() == *id && device.registered_at <= asked_at;
-        if let Some(device) = reach.devices.iter_mut().find(meant) {
-            device.state = state;
-        }
-        changed.put(user, reach);
-        Ok(())
-    }
-
     async fn remove_where(
         self: &Arc<Self>,
         user: UserId,
@@ -283,39 +216,6 @@ impl Devices {
     fn owner(&self, token: &PushToken) -> Result<Option<UserId>, StoreError> {
         let row = self.store.get(&keys::push_token(&token.digest()))?;
         row.map(|row| records::decode::<Owner>(&row).map(|owner| owner.user)).transpose()
-    }
-}
-
-/// What a change writes.
-#[derive(Default)]
-struct Changed {
-    rows: Vec<Change>,
-    /// `None`: the user is gone.
-    users: Vec<(UserId, Option<Reach>)>,
-}
-
-impl Changed {
-    fn put(&mut self, user: UserId, reach: Reach) {
-        self.users.retain(|(of, _)| *of != user);
-        self.users.push((user, Some(reach)));
-    }
-
-    /// Nobody has these devices any more.
-    fn disown(&mut self, gone: impl Iterator<Item = Device>) {
-        self.rows.extend(gone.map(|device| Change::Delete(keys::push_token(&device.token.digest()))));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.users.is_empty()
-    }
-
-    fn into_parts(mut self) -> (Vec<Change>, Vec<(UserId, Option<Reach>)>) {
-        let of_user = |(user, reach): &(UserId, Option<Reach>)| match reach {
-            Some(reach) => Change::Put(rows::devices(user), records::encode(reach)),
-            None => Change::Delete(rows::devices(user)),
-        };
-        self.rows.extend(self.users.iter().map(of_user));
-        (self.rows, self.users)
     }
 }
 

@@ -1,0 +1,128 @@
+//! Beginning an attempt: the session is asked once more, and the start is durable before the request.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tandem_actors::{
+    domain::time::Timestamp,
+    keys,
+    ports::{Change, PushVerdict},
+    records,
+};
+
+use super::{
+    breaker::Scope,
+    collect::{Candidate, Origin},
+    dispatcher::Sender,
+    message::{self, Message, Occasion},
+    outcome::{Code, Final, MESSAGE_TOO_BIG, Stage},
+    plan::park,
+    reach::Device,
+    rows::{self, Decision, Delivery, Story},
+    settle,
+};
+
+/// The session has so long to say whether a push is still wanted.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A message whose attempt has durably started.
+pub(super) struct Outgoing {
+    pub delivery: Delivery,
+    pub device: Device,
+    pub message: Message,
+    pub scope: Scope,
+}
+
+impl Sender {
+    /// Asks the sessions, and writes down that the attempts begin.
+    pub(super) async fn start(&self, candidates: Vec<Candidate>, paid: usize) -> Vec<Outgoing> {
+        let verdicts = join_all(candidates.iter().map(|candidate| async {
+            let answer = self.check.check(&candidate.id.session, &candidate.id.user, candidate.id.seq);
+            tokio::time::timeout(CHECK_TIMEOUT, answer).await.unwrap_or(PushVerdict::Later)
+        }))
+        .await;
+        let now = self.alarm.now();
+        let mut changes = Vec::new();
+        let mut outgoing = Vec::new();
+        for (candidate, verdict) in candidates.into_iter().zip(verdicts) {
+            match verdict {
+                PushVerdict::Send { unread } => self.begin(candidate, unread, now, &mut changes, &mut outgoing),
+                PushVerdict::Drop { reason } => self.drop_push(candidate, reason, now, &mut changes),
+                PushVerdict::Later => self.postpone(candidate, now, &mut changes),
+            }
+        }
+        self.limiter.refund(paid.saturating_sub(outgoing.len()));
+        if let Err(error) = self.journal.write(changes).await {
+            tracing::error!(%error, "pushes could not be started");
+            self.limiter.refund(outgoing.len());
+            self.rest(Duration::from_secs(1)).await;
+            return Vec::new();
+        }
+        outgoing
+    }
+
+    fn begin(
+        &self,
+        candidate: Candidate,
+        unread: u32,
+        now: Timestamp,
+        changes: &mut Vec<Change>,
+        outgoing: &mut Vec<Outgoing>,
+    ) {
+        changes.extend(candidate.on_start);
+        for (mut delivery, device) in candidate.sends {
+            let occasion = Occasion {
+                session: &candidate.id.session,
+                event: &candidate.event,
+                seq: candidate.id.seq,
+                unread,
+                time_left: candidate.expires_at.since(now),
+                possible_duplicate: delivery.possible_duplicate,
+            };
+            let message = Message::new(&self.config, &self.texts, &device, &occasion);
+            if message.size() > message::BUDGET {
+                let end = Final::Rejected { code: Code::new(MESSAGE_TOO_BIG), by: Stage::Budget };
+                changes.push(settle::end(&mut delivery, end, now));
+                continue;
+            }
+            delivery.start(now);
+            let address = delivery.address();
+            changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
+            changes.push(Change::Put(rows::in_flight(&address), records::encode(&address)));
+            let scope = self.scope(&device);
+            outgoing.push(Outgoing { delivery, device, message, scope });
+        }
+    }
+
+    /// The session says that nobody needs to be told any more.
+    fn drop_push(&self, candidate: Candidate, reason: &str, now: Timestamp, changes: &mut Vec<Change>) {
+        changes.extend(candidate.on_start);
+        if let Origin::Jobs { story, .. } = candidate.origin {
+            metrics::counter!("tandem_push_decisions_total", "decision" => "dropped").increment(1);
+            let story = Story { decision: Decision::Dropped { why: reason.into() }, ..*story };
+            changes.push(Change::Put(rows::story(&story.id), records::encode(&story)));
+            return;
+        }
+        for (mut delivery, _) in candidate.sends {
+            changes.push(settle::end(&mut delivery, Final::Dropped { why: reason.into() }, now));
+        }
+    }
+
+    /// The session could not be asked: some seconds later.
+    fn postpone(&self, candidate: Candidate, now: Timestamp, changes: &mut Vec<Change>) {
+        let until = now + Duration::from_secs(5).mul_f64(rand::random_range(1.0..2.0));
+        match candidate.origin {
+            Origin::Jobs { newest, job, story, story_is_new } => {
+                let decision = Decision::Held { until, why: "the session could not be asked".into() };
+                changes.extend(self.tell(&Story { decision, ..*story }, story_is_new, now));
+                changes.push(Change::Delete(newest));
+                let later = keys::push_job(until, &job.session, &job.user, job.seq);
+                changes.push(Change::Put(later, records::encode(&job)));
+            }
+            Origin::Retry { row } => {
+                changes.push(Change::Delete(row));
+                changes.extend(candidate.sends.into_iter().flat_map(|(delivery, _)| park(delivery, until)));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What Expo says of devices: alive, or gone. Suspiciously many that are gone are not believed at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem_actors::{
+    domain::{ids::UserId, time::Timestamp},
+    ports::{Change, StoreError},
+    records,
+};
+
+use super::{Devices, DevicesError, changed::Changed};
+use crate::push::{
+    reach::{Device, DeviceState},
+    rows,
+    tokens::DeviceId,
+};
+
+/// Retired lately: taken back if it turns out that too many were.
+pub(super) type Retirements = Vec<(Timestamp, UserId, DeviceId)>;
+
+const QUARANTINE: Duration = Duration::from_secs(60 * 60);
+const REMEMBERED_RETIREMENTS: usize = 1_000;
+
+impl Devices {
+    /// So many devices are there, as far as Expo can tell.
+    pub fn heard_alive(&self, devices: usize) {
+        let (mut guard, now) = (self.guard.lock(), self.clock.now());
+        (0..devices).for_each(|_| guard.saw(false, now));
+    }
+
+    /// Expo, asked at `asked_at` to reach a device, says that the app is not there. A device that was registered since is not
+    /// meant by it.
+    pub async fn heard_dead(
+        self: &Arc<Self>,
+        user: UserId,
+        id: DeviceId,
+        asked_at: Timestamp,
+    ) -> Result<(), DevicesError> {
+        self.change(move |devices, retired| {
+            let now = devices.clock.now();
+            let mut changed = Changed::default();
+            let suspicious = {
+                let mut guard = devices.guard.lock();
+                guard.saw(true, now);
+                changed.rows.push(Change::Put(rows::guard(), records::encode(&*guard)));
+                guard.suspects_the_service(now)
+            };
+            if suspicious {
+                tracing::error!(device = id.as_str(), "suspiciously many devices are not registered: quarantined");
+                metrics::counter!("tandem_push_devices_quarantined_total").increment(1);
+                let quarantined = DeviceState::Quarantined { until: now + QUARANTINE };
+                for (retired_at, user, id) in std::mem::take(retired) {
+                    devices.mark(&mut changed, user, &id, retired_at, quarantined)?;
+                }
+                devices.mark(&mut changed, user, &id, asked_at, quarantined)?;
+            } else {
+                retired.retain(|(at, ..)| now.since(*at) < QUARANTINE);
+                if retired.len() < REMEMBERED_RETIREMENTS {
+                    retired.push((now, user.clone(), id.clone()));
+                }
+                metrics::counter!("tandem_push_devices_retired_total").increment(1);
+                devices.mark(&mut changed, user, &id, asked_at, DeviceState::Retired { at: now })?;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    fn mark(
+        &self,
+        changed: &mut Changed,
+        user: UserId,
+        id: &DeviceId,
+        asked_at: Timestamp,
+        state: DeviceState,
+    ) -> Result<(), StoreError> {
+        let known = changed.users.iter_mut().find(|(of, _)| *of == user);
+        let mut reach = match known {
+            Some((_, Some(reach))) => std::mem::take(reach),
+            _ => self.load(&user)?,
+        };
+        let meant = |device: &&mut Device| device.id() == *id && device.registered_at <= asked_at;
+        if let Some(device) = reach.devices.iter_mut().find(meant) {
+            device.state = state;
+        }
+        changed.put(user, reach);
+        Ok(())
+    }
+}
