@@ -60,7 +60,7 @@ pub enum StartError {
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
     #[error("cannot write to {directory}: {source}; choose another data directory with --data")]
-    RuntimeFile { directory: String, source: io::Error },
+    OperatorFile { directory: String, source: io::Error },
 }
 
 /// The store failed while the node was running.
@@ -127,6 +127,7 @@ impl Application {
             coordinator: Arc::new(Sessions {
                 coordinator: coordinator.clone(),
                 store: store.clone(),
+                journal: journal.clone(),
                 clock: clock.clone(),
                 scope: TokenScope {
                     most: settings.realtime.token_sessions,
@@ -158,7 +159,7 @@ impl Application {
 
         let (scheme, http) = serve(&settings, listener, state, provider.clone())?;
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
-            .map_err(|source| StartError::RuntimeFile { directory: settings.data.display().to_string(), source })?;
+            .map_err(|source| StartError::OperatorFile { directory: settings.data.display().to_string(), source })?;
         let node = Node {
             coordinator,
             supervisor,

@@ -10,7 +10,7 @@ use tandem_actors::domain::{
 };
 use utoipa::ToSchema;
 
-use super::{ApiKey, channels::ChannelNames, embedded::auth::key::hmac_sha256};
+use super::{ApiKey, channels::ChannelNames, key::hmac_sha256};
 
 /// Ably's `TokenRequest`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

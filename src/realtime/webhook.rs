@@ -3,16 +3,14 @@
 
 use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
     ports::{PresenceChange, PresenceSource},
 };
 
-use super::{ApiKey, channels::ChannelNames, cloud::connection_in};
+use super::{ApiKey, channels::ChannelNames, cloud::connection_in, key::hmac_sha256};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
@@ -48,10 +46,9 @@ fn verify(headers: &HeaderMap, body: &[u8], key: &ApiKey) -> Result<(), WebhookE
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(WebhookError::Unsigned);
     let (name, signature) = (header("x-ably-key")?, header("x-ably-signature")?);
     let signature = STANDARD.decode(signature).map_err(|_| WebhookError::WrongSignature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.secret.reveal().as_bytes()).expect("HMAC takes any length");
-    mac.update(body);
+    let expected = hmac_sha256(key.secret.reveal().as_bytes(), &[body]);
     let right_key = name.as_bytes().ct_eq(key.name.as_bytes());
-    let right_signature = mac.finalize().into_bytes()[..].ct_eq(&signature);
+    let right_signature = expected[..].ct_eq(&signature);
     if (right_key & right_signature).into() { Ok(()) } else { Err(WebhookError::WrongSignature) }
 }
 
@@ -177,9 +174,7 @@ mod tests {
     }
 
     fn signed(body: &str, key_name: &str, secret: &str) -> HeaderMap {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        let signature = STANDARD.encode(hmac_sha256(secret.as_bytes(), &[body.as_bytes()]));
         let header = |name, value: &str| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         [header("x-ably-key", key_name), header("x-ably-signature", &signature)].into_iter().collect()
     }

@@ -26,6 +26,15 @@ fn events(pushes: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_heartbeat_tells_how_far_the_session_has_come() {
+    let (_server, _expo, both) = scene(server(), None).await;
+    for (step, status) in [("/pause", "active"), ("/resume", "away")] {
+        let done = both.anna.press(step).await.done();
+        assert_eq!(heartbeat(&both.ben, status).await["seq"], done["seq"]);
+    }
+}
+
+#[tokio::test]
 async fn who_is_present_on_the_channel_hears_it_there_and_gets_no_push() {
     let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
     let mut phone = Realtime::connect(&both.ben).await;

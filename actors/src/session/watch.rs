@@ -27,6 +27,8 @@ use crate::{
 struct HeartbeatAnswer {
     present: bool,
     expires_at: Option<Timestamp>,
+    /// What is flushed: a client that compares it with what it has sees whether to catch up.
+    seq: Seq,
 }
 
 /// Up to which event a partner is known to have come.
@@ -102,7 +104,8 @@ impl SessionActor {
         if active {
             self.sweep_later(ctx);
         }
-        let answer = serde_json::to_vec(&HeartbeatAnswer { present: active, expires_at });
+        let answer =
+            serde_json::to_vec(&HeartbeatAnswer { present: active, expires_at, seq: self.delivery.durable_seq() });
         let answer = answer.map(Bytes::from).map_err(|e| crate::messages::Refusal::Internal(e.to_string()));
         drop(reply.send(answer));
     }

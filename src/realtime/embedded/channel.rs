@@ -210,8 +210,9 @@ impl Channel {
 
     // ---- publishing ----
 
-    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a
-    /// new entry in the order of the log.
+    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is
+    /// told again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
+    /// entry in the order of the log.
     pub fn publish(
         &self,
         frame_id: Arc<str>,
@@ -294,7 +295,7 @@ impl Channel {
 
     // ---- reading ----
 
-    /// Whether entries in memory reach back to the whole log, and what is in memory, oldest first.
+    /// The entries in memory, oldest first.
     pub fn recent(&self) -> Vec<Arc<Entry>> {
         self.room.lock().log.entries().cloned().collect()
     }
@@ -303,7 +304,7 @@ impl Channel {
         self.room.lock().members.iter().cloned().collect()
     }
 
-    /// The clients' connections in the presence set, with the time they were last heard of.
+    /// Visits the members while they are locked.
     pub fn present(&self, each: &mut dyn FnMut(&PresenceMessage)) {
         self.room.lock().members.iter().for_each(each);
     }

@@ -23,7 +23,7 @@ use super::{
     },
     channel::{Channel, Repeats, Role},
     config::Config,
-    log::{Body, Draft, Entry, Log},
+    log::{Body, Entry, Log},
     outbox::Outbox,
     peer::{Peer, Tenure},
     persist::{PeerRow, Rows},
@@ -485,13 +485,6 @@ impl Hub {
     /// A frame id for what no connection publishes.
     pub fn frame_id() -> Arc<str> {
         super::random_id(14).into()
-    }
-
-    /// Restores an entry's draft as it would be delivered: for history of what is not in memory.
-    pub fn entry_of(channel: &Arc<str>, log: &Arc<str>, seq: u64, at: i64, draft: Draft) -> Arc<Entry> {
-        let mut shelf = Log::continued(log.clone(), seq, at);
-        shelf.restore(channel, seq, at, draft);
-        shelf.entries().next().cloned().expect("it was just put there")
     }
 }
 
