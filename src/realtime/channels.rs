@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_needs_its_session_in() {
+    fn a_template_needs_its_placeholder() {
         assert_eq!(ChannelNames::default().validate(), Ok(()));
         let broken = ChannelNames { session_channel: "sessions".into(), ..ChannelNames::default() };
         assert_eq!(broken.validate().unwrap_err().setting, "session_channel");
