@@ -11,6 +11,7 @@ mod cloud;
 mod commands;
 mod consent;
 mod conversation;
+mod devices;
 mod durability;
 mod empathy;
 mod envelope;

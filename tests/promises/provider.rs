@@ -110,7 +110,7 @@ async fn a_cloud_that_is_down_holds_up_no_command_and_no_push() {
     })
     .await;
     let heard = published(&ably, &both.session);
-    let seqs: Vec<_> = heard.iter().map(|message| seq(message)).collect();
+    let seqs: Vec<_> = heard.iter().map(seq).collect();
     assert!(seqs.is_sorted_by(|one, next| one < next), "in order, each once: {seqs:?}");
 }
 
