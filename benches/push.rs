@@ -101,7 +101,8 @@ fn drain(args: &Args) {
         let config = Config { base_url: format!("http://{}", stand_in.address), ..Config::default() };
         let rate = f64::from(config.rate);
         let store = store(&args.engine, &data);
-        let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}"));
+        let (journal, _) =
+            Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).expect("a thread");
         let clock = Arc::new(Wanted);
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), config.devices_per_user);
         let devices = devices.expect("the devices can be read");

@@ -79,11 +79,14 @@ pub struct JournalStats {
 
 impl Journal {
     /// Starts the writer. `on_failure` runs once, on the writer's thread, after everybody behind the gate was refused.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
     pub fn start(
         store: Arc<dyn Store>,
         limits: Limits,
         on_failure: impl FnOnce(&StoreError) + Send + 'static,
-    ) -> (Journal, JoinHandle<()>) {
+    ) -> std::io::Result<(Journal, JoinHandle<()>)> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { waiting: VecDeque::new(), closed: false, writer_sleeps: false }),
             arrived: Condvar::new(),
@@ -95,11 +98,8 @@ impl Journal {
             limits,
         });
         let writer = Writer { shared: shared.clone(), store };
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run(on_failure))
-            .expect("a process that may not start one thread cannot run at all");
-        (Journal(shared), thread)
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(on_failure))?;
+        Ok((Journal(shared), thread))
     }
 
     /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks first; the

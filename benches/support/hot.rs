@@ -75,7 +75,8 @@ impl Heart {
     /// Must run within an actix system. One session, with its creator in stage 2.
     pub async fn start(store: Arc<dyn Store>) -> Self {
         let quiet = Arc::new(Quiet(AtomicU64::new(1)));
-        let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}"));
+        let (journal, _) =
+            Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}")).expect("a thread");
         let settings = Settings::default();
         let shell = Arc::new(Shell {
             store,

@@ -40,7 +40,7 @@ impl Texts {
             .or_else(|| find(&[&wanted, language], DEFAULT))
             .or_else(|| find(&[ENGLISH], event))
             .or_else(|| find(&[ENGLISH], DEFAULT))
-            .expect("English has a default text")
+            .expect("SEED has an English default, and settings only replace and add")
     }
 
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &Text)> {

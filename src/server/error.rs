@@ -21,6 +21,8 @@ pub enum StartError {
     Listen { address: SocketAddr, problem: String },
     #[error("cannot use the certificate in server.tls: {0}")]
     Tls(String),
+    #[error("cannot start the thread that writes to the store: {0}; allow this user more threads")]
+    Thread(io::Error),
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
     #[error("cannot write to {directory}: {source}; choose another data directory with --data")]

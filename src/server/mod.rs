@@ -85,7 +85,8 @@ impl Application {
         let operator_token = operator::fresh_token();
         let store = store::open(&settings.store_location(), &settings.store_options())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (journal, writer) = Journal::start(store.clone(), settings.journal_limits(), stop_at_once);
+        let (journal, writer) =
+            Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::Setting)?;

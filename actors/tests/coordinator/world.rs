@@ -136,7 +136,7 @@ impl World {
     pub fn over(store: Arc<TestStore>, realtime: Arc<TestRealtime>, options: Options) -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_790_000_000_000)));
         let devices = Arc::new(TestDevices::default());
-        let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {});
+        let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {}).unwrap();
         let shell = Arc::new(Shell {
             store: store.clone(),
             journal: journal.clone(),

@@ -43,7 +43,7 @@ impl Server {
     fn on(config: Config, store: Arc<MemoryStore>) -> Self {
         let fakes = Arc::new(Fakes::default());
         let clock = Arc::new(TestClock);
-        let (journal, _) = Journal::start(store.clone(), Default::default(), |_| {});
+        let (journal, _) = Journal::start(store.clone(), Default::default(), |_| {}).unwrap();
         let auth = auth::Config { hs256_secret: Some(fakes::secret()), ..auth::Config::default() };
         let limits = RateLimits::new(&config.limits);
         let state = Data::new(State {

@@ -206,7 +206,7 @@ pub fn quick(url: &str) -> Config {
 }
 
 pub fn journal(store: Arc<TestStore>) -> Journal {
-    Journal::start(store, Limits::default(), |error| panic!("{error}")).0
+    Journal::start(store, Limits::default(), |error| panic!("{error}")).unwrap().0
 }
 
 impl Rig {
