@@ -20,7 +20,7 @@ use support::{
     world,
 };
 use tandem::push::{
-    Config, Devices, Pusher, Registration,
+    Config, Devices, Platform, Pusher, Registration,
     fake_expo::{FakeExpo, Fault, Settings},
 };
 use tandem_actors::{
@@ -96,7 +96,7 @@ fn drain(args: &Args) {
     let stand_in = baseline::Itself::start(STAND_IN);
     let (_directory, data) = data_directory("push");
     std::fs::create_dir(&data).expect("a directory for the store");
-    tandem::push::install_crypto();
+    tandem::tls::install_provider();
     actix_web::rt::System::new().block_on(async {
         let config = Config { base_url: format!("http://{}", stand_in.address), ..Config::default() };
         let rate = f64::from(config.rate);
@@ -107,7 +107,8 @@ fn drain(args: &Args) {
         let devices = devices.expect("the devices can be read");
         let register = |number: usize| {
             let token = format!("ExponentPushToken[device{number:08}]").parse().expect("a push token");
-            devices.register(user(number), Registration { token, platform: None, locale: None, time_zone: None })
+            devices
+                .register(user(number), Registration { token, platform: Platform::Ios, locale: None, time_zone: None })
         };
         let registered = stream::iter(0..total).map(register).buffer_unordered(256);
         registered.for_each(async |done| done.expect("a device is registered")).await;

@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{config::Settings, secret::Secret};
+use crate::{config::Settings, realtime::ApiKey, secret::Secret};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -18,13 +18,6 @@ pub enum SecretError {
     File { path: PathBuf, doing: &'static str, source: io::Error },
     #[error("secret {}: must hold {expected}: put one there, or remove the file to have one made", .path.display())]
     Malformed { path: PathBuf, expected: &'static str },
-}
-
-/// Name and secret of a realtime key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GeneratedKey {
-    pub name: String,
-    pub secret: Secret,
 }
 
 /// The secret of `HS256` tokens: the configured one, or `auth.secret`. `None` if tokens come from an issuer alone
@@ -38,22 +31,14 @@ pub fn token_secret(settings: &Settings) -> Result<Option<Secret>, SecretError> 
 }
 
 /// The embedded endpoint's key in `realtime.key`, if none is configured.
-pub fn realtime_key(settings: &Settings) -> Result<Option<GeneratedKey>, SecretError> {
+pub fn realtime_key(settings: &Settings) -> Result<Option<ApiKey>, SecretError> {
     if !settings.realtime.embedded.keys.is_empty() {
         return Ok(None);
     }
     let text = file(&settings.data, "realtime.key", || format!("tandem.{}:{}", &random()[..8], random()))?;
-    let key = text.split_once(':').filter(|(name, secret)| !name.is_empty() && !secret.is_empty());
-    let (name, secret) = key.ok_or_else(|| SecretError::Malformed {
-        path: settings.data.join("realtime.key"),
-        expected: "one line, app.key:secret",
-    })?;
-    Ok(Some(GeneratedKey { name: name.into(), secret: Secret::new(secret) }))
-}
-
-/// What opens the operator's routes to the commands of the same user: `operator.token`.
-pub fn operator_token(settings: &Settings) -> Result<Secret, SecretError> {
-    file(&settings.data, "operator.token", random).map(Secret::new)
+    let malformed =
+        |_| SecretError::Malformed { path: settings.data.join("realtime.key"), expected: "one line, app.key:secret" };
+    ApiKey::parse(&text).map(Some).map_err(malformed)
 }
 
 /// 32 random bytes, base64url.

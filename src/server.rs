@@ -28,7 +28,8 @@ use crate::{
     http::{self, State},
     operator::{self, OperatorFile},
     push::{Devices, Pusher},
-    realtime::{Provider, ProviderKind, embedded::config::KeyConfig, token::SigningKey},
+    realtime::{ApiKey, Provider, ProviderKind, embedded::config::KeyConfig},
+    secret::Secret,
     secrets::{self, SecretError},
     store::{self, StoreOpenError},
     system::{RandomIds, SystemClock},
@@ -59,7 +60,7 @@ pub enum StartError {
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
     #[error("cannot write to {directory}: {source}; choose another data directory with --data")]
-    RuntimeFile { directory: String, source: io::Error },
+    OperatorFile { directory: String, source: io::Error },
 }
 
 /// The store failed while the node was running.
@@ -126,6 +127,7 @@ impl Application {
             coordinator: Arc::new(Sessions {
                 coordinator: coordinator.clone(),
                 store: store.clone(),
+                journal: journal.clone(),
                 clock: clock.clone(),
                 scope: TokenScope {
                     most: settings.realtime.token_sessions,
@@ -141,7 +143,7 @@ impl Application {
             }),
             webhooks: Arc::new(AblyReports {
                 key: settings.ably_key().map_err(StartError::Setting)?,
-                templates: settings.realtime.templates(),
+                names: settings.realtime.names(),
                 sink: Arc::new(coordinator.clone()),
             }),
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
@@ -157,7 +159,7 @@ impl Application {
 
         let (scheme, http) = serve(&settings, listener, state, provider.clone())?;
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
-            .map_err(|source| StartError::RuntimeFile { directory: settings.data.display().to_string(), source })?;
+            .map_err(|source| StartError::OperatorFile { directory: settings.data.display().to_string(), source })?;
         let node = Node {
             coordinator,
             supervisor,
@@ -350,14 +352,14 @@ fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     })
 }
 
-/// The key that the app's token requests are signed with: the first one, which `complete` and the settings' own check provide.
-fn signing_key(settings: &Settings) -> Result<SigningKey, StartError> {
-    let realtime = &settings.realtime;
-    let key = match realtime.provider {
-        ProviderKind::Embedded => realtime.embedded.keys.first().map(|key| SigningKey::new(&*key.name, &*key.secret)),
-        ProviderKind::Ably => realtime.ably.key.as_ref().and_then(|key| key.reveal().parse().ok()),
+/// The key that the app's token requests are signed with: of the embedded endpoint's, the first one, which `complete` provides.
+fn signing_key(settings: &Settings) -> Result<ApiKey, StartError> {
+    let first = || {
+        let key = settings.realtime.embedded.keys.first()?;
+        Some(ApiKey::new(&*key.name, Secret::new(&*key.secret)))
     };
-    key.ok_or_else(|| StartError::Setting("realtime needs a key, written as appId.keyId:secret".into()))
+    let configured = settings.ably_key().map_err(StartError::Setting)?;
+    configured.or_else(first).ok_or_else(|| StartError::Setting("realtime.embedded.keys must hold a key".into()))
 }
 
 /// Runs a node to its end.

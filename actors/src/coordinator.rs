@@ -1,7 +1,7 @@
 //! The door to all sessions: finds the actor, puts the message in, waits for the answer. Nothing outside knows where a
 //! session lives.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use crate::{
     keys,
     messages::{Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
-    ports::{BoxFuture, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
+    ports::{BoxFuture, Change, Direction, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
     session::Shell,
     supervisor::Supervisor,
 };
@@ -143,11 +143,25 @@ impl Coordinator {
 
     /// Takes the user out of every session, and their words with them.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
-        self.everywhere(caller, Command::EraseAccount).await
+        let user = caller.id.clone();
+        self.everywhere(caller, Command::EraseAccount).await?;
+        // Stored answers hold what they answered.
+        let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, usize::MAX)?;
+        let gone: Vec<Change> = stored.into_iter().map(|(key, _)| Change::Delete(key)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let later = |_| Refusal::unavailable("not everything could be erased; try again", Duration::from_secs(1));
+        self.shell.journal.write(gone).await.map_err(later)
+    }
+
+    /// The sessions that the user was ever a member of.
+    pub fn sessions_ever(&self, user: &UserId) -> Result<Vec<SessionId>, Refusal> {
+        Ok(self.memberships_ever(user)?.into_iter().map(|(session, _)| session).collect())
     }
 
     async fn everywhere(&self, caller: Caller, command: Command) -> Result<(), Refusal> {
-        for (session, _) in self.memberships(&caller.id)? {
+        for (session, _) in self.memberships_ever(&caller.id)? {
             match self.execute(&session, caller.clone(), command.clone(), None).await {
                 Err(Refusal::Rejected(rejection)) if rejection.code == Code::NotFound => {}
                 Err(refusal) => return Err(refusal),

@@ -18,11 +18,6 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// Whether it counts against the session, on the way to quarantine.
-    pub fn is_crash(self) -> bool {
-        !matches!(self, Self::Passivated | Self::Replaced)
-    }
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passivated => "passivated",

@@ -20,7 +20,10 @@ mod armed {
         Freeze(std::time::Duration),
     }
 
-    static ARMED: Mutex<Option<HashMap<(SessionId, String), (Harm, u32)>>> = Mutex::new(None);
+    /// By session and point: what happens, and how many more times.
+    type Points = HashMap<(SessionId, String), (Harm, u32)>;
+
+    static ARMED: Mutex<Option<Points>> = Mutex::new(None);
 
     /// Arms a point for the next `times` passes of one session.
     pub fn arm(session: SessionId, point: &str, harm: Harm, times: u32) {

@@ -92,6 +92,11 @@ pub fn idempotent_answer(user: &UserId, digest: &[u8; 32]) -> Key {
     Key::build(b'k', &[user.as_str().as_bytes(), b"\0", digest])
 }
 
+/// All stored answers of one user.
+pub fn idempotent_answers_of(user: &UserId) -> Key {
+    Key::build(b'k', &[user.as_str().as_bytes(), b"\0"])
+}
+
 /// All stored answers.
 pub fn idempotent_answers() -> Key {
     Key::build(b'k', &[])

@@ -41,7 +41,14 @@ struct Page {
 type Position = (std::cmp::Reverse<Timestamp>, SessionId);
 
 impl Coordinator {
+    /// The sessions that the user sees.
     pub(crate) fn memberships(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
+        let all = self.memberships_ever(user)?;
+        Ok(all.into_iter().filter(|(_, membership)| !membership.left).collect())
+    }
+
+    /// Also those that the user has withdrawn from.
+    pub(crate) fn memberships_ever(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
         let prefix = keys::memberships(user);
         let rows = self.store().scan(&prefix, None, Direction::Forward, usize::MAX)?;
         let skip = prefix.as_bytes().len();

@@ -20,6 +20,9 @@ pub struct Pending {
     pub seq: Seq,
     /// The partners it is meant for.
     pub to: Vec<UserId>,
+    /// Those of them who were present when it was decided to tell them over realtime alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<UserId>,
     /// Whether the session channel gets it. Partners' user channels always hear that something changed.
     pub publish: bool,
     /// Partners whose presence has to be found out first.
@@ -60,7 +63,8 @@ pub struct Departure {
 
 impl Pending {
     pub fn new(seq: Seq) -> Self {
-        Self { seq, to: Vec::new(), publish: false, unresolved: Vec::new(), publications: Vec::new() }
+        let (to, present, unresolved) = (Vec::new(), Vec::new(), Vec::new());
+        Self { seq, to, present, publish: false, unresolved, publications: Vec::new() }
     }
 }
 

@@ -61,6 +61,9 @@ pub struct Membership {
     /// The other partner, or the person invited, if known.
     pub partner: Option<UserId>,
     pub resolved_at: Option<Timestamp>,
+    /// Has withdrawn and no longer sees the session. The row stays: what they wrote is found by it when they erase their account.
+    #[serde(default)]
+    pub left: bool,
 }
 
 /// A session's state as of its `seq`.

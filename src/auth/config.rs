@@ -39,13 +39,6 @@ pub struct Config {
     pub remembered_tokens: usize,
 }
 
-impl Config {
-    /// Without any configured way to verify a token the node makes a secret of its own.
-    pub fn needs_generated_secret(&self) -> bool {
-        self.hs256_secret.is_none() && self.jwks_url.is_none()
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -22,12 +22,14 @@ struct Claims<'a> {
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<&'a str>,
     iat: i64,
     exp: i64,
 }
 
-/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer and the
-/// audience that `config` demands.
+/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer, the audience
+/// and the authorized party that `config` demands.
 pub fn sign(
     secret: &Secret,
     config: &Config,
@@ -41,6 +43,7 @@ pub fn sign(
         name,
         iss: config.issuer.as_deref(),
         aud: config.audience.first().map(String::as_str),
+        azp: config.authorized_parties.first().map(String::as_str),
         iat: now.as_millis() / 1000,
         exp: (now + ttl).as_millis() / 1000,
     };

@@ -11,12 +11,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{
-    DEFAULT_DATA, Settings,
-    check::Wrong,
-    problem::SettingsError,
-    reference::{nearest, unknown_key},
-};
+use super::{DEFAULT_DATA, Settings, check::Wrong, problem::SettingsError, reference::unknown_key};
 
 const PREFIX: &str = "TANDEM__";
 
@@ -109,8 +104,7 @@ impl Layers {
 
     fn add(&mut self, layer: Layer) -> Result<(), SettingsError> {
         if let Some(key) = unknown_key(&layer.dict) {
-            let nearest = nearest(&key);
-            return Err(SettingsError::Unknown { place: layer.place, key, nearest });
+            return Err(SettingsError::unknown(layer.place, key));
         }
         self.figment = std::mem::take(&mut self.figment).merge(layer);
         Ok(())

@@ -17,8 +17,8 @@ pub enum SettingsError {
     #[error("{}: is not TOML: {reason}", .file.display())]
     Syntax { file: PathBuf, reason: String },
 
-    #[error("{place}: there is no setting {key}{}", meant(.nearest))]
-    Unknown { place: String, key: String, nearest: Vec<String> },
+    #[error("{place}: there is no setting {key}; {hint}")]
+    Unknown { place: String, key: String, hint: String },
 
     #[error("{place}: {key} is {found}, but must be {expected}")]
     Wrong { place: String, key: String, found: String, expected: String },
@@ -27,11 +27,11 @@ pub enum SettingsError {
     Problem { place: String, key: String, problem: String },
 }
 
-fn meant(nearest: &[String]) -> String {
-    match nearest {
-        [] => "; config.toml lists all there are".into(),
-        [one] => format!("; did you mean {one}?"),
-        many => format!("; did you mean one of {}?", many.join(", ")),
+fn hint(key: &str) -> String {
+    match reference::nearest(key).as_slice() {
+        [] => format!("there are {}", reference::siblings(key).join(", ")),
+        [one] => format!("did you mean {one}?"),
+        many => format!("did you mean one of {}?", many.join(", ")),
     }
 }
 
@@ -44,6 +44,11 @@ pub(super) fn is_secret(key: &str) -> bool {
 }
 
 impl SettingsError {
+    pub(super) fn unknown(place: String, key: String) -> Self {
+        let hint = hint(&key);
+        Self::Unknown { place, key, hint }
+    }
+
     /// `place` is where the value was read.
     pub(super) fn of(error: figment::Error, figment: &Figment, place: String) -> Self {
         let key = error.path.join(".");
@@ -57,8 +62,7 @@ impl SettingsError {
         match error.kind {
             Kind::UnknownField(field, _) => {
                 let key = if key.is_empty() { field } else { format!("{key}.{field}") };
-                let nearest = reference::nearest(&key);
-                Self::Unknown { place, key, nearest }
+                Self::unknown(place, key)
             }
             Kind::MissingField(field) => {
                 Self::Problem { place, key, problem: format!("has no {field}, which it must have") }
@@ -73,7 +77,11 @@ impl SettingsError {
             Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) | Kind::InvalidLength(..) => {
                 wrong(value(), with_example(&key, "within its range"))
             }
-            kind => wrong(value(), with_example(&key, &format!("of its kind ({kind})"))),
+            kind => {
+                let found = if is_secret(&key) { String::new() } else { format!("is {}: ", value()) };
+                let example = example(&key).map(|example| format!("; right would be {example}")).unwrap_or_default();
+                Self::Problem { place, key, problem: format!("{found}{kind}{example}") }
+            }
         }
     }
 }
@@ -83,11 +91,15 @@ fn with_example(key: &str, expected: &str) -> String {
         "u16" | "u32" | "u64" | "usize" => "a whole number",
         "a string" | "string" => "a text in quotes",
         "a boolean" | "bool" => "true or false",
+        table if table.starts_with("struct ") => "a table",
         other => other,
     };
-    reference::example(key)
-        .filter(|_| !is_secret(key))
-        .map_or(expected.into(), |example| format!("{expected}, as {example}"))
+    example(key).map_or(expected.into(), |example| format!("{expected}, as {example}"))
+}
+
+/// How a value looks; none of secrets.
+fn example(key: &str) -> Option<String> {
+    reference::example(key).filter(|_| !is_secret(key))
 }
 
 fn show(found: &Actual) -> String {

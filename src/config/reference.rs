@@ -72,20 +72,29 @@ fn all_keys() -> Vec<String> {
     keys
 }
 
-/// The settings that may have been meant.
+/// The settings that may have been meant, the likeliest first.
 pub(super) fn nearest(key: &str) -> Vec<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let likeness = |known: &str| {
+        let whole = strsim::jaro_winkler(key, known);
+        whole.max(strsim::jaro_winkler(&last(key), &last(known))) + whole / 10.0
+    };
     let mut near: Vec<(f64, String)> = all_keys()
         .into_iter()
-        .map(|known| {
-            let whole = strsim::jaro_winkler(key, &known);
-            let name = strsim::jaro_winkler(&last(key), &last(&known));
-            (whole.max(name) + whole / 10.0, known)
-        })
-        .filter(|(score, _)| *score > 0.95)
+        .filter(|known| !key.starts_with(&format!("{known}.")))
+        .map(|known| (likeness(&known), known))
+        .filter(|(likeness, _)| *likeness > 0.97)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().take(3).map(|(_, known)| known).collect()
+    let best = near.first().map_or(0.0, |(likeness, _)| *likeness);
+    near.into_iter().take(3).filter(|(likeness, _)| *likeness > best - 0.05).map(|(_, known)| known).collect()
+}
+
+/// The settings of the section that `key` would be in.
+pub(super) fn siblings(key: &str) -> Vec<String> {
+    let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    let direct = |known: &String| known.rsplit_once('.').map_or("", |(section, _)| section) == section;
+    all_keys().into_iter().filter(direct).collect()
 }
 
 /// How a value of this setting looks, as TOML.
@@ -126,8 +135,8 @@ mod tests {
     use super::*;
     use crate::config::Settings;
 
-    fn settings(dict: Dict) -> figment::error::Result<Settings> {
-        Figment::from(figment::providers::Serialized::defaults(dict)).extract()
+    fn settings(dict: Dict) -> Result<Settings, Box<figment::Error>> {
+        Figment::from(figment::providers::Serialized::defaults(dict)).extract().map_err(Box::new)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tandem_actors::{
 
 use super::Settings;
 use crate::{
-    realtime::{ProviderKind, cloud::ApiKey},
+    realtime::{ApiKey, ProviderKind, cloud::CloudError},
     store,
 };
 
@@ -82,7 +82,9 @@ impl Settings {
     pub fn ably_key(&self) -> Result<Option<ApiKey>, String> {
         match (self.realtime.provider, &self.realtime.ably.key) {
             (ProviderKind::Embedded, _) => Ok(None),
-            (ProviderKind::Ably, Some(key)) => ApiKey::parse(key).map(Some).map_err(|error| error.to_string()),
+            (ProviderKind::Ably, Some(key)) => {
+                ApiKey::parse(key.reveal()).map(Some).map_err(|_| CloudError::Key.to_string())
+            }
             (ProviderKind::Ably, None) => Err("realtime.ably.key must be set, as appId.keyId:secret".into()),
         }
     }

@@ -1,6 +1,6 @@
 //! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no
-//! other way to learn who calls. The checks come in one order on every route: token, body, `Idempotency-Key`, then the
-//! ids in the path.
+//! other way to learn who calls. The checks come in one order on every route: token, `Idempotency-Key`, membership of
+//! the session in the path, body. Membership is the session's own question; only a wrong request asks it apart.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use tandem_actors::domain::{
 use super::{
     State,
     body::{self, Body, Json},
-    coordinator::{IdempotencyKey, Reply},
+    coordinator::{IdempotencyKey, Refusal, Reply},
     envelope,
     error::ApiError,
-    idempotency,
+    idempotency, routes,
 };
 use crate::{
     auth::{Identity, Reason},
@@ -54,15 +54,17 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = State::of(&request)?;
             let user = authenticate(&state, &request).await?;
-            let (body, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
-                (B::parse(&[])?, None)
+            let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
+                (Bytes::new(), None)
             } else {
                 let bytes = body::read(&request, &mut payload, state.config.body_limit).await?;
                 let is_post = *request.method() == Method::POST;
                 let key = if is_post { idempotency::key(&request, &bytes)? } else { None };
-                (B::parse(&bytes)?, key)
+                (bytes, key)
             };
-            Ok(Call { state, user, body, key, request })
+            let call = Call { state, user, body: (), key, request };
+            let body = call.understood(B::parse(&bytes)).await?;
+            Ok(call.with(body))
         })
     }
 }
@@ -98,6 +100,27 @@ impl<B> Call<B> {
             .map_err(|error| ApiError::invalid(format!("the query string: {}", query_problem(&error))))
     }
 
+    /// What was made of the request, or why nothing could be: which only a member of the session in the path is told.
+    /// For anybody else there is no such session, whatever the request says.
+    pub async fn understood<T>(&self, request: Result<T, impl Into<ApiError>>) -> Result<T, ApiError> {
+        let refusal = match request {
+            Ok(understood) => return Ok(understood),
+            Err(refusal) => refusal.into(),
+        };
+        if !self.request.match_pattern().is_some_and(|pattern| pattern.contains(routes::A_SESSION)) {
+            return Err(refusal);
+        }
+        match self.state.coordinator.query(self.session()?, self.user.id.clone(), Query::Summary).await {
+            Err(Refusal::Rejected(rejection)) => Err((*rejection).into()),
+            _ => Err(refusal),
+        }
+    }
+
+    fn with<T>(self, body: T) -> Call<T> {
+        let Call { state, user, body: _, key, request } = self;
+        Call { state, user, body, key, request }
+    }
+
     pub async fn execute(self, command: Command) -> Answered {
         let session = self.session()?;
         self.execute_in(session, command).await
@@ -131,7 +154,8 @@ where
     pub async fn execute_body(self) -> Answered {
         let session = self.session()?;
         let (call, Json(body)) = self.split();
-        call.execute_in(session, Command::try_from(body)?).await
+        let command = call.understood(Command::try_from(body)).await?;
+        call.execute_in(session, command).await
     }
 }
 

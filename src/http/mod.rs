@@ -16,7 +16,6 @@ mod limits;
 mod observe;
 pub mod openapi;
 pub mod ports;
-pub mod push_accounts;
 mod resources;
 pub mod routes;
 mod start_page;

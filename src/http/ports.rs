@@ -9,20 +9,20 @@ use tandem_actors::{
 };
 use utoipa::ToSchema;
 
-use super::{
-    coordinator::Refusal,
-    push_accounts::{Preferences, PreferencesPatch, RegisterPushToken},
+use super::coordinator::Refusal;
+use crate::{
+    push::{Preferences, PreferencesPatch, PushToken, Registration},
+    realtime::token::TokenRequest,
 };
 
 type Answer<T> = BoxFuture<Result<T, Refusal>>;
 
 /// Users' devices and what they want to be told. What is answered is durable.
 pub trait PushAccounts: Send + Sync + 'static {
-    /// A refusal for a token that is none of Expo's forms.
-    fn register(&self, user: UserId, token: RegisterPushToken) -> Answer<()>;
+    fn register(&self, user: UserId, device: Registration) -> Answer<()>;
 
     /// One device, or all of the user's.
-    fn remove(&self, user: UserId, token: Option<String>) -> Answer<()>;
+    fn remove(&self, user: UserId, token: Option<PushToken>) -> Answer<()>;
 
     fn preferences(&self, user: UserId) -> Answer<Preferences>;
 
@@ -38,29 +38,10 @@ pub trait PushAccounts: Send + Sync + 'static {
 /// How clients reach the realtime provider.
 pub trait RealtimeAccess: Send + Sync + 'static {
     /// A signed request for a token over `sessions` (newest first; the provider's room caps their number).
-    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> Result<TokenRequest, Refusal>;
-
-    /// The token itself, if the provider makes tokens in process: saves the client a request.
-    fn token(&self, request: &TokenRequest) -> Option<String>;
+    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest;
 
     /// Where the client connects, as seen from `host` (the request's `Host`), and the channels of `session`.
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription;
-}
-
-/// Ably's `TokenRequest`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TokenRequest {
-    pub key_name: String,
-    /// Milliseconds.
-    pub ttl: u64,
-    /// Milliseconds since 1970.
-    pub timestamp: i64,
-    /// A JSON object as a string: operations by channel.
-    pub capability: String,
-    pub client_id: String,
-    pub nonce: String,
-    pub mac: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

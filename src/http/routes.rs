@@ -101,7 +101,7 @@ pub(super) fn mount_root(app: &mut ServiceConfig) {
 }
 
 const SESSIONS: &str = "/sessions";
-const A_SESSION: &str = "/sessions/{id}";
+pub(super) const A_SESSION: &str = "/sessions/{id}";
 
 fn mount(scope: Scope, routes: Vec<Route>, prefix: &str) -> Scope {
     let scope = routes.into_iter().fold(scope, |scope, route| scope.service(route.mount(prefix)));

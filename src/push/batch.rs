@@ -20,8 +20,8 @@ use super::{
     dispatcher::Sender,
     message::{self, Message, Occasion},
     outcome::{self, Cause, Code, Final, MESSAGE_TOO_BIG, Outcome, Stage},
-    plan::park,
-    reach::Device,
+    plan::{NO_DEVICE, park},
+    reach::{Device, Reach},
     rows::{self, Decision, Delivery, Story},
     settle,
 };
@@ -70,7 +70,13 @@ impl Sender {
         let mut outgoing = Vec::new();
         for (candidate, verdict) in candidates.into_iter().zip(verdicts) {
             match verdict {
-                PushVerdict::Send { unread } => self.begin(candidate, unread, now, &mut changes, &mut outgoing),
+                PushVerdict::Send { unread } => match self.devices.reach(&candidate.id.user) {
+                    Ok(reach) => self.begin(candidate, &reach, unread, now, &mut changes, &mut outgoing),
+                    Err(error) => {
+                        tracing::error!(%error, "the devices of a push could not be read");
+                        self.postpone(candidate, now, &mut changes);
+                    }
+                },
                 PushVerdict::Drop { reason } => self.drop_push(candidate, reason, now, &mut changes),
                 PushVerdict::Later => self.postpone(candidate, now, &mut changes),
             }
@@ -85,9 +91,11 @@ impl Sender {
         outgoing
     }
 
+    /// `reach` is as of now: since the push was planned, a phone may have been handed to somebody else.
     fn begin(
         &self,
         candidate: Candidate,
+        reach: &Reach,
         unread: u32,
         now: Timestamp,
         changes: &mut Vec<Change>,
@@ -95,6 +103,10 @@ impl Sender {
     ) {
         changes.extend(candidate.on_start);
         for (mut delivery, device) in candidate.sends {
+            if !reach.find(&device.id()).is_some_and(|device| device.is_usable(now)) {
+                changes.push(settle::end(&mut delivery, Final::Dropped { why: NO_DEVICE.into() }, now));
+                continue;
+            }
             let occasion = Occasion {
                 session: &candidate.id.session,
                 event: &candidate.event,

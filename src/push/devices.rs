@@ -116,7 +116,12 @@ impl Devices {
             changed
                 .rows
                 .push(Change::Put(keys::push_token(&token.digest()), records::encode(&Owner { user: user.clone() })));
-            reach.devices.push(Device { platform, locale, time_zone, ..Device::new(token, registered_at) });
+            reach.devices.push(Device {
+                platform: Some(platform),
+                locale,
+                time_zone,
+                ..Device::new(token, registered_at)
+            });
             let surplus = reach.devices.len().saturating_sub(devices.per_user);
             changed.disown(reach.devices.drain(..surplus));
             changed.put(user, reach);

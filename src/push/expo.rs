@@ -1,7 +1,7 @@
 //! The HTTP client of Expo's push service: says what was answered, or that it cannot be known. It decides nothing and tries
 //! nothing twice.
 
-use std::{io::Write, sync::Once, time::Duration};
+use std::{io::Write, time::Duration};
 
 use reqwest::{StatusCode, header};
 use serde::Serialize;
@@ -27,18 +27,9 @@ pub struct Expo {
 #[error("the push service's client could not be made: {0}")]
 pub struct ClientError(#[from] reqwest::Error);
 
-/// rustls needs to be told once in a process which cryptography to use.
-pub fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // An error means that somebody else has installed one, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-}
-
 impl Expo {
     pub fn new(config: &Config) -> Result<Self, ClientError> {
-        install_crypto();
+        crate::tls::install_provider();
         let http = reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)

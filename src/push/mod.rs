@@ -56,7 +56,7 @@ pub use self::{
     config::{Config, ConfigError},
     devices::{Devices, DevicesError},
     explain::{Told, explain},
-    expo::{ClientError, install_crypto},
+    expo::ClientError,
     preferences::{Preferences, PreferencesPatch, QuietHours},
     reach::{Device, DeviceState, Platform, Reach, Registration},
     tokens::{InvalidPushToken, PushToken},

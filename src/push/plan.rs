@@ -20,6 +20,8 @@ use super::{
 
 /// How many of a session's latest stories are looked through for a newer push.
 const LATEST: usize = 32;
+/// Why a push to a device was dropped that is gone, or somebody else's by now.
+pub(super) const NO_DEVICE: &str = "the device is not registered any more";
 
 impl Sender {
     pub(super) fn plan_jobs(
@@ -150,7 +152,7 @@ impl Sender {
         } else if let Some(why) = reach.preferences.refuses(&delivery.event) {
             Some(Final::Dropped { why: why.into() })
         } else if device.is_none() {
-            Some(Final::Dropped { why: "the device is not registered any more".into() })
+            Some(Final::Dropped { why: NO_DEVICE.into() })
         } else {
             None
         };

@@ -1,17 +1,18 @@
 //! What a user wants to be told, and when not to be disturbed.
 
-use serde::{Deserialize, Serialize};
+use jiff::civil::Time;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tandem_actors::domain::time::Timestamp;
+use utoipa::ToSchema;
 
 /// A user's notification preferences, as the app reads and writes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Preferences {
     pub push_enabled: bool,
     pub new_invitations: bool,
     pub partner_actions: bool,
     pub follow_up_reminders: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,
 }
 
@@ -27,21 +28,27 @@ impl Default for Preferences {
     }
 }
 
-/// A change of some preferences; an absent field stays as it is, `quietHours: null` ends the quiet hours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// Fields that are absent stay as they are; `quietHours: null` ends them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct PreferencesPatch {
     pub push_enabled: Option<bool>,
     pub new_invitations: Option<bool>,
     pub partner_actions: Option<bool>,
     pub follow_up_reminders: Option<bool>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(deserialize_with = "wanted")]
+    #[schema(value_type = Option<QuietHours>)]
     pub quiet_hours: Option<Option<QuietHours>>,
 }
 
-/// Tells `null` from absent.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<QuietHours>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// Tells `null` from absence. The zone has to exist when it is asked for; what is stored stays readable under a time zone
+/// database that does not know it.
+fn wanted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<QuietHours>>, D::Error> {
+    let hours = Option::<QuietHours>::deserialize(deserializer)?;
+    match hours.as_ref().and_then(|hours| hours.time_zone.as_deref()).is_none_or(is_time_zone) {
+        true => Ok(Some(hours)),
+        false => Err(de::Error::custom("timeZone must be an IANA time zone, as Europe/Berlin")),
+    }
 }
 
 impl Preferences {
@@ -86,55 +93,29 @@ impl Kind {
     }
 }
 
-/// From `start` until `end` of each day in an IANA zone; over midnight if `end` is earlier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+/// Pushes are held back from `start` until `end` of each day; over midnight if `end` is earlier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct QuietHours {
-    start: jiff::civil::Time,
-    end: jiff::civil::Time,
-    /// Absent: the zone of the device registered last.
-    zone: Option<Box<str>>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
-    start: String,
-    end: String,
+    /// As `22:00`.
+    #[serde(with = "time_of_day")]
+    #[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    start: Time,
+    /// As `07:30`.
+    #[serde(with = "time_of_day")]
+    #[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    end: Time,
+    /// IANA, as `Europe/Berlin`; if absent, that of the device registered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    time_zone: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidQuietHours {
-    #[error("quietHours.start and quietHours.end must be times of day, as 22:00")]
-    Time,
-    #[error("quietHours.timeZone must be an IANA time zone, as Europe/Vienna")]
-    Zone,
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<Box<str>>,
 }
 
 impl QuietHours {
-    pub fn parse(start: &str, end: &str, zone: Option<&str>) -> Result<Self, InvalidQuietHours> {
-        let time = |text: &str| {
-            let whole = text.len() == 5 && text.as_bytes()[2] == b':';
-            whole.then(|| jiff::civil::Time::strptime("%H:%M", text).ok()).flatten().ok_or(InvalidQuietHours::Time)
-        };
-        if zone.is_some_and(|zone| !is_time_zone(zone)) {
-            return Err(InvalidQuietHours::Zone);
-        }
-        Ok(Self { start: time(start)?, end: time(end)?, zone: zone.map(Into::into) })
-    }
-
-    /// Start, end and zone, as they were given.
-    pub fn written(&self) -> (String, String, Option<String>) {
-        let time = |time: jiff::civil::Time| format!("{:02}:{:02}", time.hour(), time.minute());
-        (time(self.start), time(self.end), self.zone.as_deref().map(str::to_owned))
-    }
-
     /// When the quiet time that `now` lies in ends; `None` if `now` is not quiet. A zone that is not known any more, or a
     /// window without length, is never quiet: better told too early than never.
     pub fn until(&self, now: Timestamp, device_zone: Option<&str>) -> Option<Timestamp> {
-        let zone = jiff::tz::TimeZone::get(self.zone.as_deref().or(device_zone).unwrap_or("UTC")).ok()?;
+        let zone = jiff::tz::TimeZone::get(self.time_zone.as_deref().or(device_zone).unwrap_or("UTC")).ok()?;
         let local = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(zone.clone()).datetime();
         let over_midnight = self.end < self.start;
         let time = local.time();
@@ -156,17 +137,22 @@ pub fn is_time_zone(name: &str) -> bool {
     name.len() <= 64 && jiff::tz::TimeZone::get(name).is_ok()
 }
 
-impl TryFrom<Written> for QuietHours {
-    type Error = InvalidQuietHours;
-    fn try_from(written: Written) -> Result<Self, InvalidQuietHours> {
-        Self::parse(&written.start, &written.end, written.time_zone.as_deref())
-    }
-}
+/// A time of day as the app writes it: `22:00`.
+mod time_of_day {
+    use jiff::civil::Time;
+    use serde::{Deserialize, Deserializer, Serializer, de};
 
-impl From<QuietHours> for Written {
-    fn from(hours: QuietHours) -> Written {
-        let text = |time: jiff::civil::Time| time.strftime("%H:%M").to_string();
-        Written { start: text(hours.start), end: text(hours.end), time_zone: hours.zone.map(Into::into) }
+    pub fn serialize<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.strftime("%H:%M"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_complete = text.len() == "22:00".len() && text.as_bytes()[2] == b':';
+        is_complete
+            .then(|| Time::strptime("%H:%M", &text).ok())
+            .flatten()
+            .ok_or_else(|| de::Error::invalid_value(de::Unexpected::Other("another text"), &"a time of day, as 22:00"))
     }
 }
 
@@ -178,11 +164,16 @@ mod tests {
         Timestamp::parse(text).unwrap()
     }
 
+    fn hours(start: &str, end: &str, time_zone: Option<&str>) -> serde_json::Result<QuietHours> {
+        let patch = serde_json::json!({ "quietHours": { "start": start, "end": end, "timeZone": time_zone } });
+        serde_json::from_value(patch).map(|PreferencesPatch { quiet_hours, .. }| quiet_hours.flatten().unwrap())
+    }
+
     #[test]
     fn quiet_hours_end_when_the_users_own_clock_says_so() {
-        let night = QuietHours::parse("22:00", "07:00", Some("Europe/Vienna")).unwrap();
-        let noon = QuietHours::parse("12:00", "13:30", None).unwrap();
-        for (hours, device_zone, now, until) in [
+        let night = hours("22:00", "07:00", Some("Europe/Vienna")).unwrap();
+        let noon = hours("12:00", "13:30", None).unwrap();
+        for (quiet, device_zone, now, until) in [
             (&night, None, "2026-01-10T20:59:59Z", None),
             (&night, None, "2026-01-10T21:00:00Z", Some("2026-01-11T06:00:00Z")),
             (&night, None, "2026-01-11T05:59:59Z", Some("2026-01-11T06:00:00Z")),
@@ -195,23 +186,33 @@ mod tests {
             (&noon, None, "2026-01-10T12:10:00Z", Some("2026-01-10T13:30:00Z")),
             (&noon, Some("Not/AZone"), "2026-01-10T12:10:00Z", None),
         ] {
-            assert_eq!(hours.until(at(now), device_zone), until.map(at), "{hours:?} {now}");
+            assert_eq!(quiet.until(at(now), device_zone), until.map(at), "{quiet:?} {now}");
         }
-        let never = QuietHours::parse("08:00", "08:00", None).unwrap();
+        let never = hours("08:00", "08:00", None).unwrap();
         assert_eq!(never.until(at("2026-01-10T08:00:00Z"), None), None);
     }
 
     #[test]
     fn quiet_hours_that_mean_nothing_are_refused() {
-        for (start, end, zone, error) in [
-            ("24:00", "07:00", None, InvalidQuietHours::Time),
-            ("22", "07:00", None, InvalidQuietHours::Time),
-            ("22:00", "7:00", None, InvalidQuietHours::Time),
-            ("22:00", "07:00", Some("Vienna"), InvalidQuietHours::Zone),
-            ("22:00", "07:00", Some(""), InvalidQuietHours::Zone),
+        let (time, zone) = ("a time of day, as 22:00", "timeZone must be an IANA time zone, as Europe/Berlin");
+        for (start, end, time_zone, expected) in [
+            ("24:00", "07:00", None, time),
+            ("22", "07:00", None, time),
+            ("22:00", "7:00", None, time),
+            ("22:00", "07:00", Some("Vienna"), zone),
+            ("22:00", "07:00", Some(""), zone),
         ] {
-            assert_eq!(QuietHours::parse(start, end, zone), Err(error), "{start} {end} {zone:?}");
+            let error = hours(start, end, time_zone).unwrap_err().to_string();
+            assert!(error.ends_with(expected), "{start} {end} {time_zone:?}: {error}");
         }
+    }
+
+    #[test]
+    fn stored_quiet_hours_stay_readable_when_their_zone_is_forgotten() {
+        let stored = r#"{"start":"22:00","end":"07:00","timeZone":"Mars/Olympus"}"#;
+        let quiet: QuietHours = serde_json::from_str(stored).unwrap();
+        assert_eq!(quiet.until(at("2026-01-10T23:00:00Z"), None), None);
+        assert_eq!(serde_json::to_string(&quiet).unwrap(), stored);
     }
 
     #[test]

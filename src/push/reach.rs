@@ -1,27 +1,46 @@
 //! How one user can be reached: devices and preferences.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tandem_actors::domain::time::Timestamp;
+use utoipa::ToSchema;
 
 use super::{
-    preferences::Preferences,
+    preferences::{Preferences, is_time_zone},
     tokens::{DeviceId, PushToken},
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     Ios,
     Android,
 }
 
-/// What the app says of its device at login.
-#[derive(Clone, Debug)]
+/// A device to push to, as the app registers it at login.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RegisterPushToken)]
 pub struct Registration {
+    /// `ExponentPushToken[…]`, `ExpoPushToken[…]`, or the 8-4-4-4-12 form.
+    #[serde(rename = "pushToken")]
+    #[schema(value_type = String)]
     pub token: PushToken,
-    pub platform: Option<Platform>,
+    pub platform: Platform,
+    /// BCP 47, chooses the language of texts.
     pub locale: Option<String>,
+    /// IANA, for quiet hours.
+    #[serde(default, deserialize_with = "time_zone")]
     pub time_zone: Option<String>,
+}
+
+fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    match name.as_deref().is_none_or(is_time_zone) {
+        true => Ok(name),
+        false => {
+            Err(de::Error::invalid_value(de::Unexpected::Other("another text"), &"an IANA time zone, as Europe/Berlin"))
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,24 +77,21 @@ impl ChannelNames {
 
     /// The session whose channel this is.
     pub fn parse_session(&self, channel: &str) -> Option<SessionId> {
-        placeholder(&self.session_channel, SESSION, channel)?.parse().ok()
+        session_in(&self.session_channel, channel)?.parse().ok()
     }
 
     /// The session whose presence channel this is, and which of them.
     pub fn parse_presence(&self, channel: &str) -> Option<(SessionId, usize)> {
         self.presence_channels.iter().enumerate().find_map(|(index, template)| {
-            let session = placeholder(template, SESSION, channel)?.parse().ok()?;
+            let session = session_in(template, channel)?.parse().ok()?;
             Some((session, index))
         })
     }
-
-    pub fn parse_user(&self, channel: &str) -> Option<UserId> {
-        placeholder(&self.user_channel, USER, channel)?.parse().ok()
-    }
 }
 
-fn placeholder<'c>(template: &str, name: &str, channel: &'c str) -> Option<&'c str> {
-    let (before, after) = template.split_once(name)?;
+/// The session's id in a channel's name.
+fn session_in<'c>(template: &str, channel: &'c str) -> Option<&'c str> {
+    let (before, after) = template.split_once(SESSION)?;
     channel.strip_prefix(before)?.strip_suffix(after)
 }
 
@@ -117,8 +114,6 @@ mod tests {
             assert_eq!(names.parse_presence(&channel), Some((session.clone(), index)));
             assert_eq!(names.parse_session(&channel), None, "{channel} is not the session channel");
         }
-        let user: UserId = "auth0|x:y".parse().unwrap();
-        assert_eq!(names.parse_user(&names.user(&user)), Some(user));
     }
 
     #[test]

@@ -60,14 +60,7 @@ impl Default for Config {
 }
 
 impl Config {
-    pub fn templates(&self) -> cloud::Templates {
-        cloud::Templates {
-            session: self.session_channel.clone(),
-            user: self.user_channel.clone(),
-            presence: self.presence_channels.clone(),
-        }
-    }
-
+    /// The names of the channels, as set here.
     pub fn names(&self) -> ChannelNames {
         ChannelNames {
             session_channel: self.session_channel.clone(),

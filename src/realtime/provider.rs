@@ -49,8 +49,7 @@ impl Provider {
                 Ok(Self::Embedded(endpoint))
             }
             ProviderKind::Ably => {
-                let cloud =
-                    AblyCloud::new(&config.ably, config.templates(), clock).map_err(|error| error.to_string())?;
+                let cloud = AblyCloud::new(&config.ably, names, clock).map_err(|error| error.to_string())?;
                 Ok(Self::Ably { cloud, start_page: Arc::default() })
             }
         }

@@ -3,58 +3,25 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tandem_actors::domain::{
     ids::{SessionId, UserId},
     time::Timestamp,
 };
+use utoipa::ToSchema;
 
-use super::{channels::ChannelNames, embedded::auth::key::hmac_sha256};
+use super::{ApiKey, channels::ChannelNames, key::hmac_sha256};
 
-/// A key's name and secret.
-#[derive(Clone)]
-pub struct SigningKey {
-    pub name: String,
-    secret: String,
-}
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SigningKey({})", self.name)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a realtime key must be written as appId.keyId:secret")]
-pub struct MalformedKey;
-
-impl SigningKey {
-    pub fn new(name: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self { name: name.into(), secret: secret.into() }
-    }
-
-    pub fn secret(&self) -> &str {
-        &self.secret
-    }
-}
-
-impl std::str::FromStr for SigningKey {
-    type Err = MalformedKey;
-    fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        match text.split_once(':') {
-            Some((name, secret)) if !name.is_empty() && !secret.is_empty() => Ok(Self::new(name, secret)),
-            _ => Err(MalformedKey),
-        }
-    }
-}
-
-/// Ably's TokenRequest. `capability` is JSON in a string; `ttl` and `timestamp` are milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Ably's `TokenRequest`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRequest {
     pub key_name: String,
+    /// Milliseconds.
     pub ttl: u64,
+    /// Milliseconds since 1970.
     pub timestamp: i64,
+    /// A JSON object as a string: operations by channel.
     pub capability: String,
     pub client_id: String,
     pub nonce: String,
@@ -63,7 +30,7 @@ pub struct TokenRequest {
 
 /// Signs a token request for one user.
 pub fn sign_token_request(
-    key: &SigningKey,
+    key: &ApiKey,
     capability: String,
     client_id: &UserId,
     ttl: std::time::Duration,
@@ -73,7 +40,7 @@ pub fn sign_token_request(
     let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
     let timestamp = now.as_millis();
     let text = format!("{}\n{ttl}\n{capability}\n{client_id}\n{timestamp}\n{nonce}\n", key.name);
-    let mac = STANDARD.encode(hmac_sha256(key.secret.as_bytes(), &[text.as_bytes()]));
+    let mac = STANDARD.encode(hmac_sha256(key.secret.reveal().as_bytes(), &[text.as_bytes()]));
     TokenRequest {
         key_name: key.name.clone(),
         ttl,
@@ -137,7 +104,7 @@ mod tests {
     /// Computed with Ably's own SDK for the same fields.
     #[test]
     fn the_mac_is_the_hmac_of_the_six_lines() {
-        let key: SigningKey = "app.key:secret".parse().unwrap();
+        let key = ApiKey::parse("app.key:secret").unwrap();
         let user: UserId = "alice".parse().unwrap();
         let hour = std::time::Duration::from_secs(3600);
         let request = sign_token_request(

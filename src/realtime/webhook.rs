@@ -3,16 +3,14 @@
 
 use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
     ports::{PresenceChange, PresenceSource},
 };
 
-use super::cloud::{ApiKey, Templates, connection_in};
+use super::{ApiKey, channels::ChannelNames, cloud::connection_in, key::hmac_sha256};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
@@ -29,7 +27,7 @@ pub fn verify_and_parse(
     headers: &HeaderMap,
     body: &[u8],
     key: &ApiKey,
-    templates: &Templates,
+    names: &ChannelNames,
 ) -> Result<Vec<(SessionId, PresenceChange)>, WebhookError> {
     verify(headers, body, key)?;
     let webhook: Webhook = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
@@ -39,7 +37,7 @@ pub fn verify_and_parse(
         }
         Webhook::Envelope(set) => vec![set],
     };
-    let mut changes: Vec<_> = sets.into_iter().flat_map(|set| read_set(set, templates)).collect();
+    let mut changes: Vec<_> = sets.into_iter().flat_map(|set| read_set(set, names)).collect();
     changes.sort_by_key(|(order, ..)| *order);
     Ok(changes.into_iter().map(|(_, session, change)| (session, change)).collect())
 }
@@ -48,10 +46,9 @@ fn verify(headers: &HeaderMap, body: &[u8], key: &ApiKey) -> Result<(), WebhookE
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(WebhookError::Unsigned);
     let (name, signature) = (header("x-ably-key")?, header("x-ably-signature")?);
     let signature = STANDARD.decode(signature).map_err(|_| WebhookError::WrongSignature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.secret.reveal().as_bytes()).expect("HMAC takes any length");
-    mac.update(body);
+    let expected = hmac_sha256(key.secret.reveal().as_bytes(), &[body]);
     let right_key = name.as_bytes().ct_eq(key.name.as_bytes());
-    let right_signature = mac.finalize().into_bytes()[..].ct_eq(&signature);
+    let right_signature = expected[..].ct_eq(&signature);
     if (right_key & right_signature).into() { Ok(()) } else { Err(WebhookError::WrongSignature) }
 }
 
@@ -131,8 +128,8 @@ impl Action {
 /// Time, then the connection's own numbering where the id has one.
 type Order = (Timestamp, u64, u64);
 
-fn read_set(set: PresenceSet, templates: &Templates) -> Vec<(Order, SessionId, PresenceChange)> {
-    let Some((session, place)) = templates.parse_presence(&set.channel) else { return Vec::new() };
+fn read_set(set: PresenceSet, names: &ChannelNames) -> Vec<(Order, SessionId, PresenceChange)> {
+    let Some((session, place)) = names.parse_presence(&set.channel) else { return Vec::new() };
     let read = |message: PresenceMessage| {
         let client = message.client_id?;
         let at = Timestamp::from_millis(message.timestamp.or(set.timestamp)?);
@@ -163,31 +160,28 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::secret::Secret;
 
     fn key() -> ApiKey {
-        ApiKey::parse(&Secret::new("app.key:secret")).unwrap()
+        ApiKey::parse("app.key:secret").unwrap()
     }
 
-    fn templates() -> Templates {
-        Templates {
-            session: "s:{sessionId}".into(),
-            user: "u:{userId}".into(),
-            presence: vec!["s:{sessionId}:presence".into(), "p:{sessionId}".into()],
+    fn names() -> ChannelNames {
+        ChannelNames {
+            session_channel: "s:{sessionId}".into(),
+            user_channel: "u:{userId}".into(),
+            presence_channels: vec!["s:{sessionId}:presence".into(), "p:{sessionId}".into()],
         }
     }
 
     fn signed(body: &str, key_name: &str, secret: &str) -> HeaderMap {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        let signature = STANDARD.encode(hmac_sha256(secret.as_bytes(), &[body.as_bytes()]));
         let header = |name, value: &str| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         [header("x-ably-key", key_name), header("x-ably-signature", &signature)].into_iter().collect()
     }
 
     fn parse(body: &Value) -> Vec<(String, String, String, bool, i64)> {
         let body = body.to_string();
-        let changes = verify_and_parse(&signed(&body, "app.key", "secret"), body.as_bytes(), &key(), &templates());
+        let changes = verify_and_parse(&signed(&body, "app.key", "secret"), body.as_bytes(), &key(), &names());
         let tell = |(session, change): (SessionId, PresenceChange)| {
             let (user, session) = (change.user.to_string(), session.to_string());
             (session, user, change.connection, change.present, change.at.as_millis())
@@ -218,7 +212,7 @@ mod tests {
     fn only_this_nodes_key_is_believed() {
         let body = json!({"items": []}).to_string();
         let check = |headers: &HeaderMap, body: &str| {
-            verify_and_parse(headers, body.as_bytes(), &key(), &templates()).map(|changes| changes.len())
+            verify_and_parse(headers, body.as_bytes(), &key(), &names()).map(|changes| changes.len())
         };
         let right = signed(&body, "app.key", "secret");
         assert_eq!(check(&right, &body), Ok(0));

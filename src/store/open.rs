@@ -89,10 +89,12 @@ fn exists(engine: Engine, database: &Path) -> bool {
 }
 
 fn open_database(location: &Location, database: &Path, options: &Options) -> Result<Box<dyn Rows>, StoreOpenError> {
-    let rows = match location.engine {
+    let open = || match location.engine {
         Engine::Sled => SledRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
         Engine::Redb => RedbRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
     };
+    let rows = catch_unwind(AssertUnwindSafe(open))
+        .unwrap_or_else(|_| Err(RowsOpenError::Unreadable("the engine panicked while it read the files".into())));
     rows.map_err(|error| match error {
         RowsOpenError::Io(source) => {
             StoreOpenError::Inaccessible { path: location.path.clone(), doing: "open the database", source }

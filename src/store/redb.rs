@@ -44,18 +44,16 @@ impl RedbRows {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let backend = Backend { file: file?, path, disk: options.disk.clone() };
         let cache = usize::try_from(options.cache_mib << 20).unwrap_or(usize::MAX);
-        let open = || Database::builder().set_cache_size(cache).create_with_backend(backend);
-        let db = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open))
-            .map_err(|_| RowsOpenError::Unreadable("redb panicked while it read the file".into()))?
-            .map_err(|error| match error {
-                DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                        RowsOpenError::Unreadable(error.to_string())
-                    }
-                    _ => RowsOpenError::Io(error),
-                },
-                error => RowsOpenError::Unreadable(error.to_string()),
-            })?;
+        let db = Database::builder().set_cache_size(cache).create_with_backend(backend);
+        let db = db.map_err(|error| match error {
+            DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    RowsOpenError::Unreadable(error.to_string())
+                }
+                _ => RowsOpenError::Io(error),
+            },
+            error => RowsOpenError::Unreadable(error.to_string()),
+        })?;
         Ok(Self { db })
     }
 

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use tandem_actors::{
-    Refusal,
     domain::ids::{SessionId, UserId},
     ports::{Clock, PresenceSink},
 };
 
 use crate::{
-    http::ports::{Channels, RealtimeAccess, RealtimeDescription, TokenRequest, WebhookOutcome, Webhooks},
+    http::ports::{Channels, RealtimeAccess, RealtimeDescription, WebhookOutcome, Webhooks},
     realtime::{
-        Config, ProviderKind,
+        ApiKey, Config, ProviderKind,
         channels::ChannelNames,
-        cloud::{ApiKey, Templates},
-        token::{SigningKey, capability, fresh_nonce, sign_token_request},
+        token::{TokenRequest, capability, fresh_nonce, sign_token_request},
         webhook::{WebhookError, verify_and_parse},
     },
 };
@@ -25,28 +23,15 @@ pub struct Access {
     pub config: Config,
     pub names: ChannelNames,
     /// Signs the token requests of the app.
-    pub key: SigningKey,
+    pub key: ApiKey,
     pub clock: Arc<dyn Clock>,
 }
 
 impl RealtimeAccess for Access {
-    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> Result<TokenRequest, Refusal> {
+    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest {
         let Config { token_sessions, client_publish, token_ttl, .. } = self.config;
         let capability = capability(&self.names, user, sessions, token_sessions, client_publish);
-        let signed = sign_token_request(&self.key, capability, user, token_ttl, self.clock.now(), fresh_nonce());
-        Ok(TokenRequest {
-            key_name: signed.key_name,
-            ttl: signed.ttl,
-            timestamp: signed.timestamp,
-            capability: signed.capability,
-            client_id: signed.client_id,
-            nonce: signed.nonce,
-            mac: signed.mac,
-        })
-    }
-
-    fn token(&self, _: &TokenRequest) -> Option<String> {
-        None
+        sign_token_request(&self.key, capability, user, token_ttl, self.clock.now(), fresh_nonce())
     }
 
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription {
@@ -68,14 +53,14 @@ impl RealtimeAccess for Access {
 /// Reports of Ably's cloud, for the sessions that they are about. Without a key there is no such address.
 pub struct AblyReports {
     pub key: Option<ApiKey>,
-    pub templates: Templates,
+    pub names: ChannelNames,
     pub sink: Arc<dyn PresenceSink>,
 }
 
 impl Webhooks for AblyReports {
     fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
         let Some(key) = &self.key else { return WebhookOutcome::Off };
-        match verify_and_parse(headers, body, key, &self.templates) {
+        match verify_and_parse(headers, body, key, &self.names) {
             Ok(changes) => {
                 let accepted = changes.len();
                 changes.into_iter().for_each(|(session, change)| self.sink.presence(&session, change));

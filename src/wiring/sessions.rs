@@ -12,6 +12,7 @@ use tandem_actors::{
         ids::{InvitationId, Seq, SessionId, UserId},
         time::Timestamp,
     },
+    journal::{CommitError, Journal},
     ports::{BoxFuture, Clock, Store},
 };
 
@@ -29,6 +30,7 @@ pub struct TokenScope {
 pub struct Sessions {
     pub coordinator: Coordinator,
     pub store: Arc<dyn Store>,
+    pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     pub scope: TokenScope,
 }
@@ -102,8 +104,13 @@ impl http::Coordinator for Sessions {
     }
 
     fn erase(&self, user: UserId) -> Answer<()> {
-        let coordinator = self.coordinator.clone();
-        Box::pin(async move { coordinator.erase(Caller { id: user, name: None }).await })
+        let (coordinator, store, journal) = (self.coordinator.clone(), self.store.clone(), self.journal.clone());
+        Box::pin(async move {
+            let sessions = coordinator.sessions_ever(&user)?;
+            coordinator.erase(Caller { id: user.clone(), name: None }).await?;
+            let later = |error: CommitError| Refusal::unavailable(error.to_string(), Duration::from_secs(1));
+            push::explain::forget(&*store, &journal, &user, &sessions).await.map_err(later)
+        })
     }
 
     fn why(&self, session: SessionId, seq: Option<Seq>) -> Answer<Bytes> {

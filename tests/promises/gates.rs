@@ -156,3 +156,26 @@ async fn whoever_waits_sees_the_session_waiting() {
     both.ben.sign().await.done();
     assert_eq!(both.anna.read("").await.ok()["session"]["status"], "ACTIVE");
 }
+
+#[tokio::test]
+async fn the_partners_signature_is_hidden_until_one_has_signed() {
+    let both = Conversation::joined(&*shared().await).await;
+    both.anna.sign().await.done();
+    for signed in [false, true] {
+        let status = both.ben.read("/compact/status").await.ok();
+        assert_eq!(status["partnerSigned"] == true, signed, "{status}");
+        assert_eq!(status["partnerSignedAt"].is_string(), signed, "{status}");
+        let gates = both.ben.read("/stages/0/gates").await.ok();
+        assert_eq!(gates["gates"]["partnerCompactSigned"] == true, signed, "{gates}");
+        let state = both.ben.read("/state").await.ok();
+        assert_eq!(state["compact"]["partnerSigned"] == true, signed, "{state}");
+        if !signed {
+            let progress = both.ben.read("/progress").await.ok();
+            assert_eq!(
+                progress["partnerProgress"]["status"], "IN_PROGRESS",
+                "the status does not tell either: {progress}"
+            );
+            both.ben.sign().await.done();
+        }
+    }
+}

@@ -20,29 +20,33 @@ async fn strategies_bear_no_author_and_no_time() {
 }
 
 #[tokio::test]
-async fn the_order_of_the_pool_is_stable_and_does_not_betray_the_newest() {
-    let both = Conversation::at_stage(&*shared().await, 4).await;
-    let mut made = Vec::new();
-    let mut before = Vec::new();
-    for number in 0..8 {
-        let author = both.members()[number % 2];
-        made.push(text(&author.strategy(&format!("idea {number}")).await.created()["strategy"]["id"]));
-        let shown = strategies_of(&both.anna).await;
-        let kept: Vec<_> = shown.iter().filter(|id| before.contains(*id)).cloned().collect();
-        assert_eq!(kept, before, "what was there keeps its order");
-        before = shown;
+async fn the_order_of_the_pool_is_stable_and_betrays_neither_the_newest_nor_the_author() {
+    let mut by_author = 0;
+    for _ in 0..3 {
+        let both = Conversation::at_stage(&*shared().await, 4).await;
+        let mut made = Vec::new();
+        let mut before = Vec::new();
+        for number in 0..8 {
+            let author = both.members()[number % 2];
+            made.push(text(&author.strategy(&format!("idea {number}")).await.created()["strategy"]["id"]));
+            let shown = strategies_of(&both.anna).await;
+            let kept: Vec<_> = shown.iter().filter(|id| before.contains(*id)).cloned().collect();
+            assert_eq!(kept, before, "what was there keeps its order");
+            before = shown;
+        }
+        for member in both.members() {
+            let shown = strategies_of(member).await;
+            assert_eq!(strategies_of(member).await, shown, "stable");
+            // One chance in 40,000 each that a good order looks like this.
+            assert_ne!(shown, made, "the order of creation");
+            assert_ne!(shown.iter().rev().cloned().collect::<Vec<_>>(), made, "the newest first");
+            let authors: Vec<_> =
+                shown.iter().map(|id| made.iter().position(|one| one == id).map(|at| at % 2)).collect();
+            by_author += usize::from(authors.is_sorted() || authors.iter().rev().is_sorted());
+        }
     }
-    let (for_anna, for_ben) = (strategies_of(&both.anna).await, strategies_of(&both.ben).await);
-    assert_eq!(strategies_of(&both.anna).await, for_anna, "stable");
-    // One chance in 20,000 each that a good order looks like this.
-    for shown in [&for_anna, &for_ben] {
-        assert_ne!(shown, &made, "the order of creation");
-        assert_ne!(shown.iter().rev().cloned().collect::<Vec<_>>(), made, "the newest first");
-    }
-    let whose = |shown: &[String]| {
-        shown.iter().map(|id| made.iter().position(|one| one == id).map(|at| at % 2)).collect::<Vec<_>>()
-    };
-    assert!(!whose(&for_anna).is_sorted() && !whose(&for_anna).iter().rev().is_sorted(), "by author: {for_anna:?}");
+    // One chance in 35 each.
+    assert!(by_author < 4, "one author's before the other's, {by_author} times of 6");
 }
 
 #[tokio::test]

@@ -73,16 +73,9 @@ impl Session {
         self.seq
     }
 
-    /// The stored status; `WAITING` belongs to a viewer ([`Session::status_for`]).
+    /// The stored status; `WAITING` belongs to a viewer.
     pub fn status(&self) -> SessionStatus {
         self.status
-    }
-
-    pub fn status_for(&self, viewer: &UserId) -> SessionStatus {
-        match self.side(viewer) {
-            Some(side) if self.is_waiting(side) => SessionStatus::Waiting,
-            _ => self.status,
-        }
     }
 
     pub fn created_at(&self) -> Timestamp {

@@ -79,11 +79,15 @@ impl SessionActor {
         let mut routed = Routed { announced: true, ..Routed::default() };
         let mut pending = Pending::new(event.seq);
         for user in session.members() {
-            let decision = self.decide(user, &announcement, event, Knowledge::Known(self.presence_of(user)));
+            let presence = self.presence_of(user);
+            let decision = self.decide(user, &announcement, event, Knowledge::Known(presence));
             pending.publish |= decision.legs.publishes();
             match decision.legs {
                 Legs::Nothing => continue,
                 Legs::Resolve => pending.unresolved.push(user.clone()),
+                Legs::Publish if announcement.pushes && presence == Presence::Present => {
+                    pending.present.push(user.clone());
+                }
                 _ => {}
             }
             pending.to.push(user.clone());
@@ -130,20 +134,26 @@ impl SessionActor {
         Change::Put(keys::outbox(self.inbox.session()), records::encode(&self.outbox))
     }
 
-    /// Publishes whatever is durable and decided; one batch at a time.
+    /// Publishes whatever is durable and decided, one batch at a time; and sees to it that everything durable is decided. The
+    /// second waits for nothing in the first: whoever is to get a push gets it while the provider is down.
     pub(super) fn deliver(&mut self, ctx: &mut Context<Self>) {
-        if self.delivery.publishing || self.session.is_none() {
+        if self.session.is_none() {
+            return;
+        }
+        let durable = self.delivery.durable;
+        if self.outbox.pending.iter().any(|p| p.seq <= durable && !p.unresolved.is_empty()) {
+            self.resolve(ctx);
+        }
+        if self.delivery.publishing {
             return;
         }
         self.outbox.forget_old(self.shell.clock.now(), self.shell.delivery.leave_grace);
-        let durable = self.delivery.durable;
         let ready = self.outbox.pending.iter().take_while(|p| p.seq <= durable && p.unresolved.is_empty()).count();
         if ready == 0 {
-            return match self.outbox.pending.front() {
-                Some(front) if front.seq <= durable => self.resolve(ctx),
-                Some(_) => {}
-                None => self.clear_outbox_later(ctx),
-            };
+            if self.outbox.pending.is_empty() {
+                self.clear_outbox_later(ctx);
+            }
+            return;
         }
         if let Err(error) = self.restore_publications(ready) {
             tracing::error!(session = %self.inbox.session(), %error, "outbox cannot be read");
@@ -190,7 +200,7 @@ impl SessionActor {
                 self.delivery.failures = 0;
                 let published: Vec<Pending> = self.outbox.pending.drain(..count).collect();
                 for pending in published.iter().filter(|pending| pending.publish) {
-                    self.watch(pending);
+                    self.watch(pending, ctx);
                 }
                 self.deliver(ctx);
             }
@@ -204,13 +214,19 @@ impl SessionActor {
         ceiling.mul_f64(rand::random_range(0.5..=1.0))
     }
 
-    /// Partners who were present are watched until they have seen it, or have left.
-    fn watch(&mut self, published: &Pending) {
+    /// Partners who were present are watched until they have seen it, or have left. Whoever left while it was on its way is told
+    /// by a push at once.
+    fn watch(&mut self, published: &Pending, ctx: &mut Context<Self>) {
         let at = self.now();
-        for user in &published.to {
-            let present = self.presence_of(user) == Presence::Present;
-            if present && !self.has_seen(user, published.seq) && self.shell.devices.has_push_token(user) {
-                self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at });
+        for user in &published.present {
+            if self.has_seen(user, published.seq) || !self.shell.devices.has_push_token(user) {
+                continue;
+            }
+            match self.presence_of(user) {
+                Presence::Absent => self.push_after_all(user, published.seq, ctx),
+                Presence::Present | Presence::Unknown => {
+                    self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at });
+                }
             }
         }
     }
@@ -285,7 +301,11 @@ impl SessionActor {
                 };
                 let Some(told) = self.read_told(seq)? else { continue };
                 let decision = self.decide(&user, &told.announcement, &told.row.event, knowledge);
-                self.outbox.pending[index].publish |= decision.legs.publishes();
+                let pending = &mut self.outbox.pending[index];
+                pending.publish |= decision.legs.publishes();
+                if decision.legs == Legs::Publish && knowledge == Knowledge::Known(Presence::Present) {
+                    pending.present.push(user.clone());
+                }
                 push_jobs |= self.decide_late(&user, told, decision, &mut changes);
             }
         }

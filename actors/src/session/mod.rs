@@ -70,7 +70,7 @@ pub struct SessionActor {
     outbox: Outbox,
     delivery: delivery::Delivery,
     /// What each partner is known to have seen, beyond what they said with `viewed`.
-    seen: BTreeMap<UserId, Seq>,
+    seen: BTreeMap<UserId, watch::Seen>,
     snapshot_seq: Seq,
     /// The `seq` of the last event that was handed to the journal.
     committed_seq: Seq,
@@ -158,7 +158,7 @@ impl SessionActor {
             Message::Unread { user, reply } => self.unread(&user, reply),
             Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),
             Message::Presence(change) => self.presence_changed(change, None, ctx),
-            Message::Delivered { user, seq } => self.saw(&user, seq),
+            Message::Delivered { user, seq } => self.received(&user, seq),
             Message::CheckPush { user, seq, reply } => self.check_push(user, seq, reply, ctx),
             Message::Drain => {}
         }

@@ -60,12 +60,13 @@ impl KnownRows {
 
 fn memberships(session: &Session) -> BTreeMap<UserId, Membership> {
     session
-        .members()
+        .participants()
         .map(|user| {
             let membership = Membership {
                 status: session.status(),
                 partner: session.partner_of(user).or(session.invited_person()).filter(|other| *other != user).cloned(),
                 resolved_at: session.resolved_at(),
+                left: !session.is_member(user),
             };
             (user.clone(), membership)
         })

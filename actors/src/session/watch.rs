@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Rejection,
         ids::{Seq, UserId},
-        routing::{Decision, Legs, Presence},
+        routing::{Decision, Legs, Presence, WhenAbsent},
         time::Timestamp,
     },
     keys,
@@ -27,18 +27,47 @@ use crate::{
 struct HeartbeatAnswer {
     present: bool,
     expires_at: Option<Timestamp>,
+    /// What is flushed: a client that compares it with what it has sees whether to catch up.
+    seq: Seq,
+}
+
+/// Up to which event a partner is known to have come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    fetched: Seq,
+    delivered: Seq,
 }
 
 impl SessionActor {
+    /// The partner has asked for what happened, up to `seq`.
     pub(super) fn saw(&mut self, user: &UserId, seq: Seq) {
-        let seen = self.seen.entry(user.clone()).or_insert(0);
-        *seen = seq.max(*seen);
+        let seen = self.seen.entry(user.clone()).or_default();
+        seen.fetched = seq.max(seen.fetched);
+        self.outbox.seen(user, seq);
+    }
+
+    /// A live connection of the partner has received what was published, up to `seq`.
+    pub(super) fn received(&mut self, user: &UserId, seq: Seq) {
+        let seen = self.seen.entry(user.clone()).or_default();
+        seen.delivered = seq.max(seen.delivered);
         self.outbox.seen(user, seq);
     }
 
     pub(super) fn has_seen(&self, user: &UserId, seq: Seq) -> bool {
+        self.has_fetched(user, seq) || self.seen.get(user).is_some_and(|seen| seen.delivered >= seq)
+    }
+
+    fn has_fetched(&self, user: &UserId, seq: Seq) -> bool {
         let viewed = self.session.as_ref().map_or(0, |session| session.last_seen(user));
-        self.seen.get(user).copied().unwrap_or(0).max(viewed) >= seq
+        self.seen.get(user).map_or(0, |seen| seen.fetched).max(viewed) >= seq
+    }
+
+    /// Who wants both ways is pushed to also when the other way has worked.
+    fn needs_no_push(&self, user: &UserId, seq: Seq) -> bool {
+        match self.shell.delivery.when_absent {
+            WhenAbsent::Push => self.has_seen(user, seq),
+            WhenAbsent::PushAndPublish => self.has_fetched(user, seq),
+        }
     }
 
     pub(super) fn presence_changed(
@@ -75,7 +104,8 @@ impl SessionActor {
         if active {
             self.sweep_later(ctx);
         }
-        let answer = serde_json::to_vec(&HeartbeatAnswer { present: active, expires_at });
+        let answer =
+            serde_json::to_vec(&HeartbeatAnswer { present: active, expires_at, seq: self.delivery.durable_seq() });
         let answer = answer.map(Bytes::from).map_err(|e| crate::messages::Refusal::Internal(e.to_string()));
         drop(reply.send(answer));
     }
@@ -94,9 +124,13 @@ impl SessionActor {
         let departure = Departure { at: self.now(), vanished };
         let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
-        if !self.shell.devices.has_push_token(user) {
-            return;
+        if self.shell.devices.has_push_token(user) {
+            self.push_after_all(user, seq, ctx);
         }
+    }
+
+    /// What went out over realtime has missed the partner.
+    pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
         let decision = Decision { legs: Legs::Push, reason: "left unseen" };
         match self.read_told(seq) {
             Ok(Some(told)) => {
@@ -121,7 +155,7 @@ impl SessionActor {
         let visible = self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user));
         let verdict = if !visible {
             PushVerdict::Drop { reason: "no longer a member" }
-        } else if self.has_seen(&user, seq) {
+        } else if self.needs_no_push(&user, seq) {
             PushVerdict::Drop { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
             // Came back after the decision, and may have read the state before the event: the channel tells it.
@@ -140,7 +174,7 @@ impl SessionActor {
         {
             return;
         }
-        let late = Pending { to: vec![user], publish: true, ..Pending::new(seq) };
+        let late = Pending { to: vec![user.clone()], present: vec![user], publish: true, ..Pending::new(seq) };
         self.outbox.pending.push_back(late);
         if self.delivery.is_idle() && self.shell.journal.has_room() {
             let row = self.outbox_row();

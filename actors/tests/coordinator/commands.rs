@@ -123,3 +123,27 @@ fn an_id_that_nobody_has_leaves_no_trace() {
         eventually("the slot is gone", || world.coordinator.resident() == 0).await;
     });
 }
+
+#[test]
+fn an_erased_account_leaves_no_words_in_any_row_also_of_a_session_that_was_withdrawn_from() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        let pause = tandem_actors::domain::command::PauseRequest { reason: Some("canary in a cage".into()) };
+        let pause = Command::try_from(pause).expect("a valid request");
+        let key = IdempotencyKey { digest: [7; 32], request: [8; 32] };
+        world.coordinator.execute(&session, caller("ann"), pause, Some(key)).await.expect("paused");
+        let holds = |needle: &str| {
+            let rows = world.store.rows_under(&keys::Key::from_bytes([]));
+            rows.iter().any(|(_, row)| row.windows(needle.len()).any(|window| window == needle.as_bytes()))
+        };
+        assert!(holds("canary in a cage"), "the words are stored, or this test finds nothing");
+        world.execute(&session, "ann", Command::Withdraw).await.expect("withdrawn");
+        world.coordinator.erase(caller("ann")).await.expect("erased");
+        assert!(!holds("canary in a cage"));
+        match world.detail(&session, "bob").await {
+            Ok(detail) => assert_eq!(detail["session"]["status"], "ABANDONED"),
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -2,17 +2,27 @@
 
 use actix_web::HttpResponse;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::{
-    body::Json,
-    call::{Answered, Call, Posted, answer},
-    envelope::{Success, success_of},
-    error::ApiError,
-    idempotency,
-    push_accounts::{Preferences, PreferencesPatch, RegisterPushToken, RemovePushToken},
+use crate::{
+    http::{
+        body::Json,
+        call::{Answered, Call, Posted, answer},
+        envelope::{Success, success_of},
+        error::ApiError,
+        idempotency,
+    },
+    push::{Preferences, PreferencesPatch, PushToken, Registration},
 };
+
+/// Which device to forget; without a token: all of the caller's.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RemovePushToken {
+    #[schema(value_type = Option<String>)]
+    push_token: Option<PushToken>,
+}
 
 #[derive(Serialize, ToSchema)]
 pub struct Registered {
@@ -28,14 +38,14 @@ pub struct PreferencesView {
 ///
 /// A token that another user had registered moves to the caller.
 #[utoipa::path(
-    post, path = "/auth/push-token", tag = "push", request_body = RegisterPushToken,
+    post, path = "/auth/push-token", tag = "push", request_body = Registration,
     responses((status = 200, body = Success<Registered>), (status = 429))
 )]
-pub async fn register(call: Posted<RegisterPushToken>) -> Answered {
-    let Call { state, user, body: Json(token), key, .. } = call;
+pub async fn register(call: Posted<Registration>) -> Answered {
+    let Call { state, user, body: Json(device), key, .. } = call;
     state.limits.push_token.check(&user.id)?;
     let work = async {
-        state.push.register(user.id.clone(), token).await?;
+        state.push.register(user.id.clone(), device).await?;
         Ok::<_, ApiError>(Bytes::from_static(b"{\"registered\":true}"))
     };
     Ok(answer(&idempotency::once(&state, &user.id, key, work).await?))

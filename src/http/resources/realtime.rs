@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 use tandem_actors::domain::{Query, Rejection, ids::SessionId};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::{
-    call::{Answered, Call},
-    envelope::{Success, success_of},
-    ports::{RealtimeDescription, TokenRequest},
+use crate::{
+    http::{
+        call::{Answered, Call},
+        envelope::{Success, success_of},
+        ports::RealtimeDescription,
+    },
+    realtime::token::TokenRequest,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -15,9 +18,6 @@ use crate::http::{
 pub struct RealtimeToken {
     /// For the SDK's `authCallback`: `callback(null, body.data.tokenRequest)`.
     token_request: TokenRequest,
-    /// The token itself, where the node makes tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -87,9 +87,7 @@ pub async fn ably_token(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
     state.limits.ably_token.check(user)?;
     let sessions = state.coordinator.active_sessions(user.clone()).await?;
-    let token_request = state.realtime.token_request(user, &sessions)?;
-    let token = state.realtime.token(&token_request);
-    Ok(success_of(RealtimeToken { token_request, token }))
+    Ok(success_of(RealtimeToken { token_request: state.realtime.token_request(user, &sessions) }))
 }
 
 /// Where to connect, and how to recover

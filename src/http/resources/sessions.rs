@@ -78,6 +78,7 @@ pub struct Present {
     present: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    seq: Seq,
 }
 
 /// Begin a session and invite the partner
@@ -151,8 +152,8 @@ pub async fn state(call: Call) -> Answered {
 )]
 pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
-    let EventsQuery { after, limit } = call.fields()?;
-    let limit = page(limit, EVENTS, MOST_EVENTS)?;
+    let EventsQuery { after, limit } = call.understood(call.fields()).await?;
+    let limit = call.understood(page(limit, EVENTS, MOST_EVENTS)).await?;
     Ok(show(&call.state.coordinator.events(session, call.user.id.clone(), after.unwrap_or(0), limit).await?))
 }
 
@@ -173,7 +174,8 @@ pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
 pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let session = call.session()?;
     let (call, Json(body)) = call.split();
-    let active = fields::name("status", body.status, &[("active", true), ("away", false)])?;
+    let active = fields::name("status", body.status, &[("active", true), ("away", false)]);
+    let active = call.understood(active).await?;
     let user = &call.user.id;
     let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
     Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))

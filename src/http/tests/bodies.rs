@@ -1,6 +1,7 @@
 //! What clients send.
 
 use actix_web::http::header::ContentType;
+use tandem_actors::domain::Rejection;
 
 use super::*;
 
@@ -37,8 +38,24 @@ async fn a_wrong_body_is_refused_with_the_place() {
         let answer = server.post(&path, body).await;
         assert_eq!(answer.refusal(), refused(400, "VALIDATION_ERROR"), "{body}");
         assert_eq!(answer.message(), message);
+        assert_eq!(server.fakes.last(), format!("Summary in {SESSION} by user_anna"), "nothing but who is a member");
     }
-    assert!(server.fakes.asked.lock().is_empty());
+}
+
+#[actix_web::test]
+async fn a_stranger_is_told_nothing_of_a_wrong_body() {
+    let server = Server::start();
+    for (route, body) in [
+        ("feel-heard", "{\"confirmed\":"),
+        ("feel-heard", "{}"),
+        ("needs", "{\"need\":\"\",\"category\":\"SAFETY\"}"),
+        ("presence", "{\"status\":\"here\"}"),
+        ("agreements/cidentifier000000000000000/confirm", "{}"),
+    ] {
+        *server.fakes.refusal.lock() = Some(Rejection::no_such_session().into());
+        let answer = server.post(&format!("/api/v1/sessions/{SESSION}/{route}"), body).await;
+        assert_eq!(answer.refusal(), refused(404, "NOT_FOUND"), "{route} {body}");
+    }
 }
 
 #[actix_web::test]

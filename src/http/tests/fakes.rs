@@ -23,9 +23,12 @@ use tandem_actors::{
 use super::super::{
     coordinator::{Coordinator, IdempotencyKey, ListFilter, Refusal, Reply},
     ports::*,
-    push_accounts::{Preferences, PreferencesPatch, RegisterPushToken},
 };
-use crate::auth::{self, Secret};
+use crate::{
+    auth::{self, Secret},
+    push::{Preferences, PreferencesPatch, PushToken, Registration},
+    realtime::token::TokenRequest,
+};
 
 pub struct TestClock;
 
@@ -202,11 +205,11 @@ impl Coordinator for Fakes {
 }
 
 impl PushAccounts for Fakes {
-    fn register(&self, user: UserId, token: RegisterPushToken) -> BoxFuture<Result<(), Refusal>> {
-        self.asked(format!("register {:?} of {user}", token.platform), ())
+    fn register(&self, user: UserId, device: Registration) -> BoxFuture<Result<(), Refusal>> {
+        self.asked(format!("register {:?} of {user}", device.platform), ())
     }
 
-    fn remove(&self, user: UserId, token: Option<String>) -> BoxFuture<Result<(), Refusal>> {
+    fn remove(&self, user: UserId, token: Option<PushToken>) -> BoxFuture<Result<(), Refusal>> {
         self.asked(format!("remove {token:?} of {user}"), ())
     }
 
@@ -215,7 +218,9 @@ impl PushAccounts for Fakes {
     }
 
     fn change_preferences(&self, user: UserId, patch: PreferencesPatch) -> BoxFuture<Result<Preferences, Refusal>> {
-        self.asked(format!("{patch:?} of {user}"), patch.clone().apply(Preferences::default()))
+        let mut preferences = Preferences::default();
+        preferences.patch(patch.clone());
+        self.asked(format!("{patch:?} of {user}"), preferences)
     }
 
     fn push_enabled(&self, _: &UserId) -> bool {
@@ -228,8 +233,8 @@ impl PushAccounts for Fakes {
 }
 
 impl RealtimeAccess for Fakes {
-    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> Result<TokenRequest, Refusal> {
-        Ok(TokenRequest {
+    fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest {
+        TokenRequest {
             key_name: "app.key".into(),
             ttl: 3_600_000,
             timestamp: 1_800_000_000_000,
@@ -237,11 +242,7 @@ impl RealtimeAccess for Fakes {
             client_id: user.to_string(),
             nonce: "0123456789abcdef".into(),
             mac: "bWFj".into(),
-        })
-    }
-
-    fn token(&self, _: &TokenRequest) -> Option<String> {
-        None
+        }
     }
 
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription {

@@ -83,6 +83,39 @@ async fn notification_preferences_tell_null_from_absence() {
 }
 
 #[actix_web::test]
+async fn what_push_cannot_use_is_refused_with_what_would_be_right() {
+    let server = Server::start();
+    let (token, preferences) = ("/api/v1/auth/push-token", "/api/v1/auth/me/notification-preferences");
+    let ios = |fields: &str| format!(r#"{{"platform":"ios",{fields}}}"#);
+    for (request, body, message) in [
+        (
+            TestRequest::post().uri(token),
+            ios(r#""pushToken":"my-secret""#),
+            "pushToken: a push token must be ExponentPushToken[…], ExpoPushToken[…] or of the form 8-4-4-4-12",
+        ),
+        (
+            TestRequest::post().uri(token),
+            ios(r#""pushToken":"ExpoPushToken[x]","timeZone":"my-secret""#),
+            "timeZone must be an IANA time zone, as Europe/Berlin; found another text",
+        ),
+        (
+            TestRequest::patch().uri(preferences),
+            r#"{"quietHours":{"start":"my-secret","end":"07:00"}}"#.to_owned(),
+            "quietHours.start must be a time of day, as 22:00; found another text",
+        ),
+        (
+            TestRequest::patch().uri(preferences),
+            r#"{"quietHours":{"start":"22:00","end":"07:00","timeZone":"my-secret"}}"#.to_owned(),
+            "quietHours: timeZone must be an IANA time zone, as Europe/Berlin",
+        ),
+    ] {
+        let answer = server.send(anna(request).set_payload(body)).await;
+        assert_eq!((answer.refusal(), answer.message()), (refused(400, "VALIDATION_ERROR"), message.to_owned()));
+    }
+    assert!(server.fakes.asked.lock().is_empty());
+}
+
+#[actix_web::test]
 async fn a_browser_finds_its_way_and_no_secret() {
     let page = StartPage { provider: "embedded", token_hint: "Ask <whoever> runs it." };
     let response = start_page(&page);

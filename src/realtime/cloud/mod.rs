@@ -21,11 +21,12 @@ use reqwest::{Url, header};
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
-    ports::{BoxFuture, Channel, Clock, Member, Publication, Realtime, RealtimeError},
+    ports::{BoxFuture, Clock, Member, Publication, Realtime, RealtimeError},
 };
 use tokio::sync::oneshot;
 
 use self::rest::Rest;
+use super::{ApiKey, channels::ChannelNames};
 use crate::secret::Secret;
 
 const DEFAULT_REST_URL: &str = "https://main.realtime.ably.net";
@@ -70,54 +71,6 @@ pub enum CloudError {
     Client(#[from] reqwest::Error),
 }
 
-/// An API key in its two parts.
-#[derive(Clone, Debug)]
-pub struct ApiKey {
-    pub name: String,
-    pub secret: Secret,
-}
-
-impl ApiKey {
-    pub fn parse(key: &Secret) -> Result<Self, CloudError> {
-        match key.reveal().split_once(':') {
-            Some((name, secret)) if name.contains('.') && !secret.is_empty() => {
-                Ok(Self { name: name.into(), secret: Secret::new(secret) })
-            }
-            _ => Err(CloudError::Key),
-        }
-    }
-}
-
-/// The names of the channels, as templates with `{sessionId}` or `{userId}`.
-#[derive(Clone, Debug)]
-pub struct Templates {
-    pub session: String,
-    pub user: String,
-    /// Channels whose presence sets tell who is in a session.
-    pub presence: Vec<String>,
-}
-
-impl Templates {
-    fn of(&self, channel: &Channel) -> String {
-        match channel {
-            Channel::Session(session) => self.session.replace("{sessionId}", session.as_str()),
-            Channel::User(user) => self.user.replace("{userId}", user.as_str()),
-        }
-    }
-
-    fn presence(&self, session: &SessionId) -> impl Iterator<Item = String> {
-        self.presence.iter().map(|template| template.replace("{sessionId}", session.as_str()))
-    }
-
-    /// The session whose presence channel this is, and which of them.
-    pub(super) fn parse_presence(&self, channel: &str) -> Option<(SessionId, usize)> {
-        self.presence.iter().enumerate().find_map(|(place, template)| {
-            let (before, after) = template.split_once("{sessionId}")?;
-            Some((channel.strip_prefix(before)?.strip_suffix(after)?.parse().ok()?, place))
-        })
-    }
-}
-
 /// A connection may be in several presence sets of a session, and leave them one by one.
 pub(super) fn connection_in(connection: &str, place: usize) -> String {
     if place == 0 { connection.to_owned() } else { format!("{connection}/{place}") }
@@ -129,7 +82,7 @@ pub struct AblyCloud(Arc<Cloud>);
 struct Cloud {
     rest: Rest,
     tries: usize,
-    templates: Templates,
+    names: ChannelNames,
     clock: Arc<dyn Clock>,
     /// Each channel's last publish: the next one waits for it.
     turns: DashMap<String, Turn>,
@@ -142,12 +95,12 @@ struct Turn {
 }
 
 impl AblyCloud {
-    pub fn new(config: &Config, templates: Templates, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
-        let key = ApiKey::parse(config.key.as_ref().ok_or(CloudError::Key)?)?;
+    pub fn new(config: &Config, names: ChannelNames, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
+        let key = config.key.as_ref().and_then(|key| ApiKey::parse(key.reveal()).ok()).ok_or(CloudError::Key)?;
         Ok(Self(Arc::new(Cloud {
             rest: Rest::new(config, &key, clock.clone())?,
             tries: config.tries.max(1),
-            templates,
+            names,
             clock,
             turns: DashMap::new(),
             next_turn: AtomicU64::new(0),
@@ -160,7 +113,7 @@ impl Realtime for AblyCloud {
         let mut order: Vec<String> = Vec::new();
         let mut channels: HashMap<String, Vec<Publication>> = HashMap::new();
         for publication in batch {
-            let name = self.0.templates.of(&publication.channel);
+            let name = self.0.names.of(&publication.channel);
             if !channels.contains_key(&name) {
                 order.push(name.clone());
             }
@@ -180,7 +133,7 @@ impl Realtime for AblyCloud {
 
     fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
         let cloud = self.0.clone();
-        let channels: Vec<_> = self.0.templates.presence(session).enumerate().collect();
+        let channels: Vec<_> = self.0.names.presence(session).enumerate().collect();
         Box::pin(async move {
             let sets = channels.iter().map(|(place, channel)| cloud.presence(channel, *place));
             Ok(try_join_all(sets).await?.concat())

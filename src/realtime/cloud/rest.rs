@@ -14,10 +14,10 @@ use tandem_actors::{
     ports::{Clock, RealtimeError},
 };
 
-use super::{ApiKey, CloudError, Config, DEFAULT_REST_URL};
-use crate::push::{
-    breaker::{Breaker, Pass},
-    install_crypto,
+use super::{CloudError, Config, DEFAULT_REST_URL};
+use crate::{
+    push::breaker::{Breaker, Pass},
+    realtime::ApiKey,
 };
 
 const FALLBACKS: [&str; 5] = [
@@ -45,7 +45,7 @@ pub(super) struct Rest {
 
 impl Rest {
     pub fn new(config: &Config, key: &ApiKey, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
-        install_crypto();
+        crate::tls::install_provider();
         let host = |setting, text: &str| match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => Ok(url),
             _ => Err(CloudError::Url { setting }),

@@ -196,7 +196,7 @@ impl Hub {
             if stored.at < horizon {
                 return query.direction == Direction::Forward;
             }
-            collector.take(&Hub::entry_of(&channel.name, &stored.log, stored.seq, stored.at, stored.draft))
+            collector.take(&Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft))
         };
         self.services.rows.entries(&self.app, &channel.name, from, query.direction, visit).map_err(|error| {
             tracing::error!(%error, "history could not be read");

@@ -42,6 +42,22 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The entry of `log` with this number.
+    pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, draft: Draft) -> Arc<Self> {
+        Arc::new(Self {
+            seq,
+            at,
+            channel: channel.clone(),
+            serial: ChannelSerial { at, seq, log }.to_string().into(),
+            id: draft.id,
+            connection_id: draft.connection_id,
+            body: draft.body,
+            mark: draft.mark,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
+    }
+
     /// The frame that carries it, encoded once for each format.
     pub fn bytes(&self, format: Format) -> Bytes {
         let cell = match format {
@@ -166,37 +182,14 @@ impl Log {
     pub fn append(&mut self, channel: &Arc<str>, draft: Draft, now: Timestamp) -> Arc<Entry> {
         self.seq += 1;
         self.last_at = self.last_at.max(now.as_millis());
-        let entry = Arc::new(Entry {
-            seq: self.seq,
-            at: self.last_at,
-            channel: channel.clone(),
-            serial: self.head().into(),
-            id: draft.id,
-            connection_id: draft.connection_id,
-            body: draft.body,
-            mark: draft.mark,
-            json: OnceLock::new(),
-            msgpack: OnceLock::new(),
-        });
+        let entry = Entry::new(channel, self.id.clone(), self.seq, self.last_at, draft);
         self.keep(entry.clone());
         entry
     }
 
     /// Puts back an entry that was stored. They come in order and end at the head.
     pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, draft: Draft) {
-        let serial = ChannelSerial { at, seq, log: self.id.clone() }.to_string().into();
-        self.keep(Arc::new(Entry {
-            seq,
-            at,
-            channel: channel.clone(),
-            serial,
-            id: draft.id,
-            connection_id: draft.connection_id,
-            body: draft.body,
-            mark: draft.mark,
-            json: OnceLock::new(),
-            msgpack: OnceLock::new(),
-        }));
+        self.keep(Entry::new(channel, self.id.clone(), seq, at, draft));
     }
 
     fn keep(&mut self, entry: Arc<Entry>) {

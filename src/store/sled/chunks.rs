@@ -11,24 +11,16 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
 use sled::{Batch, IVec};
-use tandem_actors::{
-    keys::Key,
-    ports::{Change, StoreError},
-};
+use tandem_actors::ports::{Change, StoreError};
 
-use super::overlay::Before;
 use crate::store::rows::RESERVED;
 
 pub(super) const CHUNK: usize = 4096;
 const LENGTH: usize = size_of::<u64>();
+const NUMBER: usize = size_of::<u32>();
 
-/// How many rows beyond its own the value of this row has; `None` for a row that is a whole value.
-fn continuation(head: &[u8]) -> Option<usize> {
-    let length = head.get(CHUNK..)?.first_chunk::<LENGTH>()?;
-    Some(continuation_of(u64::from_be_bytes(*length) as usize))
-}
-
-fn continuation_of(length: usize) -> usize {
+/// How many rows beyond the first a value of this length has.
+fn continuation(length: usize) -> usize {
     length.div_ceil(CHUNK).saturating_sub(1)
 }
 
@@ -38,74 +30,81 @@ fn continuation_key(key: &[u8], number: usize) -> IVec {
     [&[RESERVED], key, &[0], &number].concat().into()
 }
 
+fn long_head(value: &[u8]) -> IVec {
+    [&value[..CHUNK], &(value.len() as u64).to_be_bytes()].concat().into()
+}
+
 /// The whole value whose first row is `head`.
 pub(super) fn join(
     key: &[u8],
     head: &[u8],
     read: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
 ) -> Result<Bytes, StoreError> {
-    let Some(count) = continuation(head) else { return Ok(Bytes::copy_from_slice(head)) };
-    let mut value = BytesMut::with_capacity((count + 1) * CHUNK);
-    value.extend_from_slice(&head[..CHUNK]);
-    for number in 1..=count {
+    let Some(length) = head.get(CHUNK..).and_then(|rest| rest.first_chunk::<LENGTH>()) else {
+        return Ok(Bytes::copy_from_slice(head));
+    };
+    let length = u64::from_be_bytes(*length) as usize;
+    let mut value = BytesMut::from(&head[..CHUNK]);
+    for number in 1..=continuation(length) {
         let chunk =
             read(&continuation_key(key, number))?.ok_or_else(|| StoreError::new("a part of a row is missing"))?;
         value.extend_from_slice(&chunk);
     }
+    if value.len() != length {
+        return Err(StoreError::new("a part of a row has a wrong length"));
+    }
     Ok(value.freeze())
 }
 
-/// The batch that makes the changes, and what each of sled's rows holds before it.
-pub(super) fn split(
-    changes: &[&Change],
-    read: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
-) -> Result<(Batch, Vec<Before>), StoreError> {
-    let mut writing = Writing { batch: Batch::default(), before: Vec::with_capacity(changes.len()), read };
-    // Long values that this group itself has written, with the number of rows beyond the first.
-    let mut long: HashMap<&Key, usize> = HashMap::new();
-    for change in changes {
-        let (key, value) = match change {
-            Change::Put(key, value) => (key, Some(value)),
-            Change::Delete(key) => (key, None),
-        };
-        let length = value.map_or(0, Bytes::len);
-        let count = continuation_of(length);
-        let head = value.map(|value| if count == 0 { value.as_ref().into() } else { long_head(value) });
-        let stored = writing.change(key.as_bytes().into(), head)?;
-        let old = stored.max(long.get(key).copied().unwrap_or(0));
-        if count > 0 {
-            long.insert(key, count);
+/// The long values there are, with the number of their rows beyond the first. The writer must know what to remove without looking:
+/// reading makes sled write (see [`super`]).
+#[derive(Default)]
+pub(super) struct LongValues(HashMap<IVec, usize>);
+
+impl LongValues {
+    pub fn load(tree: &sled::Tree) -> sled::Result<Self> {
+        let mut long = HashMap::new();
+        for key in tree.range([RESERVED]..).keys() {
+            let key = key?;
+            let Some((head, number)) = key.split_last_chunk::<NUMBER>() else { continue };
+            let Some(head) = head.get(1..head.len() - 1) else { continue };
+            let count = long.entry(IVec::from(head)).or_default();
+            *count = u32::from_be_bytes(*number).max(*count as u32) as usize;
         }
-        for (number, chunk) in value.iter().flat_map(|value| value.chunks(CHUNK)).enumerate().skip(1) {
-            writing.change(continuation_key(key.as_bytes(), number), Some(chunk.into()))?;
-        }
-        for number in count + 1..=old {
-            writing.change(continuation_key(key.as_bytes(), number), None)?;
-        }
+        Ok(Self(long))
     }
-    Ok((writing.batch, writing.before))
-}
 
-fn long_head(value: &[u8]) -> IVec {
-    [&value[..CHUNK], &(value.len() as u64).to_be_bytes()].concat().into()
-}
-
-struct Writing<R> {
-    batch: Batch,
-    before: Vec<Before>,
-    read: R,
-}
-
-impl<R: Fn(&[u8]) -> Result<Option<IVec>, StoreError>> Writing<R> {
-    /// Returns how many rows beyond the first the stored value has.
-    fn change(&mut self, key: IVec, value: Option<IVec>) -> Result<usize, StoreError> {
-        let before = (self.read)(&key)?;
-        let count = before.as_deref().and_then(continuation).unwrap_or(0);
-        self.before.push((key.clone(), before));
-        match value {
-            Some(value) => self.batch.insert(key, value),
-            None => self.batch.remove(key),
+    /// The batch that makes the changes, and the keys of the rows that readers know.
+    pub fn split(&mut self, changes: &[&Change]) -> (Batch, Vec<IVec>) {
+        let mut batch = Batch::default();
+        let mut keys = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (key, value) = match change {
+                Change::Put(key, value) => (key.as_bytes(), Some(value)),
+                Change::Delete(key) => (key.as_bytes(), None),
+            };
+            let head = IVec::from(key);
+            let count = continuation(value.map_or(0, Bytes::len));
+            match value {
+                Some(value) if count == 0 => batch.insert(head.clone(), value.as_ref()),
+                Some(value) => batch.insert(head.clone(), long_head(value)),
+                None => batch.remove(head.clone()),
+            }
+            if count > 0 || !self.0.is_empty() {
+                self.continue_row(&mut batch, &head, value.map_or(&[], |value| value.as_ref()), count);
+            }
+            keys.push(head);
         }
-        Ok(count)
+        (batch, keys)
+    }
+
+    fn continue_row(&mut self, batch: &mut Batch, key: &IVec, value: &[u8], count: usize) {
+        for (number, chunk) in value.chunks(CHUNK).enumerate().skip(1) {
+            batch.insert(continuation_key(key, number), chunk);
+        }
+        let before = if count > 0 { self.0.insert(key.clone(), count) } else { self.0.remove(key) };
+        for number in count + 1..=before.unwrap_or(0) {
+            batch.remove(continuation_key(key, number));
+        }
     }
 }

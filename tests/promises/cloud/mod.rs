@@ -1,6 +1,6 @@
 //! Ably's cloud: every event arrives once and in order, whatever the service does.
 
-mod fake_ably;
+pub mod fake_ably;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,10 @@ use bytes::Bytes;
 use fake_ably::{FakeAbly, Fault, KEY};
 use serde_json::json;
 use tandem::{
-    realtime::cloud::{AblyCloud, CloudError, Config, Templates},
+    realtime::{
+        channels::ChannelNames,
+        cloud::{AblyCloud, CloudError, Config},
+    },
     secret::Secret,
 };
 use tandem_actors::{
@@ -32,12 +35,12 @@ const SESSION_CHANNEL: &str = "mwf:session:csession01";
 fn cloud_with(adjust: impl FnOnce(&mut Config)) -> AblyCloud {
     let mut config = Config { key: Some(Secret::new(KEY)), ..Config::default() };
     adjust(&mut config);
-    let templates = Templates {
-        session: "mwf:session:{sessionId}".into(),
-        user: "mwf:user:{userId}".into(),
-        presence: vec!["mwf:session:{sessionId}:presence".into(), "mwf:presence:{sessionId}".into()],
+    let names = ChannelNames {
+        session_channel: "mwf:session:{sessionId}".into(),
+        user_channel: "mwf:user:{userId}".into(),
+        presence_channels: vec!["mwf:session:{sessionId}:presence".into(), "mwf:presence:{sessionId}".into()],
     };
-    AblyCloud::new(&config, templates, Arc::new(Wall)).unwrap()
+    AblyCloud::new(&config, names, Arc::new(Wall)).unwrap()
 }
 
 fn cloud(ably: &FakeAbly) -> AblyCloud {
@@ -183,8 +186,7 @@ async fn presence_is_read_over_all_pages_of_all_channels() {
 #[test]
 fn a_key_that_is_none_is_refused_without_being_shown() {
     let config = Config { key: Some(Secret::new("canary")), ..Config::default() };
-    let templates = Templates { session: String::new(), user: String::new(), presence: Vec::new() };
-    let error = AblyCloud::new(&config, templates, Arc::new(Wall)).map(|_| ()).unwrap_err();
+    let error = AblyCloud::new(&config, ChannelNames::default(), Arc::new(Wall)).map(|_| ()).unwrap_err();
     assert!(matches!(error, CloudError::Key));
     assert!(!format!("{error} {config:?}").contains("canary"));
 }

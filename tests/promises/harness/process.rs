@@ -19,13 +19,22 @@ pub fn tandem() -> Command {
     command
 }
 
-/// What a process printed so far.
+/// What a process printed so far, and whether that was all.
 #[derive(Clone, Default)]
-pub struct Printed(Arc<Mutex<Vec<u8>>>);
+pub struct Printed(Arc<Mutex<(Vec<u8>, bool)>>);
 
 impl Printed {
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("nobody panics with it")).into_owned()
+        String::from_utf8_lossy(&self.0.lock().expect("nobody panics with it").0).into_owned()
+    }
+
+    /// Everything, once the process has closed this output.
+    pub async fn all(&self) -> String {
+        eventually("the end of an output", || async {
+            let ended = self.0.lock().expect("nobody panics with it").1;
+            ended.then(|| self.text())
+        })
+        .await
     }
 
     fn follow(&self, mut output: impl Read + Send + 'static) {
@@ -33,8 +42,9 @@ impl Printed {
         thread::spawn(move || {
             let mut chunk = [0; 8192];
             while let Ok(read @ 1..) = output.read(&mut chunk) {
-                printed.lock().expect("nobody panics with it").extend_from_slice(&chunk[..read]);
+                printed.lock().expect("nobody panics with it").0.extend_from_slice(&chunk[..read]);
             }
+            printed.lock().expect("nobody panics with it").1 = true;
         });
     }
 }
@@ -133,10 +143,8 @@ pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
     command.args(arguments).envs(environment.iter().copied());
     let mut child = command.spawn().expect("the binary starts");
     let (stdout, stderr) = (Printed::default(), Printed::default());
-    let readers = [
-        read_all(child.stdout.take().expect("piped"), stdout.clone()),
-        read_all(child.stderr.take().expect("piped"), stderr.clone()),
-    ];
+    stdout.follow(child.stdout.take().expect("piped"));
+    stderr.follow(child.stderr.take().expect("piped"));
     let started = std::time::Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
@@ -148,16 +156,5 @@ pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     };
-    for reader in readers {
-        reader.join().expect("a reader does not panic");
-    }
-    Finished { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
-}
-
-fn read_all(mut output: impl Read + Send + 'static, into: Printed) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = output.read_to_end(&mut all);
-        *into.0.lock().expect("nobody panics with it") = all;
-    })
+    Finished { code: status.code(), stdout: stdout.all().await, stderr: stderr.all().await }
 }

@@ -95,7 +95,7 @@ impl Setup {
                     };
                     Server { origin: origin.trim().to_owned(), setup: self, running }
                 }
-                Err(status) => panic!("serve ended with {status} (at {place}):\n{}", running.stderr.text()),
+                Err(status) => panic!("serve ended with {status} (at {place}):\n{}", running.stderr.all().await),
             }
         }
     }
@@ -105,7 +105,7 @@ impl Setup {
         let mut running = Running::spawn(self.command());
         match running.first_line().await {
             Ok(line) => panic!("it started: {line}"),
-            Err(status) => Finished { code: status.code(), stdout: String::new(), stderr: running.stderr.text() },
+            Err(status) => Finished { code: status.code(), stdout: String::new(), stderr: running.stderr.all().await },
         }
     }
 }

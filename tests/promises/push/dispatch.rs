@@ -8,8 +8,9 @@ use tandem::push::{
     fake_expo::{Credentials, DeviceSetup, Fault, FaultKind, ProjectSetup, Route},
 };
 use tandem_actors::ports::{Clock as _, Devices as _};
+use tokio::sync::oneshot;
 
-use super::rig::{Rig, eventually, token, user};
+use super::rig::{Rig, eventually, session, token, user};
 
 async fn one_push() -> Rig {
     let rig = Rig::new().await;
@@ -49,16 +50,29 @@ async fn an_absent_partner_gets_one_notification_and_its_receipt_is_followed() {
 #[tokio::test]
 async fn what_was_seen_meanwhile_is_not_pushed() {
     let rig = one_push().await;
-    rig.sessions.drops.lock().insert(super::rig::session(1));
+    rig.sessions.drops.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
     eventually("dropped", || rig.told_as_json(1)[0]["decision"] == json!({"kind": "dropped", "why": "seen"})).await;
     assert_eq!(rig.sends().len(), 0);
 }
 
 #[tokio::test]
+async fn a_phone_handed_on_while_a_push_is_about_to_leave_is_not_sent_it() {
+    let rig = one_push().await;
+    let (go_on, slow) = oneshot::channel();
+    rig.sessions.slow.lock().insert(session(1), slow);
+    rig.decide(1, "ann", 1).await;
+    eventually("asked", || rig.sessions.asked.lock().contains_key(&session(1))).await;
+    rig.register("zoe", &token(1)).await;
+    go_on.send(()).unwrap();
+    eventually("dropped", || rig.delivery(1)["outcome"]["end"] == "dropped").await;
+    assert_eq!(rig.sends().len(), 0);
+}
+
+#[tokio::test]
 async fn a_session_that_cannot_be_asked_is_asked_again() {
     let rig = one_push().await;
-    rig.sessions.silent.lock().insert(super::rig::session(1));
+    rig.sessions.silent.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
     eventually("held", || rig.told_as_json(1)[0]["decision"]["kind"] == "held").await;
     rig.sessions.silent.lock().clear();
@@ -314,7 +328,7 @@ async fn what_nobody_could_send_in_time_expires() {
 #[tokio::test]
 async fn what_no_session_would_confirm_in_time_expires() {
     let rig = one_push().await;
-    rig.sessions.silent.lock().insert(super::rig::session(1));
+    rig.sessions.silent.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
     in_time(&rig, "expired", Duration::from_secs(15 * 60), || rig.told_as_json(1)[0]["decision"]["kind"] == "expired")
         .await;

@@ -32,6 +32,7 @@ use tandem_actors::{
     },
     records::{self, PushJob},
 };
+use tokio::sync::oneshot;
 
 /// Rows in memory; with a file, each group is appended to it and read back on opening, so that they outlive a SIGKILL.
 #[derive(Default)]
@@ -156,6 +157,8 @@ pub struct Sessions {
     pub drops: Mutex<HashSet<SessionId>>,
     pub silent: Mutex<HashSet<SessionId>>,
     pub asked: Mutex<HashMap<SessionId, u32>>,
+    /// Whose answer waits for the test.
+    pub slow: Mutex<HashMap<SessionId, oneshot::Receiver<()>>>,
 }
 
 impl PushCheck for Sessions {
@@ -168,7 +171,13 @@ impl PushCheck for Sessions {
         } else {
             PushVerdict::Send { unread: 3 }
         };
-        Box::pin(std::future::ready(verdict))
+        let slow = self.slow.lock().remove(session);
+        Box::pin(async move {
+            if let Some(go_on) = slow {
+                go_on.await.unwrap();
+            }
+            verdict
+        })
     }
 }
 
@@ -257,7 +266,7 @@ impl Rig {
     pub async fn register_with(&self, name: &str, token: &str, locale: Option<&str>, zone: Option<&str>) {
         let registration = Registration {
             token: token.parse().unwrap(),
-            platform: None,
+            platform: Platform::Ios,
             locale: locale.map(Into::into),
             time_zone: zone.map(Into::into),
         };
@@ -266,7 +275,7 @@ impl Rig {
 
     pub async fn register_on(&self, platform: Platform, name: &str, token: &str) {
         let token = token.parse().unwrap();
-        let registration = Registration { token, platform: Some(platform), locale: None, time_zone: None };
+        let registration = Registration { token, platform, locale: None, time_zone: None };
         self.devices.register(user(name), registration).await.unwrap();
     }
 

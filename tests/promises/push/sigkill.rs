@@ -9,7 +9,7 @@ use std::{
 };
 
 use tandem::push::{
-    Config, Devices, Pusher, Registration, explain,
+    Config, Devices, Platform, Pusher, Registration, explain,
     fake_expo::{DeviceSetup, FakeExpo, Fault, FaultKind, Route, Settings},
     rows,
 };
@@ -100,7 +100,7 @@ async fn decide_all(path: &Path) {
     let now = clock.now();
     for number in 0..PUSHES {
         let token = token(number).parse().unwrap();
-        let registration = Registration { token, platform: None, locale: None, time_zone: None };
+        let registration = Registration { token, platform: Platform::Ios, locale: None, time_zone: None };
         devices.register(user(&format!("user{number}")), registration).await.unwrap();
     }
     let due = |number: u32| now + ARRIVE_WITHIN * number / PUSHES;

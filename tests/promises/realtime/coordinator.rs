@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tandem::realtime::{
-    channels::ChannelNames,
-    embedded::Config,
-    token::{SigningKey, capability, fresh_nonce, sign_token_request},
+use tandem::{
+    realtime::{
+        ApiKey,
+        channels::ChannelNames,
+        embedded::Config,
+        token::{capability, fresh_nonce, sign_token_request},
+    },
+    secret::Secret,
 };
 use tandem_actors::{
     domain::ids::{SessionId, UserId},
@@ -39,7 +43,7 @@ fn event(seq: u64) -> Publication {
 async fn token(node: &Node, user: &str, client_publish: bool) -> String {
     let user: UserId = user.parse().unwrap();
     let capability = capability(&ChannelNames::default(), &user, [&session()], 50, client_publish);
-    let key = SigningKey::new(KEY_NAME, KEY_SECRET);
+    let key = ApiKey::new(KEY_NAME, Secret::new(KEY_SECRET));
     let request =
         sign_token_request(&key, capability, &user, Duration::from_secs(3600), SystemClock.now(), fresh_nonce());
     let response = reqwest::Client::new()

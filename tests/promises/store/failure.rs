@@ -10,6 +10,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use tandem::store::{self, Disk, Engine, MemoryStore, Options, RealDisk};
@@ -93,14 +94,15 @@ fn redb_syncs_a_group_before_it_is_acknowledged() {
     a_group_is_in_the_file_and_then_synced_before_it_is_acknowledged(Engine::Redb);
 }
 
-/// While the sync of a group is held back, readers see what was durable before it, and a claim of a session in it waits.
+/// While the sync of a group is held back, a read of what it changes gives what was durable before, or waits; so does a claim of
+/// a session in it. Everything else goes on.
 fn nobody_sees_a_group_that_is_not_durable(engine: Engine) {
     let directory = tempfile::tempdir().unwrap();
     let (disk, store) = Watched::open(directory.path(), engine);
     let session = session("a");
     let epoch = store.claim(&session).unwrap().epoch;
     let long = vec![9; 30_000];
-    let before = [put("xa", "old"), put("xb", "old"), put("xd", &long), put("xf", "old")];
+    let before = [put("xa", "old"), put("xb", "old"), put("xd", &long), put("xf", "old"), put("y", "other")];
     store.commit(&[free(before.into())]).unwrap();
 
     let (entered, has_entered) = mpsc::channel();
@@ -113,47 +115,64 @@ fn nobody_sees_a_group_that_is_not_durable(engine: Engine) {
         }
         Ok(())
     });
+    let value = |name: &str| store.get(&key(name)).unwrap().map_or(0, |value| value.len());
+    let forward = |after: Option<&[u8]>, limit| names(store.as_ref(), b"x", after, Forward, limit);
+    let backward = |after: Option<&[u8]>, limit| names(store.as_ref(), b"x", after, Backward, limit);
+    let reads: [(&str, Read, &[&str]); 11] = [
+        ("changed", &|| vec![value("xa").to_string()], &["3"]),
+        ("deleted", &|| vec![value("xb").to_string()], &["3"]),
+        ("made", &|| vec![value("xc").to_string()], &["0"]),
+        ("long, then short", &|| vec![value("xd").to_string()], &["30000"]),
+        ("all", &|| forward(None, 9), &["xa", "xb", "xd", "xf"]),
+        ("from xa", &|| forward(Some(b"xa"), 2), &["xb", "xd"]),
+        ("up to xa", &|| forward(None, 1), &["xa"]),
+        ("all, backward", &|| backward(None, 9), &["xf", "xd", "xb", "xa"]),
+        ("down to xd", &|| backward(None, 2), &["xf", "xd"]),
+        ("down from xb", &|| backward(Some(b"xb"), 9), &["xa"]),
+        ("events", &|| names(store.as_ref(), keys::events(&session).as_bytes(), None, Forward, 9), &[]),
+    ];
     thread::scope(|scope| {
         // Dropped if an assertion fails: that lets the writer go.
         let go_on = go_on;
-        let store = store.as_ref();
         let writer = scope.spawn(|| {
             let changes = vec![
-                put("xa", "new"),
+                put("xa", "newer"),
                 delete("xb"),
-                put("xc", "new"),
+                put("xc", "newer"),
                 put("xd", "short"),
                 put("xe", vec![1; 9_000]),
-                delete("xnever"),
+                delete("xbnever"),
                 Change::Put(keys::event(&session, 1), "event".into()),
             ];
             store.commit(&[fenced(&session, epoch, 0, 1, changes)]).unwrap()
         });
         has_entered.recv().unwrap();
 
-        assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "old");
-        assert_eq!(store.get(&key("xb")).unwrap().unwrap(), "old");
-        assert_eq!(store.get(&key("xc")).unwrap(), None);
-        assert_eq!(store.get(&key("xd")).unwrap().unwrap(), long);
-        assert_eq!(names(store, b"x", None, Forward, 9), ["xa", "xb", "xd", "xf"]);
-        assert_eq!(names(store, b"x", Some(b"xa"), Forward, 2), ["xb", "xd"]);
-        assert_eq!(names(store, b"x", None, Backward, 3), ["xf", "xd", "xb"]);
-        assert_eq!(names(store, b"x", Some(b"xb"), Backward, 3), ["xa"]);
-        assert_eq!(names(store, keys::events(&session).as_bytes(), None, Forward, 9), [""; 0]);
-
+        let (told, answers) = mpsc::channel();
+        for (what, read, old) in reads {
+            let told = told.clone();
+            scope.spawn(move || told.send((what, read(), old)));
+        }
         let (claimed, claim) = mpsc::channel();
-        let of = &session;
-        scope.spawn(move || claimed.send(store.claim(of).unwrap()));
-        assert!(claim.recv_timeout(std::time::Duration::from_millis(30)).is_err());
+        let (owner, of) = (store.as_ref(), &session);
+        scope.spawn(move || claimed.send(owner.claim(of).unwrap()));
+        while let Ok((what, answer, old)) = answers.recv_timeout(Duration::from_millis(100)) {
+            assert_eq!(answer, old, "{what}");
+        }
+        claim.try_recv().expect_err("waits for the group");
         store.claim(&super::session("b")).expect("a session that is not in the group does not wait");
+        assert_eq!([value("xf"), value("y")], [3, 5], "what the group does not touch is read at once");
+        assert_eq!(backward(None, 1), ["xf"]);
 
         go_on.send(()).unwrap();
         assert_eq!(writer.join().unwrap(), [Written]);
         assert_eq!(claim.recv().unwrap().head, 1);
-        assert_eq!(names(store, b"x", None, Forward, 9), ["xa", "xc", "xd", "xe", "xf"]);
-        assert_eq!(store.get(&key("xd")).unwrap().unwrap(), "short");
+        assert_eq!(forward(None, 9), ["xa", "xc", "xd", "xe", "xf"]);
+        assert_eq!([value("xa"), value("xd")], [5, 5]);
     });
 }
+
+type Read<'a> = &'a (dyn Fn() -> Vec<String> + Sync);
 
 #[test]
 fn sled_shows_nobody_a_group_that_is_not_durable() {

@@ -21,6 +21,7 @@ macro_rules! operations {
                 match name { $($name => Some(Operation::$variant),)* _ => None }
             }
 
+            #[cfg(test)]
             const ALL: &'static [Operation] = &[$(Operation::$variant),*];
         }
     };
@@ -203,11 +204,6 @@ fn covers(pattern: &str, inner: &str) -> bool {
     inner_segments.next().is_none()
 }
 
-/// All operations' names: for messages that say what would be right.
-pub fn operation_names() -> impl Iterator<Item = &'static str> {
-    Operation::ALL.iter().map(|operation| operation.name())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_names_are_in_the_order_in_which_they_are_written() {
-        let names: Vec<_> = operation_names().collect();
+        let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
         assert!(names.is_sorted());
     }
 }

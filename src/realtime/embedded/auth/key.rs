@@ -2,11 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::Capability;
+use crate::realtime::key::hmac_sha256;
 
 #[derive(Clone)]
 pub struct Key {
@@ -44,10 +43,4 @@ impl Key {
     pub fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
         hmac_sha256(self.secret.as_bytes(), parts)
     }
-}
-
-pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
 }

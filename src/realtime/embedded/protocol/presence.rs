@@ -52,6 +52,11 @@ pub struct PresenceMessage {
 }
 
 impl PresenceMessage {
+    /// Whether the member is there after this event.
+    pub fn is_present(&self) -> bool {
+        self.action != PresenceAction::Leave
+    }
+
     #[must_use]
     pub fn with_action(&self, action: PresenceAction) -> Self {
         Self { action, ..self.clone() }

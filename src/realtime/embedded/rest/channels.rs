@@ -10,8 +10,7 @@ use super::{
 };
 use crate::realtime::embedded::{
     auth::{ClientId, Operation},
-    channel::Channel,
-    handlers::{REST_REPEATS, prepare},
+    channel::{Channel, Repeats},
     history::{self, Kind, Page, Query},
     hub::Hub,
     log::{Body, Entry},
@@ -20,6 +19,7 @@ use crate::realtime::embedded::{
         lenient::OneOrMany,
         message::{Place, Placed},
     },
+    publication::prepare,
 };
 
 #[derive(Serialize)]
@@ -61,7 +61,8 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     }
     let (tell, stored) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
-    let entry = caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, REST_REPEATS, move |result| {
+    // A repeated request is told by the ids that its client chose.
+    let entry = caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
         drop(tell.send(result.map(drop)));
     });
     let entry = entry.ok_or_else(|| ErrorInfo::unavailable("the node is busy or stopping; try again"))?;

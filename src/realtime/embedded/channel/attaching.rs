@@ -1,0 +1,203 @@
+//! How a subscriber comes into a channel: with what it missed, and before anything newer.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem_actors::domain::time::Timestamp;
+
+use super::{Channel, Room, Subscriber, hears};
+use crate::realtime::embedded::{
+    log::{Body, Entry, Log, Since},
+    outbox::{Frame, Outbox},
+    protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
+    random_id,
+};
+
+/// Members in one page of a SYNC.
+const SYNC_PAGE: usize = 100;
+/// Messages that a rewind brings at most.
+const MAX_REWIND: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewind {
+    Messages(usize),
+    Time(Duration),
+}
+
+impl Rewind {
+    /// `10`, `30s`, `2m`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| digits.parse::<u64>().ok();
+        if let Some(seconds) = text.strip_suffix('s') {
+            return number(seconds).map(|n| Rewind::Time(Duration::from_secs(n)));
+        }
+        if let Some(minutes) = text.strip_suffix('m') {
+            return number(minutes).and_then(|n| n.checked_mul(60)).map(|n| Rewind::Time(Duration::from_secs(n)));
+        }
+        number(text).map(|n| Rewind::Messages(usize::try_from(n).unwrap_or(MAX_REWIND).min(MAX_REWIND)))
+    }
+}
+
+/// What an ATTACH asks for, beyond the modes, which are granted already.
+pub struct Attach<'a> {
+    pub serial: Option<&'a str>,
+    /// The client says that it is not new here.
+    pub resumes: bool,
+    pub rewind: Option<Rewind>,
+    pub params: &'a [(String, String)],
+}
+
+impl Channel {
+    /// Subscribes and answers with ATTACHED, what was missed, and the presence set, in this order and before anything newer.
+    pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
+        let mut room = self.room.lock();
+        room.last_used = now.as_millis();
+        let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox));
+        let mut answer = Attached { flags: subscriber.modes.bits(), error: None, replay: Vec::new() };
+        match request.serial {
+            // The frames since are on their way already.
+            Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
+            Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial)),
+            None if known.is_none() && !request.resumes => answer.rewind(&room.log, request.rewind, now),
+            None => {}
+        }
+        let shows_presence = subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE) && !room.members.is_empty();
+        if shows_presence {
+            answer.flags |= flags::HAS_PRESENCE;
+        }
+        let head = room.log.head();
+        let outbox = subscriber.outbox.clone();
+        outbox.send(&Outbound {
+            channel_serial: Some(&head),
+            flags: Some(answer.flags),
+            params: (!request.params.is_empty()).then_some(Params(request.params)),
+            error: answer.error.as_ref(),
+            ..Outbound::on(Action::Attached, &self.name)
+        });
+        let wanted = answer.replay.iter().filter(|(entry, _)| hears(&subscriber, entry));
+        outbox.replay(wanted.map(|(entry, skip)| entry.frame_from(outbox.format, *skip)));
+        if shows_presence {
+            sync(&self.name, &room, &outbox);
+        }
+        match known {
+            Some(index) => room.subscribers[index] = subscriber,
+            None => room.subscribers.push(subscriber),
+        }
+    }
+
+    /// Tells a subscriber that its modes have changed. Nothing was missed.
+    pub fn change_modes(&self, outbox: &Arc<Outbox>, modes: Modes, params: &[(String, String)]) {
+        let mut room = self.room.lock();
+        let head = room.log.head();
+        if let Some(subscriber) = room.subscribers.iter_mut().find(|known| known.is(outbox)) {
+            subscriber.modes = modes;
+            outbox.send(&Outbound {
+                channel_serial: Some(&head),
+                flags: Some(modes.bits() | flags::RESUMED),
+                params: (!params.is_empty()).then_some(Params(params)),
+                ..Outbound::on(Action::Attached, &self.name)
+            });
+        }
+    }
+
+    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, now: Timestamp) {
+        let mut room = self.room.lock();
+        room.last_used = now.as_millis();
+        if let Some(index) = room.subscribers.iter().position(|known| known.is(outbox)) {
+            room.subscribers.swap_remove(index);
+            if room.subscribers.is_empty() {
+                room.subscribers = Vec::new();
+            }
+        }
+    }
+
+    /// Sends the presence set to a subscriber that asks for it.
+    pub fn sync(&self, outbox: &Arc<Outbox>) {
+        let room = self.room.lock();
+        let may = |subscriber: &Subscriber| subscriber.is(outbox) && subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE);
+        if room.subscribers.iter().any(may) {
+            sync(&self.name, &room, outbox);
+        }
+    }
+}
+
+struct Attached {
+    flags: u64,
+    error: Option<ErrorInfo>,
+    /// Entries, each without its first so many messages.
+    replay: Vec<(Arc<Entry>, usize)>,
+}
+
+impl Attached {
+    fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>) {
+        match serial.as_ref().map(|serial| log.since(serial)) {
+            Some(Since::Known(missed)) => {
+                self.flags |= flags::RESUMED;
+                self.replay.extend(missed.map(|entry| (entry.clone(), 0)));
+            }
+            _ => {
+                self.error =
+                    Some(ErrorInfo::continuity_lost("messages since the channelSerial are not available any more"))
+            }
+        }
+        if !self.replay.is_empty() {
+            self.flags |= flags::HAS_BACKLOG;
+        }
+    }
+
+    fn rewind(&mut self, log: &Log, rewind: Option<Rewind>, now: Timestamp) {
+        let messages = log.entries().rev().filter(|entry| matches!(entry.body, Body::Messages(_)));
+        match rewind {
+            None => {}
+            Some(Rewind::Messages(mut wanted)) => {
+                for entry in messages {
+                    if wanted == 0 {
+                        break;
+                    }
+                    self.replay.push((entry.clone(), entry.count().saturating_sub(wanted)));
+                    wanted = wanted.saturating_sub(entry.count());
+                }
+            }
+            Some(Rewind::Time(window)) => {
+                let recent = messages.take_while(|entry| now.since(Timestamp::from_millis(entry.at)) <= window);
+                self.replay.extend(recent.take(MAX_REWIND).map(|entry| (entry.clone(), 0)));
+            }
+        }
+        self.replay.reverse();
+        if !self.replay.is_empty() {
+            self.flags |= flags::HAS_BACKLOG;
+        }
+    }
+}
+
+fn sync(channel: &str, room: &Room, outbox: &Outbox) {
+    let id = random_id(10);
+    let members: Vec<&PresenceMessage> = room.members.iter().collect();
+    let pages: Vec<_> = if members.is_empty() { vec![&members[..]] } else { members.chunks(SYNC_PAGE).collect() };
+    let count = pages.len();
+    let frames = pages.into_iter().enumerate().map(|(index, page)| {
+        let cursor = if index + 1 < count { format!("{id}:{}", (index + 1) * SYNC_PAGE) } else { format!("{id}:") };
+        let frame = Outbound {
+            channel_serial: Some(&cursor),
+            presence: Some(page.to_vec()),
+            ..Outbound::on(Action::Sync, channel)
+        };
+        Frame { bytes: frame.encode(outbox.format), mark: None }
+    });
+    outbox.replay(frames);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewinds_are_counts_or_times() {
+        assert_eq!(Rewind::parse("5"), Some(Rewind::Messages(5)));
+        assert_eq!(Rewind::parse("2m"), Some(Rewind::Time(Duration::from_secs(120))));
+        assert_eq!(Rewind::parse("30s"), Some(Rewind::Time(Duration::from_secs(30))));
+        assert_eq!(Rewind::parse("1000000"), Some(Rewind::Messages(MAX_REWIND)));
+        for text in ["", "x", "-1", "5h", "99999999999999999999m"] {
+            assert_eq!(Rewind::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A channel: its log, its subscribers and its presence set, behind one lock that is never held while a socket is written to.
+
+mod attaching;
+mod name;
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tandem_actors::domain::{
+    ids::{Seq, SessionId},
+    time::Timestamp,
+};
+
+use super::{
+    log::{Body, Draft, Entry, Log},
+    outbox::{Mark, Outbox},
+    presence::Members,
+    protocol::{ErrorInfo, Message, Modes, PresenceMessage},
+    random_id,
+};
+
+pub use self::{
+    attaching::{Attach, Rewind},
+    name::check_name,
+};
+
+/// What the coordinator knows of a channel of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Role {
+    /// It is this session's channel.
+    pub session: Option<SessionId>,
+    /// It is the presence channel of this session with this number.
+    pub presence: Option<(SessionId, usize)>,
+}
+
+#[derive(Clone)]
+pub struct Subscriber {
+    pub connection: Arc<str>,
+    pub outbox: Arc<Outbox>,
+    pub modes: Modes,
+    pub echo: bool,
+}
+
+impl Subscriber {
+    fn is(&self, outbox: &Arc<Outbox>) -> bool {
+        Arc::ptr_eq(&self.outbox, outbox)
+    }
+}
+
+#[derive(Default)]
+struct Room {
+    log: Log,
+    subscribers: Vec<Subscriber>,
+    members: Members,
+    last_used: i64,
+}
+
+/// How a frame that comes a second time is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// By the connection, which remembers what it has answered.
+    Known,
+    /// The connection is of before a restart: the log may hold the frame already.
+    MayBeStored,
+}
+
+/// Numbers for `GET /channels/{channel}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    pub connections: usize,
+    pub publishers: usize,
+    pub subscribers: usize,
+    pub presence_connections: usize,
+    pub presence_members: usize,
+    pub presence_subscribers: usize,
+}
+
+pub struct Channel {
+    pub name: Arc<str>,
+    pub role: Role,
+    pub persisted: bool,
+    room: Mutex<Room>,
+}
+
+impl Channel {
+    pub fn new(name: Arc<str>, role: Role, persisted: bool, log: Log, members: Members, now: Timestamp) -> Self {
+        let room = Room { log, members, subscribers: Vec::new(), last_used: now.as_millis() };
+        Self { name, role, persisted, room: Mutex::new(room) }
+    }
+
+    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is
+    /// told again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
+    /// entry in the order of the log.
+    pub fn publish(
+        &self,
+        frame_id: Arc<str>,
+        connection: Option<&Arc<str>>,
+        messages: Vec<Message>,
+        repeats: Repeats,
+        now: Timestamp,
+        keep: impl FnOnce(&Arc<Entry>, &Log),
+    ) -> Arc<Entry> {
+        let mut room = self.room.lock();
+        room.last_used = now.as_millis();
+        let chosen = messages.first().and_then(|message| message.id.clone());
+        let earlier = match (chosen.as_deref(), repeats) {
+            (Some(id), _) => room.log.published(id),
+            (None, Repeats::MayBeStored) => room.log.entries().rev().find(|entry| entry.id == frame_id).cloned(),
+            (None, Repeats::Known) => None,
+        };
+        if let Some(entry) = earlier {
+            return entry;
+        }
+        let mark = self.role.session.as_ref().zip(chosen.as_deref()).and_then(|(session, id)| event_mark(session, id));
+        let draft = Draft { id: frame_id, connection_id: connection.cloned(), body: Body::Messages(messages), mark };
+        let entry = room.log.append(&self.name, draft, now);
+        keep(&entry, &room.log);
+        deliver(&room, &entry);
+        entry
+    }
+
+    /// Takes presence events of one frame. The returned entry is what was told, if anything was.
+    ///
+    /// # Errors
+    /// 91003 if the set is full.
+    pub fn take_presence(
+        &self,
+        frame_id: Arc<str>,
+        connection: &Arc<str>,
+        events: Vec<PresenceMessage>,
+        most: usize,
+        now: Timestamp,
+        keep: impl FnOnce(&Arc<Entry>, &Log),
+    ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
+        let mut room = self.room.lock();
+        let told = room.members.apply(events, most)?;
+        Ok(self.tell_presence(&mut room, frame_id, connection, told, now, keep))
+    }
+
+    /// Makes all members of a connection leave.
+    pub fn leave_all(
+        &self,
+        connection: &Arc<str>,
+        now: Timestamp,
+        keep: impl FnOnce(&Arc<Entry>, &Log),
+    ) -> Option<Arc<Entry>> {
+        let mut room = self.room.lock();
+        let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
+        let leaves = room.members.leave_all(connection, &frame_id, now.as_millis());
+        self.tell_presence(&mut room, frame_id, connection, leaves, now, keep)
+    }
+
+    fn tell_presence(
+        &self,
+        room: &mut Room,
+        frame_id: Arc<str>,
+        connection: &Arc<str>,
+        events: Vec<PresenceMessage>,
+        now: Timestamp,
+        keep: impl FnOnce(&Arc<Entry>, &Log),
+    ) -> Option<Arc<Entry>> {
+        room.last_used = now.as_millis();
+        if events.is_empty() {
+            return None;
+        }
+        let draft =
+            Draft { id: frame_id, connection_id: Some(connection.clone()), body: Body::Presence(events), mark: None };
+        let entry = room.log.append(&self.name, draft, now);
+        keep(&entry, &room.log);
+        deliver(room, &entry);
+        Some(entry)
+    }
+
+    // ---- reading ----
+
+    /// The entries in memory, oldest first.
+    pub fn recent(&self) -> Vec<Arc<Entry>> {
+        self.room.lock().log.entries().cloned().collect()
+    }
+
+    pub fn members(&self) -> Vec<PresenceMessage> {
+        self.room.lock().members.iter().cloned().collect()
+    }
+
+    /// Visits the members while they are locked.
+    pub fn present(&self, each: &mut dyn FnMut(&PresenceMessage)) {
+        self.room.lock().members.iter().for_each(each);
+    }
+
+    pub fn has_members_of(&self, connection: &str) -> bool {
+        self.room.lock().members.of_connection(connection).next().is_some()
+    }
+
+    pub fn occupancy(&self) -> Occupancy {
+        let room = self.room.lock();
+        let with = |mode| room.subscribers.iter().filter(|subscriber| subscriber.modes.has(mode)).count();
+        let mut present: Vec<&str> = room.members.iter().map(|member| &*member.connection_id).collect();
+        present.dedup();
+        Occupancy {
+            connections: room.subscribers.len(),
+            publishers: with(Modes::PUBLISH),
+            subscribers: with(Modes::SUBSCRIBE),
+            presence_connections: present.len(),
+            presence_members: room.members.len(),
+            presence_subscribers: with(Modes::PRESENCE_SUBSCRIBE),
+        }
+    }
+
+    // ---- housekeeping ----
+
+    pub fn prune(&self, now: Timestamp, window: Duration, limit: usize) {
+        self.room.lock().log.prune(now, window, limit);
+    }
+
+    /// Whether nobody could tell that it is gone.
+    pub fn is_forgettable(&self, now: Timestamp, window: Duration) -> bool {
+        let room = self.room.lock();
+        room.subscribers.is_empty()
+            && room.members.is_empty()
+            && room.log.is_empty()
+            && now.since(Timestamp::from_millis(room.last_used)) > window
+    }
+}
+
+/// Whether the subscriber is to hear of the entry.
+fn hears(subscriber: &Subscriber, entry: &Entry) -> bool {
+    let own = entry.connection_id.as_deref() == Some(&*subscriber.connection);
+    match entry.body {
+        Body::Messages(_) => subscriber.modes.has(Modes::SUBSCRIBE) && (subscriber.echo || !own),
+        Body::Presence(_) => own || subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE),
+    }
+}
+
+fn deliver(room: &Room, entry: &Entry) {
+    let mut told = 0;
+    for subscriber in room.subscribers.iter().filter(|subscriber| hears(subscriber, entry)) {
+        subscriber.outbox.push(entry.frame(subscriber.outbox.format));
+        told += 1;
+    }
+    metrics::counter!("tandem_realtime_deliveries_total").increment(told);
+}
+
+/// The mark of an event whose message id is `<session>:<seq>` and perhaps more behind it.
+fn event_mark(session: &SessionId, id: &str) -> Option<Arc<Mark>> {
+    let rest = id.strip_prefix(session.as_str())?.strip_prefix(':')?;
+    let digits = rest.split(':').next()?;
+    let seq: Seq = digits.parse().ok()?;
+    Some(Arc::new(Mark { session: session.clone(), seq }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coordinators_events_are_marked_with_their_seq() {
+        let session: SessionId = "csession01".parse().unwrap();
+        assert_eq!(event_mark(&session, "csession01:7").unwrap().seq, 7);
+        assert_eq!(event_mark(&session, "csession01:7:0").unwrap().seq, 7);
+        assert_eq!(event_mark(&session, "csession011:7"), None);
+    }
+}

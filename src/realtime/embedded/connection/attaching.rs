@@ -1,0 +1,142 @@
+//! Channels as a connected client has them: ATTACH, DETACH, SYNC, and what AUTH changes about them.
+
+use std::sync::Arc;
+
+use super::{
+    Ctx,
+    line::{Attachment, Line},
+};
+use crate::realtime::embedded::{
+    auth::Credentials,
+    channel::{Attach, Rewind, Subscriber, check_name},
+    protocol::{Action, ErrorInfo, Inbound, Modes, Outbound, flags},
+};
+
+/// Channel parameters that are confirmed in ATTACHED. `delta` is accepted and never used: whole messages are a valid answer to it.
+const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
+
+impl Line {
+    pub(super) fn attach(&mut self, frame: &Inbound) {
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let asked = Modes::asked(&frame.params, frame.flags());
+        let granted = check_name(name).and_then(|()| self.granted(name, asked));
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(error) => {
+                self.drop_attachment(name);
+                self.fail_channel(name, &error);
+                return;
+            }
+        };
+        let channel = match self.attachments.get(name) {
+            Some(attachment) => attachment.channel.clone(),
+            None => self.hub.channel(name),
+        };
+        let rewind = frame.params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
+        if let Some(None) = rewind {
+            self.fail_channel(
+                name,
+                &ErrorInfo::bad_request("rewind must be a number of messages, or a time as 30s or 2m"),
+            );
+            return;
+        }
+        let params: Vec<_> = frame.params.iter().filter(|(name, _)| KNOWN_PARAMS.contains(&&**name)).cloned().collect();
+        let subscriber = Subscriber {
+            connection: self.peer.id.clone(),
+            outbox: self.outbox.clone(),
+            modes: granted,
+            echo: self.echo,
+        };
+        let request = Attach {
+            serial: frame.channel_serial.as_deref().filter(|serial| !serial.is_empty()),
+            resumes: frame.flags() & flags::ATTACH_RESUME != 0,
+            rewind: rewind.flatten(),
+            params: &params,
+        };
+        channel.attach(subscriber, &request, self.hub.services.now());
+        self.attachments.insert(channel.name.clone(), Attachment { channel, asked, granted, params });
+    }
+
+    fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
+        let granted = self.peer.grant().capability.modes(channel).and(asked);
+        // Nobody can attach in order to annotate alone: annotations are not served.
+        if granted.and(Modes::DEFAULT).is_empty() || granted == Modes::ANNOTATION_PUBLISH {
+            return Err(ErrorInfo::not_permitted("channel denied access based on given capability"));
+        }
+        Ok(granted)
+    }
+
+    pub(super) fn fail_channel(&self, channel: &str, error: &ErrorInfo) {
+        self.outbox.send(&Outbound { error: Some(error), ..Outbound::on(Action::Error, channel) });
+    }
+
+    fn drop_attachment(&mut self, name: &str) {
+        if let Some(attachment) = self.attachments.remove(name) {
+            attachment.channel.unsubscribe(&self.outbox, self.hub.services.now());
+            self.hub.leave(&attachment.channel, &self.peer);
+        }
+    }
+
+    pub(super) fn detach(&mut self, frame: &Inbound) {
+        let name = frame.channel.as_deref().unwrap_or_default();
+        if let Err(error) = check_name(name) {
+            self.fail_channel(name, &error);
+            return;
+        }
+        self.drop_attachment(name);
+        self.outbox.send(&Outbound::on(Action::Detached, name));
+    }
+
+    pub(super) fn sync(&self, frame: &Inbound) {
+        let attachment = frame.channel.as_deref().and_then(|name| self.attachments.get(name));
+        if let Some(attachment) = attachment {
+            attachment.channel.sync(&self.outbox);
+        }
+    }
+
+    pub(super) fn reauthenticate(&mut self, frame: &Inbound, ctx: &mut Ctx) {
+        let Some(token) = frame.auth.as_ref().and_then(|auth| auth.access_token.clone()) else {
+            self.fail(&ErrorInfo::invalid_credentials("AUTH must bring an accessToken"));
+            return;
+        };
+        let renewed = self.hub.authenticate(&Credentials::Token(token)).and_then(|grant| {
+            let client_id = grant.client_id.claim(self.peer.client_id().concrete().map(|id| &**id))?;
+            Ok((grant, client_id))
+        });
+        match renewed {
+            Ok((grant, _)) => {
+                self.peer.regrant(Arc::new(grant));
+                self.send_connected(None);
+                self.watch_expiry(ctx);
+                self.recheck_attachments();
+            }
+            Err(error) if error.is_token_error() => self.disconnect(&error),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// After new credentials: what is not allowed any more ends, what is newly allowed begins.
+    fn recheck_attachments(&mut self) {
+        let mut lost = Vec::new();
+        for (name, attachment) in &self.attachments {
+            match self.granted(name, attachment.asked) {
+                Err(error) => lost.push((name.clone(), error)),
+                Ok(granted) if granted != attachment.granted => {
+                    attachment.channel.change_modes(&self.outbox, granted, &attachment.params);
+                    if !granted.has(Modes::PRESENCE) {
+                        self.hub.leave(&attachment.channel, &self.peer);
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+        let grant = self.peer.grant();
+        for (name, attachment) in &mut self.attachments {
+            attachment.granted = grant.capability.modes(name).and(attachment.asked);
+        }
+        for (name, error) in lost {
+            self.drop_attachment(&name);
+            self.fail_channel(&name, &error);
+        }
+    }
+}

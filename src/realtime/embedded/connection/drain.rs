@@ -1,0 +1,68 @@
+//! From the outbox to the socket.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use actix::{ActorContext, fut::ActorFuture};
+use actix_web_actors::ws;
+use bytes::Bytes;
+
+use super::{Connection, Ctx};
+use crate::realtime::embedded::{outbox::Frame, protocol::Format};
+
+/// Writes what the outbox holds; ends the actor when the outbox has ended.
+#[derive(Default)]
+pub(super) struct Drain {
+    taken: Vec<Frame>,
+}
+
+impl ActorFuture<Connection> for Drain {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
+        let drain = self.get_mut();
+        let Some(line) = actor.line() else { return Poll::Ready(()) };
+        let Poll::Ready(ended) = line.outbox.poll_take(task, &mut drain.taken) else { return Poll::Pending };
+        let format = line.outbox.format;
+        let mut marked = false;
+        for frame in drain.taken.drain(..) {
+            if let Some(mark) = &frame.mark {
+                line.note_written(&mark.session, mark.seq);
+                marked = true;
+            }
+            write(ctx, format, frame.bytes);
+        }
+        if drain.taken.capacity() > 16 {
+            drain.taken = Vec::new();
+        }
+        line.wrote_at = Instant::now();
+        if ended {
+            finish(ctx);
+            return Poll::Ready(());
+        }
+        if marked {
+            // Its pong proves that the events before it have arrived. Any other frame may have crossed them.
+            ctx.ping(&line.pings.to_be_bytes());
+            line.pings += 1;
+        }
+        Poll::Pending
+    }
+}
+
+pub(super) fn write(ctx: &mut Ctx, format: Format, bytes: Bytes) {
+    match format {
+        Format::Msgpack => ctx.binary(bytes),
+        Format::Json => match bytestring::ByteString::try_from(bytes) {
+            Ok(text) => ctx.text(text),
+            Err(_) => tracing::error!("a JSON frame was not UTF-8"),
+        },
+    }
+}
+
+pub(super) fn finish(ctx: &mut Ctx) {
+    ctx.close(Some(ws::CloseCode::Normal.into()));
+    ctx.stop();
+}

@@ -1,0 +1,141 @@
+//! MESSAGE and PRESENCE of a connected client: each frame has one turn and one answer, also when it is sent again.
+
+use std::sync::Arc;
+
+use super::line::Line;
+use crate::realtime::embedded::{
+    auth::Operation,
+    channel::{Channel, check_name},
+    peer::{Answer, Turn},
+    protocol::{ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload},
+    publication::{message_too_large, prepare},
+    rate::Admission,
+};
+
+impl Line {
+    /// Takes a frame's turn. None if there is nothing (more) to do for it.
+    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<u64> {
+        let Some(msg_serial) = frame.msg_serial() else {
+            let error = ErrorInfo::bad_request("a publish must have a msgSerial");
+            match &frame.channel {
+                Some(channel) => self.fail_channel(channel, &error),
+                None => self.fail(&error),
+            }
+            return None;
+        };
+        if self.peer.take_turn(msg_serial) == Turn::Repeated {
+            return None;
+        }
+        match self.rate.admit(messages) {
+            Admission::Welcome => Some(msg_serial),
+            Admission::Refused(error) => {
+                self.peer.settle(msg_serial, Answer::Nack(error));
+                None
+            }
+            Admission::Flood(error) => {
+                self.peer.settle(msg_serial, Answer::Nack(error.clone()));
+                self.disconnect(&error);
+                None
+            }
+        }
+    }
+
+    pub(super) fn refuse(&self, msg_serial: u64, error: ErrorInfo) {
+        if self.peer.take_turn(msg_serial) == Turn::Fresh {
+            self.peer.settle(msg_serial, Answer::Nack(error));
+        }
+    }
+
+    pub(super) fn refuse_unsupported(&mut self, frame: &Inbound) {
+        let error = ErrorInfo::unsupported("LiveObjects and annotations are not supported by this server");
+        match frame.msg_serial() {
+            Some(msg_serial) => self.refuse(msg_serial, error),
+            None => self.fail_channel(frame.channel.as_deref().unwrap_or_default(), &error),
+        }
+    }
+
+    /// The channel of a publish, if the client may do this on it.
+    fn writable(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
+        check_name(name)?;
+        self.peer.grant().permit(name, operation)?;
+        match self.attachments.get(name) {
+            Some(attachment) if !attachment.granted.has(mode) => {
+                Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))
+            }
+            Some(attachment) => Ok(attachment.channel.clone()),
+            None => Ok(self.hub.channel(name)),
+        }
+    }
+
+    pub(super) fn publish(&mut self, mut frame: Inbound) {
+        let messages = frame.messages.take().unwrap_or_default();
+        let Some(msg_serial) = self.turn(&frame, messages.len()) else { return };
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
+            let client_id = self.peer.client_id();
+            let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
+            if messages.iter().any(|message| self.hub.reserves(&channel, message.name.as_deref())) {
+                return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
+            }
+            Ok((channel, messages))
+        });
+        match prepared {
+            Err(error) => self.peer.settle(msg_serial, Answer::Nack(error)),
+            Ok((_, messages)) if messages.is_empty() => self.peer.settle(msg_serial, Answer::Ack(None)),
+            Ok((channel, messages)) => {
+                let peer = self.peer.clone();
+                let frame_id = format!("{}:{msg_serial}", self.peer.id).into();
+                metrics::counter!("tandem_realtime_messages_total").increment(messages.len() as u64);
+                self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, move |result| {
+                    let answer = result.map_or_else(Answer::Nack, |entry| Answer::ack(&entry));
+                    peer.settle(msg_serial, answer);
+                });
+            }
+        }
+    }
+
+    pub(super) fn presence(&mut self, mut frame: Inbound) {
+        let events = frame.presence.take().unwrap_or_default();
+        let Some(msg_serial) = self.turn(&frame, events.len()) else { return };
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let frame_id: Arc<str> = format!("{}:{msg_serial}", self.peer.id).into();
+        let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
+            let events = self.presence_events(events, &frame_id)?;
+            self.hub.take_presence(&channel, &self.peer, frame_id.clone(), events)
+        });
+        let answer = match taken {
+            Err(error) => Answer::Nack(error),
+            Ok(None) => Answer::Ack(None),
+            Ok(Some(entry)) => Answer::ack(&entry),
+        };
+        self.peer.settle(msg_serial, answer);
+    }
+
+    fn presence_events(&self, events: Vec<InboundPresence>, frame_id: &str) -> Result<Vec<PresenceMessage>, ErrorInfo> {
+        let own = self.peer.client_id();
+        let timestamp = self.hub.services.now().as_millis();
+        let mut size = 0;
+        let event = |(index, event): (usize, InboundPresence)| {
+            let action = event.wanted()?;
+            let client_id = own
+                .speak_as(event.client_id.map(Into::into))?
+                .ok_or_else(|| ErrorInfo::presence_client_id("a clientId is needed to enter, update or leave"))?;
+            let payload = Payload::accept(event.data, event.encoding)?;
+            size += payload.size() + client_id.len();
+            if size > MAX_MESSAGE_SIZE {
+                return Err(message_too_large());
+            }
+            let id = event.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{frame_id}:{index}"));
+            Ok(PresenceMessage {
+                action,
+                id: id.into(),
+                client_id,
+                connection_id: self.peer.id.clone(),
+                timestamp,
+                payload,
+                extras: event.extras.filter(serde_json::Value::is_object).map(Box::new),
+            })
+        };
+        events.into_iter().enumerate().map(event).collect()
+    }
+}

@@ -1,0 +1,218 @@
+//! One app: its keys, channels and connections. The default app is the coordinator's; test apps are apart from it and from each other.
+
+mod connections;
+mod credentials;
+mod presence;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+use tandem_actors::{
+    domain::time::Timestamp,
+    ports::{Clock, PresenceSink},
+};
+
+use super::{
+    auth::{Key, nonces::Nonces, revocation::Revocations},
+    bridge::EVENT_NAMES,
+    channel::{Channel, Repeats, Role},
+    config::Config,
+    log::{Entry, Log},
+    peer::Peer,
+    persist::Rows,
+    presence::Members,
+    protocol::{ErrorInfo, Message},
+    random_id,
+};
+use crate::realtime::channels::ChannelNames;
+
+pub use self::presence::connection_name;
+
+/// What all apps of the endpoint share.
+pub struct Services {
+    pub config: Config,
+    pub names: ChannelNames,
+    pub clock: Arc<dyn Clock>,
+    pub rows: Rows,
+    pub sink: OnceLock<Arc<dyn PresenceSink>>,
+    pub started_at: Timestamp,
+    /// No new connections: the node is going down.
+    pub stopping: AtomicBool,
+}
+
+impl Services {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// What an app allows itself.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Namespaces whose channels are persisted.
+    pub persisted: Vec<String>,
+    pub max_presence_members: usize,
+}
+
+pub struct Hub {
+    pub app: Arc<str>,
+    pub services: Arc<Services>,
+    /// The coordinator's app: its sessions' channels are known, its rows survive a restart.
+    pub is_main: bool,
+    pub rules: Rules,
+    pub nonces: Nonces,
+    keys: HashMap<String, Key>,
+    channels: DashMap<Arc<str>, Arc<Channel>>,
+    peers: DashMap<Arc<str>, Arc<Peer>>,
+    revocations: Revocations,
+}
+
+impl Hub {
+    pub fn new(app: &str, keys: Vec<Key>, rules: Rules, services: Arc<Services>, is_main: bool) -> Self {
+        Self {
+            app: app.into(),
+            services,
+            is_main,
+            rules,
+            nonces: Nonces::default(),
+            keys: keys.into_iter().map(|key| (key.name.as_ref().to_owned(), key)).collect(),
+            channels: DashMap::new(),
+            peers: DashMap::new(),
+            revocations: Revocations::default(),
+        }
+    }
+
+    pub fn find_channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.channels.get(name).map(|channel| channel.value().clone())
+    }
+
+    /// The channel of this name, which comes to be if it is not there. The name is valid.
+    pub fn channel(&self, name: &str) -> Arc<Channel> {
+        if let Some(channel) = self.find_channel(name) {
+            return channel;
+        }
+        let name: Arc<str> = name.into();
+        // The entry is locked while the channel is read from the store, so that it is read once.
+        self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.open_channel(name))).value().clone()
+    }
+
+    fn open_channel(&self, name: Arc<str>) -> Channel {
+        let now = self.services.now();
+        let persisted = self.is_persisted(&name);
+        let role = match self.is_main {
+            true => Role {
+                session: self.services.names.parse_session(&name),
+                presence: self.services.names.parse_presence(&name),
+            },
+            false => Role::default(),
+        };
+        let window = i64::try_from(self.services.config.continuity.as_millis()).unwrap_or(i64::MAX);
+        let stored = match persisted && self.is_main {
+            true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window).unwrap_or_else(|error| {
+                tracing::error!(%error, "a channel's log could not be read; it begins anew");
+                None
+            }),
+            false => None,
+        };
+        Channel::new(name, role, persisted, stored.unwrap_or_default(), Members::default(), now)
+    }
+
+    /// Whether the channel's namespace is persisted.
+    pub fn is_persisted(&self, name: &str) -> bool {
+        let namespace = name.split(':').next().unwrap_or(name);
+        self.rules.persisted.iter().any(|persisted| persisted == namespace)
+    }
+
+    /// Whether a name that a client publishes on a channel belongs to the coordinator.
+    pub fn reserves(&self, channel: &Channel, event: Option<&str>) -> bool {
+        channel.role.session.is_some() && event.is_some_and(|name| EVENT_NAMES.contains(&name))
+    }
+
+    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with what was (or had been) published; none
+    /// if it was refused.
+    pub fn publish(
+        &self,
+        channel: &Channel,
+        frame_id: Arc<str>,
+        connection: Option<&Arc<str>>,
+        messages: Vec<Message>,
+        repeats: Repeats,
+        done: impl FnOnce(Result<Arc<Entry>, ErrorInfo>) + Send + 'static,
+    ) -> Option<Arc<Entry>> {
+        let stores = self.stores(channel);
+        if stores && !self.services.rows.has_room() {
+            done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
+            return None;
+        }
+        let mut done = Some(done);
+        let entry = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+            if stores && let Some(done) = done.take() {
+                let published = entry.clone();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
+        if let Some(done) = done {
+            done(Ok(entry.clone()));
+        }
+        Some(entry)
+    }
+
+    fn stores(&self, channel: &Channel) -> bool {
+        channel.persisted && self.is_main
+    }
+
+    fn keep(&self, channel: &Channel, entry: &Arc<Entry>, log: &Log) {
+        if self.stores(channel) {
+            self.services.rows.keep(&self.app, entry, log, |_| ());
+        }
+    }
+
+    // ---- housekeeping ----
+
+    /// Forgets what has become old. Called every few seconds.
+    pub fn tidy(&self) {
+        let now = self.services.now();
+        let config = &self.services.config;
+        let channels: Vec<Arc<Channel>> = self.channels.iter().map(|channel| channel.value().clone()).collect();
+        for channel in channels {
+            // Test apps have no store: what they persist stays in memory.
+            let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
+            channel.prune(now, window, config.log_entries);
+        }
+        self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
+        metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
+            .set(self.peers.len() as f64);
+    }
+
+    /// Deletes stored entries that are older than the history. Called every few minutes.
+    pub fn expire(&self) {
+        let history = i64::try_from(self.services.config.history.as_millis()).unwrap_or(i64::MAX);
+        let horizon = self.services.now().as_millis() - history;
+        if !self.is_main {
+            return;
+        }
+        let result = self.services.rows.channels(&self.app).and_then(|channels| {
+            channels
+                .into_iter()
+                .try_for_each(|(channel, head)| self.services.rows.expire_log(&self.app, &channel, head, horizon))
+        });
+        if let Err(error) = result {
+            tracing::error!(%error, "old realtime rows could not be deleted");
+        }
+    }
+
+    /// A frame id for what no connection publishes.
+    pub fn frame_id() -> Arc<str> {
+        random_id(14).into()
+    }
+}

@@ -1,0 +1,97 @@
+//! Who is in which channel, and what the coordinator hears of it.
+
+use std::sync::Arc;
+
+use tandem_actors::{
+    domain::{ids::UserId, time::Timestamp},
+    ports::{PresenceChange, PresenceSource},
+};
+
+use super::{
+    super::{
+        channel::Channel,
+        log::{Body, Entry},
+        peer::Peer,
+        protocol::{ErrorInfo, PresenceMessage},
+    },
+    Hub,
+};
+
+impl Hub {
+    /// # Errors
+    /// 91003 if the set is full.
+    pub fn take_presence(
+        &self,
+        channel: &Channel,
+        peer: &Peer,
+        frame_id: Arc<str>,
+        events: Vec<PresenceMessage>,
+    ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
+        let most = self.rules.max_presence_members;
+        let now = self.services.now();
+        let entry = channel
+            .take_presence(frame_id, &peer.id, events, most, now, |entry, log| self.keep(channel, entry, log))?;
+        match channel.has_members_of(&peer.id) {
+            true => peer.note_entered(&channel.name),
+            false => peer.forget_entered(&channel.name),
+        }
+        self.report(channel, entry.as_deref());
+        Ok(entry)
+    }
+
+    /// Makes the connection's members leave one channel.
+    pub fn leave(&self, channel: &Channel, peer: &Peer) {
+        let entry = channel.leave_all(&peer.id, self.services.now(), |entry, log| self.keep(channel, entry, log));
+        peer.forget_entered(&channel.name);
+        self.report(channel, entry.as_deref());
+    }
+
+    /// Makes the connection's members leave all channels.
+    pub fn leave_everywhere(&self, peer: &Peer) {
+        for name in peer.take_entered() {
+            if let Some(channel) = self.find_channel(&name) {
+                self.leave(&channel, peer);
+            }
+        }
+    }
+
+    /// Tells the coordinator who came and went.
+    fn report(&self, channel: &Channel, entry: Option<&Entry>) {
+        let (Some((session, number)), Some(Entry { body: Body::Presence(events), at, .. }), Some(sink)) =
+            (&channel.role.presence, entry, self.services.sink.get())
+        else {
+            return;
+        };
+        for event in events {
+            if let Some(change) = presence_change(event, *number, event.is_present(), *at) {
+                sink.presence(session, change);
+            }
+        }
+    }
+
+    /// Puts a fixture's members into a channel's presence set.
+    pub fn seed_presence(&self, channel: &Channel, connection: &Arc<str>, members: Vec<PresenceMessage>) {
+        let now = self.services.now();
+        let seeded =
+            channel.take_presence(format!("{connection}:0").into(), connection, members, usize::MAX, now, |_, _| ());
+        debug_assert!(seeded.is_ok(), "there is no limit");
+    }
+}
+
+/// A presence event as the coordinator hears of it. Members of several presence channels are told apart by the channel's number.
+fn presence_change(event: &PresenceMessage, number: usize, present: bool, at: i64) -> Option<PresenceChange> {
+    let user: UserId = event.client_id.parse().ok()?;
+    Some(PresenceChange {
+        user,
+        connection: connection_name(&event.connection_id, number),
+        present,
+        // Clients number their own presence messages by connection; what the server says for them has another id.
+        vanished: !present && !event.id.starts_with(&*event.connection_id),
+        at: Timestamp::from_millis(at),
+        source: PresenceSource::Embedded,
+    })
+}
+
+pub fn connection_name(connection: &str, number: usize) -> String {
+    format!("{connection}/{number}")
+}

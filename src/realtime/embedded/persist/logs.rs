@@ -1,0 +1,166 @@
+//! Logs of channels in the store: an entry is cut into parts that every engine takes.
+//!
+//! Keys: `l <app> 0 <channel> 0 <seq> <part>`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tandem_actors::{
+    keys::{self, Key},
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+use super::{Rows, entry_row::EntryRow};
+use crate::realtime::embedded::{
+    log::{Draft, Entry, Log},
+    protocol::ErrorInfo,
+};
+
+/// Values stay below what every engine takes in one piece.
+const PART: usize = 48 * 1024;
+
+/// A stored entry as history reads it.
+pub struct Stored {
+    pub seq: u64,
+    pub at: i64,
+    pub log: Arc<str>,
+    pub draft: Draft,
+    parts: u8,
+}
+
+impl Rows {
+    pub fn keep(&self, app: &str, entry: &Entry, log: &Log, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
+        let row = records::encode(&EntryRow::of(entry, &log.id));
+        let parts = row.len().div_ceil(PART).max(1);
+        let changes = (0..parts).map(|part| {
+            let piece = row.slice(part * PART..row.len().min((part + 1) * PART));
+            let left = u8::try_from(parts - 1 - part).unwrap_or(u8::MAX);
+            let value = [&[left][..], &piece].concat();
+            Change::Put(entry_key(app, &entry.channel, entry.seq, u8::try_from(part).unwrap_or(u8::MAX)), value.into())
+        });
+        self.write(changes.collect(), done);
+    }
+
+    /// Entries of a channel beyond a `seq` (exclusive), in one direction, until `enough` says so.
+    pub fn entries(
+        &self,
+        app: &str,
+        channel: &str,
+        from: Option<u64>,
+        direction: Direction,
+        mut visit: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StoreError> {
+        let prefix = log_prefix(app, channel);
+        // The bound is strictly beyond all parts of `from`.
+        let mut after = from.map(|seq| match direction {
+            Direction::Forward => entry_key(app, channel, seq, u8::MAX),
+            Direction::Backward => entry_key(app, channel, seq, 0),
+        });
+        let mut pieces: Vec<(u8, Bytes)> = Vec::new();
+        let mut current = None;
+        loop {
+            let rows = self.store.scan(&prefix, after.as_ref(), direction, 128)?;
+            let last = rows.last().map(|(key, _)| key.clone());
+            for (key, value) in rows {
+                let Some((seq, part)) = read_entry_key(&key) else { continue };
+                if current.is_some_and(|current| current != seq) {
+                    pieces.clear();
+                }
+                current = Some(seq);
+                pieces.push((part, value));
+                let complete = match direction {
+                    Direction::Forward => pieces.last().is_some_and(|(_, value)| value.first() == Some(&0)),
+                    Direction::Backward => part == 0,
+                };
+                if complete {
+                    pieces.sort_by_key(|(part, _)| *part);
+                    let parts = u8::try_from(pieces.len()).unwrap_or(u8::MAX);
+                    let whole: Vec<u8> =
+                        pieces.drain(..).flat_map(|(_, value)| value.slice(1.min(value.len())..)).collect();
+                    let row: EntryRow = records::decode(&whole)?;
+                    let stored = Stored { seq, at: row.at, log: row.log.as_str().into(), draft: row.draft(), parts };
+                    if !visit(stored) {
+                        return Ok(());
+                    }
+                }
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// A channel's log as it was, with its entries since `horizon`. A log of which an entry is missing begins after the gap.
+    pub fn load_log(&self, app: &str, channel: &Arc<str>, horizon: i64) -> Result<Option<Log>, StoreError> {
+        let mut recent: Vec<Stored> = Vec::new();
+        let mut head = None;
+        self.entries(app, channel, None, Direction::Backward, |stored| {
+            let next = recent.last().map_or(stored.seq, |later: &Stored| later.seq.saturating_sub(1));
+            let head = head.get_or_insert((stored.log.clone(), stored.seq, stored.at));
+            let belongs = stored.seq == next && stored.log == head.0 && stored.at >= horizon;
+            if belongs {
+                recent.push(stored);
+            }
+            belongs
+        })?;
+        let Some((id, seq, at)) = head else { return Ok(None) };
+        let mut log = Log::continued(id, seq, at);
+        for stored in recent.into_iter().rev() {
+            log.restore(channel, stored.seq, stored.at, stored.draft);
+        }
+        Ok(Some(log))
+    }
+
+    /// Deletes a channel's entries from before `horizon`, at most some hundreds at a time; the newest one stays, it says where the log is.
+    pub fn expire_log(&self, app: &str, channel: &str, head: u64, horizon: i64) -> Result<(), StoreError> {
+        let mut expired = Vec::new();
+        self.entries(app, channel, None, Direction::Forward, |stored| {
+            let old = stored.at < horizon && stored.seq < head;
+            if old {
+                expired.extend((0..stored.parts).map(|part| Change::Delete(entry_key(app, channel, stored.seq, part))));
+            }
+            old && expired.len() < 1_000
+        })?;
+        if !expired.is_empty() {
+            self.write(expired, |_| ());
+        }
+        Ok(())
+    }
+
+    /// The channels of which something is stored, each with its head.
+    pub fn channels(&self, app: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let prefix = keys::realtime(&[b"l", app.as_bytes(), b"\0"]);
+        let mut channels = Vec::new();
+        // From the last entry of one channel to the last entry of the channel before it.
+        let mut after: Option<Key> = None;
+        while let Some((key, _)) = self.store.scan(&prefix, after.as_ref(), Direction::Backward, 1)?.pop() {
+            let name = &key.as_bytes()[prefix.as_bytes().len()..];
+            let (Some((seq, _)), Some(name)) =
+                (read_entry_key(&key), name.len().checked_sub(10).map(|end| &name[..end]))
+            else {
+                after = Some(key);
+                continue;
+            };
+            let name = String::from_utf8_lossy(name).into_owned();
+            after = Some(log_prefix(app, &name));
+            channels.push((name, seq));
+        }
+        Ok(channels)
+    }
+}
+
+fn log_prefix(app: &str, channel: &str) -> Key {
+    keys::realtime(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0"])
+}
+
+fn entry_key(app: &str, channel: &str, seq: u64, part: u8) -> Key {
+    keys::realtime(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0", &seq.to_be_bytes(), &[part]])
+}
+
+fn read_entry_key(key: &Key) -> Option<(u64, u8)> {
+    let (rest, part) = key.as_bytes().split_last_chunk::<1>().map(|(rest, part)| (rest, part[0]))?;
+    let (_, seq) = rest.split_last_chunk::<8>()?;
+    Some((u64::from_be_bytes(*seq), part))
+}

@@ -1,0 +1,38 @@
+//! An API key as a client of a realtime provider holds it: it signs the app's token requests, and calls Ably's REST API.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::secret::Secret;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub name: String,
+    pub secret: Secret,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a realtime key must be written as appId.keyId:secret")]
+pub struct MalformedKey;
+
+impl ApiKey {
+    pub fn new(name: impl Into<String>, secret: Secret) -> Self {
+        Self { name: name.into(), secret }
+    }
+
+    /// As Ably's dashboard shows it: `appId.keyId:secret`.
+    pub fn parse(key: &str) -> Result<Self, MalformedKey> {
+        match key.split_once(':') {
+            Some((name, secret)) if name.contains('.') && !secret.is_empty() => {
+                Ok(Self::new(name, Secret::new(secret)))
+            }
+            _ => Err(MalformedKey),
+        }
+    }
+}
+
+pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
