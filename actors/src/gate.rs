@@ -18,20 +18,21 @@ pub type Ticket = u64;
 pub struct Flushed {
     durable: AtomicU64,
     failed: AtomicBool,
-    told: AtomicBool,
+    /// Something waits, and the actor was not woken since: set by the actor, taken by the journal's thread.
+    awaited: AtomicBool,
 }
 
 impl Flushed {
-    /// Records that everything up to `ticket` is durable. True if the actor has to be woken.
+    /// Records that everything up to `ticket` is durable. True if something waits for it and the actor has to be woken.
     pub fn durable(&self, ticket: Ticket) -> bool {
-        self.durable.fetch_max(ticket, Ordering::AcqRel);
-        !self.told.swap(true, Ordering::AcqRel)
+        // Sequentially consistent with `Gate::pass`, which announces a wait and then looks again: one of the two sees the other.
+        self.durable.fetch_max(ticket, Ordering::SeqCst);
+        self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst)
     }
 
     /// Records that a commit was not written: nothing behind it may leave any more. True if the actor has to be woken.
     pub fn fail(&self) -> bool {
-        self.failed.store(true, Ordering::Release);
-        !self.told.swap(true, Ordering::AcqRel)
+        !self.failed.swap(true, Ordering::SeqCst)
     }
 }
 
@@ -64,23 +65,24 @@ impl<T> Gate<T> {
         self.flushed.failed.load(Ordering::Acquire)
     }
 
-    /// Holds `item` back until everything issued so far is durable.
+    /// Holds `item` back until everything issued so far is durable. The flush wakes the actor for it if the commit has not been
+    /// handed to the journal yet; otherwise [`Gate::pass`] has to be called once more, since the flush may be over already.
     pub fn hold(&mut self, item: T) {
         self.waiting.push_back((self.issued, item));
+        self.flushed.awaited.store(true, Ordering::SeqCst);
     }
 
-    /// To be called before [`Gate::pass`] when woken, so that a later flush wakes again.
-    pub fn acknowledge(&self) {
-        self.flushed.told.store(false, Ordering::Release);
-    }
-
-    /// The next item that may leave.
+    /// The next item that may leave. If there is none but something waits, a later flush wakes the actor.
     pub fn pass(&mut self) -> Option<T> {
-        let durable = self.flushed.durable.load(Ordering::Acquire);
-        match self.waiting.front() {
-            Some((ticket, _)) if *ticket <= durable => self.waiting.pop_front().map(|(_, item)| item),
-            _ => None,
+        let (ticket, _) = self.waiting.front()?;
+        let durable = || self.flushed.durable.load(Ordering::SeqCst);
+        if *ticket > durable() {
+            self.flushed.awaited.store(true, Ordering::SeqCst);
+            if *ticket > durable() {
+                return None;
+            }
         }
+        self.waiting.pop_front().map(|(_, item)| item)
     }
 }
 
@@ -99,13 +101,24 @@ mod tests {
         assert_eq!(gate.pass(), None);
         assert!(flushed.durable(first));
         assert!(!flushed.durable(first), "woken once for a group");
-        gate.acknowledge();
         assert_eq!(gate.pass(), Some("saw the first"));
         assert_eq!(gate.pass(), None);
         assert!(!gate.is_open());
         assert!(flushed.durable(second));
         assert_eq!(gate.pass(), Some("saw the second"));
         assert!(gate.is_open());
+    }
+
+    #[test]
+    fn a_flush_that_nothing_waits_for_wakes_nobody() {
+        let mut gate = Gate::<&str>::default();
+        let (first, flushed) = gate.issue();
+        assert!(!flushed.durable(first));
+        let (second, _) = gate.issue();
+        gate.hold("saw the second");
+        assert!(flushed.durable(second));
+        assert_eq!(gate.pass(), Some("saw the second"));
+        assert_eq!(gate.pass(), None);
     }
 
     #[test]

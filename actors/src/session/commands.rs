@@ -128,6 +128,9 @@ impl SessionActor {
             self.refuse(order, Refusal::unavailable("the journal is full; try again", wait));
             return None;
         }
+        if self.gate.is_open() {
+            self.pending_answers.clear();
+        }
         let Some(key) = order.key else { return Some(order) };
         let user = &order.caller.id;
         let known = match self.pending_answers.find(user, &key) {

@@ -101,17 +101,18 @@ impl Handler<Wake> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
-        self.gate.acknowledge();
-        while let Some(held) = self.gate.pass() {
-            self.pass(held, ctx);
-        }
+        self.let_pass(ctx);
         for _ in 0..TURN {
             if self.gate.has_failed() {
                 return self.exit(ExitStatus::CommitFailed, ctx);
             }
             match self.inbox.next() {
                 Next::Message(message) => self.receive(message, ctx),
-                Next::Empty => return self.settle(ctx),
+                Next::Empty => {
+                    // What was held just now may have become durable before anybody knew that it waits.
+                    self.let_pass(ctx);
+                    return self.settle(ctx);
+                }
                 Next::Replaced => return self.exit(ExitStatus::Replaced, ctx),
             }
         }
@@ -130,6 +131,12 @@ impl SessionActor {
         self.shell.clock.now()
     }
 
+    fn let_pass(&mut self, ctx: &mut Context<Self>) {
+        while let Some(held) = self.gate.pass() {
+            self.pass(held, ctx);
+        }
+    }
+
     fn pass(&mut self, held: Held, ctx: &mut Context<Self>) {
         match held {
             Held::Answer(send) => send(),
@@ -141,9 +148,6 @@ impl SessionActor {
             }
             Held::PushJobs => self.shell.jobs_committed(),
             Held::Rest => self.rest(ctx),
-        }
-        if self.gate.is_open() {
-            self.pending_answers.clear();
         }
     }
 

@@ -3,7 +3,7 @@
 
 use actix::{AsyncContext, Context};
 
-use super::{Held, SessionActor};
+use super::{Held, SessionActor, Wake};
 use crate::{domain::Session, exit::ExitStatus, failpoint};
 
 impl SessionActor {
@@ -38,6 +38,7 @@ impl SessionActor {
         }
         self.commit_rows(changes, false, ctx);
         self.gate.hold(Held::Rest);
+        ctx.notify(Wake);
     }
 
     /// The gate is open. A message that came in the meantime keeps the actor.
