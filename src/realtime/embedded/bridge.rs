@@ -58,7 +58,7 @@ impl Realtime for Embedded {
     fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
         let mut members = Vec::new();
         for (number, name) in self.services.names.presence(session).enumerate() {
-            let Some(channel) = self.main.find_channel(&name) else { continue };
+            let Some(channel) = self.main.known_channel(&name) else { continue };
             channel.present(&mut |member| {
                 if let Ok(user) = member.client_id.parse() {
                     let at = Timestamp::from_millis(member.timestamp);

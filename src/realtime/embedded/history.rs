@@ -55,11 +55,7 @@ impl Query {
                 text.parse().map(Some).map_err(|_| ErrorInfo::bad_request(format!("{name} must be milliseconds")))
             }
         };
-        let direction = match parameter("direction").as_deref() {
-            None | Some("backwards") => Direction::Backward,
-            Some("forwards") => Direction::Forward,
-            Some(_) => return Err(ErrorInfo::bad_request("direction must be backwards or forwards")),
-        };
+        let direction = direction(parameter("direction").as_deref())?;
         let from_serial = match parameter("fromSerial").or_else(|| parameter("from_serial")) {
             None => None,
             Some(text) => Some(
@@ -98,6 +94,16 @@ impl Query {
             Direction::Backward => place < cursor,
             Direction::Forward => place > cursor,
         })
+    }
+}
+
+/// # Errors
+/// 40000 for what is no direction.
+pub fn direction(text: Option<&str>) -> Result<Direction, ErrorInfo> {
+    match text {
+        None | Some("backwards") => Ok(Direction::Backward),
+        Some("forwards") => Ok(Direction::Forward),
+        Some(_) => Err(ErrorInfo::bad_request("direction must be backwards or forwards")),
     }
 }
 

@@ -8,15 +8,14 @@
 //! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
 //! - History with paging, batch publish and presence, channel status.
-//! - Persistence of the channels of configured namespaces; all others cost no disk.
+//! - Persistence of the channels of configured namespaces, their presence sets included; all others cost no disk.
 //! - Test apps (`sandbox`), each apart from the others, in memory only.
 //!
 //! # What it does not serve
 //! - LiveObjects, annotations, updating and deleting messages, push administration: refused with 40300.
-//! - Delta compression: the parameter is confirmed, messages come whole, which is a valid answer to it.
+//! - Delta compression: ATTACHED comes with an error 40300, and messages come whole.
 //! - Comet transports, channel qualifiers and derived channels (`[?…]`, `[filter=…]`, `[meta]…`: 40010), encrypted or embedded JWTs.
-//! - Statistics: `GET /stats` is an empty list.
-//! - Presence sets do not survive a restart; clients enter again by themselves when they come back.
+//! - Statistics: `GET /stats` is an empty list (test apps have some).
 //!
 //! # How it is built
 //! [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
@@ -40,6 +39,7 @@ mod publication;
 mod rate;
 mod rest;
 mod sandbox;
+mod stats;
 
 use std::{
     net::IpAddr,
@@ -74,6 +74,8 @@ pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
 
 const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 const EXPIRE_EVERY: u32 = 60;
+/// The time between two clients that are sent away and will come back, as long as there is enough of it.
+const RETURN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The endpoint. One for the node, shared by all workers.
 pub struct Embedded {
@@ -118,6 +120,7 @@ impl Embedded {
             Ok(revocations) => revocations.into_iter().for_each(|revocation| main.restore_revocation(revocation)),
             Err(error) => tracing::error!(%error, "revoked tokens could not be read"),
         }
+        main.restore_members();
         let apps = DashMap::from_iter([(app, main.clone())]);
         Arc::new(Embedded { services, main, apps, start_page: OnceLock::new(), tidying: AtomicBool::new(false) })
     }
@@ -163,7 +166,8 @@ impl Embedded {
         let connected: Vec<_> = peers.iter().filter_map(|peer| peer.transport()).collect();
         // A few at a time, so that they do not all come back in the same moment.
         let steps = 20.min(connected.len()).max(1);
-        let pause = grace / 2 / u32::try_from(steps).unwrap_or(1);
+        let spread = (grace / 2).min(RETURN_INTERVAL * u32::try_from(connected.len()).unwrap_or(u32::MAX));
+        let pause = spread / u32::try_from(steps).unwrap_or(1);
         for group in connected.chunks(connected.len().div_ceil(steps).max(1)) {
             for outbox in group {
                 let goodbye = protocol::Outbound {
@@ -185,7 +189,14 @@ impl Embedded {
     /// The app that the credentials belong to.
     fn hub_of(&self, credentials: &Credentials) -> Result<Arc<Hub>, ErrorInfo> {
         let app = match credentials {
-            Credentials::Key { name, .. } => Key::app_id(name).to_owned(),
+            Credentials::Key { name, .. } => {
+                let app = Key::app_id(name);
+                // What cannot even be the id of an app is no key at all; as Ably's service answers it.
+                if !self.apps.contains_key(app) && !looks_like_app(app) {
+                    return Err(ErrorInfo::invalid_credentials("the key is unknown"));
+                }
+                app.to_owned()
+            }
             Credentials::Token(text) if jwt::looks_like(text) => Key::app_id(&jwt::key_name(text)?).to_owned(),
             Credentials::Token(text) if !text.contains('.') => {
                 return Err(ErrorInfo::invalid_credentials("the token is not one that this server has issued"));
@@ -206,6 +217,13 @@ impl Embedded {
             return;
         }
         let endpoint = Arc::downgrade(self);
+        let (restarted, grace) = (endpoint.clone(), self.services.config.presence_grace);
+        actix_web::rt::spawn(async move {
+            tokio::time::sleep(grace).await;
+            if let Some(endpoint) = restarted.upgrade() {
+                endpoint.main.leave_unreturned();
+            }
+        });
         actix_web::rt::spawn(async move {
             let mut ticks = 0u32;
             let mut absent_forgotten = false;
@@ -225,6 +243,11 @@ impl Embedded {
             }
         });
     }
+}
+
+/// Whether a text has the form of the app ids that Ably gives: six letters, digits, `-` or `_`.
+fn looks_like_app(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// An unguessable id of letters and digits.

@@ -81,6 +81,12 @@ impl Members {
     }
 }
 
+impl FromIterator<PresenceMessage> for Members {
+    fn from_iter<I: IntoIterator<Item = PresenceMessage>>(members: I) -> Self {
+        Self(members.into_iter().map(|member| (key(&member), member)).collect())
+    }
+}
+
 fn key(event: &PresenceMessage) -> MemberKey {
     (event.connection_id.clone(), event.client_id.clone())
 }

@@ -38,7 +38,9 @@ async fn whoever_may_not_connect_is_told_over_the_socket_and_let_go() {
     for (query, code) in [
         ("", 40101),
         ("key=nonsense", 40101),
-        ("key=no.app:x", 40400),
+        ("key=no.app:x", 40101),
+        ("key=nobody.app:x", 40400),
+        ("key=tandem.other:x", 40400),
         ("key=tandem.main:wrong", 40101),
         ("access_token=tandem.x", 40143),
     ] {
@@ -225,6 +227,22 @@ async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_
     for _ in 0..count {
         back.next_of(15).await;
     }
+}
+
+#[tokio::test]
+async fn a_client_may_say_how_long_it_stays_present_without_a_socket() {
+    let node = Node::start(Config { presence_grace: Duration::from_secs(90), ..Config::default() });
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    for (client, params) in [("brief", "remainPresentFor=1"), ("usual", "remainPresentFor=soon")] {
+        let (mut wire, _) = Wire::connected(&node, &format!("clientId={client}&{params}")).await;
+        wire.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+        wire.next_of(1).await;
+        assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+    }
+    let left = watcher.next_of(14).await;
+    assert_eq!((&left["presence"][0]["action"], &left["presence"][0]["clientId"]), (&json!(3), &json!("brief")));
+    assert_eq!(watcher.settle().await, Vec::<Value>::new());
 }
 
 #[tokio::test]

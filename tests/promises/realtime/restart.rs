@@ -83,3 +83,56 @@ async fn a_closed_connection_leaves_no_row() {
     wire.next_of(8).await;
     eventually("the end of the row", || store.rows() == 0).await;
 }
+
+async fn enter(wire: &mut Wire, channel: &str, msg_serial: u64) {
+    let member = json!({"action": 2, "data": "here"});
+    wire.send(json!({"action": 14, "channel": channel, "msgSerial": msg_serial, "presence": [member]})).await;
+    assert_eq!(wire.next_of(1).await["msgSerial"], msg_serial);
+}
+
+fn presence_of(frames: &[Value]) -> Vec<(u64, &str)> {
+    let events = frames.iter().filter(|frame| frame["action"] == 14 || frame["action"] == 16);
+    let events = events.flat_map(|frame| frame["presence"].as_array().unwrap());
+    let mut members: Vec<_> =
+        events.map(|event| (event["action"].as_u64().unwrap(), event["clientId"].as_str().unwrap())).collect();
+    members.sort_unstable();
+    members
+}
+
+#[tokio::test]
+async fn members_who_come_back_after_a_restart_never_left_and_the_others_leave_after_the_grace() {
+    let store = Arc::new(MemoryStore::default());
+    let config = || Config { presence_grace: Duration::from_secs(3), ..config() };
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
+    let (mut bob, _) = Wire::connected(&node, "clientId=bob").await;
+    let (mut carol, _) = Wire::connected(&node, "clientId=carol").await;
+    for (wire, channel) in [(&mut alice, "kept:room"), (&mut bob, "kept:room"), (&mut carol, "kept:room")] {
+        enter(wire, channel, 0).await;
+    }
+    carol.send(json!({"action": 14, "channel": "kept:room", "msgSerial": 1, "presence": [{"action": 3}]})).await;
+    assert_eq!(carol.next_of(1).await["msgSerial"], 1);
+    eventually("the rows of the two who are left", || store.rows_with(b"mtandem\0kept:room\0") == 2).await;
+    let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap().to_owned();
+    drop(node);
+
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    let attached = watcher.attach("kept:room").await;
+    assert_ne!(attached["flags"].as_u64().unwrap() & 1, 0, "HAS_PRESENCE");
+    let frames = watcher.settle().await;
+    assert_eq!(presence_of(&frames), [(1, "alice"), (1, "bob")]);
+    let members = frames.iter().flat_map(|frame| frame["presence"].as_array().into_iter().flatten());
+    let id = members.into_iter().find(|member| member["clientId"] == "alice").unwrap()["id"].clone();
+    let (mut alice, _) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
+    // As the SDK enters again: with the id that the member had.
+    let member = json!({"action": 2, "data": "here", "id": id});
+    alice.send(json!({"action": 14, "channel": "kept:room", "msgSerial": 1, "presence": [member]})).await;
+    assert_eq!(alice.next_of(1).await["msgSerial"], 1);
+    let left = watcher.next_of(14).await;
+    assert_eq!(presence_of(&[left]), [(3, "bob")]);
+    assert_eq!(presence_of(&watcher.settle().await), [], "alice was there all the time");
+    alice.send(json!({"action": 7})).await;
+    assert_eq!(presence_of(&[watcher.next_of(14).await]), [(3, "alice")]);
+    eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
+}

@@ -124,7 +124,9 @@ describe('connecting', () => {
   });
 
   it('fails for good with an unknown app and with a wrong secret', async () => {
-    const unknown = await next(bench.realtime({ key: 'this.is:wrong' }).connection, 'failed');
+    const malformed = await next(bench.realtime({ key: 'this.is:wrong' }).connection, 'failed');
+    assert.equal(malformed.reason.code, 40101, 'that cannot be an app');
+    const unknown = await next(bench.realtime({ key: 'nobody.is:wrong' }).connection, 'failed');
     assert.equal(unknown.reason.code, 40400);
     const wrong = await next(bench.realtime({ key: `${bench.app.keys[0].keyName}:wrong` }).connection, 'failed');
     assert.equal(wrong.reason.code, 40101);

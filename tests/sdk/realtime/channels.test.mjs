@@ -66,14 +66,15 @@ describe('modes', () => {
     await settled(client);
     can.subscribe = messages.items.some((message) => message.name === 'other');
     can.presence_subscribe = members.items.some((member) => member.clientId === 'other');
-    return { can, modes: channel.modes, params: channel.params };
+    return { can, modes: channel.modes, params: channel.params, reason: channel.errorReason };
   }
 
   it('given as a parameter limit what can be done', async () => {
-    const { can, modes, params } = await outcome({ params: { modes: 'subscribe', delta: 'vcdiff' } });
+    const { can, modes, params, reason } = await outcome({ params: { modes: 'subscribe', delta: 'vcdiff' } });
     assert.deepEqual(can, { publish: 40160, presence: 40160, subscribe: true, presence_subscribe: false });
     assert.deepEqual(modes, ['subscribe']);
     assert.deepEqual(params, { modes: 'subscribe', delta: 'vcdiff' });
+    assert.equal(reason.code, 40300, 'deltas are refused, which keeps nobody from attaching');
   });
 
   it('given as a parameter win over the option', async () => {

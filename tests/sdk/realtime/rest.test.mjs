@@ -19,11 +19,44 @@ for (const { name: format, useBinaryProtocol } of FORMATS) {
   describe(`REST in ${format}`, () => {
     const rest = (options = {}) => bench.rest({ useBinaryProtocol, ...options });
 
-    it('tells the time, and has no statistics', async () => {
+    it('tells the time', async () => {
       assert.ok(Math.abs((await rest().time()) - Date.now()) < 5_000);
       const response = await rest().request('get', '/time', 3);
       assert.equal(response.items.length, 1);
-      assert.deepEqual((await rest().stats()).items, []);
+    });
+
+    it('takes fixtures for statistics and sums them up', async () => {
+      const year = useBinaryProtocol ? 2023 : 2024;
+      const fixture = (minute, count) => ({ intervalId: `${year}-02-03:15:0${minute}`, inbound: { realtime: { messages: { count, data: count * 100 } } } });
+      const fixtures = [fixture(3, 50), fixture(4, 60), fixture(5, 70)];
+      assert.equal((await rest().request('post', '/stats', 3, null, fixtures)).statusCode, 201);
+      const range = { start: `${year}-02-03:15:03`, end: `${year}-02-03:15:05` };
+      const inbound = (stats) => stats.entries['messages.inbound.all.messages.count'];
+      let page = await rest().stats({ ...range, limit: 2 });
+      assert.deepEqual(page.items.map(inbound), [70, 60]);
+      page = await page.next();
+      assert.deepEqual([page.items.map(inbound), page.isLast()], [[50], true]);
+      const [hour] = (await rest().stats({ ...range, unit: 'hour' })).items;
+      assert.deepEqual([hour.intervalId, hour.unit, inbound(hour), hour.appId], [`${year}-02-03:15`, 'hour', 180, bench.app.appId]);
+    });
+
+    it('counts what is published', async () => {
+      await rest().channels.get('counted').publish('name', 'data');
+      const [now] = (await rest().stats({ unit: 'month' })).items;
+      assert.ok(now.entries['messages.inbound.rest.messages.count'] >= 1);
+      assert.ok(now.inProgress);
+    });
+
+    it('answers HEAD as GET, without the body', async () => {
+      const head = await fetch(new URL('/time', url), { method: 'HEAD' });
+      assert.deepEqual([head.status, await head.text()], [200, '']);
+    });
+
+    it('refuses a publish when it is asked to', async () => {
+      const channel = rest().channels.get(unique('refused'));
+      const error = await rejection(channel.publish('name', 'data', { _forceNack: true }));
+      assert.deepEqual([error.code, error.statusCode], [40099, 400]);
+      assert.deepEqual((await channel.history()).items, []);
     });
 
     it('publishes and reads back, page by page in both directions', async () => {

@@ -1,4 +1,4 @@
-//! Nonces of token requests: each is good once. A request older than the window is refused by its timestamp, so that a nonce need not be
+//! Nonces of token requests: each is good once with a timestamp, as Ably's service sees it. A request older than the window is refused by its timestamp, so that a nonce need not be
 //! remembered for longer, and the memory is bounded.
 
 use std::{
@@ -26,12 +26,12 @@ struct Seen {
 pub struct Nonces(Mutex<Seen>);
 
 impl Nonces {
-    /// Takes a nonce of an otherwise valid request.
+    /// Takes a nonce of an otherwise valid request, with the timestamp that was signed.
     ///
     /// # Errors
     /// 40105 if it was used before; 42910 if more requests came within the window than can be remembered.
-    pub fn spend(&self, key_name: &str, nonce: &str, now: Timestamp) -> Result<(), ErrorInfo> {
-        let entry: Arc<str> = format!("{key_name}\n{nonce}").into();
+    pub fn spend(&self, key_name: &str, nonce: &str, at: &str, now: Timestamp) -> Result<(), ErrorInfo> {
+        let entry: Arc<str> = format!("{key_name}\n{at}\n{nonce}").into();
         let mut seen = self.0.lock();
         while let Some((at, _)) = seen.order.front()
             && now.since(*at) > 2 * WINDOW
@@ -60,10 +60,11 @@ mod tests {
     fn a_nonce_is_good_once_and_forgotten_when_its_timestamp_is_refused_anyway() {
         let nonces = Nonces::default();
         let start = Timestamp::from_millis(1_000_000);
-        nonces.spend("a.b", "0123456789abcdef", start).unwrap();
-        assert_eq!(nonces.spend("a.b", "0123456789abcdef", start).unwrap_err().code, 40105);
-        nonces.spend("a.c", "0123456789abcdef", start).unwrap();
-        nonces.spend("a.b", "0123456789abcdef", start + 3 * WINDOW).unwrap();
+        nonces.spend("a.b", "0123456789abcdef", "1", start).unwrap();
+        assert_eq!(nonces.spend("a.b", "0123456789abcdef", "1", start).unwrap_err().code, 40105);
+        nonces.spend("a.b", "0123456789abcdef", "2", start).unwrap();
+        nonces.spend("a.c", "0123456789abcdef", "1", start).unwrap();
+        nonces.spend("a.b", "0123456789abcdef", "1", start + 3 * WINDOW).unwrap();
         assert_eq!(nonces.0.lock().set.len(), 1);
     }
 }

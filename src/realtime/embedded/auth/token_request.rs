@@ -116,7 +116,10 @@ impl TokenRequest {
             return Err(ErrorInfo::timestamp_not_current("the token request's timestamp is more than two minutes off"));
         }
         match self.nonce.as_deref() {
-            Some(nonce) if nonce.chars().count() >= 16 && nonce.len() <= 256 => nonces.spend(&key.name, nonce, now),
+            Some(nonce) if nonce.chars().count() >= 16 && nonce.len() <= 256 => {
+                let at = self.timestamp.as_deref().unwrap_or_default();
+                nonces.spend(&key.name, nonce, at, now)
+            }
             _ => Err(ErrorInfo::bad_request("the token request's nonce must have at least 16 characters")),
         }
     }

@@ -44,6 +44,8 @@ pub struct Attach<'a> {
     pub resumes: bool,
     pub rewind: Option<Rewind>,
     pub params: &'a [(String, String)],
+    /// What of it is not served, without being a reason not to attach.
+    pub refusal: Option<ErrorInfo>,
 }
 
 impl Channel {
@@ -52,7 +54,8 @@ impl Channel {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
         let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox));
-        let mut answer = Attached { flags: subscriber.modes.bits(), error: None, replay: Vec::new() };
+        let mut answer =
+            Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
         match request.serial {
             // The frames since are on their way already.
             Some(_) if known.is_some() => answer.flags |= flags::RESUMED,

@@ -12,7 +12,8 @@ use crate::realtime::embedded::{
     protocol::{Action, ErrorInfo, Inbound, Modes, Outbound, flags},
 };
 
-/// Channel parameters that are confirmed in ATTACHED. `delta` is accepted and never used: whole messages are a valid answer to it.
+/// Channel parameters that are confirmed in ATTACHED. `delta` among them, though it is refused in the same frame: the SDK asks for it in passing,
+/// compares what comes back, and is content with whole messages.
 const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
 
 impl Line {
@@ -52,6 +53,9 @@ impl Line {
             resumes: frame.flags() & flags::ATTACH_RESUME != 0,
             rewind: rewind.flatten(),
             params: &params,
+            refusal: params.iter().any(|(name, _)| name == "delta").then(|| {
+                ErrorInfo::unsupported("delta compression is not supported by this server: messages come whole")
+            }),
         };
         channel.attach(subscriber, &request, self.hub.services.now());
         self.attachments.insert(channel.name.clone(), Attachment { channel, asked, granted, params });

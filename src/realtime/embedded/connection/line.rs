@@ -45,6 +45,7 @@ pub struct Line {
     pub echo: bool,
     pub key: String,
     pub heartbeats: bool,
+    pub remain_present_for: Option<Duration>,
     pub confirmed: bool,
     /// The newest event of each session that was written and not yet confirmed, with the ping that was written after it.
     pub written: Vec<(SessionId, Seq, u64)>,
@@ -92,7 +93,7 @@ impl Line {
             attachment.channel.unsubscribe(&self.outbox, now);
         }
         self.outbox.end(None);
-        self.hub.dropped(self.peer.clone(), self.tenure);
+        self.hub.dropped(self.peer.clone(), self.tenure, self.remain_present_for);
     }
 
     pub(super) fn take(&mut self, frame: Inbound, ctx: &mut Ctx) {

@@ -42,6 +42,8 @@ pub struct Admitted {
     pub echo: bool,
     /// The client cannot see pings: it gets HEARTBEAT frames.
     pub heartbeats: bool,
+    /// How long the client's members are to stay when its socket is lost; the configured grace if absent.
+    pub remain_present_for: Option<Duration>,
     /// The key of the connection to resume or recover.
     pub resume: Option<String>,
 }
@@ -79,7 +81,7 @@ impl Actor for Connection {
 
 impl Connection {
     fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
-        let Admitted { hub, grant, client_id, format, echo, heartbeats, resume } = admitted;
+        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume } = admitted;
         let outbox = Arc::new(Outbox::new(format, hub.services.config.outbound_queue));
         let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();
         let (error, (peer, tenure, key)) = match resumed {
@@ -98,6 +100,7 @@ impl Connection {
             echo,
             key,
             heartbeats,
+            remain_present_for,
             confirmed: false,
             written: Vec::new(),
             pings: 0,

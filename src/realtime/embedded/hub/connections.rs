@@ -1,6 +1,6 @@
 //! Connections outlive their sockets: a lost one can be resumed for a while, those of the coordinator's app also after a restart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tandem_actors::domain::time::Timestamp;
 
@@ -94,7 +94,9 @@ impl Hub {
             return None;
         }
         let peer = Arc::new(Peer::new(id.into(), &row.secret, grant.clone(), client_id.clone(), Repeats::MayBeStored));
-        Some(self.peers.entry(peer.id.clone()).or_insert(peer).value().clone())
+        let peer = self.peers.entry(peer.id.clone()).or_insert(peer).value().clone();
+        self.restored.give_back(&peer);
+        Some(peer)
     }
 
     fn keep_peer(&self, peer: &Peer, secret: &str, grant: &Grant, client_id: &ClientId, dropped_at: Option<i64>) {
@@ -110,13 +112,14 @@ impl Hub {
     }
 
     /// The socket is lost: members leave after the grace, the connection is forgotten after its time.
-    pub fn dropped(self: &Arc<Self>, peer: Arc<Peer>, tenure: Tenure) {
+    pub fn dropped(self: &Arc<Self>, peer: Arc<Peer>, tenure: Tenure, grace: Option<Duration>) {
         if !peer.vacate(tenure) || self.services.is_stopping() {
             return;
         }
         let hub = self.clone();
-        let grace = self.services.config.presence_grace;
-        let rest = self.services.config.connection_state_ttl.saturating_sub(grace);
+        let ttl = self.services.config.connection_state_ttl;
+        let grace = grace.unwrap_or(self.services.config.presence_grace).min(ttl);
+        let rest = ttl - grace;
         actix_web::rt::spawn(async move {
             tokio::time::sleep(grace).await;
             if !peer.is_vacant_since(tenure) {

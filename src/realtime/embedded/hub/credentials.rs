@@ -19,14 +19,15 @@ impl Hub {
     }
 
     /// # Errors
-    /// 40101 for a wrong key; 40141–40144 for a token that is not good (any more).
+    /// 40101 for a wrong secret, 40400 for an unknown key; 40141–40144 for a token that is not good (any more).
     pub fn authenticate(&self, credentials: &Credentials) -> Result<Grant, ErrorInfo> {
         let now = self.services.now();
         let grant = match credentials {
             Credentials::Key { name, secret } => {
-                let key = self.keys.get(name).filter(|key| key.has_secret(secret));
-                let key =
-                    key.ok_or_else(|| ErrorInfo::invalid_credentials("the key is unknown or its secret is wrong"))?;
+                let key = self.key(name).ok_or_else(ErrorInfo::unknown_key)?;
+                if !key.has_secret(secret) {
+                    return Err(ErrorInfo::invalid_credentials("the key's secret is wrong"));
+                }
                 return Ok(Grant {
                     proof: Proof::Key,
                     key_name: key.name.clone(),
@@ -39,10 +40,7 @@ impl Hub {
             }
             Credentials::Token(text) if jwt::looks_like(text) => {
                 let name = jwt::key_name(text)?;
-                let key = self
-                    .key(&name)
-                    .ok_or_else(|| ErrorInfo::invalid_credentials("the JWT's kid is not a key of this app"))?;
-                jwt::verify(text, key)?
+                jwt::verify(text, self.key(&name).ok_or_else(ErrorInfo::unknown_key)?)?
             }
             Credentials::Token(text) => token::verify(text, |name| self.key(name))?,
         };

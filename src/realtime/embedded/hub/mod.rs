@@ -3,6 +3,7 @@
 mod connections;
 mod credentials;
 mod presence;
+mod restored;
 
 use std::{
     collections::HashMap,
@@ -23,16 +24,17 @@ use super::{
     bridge::EVENT_NAMES,
     channel::{Channel, Repeats, Role},
     config::Config,
-    log::{Entry, Log},
+    log::{Body, Entry, Log},
     peer::Peer,
     persist::Rows,
-    presence::Members,
     protocol::{ErrorInfo, Message},
     random_id,
+    stats::Stats,
 };
 use crate::realtime::channels::ChannelNames;
 
 pub use self::presence::connection_name;
+use self::restored::Restored;
 
 /// What all apps of the endpoint share.
 pub struct Services {
@@ -71,10 +73,12 @@ pub struct Hub {
     pub is_main: bool,
     pub rules: Rules,
     pub nonces: Nonces,
+    pub stats: Stats,
     keys: HashMap<String, Key>,
     channels: DashMap<Arc<str>, Arc<Channel>>,
     peers: DashMap<Arc<str>, Arc<Peer>>,
     revocations: Revocations,
+    restored: Restored,
 }
 
 impl Hub {
@@ -85,15 +89,22 @@ impl Hub {
             is_main,
             rules,
             nonces: Nonces::default(),
+            stats: Stats::default(),
             keys: keys.into_iter().map(|key| (key.name.as_ref().to_owned(), key)).collect(),
             channels: DashMap::new(),
             peers: DashMap::new(),
             revocations: Revocations::default(),
+            restored: Restored::default(),
         }
     }
 
     pub fn find_channel(&self, name: &str) -> Option<Arc<Channel>> {
         self.channels.get(name).map(|channel| channel.value().clone())
+    }
+
+    /// The channel of this name, if there is anything to know of it.
+    pub fn known_channel(&self, name: &str) -> Option<Arc<Channel>> {
+        if self.restored.has(name) { Some(self.channel(name)) } else { self.find_channel(name) }
     }
 
     /// The channel of this name, which comes to be if it is not there. The name is valid.
@@ -124,7 +135,8 @@ impl Hub {
             }),
             false => None,
         };
-        Channel::new(name, role, persisted, stored.unwrap_or_default(), Members::default(), now)
+        let members = self.restored.take_members(&name);
+        Channel::new(name, role, persisted, stored.unwrap_or_default(), members, now)
     }
 
     /// Whether the channel's namespace is persisted.
@@ -161,10 +173,19 @@ impl Hub {
                 self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
             }
         });
+        if !self.is_main {
+            self.count(&entry);
+        }
         if let Some(done) = done {
             done(Ok(entry.clone()));
         }
         Some(entry)
+    }
+
+    fn count(&self, entry: &Entry) {
+        let Body::Messages(messages) = &entry.body else { return };
+        let transport = if entry.connection_id.is_some() { "realtime" } else { "rest" };
+        self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
     }
 
     fn stores(&self, channel: &Channel) -> bool {

@@ -41,8 +41,13 @@ impl Hub {
 
     /// Makes the connection's members leave one channel.
     pub fn leave(&self, channel: &Channel, peer: &Peer) {
-        let entry = channel.leave_all(&peer.id, self.services.now(), |entry, log| self.keep(channel, entry, log));
+        self.leave_as(channel, &peer.id);
         peer.forget_entered(&channel.name);
+    }
+
+    /// The same for a connection of which only the id is left.
+    pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>) {
+        let entry = channel.leave_all(connection, self.services.now(), |entry, log| self.keep(channel, entry, log));
         self.report(channel, entry.as_deref());
     }
 

@@ -42,7 +42,7 @@ struct MessageRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PresenceRow {
+pub struct PresenceRow {
     action: u8,
     id: String,
     client_id: String,
@@ -70,6 +70,32 @@ impl PayloadRow {
     }
 }
 
+impl PresenceRow {
+    pub fn of(event: &PresenceMessage) -> Self {
+        Self {
+            action: event.action as u8,
+            id: event.id.as_ref().to_owned(),
+            client_id: event.client_id.as_ref().to_owned(),
+            connection_id: event.connection_id.as_ref().to_owned(),
+            timestamp: event.timestamp,
+            payload: PayloadRow::of(&event.payload, event.extras.as_deref()),
+        }
+    }
+
+    pub fn read(self) -> PresenceMessage {
+        let (payload, extras) = self.payload.read();
+        PresenceMessage {
+            action: PresenceAction::from_number(self.action.into()).unwrap_or(PresenceAction::Absent),
+            id: self.id.into(),
+            client_id: self.client_id.into(),
+            connection_id: self.connection_id.into(),
+            timestamp: self.timestamp,
+            payload,
+            extras,
+        }
+    }
+}
+
 impl EntryRow {
     pub fn of(entry: &Entry, log: &str) -> Self {
         let text = |part: &Arc<str>| part.as_ref().to_owned();
@@ -93,15 +119,7 @@ impl EntryRow {
                 row.messages = Some(rows.collect());
             }
             Body::Presence(events) => {
-                let rows = events.iter().map(|event| PresenceRow {
-                    action: event.action as u8,
-                    id: text(&event.id),
-                    client_id: text(&event.client_id),
-                    connection_id: text(&event.connection_id),
-                    timestamp: event.timestamp,
-                    payload: PayloadRow::of(&event.payload, event.extras.as_deref()),
-                });
-                row.presence = Some(rows.collect());
+                row.presence = Some(events.iter().map(PresenceRow::of).collect());
             }
         }
         row
@@ -120,23 +138,7 @@ impl EntryRow {
         });
         let body = match self.presence {
             None => Body::Messages(messages.collect()),
-            Some(events) => Body::Presence(
-                events
-                    .into_iter()
-                    .map(|row| {
-                        let (payload, extras) = row.payload.read();
-                        PresenceMessage {
-                            action: PresenceAction::from_number(row.action.into()).unwrap_or(PresenceAction::Absent),
-                            id: row.id.into(),
-                            client_id: row.client_id.into(),
-                            connection_id: row.connection_id.into(),
-                            timestamp: row.timestamp,
-                            payload,
-                            extras,
-                        }
-                    })
-                    .collect(),
-            ),
+            Some(events) => Body::Presence(events.into_iter().map(PresenceRow::read).collect()),
         };
         let mark = self.mark.and_then(|(session, seq)| Some(Arc::new(Mark { session: session.parse().ok()?, seq })));
         Draft { id: self.id.into(), connection_id: self.connection_id.map(Into::into), body, mark }

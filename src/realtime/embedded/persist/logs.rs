@@ -11,7 +11,7 @@ use tandem_actors::{
     records,
 };
 
-use super::{Rows, entry_row::EntryRow};
+use super::{Rows, entry_row::EntryRow, members};
 use crate::realtime::embedded::{
     log::{Draft, Entry, Log},
     protocol::ErrorInfo,
@@ -30,6 +30,7 @@ pub struct Stored {
 }
 
 impl Rows {
+    /// Queues a new entry, and what it changes about the presence set; `done` hears when it is durable.
     pub fn keep(&self, app: &str, entry: &Entry, log: &Log, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         let row = records::encode(&EntryRow::of(entry, &log.id));
         let parts = row.len().div_ceil(PART).max(1);
@@ -39,7 +40,7 @@ impl Rows {
             let value = [&[left][..], &piece].concat();
             Change::Put(entry_key(app, &entry.channel, entry.seq, u8::try_from(part).unwrap_or(u8::MAX)), value.into())
         });
-        self.write(changes.collect(), done);
+        self.write(changes.chain(members::changes(app, entry)).collect(), done);
     }
 
     /// Entries of a channel beyond a `seq` (exclusive), in one direction, until `enough` says so.

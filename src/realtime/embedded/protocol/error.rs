@@ -20,6 +20,11 @@ impl ErrorInfo {
         Self { code, status_code, message: message.into(), href: format!("https://help.ably.io/error/{code}") }
     }
 
+    /// The app has no key of this name. 401, as whoever shows it is nobody; the code is that of what is not found.
+    pub fn unknown_key() -> Self {
+        Self::new(40400, 401, "the app has no key of this name")
+    }
+
     /// Whether the SDK answers it by fetching a new token.
     pub fn is_token_error(&self) -> bool {
         self.status_code == 401 && (40140..40150).contains(&self.code)

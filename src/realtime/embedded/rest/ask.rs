@@ -11,6 +11,7 @@ use crate::realtime::embedded::{
     Embedded,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
     channel::check_name,
+    history,
     hub::Hub,
     protocol::{ErrorInfo, Format},
 };
@@ -52,6 +53,26 @@ impl<'a> Ask<'a> {
 
     pub fn param(&self, name: &str) -> Option<String> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// The links of a page: the query of the first page again, with a cursor for the others.
+    pub fn links(&self, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
+        let left_out = ["key", "access_token", "accessToken", "cursor"];
+        let first: Vec<(String, String)> =
+            self.params.iter().filter(|(name, _)| !left_out.contains(&name.as_str())).cloned().collect();
+        let with_limit = match first.iter().any(|(name, _)| name == "limit") {
+            true => first,
+            false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
+        };
+        let at = |cursor: Option<String>| match cursor {
+            None => with_limit.clone(),
+            Some(cursor) => [with_limit.clone(), vec![("cursor".to_owned(), cursor)]].concat(),
+        };
+        let mut links = vec![("first", at(None)), ("current", at(self.param("cursor")))];
+        if next.is_some() {
+            links.push(("next", at(next)));
+        }
+        links
     }
 
     /// A part of the path, decoded.

@@ -1,7 +1,5 @@
 //! One channel: publish, history, presence, status.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::{
@@ -10,7 +8,7 @@ use super::{
 };
 use crate::realtime::embedded::{
     auth::{ClientId, Operation},
-    channel::{Channel, Repeats},
+    channel::Repeats,
     history::{self, Kind, Page, Query},
     hub::Hub,
     log::{Body, Entry},
@@ -71,6 +69,10 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
 
 pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     let (caller, name) = ask.caller_on_channel(&[Operation::Publish])?;
+    if ask.param("_forceNack").as_deref() == Some("true") {
+        // What Ably's service offers to SDKs, so that they can test a refusal.
+        return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
+    }
     let body: OneOrMany<InboundMessage> = ask.body()?;
     let receipt = publish_as(&caller, &name, body.list)?;
     Ok(ask.answer(201, &receipt).after([receipt.stored]))
@@ -106,7 +108,7 @@ fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
             ask.answer(200, &events.collect::<Vec<_>>())
         }
     };
-    Ok(answer.with_links(segment, links(ask, next.map(|cursor| cursor.to_string()))))
+    Ok(answer.with_links(segment, ask.links(next.map(|cursor| cursor.to_string()))))
 }
 
 fn place<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<Placed<'e>> {
@@ -114,26 +116,6 @@ fn place<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Op
     let connection_id = entry.connection_id.as_deref();
     let place = Place { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
     Some(Placed { message: messages.get(index)?, place })
-}
-
-/// The links of a page: the query of the first page again, with a cursor for the others.
-fn links(ask: &Ask<'_>, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
-    let secret = ["key", "access_token", "accessToken", "cursor"];
-    let first: Vec<(String, String)> =
-        ask.params.iter().filter(|(name, _)| !secret.contains(&name.as_str())).cloned().collect();
-    let with_limit = match first.iter().any(|(name, _)| name == "limit") {
-        true => first,
-        false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
-    };
-    let at = |cursor: Option<String>| match cursor {
-        None => with_limit.clone(),
-        Some(cursor) => [with_limit.clone(), vec![("cursor".to_owned(), cursor)]].concat(),
-    };
-    let mut links = vec![("first", at(None)), ("current", at(ask.param("cursor")))];
-    if next.is_some() {
-        links.push(("next", at(next)));
-    }
-    links
 }
 
 pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
@@ -153,12 +135,12 @@ pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    Ok(ask.answer(200, &page).with_links("presence", links(ask, more.then(|| (skip + limit).to_string()))))
+    Ok(ask.answer(200, &page).with_links("presence", ask.links(more.then(|| (skip + limit).to_string()))))
 }
 
 /// Who is in a channel's presence set. Looking does not make a channel.
 pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
-    hub.find_channel(name).map(|channel| channel.members()).unwrap_or_default()
+    hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -196,8 +178,8 @@ struct Metrics {
 
 pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     let (caller, name) = ask.caller_on_channel(&[Operation::ChannelMetadata])?;
-    let channel: Option<Arc<Channel>> = caller.hub.find_channel(&name);
-    let now = channel.as_ref().map(|channel| channel.occupancy()).unwrap_or_default();
+    // Asking for a channel activates it, as at Ably.
+    let now = caller.hub.channel(&name).occupancy();
     let metrics = Metrics {
         connections: now.connections,
         publishers: now.publishers,
@@ -208,6 +190,6 @@ pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         object_publishers: 0,
         object_subscribers: 0,
     };
-    let status = Status { is_active: channel.is_some(), occupancy: Occupancy { metrics } };
+    let status = Status { is_active: true, occupancy: Occupancy { metrics } };
     Ok(ask.answer(200, &Details { channel_id: &name, name: &name, status }))
 }

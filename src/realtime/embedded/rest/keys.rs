@@ -34,7 +34,7 @@ pub fn token_of_query(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 fn redeem(ask: &Ask<'_>, request: &TokenRequest) -> Result<Answer, ErrorInfo> {
     let name = ask.path("key")?;
     let hub = ask.endpoint.app(Key::app_id(&name))?;
-    let key = hub.key(&name).ok_or_else(|| ErrorInfo::invalid_credentials("there is no key of this name"))?;
+    let key = hub.key(&name).ok_or_else(|| ErrorInfo::not_found(format!("no key found with name {name}")))?;
     let authenticated = match ask.credentials() {
         Ok(Credentials::Key { name: shown, secret }) => {
             // A signed request speaks for itself, whoever carries it.

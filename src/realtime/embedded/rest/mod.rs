@@ -9,19 +9,30 @@ mod socket;
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, guard, web};
 
 pub use self::{answer::Answer, ask::Ask};
 use super::{
     Embedded,
     protocol::{ErrorInfo, MAX_FRAME_SIZE},
     sandbox,
+    stats::Query,
 };
 
 /// The largest body.
 const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
 
 type Endpoint = web::Data<Arc<Embedded>>;
+
+/// A route of a method; HEAD is answered where GET is, without the body.
+macro_rules! route {
+    (get) => {
+        web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+    };
+    ($method:ident) => {
+        web::$method()
+    };
+}
 
 /// Routes `method path → handler(&Ask) -> Result<Answer, ErrorInfo>`.
 macro_rules! resource {
@@ -30,7 +41,7 @@ macro_rules! resource {
             web::resource($path)
                 .app_data(web::Data::new($endpoint.clone()))
                 .app_data(web::PayloadConfig::new(MAX_BODY))
-                $(.route(web::$method().to(|endpoint: Endpoint, request: HttpRequest, body: Result<web::Bytes, actix_web::Error>| async move {
+                $(.route(route!($method).to(|endpoint: Endpoint, request: HttpRequest, body: Result<web::Bytes, actix_web::Error>| async move {
                     respond(&endpoint, &request, body, $handler).await
                 })))+
                 .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
@@ -51,7 +62,11 @@ pub fn mount(endpoint: &Arc<Embedded>, cfg: &mut web::ServiceConfig) {
             .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight)),
     );
     resource!(cfg, endpoint, "/time", get => time);
-    resource!(cfg, endpoint, "/stats", get => stats);
+    if endpoint.services.config.sandbox {
+        resource!(cfg, endpoint, "/stats", get => stats, post => sandbox::take_stats);
+    } else {
+        resource!(cfg, endpoint, "/stats", get => stats);
+    }
     resource!(cfg, endpoint, "/keys/{key}/requestToken", get => keys::token_of_query, post => keys::request_token);
     resource!(cfg, endpoint, "/keys/{key}/revokeTokens", post => keys::revoke_tokens);
     resource!(cfg, endpoint, "/messages", post => batch::publish);
@@ -95,8 +110,11 @@ fn time(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 }
 
 fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    ask.caller()?;
-    Ok(ask.answer(200, &[0; 0]))
+    let caller = ask.caller()?;
+    let query = Query::read(|name| ask.param(name))?;
+    let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, ask.endpoint.services.now().as_millis());
+    let next = page.last().filter(|_| more).map(|interval| interval.id().to_owned());
+    Ok(ask.answer(200, &page).with_links("stats", ask.links(next)))
 }
 
 fn left_out(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {

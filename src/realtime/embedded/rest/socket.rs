@@ -1,6 +1,6 @@
 //! `GET /` with an upgrade: the WebSocket. Whoever may not connect is told so over the WebSocket, as the SDK cannot see HTTP answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, guard::GuardContext, http::header, web};
 use actix_web_actors::ws;
@@ -61,6 +61,7 @@ fn admit(
         format,
         echo: parameter("echo") != Some("false"),
         heartbeats: parameter("heartbeats") == Some("true"),
+        remain_present_for: parameter("remainPresentFor").and_then(|ms| ms.parse().ok()).map(Duration::from_millis),
         resume: resume.map(str::to_owned),
     })
 }

@@ -1,0 +1,340 @@
+//! Statistics of test apps: the fixtures that SDK suites bring, and what was published since, by minute, summed up into hours, days and
+//! months. The main app keeps none: the node's own numbers are at `/metrics`.
+//!
+//! Source: Ably's "Metadata stats" documentation, the flat form (`entries`) of protocol version 2 and later.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tandem_actors::ports::Direction;
+
+use super::protocol::ErrorInfo;
+
+const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
+/// Minutes that are kept at most.
+const MAX_MINUTES: usize = 10_000;
+
+/// Numbers by their path, as `messages.inbound.realtime.messages.count`.
+type Entries = BTreeMap<String, f64>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Minute,
+    Hour,
+    Day,
+    Month,
+}
+
+impl Unit {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "minute" => Self::Minute,
+            "hour" => Self::Hour,
+            "day" => Self::Day,
+            "month" => Self::Month,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// How much of a minute's interval id names the interval of this unit: they all begin `YYYY-MM-DD:HH:MM`.
+    fn length(self) -> usize {
+        match self {
+            Self::Minute => 16,
+            Self::Hour => 13,
+            Self::Day => 10,
+            Self::Month => 7,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interval {
+    interval_id: String,
+    unit: &'static str,
+    schema: &'static str,
+    app_id: String,
+    entries: Entries,
+    /// Of an interval that is not over: up to which minute it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_progress: Option<String>,
+}
+
+impl Interval {
+    pub fn id(&self) -> &str {
+        &self.interval_id
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Query {
+    unit: Unit,
+    start: Option<String>,
+    end: Option<String>,
+    direction: Direction,
+    limit: usize,
+    cursor: Option<String>,
+}
+
+impl Query {
+    /// # Errors
+    /// 40000 for parameters that make no sense.
+    pub fn read(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
+        let unit = match parameter("unit").or_else(|| parameter("by")) {
+            None => Unit::Minute,
+            Some(text) => {
+                Unit::parse(&text).ok_or_else(|| ErrorInfo::bad_request("unit must be minute, hour, day or month"))?
+            }
+        };
+        let bound = |name| parameter(name).map(|text| interval_of(&text, unit)).transpose();
+        let (start, end) = (bound("start")?, bound("end")?);
+        if start.as_ref().zip(end.as_ref()).is_some_and(|(start, end)| start > end) {
+            return Err(ErrorInfo::bad_request("start must not be after end"));
+        }
+        let direction = super::history::direction(parameter("direction").as_deref())?;
+        let limit = super::history::limit(parameter("limit").as_deref())?;
+        Ok(Self { unit, start, end, direction, limit, cursor: parameter("cursor") })
+    }
+
+    fn wants(&self, id: &str) -> bool {
+        // A bound may be coarser than the unit: it stands for everything within.
+        let until = |bound: &String| id <= bound.as_str() || id.starts_with(bound.as_str());
+        self.start.as_ref().is_none_or(|start| id >= start.as_str())
+            && self.end.as_ref().is_none_or(until)
+            && self.cursor.as_ref().is_none_or(|cursor| match self.direction {
+                Direction::Backward => id < cursor.as_str(),
+                Direction::Forward => id > cursor.as_str(),
+            })
+    }
+}
+
+/// The interval that a bound names: as an interval id, or in milliseconds since 1970.
+fn interval_of(text: &str, unit: Unit) -> Result<String, ErrorInfo> {
+    let whole = match text.parse::<i64>() {
+        Ok(millis) => minute_of(millis).ok_or_else(|| ErrorInfo::bad_request("start and end must be times"))?,
+        Err(_) => text.to_owned(),
+    };
+    let formats = ["%Y-%m-%d:%H:%M", "%Y-%m-%d:%H", "%Y-%m-%d"];
+    let is_id = formats.iter().any(|format| match *format {
+        "%Y-%m-%d" => jiff::civil::Date::strptime(format, &whole).is_ok(),
+        "%Y-%m-%d:%H" => DateTime::strptime("%Y-%m-%d:%H:%M", format!("{whole}:00")).is_ok(),
+        format => DateTime::strptime(format, &whole).is_ok(),
+    }) || jiff::civil::Date::strptime("%Y-%m-%d", format!("{whole}-01")).is_ok();
+    if !is_id {
+        return Err(ErrorInfo::bad_request(
+            "start and end must be milliseconds, or intervals as 2026-01-31:23:59, 2026-01-31:23, 2026-01-31 or 2026-01",
+        ));
+    }
+    Ok(whole.chars().take(unit.length()).collect())
+}
+
+fn minute_of(millis: i64) -> Option<String> {
+    let at = Timestamp::from_millisecond(millis).ok()?;
+    Some(at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d:%H:%M").to_string())
+}
+
+/// An app's numbers by minute.
+#[derive(Default)]
+pub struct Stats(Mutex<BTreeMap<String, Entries>>);
+
+impl Stats {
+    /// Takes fixtures: objects with an `intervalId` and numbers in the nested form.
+    ///
+    /// # Errors
+    /// 40000 for what has no interval id of a minute.
+    pub fn take(&self, fixtures: &[Value]) -> Result<(), ErrorInfo> {
+        for fixture in fixtures {
+            let id = fixture["intervalId"].as_str().unwrap_or_default();
+            if id.len() != Unit::Minute.length() {
+                return Err(ErrorInfo::bad_request("each needs an intervalId as 2026-01-31:23:59"));
+            }
+            self.add(id.to_owned(), flattened(fixture));
+        }
+        Ok(())
+    }
+
+    /// Counts what was published over a connection (`realtime`) or by REST.
+    pub fn published(&self, transport: &str, messages: usize, bytes: usize, now: i64) {
+        let Some(minute) = minute_of(now) else { return };
+        let mut entries = Entries::new();
+        add_messages(&mut entries, "inbound", transport, "messages", "count", messages as f64);
+        add_messages(&mut entries, "inbound", transport, "messages", "data", bytes as f64);
+        self.add(minute, entries);
+    }
+
+    fn add(&self, minute: String, entries: Entries) {
+        let mut minutes = self.0.lock();
+        merge(minutes.entry(minute).or_default(), &entries);
+        while minutes.len() > MAX_MINUTES {
+            minutes.pop_first();
+        }
+    }
+
+    /// A page, and whether there is more.
+    pub fn page(&self, app: &str, query: &Query, now: i64) -> (Vec<Interval>, bool) {
+        let mut intervals: BTreeMap<String, Entries> = BTreeMap::new();
+        for (minute, entries) in self.0.lock().iter() {
+            let id = &minute[..query.unit.length()];
+            if query.wants(id) {
+                merge(intervals.entry(id.to_owned()).or_default(), entries);
+            }
+        }
+        let current = minute_of(now).unwrap_or_default();
+        let mut page: Vec<Interval> = intervals
+            .into_iter()
+            .map(|(interval_id, entries)| Interval {
+                in_progress: current.starts_with(&interval_id).then(|| current.clone()),
+                interval_id,
+                unit: query.unit.name(),
+                schema: SCHEMA,
+                app_id: app.to_owned(),
+                entries,
+            })
+            .collect();
+        if query.direction == Direction::Backward {
+            page.reverse();
+        }
+        let more = page.len() > query.limit;
+        page.truncate(query.limit);
+        (page, more)
+    }
+}
+
+/// Sums up, but for peaks.
+fn merge(into: &mut Entries, other: &Entries) {
+    for (path, number) in other {
+        let known = into.entry(path.clone()).or_default();
+        *known = if path.ends_with(".peak") { known.max(*number) } else { *known + number };
+    }
+}
+
+/// The flat form of a fixture.
+fn flattened(fixture: &Value) -> Entries {
+    let mut entries = Entries::new();
+    let numbers = |value: &Value| -> Vec<(String, f64)> {
+        let fields = value.as_object().into_iter().flatten();
+        fields.filter_map(|(name, number)| Some((name.clone(), number.as_f64()?))).collect()
+    };
+    let children = |value: &Value| -> Map<String, Value> { value.as_object().cloned().unwrap_or_default() };
+    for side in ["inbound", "outbound"] {
+        for (transport, kinds) in children(&fixture[side]) {
+            for (kind, counts) in children(&kinds) {
+                for (what, number) in numbers(&counts) {
+                    add_messages(&mut entries, side, &transport, &kind, &what, number);
+                }
+            }
+        }
+    }
+    let mut add = |path: String, number: f64| *entries.entry(path).or_default() += number;
+    for (kind, counts) in children(&fixture["persisted"]) {
+        for (what, number) in numbers(&counts) {
+            add(format!("messages.persisted.{kind}.{what}"), number);
+            add(format!("messages.persisted.all.{what}"), number);
+        }
+    }
+    for counts in children(&fixture["connections"]).values() {
+        numbers(counts).into_iter().for_each(|(what, number)| add(format!("connections.{what}"), number));
+    }
+    numbers(&fixture["channels"]).into_iter().for_each(|(what, number)| add(format!("channels.{what}"), number));
+    for (field, kind) in [("apiRequests", "other"), ("tokenRequests", "tokenRequests")] {
+        for (what, number) in numbers(&fixture[field]) {
+            add(format!("apiRequests.{kind}.{what}"), number);
+            add(format!("apiRequests.all.{what}"), number);
+        }
+    }
+    entries
+}
+
+fn add_messages(entries: &mut Entries, side: &str, transport: &str, kind: &str, what: &str, number: f64) {
+    for path in [
+        format!("messages.{side}.{transport}.{kind}.{what}"),
+        format!("messages.{side}.{transport}.all.{what}"),
+        format!("messages.{side}.all.{kind}.{what}"),
+        format!("messages.{side}.all.all.{what}"),
+        format!("messages.all.{kind}.{what}"),
+        format!("messages.all.all.{what}"),
+    ] {
+        *entries.entry(path).or_default() += number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn query(parameters: &[(&str, &str)]) -> Result<Query, u32> {
+        let parameter = |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
+        Query::read(parameter).map_err(|error| error.code)
+    }
+
+    fn stats() -> Stats {
+        let stats = Stats::default();
+        let fixture = |minute: &str, count: u32, peak: u32| {
+            json!({
+                "intervalId": minute,
+                "inbound": {"realtime": {"messages": {"count": count, "data": count * 100}}},
+                "connections": {"tls": {"peak": peak, "opened": 1}}
+            })
+        };
+        let fixtures =
+            [fixture("2025-02-03:15:03", 50, 7), fixture("2025-02-03:15:04", 60, 9), fixture("2025-02-03:16:00", 1, 1)];
+        stats.take(&fixtures).unwrap();
+        stats
+    }
+
+    fn page(parameters: &[(&str, &str)]) -> (Vec<String>, bool) {
+        let (intervals, more) = stats().page("app", &query(parameters).unwrap(), 0);
+        (intervals.iter().map(|interval| interval.id().to_owned()).collect(), more)
+    }
+
+    #[test]
+    fn minutes_come_newest_first_within_bounds_and_page_by_page() {
+        assert_eq!(page(&[]).0, ["2025-02-03:16:00", "2025-02-03:15:04", "2025-02-03:15:03"]);
+        assert_eq!(page(&[("end", "2025-02-03:15:03")]).0, ["2025-02-03:15:03"]);
+        assert_eq!(
+            page(&[("start", "1738595040000"), ("direction", "forwards"), ("limit", "1")]),
+            (vec!["2025-02-03:15:04".to_owned()], true)
+        );
+        assert_eq!(page(&[("cursor", "2025-02-03:15:04")]).0, ["2025-02-03:15:03"]);
+    }
+
+    #[test]
+    fn hours_add_up_and_have_the_highest_peak() {
+        let (hours, _) = stats().page("app", &query(&[("unit", "hour"), ("end", "2025-02-03:15")]).unwrap(), 0);
+        assert_eq!(hours.len(), 1);
+        let entries = &hours[0].entries;
+        assert_eq!(entries["messages.inbound.all.messages.count"], 110.0);
+        assert_eq!(entries["messages.all.all.data"], 11_000.0);
+        assert_eq!((entries["connections.peak"], entries["connections.opened"]), (9.0, 2.0));
+        assert_eq!(page(&[("unit", "month")]).0, ["2025-02"]);
+    }
+
+    #[test]
+    fn bounds_that_are_no_times_are_refused() {
+        for parameters in [
+            &[("start", "yesterday")][..],
+            &[("unit", "year")],
+            &[("limit", "0")],
+            &[("start", "2025-02-04"), ("end", "2025-02-03")],
+        ] {
+            assert_eq!(query(parameters).map(|_| ()), Err(40000), "{parameters:?}");
+        }
+        for bound in ["2025-02-03:15:03", "2025-02-03:15", "2025-02-03", "2025-02", "0"] {
+            assert!(query(&[("end", bound)]).is_ok(), "{bound}");
+        }
+    }
+}
