@@ -15,6 +15,8 @@ use support::{
     world::{self, Session},
 };
 
+const CONCURRENCIES: [usize; 4] = [1, 16, 64, 256];
+
 fn main() {
     baseline::serve_trivial_if_asked();
     let args = Args::parse();
@@ -64,7 +66,7 @@ fn hot_session(args: &Args, syncs: f64) {
         std::fs::create_dir(&data).expect("a directory for the store");
         actix::System::new().block_on(async {
             let heart = Heart::start(hot::store(engine, &data)).await;
-            for in_flight in args.concurrencies() {
+            for in_flight in args.concurrencies(&CONCURRENCIES) {
                 let before = heart.journal.stats();
                 let measured = heart.drive(in_flight, args.warm_up(), args.measured()).await;
                 let after = heart.journal.stats();
@@ -113,7 +115,7 @@ fn over_http(args: &Args) {
         "target",
         "",
     ]);
-    for connections in args.concurrencies() {
+    for connections in args.concurrencies(&CONCURRENCIES) {
         let its_cpu = process::cpu(trivial.pid());
         let idle = load::drive(trivial.address, connections, args.warm_up(), args.measured(), |_, _| &say);
         assert_eq!(idle.refused, 0, "the trivial handler must succeed, too");

@@ -230,7 +230,7 @@ fn closed_rooms(args: &Args) {
     }
     let mut table =
         Table::new(&["rooms", "server", "messages/s", "p50", "p99", "server CPU", "Tandem is", "target", ""]);
-    for rooms in [1, 64, 256] {
+    for rooms in args.concurrencies(&[1, 64, 256]) {
         let run = |dialect, address, pid| closed(args, dialect, address, rooms, pid);
         let (ours, cpu) = run(Dialect::Ably, node.address, node.pid());
         let mut row = |name: &str, measured: &Measured, cpu: Duration, target: Option<f64>| {

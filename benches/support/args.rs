@@ -39,8 +39,8 @@ impl Args {
         if self.quick { quick } else { full }
     }
 
-    pub fn concurrencies(&self) -> Vec<usize> {
-        self.connections.map_or_else(|| vec![1, 16, 64, 256], |one| vec![one])
+    pub fn concurrencies(&self, usual: &[usize]) -> Vec<usize> {
+        self.connections.map_or_else(|| usual.to_vec(), |one| vec![one])
     }
 
     /// How long one cell of a table is measured.

@@ -110,6 +110,9 @@ impl Config {
         if self.max_inbound_rate == 0 {
             return Err(problem("max_inbound_rate", "must be at least 1".into()));
         }
+        if self.log_entries == 0 {
+            return Err(problem("log_entries", "must be at least 1".into()));
+        }
         if self.max_idle_interval < Duration::from_secs(1) {
             return Err(problem("max_idle_interval", "must be at least 1s".into()));
         }

@@ -48,7 +48,7 @@ impl Entry {
             seq,
             at,
             channel: channel.clone(),
-            serial: ChannelSerial { at, seq, log }.to_string().into(),
+            serial: ChannelSerial { at, seq, log }.to_text().into(),
             id: draft.id,
             connection_id: draft.connection_id,
             body: draft.body,
@@ -92,12 +92,12 @@ impl Entry {
                 Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
             }
             Body::Messages(messages) => {
-                let placed: Vec<(String, String)> =
-                    (skip..messages.len()).map(|index| (self.message_id(index), self.message_serial(index))).collect();
-                let placed = placed.iter().zip(&messages[skip..]).map(|((id, serial), message)| {
-                    // The receiver counts from the frame's id, unless the beginning is missing.
-                    let id = (skip > 0).then_some(id.as_str());
-                    Placed { message, place: Place { id, connection_id: None, timestamp: None, serial } }
+                // The receiver counts from the frame's id, unless the beginning is missing.
+                let own = |index| ((skip > 0).then(|| self.message_id(index)), self.message_serial(index));
+                let own: Vec<_> = (skip..messages.len()).map(own).collect();
+                let placed = own.iter().zip(&messages[skip..]).map(|((id, serial), message)| {
+                    let place = Place { id: id.as_deref(), connection_id: None, timestamp: None, serial };
+                    Placed { message, place }
                 });
                 Outbound { messages: Some(placed.collect()), ..frame(Action::Message) }.encode(format)
             }
@@ -155,6 +155,8 @@ pub struct Log {
     last_at: i64,
     /// Without gaps in `seq`; the last one is the head.
     entries: VecDeque<Arc<Entry>>,
+    /// The most entries that are kept.
+    limit: usize,
     chosen_ids: HashMap<Arc<str>, u64>,
 }
 
@@ -165,13 +167,14 @@ pub enum Since<'a> {
 }
 
 impl Log {
-    pub fn new() -> Self {
-        Self::continued(super::random_id(8).into(), 0, 0)
+    /// An empty log that keeps at most `limit` entries.
+    pub fn new(limit: usize) -> Self {
+        Self::continued(super::random_id(8).into(), 0, 0, limit)
     }
 
     /// A log whose head is known, without its entries.
-    pub fn continued(id: Arc<str>, seq: u64, last_at: i64) -> Self {
-        Self { id, seq, last_at, entries: VecDeque::new(), chosen_ids: HashMap::new() }
+    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limit: usize) -> Self {
+        Self { id, seq, last_at, entries: VecDeque::new(), limit, chosen_ids: HashMap::new() }
     }
 
     /// The serial of the head.
@@ -196,6 +199,9 @@ impl Log {
         if let Some(id) = entry.chosen_id() {
             self.chosen_ids.insert(id.clone(), entry.seq);
         }
+        if self.entries.len() >= self.limit {
+            self.forget_first();
+        }
         self.entries.push_back(entry);
     }
 
@@ -219,18 +225,11 @@ impl Log {
         self.entries.iter()
     }
 
-    /// Forgets what is older than the window, and the oldest beyond the limit.
-    pub fn prune(&mut self, now: Timestamp, window: Duration, limit: usize) {
+    /// Forgets what is older than the window.
+    pub fn prune(&mut self, now: Timestamp, window: Duration) {
         let horizon = now.as_millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
-        while let Some(first) = self.entries.front()
-            && (first.at < horizon || self.entries.len() > limit)
-        {
-            if let Some(id) = first.chosen_id()
-                && self.chosen_ids.get(id) == Some(&first.seq)
-            {
-                self.chosen_ids.remove(id);
-            }
-            self.entries.pop_front();
+        while self.entries.front().is_some_and(|first| first.at < horizon) {
+            self.forget_first();
         }
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
@@ -238,14 +237,17 @@ impl Log {
         }
     }
 
+    fn forget_first(&mut self) {
+        let Some(first) = self.entries.pop_front() else { return };
+        if let Some(id) = first.chosen_id()
+            && self.chosen_ids.get(id) == Some(&first.seq)
+        {
+            self.chosen_ids.remove(id);
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -255,6 +257,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const WINDOW: Duration = Duration::from_secs(120);
+    const LIMIT: usize = 4;
 
     fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
         let message = Message { id: id.map(Into::into), ..Message::default() };
@@ -271,40 +274,50 @@ mod tests {
 
     #[test]
     fn whoever_comes_back_in_time_misses_nothing() {
-        let mut log = Log::new();
+        let mut log = Log::new(LIMIT);
         let at_start = log.head();
         let first = publish(&mut log, None, NOW);
         publish(&mut log, None, NOW);
         assert_eq!(missed(&log, &at_start), Some(vec![1, 2]));
         assert_eq!(missed(&log, &first.serial), Some(vec![2]));
         assert_eq!(missed(&log, &log.head()), Some(vec![]));
-        log.prune(NOW + 2 * WINDOW, WINDOW, 100);
+        log.prune(NOW + 2 * WINDOW, WINDOW);
         assert_eq!(missed(&log, &log.head()), Some(vec![]), "nothing was missed, however long it took");
         assert_eq!(missed(&log, &first.serial), None);
     }
 
     #[test]
     fn a_position_of_another_log_or_of_the_future_is_lost() {
-        let mut log = Log::new();
+        let mut log = Log::new(LIMIT);
         publish(&mut log, None, NOW);
-        assert_eq!(missed(&log, &Log::new().head()), None);
+        assert_eq!(missed(&log, &Log::new(LIMIT).head()), None);
         assert_eq!(missed(&log, &ChannelSerial { at: 0, seq: 2, log: log.id.clone() }.to_string()), None);
     }
 
     #[test]
     fn a_repetition_is_recognised_as_long_as_the_log_reaches() {
-        let mut log = Log::new();
+        let mut log = Log::new(LIMIT);
         publish(&mut log, None, NOW);
         let entry = publish(&mut log, Some("once"), NOW);
         publish(&mut log, None, NOW + WINDOW);
         assert_eq!(log.published("once").unwrap().serial, entry.serial);
-        log.prune(NOW + WINDOW + WINDOW / 2, WINDOW, 100);
+        log.prune(NOW + WINDOW + WINDOW / 2, WINDOW);
         assert!(log.published("once").is_none());
     }
 
     #[test]
+    fn a_log_keeps_its_newest_entries() {
+        let mut log = Log::new(LIMIT);
+        let entries: Vec<_> = (0..7).map(|n| publish(&mut log, Some(&n.to_string()), NOW)).collect();
+        assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [4, 5, 6, 7]);
+        assert!(log.published("2").is_none() && log.published("3").is_some());
+        assert_eq!(missed(&log, &entries[2].serial), Some(vec![4, 5, 6, 7]));
+        assert_eq!(missed(&log, &entries[1].serial), None);
+    }
+
+    #[test]
     fn serials_sort_as_text_even_when_the_clock_goes_back() {
-        let mut log = Log::new();
+        let mut log = Log::new(LIMIT);
         let first = publish(&mut log, None, NOW);
         let second = publish(&mut log, None, Timestamp::from_millis(NOW.as_millis() - 5_000));
         assert!(first.serial < second.serial);

@@ -22,6 +22,7 @@
 //! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`connection`] is the actor
 //! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
 
+mod answers;
 pub mod auth;
 mod bridge;
 mod channel;

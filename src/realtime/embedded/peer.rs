@@ -2,7 +2,6 @@
 //! else is in the transport (`connection.rs`).
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,45 +10,15 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
 use super::{
+    answers::{Answer, Answers, Turn},
     auth::{ClientId, Grant},
     channel::Repeats,
-    log::Entry,
     outbox::Outbox,
-    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
+    protocol::{Action, ErrorInfo, Outbound},
 };
 
-/// Answers that are remembered, so that a frame that comes again is answered the same.
-const REMEMBERED: usize = 512;
 /// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
-
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// The serial of the entry and its number of messages; none if nothing was published.
-    Ack(Option<(Box<str>, usize)>),
-    Nack(ErrorInfo),
-}
-
-impl Answer {
-    pub fn ack(entry: &Entry) -> Self {
-        Answer::Ack(Some((entry.serial.clone(), entry.count())))
-    }
-}
-
-struct Slot {
-    msg_serial: u64,
-    answer: Option<Answer>,
-    sent: bool,
-}
-
-/// What to do with a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It is new; `settle` it.
-    Fresh,
-    /// It came before, and is or will be answered.
-    Repeated,
-}
 
 struct State {
     secret: Box<str>,
@@ -62,7 +31,7 @@ struct State {
     transport: Option<Arc<Outbox>>,
     generation: u64,
     entered: Vec<Arc<str>>,
-    slots: VecDeque<Slot>,
+    answers: Answers,
 }
 
 pub struct Peer {
@@ -87,7 +56,7 @@ impl Peer {
             transport: None,
             generation: 0,
             entered: Vec::new(),
-            slots: VecDeque::new(),
+            answers: Answers::default(),
         };
         Self { id, repeats, state: Mutex::new(state) }
     }
@@ -186,53 +155,14 @@ impl Peer {
 
     /// Looks whether a frame came before.
     pub fn take_turn(&self, msg_serial: u64) -> Turn {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        if let Some(slot) = state.slots.iter_mut().rev().find(|slot| slot.msg_serial == msg_serial) {
-            if let (Some(answer), Some(outbox), true) = (&slot.answer, &state.transport, slot.sent) {
-                send(outbox, msg_serial, answer);
-            }
-            return Turn::Repeated;
-        }
-        if state.slots.back().is_some_and(|latest| msg_serial < latest.msg_serial) {
-            if let Some(outbox) = &state.transport {
-                send(outbox, msg_serial, &Answer::Ack(None));
-            }
-            return Turn::Repeated;
-        }
-        while state.slots.len() >= REMEMBERED && state.slots.front().is_some_and(|oldest| oldest.sent) {
-            state.slots.pop_front();
-        }
-        state.slots.push_back(Slot { msg_serial, answer: None, sent: false });
-        Turn::Fresh
+        let state = &mut *self.state.lock();
+        state.answers.take_turn(msg_serial, state.transport.as_deref())
     }
 
     /// Answers a frame, and those behind it that waited for it.
     pub fn settle(&self, msg_serial: u64, answer: Answer) {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let Some(index) = state.slots.iter().rposition(|slot| slot.msg_serial == msg_serial) else { return };
-        state.slots[index].answer = Some(answer);
-        let first = state.slots.iter().rposition(|slot| slot.sent).map_or(0, |last_sent| last_sent + 1);
-        for slot in state.slots.iter_mut().skip(first) {
-            let Some(answer) = &slot.answer else { break };
-            slot.sent = true;
-            if let Some(outbox) = &state.transport {
-                send(outbox, slot.msg_serial, answer);
-            }
-        }
-    }
-}
-
-fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
-    let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
-    match answer {
-        Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
-        Answer::Ack(None) => outbox.send(&frame(Action::Ack)),
-        Answer::Ack(Some((serial, count))) => {
-            let serials = (0..*count).map(|index| super::protocol::serial::message_serial(serial, index)).collect();
-            outbox.send(&Outbound { res: Some(vec![PublishResult { serials }]), ..frame(Action::Ack) });
-        }
+        let state = &mut *self.state.lock();
+        state.answers.settle(msg_serial, answer, state.transport.as_deref());
     }
 }
 
@@ -280,7 +210,7 @@ mod tests {
         peer.settle(2, Answer::Nack(ErrorInfo::bad_request("no")));
         assert_eq!(sent(&outbox), []);
         peer.settle(0, Answer::Ack(None));
-        assert_eq!(sent(&outbox), [(1, 0), (1, 1), (2, 2)]);
+        assert_eq!(sent(&outbox), [(1, 0), (2, 2)], "the first frame answers two");
     }
 
     #[test]

@@ -150,7 +150,8 @@ fn minute_of(millis: i64) -> Option<String> {
 pub struct Stats(Mutex<BTreeMap<String, Entries>>);
 
 impl Stats {
-    /// Takes fixtures: objects with an `intervalId` and numbers in the nested form.
+    /// Takes fixtures: objects with an `intervalId` and numbers in the nested form. A minute's fixture replaces what was there, so that a suite
+    /// may bring its fixtures again.
     ///
     /// # Errors
     /// 40000 for what has no interval id of a minute.
@@ -160,7 +161,7 @@ impl Stats {
             if id.len() != Unit::Minute.length() {
                 return Err(ErrorInfo::bad_request("each needs an intervalId as 2026-01-31:23:59"));
             }
-            self.add(id.to_owned(), flattened(fixture));
+            self.put(id.to_owned(), |entries| *entries = flattened(fixture));
         }
         Ok(())
     }
@@ -171,12 +172,12 @@ impl Stats {
         let mut entries = Entries::new();
         add_messages(&mut entries, "inbound", transport, "messages", "count", messages as f64);
         add_messages(&mut entries, "inbound", transport, "messages", "data", bytes as f64);
-        self.add(minute, entries);
+        self.put(minute, |known| merge(known, &entries));
     }
 
-    fn add(&self, minute: String, entries: Entries) {
+    fn put(&self, minute: String, change: impl FnOnce(&mut Entries)) {
         let mut minutes = self.0.lock();
-        merge(minutes.entry(minute).or_default(), &entries);
+        change(minutes.entry(minute).or_default());
         while minutes.len() > MAX_MINUTES {
             minutes.pop_first();
         }

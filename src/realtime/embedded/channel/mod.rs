@@ -3,7 +3,10 @@
 mod attaching;
 mod name;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tandem_actors::domain::{
@@ -47,7 +50,6 @@ impl Subscriber {
     }
 }
 
-#[derive(Default)]
 struct Room {
     log: Log,
     subscribers: Vec<Subscriber>,
@@ -208,8 +210,8 @@ impl Channel {
 
     // ---- housekeeping ----
 
-    pub fn prune(&self, now: Timestamp, window: Duration, limit: usize) {
-        self.room.lock().log.prune(now, window, limit);
+    pub fn prune(&self, now: Timestamp, window: Duration) {
+        self.room.lock().log.prune(now, window);
     }
 
     /// Whether nobody could tell that it is gone.
@@ -221,6 +223,9 @@ impl Channel {
             && now.since(Timestamp::from_millis(room.last_used)) > window
     }
 }
+
+/// Looked up once: it is counted for every message.
+static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
 
 /// Whether the subscriber is to hear of the entry.
 fn hears(subscriber: &Subscriber, entry: &Entry) -> bool {
@@ -237,7 +242,7 @@ fn deliver(room: &Room, entry: &Entry) {
         subscriber.outbox.push(entry.frame(subscriber.outbox.format));
         told += 1;
     }
-    metrics::counter!("tandem_realtime_deliveries_total").increment(told);
+    DELIVERIES.increment(told);
 }
 
 /// The mark of an event whose message id is `<session>:<seq>` and perhaps more behind it.

@@ -9,14 +9,37 @@ use std::{
 use actix::{ActorContext, fut::ActorFuture};
 use actix_web_actors::ws;
 use bytes::Bytes;
+use tokio::time::{Sleep, sleep_until};
 
 use super::{Connection, Ctx};
-use crate::realtime::embedded::{outbox::Frame, protocol::Format};
+use crate::realtime::embedded::{
+    outbox::{Frame, Outbox},
+    protocol::Format,
+};
 
 /// Writes what the outbox holds; ends the actor when the outbox has ended.
 #[derive(Default)]
 pub(super) struct Drain {
     taken: Vec<Frame>,
+    /// Ends the hold on ACKs; only connections that publish much have one.
+    hold: Option<Pin<Box<Sleep>>>,
+}
+
+impl Drain {
+    /// Takes a portion of what waits. Held ACKs are waited for no longer than they are held.
+    fn take(&mut self, outbox: &Outbox, task: &mut Context<'_>) -> Poll<bool> {
+        let taken = outbox.poll_take(task, &mut self.taken);
+        let Some(until) = outbox.held_until().filter(|_| taken.is_pending()) else { return taken };
+        let hold = self.hold.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+        if hold.deadline() != until.into() {
+            hold.as_mut().reset(until.into());
+        }
+        if hold.as_mut().poll(task).is_pending() {
+            return Poll::Pending;
+        }
+        outbox.release_acks();
+        outbox.poll_take(task, &mut self.taken)
+    }
 }
 
 impl ActorFuture<Connection> for Drain {
@@ -25,7 +48,7 @@ impl ActorFuture<Connection> for Drain {
     fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
         let drain = self.get_mut();
         let Some(line) = actor.line() else { return Poll::Ready(()) };
-        let Poll::Ready(ended) = line.outbox.poll_take(task, &mut drain.taken) else { return Poll::Pending };
+        let Poll::Ready(ended) = drain.take(&line.outbox, task) else { return Poll::Pending };
         let format = line.outbox.format;
         let mut marked = false;
         for frame in drain.taken.drain(..) {

@@ -1,16 +1,19 @@
 //! MESSAGE and PRESENCE of a connected client: each frame has one turn and one answer, also when it is sent again.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::line::Line;
 use crate::realtime::embedded::{
+    answers::{Answer, Turn},
     auth::Operation,
     channel::{Channel, check_name},
-    peer::{Answer, Turn},
     protocol::{ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload},
     publication::{message_too_large, prepare},
     rate::Admission,
 };
+
+/// Looked up once: it is counted for every message.
+static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_messages_total"));
 
 impl Line {
     /// Takes a frame's turn. None if there is nothing (more) to do for it.
@@ -26,6 +29,7 @@ impl Line {
         if self.peer.take_turn(msg_serial) == Turn::Repeated {
             return None;
         }
+        self.outbox.note_publish();
         match self.rate.admit(messages) {
             Admission::Welcome => Some(msg_serial),
             Admission::Refused(error) => {
@@ -85,7 +89,7 @@ impl Line {
             Ok((channel, messages)) => {
                 let peer = self.peer.clone();
                 let frame_id = format!("{}:{msg_serial}", self.peer.id).into();
-                metrics::counter!("tandem_realtime_messages_total").increment(messages.len() as u64);
+                MESSAGES.increment(messages.len() as u64);
                 self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, move |result| {
                     let answer = result.map_or_else(Answer::Nack, |entry| Answer::ack(&entry));
                     peer.settle(msg_serial, answer);

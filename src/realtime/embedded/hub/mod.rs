@@ -128,15 +128,18 @@ impl Hub {
             false => Role::default(),
         };
         let window = i64::try_from(self.services.config.continuity.as_millis()).unwrap_or(i64::MAX);
+        let limit = self.services.config.log_entries;
         let stored = match persisted && self.is_main {
-            true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window).unwrap_or_else(|error| {
-                tracing::error!(%error, "a channel's log could not be read; it begins anew");
-                None
-            }),
+            true => {
+                self.services.rows.load_log(&self.app, &name, now.as_millis() - window, limit).unwrap_or_else(|error| {
+                    tracing::error!(%error, "a channel's log could not be read; it begins anew");
+                    None
+                })
+            }
             false => None,
         };
         let members = self.restored.take_members(&name);
-        Channel::new(name, role, persisted, stored.unwrap_or_default(), members, now)
+        Channel::new(name, role, persisted, stored.unwrap_or_else(|| Log::new(limit)), members, now)
     }
 
     /// Whether the channel's namespace is persisted.
@@ -208,7 +211,7 @@ impl Hub {
         for channel in channels {
             // Test apps have no store: what they persist stays in memory.
             let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
-            channel.prune(now, window, config.log_entries);
+            channel.prune(now, window);
         }
         self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
         metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })

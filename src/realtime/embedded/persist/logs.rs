@@ -94,20 +94,26 @@ impl Rows {
     }
 
     /// A channel's log as it was, with its entries since `horizon`. A log of which an entry is missing begins after the gap.
-    pub fn load_log(&self, app: &str, channel: &Arc<str>, horizon: i64) -> Result<Option<Log>, StoreError> {
+    pub fn load_log(
+        &self,
+        app: &str,
+        channel: &Arc<str>,
+        horizon: i64,
+        limit: usize,
+    ) -> Result<Option<Log>, StoreError> {
         let mut recent: Vec<Stored> = Vec::new();
         let mut head = None;
         self.entries(app, channel, None, Direction::Backward, |stored| {
             let next = recent.last().map_or(stored.seq, |later: &Stored| later.seq.saturating_sub(1));
             let head = head.get_or_insert((stored.log.clone(), stored.seq, stored.at));
-            let belongs = stored.seq == next && stored.log == head.0 && stored.at >= horizon;
+            let belongs = stored.seq == next && stored.log == head.0 && stored.at >= horizon && recent.len() < limit;
             if belongs {
                 recent.push(stored);
             }
             belongs
         })?;
         let Some((id, seq, at)) = head else { return Ok(None) };
-        let mut log = Log::continued(id, seq, at);
+        let mut log = Log::continued(id, seq, at, limit);
         for stored in recent.into_iter().rev() {
             log.restore(channel, stored.seq, stored.at, stored.draft);
         }

@@ -8,6 +8,9 @@ use super::ErrorInfo;
 /// How deep a value may nest. JSON's reader has a limit of its own (128).
 const MAX_DEPTH: usize = 96;
 
+/// Most frames are smaller.
+const USUAL_SIZE: usize = 512;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     Json,
@@ -24,9 +27,12 @@ impl Format {
 
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Bytes {
         let encoded = match self {
-            Format::Json => serde_json::to_vec(value).map_err(drop),
+            Format::Json => {
+                let mut bytes = Vec::with_capacity(USUAL_SIZE);
+                serde_json::to_writer(&mut bytes, value).map(|()| bytes).map_err(drop)
+            }
             Format::Msgpack => {
-                let mut bytes = Vec::with_capacity(256);
+                let mut bytes = Vec::with_capacity(USUAL_SIZE);
                 let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
                 value.serialize(&mut serializer).map(|()| bytes).map_err(drop)
             }

@@ -63,7 +63,8 @@ where
             Ok(None)
         }
         fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut list = Vec::new();
+            // Most lists have one element, and elements are large.
+            let mut list = Vec::with_capacity(1);
             while let Some(element) = seq.next_element()? {
                 if list.len() == MAX_ELEMENTS {
                     return Err(A::Error::invalid_length(list.len() + 1, &self));

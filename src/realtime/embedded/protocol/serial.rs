@@ -30,13 +30,43 @@ impl ChannelSerial {
 
 impl fmt::Display for ChannelSerial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:014}-{:010}@{}", self.at, self.seq, self.log)
+        f.write_str(&self.to_text())
+    }
+}
+
+impl ChannelSerial {
+    /// The same as `to_string`, for every message that is published: without the formatting machinery.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(26 + self.log.len());
+        push_padded(&mut text, u64::try_from(self.at).unwrap_or(0), 14);
+        text.push('-');
+        push_padded(&mut text, self.seq, 10);
+        text.push('@');
+        text.push_str(&self.log);
+        text
     }
 }
 
 /// The serial of one message of an entry.
 pub fn message_serial(channel_serial: &str, index: usize) -> String {
-    format!("{channel_serial}:{index:03}")
+    let mut text = String::with_capacity(channel_serial.len() + 4);
+    text.push_str(channel_serial);
+    text.push(':');
+    push_padded(&mut text, index as u64, 3);
+    text
+}
+
+/// A number with leading zeros up to `width` digits.
+fn push_padded(text: &mut String, mut number: u64, width: usize) {
+    // The largest u64 has 20 digits.
+    let mut digits = [b'0'; 20];
+    let mut begin = digits.len();
+    while number > 0 || digits.len() - begin < width {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    text.extend(digits[begin..].iter().map(|digit| char::from(*digit)));
 }
 
 #[cfg(test)]
@@ -50,6 +80,9 @@ mod tests {
         assert_eq!(ChannelSerial::parse(&earlier.to_string()), Some(earlier.clone()));
         assert_eq!(ChannelSerial::parse(&message_serial(&later.to_string(), 3)), Some(later.clone()));
         assert!(earlier.to_string() < later.to_string());
+        assert_eq!(earlier.to_string(), "01700000000000-0000000009@abcd");
+        assert_eq!(message_serial("s", 7), "s:007");
+        assert_eq!(message_serial("s", 1_234), "s:1234");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What waits to be written to one socket. Whoever publishes puts shared bytes in and goes on; the connection takes all that has gathered
 //! with one wake-up. Bounded: a connection that does not keep up is told to go and to continue from the log.
 
+mod acks;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tandem_actors::domain::ids::{Seq, SessionId};
 
+use self::acks::Acks;
 use super::protocol::{Action, ErrorInfo, Format, Outbound};
 
 /// Says that a frame carries a session's event, so that its delivery can be reported.
@@ -33,6 +37,22 @@ struct Queue {
     frames: VecDeque<(usize, Frame)>,
     bytes: usize,
     ended: bool,
+    /// Behind all frames.
+    acks: Acks,
+}
+
+impl Queue {
+    fn put(&mut self, counted: usize, frame: Frame) {
+        self.bytes += counted;
+        self.frames.push_back((counted, frame));
+    }
+
+    /// Puts the ACKs in their place, before whatever comes next.
+    fn put_acks(&mut self, format: Format) {
+        if let Some(bytes) = self.acks.take(format) {
+            self.put(bytes.len(), Frame { bytes, mark: None });
+        }
+    }
 }
 
 /// Bytes that are taken at once, so that a large replay is not copied in one piece.
@@ -65,19 +85,53 @@ impl Outbox {
             self.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
             return;
         }
-        queue.bytes += frame.bytes.len();
-        queue.frames.push_back((frame.bytes.len(), frame));
-        let first = queue.frames.len() == 1;
+        let first = queue.frames.is_empty();
+        queue.put_acks(self.format);
+        queue.put(frame.bytes.len(), frame);
         drop(queue);
         if first {
             self.reader.wake();
         }
     }
 
+    /// Acknowledges a publish, with the serials of its messages: together with others, and not before everything that was put in so far.
+    pub fn acknowledge(&self, msg_serial: u64, mut serials: Vec<String>) {
+        let now = Instant::now();
+        let mut queue = self.queue.lock();
+        if queue.ended {
+            return;
+        }
+        let first = queue.acks.is_empty();
+        if !queue.acks.add(msg_serial, &mut serials, now) {
+            queue.put_acks(self.format);
+            queue.acks.add(msg_serial, &mut serials, now);
+        }
+        drop(queue);
+        if first {
+            self.reader.wake();
+        }
+    }
+
+    /// The client has published something, with or without waiting for the answers to what it published before.
+    pub fn note_publish(&self) {
+        self.queue.lock().acks.note_publish();
+    }
+
+    /// Until when ACKs are held that nothing else takes along.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.queue.lock().acks.held_until()
+    }
+
+    /// Lets held ACKs go.
+    pub fn release_acks(&self) {
+        self.queue.lock().acks.release();
+    }
+
     /// Puts in what the log holds anyway: it does not count against the limit.
     pub fn replay(&self, frames: impl Iterator<Item = Frame>) {
         let mut queue = self.queue.lock();
         if !queue.ended {
+            queue.put_acks(self.format);
             queue.frames.extend(frames.map(|frame| (0, frame)));
             drop(queue);
             self.reader.wake();
@@ -92,6 +146,7 @@ impl Outbox {
     pub fn end(&self, last: Option<&Outbound<'_>>) {
         let mut queue = self.queue.lock();
         if !queue.ended {
+            queue.put_acks(self.format);
             if let Some(last) = last {
                 queue.frames.push_back((0, Frame { bytes: last.encode(self.format), mark: None }));
             }
@@ -109,6 +164,9 @@ impl Outbox {
     pub fn poll_take(&self, cx: &mut Context<'_>, taken: &mut Vec<Frame>) -> Poll<bool> {
         self.reader.register(cx.waker());
         let mut queue = self.queue.lock();
+        if queue.acks.held_until().is_none() || !queue.frames.is_empty() {
+            queue.put_acks(self.format);
+        }
         if queue.frames.is_empty() && !queue.ended {
             return Poll::Pending;
         }

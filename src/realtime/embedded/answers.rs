@@ -1,0 +1,111 @@
+//! A connection's answers to its publishes: one for each frame, in the order of the frames, and the same again for a frame that comes again.
+
+use std::collections::VecDeque;
+
+use super::{
+    log::Entry,
+    outbox::Outbox,
+    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult, serial::message_serial},
+};
+
+/// Answers that are remembered, so that a frame that comes again is answered the same.
+const REMEMBERED: usize = 512;
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The serial of the entry and its number of messages; none if nothing was published.
+    Ack(Option<(Box<str>, usize)>),
+    Nack(ErrorInfo),
+}
+
+impl Answer {
+    pub fn ack(entry: &Entry) -> Self {
+        Answer::Ack(Some((entry.serial.clone(), entry.count())))
+    }
+}
+
+/// What to do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is new; `settle` it.
+    Fresh,
+    /// It came before, and is or will be answered.
+    Repeated,
+}
+
+#[derive(Debug)]
+struct Slot {
+    msg_serial: u64,
+    answer: Option<Answer>,
+    sent: bool,
+}
+
+/// Slots by serial, which only grows; those that are sent come before those that are not.
+#[derive(Debug, Default)]
+pub struct Answers(VecDeque<Slot>);
+
+impl Answers {
+    /// Looks whether a frame came before, and if so sends its answer again, if it was sent already.
+    pub fn take_turn(&mut self, msg_serial: u64, outbox: Option<&Outbox>) -> Turn {
+        if self.0.back().is_none_or(|latest| latest.msg_serial < msg_serial) {
+            while self.0.len() >= REMEMBERED && self.0.front().is_some_and(|oldest| oldest.sent) {
+                self.0.pop_front();
+            }
+            self.0.push_back(Slot { msg_serial, answer: None, sent: false });
+            return Turn::Fresh;
+        }
+        let known = self.position(msg_serial).map(|index| &self.0[index]);
+        let again = match known {
+            Some(slot) if slot.sent => slot.answer.as_ref(),
+            Some(_) => None,
+            // Answered so long ago that it is forgotten.
+            None => Some(&Answer::Ack(None)),
+        };
+        if let (Some(answer), Some(outbox)) = (again, outbox) {
+            send_again(outbox, msg_serial, answer);
+        }
+        Turn::Repeated
+    }
+
+    /// Answers a frame, and those behind it that waited for it.
+    pub fn settle(&mut self, msg_serial: u64, answer: Answer, outbox: Option<&Outbox>) {
+        let Some(index) = self.position(msg_serial) else { return };
+        self.0[index].answer = Some(answer);
+        let first = self.0.iter().rposition(|slot| slot.sent).map_or(0, |last_sent| last_sent + 1);
+        for slot in self.0.iter_mut().skip(first) {
+            let Some(answer) = &slot.answer else { break };
+            slot.sent = true;
+            if let Some(outbox) = outbox {
+                send(outbox, slot.msg_serial, answer);
+            }
+        }
+    }
+
+    fn position(&self, msg_serial: u64) -> Option<usize> {
+        self.0.binary_search_by_key(&msg_serial, |slot| slot.msg_serial).ok()
+    }
+}
+
+fn serials(published: Option<&(Box<str>, usize)>) -> Vec<String> {
+    let (serial, count) = published.map_or(("", 0), |(serial, count)| (serial, *count));
+    (0..count).map(|index| message_serial(serial, index)).collect()
+}
+
+fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+    match answer {
+        Answer::Ack(published) => outbox.acknowledge(msg_serial, serials(published.as_ref())),
+        Answer::Nack(_) => send_again(outbox, msg_serial, answer),
+    }
+}
+
+/// Sends an answer in a frame of its own.
+fn send_again(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+    let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
+    match answer {
+        Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
+        Answer::Ack(published) => {
+            let res = published.as_ref().map(|published| vec![PublishResult { serials: serials(Some(published)) }]);
+            outbox.send(&Outbound { res, ..frame(Action::Ack) });
+        }
+    }
+}
