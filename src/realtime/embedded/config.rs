@@ -137,6 +137,34 @@ impl Config {
             read.revocable_tokens = key.revocable_tokens;
             Ok(read)
         };
+        if let [first, others @ ..] = self.keys.as_slice() {
+            let app = super::auth::Key::app_id(&first.name);
+            if let Some(foreign) = others.iter().find(|key| super::auth::Key::app_id(&key.name) != app) {
+                let names = format!("'{}' and '{}'", first.name, foreign.name);
+                return Err(problem(
+                    "keys",
+                    format!("must all be of one app, the part before the dot, unlike {names}"),
+                ));
+            }
+        }
         self.keys.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(names: &[&str]) -> Option<String> {
+        let keys = names.iter().map(|name| KeyConfig::generated(*name, "secret")).collect();
+        Config { keys, ..Config::default() }.read_keys().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_are_of_one_app() {
+        assert_eq!(problem(&["app.one", "app.two"]), None);
+        let text = problem(&["app.one", "other.two"]).unwrap();
+        assert!(text.contains("realtime.embedded.keys") && text.contains("'other.two'"), "{text}");
+        assert!(problem(&["app.one", "nodot"]).is_some());
     }
 }

@@ -59,6 +59,7 @@ fn the_unmodified_sdk_cannot_tell_the_difference() {
         .args(["--test", "--test-concurrency=2"])
         .args(&files)
         .env("TANDEM_URL", url)
+        .env("TANDEM_BIN", env!("CARGO_BIN_EXE_tandem"))
         .current_dir(sdk_packages::folder())
         .status()
         .unwrap();

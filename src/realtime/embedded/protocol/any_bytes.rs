@@ -3,32 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{
-    Action, Format, Inbound, Message, Outbound,
-    message::{Place, Placed},
-};
-
-/// What the endpoint does with bytes of a client, without the endpoint. Shared with the fuzz targets.
-fn exercise(format: Format, bytes: &[u8]) {
-    let Ok(frame) = Inbound::decode(format, bytes) else { return };
-    let _ = (frame.action(), frame.msg_serial(), frame.flags());
-    let messages: Vec<Message> =
-        frame.messages.unwrap_or_default().into_iter().filter_map(|m| Message::accept(m).ok()).collect();
-    for target in [Format::Json, Format::Msgpack] {
-        let place = Place { id: None, connection_id: Some("c"), timestamp: Some(1), serial: "s" };
-        let placed = messages.iter().map(|message| Placed { message, place }).collect();
-        let written = Outbound { messages: Some(placed), ..Outbound::new(Action::Message) }.encode(target);
-        let again = Inbound::decode(target, &written).expect("what is written can be read");
-        let again: Vec<Message> = again.messages.unwrap().into_iter().map(|m| Message::accept(m).unwrap()).collect();
-        assert_eq!(messages.len(), again.len());
-        for (before, after) in messages.iter().zip(&again) {
-            assert_eq!(
-                (&before.name, &before.client_id, &before.payload),
-                (&after.name, &after.client_id, &after.payload)
-            );
-        }
-    }
-}
+use super::{Format, Inbound, exercise::exercise};
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

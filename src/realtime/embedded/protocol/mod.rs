@@ -13,6 +13,8 @@ pub mod serial;
 
 #[cfg(test)]
 mod any_bytes;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 
 pub use data::Data;
 pub use error::ErrorInfo;
