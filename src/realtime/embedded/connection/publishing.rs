@@ -60,13 +60,17 @@ impl Line {
 
     /// The channel of a publish, if the client may do this on it.
     fn writable(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
+        let attachment = self.attachments.get(name);
+        // What is granted follows from the name and the capability, and is looked at again when that changes.
+        if let Some(attachment) = attachment.filter(|attachment| attachment.granted.has(mode)) {
+            return Ok(attachment.channel.clone());
+        }
         check_name(name)?;
         self.peer.grant().permit(name, operation)?;
-        match self.attachments.get(name) {
-            Some(attachment) if !attachment.granted.has(mode) => {
+        match attachment {
+            Some(_) => {
                 Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))
             }
-            Some(attachment) => Ok(attachment.channel.clone()),
             None => Ok(self.hub.channel(name)),
         }
     }
