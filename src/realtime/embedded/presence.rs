@@ -61,11 +61,18 @@ impl Members {
         Some(event)
     }
 
-    /// Takes all members of a connection out and returns their leaves, with ids that show that the server made them.
-    pub fn leave_all(&mut self, connection: &str, frame_id: &str, now: i64) -> Vec<PresenceMessage> {
+    /// Takes the members of a connection out, or only the one with this client id, and returns their leaves, with ids that show that the server made
+    /// them.
+    pub fn leave_all(
+        &mut self,
+        connection: &str,
+        client_id: Option<&str>,
+        frame_id: &str,
+        now: i64,
+    ) -> Vec<PresenceMessage> {
         let mut leaves = Vec::new();
-        self.0.retain(|(owner, _), member| {
-            let leaves_now = **owner == *connection;
+        self.0.retain(|(owner, own_id), member| {
+            let leaves_now = **owner == *connection && client_id.is_none_or(|id| **own_id == *id);
             if leaves_now {
                 let id = format!("{frame_id}:{}", leaves.len()).into();
                 leaves.push(PresenceMessage {
@@ -130,8 +137,9 @@ mod tests {
     fn a_leave_that_the_server_makes_does_not_look_like_the_connections_own() {
         let mut members = Members::default();
         heard(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
-        assert_eq!(members.leave_all("other", "server", 5), []);
-        let leaves = members.leave_all("conn", "server", 5);
+        assert_eq!(members.leave_all("other", None, "server", 5), []);
+        assert_eq!(members.leave_all("conn", Some("bob"), "server", 5), []);
+        let leaves = members.leave_all("conn", None, "server", 5);
         assert!(leaves.len() == 1 && !leaves[0].id.starts_with("conn"));
     }
 

@@ -136,3 +136,24 @@ async fn members_who_come_back_after_a_restart_never_left_and_the_others_leave_a
     assert_eq!(presence_of(&[watcher.next_of(14).await]), [(3, "alice")]);
     eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
 }
+
+#[tokio::test]
+async fn a_member_who_comes_back_under_another_connection_is_there_once() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
+    enter(&mut alice, "kept:room", 0).await;
+    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
+    drop(node);
+
+    let node = Node::start_on(config(), store, 0);
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("kept:room").await;
+    assert_eq!(presence_of(&watcher.settle().await), [(1, "alice")]);
+    let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
+    enter(&mut alice, "kept:room", 0).await;
+    assert_eq!(presence_of(&[watcher.next_of(14).await]), [(3, "alice")], "the old member leaves first");
+    assert_eq!(presence_of(&[watcher.next_of(14).await]), [(2, "alice")]);
+    alice.send(json!({"action": 7})).await;
+    assert_eq!(presence_of(&[watcher.next_of(14).await]), [(3, "alice")]);
+}

@@ -139,16 +139,17 @@ impl Channel {
         Ok(self.tell_presence(&mut room, frame_id, connection, told, now, keep))
     }
 
-    /// Makes all members of a connection leave.
+    /// Makes all members of a connection leave, or only the one with this client id.
     pub fn leave_all(
         &self,
         connection: &Arc<str>,
+        client_id: Option<&str>,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Option<Arc<Entry>> {
         let mut room = self.room.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
-        let leaves = room.members.leave_all(connection, &frame_id, now.as_millis());
+        let leaves = room.members.leave_all(connection, client_id, &frame_id, now.as_millis());
         self.tell_presence(&mut room, frame_id, connection, leaves, now, keep)
     }
 

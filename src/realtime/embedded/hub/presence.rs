@@ -27,6 +27,7 @@ impl Hub {
         frame_id: Arc<str>,
         events: Vec<PresenceMessage>,
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
+        self.replace_unreturned(channel, &events);
         let most = self.rules.max_presence_members;
         let now = self.services.now();
         let entry = channel
@@ -41,13 +42,14 @@ impl Hub {
 
     /// Makes the connection's members leave one channel.
     pub fn leave(&self, channel: &Channel, peer: &Peer) {
-        self.leave_as(channel, &peer.id);
+        self.leave_as(channel, &peer.id, None);
         peer.forget_entered(&channel.name);
     }
 
-    /// The same for a connection of which only the id is left.
-    pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>) {
-        let entry = channel.leave_all(connection, self.services.now(), |entry, log| self.keep(channel, entry, log));
+    /// The same for a connection of which only the id is left, or for one of its members.
+    pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>, client_id: Option<&str>) {
+        let now = self.services.now();
+        let entry = channel.leave_all(connection, client_id, now, |entry, log| self.keep(channel, entry, log));
         self.report(channel, entry.as_deref());
     }
 

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    super::{peer::Peer, presence::Members, protocol::PresenceMessage},
+    super::{channel::Channel, peer::Peer, presence::Members, protocol::PresenceMessage},
     Hub,
 };
 
@@ -27,6 +27,13 @@ impl Restored {
     /// A channel's members, once.
     pub fn take_members(&self, channel: &str) -> Members {
         self.members.lock().remove(channel).unwrap_or_default().into_iter().collect()
+    }
+
+    /// The connections with members in a channel that have not come back.
+    fn unreturned_in(&self, channel: &str) -> Vec<Arc<str>> {
+        let entered = self.entered.lock();
+        let here = entered.iter().filter(|(_, channels)| channels.iter().any(|known| **known == *channel));
+        here.map(|(connection, _)| connection.clone()).collect()
     }
 
     /// A connection is back: its members are its own again.
@@ -57,12 +64,22 @@ impl Hub {
         }
     }
 
+    /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is
+    /// taken for present who has gone again meanwhile.
+    pub(super) fn replace_unreturned(&self, channel: &Channel, events: &[PresenceMessage]) {
+        for connection in self.restored.unreturned_in(&channel.name) {
+            for event in events.iter().filter(|event| event.is_present()) {
+                self.leave_as(channel, &connection, Some(&event.client_id));
+            }
+        }
+    }
+
     /// Whoever has not come back leaves. Called when the grace is over.
     pub fn leave_unreturned(&self) {
         let entered = std::mem::take(&mut *self.restored.entered.lock());
         for (connection, channels) in entered {
             for channel in channels {
-                self.leave_as(&self.channel(&channel), &connection);
+                self.leave_as(&self.channel(&channel), &connection, None);
             }
         }
     }
