@@ -11,7 +11,7 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// Channel namespaces (the part of a name before the first colon) with rules of their own.
     pub namespaces: Vec<Namespace>,
-    /// Serves `POST /apps` and `DELETE /apps/{id}`: test apps for anybody who asks. Only on a loopback address.
+    /// Serves `POST /apps`, `DELETE /apps/{id}` and `POST /stats`: test apps for anybody who asks. Only on a loopback address.
     pub sandbox: bool,
     /// How long a connection that lost its socket can be resumed.
     #[serde(with = "humantime_serde")]
@@ -69,7 +69,7 @@ impl std::fmt::Debug for KeyConfig {
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
     pub id: String,
-    /// Whether history, continuity and presence history of its channels survive a restart.
+    /// Whether history, continuity and presence of its channels survive a restart.
     #[serde(default)]
     pub persisted: bool,
 }

@@ -218,11 +218,12 @@ impl Embedded {
             return;
         }
         let endpoint = Arc::downgrade(self);
-        let (restarted, grace) = (endpoint.clone(), self.services.config.presence_grace);
+        let config = &self.services.config;
+        let (restarted, grace) = (endpoint.clone(), config.presence_grace.min(config.connection_state_ttl));
         actix_web::rt::spawn(async move {
             tokio::time::sleep(grace).await;
             if let Some(endpoint) = restarted.upgrade() {
-                endpoint.main.leave_unreturned();
+                endpoint.main.leave_unreturned().await;
             }
         });
         actix_web::rt::spawn(async move {

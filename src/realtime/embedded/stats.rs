@@ -14,6 +14,8 @@ use tandem_actors::ports::Direction;
 use super::protocol::ErrorInfo;
 
 const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
+/// How the id of a minute is written.
+const MINUTE: &str = "%Y-%m-%d:%H:%M";
 /// Minutes that are kept at most.
 const MAX_MINUTES: usize = 10_000;
 
@@ -100,7 +102,8 @@ impl Query {
         };
         let bound = |name| parameter(name).map(|text| interval_of(&text, unit)).transpose();
         let (start, end) = (bound("start")?, bound("end")?);
-        if start.as_ref().zip(end.as_ref()).is_some_and(|(start, end)| start > end) {
+        if start.as_ref().zip(end.as_ref()).is_some_and(|(start, end)| start > end && !start.starts_with(end.as_str()))
+        {
             return Err(ErrorInfo::bad_request("start must not be after end"));
         }
         let direction = super::history::direction(parameter("direction").as_deref())?;
@@ -126,12 +129,10 @@ fn interval_of(text: &str, unit: Unit) -> Result<String, ErrorInfo> {
         Ok(millis) => minute_of(millis).ok_or_else(|| ErrorInfo::bad_request("start and end must be times"))?,
         Err(_) => text.to_owned(),
     };
-    let formats = ["%Y-%m-%d:%H:%M", "%Y-%m-%d:%H", "%Y-%m-%d"];
-    let is_id = formats.iter().any(|format| match *format {
-        "%Y-%m-%d" => jiff::civil::Date::strptime(format, &whole).is_ok(),
-        "%Y-%m-%d:%H" => DateTime::strptime("%Y-%m-%d:%H:%M", format!("{whole}:00")).is_ok(),
-        format => DateTime::strptime(format, &whole).is_ok(),
-    }) || jiff::civil::Date::strptime("%Y-%m-%d", format!("{whole}-01")).is_ok();
+    // The parts that a shorter id leaves out.
+    let is_id = ["", ":00", ":00:00", "-01:00:00"]
+        .iter()
+        .any(|rest| DateTime::strptime(MINUTE, format!("{whole}{rest}")).is_ok());
     if !is_id {
         return Err(ErrorInfo::bad_request(
             "start and end must be milliseconds, or intervals as 2026-01-31:23:59, 2026-01-31:23, 2026-01-31 or 2026-01",
@@ -142,7 +143,7 @@ fn interval_of(text: &str, unit: Unit) -> Result<String, ErrorInfo> {
 
 fn minute_of(millis: i64) -> Option<String> {
     let at = Timestamp::from_millisecond(millis).ok()?;
-    Some(at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d:%H:%M").to_string())
+    Some(at.to_zoned(TimeZone::UTC).strftime(MINUTE).to_string())
 }
 
 /// An app's numbers by minute.
@@ -156,12 +157,16 @@ impl Stats {
     /// # Errors
     /// 40000 for what has no interval id of a minute.
     pub fn take(&self, fixtures: &[Value]) -> Result<(), ErrorInfo> {
-        for fixture in fixtures {
-            let id = fixture["intervalId"].as_str().unwrap_or_default();
-            if id.len() != Unit::Minute.length() {
-                return Err(ErrorInfo::bad_request("each needs an intervalId as 2026-01-31:23:59"));
-            }
-            self.put(id.to_owned(), |entries| *entries = flattened(fixture));
+        let minute = |fixture: &Value| {
+            let id = fixture["intervalId"].as_str().unwrap_or_default().to_owned();
+            let is_minute = id.len() == Unit::Minute.length() && DateTime::strptime(MINUTE, &id).is_ok();
+            is_minute
+                .then_some(id)
+                .ok_or_else(|| ErrorInfo::bad_request("each needs an intervalId as 2026-01-31:23:59"))
+        };
+        let minutes: Vec<String> = fixtures.iter().map(minute).collect::<Result<_, _>>()?;
+        for (minute, fixture) in minutes.into_iter().zip(fixtures) {
+            self.put(minute, |entries| *entries = flattened(fixture));
         }
         Ok(())
     }
@@ -314,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn fixtures_are_taken_all_or_none() {
+        let stats = Stats::default();
+        for wrong in ["éééééééé", "2025-02-03:15", "2025-02-30:15:00", ""] {
+            let fixtures = [json!({"intervalId": "2025-02-03:15:03"}), json!({"intervalId": wrong})];
+            assert_eq!(stats.take(&fixtures).unwrap_err().code, 40000, "{wrong}");
+        }
+        assert!(stats.page("app", &query(&[("unit", "month")]).unwrap(), 0).0.is_empty());
+    }
+
+    #[test]
     fn hours_add_up_and_have_the_highest_peak() {
         let (hours, _) = stats().page("app", &query(&[("unit", "hour"), ("end", "2025-02-03:15")]).unwrap(), 0);
         assert_eq!(hours.len(), 1);
@@ -334,6 +349,7 @@ mod tests {
         ] {
             assert_eq!(query(parameters).map(|_| ()), Err(40000), "{parameters:?}");
         }
+        assert!(query(&[("start", "2025-02-03:15:03"), ("end", "2025-02-03")]).is_ok(), "that day");
         for bound in ["2025-02-03:15:03", "2025-02-03:15", "2025-02-03", "2025-02", "0"] {
             assert!(query(&[("end", bound)]).is_ok(), "{bound}");
         }

@@ -235,7 +235,7 @@ async fn a_client_may_say_how_long_it_stays_present_without_a_socket() {
     let node = Node::start(Config { presence_grace: Duration::from_secs(90), ..Config::default() });
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("c").await;
-    for (client, params) in [("brief", "remainPresentFor=1"), ("usual", "remainPresentFor=soon")] {
+    for (client, params) in [("usual", "remainPresentFor=soon"), ("brief", "remainPresentFor=1")] {
         let (mut wire, _) = Wire::connected(&node, &format!("clientId={client}&{params}")).await;
         wire.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
         wire.next_of(1).await;

@@ -157,3 +157,40 @@ async fn a_member_who_comes_back_under_another_connection_is_there_once() {
     alice.send(json!({"action": 7})).await;
     assert_eq!(presence_of(&[watcher.next_of(14).await]), [(3, "alice")]);
 }
+
+#[tokio::test]
+async fn whoever_is_back_without_attaching_and_says_goodbye_has_left() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
+    enter(&mut alice, "kept:room", 0).await;
+    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
+    let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap().to_owned();
+    drop(node);
+
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, again) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
+    assert_eq!(again["connectionId"], connected["connectionId"]);
+    alice.send(json!({"action": 7})).await;
+    alice.next_of(8).await;
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    assert_eq!(watcher.attach("kept:room").await["flags"].as_u64().unwrap() & 1, 0, "nobody is there");
+    eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_keeps_nobody_present() {
+    let store = Arc::new(MemoryStore::default());
+    let config = || Config { presence_grace: Duration::from_secs(1), ..config() };
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
+    enter(&mut alice, "kept:room", 0).await;
+    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
+    drop(node);
+
+    let node = Node::start_on(config(), store.clone(), 0);
+    let id = connected["connectionId"].as_str().unwrap();
+    let (_wire, refused) = Wire::connected(&node, &format!("clientId=alice&resume={id}!guessed")).await;
+    assert_eq!(refused["error"]["code"], 80008);
+    eventually("alice has left", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
+}

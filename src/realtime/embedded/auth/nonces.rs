@@ -1,5 +1,5 @@
-//! Nonces of token requests: each is good once with a timestamp, as Ably's service sees it. A request older than the window is refused by its timestamp, so that a nonce need not be
-//! remembered for longer, and the memory is bounded.
+//! Nonces of token requests: each is good once with a timestamp, as Ably's service sees it. A request older than the window is refused
+//! by its timestamp, so that a nonce need not be remembered for longer, and the memory is bounded.
 
 use std::{
     collections::{HashSet, VecDeque},

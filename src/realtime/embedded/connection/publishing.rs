@@ -29,7 +29,6 @@ impl Line {
         if self.peer.take_turn(msg_serial) == Turn::Repeated {
             return None;
         }
-        self.outbox.note_publish();
         match self.rate.admit(messages) {
             Admission::Welcome => Some(msg_serial),
             Admission::Refused(error) => {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use subtle::ConstantTimeEq;
 use tandem_actors::domain::time::Timestamp;
 
 use super::{
@@ -53,7 +54,7 @@ impl Hub {
         if id.len() != 10 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) || secret.is_empty() {
             return Err(malformed());
         }
-        let peer = self.peer(id).or_else(|| self.adopt(id, grant, client_id)).ok_or_else(expired)?;
+        let peer = self.peer(id).or_else(|| self.adopt(id, secret, grant, client_id)).ok_or_else(expired)?;
         if !peer.accepts(secret) {
             return Err(expired());
         }
@@ -77,8 +78,8 @@ impl Hub {
         (tenure, format!("{}!{secret}", peer.id))
     }
 
-    /// A connection of before the restart, as long as it would not have expired.
-    fn adopt(&self, id: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<Peer>> {
+    /// A connection of before the restart, for whoever has its key, as long as it would not have expired.
+    fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<Peer>> {
         if !self.is_main {
             return None;
         }
@@ -90,7 +91,8 @@ impl Hub {
             .ok()??;
         let lost_at = row.dropped_at.map_or(self.services.started_at, Timestamp::from_millis);
         let in_time = self.services.now().since(lost_at) <= self.services.config.connection_state_ttl;
-        if !in_time || row.client_id != PeerRow::client_id_of(client_id) {
+        let has_key = bool::from(row.secret.as_bytes().ct_eq(secret.as_bytes()));
+        if !in_time || !has_key || row.client_id != PeerRow::client_id_of(client_id) {
             return None;
         }
         let peer = Arc::new(Peer::new(id.into(), &row.secret, grant.clone(), client_id.clone(), Repeats::MayBeStored));

@@ -171,14 +171,14 @@ impl Hub {
         }
         let mut done = Some(done);
         let entry = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+            if !self.is_main {
+                self.count(entry);
+            }
             if stores && let Some(done) = done.take() {
                 let published = entry.clone();
                 self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
             }
         });
-        if !self.is_main {
-            self.count(&entry);
-        }
         if let Some(done) = done {
             done(Ok(entry.clone()));
         }

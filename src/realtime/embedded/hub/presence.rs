@@ -27,7 +27,7 @@ impl Hub {
         frame_id: Arc<str>,
         events: Vec<PresenceMessage>,
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
-        self.replace_unreturned(channel, &events);
+        self.replace_unreturned(channel, peer, &events);
         let most = self.rules.max_presence_members;
         let now = self.services.now();
         let entry = channel
@@ -56,7 +56,7 @@ impl Hub {
     /// Makes the connection's members leave all channels.
     pub fn leave_everywhere(&self, peer: &Peer) {
         for name in peer.take_entered() {
-            if let Some(channel) = self.find_channel(&name) {
+            if let Some(channel) = self.known_channel(&name) {
                 self.leave(&channel, peer);
             }
         }

@@ -6,17 +6,52 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    super::{channel::Channel, peer::Peer, presence::Members, protocol::PresenceMessage},
+    super::{
+        channel::{Channel, Repeats},
+        peer::Peer,
+        presence::Members,
+        protocol::PresenceMessage,
+    },
     Hub,
 };
+
+/// Connections of before the restart that have not come back, and the channels that they have members in.
+#[derive(Default)]
+struct Unreturned {
+    channels: HashMap<Arc<str>, Vec<Arc<str>>>,
+    connections: HashMap<Arc<str>, Vec<Arc<str>>>,
+}
+
+impl Unreturned {
+    fn add(&mut self, connection: &Arc<str>, channel: &Arc<str>) {
+        let channels = self.channels.entry(connection.clone()).or_default();
+        if !channels.contains(channel) {
+            channels.push(channel.clone());
+            self.connections.entry(channel.clone()).or_default().push(connection.clone());
+        }
+    }
+
+    /// Takes a connection out, and says where it has members.
+    fn remove(&mut self, connection: &str) -> Vec<Arc<str>> {
+        let channels = self.channels.remove(connection).unwrap_or_default();
+        for channel in &channels {
+            if let Some(connections) = self.connections.get_mut(channel) {
+                connections.retain(|known| **known != *connection);
+                if connections.is_empty() {
+                    self.connections.remove(channel);
+                }
+            }
+        }
+        channels
+    }
+}
 
 /// Waits for channels and connections to take it up.
 #[derive(Default)]
 pub struct Restored {
     /// By channel, until that is opened.
-    members: Mutex<HashMap<String, Vec<PresenceMessage>>>,
-    /// The channels of connections that have not come back.
-    entered: Mutex<HashMap<Arc<str>, Vec<Arc<str>>>>,
+    members: Mutex<HashMap<Arc<str>, Vec<PresenceMessage>>>,
+    unreturned: Mutex<Unreturned>,
 }
 
 impl Restored {
@@ -29,17 +64,18 @@ impl Restored {
         self.members.lock().remove(channel).unwrap_or_default().into_iter().collect()
     }
 
-    /// The connections with members in a channel that have not come back.
-    fn unreturned_in(&self, channel: &str) -> Vec<Arc<str>> {
-        let entered = self.entered.lock();
-        let here = entered.iter().filter(|(_, channels)| channels.iter().any(|known| **known == *channel));
-        here.map(|(connection, _)| connection.clone()).collect()
-    }
-
     /// A connection is back: its members are its own again.
     pub fn give_back(&self, peer: &Peer) {
-        let channels = self.entered.lock().remove(&peer.id).unwrap_or_default();
+        let channels = self.unreturned.lock().remove(&peer.id);
         channels.iter().for_each(|channel| peer.note_entered(channel));
+    }
+
+    fn unreturned_in(&self, channel: &str) -> Vec<Arc<str>> {
+        self.unreturned.lock().connections.get(channel).cloned().unwrap_or_default()
+    }
+
+    fn next_unreturned(&self) -> Option<Arc<str>> {
+        self.unreturned.lock().channels.keys().next().cloned()
     }
 }
 
@@ -50,23 +86,24 @@ impl Hub {
             Ok(rows) => rows,
             Err(error) => return tracing::error!(%error, "presence sets could not be read; they begin empty"),
         };
-        let (mut members, mut entered) = (self.restored.members.lock(), self.restored.entered.lock());
+        let (mut members, mut unreturned) = (self.restored.members.lock(), self.restored.unreturned.lock());
         for (channel, member) in rows {
             if !self.is_persisted(&channel) {
                 self.services.rows.forget_member(&self.app, &channel, &member);
                 continue;
             }
-            let channels = entered.entry(member.connection_id.clone()).or_default();
-            if !channels.iter().any(|known| **known == *channel) {
-                channels.push(channel.as_str().into());
-            }
+            let channel: Arc<str> = channel.into();
+            unreturned.add(&member.connection_id, &channel);
             members.entry(channel).or_default().push(member);
         }
     }
 
     /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is
-    /// taken for present who has gone again meanwhile.
-    pub(super) fn replace_unreturned(&self, channel: &Channel, events: &[PresenceMessage]) {
+    /// taken for present who has gone again meanwhile. A connection that is itself resumed says nothing about the client's others.
+    pub(super) fn replace_unreturned(&self, channel: &Channel, peer: &Peer, events: &[PresenceMessage]) {
+        if peer.repeats == Repeats::MayBeStored {
+            return;
+        }
         for connection in self.restored.unreturned_in(&channel.name) {
             for event in events.iter().filter(|event| event.is_present()) {
                 self.leave_as(channel, &connection, Some(&event.client_id));
@@ -75,11 +112,17 @@ impl Hub {
     }
 
     /// Whoever has not come back leaves. Called when the grace is over.
-    pub fn leave_unreturned(&self) {
-        let entered = std::mem::take(&mut *self.restored.entered.lock());
-        for (connection, channels) in entered {
+    pub async fn leave_unreturned(&self) {
+        while let Some(connection) = self.restored.next_unreturned() {
+            // One at a time: until its turn, each can still come back.
+            let channels = self.restored.unreturned.lock().remove(&connection);
             for channel in channels {
-                self.leave_as(&self.channel(&channel), &connection, None);
+                match self.peer(&connection) {
+                    Some(peer) => peer.note_entered(&channel),
+                    None => self.leave_as(&self.channel(&channel), &connection, None),
+                }
+                // Each may have to be read from the store.
+                tokio::task::yield_now().await;
             }
         }
     }

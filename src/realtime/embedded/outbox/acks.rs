@@ -13,6 +13,8 @@ const HOLD: Duration = Duration::from_millis(4);
 /// ACKs that go out at once before one is held to see whether the client waits for it; doubled each time that it does.
 const PATIENCE: u32 = 16;
 const MAX_PATIENCE: u32 = 4_096;
+/// Publishes within a hold that show that the client does not wait for the answer to the first.
+const STREAM: usize = 3;
 /// Publishes that one ACK frame answers at most.
 const MOST: usize = 256;
 
@@ -22,8 +24,6 @@ struct Batch {
     results: Vec<PublishResult>,
     /// None: it is to go out with the next write.
     held_until: Option<Instant>,
-    /// The client has published on meanwhile.
-    overtaken: bool,
 }
 
 #[derive(Debug)]
@@ -57,16 +57,8 @@ impl Acks {
             first: msg_serial,
             results: vec![PublishResult { serials: std::mem::take(serials) }],
             held_until: held.then(|| now + HOLD),
-            overtaken: false,
         });
         true
-    }
-
-    /// The client has published something.
-    pub fn note_publish(&mut self) {
-        if let Some(batch) = &mut self.batch {
-            batch.overtaken = true;
-        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -82,7 +74,7 @@ impl Acks {
     pub fn release(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         batch.held_until = None;
-        if batch.overtaken {
+        if batch.results.len() >= STREAM {
             self.patience = PATIENCE;
         } else {
             self.at_once = self.patience;
@@ -154,10 +146,9 @@ mod tests {
         let (mut acks, now) = (Acks::default(), Instant::now());
         exhaust(&mut acks, now);
         for round in 0..3 {
-            acks.note_publish();
-            assert!(add(&mut acks, 1, now));
+            assert!(add(&mut acks, 1, now) && add(&mut acks, 2, now));
             acks.release();
-            assert_eq!(taken(&mut acks)["count"], 2, "{round}");
+            assert_eq!(taken(&mut acks)["count"], 3, "{round}");
             add(&mut acks, 0, now);
             assert!(acks.held_until().is_some(), "and the next are held again");
         }

@@ -53,6 +53,14 @@ impl Queue {
             self.put(bytes.len(), Frame { bytes, mark: None });
         }
     }
+
+    fn end(&mut self, format: Format, last: Option<&Outbound<'_>>) {
+        self.put_acks(format);
+        if let Some(last) = last {
+            self.put(0, Frame { bytes: last.encode(format), mark: None });
+        }
+        self.ended = true;
+    }
 }
 
 /// Bytes that are taken at once, so that a large replay is not copied in one piece.
@@ -77,12 +85,14 @@ impl Outbox {
             return;
         }
         if queue.bytes + frame.bytes.len() > self.limit && !queue.frames.is_empty() {
+            // Under one lock: a later frame of another channel would make the client believe that it has what was before it.
             queue.frames.clear();
             queue.bytes = 0;
+            let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
+            queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
             drop(queue);
             metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
-            let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
-            self.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+            self.reader.wake();
             return;
         }
         let first = queue.frames.is_empty();
@@ -101,20 +111,16 @@ impl Outbox {
         if queue.ended {
             return;
         }
-        let first = queue.acks.is_empty();
+        let (idle, first) = (queue.frames.is_empty(), queue.acks.is_empty());
         if !queue.acks.add(msg_serial, &mut serials, now) {
             queue.put_acks(self.format);
             queue.acks.add(msg_serial, &mut serials, now);
         }
+        let wakes = first || idle && !queue.frames.is_empty();
         drop(queue);
-        if first {
+        if wakes {
             self.reader.wake();
         }
-    }
-
-    /// The client has published something, with or without waiting for the answers to what it published before.
-    pub fn note_publish(&self) {
-        self.queue.lock().acks.note_publish();
     }
 
     /// Until when ACKs are held that nothing else takes along.
@@ -146,11 +152,7 @@ impl Outbox {
     pub fn end(&self, last: Option<&Outbound<'_>>) {
         let mut queue = self.queue.lock();
         if !queue.ended {
-            queue.put_acks(self.format);
-            if let Some(last) = last {
-                queue.frames.push_back((0, Frame { bytes: last.encode(self.format), mark: None }));
-            }
-            queue.ended = true;
+            queue.end(self.format, last);
             drop(queue);
             self.reader.wake();
         }

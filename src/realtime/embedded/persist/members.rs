@@ -1,8 +1,9 @@
 //! Presence sets in the store: a row for each member of a persisted channel, changed together with the log that tells of it, so that a
 //! restart makes nobody leave who comes back in time.
 //!
-//! Keys: `m <app> 0 <channel> 0 <connection> 0 <client id>`.
+//! Keys: `m <app> 0 <channel> 0 <connection> 0 <SHA-256 of the client id>`: client ids may be longer than keys should be.
 
+use sha2::{Digest, Sha256};
 use tandem_actors::{
     keys::{self, Key},
     ports::{Change, StoreError},
@@ -58,6 +59,6 @@ fn member_key(app: &str, channel: &str, member: &PresenceMessage) -> Key {
         b"\0",
         member.connection_id.as_bytes(),
         b"\0",
-        member.client_id.as_bytes(),
+        &Sha256::digest(member.client_id.as_bytes()),
     ])
 }

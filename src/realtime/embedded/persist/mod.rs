@@ -1,5 +1,5 @@
-//! What outlives a restart: the logs and presence sets of persisted channels, connections that may be resumed, and revocations. Rows of the node's store,
-//! written through its journal.
+//! What outlives a restart: the logs and presence sets of persisted channels, connections that may be resumed, and revocations. Rows of
+//! the node's store, written through its journal.
 //!
 //! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <random>`.
 

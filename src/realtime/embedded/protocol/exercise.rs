@@ -32,7 +32,9 @@ pub fn exercise(format: Format, bytes: &[u8]) {
         let written =
             Outbound { presence: Some(members.iter().collect()), ..Outbound::new(Action::Presence) }.encode(target);
         let mut again = Inbound::decode(target, &written).expect("what is written can be read");
-        for (before, after) in members.iter().zip(self::members(&mut again)) {
+        let again = self::members(&mut again);
+        assert_eq!(members.len(), again.len());
+        for (before, after) in members.iter().zip(&again) {
             assert_eq!((before.action, &before.client_id), (after.action, &after.client_id));
             assert_eq!(before.payload, after.payload);
         }

@@ -24,7 +24,7 @@ const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
 
 type Endpoint = web::Data<Arc<Embedded>>;
 
-/// A route of a method; HEAD is answered where GET is, without the body.
+/// A route of a method. Where GET is answered, HEAD is, too.
 macro_rules! route {
     (get) => {
         web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
