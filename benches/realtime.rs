@@ -153,7 +153,7 @@ fn fan_out(args: &Args) {
 
 /// Many rooms of two at a fixed rate, which waits for nobody; latency counts from the moment of sending.
 fn pairs(args: &Args) {
-    let rooms = args.pick(4_500, 500);
+    let rooms = args.pick(5_000, 500);
     let rate = args.pick(5_000_u64, 1_000);
     let (_directory, node) = start(args);
     let address = node.address;
