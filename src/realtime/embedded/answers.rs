@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Answers that are remembered, so that a frame that comes again is answered the same.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 2_048;
 
 #[derive(Clone, Debug)]
 pub enum Answer {

@@ -88,7 +88,7 @@ impl Default for Config {
             max_inbound_rate: 5_000,
             max_presence_members: 1_000,
             outbound_queue: 1 << 20,
-            log_entries: 2_000,
+            log_entries: 5_000,
         }
     }
 }

@@ -189,8 +189,8 @@ impl Hub {
         let horizon = self.services.now().as_millis() - history;
         let from = match query.direction {
             Direction::Backward => match (cursor, oldest_recent) {
-                (Some(cursor), Some(oldest)) => Some(oldest.min(cursor + 1)),
-                (Some(cursor), None) => Some(cursor + 1),
+                (Some(cursor), Some(oldest)) => Some(oldest.min(cursor.saturating_add(1))),
+                (Some(cursor), None) => Some(cursor.saturating_add(1)),
                 (None, oldest) => oldest,
             },
             Direction::Forward => cursor.map(|cursor| cursor.saturating_sub(1)),

@@ -130,8 +130,10 @@ impl Peer {
         self.state.lock().client_id.clone()
     }
 
-    pub fn regrant(&self, grant: Arc<Grant>) {
-        self.state.lock().grant = grant;
+    pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) {
+        let mut state = self.state.lock();
+        state.grant = grant;
+        state.client_id = client_id;
     }
 
     // ---- presence ----

@@ -92,8 +92,12 @@ async fn nobody_publishes_the_coordinators_events_but_itself() {
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
     alice.publish(SESSION_CHANNEL, 1, "typing").await;
     assert_eq!(alice.next_of(1).await["msgSerial"], 1);
+    // Nor under the id of an event to come, which would then be taken for a repetition.
+    let forged = json!([{"name": "typing", "id": format!("{}:5", session())}]);
+    alice.send(json!({"action": 15, "channel": SESSION_CHANNEL, "msgSerial": 2, "messages": forged})).await;
+    assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
     // Whatever a token asks for: not on another session's channel, and nothing at all where publishing is off.
-    alice.publish("meetwithoutfear:session:cother0001", 2, "typing").await;
+    alice.publish("meetwithoutfear:session:cother0001", 3, "typing").await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
     let mut silent = Wire::open_with(&node, &format!("access_token={}", token(&node, "bob", false).await)).await;
     silent.next_of(4).await;

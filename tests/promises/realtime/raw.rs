@@ -247,6 +247,73 @@ async fn a_client_may_say_how_long_it_stays_present_without_a_socket() {
 }
 
 #[tokio::test]
+async fn everything_that_a_member_says_counts_against_the_size_limit() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "clientId=alice").await;
+    let large = "x".repeat(70_000);
+    let publishes = [
+        json!({"action": 14, "channel": "c", "presence": [{"action": 2, "extras": {"a": large}}]}),
+        json!({"action": 14, "channel": "c", "presence": [{"action": 2, "id": large}]}),
+        json!({"action": 14, "channel": "c", "presence": [{"action": 2, "encoding": large}]}),
+        json!({"action": 15, "channel": "c", "messages": [{"id": large}]}),
+        json!({"action": 15, "channel": "c", "messages": [{"encoding": large}]}),
+    ];
+    for (serial, mut publish) in publishes.into_iter().enumerate() {
+        publish["msgSerial"] = json!(serial);
+        wire.send(publish).await;
+        let nack = wire.next_of(2).await;
+        assert_eq!((&nack["msgSerial"], &nack["error"]["code"]), (&json!(serial), &json!(40009)));
+    }
+}
+
+#[tokio::test]
+async fn a_member_who_never_attached_leaves_by_detaching() {
+    let node = node();
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let (mut wire, _) = Wire::connected(&node, "clientId=alice").await;
+    wire.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+    wire.send(json!({"action": 12, "channel": "c"})).await;
+    wire.next_of(13).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
+}
+
+#[tokio::test]
+async fn an_attachment_that_is_refused_anew_delivers_nothing_more() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
+    wire.send(json!({"action": 10, "channel": "c", "params": {"rewind": "soon"}})).await;
+    assert_eq!(wire.next_of(9).await["error"]["code"], 40000);
+    let (mut publisher, _) = Wire::connected(&node, "").await;
+    publisher.publish("c", 0, "late").await;
+    publisher.next_of(1).await;
+    assert_eq!(wire.settle().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn large_members_are_synced_in_frames_that_clients_take() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    let data = "x".repeat(50_000);
+    for serial in 0..12 {
+        let member = json!({"action": 2, "clientId": format!("client-{serial}"), "data": data});
+        wire.send(json!({"action": 14, "channel": "c", "msgSerial": serial, "presence": [member]})).await;
+        wire.next_of(1).await;
+    }
+    let (mut watcher, connected) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let frames = watcher.settle().await;
+    let most = connected["connectionDetails"]["maxFrameSize"].as_u64().unwrap() as usize;
+    assert!(frames.len() > 1 && frames.iter().all(|frame| frame["action"] == 16 && frame.to_string().len() < most));
+    let members: usize = frames.iter().map(|frame| frame["presence"].as_array().unwrap().len()).sum();
+    assert_eq!(members, 12);
+    let serials: Vec<_> = frames.iter().map(|frame| frame["channelSerial"].as_str().unwrap()).collect();
+    assert!(serials.iter().enumerate().all(|(index, serial)| serial.ends_with(':') == (index + 1 == serials.len())));
+}
+
+#[tokio::test]
 async fn messagepack_and_json_see_the_same() {
     let node = node();
     let (mut json_wire, _) = Wire::connected(&node, "").await;

@@ -123,6 +123,19 @@ describe('connecting', () => {
     assert.equal(change.reason.code, 40102);
   });
 
+  it('takes the clientId of a token that is brought in band', async () => {
+    const rest = bench.rest();
+    const anonymous = { capability: { '*': ['*'] } };
+    const client = await bench.connected({ authCallback: (_, callback) => rest.auth.requestToken(anonymous).then((token) => callback(null, token), callback) });
+    const token = await rest.auth.requestToken({ clientId: 'bob' });
+    await client.auth.authorize(null, { authCallback: (_, callback) => callback(null, token) });
+    assert.equal(client.auth.clientId, 'bob');
+    const channel = client.channels.get(unique('narrowed'));
+    await channel.presence.enter();
+    assert.equal((await channel.presence.get())[0].clientId, 'bob');
+    assert.equal((await rejection(channel.presence.enterClient('eve'))).code, 40012);
+  });
+
   it('fails for good with an unknown app and with a wrong secret', async () => {
     const malformed = await next(bench.realtime({ key: 'this.is:wrong' }).connection, 'failed');
     assert.equal(malformed.reason.code, 40101, 'that cannot be an app');

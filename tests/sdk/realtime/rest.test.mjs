@@ -46,6 +46,11 @@ for (const { name: format, useBinaryProtocol } of FORMATS) {
       assert.ok(now.inProgress);
     });
 
+    it('says as Ably does that there is nothing at a path', async () => {
+      const response = await rest().request('get', '/nothing/here', 3);
+      assert.deepEqual([response.statusCode, response.errorCode], [404, 40400]);
+    });
+
     it('answers HEAD as GET, without the body', async () => {
       const head = await fetch(new URL('/time', url), { method: 'HEAD' });
       assert.deepEqual([head.status, await head.text()], [200, '']);

@@ -41,6 +41,7 @@ pub fn key_name(token: &str) -> Result<String, ErrorInfo> {
 pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_exp = false;
+    validation.validate_nbf = true;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let claims = decode::<Claims>(token, &DecodingKey::from_secret(key.secret_bytes()), &validation)

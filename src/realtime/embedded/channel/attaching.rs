@@ -8,12 +8,16 @@ use super::{Channel, Room, Subscriber, hears};
 use crate::realtime::embedded::{
     log::{Body, Entry, Log, Since},
     outbox::{Frame, Outbox},
-    protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
+    protocol::{
+        Action, ChannelSerial, ErrorInfo, MAX_FRAME_SIZE, Modes, Outbound, PresenceMessage, flags, frame::Params,
+    },
     random_id,
 };
 
 /// Members in one page of a SYNC.
 const SYNC_PAGE: usize = 100;
+/// Bytes of their data and extras; base64 and escapes make more of them.
+const SYNC_BYTES: usize = MAX_FRAME_SIZE / 4;
 /// Messages that a rewind brings at most.
 const MAX_REWIND: usize = 100;
 
@@ -113,8 +117,11 @@ impl Channel {
         }
     }
 
-    /// Sends the presence set to a subscriber that asks for it.
+    /// Sends the presence set to a subscriber that asks for it; not to one that asks faster than it reads.
     pub fn sync(&self, outbox: &Arc<Outbox>) {
+        if outbox.is_crowded() {
+            return;
+        }
         let room = self.room.lock();
         let may = |subscriber: &Subscriber| subscriber.is(outbox) && subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE);
         if room.subscribers.iter().any(may) {
@@ -175,18 +182,35 @@ impl Attached {
 fn sync(channel: &str, room: &Room, outbox: &Outbox) {
     let id = random_id(10);
     let members: Vec<&PresenceMessage> = room.members.iter().collect();
-    let pages: Vec<_> = if members.is_empty() { vec![&members[..]] } else { members.chunks(SYNC_PAGE).collect() };
-    let count = pages.len();
-    let frames = pages.into_iter().enumerate().map(|(index, page)| {
-        let cursor = if index + 1 < count { format!("{id}:{}", (index + 1) * SYNC_PAGE) } else { format!("{id}:") };
+    let mut begin = 0;
+    let frames = pages(&members).into_iter().map(|end| {
+        let cursor = if end < members.len() { format!("{id}:{end}") } else { format!("{id}:") };
         let frame = Outbound {
             channel_serial: Some(&cursor),
-            presence: Some(page.to_vec()),
+            presence: Some(members[begin..end].to_vec()),
             ..Outbound::on(Action::Sync, channel)
         };
+        begin = end;
         Frame { bytes: frame.encode(outbox.format), mark: None }
     });
     outbox.replay(frames);
+}
+
+/// Where the pages of a SYNC end: each has a number of members, and of bytes, that a frame may have. There is at least one.
+fn pages(members: &[&PresenceMessage]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let (mut count, mut bytes) = (0, 0);
+    for (index, member) in members.iter().enumerate() {
+        let size = member.size();
+        if count == SYNC_PAGE || count > 0 && bytes + size > SYNC_BYTES {
+            ends.push(index);
+            (count, bytes) = (0, 0);
+        }
+        count += 1;
+        bytes += size;
+    }
+    ends.push(members.len());
+    ends
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl Line {
         };
         let rewind = frame.params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
         if let Some(None) = rewind {
+            self.drop_attachment(name);
             self.fail_channel(
                 name,
                 &ErrorInfo::bad_request("rewind must be a number of messages, or a time as 30s or 2m"),
@@ -48,6 +49,9 @@ impl Line {
             modes: granted,
             echo: self.echo,
         };
+        if !granted.has(Modes::PRESENCE) {
+            self.hub.leave(&channel, &self.peer);
+        }
         let request = Attach {
             serial: frame.channel_serial.as_deref().filter(|serial| !serial.is_empty()),
             resumes: frame.flags() & flags::ATTACH_RESUME != 0,
@@ -87,7 +91,12 @@ impl Line {
             self.fail_channel(name, &error);
             return;
         }
-        self.drop_attachment(name);
+        if self.attachments.contains_key(name) {
+            self.drop_attachment(name);
+        } else if let Some(channel) = self.hub.known_channel(name) {
+            // It was entered without attaching, or over an earlier socket.
+            self.hub.leave(&channel, &self.peer);
+        }
         self.outbox.send(&Outbound::on(Action::Detached, name));
     }
 
@@ -108,8 +117,8 @@ impl Line {
             Ok((grant, client_id))
         });
         match renewed {
-            Ok((grant, _)) => {
-                self.peer.regrant(Arc::new(grant));
+            Ok((grant, client_id)) => {
+                self.peer.regrant(Arc::new(grant), client_id);
                 self.send_connected(None);
                 self.watch_expiry(ctx);
                 self.recheck_attachments();

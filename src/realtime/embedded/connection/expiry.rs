@@ -15,11 +15,10 @@ impl Line {
         }
         let grant = self.peer.grant();
         let Some(expires) = grant.expires else { return };
-        let left = expires - self.hub.services.now().as_millis();
+        let left = expires.saturating_sub(self.hub.services.now().as_millis());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        if let Some(notice) =
-            notice_before_expiry(Duration::from_millis(u64::try_from(expires - grant.issued).unwrap_or(0)), left)
-        {
+        let lifetime = Duration::from_millis(u64::try_from(expires.saturating_sub(grant.issued)).unwrap_or(0));
+        if let Some(notice) = notice_before_expiry(lifetime, left) {
             self.expiry.push(ctx.run_later(left - notice, |actor, _| {
                 if let Some(line) = actor.line() {
                     line.outbox.send(&Outbound::new(Action::Auth));

@@ -81,9 +81,7 @@ impl Line {
         let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
             let client_id = self.peer.client_id();
             let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
-            if messages.iter().any(|message| self.hub.reserves(&channel, message.name.as_deref())) {
-                return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
-            }
+            self.hub.refuse_reserved(&channel, &messages)?;
             Ok((channel, messages))
         });
         match prepared {
@@ -128,12 +126,8 @@ impl Line {
                 .speak_as(event.client_id.map(Into::into))?
                 .ok_or_else(|| ErrorInfo::presence_client_id("a clientId is needed to enter, update or leave"))?;
             let payload = Payload::accept(event.data, event.encoding)?;
-            size += payload.size() + client_id.len();
-            if size > MAX_MESSAGE_SIZE {
-                return Err(message_too_large());
-            }
             let id = event.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{frame_id}:{index}"));
-            Ok(PresenceMessage {
+            let event = PresenceMessage {
                 action,
                 id: id.into(),
                 client_id,
@@ -141,7 +135,12 @@ impl Line {
                 timestamp,
                 payload,
                 extras: event.extras.filter(serde_json::Value::is_object).map(Box::new),
-            })
+            };
+            size += event.size();
+            if size > MAX_MESSAGE_SIZE {
+                return Err(message_too_large());
+            }
+            Ok(event)
         };
         events.into_iter().enumerate().map(event).collect()
     }

@@ -148,9 +148,23 @@ impl Hub {
         self.rules.persisted.iter().any(|persisted| persisted == namespace)
     }
 
-    /// Whether a name that a client publishes on a channel belongs to the coordinator.
-    pub fn reserves(&self, channel: &Channel, event: Option<&str>) -> bool {
-        channel.role.session.is_some() && event.is_some_and(|name| EVENT_NAMES.contains(&name))
+    /// What clients may publish on a channel: on a session's, neither the coordinator's events nor anything under their ids, by which a
+    /// later event would be taken for a repetition.
+    ///
+    /// # Errors
+    /// 40160
+    pub fn refuse_reserved(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
+        let Some(session) = &channel.role.session else { return Ok(()) };
+        let is_event_id = |id: &str| id.strip_prefix(session.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        for message in messages {
+            if message.name.as_deref().is_some_and(|name| EVENT_NAMES.contains(&name)) {
+                return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
+            }
+            if message.id.as_deref().is_some_and(is_event_id) {
+                return Err(ErrorInfo::not_permitted("ids that begin with the session's are the server's alone"));
+            }
+        }
+        Ok(())
     }
 
     /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with what was (or had been) published; none

@@ -36,6 +36,8 @@ struct Queue {
     /// Each with what it counts against the limit.
     frames: VecDeque<(usize, Frame)>,
     bytes: usize,
+    /// Of all frames, counted or not.
+    waiting: usize,
     ended: bool,
     /// Behind all frames.
     acks: Acks,
@@ -44,6 +46,7 @@ struct Queue {
 impl Queue {
     fn put(&mut self, counted: usize, frame: Frame) {
         self.bytes += counted;
+        self.waiting += frame.bytes.len();
         self.frames.push_back((counted, frame));
     }
 
@@ -87,7 +90,7 @@ impl Outbox {
         if queue.bytes + frame.bytes.len() > self.limit && !queue.frames.is_empty() {
             // Under one lock: a later frame of another channel would make the client believe that it has what was before it.
             queue.frames.clear();
-            queue.bytes = 0;
+            (queue.bytes, queue.waiting) = (0, 0);
             let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
             queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
             drop(queue);
@@ -138,10 +141,15 @@ impl Outbox {
         let mut queue = self.queue.lock();
         if !queue.ended {
             queue.put_acks(self.format);
-            queue.frames.extend(frames.map(|frame| (0, frame)));
+            frames.for_each(|frame| queue.put(0, frame));
             drop(queue);
             self.reader.wake();
         }
+    }
+
+    /// Whether so much waits that nothing should be brought on request.
+    pub fn is_crowded(&self) -> bool {
+        self.queue.lock().waiting > self.limit
     }
 
     pub fn send(&self, message: &Outbound<'_>) {
@@ -177,6 +185,7 @@ impl Outbox {
             && let Some((counted, frame)) = queue.frames.pop_front()
         {
             portion += frame.bytes.len();
+            queue.waiting -= frame.bytes.len();
             queue.bytes -= counted;
             taken.push(frame);
         }

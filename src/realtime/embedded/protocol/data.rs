@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::ErrorInfo;
 
+/// Up to here an encoding does not count as data: ciphers' names are long, and clients do not count them.
+const MAX_ENCODING: usize = 256;
+
 /// What a client wrote. Never shown by `Debug`: it may hold partners' words.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
@@ -85,11 +88,13 @@ impl Payload {
     }
 
     pub fn size(&self) -> usize {
-        match &self.data {
+        let data = match &self.data {
             None => 0,
             Some(Data::Text(text)) => text.len(),
             Some(Data::Binary(bytes)) => bytes.len(),
-        }
+        };
+        // A long one is no encoding: it is bounded with the data.
+        data + self.encoding.as_ref().map_or(0, |encoding| encoding.len().saturating_sub(MAX_ENCODING))
     }
 
     /// The encoding as it is written: JSON names the base64 step that it needs.

@@ -11,6 +11,9 @@ use super::{
     lenient,
 };
 
+/// Up to here an id does not count against the limit: clients do not count it.
+const MAX_ID: usize = 256;
+
 /// A message of a client. Fields that only the server decides are read and dropped.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -61,9 +64,10 @@ impl Message {
         })
     }
 
-    /// What counts against the limit: name, client id, data, extras.
+    /// What counts against the limit: name, client id, data, extras; and an id that is longer than ids are.
     pub fn size(&self) -> usize {
-        let extras = self.extras.as_ref().map_or(0, |extras| extras.to_string().len());
+        let extras = self.extras.as_ref().map_or(0, |extras| extras.to_string().len())
+            + self.id.as_ref().map_or(0, |id| id.len().saturating_sub(MAX_ID));
         self.name.as_ref().map_or(0, |name| name.len())
             + self.client_id.as_ref().map_or(0, |id| id.len())
             + self.payload.size()

@@ -57,6 +57,12 @@ impl PresenceMessage {
         self.action != PresenceAction::Leave
     }
 
+    /// What counts against the limit: ids, data, encoding, extras.
+    pub fn size(&self) -> usize {
+        let extras = self.extras.as_ref().map_or(0, |extras| extras.to_string().len());
+        self.id.len() + self.client_id.len() + self.payload.size() + extras
+    }
+
     #[must_use]
     pub fn with_action(&self, action: PresenceAction) -> Self {
         Self { action, ..self.clone() }

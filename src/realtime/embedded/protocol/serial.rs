@@ -49,10 +49,11 @@ impl ChannelSerial {
 
 /// The serial of one message of an entry.
 pub fn message_serial(channel_serial: &str, index: usize) -> String {
-    let mut text = String::with_capacity(channel_serial.len() + 4);
+    let mut text = String::with_capacity(channel_serial.len() + 5);
     text.push_str(channel_serial);
     text.push(':');
-    push_padded(&mut text, index as u64, 3);
+    // As many digits as the largest frame needs, so that serials sort as text.
+    push_padded(&mut text, index as u64, 4);
     text
 }
 
@@ -81,7 +82,7 @@ mod tests {
         assert_eq!(ChannelSerial::parse(&message_serial(&later.to_string(), 3)), Some(later.clone()));
         assert!(earlier.to_string() < later.to_string());
         assert_eq!(earlier.to_string(), "01700000000000-0000000009@abcd");
-        assert_eq!(message_serial("s", 7), "s:007");
+        assert_eq!(message_serial("s", 7), "s:0007");
         assert_eq!(message_serial("s", 1_234), "s:1234");
     }
 

@@ -54,9 +54,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
         return Err(ErrorInfo::bad_request("there is no message to publish"));
     }
     let channel = caller.hub.channel(name);
-    if messages.iter().any(|message| caller.hub.reserves(&channel, message.name.as_deref())) {
-        return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
-    }
+    caller.hub.refuse_reserved(&channel, &messages)?;
     let (tell, stored) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
     // A repeated request is told by the ids that its client chose.

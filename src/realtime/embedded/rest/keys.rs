@@ -1,5 +1,7 @@
 //! Keys: tokens are made with them, and revoked.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,6 +12,8 @@ use crate::realtime::embedded::{
         revocation::{Revocation, Target},
         token_request::TokenRequest,
     },
+    hub::Hub,
+    peer::Peer,
     protocol::{Action, ErrorInfo, Outbound},
 };
 
@@ -108,7 +112,7 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         Ok(target) => {
             let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
             let concerned = caller.hub.revoke(revocation);
-            enforce(concerned, applies_at - now);
+            enforce(&caller.hub, concerned, applies_at - now);
             Revoked {
                 target: specifier.clone(),
                 issued_before: Some(issued_before.min(now)),
@@ -122,23 +126,31 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     Ok(ask.answer(200, &Summary { success_count: results.len() - failure_count, failure_count, results }))
 }
 
-/// Ends the sockets of revoked tokens: at once, or after the margin if they have not renewed their token by then.
-fn enforce(concerned: Vec<std::sync::Arc<crate::realtime::embedded::peer::Peer>>, delay_ms: i64) {
-    for peer in concerned {
-        let Some(outbox) = peer.transport() else { continue };
-        let error = ErrorInfo::token_revoked("the token was revoked");
-        if delay_ms <= 0 {
-            outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
-            continue;
-        }
+/// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.
+fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
+    if delay_ms <= 0 {
+        concerned.iter().for_each(|peer| end_revoked(peer));
+        return;
+    }
+    for outbox in concerned.iter().filter_map(|peer| peer.transport()) {
         outbox.send(&Outbound::new(Action::Auth));
-        let revoked = peer.grant();
-        let delay = std::time::Duration::from_millis(delay_ms.unsigned_abs());
-        actix_web::rt::spawn(async move {
-            tokio::time::sleep(delay).await;
-            if std::sync::Arc::ptr_eq(&revoked, &peer.grant()) {
-                outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
-            }
-        });
+    }
+    let hub = Arc::downgrade(hub);
+    let delay = std::time::Duration::from_millis(delay_ms.unsigned_abs());
+    actix_web::rt::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let Some(hub) = hub.upgrade() else { return };
+        let now = hub.services.now();
+        hub.peers()
+            .iter()
+            .filter(|peer| hub.check_current(&peer.grant(), now).is_err())
+            .for_each(|peer| end_revoked(peer));
+    });
+}
+
+fn end_revoked(peer: &Peer) {
+    if let Some(outbox) = peer.transport() {
+        let error = ErrorInfo::token_revoked("the token was revoked");
+        outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
     }
 }

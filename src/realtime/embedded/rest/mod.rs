@@ -78,11 +78,26 @@ pub fn mount(endpoint: &Arc<Embedded>, cfg: &mut web::ServiceConfig) {
     resource!(cfg, endpoint, "/channels/{channel}/presence/history", get => channels::presence_history);
     resource!(cfg, endpoint, "/channels/{channel}/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
     resource!(cfg, endpoint, "/push/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
+    resource!(cfg, endpoint, "/push", get => left_out, post => left_out);
     resource!(cfg, endpoint, "/comet/{rest:.*}", get => left_out, post => left_out);
+    resource!(cfg, endpoint, "/sse", get => left_out);
+    resource!(cfg, endpoint, "/event-stream", get => left_out);
+    resource!(cfg, endpoint, "/channels", get => left_out);
     if endpoint.services.config.sandbox {
         resource!(cfg, endpoint, "/apps", post => sandbox::create);
         resource!(cfg, endpoint, "/apps/{app}", delete => sandbox::delete);
     }
+    // An SDK's request for what is not there is answered as it expects; everybody else's by the application.
+    cfg.service(
+        web::resource("/{rest:.*}")
+            .guard(guard::fn_guard(|context| {
+                let head = context.head();
+                head.headers().contains_key("x-ably-version") && !head.uri.path().starts_with("/api/")
+            }))
+            .route(web::to(|request: HttpRequest| async move {
+                Answer::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
+            })),
+    );
 }
 
 async fn respond(
