@@ -1,11 +1,11 @@
 //! History: what was published on a channel, page by page, from memory and from the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tandem_actors::ports::Direction;
 
 use super::{
-    channel::Channel,
+    channel::{Channel, MAX_REWIND, Rewind},
     hub::Hub,
     log::{Body, Entry},
     protocol::{ChannelSerial, ErrorInfo},
@@ -171,6 +171,33 @@ impl Hub {
         }
         let last = collector.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
         Ok(Page { next: last.filter(|_| collector.more), items: collector.items })
+    }
+
+    /// Messages of a persisted channel that a rewind may reach, newest first.
+    pub fn stored_before(&self, channel: &Channel, rewind: Rewind) -> Vec<Arc<Entry>> {
+        if !self.stores(channel) {
+            return Vec::new();
+        }
+        let since = |window: Duration| {
+            self.services.now().as_millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+        };
+        let query = Query {
+            kind: Kind::Messages,
+            start: match rewind {
+                Rewind::Messages(_) => None,
+                Rewind::Time(window) => Some(since(window)),
+            },
+            end: None,
+            direction: Direction::Backward,
+            limit: MAX_REWIND,
+            from_serial: None,
+            cursor: None,
+        };
+        // Without the store, the rewind reaches as far as memory does.
+        let page = self.history(channel, &query).map(|page| page.items).unwrap_or_default();
+        let mut entries: Vec<Arc<Entry>> = page.into_iter().map(|(entry, _)| entry).collect();
+        entries.dedup_by_key(|entry| entry.seq);
+        entries
     }
 
     /// What is stored and not in memory any more.

@@ -194,3 +194,23 @@ async fn a_wrong_key_keeps_nobody_present() {
     assert_eq!(refused["error"]["code"], 80008);
     eventually("alice has left", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
 }
+
+#[tokio::test]
+async fn a_rewind_reaches_into_the_stored_history() {
+    let store = Arc::new(MemoryStore::default());
+    let config = || Config { continuity: Duration::from_millis(1), ..config() };
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    for (serial, name) in ["one", "two", "three"].into_iter().enumerate() {
+        wire.publish("kept:a", serial as u64, name).await;
+        wire.next_of(1).await;
+    }
+    drop(node);
+
+    let node = Node::start_on(config(), store, 0);
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    wire.send(json!({"action": 10, "channel": "kept:a", "params": {"rewind": "2"}})).await;
+    let attached = wire.next_of(11).await;
+    assert_ne!(attached["flags"].as_u64().unwrap() & 2, 0, "HAS_BACKLOG");
+    assert_eq!(names(&wire.settle().await), ["two", "three"]);
+}

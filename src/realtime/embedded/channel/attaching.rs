@@ -19,7 +19,7 @@ const SYNC_PAGE: usize = 100;
 /// Bytes of their data and extras; base64 and escapes make more of them.
 const SYNC_BYTES: usize = MAX_FRAME_SIZE / 4;
 /// Messages that a rewind brings at most.
-const MAX_REWIND: usize = 100;
+pub const MAX_REWIND: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewind {
@@ -47,6 +47,8 @@ pub struct Attach<'a> {
     /// The client says that it is not new here.
     pub resumes: bool,
     pub rewind: Option<Rewind>,
+    /// Stored messages that a rewind may reach, newest first.
+    pub stored: Vec<Arc<Entry>>,
     pub params: &'a [(String, String)],
     /// What of it is not served, without being a reason not to attach.
     pub refusal: Option<ErrorInfo>,
@@ -64,7 +66,7 @@ impl Channel {
             // The frames since are on their way already.
             Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
             Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial)),
-            None if known.is_none() && !request.resumes => answer.rewind(&room.log, request.rewind, now),
+            None if known.is_none() && !request.resumes => answer.rewind(&room.log, request, now),
             None => {}
         }
         let shows_presence = subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE) && !room.members.is_empty();
@@ -154,9 +156,11 @@ impl Attached {
         }
     }
 
-    fn rewind(&mut self, log: &Log, rewind: Option<Rewind>, now: Timestamp) {
-        let messages = log.entries().rev().filter(|entry| matches!(entry.body, Body::Messages(_)));
-        match rewind {
+    fn rewind(&mut self, log: &Log, request: &Attach<'_>, now: Timestamp) {
+        let oldest = log.entries().next().map_or(u64::MAX, |entry| entry.seq);
+        let older = request.stored.iter().filter(|entry| entry.seq < oldest);
+        let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, Body::Messages(_)));
+        match request.rewind {
             None => {}
             Some(Rewind::Messages(mut wanted)) => {
                 for entry in messages {

@@ -23,7 +23,7 @@ use super::{
 };
 
 pub use self::{
-    attaching::{Attach, Rewind},
+    attaching::{Attach, MAX_REWIND, Rewind},
     name::check_name,
 };
 

@@ -56,6 +56,10 @@ impl Line {
             serial: frame.channel_serial.as_deref().filter(|serial| !serial.is_empty()),
             resumes: frame.flags() & flags::ATTACH_RESUME != 0,
             rewind: rewind.flatten(),
+            stored: match rewind.flatten().filter(|_| frame.channel_serial.is_none()) {
+                Some(rewind) => self.hub.stored_before(&channel, rewind),
+                None => Vec::new(),
+            },
             params: &params,
             refusal: params.iter().any(|(name, _)| name == "delta").then(|| {
                 ErrorInfo::unsupported("delta compression is not supported by this server: messages come whole")

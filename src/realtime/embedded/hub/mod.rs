@@ -205,7 +205,8 @@ impl Hub {
         self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
     }
 
-    fn stores(&self, channel: &Channel) -> bool {
+    /// Whether what happens on the channel goes to the store.
+    pub fn stores(&self, channel: &Channel) -> bool {
         channel.persisted && self.is_main
     }
 
