@@ -130,5 +130,12 @@ pub fn contains(bytes: &[u8], text: &[u8]) -> bool {
 }
 
 pub fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    bytes.windows(text.len()).position(|window| window == text)
+    let (first, rest) = text.split_first()?;
+    let mut from = 0;
+    loop {
+        from += bytes[from..].iter().position(|byte| byte == first)? + 1;
+        if bytes[from..].starts_with(rest) {
+            return Some(from - 1);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{
     log::Entry,
     outbox::Outbox,
-    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult, serial::message_serial},
+    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
 };
 
 /// Answers that are remembered, so that a frame that comes again is answered the same.
@@ -13,16 +13,23 @@ const REMEMBERED: usize = 2_048;
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The serial of the entry and its number of messages; none if nothing was published.
-    Ack(Option<(Box<str>, usize)>),
+    Ack(PublishResult),
     Nack(ErrorInfo),
 }
 
 impl Answer {
     pub fn ack(entry: &Entry) -> Self {
-        Answer::Ack(Some((entry.serial.clone(), entry.count())))
+        Answer::Ack(PublishResult { serial: Some(entry.serial.clone()), messages: entry.count() })
+    }
+
+    /// For what changed nothing.
+    pub fn nothing() -> Self {
+        Answer::Ack(PublishResult::default())
     }
 }
+
+/// For a frame that was answered so long ago that its answer is forgotten.
+const FORGOTTEN: Answer = Answer::Ack(PublishResult { serial: None, messages: 0 });
 
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +65,7 @@ impl Answers {
         let again = match known {
             Some(slot) if slot.sent => slot.answer.as_ref(),
             Some(_) => None,
-            // Answered so long ago that it is forgotten.
-            None => Some(&Answer::Ack(None)),
+            None => Some(&FORGOTTEN),
         };
         if let (Some(answer), Some(outbox)) = (again, outbox) {
             send_again(outbox, msg_serial, answer);
@@ -82,18 +88,19 @@ impl Answers {
     }
 
     fn position(&self, msg_serial: u64) -> Option<usize> {
-        self.0.binary_search_by_key(&msg_serial, |slot| slot.msg_serial).ok()
+        // Clients number their frames without gaps: it is where it would be then, or somewhere before the end.
+        let latest = self.0.back()?.msg_serial;
+        let behind = usize::try_from(latest.checked_sub(msg_serial)?).ok()?;
+        let expected = self.0.len().checked_sub(behind + 1);
+        let is_there = |index: &usize| self.0[*index].msg_serial == msg_serial;
+        let search = || self.0.binary_search_by_key(&msg_serial, |slot| slot.msg_serial).ok();
+        expected.filter(is_there).or_else(search)
     }
-}
-
-fn serials(published: Option<&(Box<str>, usize)>) -> Vec<String> {
-    let (serial, count) = published.map_or(("", 0), |(serial, count)| (serial, *count));
-    (0..count).map(|index| message_serial(serial, index)).collect()
 }
 
 fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
     match answer {
-        Answer::Ack(published) => outbox.acknowledge(msg_serial, serials(published.as_ref())),
+        Answer::Ack(result) => outbox.acknowledge(msg_serial, result),
         Answer::Nack(_) => send_again(outbox, msg_serial, answer),
     }
 }
@@ -103,8 +110,8 @@ fn send_again(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
     let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
     match answer {
         Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
-        Answer::Ack(published) => {
-            let res = published.as_ref().map(|published| vec![PublishResult { serials: serials(Some(published)) }]);
+        Answer::Ack(result) => {
+            let res = result.serial.is_some().then(|| vec![result.clone()]);
             outbox.send(&Outbound { res, ..frame(Action::Ack) });
         }
     }

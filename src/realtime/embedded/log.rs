@@ -31,7 +31,7 @@ pub struct Entry {
     pub at: i64,
     pub channel: Arc<str>,
     /// The channel serial of this position.
-    pub serial: Box<str>,
+    pub serial: Arc<str>,
     pub id: Arc<str>,
     /// Whose connection published it; none for REST and for the server itself.
     pub connection_id: Option<Arc<str>>,

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::realtime::embedded::{
         auth::{Capability, Proof},
-        protocol::Format,
+        protocol::{Format, frame::PublishResult},
     };
 
     fn peer() -> (Peer, Arc<Outbox>) {
@@ -208,10 +208,10 @@ mod tests {
         for serial in 0..3 {
             assert_eq!(peer.take_turn(serial), Turn::Fresh);
         }
-        peer.settle(1, Answer::Ack(None));
+        peer.settle(1, Answer::nothing());
         peer.settle(2, Answer::Nack(ErrorInfo::bad_request("no")));
         assert_eq!(sent(&outbox), []);
-        peer.settle(0, Answer::Ack(None));
+        peer.settle(0, Answer::nothing());
         assert_eq!(sent(&outbox), [(1, 0), (2, 2)], "the first frame answers two");
     }
 
@@ -221,7 +221,7 @@ mod tests {
         peer.take_turn(5);
         assert_eq!(peer.take_turn(5), Turn::Repeated);
         assert_eq!(sent(&outbox), [], "its answer is still to come");
-        peer.settle(5, Answer::Ack(Some(("serial".into(), 1))));
+        peer.settle(5, Answer::Ack(PublishResult { serial: Some("serial".into()), messages: 1 }));
         assert_eq!(peer.take_turn(5), Turn::Repeated);
         assert_eq!(peer.take_turn(4), Turn::Repeated);
         assert_eq!(sent(&outbox), [(1, 5), (1, 5), (1, 4)]);

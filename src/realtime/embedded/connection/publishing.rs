@@ -86,7 +86,7 @@ impl Line {
         });
         match prepared {
             Err(error) => self.peer.settle(msg_serial, Answer::Nack(error)),
-            Ok((_, messages)) if messages.is_empty() => self.peer.settle(msg_serial, Answer::Ack(None)),
+            Ok((_, messages)) if messages.is_empty() => self.peer.settle(msg_serial, Answer::nothing()),
             Ok((channel, messages)) => {
                 let peer = self.peer.clone();
                 let frame_id = format!("{}:{msg_serial}", self.peer.id).into();
@@ -110,7 +110,7 @@ impl Line {
         });
         let answer = match taken {
             Err(error) => Answer::Nack(error),
-            Ok(None) => Answer::Ack(None),
+            Ok(None) => Answer::nothing(),
             Ok(Some(entry)) => Answer::ack(&entry),
         };
         self.peer.settle(msg_serial, answer);

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use crate::realtime::embedded::protocol::{Action, Format, Outbound, frame::PublishResult};
 
 /// How long ACKs are held.
-const HOLD: Duration = Duration::from_millis(4);
+const HOLD: Duration = Duration::from_millis(8);
+/// The part of a hold at whose end a client that waits for its answers has stopped publishing.
+const HALF: Duration = Duration::from_millis(4);
 /// ACKs that go out at once before one is held to see whether the client waits for it; doubled each time that it does.
 const PATIENCE: u32 = 16;
 const MAX_PATIENCE: u32 = 4_096;
-/// Publishes within a hold that show that the client does not wait for the answer to the first.
-const STREAM: usize = 3;
+/// The same for a client that was seen not to wait: it may have been slow for once.
+const TRUST: u32 = 2;
 /// Publishes that one ACK frame answers at most.
 const MOST: usize = 256;
 
@@ -22,6 +24,8 @@ const MOST: usize = 256;
 struct Batch {
     first: u64,
     results: Vec<PublishResult>,
+    /// When the newest was added.
+    latest: Instant,
     /// None: it is to go out with the next write.
     held_until: Option<Instant>,
 }
@@ -41,21 +45,23 @@ impl Default for Acks {
 }
 
 impl Acks {
-    /// Adds one, with the serials of what was published. False if it does not continue what is there: that has to go out first.
-    pub fn add(&mut self, msg_serial: u64, serials: &mut Vec<String>, now: Instant) -> bool {
+    /// Adds one. False if it does not continue what is there: that has to go out first.
+    pub fn add(&mut self, msg_serial: u64, result: &PublishResult, now: Instant) -> bool {
         if let Some(batch) = &mut self.batch {
             let next = batch.first + batch.results.len() as u64;
             if next != msg_serial || batch.results.len() >= MOST {
                 return false;
             }
-            batch.results.push(PublishResult { serials: std::mem::take(serials) });
+            batch.results.push(result.clone());
+            batch.latest = now;
             return true;
         }
         let held = self.at_once == 0;
         self.at_once = self.at_once.saturating_sub(1);
         self.batch = Some(Batch {
             first: msg_serial,
-            results: vec![PublishResult { serials: std::mem::take(serials) }],
+            results: vec![result.clone()],
+            latest: now,
             held_until: held.then(|| now + HOLD),
         });
         true
@@ -73,9 +79,9 @@ impl Acks {
     /// Nothing else came to be written in time: they go out.
     pub fn release(&mut self) {
         let Some(batch) = &mut self.batch else { return };
-        batch.held_until = None;
-        if batch.results.len() >= STREAM {
-            self.patience = PATIENCE;
+        let Some(held_until) = batch.held_until.take() else { return };
+        if batch.latest + HALF >= held_until {
+            self.patience = TRUST;
         } else {
             self.at_once = self.patience;
             self.patience = (self.patience * 2).min(MAX_PATIENCE);
@@ -87,7 +93,7 @@ impl Acks {
         let Batch { first, results, .. } = self.batch.take()?;
         let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
         // Presence that changed nothing has no serials, and alone no results.
-        let res = results.iter().any(|result| !result.serials.is_empty()).then_some(results);
+        let res = results.iter().any(|result| result.messages > 0).then_some(results);
         let frame = Outbound { msg_serial: Some(first), count: Some(count), res, ..Outbound::new(Action::Ack) };
         Some(frame.encode(format))
     }
@@ -98,7 +104,8 @@ mod tests {
     use super::*;
 
     fn add(acks: &mut Acks, msg_serial: u64, now: Instant) -> bool {
-        acks.add(msg_serial, &mut vec![format!("serial-{msg_serial}")], now)
+        let result = PublishResult { serial: Some(format!("serial-{msg_serial}").into()), messages: 1 };
+        acks.add(msg_serial, &result, now)
     }
 
     fn taken(acks: &mut Acks) -> serde_json::Value {
@@ -125,7 +132,7 @@ mod tests {
         assert!(!add(&mut acks, 10, now), "9 is missing");
         let frame = taken(&mut acks);
         assert_eq!((frame["msgSerial"].as_u64(), frame["count"].as_u64()), (Some(7), Some(2)));
-        assert_eq!(frame["res"][1]["serials"][0], "serial-8");
+        assert_eq!(frame["res"][1]["serials"][0], "serial-8:0000");
         assert_eq!(taken(&mut acks), serde_json::Value::Null);
     }
 
@@ -146,11 +153,22 @@ mod tests {
         let (mut acks, now) = (Acks::default(), Instant::now());
         exhaust(&mut acks, now);
         for round in 0..3 {
-            assert!(add(&mut acks, 1, now) && add(&mut acks, 2, now));
+            assert!(add(&mut acks, 1, now + HOLD / 4) && add(&mut acks, 2, now + HALF));
             acks.release();
             assert_eq!(taken(&mut acks)["count"], 3, "{round}");
             add(&mut acks, 0, now);
             assert!(acks.held_until().is_some(), "and the next are held again");
         }
+    }
+
+    #[test]
+    fn a_client_that_waits_after_a_burst_is_not_kept_waiting() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        exhaust(&mut acks, now);
+        assert!((1..8).all(|msg_serial| add(&mut acks, msg_serial, now + HOLD / 8)));
+        acks.release();
+        assert_eq!(taken(&mut acks)["count"], 8);
+        add(&mut acks, 0, now);
+        assert!(acks.held_until().is_none());
     }
 }

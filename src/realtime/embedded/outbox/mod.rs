@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tandem_actors::domain::ids::{Seq, SessionId};
 
 use self::acks::Acks;
-use super::protocol::{Action, ErrorInfo, Format, Outbound};
+use super::protocol::{Action, ErrorInfo, Format, Outbound, frame::PublishResult};
 
 /// Says that a frame carries a session's event, so that its delivery can be reported.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,17 +107,17 @@ impl Outbox {
         }
     }
 
-    /// Acknowledges a publish, with the serials of its messages: together with others, and not before everything that was put in so far.
-    pub fn acknowledge(&self, msg_serial: u64, mut serials: Vec<String>) {
+    /// Acknowledges a publish: together with others, and not before everything that was put in so far.
+    pub fn acknowledge(&self, msg_serial: u64, result: &PublishResult) {
         let now = Instant::now();
         let mut queue = self.queue.lock();
         if queue.ended {
             return;
         }
         let (idle, first) = (queue.frames.is_empty(), queue.acks.is_empty());
-        if !queue.acks.add(msg_serial, &mut serials, now) {
+        if !queue.acks.add(msg_serial, result, now) {
             queue.put_acks(self.format);
-            queue.acks.add(msg_serial, &mut serials, now);
+            queue.acks.add(msg_serial, result, now);
         }
         let wakes = first || idle && !queue.frames.is_empty();
         drop(queue);

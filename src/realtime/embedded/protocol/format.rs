@@ -37,7 +37,9 @@ impl Format {
                 value.serialize(&mut serializer).map(|()| bytes).map_err(drop)
             }
         };
-        encoded.expect("frames hold only maps with text keys, which both encodings can").into()
+        let bytes = encoded.expect("frames hold only maps with text keys, which both encodings can");
+        // Without the rest of the buffer: frames stay in logs.
+        Bytes::copy_from_slice(&bytes)
     }
 
     /// # Errors

@@ -1,9 +1,14 @@
 //! ProtocolMessages: one per WebSocket frame.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorInfo, Format, InboundMessage, InboundPresence, PresenceMessage, lenient, message::Placed};
+use super::{
+    ErrorInfo, Format, InboundMessage, InboundPresence, PresenceMessage, lenient, message::Placed,
+    serial::message_serial,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -178,10 +183,26 @@ pub struct ConnectionDetails {
     pub server_id: String,
 }
 
-/// The serials of one acknowledged frame's messages.
-#[derive(Clone, Debug, Serialize)]
+/// What an acknowledged frame has published. On the wire: the serials of its messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishResult {
-    pub serials: Vec<String>,
+    /// The serial of its entry; none if it changed nothing.
+    pub serial: Option<Arc<str>>,
+    pub messages: usize,
+}
+
+impl Serialize for PublishResult {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Serials<'a>(&'a PublishResult);
+        impl Serialize for Serials<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let PublishResult { serial, messages } = self.0;
+                let serial = serial.as_deref().unwrap_or_default();
+                serializer.collect_seq((0..*messages).map(|index| message_serial(serial, index)))
+            }
+        }
+        serializer.collect_map([("serials", Serials(self))])
+    }
 }
 
 /// What the server sends. Absent fields are not written.

@@ -67,7 +67,7 @@ fn push_padded(text: &mut String, mut number: u64, width: usize) {
         digits[begin] = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    text.extend(digits[begin..].iter().map(|digit| char::from(*digit)));
+    text.push_str(std::str::from_utf8(&digits[begin..]).unwrap_or_default());
 }
 
 #[cfg(test)]
