@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::{
-    log::Entry,
     outbox::Outbox,
     protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
 };
@@ -18,10 +17,6 @@ pub enum Answer {
 }
 
 impl Answer {
-    pub fn ack(entry: &Entry) -> Self {
-        Answer::Ack(PublishResult { serial: Some(entry.serial.clone()), messages: entry.count() })
-    }
-
     /// For what changed nothing.
     pub fn nothing() -> Self {
         Answer::Ack(PublishResult::default())

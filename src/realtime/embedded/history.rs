@@ -13,6 +13,9 @@ use super::{
 
 pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
+/// Entries that whoever comes back gets from the store, and their bytes, at most.
+const MAX_MISSED: usize = 20_000;
+const MAX_MISSED_BYTES: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -189,7 +192,10 @@ impl Hub {
             },
             end: None,
             direction: Direction::Backward,
-            limit: MAX_REWIND,
+            limit: match rewind {
+                Rewind::Messages(wanted) => wanted.max(1),
+                Rewind::Time(_) => MAX_REWIND,
+            },
             from_serial: None,
             cursor: None,
         };
@@ -198,6 +204,33 @@ impl Hub {
         let mut entries: Vec<Arc<Entry>> = page.into_iter().map(|(entry, _)| entry).collect();
         entries.dedup_by_key(|entry| entry.seq);
         entries
+    }
+
+    /// Stored entries of a persisted channel that follow a position since which memory has forgotten some, oldest first. None if the position is
+    /// out of the continuity window or too far behind.
+    pub fn stored_since(&self, channel: &Channel, serial: &str) -> Vec<Arc<Entry>> {
+        let Some(serial) = ChannelSerial::parse(serial).filter(|serial| channel.has_forgotten_since(serial)) else {
+            return Vec::new();
+        };
+        if !self.stores(channel) {
+            return Vec::new();
+        }
+        let continuity = i64::try_from(self.services.config.continuity.as_millis()).unwrap_or(i64::MAX);
+        let horizon = self.services.now().as_millis().saturating_sub(continuity);
+        let (mut entries, mut size, mut lost) = (Vec::<Arc<Entry>>::new(), 0, false);
+        let visit = |stored: super::persist::Stored| {
+            let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft);
+            size += entry.size();
+            lost = entry.at < horizon || size > MAX_MISSED_BYTES || entries.len() >= MAX_MISSED;
+            entries.push(entry);
+            !lost
+        };
+        let from = Some(serial.seq);
+        let read = self.services.rows.entries(&self.app, &channel.name, from, Direction::Forward, visit);
+        if let Err(error) = &read {
+            tracing::error!(%error, "missed messages could not be read");
+        }
+        if lost || read.is_err() { Vec::new() } else { entries }
     }
 
     /// What is stored and not in memory any more.
@@ -226,8 +259,14 @@ impl Hub {
             if oldest_recent.is_some_and(|oldest| stored.seq >= oldest) {
                 return query.direction == Direction::Backward;
             }
-            if stored.at < horizon {
-                return query.direction == Direction::Forward;
+            // Times only grow along a log.
+            let (is_early, is_late) =
+                (query.start.is_some_and(|start| stored.at < start), query.end.is_some_and(|end| stored.at > end));
+            match query.direction {
+                Direction::Backward if is_early || stored.at < horizon => return false,
+                Direction::Forward if is_late => return false,
+                Direction::Forward if stored.at < horizon => return true,
+                _ => {}
             }
             collector.take(&Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft))
         };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::protocol::{ErrorInfo, PresenceAction, PresenceMessage};
+use super::protocol::{ErrorInfo, MAX_FRAME_SIZE, PresenceAction, PresenceMessage};
 
 type MemberKey = (Arc<str>, Arc<str>);
 
@@ -61,9 +61,9 @@ impl Members {
         Some(event)
     }
 
-    /// Takes the members of a connection out, or only the one with this client id, and returns their leaves, with ids that show that the server made
-    /// them.
-    pub fn leave_all(
+    /// Takes members of a connection out, or only the one with this client id, and returns their leaves, with ids that show that the server made
+    /// them: as many as one frame can tell. None are left when there are none to tell.
+    pub fn leave(
         &mut self,
         connection: &str,
         client_id: Option<&str>,
@@ -71,8 +71,10 @@ impl Members {
         now: i64,
     ) -> Vec<PresenceMessage> {
         let mut leaves = Vec::new();
+        let mut page = Page::default();
         self.0.retain(|(owner, own_id), member| {
-            let leaves_now = **owner == *connection && client_id.is_none_or(|id| **own_id == *id);
+            let is_meant = **owner == *connection && client_id.is_none_or(|id| **own_id == *id);
+            let leaves_now = is_meant && page.takes(member);
             if leaves_now {
                 let id = format!("{frame_id}:{}", leaves.len()).into();
                 leaves.push(PresenceMessage {
@@ -85,6 +87,29 @@ impl Members {
             !leaves_now
         });
         leaves
+    }
+}
+
+/// What one frame has room for.
+#[derive(Default)]
+pub struct Page {
+    members: usize,
+    bytes: usize,
+}
+
+impl Page {
+    const MEMBERS: usize = 100;
+    /// Of ids, data and extras; base64 and escapes make more of them.
+    const BYTES: usize = MAX_FRAME_SIZE / 4;
+
+    /// Whether there is room for another member, which then is in. There always is for the first.
+    pub fn takes(&mut self, member: &PresenceMessage) -> bool {
+        let bytes = self.bytes + member.size();
+        let takes = self.members == 0 || self.members < Self::MEMBERS && bytes <= Self::BYTES;
+        if takes {
+            (self.members, self.bytes) = (self.members + 1, bytes);
+        }
+        takes
     }
 }
 
@@ -137,10 +162,23 @@ mod tests {
     fn a_leave_that_the_server_makes_does_not_look_like_the_connections_own() {
         let mut members = Members::default();
         heard(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
-        assert_eq!(members.leave_all("other", None, "server", 5), []);
-        assert_eq!(members.leave_all("conn", Some("bob"), "server", 5), []);
-        let leaves = members.leave_all("conn", None, "server", 5);
+        assert_eq!(members.leave("other", None, "server", 5), []);
+        assert_eq!(members.leave("conn", Some("bob"), "server", 5), []);
+        let leaves = members.leave("conn", None, "server", 5);
         assert!(leaves.len() == 1 && !leaves[0].id.starts_with("conn"));
+    }
+
+    #[test]
+    fn members_leave_in_frames_that_are_not_too_large() {
+        let mut members = Members::default();
+        let large = "x".repeat(60_000);
+        for n in 0..5 {
+            let client_id = format!("member-{n}").into();
+            let enter = PresenceMessage { client_id, ..event(PresenceAction::Enter, "conn:1:0", Some(&large)) };
+            members.apply(vec![enter], 10).unwrap();
+        }
+        let frames = std::iter::from_fn(|| Some(members.leave("conn", None, "server", 5).len()).filter(|n| *n > 0));
+        assert_eq!(frames.collect::<Vec<_>>(), [2, 2, 1]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The embedded realtime endpoint, from outside: with the official SDK and with bare WebSockets.
 
+mod continuity;
 mod coordinator;
 pub mod node;
 mod raw;
+mod rest;
 mod restart;
 mod sdk;
 mod wire;

@@ -5,7 +5,11 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tandem::realtime::embedded::Config;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::{
+    MaybeTlsStream,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
 
 use super::{
     node::Node,
@@ -326,4 +330,53 @@ async fn messagepack_and_json_see_the_same() {
     let message = json_wire.next_of(15).await;
     assert_eq!(message["messages"][0]["extras"], json!({"a": [1]}));
     assert_eq!(message["messages"][0]["action"], 0);
+}
+
+#[tokio::test]
+async fn large_members_of_a_lost_connection_leave_in_frames_that_clients_take() {
+    let node = Node::start(Config { presence_grace: Duration::from_millis(100), ..Config::default() });
+    let (mut watcher, connected) = Wire::connected(&node, "").await;
+    let most = connected["connectionDetails"]["maxFrameSize"].as_u64().unwrap() as usize;
+    watcher.attach("c").await;
+    let (mut many, _) = Wire::connected(&node, "").await;
+    let large = "\"".repeat(60_000);
+    for serial in 0..9 {
+        let member = json!({"action": 2, "clientId": format!("member-{serial}"), "data": large});
+        many.send(json!({"action": 14, "channel": "c", "msgSerial": serial, "presence": [member]})).await;
+        watcher.next_of(14).await;
+    }
+    drop(many);
+    let mut left = 0;
+    while left < 9 {
+        let frame = watcher.next_of(14).await;
+        assert!(frame.to_string().len() <= most);
+        left += frame["presence"].as_array().unwrap().iter().filter(|event| event["action"] == 3).count();
+    }
+}
+
+#[tokio::test]
+async fn half_an_emoji_costs_only_itself() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
+    let frame = r#"{"action":15,"channel":"c","msgSerial":0,"messages":[{"name":"cut","data":"so sad \ud83d"}]}"#;
+    wire.send_raw(Message::text(frame)).await;
+    assert_eq!(wire.next_of(15).await["messages"][0]["data"], "so sad \u{fffd}");
+}
+
+#[tokio::test]
+async fn a_frame_against_the_websocket_protocol_is_answered_by_a_close() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    // Not masked, as only servers may send.
+    let MaybeTlsStream::Plain(stream) = wire.0.get_mut() else { panic!("a plain socket") };
+    stream.write_all(b"\x81\x02{}").await.unwrap();
+    let closed = loop {
+        match wire.0.next().await {
+            Some(Ok(Message::Close(reason))) => break reason.unwrap(),
+            Some(Ok(_)) => {}
+            other => panic!("ended without a close: {other:?}"),
+        }
+    };
+    assert_eq!(closed.code, CloseCode::Protocol);
 }

@@ -137,15 +137,19 @@ async fn members_who_come_back_after_a_restart_never_left_and_the_others_leave_a
     eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
 }
 
+/// Alice enters, and the node crashes. What CONNECTED told her.
+async fn alice_was_there(store: &Arc<MemoryStore>, config: Config) -> Value {
+    let node = Node::start_on(config, store.clone(), 0);
+    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
+    enter(&mut alice, "kept:room", 0).await;
+    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
+    connected
+}
+
 #[tokio::test]
 async fn a_member_who_comes_back_under_another_connection_is_there_once() {
     let store = Arc::new(MemoryStore::default());
-    let node = Node::start_on(config(), store.clone(), 0);
-    let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
-    enter(&mut alice, "kept:room", 0).await;
-    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
-    drop(node);
-
+    alice_was_there(&store, config()).await;
     let node = Node::start_on(config(), store, 0);
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("kept:room").await;
@@ -161,13 +165,8 @@ async fn a_member_who_comes_back_under_another_connection_is_there_once() {
 #[tokio::test]
 async fn whoever_is_back_without_attaching_and_says_goodbye_has_left() {
     let store = Arc::new(MemoryStore::default());
-    let node = Node::start_on(config(), store.clone(), 0);
-    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
-    enter(&mut alice, "kept:room", 0).await;
-    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
+    let connected = alice_was_there(&store, config()).await;
     let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap().to_owned();
-    drop(node);
-
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut alice, again) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
     assert_eq!(again["connectionId"], connected["connectionId"]);
@@ -182,12 +181,7 @@ async fn whoever_is_back_without_attaching_and_says_goodbye_has_left() {
 async fn a_wrong_key_keeps_nobody_present() {
     let store = Arc::new(MemoryStore::default());
     let config = || Config { presence_grace: Duration::from_secs(1), ..config() };
-    let node = Node::start_on(config(), store.clone(), 0);
-    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
-    enter(&mut alice, "kept:room", 0).await;
-    eventually("alice's row", || store.rows_with(b"mtandem\0kept:room\0") == 1).await;
-    drop(node);
-
+    let connected = alice_was_there(&store, config()).await;
     let node = Node::start_on(config(), store.clone(), 0);
     let id = connected["connectionId"].as_str().unwrap();
     let (_wire, refused) = Wire::connected(&node, &format!("clientId=alice&resume={id}!guessed")).await;

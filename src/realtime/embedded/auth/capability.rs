@@ -136,6 +136,11 @@ impl Capability {
         self.0.iter().any(|(resource, operations)| operations.has(operation) && covers(resource, channel))
     }
 
+    /// Whether an operation that belongs to no channel is allowed.
+    pub fn allows_somewhere(&self, operation: Operation) -> bool {
+        self.0.values().any(|operations| operations.has(operation))
+    }
+
     /// The channel modes that the operations give.
     pub fn modes(&self, channel: &str) -> Modes {
         let granted = |operation, modes| if self.allows(channel, operation) { modes } else { Modes::NONE };

@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::{Capability, ClientId, Grant, Key, Proof};
+use super::{Capability, ClientId, Grant, Key, Proof, token_request::MAX_TTL_MS};
 use crate::realtime::embedded::protocol::ErrorInfo;
 
 #[derive(Deserialize)]
@@ -47,7 +47,9 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
     let claims = decode::<Claims>(token, &DecodingKey::from_secret(key.secret_bytes()), &validation)
         .map_err(|_| ErrorInfo::jwt_invalid("the JWT's signature or claims are wrong"))?
         .claims;
-    let expires = claims.exp.ok_or_else(|| ErrorInfo::jwt_invalid("the JWT must have an exp"))?;
+    let missing = || ErrorInfo::jwt_invalid("the JWT must have an iat and an exp");
+    let (issued, expires) =
+        claims.iat.zip(claims.exp).map(|(iat, exp)| (millis(iat), millis(exp))).ok_or_else(missing)?;
     let capability = match &claims.capability {
         None => (*key.capability).clone(),
         Some(text) => key
@@ -60,8 +62,9 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
         key_name: key.name.clone(),
         capability: capability.into(),
         client_id: ClientId::of_token(claims.client_id.as_deref()),
-        issued: claims.iat.map_or(0, millis),
-        expires: Some(millis(expires)),
+        issued,
+        // As all tokens: nothing is valid for longer than a revocation is kept.
+        expires: Some(expires.min(issued.saturating_add(MAX_TTL_MS))),
         revocation_key: claims.revocation_key.map(Into::into),
     })
 }

@@ -8,16 +8,11 @@ use super::{Channel, Room, Subscriber, hears};
 use crate::realtime::embedded::{
     log::{Body, Entry, Log, Since},
     outbox::{Frame, Outbox},
-    protocol::{
-        Action, ChannelSerial, ErrorInfo, MAX_FRAME_SIZE, Modes, Outbound, PresenceMessage, flags, frame::Params,
-    },
+    presence::Page,
+    protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
     random_id,
 };
 
-/// Members in one page of a SYNC.
-const SYNC_PAGE: usize = 100;
-/// Bytes of their data and extras; base64 and escapes make more of them.
-const SYNC_BYTES: usize = MAX_FRAME_SIZE / 4;
 /// Messages that a rewind brings at most.
 pub const MAX_REWIND: usize = 100;
 
@@ -44,6 +39,8 @@ impl Rewind {
 /// What an ATTACH asks for, beyond the modes, which are granted already.
 pub struct Attach<'a> {
     pub serial: Option<&'a str>,
+    /// Stored entries since `serial`, where memory has forgotten them.
+    pub missed: Vec<Arc<Entry>>,
     /// The client says that it is not new here.
     pub resumes: bool,
     pub rewind: Option<Rewind>,
@@ -65,7 +62,7 @@ impl Channel {
         match request.serial {
             // The frames since are on their way already.
             Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
-            Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial)),
+            Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial), &request.missed),
             None if known.is_none() && !request.resumes => answer.rewind(&room.log, request, now),
             None => {}
         }
@@ -140,8 +137,8 @@ struct Attached {
 }
 
 impl Attached {
-    fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>) {
-        match serial.as_ref().map(|serial| log.since(serial)) {
+    fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>, stored: &[Arc<Entry>]) {
+        match serial.as_ref().map(|serial| log.since(serial, stored)) {
             Some(Since::Known(missed)) => {
                 self.flags |= flags::RESUMED;
                 self.replay.extend(missed.map(|entry| (entry.clone(), 0)));
@@ -186,35 +183,23 @@ impl Attached {
 fn sync(channel: &str, room: &Room, outbox: &Outbox) {
     let id = random_id(10);
     let members: Vec<&PresenceMessage> = room.members.iter().collect();
-    let mut begin = 0;
-    let frames = pages(&members).into_iter().map(|end| {
-        let cursor = if end < members.len() { format!("{id}:{end}") } else { format!("{id}:") };
+    let mut rest = Some(&members[..]);
+    // At least one, also for nobody: the client waits for the last page.
+    let frames = std::iter::from_fn(|| {
+        let members = rest.take()?;
+        let mut page = Page::default();
+        let end = members.iter().position(|member| !page.takes(member)).unwrap_or(members.len());
+        let (members, later) = members.split_at(end);
+        rest = Some(later).filter(|later| !later.is_empty());
+        let cursor = if later.is_empty() { format!("{id}:") } else { format!("{id}:{}", later.len()) };
         let frame = Outbound {
             channel_serial: Some(&cursor),
-            presence: Some(members[begin..end].to_vec()),
+            presence: Some(members.to_vec()),
             ..Outbound::on(Action::Sync, channel)
         };
-        begin = end;
-        Frame { bytes: frame.encode(outbox.format), mark: None }
+        Some(Frame { bytes: frame.encode(outbox.format), mark: None })
     });
     outbox.replay(frames);
-}
-
-/// Where the pages of a SYNC end: each has a number of members, and of bytes, that a frame may have. There is at least one.
-fn pages(members: &[&PresenceMessage]) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let (mut count, mut bytes) = (0, 0);
-    for (index, member) in members.iter().enumerate() {
-        let size = member.size();
-        if count == SYNC_PAGE || count > 0 && bytes + size > SYNC_BYTES {
-            ends.push(index);
-            (count, bytes) = (0, 0);
-        }
-        count += 1;
-        bytes += size;
-    }
-    ends.push(members.len());
-    ends
 }
 
 #[cfg(test)]

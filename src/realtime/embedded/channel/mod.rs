@@ -18,7 +18,7 @@ use super::{
     log::{Body, Draft, Entry, Log},
     outbox::{Mark, Outbox},
     presence::Members,
-    protocol::{ErrorInfo, Message, Modes, PresenceMessage},
+    protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
 };
 
@@ -90,8 +90,8 @@ impl Channel {
         Self { name, role, persisted, room: Mutex::new(room) }
     }
 
-    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is
-    /// told again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
+    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told
+    /// again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
     /// entry in the order of the log.
     pub fn publish(
         &self,
@@ -101,24 +101,26 @@ impl Channel {
         repeats: Repeats,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
-    ) -> Arc<Entry> {
+    ) -> PublishResult {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
         let chosen = messages.first().and_then(|message| message.id.clone());
         let earlier = match (chosen.as_deref(), repeats) {
-            (Some(id), _) => room.log.published(id),
-            (None, Repeats::MayBeStored) => room.log.entries().rev().find(|entry| entry.id == frame_id).cloned(),
+            (Some(id), _) => room.log.published(id).cloned(),
+            (None, Repeats::MayBeStored) => {
+                room.log.entries().rev().find(|entry| entry.id == frame_id).map(|entry| entry.published())
+            }
             (None, Repeats::Known) => None,
         };
-        if let Some(entry) = earlier {
-            return entry;
+        if let Some(earlier) = earlier {
+            return earlier;
         }
         let mark = self.role.session.as_ref().zip(chosen.as_deref()).and_then(|(session, id)| event_mark(session, id));
         let draft = Draft { id: frame_id, connection_id: connection.cloned(), body: Body::Messages(messages), mark };
         let entry = room.log.append(&self.name, draft, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
-        entry
+        entry.published()
     }
 
     /// Takes presence events of one frame. The returned entry is what was told, if anything was.
@@ -139,8 +141,8 @@ impl Channel {
         Ok(self.tell_presence(&mut room, frame_id, connection, told, now, keep))
     }
 
-    /// Makes all members of a connection leave, or only the one with this client id.
-    pub fn leave_all(
+    /// Makes members of a connection leave, or only the one with this client id. Returns what was told, until there is nothing more to tell.
+    pub fn leave(
         &self,
         connection: &Arc<str>,
         client_id: Option<&str>,
@@ -149,7 +151,7 @@ impl Channel {
     ) -> Option<Arc<Entry>> {
         let mut room = self.room.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
-        let leaves = room.members.leave_all(connection, client_id, &frame_id, now.as_millis());
+        let leaves = room.members.leave(connection, client_id, &frame_id, now.as_millis());
         self.tell_presence(&mut room, frame_id, connection, leaves, now, keep)
     }
 
@@ -179,6 +181,11 @@ impl Channel {
     /// The entries in memory, oldest first.
     pub fn recent(&self) -> Vec<Arc<Entry>> {
         self.room.lock().log.entries().cloned().collect()
+    }
+
+    /// Whether the position is known, and entries that follow it are in memory no more.
+    pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
+        self.room.lock().log.has_forgotten_since(serial)
     }
 
     pub fn members(&self) -> Vec<PresenceMessage> {

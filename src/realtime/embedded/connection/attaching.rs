@@ -52,11 +52,16 @@ impl Line {
         if !granted.has(Modes::PRESENCE) {
             self.hub.leave(&channel, &self.peer);
         }
+        let serial = frame.channel_serial.as_deref().filter(|serial| !serial.is_empty());
         let request = Attach {
-            serial: frame.channel_serial.as_deref().filter(|serial| !serial.is_empty()),
+            serial,
+            missed: match serial.filter(|_| !self.attachments.contains_key(name)) {
+                Some(serial) => self.hub.stored_since(&channel, serial),
+                None => Vec::new(),
+            },
             resumes: frame.flags() & flags::ATTACH_RESUME != 0,
             rewind: rewind.flatten(),
-            stored: match rewind.flatten().filter(|_| frame.channel_serial.is_none()) {
+            stored: match rewind.flatten().filter(|_| serial.is_none()) {
                 Some(rewind) => self.hub.stored_before(&channel, rewind),
                 None => Vec::new(),
             },

@@ -211,7 +211,10 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
                 Some(line) => line.fail(&too_large()),
                 None => ctx.stop(),
             },
-            Err(_) => ctx.stop(),
+            Err(_) => {
+                ctx.close(Some(ws::CloseCode::Protocol.into()));
+                ctx.stop();
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl Line {
                 let frame_id = format!("{}:{msg_serial}", self.peer.id).into();
                 MESSAGES.increment(messages.len() as u64);
                 self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, move |result| {
-                    let answer = result.map_or_else(Answer::Nack, |entry| Answer::ack(&entry));
+                    let answer = result.map_or_else(Answer::Nack, Answer::Ack);
                     peer.settle(msg_serial, answer);
                 });
             }
@@ -111,7 +111,7 @@ impl Line {
         let answer = match taken {
             Err(error) => Answer::Nack(error),
             Ok(None) => Answer::nothing(),
-            Ok(Some(entry)) => Answer::ack(&entry),
+            Ok(Some(entry)) => Answer::Ack(entry.published()),
         };
         self.peer.settle(msg_serial, answer);
     }

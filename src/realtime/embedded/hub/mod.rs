@@ -27,7 +27,7 @@ use super::{
     log::{Body, Entry, Log},
     peer::Peer,
     persist::Rows,
-    protocol::{ErrorInfo, Message},
+    protocol::{ErrorInfo, Message, frame::PublishResult},
     random_id,
     stats::Stats,
 };
@@ -167,8 +167,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with what was (or had been) published; none
-    /// if it was refused.
+    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with where it is (or was already); none if it
+    /// was refused.
     pub fn publish(
         &self,
         channel: &Channel,
@@ -176,27 +176,32 @@ impl Hub {
         connection: Option<&Arc<str>>,
         messages: Vec<Message>,
         repeats: Repeats,
-        done: impl FnOnce(Result<Arc<Entry>, ErrorInfo>) + Send + 'static,
-    ) -> Option<Arc<Entry>> {
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) -> Option<PublishResult> {
         let stores = self.stores(channel);
         if stores && !self.services.rows.has_room() {
             done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
             return None;
         }
         let mut done = Some(done);
-        let entry = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+        let published = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
             if !self.is_main {
                 self.count(entry);
             }
             if stores && let Some(done) = done.take() {
-                let published = entry.clone();
+                let published = entry.published();
                 self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
             }
         });
         if let Some(done) = done {
-            done(Ok(entry.clone()));
+            let published = published.clone();
+            match stores {
+                // A repetition: what it repeats may still be on its way to the disk.
+                true => self.services.rows.settled(move |result| done(result.map(|()| published))),
+                false => done(Ok(published)),
+            }
         }
-        Some(entry)
+        Some(published)
     }
 
     fn count(&self, entry: &Entry) {

@@ -49,8 +49,10 @@ impl Hub {
     /// The same for a connection of which only the id is left, or for one of its members.
     pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>, client_id: Option<&str>) {
         let now = self.services.now();
-        let entry = channel.leave_all(connection, client_id, now, |entry, log| self.keep(channel, entry, log));
-        self.report(channel, entry.as_deref());
+        let leave = || channel.leave(connection, client_id, now, |entry, log| self.keep(channel, entry, log));
+        while let Some(entry) = leave() {
+            self.report(channel, Some(&entry));
+        }
     }
 
     /// Makes the connection's members leave all channels.

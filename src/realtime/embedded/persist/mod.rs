@@ -70,6 +70,11 @@ impl Rows {
         self.journal.append(Commit { fence: None, changes }, Box::new(told));
     }
 
+    /// Calls `done` when everything that was queued before is durable.
+    pub fn settled(&self, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
+        self.write(Vec::new(), done);
+    }
+
     pub fn keep_peer(&self, app: &str, connection: &str, row: &PeerRow) {
         self.write(vec![Change::Put(peer_key(app, connection), records::encode(row))], |_| ());
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::ErrorInfo;
+use super::{ErrorInfo, lenient::MAX_ELEMENTS, surrogates};
 
 /// How deep a value may nest. JSON's reader has a limit of its own (128).
 const MAX_DEPTH: usize = 96;
@@ -46,15 +46,25 @@ impl Format {
     /// 40000 for bytes that are not one value of this type and nothing else.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ErrorInfo> {
         match self {
-            Format::Json => serde_json::from_slice(bytes)
-                .map_err(|_| ErrorInfo::bad_request("the body or frame is not the JSON expected here")),
+            Format::Json => serde_json::from_slice(bytes).or_else(|error| {
+                let mended = surrogates::mended(bytes).and_then(|mended| serde_json::from_slice(&mended).ok());
+                mended.ok_or_else(|| unreadable("JSON", &error))
+            }),
             Format::Msgpack => {
                 let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
                 deserializer.set_max_depth(MAX_DEPTH);
-                let value = T::deserialize(&mut deserializer)
-                    .map_err(|_| ErrorInfo::bad_request("the body or frame is not the MessagePack expected here"))?;
+                let value = T::deserialize(&mut deserializer).map_err(|error| unreadable("MessagePack", &error))?;
                 Ok(value)
             }
         }
     }
+}
+
+/// The errors themselves quote what they stumble over, which may be somebody's words.
+fn unreadable(format: &str, error: &impl std::error::Error) -> ErrorInfo {
+    let message = match error.to_string().starts_with("invalid length") {
+        true => format!("a list must have at most {MAX_ELEMENTS} elements"),
+        false => format!("the body or frame is not the {format} expected here"),
+    };
+    ErrorInfo::bad_request(message)
 }

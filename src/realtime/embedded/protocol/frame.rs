@@ -183,7 +183,7 @@ pub struct ConnectionDetails {
     pub server_id: String,
 }
 
-/// What an acknowledged frame has published. On the wire: the serials of its messages.
+/// Where something was published. On the wire: the serials of its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishResult {
     /// The serial of its entry; none if it changed nothing.
@@ -191,14 +191,20 @@ pub struct PublishResult {
     pub messages: usize,
 }
 
+impl PublishResult {
+    /// The serials of its messages.
+    pub fn serials(&self) -> impl Iterator<Item = String> {
+        let serial = self.serial.as_deref().unwrap_or_default();
+        (0..self.messages).map(move |index| message_serial(serial, index))
+    }
+}
+
 impl Serialize for PublishResult {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Serials<'a>(&'a PublishResult);
         impl Serialize for Serials<'_> {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let PublishResult { serial, messages } = self.0;
-                let serial = serial.as_deref().unwrap_or_default();
-                serializer.collect_seq((0..*messages).map(|index| message_serial(serial, index)))
+                serializer.collect_seq(self.0.serials())
             }
         }
         serializer.collect_map([("serials", Serials(self))])

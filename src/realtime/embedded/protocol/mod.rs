@@ -10,6 +10,7 @@ pub mod lenient;
 pub mod message;
 pub mod presence;
 pub mod serial;
+mod surrogates;
 
 #[cfg(test)]
 mod any_bytes;

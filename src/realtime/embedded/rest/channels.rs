@@ -57,12 +57,14 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     caller.hub.refuse_reserved(&channel, &messages)?;
     let (tell, stored) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
+    let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
     // A repeated request is told by the ids that its client chose.
-    let entry = caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
-        drop(tell.send(result.map(drop)));
-    });
-    let entry = entry.ok_or_else(|| ErrorInfo::unavailable("the node is busy or stopping; try again"))?;
-    Ok(Receipt { channel: name.to_owned(), message_id: entry.message_id(0), serials: entry.serials(), stored })
+    let published =
+        caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
+            drop(tell.send(result.map(drop)));
+        });
+    let published = published.ok_or_else(|| ErrorInfo::unavailable("the node is busy or stopping; try again"))?;
+    Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
 }
 
 pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {

@@ -9,11 +9,12 @@ mod socket;
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::{HttpRequest, HttpResponse, guard, http::StatusCode, web};
 
 pub use self::{answer::Answer, ask::Ask};
 use super::{
     Embedded,
+    auth::Operation,
     protocol::{ErrorInfo, MAX_FRAME_SIZE},
     sandbox,
     stats::Query,
@@ -108,7 +109,10 @@ async fn respond(
 ) -> HttpResponse {
     let outcome = match body {
         Ok(body) => handler(&Ask::new(endpoint, request, body)),
-        Err(_) => Err(ErrorInfo::new(40009, 413, format!("a body must have at most {MAX_BODY} bytes"))),
+        Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(ErrorInfo::new(40009, 413, format!("a body must have at most {MAX_BODY} bytes")))
+        }
+        Err(_) => Err(ErrorInfo::bad_request("the body could not be read in the encoding that its headers say")),
     };
     outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
 }
@@ -126,6 +130,9 @@ fn time(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 
 fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     let caller = ask.caller()?;
+    if !caller.grant.capability.allows_somewhere(Operation::Stats) {
+        return Err(ErrorInfo::not_permitted("statistics need the stats operation"));
+    }
     let query = Query::read(|name| ask.param(name))?;
     let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, ask.endpoint.services.now().as_millis());
     let next = page.last().filter(|_| more).map(|interval| interval.id().to_owned());

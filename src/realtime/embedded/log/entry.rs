@@ -1,0 +1,152 @@
+//! What stands in a log: one frame's worth of messages or presence events, at its place.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::realtime::embedded::{
+    outbox::{Frame, Mark},
+    protocol::{
+        Action, ChannelSerial, Format, Message, Outbound, PresenceMessage,
+        frame::PublishResult,
+        message::{Place, Placed},
+        serial::message_serial,
+    },
+};
+
+#[derive(Debug)]
+pub enum Body {
+    Messages(Vec<Message>),
+    Presence(Vec<PresenceMessage>),
+}
+
+/// One frame's worth of messages or presence events.
+#[derive(Debug)]
+pub struct Entry {
+    pub seq: u64,
+    pub at: i64,
+    pub channel: Arc<str>,
+    /// The channel serial of this position.
+    pub serial: Arc<str>,
+    pub id: Arc<str>,
+    /// Whose connection published it; none for REST and for the server itself.
+    pub connection_id: Option<Arc<str>>,
+    pub body: Body,
+    pub mark: Option<Arc<Mark>>,
+    json: OnceLock<Bytes>,
+    msgpack: OnceLock<Bytes>,
+}
+
+impl Entry {
+    /// The entry of `log` with this number.
+    pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, draft: Draft) -> Arc<Self> {
+        Arc::new(Self {
+            seq,
+            at,
+            channel: channel.clone(),
+            serial: ChannelSerial { at, seq, log }.to_text().into(),
+            id: draft.id,
+            connection_id: draft.connection_id,
+            body: draft.body,
+            mark: draft.mark,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
+    }
+
+    /// The frame that carries it, encoded once for each format.
+    pub fn bytes(&self, format: Format) -> Bytes {
+        let cell = match format {
+            Format::Json => &self.json,
+            Format::Msgpack => &self.msgpack,
+        };
+        cell.get_or_init(|| self.encode(format, 0)).clone()
+    }
+
+    pub fn frame(&self, format: Format) -> Frame {
+        Frame { bytes: self.bytes(format), mark: self.mark.clone() }
+    }
+
+    /// The frame without its first `skip` messages.
+    pub fn frame_from(&self, format: Format, skip: usize) -> Frame {
+        if skip == 0 {
+            return self.frame(format);
+        }
+        Frame { bytes: self.encode(format, skip), mark: self.mark.clone() }
+    }
+
+    fn encode(&self, format: Format, skip: usize) -> Bytes {
+        let frame = |action| Outbound {
+            id: Some(&self.id),
+            channel_serial: Some(&self.serial),
+            connection_id: self.connection_id.as_deref(),
+            timestamp: Some(self.at),
+            ..Outbound::on(action, &self.channel)
+        };
+        match &self.body {
+            Body::Presence(events) => {
+                Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
+            }
+            Body::Messages(messages) => {
+                // The receiver counts from the frame's id, unless the beginning is missing.
+                let own = |index| ((skip > 0).then(|| self.message_id(index)), self.message_serial(index));
+                let own: Vec<_> = (skip..messages.len()).map(own).collect();
+                let placed = own.iter().zip(&messages[skip..]).map(|((id, serial), message)| {
+                    let place = Place { id: id.as_deref(), connection_id: None, timestamp: None, serial };
+                    Placed { message, place }
+                });
+                Outbound { messages: Some(placed.collect()), ..frame(Action::Message) }.encode(format)
+            }
+        }
+    }
+
+    pub fn message_serial(&self, index: usize) -> String {
+        message_serial(&self.serial, index)
+    }
+
+    pub fn message_id(&self, index: usize) -> String {
+        match &self.body {
+            Body::Messages(messages) => match messages.get(index).and_then(|message| message.id.as_deref()) {
+                Some(own) => own.to_owned(),
+                None => format!("{}:{index}", self.id),
+            },
+            Body::Presence(_) => format!("{}:{index}", self.id),
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        match &self.body {
+            Body::Messages(messages) => messages.len(),
+            Body::Presence(events) => events.len(),
+        }
+    }
+
+    /// Bytes of its content.
+    pub fn size(&self) -> usize {
+        match &self.body {
+            Body::Messages(messages) => messages.iter().map(Message::size).sum(),
+            Body::Presence(events) => events.iter().map(PresenceMessage::size).sum(),
+        }
+    }
+
+    /// Where it is, for its publisher.
+    pub fn published(&self) -> PublishResult {
+        PublishResult { serial: Some(self.serial.clone()), messages: self.count() }
+    }
+
+    /// The id by which a repetition is recognised: the first message's, if its publisher chose one.
+    pub fn chosen_id(&self) -> Option<&Arc<str>> {
+        match &self.body {
+            Body::Messages(messages) => messages.first().and_then(|message| message.id.as_ref()),
+            Body::Presence(_) => None,
+        }
+    }
+}
+
+/// What a new entry is made of.
+pub struct Draft {
+    pub id: Arc<str>,
+    pub connection_id: Option<Arc<str>>,
+    pub body: Body,
+    pub mark: Option<Arc<Mark>>,
+}

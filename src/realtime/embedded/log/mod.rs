@@ -1,0 +1,214 @@
+//! A channel's log: what was published on it, with positions. Replayed to whoever comes back in time, read for history, and asked whether
+//! a message is a repetition.
+
+mod entry;
+mod ids;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tandem_actors::domain::time::Timestamp;
+
+pub use self::entry::{Body, Draft, Entry};
+use self::ids::Ids;
+use super::protocol::{ChannelSerial, frame::PublishResult};
+
+#[derive(Debug)]
+pub struct Log {
+    /// Tells this log from those of earlier lives of the channel.
+    pub id: Arc<str>,
+    seq: u64,
+    last_at: i64,
+    /// Without gaps in `seq`; the last one is the head.
+    entries: VecDeque<Arc<Entry>>,
+    /// The most entries that are kept.
+    limit: usize,
+    ids: Ids,
+}
+
+/// What has been missed since a position.
+pub enum Since<'a> {
+    Known(Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a>),
+    Lost,
+}
+
+impl Log {
+    /// An empty log that keeps at most `limit` entries.
+    pub fn new(limit: usize) -> Self {
+        Self::continued(super::random_id(8).into(), 0, 0, limit)
+    }
+
+    /// A log whose head is known, without its entries.
+    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limit: usize) -> Self {
+        Self { id, seq, last_at, entries: VecDeque::new(), limit, ids: Ids::default() }
+    }
+
+    /// The serial of the head.
+    pub fn head(&self) -> String {
+        ChannelSerial { at: self.last_at, seq: self.seq, log: self.id.clone() }.to_string()
+    }
+
+    pub fn append(&mut self, channel: &Arc<str>, draft: Draft, now: Timestamp) -> Arc<Entry> {
+        self.seq += 1;
+        self.last_at = self.last_at.max(now.as_millis());
+        let entry = Entry::new(channel, self.id.clone(), self.seq, self.last_at, draft);
+        self.keep(entry.clone());
+        entry
+    }
+
+    /// Puts back an entry that was stored. They come in order and end at the head.
+    pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, draft: Draft) {
+        self.keep(Entry::new(channel, self.id.clone(), seq, at, draft));
+    }
+
+    fn keep(&mut self, entry: Arc<Entry>) {
+        self.ids.remember(&entry);
+        if self.entries.len() >= self.limit {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// What was published under this id.
+    pub fn published(&self, id: &str) -> Option<&PublishResult> {
+        self.ids.published(id)
+    }
+
+    /// The number of the oldest entry that is kept, or would be.
+    fn oldest(&self) -> u64 {
+        self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
+    }
+
+    /// Whether the position is one of this log's, and entries that follow it are kept no more.
+    pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
+        serial.log == self.id && serial.seq + 1 < self.oldest()
+    }
+
+    /// What follows a position. `stored` are entries that follow it, oldest first, without gaps: they count where they reach what is kept.
+    pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Since<'a> {
+        let oldest = self.oldest();
+        if serial.log != self.id || serial.seq > self.seq {
+            return Since::Lost;
+        }
+        let next = serial.seq + 1;
+        let stored = &stored[..stored.partition_point(|entry| entry.seq < oldest)];
+        let joined =
+            stored.first().zip(stored.last()).is_some_and(|(first, last)| first.seq == next && last.seq + 1 == oldest);
+        if next < oldest && !joined {
+            return Since::Lost;
+        }
+        let skip = usize::try_from(next.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        Since::Known(Box::new(stored.iter().chain(self.entries.iter().skip(skip))))
+    }
+
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    /// Forgets what is older than the window.
+    pub fn prune(&mut self, now: Timestamp, window: Duration) {
+        let horizon = now.as_millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
+        while self.entries.front().is_some_and(|first| first.at < horizon) {
+            self.entries.pop_front();
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            self.entries = VecDeque::new();
+        }
+        self.ids.prune(horizon);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realtime::embedded::protocol::Message;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const WINDOW: Duration = Duration::from_secs(120);
+    const LIMIT: usize = 4;
+
+    fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
+        let message = Message { id: id.map(Into::into), ..Message::default() };
+        let body = Body::Messages(vec![message]);
+        log.append(&"channel".into(), Draft { id: "frame".into(), connection_id: None, body, mark: None }, now)
+    }
+
+    fn missed(log: &Log, serial: &str) -> Option<Vec<u64>> {
+        missed_with(log, serial, &[])
+    }
+
+    fn missed_with(log: &Log, serial: &str, stored: &[Arc<Entry>]) -> Option<Vec<u64>> {
+        match log.since(&ChannelSerial::parse(serial)?, stored) {
+            Since::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
+            Since::Lost => None,
+        }
+    }
+
+    #[test]
+    fn whoever_comes_back_in_time_misses_nothing() {
+        let mut log = Log::new(LIMIT);
+        let at_start = log.head();
+        let first = publish(&mut log, None, NOW);
+        publish(&mut log, None, NOW);
+        assert_eq!(missed(&log, &at_start), Some(vec![1, 2]));
+        assert_eq!(missed(&log, &first.serial), Some(vec![2]));
+        assert_eq!(missed(&log, &log.head()), Some(vec![]));
+        log.prune(NOW + 2 * WINDOW, WINDOW);
+        assert_eq!(missed(&log, &log.head()), Some(vec![]), "nothing was missed, however long it took");
+        assert_eq!(missed(&log, &first.serial), None);
+    }
+
+    #[test]
+    fn a_position_of_another_log_or_of_the_future_is_lost() {
+        let mut log = Log::new(LIMIT);
+        publish(&mut log, None, NOW);
+        assert_eq!(missed(&log, &Log::new(LIMIT).head()), None);
+        assert_eq!(missed(&log, &ChannelSerial { at: 0, seq: 2, log: log.id.clone() }.to_string()), None);
+    }
+
+    #[test]
+    fn a_repetition_is_recognised_within_the_window() {
+        let mut log = Log::new(LIMIT);
+        publish(&mut log, None, NOW);
+        let entry = publish(&mut log, Some("once"), NOW);
+        publish(&mut log, None, NOW + WINDOW);
+        assert_eq!(log.published("once").unwrap().serial, Some(entry.serial.clone()));
+        log.prune(NOW + WINDOW + WINDOW / 2, WINDOW);
+        assert!(log.published("once").is_none());
+    }
+
+    #[test]
+    fn a_log_keeps_its_newest_entries() {
+        let mut log = Log::new(LIMIT);
+        let entries: Vec<_> = (0..7).map(|n| publish(&mut log, Some(&n.to_string()), NOW)).collect();
+        assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [4, 5, 6, 7]);
+        assert!(log.published("0").is_some(), "what it was published under is known for longer");
+        assert_eq!(missed(&log, &entries[2].serial), Some(vec![4, 5, 6, 7]));
+        assert_eq!(missed(&log, &entries[1].serial), None);
+    }
+
+    #[test]
+    fn what_is_stored_continues_what_memory_has_forgotten() {
+        let mut log = Log::new(LIMIT);
+        let entries: Vec<_> = (0..9).map(|_| publish(&mut log, None, NOW)).collect();
+        let from = |first: usize| &entries[first..];
+        assert!(log.has_forgotten_since(&ChannelSerial::parse(&entries[1].serial).unwrap()));
+        assert_eq!(missed_with(&log, &entries[1].serial, from(2)), Some(vec![3, 4, 5, 6, 7, 8, 9]));
+        assert_eq!(missed_with(&log, &entries[1].serial, &entries[2..5]), Some(vec![3, 4, 5, 6, 7, 8, 9]));
+        assert_eq!(missed_with(&log, &entries[1].serial, from(3)), None, "the first is missing");
+        assert_eq!(missed_with(&log, &entries[1].serial, &entries[2..4]), None, "the last is missing");
+        assert!(!log.has_forgotten_since(&ChannelSerial::parse(&entries[4].serial).unwrap()));
+        assert_eq!(missed_with(&log, &entries[6].serial, &[]), Some(vec![8, 9]));
+    }
+
+    #[test]
+    fn serials_sort_as_text_even_when_the_clock_goes_back() {
+        let mut log = Log::new(LIMIT);
+        let first = publish(&mut log, None, NOW);
+        let second = publish(&mut log, None, Timestamp::from_millis(NOW.as_millis() - 5_000));
+        assert!(first.serial < second.serial);
+    }
+}

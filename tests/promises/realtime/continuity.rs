@@ -1,0 +1,84 @@
+//! What memory has forgotten is still known: missed messages are in the store, and ids of what was published are kept for as long as a client may
+//! try again.
+
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use tandem::realtime::embedded::{Config, config::Namespace};
+
+use super::{
+    node::Node,
+    wire::{Wire, names},
+};
+
+/// Far fewer entries in memory than the tests publish.
+fn node() -> Node {
+    let namespaces = vec![Namespace { id: "kept".into(), persisted: true }];
+    Node::start(Config { namespaces, log_entries: 10, ..Config::default() })
+}
+
+async fn publish(wire: &mut Wire, channel: &str, serials: std::ops::Range<u64>) {
+    for serial in serials {
+        wire.publish(channel, serial, &serial.to_string()).await;
+        assert_eq!(wire.next_of(1).await["msgSerial"], serial);
+    }
+}
+
+async fn attach_at(wire: &mut Wire, channel: &str, serial: &Value) -> Value {
+    wire.send(json!({"action": 10, "channel": channel, "channelSerial": serial})).await;
+    wire.next_of(11).await
+}
+
+#[tokio::test]
+async fn whoever_has_missed_more_than_memory_holds_continues_from_the_store() {
+    let node = node();
+    let (mut reader, _) = Wire::connected(&node, "").await;
+    let (mut writer, _) = Wire::connected(&node, "").await;
+    publish(&mut writer, "kept:a", 0..3).await;
+    let left = reader.attach("kept:a").await;
+    reader.send(json!({"action": 12, "channel": "kept:a"})).await;
+    reader.next_of(13).await;
+    publish(&mut writer, "kept:a", 3..60).await;
+    let back = attach_at(&mut reader, "kept:a", &left["channelSerial"]).await;
+    assert_ne!(back["flags"].as_u64().unwrap() & 4, 0, "RESUMED");
+    assert_ne!(back["flags"].as_u64().unwrap() & 2, 0, "HAS_BACKLOG");
+    let missed: Vec<String> = (3..60).map(|serial| serial.to_string()).collect();
+    assert_eq!(names(&reader.settle().await), missed);
+}
+
+#[tokio::test]
+async fn whoever_has_missed_more_than_is_kept_is_told() {
+    let node = node();
+    let (mut reader, _) = Wire::connected(&node, "").await;
+    let left = reader.attach("ephemeral").await;
+    reader.send(json!({"action": 12, "channel": "ephemeral"})).await;
+    reader.next_of(13).await;
+    let (mut writer, _) = Wire::connected(&node, "").await;
+    publish(&mut writer, "ephemeral", 0..11).await;
+    let back = attach_at(&mut reader, "ephemeral", &left["channelSerial"]).await;
+    assert_eq!((&back["error"]["code"], back["flags"].as_u64().unwrap() & 4), (&json!(90003), 0));
+    assert_eq!(names(&reader.settle().await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_publish_that_comes_again_is_recognised_after_its_entry_has_left_memory() {
+    let node = node();
+    for channel in ["kept:a", "ephemeral"] {
+        let (mut reader, _) = Wire::connected(&node, "").await;
+        reader.attach(channel).await;
+        let (mut writer, _) = Wire::connected(&node, "").await;
+        let publish_once = || async {
+            let (name, secret) = node.key().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+            let request = reqwest::Client::new().post(format!("{}/channels/{channel}/messages", node.url));
+            let body = json!([{"id": "mine:0", "name": "once"}, {"id": "mine:1", "name": "once more"}]).to_string();
+            let answer = request.basic_auth(name, Some(secret)).header(CONTENT_TYPE, "application/json").body(body);
+            let answer = answer.send().await.unwrap();
+            assert_eq!(answer.status(), 201);
+            serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap()
+        };
+        let first = publish_once().await;
+        publish(&mut writer, channel, 0..20).await;
+        assert_eq!(publish_once().await, first, "the same answer");
+        let heard = reader.settle().await;
+        assert_eq!(names(&heard).iter().filter(|name| **name == "once").count(), 1, "{channel}");
+    }
+}
