@@ -1,19 +1,25 @@
 //! What memory has forgotten is still known: missed messages are in the store, and ids of what was published are kept for as long as a client may
 //! try again.
 
+use std::sync::Arc;
+
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tandem::realtime::embedded::{Config, config::Namespace};
 
 use super::{
-    node::Node,
+    node::{MemoryStore, Node},
     wire::{Wire, names},
 };
 
 /// Far fewer entries in memory than the tests publish.
-fn node() -> Node {
+fn config() -> Config {
     let namespaces = vec![Namespace { id: "kept".into(), persisted: true }];
-    Node::start(Config { namespaces, log_entries: 10, ..Config::default() })
+    Config { namespaces, log_entries: 10, ..Config::default() }
+}
+
+fn node() -> Node {
+    Node::start(config())
 }
 
 async fn publish(wire: &mut Wire, channel: &str, serials: std::ops::Range<u64>) {
@@ -81,4 +87,36 @@ async fn a_publish_that_comes_again_is_recognised_after_its_entry_has_left_memor
         let heard = reader.settle().await;
         assert_eq!(names(&heard).iter().filter(|name| **name == "once").count(), 1, "{channel}");
     }
+}
+
+#[tokio::test]
+async fn a_repetition_is_acknowledged_no_sooner_than_what_it_repeats() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut first, _) = Wire::connected(&node, "").await;
+    first.attach("kept:a").await;
+    let (mut again, _) = Wire::connected(&node, "").await;
+    let publish =
+        json!({"action": 15, "channel": "kept:a", "msgSerial": 0, "messages": [{"id": "mine", "name": "once"}]});
+    let held = store.hold();
+    for wire in [&mut first, &mut again] {
+        wire.send(publish.clone()).await;
+        assert!(!wire.settle().await.iter().any(|frame| frame["action"] == 1), "nothing is on the disk yet");
+    }
+    drop(held);
+    assert_eq!(first.next_of(1).await["res"], again.next_of(1).await["res"]);
+}
+
+#[tokio::test]
+async fn presence_is_acknowledged_when_it_is_on_the_disk() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
+    alice.attach("kept:a").await;
+    let held = store.hold();
+    alice.send(json!({"action": 14, "channel": "kept:a", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    let heard = alice.settle().await;
+    assert!(heard.iter().any(|frame| frame["action"] == 14) && !heard.iter().any(|frame| frame["action"] == 1));
+    drop(held);
+    assert_eq!(alice.next_of(1).await["msgSerial"], 0);
 }

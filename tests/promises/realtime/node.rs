@@ -49,6 +49,11 @@ impl MemoryStore {
         self.0.lock().len()
     }
 
+    /// Nothing is written, or read, until the guard is dropped.
+    pub fn hold(&self) -> impl Sized + '_ {
+        self.0.lock()
+    }
+
     pub fn rows_with(&self, part: &[u8]) -> usize {
         self.0.lock().keys().filter(|key| key.as_bytes().windows(part.len()).any(|window| window == part)).count()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tandem::realtime::embedded::Config;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
@@ -372,7 +372,7 @@ async fn a_frame_against_the_websocket_protocol_is_answered_by_a_close() {
     let MaybeTlsStream::Plain(stream) = wire.0.get_mut() else { panic!("a plain socket") };
     stream.write_all(b"\x81\x02{}").await.unwrap();
     let closed = loop {
-        match wire.0.next().await {
+        match timeout(Duration::from_secs(20), wire.0.next()).await.expect("an end within 20 s") {
             Some(Ok(Message::Close(reason))) => break reason.unwrap(),
             Some(Ok(_)) => {}
             other => panic!("ended without a close: {other:?}"),

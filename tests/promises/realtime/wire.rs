@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
 use super::node::Node;
@@ -39,10 +42,10 @@ impl Wire {
 
     /// The next frame; none when the server has closed the socket.
     pub async fn next(&mut self) -> Option<Value> {
+        // Pings are not what is waited for.
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let message =
-                tokio::time::timeout(Duration::from_secs(20), self.0.next()).await.expect("nothing came within 20 s");
-            match message {
+            match timeout_at(deadline, self.0.next()).await.expect("nothing came within 20 s") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(_))) => panic!("a binary frame on a JSON connection"),

@@ -104,16 +104,18 @@ impl Line {
         let Some(msg_serial) = self.turn(&frame, events.len()) else { return };
         let name = frame.channel.as_deref().unwrap_or_default();
         let frame_id: Arc<str> = format!("{}:{msg_serial}", self.peer.id).into();
-        let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
-            let events = self.presence_events(events, &frame_id)?;
-            self.hub.take_presence(&channel, &self.peer, frame_id.clone(), events)
-        });
-        let answer = match taken {
-            Err(error) => Answer::Nack(error),
-            Ok(None) => Answer::nothing(),
-            Ok(Some(entry)) => Answer::Ack(entry.published()),
-        };
-        self.peer.settle(msg_serial, answer);
+        let taken = self
+            .writable(name, Operation::Presence, Modes::PRESENCE)
+            .and_then(|channel| Ok((channel, self.presence_events(events, &frame_id)?)));
+        match taken {
+            Err(error) => self.peer.settle(msg_serial, Answer::Nack(error)),
+            Ok((channel, events)) => {
+                let peer = self.peer.clone();
+                self.hub.take_presence(&channel, &self.peer, frame_id, events, move |result| {
+                    peer.settle(msg_serial, result.map_or_else(Answer::Nack, Answer::Ack));
+                });
+            }
+        }
     }
 
     fn presence_events(&self, events: Vec<InboundPresence>, frame_id: &str) -> Result<Vec<PresenceMessage>, ErrorInfo> {

@@ -194,14 +194,23 @@ impl Hub {
             }
         });
         if let Some(done) = done {
-            let published = published.clone();
-            match stores {
-                // A repetition: what it repeats may still be on its way to the disk.
-                true => self.services.rows.settled(move |result| done(result.map(|()| published))),
-                false => done(Ok(published)),
-            }
+            self.settle(channel, published.clone(), done);
         }
         Some(published)
+    }
+
+    /// Calls `done` for what has led to no new entry that is stored: a repetition, of what may still be on its way to the disk, or anything on an
+    /// ephemeral channel.
+    fn settle(
+        &self,
+        channel: &Channel,
+        published: PublishResult,
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) {
+        match self.stores(channel) {
+            true => self.services.rows.settled(move |result| done(result.map(|()| published))),
+            false => done(Ok(published)),
+        }
     }
 
     fn count(&self, entry: &Entry) {

@@ -12,32 +12,48 @@ use super::{
         channel::Channel,
         log::{Body, Entry},
         peer::Peer,
-        protocol::{ErrorInfo, PresenceMessage},
+        protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     },
     Hub,
 };
 
 impl Hub {
-    /// # Errors
-    /// 91003 if the set is full.
+    /// Takes the presence events of one frame and calls `done` when they are as durable as the channel is, with 91003 if the set is full.
     pub fn take_presence(
         &self,
         channel: &Channel,
         peer: &Peer,
         frame_id: Arc<str>,
         events: Vec<PresenceMessage>,
-    ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) {
+        let stores = self.stores(channel);
+        if stores && !self.services.rows.has_room() {
+            done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
+            return;
+        }
         self.replace_unreturned(channel, peer, &events);
         let most = self.rules.max_presence_members;
-        let now = self.services.now();
-        let entry = channel
-            .take_presence(frame_id, &peer.id, events, most, now, |entry, log| self.keep(channel, entry, log))?;
+        let mut done = Some(done);
+        let taken = channel.take_presence(frame_id, &peer.id, events, most, self.services.now(), |entry, log| {
+            if stores && let Some(done) = done.take() {
+                let published = entry.published();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
         match channel.has_members_of(&peer.id) {
             true => peer.note_entered(&channel.name),
             false => peer.forget_entered(&channel.name),
         }
-        self.report(channel, entry.as_deref());
-        Ok(entry)
+        let told = taken.as_ref().map(Option::as_deref).unwrap_or_default();
+        self.report(channel, told);
+        match (done, taken) {
+            (Some(done), Err(error)) => done(Err(error)),
+            (Some(done), Ok(told)) => {
+                self.settle(channel, told.map_or_else(PublishResult::default, |entry| entry.published()), done);
+            }
+            (None, _) => {}
+        }
     }
 
     /// Makes the connection's members leave one channel.
