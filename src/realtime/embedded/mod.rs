@@ -1,10 +1,10 @@
 //! The embedded realtime endpoint: a server that the unmodified Ably SDK connects to, so that a self-hosted node needs no Ably account.
 //!
 //! # What it serves
-//! - WebSocket and REST in JSON and MessagePack, protocol version 6 (older versions of the SDK from 2.x on work too).
+//! - WebSocket and REST in JSON and MessagePack, protocol version 6 (the SDKs of older versions from 1.2 on work too).
 //! - Keys, tokens (`requestToken`), JWTs (HS256), capabilities, revocation, in-band AUTH, AUTH asked for before a token expires.
-//! - Channels: modes, `rewind`, publish with and without attachment, echo, extras, opaque encodings, binary data across formats, ids
-//!   chosen by clients (a repetition is delivered once), continuity by channel serial.
+//! - Channels: modes, `rewind`, parameters in names, filtered channels, publish with and without attachment, echo, extras, opaque
+//!   encodings, binary data across formats, ids chosen by clients (a repetition is delivered once), continuity by channel serial.
 //! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
 //! - History with paging, batch publish and presence, channel status.
@@ -14,7 +14,7 @@
 //! # What it does not serve
 //! - LiveObjects, annotations, updating and deleting messages, push administration: refused with 40300.
 //! - Delta compression: ATTACHED comes with an error 40300, and messages come whole.
-//! - Comet transports, channel qualifiers and derived channels (`[?…]`, `[filter=…]`, `[meta]…`: 40010), encrypted or embedded JWTs.
+//! - Comet transports, metachannels (`[meta]…`: 40010), encrypted or embedded JWTs.
 //! - Statistics: `GET /stats` is an empty list (test apps have some).
 //!
 //! # How it is built

@@ -190,6 +190,10 @@ fn covers(pattern: &str, inner: &str) -> bool {
     if pattern == "[*]*" || pattern == inner {
         return true;
     }
+    // `[*]name` is the channel with and without qualifiers, which are no part of its name.
+    if let Some(pattern) = pattern.strip_prefix("[*]") {
+        return covers(pattern, inner.strip_prefix("[*]").unwrap_or(inner));
+    }
     if inner.starts_with('[') {
         return false;
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tandem_actors::domain::time::Timestamp;
 
-use super::{Channel, Room, Subscriber, hears};
+use super::{Alias, Channel, Room, Subscriber};
 use crate::realtime::embedded::{
     log::{Body, Entry, Log, Since},
     outbox::{Frame, Outbox},
@@ -56,7 +56,7 @@ impl Channel {
     pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
-        let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox));
+        let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
         let mut answer =
             Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
         match request.serial {
@@ -77,12 +77,12 @@ impl Channel {
             flags: Some(answer.flags),
             params: (!request.params.is_empty()).then_some(Params(request.params)),
             error: answer.error.as_ref(),
-            ..Outbound::on(Action::Attached, &self.name)
+            ..Outbound::on(Action::Attached, subscriber.name_of(&self.name))
         });
-        let wanted = answer.replay.iter().filter(|(entry, _)| hears(&subscriber, entry));
-        outbox.replay(wanted.map(|(entry, skip)| entry.frame_from(outbox.format, *skip)));
+        let wanted = answer.replay.iter().filter(|(entry, _)| subscriber.hears(entry));
+        outbox.replay(wanted.filter_map(|(entry, skip)| subscriber.frame(entry, *skip)));
         if shows_presence {
-            sync(&self.name, &room, &outbox);
+            sync(subscriber.name_of(&self.name), &room, &outbox);
         }
         match known {
             Some(index) => room.subscribers[index] = subscriber,
@@ -91,24 +91,30 @@ impl Channel {
     }
 
     /// Tells a subscriber that its modes have changed. Nothing was missed.
-    pub fn change_modes(&self, outbox: &Arc<Outbox>, modes: Modes, params: &[(String, String)]) {
+    pub fn change_modes(
+        &self,
+        outbox: &Arc<Outbox>,
+        alias: Option<&Arc<Alias>>,
+        modes: Modes,
+        params: &[(String, String)],
+    ) {
         let mut room = self.room.lock();
         let head = room.log.head();
-        if let Some(subscriber) = room.subscribers.iter_mut().find(|known| known.is(outbox)) {
+        if let Some(subscriber) = room.subscribers.iter_mut().find(|known| known.is(outbox, alias)) {
             subscriber.modes = modes;
             outbox.send(&Outbound {
                 channel_serial: Some(&head),
                 flags: Some(modes.bits() | flags::RESUMED),
                 params: (!params.is_empty()).then_some(Params(params)),
-                ..Outbound::on(Action::Attached, &self.name)
+                ..Outbound::on(Action::Attached, subscriber.name_of(&self.name))
             });
         }
     }
 
-    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, now: Timestamp) {
+    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>, now: Timestamp) {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
-        if let Some(index) = room.subscribers.iter().position(|known| known.is(outbox)) {
+        if let Some(index) = room.subscribers.iter().position(|known| known.is(outbox, alias)) {
             room.subscribers.swap_remove(index);
             if room.subscribers.is_empty() {
                 room.subscribers = Vec::new();
@@ -117,14 +123,14 @@ impl Channel {
     }
 
     /// Sends the presence set to a subscriber that asks for it; not to one that asks faster than it reads.
-    pub fn sync(&self, outbox: &Arc<Outbox>) {
+    pub fn sync(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) {
         if outbox.is_crowded() {
             return;
         }
         let room = self.room.lock();
-        let may = |subscriber: &Subscriber| subscriber.is(outbox) && subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE);
-        if room.subscribers.iter().any(may) {
-            sync(&self.name, &room, outbox);
+        let subscriber = room.subscribers.iter().find(|subscriber| subscriber.is(outbox, alias));
+        if let Some(subscriber) = subscriber.filter(|subscriber| subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE)) {
+            sync(subscriber.name_of(&self.name), &room, outbox);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A channel: its log, its subscribers and its presence set, behind one lock that is never held while a socket is written to.
 
 mod attaching;
+mod filter;
 mod name;
+mod subscriber;
 
 use std::{
     sync::{Arc, LazyLock},
@@ -16,7 +18,7 @@ use tandem_actors::domain::{
 
 use super::{
     log::{Body, Draft, Entry, Log},
-    outbox::{Mark, Outbox},
+    outbox::Mark,
     presence::Members,
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
@@ -24,7 +26,9 @@ use super::{
 
 pub use self::{
     attaching::{Attach, MAX_REWIND, Rewind},
-    name::check_name,
+    filter::Filter,
+    name::{Name, check_name},
+    subscriber::{Alias, Subscriber},
 };
 
 /// What the coordinator knows of a channel of its own.
@@ -34,20 +38,6 @@ pub struct Role {
     pub session: Option<SessionId>,
     /// It is the presence channel of this session with this number.
     pub presence: Option<(SessionId, usize)>,
-}
-
-#[derive(Clone)]
-pub struct Subscriber {
-    pub connection: Arc<str>,
-    pub outbox: Arc<Outbox>,
-    pub modes: Modes,
-    pub echo: bool,
-}
-
-impl Subscriber {
-    fn is(&self, outbox: &Arc<Outbox>) -> bool {
-        Arc::ptr_eq(&self.outbox, outbox)
-    }
 }
 
 struct Room {
@@ -235,20 +225,13 @@ impl Channel {
 /// Looked up once: it is counted for every message.
 static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
 
-/// Whether the subscriber is to hear of the entry.
-fn hears(subscriber: &Subscriber, entry: &Entry) -> bool {
-    let own = entry.connection_id.as_deref() == Some(&*subscriber.connection);
-    match entry.body {
-        Body::Messages(_) => subscriber.modes.has(Modes::SUBSCRIBE) && (subscriber.echo || !own),
-        Body::Presence(_) => own || subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE),
-    }
-}
-
 fn deliver(room: &Room, entry: &Entry) {
     let mut told = 0;
-    for subscriber in room.subscribers.iter().filter(|subscriber| hears(subscriber, entry)) {
-        subscriber.outbox.push(entry.frame(subscriber.outbox.format));
-        told += 1;
+    for subscriber in room.subscribers.iter().filter(|subscriber| subscriber.hears(entry)) {
+        if let Some(frame) = subscriber.frame(entry, 0) {
+            subscriber.outbox.push(frame);
+            told += 1;
+        }
     }
     DELIVERIES.increment(told);
 }

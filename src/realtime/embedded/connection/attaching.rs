@@ -8,7 +8,7 @@ use super::{
 };
 use crate::realtime::embedded::{
     auth::Credentials,
-    channel::{Attach, Rewind, Subscriber, check_name},
+    channel::{Alias, Attach, Channel, Name, Rewind, Subscriber},
     protocol::{Action, ErrorInfo, Inbound, Modes, Outbound, flags},
 };
 
@@ -20,8 +20,12 @@ impl Line {
     pub(super) fn attach(&mut self, frame: &Inbound) {
         let name = frame.channel.as_deref().unwrap_or_default();
         let asked = Modes::asked(&frame.params, frame.flags());
-        let granted = check_name(name).and_then(|()| self.granted(name, asked));
-        let granted = match granted {
+        let granted = Name::parse(name).and_then(|parsed| {
+            // Whoever filters only listens.
+            let asked = if parsed.filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
+            Ok((self.granted(parsed.own, asked)?, asked, parsed))
+        });
+        let (granted, asked, Name { own, params, filter }) = match granted {
             Ok(granted) => granted,
             Err(error) => {
                 self.drop_attachment(name);
@@ -31,9 +35,10 @@ impl Line {
         };
         let channel = match self.attachments.get(name) {
             Some(attachment) => attachment.channel.clone(),
-            None => self.hub.channel(name),
+            None => self.hub.channel(own),
         };
-        let rewind = frame.params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
+        let params = || frame.params.iter().chain(&params);
+        let rewind = params().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
         if let Some(None) = rewind {
             self.drop_attachment(name);
             self.fail_channel(
@@ -42,15 +47,17 @@ impl Line {
             );
             return;
         }
-        let params: Vec<_> = frame.params.iter().filter(|(name, _)| KNOWN_PARAMS.contains(&&**name)).cloned().collect();
+        let params: Vec<_> = params().filter(|(name, _)| KNOWN_PARAMS.contains(&&**name)).cloned().collect();
+        let alias = Name::is_qualified(name).then(|| Arc::new(Alias { name: name.into(), filter }));
         let subscriber = Subscriber {
             connection: self.peer.id.clone(),
             outbox: self.outbox.clone(),
             modes: granted,
             echo: self.echo,
+            alias: alias.clone(),
         };
         if !granted.has(Modes::PRESENCE) {
-            self.hub.leave(&channel, &self.peer);
+            self.leave(name, &channel);
         }
         let serial = frame.channel_serial.as_deref().filter(|serial| !serial.is_empty());
         let request = Attach {
@@ -71,7 +78,8 @@ impl Line {
             }),
         };
         channel.attach(subscriber, &request, self.hub.services.now());
-        self.attachments.insert(channel.name.clone(), Attachment { channel, asked, granted, params });
+        let known_as = alias.as_ref().map_or(&channel.name, |alias| &alias.name).clone();
+        self.attachments.insert(known_as, Attachment { channel, alias, asked, granted, params });
     }
 
     fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
@@ -89,22 +97,35 @@ impl Line {
 
     fn drop_attachment(&mut self, name: &str) {
         if let Some(attachment) = self.attachments.remove(name) {
-            attachment.channel.unsubscribe(&self.outbox, self.hub.services.now());
-            self.hub.leave(&attachment.channel, &self.peer);
+            attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), self.hub.services.now());
+            self.leave(name, &attachment.channel);
+        }
+    }
+
+    /// The members of a channel that is not attached under this name any more leave, unless another name holds them.
+    fn leave(&self, name: &str, channel: &Arc<Channel>) {
+        let holds = |(other, attachment): (&Arc<str>, &Attachment)| {
+            **other != *name && Arc::ptr_eq(&attachment.channel, channel) && attachment.granted.has(Modes::PRESENCE)
+        };
+        if !self.attachments.iter().any(holds) {
+            self.hub.leave(channel, &self.peer);
         }
     }
 
     pub(super) fn detach(&mut self, frame: &Inbound) {
         let name = frame.channel.as_deref().unwrap_or_default();
-        if let Err(error) = check_name(name) {
-            self.fail_channel(name, &error);
-            return;
-        }
+        let parsed = match Name::parse(name) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.fail_channel(name, &error);
+                return;
+            }
+        };
         if self.attachments.contains_key(name) {
             self.drop_attachment(name);
-        } else if let Some(channel) = self.hub.known_channel(name) {
+        } else if let Some(channel) = self.hub.known_channel(parsed.own) {
             // It was entered without attaching, or over an earlier socket.
-            self.hub.leave(&channel, &self.peer);
+            self.leave(name, &channel);
         }
         self.outbox.send(&Outbound::on(Action::Detached, name));
     }
@@ -112,7 +133,7 @@ impl Line {
     pub(super) fn sync(&self, frame: &Inbound) {
         let attachment = frame.channel.as_deref().and_then(|name| self.attachments.get(name));
         if let Some(attachment) = attachment {
-            attachment.channel.sync(&self.outbox);
+            attachment.channel.sync(&self.outbox, attachment.alias.as_ref());
         }
     }
 
@@ -141,20 +162,21 @@ impl Line {
     fn recheck_attachments(&mut self) {
         let mut lost = Vec::new();
         for (name, attachment) in &self.attachments {
-            match self.granted(name, attachment.asked) {
+            match self.granted(&attachment.channel.name, attachment.asked) {
                 Err(error) => lost.push((name.clone(), error)),
                 Ok(granted) if granted != attachment.granted => {
-                    attachment.channel.change_modes(&self.outbox, granted, &attachment.params);
+                    let alias = attachment.alias.as_ref();
+                    attachment.channel.change_modes(&self.outbox, alias, granted, &attachment.params);
                     if !granted.has(Modes::PRESENCE) {
-                        self.hub.leave(&attachment.channel, &self.peer);
+                        self.leave(name, &attachment.channel);
                     }
                 }
                 Ok(_) => {}
             }
         }
         let grant = self.peer.grant();
-        for (name, attachment) in &mut self.attachments {
-            attachment.granted = grant.capability.modes(name).and(attachment.asked);
+        for attachment in self.attachments.values_mut() {
+            attachment.granted = grant.capability.modes(&attachment.channel.name).and(attachment.asked);
         }
         for (name, error) in lost {
             self.drop_attachment(&name);

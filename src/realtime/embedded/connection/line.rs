@@ -13,7 +13,7 @@ use tandem_actors::domain::ids::{Seq, SessionId, UserId};
 use super::Ctx;
 use crate::realtime::embedded::{
     auth::ClientId,
-    channel::Channel,
+    channel::{Alias, Channel},
     hub::Hub,
     outbox::Outbox,
     peer::{Peer, Tenure},
@@ -29,6 +29,8 @@ const HEARTBEAT_PAUSE: Duration = Duration::from_millis(2);
 /// What a channel is to this socket.
 pub struct Attachment {
     pub channel: Arc<Channel>,
+    /// What the client calls it.
+    pub alias: Option<Arc<Alias>>,
     pub asked: Modes,
     pub granted: Modes,
     pub params: Vec<(String, String)>,
@@ -90,7 +92,7 @@ impl Line {
     pub(super) fn lost(self) {
         let now = self.hub.services.now();
         for attachment in self.attachments.values() {
-            attachment.channel.unsubscribe(&self.outbox, now);
+            attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
         }
         self.outbox.end(None);
         self.hub.dropped(self.peer.clone(), self.tenure, self.remain_present_for);
@@ -159,7 +161,7 @@ impl Line {
     fn close(&mut self) {
         let now = self.hub.services.now();
         for (_, attachment) in self.attachments.drain() {
-            attachment.channel.unsubscribe(&self.outbox, now);
+            attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
         }
         self.hub.forget(&self.peer);
         self.outbox.end(Some(&Outbound::new(Action::Closed)));

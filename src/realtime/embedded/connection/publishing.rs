@@ -6,7 +6,7 @@ use super::line::Line;
 use crate::realtime::embedded::{
     answers::{Answer, Turn},
     auth::Operation,
-    channel::{Channel, check_name},
+    channel::{Channel, Name},
     protocol::{ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload},
     publication::{message_too_large, prepare},
     rate::Admission,
@@ -64,13 +64,14 @@ impl Line {
         if let Some(attachment) = attachment.filter(|attachment| attachment.granted.has(mode)) {
             return Ok(attachment.channel.clone());
         }
-        check_name(name)?;
-        self.peer.grant().permit(name, operation)?;
-        match attachment {
-            Some(_) => {
+        let Name { own, filter, .. } = Name::parse(name)?;
+        self.peer.grant().permit(own, operation)?;
+        match (attachment, filter) {
+            (Some(_), None) => {
                 Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))
             }
-            None => Ok(self.hub.channel(name)),
+            (None, None) => Ok(self.hub.channel(own)),
+            (_, Some(_)) => Err(ErrorInfo::not_permitted("a filtered channel can only be subscribed to")),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::realtime::embedded::{
+    channel::Filter,
     outbox::{Frame, Mark},
     protocol::{
         Action, ChannelSerial, Format, Message, Outbound, PresenceMessage,
@@ -60,7 +61,7 @@ impl Entry {
             Format::Json => &self.json,
             Format::Msgpack => &self.msgpack,
         };
-        cell.get_or_init(|| self.encode(format, 0)).clone()
+        cell.get_or_init(|| self.encode(format, &self.channel, 0..self.count())).clone()
     }
 
     pub fn frame(&self, format: Format) -> Frame {
@@ -72,28 +73,42 @@ impl Entry {
         if skip == 0 {
             return self.frame(format);
         }
-        Frame { bytes: self.encode(format, skip), mark: self.mark.clone() }
+        Frame { bytes: self.encode(format, &self.channel, skip..self.count()), mark: self.mark.clone() }
     }
 
-    fn encode(&self, format: Format, skip: usize) -> Bytes {
+    /// The same for whoever knows the channel by another name, and may want to hear of some messages alone.
+    pub fn frame_as(&self, format: Format, channel: &str, skip: usize, filter: Option<&Filter>) -> Option<Frame> {
+        let picked: Vec<usize> = match (&self.body, filter) {
+            (_, None) => (skip..self.count()).collect(),
+            (Body::Messages(messages), Some(filter)) => {
+                (skip..messages.len()).filter(|index| filter.wants(&messages[*index])).collect()
+            }
+            (Body::Presence(_), Some(_)) => Vec::new(),
+        };
+        let bytes = (!picked.is_empty()).then(|| self.encode(format, channel, picked.into_iter()))?;
+        Some(Frame { bytes, mark: self.mark.clone() })
+    }
+
+    fn encode(&self, format: Format, channel: &str, picked: impl Iterator<Item = usize> + Clone) -> Bytes {
         let frame = |action| Outbound {
             id: Some(&self.id),
             channel_serial: Some(&self.serial),
             connection_id: self.connection_id.as_deref(),
             timestamp: Some(self.at),
-            ..Outbound::on(action, &self.channel)
+            ..Outbound::on(action, channel)
         };
         match &self.body {
             Body::Presence(events) => {
                 Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
             }
             Body::Messages(messages) => {
-                // The receiver counts from the frame's id, unless the beginning is missing.
-                let own = |index| ((skip > 0).then(|| self.message_id(index)), self.message_serial(index));
-                let own: Vec<_> = (skip..messages.len()).map(own).collect();
-                let placed = own.iter().zip(&messages[skip..]).map(|((id, serial), message)| {
+                // The receiver counts from the frame's id, unless some are missing.
+                let own =
+                    |(place, index)| ((place != index).then(|| self.message_id(index)), self.message_serial(index));
+                let own: Vec<_> = picked.clone().enumerate().map(own).collect();
+                let placed = own.iter().zip(picked).map(|((id, serial), index)| {
                     let place = Place { id: id.as_deref(), connection_id: None, timestamp: None, serial };
-                    Placed { message, place }
+                    Placed { message: &messages[index], place }
                 });
                 Outbound { messages: Some(placed.collect()), ..frame(Action::Message) }.encode(format)
             }

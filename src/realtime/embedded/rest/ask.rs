@@ -10,7 +10,7 @@ use super::answer::Answer;
 use crate::realtime::embedded::{
     Embedded,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
-    channel::check_name,
+    channel::Name,
     history,
     hub::Hub,
     protocol::{ErrorInfo, Format},
@@ -103,8 +103,10 @@ impl<'a> Ask<'a> {
     /// The channel of the path.
     pub fn channel_name(&self) -> Result<String, ErrorInfo> {
         let name = self.path("channel")?;
-        check_name(&name)?;
-        Ok(name)
+        match Name::parse(&name)? {
+            Name { own, filter: None, .. } => Ok(own.to_owned()),
+            Name { .. } => Err(ErrorInfo::invalid_channel("a filtered channel can only be attached to")),
+        }
     }
 
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, ErrorInfo> {
