@@ -52,6 +52,17 @@ async fn whoever_has_missed_more_than_memory_holds_continues_from_the_store() {
 }
 
 #[tokio::test]
+async fn a_rewind_joins_what_is_stored_and_what_is_in_memory() {
+    let node = node();
+    let (mut writer, _) = Wire::connected(&node, "").await;
+    publish(&mut writer, "kept:a", 0..25).await;
+    let (mut reader, _) = Wire::connected(&node, "").await;
+    reader.send(json!({"action": 10, "channel": "kept:a", "params": {"rewind": "15"}})).await;
+    let wanted: Vec<String> = (10..25).map(|serial| serial.to_string()).collect();
+    assert_eq!(names(&reader.settle().await), wanted);
+}
+
+#[tokio::test]
 async fn whoever_has_missed_more_than_is_kept_is_told() {
     let node = node();
     let (mut reader, _) = Wire::connected(&node, "").await;

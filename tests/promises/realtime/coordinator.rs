@@ -1,6 +1,6 @@
 //! The coordinator's side: its events go out once and in order, it hears who is there and what has arrived, and nobody speaks in its name.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tandem::{
@@ -18,7 +18,7 @@ use tandem_actors::{
 };
 
 use super::{
-    node::{KEY_NAME, KEY_SECRET, Node, SystemClock},
+    node::{KEY_NAME, KEY_SECRET, MemoryStore, Node, SystemClock},
     wire::{Wire, eventually},
 };
 
@@ -96,6 +96,16 @@ async fn nobody_publishes_the_coordinators_events_but_itself() {
     let forged = json!([{"name": "typing", "id": format!("{}:5", session())}]);
     alice.send(json!({"action": 15, "channel": SESSION_CHANNEL, "msgSerial": 2, "messages": forged})).await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
+    // By REST no more than by WebSocket.
+    for message in [json!({"name": "agreement.confirmed"}), forged[0].clone()] {
+        let request = reqwest::Client::new().post(format!("{}/channels/{SESSION_CHANNEL}/messages", node.url));
+        let request = request.bearer_auth(token(&node, "alice", true).await).header("content-type", "application/json");
+        let answer = request.body(message.to_string()).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["x-ably-errorcode"].to_str().unwrap()),
+            (401, &"40160")
+        );
+    }
     // Whatever a token asks for: not on another session's channel, and nothing at all where publishing is off.
     alice.publish("meetwithoutfear:session:cother0001", 3, "typing").await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
@@ -137,4 +147,17 @@ async fn presence_of_both_partners_is_reported_and_can_be_asked_for() {
     alice.next_of(8).await;
     eventually("the report that alice is gone", || left("alice")).await;
     assert_eq!(node.embedded.members(&session()).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn a_partner_who_was_present_before_a_restart_is_known_to_be() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(Config::default(), store.clone(), 0);
+    let mut alice = partner(&node, "alice").await;
+    alice.send(json!({"action": 14, "channel": PRESENCE_CHANNEL, "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    alice.next_of(1).await;
+    drop((alice, node));
+    let node = Node::start_on(Config::default(), store, 0);
+    let members = node.embedded.members(&session()).await.unwrap();
+    assert_eq!(members.into_iter().map(|member| member.user.to_string()).collect::<Vec<_>>(), ["alice"]);
 }

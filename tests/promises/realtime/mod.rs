@@ -6,5 +6,6 @@ pub mod node;
 mod raw;
 mod rest;
 mod restart;
+mod resume;
 mod sdk;
 mod wire;

@@ -287,13 +287,44 @@ async fn a_member_who_never_attached_leaves_by_detaching() {
 async fn an_attachment_that_is_refused_anew_delivers_nothing_more() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
-    wire.attach("c").await;
-    wire.send(json!({"action": 10, "channel": "c", "params": {"rewind": "soon"}})).await;
-    assert_eq!(wire.next_of(9).await["error"]["code"], 40000);
     let (mut publisher, _) = Wire::connected(&node, "").await;
-    publisher.publish("c", 0, "late").await;
-    publisher.next_of(1).await;
-    assert_eq!(wire.settle().await, Vec::<Value>::new());
+    for (serial, (params, code)) in
+        [(json!({"rewind": "soon"}), 40000), (json!({"modes": "object_publish"}), 40160)].into_iter().enumerate()
+    {
+        wire.attach("c").await;
+        wire.send(json!({"action": 10, "channel": "c", "params": params})).await;
+        assert_eq!(wire.next_of(9).await["error"]["code"], code);
+        publisher.publish("c", serial as u64, "late").await;
+        publisher.next_of(1).await;
+        assert_eq!(wire.settle().await, Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_member_leaves_by_attaching_without_the_presence_mode() {
+    let node = node();
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
+    alice.attach("c").await;
+    alice.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+    alice.send(json!({"action": 10, "channel": "c", "params": {"modes": "subscribe"}})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_nothing_is_given_up() {
+    let idle = Duration::from_secs(1);
+    let node =
+        Node::start(Config { max_idle_interval: idle, presence_grace: Duration::from_millis(50), ..Config::default() });
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    // Open, and never read again: it does not answer pings.
+    let (mut dead, _) = Wire::connected(&node, "clientId=alice").await;
+    dead.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! REST as no SDK uses it: what is wrong is said, and by whom it may not be asked.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Client, RequestBuilder, header};
@@ -44,13 +44,50 @@ async fn a_body_that_cannot_be_read_is_named_by_what_is_wrong_with_it() {
     assert!(!answer.to_string().contains("partner"), "{answer}");
 }
 
+async fn token_for(node: &Node, client_id: &str, capability: &str) -> String {
+    let wanted =
+        json!({"keyName": KEY_NAME, "capability": capability, "clientId": client_id, "timestamp": now() * 1000});
+    let (_, token) = ask(post(node, &format!("/keys/{KEY_NAME}/requestToken")).body(wanted.to_string())).await;
+    token["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_revocation_with_a_margin_ends_whoever_has_not_renewed_by_then() {
+    let node = node();
+    let mut wires = Vec::new();
+    for _ in 0..2 {
+        let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
+        let mut wire = Wire::open_with(&node, &format!("access_token={token}")).await;
+        wire.next_of(4).await;
+        wires.push(wire);
+    }
+    let path = format!("/keys/{KEY_NAME}/revokeTokens");
+    let wanted = json!({"targets": ["clientId:alice"], "allowReauthMargin": true});
+    let (status, _) = ask(post(&node, &path).body(wanted.to_string())).await;
+    assert_eq!(status, 200);
+    let [mut renews, mut does_not] = wires.try_into().unwrap_or_else(|_| unreachable!());
+    for wire in [&mut renews, &mut does_not] {
+        wire.next_of(17).await;
+    }
+    let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
+    renews.send(json!({"action": 17, "auth": {"accessToken": token}})).await;
+    renews.next_of(4).await;
+    let limit = Duration::from_secs(40);
+    let ended = tokio::select! {
+        ended = does_not.next_within(limit) => ended.unwrap(),
+        // Read as well, so that it is not taken for dead.
+        other = renews.next_within(limit) => panic!("{other:?}"),
+    };
+    assert_eq!((&ended["action"], &ended["error"]["code"]), (&json!(6), &json!(40141)));
+    assert_eq!(renews.settle().await, Vec::<Value>::new());
+}
+
 #[tokio::test]
 async fn statistics_are_for_those_who_may_see_them() {
     let node = node();
-    let wanted = json!({"keyName": KEY_NAME, "capability": r#"{"c":["subscribe"]}"#, "timestamp": now() * 1000});
-    let (_, token) = ask(post(&node, &format!("/keys/{KEY_NAME}/requestToken")).body(wanted.to_string())).await;
+    let token = token_for(&node, "alice", r#"{"c":["subscribe"]}"#).await;
     let stats = || Client::new().get(format!("{}/stats", node.url));
-    let (status, answer) = ask(stats().bearer_auth(token["token"].as_str().unwrap())).await;
+    let (status, answer) = ask(stats().bearer_auth(token)).await;
     assert_eq!((status, &answer["error"]["code"]), (401, &json!(40160)));
     assert_eq!(ask(stats().basic_auth(KEY_NAME, Some(KEY_SECRET))).await, (200, json!([])));
 }
@@ -81,4 +118,20 @@ async fn no_jwt_is_valid_for_longer_than_a_day() {
     let claims = json!({"iat": time - 23 * HOUR, "exp": time + 1_000 * HOUR});
     let mut wire = Wire::open_with(&node, &format!("access_token={}", jwt(&claims))).await;
     wire.next_of(4).await;
+}
+
+#[tokio::test]
+async fn members_leave_when_a_token_in_band_takes_the_presence_mode() {
+    let node = node();
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
+    let mut alice = Wire::open_with(&node, &format!("access_token={token}")).await;
+    alice.next_of(4).await;
+    alice.attach("c").await;
+    alice.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+    let token = token_for(&node, "alice", r#"{"c":["subscribe"]}"#).await;
+    alice.send(json!({"action": 17, "auth": {"accessToken": token}})).await;
+    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
 }

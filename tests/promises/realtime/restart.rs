@@ -15,8 +15,12 @@ fn config() -> Config {
 }
 
 async fn history(node: &Node, channel: &str) -> Vec<Value> {
+    get(node, &format!("/channels/{channel}/messages?limit=2")).await
+}
+
+async fn get(node: &Node, path: &str) -> Vec<Value> {
     let (name, secret) = node.key().split_once(':').map(|(name, secret)| (name.to_owned(), secret.to_owned())).unwrap();
-    let request = reqwest::Client::new().get(format!("{}/channels/{channel}/messages?limit=2", node.url));
+    let request = reqwest::Client::new().get(format!("{}{path}", node.url));
     let response = request.basic_auth(name, Some(secret)).send().await.unwrap();
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
@@ -164,17 +168,32 @@ async fn a_member_who_comes_back_under_another_connection_is_there_once() {
 
 #[tokio::test]
 async fn whoever_is_back_without_attaching_and_says_goodbye_has_left() {
+    for (goodbye, answer) in [(json!({"action": 7}), 8), (json!({"action": 12, "channel": "kept:room"}), 13)] {
+        says_goodbye(goodbye, answer).await;
+    }
+}
+
+async fn says_goodbye(goodbye: Value, answer: u64) {
     let store = Arc::new(MemoryStore::default());
     let connected = alice_was_there(&store, config()).await;
     let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap().to_owned();
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut alice, again) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
     assert_eq!(again["connectionId"], connected["connectionId"]);
-    alice.send(json!({"action": 7})).await;
-    alice.next_of(8).await;
+    alice.send(goodbye).await;
+    alice.next_of(answer).await;
     let (mut watcher, _) = Wire::connected(&node, "").await;
     assert_eq!(watcher.attach("kept:room").await["flags"].as_u64().unwrap() & 1, 0, "nobody is there");
     eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
+}
+
+#[tokio::test]
+async fn rest_knows_who_is_present_after_a_restart_before_anybody_attaches() {
+    let store = Arc::new(MemoryStore::default());
+    alice_was_there(&store, config()).await;
+    let node = Node::start_on(config(), store, 0);
+    let present = get(&node, "/channels/kept:room/presence").await;
+    assert_eq!((present.len(), &present[0]["clientId"]), (1, &json!("alice")));
 }
 
 #[tokio::test]

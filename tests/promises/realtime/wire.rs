@@ -42,10 +42,14 @@ impl Wire {
 
     /// The next frame; none when the server has closed the socket.
     pub async fn next(&mut self) -> Option<Value> {
+        self.next_within(Duration::from_secs(20)).await
+    }
+
+    pub async fn next_within(&mut self, limit: Duration) -> Option<Value> {
         // Pings are not what is waited for.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + limit;
         loop {
-            match timeout_at(deadline, self.0.next()).await.expect("nothing came within 20 s") {
+            match timeout_at(deadline, self.0.next()).await.expect("nothing came in time") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(_))) => panic!("a binary frame on a JSON connection"),

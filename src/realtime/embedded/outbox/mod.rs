@@ -225,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn every_publish_is_answered_once_however_many_wait() {
+        let outbox = Outbox::new(Format::Json, 1 << 20);
+        let result = PublishResult { serial: Some("serial".into()), messages: 1 };
+        (0..1_000).for_each(|msg_serial| outbox.acknowledge(msg_serial, &result));
+        let mut taken = Vec::new();
+        assert_eq!(outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken), Poll::Ready(false));
+        let mut next = 0;
+        for frame in taken {
+            let ack: serde_json::Value = serde_json::from_slice(&frame.bytes).unwrap();
+            assert_eq!(ack["msgSerial"], next);
+            assert_eq!(ack["count"].as_u64(), ack["res"].as_array().map(|res| res.len() as u64));
+            next += ack["count"].as_u64().unwrap();
+        }
+        assert_eq!(next, 1_000);
+    }
+
+    #[test]
     fn a_reader_that_is_too_far_behind_gets_nothing_but_disconnected() {
         let outbox = Outbox::new(Format::Json, 100);
         for _ in 0..20 {

@@ -1,0 +1,49 @@
+//! A connection is taken up by whoever had it, in time, and by nobody else.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tandem::realtime::embedded::Config;
+
+use super::{
+    node::{MemoryStore, Node},
+    wire::Wire,
+};
+
+fn key(connected: &Value) -> &str {
+    connected["connectionDetails"]["connectionKey"].as_str().unwrap()
+}
+
+/// The error with which a new connection was given instead.
+async fn refused(node: &Node, params: &str, earlier: &Value) -> Value {
+    let (_, connected) = Wire::connected(node, &format!("{params}&resume={}", key(earlier))).await;
+    assert_ne!(connected["connectionId"], earlier["connectionId"]);
+    connected["error"]["code"].clone()
+}
+
+#[tokio::test]
+async fn nobody_takes_up_a_connection_under_another_client_id() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(Config::default(), store.clone(), 0);
+    let (wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    assert_eq!(refused(&node, "clientId=mallory", &connected).await, 80018);
+    drop((wire, node));
+    let node = Node::start_on(Config::default(), store, 0);
+    assert_eq!(refused(&node, "clientId=mallory", &connected).await, 80008);
+    let (_, again) = Wire::connected(&node, &format!("clientId=alice&resume={}", key(&connected))).await;
+    assert_eq!(again["connectionId"], connected["connectionId"]);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() {
+    let ttl = Duration::from_millis(300);
+    let config = || Config { connection_state_ttl: ttl, ..Config::default() };
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (wire, connected) = Wire::connected(&node, "").await;
+    drop((wire, node));
+    let node = Node::start_on(config(), store, 0);
+    // It is the time itself that has to pass.
+    tokio::time::sleep(2 * ttl).await;
+    assert_eq!(refused(&node, "", &connected).await, 80008);
+}
