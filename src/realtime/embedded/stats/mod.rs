@@ -3,63 +3,26 @@
 //!
 //! Source: Ably's "Metadata stats" documentation, the flat form (`entries`) of protocol version 2 and later.
 
+mod query;
+
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::civil::DateTime;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tandem_actors::ports::Direction;
 
+pub use self::query::Query;
+use self::query::{MINUTE, Unit, minute_of};
 use super::protocol::ErrorInfo;
 
 const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
-/// How the id of a minute is written.
-const MINUTE: &str = "%Y-%m-%d:%H:%M";
 /// Minutes that are kept at most.
 const MAX_MINUTES: usize = 10_000;
 
 /// Numbers by their path, as `messages.inbound.realtime.messages.count`.
 type Entries = BTreeMap<String, f64>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    Minute,
-    Hour,
-    Day,
-    Month,
-}
-
-impl Unit {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "minute" => Self::Minute,
-            "hour" => Self::Hour,
-            "day" => Self::Day,
-            "month" => Self::Month,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Minute => "minute",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-
-    /// How much of a minute's interval id names the interval of this unit: they all begin `YYYY-MM-DD:HH:MM`.
-    fn length(self) -> usize {
-        match self {
-            Self::Minute => 16,
-            Self::Hour => 13,
-            Self::Day => 10,
-            Self::Month => 7,
-        }
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,72 +41,6 @@ impl Interval {
     pub fn id(&self) -> &str {
         &self.interval_id
     }
-}
-
-#[derive(Clone, Debug)]
-pub struct Query {
-    unit: Unit,
-    start: Option<String>,
-    end: Option<String>,
-    direction: Direction,
-    limit: usize,
-    cursor: Option<String>,
-}
-
-impl Query {
-    /// # Errors
-    /// 40000 for parameters that make no sense.
-    pub fn read(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
-        let unit = match parameter("unit").or_else(|| parameter("by")) {
-            None => Unit::Minute,
-            Some(text) => {
-                Unit::parse(&text).ok_or_else(|| ErrorInfo::bad_request("unit must be minute, hour, day or month"))?
-            }
-        };
-        let bound = |name| parameter(name).map(|text| interval_of(&text, unit)).transpose();
-        let (start, end) = (bound("start")?, bound("end")?);
-        if start.as_ref().zip(end.as_ref()).is_some_and(|(start, end)| start > end && !start.starts_with(end.as_str()))
-        {
-            return Err(ErrorInfo::bad_request("start must not be after end"));
-        }
-        let direction = super::history::direction(parameter("direction").as_deref())?;
-        let limit = super::history::limit(parameter("limit").as_deref())?;
-        Ok(Self { unit, start, end, direction, limit, cursor: parameter("cursor") })
-    }
-
-    fn wants(&self, id: &str) -> bool {
-        // A bound may be coarser than the unit: it stands for everything within.
-        let until = |bound: &String| id <= bound.as_str() || id.starts_with(bound.as_str());
-        self.start.as_ref().is_none_or(|start| id >= start.as_str())
-            && self.end.as_ref().is_none_or(until)
-            && self.cursor.as_ref().is_none_or(|cursor| match self.direction {
-                Direction::Backward => id < cursor.as_str(),
-                Direction::Forward => id > cursor.as_str(),
-            })
-    }
-}
-
-/// The interval that a bound names: as an interval id, or in milliseconds since 1970.
-fn interval_of(text: &str, unit: Unit) -> Result<String, ErrorInfo> {
-    let whole = match text.parse::<i64>() {
-        Ok(millis) => minute_of(millis).ok_or_else(|| ErrorInfo::bad_request("start and end must be times"))?,
-        Err(_) => text.to_owned(),
-    };
-    // The parts that a shorter id leaves out.
-    let is_id = ["", ":00", ":00:00", "-01:00:00"]
-        .iter()
-        .any(|rest| DateTime::strptime(MINUTE, format!("{whole}{rest}")).is_ok());
-    if !is_id {
-        return Err(ErrorInfo::bad_request(
-            "start and end must be milliseconds, or intervals as 2026-01-31:23:59, 2026-01-31:23, 2026-01-31 or 2026-01",
-        ));
-    }
-    Ok(whole.chars().take(unit.length()).collect())
-}
-
-fn minute_of(millis: i64) -> Option<String> {
-    let at = Timestamp::from_millisecond(millis).ok()?;
-    Some(at.to_zoned(TimeZone::UTC).strftime(MINUTE).to_string())
 }
 
 /// An app's numbers by minute.
