@@ -1,16 +1,20 @@
 //! Subscription filters: JMESPath over a message's `name` and the `headers` of its extras. Data is not looked at.
+//!
+//! A filter runs for every message of a channel, and anybody who may subscribe can bring one: only expressions whose cost is that of reading them
+//! are served. What builds or walks lists and objects (projections, `map`, `to_string`…) can be nested to any cost, and headers are flat anyway.
 
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use jmespath::Expression;
+use jmespath::{Expression, ast::Ast};
 use serde_json::json;
 
 use crate::realtime::embedded::protocol::{ErrorInfo, Message};
 
-/// Operators and brackets of an expression: each may nest it deeper, and it is evaluated by recursion.
+/// Operators and brackets of an expression: each may nest it deeper, and it is read and evaluated by recursion.
 const MAX_OPERATORS: usize = 96;
+const FUNCTIONS: [&str; 7] = ["contains", "ends_with", "length", "not_null", "starts_with", "to_number", "type"];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -31,13 +35,33 @@ impl Filter {
         if text.matches(|c| "([{!&|.<>=,:".contains(c)).count() > MAX_OPERATORS {
             return Err(ErrorInfo::invalid_channel(format!("a filter must have at most {MAX_OPERATORS} operators")));
         }
-        jmespath::compile(&text).map(Self).map_err(|_| invalid())
+        let expression = jmespath::compile(&text).map_err(|_| invalid())?;
+        if !is_served(expression.as_ast()) {
+            return Err(ErrorInfo::invalid_channel(format!(
+                "a filter may hold fields, literals, comparisons, &&, ||, ! and the functions {}",
+                FUNCTIONS.join(", ")
+            )));
+        }
+        Ok(Self(expression))
     }
 
     pub fn wants(&self, message: &Message) -> bool {
         let headers = message.extras.as_ref().and_then(|extras| extras.get("headers"));
         let found = self.0.search(json!({"name": message.name, "headers": headers}));
         found.is_ok_and(|found| found.is_truthy())
+    }
+}
+
+fn is_served(ast: &Ast) -> bool {
+    match ast {
+        Ast::Field { .. } | Ast::Index { .. } | Ast::Identity { .. } | Ast::Literal { .. } => true,
+        Ast::Not { node, .. } => is_served(node),
+        Ast::Comparison { lhs, rhs, .. }
+        | Ast::And { lhs, rhs, .. }
+        | Ast::Or { lhs, rhs, .. }
+        | Ast::Subexpr { lhs, rhs, .. } => is_served(lhs) && is_served(rhs),
+        Ast::Function { name, args, .. } => FUNCTIONS.contains(&&**name) && args.iter().all(is_served),
+        _ => false,
     }
 }
 
@@ -62,6 +86,25 @@ mod tests {
         assert!(!filter.wants(&message("offered", Some(json!({"headers": {"price": 11}})))));
         assert!(!filter.wants(&message("sold", None)));
         assert!(!filter.wants(&Message::default()));
+    }
+
+    #[test]
+    fn what_could_cost_more_than_it_says_is_refused() {
+        for text in [
+            "[@, @] | [@, @]",
+            "{a: @}",
+            "to_string(@)",
+            "map(&name, `[1, 1]`)",
+            "headers.*",
+            "headers[]",
+            "a[?b]",
+            "name == `1` || !(`[1]`[*])",
+        ] {
+            assert_eq!(filter(text).unwrap_err().code, 40010, "{text}");
+        }
+        for text in ["contains(headers.tags, 'a') && !starts_with(name, 'x')", "length(name) > `3`", "headers.a | @"] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
     }
 
     #[test]
