@@ -206,8 +206,8 @@ impl Hub {
         entries
     }
 
-    /// Stored entries of a persisted channel that follow a position since which memory has forgotten some, oldest first. None if the position is
-    /// out of the continuity window or too far behind.
+    /// Stored entries of a persisted channel that follow a position since which memory has forgotten some, oldest first and without gaps. None at
+    /// all if they are not all there, the position is out of the continuity window, or it is too far behind.
     pub fn stored_since(&self, channel: &Channel, serial: &str) -> Vec<Arc<Entry>> {
         let Some(serial) = ChannelSerial::parse(serial).filter(|serial| channel.has_forgotten_since(serial)) else {
             return Vec::new();
@@ -219,9 +219,11 @@ impl Hub {
         let horizon = self.services.now().as_millis().saturating_sub(continuity);
         let (mut entries, mut size, mut lost) = (Vec::<Arc<Entry>>::new(), 0, false);
         let visit = |stored: super::persist::Stored| {
+            let follows = stored.log == serial.log;
             let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft);
             size += entry.size();
-            lost = entry.at < horizon || size > MAX_MISSED_BYTES || entries.len() >= MAX_MISSED;
+            let follows = follows && entry.seq == entries.last().map_or(serial.seq, |before| before.seq) + 1;
+            lost = !follows || entry.at < horizon || size > MAX_MISSED_BYTES || entries.len() >= MAX_MISSED;
             entries.push(entry);
             !lost
         };
