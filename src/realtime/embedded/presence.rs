@@ -28,7 +28,8 @@ impl Members {
     }
 
     /// Takes the events of one frame and returns those that the others hear of: a repetition and the leave of somebody who is not there are
-    /// silent, an update of somebody who is not there is an enter, a leave without data has the member's last.
+    /// silent, an update of somebody who is not there is an enter and an enter of somebody who is there an update, a leave without data has the
+    /// member's last.
     ///
     /// # Errors
     /// 91003 if the set would grow beyond `most`; then nothing has changed.
@@ -54,7 +55,7 @@ impl Members {
         }
         match self.0.get(&key) {
             Some(member) if member.id == event.id => return None,
-            Some(_) => {}
+            Some(_) => event.action = PresenceAction::Update,
             None => event.action = PresenceAction::Enter,
         }
         self.0.insert(key, event.with_action(PresenceAction::Present));
@@ -152,7 +153,8 @@ mod tests {
         assert_eq!(heard(&mut members, event(Leave, "conn:0:0", None)), []);
         assert_eq!(heard(&mut members, event(Update, "conn:1:0", Some("a"))), [(Enter, data("a"))]);
         assert_eq!(heard(&mut members, event(Enter, "conn:1:0", Some("a"))), [], "the same id again");
-        assert_eq!(heard(&mut members, event(Update, "conn:2:0", Some("b"))), [(Update, data("b"))]);
+        assert_eq!(heard(&mut members, event(Enter, "conn:2:0", Some("a"))), [(Update, data("a"))], "entered anew");
+        assert_eq!(heard(&mut members, event(Update, "conn:2:1", Some("b"))), [(Update, data("b"))]);
         assert_eq!(members.iter().map(|member| member.action).collect::<Vec<_>>(), [Present]);
         assert_eq!(heard(&mut members, event(Leave, "conn:3:0", None)), [(Leave, data("b"))]);
         assert!(members.is_empty());
