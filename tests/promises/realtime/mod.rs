@@ -2,6 +2,7 @@
 
 mod continuity;
 mod coordinator;
+mod members;
 pub mod node;
 mod raw;
 mod rest;
