@@ -125,7 +125,7 @@ async fn presence_is_acknowledged_when_it_is_on_the_disk() {
     let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
     alice.attach("kept:a").await;
     let held = store.hold();
-    alice.send(json!({"action": 14, "channel": "kept:a", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    alice.enter("kept:a").await;
     let heard = alice.settle().await;
     assert!(heard.iter().any(|frame| frame["action"] == 14) && !heard.iter().any(|frame| frame["action"] == 1));
     drop(held);

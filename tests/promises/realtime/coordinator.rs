@@ -154,7 +154,7 @@ async fn a_partner_who_was_present_before_a_restart_is_known_to_be() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
     let mut alice = partner(&node, "alice").await;
-    alice.send(json!({"action": 14, "channel": PRESENCE_CHANNEL, "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    alice.enter(PRESENCE_CHANNEL).await;
     alice.next_of(1).await;
     drop((alice, node));
     let node = Node::start_on(Config::default(), store, 0);

@@ -18,7 +18,7 @@ async fn a_client_may_say_how_long_it_stays_present_without_a_socket() {
     watcher.attach("c").await;
     for (client, params) in [("usual", "remainPresentFor=soon"), ("brief", "remainPresentFor=1")] {
         let (mut wire, _) = Wire::connected(&node, &format!("clientId={client}&{params}")).await;
-        wire.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+        wire.enter("c").await;
         wire.next_of(1).await;
         assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
     }
@@ -53,7 +53,7 @@ async fn a_member_who_never_attached_leaves_by_detaching() {
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("c").await;
     let (mut wire, _) = Wire::connected(&node, "clientId=alice").await;
-    wire.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    wire.enter("c").await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
     wire.send(json!({"action": 12, "channel": "c"})).await;
     wire.next_of(13).await;
@@ -67,7 +67,7 @@ async fn a_member_leaves_by_attaching_without_the_presence_mode() {
     watcher.attach("c").await;
     let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
     alice.attach("c").await;
-    alice.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    alice.enter("c").await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
     alice.send(json!({"action": 10, "channel": "c", "params": {"modes": "subscribe"}})).await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
@@ -82,7 +82,7 @@ async fn a_socket_that_answers_nothing_is_given_up() {
     watcher.attach("c").await;
     // Open, and never read again: it does not answer pings.
     let (mut dead, _) = Wire::connected(&node, "clientId=alice").await;
-    dead.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    dead.enter("c").await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
 }

@@ -129,7 +129,7 @@ async fn members_leave_when_a_token_in_band_takes_the_presence_mode() {
     let mut alice = Wire::open_with(&node, &format!("access_token={token}")).await;
     alice.next_of(4).await;
     alice.attach("c").await;
-    alice.send(json!({"action": 14, "channel": "c", "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    alice.enter("c").await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
     let token = token_for(&node, "alice", r#"{"c":["subscribe"]}"#).await;
     alice.send(json!({"action": 17, "auth": {"accessToken": token}})).await;

@@ -86,6 +86,11 @@ impl Wire {
         self.next_of(11).await
     }
 
+    /// The connection's first frame with a serial.
+    pub async fn enter(&mut self, channel: &str) {
+        self.send(json!({"action": 14, "channel": channel, "msgSerial": 0, "presence": [{"action": 2}]})).await;
+    }
+
     pub async fn publish(&mut self, channel: &str, msg_serial: u64, name: &str) {
         self.send(json!({"action": 15, "channel": channel, "msgSerial": msg_serial, "messages": [{"name": name}]}))
             .await;

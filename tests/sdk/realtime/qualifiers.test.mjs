@@ -72,6 +72,14 @@ describe('parameters in a channel name', () => {
     assert.equal((await bench.rest().channels.get(`[?rewind=2]${name}`).history()).items.length, 4);
   });
 
+  it('limit what can be done', async () => {
+    const client = await bench.connected({ clientId: 'alice' });
+    const channel = client.channels.get(`[?modes=subscribe]${unique('qualified')}`);
+    await channel.attach();
+    assert.deepEqual(channel.modes, ['subscribe']);
+    assert.equal((await rejection(channel.publish('x', 'y'))).code, 40160);
+  });
+
   it('keep a member in the channel as long as one of its names is attached with it', async () => {
     const name = unique('qualified');
     const [client, watcher] = [await bench.connected({ clientId: 'alice' }), await bench.connected()];

@@ -26,7 +26,6 @@ use super::{
 
 pub use self::{
     attaching::{Attach, MAX_REWIND, Rewind},
-    filter::Filter,
     name::{Name, check_name},
     subscriber::{Alias, Subscriber},
 };

@@ -3,6 +3,13 @@
 use super::filter::Filter;
 use crate::realtime::embedded::protocol::ErrorInfo;
 
+/// In bytes, with a qualifier.
+const MAX_LENGTH: usize = 2_048;
+
+fn too_long() -> ErrorInfo {
+    ErrorInfo::invalid_channel(format!("a channel name must have at most {MAX_LENGTH} bytes"))
+}
+
 /// Checks a channel's own name.
 ///
 /// # Errors
@@ -15,7 +22,7 @@ pub fn check_name(name: &str) -> Result<(), ErrorInfo> {
         _ if name.starts_with(|first: char| first == ',' || first.is_whitespace()) => {
             "a channel name must not begin with ',' or white space"
         }
-        _ if name.len() > 2048 => "a channel name must have at most 2048 bytes",
+        _ if name.len() > MAX_LENGTH => return Err(too_long()),
         _ if name.chars().any(char::is_control) => "a channel name must not hold control characters",
         _ => return Ok(()),
     };
@@ -37,6 +44,9 @@ impl<'a> Name<'a> {
     /// # Errors
     /// 40010 for a name that no channel has, for other qualifiers than `filter`, and for a filter that makes no sense.
     pub fn parse(text: &'a str) -> Result<Self, ErrorInfo> {
+        if text.len() > MAX_LENGTH {
+            return Err(too_long());
+        }
         let qualified = text.strip_prefix('[').map(|rest| {
             rest.split_once(']').ok_or_else(|| ErrorInfo::invalid_channel("a channel qualifier must end with ']'"))
         });
@@ -85,7 +95,9 @@ mod tests {
         assert_eq!(name.params, [("rewind".into(), "1".into()), ("delta".into(), "vcdiff".into())]);
         let name = Name::parse("[filter=bmFtZQ==?rewind=1]a").unwrap();
         assert_eq!((name.own, name.filter.is_some(), name.params.len()), ("a", true, 1));
-        for text in ["[meta]log", "[?rewind=1]", "[?rewind=1]:a", "[?rewind=1", "[filter=!]a", "[filter=Jg==]a"] {
+        let long = format!("[?x={}]a", "y".repeat(MAX_LENGTH));
+        for text in [&*long, "[meta]log", "[?rewind=1]", "[?rewind=1]:a", "[?rewind=1", "[filter=!]a", "[filter=Jg==]a"]
+        {
             assert_eq!(Name::parse(text).unwrap_err().code, 40010, "{text}");
         }
     }

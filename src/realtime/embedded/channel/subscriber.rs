@@ -47,9 +47,14 @@ impl Subscriber {
 
     /// The entry without its first `skip` messages, as this subscriber gets it. None if nothing of it passes the filter.
     pub fn frame(&self, entry: &Entry, skip: usize) -> Option<Frame> {
-        match &self.alias {
-            None => Some(entry.frame_from(self.outbox.format, skip)),
-            Some(alias) => entry.frame_as(self.outbox.format, &alias.name, skip, alias.filter.as_ref()),
-        }
+        let format = self.outbox.format;
+        let Some(alias) = &self.alias else { return Some(entry.frame_from(format, skip)) };
+        let wanted = |index: &usize| match (&alias.filter, &entry.body) {
+            (None, _) => true,
+            (Some(filter), Body::Messages(messages)) => filter.wants(&messages[*index]),
+            (Some(_), Body::Presence(_)) => false,
+        };
+        let picked: Vec<usize> = (skip..entry.count()).filter(wanted).collect();
+        (!picked.is_empty()).then(|| entry.frame_as(format, &alias.name, &picked))
     }
 }

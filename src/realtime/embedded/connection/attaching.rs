@@ -19,13 +19,14 @@ const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
 impl Line {
     pub(super) fn attach(&mut self, frame: &Inbound) {
         let name = frame.channel.as_deref().unwrap_or_default();
-        let asked = Modes::asked(&frame.params, frame.flags());
         let granted = Name::parse(name).and_then(|parsed| {
+            let params = [&frame.params[..], &parsed.params].concat();
+            let asked = Modes::asked(&params, frame.flags());
             // Whoever filters only listens.
             let asked = if parsed.filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
-            Ok((self.granted(parsed.own, asked)?, asked, parsed))
+            Ok((self.granted(parsed.own, asked)?, asked, params, parsed))
         });
-        let (granted, asked, Name { own, params, filter }) = match granted {
+        let (granted, asked, mut params, Name { own, filter, .. }) = match granted {
             Ok(granted) => granted,
             Err(error) => {
                 self.drop_attachment(name);
@@ -37,8 +38,7 @@ impl Line {
             Some(attachment) => attachment.channel.clone(),
             None => self.hub.channel(own),
         };
-        let params = || frame.params.iter().chain(&params);
-        let rewind = params().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
+        let rewind = params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
         if let Some(None) = rewind {
             self.drop_attachment(name);
             self.fail_channel(
@@ -47,7 +47,7 @@ impl Line {
             );
             return;
         }
-        let params: Vec<_> = params().filter(|(name, _)| KNOWN_PARAMS.contains(&&**name)).cloned().collect();
+        params.retain(|(name, _)| KNOWN_PARAMS.contains(&&**name));
         let alias = Name::is_qualified(name).then(|| Arc::new(Alias { name: name.into(), filter }));
         let subscriber = Subscriber {
             connection: self.peer.id.clone(),

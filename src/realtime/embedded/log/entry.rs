@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::realtime::embedded::{
-    channel::Filter,
     outbox::{Frame, Mark},
     protocol::{
         Action, ChannelSerial, Format, Message, Outbound, PresenceMessage,
@@ -76,17 +75,9 @@ impl Entry {
         Frame { bytes: self.encode(format, &self.channel, skip..self.count()), mark: self.mark.clone() }
     }
 
-    /// The same for whoever knows the channel by another name, and may want to hear of some messages alone.
-    pub fn frame_as(&self, format: Format, channel: &str, skip: usize, filter: Option<&Filter>) -> Option<Frame> {
-        let picked: Vec<usize> = match (&self.body, filter) {
-            (_, None) => (skip..self.count()).collect(),
-            (Body::Messages(messages), Some(filter)) => {
-                (skip..messages.len()).filter(|index| filter.wants(&messages[*index])).collect()
-            }
-            (Body::Presence(_), Some(_)) => Vec::new(),
-        };
-        let bytes = (!picked.is_empty()).then(|| self.encode(format, channel, picked.into_iter()))?;
-        Some(Frame { bytes, mark: self.mark.clone() })
+    /// The frame with some of its messages, for whoever knows the channel by another name. Presence events are always all there.
+    pub fn frame_as(&self, format: Format, channel: &str, picked: &[usize]) -> Frame {
+        Frame { bytes: self.encode(format, channel, picked.iter().copied()), mark: self.mark.clone() }
     }
 
     fn encode(&self, format: Format, channel: &str, picked: impl Iterator<Item = usize> + Clone) -> Bytes {
