@@ -30,16 +30,29 @@ impl Default for Config {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
+    #[error("environment variable RUST_LOG: is {found:?}, but must be a filter, as \"info\" or \"warn,tandem=debug\"")]
+    Filter { found: String },
     #[error("logging cannot be started: {0}")]
     Logs(#[from] TryInitError),
     #[error("metrics cannot be started: {0}")]
     Metrics(#[from] BuildError),
 }
 
+/// `RUST_LOG` if it is set and not empty, else the setting.
+fn filter(config: &Config) -> Result<EnvFilter, TelemetryError> {
+    match std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty()) {
+        None => Ok(EnvFilter::new(&config.filter)),
+        Some(text) => {
+            let found = text.to_string_lossy().into_owned();
+            EnvFilter::try_new(&found).map_err(|_| TelemetryError::Filter { found })
+        }
+    }
+}
+
 /// Sends logs to stderr from here on. Once per process.
 pub fn start_logging(config: &Config) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&config.filter));
+    let filter = filter(config)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,

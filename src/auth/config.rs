@@ -80,6 +80,12 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         Many(Vec<String>),
     }
     Ok(match OneOrMany::deserialize(deserializer)? {
+        // A list whose bracket or quote is missing is not read as a list, and would be taken for a name that no token has.
+        OneOrMany::One(text) if text.contains(['[', ']', '"', '\'']) => {
+            return Err(serde::de::Error::custom(
+                "not a list; write [\"one\", \"two\"], or the names separated by commas",
+            ));
+        }
         OneOrMany::One(text) => {
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         }

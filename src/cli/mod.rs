@@ -150,13 +150,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 impl Cli {
     fn run(self) -> Outcome {
+        self.refuse_unused_flags()?;
         let mut settings =
             Settings::load(&self.sources()).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
         if matches!(self.command, Command::Demo { .. }) {
             // The story is on stdout; what its servers log would only interrupt it.
             "warn".clone_into(&mut settings.telemetry.filter);
         }
-        telemetry::start_logging(&settings.telemetry)?;
+        telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
         match self.command {
             Command::Serve { .. } => node::serve(settings),
             Command::Demo { keep } => node::demo(keep),
@@ -166,6 +167,22 @@ impl Cli {
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
             Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
             Command::FakeExpo { listen } => node::fake_expo(listen),
+        }
+    }
+
+    /// A flag that a command would pass over was meant for another command.
+    fn refuse_unused_flags(&self) -> Outcome {
+        let (command, why) = match self.command {
+            Command::Demo { .. } => ("demo", "it runs a node of its own, on defaults, in a temporary directory"),
+            Command::FakeExpo { .. } => ("fake-expo", "it keeps everything in memory"),
+            _ => return Ok(()),
+        };
+        let given = [("--data", self.common.data.is_some()), ("--config", self.common.config.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(Failure { code: 2, ..Failure::new(format_args!("{command} takes no {flag}: {why}")) })
+            }
+            None => Ok(()),
         }
     }
 

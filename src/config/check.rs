@@ -1,9 +1,9 @@
 //! What types cannot say: values that are well-formed but cannot be meant.
 
-use std::time::Duration;
+use url::Url;
 
 use super::Settings;
-use crate::realtime::ProviderKind;
+use crate::{realtime::ProviderKind, secret::Secret};
 
 /// A setting that cannot be meant. `problem` continues a sentence that begins with the key, and says what would be right.
 #[derive(Debug)]
@@ -18,90 +18,120 @@ fn require(holds: bool, key: &str, problem: impl Into<String>) -> Result<(), Wro
 
 impl Settings {
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        self.check_numbers()?;
-        self.check_addresses()?;
-        self.check_realtime()?;
-        let filter = tracing_subscriber::EnvFilter::try_new(&self.telemetry.filter);
-        require(filter.is_ok(), "telemetry.filter", "must be a filter, as \"info\" or \"warn,tandem=debug\"")?;
-        let secret = self.auth.hs256_secret.as_ref();
-        require(
-            secret.is_none_or(|secret| !secret.reveal().is_empty()),
-            "auth.hs256_secret",
-            "is empty; give at least 32 characters, or leave it out to have one generated",
-        )
-    }
-
-    fn check_numbers(&self) -> Result<(), Wrong> {
-        for (key, number) in [
-            ("server.body_limit", self.server.body_limit as u64),
-            ("store.cache_mib", self.store.cache_mib),
-            ("journal.queue", self.journal.queue as u64),
-            ("journal.group", self.journal.group as u64),
-            ("sessions.snapshot_every", self.sessions.snapshot_every),
-            ("sessions.mailbox", self.sessions.mailbox as u64),
-        ] {
-            require(number > 0, key, "is 0, but must be at least 1")?;
-        }
-        for (key, duration) in [
-            ("sessions.idle_after", self.sessions.idle_after),
-            ("sessions.answer_timeout", self.sessions.answer_timeout),
-            ("invitations.ttl", self.invitations.ttl),
-            ("realtime.token_ttl", self.realtime.token_ttl),
-            ("routing.retry_min", self.routing.retry_min),
-        ] {
-            require(duration > Duration::ZERO, key, "is 0s, but must be longer")?;
-        }
         require(
             self.routing.retry_min <= self.routing.retry_max,
             "routing.retry_max",
             "is shorter than routing.retry_min, but must not be",
-        )
+        )?;
+        self.check_texts()?;
+        self.check_addresses()?;
+        self.check_channels()?;
+        self.check_realtime_keys()?;
+        self.push.validate().map_err(|error| Wrong {
+            key: format!("push.{}", error.key),
+            problem: format!("is {}, but must be {}", error.found, error.expected),
+        })?;
+        let filter = tracing_subscriber::EnvFilter::try_new(&self.telemetry.filter);
+        require(filter.is_ok(), "telemetry.filter", "must be a filter, as \"info\" or \"warn,tandem=debug\"")
     }
 
-    fn check_addresses(&self) -> Result<(), Wrong> {
-        let jwks = self.auth.jwks_url.iter().map(|url| ("auth.jwks_url", url));
-        let others = [("realtime.ably.rest_url", &self.realtime.ably.rest_url), ("push.base_url", &self.push.base_url)];
-        for (key, text) in jwks.chain(others) {
-            let url = url::Url::parse(text);
-            let valid = url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            require(valid, key, format!("is {text:?}, but must be an http or https address"))?;
+    /// A text that is set and empty was meant to hold something: often a variable that was not filled in.
+    fn check_texts(&self) -> Result<(), Wrong> {
+        let is_empty =
+            |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.reveal().trim().is_empty());
+        require(
+            !is_empty(&self.auth.hs256_secret),
+            "auth.hs256_secret",
+            "is empty; give at least 32 characters, or leave it out to have one generated",
+        )?;
+        for (key, empty) in [
+            ("push.access_token", is_empty(&self.push.access_token)),
+            ("auth.issuer", self.auth.issuer.as_deref().is_some_and(str::is_empty)),
+            ("auth.audience", self.auth.audience.iter().any(String::is_empty)),
+            ("auth.authorized_parties", self.auth.authorized_parties.iter().any(String::is_empty)),
+            ("push.channel_id", self.push.channel_id.as_deref().is_some_and(str::is_empty)),
+        ] {
+            require(!empty, key, "is empty; give a value, or leave the setting out")?;
         }
         Ok(())
     }
 
-    fn check_realtime(&self) -> Result<(), Wrong> {
-        let realtime = &self.realtime;
-        let sessions = std::iter::once(("realtime.session_channel", &realtime.session_channel))
-            .chain(realtime.presence_channels.iter().map(|name| ("realtime.presence_channels", name)))
-            .map(|(key, name)| (key, name, "{sessionId}"));
-        for (key, name, part) in sessions.chain([("realtime.user_channel", &realtime.user_channel, "{userId}")]) {
+    fn check_addresses(&self) -> Result<(), Wrong> {
+        if let Some(text) = &self.auth.jwks_url {
             require(
-                name.matches(part).count() == 1,
-                key,
-                format!("is {name:?}, but must contain {part} exactly once"),
+                web_address(text).is_some(),
+                "auth.jwks_url",
+                format!("is {text:?}, but must be an http or https address"),
             )?;
+        }
+        let fallbacks = self.realtime.ably.fallback_urls.iter().flatten();
+        let services =
+            [("realtime.ably.rest_url", &self.realtime.ably.rest_url), ("push.base_url", &self.push.base_url)];
+        for (key, text) in services.into_iter().chain(fallbacks.map(|text| ("realtime.ably.fallback_urls", text))) {
+            let problem = "but must be an http or https address of scheme, host and port, without a path";
+            let bare = web_address(text).is_some_and(|url| is_bare(&url));
+            require(bare, key, format!("is {text:?}, {problem}"))?;
+        }
+        for origin in &self.server.cors.allowed_origins {
+            let exact = web_address(origin).is_some_and(|url| url.origin().ascii_serialization() == *origin);
+            let problem = "but a browser sends an origin as \"https://app.example\": scheme, host, and port if it is not \
+                           the usual one, without a slash at the end";
+            require(origin == "*" || exact, "server.cors.allowed_origins", format!("has {origin:?}, {problem}"))?;
+        }
+        exactly_one("invitations.url", &self.invitations.url, "{invitationId}")
+    }
+
+    fn check_channels(&self) -> Result<(), Wrong> {
+        let realtime = &self.realtime;
+        exactly_one("realtime.session_channel", &realtime.session_channel, "{sessionId}")?;
+        exactly_one("realtime.user_channel", &realtime.user_channel, "{userId}")?;
+        for name in &realtime.presence_channels {
+            exactly_one("realtime.presence_channels", name, "{sessionId}")?;
         }
         require(
             !realtime.presence_channels.is_empty(),
             "realtime.presence_channels",
             "is empty, but must name a channel",
         )?;
+        let names = [
+            ("realtime.session_channel", &realtime.session_channel),
+            ("realtime.user_channel", &realtime.user_channel),
+        ];
+        let presence = realtime.presence_channels.iter().map(|name| ("realtime.presence_channels", name));
+        for (key, name) in names.into_iter().chain(presence) {
+            let usable = !name.starts_with([':', '[', '{']) && !name.contains(['*', ',']) && name.trim() == *name;
+            let problem = "but a channel's name begins with a namespace, as \"app:session:{sessionId}\", and holds no '*' and no ','";
+            require(usable, key, format!("is {name:?}, {problem}"))?;
+        }
+        Ok(())
+    }
+
+    fn check_realtime_keys(&self) -> Result<(), Wrong> {
         let well_formed = |key: &str| {
             key.split_once(':').is_some_and(|(name, secret)| {
                 name.split_once('.').is_some_and(|(app, id)| !app.is_empty() && !id.is_empty()) && !secret.is_empty()
             })
         };
         let right = "must be given as appId.keyId:secret, with realtime.provider = \"ably\"";
-        let key = realtime.ably.key.as_ref().map(|key| well_formed(key.reveal()));
-        require(realtime.provider != ProviderKind::Ably || key == Some(true), "realtime.ably.key", right)?;
-        for key in &realtime.embedded.keys {
-            let whole = format!("{}:{}", key.name, key.secret);
-            let problem = format!(
-                "has a key named {:?}, but a name must be as app.key, with a secret that is not empty",
-                key.name
-            );
-            require(well_formed(&whole), "realtime.embedded.keys", problem)?;
-        }
-        Ok(())
+        let key = self.realtime.ably.key.as_ref().map(|key| well_formed(key.reveal()));
+        require(self.realtime.provider != ProviderKind::Ably || key == Some(true), "realtime.ably.key", right)?;
+        self.realtime
+            .embedded
+            .read_keys()
+            .map(drop)
+            .map_err(|error| Wrong { key: format!("realtime.embedded.{}", error.setting), problem: error.problem })
     }
+}
+
+fn web_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// Scheme, host and port, and nothing else.
+fn is_bare(url: &Url) -> bool {
+    url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
+}
+
+fn exactly_one(key: &str, text: &str, part: &str) -> Result<(), Wrong> {
+    require(text.matches(part).count() == 1, key, format!("is {text:?}, but must contain {part} exactly once"))
 }

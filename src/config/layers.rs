@@ -7,11 +7,12 @@ use std::{
 
 use figment::{
     Figment, Metadata, Profile, Provider,
+    error::Kind,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
 
-use super::{DEFAULT_DATA, Settings, check::Wrong, problem::SettingsError, reference::unknown_key};
+use super::{DEFAULT_DATA, Settings, check::Wrong, problem::SettingsError, ranges, reference::unknown_key};
 
 const PREFIX: &str = "TANDEM__";
 
@@ -90,6 +91,11 @@ impl Layers {
         self.figment.extract().map_err(|error| self.explain(error))
     }
 
+    /// Checks the numbers and durations that were given; the defaults are within their ranges.
+    pub fn check_ranges(&self) -> Result<(), Wrong> {
+        ranges::check(&self.figment)
+    }
+
     /// Says where the value was read that cannot be meant.
     pub fn blame(&self, wrong: Wrong) -> SettingsError {
         let place =
@@ -119,6 +125,11 @@ impl Layers {
             let mut with = Self { figment: self.figment.clone() };
             with.add(Layer::of(place.clone(), key, value))?;
             match with.figment.extract::<Settings>() {
+                // Another variable may give the rest of the table.
+                Err(error) if matches!(error.kind, Kind::MissingField(_)) => {
+                    *self = with;
+                    return Ok(());
+                }
                 Err(error) if error.metadata.as_ref().is_some_and(|metadata| metadata.name == place) => {
                     refused.get_or_insert(with.explain(error));
                 }

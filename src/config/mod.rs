@@ -4,6 +4,7 @@
 mod check;
 mod layers;
 mod problem;
+mod ranges;
 mod reference;
 mod rooms;
 mod sessions;
@@ -66,7 +67,7 @@ impl Settings {
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
         let layers = sources.layers()?;
         let settings: Self = layers.settings()?;
-        settings.check().map_err(|wrong| layers.blame(wrong))?;
+        layers.check_ranges().and_then(|()| settings.check()).map_err(|wrong| layers.blame(wrong))?;
         Ok(settings)
     }
 }

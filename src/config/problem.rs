@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use figment::{
     Figment,
     error::{Actual, Kind},
+    value::Value,
 };
 
 use super::reference;
@@ -35,10 +36,11 @@ fn hint(key: &str) -> String {
     }
 }
 
-/// Whether a value must not be shown.
+/// Whether a value must not be shown. `server.limits.ably_token` is a number of requests, not a token.
 pub(super) fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
-    ["secret", "token", "password"].iter().any(|word| name.contains(word))
+    let holds_secret = ["secret", "token", "password"].iter().any(|word| name.ends_with(word));
+    (holds_secret && !key.starts_with("server.limits."))
         || key == "realtime.ably.key"
         || key.starts_with("realtime.embedded.keys")
 }
@@ -56,9 +58,8 @@ impl SettingsError {
             let found = if is_secret(&key) { "something that is not shown here".into() } else { found };
             Self::Wrong { place: place.clone(), key: key.clone(), found, expected }
         };
-        let value = || {
-            figment.find_value(&key).ok().and_then(|value| reference::show(&value)).unwrap_or_else(|| "a table".into())
-        };
+        let value =
+            || found_at(figment, &key).and_then(|value| reference::show(&value)).unwrap_or_else(|| "a table".into());
         match error.kind {
             Kind::UnknownField(field, _) => {
                 let key = if key.is_empty() { field } else { format!("{key}.{field}") };
@@ -84,6 +85,16 @@ impl SettingsError {
             }
         }
     }
+}
+
+/// Unlike [`Figment::find_value`], also reaches into lists: `server.trusted_proxies.0`.
+fn found_at(figment: &Figment, key: &str) -> Option<Value> {
+    if let Ok(value) = figment.find_value(key) {
+        return Some(value);
+    }
+    let (list, index) = key.rsplit_once('.')?;
+    let index: usize = index.parse().ok()?;
+    found_at(figment, list)?.into_array()?.into_iter().nth(index)
 }
 
 fn with_example(key: &str, expected: &str) -> String {

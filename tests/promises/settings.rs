@@ -177,6 +177,60 @@ fn a_wrong_setting_is_told_with_its_place_key_value_and_what_would_be_right() {
 }
 
 #[test]
+fn a_setting_that_cannot_be_meant_is_refused() {
+    for (toml, parts) in [
+        ("[server]\nworkers = 513", "server.workers is 513, but must be 0 to 512"),
+        (
+            "[server]\nclient_request_timeout = '1ns'",
+            "server.client_request_timeout is \"1ns\", but must be 100ms to 5m",
+        ),
+        ("[realtime]\ntoken_ttl = '48h'", "realtime.token_ttl is \"48h\", but must be 5s to 24h"),
+        ("[auth]\nleeway = '5M'", "auth.leeway is \"5M\", but must be 0s to 5m (M stands for months, m for minutes)"),
+        ("[push]\nlinger = '5s'", "push.linger is \"5s\", but must be 0s to 50ms"),
+        ("[push]\nrate = 601", "push.rate is 601, but must be 1 to 600"),
+        (
+            "[push]\nreceipt_schedule = ['15m', '2days']",
+            "push.receipt_schedule is [\"15m\", \"2days\"], but must be 1ms to 24h",
+        ),
+        ("[push]\nreceipt_schedule = []", "push.receipt_schedule is [], but must be a list of durations"),
+        (
+            "[push]\nbase_url = 'https://exp.host/--/api'",
+            "but must be an http or https address of scheme, host and port",
+        ),
+        ("[push]\naccess_token = ''", "push.access_token is empty; give a value, or leave the setting out"),
+        ("[server.cors]\nallowed_origins = ['app.example']", "server.cors.allowed_origins has \"app.example\""),
+        ("[server.cors]\nallowed_origins = ['https://app.example/']", "without a slash at the end"),
+        ("[server]\ntrusted_proxies = ['localhost']", "server.trusted_proxies.0 is \"localhost\""),
+        ("[server.limits]\nably_token = -5", "server.limits.ably_token is -5, but must be"),
+        (
+            "[invitations]\nurl = 'https://app.example/invite'",
+            "invitations.url is \"https://app.example/invite\", but must contain {invitationId}",
+        ),
+        ("[auth]\naudience = '[\"app\"'", "auth.audience is \"[\\\"app\\\"\": not a list"),
+        ("[realtime]\nsession_channel = '{sessionId}'", "a channel's name begins with a namespace"),
+        (
+            "[[realtime.embedded.keys]]\nname = 'a.b'\nsecret = 's'\ncapability = '{'",
+            "realtime.embedded.keys has for 'a.b' a wrong capability",
+        ),
+    ] {
+        let line = given().file(toml).refusal();
+        assert!(line.contains(parts), "{parts} in: {line}");
+    }
+}
+
+#[test]
+fn every_setting_can_come_from_the_environment_in_any_order() {
+    let (certificate, key) = (("TANDEM__SERVER__TLS__CERTIFICATE", "/c.pem"), ("TANDEM__SERVER__TLS__KEY", "/k.pem"));
+    for [first, second] in [[certificate, key], [key, certificate]] {
+        let settings = given().variable(first.0, first.1).variable(second.0, second.1).settings();
+        let tls = settings.server.tls.expect("a certificate");
+        assert_eq!((tls.certificate, tls.key), (PathBuf::from("/c.pem"), PathBuf::from("/k.pem")));
+    }
+    let line = given().variable(key.0, key.1).refusal();
+    assert!(line.contains("TANDEM__SERVER__TLS__KEY: server.tls has no certificate, which it must have"), "{line}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told() {
     let sources = Sources { file: Some(PathBuf::from("no/such.toml")), ..Sources::default() };
     let line = Settings::load(&sources).unwrap_err().to_string();
@@ -225,6 +279,28 @@ fn a_wrong_setting_ends_the_program_with_one_line_and_code_2() {
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.starts_with("tandem: flag --listen: server.listen is \"nowhere\""), "{told}");
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_flag_that_a_command_would_pass_over_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    for command in ["demo", "fake-expo"] {
+        let output = tandem(data.path(), &[command]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("takes no --data"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    let output = check.args(["check", "--data"]).arg(data.path()).env("RUST_LOG", "!!!").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("RUST_LOG: is \"!!!\", but must be a filter"),
+        "{output:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,197 @@
+//! The range of every number and duration that can be set. `config.toml` states it beside the setting, and a test holds the two
+//! together: a setting without a range does not pass.
+
+use std::time::Duration;
+
+use figment::{Figment, value::Value};
+
+use super::check::Wrong;
+
+/// The least and the largest value that can be meant.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Range {
+    Number(u64, u64),
+    /// As humantime reads them.
+    Duration(&'static str, &'static str),
+}
+
+use Range::{Duration as Span, Number};
+
+/// In the order of `config.toml`.
+pub(super) const RANGES: &[(&str, Range)] = &[
+    ("server.workers", Number(0, 512)),
+    ("server.shutdown_timeout", Span("0s", "10m")),
+    ("server.keep_alive", Span("0s", "1h")),
+    ("server.client_request_timeout", Span("100ms", "5m")),
+    ("server.body_limit", Number(1, 16_777_216)),
+    ("server.webhook_body_limit", Number(1, 16_777_216)),
+    ("server.cors.max_age", Span("0s", "24h")),
+    ("server.limits.ably_token", Number(0, 1_000_000)),
+    ("server.limits.push_token", Number(0, 1_000_000)),
+    ("server.limits.invitation", Number(0, 1_000_000)),
+    ("auth.leeway", Span("0s", "5m")),
+    ("auth.jwks_refresh", Span("1s", "24h")),
+    ("auth.jwks_min_refetch", Span("1s", "1h")),
+    ("auth.jwks_timeout", Span("100ms", "1m")),
+    ("auth.remembered_tokens", Number(1, 1_000_000)),
+    ("store.cache_mib", Number(1, 65_536)),
+    ("journal.queue", Number(1, 1_000_000)),
+    ("journal.group", Number(1, 65_536)),
+    ("sessions.idle_after", Span("1ms", "7days")),
+    ("sessions.abandon_after", Span("1s", "3650days")),
+    ("sessions.snapshot_every", Number(1, 100_000)),
+    ("sessions.mailbox", Number(1, 100_000)),
+    ("sessions.answer_timeout", Span("10ms", "10m")),
+    ("sessions.max_crashes", Number(0, 1_000)),
+    ("sessions.crash_window", Span("1s", "24h")),
+    ("invitations.ttl", Span("1s", "365days")),
+    ("invitations.max_resends", Number(0, 1_000)),
+    ("invitations.resend_interval", Span("0s", "365days")),
+    ("nudge.min_interval", Span("0s", "365days")),
+    ("routing.leave_grace", Span("0s", "1h")),
+    ("routing.resolve_timeout", Span("1ms", "1m")),
+    ("routing.presence_max_age", Span("0s", "1h")),
+    ("routing.heartbeat_ttl", Span("10ms", "1h")),
+    ("routing.retry_min", Span("1ms", "1h")),
+    ("routing.retry_max", Span("1ms", "1h")),
+    ("realtime.token_ttl", Span("5s", "24h")),
+    ("realtime.token_sessions", Number(1, 1_000)),
+    ("realtime.resolved_access", Span("0s", "3650days")),
+    ("realtime.embedded.connection_state_ttl", Span("0s", "1h")),
+    ("realtime.embedded.max_idle_interval", Span("1s", "5m")),
+    ("realtime.embedded.presence_grace", Span("0s", "1h")),
+    ("realtime.embedded.continuity", Span("0s", "24h")),
+    ("realtime.embedded.history", Span("0s", "365days")),
+    ("realtime.embedded.max_inbound_rate", Number(1, 1_000_000)),
+    ("realtime.embedded.max_presence_members", Number(1, 100_000)),
+    ("realtime.embedded.outbound_queue", Number(1_024, 1_073_741_824)),
+    ("realtime.embedded.log_entries", Number(1, 1_000_000)),
+    ("realtime.ably.request_timeout", Span("100ms", "2m")),
+    ("realtime.ably.tries", Number(1, 10)),
+    ("push.rate", Number(1, 600)),
+    ("push.linger", Span("0s", "50ms")),
+    ("push.max_in_flight", Number(1, 6)),
+    ("push.connect_timeout", Span("10ms", "1m")),
+    ("push.request_timeout", Span("10ms", "5m")),
+    ("push.ttl", Span("10ms", "28days")),
+    ("push.devices_per_user", Number(1, 100)),
+    ("push.receipt_schedule", Span("1ms", "24h")),
+    ("push.receipt_lost_after", Span("1ms", "24h")),
+    ("push.retention", Span("1s", "3650days")),
+];
+
+impl Range {
+    /// As error messages and `config.toml` state it.
+    pub(super) fn stated(self) -> String {
+        match self {
+            Number(least, largest) => format!("{least} to {largest}"),
+            Span(least, largest) => format!("{least} to {largest}"),
+        }
+    }
+
+    /// Whether the value can be meant. A value of another type is left to the type's own check.
+    fn holds(self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Array(_, values)) => values.iter().all(|value| self.holds(value)),
+            (Number(least, largest), Value::Num(_, number)) => {
+                let number =
+                    number.to_i128().or_else(|| number.to_u128().and_then(|number| i128::try_from(number).ok()));
+                number.is_none_or(|number| (i128::from(least)..=i128::from(largest)).contains(&number))
+            }
+            (Span(least, largest), Value::String(_, text)) => match humantime::parse_duration(text) {
+                Ok(duration) => (parsed(least)..=parsed(largest)).contains(&duration),
+                Err(_) => true,
+            },
+            _ => true,
+        }
+    }
+}
+
+fn parsed(duration: &'static str) -> Duration {
+    humantime::parse_duration(duration).unwrap_or_else(|_| unreachable!("{duration} is in the table, and tested"))
+}
+
+/// The first setting that was given a value out of its range.
+pub(super) fn check(given: &Figment) -> Result<(), Wrong> {
+    for (key, range) in RANGES {
+        let Ok(value) = given.find_value(key) else { continue };
+        if range.holds(&value) {
+            continue;
+        }
+        let found = super::reference::show(&value).unwrap_or_default();
+        // The commonest way to give far too long a duration: humantime reads M as months.
+        let hint = if found.contains('M') { " (M stands for months, m for minutes)" } else { "" };
+        let problem = format!("is {found}, but must be {}{hint}", range.stated());
+        return Err(Wrong { key: (*key).to_owned(), problem });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::value::Dict;
+
+    use super::*;
+    use crate::config::reference::{REFERENCE, TEXT};
+
+    /// Settings that are given as numbers or durations, with the comment above each.
+    fn measured(dict: &Dict, prefix: &str, found: &mut Vec<String>) {
+        for (key, value) in dict {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            let is_duration =
+                |value: &Value| value.as_str().is_some_and(|text| humantime::parse_duration(text).is_ok());
+            match value {
+                Value::Dict(_, below) => measured(below, &path, found),
+                Value::Num(..) => found.push(path),
+                Value::Array(_, values) if values.first().is_some_and(is_duration) => found.push(path),
+                value if is_duration(value) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+
+    fn comment_of(key: &str) -> String {
+        let (section, name) = key.rsplit_once('.').unwrap();
+        let mut within = String::new();
+        let mut comment = String::new();
+        for line in TEXT.lines() {
+            if let Some(header) = line.trim_start_matches('#').strip_prefix('[') {
+                within = header.trim_matches(['[', ']']).to_owned();
+            } else if let Some(text) = line.strip_prefix("# ") {
+                comment.push_str(text);
+                comment.push(' ');
+                continue;
+            } else if within == section && line.trim_start_matches('#').starts_with(&format!("{name} =")) {
+                return comment;
+            }
+            comment.clear();
+        }
+        panic!("{key} is not in config.toml");
+    }
+
+    #[test]
+    fn every_number_and_duration_has_a_range_that_config_toml_states() {
+        let mut found = Vec::new();
+        measured(&REFERENCE, "", &mut found);
+        for key in &found {
+            let range = RANGES.iter().find(|(ranged, _)| ranged == key);
+            let (_, range) = range.unwrap_or_else(|| panic!("{key} has no range in src/config/ranges.rs"));
+            let comment = comment_of(key);
+            assert!(
+                comment.contains(&range.stated()),
+                "config.toml says of {key}: {comment:?}, not {}",
+                range.stated()
+            );
+        }
+        for (key, _) in RANGES {
+            assert!(found.iter().any(|listed| listed == key), "{key} has a range, but is no setting");
+        }
+    }
+
+    #[test]
+    fn defaults_are_within_their_ranges() {
+        let defaults = figment::providers::Serialized::defaults(REFERENCE.clone());
+        let wrong = check(&Figment::from(defaults)).err().map(|wrong| format!("{} {}", wrong.key, wrong.problem));
+        assert_eq!(wrong, None);
+    }
+}
