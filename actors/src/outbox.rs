@@ -31,6 +31,9 @@ pub struct Pending {
     /// Made again from the event when the outbox was read from the store.
     #[serde(skip)]
     pub publications: Vec<Publication>,
+    /// Messages beside the event's own, which go out whether or not the event's own does. Made again like those.
+    #[serde(skip)]
+    pub hints: Vec<Publication>,
 }
 
 /// An event that went out over realtime to a partner who was present, and has not been seen to arrive.
@@ -64,7 +67,7 @@ pub struct Departure {
 impl Pending {
     pub fn new(seq: Seq) -> Self {
         let (to, present, unresolved) = (Vec::new(), Vec::new(), Vec::new());
-        Self { seq, to, present, publish: false, unresolved, publications: Vec::new() }
+        Self { seq, to, present, publish: false, unresolved, publications: Vec::new(), hints: Vec::new() }
     }
 }
 

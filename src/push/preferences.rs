@@ -2,7 +2,7 @@
 
 use jiff::civil::Time;
 use serde::{Deserialize, Deserializer, Serialize, de};
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::domain::{EventName, event::PushKind, time::Timestamp};
 use utoipa::ToSchema;
 
 /// A user's notification preferences, as the app reads and writes them.
@@ -65,30 +65,16 @@ impl Preferences {
 
     /// Why the user does not want to be told of this event; `None` if they do.
     pub fn refuses(&self, event: &str) -> Option<&'static str> {
-        match Kind::of(event) {
+        // A stored push may be older than the table.
+        let kind = EventName::parse(event).and_then(|name| name.push().kind()).unwrap_or(PushKind::PartnerAction);
+        match kind {
             _ if !self.push_enabled => Some("pushes are switched off"),
-            Kind::Invitation if !self.new_invitations => Some("pushes about invitations are switched off"),
-            Kind::FollowUp if !self.follow_up_reminders => Some("follow-up reminders are switched off"),
-            Kind::Partner if !self.partner_actions => Some("pushes about the partner's actions are switched off"),
-            _ => None,
-        }
-    }
-}
-
-enum Kind {
-    Invitation,
-    FollowUp,
-    Partner,
-}
-
-impl Kind {
-    fn of(event: &str) -> Self {
-        if event.starts_with("invitation.") || event == "session.joined" {
-            Kind::Invitation
-        } else if event.contains("follow_up") || event.starts_with("reminder.") {
-            Kind::FollowUp
-        } else {
-            Kind::Partner
+            PushKind::Invitation if !self.new_invitations => Some("pushes about invitations are switched off"),
+            PushKind::FollowUp if !self.follow_up_reminders => Some("follow-up reminders are switched off"),
+            PushKind::PartnerAction if !self.partner_actions => {
+                Some("pushes about the partner's actions are switched off")
+            }
+            PushKind::Invitation | PushKind::FollowUp | PushKind::PartnerAction => None,
         }
     }
 }
@@ -242,7 +228,7 @@ mod tests {
             (r#"{"partnerActions":false}"#, "agreement.proposed", true),
             (r#"{"partnerActions":false}"#, "invitation.declined", false),
             (r#"{"newInvitations":false}"#, "session.joined", true),
-            (r#"{"followUpReminders":false}"#, "agreement.follow_up_due", true),
+            (r#"{"followUpReminders":false}"#, "agreement.follow_up", true),
             (r#"{"followUpReminders":false}"#, "agreement.proposed", false),
         ] {
             assert_eq!(off(json).refuses(event).is_some(), refused, "{json} {event}");

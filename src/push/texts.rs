@@ -3,19 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use tandem_actors::domain::{EventName, event::Push};
+
 use super::config::Text;
 
 /// Stands for every event that has no text of its own.
 pub const DEFAULT: &str = "default";
 const ENGLISH: &str = "en";
 
-const SEED: [(&str, &str, &str); 5] = [
-    ("partner.signed_compact", "Partner is ready", "They signed the Curiosity Compact. Your turn!"),
-    ("partner.stage_completed", "Partner finished a stage", "They completed their work. Check in when ready."),
-    ("partner.empathy_shared", "Partner shared their empathy attempt", "See how they imagine you might be feeling."),
-    ("agreement.proposed", "New experiment proposed", "Review and confirm the agreement."),
-    (DEFAULT, "Meet Without Fear", "You have an update"),
-];
+const GENERAL: (&str, &str) = ("Meet Without Fear", "You have an update");
 
 /// Texts by lower-case locale (`de`, `de-at`), then by event.
 #[derive(Clone, Debug)]
@@ -23,8 +19,14 @@ pub struct Texts(BTreeMap<String, BTreeMap<String, Text>>);
 
 impl Texts {
     pub fn new(configured: &BTreeMap<String, BTreeMap<String, Text>>) -> Self {
-        let seed = SEED.map(|(event, title, body)| (event.into(), Text { title: title.into(), body: body.into() }));
-        let mut texts = BTreeMap::from([(ENGLISH.to_owned(), BTreeMap::from(seed))]);
+        let text = |title: &str, body: &str| Text { title: title.into(), body: body.into() };
+        let worded = EventName::ALL.iter().filter_map(|name| match name.push() {
+            Push::Worded(_, title, body) => Some((name.as_str().to_owned(), text(title, body))),
+            Push::Never | Push::General(_) => None,
+        });
+        let general = (DEFAULT.to_owned(), text(GENERAL.0, GENERAL.1));
+        let english: BTreeMap<_, _> = worded.chain([general]).collect();
+        let mut texts = BTreeMap::from([(ENGLISH.to_owned(), english)]);
         for (locale, by_event) in configured {
             texts.entry(normal(locale)).or_default().extend(by_event.clone());
         }
@@ -40,7 +42,7 @@ impl Texts {
             .or_else(|| find(&[&wanted, language], DEFAULT))
             .or_else(|| find(&[ENGLISH], event))
             .or_else(|| find(&[ENGLISH], DEFAULT))
-            .expect("SEED has an English default, and settings only replace and add")
+            .expect("there is an English default, and settings only replace and add")
     }
 
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &Text)> {

@@ -70,15 +70,22 @@ async fn the_eleven_events_of_the_design_are_heard_with_their_payloads_in_the_or
         ("agreement.confirmed", &ben.id, &["agreementId"]),
         ("session.paused", &anna.id, &["by", "reason"]),
         ("session.resumed", &anna.id, &[]),
-        ("session.resolved", &anna.id, &[]),
     ] {
         payload(&ear.message(session, name).await, session, by, own);
+    }
+    // The screen of the one who resolves waits for it, too: it excludes nobody.
+    let resolved = ear.message(session, "session.resolved").await;
+    assert_eq!(resolved["data"]["sessionId"], *session);
+    for author in ["excludeUserId", "triggeredByUserId"] {
+        assert!(resolved["data"].get(author).is_none(), "{resolved}");
     }
     assert_eq!(ear.message(session, "session.paused").await["data"]["reason"], "dinner");
     assert_eq!(ear.message(session, "agreement.confirmed").await["data"]["agreementId"], agreement);
     let heard = ear.messages(session);
     let seqs: Vec<_> = heard.iter().map(|message| message["data"]["seq"].as_u64()).collect();
-    assert!(seqs.is_sorted_by(|one, next| one < next), "in order, each once: {seqs:?}");
+    assert!(seqs.is_sorted(), "in order: {seqs:?}");
+    let ids: std::collections::HashSet<_> = heard.iter().map(|message| message["id"].as_str()).collect();
+    assert_eq!(ids.len(), heard.len(), "each once: {heard:?}");
     let confirmed = heard.iter().filter(|message| message["name"] == "agreement.confirmed").count();
     assert_eq!(confirmed, 1);
 }

@@ -178,7 +178,26 @@ impl Member {
                 self.viewed_at = Some(event.at);
             }
             EventBody::Nudged {} => self.nudged_at = Some(event.at),
-            _ => {}
+            EventBody::Created { .. }
+            | EventBody::InvitationConfirmed { .. }
+            | EventBody::InvitationResent { .. }
+            | EventBody::InvitationExpired {}
+            | EventBody::InvitationDeclined {}
+            | EventBody::Joined { .. }
+            | EventBody::Advanced { .. }
+            | EventBody::EmpathyJudged { .. }
+            | EventBody::StrategyProposed { .. }
+            | EventBody::OverlapRevealed { .. }
+            | EventBody::AgreementProposed { .. }
+            | EventBody::AgreementConfirmed { .. }
+            | EventBody::AgreementDeclined { .. }
+            | EventBody::FollowUpDue { .. }
+            | EventBody::Paused { .. }
+            | EventBody::Resumed {}
+            | EventBody::Resolved {}
+            | EventBody::Abandoned { .. }
+            | EventBody::Archived {}
+            | EventBody::NudgeRefused {} => {}
         }
     }
 

@@ -25,7 +25,7 @@ pub mod words;
 
 pub use command::{Command, CreateSession};
 pub use context::{Actor, Caller, Context, Settings};
-pub use event::{Announcement, Audience, Event, EventBody};
+pub use event::{Announcement, Audience, Event, EventBody, EventName};
 pub use query::Query;
 pub use rejection::{Code, Rejection};
 pub use session::Session;

@@ -86,8 +86,11 @@ pub fn route(announcement: &Announcement, recipient: Recipient, when_absent: Whe
 
 fn decide(audience: Audience, event_pushes: bool, recipient: Recipient, when_absent: WhenAbsent) -> Decision {
     let because = |legs, reason| Decision { legs, reason };
-    if audience == Audience::Partner && recipient.is_author {
-        return because(Legs::Nothing, "author");
+    match audience {
+        Audience::Partner if recipient.is_author => return because(Legs::Nothing, "author"),
+        // Its screen waits for the event; its phone does not ring for what it has done itself.
+        Audience::Both | Audience::Each if recipient.is_author => return because(Legs::Publish, "author"),
+        Audience::Partner | Audience::Both | Audience::Each => {}
     }
     if !event_pushes {
         return because(Legs::Publish, "event without push");
@@ -139,11 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_author_nothing_about_its_own_event() {
+    fn tells_an_author_of_its_own_event_only_where_both_are_meant() {
         for knowledge in KNOWLEDGE {
             let author = Recipient { is_author: true, knowledge, has_push_token: true };
             assert_eq!(decide(Audience::Partner, true, author, WhenAbsent::Push).legs, Legs::Nothing);
-            assert_ne!(decide(Audience::Both, true, author, WhenAbsent::Push).legs, Legs::Nothing);
+            for audience in [Audience::Both, Audience::Each] {
+                let told = decide(audience, true, author, WhenAbsent::PushAndPublish);
+                assert_eq!(told.legs, Legs::Publish, "on the channel, and never on its own phone");
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{DeliverySettings, SessionActor, routing::Told};
 use crate::{
-    domain::{Announcement, Event, Session, ids::Seq, routing::Presence},
+    domain::{Announcement, Audience, Event, EventName, Session, ids::Seq, routing::Presence},
     failpoint, keys,
     outbox::{Pending, Watched},
     ports::{Change, Channel, Publication, RealtimeError, StoreError},
@@ -98,7 +98,9 @@ impl SessionActor {
             }
             let told = self.read_told(pending.seq)?;
             if let (Some(session), Some(Told { row, announcement })) = (&self.session, told) {
-                self.outbox.pending[index].publications = publications(session, &row.event, announcement);
+                let pending = &mut self.outbox.pending[index];
+                pending.publications = publications(session, &row.event, &announcement);
+                pending.hints = hints(session, &row.event);
             }
         }
         Ok(())
@@ -191,24 +193,41 @@ impl SessionActor {
 }
 
 /// The session channel's message, and a word on each partner's own channel that the session has changed.
-pub(super) fn publications(session: &Session, event: &Event, announcement: Announcement) -> Vec<Publication> {
+pub(super) fn publications(session: &Session, event: &Event, announcement: &Announcement) -> Vec<Publication> {
     let (id, seq) = (session.id(), event.seq);
-    let told = Publication {
-        channel: Channel::Session(id.clone()),
-        id: format!("{id}:{seq}"),
-        name: announcement.name,
-        data: Value::Object(announcement.payload).to_string().into(),
-        at: event.at,
-    };
+    let told = on_session(session, event, announcement, &format!("{id}:{seq}"));
     let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
     let lists = session.members().map(|user| Publication {
         channel: Channel::User(user.clone()),
         id: format!("{id}:{seq}:updated"),
-        name: "session.updated",
+        name: EventName::SessionUpdated.as_str(),
         data: updated.clone().into(),
         at: event.at,
     });
-    std::iter::once(told).chain(lists).collect()
+    told.into_iter().chain(lists).collect()
+}
+
+/// The messages beside the event's own. Their ids name no `seq` in its place: who has received a hint has not received the event.
+pub(super) fn hints(session: &Session, event: &Event) -> Vec<Publication> {
+    let (id, seq) = (session.id(), event.seq);
+    let hints = event.hints(id);
+    hints.iter().flat_map(|hint| on_session(session, event, hint, &format!("{id}:{}:{seq}", hint.name))).collect()
+}
+
+/// One message for both, or one for each member.
+fn on_session(session: &Session, event: &Event, announcement: &Announcement, message_id: &str) -> Vec<Publication> {
+    let message = |id: String, payload| Publication {
+        channel: Channel::Session(session.id().clone()),
+        id,
+        name: announcement.name,
+        data: Value::Object(payload).to_string().into(),
+        at: event.at,
+    };
+    if announcement.audience != Audience::Each {
+        return vec![message(message_id.to_owned(), announcement.payload.clone())];
+    }
+    let members = session.participants().enumerate().filter(|(_, user)| session.is_member(user));
+    members.map(|(place, user)| message(format!("{message_id}:{place}"), announcement.payload_for(user))).collect()
 }
 
 /// In the order of `seq`; a partner's own channel hears once of the whole batch.
@@ -223,6 +242,7 @@ fn batch<'a>(pending: impl Iterator<Item = &'a Pending>) -> Vec<Publication> {
             }
             batch.push(publication.clone());
         }
+        batch.extend(pending.hints.iter().cloned());
     }
     batch
 }

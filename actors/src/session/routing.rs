@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
-use super::{SessionActor, delivery::publications};
+use super::{
+    SessionActor,
+    delivery::{hints, publications},
+};
 use crate::{
     domain::{
         Announcement, Event,
@@ -46,7 +49,7 @@ impl SessionActor {
             match decision.legs {
                 Legs::Nothing => continue,
                 Legs::Resolve => pending.unresolved.push(user.clone()),
-                Legs::Publish if announcement.pushes && presence == Presence::Present => {
+                Legs::Publish if announcement.pushes && presence == Presence::Present && !is_by(event, user) => {
                     pending.present.push(user.clone());
                 }
                 _ => {}
@@ -58,7 +61,8 @@ impl SessionActor {
             }
             routed.decided.push(self.decided(user.clone(), decision));
         }
-        pending.publications = publications(session, event, announcement);
+        pending.publications = publications(session, event, &announcement);
+        pending.hints = hints(session, event);
         self.outbox.pending.push_back(pending);
         routed
     }
@@ -69,7 +73,7 @@ impl SessionActor {
 
     fn decide(&self, user: &UserId, announcement: &Announcement, event: &Event, knowledge: Knowledge) -> Decision {
         let has_push_token = self.shell.devices.has_push_token(user);
-        let recipient = Recipient { is_author: event.by.as_ref() == Some(user), knowledge, has_push_token };
+        let recipient = Recipient { is_author: is_by(event, user), knowledge, has_push_token };
         route(announcement, recipient, self.shell.delivery.when_absent)
     }
 
@@ -179,4 +183,8 @@ impl SessionActor {
         changes.push(Change::Put(keys::event(self.inbox.session(), row.event.seq), records::encode(&row)));
         decision.legs.pushes()
     }
+}
+
+fn is_by(event: &Event, user: &UserId) -> bool {
+    event.by.as_ref() == Some(user)
 }

@@ -1,9 +1,9 @@
 //! Which events the channel hears of, under which name, and what they tell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_actors::domain::{Audience, Event, EventBody, event::NAMES};
+use tandem_actors::domain::{Audience, Event, EventBody, EventName, event::is_reserved};
 
 use crate::golden::{event, name, samples};
 
@@ -53,8 +53,14 @@ fn each_event_is_told_as_the_table_says_and_no_other() {
             fields["sessionId"] = json!(ID);
             fields["seq"] = json!(42);
             fields["timestamp"] = json!(1_800_000_000_000_i64);
-            fields["excludeUserId"] = json!("ann");
-            fields["triggeredByUserId"] = json!("ann");
+            match EventName::parse(name).map(EventName::audience) {
+                Some(Audience::Partner) => {
+                    fields["excludeUserId"] = json!("ann");
+                    fields["triggeredByUserId"] = json!("ann");
+                }
+                Some(Audience::Each) => fields["triggeredByUserId"] = json!("ann"),
+                Some(Audience::Both) | None => {}
+            }
             (*name, fields)
         });
         assert_eq!(announce(&event(body)), expected, "{variant}");
@@ -72,10 +78,22 @@ fn what_depends_on_more_than_the_variant() {
 }
 
 #[test]
-fn the_list_of_names_is_complete_and_sorted() {
-    let mut names: BTreeSet<_> = table().values().map(|(name, _)| *name).collect();
-    names.extend(["partner.validated", "partner.ranking_submitted", "session.updated"]);
-    assert_eq!(names.into_iter().collect::<Vec<_>>(), NAMES);
+fn the_table_of_names_is_sorted_and_read_back() {
+    let names: Vec<_> = EventName::ALL.iter().map(|name| name.as_str()).collect();
+    assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+    for name in EventName::ALL {
+        assert_eq!(EventName::parse(name.as_str()), Some(*name));
+        assert!(is_reserved(name.as_str()));
+    }
+    assert!(!is_reserved("typing.start") && !is_reserved("message.ai_response"));
+}
+
+/// Its author's own screen waits for it.
+#[test]
+fn that_a_session_is_resolved_is_told_to_both_and_excludes_nobody() {
+    let told = event(EventBody::Resolved {}).announcement(&ID.parse().unwrap()).unwrap();
+    assert_eq!(told.audience, Audience::Both);
+    assert!(!told.payload.contains_key("excludeUserId") && !told.payload.contains_key("triggeredByUserId"));
 }
 
 #[test]

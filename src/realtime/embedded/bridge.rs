@@ -14,32 +14,6 @@ use super::{
     protocol::{Data, ErrorInfo, Message, data::Payload},
 };
 
-/// The names of the coordinator's events: on session channels nobody else may publish them.
-pub const EVENT_NAMES: [&str; 22] = [
-    "partner.signed_compact",
-    "partner.stage_completed",
-    "partner.advanced",
-    "partner.empathy_shared",
-    "partner.needs_shared",
-    "partner.ranking_submitted",
-    "agreement.proposed",
-    "agreement.confirmed",
-    "session.paused",
-    "session.resumed",
-    "session.resolved",
-    "session.joined",
-    "invitation.declined",
-    "session.abandoned",
-    "partner.ready_to_rank",
-    "partner.needs_confirmed",
-    "partner.validated",
-    "agreement.declined",
-    "strategies.overlap_ready",
-    "partner.consent_revoked",
-    "partner.nudged",
-    "session.updated",
-];
-
 impl Realtime for Embedded {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
         // Published here and now, in order; only the wait for the store is left to the future.

@@ -59,7 +59,6 @@ use tandem_actors::{
     ports::{Clock, PresenceSink, Store},
 };
 
-pub use bridge::EVENT_NAMES;
 pub use config::Config;
 
 use self::{

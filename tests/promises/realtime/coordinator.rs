@@ -13,7 +13,10 @@ use tandem::{
     secret::Secret,
 };
 use tandem_actors::{
-    domain::ids::{SessionId, UserId},
+    domain::{
+        EventName,
+        ids::{SessionId, UserId},
+    },
     ports::{Channel, Clock, Publication, Realtime},
 };
 
@@ -113,6 +116,32 @@ async fn nobody_publishes_the_coordinators_events_but_itself() {
     silent.next_of(4).await;
     silent.publish(SESSION_CHANNEL, 0, "typing").await;
     assert_eq!(silent.next_of(2).await["error"]["code"], 40160);
+}
+
+/// Every name of the table, by every way there is to publish.
+#[tokio::test]
+async fn none_of_the_coordinators_names_can_be_forged_by_any_way() {
+    let node = Node::start(Config::default());
+    let mut alice = partner(&node, "alice").await;
+    alice.attach(SESSION_CHANNEL).await;
+    let bearer = token(&node, "alice", true).await;
+    let post = async |path: &str, body: serde_json::Value| {
+        let request = reqwest::Client::new().post(format!("{}{path}", node.url)).bearer_auth(&bearer);
+        let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    for (serial, name) in (0..).zip(EventName::ALL.iter().map(|name| name.as_str())) {
+        alice.publish(SESSION_CHANNEL, serial, name).await;
+        assert_eq!(alice.next_of(2).await["error"]["code"], 40160, "{name} by WebSocket");
+        let message = json!({ "name": name, "data": "{}" });
+        let one = post(&format!("/channels/{SESSION_CHANNEL}/messages"), message.clone()).await;
+        assert!(one.contains("40160"), "{name} by REST: {one}");
+        let batch = post("/messages", json!({ "channels": [SESSION_CHANNEL], "messages": [message] })).await;
+        assert!(batch.contains("40160"), "{name} by batch: {batch}");
+    }
+    let other = post(&format!("/channels/{SESSION_CHANNEL}/messages"), json!({ "name": "typing.start" })).await;
+    assert!(!other.contains("error"), "{other}");
+    assert_eq!(alice.next_of(15).await["messages"][0]["name"], "typing.start", "nothing else has arrived");
 }
 
 #[tokio::test]

@@ -156,7 +156,31 @@ impl Session {
                 self.move_to(SessionStatus::Archived);
                 self.archived_at = Some(event.at);
             }
-            _ => {}
+            EventBody::Created { .. }
+            | EventBody::CompactSigned {}
+            | EventBody::FeelHeardConfirmed { .. }
+            | EventBody::StageCompleted { .. }
+            | EventBody::Advanced { .. }
+            | EventBody::EmpathyDraftSaved { .. }
+            | EventBody::EmpathyShared { .. }
+            | EventBody::EmpathyJudged { .. }
+            | EventBody::NeedAdded { .. }
+            | EventBody::NeedsConfirmed { .. }
+            | EventBody::NeedsShared { .. }
+            | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::ConsentRevoked { .. }
+            | EventBody::StrategyProposed { .. }
+            | EventBody::ReadyToRank {}
+            | EventBody::RankingSubmitted { .. }
+            | EventBody::AgreementProposed { .. }
+            | EventBody::AgreementDeclined { .. }
+            | EventBody::Paused { .. }
+            | EventBody::Left {}
+            | EventBody::AccountErased {}
+            | EventBody::Renamed { .. }
+            | EventBody::Viewed { .. }
+            | EventBody::Nudged {}
+            | EventBody::NudgeRefused {} => {}
         }
     }
 
@@ -222,7 +246,36 @@ impl Session {
                 }
             }
             EventBody::AccountErased {} => self.forget_words_of(side),
-            _ => {}
+            EventBody::Created { .. }
+            | EventBody::InvitationConfirmed { .. }
+            | EventBody::InvitationResent { .. }
+            | EventBody::InvitationExpired {}
+            | EventBody::InvitationDeclined {}
+            | EventBody::Joined { .. }
+            | EventBody::CompactSigned {}
+            | EventBody::FeelHeardConfirmed { .. }
+            | EventBody::StageCompleted { .. }
+            | EventBody::EmpathyDraftSaved { .. }
+            | EventBody::EmpathyShared { .. }
+            | EventBody::EmpathyJudged { .. }
+            | EventBody::NeedAdded { .. }
+            | EventBody::NeedsConfirmed { .. }
+            | EventBody::NeedsShared { .. }
+            | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::ReadyToRank {}
+            | EventBody::RankingSubmitted { .. }
+            | EventBody::OverlapRevealed { .. }
+            | EventBody::AgreementConfirmed { .. }
+            | EventBody::FollowUpDue { .. }
+            | EventBody::Resumed {}
+            | EventBody::Resolved {}
+            | EventBody::Abandoned { .. }
+            | EventBody::Archived {}
+            | EventBody::Left {}
+            | EventBody::Renamed { .. }
+            | EventBody::Viewed { .. }
+            | EventBody::Nudged {}
+            | EventBody::NudgeRefused {} => {}
         }
         if let Some(me) = self.seat_mut(side) {
             me.apply(event);

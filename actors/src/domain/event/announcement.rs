@@ -3,17 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Event, EventBody};
-use crate::domain::ids::SessionId;
-
-/// For whom an event is news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// The partner of whoever caused it.
-    Partner,
-    /// Nobody caused it.
-    Both,
-}
+use super::{Audience, ConsentKind, Event, EventBody, EventName, Push};
+use crate::domain::{
+    ids::{AgreementId, SessionId, UserId},
+    stage::Stage,
+    words::Words,
+};
 
 /// A message for the session's channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,82 +20,92 @@ pub struct Announcement {
     pub pushes: bool,
 }
 
-/// All names that the coordinator publishes under; nobody else may.
-pub const NAMES: [&str; 24] = [
-    "agreement.confirmed",
-    "agreement.declined",
-    "agreement.follow_up",
-    "agreement.proposed",
-    "invitation.declined",
-    "partner.advanced",
-    "partner.consent_revoked",
-    "partner.empathy_shared",
-    "partner.needs_confirmed",
-    "partner.needs_shared",
-    "partner.nudged",
-    "partner.ranking_submitted",
-    "partner.ready_to_rank",
-    "partner.revision_requested",
-    "partner.signed_compact",
-    "partner.stage_completed",
-    "partner.validated",
-    "session.abandoned",
-    "session.joined",
-    "session.paused",
-    "session.resolved",
-    "session.resumed",
-    "session.updated",
-    "strategies.overlap_ready",
-];
+impl Announcement {
+    /// The payload of the message for one member. The same for all, unless each gets its own.
+    pub fn payload_for(&self, member: &UserId) -> Map<String, Value> {
+        let mut payload = self.payload.clone();
+        if self.audience == Audience::Each {
+            payload.insert("forUserId".into(), member.as_str().into());
+        }
+        payload
+    }
+}
 
 impl Event {
-    /// None for what concerns its author alone.
+    /// The message that decides who is told, and how. None for what concerns its author alone.
     pub fn announcement(&self, session: &SessionId) -> Option<Announcement> {
-        let (name, fields) = self.told()?;
-        let mut payload = match fields {
-            Value::Object(payload) => payload,
-            _ => Map::new(),
-        };
+        let Told { names, fields } = self.told();
+        names.first().map(|name| self.announce(*name, fields, session))
+    }
+
+    /// Messages beside the first one, for screens that wait for other names. They are published and never pushed.
+    pub fn hints(&self, session: &SessionId) -> Vec<Announcement> {
+        let Told { names, fields } = self.told();
+        let hint = |name: &EventName| Announcement { pushes: false, ..self.announce(*name, fields, session) };
+        names.iter().skip(1).map(hint).collect()
+    }
+
+    pub fn is_announced(&self) -> bool {
+        !self.told().names.is_empty()
+    }
+
+    /// The name of the message that decides who is told.
+    pub fn name(&self) -> Option<&'static str> {
+        self.told().names.first().map(|name| name.as_str())
+    }
+
+    fn announce(&self, name: EventName, fields: Fields<'_>, session: &SessionId) -> Announcement {
+        let mut payload = self.payload(fields);
         let by = self.by.as_ref().map_or(Value::Null, |user| user.as_str().into());
         payload.insert("sessionId".into(), session.as_str().into());
         payload.insert("seq".into(), self.seq.into());
         payload.insert("timestamp".into(), self.at.as_millis().into());
-        payload.insert("excludeUserId".into(), by.clone());
-        payload.insert("triggeredByUserId".into(), by);
-        let audience = if self.by.is_some() { Audience::Partner } else { Audience::Both };
-        Some(Announcement { name, payload, audience, pushes: true })
+        // What nobody caused is news for both.
+        let audience = match name.audience() {
+            Audience::Partner if self.by.is_none() => Audience::Both,
+            audience => audience,
+        };
+        match name.audience() {
+            Audience::Partner => {
+                payload.insert("excludeUserId".into(), by.clone());
+                payload.insert("triggeredByUserId".into(), by);
+            }
+            Audience::Each => {
+                payload.insert("triggeredByUserId".into(), by);
+            }
+            Audience::Both => {}
+        }
+        Announcement { name: name.as_str(), payload, audience, pushes: name.push() != Push::Never }
     }
 
-    pub fn is_announced(&self) -> bool {
-        self.name().is_some()
-    }
-
-    /// The name on the channel.
-    pub fn name(&self) -> Option<&'static str> {
-        Some(match &self.body {
-            EventBody::Joined { .. } => "session.joined",
-            EventBody::InvitationDeclined {} => "invitation.declined",
-            EventBody::CompactSigned {} => "partner.signed_compact",
-            EventBody::StageCompleted { .. } => "partner.stage_completed",
-            EventBody::Advanced { .. } => "partner.advanced",
-            EventBody::EmpathyShared { .. } => "partner.empathy_shared",
-            EventBody::EmpathyJudged { validated: true, .. } => "partner.validated",
-            EventBody::EmpathyJudged { validated: false, .. } => "partner.revision_requested",
-            EventBody::NeedsConfirmed { first: true, .. } => "partner.needs_confirmed",
-            EventBody::NeedsShared { .. } => "partner.needs_shared",
-            EventBody::ConsentRevoked { .. } => "partner.consent_revoked",
-            EventBody::ReadyToRank {} => "partner.ready_to_rank",
-            EventBody::RankingSubmitted { replaces: false, .. } => "partner.ranking_submitted",
-            EventBody::OverlapRevealed { .. } => "strategies.overlap_ready",
-            EventBody::AgreementProposed { .. } => "agreement.proposed",
-            EventBody::AgreementConfirmed { .. } => "agreement.confirmed",
-            EventBody::AgreementDeclined { .. } => "agreement.declined",
-            EventBody::FollowUpDue { .. } => "agreement.follow_up",
-            EventBody::Paused { .. } => "session.paused",
-            EventBody::Resumed {} => "session.resumed",
-            EventBody::Resolved {} => "session.resolved",
-            EventBody::Abandoned { .. } => "session.abandoned",
-            EventBody::Nudged {} => "partner.nudged",
+    /// What the channel hears of this event. A variant that is added is asked here under which names, and with what.
+    fn told(&self) -> Told<'_> {
+        use EventName::*;
+        use Fields::*;
+        let (names, fields): (&'static [EventName], Fields<'_>) = match &self.body {
+            EventBody::Joined { .. } => (&[SessionJoined], Common),
+            EventBody::InvitationDeclined {} => (&[InvitationDeclined], Common),
+            EventBody::CompactSigned {} => (&[PartnerSignedCompact], SignedAt),
+            EventBody::StageCompleted { stage } => (&[PartnerStageCompleted], Completed(*stage)),
+            EventBody::Advanced { to } => (&[PartnerAdvanced], ToStage(*to)),
+            EventBody::EmpathyShared { .. } => (&[PartnerEmpathyShared], Common),
+            EventBody::EmpathyJudged { validated: true, .. } => (&[PartnerValidated], Common),
+            EventBody::EmpathyJudged { validated: false, .. } => (&[PartnerRevisionRequested], Common),
+            EventBody::NeedsConfirmed { first: true, .. } => (&[PartnerNeedsConfirmed], Common),
+            EventBody::NeedsShared { .. } => (&[PartnerNeedsShared], Common),
+            EventBody::ConsentRevoked { kind } => (&[PartnerConsentRevoked], Consent(*kind)),
+            EventBody::ReadyToRank {} => (&[PartnerReadyToRank], Common),
+            EventBody::RankingSubmitted { replaces: false, .. } => (&[PartnerRankingSubmitted], Common),
+            EventBody::OverlapRevealed { .. } => (&[StrategiesOverlapReady], Common),
+            EventBody::AgreementProposed { id, .. } => (&[AgreementProposed], Agreement(id)),
+            EventBody::AgreementConfirmed { id } => (&[AgreementConfirmed], Agreement(id)),
+            EventBody::AgreementDeclined { id, .. } => (&[AgreementDeclined], Agreement(id)),
+            EventBody::FollowUpDue { agreements } => (&[AgreementFollowUp], Agreements(agreements)),
+            EventBody::Paused { reason } => (&[SessionPaused], Pause(reason.as_ref())),
+            EventBody::Resumed {} => (&[SessionResumed], Common),
+            EventBody::Resolved {} => (&[SessionResolved], Common),
+            EventBody::Abandoned { .. } => (&[SessionAbandoned], Common),
+            EventBody::Nudged {} => (&[PartnerNudged], Common),
             EventBody::Created { .. }
             | EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
@@ -117,23 +122,43 @@ impl Event {
             | EventBody::AccountErased {}
             | EventBody::Renamed { .. }
             | EventBody::Viewed { .. }
-            | EventBody::NudgeRefused {} => return None,
-        })
+            | EventBody::NudgeRefused {} => (&[], Common),
+        };
+        Told { names, fields }
     }
 
-    fn told(&self) -> Option<(&'static str, Value)> {
-        let fields = match &self.body {
-            EventBody::CompactSigned {} => json!({ "signedAt": self.at }),
-            EventBody::StageCompleted { stage } => json!({ "stage": stage, "completedAt": self.at }),
-            EventBody::Advanced { to } => json!({ "toStage": to }),
-            EventBody::ConsentRevoked { kind } => json!({ "kind": kind }),
-            EventBody::AgreementProposed { id, .. }
-            | EventBody::AgreementConfirmed { id }
-            | EventBody::AgreementDeclined { id, .. } => json!({ "agreementId": id }),
-            EventBody::FollowUpDue { agreements } => json!({ "agreementIds": agreements }),
-            EventBody::Paused { reason } => json!({ "by": self.by, "reason": reason }),
-            _ => Value::Null,
+    fn payload(&self, fields: Fields<'_>) -> Map<String, Value> {
+        let fields = match fields {
+            Fields::Common => json!({}),
+            Fields::SignedAt => json!({ "signedAt": self.at }),
+            Fields::Completed(stage) => json!({ "stage": stage, "completedAt": self.at }),
+            Fields::ToStage(stage) => json!({ "toStage": stage }),
+            Fields::Consent(kind) => json!({ "kind": kind }),
+            Fields::Agreement(id) => json!({ "agreementId": id }),
+            Fields::Agreements(ids) => json!({ "agreementIds": ids }),
+            Fields::Pause(reason) => json!({ "by": self.by, "reason": reason }),
         };
-        self.name().map(|name| (name, fields))
+        match fields {
+            Value::Object(payload) => payload,
+            _ => Map::new(),
+        }
     }
+}
+
+/// Under which names an event is told, the deciding one first, and what the messages say beyond the common fields.
+struct Told<'a> {
+    names: &'static [EventName],
+    fields: Fields<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Fields<'a> {
+    Common,
+    SignedAt,
+    Completed(Stage),
+    ToStage(Stage),
+    Consent(ConsentKind),
+    Agreement(&'a AgreementId),
+    Agreements(&'a [AgreementId]),
+    Pause(Option<&'a Words>),
 }

@@ -4,10 +4,12 @@
 mod announcement;
 mod redaction;
 mod stored;
+mod table;
 
-pub use announcement::{Announcement, Audience, NAMES};
+pub use announcement::Announcement;
 use serde::{Deserialize, Serialize};
 pub use stored::VERSION;
+pub use table::{Audience, EventName, Push, PushKind, is_reserved};
 
 use super::{
     agreement::AgreementType,

@@ -142,7 +142,7 @@ impl SeenEvent {
             seq: event.seq,
             name: announcement.name,
             event: announcement.name,
-            data: announcement.payload,
+            data: announcement.payload_for(viewer),
             timestamp: event.at,
         })
     }

@@ -15,13 +15,12 @@ use std::{
 
 use dashmap::DashMap;
 use tandem_actors::{
-    domain::time::Timestamp,
+    domain::{event::is_reserved, time::Timestamp},
     ports::{Clock, PresenceSink},
 };
 
 use super::{
     auth::{Key, nonces::Nonces, revocation::Revocations},
-    bridge::EVENT_NAMES,
     channel::{Channel, Repeats, Role},
     config::Config,
     log::{Body, Entry, Log},
@@ -157,7 +156,7 @@ impl Hub {
         let Some(session) = &channel.role.session else { return Ok(()) };
         let is_event_id = |id: &str| id.strip_prefix(session.as_str()).is_some_and(|rest| rest.starts_with(':'));
         for message in messages {
-            if message.name.as_deref().is_some_and(|name| EVENT_NAMES.contains(&name)) {
+            if message.name.as_deref().is_some_and(is_reserved) {
                 return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
             }
             if message.id.as_deref().is_some_and(is_event_id) {
