@@ -63,7 +63,6 @@ pub enum OperatorError {
 
 /// Calls one of the operator's routes of the node that runs on `data`; gives the answer's `data`.
 pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<serde_json::Value, OperatorError> {
-    crate::tls::install_provider();
     let shown = data.display().to_string();
     let bytes = fs::read(data.join(FILE)).map_err(|_| OperatorError::NoNode { data: shown.clone() })?;
     let Written { url, token } =
@@ -73,7 +72,7 @@ pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<se
         problem: problem.without_url().to_string(),
     };
     // The node's own certificate need not name the address that it listens on.
-    let client = reqwest::Client::builder()
+    let client = crate::tls::http_client()
         .timeout(Duration::from_secs(10))
         .danger_accept_invalid_certs(true)
         .no_proxy()

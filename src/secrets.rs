@@ -56,6 +56,7 @@ fn file(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(data, &path, &make()).map_err(failed("made"))?;
+            tracing::info!(file = %path.display(), "made a secret");
             fs::read_to_string(&path).map_err(failed("read"))?
         }
         read => read.map_err(failed("read"))?,

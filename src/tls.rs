@@ -14,6 +14,15 @@ pub fn install_provider() {
     });
 }
 
+/// A client for services on the web. It trusts the system's roots and Mozilla's, so that it also works where no roots are
+/// installed, as in an image that holds this binary alone.
+pub fn http_client() -> reqwest::ClientBuilder {
+    install_provider();
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let parsed = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
+    reqwest::Client::builder().tls_certs_merge(parsed)
+}
+
 /// For connections from outside: a certificate chain and its private key, both PEM.
 ///
 /// # Errors

@@ -56,6 +56,18 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// In words, where accepted tokens come from.
+    pub fn ways(&self) -> &'static str {
+        match (&self.hs256_secret, &self.jwks_url) {
+            (Some(_), Some(_)) => "a shared secret, and an issuer",
+            (Some(_), None) => "a shared secret",
+            (None, Some(_)) => "an issuer",
+            (None, None) => "a secret that the node makes for itself in the data directory",
+        }
+    }
+}
+
 /// A setting of this section that cannot be used, by its key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

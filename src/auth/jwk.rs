@@ -2,13 +2,48 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
+
+/// The algorithms that are taken of an issuer (RFC 7518, 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum KeyAlgorithm {
+    Rs256,
+    Es256,
+}
+
+impl KeyAlgorithm {
+    pub const fn other(self) -> Self {
+        match self {
+            KeyAlgorithm::Rs256 => KeyAlgorithm::Es256,
+            KeyAlgorithm::Es256 => KeyAlgorithm::Rs256,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            KeyAlgorithm::Rs256 => "RS256",
+            KeyAlgorithm::Es256 => "ES256",
+        }
+    }
+}
+
+impl From<KeyAlgorithm> for Algorithm {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        match algorithm {
+            KeyAlgorithm::Rs256 => Algorithm::RS256,
+            KeyAlgorithm::Es256 => Algorithm::ES256,
+        }
+    }
+}
+
+/// RFC 7518, 3.3: a key of RS256 has at least so many bits.
+const LEAST_RSA_BITS: usize = 2048;
 
 #[derive(Clone)]
 pub(super) struct IssuerKey {
     pub key: DecodingKey,
-    pub algorithm: Algorithm,
     source: Jwk,
 }
 
@@ -33,24 +68,43 @@ impl PartialEq for IssuerKey {
 }
 
 /// A signing key of one of the two algorithms, with its id; everything else in a key set is none of ours.
-pub(super) fn usable(value: serde_json::Value) -> Option<(String, Arc<IssuerKey>)> {
+pub(super) fn usable(value: serde_json::Value) -> Option<((String, KeyAlgorithm), Arc<IssuerKey>)> {
     let source: Jwk = serde_json::from_value(value).ok()?;
     if source.usage.as_deref().is_some_and(|usage| usage != "sig") {
         return None;
     }
-    let (name, algorithm, key) = match (source.kty.as_str(), source.crv.as_deref()) {
+    let kid = source.kid.clone()?;
+    let (algorithm, key) = match (source.kty.as_str(), source.crv.as_deref()) {
         ("RSA", _) => {
-            let key = DecodingKey::from_rsa_components(source.n.as_deref()?, source.e.as_deref()?).ok()?;
-            ("RS256", Algorithm::RS256, key)
+            let modulus = source.n.as_deref()?;
+            let bits = bits(modulus)?;
+            if bits < LEAST_RSA_BITS {
+                tracing::warn!(
+                    kid,
+                    bits,
+                    least = LEAST_RSA_BITS,
+                    "an RSA key of the issuer is too short and is not used"
+                );
+                return None;
+            }
+            (KeyAlgorithm::Rs256, DecodingKey::from_rsa_components(modulus, source.e.as_deref()?).ok()?)
         }
         ("EC", Some("P-256")) => {
             let key = DecodingKey::from_ec_components(source.x.as_deref()?, source.y.as_deref()?).ok()?;
-            ("ES256", Algorithm::ES256, key)
+            (KeyAlgorithm::Es256, key)
         }
         _ => return None,
     };
-    if source.alg.as_deref().is_some_and(|stated| stated != name) {
+    if source.alg.as_deref().is_some_and(|stated| stated != algorithm.name()) {
         return None;
     }
-    Some((source.kid.clone()?, Arc::new(IssuerKey { key, algorithm, source })))
+    Some(((kid, algorithm), Arc::new(IssuerKey { key, source })))
+}
+
+/// The length of a number in base64url, without leading zeros.
+fn bits(number: &str) -> Option<usize> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).ok()?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let first = bytes.get(zeros)?;
+    Some((bytes.len() - zeros) * 8 - first.leading_zeros() as usize)
 }

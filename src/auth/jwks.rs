@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     config::{Config, ConfigError},
-    jwk::{IssuerKey, usable},
+    jwk::{IssuerKey, KeyAlgorithm, usable},
     reason::Reason,
 };
 
@@ -50,7 +50,8 @@ struct Fetched {
     at: Timestamp,
 }
 
-type Keys = HashMap<String, Arc<IssuerKey>>;
+/// An issuer may use one `kid` for keys of two types.
+type Keys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
 
 #[derive(Default)]
 struct Attempts {
@@ -73,7 +74,7 @@ enum FetchError {
     TooLarge,
     #[error("the answer is not a key set: an object with 'keys' is needed")]
     NotAKeySet,
-    #[error("the key set holds no RS256 or ES256 key with a 'kid'")]
+    #[error("the key set holds no RS256 key of at least 2048 bits and no ES256 key with a 'kid'")]
     NoUsableKey,
 }
 
@@ -84,8 +85,7 @@ impl Jwks {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| ConfigError::JwksUrl { found: text.clone() })?;
-        crate::tls::install_provider();
-        let client = Client::builder()
+        let client = crate::tls::http_client()
             .timeout(config.jwks_timeout)
             .connect_timeout(config.jwks_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -116,16 +116,31 @@ impl Jwks {
         self.fetch_unless_done(self.ended(), Purpose::First).await;
     }
 
-    pub(super) async fn key(self: &Arc<Self>, kid: &str) -> Result<(Arc<IssuerKey>, u64), Reason> {
+    /// Fetches the keys again and again, so that a withdrawn key ends the tokens that were verified with it, whether or not
+    /// anybody calls. Never returns.
+    pub(super) async fn keep_fresh(self: &Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.refresh).await;
+            self.refresh_in_background();
+        }
+    }
+
+    pub(super) async fn key(
+        self: &Arc<Self>,
+        kid: &str,
+        algorithm: KeyAlgorithm,
+    ) -> Result<(Arc<IssuerKey>, u64), Reason> {
         let ended = self.ended();
-        let purpose = match self.look_up(kid) {
+        let purpose = match self.look_up(kid, algorithm) {
             LookUp::Found(key, edition) => return Ok((key, edition)),
+            LookUp::OfAnotherType => return Err(Reason::AlgorithmNotAllowed),
             LookUp::Unknown => Purpose::UnknownKid,
             LookUp::NoKeys => Purpose::First,
         };
         self.fetch_unless_done(ended, purpose).await;
-        match self.look_up(kid) {
+        match self.look_up(kid, algorithm) {
             LookUp::Found(key, edition) => Ok((key, edition)),
+            LookUp::OfAnotherType => Err(Reason::AlgorithmNotAllowed),
             LookUp::Unknown => Err(Reason::UnknownKid),
             LookUp::NoKeys => Err(Reason::KeysUnavailable),
         }
@@ -135,16 +150,22 @@ impl Jwks {
         self.ended.load(Ordering::Acquire)
     }
 
-    fn look_up(self: &Arc<Self>, kid: &str) -> LookUp {
-        let (found, at, edition) = {
+    fn look_up(self: &Arc<Self>, kid: &str, algorithm: KeyAlgorithm) -> LookUp {
+        let (found, at) = {
             let keys = self.keys.read();
             let Some(fetched) = keys.as_ref() else { return LookUp::NoKeys };
-            (fetched.keys.get(kid).cloned(), fetched.at, self.edition())
+            let of = |algorithm| fetched.keys.get(&(kid.to_owned(), algorithm)).cloned();
+            let found = match of(algorithm) {
+                Some(key) => LookUp::Found(key, self.edition()),
+                None if of(algorithm.other()).is_some() => LookUp::OfAnotherType,
+                None => LookUp::Unknown,
+            };
+            (found, fetched.at)
         };
         if self.clock.now().since(at) >= self.refresh {
             self.refresh_in_background();
         }
-        found.map_or(LookUp::Unknown, |key| LookUp::Found(key, edition))
+        found
     }
 
     fn refresh_in_background(self: &Arc<Self>) {
@@ -182,7 +203,8 @@ impl Jwks {
                 Purpose::UnknownKid => (&mut attempts.for_unknown_kid, this.min_refetch),
             };
             let now = this.clock.now();
-            if last.is_some_and(|last| now.since(last) < pause) {
+            // An attempt in the future was made before the clock was set back: it says nothing.
+            if last.is_some_and(|last| last <= now && now.since(last) < pause) {
                 return;
             }
             *last = Some(now);
@@ -246,6 +268,8 @@ enum Purpose {
 
 enum LookUp {
     Found(Arc<IssuerKey>, u64),
+    /// The issuer publishes this `kid`, but for the other algorithm.
+    OfAnotherType,
     Unknown,
     NoKeys,
 }

@@ -18,7 +18,7 @@ pub use self::{
     config::{Config, ConfigError},
     reason::Reason,
     sign::{SignError, sign},
-    verifier::Verifier,
+    verifier::{SHORT_SECRET, Verifier, is_short},
 };
 
 #[cfg(test)]

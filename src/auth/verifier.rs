@@ -11,13 +11,22 @@ use tandem_actors::ports::Clock;
 use super::{
     claims::{Claims, Demands, Identity},
     config::{Config, ConfigError},
+    jwk::KeyAlgorithm,
     jwks::Jwks,
     reason::Reason,
 };
-use crate::recent::Recent;
+use crate::{recent::Recent, secret::Secret};
 
 /// No issuer makes longer ones, and whatever is longer need not be hashed.
 const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// RFC 7518, 3.2: a key of HS256 is at least as long as its hash.
+const LEAST_SECRET: usize = 32;
+pub const SHORT_SECRET: &str = "auth.hs256_secret is shorter than 32 characters and can be guessed";
+
+pub fn is_short(secret: &Secret) -> bool {
+    secret.reveal().len() < LEAST_SECRET
+}
 
 /// Verifies tokens, and remembers which ones it has verified, so that a token costs a signature check once and a hash
 /// on each further use. Expiry is looked at on every use, and a change of the issuer's keys forgets all.
@@ -50,8 +59,8 @@ impl Verifier {
         if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
             return Err(ConfigError::EmptySecret);
         }
-        if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().len() < 32) {
-            tracing::warn!("auth.hs256_secret is shorter than 32 characters and can be guessed");
+        if config.hs256_secret.as_ref().is_some_and(is_short) {
+            tracing::warn!("{SHORT_SECRET}");
         }
         if config.hs256_secret.is_none() && config.jwks_url.is_none() {
             return Err(ConfigError::NoKeys);
@@ -69,6 +78,14 @@ impl Verifier {
     pub async fn warm_up(&self) {
         if let Some(jwks) = &self.jwks {
             jwks.warm_up().await;
+        }
+    }
+
+    /// Fetches the issuer's keys every `jwks_refresh`, for as long as it is polled.
+    pub async fn keep_keys_fresh(&self) {
+        match &self.jwks {
+            Some(jwks) => jwks.keep_fresh().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -120,18 +137,15 @@ impl Verifier {
                 let secret = self.secret.clone().ok_or(Reason::AlgorithmNotAllowed)?;
                 return Ok((secret, Algorithm::HS256, self.keys_edition()));
             }
-            "RS256" => Algorithm::RS256,
-            "ES256" => Algorithm::ES256,
+            "RS256" => KeyAlgorithm::Rs256,
+            "ES256" => KeyAlgorithm::Es256,
             none if none.eq_ignore_ascii_case("none") => return Err(Reason::AlgNone),
             _ => return Err(Reason::AlgorithmNotAllowed),
         };
         let jwks = self.jwks.as_ref().ok_or(Reason::AlgorithmNotAllowed)?;
         let kid = header.kid.as_deref().ok_or(Reason::UnknownKid)?;
-        let (key, edition) = jwks.key(kid).await?;
-        if key.algorithm != algorithm {
-            return Err(Reason::AlgorithmNotAllowed);
-        }
-        Ok((key.key.clone(), algorithm, edition))
+        let (key, edition) = jwks.key(kid, algorithm).await?;
+        Ok((key.key.clone(), algorithm.into(), edition))
     }
 
     fn keys_edition(&self) -> u64 {

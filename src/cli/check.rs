@@ -3,30 +3,40 @@
 use std::{net::TcpListener, path::Path, time::Duration};
 
 use super::{Failure, Outcome};
-use crate::{config::Settings, realtime::ProviderKind};
+use crate::{auth, config::Settings, realtime::ProviderKind};
 
 /// One line of the report.
 struct Finding {
     what: &'static str,
     found: String,
-    problem: Option<String>,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Fine,
+    /// `serve` starts, and warns of it.
+    Doubtful(String),
+    /// `serve` refuses to start, or what it needs does not work.
+    Wrong(String),
 }
 
 impl Finding {
     fn new(what: &'static str, found: impl Into<String>, outcome: Result<(), String>) -> Self {
-        Self { what, found: found.into(), problem: outcome.err() }
+        let verdict = outcome.map_or_else(Verdict::Wrong, |()| Verdict::Fine);
+        Self { what, found: found.into(), verdict }
     }
 }
 
 pub fn run(settings: &Settings) -> Outcome {
     let findings = actix_web::rt::System::new().block_on(findings(settings));
-    for Finding { what, found, problem } in &findings {
-        match problem {
-            None => println!("ok     {what}: {found}"),
-            Some(problem) => println!("WRONG  {what}: {found}: {problem}"),
+    for Finding { what, found, verdict } in &findings {
+        match verdict {
+            Verdict::Fine => println!("ok     {what}: {found}"),
+            Verdict::Doubtful(doubt) => println!("WARN   {what}: {found}: {doubt}"),
+            Verdict::Wrong(problem) => println!("WRONG  {what}: {found}: {problem}"),
         }
     }
-    match findings.iter().filter(|finding| finding.problem.is_some()).count() {
+    match findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Wrong(_))).count() {
         0 => Ok(()),
         wrong => Err(Failure::new(format_args!("{wrong} of {} checks failed", findings.len()))),
     }
@@ -37,7 +47,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
         Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
         Finding::new("store", settings.store_location().to_string(), Ok(())),
         Finding::new("listen", settings.server.listen.to_string(), free(settings)),
-        Finding::new("tokens", tokens(settings), Ok(())),
+        tokens(settings),
     ];
     if let Some(tls) = &settings.server.tls {
         let usable = crate::tls::server_config(&tls.certificate, &tls.key).map(drop);
@@ -70,13 +80,14 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-fn tokens(settings: &Settings) -> &'static str {
-    match (&settings.auth.hs256_secret, &settings.auth.jwks_url) {
-        (Some(_), Some(_)) => "a shared secret, and an issuer",
-        (Some(_), None) => "a shared secret",
-        (None, Some(_)) => "an issuer",
-        (None, None) => "a secret that the node makes for itself in the data directory",
-    }
+fn tokens(settings: &Settings) -> Finding {
+    let secret = &settings.auth.hs256_secret;
+    let verdict = if secret.as_ref().is_some_and(auth::is_short) {
+        Verdict::Doubtful(auth::SHORT_SECRET.into())
+    } else {
+        Verdict::Fine
+    };
+    Finding { what: "tokens", found: settings.auth.ways().into(), verdict }
 }
 
 /// The directory itself, or the first one above it that is there.
@@ -98,8 +109,7 @@ fn free(settings: &Settings) -> Result<(), String> {
 
 /// Whether somebody answers there, with whatever status.
 async fn reachable(url: &str) -> Result<(), String> {
-    crate::tls::install_provider();
     let problem = |error: reqwest::Error| format!("not reachable: {}", error.without_url());
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().map_err(problem)?;
+    let client = crate::tls::http_client().timeout(Duration::from_secs(5)).build().map_err(problem)?;
     client.get(url).send().await.map(drop).map_err(problem)
 }

@@ -52,7 +52,7 @@ impl Answer {
 
 impl Partner {
     pub fn new(name: &'static str, user: &'static str, token: String, base: &str) -> Result<Self, Error> {
-        let http = Client::builder().timeout(ANSWER_WITHIN).build();
+        let http = crate::tls::http_client().no_proxy().timeout(ANSWER_WITHIN).build();
         let http = http.map_err(|source| Error::Http { request: format!("{name}'s HTTP client"), source })?;
         Ok(Self { name, user, token, base: base.to_owned(), http })
     }

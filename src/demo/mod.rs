@@ -28,8 +28,6 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<(), Error> {
-    // Another part of the process may have installed it already, which is just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let narrator = Narrator::to_stdout();
     let started = Instant::now();
     let directory = tempfile::Builder::new().prefix("tandem-demo-").tempdir().map_err(Error::Directory)?;

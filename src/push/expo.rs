@@ -29,8 +29,7 @@ pub struct ClientError(#[from] reqwest::Error);
 
 impl Expo {
     pub fn new(config: &Config) -> Result<Self, ClientError> {
-        crate::tls::install_provider();
-        let http = reqwest::Client::builder()
+        let http = crate::tls::http_client()
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())

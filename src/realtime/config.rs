@@ -16,6 +16,16 @@ pub enum ProviderKind {
     Ably,
 }
 
+impl ProviderKind {
+    /// As it is written in the settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProviderKind::Embedded => "embedded",
+            ProviderKind::Ably => "ably",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -84,6 +84,7 @@ impl Application {
         let token_hint = complete(&mut settings)?;
         let operator_token = operator::fresh_token();
         let store = store::open(&settings.store_location(), &settings.store_options())?;
+        announce(&settings, address);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
@@ -107,6 +108,8 @@ impl Application {
 
         let auth = Arc::new(Verifier::new(&settings.auth, clock.clone())?);
         auth.warm_up().await;
+        let refreshing = auth.clone();
+        actix_web::rt::spawn(async move { refreshing.keep_keys_fresh().await });
         let stopping = Arc::new(AtomicBool::new(false));
         let state = Data::new(State {
             auth,
@@ -213,6 +216,21 @@ impl Node {
         drop(self.operator);
         tracing::info!("stopped");
     }
+}
+
+/// What somebody who reads the log of a strange node wants to know first. Secrets are named, never shown.
+fn announce(settings: &Settings, address: SocketAddr) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        tls = settings.server.tls.is_some(),
+        data = %settings.data.display(),
+        store = %settings.store_location(),
+        realtime = settings.realtime.provider.name(),
+        push = settings.push.base_url,
+        tokens = settings.auth.ways(),
+        "starting"
+    );
 }
 
 fn shell(

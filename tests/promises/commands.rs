@@ -20,6 +20,14 @@ async fn token_prints_a_token_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn check_warns_of_what_serve_warns_of() {
+    let data = tempfile::tempdir().expect("a directory");
+    let data = data.path().to_str().expect("a path");
+    let checked = run(&["check", "--data", data], &[("TANDEM__AUTH__HS256_SECRET", "short")]).await;
+    assert!(checked.stdout.contains("WARN   tokens: a shared secret: auth.hs256_secret is shorter"), "{checked:?}");
+}
+
+#[tokio::test]
 async fn check_says_what_is_right_and_what_is_wrong() {
     let directory = tempfile::tempdir().expect("a directory");
     let (data, file) = (directory.path().join("data"), directory.path().join("config.toml"));

@@ -62,6 +62,32 @@ async fn settings_come_from_the_file_and_the_environment_wins() {
 }
 
 #[tokio::test]
+async fn a_node_starts_where_no_certificate_authorities_are_installed() {
+    let empty = tempfile::tempdir().expect("a directory");
+    let path = empty.path().display().to_string();
+    let setup = server().environment("SSL_CERT_DIR", &path).environment("SSL_CERT_FILE", &format!("{path}/none.pem"));
+    // Both clients of outside services are made: Expo's and the issuer's.
+    let server = setup.unset("push.base_url").set("auth.jwks_url", "https://127.0.0.1:9/jwks.json").start().await;
+    assert_eq!(server.get("/health").send().await.status, 200);
+}
+
+#[test]
+fn the_binary_holds_the_time_zones_itself() {
+    let bundled = jiff::tz::TimeZoneDatabase::bundled();
+    assert!(bundled.get("Europe/Vienna").is_ok(), "an image without /usr/share/zoneinfo knows no time zone");
+}
+
+#[tokio::test]
+async fn the_log_begins_with_what_the_node_is() {
+    let server = server().unset("auth.hs256_secret").start().await;
+    let logs = server.logs();
+    let data = server.data().display().to_string();
+    for part in ["starting", &data, "sled:", "embedded", "made a secret", "auth.secret", "realtime.key"] {
+        assert!(logs.contains(part), "{part} in: {logs}");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_port_is_named() {
     let running = server().start().await;
     let refused = server().listen(running.host()).refused().await;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::{
@@ -117,6 +118,44 @@ async fn a_rotated_key_is_fetched_at_once_and_unknown_ones_at_most_once_a_minute
     assert_eq!(reason(&verifier, &unknown.sign(&claims(json!({})))).await, "unknown_kid");
     assert_eq!(reason(&verifier, &unknown.sign(&claims(json!({})))).await, "unknown_kid");
     assert_eq!(issuer.requests(), 3);
+}
+
+#[actix_web::test]
+async fn one_kid_may_stand_for_a_key_of_each_type() {
+    let (rsa, ec) = (rsa("k1"), ec("k1"));
+    for set in [[&rsa, &ec], [&ec, &rsa]] {
+        let issuer = Issuer::start(key_set(&set)).await;
+        let (verifier, _) = verifier(&issuer);
+        for key in set {
+            assert_eq!(reason(&verifier, &key.sign(&claims(json!({})))).await, "accepted");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_short_rsa_key_is_no_key() {
+    let short = json!({ "kty": "RSA", "kid": "r1", "e": "AQAB", "n": BASE64_URL_SAFE_NO_PAD.encode([0xff; 128]) });
+    let other = ec("e1");
+    let issuer = Issuer::start(json!({ "keys": [short, other.public()] }).to_string()).await;
+    let (verifier, _) = verifier(&issuer);
+    assert_eq!(reason(&verifier, &other.sign(&claims(json!({})))).await, "accepted");
+    assert_eq!(reason(&verifier, &rsa("r1").sign(&claims(json!({})))).await, "unknown_kid");
+}
+
+#[actix_web::test]
+async fn a_remembered_token_ends_with_its_key_even_if_nobody_calls() {
+    let (one, two) = (rsa("r1"), rsa("r2"));
+    let issuer = Issuer::start(key_set(&[&one])).await;
+    let config =
+        Config { jwks_url: Some(issuer.url.clone()), jwks_refresh: Duration::from_millis(20), ..Config::default() };
+    let verifier = Arc::new(Verifier::new(&config, TestClock::start()).unwrap());
+    let token = one.sign(&claims(json!({})));
+    assert_eq!(reason(&verifier, &token).await, "accepted");
+    let refreshing = verifier.clone();
+    actix_web::rt::spawn(async move { refreshing.keep_keys_fresh().await });
+    issuer.publish(key_set(&[&two]));
+    until("the token is forgotten", || verifier.remembered(&token).is_none()).await;
+    assert_eq!(reason(&verifier, &token).await, "unknown_kid");
 }
 
 #[actix_web::test]

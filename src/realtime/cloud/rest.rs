@@ -45,7 +45,6 @@ pub(super) struct Rest {
 
 impl Rest {
     pub fn new(config: &Config, key: &ApiKey, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
-        crate::tls::install_provider();
         let host = |setting, text: &str| match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => Ok(url),
             _ => Err(CloudError::Url { setting }),
@@ -62,7 +61,7 @@ impl Rest {
         let basic = STANDARD.encode(format!("{}:{}", key.name, key.secret.reveal()));
         let mut authorization = header::HeaderValue::try_from(format!("Basic {basic}")).map_err(|_| CloudError::Key)?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let http = crate::tls::http_client()
             .connect_timeout(Duration::from_secs(4))
             .timeout(config.request_timeout)
             .redirect(reqwest::redirect::Policy::none())
