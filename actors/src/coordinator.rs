@@ -141,6 +141,11 @@ impl Coordinator {
         self.everywhere(caller, Command::Rename(rename)).await
     }
 
+    /// Lets every session of the user know whether partners see when the user was there.
+    pub async fn show_activity(&self, caller: Caller, shown: bool) -> Result<(), Refusal> {
+        self.everywhere(caller, Command::ShowActivity { shown }).await
+    }
+
     /// Takes the user out of every session, and their words with them.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
         let user = caller.id.clone();

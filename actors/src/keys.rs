@@ -112,6 +112,26 @@ pub fn profile(user: &UserId) -> Key {
     Key::build(b'u', &[user.as_str().as_bytes(), b"\0profile"])
 }
 
+/// What a user calls a person.
+pub fn nickname(user: &UserId, person: &UserId) -> Key {
+    Key::build(b'w', &[user.as_str().as_bytes(), b"\0", person.as_str().as_bytes()])
+}
+
+/// All nicknames that a user has given.
+pub fn nicknames_of(user: &UserId) -> Key {
+    Key::build(b'w', &[user.as_str().as_bytes(), b"\0"])
+}
+
+/// That a user has given a person a nickname, to find it from the person's side.
+pub fn nicknamed(person: &UserId, user: &UserId) -> Key {
+    Key::build(b'W', &[person.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
+}
+
+/// All users who have given the person a nickname.
+pub fn nicknamers_of(person: &UserId) -> Key {
+    Key::build(b'W', &[person.as_str().as_bytes(), b"\0"])
+}
+
 /// The owner of a push token; `digest` is SHA-256 of the token.
 pub fn push_token(digest: &[u8; 32]) -> Key {
     Key::build(b't', &[digest])

@@ -8,6 +8,7 @@
 mod arbiters;
 pub mod coordinator;
 pub mod domain;
+mod erasure;
 pub mod exit;
 pub mod explain;
 pub mod failpoint;
@@ -18,8 +19,10 @@ pub mod journal;
 pub mod keys;
 pub mod list;
 pub mod messages;
+mod nicknames;
 pub mod outbox;
 mod pairs;
+pub mod people;
 pub mod ports;
 pub mod presence;
 pub mod records;
@@ -29,6 +32,8 @@ pub mod supervisor;
 
 pub use arbiters::Arbiters;
 pub use coordinator::Coordinator;
+pub use erasure::Erasure;
 pub use idempotency::IdempotencyKey;
 pub use list::ListFilter;
 pub use messages::{Refusal, Reply};
+pub use people::{PeopleFilter, WithPerson};

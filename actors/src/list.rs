@@ -33,12 +33,14 @@ pub struct ListFilter {
 struct Page {
     items: Vec<Box<RawValue>>,
     sessions: Vec<Box<RawValue>>,
+    /// Absent at the end: clients take a null for a wrong type.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     has_more: bool,
 }
 
 /// Position in the list: newest change first, then by id.
-type Position = (std::cmp::Reverse<Timestamp>, SessionId);
+pub(crate) type Position = (std::cmp::Reverse<Timestamp>, SessionId);
 
 impl Coordinator {
     /// The sessions that the user sees.
@@ -69,7 +71,7 @@ impl Coordinator {
         }
     }
 
-    fn in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
+    pub(crate) fn in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
         let mut sessions = Vec::new();
         for (session, membership) in self.memberships(user)? {
             sessions.push(((std::cmp::Reverse(self.changed_at(&session)?), session), membership));
@@ -105,7 +107,7 @@ impl Coordinator {
             items.push(serde_json::from_slice(&summary).map_err(internal)?);
             last = Some(position);
         }
-        let cursor = last.filter(|_| has_more).map(|(at, id)| format!("{}.{id}", at.0.as_millis()));
+        let cursor = last.filter(|_| has_more).as_ref().map(cursor);
         let page = Page { sessions: items.clone(), items, cursor, has_more };
         serde_json::to_vec(&page).map(Bytes::from).map_err(internal)
     }
@@ -159,7 +161,11 @@ fn matches_view(wanted: Option<&[SessionStatus]>, summary: &[u8]) -> Result<bool
     Ok(wanted.contains(&shown) || (shown == SessionStatus::Waiting && wanted.contains(&SessionStatus::Active)))
 }
 
-fn parse_cursor(text: &str) -> Result<Position, Refusal> {
+pub(crate) fn cursor((at, id): &Position) -> String {
+    format!("{}.{id}", at.0.as_millis())
+}
+
+pub(crate) fn parse_cursor(text: &str) -> Result<Position, Refusal> {
     let position = text
         .split_once('.')
         .and_then(|(at, id)| Some((std::cmp::Reverse(Timestamp::from_millis(at.parse().ok()?)), id.parse().ok()?)));
@@ -168,6 +174,6 @@ fn parse_cursor(text: &str) -> Result<Position, Refusal> {
     })
 }
 
-fn internal(error: serde_json::Error) -> Refusal {
+pub(crate) fn internal(error: serde_json::Error) -> Refusal {
     Refusal::Internal(format!("a list cannot be written as JSON: {error}"))
 }

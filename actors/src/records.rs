@@ -61,9 +61,19 @@ pub struct Membership {
     /// The other partner, or the person invited, if known.
     pub partner: Option<UserId>,
     pub resolved_at: Option<Timestamp>,
+    /// When the two came together; none as long as one of them has not joined, or once one has withdrawn.
+    #[serde(default)]
+    pub connected_at: Option<Timestamp>,
     /// Has withdrawn and no longer sees the session. The row stays: what they wrote is found by it when they erase their account.
     #[serde(default)]
     pub left: bool,
+}
+
+impl Membership {
+    /// The partner, if both are in the session.
+    pub fn connected_person(&self) -> Option<UserId> {
+        self.partner.clone().filter(|_| self.connected_at.is_some())
+    }
 }
 
 /// A session's state as of its `seq`.

@@ -155,7 +155,7 @@ impl Drop for Heart {
 }
 
 fn caller(user: &str) -> Caller {
-    Caller { id: user.parse().expect("a user id"), name: None }
+    Caller::nameless(user.parse().expect("a user id"))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &str) -> T {

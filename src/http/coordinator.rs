@@ -7,11 +7,12 @@ use tandem_actors::{
         Caller, Command, CreateSession, Query,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
+        words::Words,
     },
     ports::BoxFuture,
 };
 
-pub use tandem_actors::{IdempotencyKey, ListFilter, Refusal, Reply};
+pub use tandem_actors::{Erasure, IdempotencyKey, ListFilter, PeopleFilter, Refusal, Reply, WithPerson};
 
 type Answer<T> = BoxFuture<Result<T, Refusal>>;
 
@@ -40,6 +41,18 @@ pub trait Coordinator: Send + Sync + 'static {
     /// `{items, sessions, cursor, hasMore}`
     fn list(&self, user: UserId, filter: ListFilter) -> Answer<Bytes>;
 
+    /// `{people, cursor, hasMore}`
+    fn people(&self, user: UserId, filter: PeopleFilter) -> Answer<Bytes>;
+
+    /// `{person}`; `NOT_FOUND` for everybody whom the user shares no session with.
+    fn person(&self, user: UserId, person: UserId) -> Answer<Bytes>;
+
+    /// `{sessions}`
+    fn sessions_with(&self, user: UserId, person: UserId, which: WithPerson) -> Answer<Bytes>;
+
+    /// Names the person of one of the user's relationships.
+    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<Words>) -> Answer<()>;
+
     fn unread_count(&self, user: UserId) -> Answer<u32>;
 
     /// The sessions that the user's realtime token may cover, newest first.
@@ -51,8 +64,11 @@ pub trait Coordinator: Send + Sync + 'static {
     /// Lets the user's sessions know the name that the user goes by from now on.
     fn rename(&self, user: UserId, rename: Rename) -> Answer<()>;
 
+    /// Lets the user's sessions know whether partners see when the user was there.
+    fn show_activity(&self, user: UserId, shown: bool) -> Answer<()>;
+
     /// Takes the user out of all sessions.
-    fn erase(&self, user: UserId) -> Answer<()>;
+    fn erase(&self, user: UserId) -> Answer<Erasure>;
 
     /// For the operator: how each event of the session was routed, and why. A JSON object.
     fn why(&self, session: SessionId, seq: Option<Seq>) -> Answer<Bytes>;

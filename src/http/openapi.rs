@@ -75,7 +75,7 @@ const DESCRIPTION: &str = "Coordinates sessions of two partners through five sta
     `/api` too. Answers come in an envelope: `{\"success\": true, \"data\": …}` or `{\"success\": false, \"error\": \
     {\"code\", \"message\", \"details\"}}`. An empty request body counts as `{}`.";
 
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("sessions", "A session, its state and its events"),
     ("invitations", "How the second partner joins"),
     ("stages", "Progress, gates, and the way to the next stage"),
@@ -86,6 +86,7 @@ const TAGS: [(&str, &str); 14] = [
     ("strategies", "Stage 4: strategies and their ranking"),
     ("agreements", "Stage 4: agreements"),
     ("account", "The caller"),
+    ("people", "Those whom the caller has sessions with"),
     ("push", "Devices and notification preferences"),
     ("realtime", "Access to the realtime channels"),
     ("operator", "For whoever runs the node"),
@@ -177,9 +178,11 @@ fn refusal(text: &str, status: &str) -> Response {
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
         let schema: RefOr<Schema> = if name == "stage" {
             tandem_actors::domain::stage::Stage::schema()
+        } else if path.starts_with("/people/") {
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).into()
         } else {
             ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$")).into()
         };

@@ -136,8 +136,9 @@ pub fn api() -> Vec<Route> {
         strategies: list, propose, ready, rank, overlap;
         agreements: list, propose, answer;
         invitations: look, accept, decline, resend, own, confirm;
-        account: me, rename, erase;
-        push: register, remove, preferences, change_preferences;
+        account: me, rename, erase, biometric, privacy, change_privacy;
+        people: list, person, sessions, nickname;
+        push: register, remove, preferences, change_preferences, test;
         realtime: ably_token, config;
         webhooks: ably;
         operator: why, release;

@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", default)]
 pub struct Preferences {
     pub push_enabled: bool,
+    /// Kept for a service that sends mail; the coordinator sends none.
+    pub email_enabled: bool,
     pub new_invitations: bool,
     pub partner_actions: bool,
     pub follow_up_reminders: bool,
@@ -20,6 +22,7 @@ impl Default for Preferences {
     fn default() -> Self {
         Self {
             push_enabled: true,
+            email_enabled: true,
             new_invitations: true,
             partner_actions: true,
             follow_up_reminders: true,
@@ -33,6 +36,7 @@ impl Default for Preferences {
 #[serde(rename_all = "camelCase", default)]
 pub struct PreferencesPatch {
     pub push_enabled: Option<bool>,
+    pub email_enabled: Option<bool>,
     pub new_invitations: Option<bool>,
     pub partner_actions: Option<bool>,
     pub follow_up_reminders: Option<bool>,
@@ -55,6 +59,7 @@ impl Preferences {
     pub fn patch(&mut self, patch: PreferencesPatch) {
         let set = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
         set(&mut self.push_enabled, patch.push_enabled);
+        set(&mut self.email_enabled, patch.email_enabled);
         set(&mut self.new_invitations, patch.new_invitations);
         set(&mut self.partner_actions, patch.partner_actions);
         set(&mut self.follow_up_reminders, patch.follow_up_reminders);

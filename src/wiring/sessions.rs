@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::json;
 use tandem_actors::{
-    Coordinator, IdempotencyKey, ListFilter, Refusal, Reply,
+    Coordinator, Erasure, IdempotencyKey, ListFilter, PeopleFilter, Refusal, Reply, WithPerson,
     domain::{
         Caller, Code, Command, CreateSession, Query, Rejection,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
         time::Timestamp,
+        words::Words,
     },
     journal::{CommitError, Journal},
     ports::{BoxFuture, Clock, Store},
@@ -82,6 +83,26 @@ impl http::Coordinator for Sessions {
         Box::pin(async move { coordinator.list(&user, filter).await })
     }
 
+    fn people(&self, user: UserId, filter: PeopleFilter) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.people(&user, filter).await })
+    }
+
+    fn person(&self, user: UserId, person: UserId) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.person(&user, &person).await })
+    }
+
+    fn sessions_with(&self, user: UserId, person: UserId, which: WithPerson) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.sessions_with(&user, &person, which).await })
+    }
+
+    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<Words>) -> Answer<()> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.set_nickname(&user, &relationship, nickname).await })
+    }
+
     fn unread_count(&self, user: UserId) -> Answer<u32> {
         let coordinator = self.coordinator.clone();
         Box::pin(async move { coordinator.unread_count(&user).await })
@@ -100,16 +121,24 @@ impl http::Coordinator for Sessions {
 
     fn rename(&self, user: UserId, rename: Rename) -> Answer<()> {
         let coordinator = self.coordinator.clone();
-        Box::pin(async move { coordinator.rename(Caller { id: user, name: None }, rename).await })
+        Box::pin(async move { coordinator.rename(Caller::nameless(user), rename).await })
     }
 
-    fn erase(&self, user: UserId) -> Answer<()> {
+    fn show_activity(&self, user: UserId, shown: bool) -> Answer<()> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.show_activity(Caller::nameless(user), shown).await })
+    }
+
+    fn erase(&self, user: UserId) -> Answer<Erasure> {
         let (coordinator, store, journal) = (self.coordinator.clone(), self.store.clone(), self.journal.clone());
         Box::pin(async move {
             let sessions = coordinator.sessions_ever(&user)?;
-            coordinator.erase(Caller { id: user.clone(), name: None }).await?;
+            let erasure = coordinator.erasure_of(&user)?;
+            coordinator.erase(Caller::nameless(user.clone())).await?;
+            coordinator.forget_nicknames(&user).await?;
             let later = |error: CommitError| Refusal::unavailable(error.to_string(), Duration::from_secs(1));
-            push::explain::forget(&*store, &journal, &user, &sessions).await.map_err(later)
+            push::explain::forget(&*store, &journal, &user, &sessions).await.map_err(later)?;
+            Ok(erasure)
         })
     }
 

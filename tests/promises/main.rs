@@ -3,6 +3,7 @@
 mod harness;
 mod sdk_packages;
 
+mod account;
 mod agreements;
 mod auth;
 mod canary;
@@ -21,6 +22,7 @@ mod lifecycle;
 mod listing;
 mod needs;
 mod nudge;
+mod people;
 mod provider;
 mod push;
 mod realtime;

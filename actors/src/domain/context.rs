@@ -10,6 +10,23 @@ use crate::ports::Ids;
 pub struct Caller {
     pub id: UserId,
     pub name: Option<Words>,
+    pub privacy: Privacy,
+}
+
+impl Caller {
+    /// Somebody of whom nothing is known but the id.
+    pub fn nameless(id: UserId) -> Self {
+        Self { id, name: None, privacy: Privacy::default() }
+    }
+}
+
+/// What a user has asked for by the privacy preferences; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// The user accepts no invitations.
+    pub refuses_invitations: bool,
+    /// Partners do not see when the user was last there.
+    pub hides_activity: bool,
 }
 
 /// Who causes a command.

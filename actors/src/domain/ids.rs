@@ -111,6 +111,12 @@ id!(
 /// A session's strictly increasing event number; the first event is 1.
 pub type Seq = u64;
 
+/// What two people are to each other, in whatever order they are named: the same in all of their sessions.
+pub fn relationship(one: &UserId, other: &UserId) -> String {
+    let (low, high) = (one.min(other), one.max(other));
+    derived(&[b"people", low.as_str().as_bytes(), high.as_str().as_bytes()])
+}
+
 pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

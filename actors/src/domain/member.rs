@@ -52,6 +52,9 @@ pub struct Member {
     pub last_seen: Seq,
     pub viewed_at: Option<Timestamp>,
     pub nudged_at: Option<Timestamp>,
+    /// The partner is not shown when this one was last there.
+    #[serde(default)]
+    pub hides_activity: bool,
 }
 
 impl Member {
@@ -72,6 +75,7 @@ impl Member {
             last_seen: 0,
             viewed_at: None,
             nudged_at: None,
+            hides_activity: false,
         }
     }
 
@@ -173,6 +177,7 @@ impl Member {
                 self.forget_words();
             }
             EventBody::Renamed { name } => self.name = name.clone(),
+            EventBody::ActivityShown { shown } => self.hides_activity = !shown,
             EventBody::Viewed { last_seen } => {
                 self.last_seen = self.last_seen.max(*last_seen);
                 self.viewed_at = Some(event.at);

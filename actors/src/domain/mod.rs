@@ -24,7 +24,7 @@ pub mod view;
 pub mod words;
 
 pub use command::{Command, CreateSession};
-pub use context::{Actor, Caller, Context, Settings};
+pub use context::{Actor, Caller, Context, Privacy, Settings};
 pub use event::{Announcement, Audience, Event, EventBody, EventName};
 pub use query::Query;
 pub use rejection::{Code, Rejection};

@@ -90,6 +90,11 @@ impl Session {
         self.resolved_at
     }
 
+    /// When the invited partner joined.
+    pub fn joined_at(&self) -> Option<Timestamp> {
+        self.invitee.as_ref().map(|invitee| invitee.joined_at)
+    }
+
     /// Those who see the session: joined, and not withdrawn.
     pub fn members(&self) -> impl Iterator<Item = &UserId> {
         Side::BOTH

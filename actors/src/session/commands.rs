@@ -14,6 +14,7 @@ use crate::{
     journal::CommitError,
     keys,
     messages::{Order, Refusal, Reply, ReplyTo},
+    nicknames,
     ports::{Change, Commit, Direction, Fence, StoreError},
     records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
 };
@@ -82,7 +83,10 @@ impl SessionActor {
                 self.record(&events, None, &mut draft);
                 let Some(session) = &self.session else { return };
                 let viewer = order.caller.id.clone();
-                let answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
+                let mut answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
+                if let Err(error) = nicknames::put_into(&mut answer, &*self.shell.store, &viewer) {
+                    tracing::error!(%error, "a nickname cannot be read");
+                }
                 if matches!(command, Command::Viewed(_)) {
                     let seen = session.last_seen(&viewer);
                     self.saw(&viewer, seen);

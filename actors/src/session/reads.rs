@@ -12,6 +12,7 @@ use crate::{
     },
     keys,
     messages::{Refusal, ReplyTo},
+    nicknames,
     ports::Direction,
 };
 
@@ -29,7 +30,13 @@ impl SessionActor {
             let seq = session.seq();
             self.saw(viewer, seq);
         }
-        let answer = answer.map_err(Refusal::from).and_then(|answer| to_json(&answer));
+        let shown = answer.map_err(Refusal::from).and_then(|mut answer| {
+            if let Some(viewer) = viewer {
+                nicknames::put_into(&mut answer, &*self.shell.store, viewer)?;
+            }
+            Ok(answer)
+        });
+        let answer = shown.and_then(|answer| to_json(&answer));
         self.after_flush(move || drop(reply.send(answer)));
     }
 

@@ -66,6 +66,7 @@ fn memberships(session: &Session) -> BTreeMap<UserId, Membership> {
                 status: session.status(),
                 partner: session.partner_of(user).or(session.invited_person()).filter(|other| *other != user).cloned(),
                 resolved_at: session.resolved_at(),
+                connected_at: session.partner_of(user).and_then(|_| session.joined_at()),
                 left: !session.is_member(user),
             };
             (user.clone(), membership)

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
     IdempotencyKey, Refusal,
-    domain::{Code, Command},
+    domain::{Code, Command, command::Rename, words::Words},
     keys,
 };
 
@@ -58,11 +58,7 @@ fn one_hot_session_shares_its_flushes() {
         for n in 0..100 {
             let (coordinator, session) = (world.coordinator.clone(), session.clone());
             answers.push(actix::spawn(async move {
-                let need = format!(r#"{{"name":"Ann {n}"}}"#);
-                let rename = tandem_actors::domain::command::Rename::try_from(crate::world::json_request::<
-                    tandem_actors::domain::command::RenameRequest,
-                >(&need))
-                .expect("a name");
+                let rename = Rename { name: Some(Words::new(format!("Ann {n}"))) };
                 coordinator.execute(&session, caller("ann"), Command::Rename(rename), None).await
             }));
         }

@@ -223,7 +223,7 @@ pub fn id(user: &str) -> UserId {
 }
 
 pub fn caller(user: &str) -> Caller {
-    Caller { id: id(user), name: Some(Words::new(user)) }
+    Caller { name: Some(Words::new(user)), ..Caller::nameless(id(user)) }
 }
 
 /// Waits until `condition` holds; fails after five seconds.

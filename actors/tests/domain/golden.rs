@@ -53,13 +53,14 @@ pub fn name(body: &EventBody) -> &'static str {
         EventBody::Left {} => "left",
         EventBody::AccountErased {} => "account_erased",
         EventBody::Renamed { .. } => "renamed",
+        EventBody::ActivityShown { .. } => "activity_shown",
         EventBody::Viewed { .. } => "viewed",
         EventBody::Nudged {} => "nudged",
         EventBody::NudgeRefused {} => "nudge_refused",
     }
 }
 
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 38;
 
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| Words::new(text);
@@ -137,6 +138,7 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::Left {},
         EventBody::AccountErased {},
         EventBody::Renamed { name: Some(words("Anna")) },
+        EventBody::ActivityShown { shown: false },
         EventBody::Viewed { last_seen: 41 },
         EventBody::Nudged {},
         EventBody::NudgeRefused {},

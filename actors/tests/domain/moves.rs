@@ -130,6 +130,8 @@ impl Move {
             30 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
                 Command::Viewed(Viewed { last_seen: (self.pick > 99).then_some(u64::from(self.pick)) })
+            } else if self.pick % 2 == 0 {
+                Command::ShowActivity { shown: self.pick % 4 == 0 }
             } else {
                 Command::Rename(Rename { name: Some(Words::new(format!("{who} renamed"))) })
             }),

@@ -27,7 +27,6 @@ fn every_schema_has_a_name_of_its_own() {
         PauseRequest,
         ProposeAgreementRequest,
         ProposeStrategyRequest,
-        RenameRequest,
         RevokeConsentRequest,
         SaveEmpathyDraftRequest,
         ShareNeedsRequest,

@@ -43,7 +43,7 @@ pub fn user(id: &str) -> UserId {
 }
 
 pub fn caller(id: &str) -> Actor {
-    Actor::User(Caller { id: user(id), name: Some(Words::new(format!("{id}'s name"))) })
+    Actor::User(Caller { name: Some(Words::new(format!("{id}'s name"))), ..Caller::nameless(user(id)) })
 }
 
 /// A request body, parsed into a command as the HTTP interface does it.

@@ -1,11 +1,9 @@
 //! The caller's own account.
 
-use serde::Serialize;
-use tandem_actors::domain::{
-    command::{Rename, RenameRequest},
-    time::Timestamp,
-    words::Words,
-};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::domain::{Rejection, time::Timestamp, words::Words};
 use utoipa::ToSchema;
 
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
         envelope::{Success, success_of},
         error::ApiError,
     },
-    users::User,
+    users::{Names, NamesRequest, PrivacyPatch, PrivacyPreferences, User},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -31,8 +29,15 @@ pub struct Account {
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
     id: String,
-    email: Option<String>,
+    /// Empty if no token has named it.
+    email: String,
+    /// The name that partners see.
     name: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    biometric_enabled: bool,
+    /// Always null: moods are another service's.
+    last_mood_intensity: Option<u8>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -42,8 +47,12 @@ impl From<&User> for UserView {
         let reveal = |words: &Option<Words>| words.as_ref().map(|words| words.reveal().to_owned());
         Self {
             id: user.id.as_str().to_owned(),
-            email: reveal(&user.email),
+            email: reveal(&user.email).unwrap_or_default(),
             name: reveal(&user.name),
+            first_name: reveal(&user.first_name),
+            last_name: reveal(&user.last_name),
+            biometric_enabled: user.biometric_enrolled_at.is_some(),
+            last_mood_intensity: None,
             created_at: user.created_at,
         }
     }
@@ -53,6 +62,41 @@ impl From<&User> for UserView {
 pub struct Erased {
     /// Always `true`.
     deleted: bool,
+    /// Always `true`.
+    success: bool,
+    summary: ErasureSummary,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErasureSummary {
+    /// Sessions that were going on and ended.
+    sessions_abandoned: usize,
+    /// Partners who were told that their session ended.
+    partners_notified: usize,
+    /// Sessions that lost the caller's words, stored answers, and the profile.
+    data_records_deleted: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct PrivacyView {
+    preferences: PrivacyPreferences,
+}
+
+/// Either of the two.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BiometricRequest {
+    biometric_enabled: Option<bool>,
+    enabled: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Biometric {
+    biometric_enabled: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    biometric_enrolled_at: Option<Timestamp>,
 }
 
 /// Who the caller is
@@ -61,20 +105,17 @@ pub async fn me(call: Call) -> Answered {
     account(&call, &call.user).await
 }
 
-/// Change the caller's name
+/// Change the caller's names
 #[utoipa::path(
-    patch, path = "/auth/me", tag = "account", request_body = RenameRequest,
+    patch, path = "/auth/me", tag = "account", request_body = NamesRequest,
     responses((status = 200, body = Success<Account>))
 )]
-pub async fn rename(call: Posted<RenameRequest>) -> Answered {
+pub async fn rename(call: Posted<NamesRequest>) -> Answered {
     let (call, Json(body)) = call.split();
-    let rename = Rename::try_from(body)?;
-    let user = match &rename.name {
-        Some(name) => call.state.users.rename(&call.user.id, name.clone()).await?,
-        None => None,
-    };
-    call.state.coordinator.rename(call.user.id.clone(), rename).await?;
-    account(&call, user.as_ref().unwrap_or(&call.user)).await
+    let names = Names::try_from(body)?;
+    let user = changed(&call, |user| names.change(user)).await?;
+    call.state.coordinator.rename(user.id.clone(), user.as_rename()).await?;
+    account(&call, &user).await
 }
 
 /// Erase the account
@@ -84,10 +125,62 @@ pub async fn rename(call: Posted<RenameRequest>) -> Answered {
 pub async fn erase(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
     // The profile goes last: until then, a request that was interrupted can be repeated with the same effect.
-    state.coordinator.erase(user.clone()).await?;
+    let erasure = state.coordinator.erase(user.clone()).await?;
     state.push.erase(user.clone()).await?;
     state.users.erase(user).await?;
-    Ok(success_of(Erased { deleted: true }))
+    let summary = ErasureSummary {
+        sessions_abandoned: erasure.sessions_abandoned,
+        partners_notified: erasure.partners_notified,
+        data_records_deleted: erasure.records + 1,
+    };
+    Ok(success_of(Erased { deleted: true, success: true, summary }))
+}
+
+/// Say whether the app is unlocked by fingerprint or face
+#[utoipa::path(
+    patch, path = "/auth/biometric", tag = "account", request_body = BiometricRequest,
+    responses((status = 200, body = Success<Biometric>))
+)]
+pub async fn biometric(call: Posted<BiometricRequest>) -> Answered {
+    let (call, Json(body)) = call.split();
+    let wanted = body.biometric_enabled.or(body.enabled);
+    let enabled = wanted.ok_or_else(|| Rejection::invalid("biometricEnabled", "nothing", "true or false"))?;
+    let now = call.state.clock.now();
+    let enroll = |user: &mut User| {
+        user.biometric_enrolled_at = enabled.then(|| user.biometric_enrolled_at.unwrap_or(now));
+    };
+    let biometric_enrolled_at = changed(&call, enroll).await?.biometric_enrolled_at;
+    Ok(success_of(Biometric { biometric_enabled: biometric_enrolled_at.is_some(), biometric_enrolled_at }))
+}
+
+/// What the caller lets others see
+#[utoipa::path(
+    get, path = "/auth/me/privacy-preferences", tag = "account",
+    responses((status = 200, body = Success<PrivacyView>))
+)]
+pub async fn privacy(call: Call) -> Answered {
+    Ok(success_of(PrivacyView { preferences: call.user.privacy }))
+}
+
+/// Change what the caller lets others see
+#[utoipa::path(
+    patch, path = "/auth/me/privacy-preferences", tag = "account", request_body = PrivacyPatch,
+    responses((status = 200, body = Success<PrivacyView>))
+)]
+pub async fn change_privacy(call: Posted<PrivacyPatch>) -> Answered {
+    let (call, Json(patch)) = call.split();
+    let preferences = changed(&call, |user| user.privacy.patch(patch)).await?.privacy;
+    if patch.show_activity_status.is_some() {
+        // Also if it was so before: an earlier request may have been interrupted between the two.
+        call.state.coordinator.show_activity(call.user.id.clone(), preferences.show_activity_status).await?;
+    }
+    Ok(success_of(PrivacyView { preferences }))
+}
+
+/// The caller after a change.
+async fn changed(call: &Call, edit: impl FnOnce(&mut User)) -> Result<Arc<User>, ApiError> {
+    let user = call.state.users.change(&call.user.id, edit).await?;
+    Ok(user.unwrap_or_else(|| call.user.clone()))
 }
 
 async fn account(call: &Call, user: &User) -> Answered {

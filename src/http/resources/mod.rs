@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod needs;
 pub mod node;
 pub mod operator;
+pub mod people;
 pub mod push;
 pub mod realtime;
 pub mod sessions;

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tandem_actors::domain::Code;
 use utoipa::ToSchema;
 
 use crate::{
@@ -27,6 +28,15 @@ pub struct RemovePushToken {
 #[derive(Serialize, ToSchema)]
 pub struct Registered {
     registered: bool,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what an app's own service answers")]
+#[schema(rename_all = "camelCase")]
+pub struct TestPush {
+    sent: bool,
+    delay_seconds: u32,
+    reason: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,6 +72,18 @@ pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     call.state.limits.push_token.check(&call.user.id)?;
     call.state.push.remove(call.user.id.clone(), call.body.0.push_token).await?;
     Ok(success_of(Registered { registered: false }))
+}
+
+/// Ask for a push on trial
+///
+/// For developers of the app, by their own service. This node sends none, and refuses.
+#[utoipa::path(
+    post, path = "/auth/test-push-notification", tag = "push",
+    responses((status = 200, body = Success<TestPush>), (status = 403))
+)]
+pub async fn test(_: Call) -> Answered {
+    let message = "this node sends no pushes on trial; register a device and let a partner act";
+    Err(ApiError::new(Code::Forbidden, message))
 }
 
 /// What the caller wants to be told

@@ -15,13 +15,14 @@ use tandem_actors::{
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
         time::Timestamp,
+        words::Words,
     },
     keys::Key,
     ports::{BoxFuture, Change, Claim, Clock, Commit, Direction, Store, StoreError, Verdict},
 };
 
 use super::super::{
-    coordinator::{Coordinator, IdempotencyKey, ListFilter, Refusal, Reply},
+    coordinator::{Coordinator, Erasure, IdempotencyKey, ListFilter, PeopleFilter, Refusal, Reply, WithPerson},
     ports::*,
 };
 use crate::{
@@ -175,6 +176,27 @@ impl Coordinator for Fakes {
         self.asked(format!("{filter:?} by {user}"), data())
     }
 
+    fn people(&self, user: UserId, filter: PeopleFilter) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked(format!("{filter:?} by {user}"), data())
+    }
+
+    fn person(&self, user: UserId, person: UserId) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked(format!("{person:?} by {user}"), data())
+    }
+
+    fn sessions_with(&self, user: UserId, person: UserId, which: WithPerson) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked(format!("{which:?} sessions of {user} with {person:?}"), data())
+    }
+
+    fn set_nickname(
+        &self,
+        user: UserId,
+        relationship: String,
+        nickname: Option<Words>,
+    ) -> BoxFuture<Result<(), Refusal>> {
+        self.asked(format!("{nickname:?} for {relationship} by {user}"), ())
+    }
+
     fn unread_count(&self, user: UserId) -> BoxFuture<Result<u32, Refusal>> {
         self.asked(format!("unread by {user}"), 3)
     }
@@ -191,8 +213,12 @@ impl Coordinator for Fakes {
         self.asked(format!("rename {user}"), ())
     }
 
-    fn erase(&self, user: UserId) -> BoxFuture<Result<(), Refusal>> {
-        self.asked(format!("erase {user} from sessions"), ())
+    fn show_activity(&self, user: UserId, shown: bool) -> BoxFuture<Result<(), Refusal>> {
+        self.asked(format!("show activity of {user}: {shown}"), ())
+    }
+
+    fn erase(&self, user: UserId) -> BoxFuture<Result<Erasure, Refusal>> {
+        self.asked(format!("erase {user} from sessions"), Erasure::default())
     }
 
     fn why(&self, session: SessionId, seq: Option<Seq>) -> BoxFuture<Result<Bytes, Refusal>> {

@@ -75,7 +75,7 @@ pub const SESSION_ROUTES: [Route; 28] = [
     post("/invitations/{invitationId}/decline", || json!({})),
 ];
 
-const OTHER_ROUTES: [(&str, &str); 13] = [
+const OTHER_ROUTES: [(&str, &str); 20] = [
     ("POST", "/sessions"),
     ("GET", "/sessions"),
     ("GET", "/sessions/unread-count"),
@@ -87,6 +87,13 @@ const OTHER_ROUTES: [(&str, &str); 13] = [
     ("DELETE", "/auth/push-token"),
     ("GET", "/auth/me/notification-preferences"),
     ("PATCH", "/auth/me/notification-preferences"),
+    ("PATCH", "/auth/biometric"),
+    ("GET", "/auth/me/privacy-preferences"),
+    ("PATCH", "/auth/me/privacy-preferences"),
+    ("POST", "/auth/test-push-notification"),
+    ("GET", "/people"),
+    ("GET", "/people/{id}"),
+    ("PATCH", "/relationships/{id}/nickname"),
     ("GET", "/realtime/config"),
     ("GET", "/sessions/{id}/stages/{stage}/gates"),
 ];

@@ -60,7 +60,10 @@ impl Session {
     pub fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         self.last_event_at = event.at;
-        if !matches!(event.body, EventBody::Viewed { .. } | EventBody::NudgeRefused {}) {
+        if !matches!(
+            event.body,
+            EventBody::Viewed { .. } | EventBody::NudgeRefused {} | EventBody::ActivityShown { .. }
+        ) {
             self.changed = event.seq;
             self.updated_at = event.at;
         }
@@ -178,6 +181,7 @@ impl Session {
             | EventBody::Left {}
             | EventBody::AccountErased {}
             | EventBody::Renamed { .. }
+            | EventBody::ActivityShown { .. }
             | EventBody::Viewed { .. }
             | EventBody::Nudged {}
             | EventBody::NudgeRefused {} => {}
@@ -273,6 +277,7 @@ impl Session {
             | EventBody::Archived {}
             | EventBody::Left {}
             | EventBody::Renamed { .. }
+            | EventBody::ActivityShown { .. }
             | EventBody::Viewed { .. }
             | EventBody::Nudged {}
             | EventBody::NudgeRefused {} => {}

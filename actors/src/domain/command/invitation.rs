@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    Command, fields,
+    Command, activity, fields,
     turn::{Events, Turn},
 };
 use crate::domain::{
@@ -98,6 +98,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
         context: create.context.clone(),
         expires_at,
     });
+    activity::at_entry(caller, &mut events);
     if !create.draft {
         events.record(EventBody::InvitationConfirmed { expires_at });
     }
@@ -154,8 +155,13 @@ pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
 
 pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     must_be_open_to(session, caller, ctx, "you cannot accept your own invitation")?;
+    if caller.privacy.refuses_invitations {
+        let message = "your privacy preferences allow no session invites; set allowSessionInvites to true first";
+        return Err(Rejection::forbidden(message));
+    }
     let mut events = Events::after(session, Some(&caller.id), ctx);
     events.record(EventBody::Joined { name: caller.name.clone() });
+    activity::at_entry(caller, &mut events);
     Ok(events.list)
 }
 

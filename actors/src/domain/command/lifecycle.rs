@@ -36,24 +36,10 @@ impl TryFrom<PauseRequest> for Command {
     }
 }
 
-#[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RenameRequest {
-    /// 1 to 100 characters.
-    pub name: Option<String>,
-}
-
 /// The name that a user goes by, for all of the user's sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     pub name: Option<Words>,
-}
-
-impl TryFrom<RenameRequest> for Rename {
-    type Error = Rejection;
-    fn try_from(request: RenameRequest) -> Result<Self, Rejection> {
-        Ok(Rename { name: Some(fields::text("name", request.name, 1..=100)?) })
-    }
 }
 
 pub(super) fn pause(turn: &mut Turn<'_>, pause: &Pause) -> Result<(), Rejection> {

@@ -1,6 +1,7 @@
 //! What partners and timers may want of a session. One file for each family: the request as clients send it, the command that
 //! it is parsed into (a command that exists is well-formed), how it is decided, and how its events are applied.
 
+mod activity;
 mod advance;
 mod agreements;
 mod apply;
@@ -28,7 +29,7 @@ pub use empathy::{
 };
 pub use feel_heard::{ConfirmFeelHeard, FeelHeardRequest};
 pub use invitation::{CreateSession, CreateSessionRequest, DeclineInvitationRequest};
-pub use lifecycle::{Pause, PauseRequest, Rename, RenameRequest};
+pub use lifecycle::{Pause, PauseRequest, Rename};
 pub use needs::{
     AddNeed, AddNeedRequest, ConfirmCommonGround, ConfirmCommonGroundRequest, ConfirmNeeds, ConfirmNeedsRequest,
     ShareNeeds, ShareNeedsRequest,
@@ -76,6 +77,10 @@ pub enum Command {
     Withdraw,
     EraseAccount,
     Rename(Rename),
+    /// The privacy preferences of the caller say anew whether partners see when the caller was there.
+    ShowActivity {
+        shown: bool,
+    },
     Viewed(Viewed),
     Nudge,
     Timer(Timer),
@@ -139,6 +144,7 @@ impl Session {
             Command::Archive => lifecycle::archive(&mut turn),
             Command::Withdraw => lifecycle::withdraw(&mut turn),
             Command::Rename(rename) => lifecycle::rename(&mut turn, rename),
+            Command::ShowActivity { shown } => activity::show(&mut turn, *shown),
             Command::Viewed(viewed) => viewed::decide(&mut turn, viewed),
             Command::Nudge => nudge::decide(&mut turn),
         }?;

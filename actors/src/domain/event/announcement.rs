@@ -121,6 +121,7 @@ impl Event {
             | EventBody::Left {}
             | EventBody::AccountErased {}
             | EventBody::Renamed { .. }
+            | EventBody::ActivityShown { .. }
             | EventBody::Viewed { .. }
             | EventBody::NudgeRefused {} => (&[], Common),
         };

@@ -204,6 +204,9 @@ pub enum EventBody {
     Renamed {
         name: Option<Words>,
     },
+    ActivityShown {
+        shown: bool,
+    },
     Viewed {
         last_seen: Seq,
     },

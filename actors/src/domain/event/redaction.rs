@@ -67,6 +67,7 @@ impl EventBody {
             | EventBody::Archived {}
             | EventBody::Left {}
             | EventBody::AccountErased {}
+            | EventBody::ActivityShown { .. }
             | EventBody::Viewed { .. }
             | EventBody::Nudged {}
             | EventBody::NudgeRefused {} => {}

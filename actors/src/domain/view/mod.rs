@@ -101,6 +101,22 @@ pub enum Answer {
     Done(Done),
 }
 
+impl Answer {
+    /// The partner, in answers that show the session as a whole.
+    pub fn partner_mut(&mut self) -> Option<&mut PartnerView> {
+        let session = match self {
+            Answer::SessionCreated(answer) => &mut answer.session,
+            Answer::Session(answer) => &mut answer.session,
+            Answer::Summary(session) => session,
+            Answer::State(answer) => &mut answer.session,
+            Answer::Paused(answer) => &mut answer.session,
+            Answer::Resumed(answer) => &mut answer.session,
+            _ => return None,
+        };
+        Some(&mut session.partner)
+    }
+}
+
 /// One viewer's eyes.
 #[derive(Clone, Copy)]
 pub(super) struct Eyes<'a> {
@@ -160,9 +176,11 @@ pub fn answer(
         Command::Withdraw => Answer::Deleted(eyes.deleted()),
         Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
         Command::Nudge => Answer::Nudged(eyes.nudged()),
-        Command::DeclineInvitation | Command::EraseAccount | Command::Rename(_) | Command::Timer(_) => {
-            Answer::Done(Done { done: true, seq: session.seq })
-        }
+        Command::DeclineInvitation
+        | Command::EraseAccount
+        | Command::Rename(_)
+        | Command::ShowActivity { .. }
+        | Command::Timer(_) => Answer::Done(Done { done: true, seq: session.seq }),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{CompactStatus, Eyes, GateView, InvitationView, Progress};
 use crate::domain::{
     gates::PARTNER_READY,
     ids::{self, InvitationId, Seq, SessionId, UserId},
-    member::Side,
+    member::{Member, Side},
     stage::{SessionStatus, Stage, StageStatus},
     time::Timestamp,
     words::Words,
@@ -49,6 +49,10 @@ pub struct SessionView {
     pub has_unread: bool,
     pub last_seen_seq: Seq,
     pub last_viewed_at: Option<Timestamp>,
+    /// When the partner last looked at the session; null if the partner does not show it.
+    pub partner_last_viewed_at: Option<Timestamp>,
+    /// When the partner was last there; null if the partner does not show it.
+    pub partner_last_active_at: Option<Timestamp>,
     pub seq: Seq,
 }
 
@@ -67,7 +71,7 @@ pub struct PartnerView {
     pub id: Option<UserId>,
     /// The partner's own name, or what the viewer called the partner when inviting.
     pub name: Option<Words>,
-    /// What the viewer called the partner when inviting.
+    /// What the viewer calls the partner, or called the partner when inviting.
     pub nickname: Option<Words>,
     pub joined: bool,
 }
@@ -114,7 +118,7 @@ impl Eyes<'_> {
         let mine = self.my_stage_progress();
         let theirs = self.partner_progress();
         let is_waiting = session.is_waiting(self.side);
-        let relationship_id = ids::derived(&[b"relationship", session.id.as_str().as_bytes()]);
+        let relationship_id = self.relationship_id();
         let is_open = matches!(session.status, SessionStatus::Active | SessionStatus::Invited | SessionStatus::Created);
         SessionView {
             id: session.id.clone(),
@@ -153,7 +157,19 @@ impl Eyes<'_> {
             has_unread: me.news > me.last_seen,
             last_seen_seq: me.last_seen,
             last_viewed_at: me.viewed_at,
+            partner_last_viewed_at: self.partner_activity().and_then(|partner| partner.viewed_at),
+            partner_last_active_at: self
+                .partner_activity()
+                .map(|partner| partner.viewed_at.unwrap_or(partner.joined_at)),
             seq: session.seq,
+        }
+    }
+
+    /// That of the two people; of the session, as long as only one is known.
+    fn relationship_id(&self) -> String {
+        match self.partner {
+            Some(partner) => ids::relationship(&self.me.id, &partner.id),
+            None => ids::derived(&[b"relationship", self.session.id.as_str().as_bytes()]),
         }
     }
 
@@ -179,6 +195,11 @@ impl Eyes<'_> {
             nickname,
             joined: self.partner.is_some(),
         }
+    }
+
+    /// The partner, if the viewer may see when the partner was there.
+    fn partner_activity(&self) -> Option<&Member> {
+        self.partner.filter(|partner| partner.left_at.is_none() && !partner.hides_activity)
     }
 
     fn status_summary(&self, is_waiting: bool, mine: StageStatus) -> StatusSummary {

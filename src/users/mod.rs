@@ -1,11 +1,12 @@
 //! Who has called so far. A user is made from the claims of the first token that names them, durably before anything is
 //! answered; from then on a request costs one look into memory.
 
+mod profile;
+
 use std::{hash::BuildHasher, sync::Arc};
 
-use serde::{Deserialize, Serialize};
 use tandem_actors::{
-    domain::{ids::UserId, time::Timestamp, words::Words},
+    domain::{ids::UserId, words::Words},
     journal::{CommitError, Journal},
     keys,
     ports::{Change, Clock, Store, StoreError},
@@ -13,26 +14,13 @@ use tandem_actors::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
+use self::profile::Row;
+pub use self::profile::{Names, NamesRequest, PrivacyPatch, PrivacyPreferences, User};
+
 use crate::{auth::Identity, recent::Recent};
 
 const REMEMBERED: usize = 50_000;
 const LANES: usize = 64;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    pub id: UserId,
-    pub email: Option<Words>,
-    pub name: Option<Words>,
-    pub created_at: Timestamp,
-}
-
-/// The stored row; the id is in its key.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    email: Option<Words>,
-    name: Option<Words>,
-    created_at: Timestamp,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
@@ -91,18 +79,26 @@ impl Users {
                 id: identity.user.clone(),
                 email: claimed(&identity.email),
                 name: claimed(&identity.name),
+                first_name: None,
+                last_name: None,
+                biometric_enrolled_at: None,
+                privacy: PrivacyPreferences::default(),
                 created_at: self.clock.now(),
             },
         };
         self.keep(user).await
     }
 
-    pub async fn rename(&self, id: &UserId, name: Words) -> Result<Option<Arc<User>>, UsersError> {
+    /// Changes the user, and returns the user as it is afterwards. `None` if the account was erased meanwhile.
+    pub async fn change(&self, id: &UserId, edit: impl FnOnce(&mut User)) -> Result<Option<Arc<User>>, UsersError> {
         let _lane = self.lane(id).await;
-        match self.find(id)? {
-            Some(user) => self.keep(User { name: Some(name), ..(*user).clone() }).await.map(Some),
-            None => Ok(None),
+        let Some(before) = self.find(id)? else { return Ok(None) };
+        let mut user = (*before).clone();
+        edit(&mut user);
+        if user == *before {
+            return Ok(Some(before));
         }
+        self.keep(user).await.map(Some)
     }
 
     /// Forgets the user. A token that is still valid makes a fresh one when it is shown again.
@@ -119,15 +115,13 @@ impl Users {
             return Ok(Some(user));
         }
         let Some(bytes) = self.store.get(&keys::profile(id))? else { return Ok(None) };
-        let Row { email, name, created_at } = records::decode(&bytes)?;
-        let user = Arc::new(User { id: id.clone(), email, name, created_at });
+        let user = Arc::new(records::decode::<Row>(&bytes)?.into_user(id));
         self.known.insert(id.clone(), user.clone());
         Ok(Some(user))
     }
 
     async fn keep(&self, user: User) -> Result<Arc<User>, UsersError> {
-        let row = Row { email: user.email.clone(), name: user.name.clone(), created_at: user.created_at };
-        self.journal.write(vec![Change::Put(keys::profile(&user.id), records::encode(&row))]).await?;
+        self.journal.write(vec![Change::Put(keys::profile(&user.id), records::encode(&Row::from(&user)))]).await?;
         let user = Arc::new(user);
         self.known.insert(user.id.clone(), user.clone());
         Ok(user)

@@ -1,0 +1,92 @@
+//! What a user calls the people they know. A nickname belongs to the one who gave it: nobody else ever sees it. It stands beside
+//! the sessions, so that it holds in all of them, those to come included.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    coordinator::Coordinator,
+    domain::{
+        Answer, Code, Rejection,
+        ids::{self, UserId},
+        words::Words,
+    },
+    keys,
+    messages::Refusal,
+    ports::{Change, Direction, Store, StoreError},
+    records,
+};
+
+/// What `user` calls `person`, if `user` has said so.
+pub(crate) fn find(store: &dyn Store, user: &UserId, person: &UserId) -> Result<Option<Words>, StoreError> {
+    store.get(&keys::nickname(user, person))?.map(|row| records::decode(&row)).transpose()
+}
+
+/// Puts the viewer's nickname for the partner into an answer that shows the partner.
+pub(crate) fn put_into(answer: &mut Answer, store: &dyn Store, viewer: &UserId) -> Result<(), StoreError> {
+    let Some(partner) = answer.partner_mut() else { return Ok(()) };
+    let Some(person) = partner.id.as_ref().filter(|_| partner.joined) else { return Ok(()) };
+    if let Some(nickname) = find(store, viewer, person)? {
+        partner.nickname = Some(nickname);
+    }
+    Ok(())
+}
+
+impl Coordinator {
+    /// Gives the person of a relationship a nickname, or takes it away.
+    pub async fn set_nickname(
+        &self,
+        user: &UserId,
+        relationship: &str,
+        nickname: Option<Words>,
+    ) -> Result<(), Refusal> {
+        let known = self.memberships(user)?.into_iter().filter_map(|(_, membership)| membership.connected_person());
+        let person = known.into_iter().find(|person| ids::relationship(user, person) == relationship);
+        let person =
+            person.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such relationship among yours"))?;
+        let changes = match nickname {
+            Some(nickname) => vec![
+                Change::Put(keys::nickname(user, &person), records::encode(&nickname)),
+                Change::Put(keys::nicknamed(&person, user), Bytes::new()),
+            ],
+            None => forgotten(user, &person),
+        };
+        self.write_nicknames(changes).await
+    }
+
+    /// Deletes the nicknames that the user has given, and those that others gave to the user.
+    pub async fn forget_nicknames(&self, user: &UserId) -> Result<(), Refusal> {
+        let mut changes = Vec::new();
+        for person in self.people_in(&keys::nicknames_of(user))? {
+            changes.extend(forgotten(user, &person));
+        }
+        for other in self.people_in(&keys::nicknamers_of(user))? {
+            changes.extend(forgotten(&other, user));
+        }
+        self.write_nicknames(changes).await
+    }
+
+    /// The people whom the keys under `prefix` end with.
+    fn people_in(&self, prefix: &keys::Key) -> Result<Vec<UserId>, StoreError> {
+        let rows = self.store().scan(prefix, None, Direction::Forward, usize::MAX)?;
+        let skip = prefix.as_bytes().len();
+        let person = |key: keys::Key| {
+            let id = std::str::from_utf8(&key.as_bytes()[skip..]).ok().and_then(|id| id.parse().ok());
+            id.ok_or_else(|| StoreError::new("a nickname's row names no user"))
+        };
+        rows.into_iter().map(|(key, _)| person(key)).collect()
+    }
+
+    async fn write_nicknames(&self, changes: Vec<Change>) -> Result<(), Refusal> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let later = |_| Refusal::unavailable("the nickname could not be written; try again", Duration::from_secs(1));
+        self.shell.journal.write(changes).await.map_err(later)
+    }
+}
+
+fn forgotten(user: &UserId, person: &UserId) -> Vec<Change> {
+    vec![Change::Delete(keys::nickname(user, person)), Change::Delete(keys::nicknamed(person, user))]
+}

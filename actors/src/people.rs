@@ -1,0 +1,419 @@
+//! The people a user has sessions with. A person is somebody who has joined one of the user's sessions, or whose session the user
+//! has joined, as long as both are still in it: an invitation alone makes nobody known, and for everybody else there is no such
+//! person.
+//!
+//! Which people there are is read from index rows; only the newest session of each person on the page is woken.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    coordinator::Coordinator,
+    domain::{
+        Code, Query, Rejection,
+        ids::{self, InvitationId, SessionId, UserId},
+        invitation::InvitationStatus,
+        stage::{SessionStatus, Stage, StageStatus},
+        time::Timestamp,
+        words::Words,
+    },
+    list::Position,
+    messages::Refusal,
+    ports::StoreError,
+    records::Membership,
+};
+
+/// What part of the people is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeopleFilter {
+    /// As given with the page before.
+    pub cursor: Option<String>,
+    pub limit: usize,
+}
+
+/// Which of a person's sessions are wanted, the newest change first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithPerson {
+    All,
+    /// Those that were resolved, archived or not.
+    Completed,
+    /// Those that go on.
+    Active,
+}
+
+/// Sessions with one person that are shown at most.
+const SESSIONS_SHOWN: usize = 50;
+
+/// Sessions of one person that are asked for the person's name, if the newest cannot answer.
+const ASKED_FOR_NAME: usize = 3;
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeoplePage {
+    pub people: Vec<PersonView>,
+    /// For the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    pub has_more: bool,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonView {
+    pub id: UserId,
+    pub relationship_id: String,
+    pub name: Words,
+    /// What the caller calls the person.
+    pub nickname: Option<Words>,
+    pub initials: Words,
+    /// Since the first session that both joined.
+    pub connected_since: Timestamp,
+    pub last_session: Option<LastSession>,
+    pub active_session_count: usize,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSession {
+    pub id: SessionId,
+    pub status: SessionStatus,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonEnvelope {
+    pub person: PersonDetail,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonDetail {
+    pub id: UserId,
+    pub relationship_id: String,
+    pub name: Words,
+    pub nickname: Option<Words>,
+    pub initials: Words,
+    pub connected_since: Timestamp,
+    pub active_session: Option<PersonSessionStatus>,
+    pub pending_invitation: Option<PersonInvitation>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSessionStatus {
+    pub id: SessionId,
+    /// The caller's stage.
+    pub stage: Stage,
+    pub status: WhoseTurn,
+    pub last_update: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhoseTurn {
+    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage does.
+    WaitingOnYou,
+    /// The caller can go on to the next stage.
+    YourTurn,
+    WaitingOnPartner,
+    BothActive,
+}
+
+/// An invitation of the caller to the person that is still open.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonInvitation {
+    pub id: InvitationId,
+    pub session_id: SessionId,
+    pub sent_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSessions {
+    pub sessions: Vec<PersonSession>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSession {
+    pub id: SessionId,
+    /// When it was resolved, or last changed.
+    pub date: Timestamp,
+    /// What it was about, as far as the caller may know; else empty.
+    pub topic: Words,
+    pub status: SessionStatus,
+}
+
+/// What is read of a session's summary.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    status: SessionStatus,
+    is_waiting: bool,
+    updated_at: Timestamp,
+    resolved_at: Option<Timestamp>,
+    current_stage: Stage,
+    self_action_needed: Vec<String>,
+    partner_progress: Progress,
+    partner: Partner,
+    #[serde(default)]
+    context: Option<Words>,
+    #[serde(default)]
+    topic_frame: Option<Words>,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    stage: Stage,
+    status: StageStatus,
+}
+
+#[derive(Deserialize)]
+struct Partner {
+    name: Option<Words>,
+    nickname: Option<Words>,
+}
+
+impl Summary {
+    fn turn(&self) -> WhoseTurn {
+        let partner_waits = self.partner_progress.stage == self.current_stage
+            && self.partner_progress.status == StageStatus::GatePending;
+        if self.is_waiting {
+            WhoseTurn::WaitingOnPartner
+        } else if self.self_action_needed.is_empty() {
+            WhoseTurn::YourTurn
+        } else if partner_waits {
+            WhoseTurn::WaitingOnYou
+        } else {
+            WhoseTurn::BothActive
+        }
+    }
+}
+
+/// A person's sessions with the user that both joined, the newest change first.
+struct Known {
+    id: UserId,
+    since: Timestamp,
+    sessions: Vec<(Position, Membership)>,
+}
+
+impl Known {
+    /// By the newest session.
+    fn position(&self) -> &Position {
+        &self.sessions[0].0
+    }
+
+    fn going_on(&self) -> impl Iterator<Item = &(Position, Membership)> {
+        self.sessions.iter().filter(|(_, session)| goes_on(session.status))
+    }
+}
+
+fn goes_on(status: SessionStatus) -> bool {
+    matches!(status, SessionStatus::Active | SessionStatus::Paused)
+}
+
+impl Coordinator {
+    /// `{people, cursor, hasMore}`, whoever had the newest change first.
+    pub async fn people(&self, user: &UserId, filter: PeopleFilter) -> Result<Bytes, Refusal> {
+        let after = filter.cursor.as_deref().map(crate::list::parse_cursor).transpose()?;
+        let known = self.known_people(user)?;
+        let behind = |known: &Known| after.as_ref().is_none_or(|after| known.position() > after);
+        let mut rest = known.into_iter().filter(behind);
+        let mut page = PeoplePage { people: Vec::new(), cursor: None, has_more: false };
+        let mut last = None;
+        for person in rest.by_ref().take(filter.limit) {
+            page.people.push(self.person_view(user, &person).await?);
+            last = Some(person.position().clone());
+        }
+        page.has_more = rest.next().is_some();
+        page.cursor = last.filter(|_| page.has_more).as_ref().map(crate::list::cursor);
+        to_json(&page)
+    }
+
+    async fn person_view(&self, user: &UserId, person: &Known) -> Result<PersonView, Refusal> {
+        let (newest, summary) = self.newest_that_answers(user, person).await?;
+        let (name, nickname) = self.names(user, &person.id, summary.as_ref())?;
+        let updated_at = summary.as_ref().map(|summary| (summary.status, summary.updated_at));
+        let last_session = updated_at.map(|(status, updated_at)| LastSession { id: newest, status, updated_at });
+        Ok(PersonView {
+            relationship_id: ids::relationship(user, &person.id),
+            initials: initials(name.reveal()),
+            name,
+            nickname,
+            connected_since: person.since,
+            last_session,
+            active_session_count: person.going_on().count(),
+            id: person.id.clone(),
+        })
+    }
+
+    /// `{person}`
+    pub async fn person(&self, user: &UserId, person: &UserId) -> Result<Bytes, Refusal> {
+        let known = self.known_person(user, person)?;
+        let (_, summary) = self.newest_that_answers(user, &known).await?;
+        let (name, nickname) = self.names(user, person, summary.as_ref())?;
+        let mut active_session = None;
+        if let Some(((_, session), _)) = known.going_on().next()
+            && let Some(summary) = self.summary(user, session).await?
+        {
+            let (stage, status) = (summary.current_stage, summary.turn());
+            let last_update = summary.updated_at;
+            active_session = Some(PersonSessionStatus { id: session.clone(), stage, status, last_update });
+        }
+        let detail = PersonDetail {
+            id: person.clone(),
+            relationship_id: ids::relationship(user, person),
+            initials: initials(name.reveal()),
+            name,
+            nickname,
+            connected_since: known.since,
+            active_session,
+            pending_invitation: self.invitation_to(user, person).await?,
+        };
+        to_json(&PersonEnvelope { person: detail })
+    }
+
+    /// `{sessions}`: those with one person, at most fifty.
+    pub async fn sessions_with(&self, user: &UserId, person: &UserId, which: WithPerson) -> Result<Bytes, Refusal> {
+        let known = self.known_person(user, person)?;
+        let wanted = |membership: &Membership| match which {
+            WithPerson::All => true,
+            WithPerson::Completed => membership.resolved_at.is_some(),
+            WithPerson::Active => goes_on(membership.status),
+        };
+        let mut sessions = Vec::new();
+        for ((_, id), _) in known.sessions.iter().filter(|(_, session)| wanted(session)).take(SESSIONS_SHOWN) {
+            let Some(summary) = self.summary(user, id).await? else { continue };
+            sessions.push(PersonSession {
+                id: id.clone(),
+                date: summary.resolved_at.unwrap_or(summary.updated_at),
+                topic: summary.topic_frame.or(summary.context).unwrap_or_default(),
+                status: summary.status,
+            });
+        }
+        to_json(&PersonSessions { sessions })
+    }
+
+    fn known_people(&self, user: &UserId) -> Result<Vec<Known>, StoreError> {
+        let mut people: Vec<Known> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        for (position, membership) in self.in_order(user)? {
+            let (Some(person), Some(since)) = (membership.connected_person(), membership.connected_at) else {
+                continue;
+            };
+            let place = *places.entry(person.clone()).or_insert_with(|| {
+                people.push(Known { id: person, since, sessions: Vec::new() });
+                people.len() - 1
+            });
+            people[place].since = people[place].since.min(since);
+            people[place].sessions.push((position, membership));
+        }
+        Ok(people)
+    }
+
+    fn known_person(&self, user: &UserId, person: &UserId) -> Result<Known, Refusal> {
+        let known = self.known_people(user)?.into_iter().find(|known| known.id == *person);
+        known.ok_or_else(|| Rejection::no_such_person().into())
+    }
+
+    /// The newest session, and the summary of the newest that can be asked at this moment.
+    async fn newest_that_answers(
+        &self,
+        user: &UserId,
+        person: &Known,
+    ) -> Result<(SessionId, Option<Summary>), Refusal> {
+        for ((_, session), _) in person.sessions.iter().take(ASKED_FOR_NAME) {
+            if let Some(summary) = self.summary(user, session).await? {
+                return Ok((session.clone(), Some(summary)));
+            }
+        }
+        Ok((person.position().1.clone(), None))
+    }
+
+    /// `None` if the session cannot be asked: a fault of one session is no fault of a list.
+    async fn summary(&self, user: &UserId, session: &SessionId) -> Result<Option<Summary>, Refusal> {
+        match self.query(session, user, Query::Summary).await {
+            Ok(summary) => Ok(Some(serde_json::from_slice(&summary).map_err(crate::list::internal)?)),
+            Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn names(
+        &self,
+        user: &UserId,
+        person: &UserId,
+        summary: Option<&Summary>,
+    ) -> Result<(Words, Option<Words>), StoreError> {
+        let partner = summary.map(|summary| &summary.partner);
+        let nickname = match partner.and_then(|partner| partner.nickname.clone()) {
+            Some(nickname) => Some(nickname),
+            None => crate::nicknames::find(self.store(), user, person)?,
+        };
+        let name = partner.and_then(|partner| partner.name.clone()).or_else(|| nickname.clone());
+        Ok((name.unwrap_or_default(), nickname))
+    }
+
+    async fn invitation_to(&self, user: &UserId, person: &UserId) -> Result<Option<PersonInvitation>, Refusal> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            invitation: Invitation,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Invitation {
+            id: InvitationId,
+            status: InvitationStatus,
+            created_at: Timestamp,
+            message_confirmed_at: Option<Timestamp>,
+            resent_at: Option<Timestamp>,
+            expires_at: Timestamp,
+        }
+        let open = self.memberships(user)?.into_iter().find(|(_, membership)| {
+            membership.status == SessionStatus::Invited && membership.partner.as_ref() == Some(person)
+        });
+        let Some((session_id, _)) = open else { return Ok(None) };
+        let Ok(answer) = self.query(&session_id, user, Query::Invitation).await else { return Ok(None) };
+        let invitation = serde_json::from_slice::<Envelope>(&answer).map_err(crate::list::internal)?.invitation;
+        let Invitation { id, status, created_at, message_confirmed_at, resent_at, expires_at } = invitation;
+        let sent_at = resent_at.or(message_confirmed_at).unwrap_or(created_at);
+        let pending = PersonInvitation { id, session_id, sent_at, expires_at };
+        Ok(Some(pending).filter(|_| status == InvitationStatus::Pending))
+    }
+}
+
+/// The first letters of the first and the last word.
+fn initials(name: &str) -> Words {
+    let mut words = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let letters: String = words.next().into_iter().chain(words.last()).flat_map(char::to_uppercase).collect();
+    Words::new(letters)
+}
+
+fn to_json(answer: &impl Serialize) -> Result<Bytes, Refusal> {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(crate::list::internal)
+}
+
+impl Rejection {
+    /// For everybody whom the caller shares no session with, whether or not there is such a user.
+    pub fn no_such_person() -> Self {
+        Self::new(Code::NotFound, "there is no such person among those you have sessions with")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::initials;
+
+    #[test]
+    fn initials_are_those_of_the_first_and_the_last_word() {
+        for (name, expected) in
+            [("Ben", "B"), ("anna maria berg", "AB"), ("", ""), ("  'Ötzi  (\u{df}) ", "ÖSS"), ("李 小龙", "李小")]
+        {
+            assert_eq!(initials(name).reveal(), expected, "{name}");
+        }
+    }
+}

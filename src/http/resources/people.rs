@@ -1,0 +1,120 @@
+//! The people whom the caller has sessions with. For everybody else there is no such person.
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::{Rejection, command::fields, ids::UserId, words::Words},
+    people::{PeoplePage, PersonEnvelope, PersonSessions},
+};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::{
+    body::Json,
+    call::{Answered, Call, Posted, show},
+    coordinator::{PeopleFilter, WithPerson},
+    envelope::{Success, success_of},
+    error::ApiError,
+};
+
+const MOST_PEOPLE: usize = 100;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PeopleQuery {
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 100)]
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PersonSessionsQuery {
+    /// `completed` or `active`; all, if it is left out.
+    status: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NicknameRequest {
+    /// 1 to 100 characters; null takes it away.
+    #[serde(deserialize_with = "named")]
+    #[schema(value_type = Option<String>)]
+    nickname: Option<Option<String>>,
+}
+
+/// Tells `null` from absence.
+fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Nickname {
+    nickname: Option<Words>,
+}
+
+/// The people whom the caller has sessions with
+///
+/// Only those who have joined.
+#[utoipa::path(
+    get, path = "/people", tag = "people", params(PeopleQuery),
+    responses((status = 200, body = Success<PeoplePage>))
+)]
+pub async fn list(call: Call) -> Answered {
+    let PeopleQuery { cursor, limit } = call.fields()?;
+    let limit = limit.unwrap_or(MOST_PEOPLE);
+    if !(1..=MOST_PEOPLE).contains(&limit) {
+        return Err(Rejection::invalid("limit", limit, format_args!("1 to {MOST_PEOPLE}")).into());
+    }
+    Ok(show(&call.state.coordinator.people(call.user.id.clone(), PeopleFilter { cursor, limit }).await?))
+}
+
+/// One person
+#[utoipa::path(
+    get, path = "/people/{id}", tag = "people",
+    responses((status = 200, body = Success<PersonEnvelope>))
+)]
+pub async fn person(call: Call) -> Answered {
+    let person = person_in_path(&call)?;
+    Ok(show(&call.state.coordinator.person(call.user.id.clone(), person).await?))
+}
+
+/// The sessions with one person
+#[utoipa::path(
+    get, path = "/people/{id}/sessions", tag = "people", params(PersonSessionsQuery),
+    responses((status = 200, body = Success<PersonSessions>))
+)]
+pub async fn sessions(call: Call) -> Answered {
+    let person = person_in_path(&call)?;
+    let PersonSessionsQuery { status } = call.fields()?;
+    let names = [("completed", WithPerson::Completed), ("active", WithPerson::Active)];
+    let which = match status {
+        None => WithPerson::All,
+        status => fields::name("status", status, &names)?,
+    };
+    Ok(show(&call.state.coordinator.sessions_with(call.user.id.clone(), person, which).await?))
+}
+
+/// Say what the caller calls a person
+///
+/// Only the caller sees it.
+#[utoipa::path(
+    patch, path = "/relationships/{id}/nickname", tag = "people", request_body = NicknameRequest,
+    responses((status = 200, body = Success<Nickname>))
+)]
+pub async fn nickname(call: Posted<NicknameRequest>) -> Answered {
+    let relationship = call.path("id").unwrap_or_default();
+    let (call, Json(body)) = call.split();
+    let nickname = match body.nickname {
+        None => return Err(Rejection::invalid("nickname", "nothing", "a text of 1 to 100 characters, or null").into()),
+        Some(nickname) => nickname.map(|text| fields::text("nickname", Some(text), 1..=100)).transpose()?,
+    };
+    call.state.coordinator.set_nickname(call.user.id.clone(), relationship, nickname.clone()).await?;
+    Ok(success_of(Nickname { nickname }))
+}
+
+/// The router leaves some characters of a user id as they were escaped.
+fn person_in_path(call: &Call) -> Result<UserId, ApiError> {
+    let id = call.request.match_info().get("id").unwrap_or_default();
+    let decoded = percent_decode_str(id).decode_utf8().ok();
+    decoded.and_then(|id| id.parse().ok()).ok_or_else(|| Rejection::no_such_person().into())
+}
