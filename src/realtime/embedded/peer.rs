@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
 use super::{
-    answers::{Answer, Answers, Turn},
+    answers::{Answer, Answers, Ticket, Turn},
     auth::{ClientId, Grant},
     channel::Repeats,
     outbox::Outbox,
@@ -32,6 +32,8 @@ struct State {
     generation: u64,
     entered: Vec<Arc<str>>,
     answers: Answers,
+    /// The lowest number that no published frame has as its id.
+    next_frame: u64,
 }
 
 pub struct Peer {
@@ -57,6 +59,7 @@ impl Peer {
             generation: 0,
             entered: Vec::new(),
             answers: Answers::default(),
+            next_frame: 0,
         };
         Self { id, repeats, state: Mutex::new(state) }
     }
@@ -86,6 +89,7 @@ impl Peer {
         state.grant = grant;
         state.client_id = client_id;
         state.generation += 1;
+        state.answers.change_socket();
         let tenure = Tenure(state.generation);
         drop(state);
         if let Some(earlier) = earlier {
@@ -155,27 +159,34 @@ impl Peer {
 
     // ---- acknowledgements, in the order of the frames ----
 
-    /// Looks whether a frame came before.
-    pub fn take_turn(&self, msg_serial: u64) -> Turn {
+    /// Looks whether a frame came before; `content` is equal for equal content.
+    pub fn take_turn(&self, msg_serial: u64, content: u64) -> Turn {
         let state = &mut *self.state.lock();
-        state.answers.take_turn(msg_serial, state.transport.as_deref())
+        state.answers.take_turn(msg_serial, content, state.transport.as_deref())
     }
 
     /// Answers a frame, and those behind it that waited for it.
-    pub fn settle(&self, msg_serial: u64, answer: Answer) {
+    pub fn settle(&self, ticket: Ticket, answer: Answer) {
         let state = &mut *self.state.lock();
-        state.answers.settle(msg_serial, answer, state.transport.as_deref());
+        state.answers.settle(ticket, answer, state.transport.as_deref());
+    }
+
+    /// The id of a frame that is to be published: made of the connection's id and the frame's serial, or a higher number where that one is
+    /// used already. Receivers tell by the number which of two presence events of a connection is the newer one.
+    pub fn frame_id(&self, msg_serial: u64) -> Arc<str> {
+        let mut state = self.state.lock();
+        let number = msg_serial.max(state.next_frame);
+        state.next_frame = number.saturating_add(1);
+        format!("{}:{number}", self.id).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
-
     use super::*;
     use crate::realtime::embedded::{
         auth::{Capability, Proof},
-        protocol::{Format, frame::PublishResult},
+        protocol::Format,
     };
 
     fn peer() -> (Peer, Arc<Outbox>) {
@@ -194,37 +205,11 @@ mod tests {
         (peer, outbox)
     }
 
-    fn sent(outbox: &Outbox) -> Vec<(u64, u64)> {
-        let mut frames = Vec::new();
-        let _ = outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut frames);
-        let read = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
-        let values = frames.iter().map(|frame| read(&frame.bytes));
-        values.map(|value| (value["action"].as_u64().unwrap(), value["msgSerial"].as_u64().unwrap())).collect()
-    }
-
     #[test]
-    fn answers_go_out_in_the_order_of_the_frames() {
-        let (peer, outbox) = peer();
-        for serial in 0..3 {
-            assert_eq!(peer.take_turn(serial), Turn::Fresh);
-        }
-        peer.settle(1, Answer::nothing());
-        peer.settle(2, Answer::Nack(ErrorInfo::bad_request("no")));
-        assert_eq!(sent(&outbox), []);
-        peer.settle(0, Answer::nothing());
-        assert_eq!(sent(&outbox), [(1, 0), (2, 2)], "the first frame answers two");
-    }
-
-    #[test]
-    fn a_frame_that_comes_again_is_answered_the_same_and_not_taken() {
-        let (peer, outbox) = peer();
-        peer.take_turn(5);
-        assert_eq!(peer.take_turn(5), Turn::Repeated);
-        assert_eq!(sent(&outbox), [], "its answer is still to come");
-        peer.settle(5, Answer::Ack(PublishResult { serial: Some("serial".into()), messages: 1 }));
-        assert_eq!(peer.take_turn(5), Turn::Repeated);
-        assert_eq!(peer.take_turn(4), Turn::Repeated);
-        assert_eq!(sent(&outbox), [(1, 5), (1, 5), (1, 4)]);
+    fn frames_of_a_connection_have_ids_that_only_grow() {
+        let (peer, _) = peer();
+        let ids = [5, 0, 1, 2, 10, 10].map(|serial| peer.frame_id(serial));
+        assert_eq!(ids.map(|id| id.to_string()), ["conn:5", "conn:6", "conn:7", "conn:8", "conn:10", "conn:11"]);
     }
 
     #[test]

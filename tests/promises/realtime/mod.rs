@@ -9,4 +9,5 @@ mod rest;
 mod restart;
 mod resume;
 mod sdk;
+mod serials;
 mod wire;

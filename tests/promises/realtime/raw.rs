@@ -1,4 +1,4 @@
-//! What no SDK does: wrong serials, repetitions, floods, nonsense, sockets that nobody reads.
+//! What no SDK does: missing serials, floods, nonsense, sockets that nobody reads.
 
 use std::time::Duration;
 
@@ -11,10 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
-use super::{
-    node::Node,
-    wire::{Wire, names},
-};
+use super::{node::Node, wire::Wire};
 
 fn node() -> Node {
     Node::start(Config::default())
@@ -52,36 +49,6 @@ async fn whoever_may_not_connect_is_told_over_the_socket_and_let_go() {
         assert_eq!(wire.next_of(9).await["error"]["code"], code, "{query}");
         assert_eq!(wire.next().await, None, "{query}");
     }
-}
-
-#[tokio::test]
-async fn a_repeated_frame_is_answered_again_and_delivered_once() {
-    let node = node();
-    let (mut wire, _) = Wire::connected(&node, "").await;
-    wire.attach("c").await;
-    for _ in 0..3 {
-        wire.publish("c", 0, "once").await;
-    }
-    let frames = wire.settle().await;
-    let acks: Vec<&Value> = frames.iter().filter(|frame| frame["action"] == 1).collect();
-    assert_eq!(acks.len(), 3);
-    assert!(acks.iter().all(|ack| ack["msgSerial"] == 0 && ack["count"] == 1 && ack["res"] == acks[0]["res"]));
-    assert_eq!(names(&frames), ["once"]);
-}
-
-#[tokio::test]
-async fn serials_that_jump_ahead_are_taken_and_those_that_go_back_are_repetitions() {
-    let node = node();
-    let (mut wire, _) = Wire::connected(&node, "").await;
-    wire.attach("c").await;
-    for (serial, name) in [(7, "ahead"), (3, "back"), (8, "next")] {
-        wire.publish("c", serial, name).await;
-    }
-    let frames = wire.settle().await;
-    assert_eq!(names(&frames), ["ahead", "next"]);
-    let serials: Vec<_> =
-        frames.iter().filter(|frame| frame["action"] == 1).map(|ack| ack["msgSerial"].as_u64().unwrap()).collect();
-    assert_eq!(serials, [7, 3, 8]);
 }
 
 #[tokio::test]

@@ -97,7 +97,9 @@ impl Channel {
         let earlier = match (chosen.as_deref(), repeats) {
             (Some(id), _) => room.log.published(id).cloned(),
             (None, Repeats::MayBeStored) => {
-                room.log.entries().rev().find(|entry| entry.id == frame_id).map(|entry| entry.published())
+                let says = |body: &Body| matches!(body, Body::Messages(known) if *known == messages);
+                let known = room.log.entries().rev().find(|entry| entry.id == frame_id && says(&entry.body));
+                known.map(|entry| entry.published())
             }
             (None, Repeats::Known) => None,
         };

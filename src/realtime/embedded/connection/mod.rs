@@ -26,7 +26,7 @@ use super::{
     auth::{ClientId, Grant},
     hub::Hub,
     outbox::Outbox,
-    protocol::{Action, ErrorInfo, Format, Inbound, MAX_FRAME_SIZE, Outbound},
+    protocol::{Action, ErrorInfo, Format, Inbound, MAX_FRAME_SIZE, Outbound, content_of},
     rate::Rate,
 };
 
@@ -150,7 +150,7 @@ impl Connection {
         match Inbound::decode(line.outbox.format, bytes) {
             Ok(frame) => line.take(frame, ctx),
             Err(unreadable) => match unreadable.msg_serial {
-                Some(msg_serial) => line.refuse(msg_serial, unreadable.error),
+                Some(msg_serial) => line.refuse(msg_serial, content_of(bytes), unreadable.error),
                 None => line.fail(&unreadable.error),
             },
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::line::Line;
 use crate::realtime::embedded::{
-    answers::{Answer, Turn},
+    answers::{Answer, Ticket, Turn},
     auth::Operation,
     channel::{Channel, Name},
     protocol::{ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload},
@@ -17,7 +17,7 @@ static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!
 
 impl Line {
     /// Takes a frame's turn. None if there is nothing (more) to do for it.
-    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<u64> {
+    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, Ticket)> {
         let Some(msg_serial) = frame.msg_serial() else {
             let error = ErrorInfo::bad_request("a publish must have a msgSerial");
             match &frame.channel {
@@ -26,33 +26,32 @@ impl Line {
             }
             return None;
         };
-        if self.peer.take_turn(msg_serial) == Turn::Repeated {
-            return None;
-        }
+        let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, frame.content()) else { return None };
         match self.rate.admit(messages) {
-            Admission::Welcome => Some(msg_serial),
+            Admission::Welcome => Some((msg_serial, ticket)),
             Admission::Refused(error) => {
-                self.peer.settle(msg_serial, Answer::Nack(error));
+                self.peer.settle(ticket, Answer::Nack(error));
                 None
             }
             Admission::Flood(error) => {
-                self.peer.settle(msg_serial, Answer::Nack(error.clone()));
+                self.peer.settle(ticket, Answer::Nack(error.clone()));
                 self.disconnect(&error);
                 None
             }
         }
     }
 
-    pub(super) fn refuse(&self, msg_serial: u64, error: ErrorInfo) {
-        if self.peer.take_turn(msg_serial) == Turn::Fresh {
-            self.peer.settle(msg_serial, Answer::Nack(error));
+    /// Refuses a frame; `content` is equal for equal content.
+    pub(super) fn refuse(&self, msg_serial: u64, content: u64, error: ErrorInfo) {
+        if let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, content) {
+            self.peer.settle(ticket, Answer::Nack(error));
         }
     }
 
     pub(super) fn refuse_unsupported(&mut self, frame: &Inbound) {
         let error = ErrorInfo::unsupported("LiveObjects and annotations are not supported by this server");
         match frame.msg_serial() {
-            Some(msg_serial) => self.refuse(msg_serial, error),
+            Some(msg_serial) => self.refuse(msg_serial, frame.content(), error),
             None => self.fail_channel(frame.channel.as_deref().unwrap_or_default(), &error),
         }
     }
@@ -76,8 +75,9 @@ impl Line {
     }
 
     pub(super) fn publish(&mut self, mut frame: Inbound) {
+        let count = frame.messages.as_ref().map_or(0, Vec::len);
+        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
         let messages = frame.messages.take().unwrap_or_default();
-        let Some(msg_serial) = self.turn(&frame, messages.len()) else { return };
         let name = frame.channel.as_deref().unwrap_or_default();
         let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
             let client_id = self.peer.client_id();
@@ -86,34 +86,35 @@ impl Line {
             Ok((channel, messages))
         });
         match prepared {
-            Err(error) => self.peer.settle(msg_serial, Answer::Nack(error)),
-            Ok((_, messages)) if messages.is_empty() => self.peer.settle(msg_serial, Answer::nothing()),
+            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
+            Ok((_, messages)) if messages.is_empty() => self.peer.settle(ticket, Answer::nothing()),
             Ok((channel, messages)) => {
                 let peer = self.peer.clone();
-                let frame_id = format!("{}:{msg_serial}", self.peer.id).into();
+                let frame_id = self.peer.frame_id(msg_serial);
                 MESSAGES.increment(messages.len() as u64);
                 self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, move |result| {
                     let answer = result.map_or_else(Answer::Nack, Answer::Ack);
-                    peer.settle(msg_serial, answer);
+                    peer.settle(ticket, answer);
                 });
             }
         }
     }
 
     pub(super) fn presence(&mut self, mut frame: Inbound) {
+        let count = frame.presence.as_ref().map_or(0, Vec::len);
+        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
         let events = frame.presence.take().unwrap_or_default();
-        let Some(msg_serial) = self.turn(&frame, events.len()) else { return };
         let name = frame.channel.as_deref().unwrap_or_default();
-        let frame_id: Arc<str> = format!("{}:{msg_serial}", self.peer.id).into();
+        let frame_id = self.peer.frame_id(msg_serial);
         let taken = self
             .writable(name, Operation::Presence, Modes::PRESENCE)
             .and_then(|channel| Ok((channel, self.presence_events(events, &frame_id)?)));
         match taken {
-            Err(error) => self.peer.settle(msg_serial, Answer::Nack(error)),
+            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
             Ok((channel, events)) => {
                 let peer = self.peer.clone();
                 self.hub.take_presence(&channel, &self.peer, frame_id, events, move |result| {
-                    peer.settle(msg_serial, result.map_or_else(Answer::Nack, Answer::Ack));
+                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
                 });
             }
         }

@@ -83,10 +83,21 @@ impl Log {
         serial.log == self.id && serial.seq + 1 < self.oldest()
     }
 
+    /// Whether the entry with the position's number is not the one that it was given for: that one was lost with a crash before it was
+    /// durable, and its number was given again.
+    fn was_another(&self, serial: &ChannelSerial) -> bool {
+        let at = match serial.seq.checked_sub(self.oldest()) {
+            _ if serial.seq == self.seq => Some(self.last_at),
+            Some(index) => usize::try_from(index).ok().and_then(|index| self.entries.get(index)).map(|entry| entry.at),
+            None => None,
+        };
+        at.is_some_and(|at| at != serial.at)
+    }
+
     /// What follows a position. `stored` are entries that follow it, oldest first, without gaps: they count where they reach what is kept.
     pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Since<'a> {
         let oldest = self.oldest();
-        if serial.log != self.id || serial.seq > self.seq {
+        if serial.log != self.id || serial.seq > self.seq || self.was_another(serial) {
             return Since::Lost;
         }
         let next = serial.seq + 1;
@@ -167,6 +178,17 @@ mod tests {
         publish(&mut log, None, NOW);
         assert_eq!(missed(&log, &Log::new(LIMIT).head()), None);
         assert_eq!(missed(&log, &ChannelSerial { at: 0, seq: 2, log: log.id.clone() }.to_string()), None);
+    }
+
+    #[test]
+    fn a_position_is_lost_whose_number_was_given_again() {
+        let mut log = Log::new(LIMIT);
+        let entries = [NOW, NOW + WINDOW / 2].map(|at| publish(&mut log, None, at));
+        let other = |entry: &Entry| ChannelSerial { at: entry.at + 1, seq: entry.seq, log: log.id.clone() }.to_string();
+        for entry in &entries {
+            assert!(missed(&log, &entry.serial).is_some());
+            assert_eq!(missed(&log, &other(entry)), None, "seq {}", entry.seq);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The wire: Ably's protocol as values, in JSON and MessagePack. No I/O, no clock, no state: any bytes give a frame or an
 //! error, never a panic, and never more memory than a small multiple of the bytes that came in.
 
+mod content;
 pub mod data;
 pub mod error;
 pub mod flags;
@@ -17,6 +18,7 @@ mod any_bytes;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 
+pub use content::content_of;
 pub use data::Data;
 pub use error::ErrorInfo;
 pub use flags::Modes;

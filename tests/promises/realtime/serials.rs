@@ -1,0 +1,130 @@
+//! An ACK means delivered, whatever serials a client gives its frames; a frame that comes again is answered once on each socket, and
+//! delivered once.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tandem::realtime::embedded::{Config, config::Namespace};
+
+use super::{
+    node::{MemoryStore, Node},
+    wire::{Wire, names},
+};
+
+fn node() -> Node {
+    Node::start(Config::default())
+}
+
+/// The serials of the publishes that were acknowledged, in the order of the answers.
+fn acknowledged(frames: &[Value]) -> Vec<u64> {
+    let acks = frames.iter().filter(|frame| frame["action"] == 1);
+    let number = |frame: &Value, field: &str| frame[field].as_u64().unwrap();
+    acks.flat_map(|ack| (0..number(ack, "count")).map(|n| number(ack, "msgSerial") + n)).collect()
+}
+
+fn resume(connected: &Value) -> String {
+    format!("resume={}", connected["connectionDetails"]["connectionKey"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn serials_in_any_order_are_delivered_and_acknowledged() {
+    let node = node();
+    for serials in [[5, 0, 1], [7, 3, 8], [0, 2, 1]] {
+        let (mut wire, _) = Wire::connected(&node, "").await;
+        wire.attach("c").await;
+        for serial in serials {
+            wire.publish("c", serial, &format!("m{serial}")).await;
+        }
+        let frames = wire.settle().await;
+        assert_eq!(acknowledged(&frames), serials);
+        assert_eq!(names(&frames), serials.map(|serial| format!("m{serial}")), "{serials:?}");
+        for frame in frames.iter().filter(|frame| frame["action"] == 1) {
+            assert_eq!(frame["res"].as_array().unwrap().len() as u64, frame["count"].as_u64().unwrap(), "{frame}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn presence_in_any_order_of_serials_is_told_as_newer_and_acknowledged() {
+    let node = node();
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    for (serial, data) in [(5, "first"), (0, "second"), (1, "third")] {
+        let event = json!([{"action": 4, "data": data}]);
+        wire.send(json!({"action": 14, "channel": "c", "msgSerial": serial, "presence": event})).await;
+        assert_eq!(wire.next_of(1).await["msgSerial"], serial);
+    }
+    let mut newest = None;
+    for data in ["first", "second", "third"] {
+        let told = watcher.next_of(14).await;
+        assert_eq!(told["presence"][0]["data"], data);
+        // By these numbers the SDK tells which of two events is the newer one.
+        let id = told["presence"][0]["id"].as_str().unwrap();
+        let [connection, number, _]: [&str; 3] = id.split(':').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(connection, connected["connectionId"]);
+        let number: u64 = number.parse().unwrap();
+        assert!(newest.is_none_or(|newest| newest < number), "{id} looks older than what came before it");
+        newest = Some(number);
+    }
+}
+
+#[tokio::test]
+async fn a_serial_that_is_given_again_to_another_message_loses_neither() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
+    for (serial, name) in [(2, "woken"), (0, "a"), (1, "b"), (2, "c")] {
+        wire.publish("c", serial, name).await;
+    }
+    let frames = wire.settle().await;
+    assert_eq!(acknowledged(&frames), [2, 0, 1, 2]);
+    assert_eq!(names(&frames), ["woken", "a", "b", "c"]);
+    let ids: std::collections::BTreeSet<_> =
+        frames.iter().filter(|frame| frame["action"] == 15).map(|frame| frame["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4, "each has an id of its own");
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_once_on_each_socket_and_delivered_once() {
+    let node = node();
+    let (mut wire, connected) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
+    for serial in [5, 0, 5, 0, 5] {
+        wire.publish("c", serial, "once").await;
+    }
+    let frames = wire.settle().await;
+    assert_eq!(acknowledged(&frames), [5, 0]);
+    assert_eq!(names(&frames), ["once", "once"]);
+    let first: Vec<Value> = frames.into_iter().filter(|frame| frame["action"] == 1).collect();
+    let (mut again, _) = Wire::connected(&node, &resume(&connected)).await;
+    again.attach("c").await;
+    for serial in [5, 0, 5] {
+        again.publish("c", serial, "once").await;
+    }
+    let frames = again.settle().await;
+    assert_eq!(names(&frames), Vec::<&str>::new());
+    let second: Vec<Value> = frames.into_iter().filter(|frame| frame["action"] == 1).collect();
+    assert_eq!(second, first, "with the first serials");
+}
+
+#[tokio::test]
+async fn after_a_restart_only_what_is_stored_is_a_repetition() {
+    let config = || Config { namespaces: vec![Namespace { id: "kept".into(), persisted: true }], ..Config::default() };
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let (mut wire, connected) = Wire::connected(&node, "").await;
+    wire.publish("kept:a", 5, "five").await;
+    wire.next_of(1).await;
+    drop((wire, node));
+    let node = Node::start_on(config(), store, 0);
+    let (mut wire, again) = Wire::connected(&node, &resume(&connected)).await;
+    assert_eq!(again["connectionId"], connected["connectionId"]);
+    wire.attach("kept:a").await;
+    for (serial, name) in [(5, "five"), (0, "zero"), (1, "one"), (5, "another")] {
+        wire.publish("kept:a", serial, name).await;
+    }
+    let frames = wire.settle().await;
+    assert_eq!(acknowledged(&frames), [5, 0, 1, 5]);
+    assert_eq!(names(&frames), ["zero", "one", "another"]);
+}
