@@ -40,6 +40,9 @@ pub trait RealtimeAccess: Send + Sync + 'static {
     /// A signed request for a token over `sessions` (newest first; the provider's room caps their number).
     fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest;
 
+    /// Ends all tokens that the user has, and the connections that hold one.
+    fn end_tokens(&self, user: UserId) -> Answer<()>;
+
     /// Where the client connects, as seen from `host` (the request's `Host`), and the channels of `session`.
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription;
 }

@@ -139,7 +139,7 @@ pub fn api() -> Vec<Route> {
         account: me, rename, erase, biometric, privacy, change_privacy;
         people: list, person, sessions, nickname;
         push: register, remove, preferences, change_preferences, test;
-        realtime: ably_token, config;
+        realtime: ably_token, sign_out, config;
         webhooks: ably;
         operator: why, release;
         documentation: openapi;

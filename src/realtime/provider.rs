@@ -12,6 +12,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use tandem_actors::{
+    domain::ids::UserId,
     journal::Journal,
     ports::{Clock, PresenceSink, Realtime, Store},
 };
@@ -19,7 +20,7 @@ use tandem_actors::{
 use super::{
     cloud::AblyCloud,
     config::{Config, ProviderKind},
-    embedded::Embedded,
+    embedded::{Embedded, Scope},
 };
 use crate::http::{StartPage, start_page};
 
@@ -45,7 +46,8 @@ impl Provider {
             ProviderKind::Embedded => {
                 Embedded::check_listen(&config.embedded, address.ip()).map_err(|error| error.to_string())?;
                 let keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
-                let endpoint = Embedded::new(config.embedded.clone(), names, keys, clock, store, journal);
+                let scope = Scope { client_publish: config.client_publish, resolved_for: config.resolved_access };
+                let endpoint = Embedded::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))
             }
             ProviderKind::Ably => {
@@ -69,6 +71,18 @@ impl Provider {
         }
     }
 
+    /// Ends all tokens that a user has, and the connections that hold one. What is answered is durable.
+    ///
+    /// # Errors
+    /// Why it may not be durable.
+    pub async fn end_tokens_of(&self, user: &UserId) -> Result<(), String> {
+        match self {
+            Self::Embedded(endpoint) => endpoint.end_tokens_of(user).await.map_err(|error| error.message.into_owned()),
+            // Ably's cloud lets them run out: its keys do not revoke tokens unless they are made so.
+            Self::Ably { .. } => Ok(()),
+        }
+    }
+
     pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
         match self {
             Self::Embedded(endpoint) => endpoint.set_sink(sink),
@@ -87,7 +101,7 @@ impl Provider {
                     let token_hint = hint.get().map_or("", String::as_str);
                     std::future::ready(page("ably", token_hint))
                 };
-                app.route("/", web::get().to(page));
+                app.route("/", web::get().to(page.clone())).route("/", web::head().to(page));
             }
         }
     }

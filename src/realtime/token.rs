@@ -52,9 +52,12 @@ pub fn sign_token_request(
     }
 }
 
-/// A nonce for a token request: 32 random characters.
+/// How the nonces of the coordinator's own requests begin: by it the embedded endpoint knows a user's token.
+pub const NONCE_PREFIX: &str = "tandem-";
+
+/// A nonce for a token request, with 32 random characters.
 pub fn fresh_nonce() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    format!("{NONCE_PREFIX}{:032x}", rand::random::<u128>())
 }
 
 /// The capability of one user over the given sessions (the caller's active ones, newest first; only the first

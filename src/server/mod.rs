@@ -126,6 +126,7 @@ impl Application {
             }),
             push: Arc::new(Accounts(devices)),
             realtime: Arc::new(Access {
+                provider: provider.clone(),
                 names: settings.realtime.names(),
                 config: settings.realtime.clone(),
                 key: signing_key(&settings)?,

@@ -1,18 +1,19 @@
 //! How clients reach the realtime provider, as HTTP sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use tandem_actors::{
+    Refusal,
     domain::ids::{SessionId, UserId},
-    ports::{Clock, PresenceSink},
+    ports::{BoxFuture, Clock, PresenceSink},
 };
 
 use crate::{
     http::ports::{Channels, RealtimeAccess, RealtimeDescription, WebhookOutcome, Webhooks},
     realtime::{
-        ApiKey, Config, ProviderKind,
+        ApiKey, Config, Provider, ProviderKind,
         channels::ChannelNames,
         token::{TokenRequest, capability, fresh_nonce, sign_token_request},
         webhook::{WebhookError, verify_and_parse},
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub struct Access {
+    pub provider: Provider,
     pub config: Config,
     pub names: ChannelNames,
     /// Signs the token requests of the app.
@@ -32,6 +34,14 @@ impl RealtimeAccess for Access {
         let Config { token_sessions, client_publish, token_ttl, .. } = self.config;
         let capability = capability(&self.names, user, sessions, token_sessions, client_publish);
         sign_token_request(&self.key, capability, user, token_ttl, self.clock.now(), fresh_nonce())
+    }
+
+    fn end_tokens(&self, user: UserId) -> BoxFuture<Result<(), Refusal>> {
+        let provider = self.provider.clone();
+        Box::pin(async move {
+            let ended = provider.end_tokens_of(&user).await;
+            ended.map_err(|reason| Refusal::unavailable(reason, Duration::from_secs(1)))
+        })
     }
 
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription {

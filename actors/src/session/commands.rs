@@ -6,8 +6,10 @@ use bytes::Bytes;
 use super::{Held, SessionActor, Wake, reads::to_json};
 use crate::{
     domain::{
-        Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer, ids::Seq,
-        time::Timestamp, view,
+        Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
+        ids::{Seq, UserId},
+        time::Timestamp,
+        view,
     },
     failpoint,
     idempotency::{self, StoredAnswer},
@@ -25,6 +27,8 @@ struct Draft {
     changes: Vec<Change>,
     push_jobs: bool,
     announced: bool,
+    /// Who has left the session by it.
+    left: Vec<UserId>,
 }
 
 impl SessionActor {
@@ -188,7 +192,7 @@ impl SessionActor {
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
-        self.rows.follow(session, &self.shell.domain, &mut draft.changes);
+        draft.left.extend(self.rows.follow(session, &self.shell.domain, &mut draft.changes));
         if session.seq() - self.snapshot_seq >= self.shell.residency.snapshot_every {
             let snapshot = self.snapshot();
             draft.changes.push(snapshot);
@@ -249,6 +253,9 @@ impl SessionActor {
         if draft.push_jobs {
             self.gate.hold(Held::PushJobs);
         }
+        for user in draft.left {
+            self.gate.hold(Held::Left(user));
+        }
         let next = last.unwrap_or(self.committed_seq);
         let fence = Fence { session: session.clone(), epoch: self.epoch, expected: self.committed_seq, next };
         self.committed_seq = next;
@@ -276,7 +283,7 @@ impl SessionActor {
 
     /// Rows that belong to no event: outbox, push jobs, snapshot.
     pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
-        self.commit(Draft { changes, push_jobs, announced: false }, None, None, ctx);
+        self.commit(Draft { changes, push_jobs, ..Draft::default() }, None, None, ctx);
     }
 
     /// Takes a partner's words out of every stored event.

@@ -51,6 +51,8 @@ enum Held {
     Deliver(Seq),
     /// Push jobs were written.
     PushJobs,
+    /// Somebody has left the session.
+    Left(UserId),
     /// The snapshot for passivation is written.
     Rest,
 }
@@ -147,6 +149,7 @@ impl SessionActor {
                 self.deliver(ctx);
             }
             Held::PushJobs => self.shell.jobs_committed(),
+            Held::Left(user) => self.shell.realtime.rights_ended(self.inbox.session(), &user),
             Held::Rest => self.rest(ctx),
         }
     }

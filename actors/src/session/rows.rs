@@ -23,13 +23,16 @@ impl KnownRows {
         Self { memberships: memberships(session), timers: earliest(session, settings) }
     }
 
-    /// The changes that bring the rows to `session`.
-    pub fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) {
+    /// The changes that bring the rows to `session`. Returns those who have left.
+    pub fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Vec<UserId> {
         self.follow_timers(session, settings, changes);
         let members = memberships(session);
         if members == self.memberships {
-            return;
+            return Vec::new();
         }
+        let was_in = |user: &UserId| self.memberships.get(user).is_some_and(|known| !known.left);
+        let is_in = |user: &UserId| members.get(user).is_some_and(|membership| !membership.left);
+        let left = self.memberships.keys().filter(|user| was_in(user) && !is_in(user)).cloned().collect();
         for (user, membership) in &members {
             if self.memberships.get(user) != Some(membership) {
                 changes.push(Change::Put(keys::membership(user, session.id()), records::encode(membership)));
@@ -39,6 +42,7 @@ impl KnownRows {
             changes.push(Change::Delete(keys::membership(gone, session.id())));
         }
         self.memberships = members;
+        left
     }
 
     fn follow_timers(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) {

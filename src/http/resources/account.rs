@@ -127,6 +127,7 @@ pub async fn erase(call: Call) -> Answered {
     // The profile goes last: until then, a request that was interrupted can be repeated with the same effect.
     let erasure = state.coordinator.erase(user.clone()).await?;
     state.push.erase(user.clone()).await?;
+    state.realtime.end_tokens(user.clone()).await?;
     state.users.erase(user).await?;
     let summary = ErasureSummary {
         sessions_abandoned: erasure.sessions_abandoned,

@@ -20,6 +20,13 @@ pub struct RealtimeToken {
     token_request: TokenRequest,
 }
 
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedOut {
+    /// Always `true`.
+    signed_out: bool,
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
@@ -88,6 +95,19 @@ pub async fn ably_token(call: Call) -> Answered {
     state.limits.ably_token.check(user)?;
     let sessions = state.coordinator.active_sessions(user.clone()).await?;
     Ok(success_of(RealtimeToken { token_request: state.realtime.token_request(user, &sessions) }))
+}
+
+/// End the caller's realtime connections
+///
+/// Signs out everywhere: all realtime tokens that the caller has are refused from now on, and the connections that hold one end. A token that
+/// is asked for after that is good.
+#[utoipa::path(
+    delete, path = "/auth/ably-token", tag = "realtime",
+    responses((status = 200, body = Success<SignedOut>))
+)]
+pub async fn sign_out(call: Call) -> Answered {
+    call.state.realtime.end_tokens(call.user.id.clone()).await?;
+    Ok(success_of(SignedOut { signed_out: true }))
 }
 
 /// Where to connect, and how to recover

@@ -271,6 +271,10 @@ impl RealtimeAccess for Fakes {
         }
     }
 
+    fn end_tokens(&self, _: UserId) -> BoxFuture<Result<(), Refusal>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn describe(&self, host: &str, secure: bool, user: &UserId, session: Option<&SessionId>) -> RealtimeDescription {
         RealtimeDescription {
             provider: "embedded",

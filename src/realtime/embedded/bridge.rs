@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use tandem_actors::{
-    domain::{ids::SessionId, time::Timestamp},
+    domain::{
+        ids::{SessionId, UserId},
+        time::Timestamp,
+    },
     ports::{BoxFuture, Member, Publication, Realtime, RealtimeError},
 };
 
@@ -42,11 +45,27 @@ impl Realtime for Embedded {
         }
         Box::pin(std::future::ready(Ok(members)))
     }
+
+    fn rights_ended(&self, session: &SessionId, user: &UserId) {
+        self.main.rights_ended(session, user);
+    }
 }
 
 type Told = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 
 impl Embedded {
+    /// Ends all tokens that a user has, and the connections that hold one. What is answered is durable.
+    pub fn end_tokens_of(&self, user: &UserId) -> BoxFuture<Result<(), ErrorInfo>> {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        self.main.end_tokens_of(user, move |result| drop(tell.send(result)));
+        Box::pin(async move {
+            while let Some(result) = told.recv().await {
+                result?;
+            }
+            Ok(())
+        })
+    }
+
     fn publish_one(&self, publication: Publication) -> Result<Told, RealtimeError> {
         let refused = |reason: String| RealtimeError::Refused { reason };
         let name = self.services.names.of(&publication.channel);

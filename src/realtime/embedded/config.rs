@@ -55,7 +55,7 @@ pub struct KeyConfig {
 impl KeyConfig {
     /// A key for everything, made by the node itself.
     pub fn generated(name: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self { name: name.into(), secret: secret.into(), capability: None, revocable_tokens: false }
+        Self { name: name.into(), secret: secret.into(), capability: None, revocable_tokens: true }
     }
 }
 

@@ -60,6 +60,7 @@ use tandem_actors::{
 };
 
 pub use config::Config;
+pub use hub::Scope;
 
 use self::{
     auth::{Credentials, Key, jwt},
@@ -91,6 +92,7 @@ impl Embedded {
     pub fn new(
         config: Config,
         names: ChannelNames,
+        scope: Scope,
         keys: Vec<Key>,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
@@ -109,6 +111,7 @@ impl Embedded {
         let services = Arc::new(Services {
             config,
             names,
+            scope,
             started_at: clock.now(),
             clock,
             rows: Rows::new(store, journal),
@@ -116,10 +119,7 @@ impl Embedded {
             stopping: AtomicBool::new(false),
         });
         let main = Arc::new(Hub::new(&app, keys, rules, services.clone(), true));
-        match services.rows.revocations(&app) {
-            Ok(revocations) => revocations.into_iter().for_each(|revocation| main.restore_revocation(revocation)),
-            Err(error) => tracing::error!(%error, "revoked tokens could not be read"),
-        }
+        main.restore_revocations();
         main.restore_members();
         let apps = DashMap::from_iter([(app, main.clone())]);
         Arc::new(Embedded { services, main, apps, start_page: OnceLock::new(), tidying: AtomicBool::new(false) })
@@ -234,6 +234,7 @@ impl Embedded {
                 endpoint.hubs().iter().for_each(|hub| hub.tidy());
                 if ticks.is_multiple_of(EXPIRE_EVERY) {
                     endpoint.main.expire();
+                    endpoint.hubs().iter().for_each(|hub| hub.forget_revocations());
                 }
                 let running = endpoint.services.now().since(endpoint.services.started_at);
                 if !absent_forgotten && running > endpoint.services.config.connection_state_ttl {

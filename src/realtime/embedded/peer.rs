@@ -134,10 +134,12 @@ impl Peer {
         self.state.lock().client_id.clone()
     }
 
-    pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) {
+    /// Takes new credentials, and returns the present secret of the connection's key.
+    pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) -> Box<str> {
         let mut state = self.state.lock();
         state.grant = grant;
         state.client_id = client_id;
+        state.secret.clone()
     }
 
     // ---- presence ----
@@ -198,6 +200,7 @@ mod tests {
             issued: 0,
             expires: None,
             revocation_key: None,
+            of_app: false,
         });
         let peer = Peer::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
         let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20));

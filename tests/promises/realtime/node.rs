@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use actix_web::{App, HttpServer};
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tandem::realtime::{
     channels::ChannelNames,
     embedded::{
-        Config, Embedded,
+        Config, Embedded, Scope,
         auth::{Capability, Key},
     },
 };
@@ -29,6 +29,8 @@ use tandem_actors::{
 };
 
 pub const KEY_NAME: &str = "tandem.main";
+/// Of the same app, with the same secret.
+pub const OTHER_KEY_NAME: &str = "tandem.second";
 pub const KEY_SECRET: &str = "a-secret-for-tests";
 
 pub struct SystemClock;
@@ -137,10 +139,12 @@ impl Node {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).unwrap();
         let capability = Capability::everything();
-        let mut main = Key::new(KEY_NAME, KEY_SECRET, capability);
+        let mut main = Key::new(KEY_NAME, KEY_SECRET, capability.clone());
         main.revocable_tokens = true;
-        let embedded =
-            Embedded::new(config, ChannelNames::default(), vec![main], Arc::new(SystemClock), store, journal);
+        let keys = vec![main, Key::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
+        let scope = Scope { client_publish: true, resolved_for: Duration::from_secs(3600) };
+        let clock = Arc::new(SystemClock);
+        let embedded = Embedded::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
         let heard = Arc::new(Heard::default());
         embedded.set_sink(heard.clone());
         let (told, tell) = mpsc::channel();
@@ -165,10 +169,6 @@ impl Node {
 
     pub fn key(&self) -> String {
         format!("{KEY_NAME}:{KEY_SECRET}")
-    }
-
-    pub fn websocket_url(&self) -> String {
-        self.url.replace("http", "ws")
     }
 }
 

@@ -121,6 +121,30 @@ async fn no_jwt_is_valid_for_longer_than_a_day() {
 }
 
 #[tokio::test]
+async fn an_invalid_token_in_band_fails_the_connection_and_its_members_leave() {
+    let node = node();
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("c").await;
+    let expired = jwt(&json!({"iat": now() - 20, "exp": now() - 10}));
+    for (bad, code) in [("tandem.nonsense".to_owned(), 40143), ("nonsense".to_owned(), 40143), (expired, 40142)] {
+        let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
+        let mut alice = Wire::open_with(&node, &format!("access_token={token}")).await;
+        let connected = alice.next_of(4).await;
+        alice.enter("c").await;
+        assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+        alice.send(json!({"action": 17, "auth": {"accessToken": bad}})).await;
+        // ERROR without a channel: RTC8a2 of Ably's specification.
+        let error = alice.next_of(9).await;
+        assert_eq!((&error["channel"], &error["error"]["code"]), (&Value::Null, &json!(code)));
+        assert_eq!(alice.next().await, None);
+        assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
+        let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap();
+        let mut late = Wire::open_with(&node, &format!("access_token={token}&resume={key}")).await;
+        assert_eq!(late.next_of(4).await["error"]["code"], 80008, "a failed connection is over");
+    }
+}
+
+#[tokio::test]
 async fn members_leave_when_a_token_in_band_takes_the_presence_mode() {
     let node = node();
     let (mut watcher, _) = Wire::connected(&node, "").await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tandem::realtime::embedded::Config;
 
 use super::{
-    node::{MemoryStore, Node},
+    node::{KEY_SECRET, MemoryStore, Node, OTHER_KEY_NAME},
     wire::Wire,
 };
 
@@ -46,4 +46,18 @@ async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() 
     // It is the time itself that has to pass.
     tokio::time::sleep(2 * ttl).await;
     assert_eq!(refused(&node, "", &connected).await, 80008);
+}
+
+#[tokio::test]
+async fn a_connection_is_not_taken_up_with_another_key() {
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(Config::default(), store.clone(), 0);
+    let (wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    let other = format!("key={OTHER_KEY_NAME}:{KEY_SECRET}&clientId=alice&resume={}", key(&connected));
+    let mut stolen = Wire::open_with(&node, &other).await;
+    assert_eq!(stolen.next_of(4).await["error"]["code"], 80018);
+    drop((wire, stolen, node));
+    let node = Node::start_on(Config::default(), store, 0);
+    let mut stolen = Wire::open_with(&node, &other).await;
+    assert_eq!(stolen.next_of(4).await["error"]["code"], 80008);
 }

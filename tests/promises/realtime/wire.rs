@@ -21,7 +21,12 @@ impl Wire {
     }
 
     pub async fn open_with(node: &Node, query: &str) -> Wire {
-        let (socket, _) = connect_async(format!("{}/?v=6&{query}", node.websocket_url())).await.unwrap();
+        Self::dial(&node.url, query).await
+    }
+
+    /// Opens a socket to a server at `http://…`.
+    pub async fn dial(origin: &str, query: &str) -> Wire {
+        let (socket, _) = connect_async(format!("{}/?v=6&{query}", origin.replacen("http", "ws", 1))).await.unwrap();
         Wire(socket)
     }
 

@@ -238,6 +238,13 @@ describe('a new token on the same connection', () => {
     assert.equal(channel.state, 'attached');
   });
 
+  it('fails the connection when it is not valid', async () => {
+    const client = await bench.connected({ token: await withToken({ channel: ['*'] }) });
+    const error = await rejection(client.auth.authorize(null, { token: `${bench.app.appId}.nonsense` }));
+    assert.equal(error.code, 40143);
+    assert.equal(client.connection.state, 'failed');
+  });
+
   it('cannot change whose connection it is', async () => {
     const client = await bench.connected({ token: (await bench.rest().auth.requestToken({ clientId: 'me' })).token });
     const other = await bench.rest().auth.requestToken({ clientId: 'other' });

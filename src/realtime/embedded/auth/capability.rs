@@ -150,6 +150,18 @@ impl Capability {
             .or(granted(Operation::AnnotationPublish, Modes::ANNOTATION_PUBLISH))
     }
 
+    /// What either allows.
+    #[must_use]
+    pub fn united_with(mut self, other: Capability) -> Self {
+        for (resource, operations) in other.0 {
+            match self.0.get_mut(&resource) {
+                Some(own) => own.unite(operations),
+                None => drop(self.0.insert(resource, operations)),
+            }
+        }
+        self
+    }
+
     /// What both allow; none if that is nothing.
     pub fn intersect(&self, asked: &Capability) -> Option<Capability> {
         let mut common: BTreeMap<String, Operations> = BTreeMap::new();

@@ -66,6 +66,7 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
         // As all tokens: nothing is valid for longer than a revocation is kept.
         expires: Some(expires.min(issued.saturating_add(MAX_TTL_MS))),
         revocation_key: claims.revocation_key.map(Into::into),
+        of_app: false,
     })
 }
 

@@ -98,18 +98,6 @@ pub struct Grant {
     /// Milliseconds; none for keys.
     pub expires: Option<i64>,
     pub revocation_key: Option<Arc<str>>,
-}
-
-impl Grant {
-    /// # Errors
-    /// 40160 if no resource that matches the channel allows the operation.
-    pub fn permit(&self, channel: &str, operation: Operation) -> Result<(), ErrorInfo> {
-        if self.capability.allows(channel, operation) {
-            return Ok(());
-        }
-        Err(ErrorInfo::not_permitted(format!(
-            "operation not permitted with the provided capability: {}",
-            operation.name()
-        )))
-    }
+    /// The coordinator gave it to one of its users: it stands for whatever the user may do, beside what it lists.
+    pub of_app: bool,
 }

@@ -26,6 +26,9 @@ struct Body {
     client_id: Option<String>,
     /// Two tokens of the same content and moment differ.
     salt: u64,
+    /// See [`Grant::of_app`].
+    #[serde(default)]
+    of_app: bool,
 }
 
 /// What `requestToken` answers.
@@ -45,6 +48,7 @@ pub fn mint(
     key: &Key,
     capability: &Capability,
     client_id: Option<String>,
+    of_app: bool,
     issued: Timestamp,
     ttl_ms: i64,
 ) -> TokenDetails {
@@ -55,6 +59,7 @@ pub fn mint(
         capability: capability.to_string(),
         client_id,
         salt: rand::random(),
+        of_app,
     };
     let packed = deflate(&rmp_serde::to_vec(&body).expect("a body holds only what MessagePack can"));
     let mac = key.hmac(&[PURPOSE, &packed]);
@@ -93,6 +98,7 @@ pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k Key>) -
         issued: body.issued,
         expires: Some(body.expires),
         revocation_key: None,
+        of_app: body.of_app,
     })
 }
 
@@ -110,7 +116,7 @@ mod tests {
     }
 
     fn token(key: &Key) -> TokenDetails {
-        mint(key, &Capability::everything(), Some("alice".into()), Timestamp::from_millis(1_000), 60_000)
+        mint(key, &Capability::everything(), Some("alice".into()), true, Timestamp::from_millis(1_000), 60_000)
     }
 
     #[test]
@@ -119,9 +125,22 @@ mod tests {
         let details = token(&key);
         let grant = verify(&details.token, |name| (name == "app123.key1").then_some(&key)).unwrap();
         assert_eq!(grant.client_id, ClientId::Is("alice".into()));
-        assert_eq!((grant.issued, grant.expires), (1_000, Some(61_000)));
+        assert_eq!((grant.issued, grant.expires, grant.of_app), (1_000, Some(61_000), true));
         assert!(details.token.starts_with("app123.") && !details.token.contains("secret"));
         assert_ne!(details.token, token(&key).token, "each token is its own");
+    }
+
+    #[test]
+    fn a_token_of_an_earlier_release_is_read() {
+        #[derive(Serialize)]
+        struct Earlier(&'static str, i64, i64, &'static str, Option<&'static str>, u64);
+        let body = Earlier("app123.key1", 1, 2, r#"{"c":["subscribe"]}"#, Some("alice"), 7);
+        let packed = deflate(&rmp_serde::to_vec(&body).unwrap());
+        let key = key("secret");
+        let mac = key.hmac(&[PURPOSE, &packed]);
+        let token = format!("app123.{}", URL_SAFE_NO_PAD.encode([&mac[..MAC], &packed].concat()));
+        let grant = verify(&token, |_| Some(&key)).map(|grant| (grant.expires, grant.of_app));
+        assert_eq!(grant, Ok((Some(2), false)));
     }
 
     #[test]

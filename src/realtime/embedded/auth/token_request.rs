@@ -11,7 +11,7 @@ use super::{
     nonces::{self, Nonces},
     token::{self, TokenDetails},
 };
-use crate::realtime::embedded::protocol::ErrorInfo;
+use crate::realtime::{embedded::protocol::ErrorInfo, token::NONCE_PREFIX};
 
 pub const DEFAULT_TTL_MS: i64 = 3_600_000;
 pub const MAX_TTL_MS: i64 = 24 * 3_600_000;
@@ -95,7 +95,17 @@ impl TokenRequest {
                 ErrorInfo::not_permitted("the token request asks for nothing that its key is allowed")
             })?,
         };
-        Ok(token::mint(key, &capability, self.client_id.clone(), now, ttl))
+        Ok(token::mint(key, &capability, self.client_id.clone(), self.is_of_app(), now, ttl))
+    }
+
+    /// Whether the coordinator signed it for one of its users.
+    pub fn is_of_app(&self) -> bool {
+        self.mac.is_some() && self.nonce.as_deref().is_some_and(|nonce| nonce.starts_with(NONCE_PREFIX))
+    }
+
+    /// When it was signed, as it says itself; none if it is not signed.
+    pub fn signed_at(&self) -> Option<i64> {
+        self.timestamp.as_deref().filter(|_| self.mac.is_some()).and_then(|text| text.parse().ok())
     }
 
     fn check_signature(&self, key: &Key, nonces: &Nonces, now: Timestamp) -> Result<(), ErrorInfo> {
@@ -171,6 +181,15 @@ mod tests {
             .map(|d| (d.expires - d.issued, d.capability));
         assert_eq!(details, Ok((DEFAULT_TTL_MS, r#"{"a:*":["publish","subscribe"]}"#.to_owned())));
         assert_eq!(request.redeem(&key(), false, &nonces, NOW).map(|_| ()).unwrap_err().code, 40105);
+    }
+
+    #[test]
+    fn the_coordinators_own_requests_are_known_by_a_nonce_that_is_signed() {
+        let nonce = || Some(format!("{NONCE_PREFIX}0123456789abcdef"));
+        assert!(signed(|request| request.nonce = nonce()).is_of_app());
+        assert!(!signed(|_| ()).is_of_app());
+        assert!(!TokenRequest { mac: None, ..signed(|request| request.nonce = nonce()) }.is_of_app());
+        assert_eq!(refused(&TokenRequest { nonce: nonce(), ..signed(|_| ()) }), 40101, "nobody else can say so");
     }
 
     #[test]

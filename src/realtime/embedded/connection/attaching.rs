@@ -83,7 +83,7 @@ impl Line {
     }
 
     fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
-        let granted = self.peer.grant().capability.modes(channel).and(asked);
+        let granted = self.hub.modes(&self.peer.grant(), channel)?.and(asked);
         // Nobody can attach in order to annotate alone: annotations are not served.
         if granted.and(Modes::DEFAULT).is_empty() || granted == Modes::ANNOTATION_PUBLISH {
             return Err(ErrorInfo::not_permitted("channel denied access based on given capability"));
@@ -148,35 +148,38 @@ impl Line {
         });
         match renewed {
             Ok((grant, client_id)) => {
-                self.peer.regrant(Arc::new(grant), client_id);
+                self.hub.regrant(&self.peer, grant, client_id);
                 self.send_connected(None);
                 self.watch_expiry(ctx);
                 self.recheck_attachments();
             }
-            Err(error) if error.is_token_error() => self.disconnect(&error),
-            Err(error) => self.fail(&error),
+            // Also where a new token would help (RTC8a2 of Ably's specification): the client has just asked for this one.
+            Err(error) => {
+                self.fail(&error);
+                self.hub.forget(&self.peer);
+            }
         }
     }
 
-    /// After new credentials: what is not allowed any more ends, what is newly allowed begins.
-    fn recheck_attachments(&mut self) {
+    /// After new credentials, or a change of what they allow: what is not allowed any more ends, what is newly allowed begins.
+    pub(super) fn recheck_attachments(&mut self) {
         let mut lost = Vec::new();
+        let mut changed = Vec::new();
         for (name, attachment) in &self.attachments {
             match self.granted(&attachment.channel.name, attachment.asked) {
                 Err(error) => lost.push((name.clone(), error)),
-                Ok(granted) if granted != attachment.granted => {
-                    let alias = attachment.alias.as_ref();
-                    attachment.channel.change_modes(&self.outbox, alias, granted, &attachment.params);
-                    if !granted.has(Modes::PRESENCE) {
-                        self.leave(name, &attachment.channel);
-                    }
-                }
+                Ok(granted) if granted != attachment.granted => changed.push((name.clone(), granted)),
                 Ok(_) => {}
             }
         }
-        let grant = self.peer.grant();
-        for attachment in self.attachments.values_mut() {
-            attachment.granted = grant.capability.modes(&attachment.channel.name).and(attachment.asked);
+        for (name, granted) in changed {
+            let Some(attachment) = self.attachments.get_mut(&name) else { continue };
+            attachment.granted = granted;
+            let channel = attachment.channel.clone();
+            channel.change_modes(&self.outbox, attachment.alias.as_ref(), granted, &attachment.params);
+            if !granted.has(Modes::PRESENCE) {
+                self.leave(&name, &channel);
+            }
         }
         for (name, error) in lost {
             self.drop_attachment(&name);

@@ -48,7 +48,12 @@ impl ActorFuture<Connection> for Drain {
     fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
         let drain = self.get_mut();
         let Some(line) = actor.line() else { return Poll::Ready(()) };
-        let Poll::Ready(ended) = drain.take(&line.outbox, task) else { return Poll::Pending };
+        let taken = drain.take(&line.outbox, task);
+        // Looked at once the task is registered, so that no change is missed.
+        if line.outbox.take_rights_changed() {
+            line.recheck_attachments();
+        }
+        let Poll::Ready(ended) = taken else { return Poll::Pending };
         let format = line.outbox.format;
         let mut marked = false;
         for frame in drain.taken.drain(..) {

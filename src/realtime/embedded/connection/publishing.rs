@@ -64,7 +64,7 @@ impl Line {
             return Ok(attachment.channel.clone());
         }
         let Name { own, filter, .. } = Name::parse(name)?;
-        self.peer.grant().permit(own, operation)?;
+        self.hub.permit(&self.peer.grant(), own, operation)?;
         match (attachment, filter) {
             (Some(_), None) => {
                 Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))

@@ -58,7 +58,8 @@ impl Hub {
         if !peer.accepts(secret) {
             return Err(expired());
         }
-        if peer.client_id() != *client_id {
+        // Whoever found the key of a connection has no use for it.
+        if peer.client_id() != *client_id || peer.grant().key_name != grant.key_name {
             return Err(malformed());
         }
         let (tenure, key) = self.occupy(&peer, outbox, grant.clone(), client_id.clone());
@@ -78,6 +79,15 @@ impl Hub {
         (tenure, format!("{}!{secret}", peer.id))
     }
 
+    /// The connection has new credentials.
+    pub fn regrant(&self, peer: &Peer, grant: Grant, client_id: ClientId) {
+        let changed = peer.client_id() != client_id || peer.grant().key_name != grant.key_name;
+        let secret = peer.regrant(Arc::new(grant), client_id.clone());
+        if changed {
+            self.keep_peer(peer, &secret, &peer.grant(), &client_id, None);
+        }
+    }
+
     /// A connection of before the restart, for whoever has its key, as long as it would not have expired.
     fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<Peer>> {
         if !self.is_main {
@@ -92,7 +102,8 @@ impl Hub {
         let lost_at = row.dropped_at.map_or(self.services.started_at, Timestamp::from_millis);
         let in_time = self.services.now().since(lost_at) <= self.services.config.connection_state_ttl;
         let has_key = bool::from(row.secret.as_bytes().ct_eq(secret.as_bytes()));
-        if !in_time || !has_key || row.client_id != PeerRow::client_id_of(client_id) {
+        let is_own = row.client_id == PeerRow::client_id_of(client_id) && *row.key_name == *grant.key_name;
+        if !in_time || !has_key || !is_own {
             return None;
         }
         let peer = Arc::new(Peer::new(id.into(), &row.secret, grant.clone(), client_id.clone(), Repeats::MayBeStored));

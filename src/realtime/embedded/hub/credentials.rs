@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
 use super::{
     super::{
-        auth::{ClientId, Credentials, Grant, Key, Proof, jwt, revocation::Revocation, token},
+        auth::{
+            Capability, ClientId, Credentials, Grant, Key, Proof, jwt,
+            revocation::{Revocation, Target},
+            token::{self, TokenDetails},
+            token_request::TokenRequest,
+        },
         peer::Peer,
-        protocol::ErrorInfo,
+        protocol::{Action, ErrorInfo, Outbound},
     },
     Hub,
 };
@@ -36,6 +41,7 @@ impl Hub {
                     issued: 0,
                     expires: None,
                     revocation_key: None,
+                    of_app: false,
                 });
             }
             Credentials::Token(text) if jwt::looks_like(text) => {
@@ -57,22 +63,81 @@ impl Hub {
         self.revocations.check(grant, now)
     }
 
-    /// Takes a revocation in, and returns the connections that it concerns.
-    pub fn revoke(&self, revocation: Revocation) -> Vec<Arc<Peer>> {
-        if self.is_main {
-            self.services.rows.keep_revocation(&self.app, &revocation);
-        }
+    /// Refuses a token that was asked for by a request that was signed before a revocation: it would be issued after it.
+    ///
+    /// # Errors
+    /// 40141
+    pub fn check_request(&self, key: &Key, request: &TokenRequest, token: &TokenDetails) -> Result<(), ErrorInfo> {
+        let Some(signed_at) = request.signed_at() else { return Ok(()) };
+        let grant = Grant {
+            proof: Proof::Token,
+            key_name: key.name.clone(),
+            capability: Capability::parse(&token.capability)?.into(),
+            client_id: ClientId::of_token(token.client_id.as_deref()),
+            issued: signed_at,
+            expires: None,
+            revocation_key: None,
+            of_app: request.is_of_app(),
+        };
+        self.revocations.check(&grant, self.services.now())
+    }
+
+    /// Takes a revocation in, and returns the connections that it concerns. `done` hears when it is as durable as the app is.
+    pub fn revoke(
+        &self,
+        revocation: Revocation,
+        done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
+    ) -> Vec<Arc<Peer>> {
+        self.revocations.add(revocation.clone());
         let concerned = self
             .peers
             .iter()
             .filter(|peer| revocation.concerns(&peer.grant()))
             .map(|peer| peer.value().clone())
             .collect();
-        self.revocations.add(revocation);
+        match self.is_main {
+            true => self.services.rows.keep_revocation(&self.app, &revocation, done),
+            false => done(Ok(())),
+        }
         concerned
     }
 
-    pub fn restore_revocation(&self, revocation: Revocation) {
-        self.revocations.add(revocation);
+    /// Ends the connection of a revoked token: its socket, what it could be resumed by, and its presence.
+    pub fn end_revoked(&self, peer: &Peer) {
+        if let Some(outbox) = peer.transport() {
+            let error = ErrorInfo::token_revoked("the token was revoked");
+            outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        }
+        self.forget(peer);
+    }
+
+    /// Ends every token that a user has, of whichever key, and every connection that holds one. `done` hears of each key when that is durable.
+    pub fn end_tokens_of(&self, user: &UserId, done: impl Fn(Result<(), ErrorInfo>) + Clone + Send + 'static) {
+        let now = self.services.now().as_millis();
+        for name in self.keys.keys() {
+            let target = Target::ClientId(user.as_str().to_owned());
+            // Tokens of this very millisecond are meant as well.
+            let revocation = Revocation { key_name: name.clone(), target, issued_before: now + 1, applies_at: now };
+            self.revoke(revocation, done.clone()).iter().for_each(|peer| self.end_revoked(peer));
+        }
+    }
+
+    /// Reads what was revoked before the restart. Called before the first connection.
+    pub fn restore_revocations(&self) {
+        match self.services.rows.revocations(&self.app) {
+            Ok(revocations) => revocations.into_iter().for_each(|revocation| self.revocations.add(revocation)),
+            Err(error) => tracing::error!(%error, "revoked tokens could not be read"),
+        }
+    }
+
+    /// Forgets revocations that concern no token any more. Called every few minutes.
+    pub fn forget_revocations(&self) {
+        let now = self.services.now();
+        self.revocations.prune(now);
+        if self.is_main
+            && let Err(error) = self.services.rows.forget_revocations(&self.app, now)
+        {
+            tracing::error!(%error, "old revocations could not be deleted");
+        }
     }
 }

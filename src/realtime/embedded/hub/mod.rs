@@ -4,6 +4,7 @@ mod connections;
 mod credentials;
 mod presence;
 mod restored;
+mod rights;
 
 use std::{
     collections::HashMap,
@@ -32,13 +33,14 @@ use super::{
 };
 use crate::realtime::channels::ChannelNames;
 
-pub use self::presence::connection_name;
 use self::restored::Restored;
+pub use self::{presence::connection_name, rights::Scope};
 
 /// What all apps of the endpoint share.
 pub struct Services {
     pub config: Config,
     pub names: ChannelNames,
+    pub scope: Scope,
     pub clock: Arc<dyn Clock>,
     pub rows: Rows,
     pub sink: OnceLock<Arc<dyn PresenceSink>>,
@@ -104,6 +106,13 @@ impl Hub {
     /// The channel of this name, if there is anything to know of it.
     pub fn known_channel(&self, name: &str) -> Option<Arc<Channel>> {
         if self.restored.has(name) { Some(self.channel(name)) } else { self.find_channel(name) }
+    }
+
+    /// The names of the channels that there is something to know of, in no order.
+    pub fn active_channels(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.restored.channels().into_iter().filter(|name| wanted(name)).collect();
+        names.extend(self.channels.iter().map(|channel| channel.key().clone()).filter(|name| wanted(name)));
+        names
     }
 
     /// The channel of this name, which comes to be if it is not there. The name is valid.

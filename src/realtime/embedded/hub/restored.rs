@@ -59,6 +59,11 @@ impl Restored {
         self.members.lock().contains_key(channel)
     }
 
+    /// The channels that nobody has opened yet.
+    pub fn channels(&self) -> Vec<Arc<str>> {
+        self.members.lock().keys().cloned().collect()
+    }
+
     /// A channel's members, once.
     pub fn take_members(&self, channel: &str) -> Members {
         self.members.lock().remove(channel).unwrap_or_default().into_iter().collect()

@@ -5,7 +5,10 @@ mod acks;
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Instant,
 };
@@ -74,11 +77,19 @@ pub struct Outbox {
     limit: usize,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
+    /// What the client may do has changed since the socket looked.
+    rights_changed: AtomicBool,
 }
 
 impl Outbox {
     pub fn new(format: Format, limit: usize) -> Self {
-        Self { format, limit, queue: Mutex::default(), reader: AtomicWaker::new() }
+        Self {
+            format,
+            limit,
+            queue: Mutex::default(),
+            reader: AtomicWaker::new(),
+            rights_changed: AtomicBool::new(false),
+        }
     }
 
     /// Puts a frame in; without effect once it has ended.
@@ -154,6 +165,17 @@ impl Outbox {
 
     pub fn send(&self, message: &Outbound<'_>) {
         self.push(Frame { bytes: message.encode(self.format), mark: None });
+    }
+
+    /// Lets the socket look again at what its client may do.
+    pub fn note_rights_changed(&self) {
+        self.rights_changed.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Whether it is to look, once.
+    pub fn take_rights_changed(&self) -> bool {
+        self.rights_changed.swap(false, Ordering::AcqRel)
     }
 
     /// No more frames but this one: then the socket is closed.

@@ -1,7 +1,7 @@
 //! What outlives a restart: the logs and presence sets of persisted channels, connections that may be resumed, and revocations. Rows of
 //! the node's store, written through its journal.
 //!
-//! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <random>`.
+//! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <name>`.
 
 mod entry_row;
 mod logs;
@@ -11,11 +11,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tandem_actors::{
+    domain::{
+        ids::{SessionId, UserId},
+        time::Timestamp,
+    },
     journal::Journal,
     keys::{self, Key},
     ports::{Change, Commit, Direction, Store, StoreError},
-    records,
+    records::{self, Membership},
 };
 
 pub use self::logs::Stored;
@@ -94,14 +99,41 @@ impl Rows {
         Ok(self.scan_all(&prefix)?.iter().filter_map(|(key, _)| id(key)).collect())
     }
 
-    pub fn keep_revocation(&self, app: &str, revocation: &Revocation) {
-        let key = keys::realtime(&[b"v", app.as_bytes(), b"\0", super::random_id(12).as_bytes()]);
-        self.write(vec![Change::Put(key, records::encode(revocation))], |_| ());
+    /// Queues a revocation; `done` hears when it is durable. One that replaces an earlier one takes its row.
+    pub fn keep_revocation(
+        &self,
+        app: &str,
+        revocation: &Revocation,
+        done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
+    ) {
+        let name = match revocation.is_complete() {
+            true => hex(&Sha256::digest(records::encode(&(&revocation.key_name, &revocation.target)))),
+            false => super::random_id(12),
+        };
+        let key = keys::realtime(&[b"v", app.as_bytes(), b"\0", name.as_bytes()]);
+        self.write(vec![Change::Put(key, records::encode(revocation))], done);
     }
 
     pub fn revocations(&self, app: &str) -> Result<Vec<Revocation>, StoreError> {
         let rows = self.scan_all(&keys::realtime(&[b"v", app.as_bytes(), b"\0"]))?;
         rows.iter().map(|(_, bytes)| records::decode(bytes)).collect()
+    }
+
+    /// Deletes the revocations that concern no token any more.
+    pub fn forget_revocations(&self, app: &str, now: Timestamp) -> Result<(), StoreError> {
+        let rows = self.scan_all(&keys::realtime(&[b"v", app.as_bytes(), b"\0"]))?;
+        let is_over = |bytes: &[u8]| records::decode::<Revocation>(bytes).is_ok_and(|row| row.is_over(now));
+        let over: Vec<Change> =
+            rows.into_iter().filter(|(_, bytes)| is_over(bytes)).map(|(key, _)| Change::Delete(key)).collect();
+        if !over.is_empty() {
+            self.write(over, |_| ());
+        }
+        Ok(())
+    }
+
+    /// A user's part in a session, if there is one.
+    pub fn membership(&self, user: &UserId, session: &SessionId) -> Result<Option<Membership>, StoreError> {
+        self.store.get(&keys::membership(user, session))?.map(|bytes| records::decode(&bytes)).transpose()
     }
 
     fn scan_all(&self, prefix: &Key) -> Result<Vec<(Key, Bytes)>, StoreError> {
@@ -119,4 +151,8 @@ impl Rows {
 
 fn peer_key(app: &str, connection: &str) -> Key {
     keys::realtime(&[b"c", app.as_bytes(), b"\0", connection.as_bytes()])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,7 +7,10 @@ use actix_web::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::ask::{answer_format, query};
+use super::{
+    ask::{answer_format, query},
+    presentation::Presentation,
+};
 use crate::realtime::embedded::protocol::{ErrorInfo, Format};
 
 const EXPOSED: &str = "Link, Content-Length, Content-Type, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid";
@@ -60,6 +63,17 @@ impl Answer {
         self
     }
 
+    /// Leaves nothing of the body but some fields. Without effect on errors.
+    ///
+    /// # Errors
+    /// 40000 for an answer that is not in JSON.
+    pub fn with_fields(mut self, fields: &str) -> Result<Self, ErrorInfo> {
+        if let (Some((format, body)), None) = (&self.body, &self.error) {
+            self.body = Some((*format, super::presentation::only_fields(*format, body, fields)?));
+        }
+        Ok(self)
+    }
+
     /// Adds an error beside the body: for batches that failed in part.
     pub fn with_error(self, error: ErrorInfo) -> Self {
         Self { error: Some(error), ..self }
@@ -85,32 +99,54 @@ impl Answer {
             }
             (None, None) => (Format::Json, Bytes::new()),
         };
-        let mut headers: Vec<(&str, String)> = Vec::new();
+        let mut headers: Vec<(&'static str, String)> = Vec::new();
         if let Some(error) = &self.error {
             headers.push(("X-Ably-Errorcode", error.code.to_string()));
             headers.push(("X-Ably-Errormessage", header_text(&error.message)));
         }
+        let parameters = query(request);
+        let envelope = parameters.iter().find(|(name, _)| name == "envelope").map(|(_, format)| format.as_str());
+        let (status, format, body) = match envelope {
+            Some("json") => (200, Format::Json, json_envelope(self.status, &self.enveloped(headers), format, &body)),
+            Some("msgpack") if format == Format::Msgpack => {
+                (200, format, msgpack_envelope(self.status, &self.enveloped(headers), &body))
+            }
+            _ => {
+                // One for each relation: clients exist that read one relation of a header, whichever stands in it.
+                headers.extend(self.links.into_iter().map(|link| ("Link", link)));
+                return finish(request, self.status, format, body, headers);
+            }
+        };
+        finish(request, status, format, body, Vec::new())
+    }
+
+    /// The headers as they stand in an envelope, which has one value for each name.
+    fn enveloped(&self, mut headers: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
         if !self.links.is_empty() {
             headers.push(("Link", self.links.join(", ")));
         }
-        let envelope = query(request).into_iter().find(|(name, _)| name == "envelope").map(|(_, format)| format);
-        let (status, format, body, headers) = match envelope.as_deref() {
-            Some("json") => (200, Format::Json, json_envelope(self.status, &headers, format, &body), Vec::new()),
-            Some("msgpack") if format == Format::Msgpack => {
-                (200, format, msgpack_envelope(self.status, &headers, &body), Vec::new())
-            }
-            _ => (self.status, format, body, headers),
-        };
-        let mut response =
-            HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-        allow_origin(request, &mut response);
-        for (name, value) in headers {
-            response.insert_header((name, value));
-        }
-        if body.is_empty() {
-            return response.finish();
-        }
-        response.content_type(format.content_type()).body(body)
+        headers
+    }
+}
+
+fn finish(
+    request: &HttpRequest,
+    status: u16,
+    format: Format,
+    body: Bytes,
+    headers: Vec<(&'static str, String)>,
+) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    allow_origin(request, &mut response);
+    for header in headers {
+        response.append_header(header);
+    }
+    if body.is_empty() {
+        return response.finish();
+    }
+    match Presentation::wanted(request) {
+        Presentation::Html if format == Format::Json => Presentation::html(&mut response, &body),
+        _ => response.content_type(format.content_type()).body(body),
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web::Bytes};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::answer::Answer;
+use super::{answer::Answer, form};
 use crate::realtime::embedded::{
     Embedded,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
@@ -109,13 +109,44 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// The media type of the body, in small letters and without parameters.
+    pub fn content_type(&self) -> String {
+        let content = header(self.request, "content-type").unwrap_or_default();
+        content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The body as JSON, MessagePack or a form.
+    ///
+    /// # Errors
+    /// 40000 for what is none of them, or not what is expected here.
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, ErrorInfo> {
-        let is_msgpack = header(self.request, "content-type").is_some_and(|content| content.contains("msgpack"));
-        (if is_msgpack { Format::Msgpack } else { Format::Json }).decode(&self.body)
+        match self.content_type().as_str() {
+            content if content.contains("msgpack") => Format::Msgpack.decode(&self.body),
+            // Some tools say so of whatever they send.
+            "application/x-www-form-urlencoded" if !form::looks_like_json(&self.body) => form::decode(&self.body),
+            _ => Format::Json.decode(&self.body),
+        }
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
     }
 
     pub fn has_body(&self) -> bool {
         !self.body.is_empty()
+    }
+
+    /// A header of the request, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(self.request, name)
+    }
+
+    /// The client id that the request names in its header.
+    pub fn client_id_header(&self) -> Option<String> {
+        self.header("x-ably-clientid").map(|encoded| {
+            let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            decoded.unwrap_or_else(|| encoded.to_owned())
+        })
     }
 
     pub fn format(&self) -> Format {
@@ -142,14 +173,7 @@ impl<'a> Ask<'a> {
         let credentials = self.credentials()?;
         let hub = self.endpoint.hub_of(&credentials)?;
         let grant = hub.authenticate(&credentials)?;
-        let claimed = header(self.request, "x-ably-clientid").map(|encoded| {
-            STANDARD
-                .decode(encoded)
-                .ok()
-                .and_then(|bytes| String::from_utf8(bytes).ok())
-                .unwrap_or_else(|| encoded.to_owned())
-        });
-        let claimed = claimed.filter(|_| grant.proof == Proof::Key);
+        let claimed = self.client_id_header().filter(|_| grant.proof == Proof::Key);
         let client_id = grant.client_id.claim(claimed.as_deref())?;
         Ok(Caller { hub, grant, client_id })
     }
@@ -165,7 +189,7 @@ impl<'a> Ask<'a> {
 
 impl Caller {
     pub fn permit_any(&self, channel: &str, operations: &[Operation]) -> Result<(), ErrorInfo> {
-        let mut outcomes = operations.iter().map(|operation| self.grant.permit(channel, *operation));
+        let mut outcomes = operations.iter().map(|operation| self.hub.permit(&self.grant, channel, *operation));
         outcomes
             .try_fold(None, |_, outcome| match outcome {
                 Ok(()) => Err(()),

@@ -5,9 +5,11 @@ use serde::Serialize;
 use super::{
     answer::{Answer, Stored},
     ask::{Ask, Caller},
+    enumeration::Details,
+    unenveloped,
 };
 use crate::realtime::embedded::{
-    auth::{ClientId, Operation},
+    auth::{ClientId, Operation, Proof},
     channel::Repeats,
     history::{self, Kind, Page, Query},
     hub::Hub,
@@ -41,6 +43,10 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
                 key.split_once('!').and_then(|(id, secret)| caller.hub.peer(id).filter(|peer| peer.accepts(secret)));
             let peer =
                 peer.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
+            // A key may speak for anybody. A token's holder has no more rights by a key that was found somewhere.
+            if caller.grant.proof != Proof::Key && peer.client_id() != caller.client_id {
+                return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
+            }
             (Some(peer.id.clone()), peer.client_id())
         }
     };
@@ -73,8 +79,11 @@ pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         // What Ably's service offers to SDKs, so that they can test a refusal.
         return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
     }
-    let body: OneOrMany<InboundMessage> = ask.body()?;
-    let receipt = publish_as(&caller, &name, body.list)?;
+    let messages = match ask.param("enveloped").as_deref() {
+        Some("false") => vec![unenveloped::message(ask)?],
+        _ => ask.body::<OneOrMany<InboundMessage>>()?.list,
+    };
+    let receipt = publish_as(&caller, &name, messages)?;
     Ok(ask.answer(201, &receipt).after([receipt.stored]))
 }
 
@@ -143,53 +152,9 @@ pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
     hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Details<'n> {
-    channel_id: &'n str,
-    name: &'n str,
-    status: Status,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    is_active: bool,
-    occupancy: Occupancy,
-}
-
-#[derive(Serialize)]
-struct Occupancy {
-    metrics: Metrics,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Metrics {
-    connections: usize,
-    publishers: usize,
-    subscribers: usize,
-    presence_connections: usize,
-    presence_members: usize,
-    presence_subscribers: usize,
-    object_publishers: usize,
-    object_subscribers: usize,
-}
-
 pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     let (caller, name) = ask.caller_on_channel(&[Operation::ChannelMetadata])?;
     // Asking for a channel activates it, as at Ably.
-    let now = caller.hub.channel(&name).occupancy();
-    let metrics = Metrics {
-        connections: now.connections,
-        publishers: now.publishers,
-        subscribers: now.subscribers,
-        presence_connections: now.presence_connections,
-        presence_members: now.presence_members,
-        presence_subscribers: now.presence_subscribers,
-        object_publishers: 0,
-        object_subscribers: 0,
-    };
-    let status = Status { is_active: true, occupancy: Occupancy { metrics } };
-    Ok(ask.answer(200, &Details { channel_id: &name, name: &name, status }))
+    let occupancy = caller.hub.channel(&name).occupancy();
+    Ok(ask.answer(200, &Details::new(&name, occupancy)))
 }

@@ -51,6 +51,7 @@ fn redeem(ask: &Ask<'_>, request: &TokenRequest) -> Result<Answer, ErrorInfo> {
         _ => false,
     };
     let details = request.redeem(key, authenticated, &hub.nonces, ask.endpoint.services.now())?;
+    hub.check_request(key, request, &details)?;
     Ok(ask.answer(201, &details))
 }
 
@@ -107,11 +108,14 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
     }
     let applies_at = if request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
-    let revoke = |specifier: &String| match Target::parse(specifier) {
+    let mut awaits = Vec::new();
+    let mut revoke = |specifier: &String| match Target::parse(specifier) {
         Err(error) => Revoked { target: specifier.clone(), issued_before: None, applies_at: None, error: Some(error) },
         Ok(target) => {
             let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
-            let concerned = caller.hub.revoke(revocation);
+            let (tell, stored) = tokio::sync::oneshot::channel();
+            let concerned = caller.hub.revoke(revocation, move |result| drop(tell.send(result)));
+            awaits.push(stored);
             enforce(&caller.hub, concerned, applies_at - now);
             Revoked {
                 target: specifier.clone(),
@@ -121,15 +125,16 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
             }
         }
     };
-    let results: Vec<Revoked> = request.targets.iter().map(revoke).collect();
+    let results: Vec<Revoked> = request.targets.iter().map(&mut revoke).collect();
     let failure_count = results.iter().filter(|result| result.error.is_some()).count();
-    Ok(ask.answer(200, &Summary { success_count: results.len() - failure_count, failure_count, results }))
+    let summary = Summary { success_count: results.len() - failure_count, failure_count, results };
+    Ok(ask.answer(200, &summary).after(awaits))
 }
 
 /// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.
 fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
     if delay_ms <= 0 {
-        concerned.iter().for_each(|peer| end_revoked(peer));
+        concerned.iter().for_each(|peer| hub.end_revoked(peer));
         return;
     }
     for outbox in concerned.iter().filter_map(|peer| peer.transport()) {
@@ -144,13 +149,6 @@ fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
         hub.peers()
             .iter()
             .filter(|peer| hub.check_current(&peer.grant(), now).is_err())
-            .for_each(|peer| end_revoked(peer));
+            .for_each(|peer| hub.end_revoked(peer));
     });
-}
-
-fn end_revoked(peer: &Peer) {
-    if let Some(outbox) = peer.transport() {
-        let error = ErrorInfo::token_revoked("the token was revoked");
-        outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
-    }
 }

@@ -4,8 +4,13 @@ mod answer;
 mod ask;
 mod batch;
 mod channels;
+mod enumeration;
+mod form;
 mod keys;
+mod presentation;
 mod socket;
+mod unenveloped;
+mod unknown;
 
 use std::sync::Arc;
 
@@ -46,10 +51,7 @@ macro_rules! resource {
                     respond(&endpoint, &request, body, $handler).await
                 })))+
                 .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
-                .default_service(web::to(|request: HttpRequest| async move {
-                    let error = ErrorInfo::method_not_allowed("this method is not allowed here");
-                    Answer::error(error).respond(&request)
-                })),
+                .default_service(web::to(not_allowed)),
         )
     };
 }
@@ -59,8 +61,9 @@ pub fn mount(endpoint: &Arc<Embedded>, cfg: &mut web::ServiceConfig) {
         web::resource("/")
             .app_data(web::Data::new(endpoint.clone()))
             .route(web::get().guard(actix_web::guard::fn_guard(socket::is_upgrade)).to(socket::open))
-            .route(web::get().to(start_page))
-            .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight)),
+            .route(route!(get).to(start_page))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+            .default_service(web::to(not_allowed)),
     );
     resource!(cfg, endpoint, "/time", get => time);
     if endpoint.services.config.sandbox {
@@ -83,22 +86,21 @@ pub fn mount(endpoint: &Arc<Embedded>, cfg: &mut web::ServiceConfig) {
     resource!(cfg, endpoint, "/comet/{rest:.*}", get => left_out, post => left_out);
     resource!(cfg, endpoint, "/sse", get => left_out);
     resource!(cfg, endpoint, "/event-stream", get => left_out);
-    resource!(cfg, endpoint, "/channels", get => left_out);
+    resource!(cfg, endpoint, "/channels", get => enumeration::channels);
     if endpoint.services.config.sandbox {
         resource!(cfg, endpoint, "/apps", post => sandbox::create);
         resource!(cfg, endpoint, "/apps/{app}", delete => sandbox::delete);
     }
-    // An SDK's request for what is not there is answered as it expects; everybody else's by the application.
+    // A request for what is not there is answered as SDKs expect it, if it means the realtime service; else by the application.
     cfg.service(
         web::resource("/{rest:.*}")
-            .guard(guard::fn_guard(|context| {
-                let head = context.head();
-                head.headers().contains_key("x-ably-version") && !head.uri.path().starts_with("/api/")
-            }))
-            .route(web::to(|request: HttpRequest| async move {
-                Answer::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
-            })),
+            .guard(guard::fn_guard(|context| unknown::is_meant(context.head())))
+            .to(unknown::answer),
     );
+}
+
+async fn not_allowed(request: HttpRequest) -> HttpResponse {
+    Answer::error(ErrorInfo::method_not_allowed("this method is not allowed here")).respond(&request)
 }
 
 async fn respond(
@@ -108,7 +110,7 @@ async fn respond(
     handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>,
 ) -> HttpResponse {
     let outcome = match body {
-        Ok(body) => handler(&Ask::new(endpoint, request, body)),
+        Ok(body) => presentation::present(&Ask::new(endpoint, request, body), handler),
         Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(ErrorInfo::new(40009, 413, format!("a body must have at most {MAX_BODY} bytes")))
         }
@@ -142,6 +144,6 @@ fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 fn left_out(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     ask.caller()?;
     Err(ErrorInfo::unsupported(
-        "this server does not support this: LiveObjects, annotations, message updates, push administration and comet are left out",
+        "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",
     ))
 }

@@ -3,6 +3,7 @@
 //!
 //! Source: Ably's "Metadata stats" documentation, the flat form (`entries`) of protocol version 2 and later.
 
+mod fixture;
 mod query;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,14 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tandem_actors::ports::Direction;
 
 pub use self::query::Query;
-use self::query::{MINUTE, Unit, minute_of};
+use self::{
+    fixture::{add_messages, flattened},
+    query::{MINUTE, Unit, minute_of},
+};
 use super::protocol::ErrorInfo;
 
 const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
@@ -123,56 +127,6 @@ fn merge(into: &mut Entries, other: &Entries) {
     }
 }
 
-/// The flat form of a fixture.
-fn flattened(fixture: &Value) -> Entries {
-    let mut entries = Entries::new();
-    let numbers = |value: &Value| -> Vec<(String, f64)> {
-        let fields = value.as_object().into_iter().flatten();
-        fields.filter_map(|(name, number)| Some((name.clone(), number.as_f64()?))).collect()
-    };
-    let children = |value: &Value| -> Map<String, Value> { value.as_object().cloned().unwrap_or_default() };
-    for side in ["inbound", "outbound"] {
-        for (transport, kinds) in children(&fixture[side]) {
-            for (kind, counts) in children(&kinds) {
-                for (what, number) in numbers(&counts) {
-                    add_messages(&mut entries, side, &transport, &kind, &what, number);
-                }
-            }
-        }
-    }
-    let mut add = |path: String, number: f64| *entries.entry(path).or_default() += number;
-    for (kind, counts) in children(&fixture["persisted"]) {
-        for (what, number) in numbers(&counts) {
-            add(format!("messages.persisted.{kind}.{what}"), number);
-            add(format!("messages.persisted.all.{what}"), number);
-        }
-    }
-    for counts in children(&fixture["connections"]).values() {
-        numbers(counts).into_iter().for_each(|(what, number)| add(format!("connections.{what}"), number));
-    }
-    numbers(&fixture["channels"]).into_iter().for_each(|(what, number)| add(format!("channels.{what}"), number));
-    for (field, kind) in [("apiRequests", "other"), ("tokenRequests", "tokenRequests")] {
-        for (what, number) in numbers(&fixture[field]) {
-            add(format!("apiRequests.{kind}.{what}"), number);
-            add(format!("apiRequests.all.{what}"), number);
-        }
-    }
-    entries
-}
-
-fn add_messages(entries: &mut Entries, side: &str, transport: &str, kind: &str, what: &str, number: f64) {
-    for path in [
-        format!("messages.{side}.{transport}.{kind}.{what}"),
-        format!("messages.{side}.{transport}.all.{what}"),
-        format!("messages.{side}.all.{kind}.{what}"),
-        format!("messages.{side}.all.all.{what}"),
-        format!("messages.all.{kind}.{what}"),
-        format!("messages.all.all.{what}"),
-    ] {
-        *entries.entry(path).or_default() += number;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -190,7 +144,7 @@ mod tests {
             json!({
                 "intervalId": minute,
                 "inbound": {"realtime": {"messages": {"count": count, "data": count * 100}}},
-                "connections": {"tls": {"peak": peak, "opened": 1}}
+                "connections": {"tls": {"peak": peak, "opened": 1}, "plain": {"peak": 1, "opened": 2}}
             })
         };
         let fixtures =
@@ -232,7 +186,8 @@ mod tests {
         let entries = &hours[0].entries;
         assert_eq!(entries["messages.inbound.all.messages.count"], 110.0);
         assert_eq!(entries["messages.all.all.data"], 11_000.0);
-        assert_eq!((entries["connections.peak"], entries["connections.opened"]), (9.0, 2.0));
+        assert_eq!((entries["connections.tls.peak"], entries["connections.all.peak"]), (9.0, 10.0));
+        assert_eq!((entries["connections.opened"], entries["connections.all.opened"]), (6.0, 6.0));
         assert_eq!(page(&[("unit", "month")]).0, ["2025-02"]);
     }
 
