@@ -5,6 +5,7 @@ mod sdk_packages;
 
 mod account;
 mod agreements;
+mod app;
 mod auth;
 mod canary;
 mod channel;
