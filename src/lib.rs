@@ -6,6 +6,7 @@ pub mod config;
 pub mod debug;
 pub mod demo;
 pub mod http;
+mod meters;
 pub mod operator;
 pub mod push;
 pub mod realtime;

@@ -70,8 +70,10 @@ const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 /// Collects metrics from here on; `render()` gives them in Prometheus' text format. Once per process. Whoever holds the handle
 /// calls `run_upkeep()` now and then.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
-    Ok(PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets(&COUNTS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
-        .install_recorder()?)
+        .install_recorder()?;
+    crate::meters::describe();
+    Ok(handle)
 }

@@ -16,8 +16,9 @@ mod limits;
 mod observe;
 pub mod openapi;
 pub mod ports;
+mod refusals;
 mod resources;
-pub mod routes;
+mod routes;
 mod start_page;
 
 use std::sync::Arc;

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required,
-        Response, ResponseBuilder, Schema, SecurityRequirement, Server, Tag,
+        Components, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Schema, SecurityRequirement,
+        Server, Tag,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
-        schema::Type,
+        schema::{AnyOfBuilder, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use super::{
     error::Failure,
+    refusals::{self, REFUSALS},
     routes::{self, Handler, Schemas},
 };
 
@@ -53,9 +54,9 @@ pub fn description() -> OpenApi {
     Failure::schemas(&mut schemas);
 
     let mut components = Components::new();
-    components.schemas.extend(schemas);
+    components.schemas.extend(schemas.into_iter().map(|(name, schema)| (name, any_of_untagged(schema))));
     for (status, name, text) in REFUSALS {
-        components.responses.insert(name.into(), RefOr::T(refusal(text, status)));
+        components.responses.insert(name.into(), RefOr::T(refusals::response(status, text)));
     }
     components.add_security_scheme(BEARER, bearer("A user's JWT.", Some("JWT")));
     components.add_security_scheme(OPERATOR, bearer("The node's operator token.", None));
@@ -107,24 +108,6 @@ fn bearer(text: &str, format: Option<&str>) -> SecurityScheme {
     })
 }
 
-/// What may be refused, on which routes: status, name of the shared response, and why.
-const REFUSALS: [(&str, &str, &str); 10] = [
-    ("400", "Invalid", "The request is not as it has to be, or the session's stage does not allow it"),
-    ("401", "Unauthorized", "No token, or one that is not accepted; `error.details.reason` says why"),
-    ("403", "Forbidden", "The caller may not do this, or consent is missing"),
-    ("404", "NotFound", "There is no such thing among the caller's"),
-    (
-        "409",
-        "Conflict",
-        "It was done before, something stands in its way, or the idempotency key was for another request",
-    ),
-    ("410", "Expired", "It has expired"),
-    ("413", "TooLarge", "The body is too large"),
-    ("429", "RateLimited", "Too soon or too often; `Retry-After` says when"),
-    ("500", "Internal", "A fault of the server"),
-    ("503", "Unavailable", "Not now; `Retry-After` says when"),
-];
-
 fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: bool) -> Operation {
     let is_for_users = operation.security.is_none();
     let has_ids = path.contains('{');
@@ -134,6 +117,7 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     if is_post {
         parameters.push(RefOr::T(idempotency_key()));
     }
+    let asks_for_session = has_ids || parameters.iter().any(|it| matches!(it, RefOr::T(it) if it.name == "sessionId"));
     let takes_parameters = !parameters.is_empty() || operation.request_body.is_some();
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         body.required = Some(Required::False);
@@ -151,7 +135,7 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
             "400" => takes_parameters,
             "401" => is_for_users,
             "403" => is_for_users && has_ids,
-            "404" => has_ids,
+            "404" => asks_for_session,
             "409" => is_post,
             "413" => operation.request_body.is_some() || is_post,
             "500" | "503" => is_api,
@@ -164,17 +148,16 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     operation
 }
 
-fn refusal(text: &str, status: &str) -> Response {
-    let schema = RefOr::Ref(Ref::from_schema_name(Failure::name()));
-    let response = ResponseBuilder::new()
-        .description(text)
-        .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
-    if matches!(status, "429" | "503") {
-        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build();
-        return response.header("Retry-After", header).build();
+/// An untagged enum is described as `oneOf`, but a value may fit several of its schemas: a draft is an object, and so is its
+/// absence. `anyOf` is what holds.
+fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::OneOf(one)) if one.discriminator.is_none() => {
+            let described = AnyOfBuilder::new().description(one.description);
+            RefOr::T(one.items.into_iter().fold(described, AnyOfBuilder::item).into())
+        }
+        other => other,
     }
-    response.build()
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
@@ -196,7 +179,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
 }
 
 fn idempotency_key() -> Parameter {
-    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)

@@ -9,7 +9,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use utoipa::{
-    __dev::SchemaReferences,
+    __dev::{SchemaReferences, Tags},
     Path,
     openapi::{
         RefOr, Schema,
@@ -37,9 +37,14 @@ pub struct Handler {
 }
 
 impl Handler {
-    fn new<P: Path + SchemaReferences>(resource: &str, name: &str, route: fn() -> actix_web::Route) -> Self {
+    fn new<P: Path + SchemaReferences + for<'t> Tags<'t>>(
+        resource: &str,
+        name: &str,
+        route: fn() -> actix_web::Route,
+    ) -> Self {
         let mut operation = P::operation();
         operation.operation_id = Some(format!("{resource}_{name}"));
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         let http_method = P::methods().swap_remove(0);
         Self { method: method(&http_method), http_method, path: P::path(), operation, schemas: P::schemas, route }
     }

@@ -1,5 +1,7 @@
 //! The rest of the HTTP surface: health, metrics, documentation, CORS, limits, compression, request ids.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,6 +14,23 @@ async fn health_and_readiness_are_open() {
         let answer = server.get(path).send().await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn every_metric_is_explained() {
+    let server = server().start().await;
+    let both = Conversation::at_stage(&server, 1).await;
+    both.anna.press("/nudge").await.done();
+    server.get("/api/v1/auth/me").send().await.refused(401, "UNAUTHORIZED");
+    let metrics = server.get("/metrics").send().await.body;
+    let of = |kind: &str| -> BTreeSet<String> {
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix(kind)?.split(' ').next());
+        lines.map(str::to_owned).collect()
+    };
+    let (typed, explained) = (of("# TYPE "), of("# HELP "));
+    assert!(typed.len() > 10, "{metrics}");
+    let unexplained: Vec<_> = typed.difference(&explained).collect();
+    assert!(unexplained.is_empty(), "describe these in src/meters.rs: {unexplained:?}");
 }
 
 #[tokio::test]

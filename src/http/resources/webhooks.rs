@@ -22,7 +22,7 @@ pub struct Accepted {
 /// Signed with the key in `X-Ably-Key`: `X-Ably-Signature` is the base64 of HMAC-SHA256 over the raw body.
 #[utoipa::path(
     post, path = "/webhooks/ably", tag = "realtime", security(()), request_body = Object,
-    responses((status = 200, body = Success<Accepted>), (status = 401))
+    responses((status = 200, body = Success<Accepted>), (status = 401), (status = 404))
 )]
 pub async fn ably(request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;

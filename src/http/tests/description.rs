@@ -1,5 +1,7 @@
 //! The OpenAPI description and the routes are the same thing.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 async fn described() -> Value {
@@ -98,6 +100,52 @@ async fn the_description_holds_together() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), total, "two operations have the same id");
+}
+
+#[actix_web::test]
+async fn every_operation_stands_under_a_tag_and_every_tag_has_operations() {
+    let description = described().await;
+    let names = |value: &Value| value.as_array().into_iter().flatten().map(|name| name.to_string()).collect::<Vec<_>>();
+    let tags: BTreeSet<_> = description["tags"].as_array().unwrap().iter().map(|tag| tag["name"].to_string()).collect();
+    let mut used = BTreeSet::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let of_operation = names(&operation["tags"]);
+            assert_eq!(of_operation.len(), 1, "{path} has the tags {of_operation:?}");
+            used.extend(of_operation);
+        }
+    }
+    assert_eq!(used, tags);
+}
+
+#[actix_web::test]
+async fn each_refusal_shows_the_codes_that_come_with_its_status() {
+    let description = described().await;
+    let examples = |name: &str| -> Vec<String> {
+        let content = &description["components"]["responses"][name]["content"]["application/json"];
+        content["examples"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(code, example)| {
+                assert_eq!(example["value"]["error"]["code"], json!(code));
+                code.clone()
+            })
+            .collect()
+    };
+    assert_eq!(examples("NotFound"), ["NOT_FOUND"]);
+    assert_eq!(examples("Forbidden"), ["CONSENT_REQUIRED", "FORBIDDEN"]);
+    assert!(examples("Invalid").contains(&"GATE_NOT_SATISFIED".to_owned()));
+    assert_eq!(examples("TooLarge"), ["VALIDATION_ERROR"]);
+}
+
+#[actix_web::test]
+async fn a_choice_whose_schemas_overlap_is_not_exclusive() {
+    let description = described().await;
+    for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+        let exclusive = schema["oneOf"].as_array().into_iter().flatten().filter(|it| it["type"] != "null").count();
+        assert!(exclusive < 2, "{name}: a value may fit several of its schemas");
+    }
 }
 
 /// So that a change of the interface is seen when it is reviewed. After a wanted change: `TANDEM_BLESS=1 cargo test

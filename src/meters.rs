@@ -1,0 +1,69 @@
+//! What each metric counts, for whoever reads `/metrics`: Prometheus shows it as HELP. A promise test fails for a metric that is not
+//! described here.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+const METERS: &[(&str, Kind, &str)] = &[
+    ("tandem_ably_failures_total", Counter, "Requests to Ably's cloud that failed, by kind"),
+    ("tandem_ably_publish_seconds", Histogram, "Time of a publish to Ably's cloud, retries included"),
+    ("tandem_auth_refused_total", Counter, "Requests refused for their token, by reason"),
+    ("tandem_breaker_open", Gauge, "1 while a circuit breaker lets nothing through, by breaker"),
+    ("tandem_http_requests_total", Counter, "Requests answered, by route, method and status"),
+    ("tandem_http_request_seconds", Histogram, "Time from the head of a request to its answer, by route and method"),
+    ("tandem_journal_commits_total", Counter, "Commits made durable"),
+    ("tandem_journal_flushes_total", Counter, "Flushes to the disk; each makes a group of commits durable"),
+    ("tandem_journal_group_commits", Histogram, "Commits in one flush"),
+    ("tandem_journal_waiting", Gauge, "Commits that wait for the disk"),
+    ("tandem_jwks_fetches_total", Counter, "Fetches of the issuer's keys, by outcome"),
+    ("tandem_publish_failures_total", Counter, "Publications that failed and are tried again"),
+    ("tandem_push_attempts_total", Counter, "Notifications handed to the push service, retries included"),
+    ("tandem_push_decisions_total", Counter, "Pushes by what was decided: sent, held, merged, dropped, expired"),
+    (
+        "tandem_push_devices_quarantined_total",
+        Counter,
+        "Devices kept although the service calls them gone, because too many died at once",
+    ),
+    ("tandem_push_devices_retired_total", Counter, "Devices forgotten because the service calls them gone"),
+    ("tandem_push_in_flight", Gauge, "Requests to the push service under way"),
+    ("tandem_push_oldest_waiting_seconds", Gauge, "Age of the oldest push that is not sent yet"),
+    ("tandem_push_outcomes_total", Counter, "Deliveries that came to their end, by outcome"),
+    ("tandem_push_possible_duplicates_total", Counter, "Notifications repeated although the first may have arrived"),
+    ("tandem_push_receipt_lag_seconds", Histogram, "Time from a send to its receipt"),
+    ("tandem_push_receipts_overdue_seconds", Gauge, "How long the oldest receipt has been due"),
+    ("tandem_realtime_connections", Gauge, "Realtime connections with a socket"),
+    ("tandem_realtime_deliveries_total", Counter, "Realtime messages handed to a subscriber"),
+    ("tandem_realtime_messages_total", Counter, "Realtime messages accepted from clients and from the coordinator"),
+    ("tandem_realtime_silent_connections_total", Counter, "Realtime connections ended because the client was silent"),
+    (
+        "tandem_realtime_slow_connections_total",
+        Counter,
+        "Realtime connections ended because the client read too slowly",
+    ),
+    ("tandem_session_exits_total", Counter, "Session actors that ended, by how"),
+    ("tandem_session_mailbox_full_total", Counter, "Messages refused because too many waited for one session"),
+    ("tandem_session_slots", Gauge, "Sessions known to the supervisor: awake, starting or in quarantine"),
+    ("tandem_sessions_resident", Gauge, "Session actors in memory"),
+    ("tandem_store_flush_seconds", Histogram, "Time of one flush of the store"),
+];
+
+/// Describes all metrics. The recorder has to be installed before.
+pub fn describe() {
+    for (name, kind, help) in METERS {
+        match (kind, name.ends_with("_seconds")) {
+            (Counter, _) => describe_counter!(*name, *help),
+            (Gauge, false) => describe_gauge!(*name, *help),
+            (Gauge, true) => describe_gauge!(*name, Unit::Seconds, *help),
+            (Histogram, false) => describe_histogram!(*name, *help),
+            (Histogram, true) => describe_histogram!(*name, Unit::Seconds, *help),
+        }
+    }
+}
