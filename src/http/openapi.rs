@@ -86,6 +86,7 @@ const TAGS: [(&str, &str); 15] = [
     ("needs", "Stage 3: needs and common ground"),
     ("strategies", "Stage 4: strategies and their ranking"),
     ("agreements", "Stage 4: agreements"),
+    ("stage4", "Stage 4 by proposals: stances instead of rankings"),
     ("account", "The caller"),
     ("people", "Those whom the caller has sessions with"),
     ("push", "Devices and notification preferences"),

@@ -140,6 +140,8 @@ pub fn api() -> Vec<Route> {
         needs: list, add, confirm, share, comparison, common_ground, confirm_common_ground;
         strategies: list, propose, ready, rank, overlap;
         agreements: list, propose, answer;
+        stage4: state, select, select_many, share, unshare, decline_need, address_need, walk, close, open_sub_chat,
+            sub_chat, say, resolve_sub_chat;
         invitations: look, accept, decline, resend, own, confirm;
         account: me, rename, erase, biometric, privacy, change_privacy;
         people: list, person, sessions, nickname;

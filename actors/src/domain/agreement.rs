@@ -53,6 +53,9 @@ impl AgreementStatus {
 pub struct Agreement {
     pub id: AgreementId,
     pub proposer: Side,
+    /// Who wrote the words, if not the proposer: both were willing to do what one of them had proposed. No view shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_of: Option<Side>,
     pub strategy: Option<StrategyId>,
     pub description: Words,
     pub kind: AgreementType,
@@ -81,7 +84,7 @@ impl Agreement {
     }
 
     pub(super) fn forget_words_of(&mut self, side: Side) {
-        if self.proposer == side {
+        if self.words_of.unwrap_or(self.proposer) == side {
             self.description = Words::default();
             self.duration = None;
             self.measure_of_success = None;

@@ -162,10 +162,11 @@ impl Session {
             },
             Stage::StrategicRepair => {
                 let revealed = self.pool.reveal.is_some();
+                let handed_in = self.latest_submission(side).is_some();
                 Gates::StrategicRepair {
-                    submitted: revealed || of_me(|me| me.round.ready_at.is_some()),
-                    ranked: revealed || of_me(|me| me.round.ranked_at.is_some()),
-                    overlap: revealed,
+                    submitted: revealed || handed_in || of_me(|me| me.round.ready_at.is_some()),
+                    ranked: revealed || handed_in,
+                    overlap: revealed || self.meeting().is_some_and(|overlap| !overlap.is_empty()),
                     agreement: self.has_agreed(),
                 }
             }

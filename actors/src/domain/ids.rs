@@ -100,6 +100,7 @@ coordinator_id!(DraftId, "a draft id");
 coordinator_id!(NeedId, "a need id");
 coordinator_id!(StrategyId, "a strategy id");
 coordinator_id!(AgreementId, "an agreement id");
+coordinator_id!(SubChatId, "a sub-chat id");
 id!(
     /// The `sub` of the caller's token; also the `clientId` on realtime channels.
     UserId,

@@ -8,6 +8,7 @@ use super::{
     ids::{Seq, UserId},
     needs::{Need, Needs},
     stage::{Stage, StageRecord},
+    stage4::Stage4,
     strategy::Round,
     time::Timestamp,
     words::Words,
@@ -47,6 +48,8 @@ pub struct Member {
     pub empathy: Empathy,
     pub needs: Needs,
     pub round: Round,
+    #[serde(default)]
+    pub stage4: Stage4,
     /// The `seq` of the last event that this partner was told of.
     pub news: Seq,
     pub last_seen: Seq,
@@ -71,6 +74,7 @@ impl Member {
             empathy: Empathy::default(),
             needs: Needs::default(),
             round: Round::default(),
+            stage4: Stage4::default(),
             news: 0,
             last_seen: 0,
             viewed_at: None,
@@ -101,6 +105,7 @@ impl Member {
 impl Member {
     /// What this partner itself did.
     pub(super) fn apply(&mut self, event: &Event) {
+        self.stage4.apply(&event.body, event.at);
         match &event.body {
             EventBody::CompactSigned {} => self.compact_signed_at = Some(event.at),
             EventBody::FeelHeardConfirmed { feedback } => {
@@ -170,6 +175,7 @@ impl Member {
             EventBody::RankingSubmitted { ranking, .. } => {
                 self.round.ranking = ranking.clone();
                 self.round.ranked_at = Some(event.at);
+                self.stage4.shared_at = None;
             }
             EventBody::Left {} => self.left_at = Some(event.at),
             EventBody::AccountErased {} => {
@@ -215,6 +221,7 @@ impl Member {
         if let Some(attempt) = &mut self.empathy.attempt {
             attempt.content = Words::default();
         }
+        self.stage4.forget_words();
         for need in &mut self.needs.list {
             need.need = Words::default();
             need.description = None;

@@ -17,6 +17,7 @@ pub mod rejection;
 pub mod routing;
 pub mod session;
 pub mod stage;
+pub mod stage4;
 pub mod strategy;
 pub mod time;
 pub mod timer;

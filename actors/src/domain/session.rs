@@ -10,6 +10,7 @@ use super::{
     invitation::Invitation,
     member::{Member, Side},
     stage::SessionStatus,
+    stage4::Closure,
     strategy::Pool,
     time::Timestamp,
     words::Words,
@@ -45,6 +46,9 @@ pub struct Session {
     pub(super) archived_at: Option<Timestamp>,
     pub(super) pool: Pool,
     pub(super) agreements: Vec<Agreement>,
+    /// How the proposal path of stage 4 was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) closure: Option<Closure>,
 }
 
 impl Session {

@@ -33,6 +33,9 @@ pub struct Strategy {
     pub needs_addressed: Vec<Words>,
     pub duration: Option<Words>,
     pub measure_of_success: Option<Words>,
+    /// Put in other words since it was proposed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revised: bool,
 }
 
 impl Strategy {
@@ -92,6 +95,29 @@ pub struct Round {
     pub ready_at: Option<Timestamp>,
     pub ranking: Vec<StrategyId>,
     pub ranked_at: Option<Timestamp>,
+    /// The ranking of the round before, which was revealed without an overlap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<StrategyId>,
+}
+
+impl Round {
+    /// What becomes of the round when both are in. Without an overlap it is over, and its ranking is remembered. An overlap
+    /// with the ranking of the round before takes that one up again.
+    pub(super) fn reveal(&mut self, is_over: bool, shares_stances: bool, at: Timestamp) {
+        if is_over {
+            let ranking = if self.ranked_at.is_some() { &mut self.ranking } else { &mut self.previous };
+            *self = Round { previous: std::mem::take(ranking), ..Round::default() };
+        } else if self.ranked_at.is_none() && !shares_stances && !self.previous.is_empty() {
+            self.ranking = std::mem::take(&mut self.previous);
+            self.ranked_at = Some(at);
+        }
+    }
+
+    /// What was handed in no longer stands; the ranking, for what comes in its place.
+    pub(super) fn take_back(&mut self) -> Vec<StrategyId> {
+        let previous = std::mem::take(&mut self.previous);
+        if self.ranked_at.take().is_some() { std::mem::take(&mut self.ranking) } else { previous }
+    }
 }
 
 /// The overlap of two rankings, best first: what is among both partners' first three, by the sum of the ranks, then by id.
@@ -119,20 +145,30 @@ pub fn candidates(overlap: &[StrategyId], one: &[StrategyId], other: &[StrategyI
 }
 
 impl Session {
+    /// Where the round stands. What a partner is shown may differ: see [`Session::shown_phase`].
     pub(super) fn strategy_phase(&self) -> StrategyPhase {
-        let both = |test: fn(&Round) -> bool| {
-            test(&self.creator.round) && self.invitee.as_ref().is_some_and(|invitee| test(&invitee.round))
-        };
+        let meeting = self.meeting();
         if self.has_agreed() {
             StrategyPhase::Agreed
-        } else if both(|round| round.ranked_at.is_some()) {
+        } else if meeting.as_ref().is_some_and(|overlap| !overlap.is_empty()) {
             StrategyPhase::Revealing
-        } else if both(|round| round.ready_at.is_some()) {
+        } else if meeting.is_none() && Side::BOTH.into_iter().all(|side| self.is_ready(side)) {
             StrategyPhase::Ranking
-        } else if self.pool.rounds_without_overlap > 0 {
+        } else if meeting.is_some() || self.pool.rounds_without_overlap > 0 {
             StrategyPhase::Negotiating
         } else {
             StrategyPhase::Collecting
+        }
+    }
+
+    /// The phase as a partner's client needs it. A proposed agreement is negotiated, whatever has been revealed. A client that
+    /// moves its user on by itself knows an open pool under one name only.
+    pub(super) fn shown_phase(&self, viewer: Side) -> StrategyPhase {
+        match self.strategy_phase() {
+            StrategyPhase::Agreed => StrategyPhase::Agreed,
+            _ if self.has_proposal() => StrategyPhase::Negotiating,
+            StrategyPhase::Negotiating if self.is_in_app_mode(viewer) => StrategyPhase::Collecting,
+            phase => phase,
         }
     }
 

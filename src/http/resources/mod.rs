@@ -14,6 +14,7 @@ pub mod people;
 pub mod push;
 pub mod realtime;
 pub mod sessions;
+pub mod stage4;
 pub mod stages;
 pub mod strategies;
 pub mod webhooks;

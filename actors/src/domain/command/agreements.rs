@@ -83,12 +83,12 @@ impl TryFrom<(AgreementId, ConfirmAgreementRequest)> for Command {
 pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeAgreement) -> Result<(), Rejection> {
     turn.must_be_in(Stage::StrategicRepair)?;
     let session = turn.session;
-    let Some(reveal) = &session.pool.reveal else {
+    let Some(candidates) = session.candidates() else {
         return Err(Rejection::gate("agreements can be proposed when both of you have ranked the strategies"));
     };
     let mut live = session.agreements.iter().filter(|agreement| agreement.status.is_live());
     if let Some(strategy) = &propose.strategy {
-        if !reveal.candidates.contains(strategy) {
+        if !candidates.contains(strategy) {
             return Err(Rejection::invalid("strategyId", "another id", "one of the overlap or of the candidates"));
         }
         if live.clone().any(|agreement| agreement.strategy.as_ref() == Some(strategy)) {

@@ -8,7 +8,7 @@ use crate::domain::{
     member::{Member, Side},
     session::{Pause, Session},
     stage::{SessionStatus, Stage, StageRecord},
-    strategy::{Pool, Reveal, Round, Strategy},
+    strategy::{Pool, Reveal, Strategy},
 };
 
 /// Declined agreements that are kept for looking up.
@@ -54,6 +54,7 @@ impl Session {
             archived_at: None,
             pool: Pool::default(),
             agreements: Vec::new(),
+            closure: None,
         })
     }
 
@@ -86,7 +87,7 @@ impl Session {
         }
     }
 
-    fn move_to(&mut self, status: SessionStatus) {
+    pub(in crate::domain) fn move_to(&mut self, status: SessionStatus) {
         if self.status.may_become(status) {
             self.status = status;
         }
@@ -122,9 +123,10 @@ impl Session {
             EventBody::OverlapRevealed { overlap, candidates } => {
                 if overlap.is_empty() {
                     self.pool.rounds_without_overlap += 1;
-                    self.creator.round = Round::default();
-                    if let Some(invitee) = &mut self.invitee {
-                        invitee.round = Round::default();
+                }
+                for side in Side::BOTH {
+                    if let Some(member) = self.seat_mut(side) {
+                        member.round.reveal(overlap.is_empty(), member.stage4.shared_at.is_some(), event.at);
                     }
                 }
                 let (overlap, candidates) = (overlap.clone(), candidates.clone());
@@ -199,7 +201,14 @@ impl Session {
                     needs_addressed: needs_addressed.clone(),
                     duration: duration.clone(),
                     measure_of_success: measure_of_success.clone(),
+                    revised: false,
                 });
+            }
+            EventBody::StrategyRevised { .. }
+            | EventBody::SelectionsMade { .. }
+            | EventBody::SelectionsUnshared {}
+            | EventBody::Closed { .. } => {
+                self.apply_stage4(event, side);
             }
             EventBody::AgreementProposed {
                 id,
@@ -212,6 +221,7 @@ impl Session {
             } => self.agreements.push(Agreement {
                 id: id.clone(),
                 proposer: side,
+                words_of: None,
                 strategy: strategy.clone(),
                 description: description.clone(),
                 kind: *kind,
@@ -297,7 +307,7 @@ impl Session {
         }
     }
 
-    fn close_stage(&mut self, side: Side, stage: Stage, event: &Event) {
+    pub(in crate::domain) fn close_stage(&mut self, side: Side, stage: Stage, event: &Event) {
         let record = self.seat_mut(side).and_then(|member| member.record_mut(stage));
         if let Some(record) = record.filter(|record| record.completed_at.is_none()) {
             record.completed_at = Some(event.at);
@@ -321,6 +331,9 @@ impl Session {
         }
         if let Some(pause) = self.pause.as_mut().filter(|pause| pause.by == side) {
             pause.reason = None;
+        }
+        if let Some(closure) = self.closure.as_mut().filter(|closure| closure.by == side) {
+            closure.summary = None;
         }
         self.pool.strategies.iter_mut().filter(|strategy| strategy.author == side).for_each(Strategy::forget_words);
         for agreement in &mut self.agreements {

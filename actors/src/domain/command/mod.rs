@@ -14,6 +14,7 @@ mod invitation;
 mod lifecycle;
 mod needs;
 mod nudge;
+mod stage4;
 mod strategies;
 mod timers;
 mod turn;
@@ -33,6 +34,11 @@ pub use lifecycle::{Pause, PauseRequest, Rename};
 pub use needs::{
     AddNeed, AddNeedRequest, ConfirmCommonGround, ConfirmCommonGroundRequest, ConfirmNeeds, ConfirmNeedsRequest,
     ShareNeeds, ShareNeedsRequest,
+};
+pub use stage4::{
+    CHECK_IN_AFTER, CloseStage4Request, DeclineNeed, DraftRequest, OpenSubChat, OpenSubChatRequest,
+    ResolveSubChatRequest, SayInSubChatRequest, SelectManyRequest, SelectOneRequest, SelectionRequest, Stage4Command,
+    WalkNeedRequest,
 };
 pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
 use turn::Turn;
@@ -68,6 +74,8 @@ pub enum Command {
     SubmitRanking(SubmitRanking),
     ProposeAgreement(ProposeAgreement),
     AnswerAgreement(AnswerAgreement),
+    /// Stage 4 by proposals.
+    Stage4(Stage4Command),
     Advance(Advance),
     Pause(Pause),
     Resume,
@@ -137,6 +145,7 @@ impl Session {
             Command::SubmitRanking(submit) => strategies::rank(&mut turn, submit),
             Command::ProposeAgreement(propose) => agreements::propose(&mut turn, propose),
             Command::AnswerAgreement(answer) => agreements::answer(&mut turn, answer),
+            Command::Stage4(command) => stage4::decide(&mut turn, command),
             Command::Advance(advance) => advance::decide(&mut turn, advance),
             Command::Pause(pause) => lifecycle::pause(&mut turn, pause),
             Command::Resume => lifecycle::resume(&mut turn),

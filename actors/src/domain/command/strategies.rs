@@ -3,12 +3,14 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, fields, stage4::enter, turn::Turn};
 use crate::domain::{
     event::EventBody,
     ids::StrategyId,
     rejection::Rejection,
+    session::Session,
     stage::Stage,
+    stage4::{Path, Submission},
     strategy::{self, StrategyPhase},
     words::Words,
 };
@@ -40,18 +42,22 @@ pub struct ProposeStrategy {
 impl TryFrom<ProposeStrategyRequest> for Command {
     type Error = Rejection;
     fn try_from(request: ProposeStrategyRequest) -> Result<Self, Rejection> {
-        let needs = request.needs_addressed.unwrap_or_default();
-        if needs.len() > 3 {
-            return Err(Rejection::invalid("needsAddressed", format_args!("{} needs", needs.len()), "3 needs at most"));
-        }
-        let needs = needs.into_iter().map(|need| fields::text("needsAddressed", Some(need), 1..=200));
         Ok(Command::ProposeStrategy(ProposeStrategy {
             description: fields::text("description", request.description, 1..=1_000)?,
-            needs_addressed: needs.collect::<Result<_, _>>()?,
+            needs_addressed: needs_addressed("needsAddressed", request.needs_addressed, 3)?,
             duration: fields::optional_text("duration", request.duration, 100)?,
             measure_of_success: fields::optional_text("measureOfSuccess", request.measure_of_success, 500)?,
         }))
     }
+}
+
+pub(super) fn needs_addressed(field: &str, needs: Option<Vec<String>>, most: usize) -> Result<Vec<Words>, Rejection> {
+    let needs = needs.unwrap_or_default();
+    if needs.len() > most {
+        let found = format_args!("{} needs", needs.len()).to_string();
+        return Err(Rejection::invalid(field, found, format_args!("{most} needs at most")));
+    }
+    needs.into_iter().map(|need| fields::text(field, Some(need), 1..=200)).collect()
 }
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -80,12 +86,10 @@ impl TryFrom<SubmitRankingRequest> for Command {
 
 pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeStrategy) -> Result<(), Rejection> {
     turn.must_be_in(Stage::StrategicRepair)?;
-    if !turn.session.pool_is_open() {
-        return Err(Rejection::conflict("the pool of strategies is closed, since both of you were ready to rank"));
+    if !turn.session.takes_ideas_of(turn.side) {
+        return Err(pool_is_closed());
     }
-    if turn.session.pool.strategies.len() >= MOST {
-        return Err(Rejection::conflict(format!("a session can have {MOST} strategies at most")));
-    }
+    must_have_room(turn.session, 1)?;
     turn.record(EventBody::StrategyProposed {
         id: turn.ctx.fresh(),
         description: propose.description.clone(),
@@ -93,6 +97,17 @@ pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeStrategy) -> Result<
         duration: propose.duration.clone(),
         measure_of_success: propose.measure_of_success.clone(),
     });
+    Ok(())
+}
+
+pub(super) fn pool_is_closed() -> Rejection {
+    Rejection::conflict("the pool of strategies is closed, since both of you were ready to rank")
+}
+
+pub(super) fn must_have_room(session: &Session, more: usize) -> Result<(), Rejection> {
+    if session.pool.strategies.len() + more > MOST {
+        return Err(Rejection::conflict(format!("a session can have {MOST} strategies at most")));
+    }
     Ok(())
 }
 
@@ -108,6 +123,7 @@ pub(super) fn ready(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     if turn.session.pool.strategies.is_empty() {
         return Err(Rejection::gate("propose at least one strategy first: there is nothing to rank yet"));
     }
+    enter(turn, Path::Ranking);
     turn.record(EventBody::ReadyToRank {});
     Ok(())
 }
@@ -123,7 +139,7 @@ pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Re
         StrategyPhase::Agreed => {
             return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
         }
-        StrategyPhase::Collecting | StrategyPhase::Negotiating if turn.me.round.ready_at.is_none() => {
+        StrategyPhase::Collecting | StrategyPhase::Negotiating if !session.is_ready(turn.side) => {
             return Err(Rejection::gate("say that you are ready to rank first"));
         }
         StrategyPhase::Collecting | StrategyPhase::Negotiating => {
@@ -137,9 +153,9 @@ pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Re
         ranking: submit.ranking.clone(),
         replaces: turn.me.round.ranked_at.is_some(),
     });
-    if let Some(theirs) = turn.partner().filter(|partner| partner.round.ranked_at.is_some()) {
-        let overlap = strategy::overlap(&submit.ranking, &theirs.round.ranking);
-        let candidates = strategy::candidates(&overlap, &submit.ranking, &theirs.round.ranking);
+    if let Some(theirs) = session.submission(turn.side.other()) {
+        let overlap = Submission::Ranking(&submit.ranking).overlap(theirs);
+        let candidates = strategy::candidates(&overlap, &submit.ranking, &theirs.willing());
         turn.record(EventBody::OverlapRevealed { overlap, candidates });
     }
     Ok(())

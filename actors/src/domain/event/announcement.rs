@@ -7,6 +7,7 @@ use super::{Audience, ConsentKind, Event, EventBody, EventName, Push};
 use crate::domain::{
     ids::{AgreementId, SessionId, UserId},
     stage::Stage,
+    stage4::{ClosedAgreement, ClosureKind},
     words::Words,
 };
 
@@ -94,12 +95,33 @@ impl Event {
             EventBody::NeedsConfirmed { first: true, .. } => (&[PartnerNeedsConfirmed], Common),
             EventBody::NeedsShared { .. } => (&[PartnerNeedsShared], Common),
             EventBody::ConsentRevoked { kind } => (&[PartnerConsentRevoked], Consent(*kind)),
-            EventBody::ReadyToRank {} => (&[PartnerReadyToRank], Common),
+            // Screens of stage 4 load anew what they show on `partner.marked_ready` or on `session.strategies_updated`.
+            EventBody::StrategyProposed { .. } | EventBody::StrategyRevised { .. } => {
+                (&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
+            }
+            EventBody::ReadyToRank {} | EventBody::PathChosen { ready: true, .. } => {
+                (&[PartnerReadyToRank, PartnerMarkedReady], Common)
+            }
             EventBody::RankingSubmitted { replaces: false, .. } => (&[PartnerRankingSubmitted], Common),
-            EventBody::OverlapRevealed { .. } => (&[StrategiesOverlapReady], Common),
-            EventBody::AgreementProposed { id, .. } => (&[AgreementProposed], Agreement(id)),
-            EventBody::AgreementConfirmed { id } => (&[AgreementConfirmed], Agreement(id)),
-            EventBody::AgreementDeclined { id, .. } => (&[AgreementDeclined], Agreement(id)),
+            EventBody::OverlapRevealed { .. } => (&[StrategiesOverlapReady, PartnerMarkedReady], Common),
+            EventBody::SelectionsShared { again: false } => {
+                (&[PartnerRankingSubmitted, SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
+            }
+            EventBody::SelectionsShared { again: true } => {
+                (&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
+            }
+            EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {} => {
+                (&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
+            }
+            EventBody::SubChatResolved { created, updated, .. } if !created.is_empty() || !updated.is_empty() => {
+                (&[SessionStrategiesUpdated], SubChatResolved)
+            }
+            EventBody::Closed { kind, agreements, .. } => (&[SessionResolved], Closed(*kind, agreements)),
+            EventBody::AgreementProposed { id, .. } => (&[AgreementProposed, PartnerMarkedReady], Agreement(id)),
+            EventBody::AgreementConfirmed { id } => (&[AgreementConfirmed, PartnerMarkedReady], Agreement(id)),
+            EventBody::AgreementDeclined { id, .. } => {
+                (&[AgreementDeclined, SessionStrategiesUpdated, PartnerMarkedReady], Agreement(id))
+            }
             EventBody::FollowUpDue { agreements } => (&[AgreementFollowUp], Agreements(agreements)),
             EventBody::Paused { reason } => (&[SessionPaused], Pause(reason.as_ref())),
             EventBody::Resumed {} => (&[SessionResumed], Common),
@@ -115,7 +137,13 @@ impl Event {
             | EventBody::NeedAdded { .. }
             | EventBody::NeedsConfirmed { first: false, .. }
             | EventBody::CommonGroundConfirmed { .. }
-            | EventBody::StrategyProposed { .. }
+            | EventBody::PathChosen { ready: false, .. }
+            | EventBody::SelectionsMade { takes_back: false, .. }
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatSaid { .. }
+            | EventBody::SubChatResolved { .. }
             | EventBody::RankingSubmitted { replaces: true, .. }
             | EventBody::Archived {}
             | EventBody::Left {}
@@ -137,6 +165,15 @@ impl Event {
             Fields::Consent(kind) => json!({ "kind": kind }),
             Fields::Agreement(id) => json!({ "agreementId": id }),
             Fields::Agreements(ids) => json!({ "agreementIds": ids }),
+            Fields::Selections(change) => {
+                json!({ "change": format!("stage4_selection_{change}"), "submittedBy": self.by })
+            }
+            // Without an author, like the proposals that came of it.
+            Fields::SubChatResolved => json!({ "change": "stage4_subchat_resolved" }),
+            Fields::Closed(kind, agreements) => {
+                let ids: Vec<_> = agreements.iter().map(|agreement| &agreement.id).collect();
+                json!({ "closedBy": self.by, "kind": kind, "agreementIds": ids })
+            }
             Fields::Pause(reason) => json!({ "by": self.by, "reason": reason }),
         };
         match fields {
@@ -161,5 +198,8 @@ enum Fields<'a> {
     Consent(ConsentKind),
     Agreement(&'a AgreementId),
     Agreements(&'a [AgreementId]),
+    Selections(&'static str),
+    SubChatResolved,
+    Closed(ClosureKind, &'a [ClosedAgreement]),
     Pause(Option<&'a Words>),
 }

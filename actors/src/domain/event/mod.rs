@@ -13,9 +13,10 @@ pub use table::{Audience, EventName, Push, PushKind, is_reserved};
 
 use super::{
     agreement::AgreementType,
-    ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, UserId},
+    ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, SubChatId, UserId},
     needs::NeedCategory,
     stage::Stage,
+    stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
     time::Timestamp,
     words::Words,
 };
@@ -165,6 +166,69 @@ pub enum EventBody {
     OverlapRevealed {
         overlap: Vec<StrategyId>,
         candidates: Vec<StrategyId>,
+    },
+
+    // stage 4 by proposals
+    /// The first call of the stage shows by which way this partner's client goes.
+    PathChosen {
+        path: Path,
+        /// The other partner had said "ready", and both are ready by this.
+        #[serde(default)]
+        ready: bool,
+    },
+    SelectionsMade {
+        selections: Vec<Selection>,
+        /// What was handed in before no longer stands.
+        #[serde(default)]
+        takes_back: bool,
+    },
+    SelectionsShared {
+        /// Not for the first time.
+        #[serde(default)]
+        again: bool,
+    },
+    SelectionsUnshared {},
+    NeedDeclined {
+        need: NeedId,
+        declined: bool,
+    },
+    NeedWalked {
+        need: NeedId,
+        /// None if it is to be walked through again.
+        #[serde(default)]
+        step: Option<WalkStep>,
+    },
+    StrategyRevised {
+        id: StrategyId,
+        description: Words,
+        needs_addressed: Vec<Words>,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+    },
+    SubChatOpened {
+        id: SubChatId,
+        anchor: Anchor,
+        anchor_id: Option<String>,
+    },
+    SubChatSaid {
+        chat: SubChatId,
+        role: ChatRole,
+        content: Words,
+        #[serde(default)]
+        candidate: Option<Candidate>,
+    },
+    SubChatResolved {
+        chat: SubChatId,
+        created: Vec<StrategyId>,
+        updated: Vec<StrategyId>,
+    },
+    /// The stage is closed, and the session with it.
+    Closed {
+        kind: ClosureKind,
+        reason: ClosureReason,
+        summary: Option<Words>,
+        check_in_at: Timestamp,
+        agreements: Vec<ClosedAgreement>,
     },
 
     // agreements

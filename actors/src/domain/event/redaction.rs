@@ -28,6 +28,7 @@ impl EventBody {
             | EventBody::FeelHeardConfirmed { feedback: words }
             | EventBody::EmpathyJudged { feedback: words, .. }
             | EventBody::AgreementDeclined { modification: words, .. }
+            | EventBody::Closed { summary: words, .. }
             | EventBody::Paused { reason: words } => forget([words]),
             EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content } => {
                 *content = Words::default();
@@ -41,6 +42,18 @@ impl EventBody {
                 *description = Words::default();
                 needs_addressed.clear();
                 forget([duration, measure_of_success]);
+            }
+            EventBody::StrategyRevised { description, needs_addressed, duration, measure_of_success, .. } => {
+                *description = Words::default();
+                needs_addressed.clear();
+                forget([duration, measure_of_success]);
+            }
+            EventBody::SelectionsMade { selections, .. } => {
+                selections.iter_mut().for_each(|selection| selection.note = None);
+            }
+            EventBody::SubChatSaid { content, candidate, .. } => {
+                *content = Words::default();
+                *candidate = None;
             }
             EventBody::AgreementProposed { description, duration, measure_of_success, .. } => {
                 *description = Words::default();
@@ -59,6 +72,13 @@ impl EventBody {
             | EventBody::ReadyToRank {}
             | EventBody::RankingSubmitted { .. }
             | EventBody::OverlapRevealed { .. }
+            | EventBody::PathChosen { .. }
+            | EventBody::SelectionsShared { .. }
+            | EventBody::SelectionsUnshared {}
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatResolved { .. }
             | EventBody::AgreementConfirmed { .. }
             | EventBody::FollowUpDue { .. }
             | EventBody::Resumed {}

@@ -9,6 +9,7 @@ mod lifecycle;
 mod needs;
 mod progress;
 mod session;
+mod stage4;
 mod strategies;
 
 pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
@@ -35,6 +36,12 @@ pub use progress::{
 use serde::Serialize;
 pub use session::{
     PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress, StatusSummary,
+};
+pub use stage4::{
+    AddressedNeed, CandidateView, CoverageAudit, CoverageRowView, Inventory, ProposalCard, ProposalGroup, ProposalKind,
+    ProposalStatus, QualityWarning, SelectionStatus, SelectionSubmitted, SelectionView, SourceLabel, Stage4Changed,
+    Stage4Closed, Stage4Outcome, Stage4Phase, Stage4State, SubChatAnswer, SubChatMessageView, SubChatResolved,
+    SubChatStatus, SubChatView, UnaddressedNeed, WalkedNeed, WalkedNeedStatus, Walkthrough, WalkthroughPhase,
 };
 pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed, StrategyView};
 use utoipa::ToSchema;
@@ -91,6 +98,12 @@ pub enum Answer {
     AgreementProposed(AgreementProposed),
     Agreements(AgreementsList),
     AgreementAnswered(AgreementAnswered),
+    Stage4(Box<Stage4State>),
+    Stage4Changed(Box<Stage4Changed>),
+    SelectionSubmitted(Box<SelectionSubmitted>),
+    Stage4Closed(Box<Stage4Closed>),
+    SubChat(Box<SubChatAnswer>),
+    SubChatResolved(Box<SubChatResolved>),
     Paused(Box<Paused>),
     Resumed(Box<Resumed>),
     Resolved(Resolved),
@@ -168,6 +181,7 @@ pub fn answer(
         Command::SubmitRanking(_) => Answer::RankingSubmitted(eyes.ranking_submitted()),
         Command::ProposeAgreement(_) => eyes.agreement_proposed(),
         Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
+        Command::Stage4(command) => eyes.stage4_answer(command, events),
         Command::Advance(advance) => Answer::Advanced(Box::new(eyes.advanced(advance, events))),
         Command::Pause(_) => Answer::Paused(Box::new(eyes.paused())),
         Command::Resume => Answer::Resumed(Box::new(eyes.resumed())),

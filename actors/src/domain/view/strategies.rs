@@ -85,26 +85,28 @@ pub struct Overlap {
     pub seq: Seq,
 }
 
-impl Strategy {
-    fn view(&self) -> StrategyView {
+impl Eyes<'_> {
+    fn strategy(&self, strategy: &Strategy) -> StrategyView {
         StrategyView {
-            id: self.id.clone(),
-            description: self.description.clone(),
-            needs_addressed: self.needs_addressed.clone(),
-            duration: self.duration.clone(),
-            measure_of_success: self.measure_of_success.clone(),
+            id: strategy.id.clone(),
+            description: strategy.description.clone(),
+            needs_addressed: self.addressed_needs(strategy).into_iter().map(|need| need.label).collect(),
+            duration: strategy.duration.clone(),
+            measure_of_success: strategy.measure_of_success.clone(),
         }
     }
-}
 
-impl Eyes<'_> {
     pub(super) fn strategies(&self) -> StrategiesList {
         let pool = &self.session.pool;
         let phase = self.session.strategy_phase();
         let ready = self.me.round.ready_at.is_some();
         StrategiesList {
-            strategies: pool.in_order_for(&self.me.id, &self.session.salt).into_iter().map(Strategy::view).collect(),
-            phase,
+            strategies: pool
+                .in_order_for(&self.me.id, &self.session.salt)
+                .into_iter()
+                .map(|strategy| self.strategy(strategy))
+                .collect(),
+            phase: self.session.shown_phase(self.side),
             my_ready_to_rank: ready,
             partner_ready_to_rank: self.partner_is_ready(),
             can_mark_ready_to_rank: !ready && self.session.pool_is_open() && !pool.strategies.is_empty(),
@@ -123,7 +125,7 @@ impl Eyes<'_> {
         });
         match proposed {
             Some((strategy, created_at)) => Answer::StrategyProposed(StrategyProposed {
-                strategy: strategy.view(),
+                strategy: self.strategy(strategy),
                 created_at,
                 total_strategies: self.session.pool.strategies.len(),
                 seq: self.session.seq,
@@ -133,7 +135,7 @@ impl Eyes<'_> {
     }
 
     fn partner_is_ready(&self) -> bool {
-        self.partner.is_some_and(|partner| partner.round.ready_at.is_some())
+        self.session.is_ready(self.side.other())
     }
 
     pub(super) fn ready_to_rank(&self) -> ReadyToRank {
@@ -143,7 +145,7 @@ impl Eyes<'_> {
             ready_at: self.me.round.ready_at,
             partner_ready: self.partner_is_ready(),
             can_start_ranking: phase == StrategyPhase::Ranking,
-            phase,
+            phase: self.session.shown_phase(self.side),
             seq: self.session.seq,
         }
     }
@@ -153,8 +155,7 @@ impl Eyes<'_> {
         let ranked_at = self.me.round.ranked_at;
         let revealed = self.session.pool.reveal.as_ref().filter(|_| self.is_revealed());
         let submitted_at = ranked_at.or(revealed.map(|reveal| reveal.at));
-        let partner_ranked =
-            revealed.is_some() || self.partner.is_some_and(|partner| partner.round.ranked_at.is_some());
+        let partner_ranked = revealed.is_some() || self.session.submission(self.side.other()).is_some();
         RankingSubmitted {
             submitted: submitted_at.is_some(),
             submitted_at,
@@ -164,7 +165,7 @@ impl Eyes<'_> {
             partner_ranked,
             awaiting_reveal: !partner_ranked,
             can_reveal: partner_ranked,
-            phase: self.session.strategy_phase(),
+            phase: self.session.shown_phase(self.side),
             seq: self.session.seq,
         }
     }
@@ -174,16 +175,33 @@ impl Eyes<'_> {
         let phase = self.session.strategy_phase();
         self.session.pool.reveal.is_some()
             && (matches!(phase, StrategyPhase::Revealing | StrategyPhase::Agreed) || self.me.round.ranked_at.is_none())
+            && self.revealed_overlap().is_some()
+    }
+
+    /// An overlap shows while both stand by what they have handed in. That there was none in an earlier round stays true.
+    fn revealed_overlap(&self) -> Option<Vec<StrategyId>> {
+        let meeting = || self.session.meeting().filter(|overlap| !overlap.is_empty());
+        match &self.session.pool.reveal {
+            Some(reveal) if reveal.overlap.is_empty() || self.session.has_agreed() => Some(reveal.overlap.clone()),
+            Some(_) | None => meeting(),
+        }
     }
 
     pub(super) fn overlap(&self) -> Overlap {
         let pool = &self.session.pool;
-        let views = |ids: &[StrategyId]| ids.iter().filter_map(|id| pool.find(id)).map(Strategy::view).collect();
+        let views = |ids: &[StrategyId]| {
+            ids.iter().filter_map(|id| pool.find(id)).map(|strategy| self.strategy(strategy)).collect()
+        };
+        let overlap = self.revealed_overlap();
+        let is_revealed = overlap.is_some() && (pool.reveal.is_none() || self.is_revealed());
         Overlap {
-            overlap: pool.reveal.as_ref().map(|reveal| views(&reveal.overlap)),
-            phase: self.session.strategy_phase(),
-            waiting_for_partner: !self.is_revealed(),
-            agreement_candidates: pool.reveal.as_ref().map_or_else(Vec::new, |reveal| views(&reveal.candidates)),
+            agreement_candidates: match &overlap {
+                Some(_) => views(&self.session.candidates().unwrap_or_default()),
+                None => Vec::new(),
+            },
+            overlap: overlap.map(|overlap| views(&overlap)),
+            phase: self.session.shown_phase(self.side),
+            waiting_for_partner: !is_revealed,
             seq: self.session.seq,
         }
     }
