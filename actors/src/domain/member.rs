@@ -198,6 +198,18 @@ impl Member {
             | EventBody::Advanced { .. }
             | EventBody::EmpathyJudged { .. }
             | EventBody::StrategyProposed { .. }
+            // `Stage4::apply` has seen to these.
+            | EventBody::PathChosen { .. }
+            | EventBody::SelectionsMade { .. }
+            | EventBody::SelectionsShared { .. }
+            | EventBody::SelectionsUnshared {}
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::StrategyRevised { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatSaid { .. }
+            | EventBody::SubChatResolved { .. }
+            | EventBody::Closed { .. }
             | EventBody::OverlapRevealed { .. }
             | EventBody::AgreementProposed { .. }
             | EventBody::AgreementConfirmed { .. }

@@ -26,6 +26,26 @@ fn table() -> BTreeMap<&'static str, (&'static str, Value)> {
         ("needs_shared", ("partner.needs_shared", json!({}))),
         ("consent_revoked", ("partner.consent_revoked", json!({ "kind": "empathy" }))),
         ("ready_to_rank", ("partner.ready_to_rank", json!({}))),
+        ("strategy_proposed", ("session.strategies_updated", json!({}))),
+        ("strategy_revised", ("session.strategies_updated", json!({}))),
+        ("path_chosen", ("partner.ready_to_rank", json!({}))),
+        (
+            "selections_made",
+            ("session.strategies_updated", json!({ "change": "stage4_selection_revised", "submittedBy": "ann" })),
+        ),
+        (
+            "selections_shared",
+            ("partner.ranking_submitted", json!({ "change": "stage4_selection_submitted", "submittedBy": "ann" })),
+        ),
+        (
+            "selections_unshared",
+            ("session.strategies_updated", json!({ "change": "stage4_selection_revised", "submittedBy": "ann" })),
+        ),
+        ("sub_chat_resolved", ("session.strategies_updated", json!({ "change": "stage4_subchat_resolved" }))),
+        (
+            "closed",
+            ("session.resolved", json!({ "closedBy": "ann", "kind": "SHARED_AGREEMENT", "agreementIds": [ID] })),
+        ),
         ("overlap_revealed", ("strategies.overlap_ready", json!({}))),
         ("agreement_proposed", ("agreement.proposed", json!({ "agreementId": ID }))),
         ("agreement_confirmed", ("agreement.confirmed", json!({ "agreementId": ID }))),
@@ -64,6 +84,39 @@ fn each_event_is_told_as_the_table_says_and_no_other() {
             (*name, fields)
         });
         assert_eq!(announce(&event(body)), expected, "{variant}");
+    }
+}
+
+/// Screens of stage 4 load anew on names of their own.
+#[test]
+fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
+    let marked = "partner.marked_ready";
+    let updated = "session.strategies_updated";
+    let expected: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
+        ("strategy_proposed", vec![marked]),
+        ("strategy_revised", vec![marked]),
+        ("ready_to_rank", vec![marked]),
+        ("path_chosen", vec![marked]),
+        ("overlap_revealed", vec![marked]),
+        ("selections_made", vec![marked]),
+        ("selections_shared", vec![updated, marked]),
+        ("selections_unshared", vec![marked]),
+        ("agreement_proposed", vec![marked]),
+        ("agreement_confirmed", vec![marked]),
+        ("agreement_declined", vec![updated, marked]),
+    ]);
+    for body in samples() {
+        let variant = name(&body);
+        let hints = event(body).hints(&ID.parse().unwrap());
+        let names: Vec<_> =
+            hints.iter().map(|hint| hint.name).filter(|name| [marked, updated].contains(name)).collect();
+        assert_eq!(names, expected.get(variant).cloned().unwrap_or_default(), "{variant}");
+        for hint in hints.iter().filter(|hint| hint.name == marked) {
+            assert!(!hint.pushes, "{variant}");
+            for named in ["excludeUserId", "triggeredByUserId"] {
+                assert!(!hint.payload.contains_key(named), "{variant}: {marked} names {named}, whose client drops it");
+            }
+        }
     }
 }
 

@@ -10,6 +10,10 @@ use tandem_actors::{
         event::{AbandonCause, CommonGroundConfirmation, ConsentKind, NeedConfirmation, VERSION},
         needs::NeedCategory,
         stage::Stage,
+        stage4::{
+            Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Path, Selection,
+            WalkStep,
+        },
         time::Timestamp,
         words::Words,
     },
@@ -41,6 +45,17 @@ pub fn name(body: &EventBody) -> &'static str {
         EventBody::ReadyToRank {} => "ready_to_rank",
         EventBody::RankingSubmitted { .. } => "ranking_submitted",
         EventBody::OverlapRevealed { .. } => "overlap_revealed",
+        EventBody::PathChosen { .. } => "path_chosen",
+        EventBody::SelectionsMade { .. } => "selections_made",
+        EventBody::SelectionsShared { .. } => "selections_shared",
+        EventBody::SelectionsUnshared {} => "selections_unshared",
+        EventBody::NeedDeclined { .. } => "need_declined",
+        EventBody::NeedWalked { .. } => "need_walked",
+        EventBody::StrategyRevised { .. } => "strategy_revised",
+        EventBody::SubChatOpened { .. } => "sub_chat_opened",
+        EventBody::SubChatSaid { .. } => "sub_chat_said",
+        EventBody::SubChatResolved { .. } => "sub_chat_resolved",
+        EventBody::Closed { .. } => "closed",
         EventBody::AgreementProposed { .. } => "agreement_proposed",
         EventBody::AgreementConfirmed { .. } => "agreement_confirmed",
         EventBody::AgreementDeclined { .. } => "agreement_declined",
@@ -60,7 +75,7 @@ pub fn name(body: &EventBody) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 38;
+const VARIANTS: usize = 49;
 
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| Words::new(text);
@@ -118,6 +133,59 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::ReadyToRank {},
         EventBody::RankingSubmitted { ranking: vec![id.parse().unwrap()], replaces: true },
         EventBody::OverlapRevealed { overlap: vec![id.parse().unwrap()], candidates: vec![id.parse().unwrap()] },
+        EventBody::PathChosen { path: Path::Proposals, ready: true },
+        EventBody::SelectionsMade {
+            selections: vec![Selection {
+                strategy: id.parse().unwrap(),
+                decision: Decision::NotWilling,
+                note: Some(words("too long")),
+            }],
+            takes_back: true,
+        },
+        EventBody::SelectionsShared { again: false },
+        EventBody::SelectionsUnshared {},
+        EventBody::NeedDeclined { need: id.parse().unwrap(), declined: true },
+        EventBody::NeedWalked { need: id.parse().unwrap(), step: Some(WalkStep::Covered) },
+        EventBody::StrategyRevised {
+            id: id.parse().unwrap(),
+            description: words("walk slowly"),
+            needs_addressed: vec![words("rest")],
+            duration: Some(words("a week")),
+            measure_of_success: Some(words("both went")),
+        },
+        EventBody::SubChatOpened {
+            id: id.parse().unwrap(),
+            anchor: Anchor::NeedsBrainstorm,
+            anchor_id: Some(id.to_owned()),
+        },
+        EventBody::SubChatSaid {
+            chat: id.parse().unwrap(),
+            role: ChatRole::Ai,
+            content: words("how about a walk"),
+            candidate: Some(Candidate {
+                strategy: Some(id.parse().unwrap()),
+                description: words("walk"),
+                needs_addressed: vec![words("rest")],
+                duration: Some(words("a week")),
+                measure_of_success: Some(words("both went")),
+            }),
+        },
+        EventBody::SubChatResolved {
+            chat: id.parse().unwrap(),
+            created: vec![id.parse().unwrap()],
+            updated: Vec::new(),
+        },
+        EventBody::Closed {
+            kind: ClosureKind::SharedAgreement,
+            reason: ClosureReason::MutualSelection,
+            summary: Some(words("good")),
+            check_in_at: at,
+            agreements: vec![ClosedAgreement {
+                id: id.parse().unwrap(),
+                strategy: id.parse().unwrap(),
+                check_in_at: at,
+            }],
+        },
         EventBody::AgreementProposed {
             id: id.parse().unwrap(),
             strategy: Some(id.parse().unwrap()),
@@ -215,8 +283,20 @@ fn a_field_that_came_later_does_not_hinder_an_earlier_reader() {
 fn no_words_show_in_debug_output() {
     for body in samples() {
         let text = format!("{body:?}");
-        for word in ["Ann", "Benny", "kitchen", "draft\"", "rest", "walk", "not quite", "shorter", "a break", "salt\""]
-        {
+        for word in [
+            "Ann",
+            "Benny",
+            "kitchen",
+            "draft\"",
+            "rest",
+            "walk",
+            "not quite",
+            "shorter",
+            "a break",
+            "too long",
+            "how about",
+            "salt\"",
+        ] {
             assert!(!text.contains(&format!("\"{word}")), "{text}");
         }
     }

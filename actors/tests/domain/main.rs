@@ -15,6 +15,8 @@ mod progress;
 mod properties;
 mod requests;
 mod schemas;
+mod stage4;
+mod stage4_mixed;
 mod strategies;
 mod viewed;
 mod world;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tandem_actors::domain::{Command, Query, Rejection, command::*, words::Words};
+use tandem_actors::domain::{Command, Event, EventBody, Query, Rejection, command::*, words::Words};
 
 use crate::world::*;
 
@@ -24,7 +24,7 @@ pub struct Played {
     pub command: Command,
 }
 
-const KINDS: u8 = 32;
+const KINDS: u8 = 40;
 
 /// What moves a session on, by stage.
 const FITTING: [&[u8]; 5] = [
@@ -32,7 +32,7 @@ const FITTING: [&[u8]; 5] = [
     &[1, 24, 27],
     &[2, 4, 5, 6, 7, 14, 24, 24, 27],
     &[8, 10, 11, 12, 13, 14, 24, 24, 27],
-    &[14, 15, 17, 18, 20, 22, 27],
+    &[14, 15, 17, 18, 20, 22, 27, 28, 29, 29, 30, 31, 32, 33, 34, 35],
 ];
 
 pub fn any_move() -> impl Strategy<Value = Move> {
@@ -120,14 +120,32 @@ impl Move {
             25 => parse::<AdvanceRequest>(json!({ "fromStage": self.pick % 6, "toStage": self.pick % 5 })),
             26 => parse::<PauseRequest>(json!({ "reason": unsigned("reason") })),
             27 => Ok(if yes { Command::Resume } else { Command::Nudge }),
-            28 => Ok(if yes { Command::Resolve } else { Command::Archive }),
-            29 => Ok(match self.pick % 4 {
+            28 => Ok(Stage4Command::Look.into()),
+            29 => parse::<SelectManyRequest>(json!({ "selections": self
+                .ids(world, who, Query::Strategies, "strategies")
+                .into_iter()
+                .map(|id| json!({
+                    "proposalId": id,
+                    "decision": if yes { "WILLING" } else { "NOT_WILLING" },
+                    "note": words("stance"),
+                }))
+                .collect::<Vec<_>>()
+            })),
+            30 => Ok(if yes { Stage4Command::Share } else { Stage4Command::Unshare }.into()),
+            31 => self.sub_chat(world, who, &words("said")),
+            32 => parse::<OpenSubChatRequest>(json!({ "anchorKind": "NO_OVERLAP" })),
+            33 => self.resolved_sub_chat(world, who, &unsigned("strategy")),
+            34 => self.walk(world, who),
+            35 if self.pick > 200 => parse::<CloseStage4Request>(json!({ "summary": words("summary") })),
+            35 => parse::<CloseStage4Request>(json!({ "kind": "SHARED_AGREEMENT" })),
+            36 => Ok(if yes { Command::Resolve } else { Command::Archive }),
+            37 => Ok(match self.pick % 4 {
                 0 => Command::AcceptInvitation,
                 1 => Command::ConfirmInvitation,
                 2 => Command::ResendInvitation,
                 _ => parse::<DeclineInvitationRequest>(json!({ "reason": words("decline") }))?,
             }),
-            30 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
+            38 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
                 Command::Viewed(Viewed { last_seen: (self.pick > 99).then_some(u64::from(self.pick)) })
             } else if self.pick % 2 == 0 {
@@ -137,6 +155,38 @@ impl Move {
             }),
         };
         command.map(|command| Played { who, command })
+    }
+
+    fn open_chat(world: &World, who: &str) -> tandem_actors::domain::ids::SubChatId {
+        let opened = |event: &Event| match &event.body {
+            EventBody::SubChatOpened { id, .. } if event.by == Some(user(who)) => Some(id.clone()),
+            _ => None,
+        };
+        world.log.iter().rev().find_map(opened).unwrap_or_else(|| "cno0such0chat".parse().expect("an id"))
+    }
+
+    fn sub_chat(&self, world: &World, who: &str, content: &str) -> Result<Command, Rejection> {
+        let request: SayInSubChatRequest = serde_json::from_value(json!({ "content": content })).expect("right types");
+        Command::try_from((Self::open_chat(world, who), request))
+    }
+
+    fn resolved_sub_chat(&self, world: &World, who: &str, description: &str) -> Result<Command, Rejection> {
+        let updated = self.ids(world, who, Query::Strategies, "strategies").into_iter().take(1);
+        let updated: Vec<_> = updated.map(|id| json!({ "proposalId": id, "description": description })).collect();
+        let body = json!({ "acceptedProposals": [{ "description": description }], "updatedProposals": updated });
+        let request: ResolveSubChatRequest = serde_json::from_value(body).expect("right types");
+        Command::try_from((Self::open_chat(world, who), request))
+    }
+
+    fn walk(&self, world: &World, who: &str) -> Result<Command, Rejection> {
+        let need = self.ids(world, who, Query::Needs, "needs").pop().unwrap_or_else(|| "cno0such0need".into());
+        let need = need.parse().expect("an id");
+        let request: WalkNeedRequest = serde_json::from_value(json!({ "action": "skip" })).expect("right types");
+        if self.yes {
+            Command::try_from((need, request))
+        } else {
+            Ok(Stage4Command::DeclineNeed(DeclineNeed { need, declined: true }).into())
+        }
     }
 
     /// Some of the ids in a list that the user sees, beginning anywhere.

@@ -12,7 +12,10 @@ use tandem_actors::domain::{
 use crate::world::*;
 
 /// The fields that an announcement may have.
-const PUBLIC_FIELDS: [&str; 15] = [
+const PUBLIC_FIELDS: [&str; 18] = [
+    "change",
+    "submittedBy",
+    "closedBy",
     "sessionId",
     "seq",
     "timestamp",
@@ -133,6 +136,7 @@ impl Person {
             EventBody::Created { context, invite_name, .. } => {
                 self.private.extend([context, invite_name].into_iter().flatten().map(text));
             }
+            EventBody::SubChatSaid { content, .. } => drop(self.private.insert(text(content))),
             EventBody::FeelHeardConfirmed { feedback } => self.private.extend(feedback.iter().map(text)),
             EventBody::EmpathyDraftSaved { content, .. } => {
                 self.draft = text(content);

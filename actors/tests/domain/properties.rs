@@ -6,6 +6,7 @@ use tandem_actors::{
     domain::{
         Command, Event, EventBody, Query, Session, Timer,
         agreement::AgreementStatus,
+        command::Stage4Command,
         stage::{SessionStatus, Stage},
     },
     records,
@@ -77,8 +78,14 @@ fn check_frozen(log: &[Event]) {
     let revealed =
         |event: &Event| matches!(&event.body, EventBody::OverlapRevealed { overlap, .. } if !overlap.is_empty());
     if let Some(at) = log.iter().position(revealed) {
-        let later = |event: &Event| matches!(event.body, EventBody::RankingSubmitted { .. });
-        assert!(!log[at + 1..].iter().any(later), "a ranking came after the reveal");
+        // What is taken back afterwards opens the round again.
+        let taken_back = |event: &Event| {
+            matches!(event.body, EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {})
+                || matches!(event.body, EventBody::StrategyRevised { .. } | EventBody::StrategyProposed { .. })
+        };
+        let stands = log[at + 1..].iter().take_while(|event| !taken_back(event));
+        let later = |event: &&Event| matches!(event.body, EventBody::RankingSubmitted { .. });
+        assert!(!stands.clone().any(|event| later(&event)), "a ranking came after the reveal");
     }
 }
 
@@ -103,6 +110,40 @@ fn strategies_for(world: &World, who: &str) -> Vec<Value> {
         seen
     };
     vec![without_seq(Query::Strategies), without_seq(Query::Overlap)]
+}
+
+/// Stage 4 by proposals as a user sees it. Looking may note by which way the client goes: so a copy is looked at.
+fn stage4_for(world: &World, who: &str) -> (String, Option<Value>) {
+    let mut copy = World {
+        session: world.session.clone(),
+        log: Vec::new(),
+        now: world.now,
+        ids: world.ids.fork(),
+        settings: world.settings.clone(),
+    };
+    match copy.act(who, Stage4Command::Look.into()) {
+        Ok(state) => (state.to_string(), Some(state)),
+        Err(refused) => (refused.to_string(), None),
+    }
+}
+
+/// A partner's notes show only beside stances, and stances only when both are in.
+fn check_stances(world: &World, who: &str, state: Option<&Value>) {
+    let Some(state) = state else { return };
+    let both = state["mySelectionStatus"] == "SUBMITTED" && state["partnerSelectionStatus"] == "SUBMITTED";
+    let partner = if who == ANN { BEN } else { ANN };
+    let text = state.to_string();
+    if !both {
+        assert!(!text.contains(&format!("<stance of {partner}")), "{who} sees a stance of {partner}: {text}");
+        assert!(!text.contains("partnerDecisionVisible"), "{text}");
+    }
+    assert!(!text.contains(&format!("<said of {partner}")), "{text} ({})", world.session.status());
+    for card in state["inventory"]["sharedProposals"].as_array().into_iter().flatten() {
+        assert!(
+            !card.to_string().contains(ANN) && !card.to_string().contains(BEN),
+            "a proposal bears an author: {card}"
+        );
+    }
 }
 
 fn play(start_at: u8, moves: Vec<Move>) {
@@ -158,6 +199,9 @@ fn play(start_at: u8, moves: Vec<Move>) {
                 assert!(has_joined(&world, viewer) || seen.starts_with("NOT_FOUND"), "a stranger learns of {query:?}");
             }
             check_hidden_signature(&world, viewer);
+            let (stage4, state) = stage4_for(&world, viewer);
+            secrets.check_text(viewer, &world, &stage4);
+            check_stances(&world, viewer, state.as_ref());
         }
         for event in &world.log[length..] {
             secrets.check_announcement(event, &world);

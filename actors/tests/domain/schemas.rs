@@ -32,6 +32,13 @@ fn every_schema_has_a_name_of_its_own() {
         ShareNeedsRequest,
         SignCompactRequest,
         SubmitRankingRequest,
+        CloseStage4Request,
+        OpenSubChatRequest,
+        ResolveSubChatRequest,
+        SayInSubChatRequest,
+        SelectManyRequest,
+        SelectOneRequest,
+        WalkNeedRequest,
         ValidateEmpathyRequest,
         ViewedRequest
     );

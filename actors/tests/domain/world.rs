@@ -260,6 +260,12 @@ impl World {
         text(&self.post::<ProposeStrategyRequest>(who, json!({ "description": description }))["strategy"]["id"])
     }
 
+    /// The ids of the pool, as this user sees them.
+    pub fn session_strategies(&self, who: &str) -> Vec<String> {
+        let pool = self.query(who, Query::Strategies).unwrap_or_default();
+        pool["strategies"].as_array().into_iter().flatten().map(|strategy| text(&strategy["id"])).collect()
+    }
+
     pub fn propose(&mut self, who: &str, strategy: Option<&str>) -> String {
         let body = json!({ "strategyId": strategy, "description": "let us try", "type": "MICRO_EXPERIMENT" });
         text(&self.post::<ProposeAgreementRequest>(who, body)["agreement"]["id"])

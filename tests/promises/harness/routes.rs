@@ -41,7 +41,7 @@ pub const GET_ROUTES: [Route; 16] = [
 ];
 
 /// What a member may do in a session.
-pub const SESSION_ROUTES: [Route; 28] = [
+pub const SESSION_ROUTES: [Route; 39] = [
     Route { method: "DELETE", path: "/sessions/{id}", body: || Value::Null },
     post("/sessions/{id}/stages/advance", || json!({})),
     post("/sessions/{id}/pause", || json!({ "reason": "a break" })),
@@ -68,6 +68,20 @@ pub const SESSION_ROUTES: [Route; 28] = [
     post("/sessions/{id}/strategies/rank", || json!({ "rankedIds": [SOME_ID] })),
     post("/sessions/{id}/agreements", || json!({ "description": "a try", "type": "COMMITMENT" })),
     post("/sessions/{id}/agreements/{agreementId}/confirm", || json!({ "confirmed": true })),
+    post("/sessions/{id}/stage4/proposals/{proposalId}/selection", || json!({ "decision": "WILLING" })),
+    post(
+        "/sessions/{id}/stage4/selections",
+        || json!({ "selections": [{ "proposalId": SOME_ID, "decision": "NOT_WILLING" }] }),
+    ),
+    post("/sessions/{id}/stage4/share-selections", || Value::Null),
+    post("/sessions/{id}/stage4/unshare-selections", || Value::Null),
+    post("/sessions/{id}/stage4/needs/{needId}/decline", || Value::Null),
+    Route { method: "DELETE", path: "/sessions/{id}/stage4/needs/{needId}/decline", body: || Value::Null },
+    post("/sessions/{id}/stage4/walkthrough/needs/{needId}", || json!({ "action": "skip" })),
+    post("/sessions/{id}/stage4/close", || json!({ "kind": "NO_SHARED_AGREEMENT", "reason": "USER_STOPPED" })),
+    post("/sessions/{id}/stage4/subchat", || json!({ "anchorKind": "NO_OVERLAP" })),
+    post("/sessions/{id}/stage4/subchat/{subChatId}/messages", || json!({ "content": "a question" })),
+    post("/sessions/{id}/stage4/subchat/{subChatId}/resolve", || json!({})),
     post("/sessions/{id}/presence", || json!({ "status": "active" })),
     post("/sessions/{id}/consent/revoke", || json!({ "kind": "needs" })),
     post("/invitations/{invitationId}/resend", || Value::Null),
@@ -75,7 +89,7 @@ pub const SESSION_ROUTES: [Route; 28] = [
     post("/invitations/{invitationId}/decline", || json!({})),
 ];
 
-const OTHER_ROUTES: [(&str, &str); 20] = [
+const OTHER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/sessions"),
     ("GET", "/sessions"),
     ("GET", "/sessions/unread-count"),
@@ -96,6 +110,8 @@ const OTHER_ROUTES: [(&str, &str); 20] = [
     ("PATCH", "/relationships/{id}/nickname"),
     ("GET", "/realtime/config"),
     ("GET", "/sessions/{id}/stages/{stage}/gates"),
+    ("GET", "/sessions/{id}/stage4"),
+    ("GET", "/sessions/{id}/stage4/subchat/{subChatId}"),
 ];
 
 /// Method and path of everything that needs a token.
@@ -103,7 +119,7 @@ pub fn all_routes() -> Vec<(&'static str, &'static str)> {
     let sessions = GET_ROUTES.iter().chain(&SESSION_ROUTES).map(|route| (route.method, route.path));
     sessions
         .filter(|(_, path)| !path.ends_with("/stages/0/gates") && !path.ends_with("/stages/4/gates"))
-        .chain(OTHER_ROUTES)
+        .chain(OTHER_ROUTES.iter().copied())
         .collect()
 }
 
@@ -112,5 +128,8 @@ pub fn fill(path: &str, session: &str, invitation: &str) -> String {
     path.replace("{id}", session)
         .replace("{invitationId}", invitation)
         .replace("{agreementId}", SOME_ID)
+        .replace("{proposalId}", SOME_ID)
+        .replace("{needId}", SOME_ID)
+        .replace("{subChatId}", SOME_ID)
         .replace("{stage}", "0")
 }

@@ -175,6 +175,17 @@ impl Session {
             | EventBody::CommonGroundConfirmed { .. }
             | EventBody::ConsentRevoked { .. }
             | EventBody::StrategyProposed { .. }
+            | EventBody::PathChosen { .. }
+            | EventBody::SelectionsMade { .. }
+            | EventBody::SelectionsShared { .. }
+            | EventBody::SelectionsUnshared {}
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::StrategyRevised { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatSaid { .. }
+            | EventBody::SubChatResolved { .. }
+            | EventBody::Closed { .. }
             | EventBody::ReadyToRank {}
             | EventBody::RankingSubmitted { .. }
             | EventBody::AgreementProposed { .. }
@@ -276,6 +287,13 @@ impl Session {
             | EventBody::NeedsConfirmed { .. }
             | EventBody::NeedsShared { .. }
             | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::PathChosen { .. }
+            | EventBody::SelectionsShared { .. }
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatSaid { .. }
+            | EventBody::SubChatResolved { .. }
             | EventBody::ReadyToRank {}
             | EventBody::RankingSubmitted { .. }
             | EventBody::OverlapRevealed { .. }

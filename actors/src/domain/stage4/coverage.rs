@@ -67,11 +67,14 @@ fn meaningful_words(text: &str) -> BTreeSet<String> {
 }
 
 impl Session {
-    /// Needs that both may see, with the consents as they stand: the viewer's own first.
+    /// Needs that both may see, the viewer's own first; none unless both consents stand.
     pub(in crate::domain) fn shared_needs(&self, viewer: Side) -> impl Iterator<Item = (Side, &Need)> {
-        [viewer, viewer.other()]
-            .into_iter()
-            .flat_map(|side| self.seat(side).into_iter().flat_map(Member::shared_needs).map(move |need| (side, need)))
+        let sees = |side| self.seat(side).filter(|member: &&Member| member.needs.consent_stands());
+        let both = sees(viewer).zip(sees(viewer.other()));
+        both.into_iter().flat_map(move |(mine, theirs)| {
+            let own = mine.needs.shared().map(move |need| (viewer, need));
+            own.chain(theirs.needs.shared().map(move |need| (viewer.other(), need)))
+        })
     }
 
     /// Whether a text is the id of anybody's need, shared or not.
@@ -110,11 +113,5 @@ impl Session {
             (Coverage::Covered, named)
         };
         CoverageRow { need, owner, coverage, covering }
-    }
-}
-
-impl Member {
-    fn shared_needs(&self) -> impl Iterator<Item = &Need> {
-        self.needs.shared()
     }
 }

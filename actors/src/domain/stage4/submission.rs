@@ -115,10 +115,11 @@ impl Session {
 
     /// What can be proposed as an agreement; none before both were in at least once.
     pub(in crate::domain) fn candidates(&self) -> Option<Vec<StrategyId>> {
-        match (&self.pool.reveal, self.meeting()) {
-            (Some(reveal), _) => Some(reveal.candidates.clone()),
-            (None, Some(overlap)) => Some(overlap),
-            (None, None) => None,
+        let meeting = self.meeting();
+        match (&self.pool.reveal, &meeting) {
+            (Some(reveal), None) => Some(reveal.candidates.clone()),
+            (Some(reveal), Some(overlap)) if overlap.is_empty() => Some(reveal.candidates.clone()),
+            _ => meeting,
         }
     }
 

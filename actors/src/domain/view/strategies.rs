@@ -180,11 +180,10 @@ impl Eyes<'_> {
 
     /// An overlap shows while both stand by what they have handed in. That there was none in an earlier round stays true.
     fn revealed_overlap(&self) -> Option<Vec<StrategyId>> {
-        let meeting = || self.session.meeting().filter(|overlap| !overlap.is_empty());
-        match &self.session.pool.reveal {
-            Some(reveal) if reveal.overlap.is_empty() || self.session.has_agreed() => Some(reveal.overlap.clone()),
-            Some(_) | None => meeting(),
-        }
+        let reveal = self.session.pool.reveal.as_ref();
+        let stays_true = reveal.filter(|reveal| reveal.overlap.is_empty() || self.session.has_agreed());
+        let meeting = self.session.meeting().filter(|overlap| !overlap.is_empty());
+        meeting.or_else(|| stays_true.map(|reveal| reveal.overlap.clone()))
     }
 
     pub(super) fn overlap(&self) -> Overlap {
