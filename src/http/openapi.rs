@@ -76,7 +76,7 @@ const DESCRIPTION: &str = "Coordinates sessions of two partners through five sta
     `/api` too. Answers come in an envelope: `{\"success\": true, \"data\": …}` or `{\"success\": false, \"error\": \
     {\"code\", \"message\", \"details\"}}`. An empty request body counts as `{}`.";
 
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("sessions", "A session, its state and its events"),
     ("invitations", "How the second partner joins"),
     ("stages", "Progress, gates, and the way to the next stage"),

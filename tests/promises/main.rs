@@ -29,6 +29,7 @@ mod push;
 mod realtime;
 mod routing;
 mod settings;
+mod stage4;
 mod starting;
 mod store;
 mod strangers;

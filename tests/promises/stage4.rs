@@ -1,0 +1,113 @@
+//! Stage 4 by proposals, over HTTP: what a client that takes stances sees, and how it meets one that ranks.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Conversation, Member, Realtime, items, shared, strategies_of, text, three_ideas};
+
+async fn look(member: &Member) -> Value {
+    member.read("/stage4").await.ok()
+}
+
+async fn takes_stances(member: &Member, willing: &[String]) -> Value {
+    for id in strategies_of(member).await {
+        let decision = if willing.contains(&id) { "WILLING" } else { "NOT_WILLING" };
+        let path = format!("/stage4/proposals/{id}/selection");
+        let answer = member.say(&path, json!({ "decision": decision })).await.done();
+        assert_eq!(answer["submitted"], true);
+    }
+    member.say("/stage4/share-selections", json!({})).await.done()["state"].clone()
+}
+
+#[tokio::test]
+async fn two_partners_share_stances_and_close_with_an_agreement() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 4).await;
+    three_ideas(&both).await;
+    let ids = strategies_of(&both.anna).await;
+    for member in both.members() {
+        let state = look(member).await;
+        assert_eq!((&state["outcome"], &state["partnerSelections"]), (&Value::Null, &json!([])));
+        for card in items(&state["inventory"]["sharedProposals"]) {
+            assert_eq!((&card["sourceLabel"], &card["kind"]), (&json!("UNKNOWN"), &json!("SHARED_PROPOSAL")));
+        }
+    }
+    assert_eq!(takes_stances(&both.anna, &ids[..2]).await["partnerSelectionStatus"], "NOT_STARTED");
+    let state = takes_stances(&both.ben, &ids[..1]).await;
+    assert_eq!((&state["phase"], items(&state["partnerSelections"]).len()), (&json!("OUTCOME_REVIEW"), 3));
+
+    let mut ears = Vec::new();
+    for member in both.members() {
+        let mut ear = Realtime::connect(member).await;
+        ear.attach(&both.session).await;
+        ears.push(ear);
+    }
+    let body = json!({ "kind": "SHARED_AGREEMENT", "reason": "MUTUAL_SELECTION", "checkInDate": "2099-01-01" });
+    both.anna.say("/stage4/close", body).await.refused(400, "VALIDATION_ERROR");
+    let closed = both.anna.say("/stage4/close", json!({ "kind": "SHARED_AGREEMENT" })).await.done();
+    assert_eq!((&closed["closed"], &closed["state"]["phase"]), (&json!(true), &json!("CLOSED_SHARED_AGREEMENT")));
+    for ear in &mut ears {
+        let told = ear.message(&both.session, "session.resolved").await["data"].clone();
+        assert_eq!((&told["closedBy"], &told["kind"]), (&json!(both.anna.id), &json!("SHARED_AGREEMENT")));
+        assert!(told.get("excludeUserId").is_none() && told.get("triggeredByUserId").is_none(), "both hear: {told}");
+    }
+    for member in both.members() {
+        assert_eq!(member.read("/state").await.ok()["session"]["status"], "RESOLVED");
+        let agreements = items(&member.read("/agreements").await.ok()["agreements"]);
+        assert_eq!((agreements.len(), &agreements[0]["status"]), (1, &json!("AGREED")));
+        assert_eq!(look(member).await["outcome"]["agreements"][0]["strategyId"], json!(ids[0]));
+    }
+}
+
+#[tokio::test]
+async fn one_who_ranks_and_one_who_takes_stances_come_to_the_same() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 4).await;
+    three_ideas(&both).await;
+    let ids = strategies_of(&both.anna).await;
+    look(&both.ben).await;
+    let mut ear = Realtime::connect(&both.anna).await;
+    ear.attach(&both.session).await;
+    assert_eq!(both.anna.press("/strategies/ready").await.done()["phase"], "RANKING");
+    let marked = ear.message(&both.session, "partner.marked_ready").await["data"].clone();
+    assert!(marked.get("excludeUserId").is_none() && marked.get("triggeredByUserId").is_none(), "{marked}");
+    takes_stances(&both.ben, &ids[1..]).await;
+    ear.message(&both.session, "partner.ranking_submitted").await;
+    let waiting = both.anna.read("/strategies/overlap").await.ok();
+    assert_eq!((&waiting["overlap"], &waiting["waitingForPartner"]), (&Value::Null, &json!(true)));
+    both.anna.rank(&ids).await.done();
+    let overlap = items(&both.anna.read("/strategies/overlap").await.ok()["overlap"]);
+    assert_eq!(overlap.iter().map(|one| text(&one["id"])).collect::<Vec<_>>(), ids[1..]);
+    let willing = |card: &Value| card["myDecision"] == "WILLING" && card["partnerDecisionVisible"] == "WILLING";
+    let state = look(&both.ben).await;
+    assert_eq!(items(&state["inventory"]["sharedProposals"]).iter().filter(|card| willing(card)).count(), 2);
+
+    let agreement = text(&both.anna.propose(&ids[1]).await.created()["agreement"]["id"]);
+    assert_eq!(both.anna.read("/strategies").await.ok()["phase"], "NEGOTIATING");
+    assert_eq!(both.ben.confirm(&agreement).await.done()["sessionCanResolve"], true);
+    both.ben.press("/resolve").await.done();
+    ear.message(&both.session, "session.resolved").await;
+    assert_eq!(look(&both.ben).await["outcome"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_allowed_is_said_clearly() {
+    let server = shared().await;
+    let early = Conversation::at_stage(&server, 3).await;
+    early.anna.read("/stage4").await.refused(400, "INVALID_STAGE");
+    let both = Conversation::at_stage(&server, 4).await;
+    let anna = &both.anna;
+    anna.say("/stage4/share-selections", json!({})).await.refused(400, "GATE_NOT_SATISFIED");
+    for missing in ["cno0such0thing", "nonsense!"] {
+        let path = format!("/stage4/proposals/{missing}/selection");
+        anna.say(&path, json!({ "decision": "WILLING" })).await.refused(404, "NOT_FOUND");
+        anna.say(&format!("/stage4/needs/{missing}/decline"), json!({})).await.refused(404, "NOT_FOUND");
+        let path = format!("/stage4/walkthrough/needs/{missing}");
+        anna.say(&path, json!({ "action": "skip" })).await.refused(404, "NOT_FOUND");
+        anna.read(&format!("/stage4/subchat/{missing}")).await.refused(404, "NOT_FOUND");
+    }
+    let chat = anna.say("/stage4/subchat", json!({ "anchorKind": "NO_OVERLAP" })).await.done();
+    let path = format!("/stage4/subchat/{}", text(&chat["subChat"]["id"]));
+    anna.say(&format!("{path}/messages"), json!({ "content": "what if" })).await.done();
+    assert_eq!(anna.read(&path).await.ok()["subChat"]["messages"][0]["content"], "what if");
+    both.ben.read(&path).await.refused(403, "FORBIDDEN");
+}
