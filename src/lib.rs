@@ -3,9 +3,12 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod debug;
 pub mod demo;
 pub mod http;
+pub mod intake;
+pub mod limits;
 mod meters;
 pub mod operator;
 pub mod push;

@@ -18,7 +18,7 @@ pub use self::{
     problem::SettingsError,
     sessions::{Invitations, Journal, Nudge, Routing, Sessions},
 };
-use crate::{auth, http, push, realtime, store, telemetry};
+use crate::{auth, http, limits, push, realtime, store, telemetry};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +35,7 @@ pub struct Settings {
     pub routing: Routing,
     pub realtime: realtime::Config,
     pub push: push::Config,
+    pub limits: limits::Config,
     pub telemetry: telemetry::Config,
 }
 
@@ -54,6 +55,7 @@ impl Default for Settings {
             routing: Routing::default(),
             realtime: realtime::Config::default(),
             push: push::Config::default(),
+            limits: limits::Config::default(),
             telemetry: telemetry::Config::default(),
         }
     }

@@ -78,6 +78,16 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("push.receipt_schedule", Span("1ms", "24h")),
     ("push.receipt_lost_after", Span("1ms", "24h")),
     ("push.retention", Span("1s", "3650days")),
+    ("limits.connections", Number(1, 1_000_000)),
+    ("limits.connections_per_address", Number(1, 1_000_000)),
+    ("limits.requests", Number(1, 100_000)),
+    ("limits.requests_per_user", Number(1, 100_000)),
+    ("limits.requests_per_user_waiting", Number(0, 100_000)),
+    ("limits.request_patience", Span("10ms", "1m")),
+    ("limits.body_timeout", Span("10ms", "5m")),
+    ("limits.least_rate", Number(1, 1_000_000)),
+    ("limits.body_bytes", Number(1_048_576, 68_719_476_736)),
+    ("limits.answer_bytes", Number(1_048_576, 68_719_476_736)),
 ];
 
 impl Range {

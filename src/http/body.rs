@@ -2,9 +2,6 @@
 //! application/json` with nothing behind it. A body that cannot be read is refused with the place and what would be
 //! right, and without repeating what it says.
 
-use actix_web::{HttpRequest, dev::Payload, http::header};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tandem_actors::domain::Rejection;
 
@@ -38,38 +35,6 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
             Err(error) => Err(explain::<T>(bytes, &error)),
         }
     }
-}
-
-/// Reads the whole body, at most `limit` bytes.
-pub async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let header = |name| request.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    if header(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(ApiError::invalid("the body must not be compressed"));
-    }
-    let announced = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(ApiError::body_too_large(limit));
-    }
-    let Some(first) = next(payload).await? else { return Ok(Bytes::new()) };
-    let mut body = first;
-    let mut more = BytesMut::new();
-    while body.len() + more.len() <= limit {
-        match next(payload).await? {
-            Some(chunk) => more.extend_from_slice(&chunk),
-            None if more.is_empty() => return Ok(body),
-            None => {
-                let mut whole = BytesMut::from(body);
-                whole.extend_from_slice(&more);
-                body = whole.freeze();
-                return Ok(body);
-            }
-        }
-    }
-    Err(ApiError::body_too_large(limit))
-}
-
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, ApiError> {
-    payload.next().await.transpose().map_err(|_| ApiError::invalid("the body ended before it was complete"))
 }
 
 /// Reads it once more, to know the place.

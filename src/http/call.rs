@@ -20,7 +20,7 @@ use tandem_actors::domain::{
 
 use super::{
     State,
-    body::{self, Body, Json},
+    body::{Body, Json},
     coordinator::{IdempotencyKey, Refusal, Reply},
     envelope,
     error::ApiError,
@@ -28,6 +28,8 @@ use super::{
 };
 use crate::{
     auth::{Identity, Reason},
+    intake::{self, Sender},
+    limits::{Limits, Slot},
     users::User,
 };
 
@@ -42,6 +44,8 @@ pub struct Call<B = ()> {
     pub body: B,
     pub key: Option<IdempotencyKey>,
     pub request: HttpRequest,
+    /// The user's share of the node, held until the call is answered.
+    slot: Option<Slot>,
 }
 
 impl<B: Body> FromRequest for Call<B> {
@@ -57,12 +61,13 @@ impl<B: Body> FromRequest for Call<B> {
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (Bytes::new(), None)
             } else {
-                let bytes = body::read(&request, &mut payload, state.config.body_limit).await?;
+                let bytes = intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
                 let is_post = *request.method() == Method::POST;
                 let key = if is_post { idempotency::key(&request, &bytes)? } else { None };
                 (bytes, key)
             };
-            let call = Call { state, user, body: (), key, request };
+            let slot = admitted(&request, &user).await?;
+            let call = Call { state, user, body: (), key, request, slot };
             let body = call.understood(B::parse(&bytes)).await?;
             Ok(call.with(body))
         })
@@ -117,8 +122,8 @@ impl<B> Call<B> {
     }
 
     fn with<T>(self, body: T) -> Call<T> {
-        let Call { state, user, body: _, key, request } = self;
-        Call { state, user, body, key, request }
+        let Call { state, user, body: _, key, request, slot } = self;
+        Call { state, user, body, key, request, slot }
     }
 
     pub async fn execute(self, command: Command) -> Answered {
@@ -141,8 +146,8 @@ impl<B> Call<B> {
 impl<B> Call<B> {
     /// The call and its body apart.
     pub fn split(self) -> (Call, B) {
-        let Call { state, user, body, key, request } = self;
-        (Call { state, user, body: (), key, request }, body)
+        let Call { state, user, body, key, request, slot } = self;
+        (Call { state, user, body: (), key, request, slot }, body)
     }
 }
 
@@ -187,6 +192,14 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+/// Waits for the user's turn.
+async fn admitted(request: &HttpRequest, user: &User) -> Result<Option<Slot>, ApiError> {
+    match request.app_data::<Data<Limits>>() {
+        Some(limits) => Ok(Some(limits.admission.enter(user.id.as_str()).await?)),
+        None => Ok(None),
+    }
 }
 
 async fn authenticate(state: &State, request: &HttpRequest) -> Result<Arc<User>, ApiError> {

@@ -16,7 +16,7 @@ use tandem_actors::{
 use utoipa::ToSchema;
 
 use super::coordinator::Refusal;
-use crate::{auth::Reason, users::UsersError};
+use crate::{auth::Reason, intake::IntakeError, limits::Overload, users::UsersError};
 
 /// For refusals that do not say when it is worth trying again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -72,10 +72,10 @@ impl ApiError {
         error
     }
 
-    pub fn body_too_large(limit: usize) -> Self {
-        let mut error = Self::new(Code::ValidationError, format!("the body must not be larger than {limit} bytes"));
-        error.0.status = StatusCode::PAYLOAD_TOO_LARGE;
-        error
+    /// Another status than that of the code.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
     }
 
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
@@ -167,6 +167,25 @@ impl From<Refusal> for ApiError {
                 tracing::error!(problem, "a request failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> Self {
+        if error == IntakeError::NoRoom {
+            return Self::unavailable(error.to_string(), COME_AGAIN);
+        }
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Self::invalid(error.to_string()).with_status(status)
+    }
+}
+
+impl From<Overload> for ApiError {
+    fn from(overload: Overload) -> Self {
+        match overload {
+            Overload::Node => Self::unavailable("the node has as much to do as it can", COME_AGAIN),
+            Overload::User => Self::rate_limited(COME_AGAIN),
         }
     }
 }

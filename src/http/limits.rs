@@ -70,7 +70,11 @@ pub fn client_address(request: &HttpRequest, config: &Config) -> IpAddr {
     from_proxies(peer, forwarded, &config.trusted_proxies)
 }
 
-fn from_proxies<'a>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>, trusted: &[Network]) -> IpAddr {
+pub(super) fn from_proxies<'a>(
+    peer: IpAddr,
+    forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    trusted: &[Network],
+) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
     for claim in forwarded.flat_map(|list| list.split(',')).rev() {
@@ -84,7 +88,7 @@ fn from_proxies<'a>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a
 }
 
 /// One subscriber has a whole /64 of IPv6.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
         v4 => v4,

@@ -9,8 +9,10 @@ mod body;
 mod call;
 mod config;
 pub mod coordinator;
+mod docs;
 mod envelope;
 mod error;
+pub mod front;
 mod idempotency;
 mod limits;
 mod observe;
@@ -34,12 +36,11 @@ use tandem_actors::{
     journal::Journal,
     ports::{Clock, Store},
 };
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use self::{
     config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Network, Tls},
     error::ApiError,
-    limits::Limits as RateLimits,
+    limits::{Limits as RateLimits, subscriber},
     start_page::{StartPage, start_page},
 };
 use self::{
@@ -96,7 +97,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
     }
     routes::mount_root(app);
     app.service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from(openapi::ADDRESS)))
+        .configure(docs::mount)
         .default_service(web::to(routes::unknown))
         .app_data(state);
 }

@@ -86,6 +86,9 @@ pub enum WebhookOutcome {
 
 /// Ably's webhook.
 pub trait Webhooks: Send + Sync + 'static {
+    /// What can be said before the body is read; none if that is worth reading.
+    fn refuses(&self, headers: &HeaderMap) -> Option<WebhookOutcome>;
+
     /// Signed over the raw body, in `X-Ably-Key` and `X-Ably-Signature`.
     fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome;
 }

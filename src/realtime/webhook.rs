@@ -42,6 +42,12 @@ pub fn verify_and_parse(
     Ok(changes.into_iter().map(|(_, session, change)| (session, change)).collect())
 }
 
+/// Whether a webhook says that it is signed with this key: others are not worth reading.
+pub fn names_key(headers: &HeaderMap, key: &ApiKey) -> bool {
+    let named = headers.get("x-ably-key").is_some_and(|name| bool::from(name.as_bytes().ct_eq(key.name.as_bytes())));
+    named && headers.contains_key("x-ably-signature")
+}
+
 fn verify(headers: &HeaderMap, body: &[u8], key: &ApiKey) -> Result<(), WebhookError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(WebhookError::Unsigned);
     let (name, signature) = (header("x-ably-key")?, header("x-ably-signature")?);

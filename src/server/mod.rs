@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::Server, web::Data};
+use actix_web::{App, dev::Server, web::Data};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tandem_actors::{
     Arbiters, Coordinator,
@@ -34,7 +34,9 @@ use self::{
 use crate::{
     auth::Verifier,
     config::Settings,
-    http::{self, State},
+    connections::listen::Service,
+    http::{self, State, front::Front},
+    limits::Limits,
     operator::{self, OperatorFile},
     push::{Devices, Pusher},
     realtime::Provider,
@@ -71,6 +73,7 @@ struct Node {
     writer: JoinHandle<()>,
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
+    limits: Arc<Limits>,
     operator: OperatorFile,
 }
 
@@ -106,6 +109,7 @@ impl Application {
             unreachable!("the shell was made above, and nobody else has it");
         }
 
+        let limits = Arc::new(settings.limits.limits(&settings.server));
         let auth = Arc::new(Verifier::new(&settings.auth, clock.clone())?);
         auth.warm_up().await;
         let refreshing = auth.clone();
@@ -138,7 +142,7 @@ impl Application {
                 sink: Arc::new(coordinator.clone()),
             }),
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
-            metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone())),
+            metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone(), limits.clone())),
             operator_token: Some(operator_token.clone()),
             limits: http::RateLimits::from_config(&settings.server),
             config: settings.server.clone(),
@@ -147,8 +151,8 @@ impl Application {
             clock,
         });
         provider.set_start_page(token_hint);
-
-        let (scheme, http) = serve(&settings, listener, state, provider.clone())?;
+        limits.connections.watch().map_err(StartError::Thread)?;
+        let (scheme, http) = serve(&settings, listener, state, provider.clone(), limits.clone())?;
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .map_err(|source| StartError::OperatorFile { directory: settings.data.display().to_string(), source })?;
         let node = Node {
@@ -161,6 +165,7 @@ impl Application {
             writer,
             stopping,
             shutdown_timeout: settings.server.shutdown_timeout,
+            limits,
             operator,
         };
         Ok(Self { address, scheme, http, node })
@@ -193,6 +198,7 @@ impl Application {
         let timeout = node.shutdown_timeout;
         let stopping = async {
             node.stopping.store(true, Ordering::Release);
+            node.limits.connections.stop();
             let goodbye = timeout.mul_f64(0.3).min(Duration::from_secs(5));
             tokio::join!(handle.stop(true), node.provider.stop(goodbye), async { drop(serving.await) });
             node.stop().await;
@@ -260,8 +266,10 @@ fn node_metrics(
     handle: PrometheusHandle,
     journal: Journal,
     coordinator: Coordinator,
+    limits: Arc<Limits>,
 ) -> impl Fn() -> String + Send + Sync + 'static {
     move || {
+        limits.measure();
         let journal::JournalStats { flushes, commits, waiting, .. } = journal.stats();
         metrics::counter!("tandem_journal_flushes_total").absolute(flushes);
         metrics::counter!("tandem_journal_commits_total").absolute(commits);
@@ -277,32 +285,40 @@ fn serve(
     listener: TcpListener,
     state: Data<State>,
     provider: Provider,
+    limits: Arc<Limits>,
 ) -> Result<(&'static str, Server), StartError> {
+    let config = &settings.server;
+    let front = Arc::new(Front { limits: limits.clone(), trusted_proxies: config.trusted_proxies.clone() });
+    let registry = limits.connections.clone();
     let app = move || {
-        let (state, provider) = (state.clone(), provider.clone());
+        let (state, provider, front) = (state.clone(), provider.clone(), front.clone());
         App::new()
+            .app_data(Data::from(front.limits.clone()))
+            .app_data(Data::from(front.limits.intake.clone()))
+            .wrap_fn(move |request, service| front.pass(request, service))
             .configure(crate::debug::configure)
             .configure(move |app| provider.mount(app))
             .configure(move |app| http::configure(app, state))
     };
-    let config = &settings.server;
-    // A small frame right behind another one would wait for the client's delayed acknowledgement, 40 ms.
-    let server = HttpServer::new(app)
-        .tcp_nodelay(true)
-        .workers(if config.workers == 0 { cores() } else { config.workers })
-        .keep_alive(config.keep_alive)
-        .client_request_timeout(config.client_request_timeout)
-        .shutdown_timeout(config.shutdown_timeout.as_secs())
-        .disable_signals();
-    let address = config.listen;
-    let (scheme, bound) = match &config.tls {
+    let tls = match &config.tls {
         Some(tls) => {
-            let tls = crate::tls::server_config(&tls.certificate, &tls.key).map_err(StartError::Tls)?;
-            ("https", server.listen_rustls_0_23(listener, tls))
+            let mut tls = crate::tls::server_config(&tls.certificate, &tls.key).map_err(StartError::Tls)?;
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Some(Arc::new(tls))
         }
-        None => ("http", server.listen(listener)),
+        None => None,
     };
-    Ok((scheme, bound.map_err(|error| not_listening(address, &error))?.run()))
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let service = Service {
+        workers: if config.workers == 0 { cores() } else { config.workers },
+        keep_alive: config.keep_alive,
+        head_timeout: config.client_request_timeout,
+        shutdown_timeout: config.shutdown_timeout,
+        tls,
+        registry,
+    };
+    let server = service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))?;
+    Ok((scheme, server))
 }
 
 pub fn cores() -> usize {

@@ -16,7 +16,7 @@ use crate::{
         ApiKey, Config, Provider, ProviderKind,
         channels::ChannelNames,
         token::{TokenRequest, capability, fresh_nonce, sign_token_request},
-        webhook::{WebhookError, verify_and_parse},
+        webhook::{WebhookError, names_key, verify_and_parse},
     },
 };
 
@@ -68,6 +68,13 @@ pub struct AblyReports {
 }
 
 impl Webhooks for AblyReports {
+    fn refuses(&self, headers: &HeaderMap) -> Option<WebhookOutcome> {
+        match &self.key {
+            None => Some(WebhookOutcome::Off),
+            Some(key) => (!names_key(headers, key)).then_some(WebhookOutcome::Unsigned),
+        }
+    }
+
     fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
         let Some(key) = &self.key else { return WebhookOutcome::Off };
         match verify_and_parse(headers, body, key, &self.names) {

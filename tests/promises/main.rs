@@ -20,6 +20,7 @@ mod envelope;
 mod gates;
 mod invitations;
 mod lifecycle;
+mod limits;
 mod listing;
 mod needs;
 mod nudge;

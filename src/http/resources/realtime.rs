@@ -129,7 +129,7 @@ pub async fn config(call: Call) -> Answered {
     let connection = call.request.connection_info().clone();
     let endpoint = call.state.realtime.describe(
         connection.host(),
-        connection.scheme() == "https",
+        call.state.config.tls.is_some() || connection.scheme() == "https",
         &call.user.id,
         session.as_ref(),
     );

@@ -5,11 +5,14 @@ use serde::Serialize;
 use tandem_actors::domain::Code;
 use utoipa::ToSchema;
 
-use crate::http::{
-    State, body,
-    envelope::{Success, success_of},
-    error::ApiError,
-    ports::WebhookOutcome,
+use crate::{
+    http::{
+        State,
+        envelope::{Success, success_of},
+        error::ApiError,
+        ports::WebhookOutcome,
+    },
+    intake::{self, Sender},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -26,8 +29,15 @@ pub struct Accepted {
 )]
 pub async fn ably(request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;
-    let body = body::read(&request, &mut payload.into_inner(), state.config.webhook_body_limit).await?;
-    match state.webhooks.ably(request.headers(), &body) {
+    let outcome = match state.webhooks.refuses(request.headers()) {
+        Some(refusal) => refusal,
+        None => {
+            let limit = state.config.webhook_body_limit;
+            let body = intake::read(&request, &mut payload.into_inner(), limit, Sender::Stranger).await?;
+            state.webhooks.ably(request.headers(), &body)
+        }
+    };
+    match outcome {
         WebhookOutcome::Accepted(accepted) => Ok(success_of(Accepted { accepted })),
         WebhookOutcome::Unsigned => {
             Err(ApiError::new(Code::Unauthorized, "the webhook must be signed with this server's Ably key"))

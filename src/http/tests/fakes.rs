@@ -291,6 +291,10 @@ impl RealtimeAccess for Fakes {
 }
 
 impl Webhooks for Fakes {
+    fn refuses(&self, _: &HeaderMap) -> Option<WebhookOutcome> {
+        None
+    }
+
     fn ably(&self, headers: &HeaderMap, body: &Bytes) -> WebhookOutcome {
         let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let (key, signature) = (header("x-ably-key"), header("x-ably-signature"));

@@ -64,13 +64,7 @@ impl FakeExpo {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
         let shared = web::Data::from(state.clone());
-        let app = move || {
-            App::new()
-                .app_data(shared.clone())
-                .app_data(web::PayloadConfig::new(16 * 1024 * 1024))
-                .configure(service::routes)
-                .configure(control::routes)
-        };
+        let app = move || App::new().app_data(shared.clone()).configure(service::routes).configure(control::routes);
         let server = HttpServer::new(app)
             .workers(1)
             .disable_signals()

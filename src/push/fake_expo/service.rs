@@ -12,11 +12,15 @@ use super::{
     fault::{self, FaultKind, Route},
     state::{self, Seen, State},
 };
+use crate::intake::{self, Sender};
 use crate::push::outcome::{
     TOO_MANY_EXPERIENCES, TOO_MANY_NOTIFICATIONS, TOO_MANY_REQUESTS, UNAUTHORIZED, VALIDATION_ERROR,
 };
 
 type Shared = web::Data<Mutex<State>>;
+
+/// Ten times what a hundred notifications may take.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -35,7 +39,11 @@ fn refusal(status: u16, code: &str, message: &str, details: Option<Value>) -> An
     (status, json!({"errors": [error]}))
 }
 
-async fn send(request: HttpRequest, body: Bytes, state: Shared) -> HttpResponse {
+async fn send(request: HttpRequest, payload: web::Payload, state: Shared) -> HttpResponse {
+    let body = match read(&request, payload).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     let kind = fault::take(&mut state.lock().faults, Route::Send);
     let before = matches!(
         kind,
@@ -58,7 +66,11 @@ async fn send(request: HttpRequest, body: Bytes, state: Shared) -> HttpResponse 
     respond(&request, &state, json, answer, kind).await
 }
 
-async fn receipts(request: HttpRequest, body: Bytes, state: Shared) -> HttpResponse {
+async fn receipts(request: HttpRequest, payload: web::Payload, state: Shared) -> HttpResponse {
+    let body = match read(&request, payload).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     let kind = fault::take(&mut state.lock().faults, Route::Receipts);
     let json: Value = serde_json::from_slice(&body).unwrap_or_default();
     let answer = match json["ids"].as_array() {
@@ -74,6 +86,13 @@ async fn receipts(request: HttpRequest, body: Bytes, state: Shared) -> HttpRespo
         }
     };
     respond(&request, &state, json, answer, kind).await
+}
+
+async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, HttpResponse> {
+    intake::read(request, &mut payload.into_inner(), LARGEST_BODY, Sender::Known).await.map_err(|error| {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        HttpResponse::build(status).json(refusal(error.status(), VALIDATION_ERROR, &error.to_string(), None).1)
+    })
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

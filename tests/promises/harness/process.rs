@@ -73,6 +73,10 @@ impl Running {
         Self { child, first_line: Mutex::new(first_line), stderr }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The first line on stdout, or how the process ended without one.
     pub async fn first_line(&mut self) -> Result<String, ExitStatus> {
         eventually("the first line on stdout", || {

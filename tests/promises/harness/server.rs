@@ -28,14 +28,22 @@ pub struct Setup {
     settings: BTreeMap<String, String>,
     arguments: Vec<String>,
     listen: String,
+    /// What `ulimit` sets before the server begins.
+    system: Vec<String>,
 }
 
 /// A server with defaults, on a fresh data directory.
 pub fn server() -> Setup {
     let data = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-    Setup { data, settings: BTreeMap::new(), arguments: Vec::new(), listen: "127.0.0.1:0".to_owned() }
-        .set("auth.hs256_secret", SECRET)
-        .set("push.base_url", NOWHERE)
+    Setup {
+        data,
+        settings: BTreeMap::new(),
+        arguments: Vec::new(),
+        listen: "127.0.0.1:0".to_owned(),
+        system: Vec::new(),
+    }
+    .set("auth.hs256_secret", SECRET)
+    .set("push.base_url", NOWHERE)
 }
 
 impl Setup {
@@ -60,6 +68,12 @@ impl Setup {
         self
     }
 
+    /// A limit of the system on the process, as `ulimit` names it: `-v` for KiB of address space, `-n` for open files.
+    pub fn system_limit(mut self, name: &str, value: u64) -> Self {
+        self.system.push(format!("ulimit {name} {value}"));
+        self
+    }
+
     /// On a data directory that is there already.
     pub fn on(mut self, data: TempDir) -> Self {
         self.data = Arc::new(data);
@@ -77,6 +91,20 @@ impl Setup {
 
     fn command(&self) -> std::process::Command {
         let mut command = tandem();
+        if !self.system.is_empty() {
+            let mut shell = std::process::Command::new("sh");
+            let script = format!("{} && exec \"$0\" \"$@\"", self.system.join(" && "));
+            shell.arg("-c").arg(script).arg(command.get_program());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => shell.env(name, value),
+                    None => shell.env_remove(name),
+                };
+            }
+            shell.stdin(std::process::Stdio::null());
+            shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command = shell;
+        }
         command.arg("serve").args(["--listen", &self.listen, "--data"]).arg(self.data.path());
         command.args(&self.arguments).envs(&self.settings);
         command
@@ -131,6 +159,10 @@ impl Server {
 
     pub fn get(&self, path: &str) -> Request {
         self.request(reqwest::Method::GET, path)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
     }
 
     pub fn logs(&self) -> String {

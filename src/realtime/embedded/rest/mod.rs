@@ -14,7 +14,7 @@ mod unknown;
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, guard, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, guard, http::Method, web};
 
 pub use self::{answer::Answer, ask::Ask};
 use super::{
@@ -24,9 +24,14 @@ use super::{
     sandbox,
     stats::Query,
 };
+use crate::intake::{self, IntakeError, Sender};
 
 /// The largest body.
 const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
+/// The same where anybody may ask.
+const MAX_OPEN_BODY: usize = MAX_FRAME_SIZE;
+/// Routes that anybody may ask: a token request is signed itself, test apps are for all.
+const OPEN: [&str; 2] = ["/keys/{key}/requestToken", "/apps"];
 
 type Endpoint = web::Data<Arc<Embedded>>;
 
@@ -46,9 +51,8 @@ macro_rules! resource {
         $cfg.service(
             web::resource($path)
                 .app_data(web::Data::new($endpoint.clone()))
-                .app_data(web::PayloadConfig::new(MAX_BODY))
-                $(.route(route!($method).to(|endpoint: Endpoint, request: HttpRequest, body: Result<web::Bytes, actix_web::Error>| async move {
-                    respond(&endpoint, &request, body, $handler).await
+                $(.route(route!($method).to(|endpoint: Endpoint, request: HttpRequest, payload: web::Payload| async move {
+                    respond(&endpoint, &request, payload, $handler).await
                 })))+
                 .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
                 .default_service(web::to(not_allowed)),
@@ -106,17 +110,41 @@ async fn not_allowed(request: HttpRequest) -> HttpResponse {
 async fn respond(
     endpoint: &Arc<Embedded>,
     request: &HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
+    payload: web::Payload,
     handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>,
 ) -> HttpResponse {
-    let outcome = match body {
+    let outcome = match body_of(endpoint, request, payload).await {
         Ok(body) => presentation::present(&Ask::new(endpoint, request, body), handler),
-        Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ErrorInfo::new(40009, 413, format!("a body must have at most {MAX_BODY} bytes")))
-        }
-        Err(_) => Err(ErrorInfo::bad_request("the body could not be read in the encoding that its headers say")),
+        Err(error) => Err(error),
     };
     outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
+}
+
+/// The body of a request whose sender may ask.
+async fn body_of(
+    endpoint: &Arc<Embedded>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<web::Bytes, ErrorInfo> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE) {
+        return Ok(web::Bytes::new());
+    }
+    let is_open = request.match_pattern().is_some_and(|pattern| OPEN.contains(&&*pattern));
+    let (sender, limit) = if is_open { (Sender::Stranger, MAX_OPEN_BODY) } else { (Sender::Known, MAX_BODY) };
+    if !is_open {
+        Ask::new(endpoint, request, web::Bytes::new()).caller()?;
+    }
+    intake::read(request, &mut payload.into_inner(), limit, sender).await.map_err(refused)
+}
+
+fn refused(error: IntakeError) -> ErrorInfo {
+    let code = match error {
+        IntakeError::TooLarge { .. } => 40009,
+        IntakeError::TooSlow => 40800,
+        IntakeError::NoRoom => 50003,
+        IntakeError::Broken | IntakeError::Encoding | IntakeError::Unreadable => 40000,
+    };
+    ErrorInfo::new(code, error.status(), error.to_string())
 }
 
 async fn start_page(endpoint: Endpoint, request: HttpRequest) -> HttpResponse {

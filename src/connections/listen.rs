@@ -1,0 +1,136 @@
+//! HTTP over guarded connections, plain or with TLS.
+
+use std::{
+    fmt::Debug,
+    future::ready,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response, body::MessageBody, error::DispatchError};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{Error, dev::AppConfig, rt::net::TcpStream};
+use socket2::SockRef;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{Guarded, Registry};
+
+/// How long a client may take to close a connection that the node has ended.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How a listener is served.
+#[derive(Clone)]
+pub struct Service {
+    pub workers: usize,
+    pub keep_alive: Duration,
+    /// For the head of a connection's first request, and for its TLS handshake.
+    pub head_timeout: Duration,
+    pub shutdown_timeout: Duration,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub registry: Arc<Registry>,
+}
+
+impl Service {
+    /// Serves an application on a listener, until the server is stopped. Signals are the caller's.
+    ///
+    /// # Errors
+    /// If the listener cannot be used.
+    pub fn serve<F, I, S, B>(self, listener: TcpListener, app: F) -> io::Result<Server>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: Debug,
+        S::Response: Into<Response<B>> + 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let builder = Server::build()
+            .workers(self.workers)
+            .shutdown_timeout(self.shutdown_timeout.as_secs())
+            .max_concurrent_connections(usize::MAX / 2)
+            .disable_signals();
+        let stopping = builder.graceful_shutdown_signal();
+        macro_rules! http {
+            ($io:ty, $handle:expr) => {{
+                let stopping = stopping.clone();
+                HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .keep_alive(KeepAlive::Timeout(self.keep_alive))
+                    .client_request_timeout(self.head_timeout)
+                    .client_disconnect_timeout(GOODBYE)
+                    .on_connect_ext(|io: &$io, data| drop(data.insert($handle(io).handle().clone())))
+                    .finish(map_config(
+                        app().into_factory().map_err(|error: S::Error| error.into().error_response()),
+                        |()| AppConfig::default(),
+                    ))
+            }};
+        }
+        let registry = self.registry.clone();
+        match self.tls.clone() {
+            None => builder.listen("tandem", listener, move || {
+                let registry = registry.clone();
+                let accept = fn_service(move |stream: TcpStream| ready(plain(stream, &registry)));
+                accept.and_then(http!(Guarded<TcpStream>, itself))
+            }),
+            Some(tls) => builder.listen("tandem", listener, move || {
+                let (registry, timeout) = (registry.clone(), self.head_timeout);
+                let acceptor = TlsAcceptor::from(tls.clone());
+                let accept = fn_service(move |stream: TcpStream| {
+                    let (registry, acceptor) = (registry.clone(), acceptor.clone());
+                    async move { encrypted(stream, &registry, acceptor, timeout).await }
+                });
+                accept.and_then(http!(TlsStream<Guarded<TcpStream>>, below))
+            }),
+        }
+        .map(actix_server::ServerBuilder::run)
+    }
+}
+
+type Accepted<S> = Result<(S, Protocol, Option<SocketAddr>), DispatchError>;
+
+fn plain(stream: TcpStream, registry: &Arc<Registry>) -> Accepted<Guarded<TcpStream>> {
+    let peer = stream.peer_addr()?;
+    // A small frame right behind another one would wait for the client's delayed acknowledgement, 40 ms.
+    stream.set_nodelay(true)?;
+    match registry.admit(peer) {
+        Ok(admitted) => Ok((admitted.guard(stream), Protocol::Http1, Some(peer))),
+        Err(refusal) => {
+            // Nobody waits for it: a client that is not there yet learns nothing.
+            drop(SockRef::from(&stream).send(refusal.answer().as_bytes()));
+            Err(refused())
+        }
+    }
+}
+
+async fn encrypted(
+    stream: TcpStream,
+    registry: &Arc<Registry>,
+    acceptor: TlsAcceptor,
+    timeout: Duration,
+) -> Accepted<TlsStream<Guarded<TcpStream>>> {
+    let peer = stream.peer_addr()?;
+    stream.set_nodelay(true)?;
+    let guarded = registry.admit(peer).map_err(|_| refused())?.guard(stream);
+    let shaken = tokio::time::timeout(timeout, acceptor.accept(guarded)).await;
+    Ok((shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??, Protocol::Http1, Some(peer)))
+}
+
+fn itself(io: &Guarded<TcpStream>) -> &Guarded<TcpStream> {
+    io
+}
+
+fn below(io: &TlsStream<Guarded<TcpStream>>) -> &Guarded<TcpStream> {
+    io.get_ref().0
+}
+
+fn refused() -> DispatchError {
+    DispatchError::Io(io::Error::from(io::ErrorKind::ConnectionRefused))
+}

@@ -1,0 +1,222 @@
+//! A socket that says what happens on it, and that can be ended from elsewhere.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    handle::{Handle, Phase},
+    registry::Place,
+};
+use crate::limits::Share;
+
+/// The largest head of a request.
+const MAX_HEAD: usize = 64 * 1024;
+/// Heads up to here are not worth counting: nearly all are smaller.
+const SMALL_HEAD: usize = 4 * 1024;
+
+pub struct Guarded<S> {
+    stream: S,
+    handle: Handle,
+    /// Bytes of the head that is being read.
+    head: usize,
+    heads: Share,
+    _place: Place,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(stream: S, handle: Handle, place: Place, heads: Share) -> Self {
+        Self { stream, handle, head: 0, heads, _place: place }
+    }
+
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Counts what was read. False if the connection asks for more than its head may have.
+    fn note_read(&mut self, bytes: usize) -> bool {
+        match self.handle.phase() {
+            Phase::Body | Phase::Busy => {
+                if self.head > SMALL_HEAD {
+                    self.heads.clear();
+                }
+                self.head = 0;
+                return true;
+            }
+            Phase::Idle => {
+                self.handle.enter(Phase::Head);
+                self.heads.clear();
+                self.head = 0;
+            }
+            Phase::Head => {}
+        }
+        self.head += bytes;
+        self.head <= SMALL_HEAD || (self.head <= MAX_HEAD && self.heads.grow(bytes))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // An end is the end of what the client sends: what is being answered is still answered.
+        if this.handle.is_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        if this.handle.is_paused() {
+            this.handle.wait_to_read(cx.waker());
+            if this.handle.is_paused() && !this.handle.is_ended() {
+                return Poll::Pending;
+            }
+        }
+        let before = into.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, into) {
+            Poll::Ready(Ok(())) => {
+                let read = into.filled().len() - before;
+                if read > 0 && !this.note_read(read) {
+                    into.set_filled(before);
+                    this.handle.end();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                this.handle.wait_to_read(cx.waker());
+                // It may have been ended before anybody could be woken.
+                if this.handle.is_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
+            }
+            error => error,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    fn watch_write<T>(
+        &self,
+        outcome: Poll<io::Result<T>>,
+        bytes: impl Fn(&T) -> usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match &outcome {
+            Poll::Ready(Ok(written)) => self.handle.note_written(bytes(written)),
+            Poll::Pending => {
+                self.handle.note_blocked(cx.waker());
+                if self.handle.is_ended() {
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)));
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.watch_write(outcome, |written| *written, cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
+        this.watch_write(outcome, |written| *written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::{super::registry::tests::demands, *};
+    use crate::connections::Registry;
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 1_234))
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_ended_reads_no_more_and_still_writes() {
+        let registry = Registry::new(demands(10, 10));
+        let (mut client, server) = duplex(1_000);
+        let mut server = registry.admit(peer()).unwrap().guard(server);
+        let handle = server.handle().clone();
+        let reading = actix_web::rt::spawn(async move {
+            let mut bytes = Vec::new();
+            server.read_to_end(&mut bytes).await.unwrap();
+            server.write_all(b"answer").await.unwrap();
+            bytes
+        });
+        client.write_all(b"question").await.unwrap();
+        tokio::task::yield_now().await;
+        handle.end();
+        assert_eq!(reading.await.unwrap(), b"question");
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+        assert!(registry.is_empty());
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_ended_does_not_wait_for_its_reader() {
+        let registry = Registry::new(demands(10, 10));
+        let (_client, server) = duplex(10);
+        let mut server = registry.admit(peer()).unwrap().guard(server);
+        let handle = server.handle().clone();
+        let writing = actix_web::rt::spawn(async move { server.write_all(&[0; 100]).await });
+        tokio::task::yield_now().await;
+        assert!(handle.is_blocked());
+        handle.end();
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[actix_web::test]
+    async fn a_pause_leaves_with_the_client_what_it_sends() {
+        let registry = Registry::new(demands(10, 10));
+        let (mut client, server) = duplex(100);
+        let mut server = registry.admit(peer()).unwrap().guard(server);
+        let handle = server.handle().clone();
+        handle.pause();
+        client.write_all(b"later").await.unwrap();
+        let reading = actix_web::rt::spawn(async move {
+            let mut bytes = [0; 5];
+            server.read_exact(&mut bytes).await.map(|_| bytes)
+        });
+        tokio::task::yield_now().await;
+        assert!(!reading.is_finished());
+        handle.go_on();
+        assert_eq!(&reading.await.unwrap().unwrap(), b"later");
+    }
+
+    #[actix_web::test]
+    async fn a_head_without_an_end_is_not_read_on() {
+        let registry = Registry::new(demands(10, 10));
+        let (mut client, server) = duplex(1 << 20);
+        let mut server = registry.admit(peer()).unwrap().guard(server);
+        client.write_all(&vec![b'x'; MAX_HEAD + 1]).await.unwrap();
+        let mut bytes = Vec::new();
+        server.read_to_end(&mut bytes).await.unwrap();
+        assert!(bytes.len() <= MAX_HEAD && server.handle().is_ended());
+    }
+}

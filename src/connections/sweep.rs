@@ -1,0 +1,97 @@
+//! Looks at all connections twice a second, and ends those that have kept the node waiting for too long. One look at all of them costs less
+//! than a timer for each.
+
+use std::{sync::Weak, time::Duration};
+
+use super::{
+    handle::{Phase, now},
+    registry::{Known, Registry, age},
+};
+
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a client that takes too little is watched before that counts.
+const WATCH: Duration = Duration::from_secs(10);
+/// The server's own timers come first: they say goodbye.
+const MARGIN: Duration = Duration::from_secs(2);
+
+impl Registry {
+    /// Watches until the registry is gone.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn watch(self: &std::sync::Arc<Self>) -> std::io::Result<()> {
+        let registry = std::sync::Arc::downgrade(self);
+        std::thread::Builder::new().name("connections".into()).spawn(move || watch(&registry))?;
+        Ok(())
+    }
+
+    fn sweep(&self) {
+        let stopping = self.is_stopping();
+        let mut open = self.open.lock();
+        for known in open.connections.values_mut() {
+            if let Some(reason) = self.overdue(known, stopping) {
+                known.handle.end();
+                metrics::counter!("tandem_connections_ended_total", "reason" => reason).increment(1);
+            }
+        }
+        metrics::gauge!("tandem_connections").set(open.connections.len() as f64);
+    }
+
+    fn overdue(&self, known: &mut Known, stopping: bool) -> Option<&'static str> {
+        let handle = &known.handle;
+        if handle.is_ended() {
+            return None;
+        }
+        if handle.is_blocked() {
+            let (taken, since) = *known.watched.get_or_insert((handle.written(), now()));
+            let watched = age(since);
+            if watched < WATCH {
+                return None;
+            }
+            let enough = self.demands.least_rate.saturating_mul(watched.as_secs());
+            if handle.written() - taken < enough {
+                return Some("slow_reader");
+            }
+        }
+        known.watched = None;
+        let waited = age(handle.since());
+        match handle.phase() {
+            Phase::Head if waited > self.demands.head + MARGIN => Some("slow_head"),
+            Phase::Idle if stopping || waited > self.demands.idle + MARGIN => Some("idle"),
+            _ => None,
+        }
+    }
+}
+
+fn watch(registry: &Weak<Registry>) {
+    while let Some(registry) = registry.upgrade() {
+        registry.sweep();
+        drop(registry);
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use super::{super::registry::tests::demands, *};
+
+    #[test]
+    fn those_that_keep_the_node_waiting_are_ended_and_those_at_work_are_not() {
+        let mut demands = demands(10, 10);
+        demands.head = Duration::ZERO;
+        let registry = Registry::new(demands);
+        let admit = |registry: &Arc<Registry>| registry.admit(SocketAddr::from(([192, 0, 2, 1], 1))).unwrap().guard(());
+        let (silent, busy, idle) = (admit(&registry), admit(&registry), admit(&registry));
+        let _under_way = busy.handle().begin();
+        drop(idle.handle().begin());
+        std::thread::sleep(MARGIN + Duration::from_millis(5));
+        registry.sweep();
+        assert!(silent.handle().is_ended());
+        assert!(!busy.handle().is_ended() && !idle.handle().is_ended());
+        registry.stop();
+        registry.sweep();
+        assert!(!busy.handle().is_ended() && idle.handle().is_ended());
+    }
+}

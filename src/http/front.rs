@@ -1,0 +1,161 @@
+//! What holds for every request, before any route: its connection knows that it is under way, a proxy does not hide how much one address asks
+//! for, and an answer goes out in pieces, so that a client that does not read holds a piece and not a copy.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, ResponseError,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse},
+    http::{StatusCode, header},
+};
+use bytes::Bytes;
+
+use super::{config::Network, error::ApiError, limits::from_proxies};
+use crate::{
+    connections::{Forwarded, Handle, UnderWay},
+    limits::{Budget, Limits, Share},
+};
+
+/// A smaller answer is written at once.
+const LARGE: u64 = 32 * 1024;
+/// What is copied to a socket's buffer at a time.
+const PIECE: usize = 16 * 1024;
+/// The longest path: a channel's name in percent encoding fits.
+const LONGEST_PATH: usize = 8 * 1024;
+
+/// Shared by all workers.
+pub struct Front {
+    pub limits: Arc<Limits>,
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Front {
+    /// Passes a request on, and watches over its answer.
+    pub fn pass<S>(
+        self: &Arc<Self>,
+        request: ServiceRequest,
+        service: &S,
+    ) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + use<S>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    {
+        let under_way = request.conn_data::<Handle>().map(Handle::begin);
+        let outcome = match self.refused(&request) {
+            Ok(forwarded) => Ok((service.call(request), forwarded)),
+            Err(refusal) => Err(request.into_response(refusal.error_response())),
+        };
+        let answers = self.limits.answers.clone();
+        async move {
+            match outcome {
+                Ok((answering, forwarded)) => {
+                    Ok(watched(answering.await?, Watch { _under_way: under_way, _forwarded: forwarded }, &answers))
+                }
+                Err(refused) => Ok(refused),
+            }
+        }
+    }
+
+    fn refused(&self, request: &ServiceRequest) -> Result<Option<Forwarded>, ApiError> {
+        if request.path().len() > LONGEST_PATH {
+            return Err(ApiError::path_too_long(LONGEST_PATH));
+        }
+        let Some(peer) = request.conn_data::<Handle>().map(Handle::address) else { return Ok(None) };
+        if !self.trusted_proxies.iter().any(|network| network.contains(peer)) {
+            return Ok(None);
+        }
+        let claims = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
+        let client = from_proxies(peer, claims, &self.trusted_proxies);
+        if client == peer {
+            return Ok(None);
+        }
+        let forwarded = self.limits.connections.admit_forwarded(client);
+        forwarded.map(Some).map_err(|_| ApiError::rate_limited(std::time::Duration::from_secs(1)))
+    }
+}
+
+/// What lasts as long as an answer.
+struct Watch {
+    _under_way: Option<UnderWay>,
+    _forwarded: Option<Forwarded>,
+}
+
+fn watched(response: ServiceResponse<BoxBody>, watch: Watch, answers: &Arc<Budget>) -> ServiceResponse<BoxBody> {
+    let size = match response.response().body().size() {
+        BodySize::None => return response,
+        BodySize::Sized(size) if size < LARGE => return response,
+        BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        BodySize::Stream => 0,
+    };
+    let mut share = answers.share();
+    let (request, response) = response.into_parts();
+    let (response, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        // Made for this client alone.
+        Ok(bytes) if !share.grow(size) => {
+            drop(bytes);
+            let wait = std::time::Duration::from_secs(1);
+            let refusal = ApiError::unavailable("too many large answers are being read at the moment", wait);
+            return ServiceResponse::new(request, refusal.error_response());
+        }
+        Ok(bytes) => BoxBody::new(Pieces { whole: bytes, _share: Some(share), _watch: Some(watch) }),
+        Err(streamed) => BoxBody::new(Streamed { body: streamed, _watch: watch }),
+    };
+    ServiceResponse::new(request, response.set_body(body))
+}
+
+/// Bytes that go out a piece at a time.
+pub struct Pieces {
+    whole: Bytes,
+    _share: Option<Share>,
+    _watch: Option<Watch>,
+}
+
+impl Pieces {
+    /// Of what is shared with others.
+    pub fn of(whole: Bytes) -> Self {
+        Self { whole, _share: None, _watch: None }
+    }
+}
+
+impl MessageBody for Pieces {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.whole.len() as u64)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let whole = &mut self.get_mut().whole;
+        let piece = whole.split_to(whole.len().min(PIECE));
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
+}
+
+/// A body that is made as it goes out: a WebSocket's, or one in pieces.
+struct Streamed {
+    body: BoxBody,
+    _watch: Watch,
+}
+
+impl MessageBody for Streamed {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
+
+impl ApiError {
+    fn path_too_long(limit: usize) -> Self {
+        Self::invalid(format!("the path must not be longer than {limit} bytes")).with_status(StatusCode::URI_TOO_LONG)
+    }
+}

@@ -1,0 +1,89 @@
+//! Section `limits` of the configuration.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Deserialize;
+
+use super::{Admission, Budget, Limits, connections_that_fit};
+use crate::{
+    connections::{Demands, Registry},
+    http::{self, Network},
+    intake::Intake,
+};
+
+/// Bytes of heads of requests that may be under way.
+const HEADS: usize = 32 << 20;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Connections in all. Fewer, if the process may not open so many files.
+    pub connections: usize,
+    /// Connections from one address; behind a proxy, requests and WebSockets of one address at a time.
+    pub connections_per_address: usize,
+    /// Addresses and networks whose connections `connections_per_address` does not count.
+    pub uncounted_addresses: Vec<Network>,
+    /// Requests that are worked on at a time, and as many again may wait for their turn.
+    pub requests: usize,
+    /// Requests of one user that are worked on at a time.
+    pub requests_per_user: usize,
+    /// Requests of one user that may wait for their turn.
+    pub requests_per_user_waiting: usize,
+    /// How long a request may wait for its turn.
+    #[serde(with = "humantime_serde")]
+    pub request_patience: Duration,
+    /// How long a request's body may take beyond what its bytes take at `least_rate`.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// Bytes per second that a client must send of a body, and take of an answer.
+    pub least_rate: u64,
+    /// Bytes of bodies that may be under way.
+    pub body_bytes: usize,
+    /// Bytes of large answers that may be under way.
+    pub answer_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let networks = ["127.0.0.0/8", "::1/128"];
+        let network = |text: &&str| Network::try_from((*text).to_owned()).ok();
+        Self {
+            connections: 16_384,
+            connections_per_address: 2_048,
+            uncounted_addresses: networks.iter().filter_map(network).collect(),
+            requests: 512,
+            requests_per_user: 32,
+            requests_per_user_waiting: 256,
+            request_patience: Duration::from_secs(2),
+            body_timeout: Duration::from_secs(10),
+            least_rate: 2_048,
+            body_bytes: 64 << 20,
+            answer_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Config {
+    pub fn intake(&self) -> Intake {
+        Intake::new(self.body_timeout, self.least_rate, self.body_bytes)
+    }
+
+    /// The limits of a node that serves with this configuration.
+    pub fn limits(&self, server: &http::Config) -> Limits {
+        let demands = Demands {
+            most: connections_that_fit(self.connections),
+            most_from_one: self.connections_per_address,
+            uncounted: [&self.uncounted_addresses[..], &server.trusted_proxies].concat(),
+            head: server.client_request_timeout,
+            idle: server.keep_alive,
+            least_rate: self.least_rate,
+            heads: HEADS,
+        };
+        Limits {
+            connections: Registry::new(demands),
+            intake: Arc::new(self.intake()),
+            admission: Admission::new(self),
+            answers: Budget::new(self.answer_bytes),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the node can bear. Nothing that strangers, or one user, send, withhold or flood takes more than this: what waits or is kept has a limit in
+//! bytes, and each of those who ask has a share.
+
+mod admission;
+mod bucket;
+mod budget;
+mod config;
+mod files;
+
+use std::sync::Arc;
+
+pub use self::{
+    admission::{Admission, Overload, Slot},
+    bucket::Bucket,
+    budget::{Budget, Share},
+    config::Config,
+    files::connections_that_fit,
+};
+use crate::{connections::Registry, intake::Intake};
+
+/// The limits of one node, shared by all workers.
+pub struct Limits {
+    pub connections: Arc<Registry>,
+    pub intake: Arc<Intake>,
+    pub admission: Arc<Admission>,
+    /// Bytes of answers that wait for those who asked.
+    pub answers: Arc<Budget>,
+}
+
+impl Limits {
+    /// Puts what is held at the moment into the metrics.
+    pub fn measure(&self) {
+        let (running, waiting) = self.admission.load();
+        for (name, value) in [("running", running), ("waiting", waiting)] {
+            metrics::gauge!("tandem_http_requests_admitted", "state" => name).set(value as f64);
+        }
+        metrics::gauge!("tandem_http_body_bytes").set(self.intake.bytes() as f64);
+        metrics::gauge!("tandem_http_answer_bytes").set(self.answers.taken() as f64);
+    }
+}
