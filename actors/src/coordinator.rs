@@ -19,6 +19,7 @@ use crate::{
     messages::{Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
     ports::{BoxFuture, Change, Direction, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
+    records::{self, Membership},
     session::Shell,
     supervisor::Supervisor,
 };
@@ -69,11 +70,20 @@ impl Coordinator {
         if let Some(live) = self.live_session_of(&caller.id, person)?
             && live != session
         {
+            if self.shell.domain.serves_app(&caller) && self.is_member(&live, &caller.id)? {
+                let data = self.query(&live, &caller.id, Query::ExistingSession).await?;
+                return Ok(Reply { created: false, data, replayed: false });
+            }
             let message = "there is a live session with this person already";
             let details = serde_json::json!({ "sessionId": live, "existingSessionId": live });
             return Err(Rejection::new(Code::Conflict, message).with_details(details).into());
         }
         self.ask(&session, order).await
+    }
+
+    fn is_member(&self, session: &SessionId, user: &UserId) -> Result<bool, Refusal> {
+        let row = self.store().get(&keys::membership(user, session))?;
+        Ok(row.is_some_and(|row| records::decode::<Membership>(&row).is_ok_and(|membership| !membership.left)))
     }
 
     fn fresh_id(&self) -> Result<SessionId, Refusal> {
@@ -99,6 +109,12 @@ impl Coordinator {
     pub async fn invitation(&self, invitation: &InvitationId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
         self.ask(&session, |reply| Message::Query { viewer: None, query: Query::PublicInvitation, reply }).await
+    }
+
+    /// The invitation for somebody who has followed its link and signed in.
+    pub async fn acknowledge(&self, invitation: &InvitationId, viewer: &UserId) -> Result<Bytes, Refusal> {
+        let session = self.session_of_invitation(invitation)?;
+        self.query(&session, viewer, Query::AcknowledgedInvitation).await
     }
 
     pub fn session_of_invitation(&self, invitation: &InvitationId) -> Result<SessionId, Refusal> {

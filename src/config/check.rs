@@ -5,6 +5,11 @@ use url::Url;
 use super::Settings;
 use crate::{realtime::ProviderKind, secret::Secret};
 
+/// The least characters of the AI service's token.
+const SERVICE_TOKEN: usize = 16;
+/// The most characters of a text that the app shows, as partners may write them.
+const APP_TEXT: usize = 500;
+
 /// A setting that cannot be meant. `problem` continues a sentence that begins with the key, and says what would be right.
 #[derive(Debug)]
 pub(super) struct Wrong {
@@ -24,6 +29,7 @@ impl Settings {
             "is shorter than routing.retry_min, but must not be",
         )?;
         self.check_texts()?;
+        self.check_app()?;
         self.check_addresses()?;
         self.check_channels()?;
         self.check_realtime_keys()?;
@@ -46,12 +52,25 @@ impl Settings {
         )?;
         for (key, empty) in [
             ("push.access_token", is_empty(&self.push.access_token)),
+            ("app.service_token", is_empty(&self.app.service_token)),
             ("auth.issuer", self.auth.issuer.as_deref().is_some_and(str::is_empty)),
             ("auth.audience", self.auth.audience.iter().any(String::is_empty)),
             ("auth.authorized_parties", self.auth.authorized_parties.iter().any(String::is_empty)),
             ("push.channel_id", self.push.channel_id.as_deref().is_some_and(str::is_empty)),
         ] {
             require(!empty, key, "is empty; give a value, or leave the setting out")?;
+        }
+        Ok(())
+    }
+
+    fn check_app(&self) -> Result<(), Wrong> {
+        let guessable = self.app.service_token.as_ref().is_some_and(|token| token.reveal().len() < SERVICE_TOKEN);
+        let right = format!("must have at least {SERVICE_TOKEN} characters, as `openssl rand -hex 32` makes them");
+        require(!guessable, "app.service_token", right)?;
+        for (key, text) in [("app.topic", &self.app.topic), ("app.invitation_message", &self.app.invitation_message)] {
+            let length = text.chars().count();
+            let problem = format!("has {length} characters, but must have at most {APP_TEXT}");
+            require(length <= APP_TEXT, key, problem)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Settings: defaults, a file, the environment, flags; the later wins. Whatever cannot be meant is refused at start, with the place
 //! it was read from, the key, what was found and what would be right. `config.toml` at the top level lists them all.
 
+mod app;
 mod check;
 mod layers;
 mod problem;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use self::{
+    app::App,
     layers::{Flag, Sources},
     problem::SettingsError,
     sessions::{Invitations, Journal, Nudge, Routing, Sessions},
@@ -31,6 +33,7 @@ pub struct Settings {
     pub journal: Journal,
     pub sessions: Sessions,
     pub invitations: Invitations,
+    pub app: App,
     pub nudge: Nudge,
     pub routing: Routing,
     pub realtime: realtime::Config,
@@ -51,6 +54,7 @@ impl Default for Settings {
             journal: Journal::default(),
             sessions: Sessions::default(),
             invitations: Invitations::default(),
+            app: App::default(),
             nudge: Nudge::default(),
             routing: Routing::default(),
             realtime: realtime::Config::default(),

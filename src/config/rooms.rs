@@ -48,6 +48,7 @@ impl Settings {
             invitation_resend_interval: self.invitations.resend_interval,
             abandon_after: self.sessions.abandon_after,
             invitation_url: self.invitations.url.clone(),
+            app: self.app.domain(),
         }
     }
 

@@ -76,7 +76,12 @@ impl<B: Body> FromRequest for Call<B> {
 
 impl<B> Call<B> {
     pub fn caller(&self) -> Caller {
-        Caller { id: self.user.id.clone(), name: self.user.name.clone(), privacy: self.user.privacy.into() }
+        Caller {
+            id: self.user.id.clone(),
+            name: self.user.name.clone(),
+            privacy: self.user.privacy.into(),
+            app: self.user.app,
+        }
     }
 
     /// The session in the path. What cannot be a session id is no session of anybody's.

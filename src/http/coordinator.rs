@@ -38,6 +38,9 @@ pub trait Coordinator: Send + Sync + 'static {
     /// What anybody who has the link may see of an invitation.
     fn invitation(&self, invitation: InvitationId) -> Answer<Bytes>;
 
+    /// What somebody sees of an invitation who has followed its link and signed in.
+    fn acknowledge(&self, invitation: InvitationId, viewer: UserId) -> Answer<Bytes>;
+
     /// `{items, sessions, cursor, hasMore}`
     fn list(&self, user: UserId, filter: ListFilter) -> Answer<Bytes>;
 

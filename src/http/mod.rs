@@ -21,6 +21,7 @@ pub mod ports;
 mod refusals;
 mod resources;
 mod routes;
+mod service;
 mod start_page;
 
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct State {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Opens the operator's routes; without one they do not exist.
     pub operator_token: Option<Secret>,
+    /// Opens the AI service's routes; without one they do not exist.
+    pub service_token: Option<Secret>,
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
@@ -104,7 +107,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
 
 fn allow(config: &CorsConfig) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID])
         .expose_headers([observe::REQUEST_ID, idempotency::REPLAYED, header::RETRY_AFTER])
         .max_age(usize::try_from(config.max_age.as_secs()).ok());

@@ -26,6 +26,7 @@ pub const ADDRESS: &str = "/api/v1/openapi.json";
 const BASE: &str = "/api/v1";
 const BEARER: &str = "bearer";
 pub(super) const OPERATOR: &str = "operator";
+const SERVICE: &str = "service";
 
 /// The description, as it is served.
 pub fn json() -> Bytes {
@@ -60,6 +61,7 @@ pub fn description() -> OpenApi {
     }
     components.add_security_scheme(BEARER, bearer("A user's JWT.", Some("JWT")));
     components.add_security_scheme(OPERATOR, bearer("The node's operator token.", None));
+    components.add_security_scheme(SERVICE, bearer("The AI service's token, `app.service_token`.", None));
 
     let mut info = Info::new("Tandem", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.into());
@@ -68,7 +70,7 @@ pub fn description() -> OpenApi {
     openapi.components = Some(components);
     openapi.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
     openapi.servers = Some(vec![Server::new("/")]);
-    openapi.tags = Some(TAGS.map(|(name, text)| tag(name, text)).to_vec());
+    openapi.tags = Some(TAGS.iter().map(|(name, text)| tag(name, text)).collect());
     openapi
 }
 
@@ -76,7 +78,7 @@ const DESCRIPTION: &str = "Coordinates sessions of two partners through five sta
     `/api` too. Answers come in an envelope: `{\"success\": true, \"data\": …}` or `{\"success\": false, \"error\": \
     {\"code\", \"message\", \"details\"}}`. An empty request body counts as `{}`.";
 
-const TAGS: [(&str, &str); 16] = [
+const TAGS: &[(&str, &str)] = &[
     ("sessions", "A session, its state and its events"),
     ("invitations", "How the second partner joins"),
     ("stages", "Progress, gates, and the way to the next stage"),
@@ -92,6 +94,7 @@ const TAGS: [(&str, &str); 16] = [
     ("push", "Devices and notification preferences"),
     ("realtime", "Access to the realtime channels"),
     ("operator", "For whoever runs the node"),
+    ("service", "What an AI service writes for a member"),
     ("node", "The node's own condition"),
 ];
 
@@ -163,12 +166,12 @@ fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
-        let schema: RefOr<Schema> = if name == "stage" {
-            tandem_actors::domain::stage::Stage::schema()
-        } else if path.starts_with("/people/") {
-            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).into()
-        } else {
-            ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$")).into()
+        let schema: RefOr<Schema> = match name {
+            "stage" => tandem_actors::domain::stage::Stage::schema(),
+            _ if name == "userId" || path.starts_with("/people/") => {
+                ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).into()
+            }
+            _ => ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$")).into(),
         };
         ParameterBuilder::new()
             .name(name)

@@ -131,7 +131,8 @@ macro_rules! routes {
 /// The routes under `/api/v1` and `/api`.
 pub fn api() -> Vec<Route> {
     routes! {
-        sessions: create, list, unread_count, detail, withdraw, state, events, viewed, presence, nudge;
+        sessions: create, list, unread_count, detail, withdraw, state, events, viewed, share_tab_viewed, messages, presence,
+            nudge;
         stages: progress, gates, advance;
         lifecycle: pause, resume, resolve, archive, revoke_consent;
         compact: sign, status;
@@ -142,13 +143,14 @@ pub fn api() -> Vec<Route> {
         agreements: list, propose, answer;
         stage4: state, select, select_many, share, unshare, decline_need, address_need, walk, close, open_sub_chat,
             sub_chat, say, resolve_sub_chat;
-        invitations: look, accept, decline, resend, own, confirm;
+        invitations: look, acknowledge, accept, decline, resend, own, confirm, message, confirm_topic;
         account: me, rename, erase, biometric, privacy, change_privacy;
         people: list, person, sessions, nickname;
         push: register, remove, preferences, change_preferences, test;
         realtime: ably_token, sign_out, config;
         webhooks: ably;
         operator: why, release;
+        service: invitation, offer_feel_heard;
         documentation: openapi;
     }
 }

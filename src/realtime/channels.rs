@@ -15,8 +15,8 @@ const USER: &str = "{userId}";
 pub struct ChannelNames {
     /// The session channel, to which both partners subscribe. Contains `{sessionId}`.
     pub session_channel: String,
-    /// The channels whose presence sets tell who is in a session; the first one is the one that clients are told to enter. Each contains
-    /// `{sessionId}`.
+    /// The channels whose presence sets tell who is in a session: a partner in any of them is there. The first one is the one that
+    /// clients are told to enter; the others are those that both generations of the app enter. Each contains `{sessionId}`.
     pub presence_channels: Vec<String>,
     /// A user's own channel, for list screens. Contains `{userId}`.
     pub user_channel: String,
@@ -26,7 +26,11 @@ impl Default for ChannelNames {
     fn default() -> Self {
         Self {
             session_channel: "meetwithoutfear:session:{sessionId}".into(),
-            presence_channels: vec!["meetwithoutfear:session:{sessionId}:presence".into()],
+            presence_channels: vec![
+                "meetwithoutfear:session:{sessionId}:presence".into(),
+                "meetwithoutfear:presence:{sessionId}".into(),
+                "meetwithoutfear:session:{sessionId}".into(),
+            ],
             user_channel: "meetwithoutfear:user:{userId}".into(),
         }
     }

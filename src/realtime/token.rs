@@ -99,7 +99,7 @@ mod tests {
         let text = capability(&names, &user, &sessions, 1, true);
         assert_eq!(
             text,
-            r#"{"meetwithoutfear:session:csession01":["publish","subscribe"],"meetwithoutfear:session:csession01:presence":["presence","subscribe"],"meetwithoutfear:user:user_1":["subscribe"]}"#
+            r#"{"meetwithoutfear:presence:csession01":["presence","subscribe"],"meetwithoutfear:session:csession01":["presence","publish","subscribe"],"meetwithoutfear:session:csession01:presence":["presence","subscribe"],"meetwithoutfear:user:user_1":["subscribe"]}"#
         );
         assert!(!capability(&names, &user, &sessions, 2, false).contains("publish"));
     }

@@ -144,6 +144,7 @@ impl Application {
             readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
             metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone(), limits.clone())),
             operator_token: Some(operator_token.clone()),
+            service_token: settings.app.service_token.clone(),
             limits: http::RateLimits::from_config(&settings.server),
             config: settings.server.clone(),
             store,

@@ -83,6 +83,7 @@ impl Users {
                 last_name: None,
                 biometric_enrolled_at: None,
                 privacy: PrivacyPreferences::default(),
+                app: false,
                 created_at: self.clock.now(),
             },
         };
@@ -99,6 +100,14 @@ impl Users {
             return Ok(Some(before));
         }
         self.keep(user).await.map(Some)
+    }
+
+    /// Records that the user's client is the product's own app: what only the app calls has been called. Written once.
+    pub async fn mark_app(&self, user: &User) -> Result<(), UsersError> {
+        if user.app {
+            return Ok(());
+        }
+        self.change(&user.id, |user| user.app = true).await.map(drop)
     }
 
     /// Forgets the user. A token that is still valid makes a fresh one when it is shown again.

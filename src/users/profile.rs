@@ -22,6 +22,8 @@ pub struct User {
     /// When the user asked to unlock the app by fingerprint or face; none if the user did not.
     pub biometric_enrolled_at: Option<Timestamp>,
     pub privacy: PrivacyPreferences,
+    /// Has called what only the product's own app calls.
+    pub app: bool,
     pub created_at: Timestamp,
 }
 
@@ -39,20 +41,22 @@ pub(super) struct Row {
     biometric_enrolled_at: Option<Timestamp>,
     #[serde(default)]
     privacy: PrivacyPreferences,
+    #[serde(default)]
+    app: bool,
 }
 
 impl Row {
     pub fn into_user(self, id: &UserId) -> User {
-        let Row { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy } = self;
-        User { id: id.clone(), email, name, first_name, last_name, biometric_enrolled_at, privacy, created_at }
+        let Row { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app } = self;
+        User { id: id.clone(), email, name, first_name, last_name, biometric_enrolled_at, privacy, app, created_at }
     }
 }
 
 impl From<&User> for Row {
     fn from(user: &User) -> Self {
-        let User { id: _, email, name, first_name, last_name, biometric_enrolled_at, privacy, created_at } =
+        let User { id: _, email, name, first_name, last_name, biometric_enrolled_at, privacy, app, created_at } =
             user.clone();
-        Self { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy }
+        Self { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app }
     }
 }
 
@@ -178,6 +182,7 @@ mod tests {
             last_name: None,
             biometric_enrolled_at: None,
             privacy: PrivacyPreferences::default(),
+            app: false,
             created_at: Timestamp::default(),
         }
     }

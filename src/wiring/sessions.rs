@@ -78,6 +78,11 @@ impl http::Coordinator for Sessions {
         Box::pin(async move { coordinator.invitation(&invitation).await })
     }
 
+    fn acknowledge(&self, invitation: InvitationId, viewer: UserId) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.acknowledge(&invitation, &viewer).await })
+    }
+
     fn list(&self, user: UserId, filter: ListFilter) -> Answer<Bytes> {
         let coordinator = self.coordinator.clone();
         Box::pin(async move { coordinator.list(&user, filter).await })

@@ -137,10 +137,12 @@ async fn a_token_is_for_ones_own_live_sessions_and_an_hour() {
     let id = &both.session;
     let mut operations = capability[&format!("meetwithoutfear:session:{id}")].clone();
     operations.as_array_mut().expect("a list").sort_by_key(|operation| operation.to_string());
-    assert_eq!(operations, json!(["publish", "subscribe"]));
-    let mut operations = capability[&format!("meetwithoutfear:session:{id}:presence")].clone();
-    operations.as_array_mut().expect("a list").sort_by_key(|operation| operation.to_string());
-    assert_eq!(operations, json!(["presence", "subscribe"]));
+    assert_eq!(operations, json!(["presence", "publish", "subscribe"]));
+    for channel in ["session:{id}:presence", "presence:{id}"] {
+        let mut operations = capability[&format!("meetwithoutfear:{}", channel.replace("{id}", id))].clone();
+        operations.as_array_mut().expect("a list").sort_by_key(|operation| operation.to_string());
+        assert_eq!(operations, json!(["presence", "subscribe"]), "{channel}");
+    }
     assert_eq!(capability[&format!("meetwithoutfear:user:{}", both.anna.id)], json!(["subscribe"]));
     let channels = text(&request["capability"]);
     assert!(!channels.contains(&stranger.session) && !channels.contains(&ended), "{channels}");
@@ -179,7 +181,7 @@ async fn without_client_publish_tokens_only_listen() {
     let both = Conversation::joined(&server).await;
     let request = both.anna.get("/auth/ably-token").await.json()["data"]["tokenRequest"].clone();
     let capability = names_of(&request["capability"]);
-    assert_eq!(capability[&format!("meetwithoutfear:session:{}", both.session)], json!(["subscribe"]));
+    assert_eq!(capability[&format!("meetwithoutfear:session:{}", both.session)], json!(["presence", "subscribe"]));
 }
 
 #[tokio::test]

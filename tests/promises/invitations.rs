@@ -51,7 +51,10 @@ async fn a_used_invitation_is_used() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     server.partner("Carl").accept(&both.invitation).await.refused(409, "CONFLICT");
-    both.ben.accept(&both.invitation).await.refused(409, "CONFLICT");
+    let events = both.anna.events().await.len();
+    let again = both.ben.accept(&both.invitation).await.ok();
+    assert_eq!((&again["session"]["id"], &again["session"]["status"]), (&json!(both.session), &json!("ACTIVE")));
+    assert_eq!(both.anna.events().await.len(), events, "who is in is in, and nothing has happened");
     server.partner("Carl").get(&both.anna.path("")).await.refused(404, "NOT_FOUND");
 }
 

@@ -2,7 +2,12 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::{ids::UserId, time::Timestamp, words::Words};
+use super::{
+    app::{AppMode, AppSettings},
+    ids::UserId,
+    time::Timestamp,
+    words::Words,
+};
 use crate::ports::Ids;
 
 /// Who calls: the subject of the token, and the name that the user goes by.
@@ -11,12 +16,14 @@ pub struct Caller {
     pub id: UserId,
     pub name: Option<Words>,
     pub privacy: Privacy,
+    /// Has called what only the product's own app calls.
+    pub app: bool,
 }
 
 impl Caller {
     /// Somebody of whom nothing is known but the id.
     pub fn nameless(id: UserId) -> Self {
-        Self { id, name: None, privacy: Privacy::default() }
+        Self { id, name: None, privacy: Privacy::default(), app: false }
     }
 }
 
@@ -67,6 +74,18 @@ pub struct Settings {
     pub abandon_after: Duration,
     /// Where an invitation is opened; `{invitationId}` is replaced.
     pub invitation_url: String,
+    pub app: AppSettings,
+}
+
+impl Settings {
+    /// Whether somebody who becomes a member is in app mode from the beginning.
+    pub fn serves_app(&self, caller: &Caller) -> bool {
+        match self.app.mode {
+            AppMode::Auto => caller.app,
+            AppMode::On => true,
+            AppMode::Off => false,
+        }
+    }
 }
 
 const HOUR: u64 = 60 * 60;
@@ -81,6 +100,7 @@ impl Default for Settings {
             invitation_resend_interval: Duration::from_secs(DAY),
             abandon_after: Duration::from_secs(90 * DAY),
             invitation_url: "meetwithoutfear://invitation/{invitationId}".into(),
+            app: AppSettings::default(),
         }
     }
 }

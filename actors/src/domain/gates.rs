@@ -211,27 +211,50 @@ impl Session {
         match self.seat(side).and_then(|member| member.record(stage)) {
             None => StageStatus::NotStarted,
             Some(record) if record.completed_at.is_some() => StageStatus::Completed,
-            Some(_) if self.gates(side, stage).satisfied() => StageStatus::GatePending,
+            Some(_) if self.gates(side, stage).satisfied() && self.needs_partner(side, stage) => {
+                StageStatus::GatePending
+            }
             Some(_) => StageStatus::InProgress,
         }
     }
 
     /// Where the partner would go, or what stands in the way: session, transition, own gates, partner, in this order.
     pub(super) fn next_stage(&self, side: Side) -> Result<Stage, Blocked> {
-        if self.status != SessionStatus::Active {
+        let stage = self.stage_of(side);
+        if self.status != SessionStatus::Active && !self.works_ahead(side, stage) {
             return Err(Blocked::because(BlockedReason::SessionNotActive));
         }
-        let stage = self.stage_of(side);
         let next = stage.next().ok_or_else(|| Blocked::because(BlockedReason::InvalidStageTransition))?;
         let gates = self.gates(side, stage);
         if !gates.satisfied() {
             return Err(Blocked { reason: BlockedReason::GatesNotSatisfied, unsatisfied: gates.unsatisfied() });
         }
-        if stage != Stage::Witness && !self.is_done_with(side.other(), stage) {
+        if self.needs_partner(side, stage) {
             let unsatisfied = self.partner_keys(side, stage);
             return Err(Blocked { reason: BlockedReason::PartnerNotReady, unsatisfied });
         }
         Ok(next)
+    }
+
+    /// Whether the partner's gates of the stage are missing.
+    fn needs_partner(&self, side: Side, stage: Stage) -> bool {
+        let alone = match stage {
+            Stage::Witness => true,
+            // The one who invites begins; the other may never come.
+            Stage::Onboarding => side == Side::Creator && self.creator.in_app_mode(),
+            Stage::PerspectiveStretch | Stage::NeedMapping | Stage::StrategicRepair => false,
+        };
+        !alone && !self.is_done_with(side.other(), stage)
+    }
+
+    /// Before the partner has joined, a creator in app mode goes up to stage 2.
+    fn works_ahead(&self, side: Side, stage: Stage) -> bool {
+        let has_begun = match stage {
+            Stage::Onboarding => self.invitation.sent_at.is_some(),
+            Stage::Witness => true,
+            Stage::PerspectiveStretch | Stage::NeedMapping | Stage::StrategicRepair => false,
+        };
+        side == Side::Creator && self.status == SessionStatus::Invited && self.creator.in_app_mode() && has_begun
     }
 
     /// What of the partner is missing, in the derived keys that a viewer may see.

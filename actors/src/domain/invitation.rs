@@ -34,6 +34,17 @@ pub struct Invitation {
     pub declined_at: Option<Timestamp>,
     pub resends: u32,
     pub resent_at: Option<Timestamp>,
+    /// What the session is about, for both once it is confirmed.
+    #[serde(default)]
+    pub topic: Option<Words>,
+    #[serde(default)]
+    pub topic_confirmed_at: Option<Timestamp>,
+    /// The text that the creator sends with the link.
+    #[serde(default)]
+    pub message: Option<Words>,
+    /// The creator has said that the invitation is on its way.
+    #[serde(default)]
+    pub sent_at: Option<Timestamp>,
 }
 
 impl Invitation {

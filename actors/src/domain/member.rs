@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    app::Client,
     empathy::{Attempt, Draft, Empathy},
     event::{ConsentKind, Event, EventBody},
     ids::{Seq, UserId},
@@ -58,6 +59,19 @@ pub struct Member {
     /// The partner is not shown when this one was last there.
     #[serde(default)]
     pub hides_activity: bool,
+    /// Known if the member is in app mode.
+    #[serde(default)]
+    pub client: Option<Client>,
+    #[serde(default)]
+    pub feel_heard_offered_at: Option<Timestamp>,
+    /// The chat item that the member's client saw last.
+    #[serde(default)]
+    pub chat_item: Option<Words>,
+    #[serde(default)]
+    pub share_tab_seen_at: Option<Timestamp>,
+    /// The coordinator has taken this member on, and the member has done nothing since.
+    #[serde(default)]
+    pub was_taken_on: bool,
 }
 
 impl Member {
@@ -80,7 +94,22 @@ impl Member {
             viewed_at: None,
             nudged_at: None,
             hides_activity: false,
+            client: None,
+            feel_heard_offered_at: None,
+            chat_item: None,
+            share_tab_seen_at: None,
+            was_taken_on: false,
         }
+    }
+
+    /// Whether the coordinator takes this member on to the next stage by itself.
+    pub fn in_app_mode(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Whether the member's client is known to be the app from June on.
+    pub fn is_june(&self) -> bool {
+        self.client.is_some_and(|client| client.june)
     }
 
     /// The highest stage opened.
@@ -106,13 +135,22 @@ impl Member {
     /// What this partner itself did.
     pub(super) fn apply(&mut self, event: &Event) {
         self.stage4.apply(&event.body, event.at);
+        if !event.is_about_looking() {
+            self.was_taken_on = event.is_implicit();
+        }
         match &event.body {
+            EventBody::AppNoticed { june } => {
+                let since = self.client.map_or(event.at, |client| client.since);
+                self.client = Some(Client { since, june: *june || self.is_june() });
+            }
+            EventBody::FeelHeardOffered {} => self.feel_heard_offered_at = Some(event.at),
+            EventBody::SawShareTab {} => self.share_tab_seen_at = Some(event.at),
             EventBody::CompactSigned {} => self.compact_signed_at = Some(event.at),
             EventBody::FeelHeardConfirmed { feedback } => {
                 self.feel_heard_at = Some(event.at);
                 self.feel_heard_feedback = feedback.clone();
             }
-            EventBody::StageCompleted { stage } => {
+            EventBody::StageCompleted { stage, .. } => {
                 if let Some(record) = self.record_mut(*stage) {
                     record.satisfied_at = Some(event.at);
                 }
@@ -184,12 +222,18 @@ impl Member {
             }
             EventBody::Renamed { name } => self.name = name.clone(),
             EventBody::ActivityShown { shown } => self.hides_activity = !shown,
-            EventBody::Viewed { last_seen } => {
+            EventBody::Viewed { last_seen, chat_item } => {
                 self.last_seen = self.last_seen.max(*last_seen);
+                if chat_item.is_some() {
+                    self.chat_item = chat_item.clone();
+                }
                 self.viewed_at = Some(event.at);
             }
             EventBody::Nudged {} => self.nudged_at = Some(event.at),
             EventBody::Created { .. }
+            | EventBody::InvitationWritten { .. }
+            | EventBody::TopicFrameConfirmed { .. }
+            | EventBody::InvitationSent { .. }
             | EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
             | EventBody::InvitationExpired {}
@@ -226,6 +270,7 @@ impl Member {
 
     pub(super) fn forget_words(&mut self) {
         self.name = None;
+        self.chat_item = None;
         self.feel_heard_feedback = None;
         if let Some(draft) = &mut self.empathy.draft {
             draft.content = Words::default();

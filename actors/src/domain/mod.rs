@@ -3,6 +3,7 @@
 //! partner may see and nothing else.
 
 pub mod agreement;
+pub mod app;
 pub mod command;
 pub mod context;
 pub mod empathy;

@@ -7,6 +7,7 @@ use super::{Held, SessionActor, Wake, reads::to_json};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
+        app::Marker,
         ids::{Seq, UserId},
         time::Timestamp,
         view,
@@ -110,6 +111,23 @@ impl SessionActor {
                 self.refuse(order, rejection.into());
             }
         }
+    }
+
+    /// A member's question has shown what the member's client is. Recorded once, before it is answered; the answer waits for the
+    /// flush like every other.
+    pub(super) fn notice(&mut self, viewer: &UserId, marker: Marker, ctx: &mut ActorContext<Self>) {
+        if !self.shell.journal.has_room() {
+            return; // The client asks again.
+        }
+        let Some(session) = self.session.as_ref().filter(|session| session.is_member(viewer)) else { return };
+        let caller = Caller::nameless(viewer.clone());
+        let events = session.decide(&Command::Notice(marker), &self.context(Actor::User(caller))).unwrap_or_default();
+        if events.is_empty() {
+            return;
+        }
+        let mut draft = Draft::default();
+        self.record(&events, None, &mut draft);
+        self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
 
     /// A timer's row has come due.

@@ -161,7 +161,7 @@ impl SessionActor {
             Message::Create { create, order } => self.create(create, order, ctx),
             Message::Command { command, order } => self.command(command, order, ctx),
             Message::Due { timer, at } => self.due(timer, at, ctx),
-            Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply),
+            Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply, ctx),
             Message::Events { viewer, after, limit, reply } => self.events(viewer, after, limit, reply),
             Message::Unread { user, reply } => self.unread(&user, reply),
             Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),

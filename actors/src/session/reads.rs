@@ -1,5 +1,6 @@
 //! Reads: answered from the state in memory, which may be ahead of the disk; such an answer waits at the gate.
 
+use actix::Context as ActorContext;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -20,7 +21,16 @@ use crate::{
 const PAGE: usize = 256;
 
 impl SessionActor {
-    pub(super) fn query(&mut self, viewer: Option<&UserId>, query: Query, reply: ReplyTo<Bytes>) {
+    pub(super) fn query(
+        &mut self,
+        viewer: Option<&UserId>,
+        query: Query,
+        reply: ReplyTo<Bytes>,
+        ctx: &mut ActorContext<Self>,
+    ) {
+        if let (Some(viewer), Some(marker)) = (viewer, query.marker()) {
+            self.notice(viewer, marker, ctx);
+        }
         let answer = match &self.session {
             Some(session) => view::query(session, viewer, &query, self.now(), &self.shell.domain),
             None if viewer.is_none() => Err(Rejection::no_such_invitation()),

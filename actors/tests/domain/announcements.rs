@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_actors::domain::{Audience, Event, EventBody, EventName, event::is_reserved};
+use tandem_actors::domain::{Audience, Event, EventBody, EventName, event::is_reserved, stage::Stage};
 
 use crate::golden::{event, name, samples};
 
@@ -14,6 +14,7 @@ fn table() -> BTreeMap<&'static str, (&'static str, Value)> {
     BTreeMap::from([
         ("joined", ("session.joined", json!({}))),
         ("invitation_declined", ("invitation.declined", json!({}))),
+        ("invitation_sent", ("invitation.confirmed", json!({}))),
         ("compact_signed", ("partner.signed_compact", json!({ "signedAt": "2027-01-15T08:00:00.000Z" }))),
         (
             "stage_completed",
@@ -127,6 +128,9 @@ fn what_depends_on_more_than_the_variant() {
     assert_eq!(told(judged(true)), Some("partner.validated"));
     let ranked = |replaces| EventBody::RankingSubmitted { ranking: vec![], replaces };
     assert_eq!((told(ranked(false)), told(ranked(true))), (Some("partner.ranking_submitted"), None));
+    let completed = EventBody::StageCompleted { stage: Stage::Witness, moves_to: Some(Stage::PerspectiveStretch) };
+    let payload = event(completed).announcement(&ID.parse().unwrap()).unwrap().payload;
+    assert_eq!((&payload["previousStage"], &payload["currentStage"]), (&json!(1), &json!(2)));
     assert_eq!(told(EventBody::NeedsConfirmed { needs: vec![], first: false }), None);
 }
 
@@ -156,4 +160,13 @@ fn what_nobody_caused_is_for_both() {
     event.by = None;
     let told = event.announcement(&ID.parse().unwrap()).unwrap();
     assert_eq!((told.audience, &told.payload["excludeUserId"]), (Audience::Both, &Value::Null));
+}
+
+/// What has led to it is the news already.
+#[test]
+fn a_move_that_the_coordinator_makes_wakes_nobody() {
+    for implicit in [false, true] {
+        let told = event(EventBody::Advanced { to: Stage::Witness, implicit }).announcement(&ID.parse().unwrap());
+        assert_eq!(told.unwrap().pushes, !implicit);
+    }
 }

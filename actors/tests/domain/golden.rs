@@ -28,6 +28,12 @@ pub fn name(body: &EventBody) -> &'static str {
         EventBody::InvitationResent { .. } => "invitation_resent",
         EventBody::InvitationExpired {} => "invitation_expired",
         EventBody::InvitationDeclined {} => "invitation_declined",
+        EventBody::InvitationWritten { .. } => "invitation_written",
+        EventBody::TopicFrameConfirmed { .. } => "topic_frame_confirmed",
+        EventBody::InvitationSent { .. } => "invitation_sent",
+        EventBody::AppNoticed { .. } => "app_noticed",
+        EventBody::FeelHeardOffered {} => "feel_heard_offered",
+        EventBody::SawShareTab {} => "saw_share_tab",
         EventBody::Joined { .. } => "joined",
         EventBody::CompactSigned {} => "compact_signed",
         EventBody::FeelHeardConfirmed { .. } => "feel_heard_confirmed",
@@ -75,7 +81,7 @@ pub fn name(body: &EventBody) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 49;
+const VARIANTS: usize = 55;
 
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| Words::new(text);
@@ -96,11 +102,16 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::InvitationResent { expires_at: at },
         EventBody::InvitationExpired {},
         EventBody::InvitationDeclined {},
+        EventBody::InvitationWritten { topic: Some(words("the kitchen")), message: Some(words("rest a while")) },
+        EventBody::TopicFrameConfirmed { topic: words("the kitchen") },
+        EventBody::InvitationSent { message: Some(words("rest a while")) },
+        EventBody::AppNoticed { june: true },
+        EventBody::FeelHeardOffered {},
         EventBody::Joined { name: Some(words("Ben")) },
         EventBody::CompactSigned {},
         EventBody::FeelHeardConfirmed { feedback: Some(words("good")) },
-        EventBody::StageCompleted { stage: Stage::Witness },
-        EventBody::Advanced { to: Stage::PerspectiveStretch },
+        EventBody::StageCompleted { stage: Stage::Witness, moves_to: None },
+        EventBody::Advanced { to: Stage::PerspectiveStretch, implicit: false },
         EventBody::EmpathyDraftSaved { draft: id.parse().unwrap(), content: words("draft"), ready: true },
         EventBody::EmpathyShared { content: words("shared") },
         EventBody::EmpathyJudged { validated: false, feedback: Some(words("not quite")), feedback_shared: true },
@@ -207,7 +218,8 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::AccountErased {},
         EventBody::Renamed { name: Some(words("Anna")) },
         EventBody::ActivityShown { shown: false },
-        EventBody::Viewed { last_seen: 41 },
+        EventBody::Viewed { last_seen: 41, chat_item: None },
+        EventBody::SawShareTab {},
         EventBody::Nudged {},
         EventBody::NudgeRefused {},
     ]

@@ -2,6 +2,7 @@
 
 mod agreements;
 mod announcements;
+mod app_mode;
 mod compact;
 mod consent;
 mod empathy;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tandem_actors::domain::{Command, Event, EventBody, Query, Rejection, command::*, words::Words};
+use tandem_actors::domain::{Command, Event, EventBody, Query, Rejection, app::Marker, command::*, words::Words};
 
 use crate::world::*;
 
@@ -139,15 +139,25 @@ impl Move {
             35 if self.pick > 200 => parse::<CloseStage4Request>(json!({ "summary": words("summary") })),
             35 => parse::<CloseStage4Request>(json!({ "kind": "SHARED_AGREEMENT" })),
             36 => Ok(if yes { Command::Resolve } else { Command::Archive }),
-            37 => Ok(match self.pick % 4 {
+            37 => Ok(match self.pick % 10 {
                 0 => Command::AcceptInvitation,
-                1 => Command::ConfirmInvitation,
+                1 => parse::<ConfirmInvitationRequest>(json!({}))?,
                 2 => Command::ResendInvitation,
+                3 => parse::<ConfirmInvitationRequest>(json!({ "message": words("message") }))?,
+                4 => parse::<WriteInvitationRequest>(
+                    json!({ "topicFrame": words("topic"), "invitationMessage": words("message") }),
+                )?,
+                5 => Command::ConfirmTopicFrame,
+                6 => Command::Notice(if yes { Marker::App } else { Marker::June }),
+                7 => Command::SawShareTab,
+                8 => Command::OfferFeelHeard,
                 _ => parse::<DeclineInvitationRequest>(json!({ "reason": words("decline") }))?,
             }),
             38 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
-                Command::Viewed(Viewed { last_seen: (self.pick > 99).then_some(u64::from(self.pick)) })
+                let seen = (self.pick > 99).then_some(self.pick);
+                let chat_item = (self.pick % 3 == 0).then(|| words("chat-item"));
+                parse::<ViewedRequest>(json!({ "lastSeenSeq": seen, "lastSeenChatItemId": chat_item }))?
             } else if self.pick % 2 == 0 {
                 Command::ShowActivity { shown: self.pick % 4 == 0 }
             } else {

@@ -12,7 +12,7 @@ use tandem_actors::domain::{
 use crate::world::*;
 
 /// The fields that an announcement may have.
-const PUBLIC_FIELDS: [&str; 18] = [
+const PUBLIC_FIELDS: [&str; 21] = [
     "change",
     "submittedBy",
     "closedBy",
@@ -31,6 +31,9 @@ const PUBLIC_FIELDS: [&str; 18] = [
     "by",
     "reason",
     "name",
+    "forUserId",
+    "previousStage",
+    "currentStage",
 ];
 
 #[derive(Default)]
@@ -47,6 +50,8 @@ struct Person {
     /// The needs that are shared now.
     shared_needs: Option<BTreeSet<NeedId>>,
     draft: String,
+    /// Written for the invitation, and not sent.
+    message: Option<String>,
 }
 
 #[derive(Default)]
@@ -137,6 +142,17 @@ impl Person {
                 self.private.extend([context, invite_name].into_iter().flatten().map(text));
             }
             EventBody::SubChatSaid { content, .. } => drop(self.private.insert(text(content))),
+            EventBody::InvitationWritten { topic, message } => {
+                self.private.extend([topic, message].into_iter().flatten().map(text));
+                self.message = message.as_ref().map(text).or(self.message.take());
+            }
+            EventBody::TopicFrameConfirmed { topic } => drop(self.private.remove(&text(topic))),
+            EventBody::InvitationSent { message } => {
+                for sent in [message.as_ref().map(text), self.message.take()].into_iter().flatten() {
+                    self.private.remove(&sent);
+                }
+            }
+            EventBody::Viewed { chat_item, .. } => self.private.extend(chat_item.iter().map(text)),
             EventBody::FeelHeardConfirmed { feedback } => self.private.extend(feedback.iter().map(text)),
             EventBody::EmpathyDraftSaved { content, .. } => {
                 self.draft = text(content);

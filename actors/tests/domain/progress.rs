@@ -90,7 +90,7 @@ fn three_to_four_needs_the_partners_gates_and_not_its_advance() {
     assert_eq!(world.status(ANN), "WAITING");
     world.confirm_common_ground(BEN);
     assert_eq!(world.advance(ANN)["newStage"], 4);
-    assert_eq!(world.get(BEN, Query::Progress)["myProgress"]["status"], "GATE_PENDING");
+    assert_eq!(world.get(BEN, Query::Progress)["myProgress"]["status"], "IN_PROGRESS");
     assert_eq!(world.advance(BEN)["newStage"], 4);
 }
 
@@ -117,7 +117,7 @@ fn gates_are_typed_and_told_for_each_stage() {
     };
     let table = [
         "compactSigned partnerCompactSigned",
-        "feelHeardConfirmed",
+        "feelHeardCheckOffered feelHeardConfirmed",
         "empathyConsented empathyDraftReady empathyValidated partnerConsented partnerValidated",
         "commonGroundConfirmed needsConfirmed needsShared partnerNeedsConfirmed",
         "agreementCreated overlapIdentified rankingsSubmitted strategiesSubmitted",
@@ -132,7 +132,7 @@ fn the_whole_way_ends_resolved() {
     let (mut world, ids) = World::revealed();
     let agreement = world.propose(ANN, Some(&ids[0]));
     world.confirm(BEN, &agreement, true);
-    assert_eq!(world.get(ANN, Query::Progress)["myProgress"]["status"], "GATE_PENDING");
+    assert_eq!(world.get(ANN, Query::Progress)["myProgress"]["status"], "IN_PROGRESS");
     let answer = world.ok(ANN, Command::Resolve);
     assert_eq!((&answer["resolved"], &answer["agreements"][0]["status"]), (&json!(true), &json!("AGREED")));
     assert_eq!(world.session.status(), SessionStatus::Resolved);

@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 use tandem_actors::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Query, Rejection, Session, Settings, Timer,
-        command::*, ids::UserId, time::Timestamp, view, words::Words,
+        app::{AppMode, AppSettings},
+        command::*,
+        ids::UserId,
+        time::Timestamp,
+        view,
+        words::Words,
     },
     ports::Ids,
 };
@@ -65,9 +70,13 @@ pub struct World {
 
 impl World {
     pub fn create(body: Value) -> World {
+        World::create_with(body, Settings::default())
+    }
+
+    pub fn create_with(body: Value, settings: Settings) -> World {
         let create: CreateSession =
             serde_json::from_value::<CreateSessionRequest>(body).unwrap().try_into().expect("a good request");
-        let (ids, settings, now) = (Counter::default(), Settings::default(), Timestamp::from_millis(1_800_000_000_000));
+        let (ids, now) = (Counter::default(), Timestamp::from_millis(1_800_000_000_000));
         let ctx = Context { by: caller(ANN), now, ids: &ids, settings: &settings };
         let log =
             Session::create("csessionundertest".parse().expect("an id"), &create, &ctx).expect("a session can be made");
@@ -87,9 +96,23 @@ impl World {
         world
     }
 
+    /// Ann has invited Ben, who has accepted; both use the app.
+    pub fn of_the_app() -> World {
+        let settings = Settings { app: AppSettings { mode: AppMode::On, ..Default::default() }, ..Default::default() };
+        let mut world = World::create_with(json!({ "inviteName": "Benny", "context": "the context of ann" }), settings);
+        world.post::<ConfirmInvitationRequest>(ANN, json!({}));
+        world.ok(BEN, Command::AcceptInvitation);
+        world
+    }
+
     /// Both are in this stage.
     pub fn at_stage(stage: u8) -> World {
-        let mut world = World::active();
+        World::active().gone_on_to(stage)
+    }
+
+    /// Both go through all that is before this stage.
+    pub fn gone_on_to(self, stage: u8) -> World {
+        let mut world = self;
         if stage > 0 {
             world.each(|world, who| world.ok(who, Command::SignCompact));
             world.each(World::advance);

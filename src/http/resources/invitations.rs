@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse};
 use tandem_actors::domain::{
     Command, Query,
-    command::DeclineInvitationRequest,
+    command::{ConfirmInvitationRequest, DeclineInvitationRequest, InvitationMessageRequest},
     view::{
-        InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent, PublicInvitationEnvelope,
-        SessionEnvelope,
+        InvitationAcknowledged, InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent,
+        PublicInvitationEnvelope, SessionEnvelope, TopicFrameConfirmed,
     },
 };
 
@@ -75,9 +75,44 @@ pub async fn own(call: Call) -> Answered {
 
 /// Send a drafted invitation
 #[utoipa::path(
-    post, path = "/sessions/{id}/invitation/confirm", tag = "invitations",
+    post, path = "/sessions/{id}/invitation/confirm", tag = "invitations", request_body = ConfirmInvitationRequest,
     responses((status = 200, body = Success<InvitationConfirmed>))
 )]
-pub async fn confirm(call: Call) -> Answered {
-    call.execute(Command::ConfirmInvitation).await
+pub async fn confirm(call: Posted<ConfirmInvitationRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Write the text that goes with the link
+///
+/// The creator's, until the invitation is confirmed.
+#[utoipa::path(
+    put, path = "/sessions/{id}/invitation/message", tag = "invitations", request_body = InvitationMessageRequest,
+    responses((status = 200, body = Success<InvitationEnvelope>))
+)]
+pub async fn message(call: Posted<InvitationMessageRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Show the topic to the invited person
+///
+/// Sends a drafted invitation.
+#[utoipa::path(
+    post, path = "/sessions/{id}/topic-frame/confirm", tag = "invitations",
+    responses((status = 200, body = Success<TopicFrameConfirmed>))
+)]
+pub async fn confirm_topic(call: Call) -> Answered {
+    call.execute(Command::ConfirmTopicFrame).await
+}
+
+/// Say that the link has been followed
+///
+/// The app says so before it accepts.
+#[utoipa::path(
+    post, path = "/invitations/{id}/acknowledge", tag = "invitations",
+    responses((status = 200, body = Success<InvitationAcknowledged>))
+)]
+pub async fn acknowledge(call: Call) -> Answered {
+    let data = call.state.coordinator.acknowledge(call.invitation()?, call.user.id.clone()).await?;
+    call.state.users.mark_app(&call.user).await?;
+    Ok(show(&data))
 }

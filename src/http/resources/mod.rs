@@ -13,6 +13,7 @@ pub mod operator;
 pub mod people;
 pub mod push;
 pub mod realtime;
+pub mod service;
 pub mod sessions;
 pub mod stage4;
 pub mod stages;

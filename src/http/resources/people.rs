@@ -65,6 +65,8 @@ pub async fn list(call: Call) -> Answered {
     if !(1..=MOST_PEOPLE).contains(&limit) {
         return Err(Rejection::invalid("limit", limit, format_args!("1 to {MOST_PEOPLE}")).into());
     }
+    // The app asks for them before it begins a session, and nobody else does.
+    call.state.users.mark_app(&call.user).await?;
     Ok(show(&call.state.coordinator.people(call.user.id.clone(), PeopleFilter { cursor, limit }).await?))
 }
 

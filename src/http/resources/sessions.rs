@@ -7,7 +7,10 @@ use tandem_actors::domain::{
     ids::Seq,
     stage::SessionStatus,
     time::Timestamp,
-    view::{Deleted, EventsPage, Nudged, SessionCreated, SessionEnvelope, SessionState, SessionView, Viewed},
+    view::{
+        Deleted, EventsPage, ExistingSession, MessagesPage, Nudged, SessionCreated, SessionEnvelope, SessionState,
+        SessionView, ShareTabViewed, Viewed,
+    },
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,7 +35,7 @@ const MOST_EVENTS: usize = 500;
 pub struct SessionsPage {
     items: Vec<SessionView>,
     sessions: Vec<SessionView>,
-    /// For the next page.
+    /// For the next page; absent on the last one.
     cursor: Option<String>,
     has_more: bool,
 }
@@ -56,6 +59,13 @@ pub struct EventsQuery {
     after: Option<Seq>,
     #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MessagesQuery {
+    /// Messages on the page.
+    limit: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -82,9 +92,11 @@ pub struct Present {
 }
 
 /// Begin a session and invite the partner
+///
+/// A live session with the same person is a conflict; the app is given that session instead.
 #[utoipa::path(
     post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
-    responses((status = 201, body = Success<SessionCreated>))
+    responses((status = 200, body = Success<ExistingSession>), (status = 201, body = Success<SessionCreated>))
 )]
 pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
     let (call, Json(body)) = call.split();
@@ -164,6 +176,27 @@ pub async fn events(call: Call) -> Answered {
 )]
 pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
     call.execute_body().await
+}
+
+/// Say that the app's share tab has been looked at
+#[utoipa::path(
+    post, path = "/sessions/{id}/share-tab-viewed", tag = "sessions",
+    responses((status = 200, body = Success<ShareTabViewed>))
+)]
+pub async fn share_tab_viewed(call: Call) -> Answered {
+    call.execute(Command::SawShareTab).await
+}
+
+/// The chat of a session
+///
+/// The chat is another service's. The page is always empty: the app asks for one before it shows anything.
+#[utoipa::path(
+    get, path = "/sessions/{id}/messages", tag = "sessions", params(MessagesQuery),
+    responses((status = 200, body = Success<MessagesPage>))
+)]
+pub async fn messages(call: Call) -> Answered {
+    let MessagesQuery { limit } = call.understood(call.fields()).await?;
+    call.query(Query::Messages { limit }).await
 }
 
 /// A heartbeat, for clients without a realtime connection

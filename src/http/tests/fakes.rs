@@ -172,6 +172,10 @@ impl Coordinator for Fakes {
         self.asked(format!("invitation {invitation}"), data())
     }
 
+    fn acknowledge(&self, invitation: InvitationId, viewer: UserId) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked(format!("{invitation} acknowledged by {viewer}"), data())
+    }
+
     fn list(&self, user: UserId, filter: ListFilter) -> BoxFuture<Result<Bytes, Refusal>> {
         self.asked(format!("{filter:?} by {user}"), data())
     }

@@ -57,6 +57,7 @@ impl Server {
             readiness: fakes.clone(),
             metrics: Arc::new(|| "tandem_up 1\n".into()),
             operator_token: Some(Secret::new("operator's token")),
+            service_token: Some(Secret::new("service's token")),
             store,
             journal,
             clock,

@@ -41,7 +41,7 @@ pub const GET_ROUTES: [Route; 16] = [
 ];
 
 /// What a member may do in a session.
-pub const SESSION_ROUTES: [Route; 39] = [
+pub const SESSION_ROUTES: [Route; 42] = [
     Route { method: "DELETE", path: "/sessions/{id}", body: || Value::Null },
     post("/sessions/{id}/stages/advance", || json!({})),
     post("/sessions/{id}/pause", || json!({ "reason": "a break" })),
@@ -51,6 +51,9 @@ pub const SESSION_ROUTES: [Route; 39] = [
     post("/sessions/{id}/viewed", || json!({})),
     post("/sessions/{id}/nudge", || json!({})),
     post("/sessions/{id}/invitation/confirm", || Value::Null),
+    Route { method: "PUT", path: "/sessions/{id}/invitation/message", body: || json!({ "message": "please come" }) },
+    post("/sessions/{id}/topic-frame/confirm", || json!({})),
+    post("/sessions/{id}/share-tab-viewed", || json!({})),
     post("/sessions/{id}/compact/sign", || json!({ "agreed": true })),
     post("/sessions/{id}/feel-heard", || json!({ "confirmed": true })),
     post("/sessions/{id}/empathy/draft", || json!({ "content": "a draft" })),
@@ -112,6 +115,8 @@ const OTHER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/sessions/{id}/stages/{stage}/gates"),
     ("GET", "/sessions/{id}/stage4"),
     ("GET", "/sessions/{id}/stage4/subchat/{subChatId}"),
+    ("GET", "/sessions/{id}/messages"),
+    ("POST", "/invitations/{invitationId}/acknowledge"),
 ];
 
 /// Method and path of everything that needs a token.

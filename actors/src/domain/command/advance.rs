@@ -63,6 +63,7 @@ impl Step {
 impl Session {
     pub(in crate::domain) fn step(&self, side: Side, advance: &Advance) -> Step {
         let current = self.stage_of(side);
+        let was_taken_on = self.seat(side).is_some_and(|member| member.was_taken_on);
         let blocked = |reason| Step::Blocked(Blocked::because(reason));
         if self.status != SessionStatus::Active {
             return blocked(BlockedReason::SessionNotActive);
@@ -72,7 +73,10 @@ impl Session {
             _ => true,
         };
         let from = advance.from.unwrap_or(current);
-        let is_done = advance.from.is_some_and(|from| from < current)
+        // Without stages it can only mean the step that the coordinator has just made for the caller.
+        let is_made = was_taken_on && *advance == Advance::default();
+        let is_done = is_made
+            || advance.from.is_some_and(|from| from < current)
             || (advance.from.is_none() && advance.to.is_some_and(|to| Stage::Onboarding < to && to <= current));
         if !is_consistent {
             blocked(BlockedReason::InvalidStageTransition)
@@ -88,7 +92,7 @@ impl Session {
 
 pub(super) fn decide(turn: &mut Turn<'_>, advance: &Advance) -> Result<(), Rejection> {
     if let Step::Go(to) = turn.session.step(turn.side, advance) {
-        turn.record(EventBody::Advanced { to });
+        turn.record(EventBody::Advanced { to, implicit: false });
     }
     Ok(())
 }

@@ -45,6 +45,10 @@ impl Session {
                 declined_at: None,
                 resends: 0,
                 resent_at: None,
+                topic: None,
+                topic_confirmed_at: None,
+                message: None,
+                sent_at: None,
             },
             creator: Member::new(by.clone(), name.clone(), event.at),
             invitee: None,
@@ -61,10 +65,7 @@ impl Session {
     pub fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         self.last_event_at = event.at;
-        if !matches!(
-            event.body,
-            EventBody::Viewed { .. } | EventBody::NudgeRefused {} | EventBody::ActivityShown { .. }
-        ) {
+        if !event.is_about_looking() {
             self.changed = event.seq;
             self.updated_at = event.at;
         }
@@ -77,7 +78,7 @@ impl Session {
     }
 
     fn note_news(&mut self, event: &Event, author: Option<Side>) {
-        if !event.is_announced() {
+        if !event.is_announced() || event.is_implicit() {
             return;
         }
         for side in Side::BOTH {
@@ -100,6 +101,20 @@ impl Session {
                 self.move_to(SessionStatus::Invited);
                 self.invitation.confirmed_at = Some(event.at);
                 self.invitation.expires_at = *expires_at;
+            }
+            EventBody::InvitationWritten { topic, message } => {
+                let invitation = &mut self.invitation;
+                invitation.topic = topic.clone().or(invitation.topic.take());
+                invitation.message = message.clone().or(invitation.message.take());
+            }
+            EventBody::TopicFrameConfirmed { topic } => {
+                self.invitation.topic = Some(topic.clone());
+                self.invitation.topic_confirmed_at = Some(event.at);
+            }
+            EventBody::InvitationSent { message } => {
+                let invitation = &mut self.invitation;
+                invitation.message = message.clone().or(invitation.message.take());
+                invitation.sent_at = Some(event.at);
             }
             EventBody::InvitationResent { expires_at } => {
                 self.invitation.expires_at = *expires_at;
@@ -162,6 +177,9 @@ impl Session {
                 self.archived_at = Some(event.at);
             }
             EventBody::Created { .. }
+            | EventBody::AppNoticed { .. }
+            | EventBody::FeelHeardOffered {}
+            | EventBody::SawShareTab {}
             | EventBody::CompactSigned {}
             | EventBody::FeelHeardConfirmed { .. }
             | EventBody::StageCompleted { .. }
@@ -263,7 +281,7 @@ impl Session {
                 self.move_to(SessionStatus::Paused);
                 self.pause = Some(Pause { at: event.at, by: side, reason: reason.clone() });
             }
-            EventBody::Advanced { to } => {
+            EventBody::Advanced { to, .. } => {
                 let from = self.stage_of(side);
                 self.close_stage(side, from, event);
                 if let Some(me) = self.seat_mut(side).filter(|me| me.record(*to).is_none()) {
@@ -272,6 +290,12 @@ impl Session {
             }
             EventBody::AccountErased {} => self.forget_words_of(side),
             EventBody::Created { .. }
+            | EventBody::InvitationWritten { .. }
+            | EventBody::TopicFrameConfirmed { .. }
+            | EventBody::InvitationSent { .. }
+            | EventBody::AppNoticed { .. }
+            | EventBody::FeelHeardOffered {}
+            | EventBody::SawShareTab {}
             | EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
             | EventBody::InvitationExpired {}
@@ -346,6 +370,8 @@ impl Session {
         self.invitation.invite_name = None;
         if side == Side::Creator {
             self.context = None;
+            self.invitation.topic = None;
+            self.invitation.message = None;
         }
         if let Some(pause) = self.pause.as_mut().filter(|pause| pause.by == side) {
             pause.reason = None;

@@ -30,11 +30,14 @@ impl TryFrom<SignCompactRequest> for Command {
     }
 }
 
-/// The creator may sign while the invitation is still out.
+/// The creator may sign before the partner has joined, and before the invitation is sent. The app sends again what it has no answer to.
 pub(super) fn decide(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     match turn.session.status {
-        SessionStatus::Invited | SessionStatus::Active => {}
+        SessionStatus::Created | SessionStatus::Invited | SessionStatus::Active => {}
         status => return Err(not_active(status)),
+    }
+    if turn.me.compact_signed_at.is_some() && turn.me.in_app_mode() {
+        return Ok(());
     }
     if turn.me.compact_signed_at.is_some() {
         return Err(Rejection::conflict("you have signed the compact already"));

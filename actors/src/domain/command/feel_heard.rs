@@ -32,10 +32,22 @@ impl TryFrom<FeelHeardRequest> for Command {
 }
 
 pub(super) fn decide(turn: &mut Turn<'_>, confirm: &ConfirmFeelHeard) -> Result<(), Rejection> {
+    if turn.me.in_app_mode() && turn.me.has_left(Stage::Witness) {
+        return Ok(());
+    }
     turn.must_be_in(Stage::Witness)?;
     if confirm.confirmed && turn.me.feel_heard_at.is_none() {
         turn.record(EventBody::FeelHeardConfirmed { feedback: confirm.feedback.clone() });
         turn.complete_stage(Stage::Witness, true);
+    }
+    Ok(())
+}
+
+/// The AI service's part: the app shows the button once it is offered.
+pub(super) fn offer(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::Witness)?;
+    if turn.me.feel_heard_offered_at.is_none() {
+        turn.record(EventBody::FeelHeardOffered {});
     }
     Ok(())
 }

@@ -4,15 +4,14 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{
-    Command, activity, fields,
-    turn::{Events, Turn},
-};
+use super::{Command, activity, fields, follow, turn::Events};
 use crate::domain::{
+    app::Marker,
     context::{Actor, Caller, Context},
     event::{Event, EventBody},
     ids::{SessionId, UserId},
     invitation::InvitationStatus,
+    member::Side,
     rejection::{Code, Rejection},
     session::Session,
     stage::SessionStatus,
@@ -28,7 +27,7 @@ pub struct CreateSessionRequest {
     pub person_id: Option<String>,
     /// What it is about, at most 500 characters; for you alone.
     pub context: Option<String>,
-    /// `true`: the invitation goes out only when it is confirmed.
+    /// `true`: the invitation goes out only when it is confirmed. If left out: `true` for the app, else `false`.
     pub draft: Option<bool>,
 }
 
@@ -37,7 +36,7 @@ pub struct CreateSession {
     invite_name: Option<Words>,
     person: Option<UserId>,
     context: Option<Words>,
-    draft: bool,
+    draft: Option<bool>,
 }
 
 impl CreateSession {
@@ -60,7 +59,7 @@ impl TryFrom<CreateSessionRequest> for CreateSession {
             (name, _) => Some(fields::text("inviteName", name, 1..=100)?),
         };
         let context = fields::optional_text("context", request.context, 500)?;
-        Ok(Self { invite_name, person, context, draft: request.draft.unwrap_or(false) })
+        Ok(Self { invite_name, person, context, draft: request.draft })
     }
 }
 
@@ -99,26 +98,14 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
         expires_at,
     });
     activity::at_entry(caller, &mut events);
-    if !create.draft {
+    let is_app = ctx.settings.serves_app(caller);
+    if is_app {
+        events.record(follow::noticed(Marker::App));
+    }
+    if !create.draft.unwrap_or(is_app) {
         events.record(EventBody::InvitationConfirmed { expires_at });
     }
     Ok(events.list)
-}
-
-/// A second confirmation changes nothing.
-pub(super) fn confirm(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    if turn.me.id != turn.session.creator.id {
-        return Err(Rejection::forbidden("only the one who invites can confirm the invitation"));
-    }
-    match turn.session.status {
-        SessionStatus::Created => {
-            let expires_at = turn.ctx.now + turn.ctx.settings.invitation_ttl;
-            turn.record(EventBody::InvitationConfirmed { expires_at });
-            Ok(())
-        }
-        SessionStatus::Abandoned | SessionStatus::Archived => Err(super::turn::not_active(turn.session.status)),
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
@@ -154,14 +141,21 @@ pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
 }
 
 pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let mut events = Events::after(session, Some(&caller.id), ctx);
+    // The same member again: the app posts until it has left the page.
+    if session.invitee.is_some() && session.side(&caller.id) == Some(Side::Invitee) {
+        return Ok(events.list);
+    }
     must_be_open_to(session, caller, ctx, "you cannot accept your own invitation")?;
     if caller.privacy.refuses_invitations {
         let message = "your privacy preferences allow no session invites; set allowSessionInvites to true first";
         return Err(Rejection::forbidden(message));
     }
-    let mut events = Events::after(session, Some(&caller.id), ctx);
     events.record(EventBody::Joined { name: caller.name.clone() });
     activity::at_entry(caller, &mut events);
+    if ctx.settings.serves_app(caller) {
+        events.record(follow::noticed(Marker::App));
+    }
     Ok(events.list)
 }
 

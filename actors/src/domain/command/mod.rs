@@ -10,7 +10,9 @@ mod consent;
 mod empathy;
 mod feel_heard;
 pub mod fields;
+mod follow;
 mod invitation;
+mod invitation_text;
 mod lifecycle;
 mod needs;
 mod nudge;
@@ -30,6 +32,9 @@ pub use empathy::{
 };
 pub use feel_heard::{ConfirmFeelHeard, FeelHeardRequest};
 pub use invitation::{CreateSession, CreateSessionRequest, DeclineInvitationRequest};
+pub use invitation_text::{
+    ConfirmInvitation, ConfirmInvitationRequest, InvitationMessageRequest, WriteInvitation, WriteInvitationRequest,
+};
 pub use lifecycle::{Pause, PauseRequest, Rename};
 pub use needs::{
     AddNeed, AddNeedRequest, ConfirmCommonGround, ConfirmCommonGroundRequest, ConfirmNeeds, ConfirmNeedsRequest,
@@ -45,6 +50,7 @@ use turn::Turn;
 pub use viewed::{Viewed, ViewedRequest};
 
 use super::{
+    app::Marker,
     context::{Actor, Context},
     event::Event,
     ids::SessionId,
@@ -55,12 +61,17 @@ use super::{
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    ConfirmInvitation,
+    ConfirmInvitation(ConfirmInvitation),
+    ConfirmTopicFrame,
+    /// Texts of the invitation, by the creator or, for the creator, by the AI service.
+    WriteInvitation(WriteInvitation),
     AcceptInvitation,
     DeclineInvitation,
     ResendInvitation,
     SignCompact,
     ConfirmFeelHeard(ConfirmFeelHeard),
+    /// By the AI service, for a member.
+    OfferFeelHeard,
     SaveEmpathyDraft(SaveEmpathyDraft),
     ConsentEmpathy(ConsentEmpathy),
     ValidateEmpathy(ValidateEmpathy),
@@ -90,6 +101,9 @@ pub enum Command {
         shown: bool,
     },
     Viewed(Viewed),
+    SawShareTab,
+    /// The member's client has called what tells what it is, and wants nothing else.
+    Notice(Marker),
     Nudge,
     Timer(Timer),
 }
@@ -110,6 +124,28 @@ impl Session {
     /// What follows from a command: events to apply and store, all or none; an empty list if nothing changes. Depends on
     /// its arguments alone.
     pub fn decide(&self, command: &Command, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+        let noticed = self.notice(command, ctx);
+        if noticed.is_empty() {
+            let mut events = self.decide_alone(command, ctx)?;
+            self.follow(&mut events, ctx);
+            return Ok(events);
+        }
+        match self.after(&noticed).decide_alone(command, ctx) {
+            Ok(decided) => {
+                let mut events = [noticed, decided].concat();
+                self.follow(&mut events, ctx);
+                Ok(events)
+            }
+            Err(mut rejection) if !rejection.noted.is_empty() => {
+                rejection.noted.splice(0..0, noticed);
+                Err(rejection)
+            }
+            Err(rejection) => Err(rejection),
+        }
+    }
+
+    /// What the command itself does.
+    fn decide_alone(&self, command: &Command, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         let caller = match (&ctx.by, command) {
             (Actor::System, Command::Timer(timer)) => return Ok(timers::decide(self, *timer, ctx)),
             (Actor::User(caller), _) => caller,
@@ -129,9 +165,12 @@ impl Session {
             | Command::ResendInvitation
             | Command::EraseAccount
             | Command::Timer(_) => Err(Rejection::forbidden("only the coordinator's timers can do that")),
-            Command::ConfirmInvitation => invitation::confirm(&mut turn),
+            Command::ConfirmInvitation(confirm) => invitation_text::confirm(&mut turn, confirm),
+            Command::ConfirmTopicFrame => invitation_text::confirm_topic(&mut turn),
+            Command::WriteInvitation(write) => invitation_text::write(&mut turn, write),
             Command::SignCompact => compact::decide(&mut turn),
             Command::ConfirmFeelHeard(confirm) => feel_heard::decide(&mut turn, confirm),
+            Command::OfferFeelHeard => feel_heard::offer(&mut turn),
             Command::SaveEmpathyDraft(save) => empathy::save_draft(&mut turn, save),
             Command::ConsentEmpathy(consent) => empathy::consent(&mut turn, consent),
             Command::ValidateEmpathy(validate) => empathy::validate(&mut turn, validate),
@@ -155,6 +194,8 @@ impl Session {
             Command::Rename(rename) => lifecycle::rename(&mut turn, rename),
             Command::ShowActivity { shown } => activity::show(&mut turn, *shown),
             Command::Viewed(viewed) => viewed::decide(&mut turn, viewed),
+            Command::SawShareTab => viewed::saw_share_tab(&mut turn),
+            Command::Notice(_) => Ok(()),
             Command::Nudge => nudge::decide(&mut turn),
         }?;
         Ok(turn.into_events())

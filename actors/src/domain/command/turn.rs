@@ -48,15 +48,24 @@ impl<'a> Turn<'a> {
 
     /// The session is active and the caller is in this very stage.
     pub fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
-        self.must_be_active()?;
+        if !self.works_ahead_in(required) {
+            self.must_be_active()?;
+        }
         let current = self.me.stage();
         if current == required { Ok(()) } else { Err(wrong_stage(current, required)) }
+    }
+
+    /// A creator in app mode begins before the partner has joined.
+    fn works_ahead_in(&self, required: Stage) -> bool {
+        self.session.status == SessionStatus::Invited
+            && self.me.in_app_mode()
+            && matches!(required, Stage::Witness | Stage::PerspectiveStretch)
     }
 
     /// Records that the own gates are now satisfied, if `satisfied` and for the first time.
     pub fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
         if satisfied && self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
-            self.record(EventBody::StageCompleted { stage });
+            self.record(EventBody::StageCompleted { stage, moves_to: None });
         }
     }
 }

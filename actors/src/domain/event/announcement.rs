@@ -55,6 +55,23 @@ impl Event {
         self.told().names.first().map(|name| name.as_str())
     }
 
+    /// It follows from another event of the same commit, which is the news.
+    pub(in crate::domain) fn is_implicit(&self) -> bool {
+        matches!(self.body, EventBody::Advanced { implicit: true, .. })
+    }
+
+    /// A look, or a fact about the client: nothing of the session changes for anybody.
+    pub(in crate::domain) fn is_about_looking(&self) -> bool {
+        matches!(
+            self.body,
+            EventBody::Viewed { .. }
+                | EventBody::SawShareTab {}
+                | EventBody::NudgeRefused {}
+                | EventBody::ActivityShown { .. }
+                | EventBody::AppNoticed { .. }
+        )
+    }
+
     fn announce(&self, name: EventName, fields: Fields<'_>, session: &SessionId) -> Announcement {
         let mut payload = self.payload(fields);
         let by = self.by.as_ref().map_or(Value::Null, |user| user.as_str().into());
@@ -76,7 +93,8 @@ impl Event {
             }
             Audience::Both => {}
         }
-        Announcement { name: name.as_str(), payload, audience, pushes: name.push() != Push::Never }
+        let pushes = name.push() != Push::Never && !self.is_implicit();
+        Announcement { name: name.as_str(), payload, audience, pushes }
     }
 
     /// What the channel hears of this event. A variant that is added is asked here under which names, and with what.
@@ -86,9 +104,10 @@ impl Event {
         let (names, fields): (&'static [EventName], Fields<'_>) = match &self.body {
             EventBody::Joined { .. } => (&[SessionJoined], Common),
             EventBody::InvitationDeclined {} => (&[InvitationDeclined], Common),
+            EventBody::InvitationSent { .. } => (&[InvitationConfirmed], Common),
             EventBody::CompactSigned {} => (&[PartnerSignedCompact], SignedAt),
-            EventBody::StageCompleted { stage } => (&[PartnerStageCompleted], Completed(*stage)),
-            EventBody::Advanced { to } => (&[PartnerAdvanced], ToStage(*to)),
+            EventBody::StageCompleted { stage, moves_to } => (&[PartnerStageCompleted], Completed(*stage, *moves_to)),
+            EventBody::Advanced { to, .. } => (&[PartnerAdvanced], ToStage(*to)),
             EventBody::EmpathyShared { .. } => (&[PartnerEmpathyShared], Common),
             EventBody::EmpathyJudged { validated: true, .. } => (&[PartnerValidated], Common),
             EventBody::EmpathyJudged { validated: false, .. } => (&[PartnerRevisionRequested], Common),
@@ -132,6 +151,10 @@ impl Event {
             | EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
             | EventBody::InvitationExpired {}
+            | EventBody::InvitationWritten { .. }
+            | EventBody::TopicFrameConfirmed { .. }
+            | EventBody::AppNoticed { .. }
+            | EventBody::FeelHeardOffered {}
             | EventBody::FeelHeardConfirmed { .. }
             | EventBody::EmpathyDraftSaved { .. }
             | EventBody::NeedAdded { .. }
@@ -151,6 +174,7 @@ impl Event {
             | EventBody::Renamed { .. }
             | EventBody::ActivityShown { .. }
             | EventBody::Viewed { .. }
+            | EventBody::SawShareTab {}
             | EventBody::NudgeRefused {} => (&[], Common),
         };
         Told { names, fields }
@@ -160,7 +184,10 @@ impl Event {
         let fields = match fields {
             Fields::Common => json!({}),
             Fields::SignedAt => json!({ "signedAt": self.at }),
-            Fields::Completed(stage) => json!({ "stage": stage, "completedAt": self.at }),
+            Fields::Completed(stage, None) => json!({ "stage": stage, "completedAt": self.at }),
+            Fields::Completed(stage, Some(next)) => {
+                json!({ "stage": stage, "completedAt": self.at, "previousStage": stage, "currentStage": next })
+            }
             Fields::ToStage(stage) => json!({ "toStage": stage }),
             Fields::Consent(kind) => json!({ "kind": kind }),
             Fields::Agreement(id) => json!({ "agreementId": id }),
@@ -193,7 +220,7 @@ struct Told<'a> {
 enum Fields<'a> {
     Common,
     SignedAt,
-    Completed(Stage),
+    Completed(Stage, Option<Stage>),
     ToStage(Stage),
     Consent(ConsentKind),
     Agreement(&'a AgreementId),

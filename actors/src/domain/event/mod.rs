@@ -95,21 +95,48 @@ pub enum EventBody {
     },
     InvitationExpired {},
     InvitationDeclined {},
+    /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
+    InvitationWritten {
+        topic: Option<Words>,
+        message: Option<Words>,
+    },
+    /// The creator shows the topic to the invited person.
+    TopicFrameConfirmed {
+        topic: Words,
+    },
+    /// The creator says that the invitation is on its way, and with which text.
+    InvitationSent {
+        message: Option<Words>,
+    },
     Joined {
         name: Option<Words>,
     },
 
+    /// The member's client is the product's own app.
+    AppNoticed {
+        /// The app from June on.
+        june: bool,
+    },
+
     // the stages
     CompactSigned {},
+    /// The AI service offers to confirm to feel heard.
+    FeelHeardOffered {},
     FeelHeardConfirmed {
         feedback: Option<Words>,
     },
     /// The own gates of a stage are satisfied for the first time.
     StageCompleted {
         stage: Stage,
+        /// The stage that the member goes on to in the same commit.
+        #[serde(default)]
+        moves_to: Option<Stage>,
     },
     Advanced {
         to: Stage,
+        /// The coordinator took the member on: nobody called advance.
+        #[serde(default)]
+        implicit: bool,
     },
 
     // empathy
@@ -273,7 +300,11 @@ pub enum EventBody {
     },
     Viewed {
         last_seen: Seq,
+        /// The chat item that the client saw last. Made by the client, so that it may say anything.
+        #[serde(default)]
+        chat_item: Option<Words>,
     },
+    SawShareTab {},
     Nudged {},
     /// A nudge that came too early.
     NudgeRefused {},

@@ -29,7 +29,11 @@ impl EventBody {
             | EventBody::EmpathyJudged { feedback: words, .. }
             | EventBody::AgreementDeclined { modification: words, .. }
             | EventBody::Closed { summary: words, .. }
+            | EventBody::InvitationSent { message: words }
+            | EventBody::Viewed { chat_item: words, .. }
             | EventBody::Paused { reason: words } => forget([words]),
+            EventBody::InvitationWritten { topic, message } => forget([topic, message]),
+            EventBody::TopicFrameConfirmed { topic } => *topic = Words::default(),
             EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content } => {
                 *content = Words::default();
             }
@@ -63,7 +67,9 @@ impl EventBody {
             | EventBody::InvitationResent { .. }
             | EventBody::InvitationExpired {}
             | EventBody::InvitationDeclined {}
+            | EventBody::AppNoticed { .. }
             | EventBody::CompactSigned {}
+            | EventBody::FeelHeardOffered {}
             | EventBody::StageCompleted { .. }
             | EventBody::Advanced { .. }
             | EventBody::NeedsShared { .. }
@@ -88,7 +94,7 @@ impl EventBody {
             | EventBody::Left {}
             | EventBody::AccountErased {}
             | EventBody::ActivityShown { .. }
-            | EventBody::Viewed { .. }
+            | EventBody::SawShareTab {}
             | EventBody::Nudged {}
             | EventBody::NudgeRefused {} => {}
         }

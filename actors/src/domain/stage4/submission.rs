@@ -142,7 +142,7 @@ impl Session {
     }
 
     pub(in crate::domain) fn is_in_app_mode(&self, side: Side) -> bool {
-        self.seat(side).is_some_and(|member| member.stage4.path == Some(Path::Proposals))
+        self.seat(side).is_some_and(|member| member.in_app_mode() || member.stage4.path == Some(Path::Proposals))
     }
 
     pub(in crate::domain) fn has_proposal(&self) -> bool {

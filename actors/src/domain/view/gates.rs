@@ -42,6 +42,8 @@ pub struct Stage1Gates {
     pub stage: Stage,
     pub feel_heard_confirmed: bool,
     pub feel_heard_confirmed_at: Option<Timestamp>,
+    /// Whether the app offers the viewer to confirm.
+    pub feel_heard_check_offered: bool,
     /// One's own.
     pub feedback: Option<Words>,
     pub final_emotional_reading: Option<u8>,
@@ -93,6 +95,7 @@ impl Eyes<'_> {
                 stage,
                 feel_heard_confirmed: feel_heard,
                 feel_heard_confirmed_at: self.me.feel_heard_at,
+                feel_heard_check_offered: self.settings.app.offer_feel_heard || self.me.feel_heard_offered_at.is_some(),
                 feedback: self.me.feel_heard_feedback.clone(),
                 final_emotional_reading: None,
             }),

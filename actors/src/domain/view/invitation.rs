@@ -8,9 +8,9 @@ use crate::domain::{
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::InvitationStatus,
     member::Side,
-    rejection::Rejection,
+    rejection::{Code, Rejection},
     session::Session,
-    stage::SessionStatus,
+    stage::{SessionStatus, Stage},
     time::Timestamp,
     words::Words,
 };
@@ -32,6 +32,43 @@ pub struct PublicInvitation {
     pub status: InvitationStatus,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    pub session: PublicSession,
+}
+
+/// What the session is about, once the creator has confirmed that the invited person may see it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicSession {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_frame: Option<Words>,
+}
+
+/// Whether the invitation waits for an answer of the caller.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationAcknowledged {
+    pub acknowledged: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    pub invitation: AcknowledgedInvitation,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AcknowledgedInvitation {
+    pub id: InvitationId,
+    pub status: InvitationStatus,
+    pub invited_by: InvitedBy,
+    pub session: SessionMark,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionMark {
+    pub id: SessionId,
+    pub status: SessionStatus,
 }
 
 /// The invitation, and the same fields flat.
@@ -58,11 +95,18 @@ pub struct InvitationView {
     pub accepted_at: Option<Timestamp>,
     pub declined_at: Option<Timestamp>,
     /// What the inviter calls the invited person; for the inviter.
+    pub name: Option<Words>,
+    /// The same as `name`.
     pub invite_name: Option<Words>,
     /// Null for the invited.
     pub invitation_url: Option<String>,
     pub resends: u32,
     pub resent_at: Option<Timestamp>,
+    /// The text that goes with the link. Null for the invited until it is sent.
+    pub invitation_message: Option<Words>,
+    /// What the session is about. Null for the invited until the inviter has confirmed it.
+    pub topic_frame: Option<Words>,
+    pub topic_frame_confirmed_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -76,6 +120,17 @@ pub struct InvitationEnvelope {
 #[serde(rename_all = "camelCase")]
 pub struct InvitationConfirmed {
     pub confirmed: bool,
+    pub invitation: InvitationView,
+    /// The stage that the app's creator has gone on to.
+    pub advanced_to_stage: Option<Stage>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicFrameConfirmed {
+    pub topic_frame: Option<Words>,
+    pub confirmed_at: Option<Timestamp>,
     pub invitation: InvitationView,
     pub seq: Seq,
 }
@@ -107,6 +162,23 @@ pub struct SessionCreated {
     pub seq: Seq,
 }
 
+/// A live session with the invited person, in place of another one.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExistingSession {
+    pub existing_active_session: ExistingActiveSession,
+    #[serde(flatten)]
+    pub existing: SessionCreated,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExistingActiveSession {
+    pub id: SessionId,
+    pub status: SessionStatus,
+    pub updated_at: Timestamp,
+}
+
 fn invited_by(session: &Session) -> InvitedBy {
     InvitedBy { id: session.creator.id.clone(), name: session.creator.name.clone() }
 }
@@ -124,9 +196,41 @@ impl PublicInvitationEnvelope {
             status: session.invitation.status(!session.status.is_live(), now),
             created_at: session.invitation.created_at,
             expires_at: session.invitation.expires_at,
+            session: PublicSession { topic_frame: confirmed_topic(session) },
         };
         Ok(Self { flat: invitation.clone(), invitation })
     }
+}
+
+impl InvitationAcknowledged {
+    /// For somebody who has followed the link, member or not.
+    pub(super) fn of(session: &Session, viewer: &UserId, now: Timestamp) -> Result<Self, Rejection> {
+        let invitation = PublicInvitationEnvelope::of(session, now)?.invitation;
+        if *viewer == session.creator.id {
+            return Err(Rejection::new(Code::ValidationError, "this is your own invitation; your partner answers it"));
+        }
+        let reason = match invitation.status {
+            InvitationStatus::Pending => None,
+            InvitationStatus::Accepted => Some("the invitation has been accepted"),
+            InvitationStatus::Declined => Some("the invitation has been declined"),
+            InvitationStatus::Expired => Some("the invitation has expired"),
+        };
+        Ok(Self {
+            acknowledged: reason.is_none(),
+            reason,
+            invitation: AcknowledgedInvitation {
+                id: invitation.id,
+                status: invitation.status,
+                invited_by: invitation.invited_by,
+                session: SessionMark { id: session.id.clone(), status: session.status },
+                expires_at: invitation.expires_at,
+            },
+        })
+    }
+}
+
+fn confirmed_topic(session: &Session) -> Option<Words> {
+    session.invitation.topic_confirmed_at.and(session.invitation.topic.clone())
 }
 
 impl InvitationDeclined {
@@ -152,10 +256,34 @@ impl Eyes<'_> {
             message_confirmed_at: invitation.confirmed_at,
             accepted_at: invitation.accepted_at,
             declined_at: invitation.declined_at,
+            name: invitation.invite_name.clone().filter(|_| is_inviter),
             invite_name: invitation.invite_name.clone().filter(|_| is_inviter),
             invitation_url: is_inviter.then(|| self.invitation_url()),
             resends: invitation.resends,
             resent_at: invitation.resent_at,
+            invitation_message: self.invitation_message(),
+            topic_frame: self.topic_frame(),
+            topic_frame_confirmed_at: invitation.topic_confirmed_at,
+        }
+    }
+
+    /// Confirmed, the texts are for both. Before, they are the creator's, who is shown what there is to confirm.
+    fn topic_frame(&self) -> Option<Words> {
+        match self.side {
+            Side::Creator if self.session.invitation.topic_confirmed_at.is_none() => {
+                self.session.topic(&self.settings.app.topic)
+            }
+            Side::Creator | Side::Invitee => confirmed_topic(self.session),
+        }
+    }
+
+    fn invitation_message(&self) -> Option<Words> {
+        let invitation = &self.session.invitation;
+        let standard = &self.settings.app.invitation_message;
+        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(|text| Words::new(text.as_str()));
+        match self.side {
+            Side::Creator => invitation.message.clone().or_else(standard),
+            Side::Invitee => invitation.sent_at.and(invitation.message.clone()),
         }
     }
 
@@ -169,7 +297,34 @@ impl Eyes<'_> {
 
     pub(super) fn invitation_confirmed(&self) -> InvitationConfirmed {
         let invitation = self.invitation();
-        InvitationConfirmed { confirmed: invitation.message_confirmed, invitation, seq: self.session.seq }
+        let has_gone_on = self.me.in_app_mode() && self.me.has_left(Stage::Onboarding);
+        InvitationConfirmed {
+            confirmed: invitation.message_confirmed,
+            invitation,
+            advanced_to_stage: has_gone_on.then_some(Stage::Witness),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn topic_frame_confirmed(&self) -> TopicFrameConfirmed {
+        TopicFrameConfirmed {
+            topic_frame: self.topic_frame(),
+            confirmed_at: self.session.invitation.topic_confirmed_at,
+            invitation: self.invitation(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn existing_session(&self) -> ExistingSession {
+        let session = self.session;
+        ExistingSession {
+            existing_active_session: ExistingActiveSession {
+                id: session.id.clone(),
+                status: self.status(),
+                updated_at: session.updated_at,
+            },
+            existing: self.session_created(),
+        }
     }
 
     pub(super) fn invitation_resent(&self) -> InvitationResent {

@@ -13,6 +13,7 @@ use crate::domain::{
     session::Session,
     stage::SessionStatus,
     time::Timestamp,
+    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -81,7 +82,17 @@ pub struct Viewed {
     pub success: bool,
     pub last_viewed_at: Timestamp,
     pub last_seen_seq: Seq,
+    /// As the client has named it.
+    pub last_seen_chat_item_id: Option<Words>,
     pub unread: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareTabViewed {
+    pub success: bool,
+    pub last_viewed_share_tab_at: Timestamp,
     pub seq: Seq,
 }
 
@@ -209,7 +220,16 @@ impl Eyes<'_> {
             success: true,
             last_viewed_at: self.me.viewed_at.unwrap_or(self.now),
             last_seen_seq: self.me.last_seen,
+            last_seen_chat_item_id: self.me.chat_item.clone(),
             unread: self.me.news > self.me.last_seen,
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn share_tab_viewed(&self) -> ShareTabViewed {
+        ShareTabViewed {
+            success: true,
+            last_viewed_share_tab_at: self.me.share_tab_seen_at.unwrap_or(self.now),
             seq: self.session.seq,
         }
     }

@@ -19,12 +19,13 @@ pub use empathy::{
 };
 pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
 pub use invitation::{
-    InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent, InvitationView, InvitedBy,
-    PublicInvitation, PublicInvitationEnvelope, SessionCreated,
+    AcknowledgedInvitation, ExistingActiveSession, ExistingSession, InvitationAcknowledged, InvitationConfirmed,
+    InvitationDeclined, InvitationEnvelope, InvitationResent, InvitationView, InvitedBy, PublicInvitation,
+    PublicInvitationEnvelope, PublicSession, SessionCreated, SessionMark, TopicFrameConfirmed,
 };
 pub use lifecycle::{
-    Archived, ConsentRevoked, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, Viewed,
-    WithdrawalSummary,
+    Archived, ConsentRevoked, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed,
+    Viewed, WithdrawalSummary,
 };
 pub use needs::{
     CommonGround, CommonGroundConfirmed, CommonGroundView, NeedAdded, NeedView, NeedsComparison, NeedsConfirmed,
@@ -35,7 +36,7 @@ pub use progress::{
 };
 use serde::Serialize;
 pub use session::{
-    PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress, StatusSummary,
+    MessagesPage, PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress, StatusSummary,
 };
 pub use stage4::{
     AddressedNeed, CandidateView, CoverageAudit, CoverageRowView, Inventory, ProposalCard, ProposalGroup, ProposalKind,
@@ -63,6 +64,7 @@ use super::{
 #[serde(untagged)]
 pub enum Answer {
     SessionCreated(Box<SessionCreated>),
+    ExistingSession(Box<ExistingSession>),
     Session(Box<SessionEnvelope>),
     Summary(Box<SessionView>),
     State(Box<SessionState>),
@@ -72,6 +74,8 @@ pub enum Answer {
     Invitation(InvitationEnvelope),
     PublicInvitation(PublicInvitationEnvelope),
     InvitationConfirmed(InvitationConfirmed),
+    TopicFrameConfirmed(TopicFrameConfirmed),
+    InvitationAcknowledged(InvitationAcknowledged),
     InvitationDeclined(InvitationDeclined),
     InvitationResent(InvitationResent),
     CompactSigned(CompactSigned),
@@ -110,6 +114,8 @@ pub enum Answer {
     Archived(Archived),
     Deleted(Deleted),
     Viewed(Viewed),
+    ShareTabViewed(ShareTabViewed),
+    Messages(MessagesPage),
     Nudged(Nudged),
     Done(Done),
 }
@@ -164,7 +170,9 @@ pub fn answer(
     let Some(eyes) = eyes else { return Answer::Done(Done { done: true, seq: session.seq }) };
     match command {
         Command::AcceptInvitation => Answer::Session(Box::new(eyes.session_envelope())),
-        Command::ConfirmInvitation => Answer::InvitationConfirmed(eyes.invitation_confirmed()),
+        Command::ConfirmInvitation(_) => Answer::InvitationConfirmed(eyes.invitation_confirmed()),
+        Command::ConfirmTopicFrame => Answer::TopicFrameConfirmed(eyes.topic_frame_confirmed()),
+        Command::WriteInvitation(_) => Answer::Invitation(eyes.invitation_envelope()),
         Command::ResendInvitation => Answer::InvitationResent(eyes.invitation_resent()),
         Command::SignCompact => Answer::CompactSigned(eyes.compact_signed()),
         Command::ConfirmFeelHeard(_) => Answer::FeelHeard(eyes.feel_heard()),
@@ -189,11 +197,14 @@ pub fn answer(
         Command::Archive => Answer::Archived(eyes.archived()),
         Command::Withdraw => Answer::Deleted(eyes.deleted()),
         Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
+        Command::SawShareTab => Answer::ShareTabViewed(eyes.share_tab_viewed()),
         Command::Nudge => Answer::Nudged(eyes.nudged()),
         Command::DeclineInvitation
+        | Command::OfferFeelHeard
         | Command::EraseAccount
         | Command::Rename(_)
         | Command::ShowActivity { .. }
+        | Command::Notice(_)
         | Command::Timer(_) => Answer::Done(Done { done: true, seq: session.seq }),
     }
 }
@@ -215,6 +226,9 @@ pub fn query(
     if *query == Query::PublicInvitation {
         return PublicInvitationEnvelope::of(session, now).map(Answer::PublicInvitation);
     }
+    if let (Query::AcknowledgedInvitation, Some(viewer)) = (query, viewer) {
+        return InvitationAcknowledged::of(session, viewer, now).map(Answer::InvitationAcknowledged);
+    }
     let side = viewer.and_then(|viewer| session.side(viewer));
     let eyes = side.and_then(|side| Eyes::new(session, side, now, settings)).ok_or_else(Rejection::no_such_session)?;
     Ok(match query {
@@ -232,6 +246,10 @@ pub fn query(
         Query::Strategies => Answer::Strategies(eyes.strategies()),
         Query::Overlap => Answer::Overlap(eyes.overlap()),
         Query::Agreements => Answer::Agreements(eyes.agreements()),
-        Query::Invitation | Query::PublicInvitation => Answer::Invitation(eyes.invitation_envelope()),
+        Query::Messages { .. } => Answer::Messages(MessagesPage::default()),
+        Query::ExistingSession => Answer::ExistingSession(Box::new(eyes.existing_session())),
+        Query::Invitation | Query::PublicInvitation | Query::AcknowledgedInvitation => {
+            Answer::Invitation(eyes.invitation_envelope())
+        }
     })
 }

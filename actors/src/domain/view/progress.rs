@@ -50,6 +50,7 @@ pub struct PartnerProgress {
 #[serde(rename_all = "camelCase")]
 pub struct Milestones {
     pub compact_signed_at: Option<Timestamp>,
+    pub witness_started_at: Option<Timestamp>,
     pub feel_heard_confirmed_at: Option<Timestamp>,
     pub empathy_shared_at: Option<Timestamp>,
     pub needs_shared_at: Option<Timestamp>,
@@ -140,14 +141,15 @@ impl Eyes<'_> {
         }
     }
 
-    /// Stage 0 has one gate: that the partner has satisfied it shows when the viewer has signed, too.
+    /// Stage 0 has one gate: that the partner has satisfied it, or gone on, shows when the viewer has signed, too.
     pub(super) fn partner_progress(&self) -> PartnerProgress {
         let side = self.side.other();
+        let has_signed = self.partner.is_some_and(|partner| partner.compact_signed_at.is_some());
+        if has_signed && self.me.compact_signed_at.is_none() {
+            return PartnerProgress { stage: Stage::Onboarding, status: StageStatus::InProgress };
+        }
         let stage = self.session.stage_of(side);
-        let status = self.session.stage_status(side, stage);
-        let tells_signature = stage == Stage::Onboarding && status == StageStatus::GatePending;
-        let is_hidden = tells_signature && self.me.compact_signed_at.is_none();
-        PartnerProgress { stage, status: if is_hidden { StageStatus::InProgress } else { status } }
+        PartnerProgress { stage, status: self.session.stage_status(side, stage) }
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -162,6 +164,7 @@ impl Eyes<'_> {
             advance_blocked_reason: next.err().map(|blocked| blocked.reason),
             milestones: Milestones {
                 compact_signed_at: me.compact_signed_at,
+                witness_started_at: me.record(Stage::Witness).map(|record| record.started_at),
                 feel_heard_confirmed_at: me.feel_heard_at,
                 empathy_shared_at: me.empathy.shared().map(|attempt| attempt.shared_at),
                 needs_shared_at: me.needs.shared_at.filter(|_| me.needs.consent_stands()),
@@ -221,7 +224,8 @@ impl Eyes<'_> {
             can_advance: self.can_advance(),
             partner_completed: self.partner.is_some_and(|partner| partner.has_left(Stage::Witness)),
             final_emotional_reading: None,
-            advanced_to_stage: None,
+            advanced_to_stage: (self.me.in_app_mode() && self.me.has_left(Stage::Witness))
+                .then_some(Stage::PerspectiveStretch),
             seq: self.session.seq,
         }
     }

@@ -1,6 +1,6 @@
 //! The session as a whole: one superset for lists, for its own screen and for the resync call.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{CompactStatus, Eyes, GateView, InvitationView, Progress};
@@ -53,7 +53,22 @@ pub struct SessionView {
     pub partner_last_viewed_at: Option<Timestamp>,
     /// When the partner was last there; null if the partner does not show it.
     pub partner_last_active_at: Option<Timestamp>,
+    /// As the viewer's client has named it.
+    pub last_seen_chat_item_id: Option<Words>,
     pub seq: Seq,
+}
+
+fn empty_if_none<S: Serializer>(id: &Option<UserId>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_ref().map_or("", UserId::as_str))
+}
+
+/// One page of the chat. The chat is another service's; the app has to find an empty page here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagesPage {
+    #[schema(value_type = Vec<Object>)]
+    pub messages: [(); 0],
+    pub has_more: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -67,7 +82,9 @@ pub struct Relationship {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerView {
-    /// Null until somebody is known.
+    /// Empty until somebody is known.
+    #[serde(serialize_with = "empty_if_none")]
+    #[schema(value_type = String)]
     pub id: Option<UserId>,
     /// The partner's own name, or what the viewer called the partner when inviting.
     pub name: Option<Words>,
@@ -109,6 +126,7 @@ pub struct SessionState {
     pub progress: Progress,
     pub invitation: InvitationView,
     pub compact: CompactStatus,
+    pub messages: MessagesPage,
     pub seq: Seq,
 }
 
@@ -128,7 +146,7 @@ impl Eyes<'_> {
             stored_status: session.status,
             display_status: self.status(),
             is_waiting,
-            status_summary: self.status_summary(is_waiting, mine.status),
+            status_summary: self.status_summary(is_waiting),
             created_at: session.created_at,
             updated_at: session.updated_at,
             resolved_at: session.resolved_at,
@@ -161,6 +179,7 @@ impl Eyes<'_> {
             partner_last_active_at: self
                 .partner_activity()
                 .map(|partner| partner.viewed_at.unwrap_or(partner.joined_at)),
+            last_seen_chat_item_id: me.chat_item.clone(),
             seq: session.seq,
         }
     }
@@ -202,7 +221,7 @@ impl Eyes<'_> {
         self.partner.filter(|partner| partner.left_at.is_none() && !partner.hides_activity)
     }
 
-    fn status_summary(&self, is_waiting: bool, mine: StageStatus) -> StatusSummary {
+    fn status_summary(&self, is_waiting: bool) -> StatusSummary {
         let (user_status, partner_status) = match self.session.status {
             SessionStatus::Created => ("Send the invitation", "Not invited yet"),
             SessionStatus::Invited => ("Invitation sent", "Has not joined yet"),
@@ -211,7 +230,7 @@ impl Eyes<'_> {
             SessionStatus::Abandoned => ("Ended", "Ended"),
             SessionStatus::Archived => ("Archived", "Archived"),
             _ if is_waiting => ("You are done with this step", "Waiting for your partner"),
-            _ if mine == StageStatus::GatePending => ("Ready to go on", "Working at their own pace"),
+            _ if self.can_advance() => ("Ready to go on", "Working at their own pace"),
             _ => ("Your turn", "Working at their own pace"),
         };
         StatusSummary { user_status, partner_status }
@@ -227,6 +246,7 @@ impl Eyes<'_> {
             progress: self.progress(),
             invitation: self.invitation(),
             compact: self.compact_status(),
+            messages: MessagesPage::default(),
             seq: self.session.seq,
         }
     }

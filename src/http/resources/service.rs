@@ -1,0 +1,32 @@
+//! What the AI service writes for a member. The member confirms, shares or discards it.
+
+use tandem_actors::domain::{Command, command::WriteInvitationRequest};
+
+use crate::http::{
+    body::Json,
+    call::Answered,
+    envelope::Success,
+    service::{ServiceCall, Written},
+};
+
+/// Write the topic and the text of an invitation
+///
+/// For the one who invites, until the invitation is confirmed.
+#[utoipa::path(
+    put, path = "/service/sessions/{id}/members/{userId}/invitation", tag = "service",
+    security(("service" = [])), request_body = WriteInvitationRequest,
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> Answered {
+    call.execute_body().await
+}
+
+/// Offer a member in stage 1 to confirm to feel heard
+#[utoipa::path(
+    post, path = "/service/sessions/{id}/members/{userId}/feel-heard-offer", tag = "service",
+    security(("service" = [])),
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn offer_feel_heard(call: ServiceCall) -> Answered {
+    call.execute(Command::OfferFeelHeard).await
+}

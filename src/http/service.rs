@@ -1,0 +1,77 @@
+//! A call by the AI service, which writes for one member of one session what that member may then confirm, share or discard.
+//! It has a token of its own, names the member, and can do only what the routes under `/service` do: it reads nothing, and
+//! gives no consent in anybody's name. To everybody without the token its routes do not exist.
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use tandem_actors::domain::{
+    Caller, Command, Rejection,
+    ids::{SessionId, UserId},
+};
+
+use super::{
+    State,
+    body::{Body, Json},
+    call::{Answered, bearer, path},
+    envelope::success_of,
+    error::ApiError,
+};
+use crate::intake::{self, Sender};
+
+pub struct ServiceCall<B = ()> {
+    state: Data<State>,
+    session: SessionId,
+    /// For whom the service writes.
+    member: UserId,
+    body: B,
+}
+
+impl<B: Body> FromRequest for ServiceCall<B> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let state = State::of(&request)?;
+            let shown = bearer(&request).unwrap_or_default();
+            if !state.service_token.as_ref().is_some_and(|token| token.matches(shown)) {
+                return Err(ApiError::no_such_route());
+            }
+            let session = path(&request, "id").ok_or_else(Rejection::no_such_session)?;
+            let member = path(&request, "userId").ok_or_else(Rejection::no_such_session)?;
+            let bytes = intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
+            Ok(Self { state, session, member, body: B::parse(&bytes)? })
+        })
+    }
+}
+
+/// What the service is told: that it is done, and nothing of the session.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub struct Written {
+    /// Always `true`.
+    written: bool,
+}
+
+impl<B> ServiceCall<B> {
+    /// Carries out a command for the member.
+    pub async fn execute(self, command: Command) -> Answered {
+        let caller = Caller::nameless(self.member);
+        self.state.coordinator.execute(self.session, caller, command, None).await?;
+        Ok(success_of(Written { written: true }))
+    }
+}
+
+impl<T: DeserializeOwned> ServiceCall<Json<T>>
+where
+    Command: TryFrom<T, Error = Rejection>,
+{
+    /// Carries out the command that the body asks for.
+    pub async fn execute_body(self) -> Answered {
+        let Self { state, session, member, body: Json(body) } = self;
+        let command = Command::try_from(body)?;
+        ServiceCall { state, session, member, body: () }.execute(command).await
+    }
+}
