@@ -6,6 +6,7 @@ pub mod config;
 pub mod connections;
 pub mod debug;
 pub mod demo;
+pub mod files;
 pub mod http;
 pub mod intake;
 pub mod limits;

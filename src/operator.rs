@@ -55,6 +55,8 @@ pub fn fresh_token() -> Secret {
 pub enum OperatorError {
     #[error("no node runs on {data}: start it with `tandem serve --data {data}`")]
     NoNode { data: String },
+    #[error("{}: cannot be read: {problem}: run this as the user of the node", .file.display())]
+    Unreadable { file: PathBuf, problem: String },
     #[error("the node on {data} does not answer: {problem}")]
     NoAnswer { data: String, problem: String },
     #[error("{0}")]
@@ -64,9 +66,15 @@ pub enum OperatorError {
 /// Calls one of the operator's routes of the node that runs on `data`; gives the answer's `data`.
 pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<serde_json::Value, OperatorError> {
     let shown = data.display().to_string();
-    let bytes = fs::read(data.join(FILE)).map_err(|_| OperatorError::NoNode { data: shown.clone() })?;
-    let Written { url, token } =
-        serde_json::from_slice(&bytes).map_err(|_| OperatorError::NoNode { data: shown.clone() })?;
+    let file = data.join(FILE);
+    let bytes = fs::read(&file).map_err(|problem| match problem.kind() {
+        io::ErrorKind::NotFound => OperatorError::NoNode { data: shown.clone() },
+        _ => OperatorError::Unreadable { file: file.clone(), problem: problem.to_string() },
+    })?;
+    let Written { url, token } = serde_json::from_slice(&bytes).map_err(|_| OperatorError::Unreadable {
+        file: file.clone(),
+        problem: "a running node writes it, and this is not what it wrote".into(),
+    })?;
     let no_answer = |problem: reqwest::Error| OperatorError::NoAnswer {
         data: shown.clone(),
         problem: problem.without_url().to_string(),

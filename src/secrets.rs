@@ -1,10 +1,10 @@
-//! Secrets that a node makes for itself on first start, in files of its data directory that only its user can read. Whoever needs
-//! one first makes it (`serve`, `token`, …); if two do at the same moment, both get the same.
+//! Secrets that a node makes for itself on first start, in files of its data directory that only its user can read. If two
+//! processes do at the same moment, both get the same.
 
 use std::{
     fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,18 @@ pub enum SecretError {
     File { path: PathBuf, doing: &'static str, source: io::Error },
     #[error("secret {}: must hold {expected}: put one there, or remove the file to have one made", .path.display())]
     Malformed { path: PathBuf, expected: &'static str },
+    #[error(
+        "there is no {AUTH_SECRET} in {data}: no node has run there; start one with `tandem serve --data {data}`, or name the \
+         directory of one with --data", data = .data.display()
+    )]
+    Absent { data: PathBuf },
 }
+
+const AUTH_SECRET: &str = "auth.secret";
+const REALTIME_KEY: &str = "realtime.key";
+
+/// The files of secrets that a data directory may hold.
+pub const FILES: [&str; 2] = [AUTH_SECRET, REALTIME_KEY];
 
 /// The secret of `HS256` tokens: the configured one, or `auth.secret`. `None` if tokens come from an issuer alone
 /// (`auth.jwks_url` without `auth.hs256_secret`).
@@ -26,8 +37,17 @@ pub fn token_secret(settings: &Settings) -> Result<Option<Secret>, SecretError> 
     match (&settings.auth.hs256_secret, &settings.auth.jwks_url) {
         (Some(secret), _) => Ok(Some(secret.clone())),
         (None, Some(_)) => Ok(None),
-        (None, None) => file(&settings.data, "auth.secret", random).map(|text| Some(Secret::new(text))),
+        (None, None) => file(&settings.data, AUTH_SECRET, random).map(|text| Some(Secret::new(text))),
     }
+}
+
+/// As [`token_secret`], of a node that has run before: makes nothing.
+pub fn existing_token_secret(settings: &Settings) -> Result<Option<Secret>, SecretError> {
+    let generated = settings.auth.hs256_secret.is_none() && settings.auth.jwks_url.is_none();
+    if generated && !settings.data.join(AUTH_SECRET).exists() {
+        return Err(SecretError::Absent { data: settings.data.clone() });
+    }
+    token_secret(settings)
 }
 
 /// The embedded endpoint's key in `realtime.key`, if none is configured.
@@ -35,9 +55,9 @@ pub fn realtime_key(settings: &Settings) -> Result<Option<ApiKey>, SecretError> 
     if !settings.realtime.embedded.keys.is_empty() {
         return Ok(None);
     }
-    let text = file(&settings.data, "realtime.key", || format!("tandem.{}:{}", &random()[..8], random()))?;
+    let text = file(&settings.data, REALTIME_KEY, || format!("tandem.{}:{}", &random()[..8], random()))?;
     let malformed =
-        |_| SecretError::Malformed { path: settings.data.join("realtime.key"), expected: "one line, app.key:secret" };
+        |_| SecretError::Malformed { path: settings.data.join(REALTIME_KEY), expected: "one line, app.key:secret" };
     ApiKey::parse(&text).map(Some).map_err(malformed)
 }
 
@@ -73,7 +93,7 @@ fn file(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String
 
 /// Complete or not there: written beside, synced, and linked to its name, unless somebody was quicker.
 fn create(data: &Path, path: &Path, text: &str) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    crate::files::create_directory(data)?;
     let mut unfinished =
         tempfile::Builder::new().prefix(".secret.").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(data)?;
     unfinished.write_all(text.as_bytes())?;
@@ -84,6 +104,29 @@ fn create(data: &Path, path: &Path, text: &str) -> io::Result<()> {
         _ => {}
     }
     fs::File::open(data)?.sync_all()
+}
+
+/// Copies the secrets of one data directory into another that has none of that name. Says which.
+pub fn copy(from: &Path, to: &Path) -> Result<Vec<&'static str>, SecretError> {
+    let mut copied = Vec::new();
+    for name in FILES {
+        let failed = |path: &Path, doing| {
+            let path = path.to_owned();
+            move |source| SecretError::File { path, doing, source }
+        };
+        let (source, target) = (from.join(name), to.join(name));
+        match fs::read_to_string(&source) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            text => {
+                let text = text.map_err(failed(&source, "read"))?;
+                if !target.exists() {
+                    create(to, &target, text.trim_end()).map_err(failed(&target, "made"))?;
+                    copied.push(name);
+                }
+            }
+        }
+    }
+    Ok(copied)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::{
         stage::SessionStatus,
     },
     idempotency::IdempotencyKey,
+    journal::Obstacle,
     keys,
     messages::{Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
@@ -45,9 +46,21 @@ impl Coordinator {
         let (reply, answer) = oneshot::channel();
         self.supervisor.send(session, message(reply))?;
         // What a frozen actor has in hand, it may hold for good.
-        match tokio::time::timeout(self.supervisor.longest_answer(), answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(Refusal::outcome_unknown()),
+        match tokio::time::timeout(self.supervisor.longest_answer(), self.unless_stalled(answer)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Refusal::outcome_unknown()),
+        }
+    }
+
+    /// The answer, unless the disk does not answer.
+    async fn unless_stalled<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+        let journal = &self.shell.journal;
+        loop {
+            match tokio::time::timeout(journal.stall_after(), &mut answer).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(Refusal::outcome_unknown())),
+                Err(_) if journal.stalled().is_some() => return Err(Obstacle::Stalled.into()),
+                Err(_) => {}
+            }
         }
     }
 

@@ -12,7 +12,8 @@ use crate::{
         time::Timestamp,
     },
     idempotency::IdempotencyKey,
-    ports::{PresenceChange, PushVerdict},
+    journal::Obstacle,
+    ports::{PresenceChange, PushVerdict, StoreError, StoreFault},
 };
 
 /// A durable answer to a command.
@@ -65,9 +66,19 @@ impl From<Rejection> for Refusal {
     }
 }
 
-impl From<crate::ports::StoreError> for Refusal {
-    fn from(error: crate::ports::StoreError) -> Self {
-        Self::Internal(error.to_string())
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error.fault() {
+            StoreFault::NoRoom => Obstacle::NoRoom.into(),
+            StoreFault::Stalled => Obstacle::Stalled.into(),
+            StoreFault::Failed | StoreFault::Damaged => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<Obstacle> for Refusal {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::unavailable(obstacle.reason(), obstacle.retry_after())
     }
 }
 

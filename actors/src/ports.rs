@@ -74,14 +74,56 @@ pub enum Direction {
     Backward,
 }
 
-/// The store failed. What was being written may or may not be there; nothing more may be acknowledged.
+/// How much of the store an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The store failed. What was being written may or may not be there; nothing more may be acknowledged.
+    Failed,
+    /// The disk is almost full. Nothing was written; writes go on when there is room again.
+    NoRoom,
+    /// The disk has not answered for too long. What is being written may still become durable.
+    Stalled,
+    /// One row is damaged. All others are as they were.
+    Damaged,
+}
+
+/// Why the store did not do what was asked. The text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("store: {0}")]
-pub struct StoreError(pub Arc<str>);
+#[error("store: {text}")]
+pub struct StoreError {
+    text: Arc<str>,
+    fault: StoreFault,
+}
 
 impl StoreError {
+    /// The store failed.
     pub fn new(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string().into())
+        Self::with(StoreFault::Failed, error)
+    }
+
+    pub fn no_room() -> Self {
+        Self::with(StoreFault::NoRoom, "the disk is almost full; nothing is written until there is room again")
+    }
+
+    pub fn stalled() -> Self {
+        Self::with(StoreFault::Stalled, "the disk does not answer")
+    }
+
+    /// `record` names the row, without anything that a person wrote.
+    pub fn damaged(record: impl std::fmt::Display) -> Self {
+        Self::with(StoreFault::Damaged, format_args!("{record} is damaged: its checksum is wrong"))
+    }
+
+    fn with(fault: StoreFault, error: impl std::fmt::Display) -> Self {
+        Self { text: error.to_string().into(), fault }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn fault(&self) -> StoreFault {
+        self.fault
     }
 }
 
@@ -105,8 +147,11 @@ pub trait Store: Send + Sync + 'static {
     fn release(&self, session: &SessionId, epoch: OwnerEpoch);
 
     /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the state that
-    /// the earlier ones leave. Called by the journal's thread alone.
+    /// the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Closes the files, so that the next start has nothing to mend. Nothing can be read or written after it.
+    fn close(&self) {}
 }
 
 // ---- realtime ----------------------------------------------------------------------------------------------------

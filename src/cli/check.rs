@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, output::print};
 use crate::{auth, config::Settings, realtime::ProviderKind};
 
 /// One line of the report.
@@ -31,9 +31,9 @@ pub fn run(settings: &Settings) -> Outcome {
     let findings = actix_web::rt::System::new().block_on(findings(settings));
     for Finding { what, found, verdict } in &findings {
         match verdict {
-            Verdict::Fine => println!("ok     {what}: {found}"),
-            Verdict::Doubtful(doubt) => println!("WARN   {what}: {found}: {doubt}"),
-            Verdict::Wrong(problem) => println!("WRONG  {what}: {found}: {problem}"),
+            Verdict::Fine => print(format_args!("ok     {what}: {found}"))?,
+            Verdict::Doubtful(doubt) => print(format_args!("WARN   {what}: {found}: {doubt}"))?,
+            Verdict::Wrong(problem) => print(format_args!("WRONG  {what}: {found}: {problem}"))?,
         }
     }
     match findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Wrong(_))).count() {
@@ -45,7 +45,7 @@ pub fn run(settings: &Settings) -> Outcome {
 async fn findings(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![
         Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
-        Finding::new("store", settings.store_location().to_string(), Ok(())),
+        Finding::new("store", settings.store_location().to_string(), store(settings)),
         Finding::new("listen", settings.server.listen.to_string(), free(settings)),
         tokens(settings),
     ];
@@ -78,6 +78,18 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
     };
     findings.push(Finding::new("push", settings.push.base_url.clone(), push));
     findings
+}
+
+/// What `serve` would say of it.
+fn store(settings: &Settings) -> Result<(), String> {
+    match crate::store::inspect(&settings.store_location()) {
+        Ok(true) => Ok(()),
+        Ok(false) => match crate::server::missing_store(settings) {
+            Some(error) => Err(error.to_string()),
+            None => Ok(()),
+        },
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn tokens(settings: &Settings) -> Finding {

@@ -1,10 +1,14 @@
-//! `tandem store copy`, with its progress on stderr.
+//! `tandem store copy`, with its progress on stderr. Secrets are not in the store but beside it: they go along where it is clear from where
+//! to where, and are named where it is not.
+
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Outcome;
+use super::{Outcome, output::print};
 use crate::{
     config::Settings,
+    secrets,
     store::{self, Location, Phase, Progress},
 };
 
@@ -26,7 +30,35 @@ pub fn run(settings: &Settings, from: &Location, to: &Location) -> Outcome {
     bar.finish_and_clear();
     let report = report?;
     let digest: String = report.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("copied {from} to {to}: {} rows, {} bytes, verified, sha256 {digest}", report.rows, report.bytes);
+    let (rows, bytes) = (report.rows, report.bytes);
+    print(format_args!("copied {from} to {to}: {rows} rows, {bytes} bytes, verified, sha256 {digest}"))?;
+    copy_secrets(from, to)
+}
+
+/// The data directory that a store is in, if it is where a node puts it.
+fn data_of(store: &Location) -> Option<PathBuf> {
+    let is_default = store.path.file_name().is_some_and(|name| name == "store");
+    let data = store.path.parent().filter(|_| is_default)?;
+    Some(if data.as_os_str().is_empty() { PathBuf::from(".") } else { data.to_owned() })
+}
+
+fn copy_secrets(from: &Location, to: &Location) -> Outcome {
+    let there = |data: &PathBuf| secrets::FILES.iter().any(|name| data.join(name).exists());
+    match (data_of(from).filter(there), data_of(to)) {
+        (Some(source), Some(target)) => {
+            let copied = secrets::copy(&source, &target)?;
+            if !copied.is_empty() {
+                let names = copied.join(" and ");
+                print(format_args!("copied {names} of {} to {}", source.display(), target.display()))?;
+            }
+        }
+        (Some(source), None) => print(format_args!(
+            "not copied: the secrets beside the store ({} in {}); a node on the copy needs them in its data directory",
+            secrets::FILES.join(", "),
+            source.display()
+        ))?,
+        (None, _) => {}
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 mod check;
 mod copy;
 mod node;
+mod output;
 mod token;
 
 use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
@@ -47,6 +48,9 @@ enum Command {
         /// Address and port; port 0 takes a free one [default: 127.0.0.1:8080]
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
+        /// Begin with an empty store where this data directory had one before
+        #[arg(long)]
+        start_afresh: bool,
     },
     /// Play both partners from invitation to resolution, on a temporary node
     Demo {
@@ -131,21 +135,26 @@ pub type Outcome = Result<(), Failure>;
 
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    crate::files::keep_to_this_user();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         // Also --help and --version, which are no errors.
         Err(error) => {
-            let printed = error.print();
-            return if error.use_stderr() || printed.is_err() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            // A reader who has seen enough is no failure.
+            let _printed = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    match cli.run() {
+    let outcome = cli.run();
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { line, code }) => {
-            eprintln!("tandem: {line}");
+            telemetry::stderr::say(format_args!("tandem: {line}"));
             ExitCode::from(code)
         }
-    }
+    };
+    telemetry::stderr::flush();
+    code
 }
 
 impl Cli {
@@ -159,7 +168,7 @@ impl Cli {
         }
         telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
         match self.command {
-            Command::Serve { .. } => node::serve(settings),
+            Command::Serve { start_afresh, .. } => node::serve(Settings { start_afresh, ..settings }),
             Command::Demo { keep } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
@@ -188,7 +197,7 @@ impl Cli {
 
     fn sources(&self) -> Sources {
         let listen = match &self.command {
-            Command::Serve { listen } => listen.clone(),
+            Command::Serve { listen, .. } => listen.clone(),
             _ => None,
         };
         let flags = [

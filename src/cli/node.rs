@@ -4,7 +4,10 @@ use std::{future::Future, net::SocketAddr};
 
 use tandem_actors::domain::ids::{Seq, SessionId};
 
-use super::{Failure, Outcome};
+use super::{
+    Failure, Outcome,
+    output::{announce, print},
+};
 use crate::{config::Settings, demo, operator, push::fake_expo::FakeExpo, server, telemetry};
 
 fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
@@ -13,7 +16,7 @@ fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
 
 pub fn serve(settings: Settings) -> Outcome {
     let metrics = telemetry::start_metrics()?;
-    block_on(async { Ok(server::run(settings, metrics).await?) })
+    block_on(async { Ok(server::run(settings, metrics, announce).await?) })
 }
 
 pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
@@ -21,8 +24,8 @@ pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
         let path = format!("sessions/{session}/release");
         let answer = operator::call(&settings.data, reqwest::Method::POST, &path).await?;
         match answer["released"].as_bool() {
-            Some(true) => println!("released {session}"),
-            _ => println!("{session} is not in quarantine"),
+            Some(true) => print(format_args!("released {session}"))?,
+            _ => print(format_args!("{session} is not in quarantine"))?,
         }
         Ok(())
     })
@@ -33,8 +36,7 @@ pub fn explain_session(settings: &Settings, session: &SessionId, seq: Option<Seq
         let query = seq.map(|seq| format!("?seq={seq}")).unwrap_or_default();
         let path = format!("sessions/{session}/why{query}");
         let answer = operator::call(&settings.data, reqwest::Method::GET, &path).await?;
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        Ok(())
+        Ok(print(serde_json::to_string_pretty(&answer)?)?)
     })
 }
 
@@ -47,7 +49,7 @@ pub fn fake_expo(listen: SocketAddr) -> Outcome {
         let stand_in = FakeExpo::start(&listen.to_string())
             .await
             .map_err(|error| Failure::new(format_args!("cannot listen on {listen}: {error}")))?;
-        println!("listening on {}", stand_in.url);
+        announce(format!("listening on {}", stand_in.url));
         tokio::signal::ctrl_c().await?;
         stand_in.stop().await;
         Ok(())

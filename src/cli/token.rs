@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tandem_actors::{domain::ids::UserId, ports::Clock};
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, output};
 use crate::{auth, config::Settings, secrets, system::SystemClock};
 
 pub fn print(settings: &Settings, user: &UserId, name: Option<&str>, ttl: Duration) -> Outcome {
-    let secret = secrets::token_secret(settings)?.ok_or_else(|| {
+    let secret = secrets::existing_token_secret(settings)?.ok_or_else(|| {
         Failure::new("tokens come from the issuer of auth.jwks_url; to make some here as well, set auth.hs256_secret")
     })?;
-    println!("{}", auth::sign(&secret, &settings.auth, user, name, ttl, SystemClock.now())?);
-    Ok(())
+    Ok(output::print(auth::sign(&secret, &settings.auth, user, name, ttl, SystemClock.now())?)?)
 }

@@ -27,6 +27,9 @@ use crate::{auth, http, limits, push, realtime, store, telemetry};
 pub struct Settings {
     /// Where the node keeps its store and its generated secrets.
     pub data: PathBuf,
+    /// Not a setting that could stay: a flag for one start. Makes an empty store where one was before.
+    #[serde(skip)]
+    pub start_afresh: bool,
     pub server: http::Config,
     pub auth: auth::Config,
     pub store: store::Config,
@@ -48,6 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data: DEFAULT_DATA.into(),
+            start_afresh: false,
             server: http::Config::default(),
             auth: auth::Config::default(),
             store: store::Config::default(),

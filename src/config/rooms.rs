@@ -10,6 +10,7 @@ use tandem_actors::{
 
 use super::Settings;
 use crate::{
+    config,
     realtime::{ApiKey, ProviderKind, cloud::CloudError},
     store,
 };
@@ -23,11 +24,17 @@ impl Settings {
     }
 
     pub fn store_options(&self) -> store::Options {
-        store::Options { cache_mib: self.store.cache_mib, ..store::Options::default() }
+        store::Options {
+            cache_mib: self.store.cache_mib,
+            min_free: self.store.min_free,
+            start_afresh: self.start_afresh,
+            ..store::Options::default()
+        }
     }
 
     pub fn journal_limits(&self) -> journal::Limits {
-        journal::Limits { queue: self.journal.queue, group: self.journal.group }
+        let config::Journal { queue, group, stall_after } = self.journal;
+        journal::Limits { queue, group, stall_after }
     }
 
     pub fn supervision(&self) -> supervisor::Limits {

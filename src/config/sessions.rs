@@ -16,6 +16,9 @@ pub struct Journal {
     pub queue: usize,
     /// Commits in one group.
     pub group: usize,
+    /// A write that the disk has not finished after this long makes the node refuse commands until it has.
+    #[serde(with = "humantime_serde")]
+    pub stall_after: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -89,8 +92,8 @@ pub struct Routing {
 
 impl Default for Journal {
     fn default() -> Self {
-        let Limits { queue, group } = Limits::default();
-        Self { queue, group }
+        let Limits { queue, group, stall_after } = Limits::default();
+        Self { queue, group, stall_after }
     }
 }
 

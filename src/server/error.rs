@@ -1,6 +1,6 @@
 //! Why a node does not start.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use tandem_actors::ports::StoreError;
 
@@ -11,6 +11,11 @@ use crate::{auth, secrets::SecretError, store::StoreOpenError};
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreOpenError),
+    #[error(
+        "store {}: is not there, but {} says that this data directory had one: mount or restore it (is a disk missing?); to begin \
+         with an empty store, start with --start-afresh", .store.display(), .sign.display()
+    )]
+    StoreMissing { store: PathBuf, sign: PathBuf },
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
@@ -21,10 +26,8 @@ pub enum StartError {
     Listen { address: SocketAddr, problem: String },
     #[error("cannot use the certificate in server.tls: {0}")]
     Tls(String),
-    #[error("cannot start the thread that writes to the store: {0}; allow this user more threads")]
+    #[error("cannot start a thread for the store: {0}; allow this user more threads")]
     Thread(io::Error),
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
-    #[error("cannot write to {directory}: {source}; choose another data directory with --data")]
-    OperatorFile { directory: String, source: io::Error },
 }

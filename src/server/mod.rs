@@ -3,6 +3,7 @@
 mod error;
 mod keys;
 mod listen;
+mod store;
 
 use std::{
     io,
@@ -26,7 +27,7 @@ use tandem_actors::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::error::StartError;
+pub use self::{error::StartError, store::missing as missing_store};
 use self::{
     keys::{complete, signing_key},
     listen::{listen, not_listening},
@@ -40,8 +41,9 @@ use crate::{
     operator::{self, OperatorFile},
     push::{Devices, Pusher},
     realtime::Provider,
-    store,
+    store::{DiskWatch, StallWatch},
     system::{RandomIds, SystemClock},
+    telemetry,
     users::Users,
     wiring::{
         accounts::Accounts,
@@ -53,6 +55,9 @@ use crate::{
 
 /// The store failed while the node was running.
 const EXIT_STORE_FAILED: i32 = 70;
+
+/// How long closing the store may take when the time for a graceful stop is over.
+const AFTER_ALL: Duration = Duration::from_secs(2);
 
 /// A node that listens and is ready to run.
 pub struct Application {
@@ -71,10 +76,12 @@ struct Node {
     pusher: Arc<Pusher>,
     journal: Journal,
     writer: JoinHandle<()>,
+    store: Arc<dyn Store>,
+    _watches: (StallWatch, Arc<DiskWatch>),
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
     limits: Arc<Limits>,
-    operator: OperatorFile,
+    operator: Option<OperatorFile>,
 }
 
 impl Application {
@@ -84,13 +91,18 @@ impl Application {
         crate::tls::install_provider();
         let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
+        // The store first: a secret says that there is one.
+        let store = self::store::open(&settings)?;
+        crate::files::mend_modes(&settings.data, &settings.store_location().path);
         let token_hint = complete(&mut settings)?;
         let operator_token = operator::fresh_token();
-        let store = store::open(&settings.store_location(), &settings.store_options())?;
         announce(&settings, address);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
+        let stall_watch = StallWatch::start(journal.clone()).map_err(StartError::Thread)?;
+        let disk_watch = DiskWatch::start(&settings.store_location(), settings.store.min_free, journal.clone());
+        let disk_watch = Arc::new(disk_watch.map_err(StartError::Thread)?);
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::Setting)?;
@@ -141,21 +153,29 @@ impl Application {
                 names: settings.realtime.names(),
                 sink: Arc::new(coordinator.clone()),
             }),
-            readiness: Arc::new(NodeReadiness { journal: journal.clone(), stopping: stopping.clone() }),
+            readiness: Arc::new(NodeReadiness {
+                journal: journal.clone(),
+                disk: disk_watch.clone(),
+                stopping: stopping.clone(),
+            }),
             metrics: Arc::new(node_metrics(metrics, journal.clone(), coordinator.clone(), limits.clone())),
             operator_token: Some(operator_token.clone()),
             service_token: settings.app.service_token.clone(),
             limits: http::RateLimits::from_config(&settings.server),
             config: settings.server.clone(),
-            store,
+            store: store.clone(),
             journal: journal.clone(),
             clock,
         });
         provider.set_start_page(token_hint);
         limits.connections.watch().map_err(StartError::Thread)?;
         let (scheme, http) = serve(&settings, listener, state, provider.clone(), limits.clone())?;
+        // A full disk must not keep anybody from reading what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
-            .map_err(|source| StartError::OperatorFile { directory: settings.data.display().to_string(), source })?;
+            .inspect_err(|error| {
+                tracing::warn!(%error, data = %settings.data.display(), "`tandem session` will not find this node");
+            })
+            .ok();
         let node = Node {
             coordinator,
             supervisor,
@@ -164,6 +184,8 @@ impl Application {
             pusher,
             journal,
             writer,
+            store,
+            _watches: (stall_watch, disk_watch),
             stopping,
             shutdown_timeout: settings.server.shutdown_timeout,
             limits,
@@ -197,6 +219,7 @@ impl Application {
         tracing::info!("stopping");
         house.abort();
         let timeout = node.shutdown_timeout;
+        let (journal, store) = (node.journal.clone(), node.store.clone());
         let stopping = async {
             node.stopping.store(true, Ordering::Release);
             node.limits.connections.stop();
@@ -206,6 +229,11 @@ impl Application {
         };
         if tokio::time::timeout(timeout, stopping).await.is_err() {
             tracing::warn!(?timeout, "not everything came to its end in time");
+            journal.close();
+            let closed = on_a_thread("store-close", move || store.close());
+            if tokio::time::timeout(AFTER_ALL, closed).await.is_err() {
+                tracing::warn!("the store was not closed in time; the next start has something to mend");
+            }
         }
         Ok(())
     }
@@ -218,8 +246,12 @@ impl Node {
         self.supervisor.stop();
         self.journal.close();
         // The writer ends when the last commit is durable.
-        let writer = tokio::task::spawn_blocking(move || drop(self.writer.join()));
-        drop(writer.await);
+        let (writer, store) = (self.writer, self.store);
+        on_a_thread("store-close", move || {
+            drop(writer.join());
+            store.close();
+        })
+        .await;
         self.arbiters.stop();
         drop(self.operator);
         tracing::info!("stopped");
@@ -275,6 +307,7 @@ fn node_metrics(
         metrics::counter!("tandem_journal_flushes_total").absolute(flushes);
         metrics::counter!("tandem_journal_commits_total").absolute(commits);
         metrics::gauge!("tandem_journal_waiting").set(waiting as f64);
+        metrics::counter!("tandem_log_lost_lines_total").absolute(telemetry::stderr::lost_lines());
         metrics::gauge!("tandem_session_slots").set(coordinator.resident() as f64);
         handle.run_upkeep();
         handle.render()
@@ -322,6 +355,19 @@ fn serve(
     Ok((scheme, server))
 }
 
+/// Waits for `work` on a thread that nobody else waits for: if it never ends, the process ends without it.
+async fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+        work();
+        drop(done);
+    });
+    match thread {
+        Ok(_) => drop(is_done.await as Result<(), _>),
+        Err(error) => tracing::warn!(%error, "the store is not closed: there is no thread to do it"),
+    }
+}
+
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
@@ -330,13 +376,15 @@ pub fn cores() -> usize {
 /// there.
 fn stop_at_once(error: &StoreError) {
     tracing::error!(%error, "the store failed; nothing more can be acknowledged, the node ends");
-    eprintln!("tandem: {error}; check the disk, then start again: everything that was answered is there");
+    let advice = "check the disk, then start again: everything that was answered is there";
+    telemetry::stderr::say(format_args!("tandem: {error}; {advice}"));
+    telemetry::stderr::flush();
     std::process::exit(EXIT_STORE_FAILED);
 }
 
-/// Runs a node to its end.
-pub async fn run(settings: Settings, metrics: PrometheusHandle) -> Result<(), StartError> {
+/// Runs a node to its end. `tell` gets the line that says where it listens.
+pub async fn run(settings: Settings, metrics: PrometheusHandle, tell: fn(String)) -> Result<(), StartError> {
     let application = Application::build(settings, metrics).await?;
-    println!("listening on {}", application.url());
+    tell(format!("listening on {}", application.url()));
     application.run_until_stopped().await.map_err(|error| StartError::Setting(format!("the server ended: {error}")))
 }

@@ -1,6 +1,7 @@
 //! `tandem store copy`: every row of one store into a new one, of either engine, and proof that they are the same.
 //!
-//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves nothing behind.
+//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves a note, so that no node
+//! takes its directory for a new one.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -71,18 +72,22 @@ pub fn copy(
     if !Directory::holds_store(&from.path) {
         return Err(StoreOpenError::Absent { path: from.path.clone(), engine: from.engine }.into());
     }
+    if let Some(found) = Directory::engine_at(&from.path).filter(|found| *found != from.engine) {
+        return Err(StoreOpenError::NamedOtherEngine { path: from.path.clone(), found, asked: from.engine }.into());
+    }
     let source = open_rows(from, Directory::lock(&from.path)?, options)?;
     if Directory::holds_store(&to.path) {
         return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
     }
     let target = Directory::lock(&to.path)?;
+    target.copy_begins(options.disk.as_ref())?;
 
     let read = |error| CopyError::Read(from.clone(), error);
     let write = |error| CopyError::Write(to.clone(), error);
     let expected =
         survey(&source, |rows| progress(Progress { phase: Phase::Counting, rows, total: None })).map_err(read)?;
     let total = Some(expected.rows);
-    create(to, &target, options, |copied| {
+    let copied = create(to, &target, options, |copied| {
         for_each_page(
             &source,
             |page| {
@@ -100,7 +105,9 @@ pub fn copy(
         } else {
             Err(CopyError::Differs { expected: expected.rows, copied: found.rows })
         }
-    })
+    })?;
+    target.copy_ended();
+    Ok(copied)
 }
 
 fn survey(rows: &dyn Rows, progress: impl FnMut(u64)) -> Result<CopyReport, StoreError> {

@@ -4,6 +4,8 @@
 //! lock          held while the store is open; names the holder
 //! engine        "sled" or "redb": a complete database of this engine is here; written once, last
 //! sled/ redb/   the database
+//! acknowledged  the number of the last group that was acknowledged
+//! copying       a copy into this directory is not complete
 //! *.unfinished  a database being made; without meaning, removed at the next start
 //! ```
 //!
@@ -11,9 +13,9 @@
 //! never made anew: that would turn a lost disk into an empty, healthy-looking node.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -25,6 +27,7 @@ use super::{
 
 const LOCK: &str = "lock";
 const MARKER: &str = "engine";
+const COPYING: &str = "copying";
 
 /// A locked store directory; unlocked when dropped.
 #[derive(Debug)]
@@ -36,29 +39,84 @@ pub(super) struct Directory {
 impl Directory {
     /// Makes the directory if it is not there, and locks it.
     pub fn lock(root: &Path) -> Result<Self, StoreOpenError> {
-        let at = |doing| move |source| StoreOpenError::Inaccessible { path: root.to_owned(), doing, source };
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(at("make the directory"))?;
+        let at = |doing| move |source| StoreOpenError::of(root, doing, source);
+        crate::files::create_directory(root).map_err(at("make the directory"))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(root.join(LOCK))
             .map_err(at("open its lock file"))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let read = lock.read_to_string(&mut holder).is_ok();
-                let holder = Some(holder.trim().to_owned()).filter(|pid| read && !pid.is_empty());
-                return Err(StoreOpenError::Locked { path: root.to_owned(), holder });
-            }
+            Err(TryLockError::WouldBlock) => return Err(locked(root, &mut lock)),
             Err(TryLockError::Error(source)) => return Err(at("lock it")(source)),
         }
-        lock.set_len(0)
-            .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()))
-            .map_err(at("write its lock file"))?;
+        // Who holds it is a help for the next one; a disk without room must not keep anybody from reading.
+        let written = lock.set_len(0).and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the lock file does not name this process");
+        }
         Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    /// Whether somebody has the directory or a database in it open. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreOpenError::Locked`], or what stands in the way of looking.
+    pub fn check_free(root: &Path, databases: &[PathBuf]) -> Result<(), StoreOpenError> {
+        let at = |doing| move |source| StoreOpenError::of(root, doing, source);
+        for path in databases.iter().chain([&root.join(LOCK)]) {
+            let mut file = match File::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file.map_err(at("open its lock file"))?,
+            };
+            match file.try_lock_shared() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut lock = File::open(root.join(LOCK));
+                    return Err(locked(root, lock.as_mut().unwrap_or(&mut file)));
+                }
+                Err(TryLockError::Error(source)) => return Err(at("lock it")(source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose database is at this path, if there is a complete one. Makes nothing.
+    pub fn engine_at(root: &Path) -> Option<Engine> {
+        let marked = fs::read_to_string(root.join(MARKER)).ok();
+        let named = |name: String| Engine::ALL.into_iter().find(|engine| engine.name() == name.trim());
+        marked.map_or_else(|| Engine::ALL.into_iter().find(|engine| root.join(engine.name()).exists()), named)
+    }
+
+    /// Whether a copy into this directory was begun and not completed.
+    pub fn is_half_copied(root: &Path) -> bool {
+        root.join(COPYING).exists() && !Self::holds_store(root)
+    }
+
+    /// Notes that a copy into this directory begins.
+    pub fn copy_begins(&self, disk: &dyn Disk) -> Result<(), StoreOpenError> {
+        let note = self.root.join(COPYING);
+        fs::write(&note, "a copy into this directory is not complete\n")
+            .and_then(|()| disk.sync_path(&note))
+            .and_then(|()| disk.sync_path(&self.root))
+            .map_err(self.inaccessible("note that a copy begins"))
+    }
+
+    /// A copy into this directory is complete, or given up.
+    pub fn copy_ended(&self) {
+        if let Err(error) = fs::remove_file(self.root.join(COPYING))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the note of a copy under way stays; it means nothing beside a complete store");
+        }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Whether a store was ever made at this path. Makes nothing.
@@ -131,6 +189,13 @@ impl Directory {
     }
 
     pub fn inaccessible(&self, doing: &'static str) -> impl Fn(io::Error) -> StoreOpenError {
-        move |source| StoreOpenError::Inaccessible { path: self.root.clone(), doing, source }
+        move |source| StoreOpenError::of(&self.root, doing, source)
     }
+}
+
+fn locked(root: &Path, lock: &mut File) -> StoreOpenError {
+    let mut holder = String::new();
+    let read = lock.take(20).read_to_string(&mut holder).is_ok();
+    let holder = Some(holder.trim().to_owned()).filter(|pid| read && pid.parse::<u32>().is_ok());
+    StoreOpenError::Locked { path: root.to_owned(), holder }
 }

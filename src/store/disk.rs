@@ -18,6 +18,8 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn sync_data(&self, file: &File, _path: &Path) -> io::Result<()> {
+        #[cfg(debug_assertions)]
+        crate::debug::disk::wait();
         file.sync_data()
     }
 

@@ -1,6 +1,9 @@
 //! Why a store cannot be opened: one line that says where, what is wrong, and what to do.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use super::Engine;
 
@@ -12,11 +15,14 @@ pub enum StoreOpenError {
     )]
     Locked { path: PathBuf, holder: Option<String> },
 
+    #[error("store {}: cannot {doing}: {source}{}", .path.display(), advice(source))]
+    Inaccessible { path: PathBuf, doing: &'static str, source: io::Error },
+
     #[error(
-        "store {}: cannot {doing}: {source}: the directory must be writable by this user; change its owner or choose another with --data",
+        "store {}: cannot {doing}: the disk is full: free some room on it and start again; what was answered is there",
         .path.display()
     )]
-    Inaccessible { path: PathBuf, doing: &'static str, source: io::Error },
+    Full { path: PathBuf, doing: &'static str },
 
     #[error(
         "store {path}: made by {found}, but store.engine is {asked}: set store.engine = \"{found}\", or convert it with \
@@ -25,13 +31,31 @@ pub enum StoreOpenError {
     OtherEngine { path: PathBuf, found: Engine, asked: Engine },
 
     #[error(
-        "store {}: marked as a {engine} database, but its files are missing or empty: restore the directory from a backup, \
-         or remove it to begin with nothing", .path.display()
+        "store {path}: made by {found}, not by {asked}: name it as {found}:{path}", path = .path.display()
+    )]
+    NamedOtherEngine { path: PathBuf, found: Engine, asked: Engine },
+
+    #[error(
+        "store {}: marked as a {engine} database, but its files are missing or empty: restore the directory from a backup; \
+         to begin with nothing, move it away and start with --start-afresh", .path.display()
     )]
     Lost { path: PathBuf, engine: Engine },
 
     #[error("store {}: the {engine} database cannot be read: {reason}: restore the directory from a backup", .path.display())]
     Corrupt { path: PathBuf, engine: Engine, reason: String },
+
+    #[error(
+        "store {path}: the last {missing} groups of changes that were acknowledged are not in the {engine} database: it is damaged, or \
+         an older copy: restore the directory as a whole from a backup; to go on without them, remove {path}/acknowledged",
+        path = .path.display()
+    )]
+    RolledBack { path: PathBuf, engine: Engine, missing: u64 },
+
+    #[error(
+        "store {}: a copy into this directory was cut off: run `tandem store copy` again; to begin with nothing, start with \
+         --start-afresh", .path.display()
+    )]
+    HalfCopied { path: PathBuf },
 
     #[error(
         "store {}: has schema version {found}, this program knows {known}: use the version of tandem that wrote it, or a later one",
@@ -44,4 +68,30 @@ pub enum StoreOpenError {
 
     #[error("store {}: not empty: a copy goes to a directory without a store; choose another, or remove it", .path.display())]
     NotEmpty { path: PathBuf },
+}
+
+impl StoreOpenError {
+    /// What could not be done, and why.
+    pub(super) fn of(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if is_full(source.kind()) { Self::Full { path, doing } } else { Self::Inaccessible { path, doing, source } }
+    }
+}
+
+pub(super) fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// What would help, if that can be told.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            ": the directory must be writable by this user; change its owner or choose another with --data"
+        }
+        ErrorKind::ReadOnlyFilesystem => ": the disk is mounted read-only; mount it for writing",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            ": a file is in the way; choose another directory with --data"
+        }
+        _ => "",
+    }
 }

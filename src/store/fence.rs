@@ -1,13 +1,19 @@
 //! Who owns which session, in memory: for every claimed session the owner's epoch and the `seq` of the last event that was
 //! let through. Ownership does not outlive the process; epochs do, because each start takes a higher node epoch.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 use tandem_actors::{
     domain::ids::{Seq, SessionId},
     ports::{Claim, Commit, Fence, OwnerEpoch, StoreError, Verdict},
 };
+
+/// How long anybody waits for a group in flight. A thread that waits for a disk that does not answer serves nobody else.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Fences {
     state: Mutex<State>,
@@ -50,8 +56,11 @@ impl Fences {
         read_head: impl FnOnce() -> Result<Seq, StoreError>,
     ) -> Result<Claim, StoreError> {
         let mut state = self.state.lock();
+        let deadline = Instant::now() + LONGEST_WAIT;
         while state.owners.get(session).is_some_and(|owner| owner.group > state.settled) {
-            self.settled.wait(&mut state);
+            if self.settled.wait_until(&mut state, deadline).timed_out() {
+                return Err(StoreError::stalled());
+            }
         }
         let epoch = state.next_epoch;
         state.next_epoch += 1;

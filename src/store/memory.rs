@@ -15,12 +15,12 @@ use tandem_actors::{
 };
 
 use super::{
-    guarded::Guarded,
+    guarded::{Beside, Guarded},
     rows::{Bounds, Rows},
 };
 
 #[derive(Default)]
-struct MemoryRows {
+pub(super) struct MemoryRows {
     rows: RwLock<BTreeMap<Key, Bytes>>,
     fail_next: AtomicBool,
 }
@@ -29,7 +29,7 @@ pub struct MemoryStore(Guarded<MemoryRows>);
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self(Guarded::start(MemoryRows::default()).expect("an empty map takes a row"))
+        Self(Guarded::start(MemoryRows::default(), Beside::default()).expect("an empty map takes a row"))
     }
 }
 

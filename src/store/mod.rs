@@ -10,11 +10,18 @@ mod disk;
 mod error;
 mod fence;
 mod guarded;
+mod head;
+mod identity;
 mod memory;
+mod names;
 mod open;
+mod opened;
 mod redb;
+mod room;
 mod rows;
+mod seal;
 mod sled;
+mod watch;
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
@@ -25,7 +32,9 @@ pub use self::{
     disk::{Disk, RealDisk},
     error::StoreOpenError,
     memory::MemoryStore,
-    open::open,
+    open::{inspect, is_there, open},
+    room::{Left, Space},
+    watch::{DiskWatch, StallWatch},
 };
 
 /// The `store` section of the configuration.
@@ -38,11 +47,13 @@ pub struct Config {
     pub path: PathBuf,
     /// The engine's cache, in MiB.
     pub cache_mib: u64,
+    /// Bytes of the disk that are kept free, but not more than a twentieth of it.
+    pub min_free: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { engine: Engine::Sled, path: PathBuf::new(), cache_mib: 256 }
+        Self { engine: Engine::Sled, path: PathBuf::new(), cache_mib: 256, min_free: 256 << 20 }
     }
 }
 
@@ -103,11 +114,16 @@ impl fmt::Display for Location {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cache_mib: u64,
+    /// As [`Config::min_free`].
+    pub min_free: u64,
+    /// Makes a store also where a copy was cut off.
+    pub start_afresh: bool,
     pub disk: Arc<dyn Disk>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_mib: Config::default().cache_mib, disk: Arc::new(RealDisk) }
+        let Config { cache_mib, min_free, .. } = Config::default();
+        Self { cache_mib, min_free, start_afresh: false, disk: Arc::new(RealDisk) }
     }
 }

@@ -8,39 +8,80 @@ use std::{
 
 use bytes::Bytes;
 use tandem_actors::{
-    keys::{self, Key},
-    ports::{Change, Direction, Store, StoreError},
+    keys,
+    ports::{Change, Store, StoreError},
     records,
 };
 
 use super::{
     Engine, Location, Options, StoreOpenError,
     directory::Directory,
-    guarded::Guarded,
+    guarded::{Beside, Guarded, StartError, all_sealed},
+    head::Head,
+    opened::Opened,
     redb::RedbRows,
+    room::Room,
     rows::{Rows, RowsOpenError},
     sled::SledRows,
 };
 
-/// The layout of keys and records. Higher: written by a later version.
-const SCHEMA: u32 = 1;
+/// The layout of keys and records. Higher: written by a later version. 1 has rows without seals.
+const SCHEMA: u32 = 2;
+const UNSEALED: u32 = 1;
 
 /// Opens the store at `location`, and makes it if nothing is there.
 pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
     let directory = Directory::lock(&location.path)?;
     if directory.engine(options.disk.as_ref())?.is_none() {
-        create(location, &directory, options, |_| Ok::<_, StoreOpenError>(()))?;
+        if Directory::is_half_copied(&location.path) && !options.start_afresh {
+            return Err(StoreOpenError::HalfCopied { path: location.path.clone() });
+        }
+        create(location, &directory, options, |rows| {
+            let sealed = Change::Put(all_sealed(), Bytes::from_static(&[1]));
+            rows.write(&[&sealed]).map_err(|error| unusable(location, error.text()))
+        })?;
+        directory.copy_ended();
     }
+    let at = |doing| move |source| StoreOpenError::of(&location.path, doing, source);
+    let head = Head::open(directory.root()).map_err(at("open its file named acknowledged"))?;
+    let room = Room::new(directory.root(), options.min_free);
     let rows = open_rows(location, directory, options)?;
-    let store = Guarded::start(rows).map_err(|error| corrupt(location, &error.0))?;
-    Ok(Arc::new(store))
+    let first = match schema(location, &rows)? {
+        SCHEMA => Vec::new(),
+        _ => vec![Change::Put(keys::meta("schema"), records::encode(&SCHEMA))],
+    };
+    let store = Guarded::start(rows, Beside { head: Some(head), room: Some(room), first });
+    store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| match error {
+        StartError::Store(error) => unusable(location, error.text()),
+        StartError::RolledBack { missing } => {
+            StoreOpenError::RolledBack { path: location.path.clone(), engine: location.engine, missing }
+        }
+    })
 }
 
-/// Rows in a directory that stays locked as long as they are open.
-pub(super) struct Opened {
-    rows: Box<dyn Rows>,
-    // After the rows: unlocked when their files are closed.
-    _directory: Directory,
+/// Whether there is a complete store, that [`open`] would not have to make. Makes nothing.
+pub fn is_there(location: &Location) -> bool {
+    Directory::holds_store(&location.path)
+}
+
+/// What [`open`] would say, as far as that can be told without opening; false if nothing is there yet. Changes nothing.
+pub fn inspect(location: &Location) -> Result<bool, StoreOpenError> {
+    let Location { engine, path } = location;
+    if Directory::is_half_copied(path) {
+        return Err(StoreOpenError::HalfCopied { path: path.clone() });
+    }
+    if !Directory::holds_store(path) {
+        return Ok(false);
+    }
+    let databases = Engine::ALL.map(|engine| path.join(engine.name()).join(database_file(engine)));
+    Directory::check_free(path, &databases)?;
+    match Directory::engine_at(path) {
+        Some(found) if found != *engine => {
+            Err(StoreOpenError::OtherEngine { path: path.clone(), found, asked: *engine })
+        }
+        Some(_) if exists(*engine, &path.join(engine.name())) => Ok(true),
+        _ => Err(StoreOpenError::Lost { path: path.clone(), engine: *engine }),
+    }
 }
 
 /// Opens an existing database.
@@ -60,9 +101,8 @@ pub(super) fn open_rows(
         }
         Some(_) => {}
     }
-    let rows = open_database(location, &directory.database(*engine), options)?;
-    let opened = Opened { rows, _directory: directory };
-    check_schema(location, &opened)?;
+    let opened = Opened::open(location, directory, options)?;
+    schema(location, &opened)?;
     Ok(opened)
 }
 
@@ -76,7 +116,7 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
     directory.create(location.engine, options.disk.as_ref(), |path| {
         let rows = open_database(location, path, options)?;
         let schema = Change::Put(keys::meta("schema"), records::encode(&SCHEMA));
-        rows.write(&[&schema]).map_err(|error| corrupt(location, &error.0))?;
+        rows.write(&[&schema]).map_err(|error| unusable(location, error.text()))?;
         fill(rows.as_ref())
     })
 }
@@ -88,7 +128,18 @@ fn exists(engine: Engine, database: &Path) -> bool {
     }
 }
 
-fn open_database(location: &Location, database: &Path, options: &Options) -> Result<Box<dyn Rows>, StoreOpenError> {
+fn database_file(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sled => super::sled::DATABASE,
+        Engine::Redb => super::redb::DATABASE,
+    }
+}
+
+pub(super) fn open_database(
+    location: &Location,
+    database: &Path,
+    options: &Options,
+) -> Result<Box<dyn Rows>, StoreOpenError> {
     let open = || match location.engine {
         Engine::Sled => SledRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
         Engine::Redb => RedbRows::open(database, options).map(|rows| Box::new(rows) as Box<dyn Rows>),
@@ -96,49 +147,29 @@ fn open_database(location: &Location, database: &Path, options: &Options) -> Res
     let rows = catch_unwind(AssertUnwindSafe(open))
         .unwrap_or_else(|_| Err(RowsOpenError::Unreadable("the engine panicked while it read the files".into())));
     rows.map_err(|error| match error {
-        RowsOpenError::Io(source) => {
-            StoreOpenError::Inaccessible { path: location.path.clone(), doing: "open the database", source }
-        }
-        RowsOpenError::Unreadable(reason) => corrupt(location, &reason),
+        RowsOpenError::Io(source) => StoreOpenError::of(&location.path, "open the database", source),
+        RowsOpenError::Unreadable(reason) => unusable(location, &reason),
+        RowsOpenError::Locked => StoreOpenError::Locked { path: location.path.clone(), holder: None },
     })
 }
 
-fn check_schema(location: &Location, rows: &dyn Rows) -> Result<(), StoreOpenError> {
-    let unreadable = |error: StoreError| corrupt(location, &error.0);
+fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
+    let unreadable = |error: StoreError| unusable(location, error.text());
     let row = rows.get(&keys::meta("schema")).map_err(unreadable)?;
-    let row = row.ok_or_else(|| corrupt(location, "it has no schema version"))?;
+    let row = row.ok_or_else(|| unusable(location, "it has no schema version"))?;
     match records::decode::<u32>(&row).map_err(unreadable)? {
-        SCHEMA => Ok(()),
+        known @ (SCHEMA | UNSEALED) => Ok(known),
         found => Err(StoreOpenError::Schema { path: location.path.clone(), found, known: SCHEMA }),
     }
 }
 
-fn corrupt(location: &Location, reason: &str) -> StoreOpenError {
-    StoreOpenError::Corrupt { path: location.path.clone(), engine: location.engine, reason: reason.to_owned() }
-}
-
-/// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
-fn unpanicked<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
-}
-
-impl Rows for Opened {
-    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        unpanicked("read", || self.rows.get(key))
+/// Engines do not always say why they failed: on a full disk it is the disk.
+fn unusable(location: &Location, reason: &str) -> StoreOpenError {
+    const NOTHING: u64 = 1 << 20;
+    let path = location.path.clone();
+    let full = Room::new(&path, 0).look().is_ok_and(|space| space.free < NOTHING);
+    if full || reason.contains("No space left on device") {
+        return StoreOpenError::Full { path, doing: "open the database" };
     }
-
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        unpanicked("read", || self.rows.scan(prefix, after, direction, limit))
-    }
-
-    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
-        unpanicked("wrote", || self.rows.write(changes))
-    }
+    StoreOpenError::Corrupt { path, engine: location.engine, reason: reason.to_owned() }
 }

@@ -1,13 +1,13 @@
 //! redb 4.6.0: one table, one write transaction per group, `Durability::Immediate`. Readers see committed transactions only.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     ops::Bound,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -23,14 +23,16 @@ use tandem_actors::{
 use super::{
     Options,
     disk::Disk,
+    identity::Identity,
     rows::{Bounds, Rows, RowsOpenError},
 };
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
-const DATABASE: &str = "tandem.redb";
+pub(super) const DATABASE: &str = "tandem.redb";
 
 pub(super) struct RedbRows {
     db: Database,
+    identity: Identity,
 }
 
 impl RedbRows {
@@ -41,8 +43,10 @@ impl RedbRows {
     /// Opens the database in the directory `path`, or makes one if there is none. The caller holds the directory's lock.
     pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
         let path = path.join(DATABASE);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let backend = Backend { file: file?, path, disk: options.disk.clone() };
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        lock_patiently(&file)?;
+        let identity = Identity::of(&file, &path)?;
+        let backend = Backend { file, path, disk: options.disk.clone() };
         let cache = usize::try_from(options.cache_mib << 20).unwrap_or(usize::MAX);
         let db = Database::builder().set_cache_size(cache).create_with_backend(backend);
         let db = db.map_err(|error| match error {
@@ -54,7 +58,7 @@ impl RedbRows {
             },
             error => RowsOpenError::Unreadable(error.to_string()),
         })?;
-        Ok(Self { db })
+        Ok(Self { db, identity })
     }
 
     fn read<T>(
@@ -115,6 +119,26 @@ impl Rows for RedbRows {
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
         Ok(())
     }
+
+    fn check_identity(&self) -> Result<(), StoreError> {
+        self.identity.check()
+    }
+}
+
+/// The file itself is locked: whoever removes the directory's lock file does not get a second writer. A process that is being
+/// started holds for a moment what its parent has locked.
+fn lock_patiently(file: &File) -> Result<(), RowsOpenError> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => return Err(RowsOpenError::Locked),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
 }
 
 type Row<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
@@ -123,7 +147,7 @@ fn copy(row: Result<Row<'_>, StorageError>) -> Result<(Key, Bytes), StorageError
     row.map(|(key, value)| (Key::from_bytes(key.value()), Bytes::copy_from_slice(value.value())))
 }
 
-/// The file, with its syncs on the [`Disk`]. Locks nothing: the directory is locked.
+/// The file, with its syncs on the [`Disk`]. Whoever opened it has locked it.
 #[derive(Debug)]
 struct Backend {
     file: File,

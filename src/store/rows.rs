@@ -26,6 +26,14 @@ pub(super) trait Rows: Send + Sync + 'static {
     /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an error
     /// it is not called again.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
+
+    /// Whether the files are still where the next start looks for them.
+    fn check_identity(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Closes the files, so that the next start has nothing to mend.
+    fn close(&self) {}
 }
 
 /// Why an engine did not open its database.
@@ -35,6 +43,9 @@ pub(super) enum RowsOpenError {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Unreadable(String),
+    /// Another process has the file open.
+    #[error("the file is in use")]
+    Locked,
 }
 
 /// Where a scan begins and ends.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
@@ -306,16 +307,30 @@ fn a_log_filter_that_cannot_be_read_is_refused() {
 #[test]
 fn a_token_is_signed_with_the_data_directorys_secret() {
     let data = tempfile::tempdir().unwrap();
+    let secret = "a secret that a node has made for itself";
+    fs::write(data.path().join("auth.secret"), secret).unwrap();
     let output = tandem(data.path(), &["token", "--user", "alex", "--name", "Alex", "--ttl", "2h"]);
     assert!(output.status.success(), "{output:?}");
     let token = String::from_utf8(output.stdout).unwrap();
-    let secret = fs::read_to_string(data.path().join("auth.secret")).unwrap();
     let key = jsonwebtoken::DecodingKey::from_secret(secret.trim().as_bytes());
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
     validation.validate_aud = false;
     let claims = jsonwebtoken::decode::<serde_json::Value>(token.trim(), &key, &validation).unwrap().claims;
     assert_eq!((&claims["sub"], &claims["name"]), (&"alex".into(), &"Alex".into()));
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 7200);
+}
+
+#[test]
+fn a_token_of_a_directory_where_no_node_has_run_is_refused_and_nothing_is_made() {
+    let place = tempfile::tempdir().unwrap();
+    let typo = place.path().join("typo");
+    for data in [place.path(), &typo] {
+        let output = tandem(data, &["token", "--user", "alex"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+        assert!(told.contains("no auth.secret") && told.contains(data.to_str().unwrap()), "{told}");
+    }
+    assert_eq!(place.path().read_dir().unwrap().count(), 0, "looking makes nothing");
 }
 
 #[test]
@@ -326,6 +341,20 @@ fn a_store_is_copied_from_the_command_line() {
     let output = tandem(directory.path(), &["store", "copy", "--from", &from, "--to", &to]);
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("verified"), "{output:?}");
+
+    // Where a node would look for them.
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    fs::create_dir(&old).unwrap();
+    fs::write(old.join("auth.secret"), "a secret\n").unwrap();
+    let at = |data: &Path| format!("sled:{}", data.join("store").display());
+    tandem::store::open(&at(&old).parse().unwrap(), &tandem::store::Options::default()).unwrap();
+    let output = tandem(directory.path(), &["store", "copy", "--from", &at(&old), "--to", &at(&new)]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("copied auth.secret"), "{output:?}");
+    assert_eq!(fs::read_to_string(new.join("auth.secret")).unwrap(), "a secret\n");
+    assert_eq!(fs::metadata(new.join("auth.secret")).unwrap().permissions().mode() & 0o777, 0o600);
+    let elsewhere = format!("sled:{}", directory.path().join("elsewhere").display());
+    let output = tandem(directory.path(), &["store", "copy", "--from", &at(&old), "--to", &elsewhere]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("not copied: the secrets"), "{output:?}");
 
     let again = tandem(directory.path(), &["store", "copy", "--from", &from, "--to", &to]);
     assert_eq!(again.status.code(), Some(1));

@@ -149,9 +149,9 @@ impl SessionActor {
 
     /// `None` if the order is answered already: from what was stored, or with a refusal.
     fn admit(&mut self, order: Order) -> Option<Order> {
-        if !self.shell.journal.has_room() {
-            let wait = std::time::Duration::from_secs(1);
-            self.refuse(order, Refusal::unavailable("the journal is full; try again", wait));
+        if let Some(obstacle) = self.shell.journal.obstacle() {
+            // At once: it has seen nothing of the session.
+            drop(order.reply.send(Err(obstacle.into())));
             return None;
         }
         if self.gate.is_open() {

@@ -11,7 +11,7 @@ use crate::{
     idempotency::PendingAnswers,
     keys,
     outbox::Outbox,
-    ports::{Direction, OwnerEpoch, Store, StoreError},
+    ports::{Direction, OwnerEpoch, Store, StoreError, StoreFault},
     presence::Presence,
     records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
     supervisor::Inbox,
@@ -95,13 +95,20 @@ fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, StoreError> {
     Ok(Loaded { epoch: claim.epoch, session, snapshot_seq, outbox })
 }
 
-/// A snapshot of another version is left aside: the events make the same state.
+/// A snapshot of another version, or a damaged one, is left aside: the events make the same state.
 fn read_snapshot(store: &dyn Store, id: &SessionId) -> Result<Option<Session>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Version {
         v: u8,
     }
-    let Some(row) = store.get(&keys::snapshot(id))? else { return Ok(None) };
+    let row = match store.get(&keys::snapshot(id)) {
+        Err(error) if error.fault() == StoreFault::Damaged => {
+            tracing::error!(session = %id, %error, "the events are read instead");
+            return Ok(None);
+        }
+        row => row?,
+    };
+    let Some(row) = row else { return Ok(None) };
     if records::decode::<Version>(&row)?.v != SNAPSHOT_VERSION {
         return Ok(None);
     }

@@ -21,7 +21,7 @@ pub struct Health {
 
 #[derive(Serialize, ToSchema)]
 pub struct Ready {
-    /// `ready`
+    /// `ready`, or `degraded` while it can do its work but something needs an operator
     status: &'static str,
     checks: Vec<Check>,
 }
@@ -37,7 +37,8 @@ pub async fn health() -> HttpResponse {
 
 /// Whether the node can do its work
 ///
-/// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong.
+/// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong. While little room is left on the
+/// disk, `status` is `degraded` and a check has a problem.
 #[utoipa::path(
     get, path = "/ready", tag = "node", security(()),
     responses((status = 200, body = Success<Ready>), (status = 503))
@@ -45,7 +46,8 @@ pub async fn health() -> HttpResponse {
 pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
     let checks = state.readiness.checks();
     if checks.iter().all(|check| check.ok) {
-        return Ok(success_of(Ready { status: "ready", checks }));
+        let degraded = checks.iter().any(|check| check.problem.is_some());
+        return Ok(success_of(Ready { status: if degraded { "degraded" } else { "ready" }, checks }));
     }
     let wait = std::time::Duration::from_secs(1);
     Err(ApiError::unavailable("the node cannot do its work", wait).details(json!({ "checks": checks })))

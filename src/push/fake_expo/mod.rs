@@ -45,15 +45,6 @@ pub struct FakeExpo {
     server: ServerHandle,
 }
 
-/// `tandem fake-expo --listen ADDR`: says on stdout where it listens, and runs until it is interrupted.
-pub async fn serve(listen: &str) -> io::Result<()> {
-    let expo = FakeExpo::start(listen).await?;
-    println!("listening on {}", expo.url);
-    tokio::signal::ctrl_c().await?;
-    expo.stop().await;
-    Ok(())
-}
-
 impl FakeExpo {
     /// Listens there; port 0 takes a free one. Must be called within a tokio runtime.
     pub async fn start(listen: &str) -> io::Result<Self> {

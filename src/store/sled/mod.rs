@@ -48,10 +48,11 @@ use self::{chunks::LongValues, watchdog::Watchdog, window::Windows};
 use super::{
     Options,
     disk::{Disk, sync_tree},
+    identity::Identity,
     rows::{Bounds, Rows, RowsOpenError},
 };
 
-const DATABASE: &str = "db";
+pub(super) const DATABASE: &str = "db";
 
 pub(super) struct SledRows {
     // Before `db`: sled closes its file with the last handle, and the watchdog has one.
@@ -63,6 +64,7 @@ pub(super) struct SledRows {
     path: PathBuf,
     /// `db` again: sled keeps its own handle to itself.
     file: File,
+    identity: Identity,
     disk: Arc<dyn Disk>,
     blobs_seen: AtomicU64,
 }
@@ -86,6 +88,7 @@ impl SledRows {
         let long = LongValues::load(&db).map_err(|error| RowsOpenError::Unreadable(error.to_string()))?;
         sync_tree(options.disk.as_ref(), path)?;
         let file = File::open(path.join(DATABASE))?;
+        let identity = Identity::of(&file, &path.join(DATABASE))?;
         let flushing = Arc::new(watchdog::Progress::default());
         Ok(Self {
             _watchdog: Watchdog::start(db.clone(), flushing.clone()),
@@ -95,6 +98,7 @@ impl SledRows {
             long: Mutex::new(long),
             path: path.to_owned(),
             file,
+            identity,
             disk: options.disk.clone(),
             blobs_seen: AtomicU64::new(0),
         })
@@ -208,18 +212,23 @@ impl Rows for SledRows {
         self.windows.end(&outcome);
         outcome
     }
+
+    fn check_identity(&self) -> Result<(), StoreError> {
+        self.identity.check()
+    }
 }
 
-/// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process cannot hold
-/// that lock: this one holds the directory's.
+/// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process holds that lock only
+/// if somebody has removed the directory's.
 fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         match config.open() {
             Ok(db) => return Ok(db),
-            Err(sled::Error::Io(error))
-                if error.to_string().contains("could not acquire lock") && Instant::now() < deadline =>
-            {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                if Instant::now() >= deadline {
+                    return Err(RowsOpenError::Locked);
+                }
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(sled::Error::Io(error)) => return Err(RowsOpenError::Io(error)),

@@ -12,8 +12,6 @@ use std::{
 };
 
 const LOOK: Duration = Duration::from_millis(500);
-/// Looks at one and the same flush before it is called stuck.
-const STUCK: u32 = 60;
 
 /// Counts up when a flush begins and when it ends: odd while one runs.
 #[derive(Default)]
@@ -38,21 +36,15 @@ impl Watchdog {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let watch = move || {
-            let (mut last, mut looks) = (0, 0);
+            let mut last = 0;
             while !stopped.load(Ordering::Acquire) {
                 std::thread::park_timeout(LOOK);
                 let flush = progress.0.load(Ordering::Relaxed);
-                looks = if flush % 2 == 1 && flush == last { looks + 1 } else { 0 };
+                let lasts = flush % 2 == 1 && flush == last;
                 last = flush;
                 // The error is set: this call does not write, it wakes.
-                if looks > 0 && db.context.global_error().is_err() {
+                if lasts && db.context.global_error().is_err() {
                     let _error = db.flush();
-                }
-                if looks == STUCK {
-                    tracing::error!(
-                        seconds = STUCK / 2,
-                        "a flush of the store does not end; nothing is being acknowledged"
-                    );
                 }
             }
         };

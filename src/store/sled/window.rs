@@ -1,9 +1,13 @@
 //! The time between applying a group and its sync, in which sled already shows the group's rows. A read that touched one of them
 //! is given back when the group is durable: nobody sees what a power cut can take back. All other reads pass.
 
+use std::time::Instant;
+
 use parking_lot::{Condvar, Mutex, RwLock};
 use sled::IVec;
 use tandem_actors::ports::StoreError;
+
+use crate::store::fence::LONGEST_WAIT;
 
 #[derive(Default)]
 pub(super) struct Windows {
@@ -19,6 +23,8 @@ pub(super) struct InFlight {
     group: u64,
     /// Sorted.
     keys: Vec<IVec>,
+    /// Until when readers wait for it: all of them together, not each anew.
+    deadline: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -47,6 +53,7 @@ impl Windows {
         let mut in_flight = self.in_flight.write();
         in_flight.group += 1;
         in_flight.keys = keys;
+        in_flight.deadline = Some(Instant::now() + LONGEST_WAIT);
         apply()
     }
 
@@ -71,18 +78,20 @@ impl Windows {
     ) -> Result<T, StoreError> {
         let in_flight = self.in_flight.read();
         let read = read()?;
-        let group = touches(&read, &in_flight).then_some(in_flight.group);
+        let group = touches(&read, &in_flight).then_some((in_flight.group, in_flight.deadline));
         drop(in_flight);
-        if let Some(group) = group {
-            self.wait_for(group)?;
+        if let Some((group, deadline)) = group {
+            self.wait_for(group, deadline.unwrap_or_else(|| Instant::now() + LONGEST_WAIT))?;
         }
         Ok(read)
     }
 
-    fn wait_for(&self, group: u64) -> Result<(), StoreError> {
+    fn wait_for(&self, group: u64, deadline: Instant) -> Result<(), StoreError> {
         let mut settled = self.settled.lock();
         while settled.group < group {
-            self.changed.wait(&mut settled);
+            if self.changed.wait_until(&mut settled, deadline).timed_out() {
+                return Err(StoreError::stalled());
+            }
         }
         settled.failed.clone().map_or(Ok(()), Err)
     }

@@ -74,6 +74,12 @@ impl Setup {
         self
     }
 
+    /// As before any [`Setup::arguments`].
+    pub fn unarguments(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
     /// On a data directory that is there already.
     pub fn on(mut self, data: TempDir) -> Self {
         self.data = Arc::new(data);
@@ -89,7 +95,8 @@ impl Setup {
         self.data.path()
     }
 
-    fn command(&self) -> std::process::Command {
+    /// `tandem serve`, with both outputs piped.
+    pub fn command(&self) -> std::process::Command {
         let mut command = tandem();
         if !self.system.is_empty() {
             let mut shell = std::process::Command::new("sh");
@@ -180,6 +187,11 @@ impl Server {
 
     pub fn host(&self) -> &str {
         self.origin.trim_start_matches("http://")
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.running.id()
     }
 
     pub fn terminate(&self) {

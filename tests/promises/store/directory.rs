@@ -97,10 +97,84 @@ fn files_that_are_no_database_are_refused() {
 fn a_later_versions_store_is_refused() {
     for engine in BOTH {
         let directory = tempfile::tempdir().unwrap();
-        let schema = Change::Put(keys::meta("schema"), records::encode(&2_u32));
+        let schema = Change::Put(keys::meta("schema"), records::encode(&3_u32));
         open(engine, directory.path()).commit(&[free(vec![schema])]).unwrap();
         let error = refusal(&location(engine, directory.path()));
-        assert!(matches!(error, StoreOpenError::Schema { found: 2, known: 1, .. }), "{error:?}");
+        assert!(matches!(error, StoreOpenError::Schema { found: 3, known: 2, .. }), "{error:?}");
+    }
+}
+
+/// Removing the lock file gives nobody a second writer: the database itself is locked.
+#[test]
+fn a_database_has_one_process_whatever_happens_to_the_lock_file() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let held = open(engine, directory.path());
+        fs::remove_file(directory.path().join("lock")).unwrap();
+        let asked = location(engine, directory.path());
+        let error = told_clearly(&asked, store::open(&asked, &Options::default()).err().expect("refused"));
+        assert!(matches!(error, StoreOpenError::Locked { .. }), "{error:?}");
+        assert!(matches!(store::inspect(&asked), Err(StoreOpenError::Locked { .. })));
+        held.commit(&[free(vec![put("xa", "kept")])]).unwrap();
+    }
+}
+
+/// Into a file that no later start will find, nothing may be acknowledged.
+#[test]
+fn a_database_that_is_removed_or_swapped_acknowledges_nothing_more() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 3] = [
+        |store| fs::remove_dir_all(store).unwrap(),
+        |store| fs::rename(store, store.with_extension("elsewhere")).unwrap(),
+        |store| {
+            let elsewhere = store.with_extension("elsewhere");
+            fs::rename(store, &elsewhere).unwrap();
+            copy_tree(&elsewhere, store);
+        },
+    ];
+    for engine in BOTH {
+        for harm in harms {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("store");
+            let store = open(engine, &path);
+            store.commit(&[free(vec![put("xa", "kept")])]).unwrap();
+            harm(&path);
+            store.commit(&[free(vec![])]).expect_err("noticed without a write");
+            store.commit(&[free(vec![put("xb", "lost")])]).expect_err("not acknowledged");
+        }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in from.read_dir().unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// What an engine cuts off silently at a damaged place looks the same: less is there than was acknowledged.
+#[test]
+fn a_database_that_holds_less_than_was_acknowledged_is_refused() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        open(engine, &path).commit(&[free(vec![put("xa", "kept")])]).unwrap();
+        let database = path.join(engine.name());
+        let older = directory.path().join("older");
+        copy_tree(&database, &older);
+        let store = open(engine, &path);
+        (0..3).for_each(|_| drop(store.commit(&[free(vec![put("xb", "acknowledged")])]).unwrap()));
+        drop(store);
+        fs::remove_dir_all(&database).unwrap();
+        copy_tree(&older, &database);
+        let error = refusal(&location(engine, &path));
+        assert!(matches!(error, StoreOpenError::RolledBack { missing: 4, .. }), "three and the start: {error:?}");
+        fs::remove_file(path.join("acknowledged")).unwrap();
+        assert_eq!(open(engine, &path).get(&key("xa")).unwrap().unwrap(), "kept", "as the message says");
     }
 }
 
@@ -179,13 +253,31 @@ fn a_copy_holds_every_row_of_its_source() {
             assert_eq!(progress.total.is_none(), progress.phase == Phase::Counting);
             phases.push(progress.phase);
         });
-        assert_eq!(report.unwrap().rows as usize, rows.len() + 2, "and the schema's and the node's");
+        assert_eq!(report.unwrap().rows as usize, rows.len() + 4, "and the store's own");
         phases.dedup();
         assert_eq!(phases, [Phase::Counting, Phase::Copying, Phase::Verifying]);
 
         let copied = open(to.engine, &to.path);
         assert!(everything(copied.as_ref()) == rows);
         assert!(copied.claim(&session("a")).unwrap().epoch > epoch);
+    }
+}
+
+#[test]
+fn a_directory_where_a_copy_was_cut_off_is_not_taken_for_a_new_one() {
+    for engine in BOTH {
+        let directory = tempfile::tempdir().unwrap();
+        let from = location(engine, &directory.path().join("from"));
+        let rows = filled(engine, &from.path);
+        let to = location(engine, &directory.path().join("to"));
+        let cut_off = std::panic::catch_unwind(|| {
+            copy(&from, &to, |progress| assert!(progress.phase != Phase::Verifying, "cut off here"))
+        });
+        cut_off.expect_err("cut off");
+        assert!(matches!(refusal(&to), StoreOpenError::HalfCopied { .. }));
+        assert!(matches!(store::inspect(&to), Err(StoreOpenError::HalfCopied { .. })));
+        copy(&from, &to, |_| ()).expect("copied after all");
+        assert!(everything(open(engine, &to.path).as_ref()) == rows);
     }
 }
 
@@ -201,7 +293,8 @@ fn a_copy_needs_a_source_and_a_free_target() {
 
     open(from.engine, &from.path);
     let wrong = Location { engine: Engine::Redb, path: from.path.clone() };
-    assert!(refused(&wrong, &to).contains("made by sled"));
+    let told = refused(&wrong, &to);
+    assert!(told.contains("made by sled") && !told.contains("store.engine"), "{told}");
     let kept = open(to.engine, &to.path);
     kept.commit(&[free(vec![put("xa", "kept")])]).unwrap();
     assert!(refused(&from, &to).contains("not empty"));

@@ -2,6 +2,7 @@
 
 mod contract;
 mod crash;
+mod damage;
 mod directory;
 mod failure;
 mod power;

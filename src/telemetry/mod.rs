@@ -1,5 +1,8 @@
 //! Logs on stderr, and metrics for `/metrics`.
 
+mod panics;
+pub mod stderr;
+
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -49,15 +52,17 @@ fn filter(config: &Config) -> Result<EnvFilter, TelemetryError> {
     }
 }
 
-/// Sends logs to stderr from here on. Once per process.
+/// Sends logs to stderr from here on, panics too. Once per process.
 pub fn start_logging(config: &Config) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = filter(config)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr::LogLines).log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,
         LogFormat::Json => logs.json().flatten_event(true).finish().try_init()?,
     }
+    panics::log_panics();
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! Group commit. One thread writes: while it flushes, commits queue up; then it takes all of them as one batch. Whoever
-//! waits is told after the flush, in the order of the commits. The queue is bounded: full means refused at once.
+//! waits is told after the flush, in the order of the commits. The queue is bounded: full means refused at once, and so
+//! does a disk that is almost full or does not answer.
+
+mod obstacle;
 
 use std::{
     collections::VecDeque,
@@ -8,18 +11,21 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::ports::{Change, Commit, Store, StoreError, Verdict};
+use self::obstacle::DiskState;
+pub use self::obstacle::Obstacle;
+use crate::ports::{Change, Commit, Store, StoreError, StoreFault, Verdict};
 
 /// Why a commit did not become durable, as far as anybody can know.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The queue is full or the node is stopping. Nothing was written; try again later.
-    #[error("the journal's queue is full or closed")]
+    /// The queue is full, the disk is almost full, or the node is stopping. Nothing was written; try again later.
+    #[error("the journal takes nothing: its queue is full or closed, or the disk is almost full")]
     Refused,
     /// Somebody else owns the session. Nothing was written.
     #[error("the session has another owner")]
@@ -38,11 +44,13 @@ pub struct Limits {
     pub queue: usize,
     /// Commits in one group.
     pub group: usize,
+    /// A write that has not returned after this long stalls the journal: until it does, nothing more is taken.
+    pub stall_after: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queue: 16_384, group: 1_024 }
+        Self { queue: 16_384, group: 1_024, stall_after: Duration::from_secs(3) }
     }
 }
 
@@ -60,6 +68,7 @@ struct Shared {
     appended: AtomicU64,
     flushes: AtomicU64,
     commits: AtomicU64,
+    disk: DiskState,
     limits: Limits,
 }
 
@@ -95,6 +104,7 @@ impl Journal {
             appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            disk: DiskState::new(limits.stall_after),
             limits,
         });
         let writer = Writer { shared: shared.clone(), store };
@@ -105,7 +115,35 @@ impl Journal {
     /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks first; the
     /// queue takes what comes later all the same, so that the check cannot race.
     pub fn has_room(&self) -> bool {
-        self.0.length.load(Ordering::Relaxed) < self.0.limits.queue && self.is_alive()
+        self.obstacle().is_none()
+    }
+
+    /// What keeps it from taking one more commit.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        let busy = self.0.length.load(Ordering::Relaxed) >= self.0.limits.queue;
+        [
+            (!self.is_alive(), Obstacle::Failed),
+            (self.stalled().is_some(), Obstacle::Stalled),
+            (self.0.disk.has_no_room(), Obstacle::NoRoom),
+            (busy, Obstacle::Busy),
+        ]
+        .into_iter()
+        .find_map(|(there, obstacle)| there.then_some(obstacle))
+    }
+
+    /// How long the write under way has not returned, if that is too long.
+    pub fn stalled(&self) -> Option<Duration> {
+        self.0.disk.stalled()
+    }
+
+    /// After how long a write counts as stalled.
+    pub fn stall_after(&self) -> Duration {
+        self.0.limits.stall_after
+    }
+
+    /// Whether the disk is almost full: nothing is taken until there is room again.
+    pub fn set_no_room(&self, no_room: bool) {
+        self.0.disk.set_no_room(no_room);
     }
 
     /// False once the store has failed.
@@ -135,10 +173,16 @@ impl Journal {
         if !self.has_room() {
             return Err(CommitError::Refused);
         }
-        let (told, outcome) = oneshot::channel();
+        let (told, mut outcome) = oneshot::channel();
         let done = Box::new(move |result| drop(told.send(result)));
         self.append(Commit { fence: None, changes }, done);
-        outcome.await.unwrap_or(Err(CommitError::Refused))
+        loop {
+            match tokio::time::timeout(self.0.limits.stall_after, &mut outcome).await {
+                Ok(outcome) => return outcome.unwrap_or(Err(CommitError::Refused)),
+                Err(_) if self.stalled().is_some() => return Err(StoreError::stalled().into()),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Takes no more commits; the writer ends when the queue is empty.
@@ -167,7 +211,10 @@ impl Writer {
         let mut commits = Vec::new();
         let mut waiters = Vec::new();
         while self.take_group(&mut commits, &mut waiters) {
-            match self.store.commit(&commits) {
+            self.shared.disk.write_begins();
+            let outcome = self.store.commit(&commits);
+            self.shared.disk.write_ended();
+            match outcome {
                 Ok(verdicts) => {
                     self.shared.flushes.fetch_add(1, Ordering::Relaxed);
                     self.shared.commits.fetch_add(commits.len() as u64, Ordering::Relaxed);
@@ -179,6 +226,11 @@ impl Writer {
                             Verdict::Fenced => Err(CommitError::Fenced),
                         });
                     }
+                }
+                Err(error) if error.fault() == StoreFault::NoRoom => {
+                    self.shared.disk.set_no_room(true);
+                    commits.clear();
+                    waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
                 }
                 Err(error) => {
                     self.fail(&error, waiters);

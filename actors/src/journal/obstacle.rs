@@ -1,0 +1,80 @@
+//! What keeps the journal from taking another commit, and what a caller is told of it.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The store failed, or the node is stopping.
+    Failed,
+    /// A write has not returned for too long.
+    Stalled,
+    /// The disk is almost full.
+    NoRoom,
+    /// As much is waiting as may wait.
+    Busy,
+}
+
+impl Obstacle {
+    /// For the caller.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Failed => "the server cannot store anything; try again",
+            Self::Stalled => {
+                "the server's disk does not answer; try again, with the same Idempotency-Key if you sent one"
+            }
+            Self::NoRoom => "the server's disk is almost full; what is stored can be read, nothing can be changed",
+            Self::Busy => "the journal is full; try again",
+        }
+    }
+
+    pub fn retry_after(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Failed | Self::Busy => 1,
+            Self::Stalled => 5,
+            Self::NoRoom => 30,
+        })
+    }
+}
+
+/// What the disk is like, as the writer's thread and those who watch it say.
+#[derive(Debug)]
+pub(super) struct DiskState {
+    origin: Instant,
+    /// Milliseconds from the origin to the beginning of the write under way, plus one; 0 if there is none.
+    writing_since: AtomicU64,
+    no_room: AtomicBool,
+    stall_after: Duration,
+}
+
+impl DiskState {
+    pub fn new(stall_after: Duration) -> Self {
+        Self { origin: Instant::now(), writing_since: AtomicU64::new(0), no_room: AtomicBool::new(false), stall_after }
+    }
+
+    pub fn write_begins(&self) {
+        let since = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.writing_since.store(since + 1, Ordering::Release);
+    }
+
+    pub fn write_ended(&self) {
+        self.writing_since.store(0, Ordering::Release);
+    }
+
+    /// How long the write under way has not returned, if that is too long.
+    pub fn stalled(&self) -> Option<Duration> {
+        let since = self.writing_since.load(Ordering::Acquire).checked_sub(1)?;
+        let lasts = self.origin.elapsed().saturating_sub(Duration::from_millis(since));
+        (lasts >= self.stall_after).then_some(lasts)
+    }
+
+    pub fn set_no_room(&self, no_room: bool) {
+        self.no_room.store(no_room, Ordering::Release);
+    }
+
+    pub fn has_no_room(&self) -> bool {
+        self.no_room.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,28 @@
+//! What a command prints on stdout.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+};
+
+/// Writes a line. A reader who has seen enough and is gone (`tandem check | head -1`) is no failure; a full disk is.
+pub fn print(line: impl Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("stdout cannot be written: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes the line that says where something listens. Whoever reads it, or does not, keeps nobody waiting.
+pub fn announce(line: String) {
+    let told = move || {
+        if let Err(error) = print(&line) {
+            tracing::warn!(%error, %line, "nobody can be told on stdout");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("stdout".into()).spawn(told) {
+        tracing::warn!(%error, "there is no thread to write to stdout");
+    }
+}

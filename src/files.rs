@@ -1,0 +1,151 @@
+//! The files of a node are its user's alone: people's most fragile words are in them, and the secrets that open them.
+
+use std::{
+    fs::{self, DirBuilder, File, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+};
+
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit, setrlimit, umask},
+};
+
+/// Files that this process makes are for its user alone, and a crash leaves no image of its memory behind.
+pub fn keep_to_this_user() {
+    umask(Mode::RWXG | Mode::RWXO);
+    // Neither can fail in a way that somebody could do something about.
+    let _limited = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // The limit alone does not stop a kernel that pipes core dumps to a program.
+    #[cfg(target_os = "linux")]
+    let _off = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Makes a directory for this user alone, with those above it that are missing. Each new name survives a power cut.
+pub fn create_directory(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// Names that a node gives to what is in its data directory, and an operator to what belongs there.
+const DATA: [&str; 6] = ["auth.secret", "realtime.key", "operator.json", "config.toml", "store", "store.made"];
+/// Names in a store's directory.
+const STORE: [&str; 6] = ["lock", "engine", "acknowledged", "copying", "sled", "redb"];
+
+/// Takes the rights of others from what earlier versions or a careless copy left open. What is not a node's own stays as it is: a
+/// data directory with anything else in it, as `/tmp` would be, and links.
+pub fn mend_modes(data: &Path, store: &Path) {
+    for (directory, names) in [(data, DATA), (store, STORE)] {
+        if let Err(error) = mend_directory(directory, &names) {
+            tracing::warn!(path = %directory.display(), %error, "who can read this directory is unknown");
+        }
+    }
+}
+
+fn mend_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
+    let mut all_known = true;
+    let entries = match directory.read_dir() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if !names.iter().any(|name| entry.file_name() == *name) {
+            all_known = false;
+        } else if entry.file_type()?.is_file() {
+            restrict(&entry.path());
+        } else if entry.file_type()?.is_dir() && entry.file_name() != "store" {
+            mend_tree(&entry.path())?;
+        }
+    }
+    if all_known {
+        restrict(directory);
+    }
+    Ok(())
+}
+
+fn mend_tree(directory: &Path) -> io::Result<()> {
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            mend_tree(&entry.path())?;
+        } else if kind.is_file() {
+            restrict(&entry.path());
+        }
+    }
+    restrict(directory);
+    Ok(())
+}
+
+fn restrict(path: &Path) {
+    let Ok(mode) = fs::metadata(path).map(|file| file.permissions().mode()) else { return };
+    if mode & 0o077 == 0 {
+        return;
+    }
+    match fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
+        Ok(()) => tracing::info!(path = %path.display(), "the rights of other users were taken away"),
+        Err(error) => tracing::warn!(path = %path.display(), %error, "other users may be able to read this: chmod it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    }
+
+    fn open_to_all(path: &Path) {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+    }
+
+    #[test]
+    fn a_directory_is_made_with_those_above_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("one/two/three");
+        create_directory(&path).expect("made");
+        create_directory(&path).expect("there");
+        assert!(path.ancestors().take(3).all(|part| mode(part) == 0o700));
+        fs::write(place.path().join("file"), "").expect("a file");
+        create_directory(&place.path().join("file")).expect_err("no directory");
+        create_directory(&place.path().join("file/below")).expect_err("no directory");
+    }
+
+    #[test]
+    fn what_is_a_nodes_own_is_taken_from_others() {
+        let place = tempfile::tempdir().expect("a directory");
+        let data = place.path().join("data");
+        let store = data.join("store");
+        let sled = store.join("sled");
+        fs::create_dir_all(sled.join("blobs")).expect("directories");
+        let files = [data.join("auth.secret"), store.join("lock"), sled.join("db")];
+        files.iter().for_each(|file| fs::write(file, "").expect("a file"));
+        let all = || files.iter().chain([&data, &store, &sled]);
+        all().for_each(|path| open_to_all(path));
+        mend_modes(&data, &store);
+        assert!(all().all(|path| mode(path) & 0o077 == 0));
+    }
+
+    #[test]
+    fn what_is_not_a_nodes_own_stays_as_it_is() {
+        let place = tempfile::tempdir().expect("a directory");
+        let others = place.path().join("somebody's");
+        fs::write(&others, "").expect("a file");
+        [place.path(), &others].into_iter().for_each(open_to_all);
+        mend_modes(place.path(), &place.path().join("store"));
+        assert_eq!((mode(place.path()), mode(&others)), (0o755, 0o644));
+    }
+}

@@ -1,0 +1,69 @@
+//! How far was acknowledged, apart from the database: the number of the last group, in a file of its own. A database that holds less
+//! has lost what was acknowledged, whatever its engine says: a damaged file that was cut off at the damage, or an older copy.
+//!
+//! The number is written after the group is durable and is not synced: after a power cut the file may know less than the
+//! database, never more.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+pub(super) const FILE: &str = "acknowledged";
+/// Digits of a `u64`, and a line's end.
+const LENGTH: usize = 21;
+
+#[derive(Debug)]
+pub(super) struct Head {
+    path: PathBuf,
+    file: File,
+}
+
+impl Head {
+    /// In a store's directory; made if it is not there.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        Ok(Self { path, file })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last group that was acknowledged; 0 if that is not known.
+    pub fn read(&mut self) -> io::Result<u64> {
+        let mut text = String::new();
+        // What is no text is no number either.
+        let read = (&self.file).take(LENGTH as u64).read_to_string(&mut text);
+        match read {
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(error),
+            _ => Ok(text.trim_end().parse().unwrap_or(0)),
+        }
+    }
+
+    pub fn record(&self, group: u64) -> io::Result<()> {
+        self.file.write_all_at(format!("{group:020}\n").as_bytes(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_is_read_and_anything_else_is_none() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut head = Head::open(directory.path()).expect("a file");
+        assert_eq!(head.read().expect("read"), 0);
+        head.record(u64::MAX).expect("written");
+        head.record(7).expect("written");
+        assert_eq!(Head::open(directory.path()).expect("a file").read().expect("read"), 7);
+        for broken in [&b"7 groups"[..], b"\xff\xff", b""] {
+            std::fs::write(directory.path().join(FILE), broken).expect("a file");
+            assert_eq!(Head::open(directory.path()).expect("a file").read().expect("read"), 0);
+        }
+    }
+}

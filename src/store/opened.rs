@@ -1,0 +1,102 @@
+//! An open database: its rows, in a directory that stays locked, until it is closed.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+use super::{Engine, Location, Options, StoreOpenError, directory::Directory, open::open_database, rows::Rows};
+
+/// Rows after which a sled database is opened once more when it is closed.
+const MUCH: u64 = 10_000;
+
+/// Rows in a directory that stays locked as long as they are open.
+pub(super) struct Opened {
+    /// None once it is closed.
+    rows: RwLock<Option<Box<dyn Rows>>>,
+    location: Location,
+    options: Options,
+    written: AtomicU64,
+    // After the rows: unlocked when their files are closed.
+    directory: Directory,
+}
+
+impl Opened {
+    /// Opens a complete database.
+    pub fn open(location: &Location, directory: Directory, options: &Options) -> Result<Self, StoreOpenError> {
+        let rows = open_database(location, &directory.database(location.engine), options)?;
+        Ok(Self {
+            rows: RwLock::new(Some(rows)),
+            location: location.clone(),
+            options: options.clone(),
+            written: AtomicU64::new(0),
+            directory,
+        })
+    }
+
+    /// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
+    fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let rows = self.rows.read();
+        let rows = rows.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
+        catch_unwind(AssertUnwindSafe(|| work(rows)))
+            .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+    }
+}
+
+impl Rows for Opened {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.with("read", |rows| rows.get(key))
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.with("read", |rows| rows.scan(prefix, after, direction, limit))
+    }
+
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        self.written.fetch_add(changes.len() as u64, Ordering::Relaxed);
+        self.with("wrote", |rows| rows.write(changes))
+    }
+
+    fn check_identity(&self) -> Result<(), StoreError> {
+        self.with("looked", |rows| rows.check_identity())
+    }
+
+    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before; a start whose time
+    /// does not matter takes that over.
+    fn close(&self) {
+        let rows = self.rows.write().take();
+        if rows.is_none() {
+            return;
+        }
+        let much = self.written.load(Ordering::Relaxed) >= MUCH;
+        let closing = AssertUnwindSafe(|| {
+            drop(rows);
+            if self.location.engine == Engine::Sled && much {
+                let database = self.directory.database(self.location.engine);
+                open_database(&self.location, &database, &self.options).map(drop)
+            } else {
+                Ok(())
+            }
+        });
+        match catch_unwind(closing) {
+            Ok(Ok(())) => tracing::debug!("the store is closed"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store was not closed in good order; the next start is slower")
+            }
+            Err(_) => tracing::warn!("the store was not closed in good order; the next start is slower"),
+        }
+    }
+}

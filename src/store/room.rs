@@ -1,0 +1,126 @@
+//! How much room the disk has left. The last of it is kept free: an engine that meets a full disk is lost until somebody makes
+//! room, and cannot even be opened to read.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+/// How long a look at the disk is good for.
+const FRESH: Duration = Duration::from_millis(250);
+/// What an engine writes for each byte of a group, with some to spare.
+const AMPLIFICATION: u64 = 16;
+/// Of a small disk, not more than this part is kept free.
+const PART: u64 = 20;
+
+/// A look at the disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub free: u64,
+    /// Below this nothing is written.
+    pub floor: u64,
+}
+
+/// What a disk's room allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Enough,
+    /// Time to make room: less than twice what is kept free.
+    Little,
+    /// Nothing is written.
+    Nothing,
+}
+
+impl Space {
+    pub fn left(self) -> Left {
+        match self.free {
+            free if free < self.floor => Left::Nothing,
+            free if free < self.floor.saturating_mul(2) => Left::Little,
+            _ => Left::Enough,
+        }
+    }
+
+    /// Whether writing may go on after it had stopped: a little more than the floor, so that it does not stop again at once.
+    pub fn has_room_again(self) -> bool {
+        self.free >= self.floor + self.floor / 8
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    path: PathBuf,
+    min_free: u64,
+    last: Mutex<Option<(Instant, Space)>>,
+}
+
+impl Room {
+    /// `min_free` bytes are kept free of the disk that holds `path`, or a twentieth of it if that is less. 0: nothing is.
+    pub fn new(path: &Path, min_free: u64) -> Self {
+        Self { path: path.to_owned(), min_free, last: Mutex::new(None) }
+    }
+
+    pub fn look(&self) -> io::Result<Space> {
+        let disk = rustix::fs::statvfs(&self.path)?;
+        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        #[cfg(debug_assertions)]
+        let free = crate::debug::disk::free().unwrap_or(free);
+        Ok(Space { free, floor: if total == 0 { 0 } else { self.min_free.min(total / PART) } })
+    }
+
+    /// Whether a group of so many bytes may be written. A disk that cannot be asked is left to the engine.
+    pub fn admits(&self, bytes: u64) -> bool {
+        if self.min_free == 0 {
+            return true;
+        }
+        let mut last = self.last.lock();
+        let fresh = last.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, space)| space);
+        let Some(mut space) = fresh.or_else(|| self.look().ok()) else { return true };
+        let needed = bytes.saturating_mul(AMPLIFICATION);
+        if space.free < space.floor.saturating_add(needed) && fresh.is_some() {
+            // The estimate may be too low.
+            let Ok(looked) = self.look() else { return true };
+            space = looked;
+        }
+        let admitted = space.free >= space.floor.saturating_add(needed);
+        if admitted {
+            space.free -= needed;
+        }
+        let at = last.filter(|_| fresh.is_some()).map_or_else(Instant::now, |(at, _)| at);
+        *last = Some((at, space));
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_little_before_it_is_none() {
+        let left = |free| Space { free, floor: 100 }.left();
+        assert_eq!(
+            [left(99), left(100), left(199), left(200)],
+            [Left::Nothing, Left::Little, Left::Little, Left::Enough]
+        );
+        assert_eq!(Space { free: 0, floor: 0 }.left(), Left::Enough, "nothing is kept free");
+        let again = |free| Space { free, floor: 80 }.has_room_again();
+        assert_eq!([again(89), again(90)], [false, true]);
+    }
+
+    #[test]
+    fn a_group_that_would_take_what_is_kept_free_is_not_admitted() {
+        let _one_at_a_time = crate::debug::disk::LITTLE.lock();
+        let directory = tempfile::tempdir().expect("a directory");
+        let room = Room::new(directory.path(), 1 << 20);
+        let space = room.look().expect("a disk");
+        assert!(space.floor <= 1 << 20);
+        assert!(room.admits(1));
+        assert!(!room.admits(space.free));
+        assert!(room.admits(1), "a smaller one is");
+        assert!(Room::new(directory.path(), 0).admits(u64::MAX), "nothing is kept free");
+    }
+}

@@ -1,0 +1,109 @@
+//! A checksum on each row, over its key and its value: neither engine checks what it reads of a page that is in its cache or was
+//! written long ago. A damaged row is found when it is read, is named, and costs what it belongs to, not the store.
+//!
+//! ```text
+//! 0xc1   no MessagePack begins with it, and no other row of ours
+//! CRC-32 of the key, a NUL and the value, big-endian
+//! value
+//! ```
+//!
+//! Rows that were written before there were seals have none.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tandem_actors::{
+    keys::{self, Key},
+    ports::{Change, StoreError},
+};
+
+use super::names::record;
+
+const SEAL: u8 = 0xc1;
+const LENGTH: usize = 1 + size_of::<u32>();
+
+fn checksum(key: &Key, value: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(value);
+    hasher.finalize()
+}
+
+/// The version of the schema is for every program that can read it.
+fn stays_plain(key: &Key) -> bool {
+    *key == keys::meta("schema")
+}
+
+/// The change as it is stored.
+pub(super) fn seal(change: &Change) -> Change {
+    match change {
+        Change::Put(key, value) if !stays_plain(key) => {
+            let mut sealed = BytesMut::with_capacity(LENGTH + value.len());
+            sealed.put_u8(SEAL);
+            sealed.put_u32(checksum(key, value));
+            sealed.put_slice(value);
+            Change::Put(key.clone(), sealed.freeze())
+        }
+        plain => plain.clone(),
+    }
+}
+
+/// The value of a stored row.
+///
+/// # Errors
+/// If the row is not what was written; with `all_sealed` also if it has no seal.
+pub(super) fn unseal(key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes, StoreError> {
+    if stays_plain(key) {
+        return Ok(stored);
+    }
+    match stored.first_chunk::<LENGTH>() {
+        Some([SEAL, sum @ ..]) => {
+            let value = stored.slice(LENGTH..);
+            let intact = u32::from_be_bytes(*sum) == checksum(key, &value);
+            if intact { Ok(value) } else { Err(StoreError::damaged(record(key))) }
+        }
+        _ if all_sealed => Err(StoreError::damaged(record(key))),
+        _ => Ok(stored),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_actors::ports::StoreFault;
+
+    use super::*;
+
+    fn sealed(key: &Key, value: &'static [u8]) -> Bytes {
+        match seal(&Change::Put(key.clone(), Bytes::from_static(value))) {
+            Change::Put(_, sealed) => sealed,
+            Change::Delete(_) => panic!("a put stays one"),
+        }
+    }
+
+    #[test]
+    fn a_row_comes_back_as_it_was() {
+        let key = Key::from_bytes(*b"xa");
+        for value in [&b""[..], b"a value", &[SEAL, 0, 0, 0, 0, 7]] {
+            assert_eq!(unseal(&key, sealed(&key, value), true).expect("intact"), value);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let key = Key::from_bytes(*b"xa");
+        let stored = sealed(&key, b"what a partner wrote");
+        for bit in 0..stored.len() * 8 {
+            let mut damaged = stored.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let error = unseal(&key, damaged.into(), true).expect_err("found");
+            assert_eq!(error.fault(), StoreFault::Damaged);
+        }
+        unseal(&Key::from_bytes(*b"xb"), stored, true).expect_err("under another key");
+    }
+
+    #[test]
+    fn rows_of_earlier_versions_have_no_seal() {
+        let (key, plain) = (Key::from_bytes(*b"xa"), Bytes::from_static(b"\x81\xa1a\x01"));
+        assert_eq!(unseal(&key, plain.clone(), false).expect("read as it is"), plain);
+        unseal(&key, plain, true).expect_err("in a store that began with seals");
+    }
+}

@@ -1,0 +1,155 @@
+//! Looks at the disk while the node runs: whether there is room, whether the database is where it was, whether writes return. What it
+//! finds is told once, in the log, the metrics and `/ready`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tandem_actors::{journal::Journal, ports::Commit};
+
+use super::{Left, Location, Space, room::Room};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const ASK_EVERY: Duration = Duration::from_millis(250);
+const MIB: u64 = 1 << 20;
+
+/// A thread that does something now and then until this is dropped.
+struct Repeated {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Repeated {
+    fn start(name: &str, every: Duration, mut work: impl FnMut() + Send + 'static) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let run = move || {
+            while !stopped.load(Ordering::Acquire) {
+                work();
+                std::thread::park_timeout(every);
+            }
+        };
+        let thread = std::thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Repeated {
+    /// Does not wait: a disk that does not answer holds the thread.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+        }
+    }
+}
+
+/// Watches the room on the disk, and that the database is still where it was.
+pub struct DiskWatch {
+    space: Arc<Mutex<Option<Space>>>,
+    _thread: Repeated,
+}
+
+impl DiskWatch {
+    /// Looks once, and from then on every second.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(location: &Location, min_free: u64, journal: Journal) -> std::io::Result<Self> {
+        let space = Arc::new(Mutex::new(None));
+        let mut look =
+            Look { room: Room::new(&location.path, min_free), journal, space: space.clone(), told: Left::Enough };
+        look.at_the_disk();
+        let thread = Repeated::start("store-disk", LOOK_EVERY, move || look.at_the_disk())?;
+        Ok(Self { space, _thread: thread })
+    }
+
+    /// What was found last; none if the disk cannot be asked.
+    pub fn space(&self) -> Option<Space> {
+        *self.space.lock()
+    }
+}
+
+struct Look {
+    room: Room,
+    journal: Journal,
+    space: Arc<Mutex<Option<Space>>>,
+    told: Left,
+}
+
+impl Look {
+    fn at_the_disk(&mut self) {
+        let space = self.room.look().ok();
+        *self.space.lock() = space;
+        if let Some(space) = space {
+            metrics::gauge!("tandem_store_free_bytes").set(space.free as f64);
+            metrics::gauge!("tandem_store_min_free_bytes").set(space.floor as f64);
+            self.heed(space);
+        }
+        // An empty group writes nothing, but looks whether the files are where they were.
+        if self.journal.is_alive() && self.journal.stalled().is_none() {
+            self.journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));
+        }
+    }
+
+    fn heed(&mut self, space: Space) {
+        let left = space.left();
+        let (free_mib, floor_mib) = (space.free / MIB, space.floor / MIB);
+        if left == Left::Nothing {
+            self.journal.set_no_room(true);
+        } else if space.has_room_again() {
+            self.journal.set_no_room(false);
+        }
+        let left = if self.journal.obstacle() == Some(tandem_actors::journal::Obstacle::NoRoom) {
+            Left::Nothing
+        } else {
+            left
+        };
+        if left == self.told {
+            return;
+        }
+        match left {
+            Left::Nothing => tracing::error!(
+                free_mib,
+                floor_mib,
+                "the disk is almost full: nothing is written until there is room again; what is stored can be read"
+            ),
+            Left::Little => tracing::warn!(free_mib, floor_mib, "little room is left on the disk; make some"),
+            Left::Enough => tracing::info!(free_mib, "there is room on the disk again"),
+        }
+        self.told = left;
+    }
+}
+
+/// Watches that writes return.
+pub struct StallWatch {
+    _thread: Repeated,
+}
+
+impl StallWatch {
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(journal: Journal) -> std::io::Result<Self> {
+        let mut longest: Option<Duration> = None;
+        let ask = move || {
+            let stalled = journal.stalled();
+            metrics::gauge!("tandem_store_write_stalled_seconds").set(stalled.unwrap_or_default().as_secs_f64());
+            match (longest, stalled) {
+                (None, Some(lasts)) => tracing::error!(
+                    seconds = lasts.as_secs(),
+                    "the disk does not answer: a write has not returned, nothing more is taken until it does"
+                ),
+                (Some(lasted), None) => tracing::info!(seconds = lasted.as_secs(), "the disk answers again"),
+                _ => {}
+            }
+            longest = stalled;
+        };
+        Ok(Self { _thread: Repeated::start("store-stall", ASK_EVERY, ask)? })
+    }
+}
