@@ -41,6 +41,7 @@ mod rate;
 mod rest;
 mod sandbox;
 mod stats;
+mod upkeep;
 
 use std::{
     net::IpAddr,
@@ -73,8 +74,6 @@ use super::channels::ChannelNames;
 /// Answers `GET /` without an upgrade.
 pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
 
-const TIDY_INTERVAL: Duration = Duration::from_secs(5);
-const EXPIRE_EVERY: u32 = 60;
 /// The time between two clients that are sent away and will come back, as long as there is enough of it.
 const RETURN_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -209,41 +208,6 @@ impl Embedded {
     fn app(&self, app: &str) -> Result<Arc<Hub>, ErrorInfo> {
         let hub = self.apps.get(app).map(|hub| hub.value().clone());
         hub.ok_or_else(|| ErrorInfo::not_found(format!("no application found with id {app}")))
-    }
-
-    /// Starts the housekeeping, once; on whichever runtime mounts the endpoint first.
-    fn start_tidying(self: &Arc<Self>) {
-        if tokio::runtime::Handle::try_current().is_err() || self.tidying.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let endpoint = Arc::downgrade(self);
-        let config = &self.services.config;
-        let (restarted, grace) = (endpoint.clone(), config.presence_grace.min(config.connection_state_ttl));
-        actix_web::rt::spawn(async move {
-            tokio::time::sleep(grace).await;
-            if let Some(endpoint) = restarted.upgrade() {
-                endpoint.main.leave_unreturned().await;
-            }
-        });
-        actix_web::rt::spawn(async move {
-            let mut ticks = 0u32;
-            let mut absent_forgotten = false;
-            loop {
-                tokio::time::sleep(TIDY_INTERVAL).await;
-                let Some(endpoint) = endpoint.upgrade() else { return };
-                endpoint.hubs().iter().for_each(|hub| hub.tidy());
-                if ticks.is_multiple_of(EXPIRE_EVERY) {
-                    endpoint.main.expire();
-                    endpoint.hubs().iter().for_each(|hub| hub.forget_revocations());
-                }
-                let running = endpoint.services.now().since(endpoint.services.started_at);
-                if !absent_forgotten && running > endpoint.services.config.connection_state_ttl {
-                    absent_forgotten = true;
-                    endpoint.main.forget_absent();
-                }
-                ticks = ticks.wrapping_add(1);
-            }
-        });
     }
 }
 

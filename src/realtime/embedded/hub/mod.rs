@@ -255,23 +255,6 @@ impl Hub {
             .set(self.peers.len() as f64);
     }
 
-    /// Deletes stored entries that are older than the history. Called every few minutes.
-    pub fn expire(&self) {
-        let history = i64::try_from(self.services.config.history.as_millis()).unwrap_or(i64::MAX);
-        let horizon = self.services.now().as_millis() - history;
-        if !self.is_main {
-            return;
-        }
-        let result = self.services.rows.channels(&self.app).and_then(|channels| {
-            channels
-                .into_iter()
-                .try_for_each(|(channel, head)| self.services.rows.expire_log(&self.app, &channel, head, horizon))
-        });
-        if let Err(error) = result {
-            tracing::error!(%error, "old realtime rows could not be deleted");
-        }
-    }
-
     /// A frame id for what no connection publishes.
     pub fn frame_id() -> Arc<str> {
         random_id(14).into()

@@ -26,7 +26,7 @@ pub struct Stored {
     pub at: i64,
     pub log: Arc<str>,
     pub draft: Draft,
-    parts: u8,
+    pub(super) parts: u8,
 }
 
 impl Rows {
@@ -40,7 +40,8 @@ impl Rows {
             let value = [&[left][..], &piece].concat();
             Change::Put(entry_key(app, &entry.channel, entry.seq, u8::try_from(part).unwrap_or(u8::MAX)), value.into())
         });
-        self.write(changes.chain(members::changes(app, entry)).collect(), done);
+        let due = self.expiry.note(app, &entry.channel, entry.at);
+        self.write(changes.chain(members::changes(app, entry)).chain(due).collect(), done);
     }
 
     /// Entries of a channel beyond a `seq` (exclusive), in one direction, until `enough` says so.
@@ -119,54 +120,17 @@ impl Rows {
         }
         Ok(Some(log))
     }
-
-    /// Deletes a channel's entries from before `horizon`, at most some hundreds at a time; the newest one stays, it says where the log is.
-    pub fn expire_log(&self, app: &str, channel: &str, head: u64, horizon: i64) -> Result<(), StoreError> {
-        let mut expired = Vec::new();
-        self.entries(app, channel, None, Direction::Forward, |stored| {
-            let old = stored.at < horizon && stored.seq < head;
-            if old {
-                expired.extend((0..stored.parts).map(|part| Change::Delete(entry_key(app, channel, stored.seq, part))));
-            }
-            old && expired.len() < 1_000
-        })?;
-        if !expired.is_empty() {
-            self.write(expired, |_| ());
-        }
-        Ok(())
-    }
-
-    /// The channels of which something is stored, each with its head.
-    pub fn channels(&self, app: &str) -> Result<Vec<(String, u64)>, StoreError> {
-        let prefix = keys::realtime(&[b"l", app.as_bytes(), b"\0"]);
-        let mut channels = Vec::new();
-        // From the last entry of one channel to the last entry of the channel before it.
-        let mut after: Option<Key> = None;
-        while let Some((key, _)) = self.store.scan(&prefix, after.as_ref(), Direction::Backward, 1)?.pop() {
-            let name = &key.as_bytes()[prefix.as_bytes().len()..];
-            let (Some((seq, _)), Some(name)) =
-                (read_entry_key(&key), name.len().checked_sub(10).map(|end| &name[..end]))
-            else {
-                after = Some(key);
-                continue;
-            };
-            let name = String::from_utf8_lossy(name).into_owned();
-            after = Some(log_prefix(app, &name));
-            channels.push((name, seq));
-        }
-        Ok(channels)
-    }
 }
 
-fn log_prefix(app: &str, channel: &str) -> Key {
+pub(super) fn log_prefix(app: &str, channel: &str) -> Key {
     keys::realtime(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0"])
 }
 
-fn entry_key(app: &str, channel: &str, seq: u64, part: u8) -> Key {
+pub(super) fn entry_key(app: &str, channel: &str, seq: u64, part: u8) -> Key {
     keys::realtime(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0", &seq.to_be_bytes(), &[part]])
 }
 
-fn read_entry_key(key: &Key) -> Option<(u64, u8)> {
+pub(super) fn read_entry_key(key: &Key) -> Option<(u64, u8)> {
     let (rest, part) = key.as_bytes().split_last_chunk::<1>().map(|(rest, part)| (rest, part[0]))?;
     let (_, seq) = rest.split_last_chunk::<8>()?;
     Some((u64::from_be_bytes(*seq), part))

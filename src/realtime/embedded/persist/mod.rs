@@ -4,6 +4,7 @@
 //! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <name>`.
 
 mod entry_row;
+mod expiry;
 mod logs;
 mod members;
 
@@ -23,7 +24,8 @@ use tandem_actors::{
     records::{self, Membership},
 };
 
-pub use self::logs::Stored;
+use self::expiry::Expiry;
+pub use self::{expiry::Step, logs::Stored};
 use super::{
     auth::{ClientId, revocation::Revocation},
     protocol::ErrorInfo,
@@ -53,11 +55,12 @@ impl PeerRow {
 pub struct Rows {
     store: Arc<dyn Store>,
     journal: Journal,
+    expiry: Arc<Expiry>,
 }
 
 impl Rows {
     pub fn new(store: Arc<dyn Store>, journal: Journal) -> Self {
-        Self { store, journal }
+        Self { store, journal, expiry: Arc::default() }
     }
 
     pub fn has_room(&self) -> bool {
