@@ -38,15 +38,15 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Names that a node gives to what is in its data directory, and an operator to what belongs there.
-const DATA: [&str; 6] = ["auth.secret", "realtime.key", "operator.json", "config.toml", "store", "store.made"];
+const DATA: &[&str] = &["auth.secret", "realtime.key", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
-const STORE: [&str; 6] = ["lock", "engine", "acknowledged", "copying", "sled", "redb"];
+const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb"];
 
 /// Takes the rights of others from what earlier versions or a careless copy left open. What is not a node's own stays as it is: a
 /// data directory with anything else in it, as `/tmp` would be, and links.
 pub fn mend_modes(data: &Path, store: &Path) {
     for (directory, names) in [(data, DATA), (store, STORE)] {
-        if let Err(error) = mend_directory(directory, &names) {
+        if let Err(error) = mend_directory(directory, names) {
             tracing::warn!(path = %directory.display(), %error, "who can read this directory is unknown");
         }
     }

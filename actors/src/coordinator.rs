@@ -14,7 +14,7 @@ use crate::{
         ids::{InvitationId, Seq, SessionId, UserId},
         stage::SessionStatus,
     },
-    idempotency::IdempotencyKey,
+    idempotency::{self, IdempotencyKey},
     journal::Obstacle,
     keys,
     messages::{Message, Order, Refusal, Reply, ReplyTo},
@@ -181,7 +181,7 @@ impl Coordinator {
         self.everywhere(caller, Command::EraseAccount).await?;
         // Stored answers hold what they answered.
         let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, usize::MAX)?;
-        let gone: Vec<Change> = stored.into_iter().map(|(key, _)| Change::Delete(key)).collect();
+        let gone: Vec<Change> = stored.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect();
         if gone.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 //! What has to happen without anybody asking: due timers wake their sessions, sessions with something left to tell are woken at
-//! the start, frozen actors are replaced, old stored answers go.
+//! the start, frozen actors are replaced. What has been kept long enough goes beside that ([`crate::sweep`]).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,15 +8,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     coordinator::Coordinator,
     domain::{Timer, ids::SessionId, time::Timestamp},
-    idempotency::{self, StoredAnswer},
     keys::{self, Key},
     messages::Message,
-    ports::{Change, Direction, StoreError},
-    records,
+    ports::{Direction, StoreError},
 };
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// A timer that was handed to its session is handed again after this long, if its row is still there.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const PAGE: usize = 512;
@@ -40,21 +37,18 @@ impl Coordinator {
 
     /// Runs until the process ends.
     pub async fn keep_house(self) {
+        tokio::join!(self.clone().keep_time(), self.sweep_stored_answers());
+    }
+
+    async fn keep_time(self) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut handed = HashMap::new();
-        let mut swept: Option<Instant> = None;
         loop {
             looks.tick().await;
             self.supervisor.replace_frozen();
             if let Err(error) = self.hand_out_due(&mut handed) {
                 tracing::error!(%error, "timers cannot be read");
-            }
-            if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
-                swept = Some(Instant::now());
-                if let Err(error) = self.sweep_stored_answers().await {
-                    tracing::warn!(%error, "old stored answers were not removed");
-                }
             }
         }
     }
@@ -78,25 +72,6 @@ impl Coordinator {
                     handed.insert(due, Instant::now());
                 }
             }
-        }
-    }
-
-    async fn sweep_stored_answers(&self) -> Result<(), crate::journal::CommitError> {
-        let now = self.shell.clock.now();
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store().scan(&keys::idempotent_answers(), after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            let old = |row: &[u8]| {
-                records::decode::<StoredAnswer>(row).is_ok_and(|answer| now.since(answer.at) >= idempotency::KEPT_FOR)
-            };
-            let gone: Vec<_> =
-                page.iter().filter(|(_, row)| old(row)).map(|(k, _)| Change::Delete(k.clone())).collect();
-            if !gone.is_empty() {
-                self.shell.journal.write(gone).await?;
-            }
-            tokio::task::yield_now().await;
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Code, Rejection, ids::UserId, time::Timestamp},
-    keys,
+    keys::{self, Key},
     messages::{Refusal, Reply},
     ports::{Change, Store},
     records,
@@ -44,6 +44,11 @@ impl StoredAnswer {
         Change::Put(keys::idempotent_answer(user, &key.digest), records::encode(self))
     }
 
+    /// The row by which it is found when it has been kept long enough. Belongs into the same commit.
+    pub fn change_by_time(&self, user: &UserId, key: &IdempotencyKey) -> Change {
+        Change::Put(keys::answer_by_time(self.at, user, &key.digest), Bytes::new())
+    }
+
     /// The answer again, if it was given to the same request.
     pub fn replay(self, key: &IdempotencyKey) -> Result<Reply, Refusal> {
         if self.request == key.request {
@@ -65,6 +70,14 @@ pub fn find(
     let Some(bytes) = store.get(&keys::idempotent_answer(user, &key.digest))? else { return Ok(None) };
     let answer: StoredAnswer = records::decode(&bytes)?;
     Ok(Some(answer).filter(|answer| now.since(answer.at) < KEPT_FOR))
+}
+
+/// Deletes a stored answer.
+pub fn deletion(key: Key, row: &[u8]) -> Vec<Change> {
+    let by_time = records::decode::<StoredAnswer>(row).map(|answer| keys::by_time(&key, answer.at));
+    let mut changes: Vec<Change> = by_time.map(Change::Delete).into_iter().collect();
+    changes.push(Change::Delete(key));
+    changes
 }
 
 /// Answers whose commit is not durable yet: the store does not show them.

@@ -102,6 +102,27 @@ pub fn idempotent_answers() -> Key {
     Key::build(b'k', &[])
 }
 
+/// When an answer was stored: what is to be deleted is found by it, the oldest first.
+pub fn answer_by_time(at: Timestamp, user: &UserId, digest: &[u8; 32]) -> Key {
+    Key::build(b'x', &[&at.as_millis().to_be_bytes(), user.as_str().as_bytes(), b"\0", digest])
+}
+
+/// All stored answers by time.
+pub fn answers_by_time() -> Key {
+    Key::build(b'x', &[])
+}
+
+/// Time and row of a key under [`answers_by_time`].
+pub fn parse_answer_by_time(key: &Key) -> Option<(Timestamp, Key)> {
+    let (at, answer) = key.0.get(1..)?.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(i64::from_be_bytes(*at)), Key::build(b'k', &[answer])))
+}
+
+/// The key by time of a row under [`idempotent_answers`] that was stored at this time.
+pub fn by_time(answer: &Key, at: Timestamp) -> Key {
+    Key::build(b'x', &[&at.as_millis().to_be_bytes(), answer.0.get(1..).unwrap_or_default()])
+}
+
 /// A user: profile, preferences, devices.
 pub fn user(user: &UserId) -> Key {
     Key::build(b'u', &[user.as_str().as_bytes()])

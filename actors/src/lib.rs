@@ -29,6 +29,7 @@ pub mod records;
 pub mod session;
 mod slots;
 pub mod supervisor;
+mod sweep;
 
 pub use arbiters::Arbiters;
 pub use coordinator::Coordinator;

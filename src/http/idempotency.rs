@@ -51,7 +51,7 @@ where
     }
     let reply = fresh(work.await?);
     let stored = StoredAnswer::new(&key, &reply, state.clock.now());
-    state.journal.write(vec![stored.change(user, &key)]).await?;
+    state.journal.write(vec![stored.change(user, &key), stored.change_by_time(user, &key)]).await?;
     Ok(reply)
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tandem_actors::{journal::CommitError, ports::Change};
+use tandem_actors::{
+    journal::{CommitError, Obstacle},
+    ports::Change,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -145,10 +148,16 @@ impl Sender {
     /// Writes an outcome. If it cannot be written, the attempt counts as cut off after the restart.
     pub(super) async fn write(&self, changes: Vec<Change>) {
         const TRIES: usize = 50;
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             match self.journal.write(changes.clone()).await {
                 Ok(()) => return,
+                // No push is begun meanwhile: each has to be written first.
+                Err(_) if !self.is_stopping() && self.journal.obstacle().is_some_and(Obstacle::passes_by_itself) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
                 Err(CommitError::Refused) if self.journal.is_alive() => {
+                    tries += 1;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => return tracing::error!(%error, "the outcome of pushes could not be written"),

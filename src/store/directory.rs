@@ -6,6 +6,7 @@
 //! sled/ redb/   the database
 //! acknowledged  the number of the last group that was acknowledged
 //! copying       a copy into this directory is not complete
+//! spare         room for a start on a full disk
 //! *.unfinished  a database being made; without meaning, removed at the next start
 //! ```
 //!

@@ -21,6 +21,7 @@ mod room;
 mod rows;
 mod seal;
 mod sled;
+mod spare;
 mod watch;
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};

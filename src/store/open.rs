@@ -23,6 +23,7 @@ use super::{
     room::Room,
     rows::{Rows, RowsOpenError},
     sled::SledRows,
+    spare,
 };
 
 /// The layout of keys and records. Higher: written by a later version. 1 has rows without seals.
@@ -42,15 +43,17 @@ pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, St
         })?;
         directory.copy_ended();
     }
-    let at = |doing| move |source| StoreOpenError::of(&location.path, doing, source);
-    let head = Head::open(directory.root()).map_err(at("open its file named acknowledged"))?;
+    let head = Head::open(directory.root()).inspect_err(|error| {
+        tracing::warn!(%error, store = %location.path.display(), "a later loss of groups would not be noticed");
+    });
     let room = Room::new(directory.root(), options.min_free);
     let rows = open_rows(location, directory, options)?;
+    spare::keep(&location.path, location.engine, &room);
     let first = match schema(location, &rows)? {
         SCHEMA => Vec::new(),
         _ => vec![Change::Put(keys::meta("schema"), records::encode(&SCHEMA))],
     };
-    let store = Guarded::start(rows, Beside { head: Some(head), room: Some(room), first });
+    let store = Guarded::start(rows, Beside { head: head.ok(), room: Some(room), first });
     store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| match error {
         StartError::Store(error) => unusable(location, error.text()),
         StartError::RolledBack { missing } => {

@@ -12,7 +12,7 @@ use tandem_actors::{
     ports::{Change, Direction, StoreError},
 };
 
-use super::{Engine, Location, Options, StoreOpenError, directory::Directory, open::open_database, rows::Rows};
+use super::{Engine, Location, Options, StoreOpenError, directory::Directory, open::open_database, rows::Rows, spare};
 
 /// Rows after which a sled database is opened once more when it is closed.
 const MUCH: u64 = 10_000;
@@ -31,7 +31,14 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens a complete database.
     pub fn open(location: &Location, directory: Directory, options: &Options) -> Result<Self, StoreOpenError> {
-        let rows = open_database(location, &directory.database(location.engine), options)?;
+        let database = directory.database(location.engine);
+        let rows = match open_database(location, &database, options) {
+            Err(StoreOpenError::Full { .. }) if spare::give_up(directory.root()) => {
+                open_database(location, &database, options)
+            }
+            opened => opened,
+        };
+        let rows = rows?;
         Ok(Self {
             rows: RwLock::new(Some(rows)),
             location: location.clone(),

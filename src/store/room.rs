@@ -22,6 +22,7 @@ pub struct Space {
     pub free: u64,
     /// Below this nothing is written.
     pub floor: u64,
+    pub total: u64,
 }
 
 /// What a disk's room allows.
@@ -68,7 +69,7 @@ impl Room {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         #[cfg(debug_assertions)]
         let free = crate::debug::disk::free().unwrap_or(free);
-        Ok(Space { free, floor: if total == 0 { 0 } else { self.min_free.min(total / PART) } })
+        Ok(Space { free, floor: if total == 0 { 0 } else { self.min_free.min(total / PART) }, total })
     }
 
     /// Whether a group of so many bytes may be written. A disk that cannot be asked is left to the engine.
@@ -101,13 +102,13 @@ mod tests {
 
     #[test]
     fn room_is_little_before_it_is_none() {
-        let left = |free| Space { free, floor: 100 }.left();
+        let left = |free| Space { free, floor: 100, total: 0 }.left();
         assert_eq!(
             [left(99), left(100), left(199), left(200)],
             [Left::Nothing, Left::Little, Left::Little, Left::Enough]
         );
-        assert_eq!(Space { free: 0, floor: 0 }.left(), Left::Enough, "nothing is kept free");
-        let again = |free| Space { free, floor: 80 }.has_room_again();
+        assert_eq!(Space { free: 0, floor: 0, total: 0 }.left(), Left::Enough, "nothing is kept free");
+        let again = |free| Space { free, floor: 80, total: 0 }.has_room_again();
         assert_eq!([again(89), again(90)], [false, true]);
     }
 

@@ -30,6 +30,11 @@ impl Obstacle {
         }
     }
 
+    /// Whether it is the disk's, which an operator sees to, and nothing else is amiss.
+    pub fn passes_by_itself(self) -> bool {
+        matches!(self, Self::Stalled | Self::NoRoom)
+    }
+
     pub fn retry_after(self) -> Duration {
         Duration::from_secs(match self {
             Self::Failed | Self::Busy => 1,

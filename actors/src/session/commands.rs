@@ -244,6 +244,7 @@ impl SessionActor {
         if let Some(key) = &key {
             let stored = StoredAnswer::new(key, &answer, self.now());
             draft.changes.push(stored.change(&caller.id, key));
+            draft.changes.push(stored.change_by_time(&caller.id, key));
             self.pending_answers.insert(&caller.id, key, stored);
         }
         if draft.changes.is_empty() {

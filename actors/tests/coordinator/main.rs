@@ -4,4 +4,5 @@ mod commands;
 mod crashes;
 mod delivery;
 mod store;
+mod sweep;
 mod world;

@@ -1,0 +1,89 @@
+//! Stored answers go when they have been kept long enough. They are found by time, in small steps: a sweep costs what it deletes.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{
+    coordinator::Coordinator,
+    domain::time::Timestamp,
+    idempotency::{KEPT_FOR, StoredAnswer},
+    journal::CommitError,
+    keys::{self, Key},
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+const EVERY: Duration = Duration::from_secs(60);
+/// Between two steps: commands want the journal, too.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Answers in one step.
+const STEP: usize = 256;
+
+impl Coordinator {
+    /// Runs until the process ends.
+    pub(crate) async fn sweep_stored_answers(self) {
+        if let Err(error) = self.find_old_answers_by_time().await {
+            tracing::warn!(%error, "stored answers of earlier versions stay until the next start");
+        }
+        loop {
+            match self.sweep_step(self.shell.clock.now()).await {
+                Ok(true) => sleep(PAUSE).await,
+                Ok(false) => sleep(EVERY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "old stored answers were not removed");
+                    sleep(EVERY).await;
+                }
+            }
+        }
+    }
+
+    /// Deletes some of the answers that are old enough; true if there may be more.
+    pub(crate) async fn sweep_step(&self, now: Timestamp) -> Result<bool, CommitError> {
+        let page = self.store().scan(&keys::answers_by_time(), None, Direction::Forward, STEP)?;
+        let mut changes = Vec::new();
+        for (key, _) in page {
+            match keys::parse_answer_by_time(&key) {
+                Some((at, _)) if now.since(at) < KEPT_FOR => break,
+                Some((at, answer)) => {
+                    changes.push(Change::Delete(key));
+                    // The key may have been used again since.
+                    if self.stored_at(&answer)? == Some(at) {
+                        changes.push(Change::Delete(answer));
+                    }
+                }
+                None => changes.push(Change::Delete(key)),
+            }
+        }
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.shell.journal.write(changes).await.map(|()| true)
+    }
+
+    fn stored_at(&self, answer: &Key) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.store().get(answer)?;
+        Ok(row.and_then(|row| records::decode::<StoredAnswer>(&row).ok()).map(|stored| stored.at))
+    }
+
+    /// Answers that were stored before they could be found by time: looked through once in the life of a store.
+    pub(crate) async fn find_old_answers_by_time(&self) -> Result<(), CommitError> {
+        let done = keys::meta("answers_by_time");
+        if self.store().get(&done)?.is_some() {
+            return Ok(());
+        }
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store().scan(&keys::idempotent_answers(), after.as_ref(), Direction::Forward, STEP)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            let by_time = page.iter().filter_map(|(key, row)| {
+                let at = records::decode::<StoredAnswer>(row).ok()?.at;
+                Some(Change::Put(keys::by_time(key, at), bytes::Bytes::new()))
+            });
+            self.shell.journal.write(by_time.collect()).await?;
+            sleep(PAUSE).await;
+        }
+        self.shell.journal.write(vec![Change::Put(done, bytes::Bytes::from_static(&[1]))]).await
+    }
+}
