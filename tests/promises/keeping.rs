@@ -60,7 +60,7 @@ async fn on_an_almost_full_disk_is_read_and_not_written_until_there_is_room_agai
         let refused = both.ben.press("/nudge").await;
         refused.refused(503, "SERVICE_UNAVAILABLE");
         assert!(refused.body.contains("disk is almost full"), "{}", refused.body);
-        both.ben.get("/state").await.ok();
+        both.ben.read("/state").await.ok();
         let metrics = server.get("/metrics").send().await.body;
         assert!(metrics.contains("tandem_store_free_bytes"), "{metrics}");
         assert_eq!(server.logs().matches("the disk is almost full").count(), 1, "one line: {}", server.logs());
@@ -172,4 +172,18 @@ async fn a_store_in_use_or_of_another_engine_is_found_by_check() {
     let _kept = server.stop().await;
     let checked = run(&["check", "--data", &data], &[("TANDEM__STORE__ENGINE", "redb")]).await;
     assert!(checked.stdout.contains("WRONG  store") && checked.stdout.contains("made by sled"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_does_not_mean_that_no_node_runs() {
+    let data = tempfile::tempdir().expect("a directory");
+    let path = data.path().to_str().expect("a path");
+    let session = "cabcdefghijklmnopqrstuvwx";
+    let refused = run(&["session", "why", session, "--data", path], &[]).await;
+    assert!(refused.refused_with_one_line().contains("no node runs"), "{refused:?}");
+    // In its place is what not even root can read.
+    fs::create_dir(data.path().join("operator.json")).expect("a directory");
+    let refused = run(&["session", "why", session, "--data", path], &[]).await;
+    let line = refused.refused_with_one_line();
+    assert!(line.contains("operator.json: cannot be read") && !line.contains("no node"), "{line}");
 }
