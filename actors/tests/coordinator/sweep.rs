@@ -6,7 +6,7 @@ use tandem_actors::{
     domain::{Command, time::Timestamp},
     idempotency::StoredAnswer,
     keys,
-    ports::{Change, Clock},
+    ports::Clock,
 };
 
 use crate::world::{Options, World, caller, eventually, id, run};
