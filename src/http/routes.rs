@@ -145,6 +145,7 @@ pub fn api() -> Vec<Route> {
             sub_chat, say, resolve_sub_chat;
         invitations: look, acknowledge, accept, decline, resend, own, confirm, message, confirm_topic;
         account: me, rename, erase, biometric, privacy, change_privacy;
+        export: ask, fetch;
         people: list, person, sessions, nickname;
         push: register, remove, preferences, change_preferences, test;
         realtime: ably_token, sign_out, config;

@@ -165,3 +165,37 @@ async fn a_push_on_trial_is_not_for_users() {
     let anna = shared().await.partner("Anna");
     anna.post_nothing("/auth/test-push-notification").await.refused(403, "FORBIDDEN");
 }
+
+#[tokio::test]
+async fn everything_of_ones_own_can_be_taken_along_and_nothing_of_the_partners() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 2).await;
+    both.anna.draft("a draft of Anna's").await.done();
+    both.ben.draft("a draft of Ben's").await.done();
+    let place = both.anna.post_nothing("/me/export").await.ok();
+    assert!(place["expiresAt"].is_string());
+    let url = place["exportUrl"].as_str().expect("an address");
+    let path = url.strip_prefix(&server.origin).expect("at this node");
+    server.get(path).send().await.refused(401, "UNAUTHORIZED");
+    let export = both.anna.get(path.trim_start_matches("/api/v1")).await.ok();
+    has(&export, &["exportedAt", "account", "notificationPreferences", "privacyPreferences", "hasMore"]);
+    assert_eq!(export["account"]["user"]["id"], both.anna.id);
+    let session = &export["sessions"][0];
+    assert_eq!(session["id"], both.session);
+    assert_eq!(session["empathyDraft"]["draft"]["content"], "a draft of Anna's");
+    has(session, &["state", "needs", "strategies", "agreements", "events"]);
+    assert!(!export.to_string().contains("of Ben's"), "{export}");
+}
+
+#[tokio::test]
+async fn what_is_taken_along_comes_in_pages() {
+    let anna = shared().await.partner("Anna");
+    for number in 0..12 {
+        anna.invite(&format!("Person {number}")).await.created();
+    }
+    let first = anna.get("/me/export").await.ok();
+    assert_eq!((first["sessions"].as_array().map(Vec::len), &first["hasMore"]), (Some(10), &json!(true)));
+    let cursor = first["cursor"].as_str().expect("a cursor");
+    let rest = anna.get(&format!("/me/export?cursor={cursor}")).await.ok();
+    assert_eq!((rest["sessions"].as_array().map(Vec::len), &rest["hasMore"]), (Some(2), &json!(false)));
+}

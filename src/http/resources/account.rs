@@ -185,7 +185,13 @@ async fn changed(call: &Call, edit: impl FnOnce(&mut User)) -> Result<Arc<User>,
 }
 
 async fn account(call: &Call, user: &User) -> Answered {
-    let active_sessions = call.state.coordinator.active_sessions(user.id.clone()).await.map_err(ApiError::from)?.len();
-    let push_notifications_enabled = call.state.push.push_enabled(&user.id);
-    Ok(success_of(Account { user: user.into(), active_sessions, push_notifications_enabled }))
+    Ok(success_of(Account::of(call, user).await?))
+}
+
+impl Account {
+    pub(super) async fn of(call: &Call, user: &User) -> Result<Self, ApiError> {
+        let active_sessions = call.state.coordinator.active_sessions(user.id.clone()).await?.len();
+        let push_notifications_enabled = call.state.push.push_enabled(&user.id);
+        Ok(Self { user: user.into(), active_sessions, push_notifications_enabled })
+    }
 }

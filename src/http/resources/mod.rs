@@ -5,6 +5,7 @@ pub mod agreements;
 pub mod compact;
 pub mod documentation;
 pub mod empathy;
+pub mod export;
 pub mod invitations;
 pub mod lifecycle;
 pub mod needs;

@@ -45,6 +45,11 @@ async fn partners_with_apps_of_different_generations_reach_the_end() {
 }
 
 #[tokio::test]
+async fn a_client_of_the_explicit_contract_reaches_the_end_with_partners_who_have_the_app() {
+    walk("explicit").await;
+}
+
+#[tokio::test]
 async fn no_walk_shows_a_partner_what_was_not_shared() {
     walk("privacy").await;
 }

@@ -108,6 +108,8 @@ const OTHER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/auth/me/privacy-preferences"),
     ("PATCH", "/auth/me/privacy-preferences"),
     ("POST", "/auth/test-push-notification"),
+    ("POST", "/me/export"),
+    ("GET", "/me/export"),
     ("GET", "/people"),
     ("GET", "/people/{id}"),
     ("PATCH", "/relationships/{id}/nickname"),

@@ -1,0 +1,165 @@
+//! Everything that the caller may see of the own data, to take along. Made of the answers that the caller could ask for one by
+//! one, so that it can show nothing else. It comes in pages: no request costs more than its page.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tandem_actors::domain::{
+    Query,
+    ids::{Seq, SessionId},
+    time::Timestamp,
+};
+use utoipa::{IntoParams, ToSchema};
+
+use super::account::Account;
+use crate::{
+    http::{
+        call::{Answered, Call},
+        coordinator::{ListFilter, Refusal},
+        envelope::{Success, success_of},
+        error::ApiError,
+    },
+    push::Preferences,
+    users::PrivacyPreferences,
+};
+
+const SESSIONS_ON_A_PAGE: usize = 10;
+const EVENTS_OF_A_SESSION: usize = 500;
+const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportPlace {
+    /// Answers to the caller's bearer token only.
+    export_url: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    cursor: Option<String>,
+}
+
+/// One page. The account and the preferences are on each.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Export {
+    #[schema(value_type = String, format = DateTime)]
+    exported_at: Timestamp,
+    account: Account,
+    notification_preferences: Preferences,
+    privacy_preferences: PrivacyPreferences,
+    /// The newest change first.
+    sessions: Vec<ExportedSession>,
+    /// For the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    has_more: bool,
+}
+
+/// What the caller may see of a session: the answers of the routes of the same names. Null where the session could not be asked.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedSession {
+    id: SessionId,
+    #[schema(value_type = Object)]
+    state: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    empathy_draft: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    partner_empathy: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    needs: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    needs_comparison: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    strategies: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    agreements: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    events: Option<Box<RawValue>>,
+}
+
+/// Ask for the caller's data
+///
+/// The address that it is fetched from, with the caller's token.
+#[utoipa::path(post, path = "/me/export", tag = "account", responses((status = 200, body = Success<ExportPlace>)))]
+pub async fn ask(call: Call) -> Answered {
+    let connection = call.request.connection_info().clone();
+    let export_url = format!("{}://{}/api/v1/me/export", connection.scheme(), connection.host());
+    Ok(success_of(ExportPlace { export_url, expires_at: call.state.clock.now() + GOOD_FOR }))
+}
+
+/// The caller's data
+#[utoipa::path(
+    get, path = "/me/export", tag = "account", params(ExportQuery),
+    responses((status = 200, body = Success<Export>))
+)]
+pub async fn fetch(call: Call) -> Answered {
+    let ExportQuery { cursor } = call.fields()?;
+    let (state, user) = (&call.state, &call.user.id);
+    let filter = ListFilter { status: None, cursor, limit: SESSIONS_ON_A_PAGE };
+    let page = state.coordinator.list(user.clone(), filter).await?;
+    let Page { items, cursor, has_more } = serde_json::from_slice(&page).map_err(unreadable)?;
+    let mut sessions = Vec::with_capacity(items.len());
+    for Item { id } in items {
+        sessions.push(session(&call, id).await?);
+    }
+    Ok(success_of(Export {
+        exported_at: state.clock.now(),
+        account: Account::of(&call, &call.user).await?,
+        notification_preferences: state.push.preferences(user.clone()).await?,
+        privacy_preferences: call.user.privacy,
+        sessions,
+        cursor,
+        has_more,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    items: Vec<Item>,
+    #[serde(default)]
+    cursor: Option<String>,
+    has_more: bool,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: SessionId,
+}
+
+async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError> {
+    let from: Seq = 0;
+    let events = call.state.coordinator.events(id.clone(), call.user.id.clone(), from, EVENTS_OF_A_SESSION);
+    Ok(ExportedSession {
+        state: shown(call, &id, Query::State).await?,
+        empathy_draft: shown(call, &id, Query::EmpathyDraft).await?,
+        partner_empathy: shown(call, &id, Query::EmpathyPartner).await?,
+        needs: shown(call, &id, Query::Needs).await?,
+        needs_comparison: shown(call, &id, Query::NeedsComparison).await?,
+        strategies: shown(call, &id, Query::Strategies).await?,
+        agreements: shown(call, &id, Query::Agreements).await?,
+        events: answered(events.await)?,
+        id,
+    })
+}
+
+async fn shown(call: &Call, session: &SessionId, query: Query) -> Result<Option<Box<RawValue>>, ApiError> {
+    answered(call.state.coordinator.query(session.clone(), call.user.id.clone(), query).await)
+}
+
+/// What consent is missing for is left out, and so is what a session in trouble cannot say.
+fn answered(answer: Result<bytes::Bytes, Refusal>) -> Result<Option<Box<RawValue>>, ApiError> {
+    match answer {
+        Ok(answer) => serde_json::from_slice(&answer).map(Some).map_err(unreadable),
+        Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> ApiError {
+    Refusal::Internal(format!("an answer cannot be read: {error}")).into()
+}
