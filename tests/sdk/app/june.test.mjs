@@ -15,9 +15,16 @@ test('June and June go through a whole conflict', () =>
     const { mine } = await shareEmpathy(x, y);
     await refine(x, y, mine);
     await judge(x, y);
-    await shareNeeds(x, y);
+    const { mine: needs } = await shareNeeds(x, y);
     await agreeOnNeeds(x, y);
-    const ids = await findIdeas(x, y);
+    const ids = await findIdeas(x, y, 3, [needs[0]]);
+    const { walkthrough, coverageAudit } = await x.stage4();
+    assert.equal(walkthrough.phase, 'MY_NEEDS', 'one need at a time, the own ones first');
+    assert.deepEqual([walkthrough.currentNeed.source, walkthrough.totalInPhase], ['YOU', 2]);
+    assert.deepEqual(coverageAudit.covered.map(({ label }) => label), [needs[0]]);
+    assert.equal(coverageAudit.open.length, 3);
+    for (const id of ids) await x.stands(id, WILLING);
+    assert.equal((await x.refusedPost(x.of('/stage4/share-selections'), {})).status, 400, 'an open need is named or declined first');
     await takeStances(x, y, ids, [[WILLING, WILLING, NOT], [WILLING, NOT, NOT]]);
 
     // A change takes the own sharing back, and what the partner saw with it.

@@ -204,8 +204,8 @@ export class Phone {
   // ---- stage 4, common to both --------------------------------------------------------------------------------------
 
   /** The AI's part: an idea comes into the pool. */
-  async ideaComesUp(description) {
-    const { strategy } = await this.once(this.of('/strategies'), { description }, shape.strategyAdded);
+  async ideaComesUp(description, needsAddressed = []) {
+    const { strategy } = await this.once(this.of('/strategies'), { description, needsAddressed }, shape.strategyAdded);
     return strategy.id;
   }
 

@@ -79,6 +79,32 @@ test('a stranger hears the same of every call as of a session that does not exis
     assert.equal((await x.state()).session.status, 'ACTIVE', 'nothing of it changed anything');
   }));
 
+test('a link that was used tells its finder nothing of the two', () =>
+  walk(couple(April, June), async (x, y) => {
+    await meet(x, y);
+    const eve = new April(new Person('Eve'), x.ledger);
+    try {
+      const { acknowledged, reason } = await eve.once(`/v1/invitations/${x.invitation}/acknowledge`, {}, shape.acknowledged);
+      assert.equal(acknowledged, false);
+      assert.ok(reason, 'it says why');
+      const { status, code } = await eve.refusedPost(`/invitations/${x.invitation}/accept`);
+      assert.deepEqual([status, code], [409, 'CONFLICT']);
+      for (const [method, path, body] of [
+        ['POST', `/v1/invitations/${x.invitation}/acknowledge`, {}],
+        ['GET', `/v1/invitations/${x.invitation}`],
+        ['POST', `/invitations/${x.invitation}/accept`],
+        ['POST', `/invitations/${x.invitation}/decline`, {}],
+      ]) {
+        const { text } = await eve.api.send(method, path, body);
+        assert.ok(!text.includes(y.id) && !text.includes(y.name), `${method} ${path} names the partner: ${text}`);
+      }
+    } finally {
+      await eve.close();
+    }
+    assert.equal((await x.refusedPost(`/v1/invitations/${x.invitation}/acknowledge`, {})).status, 400, 'it is one of their own');
+    assert.equal((await y.refusedPost('/v1/invitations/cnosuchinvitation0/acknowledge', {})).status, 404);
+  }));
+
 test('events carry ids, stages and times, and reach each partner under names that the app knows', () =>
   walk(couple(April, June), async (x, y) => {
     await meet(x, y);

@@ -207,6 +207,7 @@ export async function shareNeeds(x, y, { apart = false } = {}) {
     assert.equal(partnerNeeds.length, 2);
     assert.equal(noOverlap, apart);
   }
+  return { mine: texts.get(x), theirs: texts.get(y) };
 }
 
 export async function agreeOnNeeds(x, y) {
@@ -233,15 +234,15 @@ export async function comeToStage4(x, y, options) {
 
 // ---- stage 4 --------------------------------------------------------------------------------------------------------
 
-/** Ideas of both come into one pool, where nobody sees whose they are. */
-export async function findIdeas(x, y, count = 3) {
+/** Ideas of both come into one pool, where nobody sees whose they are. The first may name shared needs that it answers. */
+export async function findIdeas(x, y, count = 3, needs = []) {
   const ids = [];
   for (let number = 0; number < count; number += 1) {
     const [author, other] = number % 2 === 0 ? [x, y] : [y, x];
     const idea = author.writes('idea');
     revealed(idea, author, other);
     other.mark();
-    ids.push(await author.ideaComesUp(idea));
+    ids.push(await author.ideaComesUp(idea, number === 0 ? needs : []));
     if (other.isExplicit) continue;
     const told = await other.hears(isApril(other) ? 'partner.marked_ready' : 'session.strategies_updated');
     for (const person of [x, y]) assert.ok(!JSON.stringify(told).includes(person.id), `an idea has no author: ${JSON.stringify(told)}`);
