@@ -93,8 +93,9 @@ const invitation = object({
   expiresAt: time,
 });
 // With a null in either text, the one who invites can never send.
-const aprilInvitation = invitation.extend({ invitationMessage: text });
-const juneInvitation = invitation.extend({ topicFrame: text, topicFrameConfirmedAt: maybeTime });
+const canSend = (words) => [(seen) => !seen.isInviter || typeof seen[words] === 'string', { error: `${words} is what the one who invites sends` }];
+const aprilInvitation = invitation.extend({ invitationMessage: maybeText }).refine(...canSend('invitationMessage'));
+const juneInvitation = invitation.extend({ topicFrame: maybeText, topicFrameConfirmedAt: maybeTime }).refine(...canSend('topicFrame'));
 const state = (session, invitation, compact) => object({ session, progress, messages: page, invitation, compact });
 export const aprilState = state(session, aprilInvitation, compact);
 export const juneState = state(juneSession, juneInvitation, compact.extend({ isFirstSession: bool }));

@@ -53,6 +53,8 @@ pub struct SessionView {
     pub partner_last_viewed_at: Option<Timestamp>,
     /// When the partner was last there; null if the partner does not show it.
     pub partner_last_active_at: Option<Timestamp>,
+    /// Always null: inner thoughts are another service's.
+    pub source_inner_thoughts: Option<Words>,
     /// As the viewer's client has named it.
     pub last_seen_chat_item_id: Option<Words>,
     pub seq: Seq,
@@ -176,6 +178,7 @@ impl Eyes<'_> {
             last_seen_seq: me.last_seen,
             last_viewed_at: me.viewed_at,
             partner_last_viewed_at: self.partner_activity().and_then(|partner| partner.viewed_at),
+            source_inner_thoughts: None,
             partner_last_active_at: self
                 .partner_activity()
                 .map(|partner| partner.viewed_at.unwrap_or(partner.joined_at)),
