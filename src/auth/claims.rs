@@ -77,7 +77,7 @@ impl Demands {
             return Err(Reason::WrongAuthorizedParty);
         }
         Ok(Identity {
-            user: claims.sub.ok_or(Reason::InvalidSubject)?.parse().map_err(|_| Reason::InvalidSubject)?,
+            user: subject(&claims.sub.ok_or(Reason::InvalidSubject)?)?,
             name: claims.name.and_then(|name| presentable(&name, NAME_CHARACTERS)),
             email: claims.email.and_then(|email| presentable(&email, EMAIL_CHARACTERS)),
             expires: seconds(claims.exp.ok_or(Reason::NoExpiry)?),
@@ -94,6 +94,14 @@ impl Demands {
         }
         Ok(())
     }
+}
+
+/// Users have channels that are called after them, and capabilities read `*` in a channel's name as any name.
+fn subject(sub: &str) -> Result<UserId, Reason> {
+    if sub.contains('*') {
+        return Err(Reason::InvalidSubject);
+    }
+    sub.parse().map_err(|_| Reason::InvalidSubject)
 }
 
 /// A caller whose token was verified.

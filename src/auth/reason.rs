@@ -55,7 +55,7 @@ impl Reason {
             Reason::WrongAudience => "the token is meant for another audience",
             Reason::WrongAuthorizedParty => "the token was made for an application that is not allowed here",
             Reason::InvalidSubject => {
-                "the token's subject is not a user id: 1 to 128 characters, no control characters, not '*'"
+                "the token's subject is not a user id: 1 to 128 characters, no control characters, no '*'"
             }
             Reason::KeysUnavailable => "the issuer's keys cannot be fetched at the moment",
         }

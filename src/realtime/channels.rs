@@ -37,23 +37,33 @@ impl Default for ChannelNames {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("realtime.{setting} is '{found}', but must contain {expected} exactly once, and not begin with ':' or '['")]
+#[error("realtime.{setting} is '{found}', but {expected}")]
 pub struct InvalidTemplate {
     pub setting: &'static str,
     pub found: String,
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 impl ChannelNames {
     /// # Errors
-    /// For a template without its placeholder.
+    /// For a template without its placeholder, one that is a pattern, and a user channel that could be called like a session's.
     pub fn validate(&self) -> Result<(), InvalidTemplate> {
-        let check = |setting, template: &str, expected| {
-            if template.matches(expected).count() == 1 && !template.starts_with([':', '[']) {
+        let check = |setting, template: &str, placeholder| {
+            if template.matches(placeholder).count() == 1
+                && !template.starts_with([':', '['])
+                && !template.contains('*')
+            {
                 return Ok(());
             }
+            let expected =
+                format!("must contain {placeholder} exactly once, not begin with ':' or '[', and not hold '*'");
             Err(InvalidTemplate { setting, found: template.to_owned(), expected })
         };
+        let sessions = || std::iter::once(&self.session_channel).chain(&self.presence_channels);
+        if let Some(alike) = sessions().find(|template| may_be_called_alike(&self.user_channel, template)) {
+            let expected = format!("must differ from '{alike}' in more than what stands for the placeholder");
+            return Err(InvalidTemplate { setting: "user_channel", found: self.user_channel.clone(), expected });
+        }
         check("session_channel", &self.session_channel, SESSION)?;
         check("user_channel", &self.user_channel, USER)?;
         self.presence_channels.iter().try_for_each(|template| check("presence_channels", template, SESSION))
@@ -93,6 +103,18 @@ impl ChannelNames {
     }
 }
 
+/// Whether some user's channel has the name of some session's: users' ids may hold anything, sessions' ids letters and digits.
+fn may_be_called_alike(user: &str, session: &str) -> bool {
+    let (Some((user_front, user_back)), Some((front, back))) = (user.split_once(USER), session.split_once(SESSION))
+    else {
+        return false;
+    };
+    let is_of_an_id = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let begins = front.starts_with(user_front) || user_front.strip_prefix(front).is_some_and(is_of_an_id);
+    let ends = back.ends_with(user_back) || user_back.strip_suffix(back).is_some_and(is_of_an_id);
+    begins && ends
+}
+
 /// The session's id in a channel's name.
 fn session_in<'c>(template: &str, channel: &'c str) -> Option<&'c str> {
     let (before, after) = template.split_once(SESSION)?;
@@ -125,5 +147,26 @@ mod tests {
         assert_eq!(ChannelNames::default().validate(), Ok(()));
         let broken = ChannelNames { session_channel: "sessions".into(), ..ChannelNames::default() };
         assert_eq!(broken.validate().unwrap_err().setting, "session_channel");
+        let pattern = ChannelNames { session_channel: "*:{sessionId}".into(), ..ChannelNames::default() };
+        assert_eq!(pattern.validate().unwrap_err().setting, "session_channel");
+    }
+
+    #[test]
+    fn no_user_has_a_channel_of_a_sessions_name() {
+        let validated = |user: &str, session: &str| {
+            let presence_channels = vec!["p:{sessionId}".into()];
+            let names = ChannelNames { session_channel: session.into(), presence_channels, user_channel: user.into() };
+            names.validate().map_err(|error| error.setting)
+        };
+        for (user, session) in
+            [("a:{userId}", "a:{sessionId}"), ("{userId}", "s:{sessionId}"), ("a:c{userId}", "a:{sessionId}")]
+        {
+            assert_eq!(validated(user, session), Err("user_channel"), "{user} {session}");
+        }
+        for (user, session) in
+            [("a:user:{userId}", "a:{sessionId}"), ("a:{userId}:u", "a:{sessionId}:s"), ("b:{userId}", "a:{sessionId}")]
+        {
+            assert_eq!(validated(user, session), Ok(()), "{user} {session}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -23,6 +24,9 @@ use super::{
     embedded::{Embedded, Scope},
 };
 use crate::http::{StartPage, start_page};
+
+/// The file by which a process hands over to the next one.
+const HANDOVER: &str = "realtime.handover";
 
 #[derive(Clone)]
 pub enum Provider {
@@ -112,6 +116,20 @@ impl Provider {
             Self::Embedded(endpoint) => endpoint.set_start_page(Arc::new(move |_| page(provider, &token_hint))),
             // Set once; a second time changes nothing.
             Self::Ably { start_page, .. } => drop(start_page.set(token_hint)),
+        }
+    }
+
+    /// Takes up what an earlier process has left in the data directory. Called before the first connection.
+    pub fn take_over(&self, data: &Path) {
+        if let Self::Embedded(endpoint) = self {
+            endpoint.take_over(&data.join(HANDOVER));
+        }
+    }
+
+    /// Leaves in the data directory what the next process is to take up. Called when nobody publishes any more.
+    pub fn hand_over(&self, data: &Path) {
+        if let Self::Embedded(endpoint) = self {
+            endpoint.hand_over(&data.join(HANDOVER));
         }
     }
 

@@ -76,7 +76,11 @@ pub fn capability<'a>(
         granted.sort_unstable();
         granted.dedup();
     };
-    grant(names.user(user), &["subscribe"]);
+    // A name with '*' would be a pattern, which stands for other users' channels as well.
+    let own = names.user(user);
+    if !own.contains('*') {
+        grant(own, &["subscribe"]);
+    }
     for session in sessions.into_iter().take(most) {
         let on_session: &[&str] = if client_publish { &["publish", "subscribe"] } else { &["subscribe"] };
         grant(names.session(session), on_session);
@@ -102,6 +106,15 @@ mod tests {
             r#"{"meetwithoutfear:presence:csession01":["presence","subscribe"],"meetwithoutfear:session:csession01":["presence","publish","subscribe"],"meetwithoutfear:session:csession01:presence":["presence","subscribe"],"meetwithoutfear:user:user_1":["subscribe"]}"#
         );
         assert!(!capability(&names, &user, &sessions, 2, false).contains("publish"));
+    }
+
+    #[test]
+    fn no_users_name_becomes_a_pattern() {
+        let session: SessionId = "csession01".parse().unwrap();
+        for sub in ["*:*", "oidc:*", "a*", "*:b"] {
+            let text = capability(&ChannelNames::default(), &sub.parse().unwrap(), [&session], 1, true);
+            assert!(!text.contains('*') && text.contains("csession01"), "{text}");
+        }
     }
 
     /// Computed with Ably's own SDK for the same fields.

@@ -8,6 +8,7 @@ mod store;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -82,6 +83,7 @@ struct Node {
     shutdown_timeout: Duration,
     limits: Arc<Limits>,
     operator: Option<OperatorFile>,
+    data: PathBuf,
 }
 
 impl Application {
@@ -106,6 +108,7 @@ impl Application {
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::Setting)?;
+        provider.take_over(&settings.data);
 
         let shell = Arc::new(shell(&settings, &store, &journal, &clock, provider.port(), &devices));
         let arbiters = Arbiters::start(cores());
@@ -190,6 +193,7 @@ impl Application {
             shutdown_timeout: settings.server.shutdown_timeout,
             limits,
             operator,
+            data: settings.data.clone(),
         };
         Ok(Self { address, scheme, http, node })
     }
@@ -242,6 +246,8 @@ impl Application {
 impl Node {
     /// Nobody calls any more.
     async fn stop(self) {
+        let (provider, data) = (self.provider.clone(), self.data.clone());
+        on_a_thread("handover", move || provider.hand_over(&data)).await;
         self.pusher.stop().await;
         self.supervisor.stop();
         self.journal.close();

@@ -77,6 +77,8 @@ async fn what_is_wrong_with_a_token_is_said() {
         (without("sub"), "invalid_subject"),
         (with("sub", json!("")), "invalid_subject"),
         (with("sub", json!("*")), "invalid_subject"),
+        (with("sub", json!("*:*")), "invalid_subject"),
+        (with("sub", json!("oidc:*")), "invalid_subject"),
         (with("sub", json!("a\nb")), "invalid_subject"),
         (format!("{header}.{payload}.{}", BASE64_URL_SAFE_NO_PAD.encode([7; 32])), "bad_signature"),
         (format!("{header}.{payload}."), "bad_signature"),

@@ -7,8 +7,10 @@
 //!   encodings, binary data across formats, ids chosen by clients (a repetition is delivered once), continuity by channel serial.
 //! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
-//! - History with paging, batch publish and presence, channel status.
-//! - Persistence of the channels of configured namespaces, their presence sets included; all others cost no disk.
+//! - History with paging, batch publish and presence, channel status and enumeration, unenveloped publish.
+//! - Rights that follow the coordinator's sessions: a token is no promise for longer than what gave it.
+//! - Persistence of the channels of configured namespaces, their presence sets included; all others cost no disk, but for what a graceful
+//!   stop hands over to the next start.
 //! - Test apps (`sandbox`), each apart from the others, in memory only.
 //!
 //! # What it does not serve
@@ -28,6 +30,7 @@ mod bridge;
 mod channel;
 pub mod config;
 mod connection;
+mod handing_over;
 mod history;
 mod hub;
 mod log;

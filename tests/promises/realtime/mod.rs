@@ -2,6 +2,7 @@
 
 mod continuity;
 mod coordinator;
+mod handover;
 mod members;
 pub mod node;
 mod raw;

@@ -207,6 +207,12 @@ impl Channel {
         }
     }
 
+    /// Reads the log and the members while they are locked.
+    pub fn read<T>(&self, read: impl FnOnce(&Log, &Members) -> T) -> T {
+        let room = self.room.lock();
+        read(&room.log, &room.members)
+    }
+
     // ---- housekeeping ----
 
     pub fn prune(&self, now: Timestamp, window: Duration) {

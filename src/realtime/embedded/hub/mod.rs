@@ -128,13 +128,7 @@ impl Hub {
     fn open_channel(&self, name: Arc<str>) -> Channel {
         let now = self.services.now();
         let persisted = self.is_persisted(&name);
-        let role = match self.is_main {
-            true => Role {
-                session: self.services.names.parse_session(&name),
-                presence: self.services.names.parse_presence(&name),
-            },
-            false => Role::default(),
-        };
+        let role = self.role_of(&name);
         let window = i64::try_from(self.services.config.continuity.as_millis()).unwrap_or(i64::MAX);
         let limit = self.services.config.log_entries;
         let stored = match persisted && self.is_main {
@@ -148,6 +142,16 @@ impl Hub {
         };
         let members = self.restored.take_members(&name);
         Channel::new(name, role, persisted, stored.unwrap_or_else(|| Log::new(limit)), members, now)
+    }
+
+    fn role_of(&self, name: &str) -> Role {
+        match self.is_main {
+            true => Role {
+                session: self.services.names.parse_session(name),
+                presence: self.services.names.parse_presence(name),
+            },
+            false => Role::default(),
+        }
     }
 
     /// Whether the channel's namespace is persisted.

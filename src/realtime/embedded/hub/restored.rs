@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::{
     super::{
         channel::{Channel, Repeats},
+        log::Log,
         peer::Peer,
         presence::Members,
         protocol::PresenceMessage,
@@ -101,6 +102,29 @@ impl Hub {
             unreturned.add(&member.connection_id, &channel);
             members.entry(channel).or_default().push(member);
         }
+    }
+
+    /// The channels that are not stored, each with what there is to hand over of it: the ones with members first, then the ones that were
+    /// used last.
+    pub fn unstored(&self) -> Vec<Arc<Channel>> {
+        let mut channels: Vec<_> = self.channels.iter().map(|channel| channel.value().clone()).collect();
+        channels.retain(|channel| !self.stores(channel));
+        channels.sort_by_cached_key(|channel| {
+            channel.read(|log, members| (members.is_empty(), std::cmp::Reverse(log.position().1)))
+        });
+        channels
+    }
+
+    /// Takes up a channel that was handed over. Called before the first connection.
+    pub fn take_over(&self, name: Arc<str>, log: Log, members: Vec<PresenceMessage>) {
+        if self.is_persisted(&name) || self.channels.contains_key(&name) {
+            return;
+        }
+        let mut unreturned = self.restored.unreturned.lock();
+        members.iter().for_each(|member| unreturned.add(&member.connection_id, &name));
+        let members = members.into_iter().collect();
+        let channel = Channel::new(name.clone(), self.role_of(&name), false, log, members, self.services.now());
+        self.channels.insert(name, Arc::new(channel));
     }
 
     /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is

@@ -42,6 +42,11 @@ impl Log {
         Self { id, seq, last_at, entries: VecDeque::new(), limit, ids: Ids::default() }
     }
 
+    /// Number and time of the head.
+    pub fn position(&self) -> (u64, i64) {
+        (self.seq, self.last_at)
+    }
+
     /// The serial of the head.
     pub fn head(&self) -> String {
         ChannelSerial { at: self.last_at, seq: self.seq, log: self.id.clone() }.to_string()

@@ -5,6 +5,7 @@
 
 mod entry_row;
 mod expiry;
+mod handover;
 mod logs;
 mod members;
 
@@ -25,7 +26,7 @@ use tandem_actors::{
 };
 
 use self::expiry::Expiry;
-pub use self::{expiry::Step, logs::Stored};
+pub use self::{expiry::Step, handover::Handover, logs::Stored};
 use super::{
     auth::{ClientId, revocation::Revocation},
     protocol::ErrorInfo,
