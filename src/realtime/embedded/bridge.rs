@@ -81,9 +81,9 @@ impl Embedded {
         let channel = self.main.channel(&name);
         let (tell, told) = tokio::sync::oneshot::channel();
         let frame_id: Arc<str> = Hub::frame_id();
-        self.main.publish(&channel, frame_id, None, vec![message], Repeats::Known, move |result| {
-            drop(tell.send(result.map(drop)));
-        });
+        let tell = move |result: Result<_, ErrorInfo>| drop(tell.send(result.map(drop)));
+        // A refusal is told to `tell`, too.
+        let _ = self.main.publish(&channel, frame_id, None, vec![message], Repeats::Known, tell);
         Ok(told)
     }
 }

@@ -155,6 +155,11 @@ impl Peer {
         self.state.lock().entered.retain(|known| **known != *channel);
     }
 
+    /// The channels that it has members in.
+    pub fn entered(&self) -> Vec<Arc<str>> {
+        self.state.lock().entered.clone()
+    }
+
     pub fn take_entered(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.state.lock().entered)
     }

@@ -145,17 +145,27 @@ async fn an_invalid_token_in_band_fails_the_connection_and_its_members_leave() {
 }
 
 #[tokio::test]
-async fn members_leave_when_a_token_in_band_takes_the_presence_mode() {
+async fn members_leave_when_a_new_token_does_not_allow_presence() {
     let node = node();
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("c").await;
-    let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
-    let mut alice = Wire::open_with(&node, &format!("access_token={token}")).await;
-    alice.next_of(4).await;
-    alice.attach("c").await;
-    alice.enter("c").await;
-    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
-    let token = token_for(&node, "alice", r#"{"c":["subscribe"]}"#).await;
-    alice.send(json!({"action": 17, "auth": {"accessToken": token}})).await;
-    assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3);
+    for (attached, in_band) in [(true, true), (false, true), (true, false), (false, false)] {
+        let token = token_for(&node, "alice", r#"{"*":["*"]}"#).await;
+        let mut alice = Wire::open_with(&node, &format!("access_token={token}")).await;
+        let connected = alice.next_of(4).await;
+        if attached {
+            alice.attach("c").await;
+        }
+        alice.enter("c").await;
+        assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
+        let token = token_for(&node, "alice", r#"{"c":["subscribe"]}"#).await;
+        if in_band {
+            alice.send(json!({"action": 17, "auth": {"accessToken": token}})).await;
+        } else {
+            let key = connected["connectionDetails"]["connectionKey"].as_str().unwrap();
+            alice = Wire::open_with(&node, &format!("access_token={token}&resume={key}")).await;
+            assert_eq!(alice.next_of(4).await["connectionId"], connected["connectionId"]);
+        }
+        assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 3, "attached: {attached}, in band: {in_band}");
+    }
 }

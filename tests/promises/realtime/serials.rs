@@ -128,3 +128,20 @@ async fn after_a_restart_only_what_is_stored_is_a_repetition() {
     assert_eq!(acknowledged(&frames), [5, 0, 1, 5]);
     assert_eq!(names(&frames), ["zero", "one", "another"]);
 }
+
+#[tokio::test]
+async fn ids_of_an_earlier_publish_with_fewer_messages_are_refused_and_not_acknowledged() {
+    let node = node();
+    let (mut wire, _) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
+    for (serial, count) in [(0, 2), (1, 3), (2, 2)] {
+        let messages: Vec<_> =
+            (0..count).map(|n| json!({"id": format!("base:{n}"), "name": format!("m{n}")})).collect();
+        wire.send(json!({"action": 15, "channel": "c", "msgSerial": serial, "messages": messages})).await;
+    }
+    let frames = wire.settle().await;
+    assert_eq!(acknowledged(&frames), [0, 2]);
+    let nacks: Vec<_> = frames.iter().filter(|frame| frame["action"] == 2).collect();
+    assert_eq!((nacks.len(), &nacks[0]["msgSerial"], &nacks[0]["error"]["code"]), (1, &json!(1), &json!(40031)));
+    assert_eq!(names(&frames), ["m0", "m1"]);
+}

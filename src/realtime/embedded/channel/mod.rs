@@ -82,6 +82,9 @@ impl Channel {
     /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told
     /// again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
     /// entry in the order of the log.
+    ///
+    /// # Errors
+    /// 40031 for the ids of an earlier publish that had fewer messages.
     pub fn publish(
         &self,
         frame_id: Arc<str>,
@@ -90,7 +93,7 @@ impl Channel {
         repeats: Repeats,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
-    ) -> PublishResult {
+    ) -> Result<PublishResult, ErrorInfo> {
         let mut room = self.room.lock();
         room.last_used = now.as_millis();
         let chosen = messages.first().and_then(|message| message.id.clone());
@@ -104,14 +107,18 @@ impl Channel {
             (None, Repeats::Known) => None,
         };
         if let Some(earlier) = earlier {
-            return earlier;
+            // What was not in the earlier publish was never published.
+            if earlier.messages < messages.len() {
+                return Err(ErrorInfo::invalid_ids("these ids belong to an earlier publish with fewer messages"));
+            }
+            return Ok(earlier);
         }
         let mark = self.role.session.as_ref().zip(chosen.as_deref()).and_then(|(session, id)| event_mark(session, id));
         let draft = Draft { id: frame_id, connection_id: connection.cloned(), body: Body::Messages(messages), mark };
         let entry = room.log.append(&self.name, draft, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
-        entry.published()
+        Ok(entry.published())
     }
 
     /// Takes presence events of one frame. The returned entry is what was told, if anything was.

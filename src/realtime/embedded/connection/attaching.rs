@@ -30,6 +30,8 @@ impl Line {
             Ok(granted) => granted,
             Err(error) => {
                 self.drop_attachment(name);
+                // It may be a member from an earlier socket, when it was still allowed.
+                self.recheck_members();
                 self.fail_channel(name, &error);
                 return;
             }
@@ -184,6 +186,18 @@ impl Line {
         for (name, error) in lost {
             self.drop_attachment(&name);
             self.fail_channel(&name, &error);
+        }
+        self.recheck_members();
+    }
+
+    /// Members leave where the client may not be present any more: it may have entered without attaching, or over an earlier socket.
+    pub(super) fn recheck_members(&self) {
+        let grant = self.peer.grant();
+        for name in self.peer.entered() {
+            let may_stay = self.hub.modes(&grant, &name).is_ok_and(|modes| modes.has(Modes::PRESENCE));
+            if !may_stay && let Some(channel) = self.hub.known_channel(&name) {
+                self.hub.leave(&channel, &self.peer);
+            }
         }
     }
 }

@@ -110,6 +110,7 @@ impl Connection {
             partial: None,
         });
         line.send_connected(error.as_ref());
+        line.recheck_members();
         line.watch_expiry(ctx);
         let half_interval = line.hub.services.config.max_idle_interval / 2;
         ctx.run_interval(half_interval, Connection::beat);

@@ -7,7 +7,10 @@ use crate::realtime::embedded::{
     answers::{Answer, Ticket, Turn},
     auth::Operation,
     channel::{Channel, Name},
-    protocol::{ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload},
+    protocol::{
+        ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload,
+        frame::PublishResult,
+    },
     publication::{message_too_large, prepare},
     rate::Admission,
 };
@@ -92,10 +95,11 @@ impl Line {
                 let peer = self.peer.clone();
                 let frame_id = self.peer.frame_id(msg_serial);
                 MESSAGES.increment(messages.len() as u64);
-                self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, move |result| {
-                    let answer = result.map_or_else(Answer::Nack, Answer::Ack);
-                    peer.settle(ticket, answer);
-                });
+                let settle = move |result: Result<PublishResult, ErrorInfo>| {
+                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                };
+                // A refusal is told to `settle`, too.
+                let _ = self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, settle);
             }
         }
     }

@@ -179,8 +179,10 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with where it is (or was already); none if it
-    /// was refused.
+    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with where it is (or was already).
+    ///
+    /// # Errors
+    /// Why it was refused, as `done` hears it, too.
     pub fn publish(
         &self,
         channel: &Channel,
@@ -189,11 +191,12 @@ impl Hub {
         messages: Vec<Message>,
         repeats: Repeats,
         done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
-    ) -> Option<PublishResult> {
+    ) -> Result<PublishResult, ErrorInfo> {
         let stores = self.stores(channel);
         if stores && !self.services.rows.has_room() {
-            done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
-            return None;
+            let error = ErrorInfo::unavailable("the node is busy or stopping; try again");
+            done(Err(error.clone()));
+            return Err(error);
         }
         let mut done = Some(done);
         let published = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
@@ -206,9 +209,12 @@ impl Hub {
             }
         });
         if let Some(done) = done {
-            self.settle(channel, published.clone(), done);
+            match &published {
+                Ok(published) => self.settle(channel, published.clone(), done),
+                Err(error) => done(Err(error.clone())),
+            }
         }
-        Some(published)
+        published
     }
 
     /// Calls `done` for what has led to no new entry that is stored: a repetition, of what may still be on its way to the disk, or anything on an

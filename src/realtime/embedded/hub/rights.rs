@@ -73,7 +73,12 @@ impl Hub {
             Some(membership) if grant.of_app && self.services.scope.covers(&membership, self.services.now()) => {
                 let text = capability(&self.services.names, &user, [&session], 1, self.services.scope.client_publish);
                 let own = Capability::parse(&text)?;
-                Ok(Some((*grant.capability).clone().united_with(own).into()))
+                // No token may do more than its key.
+                let own = self.key(&grant.key_name).and_then(|key| key.capability.intersect(&own));
+                Ok(Some(own.map_or_else(
+                    || grant.capability.clone(),
+                    |own| (*grant.capability).clone().united_with(own).into(),
+                )))
             }
             Some(_) | None => as_issued(),
         }

@@ -119,7 +119,8 @@ mod tests {
         for n in 0..messages {
             let payload = Payload { data: Some(Data::Text("x".repeat(size).into())), encoding: None };
             let message = Message { payload, ..Message::default() };
-            channel.publish(format!("f{n}").into(), None, vec![message], Repeats::Known, NOW, |_, _| ());
+            let frame_id = format!("f{n}").into();
+            channel.publish(frame_id, None, vec![message], Repeats::Known, NOW, |_, _| ()).unwrap();
         }
         channel
     }

@@ -68,8 +68,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     let published =
         caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
             drop(tell.send(result.map(drop)));
-        });
-    let published = published.ok_or_else(|| ErrorInfo::unavailable("the node is busy or stopping; try again"))?;
+        })?;
     Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
 }
 
