@@ -128,9 +128,20 @@ pub(super) fn ready(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// The answer to the same ranking was lost on the way, and the client sends it again: meanwhile it may have been revealed.
+fn is_in_already(turn: &Turn<'_>, submit: &SubmitRanking) -> bool {
+    let round = &turn.me.round;
+    let latest = if round.ranked_at.is_some() { &round.ranking } else { &round.previous };
+    let is_closed = turn.session.strategy_phase() != StrategyPhase::Ranking && !turn.session.is_ready(turn.side);
+    *latest == submit.ranking && (round.ranked_at.is_some() || is_closed)
+}
+
 pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
     turn.must_be_in(Stage::StrategicRepair)?;
     let session = turn.session;
+    if is_in_already(turn, submit) {
+        return Ok(());
+    }
     match session.strategy_phase() {
         StrategyPhase::Ranking => {}
         StrategyPhase::Revealing => {
