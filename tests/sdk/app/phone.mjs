@@ -218,9 +218,9 @@ export class Phone {
     return this.post(this.of(`/agreements/${agreement}/confirm`), { confirmed: true }, shape.agreementAnswered);
   }
 
-  /** The client resolves by itself when the confirmation says that it can. */
+  /** The client resolves by itself when the confirmation says that it can. That a second time is refused does no harm. */
   resolves() {
-    return this.post(this.of('/resolve'), undefined, shape.resolved);
+    return this.once(this.of('/resolve'), undefined, shape.resolved);
   }
 
   async isOver() {

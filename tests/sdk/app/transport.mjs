@@ -2,6 +2,7 @@
 // which `success` and a truthy `data` mean success, and nothing validated. What the client does not check is checked here: every
 // answer against a shape, and for words of the partner that were not shared.
 
+import crypto from 'node:crypto';
 import http from 'node:http';
 
 export const origin = new URL(process.env.TANDEM_URL ?? 'http://127.0.0.1:8080');
@@ -89,12 +90,11 @@ export class Api {
 /** Who may read which text. A text is private to its owner until it is shared. */
 export class Ledger {
   #texts = new Map();
-  #made = 0;
 
-  /** A text of the owner's that is found again wherever it turns up. */
+  /** A text of the owner's that is found again wherever it turns up, with few words that others have, too. */
   write(owner, about) {
-    this.#made += 1;
-    const text = `${about} of ${owner} number ${this.#made} end`;
+    const words = crypto.randomBytes(12).toString('hex').match(/.{8}/g);
+    const text = `${about} ${words.join(' ')}`;
     this.#texts.set(text, new Set([owner]));
     return text;
   }
