@@ -89,6 +89,7 @@ const TAGS: &[(&str, &str)] = &[
     ("strategies", "Stage 4: strategies and their ranking"),
     ("agreements", "Stage 4: agreements"),
     ("stage4", "Stage 4 by proposals: stances instead of rankings"),
+    ("tending", "After the session: check-ins on what was agreed"),
     ("account", "The caller"),
     ("people", "Those whom the caller has sessions with"),
     ("push", "Devices and notification preferences"),

@@ -143,6 +143,7 @@ pub fn api() -> Vec<Route> {
         agreements: list, propose, answer;
         stage4: state, select, select_many, share, unshare, decline_need, address_need, walk, close, open_sub_chat,
             sub_chat, say, resolve_sub_chat;
+        tending: list, history, write_note, reenter, check_in, respond, share, unshare;
         invitations: look, acknowledge, accept, decline, resend, own, confirm, message, confirm_topic;
         account: me, rename, erase, biometric, privacy, change_privacy;
         export: ask, fetch;

@@ -101,6 +101,11 @@ coordinator_id!(NeedId, "a need id");
 coordinator_id!(StrategyId, "a strategy id");
 coordinator_id!(AgreementId, "an agreement id");
 coordinator_id!(SubChatId, "a sub-chat id");
+coordinator_id!(TendingEntryId, "a check-in's id");
+coordinator_id!(CheckInId, "the id of a check-in that was handed in");
+coordinator_id!(CycleId, "a cycle's id");
+coordinator_id!(NoteId, "a note's id");
+coordinator_id!(ReminderId, "a reminder's id");
 id!(
     /// The `sub` of the caller's token; also the `clientId` on realtime channels.
     UserId,

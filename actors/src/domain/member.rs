@@ -243,6 +243,7 @@ impl Member {
             | EventBody::EmpathyJudged { .. }
             | EventBody::StrategyProposed { .. }
             // `Stage4::apply` has seen to these.
+            | EventBody::Tending(_)
             | EventBody::PathChosen { .. }
             | EventBody::SelectionsMade { .. }
             | EventBody::SelectionsShared { .. }

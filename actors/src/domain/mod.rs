@@ -20,6 +20,7 @@ pub mod session;
 pub mod stage;
 pub mod stage4;
 pub mod strategy;
+pub mod tending;
 pub mod time;
 pub mod timer;
 pub mod view;

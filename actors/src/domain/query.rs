@@ -21,6 +21,8 @@ pub enum Query {
     Strategies,
     Overlap,
     Agreements,
+    Tending,
+    TendingHistory,
     /// A member's own look at the invitation.
     Invitation,
     /// What anybody may see who has the invitation's id; the only query without a viewer.
@@ -58,6 +60,8 @@ impl Query {
             | Query::Strategies
             | Query::Overlap
             | Query::Agreements
+            | Query::Tending
+            | Query::TendingHistory
             | Query::Invitation
             | Query::PublicInvitation
             | Query::AcknowledgedInvitation

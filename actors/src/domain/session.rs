@@ -12,6 +12,7 @@ use super::{
     stage::SessionStatus,
     stage4::Closure,
     strategy::Pool,
+    tending::Tending,
     time::Timestamp,
     words::Words,
 };
@@ -49,6 +50,9 @@ pub struct Session {
     /// How the proposal path of stage 4 was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) closure: Option<Closure>,
+    /// What becomes of the agreements.
+    #[serde(default, skip_serializing_if = "Tending::is_empty")]
+    pub(super) tending: Tending,
 }
 
 impl Session {

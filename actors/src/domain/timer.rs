@@ -11,10 +11,22 @@ pub enum Timer {
     InvitationExpiry,
     IdleAbandonment,
     FollowUp,
+    /// A check-in opens.
+    TendingDue,
+    /// The time for the other partner's check-in is over.
+    TendingDeadline,
+    TendingReminder,
 }
 
 impl Timer {
-    pub const ALL: [Timer; 3] = [Timer::InvitationExpiry, Timer::IdleAbandonment, Timer::FollowUp];
+    pub const ALL: [Timer; 6] = [
+        Timer::InvitationExpiry,
+        Timer::IdleAbandonment,
+        Timer::FollowUp,
+        Timer::TendingDue,
+        Timer::TendingDeadline,
+        Timer::TendingReminder,
+    ];
 
     /// The number in the key of the timer's row; never reused.
     pub const fn number(self) -> u8 {
@@ -22,6 +34,9 @@ impl Timer {
             Timer::InvitationExpiry => 1,
             Timer::IdleAbandonment => 2,
             Timer::FollowUp => 3,
+            Timer::TendingDue => 10,
+            Timer::TendingDeadline => 11,
+            Timer::TendingReminder => 12,
         }
     }
 
@@ -45,6 +60,7 @@ impl Session {
             let due = self.agreements.iter().filter_map(Agreement::follow_up);
             timers.extend(due.map(|at| (Timer::FollowUp, at)));
         }
+        timers.extend(self.tending_timers());
         timers.sort_by_key(|(timer, at)| (*at, timer.number()));
         timers.dedup();
         timers

@@ -12,7 +12,11 @@ use serde_json::Value;
 
 use super::{DeliverySettings, SessionActor, routing::Told};
 use crate::{
-    domain::{Announcement, Audience, Event, EventName, Session, ids::Seq, routing::Presence},
+    domain::{
+        Announcement, Audience, Event, EventName, Session,
+        ids::{Seq, UserId},
+        routing::Presence,
+    },
     failpoint, keys,
     outbox::{Pending, Watched},
     ports::{Change, Channel, Publication, RealtimeError, StoreError},
@@ -197,7 +201,8 @@ pub(super) fn publications(session: &Session, event: &Event, announcement: &Anno
     let (id, seq) = (session.id(), event.seq);
     let told = on_session(session, event, announcement, &format!("{id}:{seq}"));
     let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
-    let lists = session.members().map(|user| Publication {
+    let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
+    let lists = session.members().filter(concerns).map(|user| Publication {
         channel: Channel::User(user.clone()),
         id: format!("{id}:{seq}:updated"),
         name: EventName::SessionUpdated.as_str(),
@@ -223,6 +228,9 @@ fn on_session(session: &Session, event: &Event, announcement: &Announcement, mes
         data: Value::Object(payload).to_string().into(),
         at: event.at,
     };
+    if announcement.only.is_some() {
+        return Vec::new();
+    }
     if announcement.audience != Audience::Each {
         return vec![message(message_id.to_owned(), announcement.payload.clone())];
     }

@@ -42,7 +42,8 @@ impl SessionActor {
         let Some(announcement) = event.announcement(session.id()) else { return Routed::default() };
         let mut routed = Routed { announced: true, ..Routed::default() };
         let mut pending = Pending::new(event.seq);
-        for user in session.members() {
+        let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
+        for user in session.members().filter(concerns) {
             let presence = self.presence_of(user);
             let decision = self.decide(user, &announcement, event, Knowledge::Known(presence));
             pending.publish |= decision.legs.publishes();

@@ -105,6 +105,10 @@ fn both_are_reminded_once_when_a_follow_up_is_due() {
     assert_eq!(world.fire(Timer::FollowUp), 1);
     assert_eq!(world.log.last().unwrap().name(), Some("agreement.follow_up"));
     assert_eq!(world.fire(Timer::FollowUp), 0);
+    // The check-in of the agreement opens at the same time, and nobody is told of it again.
+    let seq = world.session.seq();
+    assert_eq!(world.fire(Timer::TendingDue), 1);
+    assert!(world.announced_since(seq).is_empty());
     assert!(world.timers().is_empty());
     assert!(world.session.unread_for(&user(ANN)) && world.session.unread_for(&user(BEN)));
 }

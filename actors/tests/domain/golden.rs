@@ -14,6 +14,7 @@ use tandem_actors::{
             Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Path, Selection,
             WalkStep,
         },
+        tending::{ScheduledEntry, TendingEvent},
         time::Timestamp,
         words::Words,
     },
@@ -62,6 +63,7 @@ pub fn name(body: &EventBody) -> &'static str {
         EventBody::SubChatSaid { .. } => "sub_chat_said",
         EventBody::SubChatResolved { .. } => "sub_chat_resolved",
         EventBody::Closed { .. } => "closed",
+        EventBody::Tending(_) => "tending",
         EventBody::AgreementProposed { .. } => "agreement_proposed",
         EventBody::AgreementConfirmed { .. } => "agreement_confirmed",
         EventBody::AgreementDeclined { .. } => "agreement_declined",
@@ -81,7 +83,7 @@ pub fn name(body: &EventBody) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 55;
+const VARIANTS: usize = 56;
 
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| Words::new(text);
@@ -197,6 +199,9 @@ pub fn samples() -> Vec<EventBody> {
                 check_in_at: at,
             }],
         },
+        EventBody::Tending(TendingEvent::Scheduled {
+            entries: vec![ScheduledEntry { id: id.parse().unwrap(), agreement: id.parse().unwrap(), at, quiet: true }],
+        }),
         EventBody::AgreementProposed {
             id: id.parse().unwrap(),
             strategy: Some(id.parse().unwrap()),

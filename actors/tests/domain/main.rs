@@ -19,5 +19,7 @@ mod schemas;
 mod stage4;
 mod stage4_mixed;
 mod strategies;
+mod tending;
+mod tending_golden;
 mod viewed;
 mod world;

@@ -24,7 +24,7 @@ pub struct Played {
     pub command: Command,
 }
 
-const KINDS: u8 = 40;
+const KINDS: u8 = 42;
 
 /// What moves a session on, by stage.
 const FITTING: [&[u8]; 5] = [
@@ -32,7 +32,7 @@ const FITTING: [&[u8]; 5] = [
     &[1, 24, 27],
     &[2, 4, 5, 6, 7, 14, 24, 24, 27],
     &[8, 10, 11, 12, 13, 14, 24, 24, 27],
-    &[14, 15, 17, 18, 20, 22, 27, 28, 29, 29, 30, 31, 32, 33, 34, 35],
+    &[14, 15, 17, 18, 20, 22, 27, 28, 29, 29, 30, 31, 32, 33, 34, 35, 36, 37],
 ];
 
 pub fn any_move() -> impl Strategy<Value = Move> {
@@ -138,8 +138,15 @@ impl Move {
             34 => self.walk(world, who),
             35 if self.pick > 200 => parse::<CloseStage4Request>(json!({ "summary": words("summary") })),
             35 => parse::<CloseStage4Request>(json!({ "kind": "SHARED_AGREEMENT" })),
-            36 => Ok(if yes { Command::Resolve } else { Command::Archive }),
-            37 => Ok(match self.pick % 10 {
+            36 => self.tending(world, who, &words("note")),
+            37 => parse::<CheckInRequest>(json!({
+                "orientations": {
+                    "whatWorked": { "reflection": words("worked") },
+                    "whatComesNext": { "continueChoice": (["EXTEND", "FULL_CLOSURE"])[usize::from(self.pick) % 2] },
+                },
+            })),
+            38 => Ok(if yes { Command::Resolve } else { Command::Archive }),
+            39 => Ok(match self.pick % 10 {
                 0 => Command::AcceptInvitation,
                 1 => parse::<ConfirmInvitationRequest>(json!({}))?,
                 2 => Command::ResendInvitation,
@@ -153,7 +160,7 @@ impl Move {
                 8 => Command::OfferFeelHeard,
                 _ => parse::<DeclineInvitationRequest>(json!({ "reason": words("decline") }))?,
             }),
-            38 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
+            40 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
                 let seen = (self.pick > 99).then_some(self.pick);
                 let chat_item = (self.pick % 3 == 0).then(|| words("chat-item"));
@@ -186,6 +193,18 @@ impl Move {
         let body = json!({ "acceptedProposals": [{ "description": description }], "updatedProposals": updated });
         let request: ResolveSubChatRequest = serde_json::from_value(body).expect("right types");
         Command::try_from((Self::open_chat(world, who), request))
+    }
+
+    fn tending(&self, world: &World, who: &str, words: &str) -> Result<Command, Rejection> {
+        match (self.pick % 3, self.ids(world, who, Query::Tending, "entries").pop()) {
+            (0, Some(entry)) => {
+                let body = json!({ "status": "WORKED", "reflection": words });
+                let request: RespondTendingRequest = serde_json::from_value(body).expect("right types");
+                Command::try_from((entry.parse().expect("an id"), request))
+            }
+            (1, _) => parse::<ReenterTendingRequest>(json!({ "intent": words })),
+            _ => parse::<WriteTendingNoteRequest>(json!({ "content": words })),
+        }
     }
 
     fn walk(&self, world: &World, who: &str) -> Result<Command, Rejection> {

@@ -7,12 +7,14 @@ use tandem_actors::domain::{
     Event, EventBody, Query, Rejection,
     event::ConsentKind,
     ids::{NeedId, UserId},
+    tending::TendingEvent,
 };
 
 use crate::world::*;
 
 /// The fields that an announcement may have.
-const PUBLIC_FIELDS: [&str; 21] = [
+const PUBLIC_FIELDS: [&str; 22] = [
+    "actionType",
     "change",
     "submittedBy",
     "closedBy",
@@ -140,6 +142,13 @@ impl Person {
         match body {
             EventBody::Created { context, invite_name, .. } => {
                 self.private.extend([context, invite_name].into_iter().flatten().map(text));
+            }
+            EventBody::Tending(TendingEvent::NoteWritten { content, .. }) => drop(self.private.insert(text(content))),
+            EventBody::Tending(TendingEvent::Responded { reflection, .. }) => {
+                self.private.extend(reflection.iter().map(text));
+            }
+            EventBody::Tending(TendingEvent::CheckedIn { check_in, .. }) => {
+                self.private.extend([&check_in.worked, &check_in.support].into_iter().flatten().map(text));
             }
             EventBody::SubChatSaid { content, .. } => drop(self.private.insert(text(content))),
             EventBody::InvitationWritten { topic, message } => {

@@ -18,7 +18,7 @@ use crate::{
     world::*,
 };
 
-const QUERIES: [Query; 16] = [
+const QUERIES: [Query; 18] = [
     Query::Detail,
     Query::Summary,
     Query::State,
@@ -35,6 +35,8 @@ const QUERIES: [Query; 16] = [
     Query::Strategies,
     Query::Overlap,
     Query::Agreements,
+    Query::Tending,
+    Query::TendingHistory,
 ];
 
 fn start(at: u8) -> World {

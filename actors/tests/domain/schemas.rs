@@ -39,6 +39,10 @@ fn every_schema_has_a_name_of_its_own() {
         SelectManyRequest,
         SelectOneRequest,
         WalkNeedRequest,
+        CheckInRequest,
+        ReenterTendingRequest,
+        RespondTendingRequest,
+        WriteTendingNoteRequest,
         ValidateEmpathyRequest,
         ViewedRequest
     );

@@ -155,7 +155,7 @@ fn what_both_are_willing_to_do_becomes_agreements() {
     let seq = world.session.seq();
     let answer = close(&mut world, ANN, json!({ "kind": "SHARED_AGREEMENT", "summary": "we walk" }));
     assert_eq!(world.announced_since(seq), ["session.resolved"]);
-    let told = world.log.last().unwrap().announcement(world.session.id()).unwrap();
+    let told = world.log.iter().rev().find_map(|event| event.announcement(world.session.id())).unwrap();
     assert!(!told.payload.contains_key("excludeUserId"), "both hear of it");
     assert_eq!((&told.payload["closedBy"], &told.payload["kind"]), (&json!(ANN), &json!("SHARED_AGREEMENT")));
     let outcome = &answer["outcome"];

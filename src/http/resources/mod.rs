@@ -19,5 +19,6 @@ pub mod sessions;
 pub mod stage4;
 pub mod stages;
 pub mod strategies;
+pub mod tending;
 pub mod webhooks;
 pub mod witness;

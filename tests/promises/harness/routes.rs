@@ -21,7 +21,7 @@ const fn post(path: &'static str, body: fn() -> Value) -> Route {
 const SOME_ID: &str = "csomethingthatisnotthere0";
 
 /// What a member may read of a session.
-pub const GET_ROUTES: [Route; 16] = [
+pub const GET_ROUTES: [Route; 18] = [
     get("/sessions/{id}"),
     get("/sessions/{id}/state"),
     get("/sessions/{id}/events"),
@@ -37,11 +37,13 @@ pub const GET_ROUTES: [Route; 16] = [
     get("/sessions/{id}/strategies"),
     get("/sessions/{id}/strategies/overlap"),
     get("/sessions/{id}/agreements"),
+    get("/sessions/{id}/tending"),
+    get("/sessions/{id}/tending/history"),
     get("/sessions/{id}/stages/4/gates"),
 ];
 
 /// What a member may do in a session.
-pub const SESSION_ROUTES: [Route; 42] = [
+pub const SESSION_ROUTES: [Route; 48] = [
     Route { method: "DELETE", path: "/sessions/{id}", body: || Value::Null },
     post("/sessions/{id}/stages/advance", || json!({})),
     post("/sessions/{id}/pause", || json!({ "reason": "a break" })),
@@ -85,6 +87,15 @@ pub const SESSION_ROUTES: [Route; 42] = [
     post("/sessions/{id}/stage4/subchat", || json!({ "anchorKind": "NO_OVERLAP" })),
     post("/sessions/{id}/stage4/subchat/{subChatId}/messages", || json!({ "content": "a question" })),
     post("/sessions/{id}/stage4/subchat/{subChatId}/resolve", || json!({})),
+    post("/sessions/{id}/tending/notes", || json!({ "content": "a note" })),
+    post("/sessions/{id}/tending/reentry", || json!({})),
+    post(
+        "/sessions/{id}/tending/checkin",
+        || json!({ "orientations": { "whatComesNext": { "continueChoice": "EXTEND" } } }),
+    ),
+    post("/sessions/{id}/tending/{entryId}/responses", || json!({ "status": "WORKED" })),
+    post("/sessions/{id}/tending/{entryId}/share", || Value::Null),
+    post("/sessions/{id}/tending/{entryId}/unshare", || Value::Null),
     post("/sessions/{id}/presence", || json!({ "status": "active" })),
     post("/sessions/{id}/consent/revoke", || json!({ "kind": "needs" })),
     post("/invitations/{invitationId}/resend", || Value::Null),
@@ -138,5 +149,6 @@ pub fn fill(path: &str, session: &str, invitation: &str) -> String {
         .replace("{proposalId}", SOME_ID)
         .replace("{needId}", SOME_ID)
         .replace("{subChatId}", SOME_ID)
+        .replace("{entryId}", SOME_ID)
         .replace("{stage}", "0")
 }

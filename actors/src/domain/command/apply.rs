@@ -4,11 +4,13 @@ use crate::domain::{
     agreement::{Agreement, AgreementStatus},
     empathy::Verdict,
     event::{Event, EventBody},
+    ids::UserId,
     invitation::Invitation,
     member::{Member, Side},
     session::{Pause, Session},
     stage::{SessionStatus, Stage, StageRecord},
     strategy::{Pool, Reveal, Strategy},
+    tending::Tending,
 };
 
 /// Declined agreements that are kept for looking up.
@@ -59,6 +61,7 @@ impl Session {
             pool: Pool::default(),
             agreements: Vec::new(),
             closure: None,
+            tending: Tending::default(),
         })
     }
 
@@ -71,6 +74,10 @@ impl Session {
         }
         self.apply_to_session(event);
         let side = event.by.as_ref().and_then(|user| self.side_ever(user));
+        if let EventBody::Tending(tending) = &event.body {
+            let tenders = self.tenders().len();
+            self.tending.apply(event, tending, side, tenders);
+        }
         if let Some(side) = side {
             self.apply_to_author(event, side);
         }
@@ -82,7 +89,9 @@ impl Session {
             return;
         }
         for side in Side::BOTH {
-            if let Some(member) = self.seat_mut(side).filter(|_| author != Some(side)) {
+            let concerns = |user: &UserId| event.only().is_none_or(|only| only == user);
+            let member = self.seat_mut(side).filter(|member| author != Some(side) && concerns(&member.id));
+            if let Some(member) = member {
                 member.news = event.seq;
             }
         }
@@ -193,6 +202,7 @@ impl Session {
             | EventBody::CommonGroundConfirmed { .. }
             | EventBody::ConsentRevoked { .. }
             | EventBody::StrategyProposed { .. }
+            | EventBody::Tending(_)
             | EventBody::PathChosen { .. }
             | EventBody::SelectionsMade { .. }
             | EventBody::SelectionsShared { .. }
@@ -311,6 +321,7 @@ impl Session {
             | EventBody::NeedsConfirmed { .. }
             | EventBody::NeedsShared { .. }
             | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::Tending(_)
             | EventBody::PathChosen { .. }
             | EventBody::SelectionsShared { .. }
             | EventBody::NeedDeclined { .. }
@@ -379,6 +390,7 @@ impl Session {
         if let Some(closure) = self.closure.as_mut().filter(|closure| closure.by == side) {
             closure.summary = None;
         }
+        self.tending.forget_words_of(side);
         self.pool.strategies.iter_mut().filter(|strategy| strategy.author == side).for_each(Strategy::forget_words);
         for agreement in &mut self.agreements {
             agreement.forget_words_of(side);

@@ -60,6 +60,11 @@ pub fn name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) ->
     known.map(|(_, value)| *value).ok_or_else(|| Rejection::invalid(field, "another name", expected()))
 }
 
+/// The same, where it may be left out.
+pub fn optional_name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) -> Result<Option<T>, Rejection> {
+    value.map(|value| name(field, Some(value), names)).transpose()
+}
+
 /// A point in time or a date, which stands for its first moment in UTC.
 pub fn date_or_time(field: &str, value: Option<String>) -> Result<Option<Timestamp>, Rejection> {
     let Some(value) = value else { return Ok(None) };

@@ -23,7 +23,7 @@ impl Command {
             Command::AcceptInvitation => caller.app.then_some(Marker::App),
             Command::Notice(marker) => Some(*marker),
             Command::SawShareTab => Some(Marker::App),
-            Command::Stage4(_) => Some(Marker::June),
+            Command::Stage4(_) | Command::Tending(_) => Some(Marker::June),
             Command::DeclineInvitation
             | Command::ResendInvitation
             | Command::ConfirmFeelHeard(_)

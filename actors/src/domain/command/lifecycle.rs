@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    Command, fields,
+    Command, fields, tending,
     turn::{Events, Turn},
 };
 use crate::domain::{
@@ -64,6 +64,7 @@ pub(super) fn resolve(turn: &mut Turn<'_>) -> Result<(), Rejection> {
             .with_details(json!({ "unsatisfiedGates": ["agreementCreated"] })));
     }
     turn.record(EventBody::Resolved {});
+    tending::schedule(turn);
     Ok(())
 }
 

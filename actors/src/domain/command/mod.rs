@@ -18,6 +18,7 @@ mod needs;
 mod nudge;
 mod stage4;
 mod strategies;
+mod tending;
 mod timers;
 mod turn;
 mod viewed;
@@ -46,6 +47,11 @@ pub use stage4::{
     WalkNeedRequest,
 };
 pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
+pub use tending::{
+    AdjustmentRequest, CheckInRequest, ComesNextRequest, EntryOutcomeRequest, NeedOutcomeRequest, OrientationRequest,
+    OrientationsRequest, ReenterTendingRequest, ReminderRequest, RespondTendingRequest, TendingCommand,
+    WriteTendingNoteRequest,
+};
 use turn::Turn;
 pub use viewed::{Viewed, ViewedRequest};
 
@@ -87,6 +93,7 @@ pub enum Command {
     AnswerAgreement(AnswerAgreement),
     /// Stage 4 by proposals.
     Stage4(Stage4Command),
+    Tending(TendingCommand),
     Advance(Advance),
     Pause(Pause),
     Resume,
@@ -111,7 +118,13 @@ pub enum Command {
 impl Command {
     /// Whether a success makes something that can be named (HTTP 201).
     pub fn creates(&self) -> bool {
-        matches!(self, Command::AddNeed(_) | Command::ProposeStrategy(_) | Command::ProposeAgreement(_))
+        let makes_tending =
+            |command: &TendingCommand| matches!(command, TendingCommand::WriteNote(_) | TendingCommand::Reenter(_));
+        match self {
+            Command::AddNeed(_) | Command::ProposeStrategy(_) | Command::ProposeAgreement(_) => true,
+            Command::Tending(command) => makes_tending(command),
+            _ => false,
+        }
     }
 }
 
@@ -185,6 +198,7 @@ impl Session {
             Command::ProposeAgreement(propose) => agreements::propose(&mut turn, propose),
             Command::AnswerAgreement(answer) => agreements::answer(&mut turn, answer),
             Command::Stage4(command) => stage4::decide(&mut turn, command),
+            Command::Tending(command) => tending::decide(&mut turn, command),
             Command::Advance(advance) => advance::decide(&mut turn, advance),
             Command::Pause(pause) => lifecycle::pause(&mut turn, pause),
             Command::Resume => lifecycle::resume(&mut turn),

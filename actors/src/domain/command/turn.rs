@@ -35,6 +35,11 @@ impl<'a> Turn<'a> {
         self.events.list
     }
 
+    /// The state after what has been recorded so far.
+    pub fn after(&self) -> Session {
+        self.session.after(&self.events.list)
+    }
+
     pub fn partner(&self) -> Option<&'a Member> {
         self.session.seat(self.side.other())
     }

@@ -17,6 +17,8 @@ pub struct Announcement {
     pub name: &'static str,
     pub payload: Map<String, Value>,
     pub audience: Audience,
+    /// The one member whom it concerns, if it does not concern both: the session's channel, which both hear, is not used.
+    pub only: Option<UserId>,
     /// Whether somebody who is not there is told by a push.
     pub pushes: bool,
 }
@@ -48,6 +50,14 @@ impl Event {
 
     pub fn is_announced(&self) -> bool {
         !self.told().names.is_empty()
+    }
+
+    /// The one user whom it concerns, if it is not news for both.
+    pub fn only(&self) -> Option<&UserId> {
+        match &self.body {
+            EventBody::Tending(tending) => tending.only(),
+            _ => None,
+        }
     }
 
     /// The name of the message that decides who is told.
@@ -94,7 +104,8 @@ impl Event {
             Audience::Both => {}
         }
         let pushes = name.push() != Push::Never && !self.is_implicit();
-        Announcement { name: name.as_str(), payload, audience, pushes }
+        let only = self.only().cloned();
+        Announcement { name: name.as_str(), payload, audience, only, pushes }
     }
 
     /// What the channel hears of this event. A variant that is added is asked here under which names, and with what.
@@ -147,6 +158,10 @@ impl Event {
             EventBody::Resolved {} => (&[SessionResolved], Common),
             EventBody::Abandoned { .. } => (&[SessionAbandoned], Common),
             EventBody::Nudged {} => (&[PartnerNudged], Common),
+            EventBody::Tending(tending) => match tending.action() {
+                Some(action) => (&[NotificationPendingAction], Action(action)),
+                None => (&[], Common),
+            },
             EventBody::Created { .. }
             | EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
@@ -201,6 +216,7 @@ impl Event {
                 let ids: Vec<_> = agreements.iter().map(|agreement| &agreement.id).collect();
                 json!({ "closedBy": self.by, "kind": kind, "agreementIds": ids })
             }
+            Fields::Action(action) => json!({ "actionType": action }),
             Fields::Pause(reason) => json!({ "by": self.by, "reason": reason }),
         };
         match fields {
@@ -227,6 +243,7 @@ enum Fields<'a> {
     Agreements(&'a [AgreementId]),
     Selections(&'static str),
     SubChatResolved,
+    Action(&'static str),
     Closed(ClosureKind, &'a [ClosedAgreement]),
     Pause(Option<&'a Words>),
 }

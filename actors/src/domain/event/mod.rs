@@ -17,6 +17,7 @@ use super::{
     needs::NeedCategory,
     stage::Stage,
     stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
+    tending::TendingEvent,
     time::Timestamp,
     words::Words,
 };
@@ -257,6 +258,9 @@ pub enum EventBody {
         check_in_at: Timestamp,
         agreements: Vec<ClosedAgreement>,
     },
+
+    /// After the session is resolved.
+    Tending(TendingEvent),
 
     // agreements
     AgreementProposed {

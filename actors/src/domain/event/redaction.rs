@@ -55,6 +55,7 @@ impl EventBody {
             EventBody::SelectionsMade { selections, .. } => {
                 selections.iter_mut().for_each(|selection| selection.note = None);
             }
+            EventBody::Tending(tending) => tending.forget_words(),
             EventBody::SubChatSaid { content, candidate, .. } => {
                 *content = Words::default();
                 *candidate = None;

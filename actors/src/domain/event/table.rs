@@ -84,6 +84,7 @@ events! {
     EmpathyRevealed: "empathy.revealed", Each, Never;
     InvitationConfirmed: "invitation.confirmed", Partner, Never;
     InvitationDeclined: "invitation.declined", Partner, General(Invitation);
+    NotificationPendingAction: "notification.pending_action", Each, General(FollowUp);
     PartnerAdvanced: "partner.advanced", Partner, General(PartnerAction);
     PartnerCommonGroundConfirmed: "partner.common_ground_confirmed", Partner, Never;
     PartnerConsentRevoked: "partner.consent_revoked", Partner, General(PartnerAction);

@@ -123,6 +123,8 @@ impl Session {
             if let Some(known) = self.agreements.iter_mut().find(|agreement| agreement.id == *id) {
                 known.status = AgreementStatus::Agreed;
                 known.agreed_at = Some(event.at);
+                known.follow_up_at = Some(*check_in_at);
+                known.reminded = true;
                 continue;
             }
             let Some(strategy) = self.pool.find(strategy) else { continue };

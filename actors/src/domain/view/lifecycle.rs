@@ -149,6 +149,9 @@ impl SeenEvent {
     pub fn of(session: &Session, event: &Event, viewer: &UserId) -> Option<Self> {
         session.side(viewer)?;
         let announcement = event.announcement(&session.id)?;
+        if announcement.only.as_ref().is_some_and(|only| only != viewer) {
+            return None;
+        }
         Some(Self {
             seq: event.seq,
             name: announcement.name,

@@ -11,6 +11,7 @@ mod progress;
 mod session;
 mod stage4;
 mod strategies;
+mod tending;
 
 pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
 pub use empathy::{
@@ -45,6 +46,11 @@ pub use stage4::{
     SubChatStatus, SubChatView, UnaddressedNeed, WalkedNeed, WalkedNeedStatus, Walkthrough, WalkthroughPhase,
 };
 pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed, StrategyView};
+pub use tending::{
+    CheckInView, CheckedIn, CycleView, HistoryCycleView, HistoryEntryReview, NeedOutcomeView, NoteAnswer, NoteView,
+    ReminderView, ResponseView, TendingEntryAnswer, TendingEntryView, TendingHistory, TendingList, TendingPreview,
+    TendingScopeView,
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -108,6 +114,11 @@ pub enum Answer {
     Stage4Closed(Box<Stage4Closed>),
     SubChat(Box<SubChatAnswer>),
     SubChatResolved(Box<SubChatResolved>),
+    Tending(Box<TendingList>),
+    TendingHistory(Box<TendingHistory>),
+    TendingEntry(Box<TendingEntryAnswer>),
+    TendingNote(Box<NoteAnswer>),
+    CheckedIn(Box<CheckedIn>),
     Paused(Box<Paused>),
     Resumed(Box<Resumed>),
     Resolved(Resolved),
@@ -190,6 +201,7 @@ pub fn answer(
         Command::ProposeAgreement(_) => eyes.agreement_proposed(),
         Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
         Command::Stage4(command) => eyes.stage4_answer(command, events),
+        Command::Tending(command) => eyes.tending_answer(command, events),
         Command::Advance(advance) => Answer::Advanced(Box::new(eyes.advanced(advance, events))),
         Command::Pause(_) => Answer::Paused(Box::new(eyes.paused())),
         Command::Resume => Answer::Resumed(Box::new(eyes.resumed())),
@@ -246,6 +258,8 @@ pub fn query(
         Query::Strategies => Answer::Strategies(eyes.strategies()),
         Query::Overlap => Answer::Overlap(eyes.overlap()),
         Query::Agreements => Answer::Agreements(eyes.agreements()),
+        Query::Tending => Answer::Tending(Box::new(eyes.tending())),
+        Query::TendingHistory => Answer::TendingHistory(Box::new(eyes.tending_history())),
         Query::Messages { .. } => Answer::Messages(MessagesPage::default()),
         Query::ExistingSession => Answer::ExistingSession(Box::new(eyes.existing_session())),
         Query::Invitation | Query::PublicInvitation | Query::AcknowledgedInvitation => {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{Stage4Command, is_over};
 use crate::domain::{
     agreement::{AgreementStatus, MAX_LIVE},
-    command::{Command, fields, turn::Turn},
+    command::{Command, fields, tending, turn::Turn},
     event::EventBody,
     ids::StrategyId,
     rejection::Rejection,
@@ -54,16 +54,14 @@ pub struct Close {
 impl TryFrom<CloseStage4Request> for Command {
     type Error = Rejection;
     fn try_from(request: CloseStage4Request) -> Result<Self, Rejection> {
-        let named = |name: Option<String>| name.map(Some);
         let mut follow_ups = BTreeMap::new();
         for (id, date) in request.follow_up_dates_by_proposal_id.unwrap_or_default() {
             if let Some(at) = fields::date_or_time("followUpDatesByProposalId", date)? {
                 follow_ups.insert(fields::id("followUpDatesByProposalId", &id)?, at);
             }
         }
-        let kind = named(request.kind).map(|kind| fields::name("kind", kind, &ClosureKind::NAMES)).transpose()?;
-        let reason =
-            named(request.reason).map(|reason| fields::name("reason", reason, &ClosureReason::NAMES)).transpose()?;
+        let kind = fields::optional_name("kind", request.kind, &ClosureKind::NAMES)?;
+        let reason = fields::optional_name("reason", request.reason, &ClosureReason::NAMES)?;
         Ok(Stage4Command::Close(Close {
             kind,
             reason,
@@ -99,6 +97,7 @@ pub(super) fn decide(turn: &mut Turn<'_>, close: &Close) -> Result<(), Rejection
     };
     let summary = close.summary.clone();
     turn.record(EventBody::Closed { kind, reason, summary, check_in_at, agreements });
+    tending::schedule(turn);
     Ok(())
 }
 

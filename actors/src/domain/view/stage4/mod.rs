@@ -16,7 +16,7 @@ pub use walkthrough::{
     Walkthrough, WalkthroughPhase,
 };
 
-use super::{Answer, Eyes};
+use super::{Answer, Eyes, TendingPreview};
 use crate::domain::{command::Stage4Command, event::Event, ids::Seq, stage4::ClosureKind, time::Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -68,6 +68,8 @@ pub struct Stage4State {
     pub partner_selection_status: SelectionStatus,
     /// Null until one of the two has closed the stage.
     pub outcome: Option<Stage4Outcome>,
+    /// Null until the session is resolved.
+    pub tending_preview: Option<TendingPreview>,
     pub seq: Seq,
 }
 
@@ -129,6 +131,7 @@ impl Eyes<'_> {
             my_selection_status: is_submitted(side),
             partner_selection_status: is_submitted(side.other()),
             outcome: self.stage4_outcome(&rows),
+            tending_preview: self.tending_preview(),
             seq: session.seq,
         }
     }

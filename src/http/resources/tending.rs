@@ -1,0 +1,105 @@
+//! After the session: check-ins on what was agreed, notes between them, and coming back.
+
+use tandem_actors::domain::{
+    Code, Command, Query,
+    command::{CheckInRequest, ReenterTendingRequest, RespondTendingRequest, TendingCommand, WriteTendingNoteRequest},
+    ids::TendingEntryId,
+    view::{CheckedIn, NoteAnswer, TendingEntryAnswer, TendingHistory, TendingList},
+};
+
+use crate::http::{
+    body::Json,
+    call::{Answered, Call, Posted},
+    envelope::Success,
+    error::ApiError,
+};
+
+/// Check-ins, cycles and notes
+#[utoipa::path(
+    get, path = "/sessions/{id}/tending", tag = "tending",
+    responses((status = 200, body = Success<TendingList>))
+)]
+pub async fn list(call: Call) -> Answered {
+    call.query(Query::Tending).await
+}
+
+/// One's own check-ins so far
+#[utoipa::path(
+    get, path = "/sessions/{id}/tending/history", tag = "tending",
+    responses((status = 200, body = Success<TendingHistory>))
+)]
+pub async fn history(call: Call) -> Answered {
+    call.query(Query::TendingHistory).await
+}
+
+/// Write a note for the next check-in
+///
+/// Private, until it is shared with a check-in.
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/notes", tag = "tending", request_body = WriteTendingNoteRequest,
+    responses((status = 201, body = Success<NoteAnswer>))
+)]
+pub async fn write_note(call: Posted<WriteTendingNoteRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Come back without a check-in being due
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/reentry", tag = "tending", request_body = ReenterTendingRequest,
+    responses((status = 201, body = Success<TendingEntryAnswer>))
+)]
+pub async fn reenter(call: Posted<ReenterTendingRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Check in on everything that is open
+///
+/// One's own entries act at once. The choices about shared ones are held until both have checked in, or 14 days have passed.
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/checkin", tag = "tending", request_body = CheckInRequest,
+    responses((status = 200, body = Success<CheckedIn>))
+)]
+pub async fn check_in(call: Posted<CheckInRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Answer one check-in
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/{entryId}/responses", tag = "tending", request_body = RespondTendingRequest,
+    responses((status = 200, body = Success<TendingEntryAnswer>))
+)]
+pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
+    let session = call.session()?;
+    let entry = call.understood(entry(&call)).await?;
+    let (call, Json(body)) = call.split();
+    let command = call.understood(Command::try_from((entry, body))).await?;
+    call.execute_in(session, command).await
+}
+
+/// Show one's own check-in to the partner
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/{entryId}/share", tag = "tending",
+    responses((status = 200, body = Success<TendingEntryAnswer>))
+)]
+pub async fn share(call: Call) -> Answered {
+    show(call, true).await
+}
+
+/// Hide one's own check-in from the partner
+#[utoipa::path(
+    post, path = "/sessions/{id}/tending/{entryId}/unshare", tag = "tending",
+    responses((status = 200, body = Success<TendingEntryAnswer>))
+)]
+pub async fn unshare(call: Call) -> Answered {
+    show(call, false).await
+}
+
+async fn show(call: Call, shared: bool) -> Answered {
+    let entry = call.understood(entry(&call)).await?;
+    call.execute(TendingCommand::Share { entry, shared }.into()).await
+}
+
+fn entry<B>(call: &Call<B>) -> Result<TendingEntryId, ApiError> {
+    let none = || ApiError::new(Code::NotFound, "there is no such check-in in this session");
+    call.path("entryId").ok_or_else(none)
+}
