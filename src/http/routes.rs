@@ -152,7 +152,7 @@ pub fn api() -> Vec<Route> {
         realtime: ably_token, sign_out, config;
         webhooks: ably;
         operator: why, release;
-        service: invitation, offer_feel_heard;
+        service: invitation, offer_feel_heard, strategy, answer_sub_chat;
         documentation: openapi;
     }
 }

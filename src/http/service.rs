@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use tandem_actors::domain::{
-    Caller, Command, Rejection,
+    Caller, Code, Command, Rejection,
     ids::{SessionId, UserId},
 };
 
@@ -25,6 +25,7 @@ pub struct ServiceCall<B = ()> {
     /// For whom the service writes.
     member: UserId,
     body: B,
+    request: HttpRequest,
 }
 
 impl<B: Body> FromRequest for ServiceCall<B> {
@@ -43,7 +44,7 @@ impl<B: Body> FromRequest for ServiceCall<B> {
             let session = path(&request, "id").ok_or_else(Rejection::no_such_session)?;
             let member = path(&request, "userId").ok_or_else(Rejection::no_such_session)?;
             let bytes = intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
-            Ok(Self { state, session, member, body: B::parse(&bytes)? })
+            Ok(Self { state, session, member, body: B::parse(&bytes)?, request })
         })
     }
 }
@@ -70,8 +71,22 @@ where
 {
     /// Carries out the command that the body asks for.
     pub async fn execute_body(self) -> Answered {
-        let Self { state, session, member, body: Json(body) } = self;
+        let Self { state, session, member, body: Json(body), request } = self;
         let command = Command::try_from(body)?;
-        ServiceCall { state, session, member, body: () }.execute(command).await
+        ServiceCall { state, session, member, body: (), request }.execute(command).await
+    }
+}
+
+impl<T: DeserializeOwned> ServiceCall<Json<T>> {
+    /// Carries out what the body asks for, about the thing that the path names.
+    pub async fn execute_about<I>(self, name: &str) -> Answered
+    where
+        I: std::str::FromStr,
+        Command: TryFrom<(I, T), Error = Rejection>,
+    {
+        let Self { state, session, member, body: Json(body), request } = self;
+        let id: I = path(&request, name).ok_or_else(|| ApiError::new(Code::NotFound, "there is no such thing"))?;
+        let command = Command::try_from((id, body))?;
+        ServiceCall { state, session, member, body: (), request }.execute(command).await
     }
 }

@@ -111,3 +111,51 @@ async fn what_is_not_there_and_what_is_not_allowed_is_said_clearly() {
     assert_eq!(anna.read(&path).await.ok()["subChat"]["messages"][0]["content"], "what if");
     both.ben.read(&path).await.refused(403, "FORBIDDEN");
 }
+
+#[tokio::test]
+async fn after_the_session_partners_tend_to_what_they_agreed_on() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 4).await;
+    three_ideas(&both).await;
+    let ids = strategies_of(&both.anna).await;
+    for member in both.members() {
+        takes_stances(member, &ids).await;
+    }
+    // The day is today: the check-in opens at once, by the same timer as any other.
+    let today = jiff::Timestamp::now().to_string();
+    both.anna.say("/stage4/close", json!({ "checkInDate": &today[..10] })).await.done();
+    let entries = |list: &Value| items(&list["entries"]);
+    let open = |list: &Value| entries(list).iter().all(|entry| entry["status"] == "OPEN");
+    let mut list = both.ben.read("/tending").await.ok();
+    for _ in 0..100 {
+        if open(&list) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        list = both.ben.read("/tending").await.ok();
+    }
+    assert!(open(&list) && entries(&list).len() == 2, "{list}");
+
+    let note = both.anna.say("/tending/notes", json!({ "content": "we walked twice" })).await.created();
+    assert_eq!(note["note"]["consentToShareWithPartner"], false);
+    let entry = both.anna.say("/tending/reentry", json!({ "intent": "talk about money" })).await.created();
+    assert_eq!(entry["entry"]["type"], "USER_INITIATED_REENTRY");
+    let body = |choice: &str| {
+        json!({ "orientations": {
+            "whatWorked": { "reflection": "", "perEntryNotes": {} }, "whereMoreSupport": { "reflection": "", "perEntryNotes": {} },
+            "whatComesNext": { "continueChoice": choice, "reminders": [] },
+        } })
+    };
+    let first = both.anna.say("/tending/checkin", body("EXTEND")).await.done();
+    assert_eq!(first["coordinationCycle"]["status"], "WAITING_FOR_PARTNER");
+    let theirs = both.ben.read("/tending").await.ok();
+    for private in ["walked", "money", "EXTEND"] {
+        assert!(!theirs.to_string().contains(private), "{private} in {theirs}");
+    }
+    let second = both.ben.say("/tending/checkin", body("EXTEND")).await.done();
+    assert_eq!(second["coordinationCycle"]["status"], "RESOLVED");
+    assert!(second["nextScheduledFor"].is_string());
+    assert_eq!(items(&both.ben.read("/tending/history").await.ok()["cycles"]).len(), 1);
+    both.ben.say("/tending/checkin", body("NAP")).await.refused(400, "VALIDATION_ERROR");
+    both.ben.say("/tending/nonsense!/share", json!({})).await.refused(404, "NOT_FOUND");
+}

@@ -39,6 +39,7 @@ fn every_schema_has_a_name_of_its_own() {
         SelectManyRequest,
         SelectOneRequest,
         WalkNeedRequest,
+        AnswerSubChatRequest,
         CheckInRequest,
         ReenterTendingRequest,
         RespondTendingRequest,

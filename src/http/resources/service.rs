@@ -1,6 +1,10 @@
 //! What the AI service writes for a member. The member confirms, shares or discards it.
 
-use tandem_actors::domain::{Command, command::WriteInvitationRequest};
+use tandem_actors::domain::{
+    Command,
+    command::{AnswerSubChatRequest, ProposeStrategyRequest, WriteInvitationRequest},
+    ids::SubChatId,
+};
 
 use crate::http::{
     body::Json,
@@ -29,4 +33,24 @@ pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> Answ
 )]
 pub async fn offer_feel_heard(call: ServiceCall) -> Answered {
     call.execute(Command::OfferFeelHeard).await
+}
+
+/// Bring a strategy into the pool for a member
+#[utoipa::path(
+    post, path = "/service/sessions/{id}/members/{userId}/strategies", tag = "service",
+    security(("service" = [])), request_body = ProposeStrategyRequest,
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> Answered {
+    call.execute_body().await
+}
+
+/// Answer in a member's sub-chat
+#[utoipa::path(
+    post, path = "/service/sessions/{id}/members/{userId}/subchats/{subChatId}/messages", tag = "service",
+    security(("service" = [])), request_body = AnswerSubChatRequest,
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> Answered {
+    call.execute_about::<SubChatId>("subChatId").await
 }

@@ -42,9 +42,9 @@ pub use needs::{
     ShareNeeds, ShareNeedsRequest,
 };
 pub use stage4::{
-    CHECK_IN_AFTER, CloseStage4Request, DeclineNeed, DraftRequest, OpenSubChat, OpenSubChatRequest,
-    ResolveSubChatRequest, SayInSubChatRequest, SelectManyRequest, SelectOneRequest, SelectionRequest, Stage4Command,
-    WalkNeedRequest,
+    AnswerSubChatRequest, CHECK_IN_AFTER, CloseStage4Request, DeclineNeed, DraftRequest, OpenSubChat,
+    OpenSubChatRequest, ResolveSubChatRequest, SayInSubChatRequest, SelectManyRequest, SelectOneRequest,
+    SelectionRequest, Stage4Command, WalkNeedRequest,
 };
 pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
 pub use tending::{

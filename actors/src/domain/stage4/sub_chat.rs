@@ -52,6 +52,14 @@ pub struct Candidate {
     pub measure_of_success: Option<Words>,
 }
 
+impl Candidate {
+    pub fn size(&self) -> usize {
+        let rest = [&self.duration, &self.measure_of_success];
+        let words = std::iter::once(&self.description).chain(&self.needs_addressed).chain(rest.into_iter().flatten());
+        words.map(|words| words.reveal().len()).sum()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubChatMessage {
     /// Its place in the chat, which makes its id.
@@ -76,7 +84,8 @@ pub struct SubChat {
 impl SubChat {
     /// How much of the session's memory the messages take, in bytes.
     pub fn size(&self) -> usize {
-        self.messages.iter().map(|message| message.content.reveal().len()).sum()
+        let candidate = |message: &SubChatMessage| message.candidate.as_ref().map_or(0, Candidate::size);
+        self.messages.iter().map(|message| message.content.reveal().len() + candidate(message)).sum()
     }
 
     pub(super) fn forget_words(&mut self) {

@@ -10,8 +10,8 @@ pub use close::{CHECK_IN_AFTER, Close, CloseStage4Request};
 pub use needs::{DeclineNeed, WalkNeed, WalkNeedRequest};
 pub use selections::{Select, SelectManyRequest, SelectOneRequest, SelectionRequest};
 pub use sub_chats::{
-    DraftRequest, OpenSubChat, OpenSubChatRequest, ResolveSubChat, ResolveSubChatRequest, SayInSubChat,
-    SayInSubChatRequest,
+    AnswerSubChatRequest, DraftRequest, OpenSubChat, OpenSubChatRequest, ResolveSubChat, ResolveSubChatRequest,
+    SayInSubChat, SayInSubChatRequest,
 };
 
 use super::{

@@ -43,7 +43,18 @@ pub struct SayInSubChatRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SayInSubChat {
     pub(in crate::domain) chat: SubChatId,
+    role: ChatRole,
     content: Words,
+    candidate: Option<Candidate>,
+}
+
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerSubChatRequest {
+    /// 1 to 4000 characters.
+    pub content: Option<String>,
+    /// A proposal that the owner of the sub-chat may accept.
+    pub candidate: Option<DraftRequest>,
 }
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -94,7 +105,17 @@ impl TryFrom<(SubChatId, SayInSubChatRequest)> for Command {
     type Error = Rejection;
     fn try_from((chat, request): (SubChatId, SayInSubChatRequest)) -> Result<Self, Rejection> {
         let content = fields::text("content", request.content, 1..=4_000)?;
-        Ok(Stage4Command::SayInSubChat(SayInSubChat { chat, content }).into())
+        Ok(Stage4Command::SayInSubChat(SayInSubChat { chat, role: ChatRole::User, content, candidate: None }).into())
+    }
+}
+
+/// What another service answers.
+impl TryFrom<(SubChatId, AnswerSubChatRequest)> for Command {
+    type Error = Rejection;
+    fn try_from((chat, request): (SubChatId, AnswerSubChatRequest)) -> Result<Self, Rejection> {
+        let content = fields::text("content", request.content, 1..=4_000)?;
+        let candidate = request.candidate.map(|candidate| draft("candidate", candidate)).transpose()?;
+        Ok(Stage4Command::SayInSubChat(SayInSubChat { chat, role: ChatRole::Ai, content, candidate }).into())
     }
 }
 
@@ -175,14 +196,15 @@ pub(super) fn say(turn: &mut Turn<'_>, say: &SayInSubChat) -> Result<(), Rejecti
     if own(turn, &say.chat)?.resolved_at.is_some() {
         return Err(Rejection::conflict("this sub-chat is resolved; open another one"));
     }
-    if !has_room_for(&turn.me.stage4.sub_chats, say.content.reveal().len()) {
+    let candidate = say.candidate.as_ref().map_or(0, Candidate::size);
+    if !has_room_for(&turn.me.stage4.sub_chats, say.content.reveal().len() + candidate) {
         return Err(Rejection::conflict("your sub-chats are full; resolve what you have talked about"));
     }
     turn.record(EventBody::SubChatSaid {
         chat: say.chat.clone(),
-        role: ChatRole::User,
+        role: say.role,
         content: say.content.clone(),
-        candidate: None,
+        candidate: say.candidate.clone(),
     });
     Ok(())
 }
