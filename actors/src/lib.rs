@@ -6,6 +6,7 @@
 //! anybody of the change (the answer, reads that saw it, publications, pushes) waits at the [`gate`] until then.
 
 mod arbiters;
+mod badge;
 pub mod coordinator;
 pub mod domain;
 mod erasure;

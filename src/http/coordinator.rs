@@ -56,6 +56,9 @@ pub trait Coordinator: Send + Sync + 'static {
     /// Names the person of one of the user's relationships.
     fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<Words>) -> Answer<()>;
 
+    /// `{count, bySession}`
+    fn badge(&self, user: UserId) -> Answer<Bytes>;
+
     fn unread_count(&self, user: UserId) -> Answer<u32>;
 
     /// The sessions that the user's realtime token may cover, newest first.

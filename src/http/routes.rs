@@ -131,7 +131,7 @@ macro_rules! routes {
 /// The routes under `/api/v1` and `/api`.
 pub fn api() -> Vec<Route> {
     routes! {
-        sessions: create, list, unread_count, detail, withdraw, state, events, viewed, share_tab_viewed, messages, presence,
+        sessions: create, list, unread_count, badge_count, detail, withdraw, state, events, viewed, share_tab_viewed, messages, presence,
             nudge;
         stages: progress, gates, advance;
         lifecycle: pause, resume, resolve, archive, revoke_consent;

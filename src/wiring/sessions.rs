@@ -108,6 +108,11 @@ impl http::Coordinator for Sessions {
         Box::pin(async move { coordinator.set_nickname(&user, &relationship, nickname).await })
     }
 
+    fn badge(&self, user: UserId) -> Answer<Bytes> {
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move { coordinator.badge(&user).await })
+    }
+
     fn unread_count(&self, user: UserId) -> Answer<u32> {
         let coordinator = self.coordinator.clone();
         Box::pin(async move { coordinator.unread_count(&user).await })

@@ -170,3 +170,12 @@ fn a_move_that_the_coordinator_makes_wakes_nobody() {
         assert_eq!(told.unwrap().pushes, !implicit);
     }
 }
+
+/// The app has no handler for `session.joined`.
+#[test]
+fn a_creator_with_the_app_is_told_of_the_partner_by_a_name_that_it_knows() {
+    let joined = event(EventBody::Joined { name: None, told_to_app: true });
+    let hints = joined.hints(&ID.parse().unwrap());
+    assert_eq!((joined.name(), hints.len(), hints[0].name), (Some("session.joined"), 1, "partner.advanced"));
+    assert_eq!((&hints[0].payload["toStage"], hints[0].pushes), (&json!(0), false));
+}

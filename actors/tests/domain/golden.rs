@@ -109,7 +109,7 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::InvitationSent { message: Some(words("rest a while")) },
         EventBody::AppNoticed { june: true },
         EventBody::FeelHeardOffered {},
-        EventBody::Joined { name: Some(words("Ben")) },
+        EventBody::Joined { name: Some(words("Ben")), told_to_app: false },
         EventBody::CompactSigned {},
         EventBody::FeelHeardConfirmed { feedback: Some(words("good")) },
         EventBody::StageCompleted { stage: Stage::Witness, moves_to: None },

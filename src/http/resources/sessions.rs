@@ -126,6 +126,27 @@ pub async fn unread_count(call: Call) -> Answered {
     Ok(success_of(Count { count }))
 }
 
+/// One for each session that holds something unseen
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what the coordinator answers")]
+#[schema(rename_all = "camelCase")]
+pub struct Badge {
+    count: u32,
+    /// By the session's id, also those with 0. The newest 50.
+    by_session: std::collections::BTreeMap<String, u32>,
+}
+
+/// The number on the app's icon
+///
+/// Counts sessions that are going on or wait for the partner.
+#[utoipa::path(
+    get, path = "/notifications/badge-count", tag = "sessions",
+    responses((status = 200, body = Success<Badge>))
+)]
+pub async fn badge_count(call: Call) -> Answered {
+    Ok(show(&call.state.coordinator.badge(call.user.id.clone()).await?))
+}
+
 /// One session
 #[utoipa::path(
     get, path = "/sessions/{id}", tag = "sessions",

@@ -201,6 +201,10 @@ impl Coordinator for Fakes {
         self.asked(format!("{nickname:?} for {relationship} by {user}"), ())
     }
 
+    fn badge(&self, user: UserId) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked(format!("badge of {user}"), data())
+    }
+
     fn unread_count(&self, user: UserId) -> BoxFuture<Result<u32, Refusal>> {
         self.asked(format!("unread by {user}"), 3)
     }

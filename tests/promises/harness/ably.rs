@@ -94,10 +94,14 @@ impl Realtime {
 
     /// Enters a session's presence set, as the app does on the session's screen.
     pub async fn enter(&mut self, session: &str) {
-        let channel = presence_channel(session);
-        self.attach_to(&channel).await;
+        self.enter_on(&presence_channel(session)).await;
+    }
+
+    /// Enters the presence set of any channel.
+    pub async fn enter_on(&mut self, channel: &str) {
+        self.attach_to(channel).await;
         let data = json!({ "userId": self.user, "stage": 0, "status": "IN_PROGRESS" }).to_string();
-        self.presence(&channel, json!({ "action": ENTER, "data": data, "encoding": "json" })).await;
+        self.presence(channel, json!({ "action": ENTER, "data": data, "encoding": "json" })).await;
     }
 
     pub async fn leave(&mut self, session: &str) {

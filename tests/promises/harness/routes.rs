@@ -129,6 +129,7 @@ const OTHER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/sessions/{id}/stage4"),
     ("GET", "/sessions/{id}/stage4/subchat/{subChatId}"),
     ("GET", "/sessions/{id}/messages"),
+    ("GET", "/notifications/badge-count"),
     ("POST", "/invitations/{invitationId}/acknowledge"),
 ];
 

@@ -137,7 +137,7 @@ impl Session {
                 self.abandoned_at = Some(event.at);
                 self.invitation.declined_at = Some(event.at);
             }
-            EventBody::Joined { name } => {
+            EventBody::Joined { name, .. } => {
                 if let (None, Some(user)) = (&self.invitee, &event.by) {
                     self.move_to(SessionStatus::Active);
                     self.invitation.accepted_at = Some(event.at);

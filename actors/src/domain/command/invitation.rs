@@ -151,7 +151,8 @@ pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
         let message = "your privacy preferences allow no session invites; set allowSessionInvites to true first";
         return Err(Rejection::forbidden(message));
     }
-    events.record(EventBody::Joined { name: caller.name.clone() });
+    let told_to_app = session.creator.in_app_mode();
+    events.record(EventBody::Joined { name: caller.name.clone(), told_to_app });
     activity::at_entry(caller, &mut events);
     if ctx.settings.serves_app(caller) {
         events.record(follow::noticed(Marker::App));

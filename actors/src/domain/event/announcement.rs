@@ -113,7 +113,10 @@ impl Event {
         use EventName::*;
         use Fields::*;
         let (names, fields): (&'static [EventName], Fields<'_>) = match &self.body {
-            EventBody::Joined { .. } => (&[SessionJoined], Common),
+            EventBody::Joined { told_to_app: false, .. } => (&[SessionJoined], Common),
+            EventBody::Joined { told_to_app: true, .. } => {
+                (&[SessionJoined, PartnerAdvanced], ToStage(Stage::Onboarding))
+            }
             EventBody::InvitationDeclined {} => (&[InvitationDeclined], Common),
             EventBody::InvitationSent { .. } => (&[InvitationConfirmed], Common),
             EventBody::CompactSigned {} => (&[PartnerSignedCompact], SignedAt),

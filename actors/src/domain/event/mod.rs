@@ -111,6 +111,9 @@ pub enum EventBody {
     },
     Joined {
         name: Option<Words>,
+        /// The creator is in app mode: its screen waits for another name.
+        #[serde(default)]
+        told_to_app: bool,
     },
 
     /// The member's client is the product's own app.

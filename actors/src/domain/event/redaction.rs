@@ -23,7 +23,7 @@ impl EventBody {
     fn forget_words(&mut self) {
         match self {
             EventBody::Created { name, context, invite_name, .. } => forget([name, context, invite_name]),
-            EventBody::Joined { name: words }
+            EventBody::Joined { name: words, .. }
             | EventBody::Renamed { name: words }
             | EventBody::FeelHeardConfirmed { feedback: words }
             | EventBody::EmpathyJudged { feedback: words, .. }

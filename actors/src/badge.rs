@@ -1,0 +1,52 @@
+//! The number on the app's icon, and what it is made of.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    coordinator::Coordinator,
+    domain::{
+        ids::{SessionId, UserId},
+        stage::SessionStatus,
+    },
+    list::ListFilter,
+    messages::Refusal,
+};
+
+/// Sessions that are looked at, the newest change first.
+const MOST: usize = 50;
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    id: SessionId,
+    has_unread: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Badge {
+    count: u32,
+    by_session: BTreeMap<SessionId, u32>,
+}
+
+impl Coordinator {
+    /// `{count, bySession}`: 1 for each session that is going on and holds something that the user has not seen, else 0.
+    pub async fn badge(&self, user: &UserId) -> Result<Bytes, Refusal> {
+        let status = Some(vec![SessionStatus::Active, SessionStatus::Invited]);
+        let page = self.list(user, ListFilter { status, cursor: None, limit: MOST }).await?;
+        let internal = |error| Refusal::Internal(format!("a list cannot be read: {error}"));
+        let page: Page = serde_json::from_slice(&page).map_err(internal)?;
+        let by_session: BTreeMap<_, _> =
+            page.items.into_iter().map(|item| (item.id, u32::from(item.has_unread))).collect();
+        let badge = Badge { count: by_session.values().sum(), by_session };
+        serde_json::to_vec(&badge).map(Bytes::from).map_err(internal)
+    }
+}
