@@ -75,9 +75,13 @@ impl Answer {
 fn check(to: &str, key: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
+            // Before somebody has joined, the partner has no id yet.
+            let is_nobody = |field: &str, value: &Value| key == "partner" && field == "id" && value == "";
             // Gates have names.
-            for (key, value) in fields.iter().filter(|(key, _)| !key.to_lowercase().ends_with("gates")) {
-                check(to, key, value);
+            for (field, value) in fields.iter().filter(|(field, _)| !field.to_lowercase().ends_with("gates")) {
+                if !is_nobody(field, value) {
+                    check(to, field, value);
+                }
             }
         }
         Value::Array(elements) => {
