@@ -184,7 +184,7 @@ async fn a_nickname_holds_in_all_sessions_and_is_its_givers_alone() {
     let named = both.anna.patch(&path, json!({ "nickname": "Benjamin the Great" })).await.ok();
     assert_eq!(named["nickname"], "Benjamin the Great");
 
-    let again = both.anna.invite("Ben").await.created();
+    let again = both.anna.post("/sessions", json!({ "inviteName": "Ben", "draft": false })).await.created();
     both.ben.accept(&text(&again["invitationId"])).await.ok();
     let later = text(&again["session"]["id"]);
     let server = server.kill_and_start().await;
@@ -216,7 +216,7 @@ async fn the_end_of_an_account_ends_the_nicknames_of_it() {
     both.anna.patch(&format!("/relationships/{relationship}/nickname"), nickname).await.ok();
     both.ben.delete("/auth/me").await.ok();
     assert!(people(&both.anna).await.is_empty());
-    let again = both.anna.invite("Benno").await.created();
+    let again = both.anna.post("/sessions", json!({ "inviteName": "Benno", "draft": false })).await.created();
     both.ben.accept(&text(&again["invitationId"])).await.ok();
     assert_eq!(people(&both.anna).await[0]["nickname"], "Benno");
 }

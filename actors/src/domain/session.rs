@@ -117,6 +117,11 @@ impl Session {
         Side::BOTH.into_iter().filter_map(|side| self.seat(side)).map(|member| &member.id)
     }
 
+    /// Whether anybody's client waits for what only the app waits for.
+    pub fn serves_app(&self) -> bool {
+        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).any(Member::in_app_mode)
+    }
+
     pub fn is_member(&self, user: &UserId) -> bool {
         self.side(user).is_some()
     }

@@ -212,10 +212,10 @@ pub(super) fn publications(session: &Session, event: &Event, announcement: &Anno
     told.into_iter().chain(lists).collect()
 }
 
-/// The messages beside the event's own. Their ids name no `seq` in its place: who has received a hint has not received the event.
+/// The messages beside the event's own, where somebody has the app: for others one event is one message. Their ids name no `seq` in its place: who has received a hint has not received the event.
 pub(super) fn hints(session: &Session, event: &Event) -> Vec<Publication> {
     let (id, seq) = (session.id(), event.seq);
-    let hints = event.hints(id);
+    let hints = if session.serves_app() { event.hints(id) } else { Vec::new() };
     hints.iter().flat_map(|hint| on_session(session, event, hint, &format!("{id}:{}:{seq}", hint.name))).collect()
 }
 

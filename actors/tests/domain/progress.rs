@@ -117,7 +117,7 @@ fn gates_are_typed_and_told_for_each_stage() {
     };
     let table = [
         "compactSigned partnerCompactSigned",
-        "feelHeardCheckOffered feelHeardConfirmed",
+        "feelHeardConfirmed",
         "empathyConsented empathyDraftReady empathyValidated partnerConsented partnerValidated",
         "commonGroundConfirmed needsConfirmed needsShared partnerNeedsConfirmed",
         "agreementCreated overlapIdentified rankingsSubmitted strategiesSubmitted",

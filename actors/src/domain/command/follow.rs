@@ -112,8 +112,7 @@ impl Session {
 
     /// Whether anybody is, or has just come, into app mode.
     fn may_follow(&self, events: &[Event]) -> bool {
-        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).any(|member| member.in_app_mode())
-            || events.iter().any(|event| matches!(event.body, EventBody::AppNoticed { .. }))
+        self.serves_app() || events.iter().any(|event| matches!(event.body, EventBody::AppNoticed { .. }))
     }
 
     fn next_event(&self, before: &[Event], by: &UserId, ctx: &Context<'_>, body: EventBody) -> Event {

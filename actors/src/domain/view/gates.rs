@@ -42,8 +42,9 @@ pub struct Stage1Gates {
     pub stage: Stage,
     pub feel_heard_confirmed: bool,
     pub feel_heard_confirmed_at: Option<Timestamp>,
-    /// Whether the app offers the viewer to confirm.
-    pub feel_heard_check_offered: bool,
+    /// Whether the app offers the viewer to confirm. No gate: told among those of one's own progress alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feel_heard_check_offered: Option<bool>,
     /// One's own.
     pub feedback: Option<Words>,
     pub final_emotional_reading: Option<u8>,
@@ -95,7 +96,7 @@ impl Eyes<'_> {
                 stage,
                 feel_heard_confirmed: feel_heard,
                 feel_heard_confirmed_at: self.me.feel_heard_at,
-                feel_heard_check_offered: self.settings.app.offer_feel_heard || self.me.feel_heard_offered_at.is_some(),
+                feel_heard_check_offered: None,
                 feedback: self.me.feel_heard_feedback.clone(),
                 final_emotional_reading: None,
             }),
@@ -121,6 +122,17 @@ impl Eyes<'_> {
                 overlap_identified: overlap,
                 agreement_created: agreement,
             }),
+        }
+    }
+
+    /// The gates as the app reads them in one's own progress.
+    pub(super) fn gates_satisfied(&self, stage: Stage) -> GatesView {
+        let offered = self.settings.app.offer_feel_heard || self.me.feel_heard_offered_at.is_some();
+        match self.gates(stage) {
+            GatesView::Stage1(gates) => {
+                GatesView::Stage1(Stage1Gates { feel_heard_check_offered: Some(offered), ..gates })
+            }
+            gates => gates,
         }
     }
 

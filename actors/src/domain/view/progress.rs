@@ -137,7 +137,7 @@ impl Eyes<'_> {
             started_at: record.map(|record| record.started_at),
             completed_at: record.and_then(|record| record.completed_at),
             gates: self.gates(stage),
-            gates_satisfied: self.gates(stage),
+            gates_satisfied: self.gates_satisfied(stage),
         }
     }
 
