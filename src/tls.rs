@@ -1,9 +1,18 @@
 //! TLS for outgoing and incoming connections goes through rustls with ring; the process has to say so once before the
 //! first connection is made.
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use parking_lot::RwLock;
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 
 /// Makes ring the process's provider. Call it before any HTTP client is built; calling it again has no effect.
 pub fn install_provider() {
@@ -12,6 +21,11 @@ pub fn install_provider() {
         // An error means that the host application has chosen a provider already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
     });
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    install_provider();
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 /// A client for services on the web. It trusts the system's roots and Mozilla's, so that it also works where no roots are
@@ -23,21 +37,64 @@ pub fn http_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_certs_merge(parsed)
 }
 
-/// For connections from outside: a certificate chain and its private key, both PEM.
-///
-/// # Errors
-/// Which file, and what is wrong with it.
-pub fn server_config(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, String> {
-    let problem = |file: &Path, problem: String| format!("{}: {problem}", file.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| problem(certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(problem(certificate, "holds no certificate; it must be a PEM file with the whole chain".into()));
+/// The certificate that the node shows to those who connect. It can be replaced while connections are open: handshakes after
+/// that see the new one.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    chain: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl ServerCertificate {
+    /// Reads a certificate chain and its private key, both PEM.
+    ///
+    /// # Errors
+    /// Which file, and what is wrong with it.
+    pub fn read(chain: &Path, key: &Path) -> Result<Arc<Self>, String> {
+        let current = RwLock::new(certified_key(chain, key)?);
+        Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), current }))
     }
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| problem(key, error.to_string()))?;
-    rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key_der)
-        .map_err(|error| problem(key, error.to_string()))
+
+    /// Reads both files again.
+    ///
+    /// # Errors
+    /// As [`ServerCertificate::read`]; the certificate that was shown before stays.
+    pub fn read_again(&self) -> Result<(), String> {
+        let renewed = certified_key(&self.chain, &self.key)?;
+        *self.current.write() = renewed;
+        Ok(())
+    }
+
+    /// For connections from outside, with HTTP/1.1.
+    ///
+    /// # Errors
+    /// If the crypto provider lacks the usual protocol versions.
+    pub fn server_config(self: &Arc<Self>) -> Result<rustls::ServerConfig, rustls::Error> {
+        let config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth();
+        let mut config = config.with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.read().clone())
+    }
+}
+
+fn certified_key(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, String> {
+    let problem = |file: &Path, problem: String| format!("{}: {problem}", file.display());
+    let chain = CertificateDer::pem_file_iter(chain_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| problem(chain_file, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(problem(chain_file, "holds no certificate; it must be a PEM file with the whole chain".into()));
+    }
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| problem(key_file, error.to_string()))?;
+    let certified = CertifiedKey::from_der(chain, key, &provider());
+    certified.map(Arc::new).map_err(|error| problem(key_file, error.to_string()))
 }

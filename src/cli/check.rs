@@ -50,7 +50,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
         tokens(settings),
     ];
     if let Some(tls) = &settings.server.tls {
-        let usable = crate::tls::server_config(&tls.certificate, &tls.key).map(drop);
+        let usable = crate::tls::ServerCertificate::read(&tls.certificate, &tls.key).map(drop);
         findings.push(Finding::new("certificate", tls.certificate.display().to_string(), usable));
     }
     if let Some(url) = &settings.auth.jwks_url {

@@ -160,15 +160,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn run(self) -> Outcome {
         self.refuse_unused_flags()?;
+        let sources = self.sources();
         let mut settings =
-            Settings::load(&self.sources()).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
+            Settings::load(&sources).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
         if matches!(self.command, Command::Demo { .. }) {
             // The story is on stdout; what its servers log would only interrupt it.
             "warn".clone_into(&mut settings.telemetry.filter);
         }
         telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
         match self.command {
-            Command::Serve { start_afresh, .. } => node::serve(Settings { start_afresh, ..settings }),
+            Command::Serve { start_afresh, .. } => node::serve(Settings { start_afresh, ..settings }, sources),
             Command::Demo { keep } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),

@@ -8,15 +8,21 @@ use super::{
     Failure, Outcome,
     output::{announce, print},
 };
-use crate::{config::Settings, demo, operator, push::fake_expo::FakeExpo, server, telemetry};
+use crate::{
+    config::{Settings, Sources},
+    demo, operator,
+    push::fake_expo::FakeExpo,
+    server, telemetry,
+};
 
 fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
     actix_web::rt::System::new().block_on(future)
 }
 
-pub fn serve(settings: Settings) -> Outcome {
+pub fn serve(settings: Settings, sources: Sources) -> Outcome {
     let metrics = telemetry::start_metrics()?;
-    block_on(async { Ok(server::run(settings, metrics, announce).await?) })
+    let read_settings = Box::new(move || Settings::load(&sources));
+    block_on(async { Ok(server::run(settings, metrics, announce, read_settings).await?) })
 }
 
 pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {

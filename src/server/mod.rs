@@ -3,6 +3,7 @@
 mod error;
 mod keys;
 mod listen;
+mod reload;
 mod store;
 
 use std::{
@@ -32,6 +33,7 @@ pub use self::{error::StartError, store::missing as missing_store};
 use self::{
     keys::{complete, signing_key},
     listen::{listen, not_listening},
+    reload::{ReadSettings, Reload},
 };
 use crate::{
     auth::Verifier,
@@ -45,6 +47,7 @@ use crate::{
     store::{DiskWatch, StallWatch},
     system::{RandomIds, SystemClock},
     telemetry,
+    tls::ServerCertificate,
     users::Users,
     wiring::{
         accounts::Accounts,
@@ -64,6 +67,7 @@ const AFTER_ALL: Duration = Duration::from_secs(2);
 pub struct Application {
     address: SocketAddr,
     scheme: &'static str,
+    certificate: Option<Arc<ServerCertificate>>,
     http: Server,
     node: Node,
 }
@@ -172,7 +176,10 @@ impl Application {
         });
         provider.set_start_page(token_hint);
         limits.connections.watch().map_err(StartError::Thread)?;
-        let (scheme, http) = serve(&settings, listener, state, provider.clone(), limits.clone())?;
+        let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
+        let certificate = tls.transpose().map_err(StartError::Tls)?;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let http = serve(&settings, listener, state, provider.clone(), limits.clone(), certificate.as_ref())?;
         // A full disk must not keep anybody from reading what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .inspect_err(|error| {
@@ -195,7 +202,7 @@ impl Application {
             operator,
             data: settings.data.clone(),
         };
-        Ok(Self { address, scheme, http, node })
+        Ok(Self { address, scheme, certificate, http, node })
     }
 
     /// `http://ADDR:PORT`
@@ -326,7 +333,8 @@ fn serve(
     state: Data<State>,
     provider: Provider,
     limits: Arc<Limits>,
-) -> Result<(&'static str, Server), StartError> {
+    certificate: Option<&Arc<ServerCertificate>>,
+) -> Result<Server, StartError> {
     let config = &settings.server;
     let front = Arc::new(Front { limits: limits.clone(), trusted_proxies: config.trusted_proxies.clone() });
     let registry = limits.connections.clone();
@@ -340,15 +348,8 @@ fn serve(
             .configure(move |app| provider.mount(app))
             .configure(move |app| http::configure(app, state))
     };
-    let tls = match &config.tls {
-        Some(tls) => {
-            let mut tls = crate::tls::server_config(&tls.certificate, &tls.key).map_err(StartError::Tls)?;
-            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Some(Arc::new(tls))
-        }
-        None => None,
-    };
-    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tls = certificate.as_ref().map(|certificate| certificate.server_config()).transpose();
+    let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?.map(Arc::new);
     let service = Service {
         workers: if config.workers == 0 { cores() } else { config.workers },
         keep_alive: config.keep_alive,
@@ -357,8 +358,7 @@ fn serve(
         tls,
         registry,
     };
-    let server = service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))?;
-    Ok((scheme, server))
+    service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))
 }
 
 /// Waits for `work` on a thread that nobody else waits for: if it never ends, the process ends without it.
@@ -388,9 +388,16 @@ fn stop_at_once(error: &StoreError) {
     std::process::exit(EXIT_STORE_FAILED);
 }
 
-/// Runs a node to its end. `tell` gets the line that says where it listens.
-pub async fn run(settings: Settings, metrics: PrometheusHandle, tell: fn(String)) -> Result<(), StartError> {
+/// Runs a node to its end. `tell` gets the line that says where it listens; `read_settings` is asked on SIGHUP.
+pub async fn run(
+    settings: Settings,
+    metrics: PrometheusHandle,
+    tell: fn(String),
+    read_settings: ReadSettings,
+) -> Result<(), StartError> {
     let application = Application::build(settings, metrics).await?;
+    let reload = Reload::new(application.certificate.clone(), read_settings).map_err(StartError::Thread)?;
+    actix_web::rt::spawn(reload.run());
     tell(format!("listening on {}", application.url()));
     application.run_until_stopped().await.map_err(|error| StartError::Setting(format!("the server ended: {error}")))
 }

@@ -3,7 +3,7 @@
 mod panics;
 pub mod stderr;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
@@ -41,15 +41,28 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// `RUST_LOG` if it is set and not empty, else the setting.
+/// `RUST_LOG` if it is set and not empty, else the setting. What actix-http logs of requests that it cannot read is left out unless
+/// the filter names it: any stranger can make such lines, and nobody can act on them.
 fn filter(config: &Config) -> Result<EnvFilter, TelemetryError> {
-    match std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty()) {
-        None => Ok(EnvFilter::new(&config.filter)),
-        Some(text) => {
-            let found = text.to_string_lossy().into_owned();
-            EnvFilter::try_new(&found).map_err(|_| TelemetryError::Filter { found })
-        }
+    let environment = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty());
+    let text = environment.map_or_else(|| config.filter.clone(), |text| text.to_string_lossy().into_owned());
+    let noise = if text.contains("actix_http") { "" } else { ",actix_http=off" };
+    EnvFilter::try_new(format!("{text}{noise}")).map_err(|_| TelemetryError::Filter { found: text })
+}
+
+type SetFilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
+static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
+
+/// Takes another filter from here on.
+///
+/// # Errors
+/// If it cannot be read; the filter that was in force stays.
+pub fn change_filter(config: &Config) -> Result<(), TelemetryError> {
+    let filter = filter(config)?;
+    if let Some(set) = SET_FILTER.get() {
+        set(filter);
     }
+    Ok(())
 }
 
 /// Sends logs to stderr from here on, panics too. Once per process.
@@ -58,9 +71,19 @@ pub fn start_logging(config: &Config) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr::LogLines).log_internal_errors(false);
+    macro_rules! start {
+        ($logs:expr) => {{
+            let logs = $logs.with_filter_reloading();
+            let handle = logs.reload_handle();
+            logs.finish().try_init()?;
+            // It fails only after the subscriber is gone, which it never is.
+            let set: SetFilter = Box::new(move |filter| drop(handle.reload(filter)));
+            drop(SET_FILTER.set(set));
+        }};
+    }
     match config.log_format {
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,
-        LogFormat::Json => logs.json().flatten_event(true).finish().try_init()?,
+        LogFormat::Text => start!(logs.with_ansi(std::io::stderr().is_terminal())),
+        LogFormat::Json => start!(logs.json().flatten_event(true)),
     }
     panics::log_panics();
     Ok(())

@@ -30,6 +30,7 @@ mod people;
 mod provider;
 mod push;
 mod realtime;
+mod renewal;
 mod routing;
 mod settings;
 mod stage4;

@@ -103,6 +103,12 @@ impl Running {
         assert!(sent.is_ok_and(|status| status.success()), "SIGTERM can be sent");
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let sent = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIGHUP can be sent");
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().expect("SIGKILL can be sent");

@@ -124,8 +124,7 @@ impl Setup {
             let mut running = Running::spawn(self.command());
             match running.first_line().await {
                 Ok(line) => {
-                    let Some(origin) = line.strip_prefix("listening on ").filter(|url| url.starts_with("http://"))
-                    else {
+                    let Some(origin) = line.strip_prefix("listening on ").filter(|url| url.starts_with("http")) else {
                         panic!("the first line on stdout says where: {line:?}")
                     };
                     Server { origin: origin.trim().to_owned(), setup: self, running }
@@ -196,6 +195,10 @@ impl Server {
 
     pub fn terminate(&self) {
         self.running.terminate();
+    }
+
+    pub fn hang_up(&self) {
+        self.running.hang_up();
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
