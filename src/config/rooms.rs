@@ -33,8 +33,8 @@ impl Settings {
     }
 
     pub fn journal_limits(&self) -> journal::Limits {
-        let config::Journal { queue, group, stall_after } = self.journal;
-        journal::Limits { queue, group, stall_after }
+        let config::Journal { queue, queue_bytes, group, group_bytes, stall_after } = self.journal;
+        journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 
     pub fn supervision(&self) -> supervisor::Limits {

@@ -14,8 +14,12 @@ const DAY: u64 = 24 * HOUR;
 pub struct Journal {
     /// Commits that may wait for the disk; beyond that, callers are told to come back later.
     pub queue: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
     /// Commits in one group.
     pub group: usize,
+    /// Their bytes. A larger commit is a group of its own.
+    pub group_bytes: usize,
     /// A write that the disk has not finished after this long makes the node refuse commands until it has.
     #[serde(with = "humantime_serde")]
     pub stall_after: Duration,
@@ -92,8 +96,8 @@ pub struct Routing {
 
 impl Default for Journal {
     fn default() -> Self {
-        let Limits { queue, group, stall_after } = Limits::default();
-        Self { queue, group, stall_after }
+        let Limits { queue, queue_bytes, group, group_bytes, stall_after } = Limits::default();
+        Self { queue, queue_bytes, group, group_bytes, stall_after }
     }
 }
 

@@ -53,6 +53,8 @@ impl Front {
         async move {
             match outcome {
                 Ok((answering, forwarded)) => {
+                    // A client that sends requests without waiting for answers lets others have their turn.
+                    tokio::task::coop::consume_budget().await;
                     Ok(watched(answering.await?, Watch { _under_way: under_way, _forwarded: forwarded }, &answers))
                 }
                 Err(refused) => Ok(refused),

@@ -24,6 +24,7 @@ pub enum Overload {
 
 pub struct Admission {
     most: usize,
+    most_waiting: usize,
     most_of_one: usize,
     most_waiting_of_one: usize,
     patience: Duration,
@@ -57,6 +58,7 @@ impl Admission {
     pub fn new(config: &Config) -> Arc<Self> {
         Arc::new(Self {
             most: config.requests,
+            most_waiting: config.requests_waiting,
             most_of_one: config.requests_per_user,
             most_waiting_of_one: config.requests_per_user_waiting,
             patience: config.request_patience,
@@ -98,7 +100,7 @@ impl Admission {
             }
             let overload = match () {
                 () if own.waiting.len() >= self.most_waiting_of_one => Some(Overload::User),
-                () if line.waiting >= self.most => Some(if may_run { Overload::Node } else { Overload::User }),
+                () if line.waiting >= self.most_waiting => Some(if may_run { Overload::Node } else { Overload::User }),
                 () => None,
             };
             if let Some(overload) = overload {
@@ -187,11 +189,12 @@ mod tests {
 
     use super::*;
 
-    fn admission(requests: usize, per_user: usize, waiting: usize) -> Arc<Admission> {
+    fn admission(requests: usize, per_user: usize, requests_waiting: usize) -> Arc<Admission> {
         Admission::new(&Config {
             requests,
+            requests_waiting,
             requests_per_user: per_user,
-            requests_per_user_waiting: waiting,
+            requests_per_user_waiting: 6,
             request_patience: Duration::from_millis(200),
             ..Config::default()
         })
@@ -249,14 +252,14 @@ mod tests {
 
     #[actix_web::test]
     async fn what_would_wait_too_long_is_refused() {
-        let admission = admission(1, 1, 2);
+        let admission = admission(1, 1, 1);
         let _running = admission.enter("one").await.unwrap();
         let waiting = {
             let admission = admission.clone();
             actix_web::rt::spawn(async move { admission.enter("two").await.err() })
         };
         tokio::task::yield_now().await;
-        assert_eq!(admission.enter("three").await.err(), Some(Overload::Node), "as many wait as may run");
+        assert_eq!(admission.enter("three").await.err(), Some(Overload::Node), "as many wait as may");
         assert_eq!(admission.enter("one").await.err(), Some(Overload::User));
         assert_eq!(waiting.await.unwrap(), Some(Overload::Node), "after its patience");
     }

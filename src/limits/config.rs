@@ -23,8 +23,10 @@ pub struct Config {
     pub connections_per_address: usize,
     /// Addresses and networks whose connections `connections_per_address` does not count.
     pub uncounted_addresses: Vec<Network>,
-    /// Requests that are worked on at a time, and as many again may wait for their turn.
+    /// Requests that are worked on at a time.
     pub requests: usize,
+    /// Requests that may wait for their turn.
+    pub requests_waiting: usize,
     /// Requests of one user that are worked on at a time.
     pub requests_per_user: usize,
     /// Requests of one user that may wait for their turn.
@@ -52,6 +54,7 @@ impl Default for Config {
             connections_per_address: 2_048,
             uncounted_addresses: networks.iter().filter_map(network).collect(),
             requests: 512,
+            requests_waiting: 512,
             requests_per_user: 32,
             requests_per_user_waiting: 256,
             request_patience: Duration::from_secs(2),

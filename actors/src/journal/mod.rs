@@ -3,9 +3,9 @@
 //! does a disk that is almost full or does not answer.
 
 mod obstacle;
+mod waiting;
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -17,8 +17,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use self::obstacle::DiskState;
 pub use self::obstacle::Obstacle;
+use self::{obstacle::DiskState, waiting::Waiting};
 use crate::ports::{Change, Commit, Store, StoreError, StoreFault, Verdict};
 
 /// Why a commit did not become durable, as far as anybody can know.
@@ -42,20 +42,30 @@ pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 pub struct Limits {
     /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
     pub queue: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
     /// Commits in one group.
     pub group: usize,
+    /// Their bytes. A larger commit is a group of its own.
+    pub group_bytes: usize,
     /// A write that has not returned after this long stalls the journal: until it does, nothing more is taken.
     pub stall_after: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queue: 16_384, group: 1_024, stall_after: Duration::from_secs(3) }
+        Self {
+            queue: 16_384,
+            queue_bytes: 32 << 20,
+            group: 1_024,
+            group_bytes: 4 << 20,
+            stall_after: Duration::from_secs(3),
+        }
     }
 }
 
 struct Queue {
-    waiting: VecDeque<(Commit, Done)>,
+    waiting: Waiting,
     closed: bool,
     writer_sleeps: bool,
 }
@@ -64,12 +74,21 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     length: AtomicUsize,
+    bytes: AtomicUsize,
     failed: AtomicBool,
     appended: AtomicU64,
     flushes: AtomicU64,
     commits: AtomicU64,
     disk: DiskState,
     limits: Limits,
+}
+
+impl Shared {
+    /// Says how much waits, for those who ask without the lock.
+    fn note(&self, waiting: &Waiting) {
+        self.length.store(waiting.len(), Ordering::Relaxed);
+        self.bytes.store(waiting.bytes(), Ordering::Relaxed);
+    }
 }
 
 /// A handle to the writer; cheap to clone.
@@ -97,9 +116,10 @@ impl Journal {
         on_failure: impl FnOnce(&StoreError) + Send + 'static,
     ) -> std::io::Result<(Journal, JoinHandle<()>)> {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), closed: false, writer_sleeps: false }),
+            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, writer_sleeps: false }),
             arrived: Condvar::new(),
             length: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             appended: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
@@ -120,7 +140,8 @@ impl Journal {
 
     /// What keeps it from taking one more commit.
     pub fn obstacle(&self) -> Option<Obstacle> {
-        let busy = self.0.length.load(Ordering::Relaxed) >= self.0.limits.queue;
+        let busy = self.0.length.load(Ordering::Relaxed) >= self.0.limits.queue
+            || self.0.bytes.load(Ordering::Relaxed) >= self.0.limits.queue_bytes;
         [
             (!self.is_alive(), Obstacle::Failed),
             (self.stalled().is_some(), Obstacle::Stalled),
@@ -159,9 +180,9 @@ impl Journal {
             done(Err(CommitError::Refused));
             return;
         }
-        queue.waiting.push_back((commit, done));
+        queue.waiting.push(commit, done);
         self.0.appended.fetch_add(1, Ordering::Relaxed);
-        self.0.length.store(queue.waiting.len(), Ordering::Relaxed);
+        self.0.note(&queue.waiting);
         if std::mem::take(&mut queue.writer_sleeps) {
             drop(queue);
             self.0.arrived.notify_one();
@@ -251,12 +272,8 @@ impl Writer {
             queue.writer_sleeps = true;
             self.shared.arrived.wait(&mut queue);
         }
-        let size = queue.waiting.len().min(self.shared.limits.group);
-        for (commit, done) in queue.waiting.drain(..size) {
-            commits.push(commit);
-            waiters.push(done);
-        }
-        self.shared.length.store(queue.waiting.len(), Ordering::Relaxed);
+        queue.waiting.take_group(&self.shared.limits, commits, waiters);
+        self.shared.note(&queue.waiting);
         true
     }
 
@@ -268,6 +285,6 @@ impl Writer {
             std::mem::take(&mut queue.waiting)
         };
         in_flight.into_iter().for_each(|done| done(Err(error.clone().into())));
-        queued.into_iter().for_each(|(_, done)| done(Err(CommitError::Refused)));
+        queued.into_waiters().for_each(|done| done(Err(CommitError::Refused)));
     }
 }

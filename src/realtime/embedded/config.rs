@@ -36,6 +36,7 @@ pub struct Config {
     pub outbound_queue: usize,
     /// Entries of a channel that are kept in memory at most.
     pub log_entries: usize,
+    pub limits: super::limits::Config,
 }
 
 /// An API key, `name` is `<app>.<key>`.
@@ -89,6 +90,7 @@ impl Default for Config {
             max_presence_members: 1_000,
             outbound_queue: 1 << 20,
             log_entries: 5_000,
+            limits: super::limits::Config::default(),
         }
     }
 }

@@ -53,7 +53,7 @@ impl Embedded {
         if age > config.continuity.max(config.connection_state_ttl) {
             return tracing::info!("what was handed over is too old; it is left aside");
         }
-        for kept in handover.channels(config.log_entries) {
+        for kept in handover.channels(&self.services.log_limits()) {
             self.main.take_over(kept.name, kept.log, kept.members);
         }
     }

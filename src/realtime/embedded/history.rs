@@ -15,7 +15,10 @@ pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
 /// Entries that whoever comes back gets from the store, and their bytes, at most.
 const MAX_MISSED: usize = 20_000;
-const MAX_MISSED_BYTES: usize = 16 << 20;
+const MAX_MISSED_BYTES: usize = 4 << 20;
+/// Bytes of a page, and entries that are looked at for one. A page that ends by them has a link to the next.
+const MAX_PAGE_BYTES: usize = 1 << 20;
+const MAX_LOOKED_AT: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -131,14 +134,43 @@ struct Collector<'q> {
     query: &'q Query,
     items: Vec<(Arc<Entry>, usize)>,
     more: bool,
+    bytes: usize,
+    looked_at: usize,
+    /// The last entry that was looked at to its end.
+    reached: Option<u64>,
 }
 
 impl Collector<'_> {
+    fn new(query: &Query) -> Collector<'_> {
+        Collector { query, items: Vec::new(), more: false, bytes: 0, looked_at: 0, reached: None }
+    }
+
     /// False when there is enough.
     fn take(&mut self, entry: &Arc<Entry>) -> bool {
+        let is_on_earlier_page = self.query.cursor.is_some_and(|cursor| match self.query.direction {
+            Direction::Backward => entry.seq > cursor.seq,
+            Direction::Forward => entry.seq < cursor.seq,
+        });
+        if is_on_earlier_page {
+            return true;
+        }
+        if self.looked_at >= MAX_LOOKED_AT || self.bytes >= MAX_PAGE_BYTES {
+            self.more = true;
+            return false;
+        }
+        self.looked_at += 1;
+        let taken = self.take_items(entry);
+        if taken {
+            self.reached = Some(entry.seq);
+        }
+        taken
+    }
+
+    fn take_items(&mut self, entry: &Arc<Entry>) -> bool {
         if !self.query.wants(entry) {
             return true;
         }
+        self.bytes += entry.size();
         let indices: Box<dyn Iterator<Item = usize>> = match self.query.direction {
             Direction::Backward => Box::new((0..entry.count()).rev()),
             Direction::Forward => Box::new(0..entry.count()),
@@ -154,11 +186,28 @@ impl Collector<'_> {
     }
 }
 
+impl Collector<'_> {
+    /// Where the next page begins.
+    fn next(&self) -> Option<Cursor> {
+        let last = self.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
+        // Behind entries of which none was wanted.
+        let reached = self.reached.map(|seq| match self.query.direction {
+            Direction::Backward => Cursor { seq, index: 0 },
+            Direction::Forward => Cursor { seq, index: usize::MAX },
+        });
+        let further = match self.query.direction {
+            Direction::Backward => last.into_iter().chain(reached).min(),
+            Direction::Forward => last.into_iter().chain(reached).max(),
+        };
+        further.filter(|_| self.more)
+    }
+}
+
 impl Hub {
     /// # Errors
     /// 50000 if the store cannot be read.
     pub fn history(&self, channel: &Channel, query: &Query) -> Result<Page, ErrorInfo> {
-        let mut collector = Collector { query, items: Vec::new(), more: false };
+        let mut collector = Collector::new(query);
         let recent = channel.recent();
         let oldest_recent = recent.first().map(|entry| entry.seq);
         match query.direction {
@@ -172,8 +221,7 @@ impl Hub {
                 let _ = collector.more || recent.iter().all(|entry| collector.take(entry));
             }
         }
-        let last = collector.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
-        Ok(Page { next: last.filter(|_| collector.more), items: collector.items })
+        Ok(Page { next: collector.next(), items: collector.items })
     }
 
     /// Messages of a persisted channel that a rewind may reach, newest first.

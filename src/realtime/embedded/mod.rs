@@ -33,6 +33,7 @@ mod connection;
 mod handing_over;
 mod history;
 mod hub;
+pub mod limits;
 mod log;
 mod outbox;
 mod peer;
@@ -111,6 +112,7 @@ impl Embedded {
             max_presence_members: config.max_presence_members,
         };
         let services = Arc::new(Services {
+            memory: limits::Memory::new(&config.limits),
             config,
             names,
             scope,

@@ -2,7 +2,10 @@
 //! else is in the transport (`connection.rs`).
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -39,6 +42,8 @@ struct State {
 pub struct Peer {
     pub id: Arc<str>,
     pub repeats: Repeats,
+    /// There is something to continue: it was attached, or has published.
+    used: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -61,7 +66,22 @@ impl Peer {
             answers: Answers::default(),
             next_frame: 0,
         };
-        Self { id, repeats, state: Mutex::new(state) }
+        Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), state: Mutex::new(state) }
+    }
+
+    // ---- what there is to continue ----
+
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// There is something to continue from here on. The present secret, the first time.
+    pub fn note_used(&self) -> Option<Box<str>> {
+        if self.was_used() {
+            return None;
+        }
+        let state = self.state.lock();
+        (!self.used.swap(true, Ordering::Relaxed)).then(|| state.secret.clone())
     }
 
     // ---- sockets ----
@@ -191,6 +211,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Budget;
     use crate::realtime::embedded::{
         auth::{Capability, Proof},
         protocol::Format,
@@ -208,7 +229,7 @@ mod tests {
             of_app: false,
         });
         let peer = Peer::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
-        let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20));
+        let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20, Budget::new(1 << 20)));
         peer.occupy(outbox.clone(), "one", grant, ClientId::Any);
         (peer, outbox)
     }

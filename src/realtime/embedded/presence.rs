@@ -8,23 +8,43 @@ type MemberKey = (Arc<str>, Arc<str>);
 
 /// The members, each as it is told to newcomers.
 #[derive(Debug, Default)]
-pub struct Members(BTreeMap<MemberKey, PresenceMessage>);
+pub struct Members {
+    members: BTreeMap<MemberKey, PresenceMessage>,
+    bytes: usize,
+}
+
+/// How large a presence set may become.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    pub members: usize,
+    /// Of ids, data and extras.
+    pub bytes: usize,
+}
+
+impl Most {
+    pub const ANY: Self = Self { members: usize::MAX, bytes: usize::MAX };
+}
 
 impl Members {
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.members.len()
+    }
+
+    /// Bytes of ids, data and extras.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &PresenceMessage> {
-        self.0.values()
+        self.members.values()
     }
 
     pub fn of_connection(&self, connection: &str) -> impl Iterator<Item = &PresenceMessage> {
-        self.0.values().filter(move |member| *member.connection_id == *connection)
+        self.members.values().filter(move |member| *member.connection_id == *connection)
     }
 
     /// Takes the events of one frame and returns those that the others hear of: a repetition and the leave of somebody who is not there are
@@ -33,13 +53,20 @@ impl Members {
     ///
     /// # Errors
     /// 91003 if the set would grow beyond `most`; then nothing has changed.
-    pub fn apply(&mut self, events: Vec<PresenceMessage>, most: usize) -> Result<Vec<PresenceMessage>, ErrorInfo> {
-        let newcomers =
-            events.iter().filter(|event| event.action != PresenceAction::Leave && !self.0.contains_key(&key(event)));
-        if newcomers.count() + self.0.len() > most {
+    pub fn apply(&mut self, events: Vec<PresenceMessage>, most: Most) -> Result<Vec<PresenceMessage>, ErrorInfo> {
+        let arriving = || events.iter().filter(|event| event.action != PresenceAction::Leave);
+        let newcomers = arriving().filter(|event| !self.members.contains_key(&key(event)));
+        if newcomers.count() + self.members.len() > most.members {
+            let most = most.members;
             return Err(ErrorInfo::presence_members(format!(
                 "the presence set is full: it has at most {most} members"
             )));
+        }
+        // What an update replaces is not looked at: a set that is nearly full takes leaves, and small updates.
+        let more: usize = arriving().map(PresenceMessage::size).sum();
+        if more > 0 && self.bytes + more > most.bytes {
+            let most = most.bytes;
+            return Err(ErrorInfo::presence_members(format!("the presence set is full: it has at most {most} bytes")));
         }
         Ok(events.into_iter().filter_map(|event| self.take(event)).collect())
     }
@@ -47,18 +74,22 @@ impl Members {
     fn take(&mut self, mut event: PresenceMessage) -> Option<PresenceMessage> {
         let key = key(&event);
         if event.action == PresenceAction::Leave {
-            let member = self.0.remove(&key)?;
+            let member = self.members.remove(&key)?;
+            self.bytes -= member.size();
             if event.payload.data.is_none() {
                 event.payload = member.payload;
             }
             return Some(event);
         }
-        match self.0.get(&key) {
+        match self.members.get(&key) {
             Some(member) if member.id == event.id => return None,
             Some(_) => event.action = PresenceAction::Update,
             None => event.action = PresenceAction::Enter,
         }
-        self.0.insert(key, event.with_action(PresenceAction::Present));
+        self.bytes += event.size();
+        if let Some(replaced) = self.members.insert(key, event.with_action(PresenceAction::Present)) {
+            self.bytes -= replaced.size();
+        }
         Some(event)
     }
 
@@ -73,10 +104,12 @@ impl Members {
     ) -> Vec<PresenceMessage> {
         let mut leaves = Vec::new();
         let mut page = Page::default();
-        self.0.retain(|(owner, own_id), member| {
+        let mut gone = 0;
+        self.members.retain(|(owner, own_id), member| {
             let is_meant = **owner == *connection && client_id.is_none_or(|id| **own_id == *id);
             let leaves_now = is_meant && page.takes(member);
             if leaves_now {
+                gone += member.size();
                 let id = format!("{frame_id}:{}", leaves.len()).into();
                 leaves.push(PresenceMessage {
                     action: PresenceAction::Leave,
@@ -87,6 +120,7 @@ impl Members {
             }
             !leaves_now
         });
+        self.bytes -= gone;
         leaves
     }
 }
@@ -116,7 +150,9 @@ impl Page {
 
 impl FromIterator<PresenceMessage> for Members {
     fn from_iter<I: IntoIterator<Item = PresenceMessage>>(members: I) -> Self {
-        Self(members.into_iter().map(|member| (key(&member), member)).collect())
+        let members: BTreeMap<_, _> = members.into_iter().map(|member| (key(&member), member)).collect();
+        let bytes = members.values().map(PresenceMessage::size).sum();
+        Self { members, bytes }
     }
 }
 
@@ -141,8 +177,37 @@ mod tests {
         }
     }
 
+    fn most(members: usize) -> Most {
+        Most { members, ..Most::ANY }
+    }
+
+    #[test]
+    fn a_set_has_so_many_bytes_and_gives_back_those_of_members_that_leave() {
+        use PresenceAction::*;
+        let mut members = Members::default();
+        let most = Most { bytes: 5_000, ..Most::ANY };
+        let enter = |n: usize, bytes: usize| PresenceMessage {
+            client_id: format!("member-{n}").into(),
+            ..event(Enter, &format!("conn:{n}:0"), Some(&"x".repeat(bytes)))
+        };
+        for n in 0..4 {
+            members.apply(vec![enter(n, 1_000)], most).unwrap();
+        }
+        assert_eq!(members.apply(vec![enter(5, 1_000)], most).unwrap_err().code, 91003);
+        let leave = PresenceMessage { client_id: "member-0".into(), ..event(Leave, "conn:9:0", None) };
+        members.apply(vec![leave], most).unwrap();
+        members.apply(vec![enter(5, 1_000)], most).unwrap();
+        members.leave("conn", None, "server", 5);
+        assert_eq!((members.len(), members.bytes()), (0, 0));
+    }
+
     fn heard(members: &mut Members, event: PresenceMessage) -> Vec<(PresenceAction, Option<Data>)> {
-        members.apply(vec![event], 10).unwrap().into_iter().map(|event| (event.action, event.payload.data)).collect()
+        members
+            .apply(vec![event], most(10))
+            .unwrap()
+            .into_iter()
+            .map(|event| (event.action, event.payload.data))
+            .collect()
     }
 
     #[test]
@@ -177,7 +242,7 @@ mod tests {
         for n in 0..5 {
             let client_id = format!("member-{n}").into();
             let enter = PresenceMessage { client_id, ..event(PresenceAction::Enter, "conn:1:0", Some(&large)) };
-            members.apply(vec![enter], 10).unwrap();
+            members.apply(vec![enter], most(10)).unwrap();
         }
         let frames = std::iter::from_fn(|| Some(members.leave("conn", None, "server", 5).len()).filter(|n| *n > 0));
         assert_eq!(frames.collect::<Vec<_>>(), [2, 2, 1]);
@@ -186,9 +251,9 @@ mod tests {
     #[test]
     fn a_full_set_takes_updates_and_no_newcomers() {
         let mut members = Members::default();
-        members.apply(vec![event(PresenceAction::Enter, "conn:1:0", None)], 1).unwrap();
+        members.apply(vec![event(PresenceAction::Enter, "conn:1:0", None)], most(1)).unwrap();
         let newcomer = PresenceMessage { client_id: "bob".into(), ..event(PresenceAction::Enter, "conn:2:0", None) };
-        assert_eq!(members.apply(vec![newcomer], 1).unwrap_err().code, 91003);
-        assert_eq!(members.apply(vec![event(PresenceAction::Update, "conn:3:0", None)], 1).unwrap().len(), 1);
+        assert_eq!(members.apply(vec![newcomer], most(1)).unwrap_err().code, 91003);
+        assert_eq!(members.apply(vec![event(PresenceAction::Update, "conn:3:0", None)], most(1)).unwrap().len(), 1);
     }
 }

@@ -56,6 +56,7 @@ async fn tidy(endpoint: Weak<Embedded>) {
         sleep(EVERY).await;
         let Some(endpoint) = endpoint.upgrade().filter(|endpoint| !endpoint.services.is_stopping()) else { return };
         endpoint.hubs().iter().for_each(|hub| hub.tidy());
+        endpoint.services.memory.measure();
         if looks.is_multiple_of(SELDOM) {
             endpoint.hubs().iter().for_each(|hub| hub.forget_revocations());
         }

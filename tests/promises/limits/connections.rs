@@ -123,7 +123,7 @@ async fn files_that_many_ask_for_and_nobody_reads_are_not_copied_for_each() {
 }
 
 /// Bytes of memory that the server holds.
-fn resident(server: &Server) -> usize {
+pub fn resident(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1_024

@@ -2,5 +2,6 @@
 
 mod bodies;
 mod connections;
+mod flood;
 mod raw;
 mod shares;

@@ -9,6 +9,7 @@ use crate::harness::server;
 async fn what_cannot_be_worked_on_soon_is_refused_and_the_node_stays_well() {
     let server = server()
         .set("limits.requests", 2)
+        .set("limits.requests_waiting", 8)
         .set("limits.requests_per_user", 1)
         .set("limits.requests_per_user_waiting", 2)
         .start()

@@ -3,6 +3,7 @@
 mod continuity;
 mod coordinator;
 mod handover;
+mod limits;
 mod members;
 pub mod node;
 mod raw;

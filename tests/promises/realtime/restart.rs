@@ -82,6 +82,9 @@ async fn a_closed_connection_leaves_no_row() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut wire, _) = Wire::connected(&node, "").await;
+    // A connection that has attached to nothing has nothing to continue.
+    assert_eq!(store.rows(), 0);
+    wire.attach("c").await;
     eventually("the connection's row", || store.rows() == 1).await;
     wire.send(json!({"action": 7})).await;
     wire.next_of(8).await;

@@ -25,7 +25,8 @@ async fn refused(node: &Node, params: &str, earlier: &Value) -> Value {
 async fn nobody_takes_up_a_connection_under_another_client_id() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
-    let (wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    wire.attach("c").await;
     assert_eq!(refused(&node, "clientId=mallory", &connected).await, 80018);
     drop((wire, node));
     let node = Node::start_on(Config::default(), store, 0);
@@ -40,7 +41,8 @@ async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() 
     let config = || Config { connection_state_ttl: ttl, ..Config::default() };
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
-    let (wire, connected) = Wire::connected(&node, "").await;
+    let (mut wire, connected) = Wire::connected(&node, "").await;
+    wire.attach("c").await;
     drop((wire, node));
     let node = Node::start_on(config(), store, 0);
     // It is the time itself that has to pass.
@@ -52,7 +54,8 @@ async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() 
 async fn a_connection_is_not_taken_up_with_another_key() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
-    let (wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;
+    wire.attach("c").await;
     let other = format!("key={OTHER_KEY_NAME}:{KEY_SECRET}&clientId=alice&resume={}", key(&connected));
     let mut stolen = Wire::open_with(&node, &other).await;
     assert_eq!(stolen.next_of(4).await["error"]["code"], 80018);

@@ -16,10 +16,12 @@ use tandem_actors::domain::{
     time::Timestamp,
 };
 
+use crate::limits::Budget;
+
 use super::{
     log::{Body, Draft, Entry, Log},
     outbox::Mark,
-    presence::Members,
+    presence::{Members, Most},
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
 };
@@ -70,13 +72,17 @@ pub struct Channel {
     pub name: Arc<str>,
     pub role: Role,
     pub persisted: bool,
+    /// The memory of all channels.
+    kept: Arc<Budget>,
     room: Mutex<Room>,
 }
 
 impl Channel {
     pub fn new(name: Arc<str>, role: Role, persisted: bool, log: Log, members: Members, now: Timestamp) -> Self {
+        let kept = log.memory().clone();
+        kept.take(members.bytes());
         let room = Room { log, members, subscribers: Vec::new(), last_used: now.as_millis() };
-        Self { name, role, persisted, room: Mutex::new(room) }
+        Self { name, role, persisted, kept, room: Mutex::new(room) }
     }
 
     /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told
@@ -130,12 +136,14 @@ impl Channel {
         frame_id: Arc<str>,
         connection: &Arc<str>,
         events: Vec<PresenceMessage>,
-        most: usize,
+        most: Most,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
         let mut room = self.room.lock();
+        let before = room.members.bytes();
         let told = room.members.apply(events, most)?;
+        self.recount_members(&room, before);
         Ok(self.tell_presence(&mut room, frame_id, connection, told, now, keep))
     }
 
@@ -149,8 +157,19 @@ impl Channel {
     ) -> Option<Arc<Entry>> {
         let mut room = self.room.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
+        let before = room.members.bytes();
         let leaves = room.members.leave(connection, client_id, &frame_id, now.as_millis());
+        self.recount_members(&room, before);
         self.tell_presence(&mut room, frame_id, connection, leaves, now, keep)
+    }
+
+    /// Takes from the memory of all channels what the presence set has grown by, or gives it back.
+    fn recount_members(&self, room: &Room, before: usize) {
+        let now = room.members.bytes();
+        match now >= before {
+            true => self.kept.take(now - before),
+            false => self.kept.give(before - now),
+        }
     }
 
     fn tell_presence(
@@ -184,6 +203,16 @@ impl Channel {
     /// Whether the position is known, and entries that follow it are in memory no more.
     pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
         self.room.lock().log.has_forgotten_since(serial)
+    }
+
+    /// Whether the memory of all channels is used up.
+    pub fn kept_is_exhausted(&self) -> bool {
+        self.kept.is_exhausted()
+    }
+
+    /// Bytes of the presence set.
+    pub fn presence_bytes(&self) -> usize {
+        self.room.lock().members.bytes()
     }
 
     pub fn members(&self) -> Vec<PresenceMessage> {
@@ -233,6 +262,12 @@ impl Channel {
             && room.members.is_empty()
             && room.log.is_empty()
             && now.since(Timestamp::from_millis(room.last_used)) > window
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.kept.give(self.room.get_mut().members.bytes());
     }
 }
 

@@ -26,6 +26,7 @@ impl Line {
             let asked = if parsed.filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
             Ok((self.granted(parsed.own, asked)?, asked, params, parsed))
         });
+        let granted = granted.and_then(|granted| self.has_room_for(name, granted.3.own).map(|()| granted));
         let (granted, asked, mut params, Name { own, filter, .. }) = match granted {
             Ok(granted) => granted,
             Err(error) => {
@@ -79,6 +80,9 @@ impl Line {
                 ErrorInfo::unsupported("delta compression is not supported by this server: messages come whole")
             }),
         };
+        let brought = request.missed.iter().chain(&request.stored).map(|entry| entry.size());
+        self.pace.spend_bytes(brought.sum());
+        self.hub.note_used(&self.peer);
         channel.attach(subscriber, &request, self.hub.services.now());
         let known_as = alias.as_ref().map_or(&channel.name, |alias| &alias.name).clone();
         self.attachments.insert(known_as, Attachment { channel, alias, asked, granted, params });
@@ -91,6 +95,25 @@ impl Line {
             return Err(ErrorInfo::not_permitted("channel denied access based on given capability"));
         }
         Ok(granted)
+    }
+
+    /// Whether one more attachment is within the connection's limits.
+    fn has_room_for(&self, name: &str, own: &str) -> Result<(), ErrorInfo> {
+        let limits = &self.hub.services.config.limits;
+        if self.attachments.contains_key(name) {
+            return Ok(());
+        }
+        if self.attachments.len() >= limits.attachments {
+            let most = limits.attachments;
+            return Err(ErrorInfo::rate_exceeded(format!("a connection may be attached to at most {most} channels")));
+        }
+        let others = || self.attachments.values().filter(|attachment| *attachment.channel.name == *own);
+        if Name::is_qualified(name) && others().count() >= limits.names_per_channel {
+            let most = limits.names_per_channel;
+            let text = format!("a connection may be attached to a channel under at most {most} names");
+            return Err(ErrorInfo::rate_exceeded(text));
+        }
+        Ok(())
     }
 
     pub(super) fn fail_channel(&self, channel: &str, error: &ErrorInfo) {
@@ -135,6 +158,7 @@ impl Line {
     pub(super) fn sync(&self, frame: &Inbound) {
         let attachment = frame.channel.as_deref().and_then(|name| self.attachments.get(name));
         if let Some(attachment) = attachment {
+            self.pace.spend_bytes(attachment.channel.presence_bytes());
             attachment.channel.sync(&self.outbox, attachment.alias.as_ref());
         }
     }

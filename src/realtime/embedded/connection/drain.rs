@@ -68,7 +68,7 @@ impl ActorFuture<Connection> for Drain {
         }
         line.wrote_at = Instant::now();
         if ended {
-            finish(ctx);
+            finish(ctx, line.close);
             return Poll::Ready(());
         }
         if marked {
@@ -90,7 +90,7 @@ pub(super) fn write(ctx: &mut Ctx, format: Format, bytes: Bytes) {
     }
 }
 
-pub(super) fn finish(ctx: &mut Ctx) {
-    ctx.close(Some(ws::CloseCode::Normal.into()));
+pub(super) fn finish(ctx: &mut Ctx, code: ws::CloseCode) {
+    ctx.close(Some(code.into()));
     ctx.stop();
 }

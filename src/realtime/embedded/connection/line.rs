@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{AsyncContext, SpawnHandle};
+use actix_web_actors::ws;
 use bytes::BytesMut;
 use tandem_actors::domain::ids::{Seq, SessionId, UserId};
 
@@ -15,6 +17,7 @@ use crate::realtime::embedded::{
     auth::ClientId,
     channel::{Alias, Channel},
     hub::Hub,
+    limits::{Pace, Seat},
     outbox::Outbox,
     peer::{Peer, Tenure},
     protocol::{
@@ -56,7 +59,19 @@ pub struct Line {
     pub expiry: Vec<SpawnHandle>,
     pub heard_at: Instant,
     pub wrote_at: Instant,
-    pub partial: Option<(bool, BytesMut)>,
+    pub partial: Option<Partial>,
+    pub pace: Rc<Pace>,
+    /// Bytes of the frame that is being taken.
+    pub frame_bytes: usize,
+    /// How the WebSocket is closed when everything is written.
+    pub close: ws::CloseCode,
+    pub _seat: Option<Seat>,
+}
+
+/// A message whose last fragment has not come.
+pub struct Partial {
+    pub bytes: BytesMut,
+    pub begun: Instant,
 }
 
 impl Line {
@@ -151,6 +166,12 @@ impl Line {
     /// The connection fails for good.
     pub(super) fn fail(&self, error: &ErrorInfo) {
         self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Error) }));
+    }
+
+    /// The same, with what the WebSocket's protocol calls it.
+    pub(super) fn fail_with(&mut self, close: ws::CloseCode, error: &ErrorInfo) {
+        self.close = close;
+        self.fail(error);
     }
 
     /// The client is to come back.

@@ -9,6 +9,7 @@ mod publishing;
 
 use std::{
     collections::HashMap,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,11 +21,12 @@ use bytes::BytesMut;
 
 use self::{
     drain::{Drain, finish, write},
-    line::Line,
+    line::{Line, Partial},
 };
 use super::{
     auth::{ClientId, Grant},
     hub::Hub,
+    limits::{Fault, Pace, Seat, price},
     outbox::Outbox,
     protocol::{Action, ErrorInfo, Format, Inbound, MAX_FRAME_SIZE, Outbound, content_of},
     rate::Rate,
@@ -32,6 +34,8 @@ use super::{
 
 /// Beyond the promised idle interval, how long a silent client counts as alive.
 const SILENCE_MARGIN: Duration = Duration::from_secs(10);
+/// How long the fragments of one message may take.
+const FRAGMENTS_IN: Duration = Duration::from_secs(30);
 
 /// A client that may connect.
 pub struct Admitted {
@@ -46,10 +50,18 @@ pub struct Admitted {
     pub remain_present_for: Option<Duration>,
     /// The key of the connection to resume or recover.
     pub resume: Option<String>,
+    pub pace: Rc<Pace>,
+    /// Its place among the client's sockets.
+    pub seat: Option<Seat>,
 }
 
 pub enum Connection {
-    Refused { error: ErrorInfo, format: Format },
+    /// `action` is ERROR for good, or DISCONNECTED for the moment.
+    Refused {
+        action: Action,
+        error: ErrorInfo,
+        format: Format,
+    },
     Waiting(Box<Admitted>),
     Open(Box<Line>),
     Over,
@@ -63,10 +75,10 @@ impl Actor for Connection {
     fn started(&mut self, ctx: &mut Ctx) {
         match std::mem::replace(self, Connection::Over) {
             Connection::Waiting(admitted) => self.open(*admitted, ctx),
-            Connection::Refused { error, format } => {
-                let frame = Outbound { error: Some(&error), ..Outbound::new(Action::Error) }.encode(format);
+            Connection::Refused { action, error, format } => {
+                let frame = Outbound { error: Some(&error), ..Outbound::new(action) }.encode(format);
                 write(ctx, format, frame);
-                finish(ctx);
+                finish(ctx, ws::CloseCode::Normal);
             }
             other => *self = other,
         }
@@ -81,8 +93,10 @@ impl Actor for Connection {
 
 impl Connection {
     fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
-        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume } = admitted;
-        let outbox = Arc::new(Outbox::new(format, hub.services.config.outbound_queue));
+        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, seat } =
+            admitted;
+        let outbox =
+            Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
         let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();
         let (error, (peer, tenure, key)) = match resumed {
             Ok(Some(resumed)) => (None, resumed),
@@ -108,6 +122,10 @@ impl Connection {
             heard_at: Instant::now(),
             wrote_at: Instant::now(),
             partial: None,
+            pace,
+            frame_bytes: 0,
+            close: ws::CloseCode::Normal,
+            _seat: seat,
         });
         line.send_connected(error.as_ref());
         line.recheck_members();
@@ -134,6 +152,10 @@ impl Connection {
             ctx.stop();
             return;
         }
+        if line.partial.as_ref().is_some_and(|partial| partial.begun.elapsed() > FRAGMENTS_IN) {
+            line.fail(&ErrorInfo::bad_request("the fragments of a message did not come in time"));
+            return;
+        }
         if line.wrote_at.elapsed() + interval / 4 >= interval / 2 {
             if line.heartbeats {
                 line.outbox.send(&Outbound::new(Action::Heartbeat));
@@ -148,8 +170,12 @@ impl Connection {
         if line.outbox.has_ended() {
             return;
         }
+        line.frame_bytes = bytes.len();
         match Inbound::decode(line.outbox.format, bytes) {
-            Ok(frame) => line.take(frame, ctx),
+            Ok(frame) => {
+                line.pace.spend(price(frame.action()));
+                line.take(frame, ctx);
+            }
             Err(unreadable) => match unreadable.msg_serial {
                 Some(msg_serial) => line.refuse(msg_serial, content_of(bytes), unreadable.error),
                 None => line.fail(&unreadable.error),
@@ -160,26 +186,17 @@ impl Connection {
     fn take_part(&mut self, item: Item, ctx: &mut Ctx) {
         let Some(line) = self.line() else { return };
         let (bytes, last) = match item {
-            Item::FirstText(bytes) => {
-                line.partial = Some((false, BytesMut::new()));
-                (bytes, false)
-            }
-            Item::FirstBinary(bytes) => {
-                line.partial = Some((true, BytesMut::new()));
+            Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
+                line.partial = Some(Partial { bytes: BytesMut::new(), begun: Instant::now() });
                 (bytes, false)
             }
             Item::Continue(bytes) => (bytes, false),
             Item::Last(bytes) => (bytes, true),
         };
-        let Some((_, partial)) = &mut line.partial else { return };
-        if partial.len() + bytes.len() > MAX_FRAME_SIZE {
-            line.partial = None;
-            line.fail(&too_large());
-            return;
-        }
-        partial.extend_from_slice(&bytes);
-        if last && let Some((_, whole)) = line.partial.take() {
-            self.take(&whole, ctx);
+        let Some(partial) = &mut line.partial else { return };
+        partial.bytes.extend_from_slice(&bytes);
+        if last && let Some(whole) = line.partial.take() {
+            self.take(&whole.bytes, ctx);
         }
     }
 }
@@ -197,7 +214,12 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
             Ok(ws::Message::Text(text)) => self.take(text.as_bytes(), ctx),
             Ok(ws::Message::Binary(bytes)) => self.take(&bytes, ctx),
             Ok(ws::Message::Continuation(item)) => self.take_part(item, ctx),
-            Ok(ws::Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(ws::Message::Ping(payload)) => {
+                if let Some(line) = self.line() {
+                    line.pace.spend(1);
+                }
+                ctx.pong(&payload);
+            }
             Ok(ws::Message::Pong(payload)) => {
                 if let Some(line) = self.line() {
                     line.ponged(&payload);
@@ -208,14 +230,16 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
                 ctx.close(reason);
                 ctx.stop();
             }
-            Err(ws::ProtocolError::Overflow) => match self.line() {
-                Some(line) => line.fail(&too_large()),
-                None => ctx.stop(),
+            Err(_) => match self.line().and_then(|line| Some((line.pace.fault()?, line))) {
+                Some((Fault::TooLarge, line)) => line.fail_with(ws::CloseCode::Size, &too_large()),
+                Some((Fault::NoRoom, line)) => line.disconnect(&ErrorInfo::rate_exceeded(
+                    "too many frames are on their way at the moment; try again in a moment",
+                )),
+                Some((Fault::Malformed, _)) | None => {
+                    ctx.close(Some(ws::CloseCode::Protocol.into()));
+                    ctx.stop();
+                }
             },
-            Err(_) => {
-                ctx.close(Some(ws::CloseCode::Protocol.into()));
-                ctx.stop();
-            }
         }
     }
 

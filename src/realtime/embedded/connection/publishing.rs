@@ -8,7 +8,7 @@ use crate::realtime::embedded::{
     auth::Operation,
     channel::{Channel, Name},
     protocol::{
-        ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Modes, PresenceMessage, data::Payload,
+        ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Message, Modes, PresenceMessage, data::Payload,
         frame::PublishResult,
     },
     publication::{message_too_large, prepare},
@@ -77,6 +77,17 @@ impl Line {
         }
     }
 
+    fn pay(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
+        self.pay_for(channel, messages.iter().map(Message::size).sum(), messages.len())
+    }
+
+    /// Pays for what is published: for all of it as traffic, and on persisted channels for what is stored.
+    fn pay_for(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
+        self.pace.publish(self.frame_bytes, &self.hub.services.config.limits)?;
+        self.hub.note_used(&self.peer);
+        self.hub.pay_for_storage(self.pace.account(), channel, bytes, count)
+    }
+
     pub(super) fn publish(&mut self, mut frame: Inbound) {
         let count = frame.messages.as_ref().map_or(0, Vec::len);
         let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
@@ -86,6 +97,7 @@ impl Line {
             let client_id = self.peer.client_id();
             let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
             self.hub.refuse_reserved(&channel, &messages)?;
+            self.pay(&channel, &messages)?;
             Ok((channel, messages))
         });
         match prepared {
@@ -110,9 +122,11 @@ impl Line {
         let events = frame.presence.take().unwrap_or_default();
         let name = frame.channel.as_deref().unwrap_or_default();
         let frame_id = self.peer.frame_id(msg_serial);
-        let taken = self
-            .writable(name, Operation::Presence, Modes::PRESENCE)
-            .and_then(|channel| Ok((channel, self.presence_events(events, &frame_id)?)));
+        let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
+            let events = self.presence_events(events, &frame_id)?;
+            self.pay_for(&channel, events.iter().map(PresenceMessage::size).sum(), events.len())?;
+            Ok((channel, events))
+        });
         match taken {
             Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
             Ok((channel, events)) => {

@@ -18,6 +18,9 @@ use super::{
     Hub,
 };
 
+/// How long a connection is kept that has nothing to continue: clients come back at once.
+const UNUSED_TTL: Duration = Duration::from_secs(15);
+
 impl Hub {
     pub fn peer(&self, id: &str) -> Option<Arc<Peer>> {
         self.peers.get(id).map(|peer| peer.value().clone())
@@ -74,7 +77,9 @@ impl Hub {
         client_id: ClientId,
     ) -> (Tenure, String) {
         let secret = random_id(16);
-        self.keep_peer(peer, &secret, &grant, &client_id, None);
+        if peer.was_used() {
+            self.keep_peer(peer, &secret, &grant, &client_id, None);
+        }
         let tenure = peer.occupy(outbox.clone(), &secret, grant, client_id);
         (tenure, format!("{}!{secret}", peer.id))
     }
@@ -83,8 +88,15 @@ impl Hub {
     pub fn regrant(&self, peer: &Peer, grant: Grant, client_id: ClientId) {
         let changed = peer.client_id() != client_id || peer.grant().key_name != grant.key_name;
         let secret = peer.regrant(Arc::new(grant), client_id.clone());
-        if changed {
+        if changed && peer.was_used() {
             self.keep_peer(peer, &secret, &peer.grant(), &client_id, None);
+        }
+    }
+
+    /// There is something to continue: from here on the connection outlives its socket, and a restart.
+    pub fn note_used(&self, peer: &Peer) {
+        if let Some(secret) = peer.note_used() {
+            self.keep_peer(peer, &secret, &peer.grant(), &peer.client_id(), None);
         }
     }
 
@@ -130,7 +142,14 @@ impl Hub {
             return;
         }
         let hub = self.clone();
-        let ttl = self.services.config.connection_state_ttl;
+        let mut ttl = self.services.config.connection_state_ttl;
+        if !peer.was_used() {
+            ttl = ttl.min(UNUSED_TTL);
+            let account = self.accounts.of(&peer.grant(), &peer.client_id());
+            if let Some(oldest) = self.accounts.linger(account.as_deref(), peer.id.clone()) {
+                self.forget_unused(&oldest);
+            }
+        }
         let grace = grace.unwrap_or(self.services.config.presence_grace).min(ttl);
         let rest = ttl - grace;
         actix_web::rt::spawn(async move {
@@ -146,11 +165,16 @@ impl Hub {
         });
     }
 
+    /// Forgets a connection without a socket and without anything to continue.
+    fn forget_unused(&self, id: &str) {
+        self.peers.remove_if(id, |_, peer| !peer.was_used() && peer.transport().is_none());
+    }
+
     /// The client said goodbye, or its time is over.
     pub fn forget(&self, peer: &Peer) {
         self.leave_everywhere(peer);
         self.peers.remove(&peer.id);
-        if self.is_main {
+        if self.is_main && peer.was_used() {
             self.services.rows.forget_peer(&self.app, &peer.id);
         }
     }

@@ -24,7 +24,8 @@ use super::{
     auth::{Key, nonces::Nonces, revocation::Revocations},
     channel::{Channel, Repeats, Role},
     config::Config,
-    log::{Body, Entry, Log},
+    limits::{Account, Accounts, Memory},
+    log::{Body, Entry, Limits as LogLimits, Log},
     peer::Peer,
     persist::Rows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
@@ -39,6 +40,7 @@ pub use self::{presence::connection_name, rights::Scope};
 /// What all apps of the endpoint share.
 pub struct Services {
     pub config: Config,
+    pub memory: Memory,
     pub names: ChannelNames,
     pub scope: Scope,
     pub clock: Arc<dyn Clock>,
@@ -52,6 +54,15 @@ pub struct Services {
 impl Services {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a channel's log may keep in memory.
+    pub fn log_limits(&self) -> LogLimits {
+        LogLimits {
+            entries: self.config.log_entries,
+            bytes: self.config.limits.log_bytes,
+            all: self.memory.kept.clone(),
+        }
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -75,6 +86,7 @@ pub struct Hub {
     pub rules: Rules,
     pub nonces: Nonces,
     pub stats: Stats,
+    pub accounts: Accounts,
     keys: HashMap<String, Key>,
     channels: DashMap<Arc<str>, Arc<Channel>>,
     peers: DashMap<Arc<str>, Arc<Peer>>,
@@ -84,6 +96,7 @@ pub struct Hub {
 
 impl Hub {
     pub fn new(app: &str, keys: Vec<Key>, rules: Rules, services: Arc<Services>, is_main: bool) -> Self {
+        let accounts = Accounts::new(&services.config.limits, services.config.history);
         Self {
             app: app.into(),
             services,
@@ -91,6 +104,7 @@ impl Hub {
             rules,
             nonces: Nonces::default(),
             stats: Stats::default(),
+            accounts,
             keys: keys.into_iter().map(|key| (key.name.as_ref().to_owned(), key)).collect(),
             channels: DashMap::new(),
             peers: DashMap::new(),
@@ -130,18 +144,18 @@ impl Hub {
         let persisted = self.is_persisted(&name);
         let role = self.role_of(&name);
         let window = i64::try_from(self.services.config.continuity.as_millis()).unwrap_or(i64::MAX);
-        let limit = self.services.config.log_entries;
+        let limit = self.services.log_limits();
         let stored = match persisted && self.is_main {
-            true => {
-                self.services.rows.load_log(&self.app, &name, now.as_millis() - window, limit).unwrap_or_else(|error| {
+            true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window, &limit).unwrap_or_else(
+                |error| {
                     tracing::error!(%error, "a channel's log could not be read; it begins anew");
                     None
-                })
-            }
+                },
+            ),
             false => None,
         };
         let members = self.restored.take_members(&name);
-        Channel::new(name, role, persisted, stored.unwrap_or_else(|| Log::new(limit)), members, now)
+        Channel::new(name, role, persisted, stored.unwrap_or_else(|| Log::new(&limit)), members, now)
     }
 
     fn role_of(&self, name: &str) -> Role {
@@ -231,6 +245,22 @@ impl Hub {
         }
     }
 
+    /// Pays for what is published on a persisted channel: it stays on the disk for as long as its history.
+    ///
+    /// # Errors
+    /// 42910
+    pub fn pay_for_storage(
+        &self,
+        account: Option<&Account>,
+        channel: &Channel,
+        bytes: usize,
+        count: usize,
+    ) -> Result<(), ErrorInfo> {
+        /// What the store needs beside the content.
+        const ROW: usize = 512;
+        if self.stores(channel) { self.accounts.store(account, bytes + count.max(1) * ROW) } else { Ok(()) }
+    }
+
     fn count(&self, entry: &Entry) {
         let Body::Messages(messages) = &entry.body else { return };
         let transport = if entry.connection_id.is_some() { "realtime" } else { "rest" };
@@ -260,6 +290,7 @@ impl Hub {
             let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
             channel.prune(now, window);
         }
+        self.accounts.tidy();
         self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
         metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
             .set(self.peers.len() as f64);

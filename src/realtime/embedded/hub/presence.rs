@@ -12,6 +12,7 @@ use super::{
         channel::Channel,
         log::{Body, Entry},
         peer::Peer,
+        presence::Most,
         protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     },
     Hub,
@@ -33,7 +34,7 @@ impl Hub {
             return;
         }
         self.replace_unreturned(channel, peer, &events);
-        let most = self.rules.max_presence_members;
+        let most = self.most_present(channel);
         let mut done = Some(done);
         let taken = channel.take_presence(frame_id, &peer.id, events, most, self.services.now(), |entry, log| {
             if stores && let Some(done) = done.take() {
@@ -54,6 +55,17 @@ impl Hub {
             }
             (None, _) => {}
         }
+    }
+
+    /// How large the channel's presence set may become: when all channels' memory is used up, none grows but a small one.
+    fn most_present(&self, channel: &Channel) -> Most {
+        const SMALL: usize = 16 * 1024;
+        let members = self.rules.max_presence_members;
+        let bytes = match channel.kept_is_exhausted() {
+            true => SMALL,
+            false => self.services.config.limits.presence_bytes,
+        };
+        Most { members, bytes }
     }
 
     /// Makes the connection's members leave one channel.
@@ -98,7 +110,7 @@ impl Hub {
     pub fn seed_presence(&self, channel: &Channel, connection: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
         let seeded =
-            channel.take_presence(format!("{connection}:0").into(), connection, members, usize::MAX, now, |_, _| ());
+            channel.take_presence(format!("{connection}:0").into(), connection, members, Most::ANY, now, |_, _| ());
         debug_assert!(seeded.is_ok(), "there is no limit");
     }
 }

@@ -135,6 +135,13 @@ impl Entry {
         }
     }
 
+    /// Bytes of memory that it takes: its content, the frame of one format, and the parts around.
+    pub fn footprint(&self) -> usize {
+        const PARTS: usize = 512;
+        let ids = self.chosen_id().map_or(0, |id| id.len());
+        PARTS + 2 * (self.size() + ids) + PARTS / 2 * self.count()
+    }
+
     /// Where it is, for its publisher.
     pub fn published(&self) -> PublishResult {
         PublishResult { serial: Some(self.serial.clone()), messages: self.count() }

@@ -12,17 +12,33 @@ use crate::realtime::embedded::protocol::frame::PublishResult;
 /// The most that are remembered for one channel: some hundred publishes a second for two minutes.
 const MOST: usize = 50_000;
 
-#[derive(Debug, Default)]
+/// What an id takes beside its text.
+const OVERHEAD: usize = 160;
+
+#[derive(Debug)]
 pub struct Ids {
     published: HashMap<Arc<str>, PublishResult>,
     /// Oldest first, with their entries' times.
     order: VecDeque<(i64, Arc<str>)>,
+    bytes: usize,
+    most_bytes: usize,
 }
 
 impl Ids {
+    /// Of at most so many bytes.
+    pub fn new(most_bytes: usize) -> Self {
+        Self { published: HashMap::new(), order: VecDeque::new(), bytes: 0, most_bytes }
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn remember(&mut self, entry: &Entry) {
         let Some(id) = entry.chosen_id() else { return };
-        if self.order.len() >= MOST {
+        self.bytes += id.len() + OVERHEAD;
+        while !self.order.is_empty() && (self.order.len() >= MOST || self.bytes > self.most_bytes) {
             self.forget_first();
         }
         self.order.push_back((entry.at, id.clone()));
@@ -39,13 +55,14 @@ impl Ids {
             self.forget_first();
         }
         if self.order.is_empty() && self.order.capacity() > 0 {
-            *self = Self::default();
+            (self.order, self.published) = (VecDeque::new(), HashMap::new());
         }
     }
 
     fn forget_first(&mut self) {
         if let Some((_, id)) = self.order.pop_front() {
             self.published.remove(&id);
+            self.bytes -= id.len() + OVERHEAD;
         }
     }
 }

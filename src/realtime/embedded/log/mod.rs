@@ -11,6 +11,7 @@ use tandem_actors::domain::time::Timestamp;
 pub use self::entry::{Body, Draft, Entry};
 use self::ids::Ids;
 use super::protocol::{ChannelSerial, frame::PublishResult};
+use crate::limits::Budget;
 
 #[derive(Debug)]
 pub struct Log {
@@ -20,10 +21,32 @@ pub struct Log {
     last_at: i64,
     /// Without gaps in `seq`; the last one is the head.
     entries: VecDeque<Arc<Entry>>,
-    /// The most entries that are kept.
-    limit: usize,
+    limits: Limits,
+    /// Bytes of memory that the entries take.
+    bytes: usize,
     ids: Ids,
 }
+
+/// What a log may keep.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub entries: usize,
+    /// Bytes of memory.
+    pub bytes: usize,
+    /// Bytes of memory of all logs. When they are used up, each keeps little.
+    pub all: Arc<Budget>,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// With bytes enough.
+    pub fn of_entries(entries: usize) -> Self {
+        Self { entries, bytes: 1 << 20, all: Budget::new(1 << 20) }
+    }
+}
+
+/// What a log keeps when there is little memory left.
+const FLOOR: usize = 64 * 1024;
 
 /// What has been missed since a position.
 pub enum Since<'a> {
@@ -32,14 +55,15 @@ pub enum Since<'a> {
 }
 
 impl Log {
-    /// An empty log that keeps at most `limit` entries.
-    pub fn new(limit: usize) -> Self {
-        Self::continued(super::random_id(8).into(), 0, 0, limit)
+    /// An empty log.
+    pub fn new(limits: &Limits) -> Self {
+        Self::continued(super::random_id(8).into(), 0, 0, limits)
     }
 
     /// A log whose head is known, without its entries.
-    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limit: usize) -> Self {
-        Self { id, seq, last_at, entries: VecDeque::new(), limit, ids: Ids::default() }
+    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limits: &Limits) -> Self {
+        let ids = Ids::new(limits.bytes / 4);
+        Self { id, seq, last_at, entries: VecDeque::new(), limits: limits.clone(), bytes: 0, ids }
     }
 
     /// Number and time of the head.
@@ -66,11 +90,43 @@ impl Log {
     }
 
     fn keep(&mut self, entry: Arc<Entry>) {
+        let before = self.ids.bytes();
         self.ids.remember(&entry);
-        if self.entries.len() >= self.limit {
-            self.entries.pop_front();
-        }
+        self.recount_ids(before);
+        let bytes = entry.footprint();
+        self.bytes += bytes;
+        self.limits.all.take(bytes);
         self.entries.push_back(entry);
+        let most = if self.limits.all.is_exhausted() { FLOOR.min(self.limits.bytes) } else { self.limits.bytes };
+        self.shrink(most);
+    }
+
+    /// Forgets the oldest entries until there are few enough. The newest one stays.
+    fn shrink(&mut self, most: usize) {
+        while self.entries.len() > 1 && (self.entries.len() > self.limits.entries || self.bytes > most) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(first) = self.entries.pop_front() {
+            let bytes = first.footprint();
+            self.bytes -= bytes;
+            self.limits.all.give(bytes);
+        }
+    }
+
+    fn recount_ids(&self, before: usize) {
+        let now = self.ids.bytes();
+        match now >= before {
+            true => self.limits.all.take(now - before),
+            false => self.limits.all.give(before - now),
+        }
+    }
+
+    /// The memory of all channels.
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.limits.all
     }
 
     /// What was published under this id.
@@ -124,12 +180,17 @@ impl Log {
     pub fn prune(&mut self, now: Timestamp, window: Duration) {
         let horizon = now.as_millis().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
         while self.entries.front().is_some_and(|first| first.at < horizon) {
-            self.entries.pop_front();
+            self.forget_first();
+        }
+        if self.limits.all.is_exhausted() {
+            self.shrink(FLOOR);
         }
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
         }
+        let before = self.ids.bytes();
         self.ids.prune(horizon);
+        self.recount_ids(before);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -137,14 +198,28 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.limits.all.give(self.bytes + self.ids.bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::realtime::embedded::protocol::Message;
+    use crate::realtime::embedded::protocol::{Data, Message, data::Payload};
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const WINDOW: Duration = Duration::from_secs(120);
     const LIMIT: usize = 4;
+
+    fn limits(entries: usize, bytes: usize, all: usize) -> Limits {
+        Limits { entries, bytes, all: Budget::new(all) }
+    }
+
+    fn fresh() -> Log {
+        Log::new(&Limits::of_entries(LIMIT))
+    }
 
     fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
         let message = Message { id: id.map(Into::into), ..Message::default() };
@@ -165,7 +240,7 @@ mod tests {
 
     #[test]
     fn whoever_comes_back_in_time_misses_nothing() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         let at_start = log.head();
         let first = publish(&mut log, None, NOW);
         publish(&mut log, None, NOW);
@@ -179,15 +254,15 @@ mod tests {
 
     #[test]
     fn a_position_of_another_log_or_of_the_future_is_lost() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         publish(&mut log, None, NOW);
-        assert_eq!(missed(&log, &Log::new(LIMIT).head()), None);
+        assert_eq!(missed(&log, &fresh().head()), None);
         assert_eq!(missed(&log, &ChannelSerial { at: 0, seq: 2, log: log.id.clone() }.to_string()), None);
     }
 
     #[test]
     fn a_position_is_lost_whose_number_was_given_again() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         let entries = [NOW, NOW + WINDOW / 2].map(|at| publish(&mut log, None, at));
         let other = |entry: &Entry| ChannelSerial { at: entry.at + 1, seq: entry.seq, log: log.id.clone() }.to_string();
         for entry in &entries {
@@ -198,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_repetition_is_recognised_within_the_window() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         publish(&mut log, None, NOW);
         let entry = publish(&mut log, Some("once"), NOW);
         publish(&mut log, None, NOW + WINDOW);
@@ -209,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_log_keeps_its_newest_entries() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         let entries: Vec<_> = (0..7).map(|n| publish(&mut log, Some(&n.to_string()), NOW)).collect();
         assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [4, 5, 6, 7]);
         assert!(log.published("0").is_some(), "what it was published under is known for longer");
@@ -219,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_continues_what_memory_has_forgotten() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         let entries: Vec<_> = (0..9).map(|_| publish(&mut log, None, NOW)).collect();
         let from = |first: usize| &entries[first..];
         assert!(log.has_forgotten_since(&ChannelSerial::parse(&entries[1].serial).unwrap()));
@@ -231,9 +306,39 @@ mod tests {
         assert_eq!(missed_with(&log, &entries[6].serial, &[]), Some(vec![8, 9]));
     }
 
+    fn publish_bytes(log: &mut Log, bytes: usize) {
+        let data = Some(Data::Text("x".repeat(bytes).into()));
+        let message = Message { payload: Payload { data, encoding: None }, ..Message::default() };
+        let body = Body::Messages(vec![message]);
+        log.append(&"channel".into(), Draft { id: "frame".into(), connection_id: None, body, mark: None }, NOW);
+    }
+
+    #[test]
+    fn a_log_keeps_so_many_bytes_and_all_of_them_together_no_more_than_there_is() {
+        let shared = limits(1_000, 1 << 20, 2 << 20);
+        let mut logs: Vec<_> = (0..8).map(|_| Log::new(&shared)).collect();
+        for log in &mut logs {
+            (0..100).for_each(|_| publish_bytes(log, 10_000));
+            assert!(log.bytes <= 1 << 20 && !log.is_empty());
+        }
+        assert!(shared.all.taken() <= (2 << 20) + (1 << 20), "{}", shared.all.taken());
+        logs.iter_mut().for_each(|log| log.prune(NOW, WINDOW));
+        assert!(!shared.all.is_exhausted());
+        drop(logs);
+        assert_eq!(shared.all.taken(), 0);
+    }
+
+    #[test]
+    fn ids_are_remembered_in_so_many_bytes() {
+        let shared = limits(10, 40_000, 1 << 20);
+        let mut log = Log::new(&shared);
+        (0..100).for_each(|n| drop(publish(&mut log, Some(&format!("{n}{}", "i".repeat(1_000))), NOW)));
+        assert!(log.ids.bytes() <= 10_000 && log.ids.bytes() > 5_000);
+    }
+
     #[test]
     fn serials_sort_as_text_even_when_the_clock_goes_back() {
-        let mut log = Log::new(LIMIT);
+        let mut log = fresh();
         let first = publish(&mut log, None, NOW);
         let second = publish(&mut log, None, Timestamp::from_millis(NOW.as_millis() - 5_000));
         assert!(first.serial < second.serial);

@@ -20,6 +20,7 @@ use tandem_actors::domain::ids::{Seq, SessionId};
 
 use self::acks::Acks;
 use super::protocol::{Action, ErrorInfo, Format, Outbound, frame::PublishResult};
+use crate::limits::Budget;
 
 /// Says that a frame carries a session's event, so that its delivery can be reported.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ struct Queue {
     bytes: usize,
     /// Of all frames, counted or not.
     waiting: usize,
+    /// What of it was taken from all connections' memory.
+    charged: usize,
     ended: bool,
     /// Behind all frames.
     acks: Acks,
@@ -72,9 +75,15 @@ impl Queue {
 /// Bytes that are taken at once, so that a large replay is not copied in one piece.
 const PORTION: usize = 65_536;
 
+/// What waits for a connection up to here is not taken from all connections' memory, and never too much.
+const FREE: usize = 32 * 1024;
+/// Replayed bytes that may wait beyond the limit.
+const MOST_REPLAYED: usize = 16 << 20;
+
 pub struct Outbox {
     pub format: Format,
     limit: usize,
+    all: Arc<Budget>,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
     /// What the client may do has changed since the socket looked.
@@ -82,14 +91,42 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(format: Format, limit: usize) -> Self {
+    pub fn new(format: Format, limit: usize, all: Arc<Budget>) -> Self {
         Self {
             format,
             limit,
+            all,
             queue: Mutex::default(),
             reader: AtomicWaker::new(),
             rights_changed: AtomicBool::new(false),
         }
+    }
+
+    /// Takes from all connections' memory what waits beyond a little, or gives it back.
+    fn charge(&self, queue: &mut Queue) {
+        let due = queue.waiting.saturating_sub(FREE);
+        match due.cmp(&queue.charged) {
+            std::cmp::Ordering::Greater => self.all.take(due - queue.charged),
+            std::cmp::Ordering::Less => self.all.give(queue.charged - due),
+            std::cmp::Ordering::Equal => return,
+        }
+        queue.charged = due;
+    }
+
+    /// Drops everything, and tells the client to go and to continue from the log.
+    fn give_up(&self, queue: &mut Queue) {
+        // Under one lock: a later frame of another channel would make the client believe that it has what was before it.
+        queue.frames.clear();
+        (queue.bytes, queue.waiting) = (0, 0);
+        let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
+        queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        self.charge(queue);
+        metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
+    }
+
+    /// Whether more waits than may.
+    fn is_behind(&self, queue: &Queue) -> bool {
+        queue.waiting > self.limit + MOST_REPLAYED || (queue.charged > 0 && self.all.is_exhausted())
     }
 
     /// Puts a frame in; without effect once it has ended.
@@ -98,20 +135,17 @@ impl Outbox {
         if queue.ended {
             return;
         }
-        if queue.bytes + frame.bytes.len() > self.limit && !queue.frames.is_empty() {
-            // Under one lock: a later frame of another channel would make the client believe that it has what was before it.
-            queue.frames.clear();
-            (queue.bytes, queue.waiting) = (0, 0);
-            let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
-            queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        let overflows = queue.bytes + frame.bytes.len() > self.limit || self.is_behind(&queue);
+        if overflows && !queue.frames.is_empty() {
+            self.give_up(&mut queue);
             drop(queue);
-            metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
             self.reader.wake();
             return;
         }
         let first = queue.frames.is_empty();
         queue.put_acks(self.format);
         queue.put(frame.bytes.len(), frame);
+        self.charge(&mut queue);
         drop(queue);
         if first {
             self.reader.wake();
@@ -152,7 +186,14 @@ impl Outbox {
         let mut queue = self.queue.lock();
         if !queue.ended {
             queue.put_acks(self.format);
-            frames.for_each(|frame| queue.put(0, frame));
+            for frame in frames {
+                queue.put(0, frame);
+                self.charge(&mut queue);
+                if self.is_behind(&queue) {
+                    self.give_up(&mut queue);
+                    break;
+                }
+            }
             drop(queue);
             self.reader.wake();
         }
@@ -211,6 +252,7 @@ impl Outbox {
             queue.bytes -= counted;
             taken.push(frame);
         }
+        self.charge(&mut queue);
         if !queue.frames.is_empty() {
             drop(queue);
             self.reader.wake();
@@ -224,11 +266,51 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let queue = self.queue.get_mut();
+        queue.waiting = 0;
+        let charged = std::mem::take(&mut queue.charged);
+        self.all.give(charged);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    fn outbox(limit: usize) -> Outbox {
+        Outbox::new(Format::Json, limit, Budget::new(1 << 20))
+    }
+
+    #[test]
+    fn connections_share_what_may_wait_and_those_that_wait_little_are_not_ended_for_others() {
+        let all = Budget::new(500_000);
+        let outbox = || Outbox::new(Format::Json, 1 << 20, all.clone());
+        let (small, mut large) = (outbox(), Vec::new());
+        small.push(frame(1_000));
+        for _ in 0..10 {
+            let one = outbox();
+            (0..30).for_each(|_| one.push(frame(10_000)));
+            large.push(one);
+        }
+        assert!(all.taken() <= 520_000, "{}", all.taken());
+        small.push(frame(1_000));
+        assert!(!small.has_ended() && large.iter().filter(|one| one.has_ended()).count() >= 7);
+        drop(large);
+        assert_eq!(all.taken(), 0);
+    }
+
+    #[test]
+    fn what_is_replayed_is_counted_as_well() {
+        let all = Budget::new(100_000);
+        let outbox = Outbox::new(Format::Json, 1_000, all.clone());
+        outbox.replay((0..50).map(|_| frame(10_000)));
+        assert!(outbox.has_ended());
+        assert_eq!(all.taken(), 0);
+    }
 
     fn frame(size: usize) -> Frame {
         Frame { bytes: vec![b'x'; size].into(), mark: None }
@@ -236,7 +318,7 @@ mod tests {
 
     #[test]
     fn frames_come_out_in_order_at_once() {
-        let outbox = Outbox::new(Format::Json, 1000);
+        let outbox = outbox(1000);
         let mut cx = Context::from_waker(Waker::noop());
         let mut taken = Vec::new();
         assert!(outbox.poll_take(&mut cx, &mut taken).is_pending());
@@ -248,7 +330,7 @@ mod tests {
 
     #[test]
     fn every_publish_is_answered_once_however_many_wait() {
-        let outbox = Outbox::new(Format::Json, 1 << 20);
+        let outbox = outbox(1 << 20);
         let result = PublishResult { serial: Some("serial".into()), messages: 1 };
         (0..1_000).for_each(|msg_serial| outbox.acknowledge(msg_serial, &result));
         let mut taken = Vec::new();
@@ -265,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_too_far_behind_gets_nothing_but_disconnected() {
-        let outbox = Outbox::new(Format::Json, 100);
+        let outbox = outbox(100);
         for _ in 0..20 {
             outbox.push(frame(30));
         }

@@ -139,12 +139,12 @@ mod tests {
 
     use tandem_actors::{
         domain::time::Timestamp,
-        journal::{Journal, Limits},
+        journal::{self, Journal},
     };
 
     use super::*;
     use crate::{
-        realtime::embedded::log::{Body, Draft, Log},
+        realtime::embedded::log::{Body, Draft, Limits, Log},
         store::MemoryStore,
     };
 
@@ -152,7 +152,7 @@ mod tests {
 
     fn rows() -> Rows {
         let store = Arc::new(MemoryStore::default());
-        let (journal, _writer) = Journal::start(store.clone(), Limits::default(), |_| ()).expect("a thread");
+        let (journal, _writer) = Journal::start(store.clone(), journal::Limits::default(), |_| ()).expect("a thread");
         Rows::new(store, journal)
     }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn what_is_old_goes_the_newest_entry_of_a_channel_too_and_the_rest_stays() {
         let rows = rows();
-        let (mut old, mut young) = (Log::new(10), Log::new(10));
+        let (mut old, mut young) = (Log::new(&Limits::of_entries(10)), Log::new(&Limits::of_entries(10)));
         (0..3).for_each(|minute| publish(&rows, &mut old, "old", DAY + minute * MINUTE));
         (0..3).for_each(|minute| publish(&rows, &mut young, "young", DAY + minute * 2 * MINUTE));
         assert_eq!(index(&rows), 2, "one row for each channel, not for each entry");
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_long_log_goes_in_steps() {
         let rows = rows();
-        let mut log = Log::new(10);
+        let mut log = Log::new(&Limits::of_entries(10));
         (0..2 * STEP as i64).for_each(|n| publish(&rows, &mut log, "long", DAY + n));
         assert!(expire(&rows, 2 * DAY) >= 2);
         assert_eq!((seqs(&rows, "long"), index(&rows)), (vec![], 0));
@@ -223,7 +223,7 @@ mod tests {
     fn logs_from_before_there_was_an_index_are_looked_through_once() {
         let rows = rows();
         for channel in ["a", "b", "c"] {
-            let mut log = Log::new(10);
+            let mut log = Log::new(&Limits::of_entries(10));
             (1..=2).for_each(|day| publish(&rows, &mut log, channel, day * DAY));
         }
         let due = rows.store.scan(&due_prefix("app"), None, Direction::Forward, usize::MAX).expect("read");

@@ -8,7 +8,11 @@ use sha2::{Digest, Sha256};
 use tandem_actors::records;
 
 use super::entry_row::{EntryRow, PresenceRow};
-use crate::realtime::embedded::{channel::Channel, log::Log, protocol::PresenceMessage};
+use crate::realtime::embedded::{
+    channel::Channel,
+    log::{Limits, Log},
+    protocol::PresenceMessage,
+};
 
 const MAGIC: &[u8] = b"tandem handover 1\n";
 const DIGEST: usize = 32;
@@ -88,11 +92,11 @@ impl Handover {
         records::decode::<Self>(body).ok().filter(|handover| handover.app == app)
     }
 
-    /// The channels, each with a log that keeps at most `limit` entries.
-    pub fn channels(self, limit: usize) -> impl Iterator<Item = Kept> {
+    /// The channels, each with its log.
+    pub fn channels(self, limits: &Limits) -> impl Iterator<Item = Kept> {
         self.channels.into_iter().map(move |row| {
             let name: Arc<str> = row.name.into();
-            let mut log = Log::continued(row.log.into(), row.seq, row.at, limit);
+            let mut log = Log::continued(row.log.into(), row.seq, row.at, limits);
             for (seq, entry) in row.entries {
                 log.restore(&name, seq, entry.at, entry.draft());
             }
@@ -115,7 +119,14 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     fn channel(messages: usize, size: usize) -> Channel {
-        let channel = Channel::new("c".into(), Role::default(), false, Log::new(100), Members::default(), NOW);
+        let channel = Channel::new(
+            "c".into(),
+            Role::default(),
+            false,
+            Log::new(&Limits::of_entries(100)),
+            Members::default(),
+            NOW,
+        );
         for n in 0..messages {
             let payload = Payload { data: Some(Data::Text("x".repeat(size).into())), encoding: None };
             let message = Message { payload, ..Message::default() };
@@ -128,7 +139,7 @@ mod tests {
     fn handed_over(channel: &Channel, most: usize) -> Vec<Kept> {
         let mut handover = Handover::new("app", NOW.as_millis());
         handover.add(channel, most);
-        Handover::decode(&handover.encode(), "app").unwrap().channels(100).collect()
+        Handover::decode(&handover.encode(), "app").unwrap().channels(&Limits::of_entries(100)).collect()
     }
 
     #[test]

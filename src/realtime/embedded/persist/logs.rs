@@ -13,7 +13,7 @@ use tandem_actors::{
 
 use super::{Rows, entry_row::EntryRow, members};
 use crate::realtime::embedded::{
-    log::{Draft, Entry, Log},
+    log::{Draft, Entry, Limits, Log},
     protocol::ErrorInfo,
 };
 
@@ -26,6 +26,8 @@ pub struct Stored {
     pub at: i64,
     pub log: Arc<str>,
     pub draft: Draft,
+    /// Bytes of the row.
+    pub size: usize,
     pub(super) parts: u8,
 }
 
@@ -81,7 +83,8 @@ impl Rows {
                     let whole: Vec<u8> =
                         pieces.drain(..).flat_map(|(_, value)| value.slice(1.min(value.len())..)).collect();
                     let row: EntryRow = records::decode(&whole)?;
-                    let stored = Stored { seq, at: row.at, log: row.log.as_str().into(), draft: row.draft(), parts };
+                    let (log, size) = (row.log.as_str().into(), whole.len());
+                    let stored = Stored { seq, at: row.at, log, draft: row.draft(), size, parts };
                     if !visit(stored) {
                         return Ok(());
                     }
@@ -100,18 +103,20 @@ impl Rows {
         app: &str,
         channel: &Arc<str>,
         horizon: i64,
-        limit: usize,
+        limit: &Limits,
     ) -> Result<Option<Log>, StoreError> {
         let mut recent: Vec<Stored> = Vec::new();
-        let mut head = None;
+        let (mut head, mut bytes) = (None, 0);
         self.entries(app, channel, None, Direction::Backward, |stored| {
             let next = recent.last().map_or(stored.seq, |later: &Stored| later.seq.saturating_sub(1));
             let head = head.get_or_insert((stored.log.clone(), stored.seq, stored.at));
-            let belongs = stored.seq == next && stored.log == head.0 && stored.at >= horizon && recent.len() < limit;
+            let belongs =
+                stored.seq == next && stored.log == head.0 && stored.at >= horizon && recent.len() < limit.entries;
             if belongs {
+                bytes += stored.size;
                 recent.push(stored);
             }
-            belongs
+            belongs && bytes < limit.bytes
         })?;
         let Some((id, seq, at)) = head else { return Ok(None) };
         let mut log = Log::continued(id, seq, at, limit);

@@ -15,7 +15,7 @@ use crate::realtime::embedded::{
     hub::Hub,
     log::{Body, Entry},
     protocol::{
-        ErrorInfo, InboundMessage, PresenceMessage,
+        ErrorInfo, InboundMessage, Message, PresenceMessage,
         lenient::OneOrMany,
         message::{Place, Placed},
     },
@@ -61,6 +61,12 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     }
     let channel = caller.hub.channel(name);
     caller.hub.refuse_reserved(&channel, &messages)?;
+    let bytes = messages.iter().map(Message::size).sum();
+    let account = caller.hub.accounts.of(&caller.grant, &caller.client_id);
+    if let Some(account) = &account {
+        account.publish(bytes, &caller.hub.services.config.limits)?;
+    }
+    caller.hub.pay_for_storage(account.as_deref(), &channel, bytes, messages.len())?;
     let (tell, stored) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);

@@ -1,0 +1,92 @@
+//! Commits that wait for the writer, counted in number and in bytes.
+
+use std::collections::VecDeque;
+
+use super::{Done, Limits};
+use crate::ports::{Change, Commit};
+
+#[derive(Default)]
+pub(super) struct Waiting {
+    commits: VecDeque<(Commit, Done)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    pub fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    pub fn push(&mut self, commit: Commit, done: Done) {
+        self.bytes += size(&commit);
+        self.commits.push_back((commit, done));
+    }
+
+    /// Takes the commits that are written next, at least one.
+    pub fn take_group(&mut self, limits: &Limits, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) {
+        let mut bytes = 0;
+        while commits.len() < limits.group
+            && let Some(next) = self.commits.front().map(|(commit, _)| size(commit))
+            && (commits.is_empty() || bytes + next <= limits.group_bytes)
+            && let Some((commit, done)) = self.commits.pop_front()
+        {
+            bytes += next;
+            commits.push(commit);
+            waiters.push(done);
+        }
+        self.bytes -= bytes;
+    }
+
+    pub fn into_waiters(self) -> impl Iterator<Item = Done> {
+        self.commits.into_iter().map(|(_, done)| done)
+    }
+}
+
+/// Bytes of memory of a commit.
+fn size(commit: &Commit) -> usize {
+    /// Of a commit, and of each change.
+    const AROUND: usize = 64;
+    let changes = commit.changes.iter().map(|change| {
+        AROUND
+            + match change {
+                Change::Put(key, value) => key.as_bytes().len() + value.len(),
+                Change::Delete(key) => key.as_bytes().len(),
+            }
+    });
+    AROUND + changes.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys;
+
+    fn commit(bytes: usize) -> Commit {
+        let key = keys::realtime(&[b"test"]);
+        Commit { fence: None, changes: vec![Change::Put(key, vec![0; bytes].into())] }
+    }
+
+    #[test]
+    fn a_group_has_so_many_commits_and_so_many_bytes_but_at_least_one_commit() {
+        let limits = Limits { group: 3, group_bytes: 10_000, ..Limits::default() };
+        let mut waiting = Waiting::default();
+        for bytes in [10, 10, 10, 10, 6_000, 6_000, 50_000, 10] {
+            waiting.push(commit(bytes), Box::new(|_| ()));
+        }
+        let mut sizes = Vec::new();
+        while !waiting.is_empty() {
+            let (mut commits, mut waiters) = (Vec::new(), Vec::new());
+            waiting.take_group(&limits, &mut commits, &mut waiters);
+            assert_eq!(commits.len(), waiters.len());
+            sizes.push(commits.len());
+        }
+        assert_eq!((sizes, waiting.bytes()), (vec![3, 2, 1, 1, 1], 0));
+    }
+}
