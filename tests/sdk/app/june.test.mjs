@@ -121,7 +121,7 @@ function checkinOf(entries, continueChoice, words) {
       whatHappened: words,
       stillWorthTrying: true,
     })),
-    needOutcomes: [{ needLabel: 'to be heard', resolutionStatus: 'IMPROVING' }],
+    needOutcomes: [{ needLabel: 'to be heard', resolutionStatus: continueChoice === 'FULL_CLOSURE' ? 'RESOLVED' : 'IMPROVING' }],
     reminders: [],
     includedBetweenPeriodNoteIds: [],
     shareBetweenPeriodNoteIds: [],

@@ -11,6 +11,7 @@ mod empathy;
 mod feel_heard;
 pub mod fields;
 mod follow;
+mod forget;
 mod invitation;
 mod invitation_text;
 mod lifecycle;
