@@ -81,14 +81,16 @@ impl Room {
         let fresh = last.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, space)| space);
         let Some(mut space) = fresh.or_else(|| self.look().ok()) else { return true };
         let needed = bytes.saturating_mul(AMPLIFICATION);
-        if space.free < space.floor.saturating_add(needed) && fresh.is_some() {
+        // What is kept free takes in what an engine writes beside a group; half of it stays whatever the group.
+        let floor = space.floor.max((space.floor / 2).saturating_add(needed));
+        if space.free < floor && fresh.is_some() {
             // The estimate may be too low.
             let Ok(looked) = self.look() else { return true };
             space = looked;
         }
-        let admitted = space.free >= space.floor.saturating_add(needed);
+        let admitted = space.free >= floor;
         if admitted {
-            space.free -= needed;
+            space.free = space.free.saturating_sub(needed);
         }
         let at = last.filter(|_| fresh.is_some()).map_or_else(Instant::now, |(at, _)| at);
         *last = Some((at, space));

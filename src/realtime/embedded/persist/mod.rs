@@ -19,7 +19,7 @@ use tandem_actors::{
         ids::{SessionId, UserId},
         time::Timestamp,
     },
-    journal::Journal,
+    journal::{CommitError, Journal},
     keys::{self, Key},
     ports::{Change, Commit, Direction, Store, StoreError},
     records::{self, Membership},
@@ -70,9 +70,13 @@ impl Rows {
 
     /// Queues changes; `done` hears when they are durable.
     fn write(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
-        let told = move |result: Result<(), tandem_actors::journal::CommitError>| {
+        let told = move |result: Result<(), CommitError>| {
             done(result.map_err(|error| {
-                tracing::error!(%error, "realtime rows were not written");
+                match error {
+                    // The journal's watch says why.
+                    CommitError::Refused => tracing::debug!(%error, "realtime rows were not written"),
+                    error => tracing::error!(%error, "realtime rows were not written"),
+                }
                 ErrorInfo::unavailable("the message could not be stored")
             }));
         };
