@@ -38,7 +38,8 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Names that a node gives to what is in its data directory, and an operator to what belongs there.
-const DATA: &[&str] = &["auth.secret", "realtime.key", "operator.json", "config.toml", "store", "store.made"];
+const DATA: &[&str] =
+    &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
 const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb"];
 

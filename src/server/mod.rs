@@ -3,18 +3,17 @@
 mod error;
 mod keys;
 mod listen;
+mod node;
 mod reload;
 mod store;
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -33,6 +32,7 @@ pub use self::{error::StartError, store::missing as missing_store};
 use self::{
     keys::{complete, signing_key},
     listen::{listen, not_listening},
+    node::Node,
     reload::{ReadSettings, Reload},
 };
 use crate::{
@@ -60,9 +60,6 @@ use crate::{
 /// The store failed while the node was running.
 const EXIT_STORE_FAILED: i32 = 70;
 
-/// How long closing the store may take when the time for a graceful stop is over.
-const AFTER_ALL: Duration = Duration::from_secs(2);
-
 /// A node that listens and is ready to run.
 pub struct Application {
     address: SocketAddr,
@@ -70,24 +67,6 @@ pub struct Application {
     certificate: Option<Arc<ServerCertificate>>,
     http: Server,
     node: Node,
-}
-
-/// What runs behind HTTP, and has to be stopped in order.
-struct Node {
-    coordinator: Coordinator,
-    supervisor: Supervisor,
-    arbiters: Arbiters,
-    provider: Provider,
-    pusher: Arc<Pusher>,
-    journal: Journal,
-    writer: JoinHandle<()>,
-    store: Arc<dyn Store>,
-    _watches: (StallWatch, Arc<DiskWatch>),
-    stopping: Arc<AtomicBool>,
-    shutdown_timeout: Duration,
-    limits: Arc<Limits>,
-    operator: Option<OperatorFile>,
-    data: PathBuf,
 }
 
 impl Application {
@@ -195,7 +174,7 @@ impl Application {
             journal,
             writer,
             store,
-            _watches: (stall_watch, disk_watch),
+            watches: (stall_watch, disk_watch),
             stopping,
             shutdown_timeout: settings.server.shutdown_timeout,
             limits,
@@ -230,44 +209,14 @@ impl Application {
         tracing::info!("stopping");
         house.abort();
         let timeout = node.shutdown_timeout;
-        let (journal, store) = (node.journal.clone(), node.store.clone());
-        let stopping = async {
-            node.stopping.store(true, Ordering::Release);
-            node.limits.connections.stop();
-            let goodbye = timeout.mul_f64(0.3).min(Duration::from_secs(5));
-            tokio::join!(handle.stop(true), node.provider.stop(goodbye), async { drop(serving.await) });
-            node.stop().await;
+        node.stopping.store(true, Ordering::Release);
+        node.limits.connections.stop();
+        let (provider, goodbye) = (node.provider.clone(), timeout.mul_f64(0.3).min(Duration::from_secs(5)));
+        let nobody_calls = async move {
+            tokio::join!(handle.stop(true), provider.stop(goodbye), async { drop(serving.await) });
         };
-        if tokio::time::timeout(timeout, stopping).await.is_err() {
-            tracing::warn!(?timeout, "not everything came to its end in time");
-            journal.close();
-            let closed = on_a_thread("store-close", move || store.close());
-            if tokio::time::timeout(AFTER_ALL, closed).await.is_err() {
-                tracing::warn!("the store was not closed in time; the next start has something to mend");
-            }
-        }
+        node.stop_after(nobody_calls, timeout).await;
         Ok(())
-    }
-}
-
-impl Node {
-    /// Nobody calls any more.
-    async fn stop(self) {
-        let (provider, data) = (self.provider.clone(), self.data.clone());
-        on_a_thread("handover", move || provider.hand_over(&data)).await;
-        self.pusher.stop().await;
-        self.supervisor.stop();
-        self.journal.close();
-        // The writer ends when the last commit is durable.
-        let (writer, store) = (self.writer, self.store);
-        on_a_thread("store-close", move || {
-            drop(writer.join());
-            store.close();
-        })
-        .await;
-        self.arbiters.stop();
-        drop(self.operator);
-        tracing::info!("stopped");
     }
 }
 
@@ -359,19 +308,6 @@ fn serve(
         registry,
     };
     service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))
-}
-
-/// Waits for `work` on a thread that nobody else waits for: if it never ends, the process ends without it.
-async fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static) {
-    let (done, is_done) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
-        work();
-        drop(done);
-    });
-    match thread {
-        Ok(_) => drop(is_done.await as Result<(), _>),
-        Err(error) => tracing::warn!(%error, "the store is not closed: there is no thread to do it"),
-    }
 }
 
 pub fn cores() -> usize {
