@@ -130,6 +130,38 @@ async fn after_a_restart_only_what_is_stored_is_a_repetition() {
 }
 
 #[tokio::test]
+async fn presence_that_is_sent_again_after_a_restart_is_not_told_again() {
+    let config = || Config { namespaces: vec![Namespace { id: "kept".into(), persisted: true }], ..Config::default() };
+    let store = Arc::new(MemoryStore::default());
+    let node = Node::start_on(config(), store.clone(), 0);
+    let event = |action: u64, serial: u64, data: &str| {
+        let presence = json!([{"action": action, "data": data}]);
+        json!({"action": 14, "channel": "kept:a", "msgSerial": serial, "presence": presence})
+    };
+    let frames = [event(2, 0, "first"), event(4, 1, "second")];
+    let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;
+    for (serial, frame) in frames.iter().enumerate() {
+        alice.send(frame.clone()).await;
+        assert_eq!(alice.next_of(1).await["msgSerial"], serial);
+    }
+    drop((alice, node));
+    let node = Node::start_on(config(), store, 0);
+    let (mut watcher, _) = Wire::connected(&node, "").await;
+    watcher.attach("kept:a").await;
+    assert_eq!(watcher.next_of(16).await["presence"][0]["data"], "second");
+    let (mut alice, _) = Wire::connected(&node, &format!("clientId=alice&{}", resume(&connected))).await;
+    for frame in frames.into_iter().chain([event(4, 1, "third")]) {
+        alice.send(frame).await;
+    }
+    let answers = alice.settle().await;
+    assert_eq!(acknowledged(&answers), [0, 1, 1]);
+    let told = watcher.settle().await;
+    let data: Vec<_> =
+        told.iter().filter(|frame| frame["action"] == 14).map(|frame| &frame["presence"][0]["data"]).collect();
+    assert_eq!(data, ["third"], "and what is new is told, whatever its serial");
+}
+
+#[tokio::test]
 async fn ids_of_an_earlier_publish_with_fewer_messages_are_refused_and_not_acknowledged() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;

@@ -127,7 +127,7 @@ impl Channel {
         Ok(entry.published())
     }
 
-    /// Takes presence events of one frame. The returned entry is what was told, if anything was.
+    /// Takes presence events of one frame. The returned entry is what was told, if anything was: nothing is for a repetition.
     ///
     /// # Errors
     /// 91003 if the set is full.
@@ -136,11 +136,16 @@ impl Channel {
         frame_id: Arc<str>,
         connection: &Arc<str>,
         events: Vec<PresenceMessage>,
+        repeats: Repeats,
         most: Most,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
         let mut room = self.room.lock();
+        let told = |entry: &Entry| entry.id == frame_id && entry.tells(&events);
+        if repeats == Repeats::MayBeStored && room.log.entries().rev().any(|entry| told(entry)) {
+            return Ok(None);
+        }
         let before = room.members.bytes();
         let told = room.members.apply(events, most)?;
         self.recount_members(&room, before);

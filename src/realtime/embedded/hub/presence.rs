@@ -9,7 +9,7 @@ use tandem_actors::{
 
 use super::{
     super::{
-        channel::Channel,
+        channel::{Channel, Repeats},
         log::{Body, Entry},
         peer::Peer,
         presence::Most,
@@ -36,7 +36,8 @@ impl Hub {
         self.replace_unreturned(channel, peer, &events);
         let most = self.most_present(channel);
         let mut done = Some(done);
-        let taken = channel.take_presence(frame_id, &peer.id, events, most, self.services.now(), |entry, log| {
+        let now = self.services.now();
+        let taken = channel.take_presence(frame_id, &peer.id, events, peer.repeats, most, now, |entry, log| {
             if stores && let Some(done) = done.take() {
                 let published = entry.published();
                 self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
@@ -109,8 +110,8 @@ impl Hub {
     /// Puts a fixture's members into a channel's presence set.
     pub fn seed_presence(&self, channel: &Channel, connection: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
-        let seeded =
-            channel.take_presence(format!("{connection}:0").into(), connection, members, Most::ANY, now, |_, _| ());
+        let frame_id = format!("{connection}:0").into();
+        let seeded = channel.take_presence(frame_id, connection, members, Repeats::Known, Most::ANY, now, |_, _| ());
         debug_assert!(seeded.is_ok(), "there is no limit");
     }
 }

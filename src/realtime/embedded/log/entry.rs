@@ -142,6 +142,19 @@ impl Entry {
         PARTS + 2 * (self.size() + ids) + PARTS / 2 * self.count()
     }
 
+    /// Whether it tells of these presence events.
+    pub fn tells(&self, events: &[PresenceMessage]) -> bool {
+        let Body::Presence(told) = &self.body else { return false };
+        let is_told = |event: &PresenceMessage| {
+            told.iter().any(|told| {
+                let same = told.client_id == event.client_id && told.is_present() == event.is_present();
+                // A leave without data has the member's last.
+                same && (told.payload == event.payload || !event.is_present() && event.payload.data.is_none())
+            })
+        };
+        events.iter().all(is_told)
+    }
+
     /// Where it is, for its publisher.
     pub fn published(&self) -> PublishResult {
         PublishResult { serial: Some(self.serial.clone()), messages: self.count() }
