@@ -1,13 +1,21 @@
-//! Answers kept for a while, so that the same request from the same user, sent again, is answered and not done again. The answer is
-//! stored in the same commit as what it answers.
+//! What was decided for an `Idempotency-Key`, kept for a while: the same request from the same user, sent again, is answered and not
+//! done again. It is stored in the same commit as the decision.
+//!
+//! A session's answer is not stored. Only the decision is: which events it made. The answer is rendered afresh from them and from the
+//! state of the moment, for the viewer of the moment, by the same views as every other answer. So a repetition never says more than the
+//! same question asked today, and no row here holds a word of anybody's.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Code, Rejection, ids::UserId, time::Timestamp},
+    domain::{
+        Code, Rejection,
+        ids::{Seq, UserId},
+        time::Timestamp,
+    },
     keys::{self, Key},
     messages::{Refusal, Reply},
     ports::{Change, Store},
@@ -26,18 +34,29 @@ pub struct IdempotencyKey {
     pub request: [u8; 32],
 }
 
-/// A stored answer.
+/// What is stored under a key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredAnswer {
     pub at: Timestamp,
     pub request: [u8; 32],
     pub created: bool,
+    /// The first and the last `seq` of the events that a session decided on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<(Seq, Seq)>,
+    /// The answer itself, where no session decides. It must not hold anybody's words.
+    #[serde(default, skip_serializing_if = "Bytes::is_empty")]
     pub data: Bytes,
 }
 
 impl StoredAnswer {
-    pub fn new(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
-        Self { at, request: key.request, created: reply.created, data: reply.data.clone() }
+    /// A session decided on these events.
+    pub fn decided(key: &IdempotencyKey, created: bool, events: (Seq, Seq), at: Timestamp) -> Self {
+        Self { at, request: key.request, created, events: Some(events), data: Bytes::new() }
+    }
+
+    /// An answer that no session made. It must not hold anybody's words.
+    pub fn wordless(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
+        Self { at, request: key.request, created: reply.created, events: None, data: reply.data.clone() }
     }
 
     pub fn change(&self, user: &UserId, key: &IdempotencyKey) -> Change {
@@ -49,14 +68,19 @@ impl StoredAnswer {
         Change::Put(keys::answer_by_time(self.at, user, &key.digest), Bytes::new())
     }
 
-    /// The answer again, if it was given to the same request.
-    pub fn replay(self, key: &IdempotencyKey) -> Result<Reply, Refusal> {
+    /// Refuses a key that came with another request before.
+    pub fn must_be_of(&self, key: &IdempotencyKey) -> Result<(), Rejection> {
         if self.request == key.request {
-            Ok(Reply { created: self.created, data: self.data, replayed: true })
-        } else {
-            let message = "this Idempotency-Key was used for another request; send a fresh key with each new request";
-            Err(Rejection::new(Code::Conflict, message).into())
+            return Ok(());
         }
+        let message = "this Idempotency-Key was used for another request; send a fresh key with each new request";
+        Err(Rejection::new(Code::Conflict, message))
+    }
+
+    /// The stored answer again, if it was given to the same request.
+    pub fn replay(self, key: &IdempotencyKey) -> Result<Reply, Refusal> {
+        self.must_be_of(key)?;
+        Ok(Reply { created: self.created, data: self.data, replayed: true })
     }
 }
 
@@ -80,17 +104,17 @@ pub fn deletion(key: Key, row: &[u8]) -> Vec<Change> {
     changes
 }
 
-/// Answers whose commit is not durable yet: the store does not show them.
+/// Keys whose commit is not durable yet: the store does not show them.
 #[derive(Debug, Default)]
-pub struct PendingAnswers(HashMap<(UserId, [u8; 32]), StoredAnswer>);
+pub struct PendingKeys(HashSet<(UserId, [u8; 32])>);
 
-impl PendingAnswers {
-    pub fn insert(&mut self, user: &UserId, key: &IdempotencyKey, answer: StoredAnswer) {
-        self.0.insert((user.clone(), key.digest), answer);
+impl PendingKeys {
+    pub fn insert(&mut self, user: &UserId, key: &IdempotencyKey) {
+        self.0.insert((user.clone(), key.digest));
     }
 
-    pub fn find(&self, user: &UserId, key: &IdempotencyKey) -> Option<StoredAnswer> {
-        self.0.get(&(user.clone(), key.digest)).cloned()
+    pub fn contains(&self, user: &UserId, key: &IdempotencyKey) -> bool {
+        self.0.contains(&(user.clone(), key.digest))
     }
 
     /// All commits so far are durable: the store has them.

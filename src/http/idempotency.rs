@@ -40,7 +40,7 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
 }
 
 /// For routes that no session serves: the stored answer, or what `work` answers, stored. `work` must bear being
-/// repeated: the node may die between it and the storing.
+/// repeated: the node may die between it and the storing. Its answer is stored as it is, so it must not hold anybody's words.
 pub async fn once<F>(state: &State, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,
@@ -50,7 +50,7 @@ where
         return Ok(stored.replay(&key)?);
     }
     let reply = fresh(work.await?);
-    let stored = StoredAnswer::new(&key, &reply, state.clock.now());
+    let stored = StoredAnswer::wordless(&key, &reply, state.clock.now());
     state.journal.write(vec![stored.change(user, &key), stored.change_by_time(user, &key)]).await?;
     Ok(reply)
 }

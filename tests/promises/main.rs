@@ -31,6 +31,7 @@ mod provider;
 mod push;
 mod realtime;
 mod renewal;
+mod replays;
 mod routing;
 mod settings;
 mod stage4;

@@ -3,7 +3,7 @@
 use actix::{AsyncContext, Context as ActorContext};
 use bytes::Bytes;
 
-use super::{Held, SessionActor, Wake, reads::to_json};
+use super::{Held, SessionActor, Wake, reads::to_json, replay::Admitted};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -13,10 +13,10 @@ use crate::{
         view,
     },
     failpoint,
-    idempotency::{self, StoredAnswer},
+    idempotency::StoredAnswer,
     journal::CommitError,
     keys,
-    messages::{Order, Refusal, Reply, ReplyTo},
+    messages::{Message, Order, Refusal, Reply, ReplyTo},
     nicknames,
     ports::{Change, Commit, Direction, Fence, StoreError},
     records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
@@ -34,9 +34,21 @@ struct Draft {
 
 impl SessionActor {
     pub(super) fn create(&mut self, create: CreateSession, order: Order, ctx: &mut ActorContext<Self>) {
-        let Some(order) = self.admit(order) else { return };
+        let order = match self.admit(order) {
+            Admitted::Fresh(order) => order,
+            Admitted::Unflushed(order) => {
+                return self.gate.hold(Held::Again(Box::new(Message::Create { create, order })));
+            }
+            Admitted::Decided(order, stored) => {
+                return self.answer_again(order, &stored, |session, _, context| {
+                    view::created(session, &context.viewer, context.now, context.settings)
+                        .ok_or_else(Rejection::no_such_session)
+                });
+            }
+            Admitted::Refused => return,
+        };
         if self.session.is_some() {
-            // The id was made of the caller's idempotency key, and the stored answer is gone by now.
+            // The id was made of the caller's idempotency key, and what was stored under it is gone by now.
             let refusal =
                 Rejection::new(Code::Conflict, "this Idempotency-Key made a session before; send a fresh key");
             return self.refuse(order, refusal.into());
@@ -58,19 +70,29 @@ impl SessionActor {
                 self.record(&events, Some(rest), &mut draft);
                 let Some(session) = &self.session else { return };
                 let answer = view::created(session, &order.caller.id, self.now(), &self.shell.domain);
-                self.answer(order, true, &answer, draft, events.last().map(|event| event.seq), ctx);
+                self.answer(order, true, &answer, draft, span(&events), ctx);
             }
             Err(rejection) => self.refuse(order, rejection.into()),
         }
     }
 
     pub(super) fn command(&mut self, command: Command, order: Order, ctx: &mut ActorContext<Self>) {
-        let Some(order) = self.admit(order) else { return };
+        let order = match self.admit(order) {
+            Admitted::Fresh(order) => order,
+            Admitted::Unflushed(order) => {
+                return self.gate.hold(Held::Again(Box::new(Message::Command { command, order })));
+            }
+            Admitted::Decided(order, stored) => {
+                return self.answer_again(order, &stored, |session, events, context| {
+                    view::answer_again(session, events, &context.viewer, &command, context.now, context.settings)
+                });
+            }
+            Admitted::Refused => return,
+        };
         let erasure = matches!(command, Command::EraseAccount);
         if erasure && !self.gate.is_open() {
             // The log is rewritten as the store shows it: it has to show all of it.
-            let message = crate::messages::Message::Command { command, order };
-            return self.gate.hold(Held::Again(Box::new(message)));
+            return self.gate.hold(Held::Again(Box::new(Message::Command { command, order })));
         }
         failpoint::reach(self.inbox.session(), "before_decide");
         let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
@@ -99,7 +121,7 @@ impl SessionActor {
                 if erasure {
                     draft.changes.push(self.snapshot());
                 }
-                self.answer(order, command.creates(), &answer, draft, events.last().map(|event| event.seq), ctx);
+                self.answer(order, command.creates(), &answer, draft, span(&events), ctx);
             }
             Err(mut rejection) => {
                 let noted = std::mem::take(&mut rejection.noted);
@@ -147,43 +169,12 @@ impl SessionActor {
         self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
 
-    /// `None` if the order is answered already: from what was stored, or with a refusal.
-    fn admit(&mut self, order: Order) -> Option<Order> {
-        if let Some(obstacle) = self.shell.journal.obstacle() {
-            // At once: it has seen nothing of the session.
-            drop(order.reply.send(Err(obstacle.into())));
-            return None;
-        }
-        if self.gate.is_open() {
-            self.pending_answers.clear();
-        }
-        let Some(key) = order.key else { return Some(order) };
-        let user = &order.caller.id;
-        let known = match self.pending_answers.find(user, &key) {
-            Some(answer) => Ok(Some(answer)),
-            None => idempotency::find(&*self.shell.store, user, &key, self.now()),
-        };
-        match known {
-            Ok(None) => Some(order),
-            Ok(Some(stored)) => {
-                let reply = order.reply;
-                let answer = stored.replay(&key);
-                self.after_flush(move || drop(reply.send(answer)));
-                None
-            }
-            Err(refusal) => {
-                self.refuse(order, refusal);
-                None
-            }
-        }
-    }
-
     fn context(&self, by: Actor) -> Context<'_> {
         Context { by, now: self.now(), ids: &*self.shell.ids, settings: &self.shell.domain }
     }
 
     /// A refusal may have seen a change that is not durable: it waits like any answer.
-    fn refuse(&mut self, order: Order, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, order: Order, refusal: Refusal) {
         self.after_flush(move || drop(order.reply.send(Err(refusal))));
     }
 
@@ -229,10 +220,11 @@ impl SessionActor {
         created: bool,
         answer: &impl serde::Serialize,
         mut draft: Draft,
-        last: Option<Seq>,
+        events: Option<(Seq, Seq)>,
         ctx: &mut ActorContext<Self>,
     ) {
         let Order { caller, key, reply } = order;
+        let last = events.map(|(_, last)| last);
         let data = match to_json(answer) {
             Ok(json) => json,
             Err(refusal) => {
@@ -241,11 +233,12 @@ impl SessionActor {
             }
         };
         let answer = Reply { created, data, replayed: false };
-        if let Some(key) = &key {
-            let stored = StoredAnswer::new(key, &answer, self.now());
+        // What changed nothing may be asked again: there is nothing to do twice.
+        if let (Some(key), Some(events)) = (&key, events) {
+            let stored = StoredAnswer::decided(key, created, events, self.now());
             draft.changes.push(stored.change(&caller.id, key));
             draft.changes.push(stored.change_by_time(&caller.id, key));
-            self.pending_answers.insert(&caller.id, key, stored);
+            self.pending_keys.insert(&caller.id, key);
         }
         if draft.changes.is_empty() {
             return self.after_flush(move || drop(reply.send(Ok(answer))));
@@ -316,6 +309,11 @@ impl SessionActor {
         }
         Ok(())
     }
+}
+
+/// The first and the last `seq` of what a command came to.
+fn span(events: &[Event]) -> Option<(Seq, Seq)> {
+    Some((events.first()?.seq, events.last()?.seq))
 }
 
 /// The state after the first event, and how many events that took.

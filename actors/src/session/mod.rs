@@ -1,13 +1,14 @@
 //! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
 //! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`Gate`] until it is.
 //!
-//! `commands` decides and commits, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
+//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
 //! keeps the index rows in step, `rest` leaves memory.
 
 mod commands;
 mod delivery;
 mod load;
 mod reads;
+mod replay;
 mod rest;
 mod routing;
 mod rows;
@@ -28,7 +29,7 @@ use crate::{
     },
     exit::{ExitGuard, ExitStatus},
     gate::Gate,
-    idempotency::PendingAnswers,
+    idempotency::PendingKeys,
     messages::Message,
     outbox::Outbox,
     ports::OwnerEpoch,
@@ -68,7 +69,7 @@ pub struct SessionActor {
     /// The state as the store will show it once the gate opens: which rows exist.
     rows: rows::KnownRows,
     gate: Gate<Held>,
-    pending_answers: PendingAnswers,
+    pending_keys: PendingKeys,
     presence: Presence,
     outbox: Outbox,
     delivery: delivery::Delivery,

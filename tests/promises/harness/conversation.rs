@@ -164,7 +164,11 @@ pub struct Conversation {
 impl Conversation {
     /// Anna has invited Ben, who has not answered.
     pub async fn invited(server: &Server) -> Self {
-        let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
+        Self::between(server.partner("Anna"), server.partner("Ben")).await
+    }
+
+    /// The first has invited the second, who has not answered.
+    pub async fn between(anna: Partner, ben: Partner) -> Self {
         let created = anna.invite("Ben").await.created();
         let (session, invitation) = (text(&created["session"]["id"]), text(&created["invitationId"]));
         Self { anna: Member::new(anna, &session), ben: Member::new(ben, &session), session, invitation }
@@ -179,8 +183,22 @@ impl Conversation {
 
     /// Both are at this stage and have done nothing in it.
     pub async fn at_stage(server: &Server, stage: u8) -> Self {
-        let both = Self::joined(server).await;
-        for from in 0..stage {
+        Self::joined(server).await.brought_to(stage).await
+    }
+
+    /// From stage 0 to this one.
+    pub async fn brought_to(self, stage: u8) -> Self {
+        self.moved(0, stage).await
+    }
+
+    /// From this stage to the next.
+    pub async fn brought_from(self, stage: u8) -> Self {
+        self.moved(stage, stage + 1).await
+    }
+
+    async fn moved(self, first: u8, last: u8) -> Self {
+        let both = self;
+        for from in first..last {
             both.satisfy(from).await;
             for member in both.members() {
                 let answer = member.advance().await.done();

@@ -2,7 +2,10 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use reqwest::{Client, Method};
@@ -89,11 +92,16 @@ impl Request {
     }
 }
 
+/// What was posted under which key: path, body, key.
+type Posted = (String, Option<Value>, String);
+
 #[derive(Clone)]
 pub struct Partner {
     pub id: String,
     pub token: String,
     pub origin: String,
+    /// Where every post is noted, with the key that it carried.
+    posted: Option<Arc<Mutex<Vec<Posted>>>>,
 }
 
 impl Partner {
@@ -101,7 +109,35 @@ impl Partner {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = format!("user_{}_{}", name.to_lowercase(), NEXT.fetch_add(1, Ordering::Relaxed));
         let claims = Claims::of(&id).with("name", name).with("email", format!("{id}@example.org"));
-        Self { token: claims.hs256(SECRET), id, origin: origin.to_owned() }
+        Self { token: claims.hs256(SECRET), id, origin: origin.to_owned(), posted: None }
+    }
+
+    /// From now on every post carries an `Idempotency-Key`, and can be sent again by [`Partner::post_all_again`].
+    pub fn with_keys(self) -> Self {
+        Self { posted: Some(Arc::default()), ..self }
+    }
+
+    fn keyed(&self, path: &str, body: Option<&Value>, request: Request) -> Request {
+        let Some(posted) = &self.posted else { return request };
+        let mut posted = posted.lock().expect("nobody panics with it");
+        let key = format!("{}-{}", self.id, posted.len());
+        posted.push((path.to_owned(), body.cloned(), key.clone()));
+        request.header("idempotency-key", &key)
+    }
+
+    /// Everything that was posted, once more with the same keys.
+    pub async fn post_all_again(&self) -> Vec<Answer> {
+        let posted = self.posted.as_ref().map(|posted| posted.lock().expect("nobody panics with it").clone());
+        let mut answers = Vec::new();
+        for (path, body, key) in posted.unwrap_or_default() {
+            let request = self.request(Method::POST, &path).header("idempotency-key", &key);
+            let request = match &body {
+                Some(body) => request.json(body),
+                None => request.header("content-type", "application/json"),
+            };
+            answers.push(request.send().await);
+        }
+        answers
     }
 
     /// The same user at another server (or at the same one, started again).
@@ -121,13 +157,14 @@ impl Partner {
 
     #[track_caller]
     pub fn post(&self, path: &str, body: Value) -> impl Future<Output = Answer> + use<> {
-        self.request(Method::POST, path).json(&body).send()
+        self.keyed(path, Some(&body), self.request(Method::POST, path).json(&body)).send()
     }
 
     /// As the app does it: JSON is announced, and nothing comes.
     #[track_caller]
     pub fn post_nothing(&self, path: &str) -> impl Future<Output = Answer> + use<> {
-        self.request(Method::POST, path).header("content-type", "application/json").send()
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        self.keyed(path, None, request).send()
     }
 
     #[track_caller]

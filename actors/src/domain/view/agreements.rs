@@ -7,6 +7,7 @@ use super::{Answer, Done, Eyes};
 use crate::domain::{
     agreement::{Agreement, AgreementStatus, AgreementType, MAX_LIVE},
     command::AnswerAgreement,
+    event::{Event, EventBody},
     ids::{AgreementId, Seq, StrategyId},
     time::Timestamp,
     words::Words,
@@ -96,8 +97,12 @@ impl Eyes<'_> {
         AgreementsList { agreements: self.agreement_views(), max_agreements: MAX_LIVE, seq: self.session.seq }
     }
 
-    pub(super) fn agreement_proposed(&self) -> Answer {
-        match self.session.agreements.last() {
+    pub(super) fn agreement_proposed(&self, events: &[Event]) -> Answer {
+        let proposed = events.iter().find_map(|event| match &event.body {
+            EventBody::AgreementProposed { id, .. } => self.session.agreements.iter().find(|one| one.id == *id),
+            _ => None,
+        });
+        match proposed {
             Some(agreement) => Answer::AgreementProposed(AgreementProposed {
                 agreement: self.agreement(agreement),
                 awaiting_partner_confirmation: agreement.status == AgreementStatus::Proposed,

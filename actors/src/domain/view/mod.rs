@@ -190,7 +190,7 @@ pub fn answer(
         Command::SaveEmpathyDraft(_) => eyes.empathy_draft_saved(),
         Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(eyes.empathy_consented(consent)),
         Command::ValidateEmpathy(_) => Answer::EmpathyValidated(eyes.empathy_validated()),
-        Command::AddNeed(_) => eyes.need_added(),
+        Command::AddNeed(_) => eyes.need_added(events),
         Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(eyes.needs_confirmed(confirm)),
         Command::ShareNeeds(_) => Answer::NeedsShared(eyes.needs_shared()),
         Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(eyes.common_ground_confirmed()),
@@ -198,7 +198,7 @@ pub fn answer(
         Command::ProposeStrategy(_) => eyes.strategy_proposed(events),
         Command::ReadyToRank => Answer::ReadyToRank(eyes.ready_to_rank()),
         Command::SubmitRanking(_) => Answer::RankingSubmitted(eyes.ranking_submitted()),
-        Command::ProposeAgreement(_) => eyes.agreement_proposed(),
+        Command::ProposeAgreement(_) => eyes.agreement_proposed(events),
         Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
         Command::Stage4(command) => eyes.stage4_answer(command, events),
         Command::Tending(command) => eyes.tending_answer(command, events),
@@ -219,6 +219,22 @@ pub fn answer(
         | Command::Notice(_)
         | Command::Timer(_) => Answer::Done(Done { done: true, seq: session.seq }),
     }
+}
+
+/// The answer to a command that was decided before, for a caller who asks again. It says what today's state says of it. A caller who
+/// no longer sees the session is told what everybody is told who does not, except about the own no to an invitation.
+pub fn answer_again(
+    session: &Session,
+    events: &[Event],
+    viewer: &UserId,
+    command: &Command,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<Answer, Rejection> {
+    if !session.is_member(viewer) && !matches!(command, Command::DeclineInvitation) {
+        return Err(Rejection::no_such_session());
+    }
+    Ok(answer(session, events, viewer, command, now, settings))
 }
 
 /// The answer to a creation. `session` is the state after its first events.

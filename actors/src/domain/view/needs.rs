@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::{Answer, Done, Eyes};
 use crate::domain::{
     command::ConfirmNeeds,
+    event::{Event, EventBody},
     ids::{NeedId, Seq},
     needs::{Need, NeedCategory},
     rejection::{Code, Rejection},
@@ -165,8 +166,12 @@ impl Eyes<'_> {
         }
     }
 
-    pub(super) fn need_added(&self) -> Answer {
-        match self.me.needs.list.last() {
+    pub(super) fn need_added(&self, events: &[Event]) -> Answer {
+        let added = events.iter().find_map(|event| match &event.body {
+            EventBody::NeedAdded { id, .. } => self.me.needs.list.iter().find(|need| need.id == *id),
+            _ => None,
+        });
+        match added {
             Some(need) => Answer::NeedAdded(NeedAdded { need: self.my_need(need), seq: self.session.seq }),
             None => Answer::Done(Done { done: true, seq: self.session.seq }),
         }

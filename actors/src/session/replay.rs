@@ -1,0 +1,93 @@
+//! Requests that come again under their `Idempotency-Key`: found, and answered from what was decided, as today's state shows it.
+
+use bytes::Bytes;
+
+use super::{SessionActor, load::read_event, reads::to_json};
+use crate::{
+    domain::{Code, Event, Rejection, Session, Settings, ids::UserId, time::Timestamp, view},
+    idempotency::{self, StoredAnswer},
+    keys,
+    messages::{Order, Refusal, Reply},
+};
+
+/// How an order stands to what was ordered before under its key.
+pub(super) enum Admitted {
+    Fresh(Order),
+    /// The same request was decided before.
+    Decided(Order, StoredAnswer),
+    /// The same key is being written: the store has to show it first.
+    Unflushed(Order),
+    /// It is answered already.
+    Refused,
+}
+
+/// For whom an answer is rendered again, and when.
+pub(super) struct Again<'a> {
+    pub viewer: UserId,
+    pub now: Timestamp,
+    pub settings: &'a Settings,
+}
+
+impl SessionActor {
+    pub(super) fn admit(&mut self, order: Order) -> Admitted {
+        if let Some(obstacle) = self.shell.journal.obstacle() {
+            // At once: it has seen nothing of the session.
+            drop(order.reply.send(Err(obstacle.into())));
+            return Admitted::Refused;
+        }
+        if self.gate.is_open() {
+            self.pending_keys.clear();
+        }
+        let Some(key) = order.key else { return Admitted::Fresh(order) };
+        let user = &order.caller.id;
+        match idempotency::find(&*self.shell.store, user, &key, self.now()) {
+            Ok(Some(stored)) => match stored.must_be_of(&key) {
+                Ok(()) => Admitted::Decided(order, stored),
+                Err(rejection) => {
+                    self.refuse(order, rejection.into());
+                    Admitted::Refused
+                }
+            },
+            Ok(None) if self.pending_keys.contains(user, &key) => Admitted::Unflushed(order),
+            Ok(None) => Admitted::Fresh(order),
+            Err(refusal) => {
+                self.refuse(order, refusal);
+                Admitted::Refused
+            }
+        }
+    }
+
+    /// Answers from what was decided before, as today's state shows it to the caller.
+    pub(super) fn answer_again(
+        &mut self,
+        order: Order,
+        stored: &StoredAnswer,
+        render: impl FnOnce(&Session, &[Event], &Again<'_>) -> Result<view::Answer, Rejection>,
+    ) {
+        let answer = self.render_again(&order, stored, render);
+        let reply = answer.map(|data| Reply { created: stored.created, data, replayed: true });
+        self.after_flush(move || drop(order.reply.send(reply)));
+    }
+
+    fn render_again(
+        &self,
+        order: &Order,
+        stored: &StoredAnswer,
+        render: impl FnOnce(&Session, &[Event], &Again<'_>) -> Result<view::Answer, Rejection>,
+    ) -> Result<Bytes, Refusal> {
+        let session = self.session.as_ref().ok_or_else(Rejection::no_such_session)?;
+        let Some((first, last)) = stored.events else {
+            let message =
+                "this Idempotency-Key was answered by an earlier version; look at the session for what it did";
+            return Err(Rejection::new(Code::Conflict, message).into());
+        };
+        let mut events = Vec::new();
+        for seq in first..=last {
+            if let Some(row) = self.shell.store.get(&keys::event(session.id(), seq))? {
+                events.push(read_event(&row)?);
+            }
+        }
+        let context = Again { viewer: order.caller.id.clone(), now: self.now(), settings: &self.shell.domain };
+        to_json(&render(session, &events, &context)?)
+    }
+}
