@@ -66,6 +66,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_session_exits_total", Counter, "Session actors that ended, by how"),
     ("tandem_session_mailbox_full_total", Counter, "Messages refused because too many waited for one session"),
     ("tandem_session_slots", Gauge, "Sessions known to the supervisor: awake, starting or in quarantine"),
+    ("tandem_sessions_quarantined", Gauge, "Sessions that failed too often and wait for an operator"),
     ("tandem_sessions_resident", Gauge, "Session actors in memory"),
     ("tandem_store_flush_seconds", Histogram, "Time of one flush of the store"),
 ];

@@ -1,22 +1,48 @@
 //! The machine's clock and its randomness, behind their ports.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use rand::Rng;
 use tandem_actors::{
     domain::time::Timestamp,
-    ports::{Clock, Ids},
+    ports::{Clock, Ids, Uptime},
+    settling::Settling,
 };
 
-pub struct SystemClock;
+/// The machine's clock, which may be set while the node runs.
+pub struct SystemClock {
+    started: Instant,
+    settling: Mutex<Settling>,
+}
+
+impl SystemClock {
+    /// A jump of the wall clock is believed after `believed_after`. `known`: the time that had certainly come when the node ran last.
+    pub fn new(known: Option<Timestamp>, believed_after: Duration) -> Self {
+        let settling = Settling::new(known, wall(), Duration::ZERO, believed_after);
+        Self { started: Instant::now(), settling: Mutex::new(settling) }
+    }
+}
+
+fn wall() -> Timestamp {
+    let millis = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    };
+    Timestamp::from_millis(millis)
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let millis = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
-        };
-        Timestamp::from_millis(millis)
+        wall()
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.started.elapsed()
+    }
+
+    fn settled(&self) -> Timestamp {
+        self.settling.lock().look(wall(), self.started.elapsed())
     }
 }
 

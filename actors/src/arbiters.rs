@@ -1,5 +1,6 @@
 //! One arbiter, a thread with its own event loop, for each core. A session always goes to the same one, unless that one froze:
-//! then a new thread takes its place and the frozen one is left to itself.
+//! then a new thread takes its place and the frozen one is left to itself. Each thread knows whose turn it is, so that a frozen one can be
+//! charged to the session that froze it and to no other.
 
 use std::{
     sync::Arc,
@@ -9,26 +10,72 @@ use std::{
 use actix::Arbiter;
 use parking_lot::{Mutex, RwLock};
 
+use crate::supervisor::Slot;
+
+#[derive(Default)]
+struct Shown {
+    /// Since when the thread owes a sign of life.
+    asked_at: Mutex<Option<Instant>>,
+    /// Whose turn it is.
+    turn: Mutex<Option<Arc<Slot>>>,
+}
+
+/// A thread, as the sessions on it know it; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Home(Arc<Shown>);
+
+impl Home {
+    /// From here to the drop of the guard the thread works for this session.
+    pub(crate) fn take_turn(&self, slot: &Arc<Slot>) -> Turn {
+        *self.0.turn.lock() = Some(slot.clone());
+        Turn(self.clone())
+    }
+
+    pub(crate) fn is(&self, other: &Home) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether the thread has owed a sign of life for a while: who waits on it may not be to blame.
+    pub(crate) fn is_suspect(&self, limit: Duration) -> bool {
+        self.0.asked_at.lock().is_some_and(|asked_at| asked_at.elapsed() > limit / 8)
+    }
+}
+
+/// A session's turn on its thread.
+pub(crate) struct Turn(Home);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *self.0.0.turn.lock() = None;
+    }
+}
+
+/// A thread that gave no sign of life for too long.
+pub(crate) struct Frozen {
+    pub home: Home,
+    /// Whose turn it was, if that is known.
+    pub culprit: Option<Arc<Slot>>,
+}
+
 struct Thread {
     arbiter: Arbiter,
-    /// Since when the thread owes a sign of life.
-    asked_at: Arc<Mutex<Option<Instant>>>,
+    home: Home,
 }
 
 impl Thread {
     fn start() -> Self {
-        Self { arbiter: Arbiter::new(), asked_at: Arc::default() }
+        Self { arbiter: Arbiter::new(), home: Home::default() }
     }
 
     /// Asks for a sign of life, unless one is still owed. True if it has been owed for longer than `limit`.
     fn is_frozen(&self, limit: Duration) -> bool {
-        let mut asked_at = self.asked_at.lock();
+        let mut asked_at = self.home.0.asked_at.lock();
         if let Some(asked_at) = *asked_at {
             return asked_at.elapsed() > limit;
         }
         *asked_at = Some(Instant::now());
-        let owed = self.asked_at.clone();
-        self.arbiter.spawn_fn(move || *owed.lock() = None);
+        let home = self.home.clone();
+        self.arbiter.spawn_fn(move || *home.0.asked_at.lock() = None);
         false
     }
 }
@@ -43,10 +90,12 @@ impl Arbiters {
         Self(Arc::new(RwLock::new((0..count.max(1)).map(|_| Thread::start()).collect())))
     }
 
-    /// Runs `task` on the thread that `hash` chooses. False if that thread has ended.
-    pub fn spawn(&self, hash: u64, task: impl FnOnce() + Send + 'static) -> bool {
+    /// Runs `task` on the thread that `hash` chooses, and gives that thread. `None` if the thread has ended.
+    pub(crate) fn spawn(&self, hash: u64, task: impl FnOnce(Home) + Send + 'static) -> Option<Home> {
         let threads = self.0.read();
-        threads[hash as usize % threads.len()].arbiter.spawn_fn(task)
+        let thread = &threads[hash as usize % threads.len()];
+        let home = thread.home.clone();
+        thread.arbiter.spawn_fn(move || task(home)).then(|| thread.home.clone())
     }
 
     /// Runs `task` on some thread after a pause.
@@ -60,15 +109,19 @@ impl Arbiters {
 
     /// Puts a new thread in the place of each that gave no sign of life within `limit`, and asks the others for the next one.
     /// How often this is called makes no difference to who is taken for frozen.
-    pub fn replace_frozen(&self, limit: Duration) {
+    pub(crate) fn replace_frozen(&self, limit: Duration) -> Vec<Frozen> {
         let frozen: Vec<usize> = {
             let threads = self.0.read();
             (0..threads.len()).filter(|n| threads[*n].is_frozen(limit)).collect()
         };
-        for index in frozen {
-            tracing::error!(arbiter = index, "arbiter does not answer, starting another in its place");
-            self.0.write()[index] = Thread::start();
-        }
+        let replace = |index: usize| {
+            let gone = std::mem::replace(&mut self.0.write()[index], Thread::start());
+            let culprit = gone.home.0.turn.lock().clone();
+            let session = culprit.as_ref().map(|slot| slot.session().to_string());
+            tracing::error!(arbiter = index, session, "arbiter does not answer, starting another in its place");
+            Frozen { home: gone.home, culprit }
+        };
+        frozen.into_iter().map(replace).collect()
     }
 
     pub fn stop(&self) {

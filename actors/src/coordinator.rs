@@ -1,7 +1,7 @@
 //! The door to all sessions: finds the actor, puts the message in, waits for the answer. Nothing outside knows where a
 //! session lives.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -9,20 +9,22 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        Caller, Code, Command, CreateSession, Query, Rejection,
+        Actor, Caller, Code, Command, Context, CreateSession, Query, Rejection,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
-        stage::SessionStatus,
+        view,
     },
     idempotency::{self, IdempotencyKey},
     journal::Obstacle,
-    keys,
+    keys::{self, Key},
     messages::{Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
-    ports::{BoxFuture, Change, Direction, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
-    records::{self, Membership},
-    session::Shell,
-    supervisor::Supervisor,
+    ports::{BoxFuture, Change, Direction, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store, StoreError},
+    quota::{Beginning, Begun},
+    records::{self, AccountWork, Membership},
+    session::{Shell, reads::to_json},
+    stored,
+    supervisor::{Quarantine, Supervisor},
 };
 
 /// A handle to all sessions of this node; cheap to clone.
@@ -31,11 +33,17 @@ pub struct Coordinator {
     pub(crate) supervisor: Supervisor,
     pub(crate) shell: Arc<Shell>,
     pairs: PairLocks,
+    pub(crate) beginning: Beginning,
 }
+
+/// An account operation waits so long for one session; then the session does it later.
+const ACCOUNT_WORK_WITHIN: Duration = Duration::from_secs(3);
+/// Rows read from the store at a time.
+const PAGE: usize = 256;
 
 impl Coordinator {
     pub fn new(shell: Arc<Shell>, supervisor: Supervisor) -> Self {
-        Self { supervisor, shell, pairs: PairLocks::default() }
+        Self { supervisor, shell, pairs: PairLocks::default(), beginning: Beginning::default() }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -78,7 +86,10 @@ impl Coordinator {
         };
         let order =
             |reply| Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, reply } };
-        let Some(person) = create.person() else { return self.ask(&session, order).await };
+        let Some(person) = create.person() else {
+            let _place = self.place_for(&session, &caller.id)?;
+            return self.ask(&session, order).await;
+        };
         let _one_at_a_time = self.pairs.lock(&caller.id, person).await;
         if let Some(live) = self.live_session_of(&caller.id, person)?
             && live != session
@@ -91,20 +102,49 @@ impl Coordinator {
             let details = serde_json::json!({ "sessionId": live, "existingSessionId": live });
             return Err(Rejection::new(Code::Conflict, message).with_details(details).into());
         }
+        let _place = self.place_for(&session, &caller.id)?;
         self.ask(&session, order).await
     }
 
-    fn is_member(&self, session: &SessionId, user: &UserId) -> Result<bool, Refusal> {
-        let row = self.store().get(&keys::membership(user, session))?;
-        Ok(row.is_some_and(|row| records::decode::<Membership>(&row).is_ok_and(|membership| !membership.left)))
+    /// A place among the caller's live sessions. A session that is there already needs none: the request came again.
+    fn place_for(&self, session: &SessionId, user: &UserId) -> Result<Option<Begun>, Refusal> {
+        match self.membership(session, user)? {
+            None => self.begin_session(user).map(Some),
+            Some(_) => Ok(None),
+        }
     }
 
     fn fresh_id(&self) -> Result<SessionId, Refusal> {
         self.shell.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
     }
 
-    /// Carries out a command of a member, or of somebody who holds an invitation.
+    /// Carries out a command of a member, or of somebody who holds an invitation. Whether the caller is one of these is decided before
+    /// anything is woken, so that a stranger meets the same answer in the same time whatever state the session is in.
     pub async fn execute(
+        &self,
+        session: &SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        match command {
+            Command::AcceptInvitation | Command::DeclineInvitation => {
+                self.answer_invitation(session, caller, command, key).await
+            }
+            Command::EraseAccount => self.order(session, caller, command, key).await,
+            _ => {
+                let is_invitation = matches!(command, Command::ResendInvitation);
+                if !self.is_member(session, &caller.id)? {
+                    let none =
+                        if is_invitation { Rejection::no_such_invitation() } else { Rejection::no_such_session() };
+                    return Err(none.into());
+                }
+                self.order(session, caller, command, key).await
+            }
+        }
+    }
+
+    async fn order(
         &self,
         session: &SessionId,
         caller: Caller,
@@ -114,20 +154,86 @@ impl Coordinator {
         self.ask(session, |reply| Message::Command { command, order: Order { caller, key, reply } }).await
     }
 
+    /// For somebody who has the link. A session that cannot answer is no excuse to tell more: who could not use the invitation anyway hears
+    /// that, and only who could is asked to come back.
+    async fn answer_invitation(
+        &self,
+        session: &SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        let is_new = self.membership(session, &caller.id)?.is_none();
+        let _place = match command {
+            Command::AcceptInvitation if is_new => Some(self.begin_session(&caller.id)?),
+            _ => None,
+        };
+        let unavailable = match self.order(session, caller.clone(), command.clone(), key).await {
+            Err(unavailable @ Refusal::Unavailable { .. }) => unavailable,
+            answered => return answered,
+        };
+        let Some(known) = self.read_for_members(session)? else { return Err(Rejection::no_such_invitation().into()) };
+        let shell = &self.shell;
+        let (by, now) = (Actor::User(caller), shell.clock.now());
+        let context = Context { by, now, ids: &*shell.ids, settings: &shell.domain };
+        match known.session.decide(&command, &context) {
+            Err(rejection) => Err(rejection.into()),
+            Ok(_) => Err(unavailable),
+        }
+    }
+
+    /// What a member may see. A session in quarantine shows its last good state.
     pub async fn query(&self, session: &SessionId, viewer: &UserId, query: Query) -> Result<Bytes, Refusal> {
+        if !self.is_member(session, viewer)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        if self.quarantine(session).is_some() {
+            return self.query_stored(session, viewer, query);
+        }
+        match self.ask_member(session, viewer, query).await {
+            // It went into quarantine while it was asked.
+            Err(Refusal::Unavailable { .. }) if self.quarantine(session).is_some() => {
+                self.query_stored(session, viewer, query)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(crate) async fn ask_member(
+        &self,
+        session: &SessionId,
+        viewer: &UserId,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
         self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reply }).await
     }
 
-    /// The invitation as anybody who has its id may see it.
+    /// The invitation as anybody who has its id may see it, also while its session cannot answer.
     pub async fn invitation(&self, invitation: &InvitationId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
-        self.ask(&session, |reply| Message::Query { viewer: None, query: Query::PublicInvitation, reply }).await
+        self.ask_about_invitation(&session, None, Query::PublicInvitation).await
+    }
+
+    async fn ask_about_invitation(
+        &self,
+        session: &SessionId,
+        viewer: Option<&UserId>,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
+        match self.ask(session, |reply| Message::Query { viewer: viewer.cloned(), query, reply }).await {
+            Err(Refusal::Unavailable { .. }) => {
+                let known = self.read_for_members(session)?;
+                let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
+                to_json(&view::query(&known.session, viewer, &query, self.shell.clock.now(), &self.shell.domain)?)
+            }
+            answer => answer,
+        }
     }
 
     /// The invitation for somebody who has followed its link and signed in.
     pub async fn acknowledge(&self, invitation: &InvitationId, viewer: &UserId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
-        self.query(&session, viewer, Query::AcknowledgedInvitation).await
+        self.ask_about_invitation(&session, Some(viewer), Query::AcknowledgedInvitation).await
     }
 
     pub fn session_of_invitation(&self, invitation: &InvitationId) -> Result<SessionId, Refusal> {
@@ -144,65 +250,151 @@ impl Coordinator {
         after: Seq,
         limit: usize,
     ) -> Result<Bytes, Refusal> {
+        if !self.is_member(session, viewer)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        if self.quarantine(session).is_some() {
+            let known = self.read_for_members(session)?.ok_or_else(|| self.unavailable(session))?;
+            let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
+            return to_json(&page);
+        }
         self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reply }).await
+    }
+
+    /// Why nothing of a session in quarantine can be shown.
+    pub(crate) fn unavailable(&self, session: &SessionId) -> Refusal {
+        match self.quarantine(session) {
+            Some(quarantine) => quarantine.refusal(),
+            None => Refusal::unavailable("the session cannot be read", Duration::from_secs(30)),
+        }
     }
 
     /// A sign of life, or of leaving, of a client without a realtime connection.
     pub async fn heartbeat(&self, session: &SessionId, user: &UserId, active: bool) -> Result<Bytes, Refusal> {
-        self.ask(session, |reply| Message::Heartbeat { user: user.clone(), active, reply }).await
-    }
-
-    /// How many of the user's sessions have something that they have not seen.
-    pub async fn unread_count(&self, user: &UserId) -> Result<u32, Refusal> {
-        let mut unread = 0;
-        for (session, membership) in self.memberships(user)? {
-            if membership.status == SessionStatus::Archived {
-                continue;
-            }
-            let ask = |reply| Message::Unread { user: user.clone(), reply };
-            unread += u32::from(self.ask(&session, ask).await?);
+        if !self.is_member(session, user)? {
+            return Err(Rejection::no_such_session().into());
         }
-        Ok(unread)
+        self.ask(session, |reply| Message::Heartbeat { user: user.clone(), active, reply }).await
     }
 
     /// Lets every session of the user know the name that the user goes by from now on.
     pub async fn rename(&self, caller: Caller, rename: Rename) -> Result<(), Refusal> {
-        self.everywhere(caller, Command::Rename(rename)).await
+        let work = AccountWork { rename: rename.name.clone(), ..AccountWork::default() };
+        self.everywhere(caller, &Command::Rename(rename), &work).await
     }
 
     /// Lets every session of the user know whether partners see when the user was there.
     pub async fn show_activity(&self, caller: Caller, shown: bool) -> Result<(), Refusal> {
-        self.everywhere(caller, Command::ShowActivity { shown }).await
+        let work = AccountWork { show_activity: Some(shown), ..AccountWork::default() };
+        self.everywhere(caller, &Command::ShowActivity { shown }, &work).await
     }
 
-    /// Takes the user out of every session, and their words with them.
+    /// Takes the user out of every session, and their words with them. A session that cannot do it now does it when it works again; until
+    /// then the user does not see it, and nobody sees the user's words in it.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
         let user = caller.id.clone();
-        self.everywhere(caller, Command::EraseAccount).await?;
-        // Stored answers hold what they answered.
-        let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, usize::MAX)?;
-        let gone: Vec<Change> = stored.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect();
-        if gone.is_empty() {
-            return Ok(());
+        self.everywhere(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() }).await?;
+        loop {
+            let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, PAGE)?;
+            if stored.is_empty() {
+                return Ok(());
+            }
+            self.write(stored.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
         }
-        let later = |_| Refusal::unavailable("not everything could be erased; try again", Duration::from_secs(1));
-        self.shell.journal.write(gone).await.map_err(later)
+    }
+
+    async fn write(&self, changes: Vec<Change>) -> Result<(), Refusal> {
+        let later = |_| Refusal::unavailable("not everything could be written; try again", Duration::from_secs(1));
+        self.shell.journal.write(changes).await.map_err(later)
     }
 
     /// The sessions that the user was ever a member of.
     pub fn sessions_ever(&self, user: &UserId) -> Result<Vec<SessionId>, Refusal> {
-        Ok(self.memberships_ever(user)?.into_iter().map(|(session, _)| session).collect())
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.memberships_after(user, after.as_ref())?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
+            after = Some(last.clone());
+            all.extend(page.into_iter().map(|(_, session)| session));
+        }
     }
 
-    async fn everywhere(&self, caller: Caller, command: Command) -> Result<(), Refusal> {
-        for (session, _) in self.memberships_ever(&caller.id)? {
-            match self.execute(&session, caller.clone(), command.clone(), None).await {
-                Err(Refusal::Rejected(rejection)) if rejection.code == Code::NotFound => {}
-                Err(refusal) => return Err(refusal),
-                Ok(_) => {}
+    /// A page of the sessions that the user was ever a member of.
+    fn memberships_after(&self, user: &UserId, after: Option<&Key>) -> Result<Vec<(Key, SessionId)>, Refusal> {
+        let prefix = keys::memberships(user);
+        let rows = self.store().scan(&prefix, after, Direction::Forward, PAGE)?;
+        let named = rows.into_iter().map(|(key, _)| {
+            let session = keys::session_of_membership(&key, &prefix);
+            let session = session.ok_or_else(|| StoreError::new("a membership row names no session"))?;
+            Ok((key, session))
+        });
+        named.collect()
+    }
+
+    async fn everywhere(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
+        let mut after = None;
+        loop {
+            let page = self.memberships_after(&caller.id, after.as_ref())?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (_, session) in page {
+                let done = self.order(&session, caller.clone(), command.clone(), None);
+                match tokio::time::timeout(ACCOUNT_WORK_WITHIN, done).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(Refusal::Rejected(rejection))) if rejection.code == Code::NotFound => {}
+                    Ok(Err(refusal @ Refusal::Rejected(_))) => return Err(refusal),
+                    Ok(Err(Refusal::Unavailable { .. } | Refusal::Internal(_))) | Err(_) => {
+                        self.leave_for_later(&session, &caller.id, work).await?;
+                    }
+                }
             }
         }
-        Ok(())
+    }
+
+    /// The session does it when it works again. An erasure hides the session from the user at once.
+    async fn leave_for_later(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
+        let key = keys::account_work(session, user);
+        let waits: Option<AccountWork> = self.store().get(&key)?.map(|row| records::decode(&row)).transpose()?;
+        let work = waits.unwrap_or_default().and_then(work);
+        tracing::warn!(%session, "session cannot do its part of an account operation, it is done later");
+        let mut changes = vec![Change::Put(key, records::encode(&work))];
+        if let (true, Some(membership)) = (work.erase, self.membership(session, user)?) {
+            let left = Membership { left: true, ..membership };
+            changes.push(Change::Put(keys::membership(user, session), records::encode(&left)));
+        }
+        self.write(changes).await
+    }
+
+    /// Reminds sessions of account work that waits for them. Gives how many there are.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn remind_of_account_work(&self) -> Result<usize, StoreError> {
+        let rows = self.store().scan(&keys::all_account_work(), None, Direction::Forward, PAGE)?;
+        let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
+        for session in &sessions {
+            // A session that still cannot is reminded again.
+            let _ = self.supervisor.send(session, Message::AccountWork);
+        }
+        Ok(sessions.len())
+    }
+
+    /// Frees a session from quarantine and tries it. `Ok(false)` if it was not in quarantine.
+    ///
+    /// # Errors
+    /// If it is in quarantine again, or has not answered in time.
+    pub async fn try_release(&self, session: &SessionId) -> Result<bool, Refusal> {
+        let released = self.release(session);
+        if released {
+            self.ask(session, |reply| Message::Ping { reply }).await?;
+        }
+        Ok(released)
+    }
+
+    /// All sessions in quarantine.
+    pub fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
+        self.supervisor.quarantined()
     }
 
     /// Frees a session from quarantine. False if it was not in it.
@@ -210,7 +402,7 @@ impl Coordinator {
         self.supervisor.release(session)
     }
 
-    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<str>> {
+    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         self.supervisor.quarantine(session)
     }
 
@@ -239,7 +431,7 @@ impl PushCheck for Coordinator {
                 return PushVerdict::Later;
             }
             match verdict.await {
-                Ok(PushVerdict::Send { .. }) => match coordinator.unread_count(&user).await {
+                Ok(PushVerdict::Send { .. }) => match coordinator.unread_count(&user) {
                     Ok(unread) => PushVerdict::Send { unread },
                     Err(_) => PushVerdict::Later,
                 },

@@ -3,9 +3,12 @@
 use crate::{
     coordinator::Coordinator,
     domain::{ids::UserId, stage::SessionStatus},
-    keys,
+    keys::{self, Key},
     ports::{Direction, StoreError},
 };
+
+/// Rows read from the store at a time.
+const PAGE: usize = 256;
 
 /// What an erasure does to others and to what is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +24,22 @@ pub struct Erasure {
 impl Coordinator {
     /// What erasing the user would do at this moment.
     pub fn erasure_of(&self, user: &UserId) -> Result<Erasure, StoreError> {
-        let sessions = self.memberships_ever(user)?;
-        let answers = self.store().scan(&keys::idempotent_answers_of(user), None, Direction::Forward, usize::MAX)?;
-        let mut erasure = Erasure { records: sessions.len() + answers.len(), ..Erasure::default() };
-        for (_, membership) in sessions.iter().filter(|(_, membership)| !membership.left) {
+        let mut erasure = Erasure { records: self.rows_under(&keys::memberships(user))?, ..Erasure::default() };
+        erasure.records += self.rows_under(&keys::idempotent_answers_of(user))?;
+        for (_, membership) in self.memberships(user)? {
             let joined = matches!(membership.status, SessionStatus::Active | SessionStatus::Paused);
             erasure.sessions_abandoned += usize::from(membership.status.is_live());
             erasure.partners_notified += usize::from(joined && membership.partner.is_some());
         }
         Ok(erasure)
+    }
+    fn rows_under(&self, prefix: &Key) -> Result<usize, StoreError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.store().scan(prefix, after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            count += page.len();
+            after = Some(last.clone());
+        }
     }
 }

@@ -13,6 +13,8 @@ pub enum ExitStatus {
     LoadFailed,
     /// The supervisor put another actor in its place.
     Replaced,
+    /// Another session's actor froze the arbiter that it lived on. This one did nothing wrong.
+    Displaced,
     /// The arbiter ended under it.
     Killed,
 }
@@ -25,6 +27,7 @@ impl ExitStatus {
             Self::CommitFailed => "commit failed",
             Self::LoadFailed => "could not be loaded",
             Self::Replaced => "did not answer in time",
+            Self::Displaced => "displaced by a frozen neighbour",
             Self::Killed => "killed",
         }
     }
@@ -32,25 +35,45 @@ impl ExitStatus {
 
 /// Reports the exit when it is dropped, whatever the way: a return, a panic's unwinding, an arbiter that is torn down.
 pub struct ExitGuard {
-    status: ExitStatus,
-    report: Option<Box<dyn FnOnce(ExitStatus) + Send>>,
+    exit: Exit,
+    report: Option<Box<dyn FnOnce(Exit) + Send>>,
+}
+
+/// How an actor ended, and why if that can be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub status: ExitStatus,
+    /// Without anybody's words.
+    pub cause: Option<String>,
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        Self { status, cause: None }
+    }
 }
 
 impl ExitGuard {
-    pub fn new(report: impl FnOnce(ExitStatus) + Send + 'static) -> Self {
-        Self { status: ExitStatus::Killed, report: Some(Box::new(report)) }
+    pub fn new(report: impl FnOnce(Exit) + Send + 'static) -> Self {
+        Self { exit: ExitStatus::Killed.into(), report: Some(Box::new(report)) }
     }
 
     pub fn set(&mut self, status: ExitStatus) {
-        self.status = status;
+        self.exit = status.into();
+    }
+
+    /// As [`ExitGuard::set`], with the cause, which must not hold anybody's words.
+    pub fn because(&mut self, status: ExitStatus, cause: String) {
+        self.exit = Exit { status, cause: Some(cause) };
     }
 }
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        let status = if std::thread::panicking() { ExitStatus::Panicked } else { self.status };
+        let exit = std::mem::replace(&mut self.exit, ExitStatus::Killed.into());
+        let exit = if std::thread::panicking() { ExitStatus::Panicked.into() } else { exit };
         if let Some(report) = self.report.take() {
-            report(status);
+            report(exit);
         }
     }
 }

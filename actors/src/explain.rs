@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use crate::{
-    coordinator::Coordinator,
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
     keys,
-    ports::{Direction, StoreError},
+    ports::{Direction, Store, StoreError},
     records::{self, EventRow},
+    stored::{self, Damage},
 };
 
 /// How one event was told.
@@ -34,44 +34,70 @@ pub struct ExplainedDecision {
     pub reason: String,
 }
 
-impl Coordinator {
-    /// The announced events of a session, or the one with this `seq`, with every decision made of them. Read from the store
-    /// without waking the session: it also answers for one in quarantine.
-    pub fn explain(&self, session: &SessionId, only: Option<Seq>) -> Result<Vec<Explained>, StoreError> {
-        explain(self.store(), session, only)
-    }
+/// What became of a session's announced events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    pub events: Vec<Explained>,
+    /// Records that cannot be read, each with its problem.
+    pub unreadable: Vec<String>,
 }
 
-/// As [`Coordinator::explain`], for a store that no node has open.
-pub fn explain(
-    store: &dyn crate::ports::Store,
-    session: &SessionId,
-    only: Option<Seq>,
-) -> Result<Vec<Explained>, StoreError> {
-    let rows = match only {
-        Some(seq) => store.get(&keys::event(session, seq))?.into_iter().collect(),
+/// Rows read from the store at a time.
+const PAGE: usize = 256;
+
+/// The announced events of a session, or the one with this `seq`, with every decision made of them. Read from the store without waking
+/// the session: it also answers for one in quarantine, and for a store that no node has open. What cannot be read is named.
+///
+/// # Errors
+/// If the store fails.
+pub fn explain(store: &dyn Store, session: &SessionId, only: Option<Seq>) -> Result<Explanation, StoreError> {
+    let mut explanation = Explanation::default();
+    if let Some(damage) = stored::read(store, session)?.damage {
+        explanation.unreadable.push(damage.to_string());
+    }
+    match only {
+        Some(seq) => explanation.add(store, session, seq)?,
         None => {
-            let rows = store.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
-            rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>()
+            let mut after = None;
+            loop {
+                let prefix = keys::visible_events(session);
+                let page = store.scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
+                for seq in page.iter().filter_map(|(key, _)| keys::seq_of(key)) {
+                    explanation.add(store, session, seq)?;
+                }
+                match page.into_iter().next_back() {
+                    Some((last, _)) => after = Some(last),
+                    None => break,
+                }
+            }
         }
-    };
-    let mut explained = Vec::new();
-    for row in rows {
-        let EventRow { event, routing } = records::decode(&row)?;
-        let Some(name) = event.name() else { continue };
+    }
+    explanation.unreadable.sort();
+    explanation.unreadable.dedup();
+    Ok(explanation)
+}
+
+impl Explanation {
+    fn add(&mut self, store: &dyn Store, session: &SessionId, seq: Seq) -> Result<(), StoreError> {
+        let Some(row) = store.get(&keys::event(session, seq))? else { return Ok(()) };
+        let EventRow { event, routing } = match records::decode(&row) {
+            Ok(row) => row,
+            Err(problem) => {
+                let damage = Damage { record: format!("event {seq}"), problem: problem.to_string() };
+                self.unreadable.push(damage.to_string());
+                return Ok(());
+            }
+        };
+        let Some(name) = event.name() else { return Ok(()) };
         let decisions = routing.into_iter().map(|decided| ExplainedDecision {
             user: decided.user,
             at: decided.at,
             legs: decided.legs.into_owned(),
             reason: decided.reason.into_owned(),
         });
-        explained.push(Explained {
-            seq: event.seq,
-            event: name,
-            at: event.at,
-            by: event.by,
-            decisions: decisions.collect(),
-        });
+        let decisions = decisions.collect();
+        self.events.push(Explained { seq, event: name, at: event.at, by: event.by, decisions });
+        Ok(())
     }
-    Ok(explained)
 }

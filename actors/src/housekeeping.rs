@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
@@ -10,13 +11,28 @@ use crate::{
     domain::{Timer, ids::SessionId, time::Timestamp},
     keys::{self, Key},
     messages::Message,
-    ports::{Direction, StoreError},
+    ports::{Change, Direction, Store, StoreError},
 };
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The next start believes a clock that is not much further than the last note.
+const NOTE_TIME_EVERY: Duration = Duration::from_secs(60);
+const REMIND_EVERY: Duration = Duration::from_secs(30);
 /// A timer that was handed to its session is handed again after this long, if its row is still there.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const PAGE: usize = 512;
+
+const TIME: &str = "time";
+
+/// The time that had certainly come when the node ran last.
+///
+/// # Errors
+/// If the store fails.
+pub fn noted_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+    let row = store.get(&keys::meta(TIME))?;
+    let millis = row.and_then(|row| row.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)));
+    Ok(millis.map(Timestamp::from_millis))
+}
 
 impl Coordinator {
     /// Wakes every session that had something left to tell when the process ended.
@@ -44,18 +60,40 @@ impl Coordinator {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut handed = HashMap::new();
+        let mut reminded: Option<Instant> = None;
+        let mut noted: Option<Instant> = None;
         loop {
             looks.tick().await;
             self.supervisor.replace_frozen();
             if let Err(error) = self.hand_out_due(&mut handed) {
                 tracing::error!(%error, "timers cannot be read");
             }
+            if noted.is_none_or(|at| at.elapsed() >= NOTE_TIME_EVERY) {
+                noted = Some(Instant::now());
+                self.note_time().await;
+            }
+            if reminded.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+                reminded = Some(Instant::now());
+                if let Err(error) = self.remind_of_account_work() {
+                    tracing::error!(%error, "account work that waits cannot be read");
+                }
+            }
+        }
+    }
+
+    /// Writes down what time has certainly come, for the next start.
+    async fn note_time(&self) {
+        let now = self.shell.clock.settled().as_millis().to_be_bytes();
+        let note = Change::Put(keys::meta(TIME), Bytes::copy_from_slice(&now));
+        if let Err(error) = self.shell.journal.write(vec![note]).await {
+            tracing::warn!(%error, "the time was not noted");
         }
     }
 
     fn hand_out_due(&self, handed: &mut HashMap<(SessionId, Timer, Timestamp), Instant>) -> Result<(), StoreError> {
         handed.retain(|_, at| at.elapsed() < AGAIN_AFTER);
-        let now = self.shell.clock.now();
+        // What a timer ends is not begun again: a jump of the clock ends nothing at once.
+        let now = self.shell.clock.settled();
         let mut after: Option<Key> = None;
         loop {
             let page = self.store().scan(&keys::all_due(), after.as_ref(), Direction::Forward, PAGE)?;
@@ -68,7 +106,7 @@ impl Coordinator {
                 }
                 let Some(timer) = Timer::from_number(number) else { continue };
                 let due = (session, timer, at);
-                if !handed.contains_key(&due) && self.supervisor.send(&due.0, Message::Due { timer, at }).is_ok() {
+                if !handed.contains_key(&due) && self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_ok() {
                     handed.insert(due, Instant::now());
                 }
             }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::domain::{
     ids::{InvitationId, Seq, SessionId, UserId},
+    stage::SessionStatus,
     time::Timestamp,
 };
 
@@ -52,6 +53,21 @@ pub fn events(session: &SessionId) -> Key {
     Key::build(b'e', &[session.as_str().as_bytes(), b"\0"])
 }
 
+/// Says that this event was announced.
+pub fn visible_event(session: &SessionId, seq: Seq) -> Key {
+    Key::build(b'v', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
+}
+
+/// The announced events of a session, in order.
+pub fn visible_events(session: &SessionId) -> Key {
+    Key::build(b'v', &[session.as_str().as_bytes(), b"\0"])
+}
+
+/// The `seq` of a key under [`events`] or [`visible_events`].
+pub fn seq_of(key: &Key) -> Option<Seq> {
+    key.0.last_chunk().map(|seq| Seq::from_be_bytes(*seq))
+}
+
 /// The state of a session at some `seq`; events after it are replayed on top.
 pub fn snapshot(session: &SessionId) -> Key {
     Key::build(b's', &[session.as_str().as_bytes()])
@@ -85,6 +101,100 @@ pub fn membership(user: &UserId, session: &SessionId) -> Key {
 /// All sessions of a user.
 pub fn memberships(user: &UserId) -> Key {
     Key::build(b'm', &[user.as_str().as_bytes(), b"\0"])
+}
+
+/// A session's place in a user's list, among those of one shown status: the newest change first, then by id.
+pub fn listed(user: &UserId, status: SessionStatus, changed_at: Timestamp, session: &SessionId) -> Key {
+    let newest_first = !(changed_at.as_millis().cast_unsigned() ^ (1 << 63));
+    Key::build(
+        b'l',
+        &[
+            user.as_str().as_bytes(),
+            b"\0",
+            &[status_number(status)],
+            &newest_first.to_be_bytes(),
+            session.as_str().as_bytes(),
+        ],
+    )
+}
+
+/// A user's sessions of one shown status.
+pub fn listed_as(user: &UserId, status: SessionStatus) -> Key {
+    Key::build(b'l', &[user.as_str().as_bytes(), b"\0", &[status_number(status)]])
+}
+
+/// Time of change and session of a key under [`listed_as`].
+pub fn parse_listed(key: &Key, prefix: &Key) -> Option<(Timestamp, SessionId)> {
+    let (at, session) = key.0.get(prefix.0.len()..)?.split_first_chunk::<8>()?;
+    let millis = (!u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
+    Some((Timestamp::from_millis(millis), std::str::from_utf8(session).ok()?.parse().ok()?))
+}
+
+/// Never reused.
+const fn status_number(status: SessionStatus) -> u8 {
+    match status {
+        SessionStatus::Created => 1,
+        SessionStatus::Invited => 2,
+        SessionStatus::Active => 3,
+        SessionStatus::Paused => 4,
+        SessionStatus::Waiting => 5,
+        SessionStatus::Resolved => 6,
+        SessionStatus::Abandoned => 7,
+        SessionStatus::Archived => 8,
+    }
+}
+
+/// Says that a session holds something that the user has not seen.
+pub fn unread(user: &UserId, session: &SessionId) -> Key {
+    Key::build(b'n', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
+}
+
+/// A user's sessions with something unseen.
+pub fn unread_of(user: &UserId) -> Key {
+    Key::build(b'n', &[user.as_str().as_bytes(), b"\0"])
+}
+
+/// What a user asked of the account while this session could not do it.
+pub fn account_work(session: &SessionId, user: &UserId) -> Key {
+    Key::build(b'a', &[session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
+}
+
+/// All account work that waits for a session.
+pub fn account_work_of(session: &SessionId) -> Key {
+    Key::build(b'a', &[session.as_str().as_bytes(), b"\0"])
+}
+
+/// All account work that waits.
+pub fn all_account_work() -> Key {
+    Key::build(b'a', &[])
+}
+
+/// The session of a key under [`all_account_work`].
+pub fn session_of_account_work(key: &Key) -> Option<SessionId> {
+    let behind = key.0.get(1..)?;
+    let end = behind.iter().position(|byte| *byte == 0)?;
+    std::str::from_utf8(&behind[..end]).ok()?.parse().ok()
+}
+
+/// The session of a key under [`memberships`].
+pub fn session_of_membership(key: &Key, prefix: &Key) -> Option<SessionId> {
+    std::str::from_utf8(key.0.get(prefix.0.len()..)?).ok()?.parse().ok()
+}
+
+/// The session of a key under [`all_memberships`].
+pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
+    let end = key.0.iter().rposition(|byte| *byte == 0)?;
+    std::str::from_utf8(&key.0[end + 1..]).ok()?.parse().ok()
+}
+
+/// The prefixes of everything that can be made anew from the logs.
+pub fn all_index_rows() -> [Key; 3] {
+    [b'l', b'n', b'v'].map(|prefix| Key::build(prefix, &[]))
+}
+
+/// All memberships of all users.
+pub fn all_memberships() -> Key {
+    Key::build(b'm', &[])
 }
 
 /// The stored answer for a user's idempotency key; `digest` is SHA-256 of the key.

@@ -1,8 +1,11 @@
-//! The sessions of one user. Which there are, and in which order, is read from index rows and from the last event of each; only the
-//! sessions of the page that is asked for are woken.
+//! The sessions of one user. Which there are, in which order and what is unread is read from index rows, a page of them; nothing is woken
+//! for it. What a session shows in the list comes from its actor if that is awake and answers, and else from the store: a session that is
+//! ill or slow costs its neighbours in the list nothing.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     coordinator::Coordinator,
@@ -11,11 +14,15 @@ use crate::{
         ids::{SessionId, UserId},
         stage::SessionStatus,
         time::Timestamp,
+        view,
     },
-    keys,
+    keys::{self, Key},
     messages::Refusal,
+    nicknames,
     ports::{Direction, StoreError},
-    records::{self, EventRow, Membership},
+    records::{self, Membership},
+    session::reads::to_json,
+    stored,
 };
 
 /// What part of the list is wanted.
@@ -40,76 +47,159 @@ struct Page {
 }
 
 /// Position in the list: newest change first, then by id.
-pub(crate) type Position = (std::cmp::Reverse<Timestamp>, SessionId);
+pub type Position = (std::cmp::Reverse<Timestamp>, SessionId);
+
+const EVERY: [SessionStatus; 8] = [
+    SessionStatus::Created,
+    SessionStatus::Invited,
+    SessionStatus::Active,
+    SessionStatus::Waiting,
+    SessionStatus::Paused,
+    SessionStatus::Resolved,
+    SessionStatus::Abandoned,
+    SessionStatus::Archived,
+];
+
+/// The shown statuses of sessions that are going on.
+pub const LIVE: [SessionStatus; 5] = [
+    SessionStatus::Created,
+    SessionStatus::Invited,
+    SessionStatus::Active,
+    SessionStatus::Waiting,
+    SessionStatus::Paused,
+];
+
+/// What is made of all sessions of a user at once is made of the newest of them.
+const MOST_SHOWN: usize = 1_000;
+
+/// Nobody needs to know of more: a number with three digits is "many".
+const MOST_UNREAD: usize = 999;
+
+/// An actor that is awake has so long to say how its session stands.
+const SUMMARY_WITHIN: Duration = Duration::from_millis(500);
 
 impl Coordinator {
-    /// The sessions that the user sees.
-    pub(crate) fn memberships(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
-        let all = self.memberships_ever(user)?;
-        Ok(all.into_iter().filter(|(_, membership)| !membership.left).collect())
+    /// The user's part in a session, also after leaving it.
+    pub(crate) fn membership(&self, session: &SessionId, user: &UserId) -> Result<Option<Membership>, StoreError> {
+        self.store().get(&keys::membership(user, session))?.map(|row| records::decode(&row)).transpose()
     }
 
-    /// Also those that the user has withdrawn from.
-    pub(crate) fn memberships_ever(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
-        let prefix = keys::memberships(user);
-        let rows = self.store().scan(&prefix, None, Direction::Forward, usize::MAX)?;
-        let skip = prefix.as_bytes().len();
-        rows.into_iter()
-            .map(|(key, row)| {
-                let id = std::str::from_utf8(&key.as_bytes()[skip..]).ok().and_then(|id| id.parse().ok());
-                let id = id.ok_or_else(|| StoreError::new("a membership row names no session"))?;
-                Ok((id, records::decode(&row)?))
-            })
-            .collect()
+    /// As [`Coordinator::membership`], for lists: a row that cannot be read costs its own place in them and no other.
+    fn readable(&self, session: &SessionId, user: &UserId) -> Option<Membership> {
+        self.membership(session, user).unwrap_or_else(|error| {
+            tracing::error!(%session, %error, "a membership cannot be read");
+            None
+        })
     }
 
-    fn changed_at(&self, session: &SessionId) -> Result<Timestamp, StoreError> {
-        let last = self.store().scan(&keys::events(session), None, Direction::Backward, 1)?;
-        match last.first() {
-            Some((_, row)) => Ok(records::decode::<EventRow>(row)?.event.at),
-            None => Ok(Timestamp::default()),
+    /// Whether the user sees the session. Costs one look into the store, whether or not there is such a session.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn is_member(&self, session: &SessionId, user: &UserId) -> Result<bool, StoreError> {
+        Ok(self.membership(session, user)?.is_some_and(|membership| !membership.left))
+    }
+
+    /// At most `limit` of the user's sessions after `after`, of these shown statuses, the newest change first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn listed(
+        &self,
+        user: &UserId,
+        statuses: &[SessionStatus],
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Vec<(Position, SessionStatus)>, StoreError> {
+        let mut all = Vec::new();
+        for status in statuses {
+            let prefix = keys::listed_as(user, *status);
+            let beyond: Option<Key> = after.map(|(at, session)| keys::listed(user, *status, at.0, session));
+            let rows = self.store().scan(&prefix, beyond.as_ref(), Direction::Forward, limit)?;
+            let places = rows.iter().filter_map(|(key, _)| keys::parse_listed(key, &prefix));
+            all.extend(places.map(|(at, session)| ((std::cmp::Reverse(at), session), *status)));
         }
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all.truncate(limit);
+        Ok(all)
     }
 
+    /// The sessions that the user sees, the newest change first, with their rows; no more than [`MOST_SHOWN`].
     pub(crate) fn in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
         let mut sessions = Vec::new();
-        for (session, membership) in self.memberships(user)? {
-            sessions.push(((std::cmp::Reverse(self.changed_at(&session)?), session), membership));
+        for (position, _) in self.listed(user, &EVERY, None, MOST_SHOWN)? {
+            if let Some(membership) = self.readable(&position.1, user).filter(|membership| !membership.left) {
+                sessions.push((position, membership));
+            }
         }
-        sessions.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(sessions)
+    }
+
+    /// As [`Coordinator::in_order`], without the positions.
+    pub(crate) fn memberships(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
+        Ok(self.in_order(user)?.into_iter().map(|((_, session), membership)| (session, membership)).collect())
     }
 
     /// `{items, sessions, cursor, hasMore}`, newest change first.
     pub async fn list(&self, user: &UserId, filter: ListFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
+        let wanted = filter.status.map_or_else(|| EVERY.to_vec(), shown_as);
+        let mut page = self.listed(user, &wanted, after.as_ref(), filter.limit + 1)?;
+        let has_more = page.len() > filter.limit;
+        page.truncate(filter.limit);
+        let cursor = page.last().filter(|_| has_more).map(|(position, _)| cursor(position));
         let mut items: Vec<Box<RawValue>> = Vec::new();
-        let mut last: Option<Position> = None;
-        let mut has_more = false;
-        for (position, membership) in self.in_order(user)? {
-            let before_page = after.as_ref().is_some_and(|after| position <= *after);
-            if before_page || !may_match(filter.status.as_deref(), membership.status) {
-                continue;
+        for ((_, session), status) in page {
+            if let Some(summary) = self.summary(&session, user, status).await? {
+                items.push(serde_json::from_slice(&summary).map_err(internal)?);
             }
-            let summary = match self.query(&position.1, user, Query::Summary).await {
-                Ok(summary) => summary,
-                // Withdrawn meanwhile.
-                Err(Refusal::Rejected(_)) => continue,
-                Err(refusal) => return Err(refusal),
-            };
-            if !matches_view(filter.status.as_deref(), &summary)? {
-                continue;
-            }
-            if items.len() == filter.limit {
-                has_more = true;
-                break;
-            }
-            items.push(serde_json::from_slice(&summary).map_err(internal)?);
-            last = Some(position);
         }
-        let cursor = last.filter(|_| has_more).as_ref().map(cursor);
         let page = Page { sessions: items.clone(), items, cursor, has_more };
         serde_json::to_vec(&page).map(Bytes::from).map_err(internal)
+    }
+
+    /// The session as it stands in a list; `None` for those who have left it meanwhile.
+    async fn summary(
+        &self,
+        session: &SessionId,
+        user: &UserId,
+        status: SessionStatus,
+    ) -> Result<Option<Bytes>, Refusal> {
+        if self.supervisor.is_awake(session) {
+            let asked = self.ask_member(session, user, Query::Summary);
+            match tokio::time::timeout(SUMMARY_WITHIN, asked).await {
+                Ok(Ok(summary)) => return Ok(Some(summary)),
+                Ok(Err(Refusal::Rejected(_))) => return Ok(None),
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        match self.query_stored(session, user, Query::Summary) {
+            Ok(summary) => Ok(Some(summary)),
+            Err(Refusal::Rejected(_)) => Ok(None),
+            Err(_) => Ok(Some(unreadable(session, status))),
+        }
+    }
+
+    /// What the store's last good state answers.
+    pub(crate) fn query_stored(&self, session: &SessionId, user: &UserId, query: Query) -> Result<Bytes, Refusal> {
+        // The row is the first to know of an account that was erased.
+        if !self.is_member(session, user)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        let known = self.read_for_members(session)?;
+        let stored::ForMembers { session: state, .. } = known.ok_or_else(|| self.unavailable(session))?;
+        let settings = &self.shell.domain;
+        let mut answer = view::query(&state, Some(user), &query, self.shell.clock.now(), settings)?;
+        nicknames::put_into(&mut answer, self.store(), user)?;
+        if self.quarantine(session).is_some() {
+            answer.mark(view::Condition::Quarantined);
+        }
+        to_json(&answer)
+    }
+
+    pub(crate) fn read_for_members(&self, session: &SessionId) -> Result<Option<stored::ForMembers>, StoreError> {
+        let shell = &self.shell;
+        stored::read_for_members(&*shell.store, session, &*shell.ids, &shell.domain, shell.clock.now())
     }
 
     /// The sessions that a realtime token may cover: live ones, and resolved ones that were resolved after `resolved_since`;
@@ -120,45 +210,65 @@ impl Coordinator {
         resolved_since: Timestamp,
         limit: usize,
     ) -> Result<Vec<SessionId>, Refusal> {
-        let covered = |membership: &Membership| {
-            let recently = membership.resolved_at.is_some_and(|at| at >= resolved_since);
-            membership.status.is_live() || (membership.status == SessionStatus::Resolved && recently)
-        };
-        let sessions = self.in_order(user)?.into_iter().filter(|(_, membership)| covered(membership));
-        Ok(sessions.map(|((_, session), _)| session).take(limit).collect())
+        let mut covered = self.listed(user, &LIVE, None, limit)?;
+        for (position, status) in self.listed(user, &[SessionStatus::Resolved], None, limit)? {
+            let resolved_at = self.readable(&position.1, user).and_then(|membership| membership.resolved_at);
+            if resolved_at.is_some_and(|at| at >= resolved_since) {
+                covered.push((position, status));
+            }
+        }
+        covered.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(covered.into_iter().map(|((_, session), _)| session).take(limit).collect())
+    }
+
+    /// How many of the user's sessions are going on; counts no further than `most`.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn live_sessions(&self, user: &UserId, most: usize) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for status in LIVE {
+            count += self.store().scan(&keys::listed_as(user, status), None, Direction::Forward, most - count)?.len();
+        }
+        Ok(count)
+    }
+
+    /// How many of the user's sessions have something that they have not seen; counts no further than 999.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn unread_count(&self, user: &UserId) -> Result<u32, StoreError> {
+        let unread = self.store().scan(&keys::unread_of(user), None, Direction::Forward, MOST_UNREAD)?;
+        Ok(u32::try_from(unread.len()).unwrap_or(u32::MAX))
     }
 
     /// A live session of these two, or an invitation of one to the other that is still open.
     pub(crate) fn live_session_of(&self, one: &UserId, other: &UserId) -> Result<Option<SessionId>, StoreError> {
         for (user, partner) in [(one, other), (other, one)] {
-            let live = self
-                .memberships(user)?
-                .into_iter()
-                .find(|(_, membership)| membership.status.is_live() && membership.partner.as_ref() == Some(partner));
-            if let Some((session, _)) = live {
-                return Ok(Some(session));
+            for ((_, session), _) in self.listed(user, &LIVE, None, self.shell.residency.live_per_user.max(1))? {
+                let membership = self.readable(&session, user);
+                if membership.is_some_and(|membership| membership.partner.as_ref() == Some(partner)) {
+                    return Ok(Some(session));
+                }
             }
         }
         Ok(None)
     }
 }
 
-/// The stored status cannot tell who is waiting.
-fn may_match(wanted: Option<&[SessionStatus]>, stored: SessionStatus) -> bool {
-    let Some(wanted) = wanted else { return true };
-    let waiting = stored == SessionStatus::Active && wanted.contains(&SessionStatus::Waiting);
-    wanted.contains(&stored) || waiting
+/// `ACTIVE` asks for those who are waiting too: `WAITING` is a way of being active.
+fn shown_as(mut wanted: Vec<SessionStatus>) -> Vec<SessionStatus> {
+    if wanted.contains(&SessionStatus::Active) {
+        wanted.push(SessionStatus::Waiting);
+    }
+    EVERY.into_iter().filter(|status| wanted.contains(status)).collect()
 }
 
-/// `ACTIVE` asks for those who are waiting too: `WAITING` is a way of being active.
-fn matches_view(wanted: Option<&[SessionStatus]>, summary: &[u8]) -> Result<bool, Refusal> {
-    #[derive(serde::Deserialize)]
-    struct Summary {
-        status: SessionStatus,
-    }
-    let Some(wanted) = wanted else { return Ok(true) };
-    let shown = serde_json::from_slice::<Summary>(summary).map_err(internal)?.status;
-    Ok(wanted.contains(&shown) || (shown == SessionStatus::Waiting && wanted.contains(&SessionStatus::Active)))
+/// All that can be said of a session of which nothing can be read.
+fn unreadable(session: &SessionId, status: SessionStatus) -> Bytes {
+    let summary: Value = json!({ "id": session, "status": status, "storedStatus": status, "displayStatus": status,
+        "condition": view::Condition::Unreadable });
+    summary.to_string().into()
 }
 
 pub(crate) fn cursor((at, id): &Position) -> String {

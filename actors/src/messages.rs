@@ -131,14 +131,17 @@ pub enum Message {
         seq: Seq,
         reply: oneshot::Sender<PushVerdict>,
     },
-    Unread {
-        user: UserId,
-        reply: ReplyTo<bool>,
+    /// Answered by an actor that has been loaded.
+    Ping {
+        reply: ReplyTo<()>,
     },
-    /// A stored timer is due.
+    /// A user asked something of the account that this session could not do then.
+    AccountWork,
+    /// A stored timer is due. `now` has certainly come.
     Due {
         timer: Timer,
         at: Timestamp,
+        now: Timestamp,
     },
     /// Something is outstanding since before a restart: being started is all that it takes.
     Drain,
@@ -152,9 +155,9 @@ impl Message {
             Self::Query { reply, .. } | Self::Events { reply, .. } | Self::Heartbeat { reply, .. } => {
                 drop(reply.send(Err(refusal.clone())));
             }
-            Self::Unread { reply, .. } => drop(reply.send(Err(refusal.clone()))),
+            Self::Ping { reply } => drop(reply.send(Err(refusal.clone()))),
             Self::CheckPush { reply, .. } => drop(reply.send(PushVerdict::Later)),
-            Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::Drain => {}
+            Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::AccountWork | Self::Drain => {}
         }
     }
 }

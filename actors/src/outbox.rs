@@ -11,7 +11,7 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    ports::Publication,
+    ports::{Publication, Uptime},
 };
 
 /// An event that waits to be published on the session channel, or for the decision whether to.
@@ -42,6 +42,9 @@ pub struct Watched {
     pub user: UserId,
     pub seq: Seq,
     pub at: Timestamp,
+    /// Since when this process watches.
+    #[serde(skip)]
+    pub since: Uptime,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 /// How the partner left, as far as it bears on whether what was sent before has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure {
-    pub at: Timestamp,
+    pub at: Uptime,
     /// Without a word: whatever is still unconfirmed was sent into the void, however long ago.
     pub vanished: bool,
 }
@@ -85,19 +88,19 @@ impl Outbox {
     pub fn left(&mut self, user: &UserId, departure: Departure, grace: Duration) -> Option<Seq> {
         let (theirs, others): (Vec<_>, Vec<_>) = self.watched.drain(..).partition(|watched| watched.user == *user);
         self.watched = others;
-        let missed = |watched: &&Watched| departure.vanished || departure.at.since(watched.at) <= grace;
+        let missed = |watched: &&Watched| departure.vanished || departure.at.saturating_sub(watched.since) <= grace;
         theirs.iter().filter(missed).map(|watched| watched.seq).max()
     }
 
     /// Stops watching what is too old. `grace` may be configured to be longer than the usual limit.
-    pub fn forget_old(&mut self, now: Timestamp, grace: Duration) {
+    pub fn forget_old(&mut self, now: Uptime, grace: Duration) {
         let limit = WATCH_AT_MOST.max(grace);
-        self.watched.retain(|watched| now.since(watched.at) <= limit);
+        self.watched.retain(|watched| now.saturating_sub(watched.since) <= limit);
     }
 
-    /// When [`Outbox::forget_old`] has something to do.
-    pub fn next_expiry(&self, grace: Duration) -> Option<Timestamp> {
-        self.watched.iter().map(|watched| watched.at + WATCH_AT_MOST.max(grace)).min()
+    /// The outbox was read from the store: what was watched before is watched from here on.
+    pub fn watch_on(&mut self, now: Uptime) {
+        self.watched.iter_mut().for_each(|watched| watched.since = now);
     }
 }
 
@@ -110,15 +113,18 @@ mod tests {
     }
 
     fn outbox() -> Outbox {
-        let watched = |name, seq, at| Watched { user: user(name), seq, at: Timestamp::from_millis(at) };
+        let watched = |name, seq, since| {
+            let at = Timestamp::default();
+            Watched { user: user(name), seq, at, since: Duration::from_millis(since) }
+        };
         Outbox {
             pending: VecDeque::new(),
             watched: vec![watched("ann", 3, 0), watched("ann", 4, 20_000), watched("bob", 4, 0)],
         }
     }
 
-    fn departure(millis: i64, vanished: bool) -> Departure {
-        Departure { at: Timestamp::from_millis(millis), vanished }
+    fn departure(millis: u64, vanished: bool) -> Departure {
+        Departure { at: Duration::from_millis(millis), vanished }
     }
 
     const GRACE: Duration = Duration::from_secs(30);
@@ -146,8 +152,10 @@ mod tests {
     #[test]
     fn nothing_is_watched_for_ever() {
         let mut outbox = outbox();
-        outbox.forget_old(Timestamp::from_millis(120_001), GRACE);
+        outbox.forget_old(Duration::from_millis(120_001), GRACE);
         assert_eq!(outbox.watched.len(), 1);
-        assert_eq!(outbox.next_expiry(GRACE), Some(Timestamp::from_millis(140_000)));
+        outbox.watch_on(Duration::from_secs(200));
+        outbox.forget_old(Duration::from_secs(300), GRACE);
+        assert_eq!(outbox.watched.len(), 1, "after a restart it is watched anew");
     }
 }

@@ -258,7 +258,7 @@ impl Coordinator {
         let (name, nickname) = self.names(user, person, summary.as_ref())?;
         let mut active_session = None;
         if let Some(((_, session), _)) = known.going_on().next()
-            && let Some(summary) = self.summary(user, session).await?
+            && let Some(summary) = self.person_summary(user, session).await?
         {
             let (stage, status) = (summary.current_stage, summary.turn());
             let last_update = summary.updated_at;
@@ -287,7 +287,7 @@ impl Coordinator {
         };
         let mut sessions = Vec::new();
         for ((_, id), _) in known.sessions.iter().filter(|(_, session)| wanted(session)).take(SESSIONS_SHOWN) {
-            let Some(summary) = self.summary(user, id).await? else { continue };
+            let Some(summary) = self.person_summary(user, id).await? else { continue };
             sessions.push(PersonSession {
                 id: id.clone(),
                 date: summary.resolved_at.unwrap_or(summary.updated_at),
@@ -327,7 +327,7 @@ impl Coordinator {
         person: &Known,
     ) -> Result<(SessionId, Option<Summary>), Refusal> {
         for ((_, session), _) in person.sessions.iter().take(ASKED_FOR_NAME) {
-            if let Some(summary) = self.summary(user, session).await? {
+            if let Some(summary) = self.person_summary(user, session).await? {
                 return Ok((session.clone(), Some(summary)));
             }
         }
@@ -335,7 +335,7 @@ impl Coordinator {
     }
 
     /// `None` if the session cannot be asked: a fault of one session is no fault of a list.
-    async fn summary(&self, user: &UserId, session: &SessionId) -> Result<Option<Summary>, Refusal> {
+    async fn person_summary(&self, user: &UserId, session: &SessionId) -> Result<Option<Summary>, Refusal> {
         match self.query(session, user, Query::Summary).await {
             Ok(summary) => Ok(Some(serde_json::from_slice(&summary).map_err(crate::list::internal)?)),
             Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),

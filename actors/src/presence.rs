@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{ids::UserId, routing::Presence as State, time::Timestamp},
-    ports::{Member, PresenceChange, PresenceSource},
+    ports::{Member, PresenceChange, PresenceSource, Uptime},
 };
 
 #[derive(Debug)]
 struct Connection {
     present: bool,
+    /// By the clock of whoever reported it.
     at: Timestamp,
-    expires_at: Option<Timestamp>,
+    heard_at: Uptime,
+    expires_at: Option<Uptime>,
 }
 
 /// Two kinds of signs: a provider's reports, whichever way they come, are about the same connections.
@@ -31,65 +33,75 @@ impl From<PresenceSource> for Kind {
     }
 }
 
+impl PresenceSource {
+    /// Whether a report may come later than one that was made after it. The reports of this process come in order, and by a clock that may
+    /// be set in between.
+    fn may_overtake(self) -> bool {
+        matches!(self, Self::Webhook | Self::Rest)
+    }
+}
+
 /// The presence set of one session.
 #[derive(Debug, Default)]
 pub struct Presence {
     connections: BTreeMap<(UserId, Kind, String), Connection>,
     /// When the provider was last asked, and answered.
-    asked_at: Option<Timestamp>,
+    asked_at: Option<Uptime>,
 }
 
 /// How old a provider's answer may be, and still tell "absent" from "unknown". `None`: the provider reports every change.
 pub type MaxAge = Option<std::time::Duration>;
 
 impl Presence {
-    /// Takes in one change. Repeated and late ones have no effect. True if the partner has just become absent.
-    pub fn change(&mut self, change: PresenceChange, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    /// Takes in one change. Repeated ones have no effect, and of what comes over a network neither have late ones. True if the partner has
+    /// just become absent.
+    pub fn change(&mut self, change: PresenceChange, expires_at: Option<Uptime>, now: Uptime) -> bool {
         let was_present = self.is_present(&change.user, now);
         let user = change.user.clone();
         let key = (change.user, change.source.into(), change.connection);
         match self.connections.get(&key) {
-            Some(known) if known.at > change.at => return false,
+            Some(known) if known.at > change.at && change.source.may_overtake() => return false,
             _ => {}
         }
-        self.connections.insert(key, Connection { present: change.present, at: change.at, expires_at });
+        let connection = Connection { present: change.present, at: change.at, heard_at: now, expires_at };
+        self.connections.insert(key, connection);
         was_present && !self.is_present(&user, now)
     }
 
     /// Takes in the provider's whole set, which replaces what its own reports said before `now`.
-    pub fn replace(&mut self, members: Vec<Member>, now: Timestamp) {
+    pub fn replace(&mut self, members: Vec<Member>, now: Uptime) {
         self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
         for Member { user, connection, at } in members {
-            let connected = Connection { present: true, at, expires_at: None };
+            let connected = Connection { present: true, at, heard_at: now, expires_at: None };
             self.connections.insert((user, Kind::Provider, connection), connected);
         }
         self.asked_at = Some(now);
     }
 
-    fn is_present(&self, user: &UserId, now: Timestamp) -> bool {
+    fn is_present(&self, user: &UserId, now: Uptime) -> bool {
         self.connections.iter().any(|((who, ..), connection)| {
             who == user && connection.present && connection.expires_at.is_none_or(|expiry| expiry > now)
         })
     }
 
-    pub fn state(&self, user: &UserId, now: Timestamp, max_age: MaxAge) -> State {
+    pub fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> State {
         if self.is_present(user, now) {
             return State::Present;
         }
         match (self.asked_at, max_age) {
             (Some(_), None) => State::Absent,
-            (Some(asked), Some(max)) if now.since(asked) <= max => State::Absent,
+            (Some(asked), Some(max)) if now.saturating_sub(asked) <= max => State::Absent,
             _ => State::Unknown,
         }
     }
 
     /// The next heartbeat to run out.
-    pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_expiry(&self, now: Uptime) -> Option<Uptime> {
         self.connections.values().filter(|c| c.present).filter_map(|c| c.expires_at).filter(|at| *at > now).min()
     }
 
     /// Forgets connections that are gone; gives the partners who became absent by it.
-    pub fn sweep(&mut self, now: Timestamp) -> Vec<UserId> {
+    pub fn sweep(&mut self, now: Uptime) -> Vec<UserId> {
         let expired: Vec<UserId> = self
             .connections
             .iter()
@@ -97,7 +109,7 @@ impl Presence {
             .map(|((user, ..), _)| user.clone())
             .collect();
         self.connections.retain(|_, c| {
-            let keeps_order = now.since(c.at) < REMEMBER_LEAVES;
+            let keeps_order = now.saturating_sub(c.heard_at) < REMEMBER_LEAVES;
             if c.present { c.expires_at.is_none_or(|at| at > now) } else { keeps_order }
         });
         expired.into_iter().filter(|user| !self.is_present(user, now)).collect()
@@ -113,7 +125,11 @@ mod tests {
 
     use super::*;
 
-    fn at(millis: i64) -> Timestamp {
+    fn at(millis: u64) -> Uptime {
+        Duration::from_millis(millis)
+    }
+
+    fn wall(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
@@ -123,7 +139,7 @@ mod tests {
             connection: connection.into(),
             present,
             vanished: false,
-            at: at(millis),
+            at: wall(millis),
             source: PresenceSource::Webhook,
         }
     }
@@ -155,7 +171,7 @@ mod tests {
     #[test]
     fn a_leave_by_webhook_ends_what_was_learned_by_asking() {
         let mut presence = Presence::default();
-        presence.replace(vec![Member { user: ann(), connection: "one".into(), at: at(1) }], at(2));
+        presence.replace(vec![Member { user: ann(), connection: "one".into(), at: wall(1) }], at(2));
         assert!(presence.change(change("one", false, 3), None, at(3)));
         assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
     }
@@ -178,5 +194,16 @@ mod tests {
         assert_eq!(presence.next_expiry(at(59)), Some(at(60)));
         assert_eq!(presence.sweep(at(60)), vec![ann()]);
         assert_ne!(presence.state(&ann(), at(60), None), State::Present);
+    }
+
+    #[test]
+    fn who_says_away_after_the_clock_was_set_back_is_away() {
+        for source in [PresenceSource::Heartbeat, PresenceSource::Embedded] {
+            let mut presence = Presence::default();
+            presence.replace(vec![], at(0));
+            presence.change(PresenceChange { source, ..change("one", true, 3_600_000) }, None, at(1));
+            assert!(presence.change(PresenceChange { source, ..change("one", false, 10) }, None, at(2)), "{source:?}");
+            assert_eq!(presence.state(&ann(), at(2), None), State::Absent);
+        }
     }
 }

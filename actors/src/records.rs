@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     domain::{
-        Event,
+        Command, Event,
+        command::Rename,
         ids::{Seq, SessionId, UserId},
         stage::SessionStatus,
         time::Timestamp,
+        words::Words,
     },
     ports::StoreError,
 };
@@ -32,7 +34,22 @@ pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
 }
 
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(bytes).map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {error}")))
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {}", problem(&error))))
+}
+
+/// What is wrong with a row. The library's own text may quote a value, which may be a partner's words.
+fn problem(error: &rmp_serde::decode::Error) -> &'static str {
+    use rmp_serde::decode::Error;
+    match error {
+        Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => "it ends too early",
+        Error::TypeMismatch(_) => "a value is of another type",
+        Error::OutOfRange => "a number is out of range",
+        Error::LengthMismatch(_) => "a list has another length",
+        Error::Utf8Error(_) => "a text is not UTF-8",
+        Error::DepthLimitExceeded => "it is nested too deeply",
+        Error::Uncategorized(_) | Error::Syntax(_) => "a field is missing or is not what it should be",
+    }
 }
 
 /// A stored event with the decisions made of it: "why did this partner get a push?" has its answer beside the event.
@@ -76,6 +93,42 @@ impl Membership {
     }
 }
 
+/// What a user asked of the account while a session could not do it. It is done when the session works again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountWork {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<Words>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_activity: Option<bool>,
+    pub erase: bool,
+}
+
+impl AccountWork {
+    /// With what was asked later. An erasure is the end of everything else.
+    #[must_use]
+    pub fn and_then(self, later: &AccountWork) -> Self {
+        if self.erase || later.erase {
+            return Self { erase: true, ..Self::default() };
+        }
+        Self {
+            rename: later.rename.clone().or(self.rename),
+            show_activity: later.show_activity.or(self.show_activity),
+            erase: false,
+        }
+    }
+
+    /// The commands that do it.
+    pub fn commands(self) -> Vec<Command> {
+        if self.erase {
+            return vec![Command::EraseAccount];
+        }
+        let rename = self.rename.map(|name| Command::Rename(Rename { name: Some(name) }));
+        let activity = self.show_activity.map(|shown| Command::ShowActivity { shown });
+        rename.into_iter().chain(activity).collect()
+    }
+}
+
 /// A session's state as of its `seq`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot<S> {
@@ -84,4 +137,4 @@ pub struct Snapshot<S> {
 }
 
 /// The version of [`Snapshot`] written now.
-pub const SNAPSHOT_VERSION: u8 = 1;
+pub const SNAPSHOT_VERSION: u8 = 2;

@@ -27,7 +27,7 @@ impl Coordinator {
             tracing::warn!(%error, "stored answers of earlier versions stay until the next start");
         }
         loop {
-            match self.sweep_step(self.shell.clock.now()).await {
+            match self.sweep_step(self.shell.clock.settled()).await {
                 Ok(true) => sleep(PAUSE).await,
                 Ok(false) => sleep(EVERY).await,
                 Err(error) => {

@@ -1,8 +1,8 @@
 //! What a token says, and whether that is acceptable here and now.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
 use super::{config::Config, reason::Reason};
@@ -10,20 +10,34 @@ use super::{config::Config, reason::Reason};
 const NAME_CHARACTERS: usize = 100;
 const EMAIL_CHARACTERS: usize = 320;
 
+/// What a token claims. A claim of another type than it should have is as good as absent: it matters only where it is needed.
 #[derive(Deserialize)]
-pub(super) struct Claims<'a> {
-    #[serde(borrow)]
-    sub: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    iss: Option<Cow<'a, str>>,
-    aud: Option<Audience>,
-    #[serde(borrow)]
-    azp: Option<Cow<'a, str>>,
+pub(super) struct Claims {
+    sub: Option<Given<String>>,
+    iss: Option<Given<String>>,
+    aud: Option<Given<Audience>>,
+    azp: Option<Given<String>>,
     /// Seconds, possibly with a fraction (RFC 7519, NumericDate).
-    exp: Option<f64>,
-    nbf: Option<f64>,
-    name: Option<String>,
-    email: Option<String>,
+    exp: Option<Given<f64>>,
+    nbf: Option<Given<f64>>,
+    name: Option<Given<String>>,
+    email: Option<Given<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given<T> {
+    AsItShouldBe(T),
+    Otherwise(IgnoredAny),
+}
+
+impl<T> Given<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Given::AsItShouldBe(value) => Some(value),
+            Given::Otherwise(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,25 +77,34 @@ impl From<&Config> for Demands {
 
 impl Demands {
     /// Everything except the times, which are looked at on every use: [`Identity::check_times`].
-    pub(super) fn accept(&self, claims: Claims<'_>) -> Result<Identity, Reason> {
-        if self.issuer.as_deref().is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
+    pub(super) fn accept(&self, claims: Claims) -> Result<Identity, Reason> {
+        if let Some(issuer) = &self.issuer
+            && claims.iss.and_then(Given::value).as_ref() != Some(issuer)
+        {
             return Err(Reason::WrongIssuer);
         }
-        if !self.audience.is_empty() && !claims.aud.is_some_and(|audience| audience.holds_one_of(&self.audience)) {
+        let audience = claims.aud.and_then(Given::value);
+        if !self.audience.is_empty() && !audience.is_some_and(|audience| audience.holds_one_of(&self.audience)) {
             return Err(Reason::WrongAudience);
         }
-        if let Some(party) = claims.azp
-            && !self.authorized_parties.is_empty()
-            && !self.authorized_parties.iter().any(|accepted| *accepted == party)
+        // A token that names no party is for all of them; one whose party cannot be read is for none.
+        if let (Some(party), false) = (claims.azp, self.authorized_parties.is_empty())
+            && !party.value().is_some_and(|party| self.authorized_parties.contains(&party))
         {
             return Err(Reason::WrongAuthorizedParty);
         }
+        let not_before = match claims.nbf {
+            Some(given) => Some(seconds(given.value().ok_or(Reason::UnreadableNotBefore)?)),
+            None => None,
+        };
+        let claimed = claims.sub.and_then(Given::value).ok_or(Reason::InvalidSubject)?;
+        let text = |claim: Option<Given<String>>| claim.and_then(Given::value);
         Ok(Identity {
-            user: subject(&claims.sub.ok_or(Reason::InvalidSubject)?)?,
-            name: claims.name.and_then(|name| presentable(&name, NAME_CHARACTERS)),
-            email: claims.email.and_then(|email| presentable(&email, EMAIL_CHARACTERS)),
-            expires: seconds(claims.exp.ok_or(Reason::NoExpiry)?),
-            not_before: claims.nbf.map(seconds),
+            user: subject(&claimed)?,
+            name: text(claims.name).and_then(|name| presentable(&name, NAME_CHARACTERS)),
+            email: text(claims.email).and_then(|email| presentable(&email, EMAIL_CHARACTERS)),
+            expires: seconds(claims.exp.and_then(Given::value).ok_or(Reason::NoExpiry)?),
+            not_before,
         })
     }
 

@@ -88,8 +88,10 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum SessionCommand {
-    /// Free a session from quarantine
+    /// Free a session from quarantine, and try it
     Release { id: SessionId },
+    /// List the sessions in quarantine, and why they are
+    Quarantined,
     /// Tell, for each event and partner, how they were told and why
     Why {
         id: SessionId,
@@ -174,6 +176,7 @@ impl Cli {
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
+            Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
             Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
             Command::FakeExpo { listen } => node::fake_expo(listen),

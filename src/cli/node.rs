@@ -29,10 +29,25 @@ pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
     block_on(async {
         let path = format!("sessions/{session}/release");
         let answer = operator::call(&settings.data, reqwest::Method::POST, &path).await?;
-        match answer["released"].as_bool() {
-            Some(true) => print(format_args!("released {session}"))?,
-            _ => print(format_args!("{session} is not in quarantine"))?,
+        let quarantine = &answer["quarantine"];
+        if answer["released"] == true {
+            print(format_args!("released {session}: it works again"))?;
+        } else if let Some(reason) = quarantine["reason"].as_str() {
+            let advice = quarantine["advice"].as_str().unwrap_or_default();
+            return Err(Failure::new(format_args!("{session} went back into quarantine at once: {reason}; {advice}")));
+        } else if let Some(problem) = answer["problem"].as_str() {
+            return Err(Failure::new(format_args!("{session} was released and does not answer yet: {problem}")));
+        } else {
+            print(format_args!("{session} is not in quarantine"))?;
         }
+        Ok(())
+    })
+}
+
+pub fn list_quarantined(settings: &Settings) -> Outcome {
+    block_on(async {
+        let answer = operator::call(&settings.data, reqwest::Method::GET, "quarantine").await?;
+        println!("{}", serde_json::to_string_pretty(&answer)?);
         Ok(())
     })
 }

@@ -80,7 +80,11 @@ impl Settings {
     }
 
     pub fn residency(&self) -> ResidencySettings {
-        ResidencySettings { idle_after: self.sessions.idle_after, snapshot_every: self.sessions.snapshot_every }
+        ResidencySettings {
+            idle_after: self.sessions.idle_after,
+            snapshot_every: self.sessions.snapshot_every,
+            live_per_user: self.sessions.live_per_user,
+        }
     }
 
     /// The key of Ably's cloud, if that is the provider.

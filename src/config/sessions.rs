@@ -34,8 +34,13 @@ pub struct Sessions {
     /// A live session without any event for so long is abandoned.
     #[serde(with = "humantime_serde")]
     pub abandon_after: Duration,
+    /// A jump of the clock ends and forgets nothing until it has lasted so long.
+    #[serde(with = "humantime_serde")]
+    pub clock_believed_after: Duration,
     /// Events between two snapshots.
     pub snapshot_every: u64,
+    /// Live sessions that one user may have.
+    pub live_per_user: usize,
     /// Commands that may wait for one session.
     pub mailbox: usize,
     /// A session that does not answer for so long is restarted.
@@ -106,7 +111,9 @@ impl Default for Sessions {
         Self {
             idle_after: Duration::from_secs(600),
             abandon_after: Duration::from_secs(90 * DAY),
+            clock_believed_after: Duration::from_secs(HOUR),
             snapshot_every: 100,
+            live_per_user: 500,
             mailbox: 1_024,
             answer_timeout: Duration::from_secs(10),
             max_crashes: 5,

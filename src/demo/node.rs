@@ -95,6 +95,9 @@ fn spawn(directory: &Path, push_base_url: &str, listen: &str) -> Result<(Child, 
     command
         .args(["serve", "--listen", listen])
         .env("TANDEM__PUSH__BASE_URL", push_base_url)
+        // A conversation of weeks is told within seconds.
+        .env("TANDEM__PUSH__SPACING", "0s")
+        .env("TANDEM__PUSH__SPACING_LATER", "0s")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log);

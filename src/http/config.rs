@@ -62,6 +62,8 @@ pub struct Tls {
 pub struct Limits {
     /// `GET /auth/ably-token`, of one user.
     pub ably_token: u32,
+    /// `POST /sessions`, by user.
+    pub create_session: u32,
     /// `POST` and `DELETE /auth/push-token`, of one user.
     pub push_token: u32,
     /// `GET /invitations/{id}`, from one address.
@@ -94,7 +96,7 @@ impl Default for Cors {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ably_token: 10, push_token: 5, invitation: 10 }
+        Self { ably_token: 10, create_session: 300, push_token: 5, invitation: 10 }
     }
 }
 

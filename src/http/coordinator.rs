@@ -64,6 +64,9 @@ pub trait Coordinator: Send + Sync + 'static {
     /// The sessions that the user's realtime token may cover, newest first.
     fn active_sessions(&self, user: UserId) -> Answer<Vec<SessionId>>;
 
+    /// How many of the user's sessions are going on.
+    fn live_sessions(&self, user: UserId) -> Answer<usize>;
+
     /// `{present, expiresAt}`
     fn heartbeat(&self, session: SessionId, user: UserId, active: bool) -> Answer<Bytes>;
 
@@ -79,6 +82,9 @@ pub trait Coordinator: Send + Sync + 'static {
     /// For the operator: how each event of the session was routed, and why. A JSON object.
     fn why(&self, session: SessionId, seq: Option<Seq>) -> Answer<Bytes>;
 
-    /// For the operator: frees a session from quarantine. A JSON object.
+    /// For the operator: frees a session from quarantine, tries it, and says what came of it. A JSON object.
     fn release(&self, session: SessionId) -> Answer<Bytes>;
+
+    /// For the operator: all sessions in quarantine, and why. A JSON object.
+    fn quarantined(&self) -> Answer<Bytes>;
 }

@@ -25,6 +25,7 @@ const CLEARANCE: u32 = 4096;
 
 pub struct Limits {
     pub ably_token: PerMinute<UserId>,
+    pub create_session: PerMinute<UserId>,
     pub push_token: PerMinute<UserId>,
     pub invitation: PerMinute<IpAddr>,
 }
@@ -33,6 +34,7 @@ impl Limits {
     pub fn new(config: &super::config::Limits) -> Self {
         Self {
             ably_token: PerMinute::new(config.ably_token),
+            create_session: PerMinute::new(config.create_session),
             push_token: PerMinute::new(config.push_token),
             invitation: PerMinute::new(config.invitation),
         }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tandem_actors::{domain::time::Timestamp, ports::Clock};
+use tandem_actors::{
+    domain::time::Timestamp,
+    ports::{Clock, Uptime},
+};
 use tokio::sync::watch;
 
 pub struct Alarm {
@@ -20,6 +23,16 @@ impl Alarm {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// For everything short-lived: no jump of the wall clock moves it.
+    pub fn uptime(&self) -> Uptime {
+        self.clock.uptime()
+    }
+
+    /// What has certainly come: for giving up and forgetting.
+    pub fn settled(&self) -> Timestamp {
+        self.clock.settled()
     }
 
     pub fn clock_moved(&self) {

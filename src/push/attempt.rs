@@ -42,6 +42,11 @@ impl Sender {
         }))
         .await;
         let now = self.alarm.now();
+        let planned: Vec<_> = candidates
+            .iter()
+            .filter(|candidate| matches!(candidate.origin, Origin::Jobs { .. }))
+            .map(|candidate| candidate.id.clone())
+            .collect();
         let mut changes = Vec::new();
         let mut outgoing = Vec::new();
         for (candidate, verdict) in candidates.into_iter().zip(verdicts) {
@@ -61,6 +66,7 @@ impl Sender {
         if let Err(error) = self.journal.write(changes).await {
             tracing::error!(%error, "pushes could not be started");
             self.limiter.refund(outgoing.len());
+            planned.iter().for_each(|id| self.paces.undo(id));
             self.rest(Duration::from_secs(1)).await;
             return Vec::new();
         }
@@ -78,6 +84,7 @@ impl Sender {
         outgoing: &mut Vec<Outgoing>,
     ) {
         changes.extend(candidate.on_start);
+        changes.extend(candidate.on_send);
         for (mut delivery, device) in candidate.sends {
             if !reach.find(&device.id()).is_some_and(|device| device.is_usable(now)) {
                 changes.push(settle::end(&mut delivery, Final::Dropped { why: NO_DEVICE.into() }, now));
@@ -110,6 +117,7 @@ impl Sender {
     fn drop_push(&self, candidate: Candidate, reason: &str, now: Timestamp, changes: &mut Vec<Change>) {
         changes.extend(candidate.on_start);
         if let Origin::Jobs { story, .. } = candidate.origin {
+            self.paces.undo(&candidate.id);
             metrics::counter!("tandem_push_decisions_total", "decision" => "dropped").increment(1);
             let story = Story { decision: Decision::Dropped { why: reason.into() }, ..*story };
             changes.push(Change::Put(rows::story(&story.id), records::encode(&story)));
@@ -125,6 +133,7 @@ impl Sender {
         let until = now + Duration::from_secs(5).mul_f64(rand::random_range(1.0..2.0));
         match candidate.origin {
             Origin::Jobs { newest, job, story, story_is_new } => {
+                self.paces.undo(&candidate.id);
                 let decision = Decision::Held { until, why: "the session could not be asked".into() };
                 changes.extend(self.tell(&Story { decision, ..*story }, story_is_new, now));
                 changes.push(Change::Delete(newest));

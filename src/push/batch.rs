@@ -25,14 +25,17 @@ impl Sender {
         is_trial: bool,
     ) {
         let recipients = candidates.iter().map(|candidate| candidate.sends.len()).sum();
-        let claimed: Vec<_> = candidates.iter().flat_map(|candidate| candidate.claimed.clone()).collect();
-        tokio::select! {
-            () = self.limiter.pay(recipients) => {
-                let outgoing = self.start(candidates, recipients).await;
-                self.unclaim(&claimed);
-                self.send(outgoing, is_trial).await;
-            }
-            () = self.stopped() => self.unclaim(&claimed),
+        let is_paid = tokio::select! {
+            () = self.limiter.pay(recipients) => true,
+            () = self.stopped() => false,
+        };
+        if is_paid {
+            let claimed: Vec<_> = candidates.iter().flat_map(|candidate| candidate.claimed.clone()).collect();
+            let outgoing = self.start(candidates, recipients).await;
+            self.unclaim(&claimed);
+            self.send(outgoing, is_trial).await;
+        } else {
+            candidates.iter().for_each(|candidate| self.give_back(candidate));
         }
         drop(slot);
         self.work.notify_one();
@@ -87,8 +90,8 @@ impl Sender {
     }
 
     fn is_shut(&self) -> bool {
-        let now = self.alarm.now();
-        matches!(self.breakers.look(now), Pass::NobodyUntil(_)) || self.limiter.paused(now).is_some()
+        let now = self.alarm.uptime();
+        matches!(self.breakers.look(now), Pass::NobodyFor(_)) || self.limiter.paused(now).is_some()
     }
 
     /// One part for each project that the service named, and remembers them. The group itself if that leaves it whole.
@@ -168,7 +171,7 @@ impl Sender {
 
     /// What the answer to a whole request says about the service.
     fn whole_request(&self, outcome: &Outcome, at_least: Duration) {
-        let now = self.alarm.now();
+        let now = self.alarm.uptime();
         match outcome {
             Outcome::NotSent { .. } | Outcome::Unknown { .. } => self.breakers.service.failed(now, at_least),
             Outcome::Rejected { code } if code.as_str() == outcome::TOO_MANY_REQUESTS => {

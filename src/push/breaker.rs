@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::ports::Uptime;
 
 use super::reach::Platform;
 
@@ -19,8 +19,8 @@ pub struct Breaker {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Closed { failures: u32 },
-    Open { until: Timestamp, level: u32 },
-    Trial { until: Timestamp, level: u32 },
+    Open { until: Uptime, level: u32 },
+    Trial { until: Uptime, level: u32 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Pass {
     All,
     /// One, to see whether it works.
     Trial,
-    NobodyUntil(Timestamp),
+    NobodyFor(Duration),
 }
 
 /// A trial that was given and never told its outcome is given again after it.
@@ -40,16 +40,18 @@ impl Breaker {
     }
 
     /// Who may pass; takes nothing.
-    pub fn look(&self, now: Timestamp) -> Pass {
+    pub fn look(&self, now: Uptime) -> Pass {
         match *self.state.lock() {
             State::Closed { .. } => Pass::All,
-            State::Open { until, .. } | State::Trial { until, .. } if now < until => Pass::NobodyUntil(until),
+            State::Open { until, .. } | State::Trial { until, .. } if now < until => {
+                Pass::NobodyFor(until.saturating_sub(now))
+            }
             State::Open { .. } | State::Trial { .. } => Pass::Trial,
         }
     }
 
     /// Passes, or not; a trial is given to one.
-    pub fn pass(&self, now: Timestamp) -> Pass {
+    pub fn pass(&self, now: Uptime) -> Pass {
         let pass = self.look(now);
         let mut state = self.state.lock();
         if let (Pass::Trial, State::Open { level, .. } | State::Trial { level, .. }) = (pass, *state) {
@@ -74,7 +76,7 @@ impl Breaker {
     }
 
     /// `at_least` is what the other side asked for.
-    pub fn failed(&self, now: Timestamp, at_least: Duration) {
+    pub fn failed(&self, now: Uptime, at_least: Duration) {
         let mut state = self.state.lock();
         *state = match *state {
             State::Closed { failures } if failures + 1 < self.trips_after => State::Closed { failures: failures + 1 },
@@ -86,7 +88,7 @@ impl Breaker {
         self.show();
     }
 
-    fn open(&self, now: Timestamp, at_least: Duration, level: u32) -> State {
+    fn open(&self, now: Uptime, at_least: Duration, level: u32) -> State {
         let ceiling = self.first_wait.saturating_mul(1 << level.min(16)).min(self.longest_wait);
         let wait = ceiling.mul_f64(rand::random_range(0.5..1.0)).max(at_least);
         tracing::warn!(breaker = self.name, seconds = wait.as_secs(), level, "open");
@@ -134,16 +136,16 @@ impl Breakers {
     }
 
     /// What both breakers of the whole node say.
-    pub fn look(&self, now: Timestamp) -> Pass {
+    pub fn look(&self, now: Uptime) -> Pass {
         match (self.service.look(now), self.access.look(now)) {
-            (Pass::NobodyUntil(one), Pass::NobodyUntil(other)) => Pass::NobodyUntil(one.max(other)),
-            (shut @ Pass::NobodyUntil(_), _) | (_, shut @ Pass::NobodyUntil(_)) => shut,
+            (Pass::NobodyFor(one), Pass::NobodyFor(other)) => Pass::NobodyFor(one.max(other)),
+            (shut @ Pass::NobodyFor(_), _) | (_, shut @ Pass::NobodyFor(_)) => shut,
             (Pass::All, Pass::All) => Pass::All,
             _ => Pass::Trial,
         }
     }
 
-    pub fn trial(&self, now: Timestamp) {
+    pub fn trial(&self, now: Uptime) {
         self.service.pass(now);
         self.access.pass(now);
     }
@@ -156,7 +158,7 @@ mod tests {
     #[test]
     fn opens_after_failures_in_a_row_waits_longer_each_time_and_closes_on_one_success() {
         let breaker = Breaker::new("test", 3, Duration::from_secs(2), Duration::from_secs(8));
-        let now = Timestamp::from_millis(0);
+        let now = Duration::ZERO;
         let none = Duration::ZERO;
         breaker.failed(now, none);
         breaker.failed(now, none);
@@ -167,17 +169,17 @@ mod tests {
         breaker.failed(now, none);
         let mut at = now;
         for longest in [2, 4, 8, 8] {
-            let Pass::NobodyUntil(until) = breaker.pass(at) else { panic!("open") };
-            let wait = until.since(at);
+            let Pass::NobodyFor(wait) = breaker.pass(at) else { panic!("open") };
             assert!(wait <= Duration::from_secs(longest) && wait >= Duration::from_secs(longest) / 2, "{wait:?}");
-            at = until;
+            at += wait;
             assert_eq!(breaker.pass(at), Pass::Trial);
-            assert!(matches!(breaker.pass(at), Pass::NobodyUntil(_)), "one trial at a time");
+            assert!(matches!(breaker.pass(at), Pass::NobodyFor(_)), "one trial at a time");
             breaker.failed(at, none);
         }
-        let Pass::NobodyUntil(until) = breaker.look(at) else { panic!("open") };
+        let Pass::NobodyFor(wait) = breaker.look(at) else { panic!("open") };
+        let until = at + wait;
         breaker.succeeded();
-        assert_eq!(breaker.look(at), Pass::NobodyUntil(until), "a straggler's success does not close it");
+        assert_eq!(breaker.look(at), Pass::NobodyFor(wait), "a straggler's success does not close it");
         assert_eq!(breaker.pass(until), Pass::Trial);
         breaker.succeeded();
         assert_eq!(breaker.pass(until), Pass::All);
@@ -186,15 +188,15 @@ mod tests {
     #[test]
     fn what_the_other_side_asks_for_is_a_lower_bound() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
-        let now = Timestamp::from_millis(0);
+        let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(100));
-        assert_eq!(breaker.look(now), Pass::NobodyUntil(now + Duration::from_secs(100)));
+        assert_eq!(breaker.look(now), Pass::NobodyFor(Duration::from_secs(100)));
     }
 
     #[test]
     fn a_trial_that_never_told_is_given_again() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
-        let now = Timestamp::from_millis(0);
+        let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(10));
         let later = now + Duration::from_secs(10);
         assert_eq!(breaker.pass(later), Pass::Trial);

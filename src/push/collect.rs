@@ -30,6 +30,8 @@ pub struct Candidate {
     pub claimed: Vec<Key>,
     /// Written together with the start of the attempt.
     pub on_start: Vec<Change>,
+    /// Written as well if it is sent.
+    pub on_send: Vec<Change>,
     pub origin: Origin,
     pub sends: Vec<(Delivery, Device)>,
 }

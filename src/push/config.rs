@@ -33,6 +33,14 @@ pub struct Config {
     pub access_token: Option<Secret>,
     /// Notifications per second, counted by recipients, retries included. Expo allows 600 per project.
     pub rate: u32,
+    /// Least time between the first notification of a session to a user and the second; what comes in between is merged.
+    #[serde(with = "humantime_serde")]
+    pub spacing: Duration,
+    /// Least time between each two further ones, until the session has been quiet for ten times as long.
+    #[serde(with = "humantime_serde")]
+    pub spacing_later: Duration,
+    /// Notifications to one user per minute, of all sessions together. 0: unlimited.
+    pub user_rate: u32,
     /// How long a batch waits for more recipients before it is sent. At most 50 ms.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
@@ -73,6 +81,9 @@ impl Default for Config {
             base_url: "https://exp.host".into(),
             access_token: None,
             rate: 500,
+            spacing: Duration::from_secs(10),
+            spacing_later: Duration::from_secs(MINUTE),
+            user_rate: 20,
             linger: Duration::from_millis(50),
             max_in_flight: 6,
             connect_timeout: Duration::from_secs(5),

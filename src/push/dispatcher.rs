@@ -9,7 +9,7 @@ use tandem_actors::{
     domain::time::Timestamp,
     journal::Journal,
     keys::Key,
-    ports::{Change, Direction, PushCheck, Store, StoreError},
+    ports::{Change, Direction, PushCheck, Store, StoreError, Uptime},
     records,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -18,12 +18,13 @@ use super::{
     alarm::Alarm,
     answer,
     breaker::{Breakers, Pass},
-    collect::{Candidate, Plan},
+    collect::{Candidate, Origin, Plan},
     config::Config,
     devices::Devices,
     expo::Expo,
     limiter::Limiter,
     outcome::{Cause, Outcome},
+    pace::Paces,
     rows::{self, Address, Delivery},
     texts::Texts,
     tokens::DeviceId,
@@ -50,8 +51,10 @@ pub(super) struct Sender {
     pub slots: Arc<Semaphore>,
     /// Rows that a batch is working on.
     pub claimed: Mutex<HashSet<Key>>,
+    /// How often each user was told of each session lately.
+    pub(super) paces: Paces,
     /// Devices that were told to slow down.
-    pub throttled: DashMap<DeviceId, Timestamp>,
+    pub throttled: DashMap<DeviceId, Uptime>,
     /// The project of devices that were refused for being of another one than their batch.
     pub projects: DashMap<DeviceId, Arc<str>>,
     /// Somebody may have something to do.
@@ -89,8 +92,7 @@ impl Sender {
             }
         }
         while !self.is_stopping() {
-            let now = self.alarm.now();
-            match self.gate(now) {
+            match self.gate() {
                 Gate::Shut(until) => self.wait(Some(until), false).await,
                 Gate::Flow => self.dispatch_some(self.batch_size()).await,
                 Gate::Trial => self.dispatch_trial().await,
@@ -101,14 +103,15 @@ impl Sender {
         drop(self.slots.acquire_many(all).await);
     }
 
-    fn gate(&self, now: Timestamp) -> Gate {
-        if let Some(until) = self.limiter.paused(now) {
-            return Gate::Shut(until);
+    fn gate(&self) -> Gate {
+        let (now, uptime) = (self.alarm.now(), self.alarm.uptime());
+        if let Some(wait) = self.limiter.paused(uptime) {
+            return Gate::Shut(now + wait);
         }
-        match self.breakers.look(now) {
+        match self.breakers.look(uptime) {
             Pass::All => Gate::Flow,
             Pass::Trial => Gate::Trial,
-            Pass::NobodyUntil(until) => Gate::Shut(until),
+            Pass::NobodyFor(wait) => Gate::Shut(now + wait),
         }
     }
 
@@ -139,7 +142,7 @@ impl Sender {
                         fits
                     })
                 };
-                late.into_iter().for_each(|candidate| self.unclaim(&candidate.claimed));
+                late.iter().for_each(|candidate| self.give_back(candidate));
                 candidates.extend(fitting);
             }
         }
@@ -155,11 +158,10 @@ impl Sender {
             drop(slot);
             return self.wait(plan.next_due, true).await;
         }
-        let now = self.alarm.now();
-        self.breakers.trial(now);
+        self.breakers.trial(self.alarm.uptime());
         if !answer::is_available(&self.expo.probe().await) {
-            plan.candidates.iter().for_each(|candidate| self.unclaim(&candidate.claimed));
-            self.breakers.service.failed(self.alarm.now(), Duration::ZERO);
+            plan.candidates.iter().for_each(|candidate| self.give_back(candidate));
+            self.breakers.service.failed(self.alarm.uptime(), Duration::ZERO);
             return;
         }
         self.clone().send_batch(plan.candidates, slot, true).await;
@@ -191,7 +193,7 @@ impl Sender {
                         continue;
                     }
                     Err(error) => {
-                        plan.candidates.iter().for_each(|candidate| self.unclaim(&candidate.claimed));
+                        plan.candidates.iter().for_each(|candidate| self.give_back(candidate));
                         self.unclaim(&plan.closed);
                         error.to_string()
                     }
@@ -202,6 +204,14 @@ impl Sender {
             self.rest(PAUSE_AFTER_FAILURE).await;
             return None;
         }
+    }
+
+    /// A push that was planned is not sent now: it can be planned again.
+    pub(super) fn give_back(&self, candidate: &Candidate) {
+        if matches!(candidate.origin, Origin::Jobs { .. }) {
+            self.paces.undo(&candidate.id);
+        }
+        self.unclaim(&candidate.claimed);
     }
 
     pub fn unclaim(&self, keys: &[Key]) {

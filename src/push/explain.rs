@@ -171,8 +171,9 @@ pub async fn forget(
     user: &UserId,
     sessions: &[SessionId],
 ) -> Result<(), CommitError> {
-    let mut changes = Vec::new();
+    let mut changes = vec![Change::Delete(rows::user_pace(user))];
     for session in sessions {
+        changes.push(Change::Delete(rows::session_pace(session, user)));
         for told in explain(store, session, None)?.into_iter().filter(|told| told.user == *user) {
             let id = PushId { session: session.clone(), user: told.user, seq: told.seq };
             changes.push(Change::Delete(rows::story(&id)));
@@ -180,5 +181,5 @@ pub async fn forget(
             changes.extend(deliveries.into_iter().map(|(key, _)| Change::Delete(key)));
         }
     }
-    if changes.is_empty() { Ok(()) } else { journal.write(changes).await }
+    journal.write(changes).await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::ports::Uptime;
 use tokio::time::Instant;
 
 pub struct Limiter {
@@ -12,7 +12,7 @@ pub struct Limiter {
     burst: Duration,
     /// When everything spent so far is paid for.
     paid: Mutex<Option<Instant>>,
-    paused_until: Mutex<Timestamp>,
+    paused_until: Mutex<Uptime>,
 }
 
 impl Limiter {
@@ -21,7 +21,7 @@ impl Limiter {
             each: Duration::from_secs(1) / per_second.max(1),
             burst: Duration::from_millis(200),
             paid: Mutex::new(None),
-            paused_until: Mutex::new(Timestamp::from_millis(0)),
+            paused_until: Mutex::new(Duration::ZERO),
         }
     }
 
@@ -48,14 +48,14 @@ impl Limiter {
         *paid = paid.and_then(|paid| paid.checked_sub(price));
     }
 
-    pub fn pause(&self, until: Timestamp) {
+    pub fn pause(&self, until: Uptime) {
         let mut paused = self.paused_until.lock();
         *paused = (*paused).max(until);
     }
 
-    /// Until when nobody may send, if so.
-    pub fn paused(&self, now: Timestamp) -> Option<Timestamp> {
-        Some(*self.paused_until.lock()).filter(|until| now < *until)
+    /// For how long nobody may send, if so.
+    pub fn paused(&self, now: Uptime) -> Option<Duration> {
+        Some(self.paused_until.lock().saturating_sub(now)).filter(|wait| !wait.is_zero())
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
 //! - `dispatcher` → `collect`, `plan` → `batch`, `attempt` → `settle`: from a due row to a written outcome
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
-//! - [`breaker`], [`limiter`]: when not to send; `receipts`, `sweep`: what comes afterwards
+//! - [`breaker`], [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`explain`]: what became of a push; [`rows`]: how it is kept
 //! - [`fake_expo`]: a stand-in for the service
 
@@ -28,6 +28,7 @@ pub mod guard;
 pub mod limiter;
 pub mod message;
 pub mod outcome;
+mod pace;
 mod plan;
 pub mod preferences;
 pub mod reach;
@@ -51,7 +52,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::{alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, texts::Texts};
+use self::{
+    alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, pace::Paces, texts::Texts,
+};
 pub use self::{
     config::{Config, ConfigError},
     devices::{Devices, DevicesError},
@@ -90,6 +93,7 @@ impl Pusher {
             breakers: Breakers::default(),
             slots: Arc::new(Semaphore::new(config.max_in_flight)),
             claimed: Mutex::new(HashSet::new()),
+            paces: Paces::default(),
             throttled: DashMap::new(),
             projects: DashMap::new(),
             work: Notify::new(),

@@ -13,6 +13,7 @@ use super::{
     collect::{Candidate, Origin, Plan},
     dispatcher::Sender,
     outcome::Final,
+    pace::TooSoon,
     reach::{Device, Reach},
     rows::{self, Address, Decision, Delivery, PushId, State, Story, Tally},
     settle,
@@ -71,7 +72,7 @@ impl Sender {
         let is_held = |story: &Story| matches!(story.decision, Decision::Held { .. });
         if known.as_ref().is_some_and(|story| !is_held(story)) {
             close(plan, None, None);
-        } else if now >= expires_at {
+        } else if self.alarm.settled() >= expires_at {
             close(plan, Some(Decision::Expired), None);
         } else if let Some(into) = self.newer_push(&id)? {
             close(plan, Some(Decision::Coalesced { into }), None);
@@ -81,6 +82,8 @@ impl Sender {
             close(plan, Some(Decision::Held { until, why: "quiet hours".into() }), Some(until));
         } else if reach.usable(now).next().is_none() {
             close(plan, Some(Decision::Dropped { why: "no usable push token".into() }), None);
+        } else if let Some(TooSoon { until, why }) = self.paces.look(&*self.store, &self.config, &id, now)? {
+            close(plan, Some(Decision::Held { until, why: why.into() }), Some(until));
         } else {
             let devices: Vec<_> = reach.usable(now).cloned().collect();
             let fits = plan.recipients() + devices.len() <= room || plan.candidates.is_empty();
@@ -116,8 +119,9 @@ impl Sender {
                 return Ok(());
             }
             let event = job.event.clone();
+            let on_send = self.paces.begin(&*self.store, &self.config, &id, now)?;
             let origin = Origin::Jobs { newest, job, story: story.into(), story_is_new };
-            plan.candidates.push(Candidate { id, event, expires_at, claimed, on_start, origin, sends });
+            plan.candidates.push(Candidate { id, event, expires_at, claimed, on_start, on_send, origin, sends });
         }
         Ok(())
     }
@@ -145,7 +149,7 @@ impl Sender {
         let device = reach.find(&address.device).filter(|device| device.is_usable(now));
         let unknown = delivery.tally.unknown > 0;
         let newer_job = newest_job.filter(|seq| *seq > address.id.seq);
-        let end = if now >= delivery.expires_at {
+        let end = if self.alarm.settled() >= delivery.expires_at {
             Some(if unknown { Final::Unknown } else { Final::Expired })
         } else if let Some(into) = newer_job.map_or_else(|| self.newer_push(&address.id), |seq| Ok(Some(seq)))? {
             Some(Final::Coalesced { into })
@@ -173,6 +177,7 @@ impl Sender {
             expires_at: delivery.expires_at,
             claimed: vec![row.clone()],
             on_start: vec![Change::Delete(row.clone())],
+            on_send: Vec::new(),
             origin: Origin::Retry { row },
             sends: vec![(delivery, device.clone())],
         });
@@ -181,9 +186,11 @@ impl Sender {
 
     /// Until when this device has to wait: it was told to slow down, or its project's credentials do not work.
     fn not_before(&self, device: &Device, now: Timestamp) -> Option<Timestamp> {
-        let throttled = self.throttled.get(&device.id()).map(|until| *until).filter(|until| now < *until);
-        throttled.or_else(|| match self.breakers.project(&self.scope(device)).pass(now) {
-            Pass::NobodyUntil(until) => Some(until),
+        let uptime = self.alarm.uptime();
+        let throttled = self.throttled.get(&device.id()).map(|until| until.saturating_sub(uptime));
+        let throttled = throttled.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
+        throttled.or_else(|| match self.breakers.project(&self.scope(device)).pass(uptime) {
+            Pass::NobodyFor(wait) => Some(now + wait),
             Pass::All | Pass::Trial => None,
         })
     }

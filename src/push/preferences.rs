@@ -1,6 +1,9 @@
 //! What a user wants to be told, and when not to be disturbed.
 
-use jiff::civil::Time;
+use jiff::{
+    civil::Time,
+    tz::{Offset, TimeZone},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use tandem_actors::domain::{EventName, event::PushKind, time::Timestamp};
 use utoipa::ToSchema;
@@ -106,7 +109,7 @@ impl QuietHours {
     /// When the quiet time that `now` lies in ends; `None` if `now` is not quiet. A zone that is not known any more, or a
     /// window without length, is never quiet: better told too early than never.
     pub fn until(&self, now: Timestamp, device_zone: Option<&str>) -> Option<Timestamp> {
-        let zone = jiff::tz::TimeZone::get(self.time_zone.as_deref().or(device_zone).unwrap_or("UTC")).ok()?;
+        let zone = zone(self.time_zone.as_deref().or(device_zone).unwrap_or("UTC"))?;
         let local = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(zone.clone()).datetime();
         let over_midnight = self.end < self.start;
         let time = local.time();
@@ -123,9 +126,38 @@ impl QuietHours {
     }
 }
 
-/// Whether this is a name of the IANA time zone database.
+/// Whether this names a time zone: by the IANA database, or as phones name a plain offset, `GMT+05:30`.
 pub fn is_time_zone(name: &str) -> bool {
-    name.len() <= 64 && jiff::tz::TimeZone::get(name).is_ok()
+    zone(name).is_some()
+}
+
+const LONGEST_NAME: usize = 64;
+
+fn zone(name: &str) -> Option<TimeZone> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    TimeZone::get(name).ok().or_else(|| offset(name).map(TimeZone::fixed))
+}
+
+/// `GMT+05:30`, `UTC-3`, `+0530`: what Android calls a zone that it has no name for.
+fn offset(name: &str) -> Option<Offset> {
+    let signed = name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).unwrap_or(name);
+    let (sign, digits) = match signed.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match (digits.split_once(':'), digits.len()) {
+        (Some((hours, minutes)), _) if minutes.len() == 2 => (hours, minutes),
+        (None, 4) => digits.split_at_checked(2)?,
+        (None, 1 | 2) => (digits, "0"),
+        _ => return None,
+    };
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i32>().ok())?;
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let known = hours <= 14 && minutes < 60;
+    known.then(|| Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok())?
 }
 
 /// A time of day as the app writes it: `22:00`.
@@ -176,6 +208,8 @@ mod tests {
             (&noon, None, "2026-01-10T03:10:00Z", None),
             (&noon, None, "2026-01-10T12:10:00Z", Some("2026-01-10T13:30:00Z")),
             (&noon, Some("Not/AZone"), "2026-01-10T12:10:00Z", None),
+            (&noon, Some("GMT+05:30"), "2026-01-10T06:40:00Z", Some("2026-01-10T08:00:00Z")),
+            (&noon, Some("UTC-3"), "2026-01-10T15:10:00Z", Some("2026-01-10T16:30:00Z")),
         ] {
             assert_eq!(quiet.until(at(now), device_zone), until.map(at), "{quiet:?} {now}");
         }

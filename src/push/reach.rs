@@ -1,6 +1,6 @@
 //! How one user can be reached: devices and preferences.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use tandem_actors::domain::time::Timestamp;
 use utoipa::ToSchema;
 
@@ -28,18 +28,14 @@ pub struct Registration {
     pub platform: Platform,
     /// BCP 47, chooses the language of texts.
     pub locale: Option<String>,
-    /// IANA, for quiet hours.
-    #[serde(default, deserialize_with = "time_zone")]
+    /// IANA, or a plain offset as `GMT+05:30`, for quiet hours. One that is not known is left out.
     pub time_zone: Option<String>,
 }
 
-fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let name = Option::<String>::deserialize(deserializer)?;
-    match name.as_deref().is_none_or(is_time_zone) {
-        true => Ok(name),
-        false => {
-            Err(de::Error::invalid_value(de::Unexpected::Other("another text"), &"an IANA time zone, as Europe/Berlin"))
-        }
+impl Registration {
+    /// The device's time zone, if there is such a one. A device with a zone that this node does not know can be pushed to like any other.
+    pub fn known_time_zone(&self) -> Option<&str> {
+        self.time_zone.as_deref().filter(|name| is_time_zone(name))
     }
 }
 

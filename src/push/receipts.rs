@@ -126,7 +126,7 @@ impl Sender {
                 continue;
             };
             let mut delivery: Delivery = records::decode(&row)?;
-            let is_lost = now.since(receipt.sent_at) >= self.config.receipt_lost_after;
+            let is_lost = self.alarm.settled().since(receipt.sent_at) >= self.config.receipt_lost_after;
             match receipts.get(&receipt.ticket) {
                 Some(known) => {
                     metrics::histogram!("tandem_push_receipt_lag_seconds")
@@ -180,13 +180,13 @@ impl Sender {
             tracing::warn!(%session, seq, device = delivery.device.as_str(), ?refusal, "a receipt needs attention");
         }
         if refusal.is_some_and(|code| code.as_str() == MESSAGE_RATE_EXCEEDED) {
-            self.throttle(&delivery.device, now + outcome::ceiling(Pace::DeviceThrottled, 1));
+            self.throttle(&delivery.device, outcome::ceiling(Pace::DeviceThrottled, 1));
         }
         if action.fault == Some(Fault::Project)
             && let Ok(reach) = self.devices.reach(&delivery.id.user)
             && let Some(device) = reach.find(&delivery.device)
         {
-            self.breakers.project(&self.scope(device)).failed(now, Duration::ZERO);
+            self.breakers.project(&self.scope(device)).failed(self.alarm.uptime(), Duration::ZERO);
         }
         if let Next::End(end) = action.next {
             changes.push(settle::end(delivery, end, now));

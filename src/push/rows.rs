@@ -219,6 +219,16 @@ pub fn all_forgettable() -> Key {
     keys::push(&[b"z"])
 }
 
+/// How often a user was told of a session lately.
+pub fn session_pace(session: &SessionId, user: &UserId) -> Key {
+    keys::push(&[b"c", session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
+}
+
+/// How often a user was told of anything lately.
+pub fn user_pace(user: &UserId) -> Key {
+    keys::push(&[b"y", user.as_str().as_bytes()])
+}
+
 /// A user's devices and preferences.
 pub fn devices(user: &UserId) -> Key {
     keys::push(&[b"u", user.as_str().as_bytes()])

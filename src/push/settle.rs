@@ -49,7 +49,7 @@ impl Sender {
             let breaker = self.breakers.project(scope);
             match (&outcome, action.fault) {
                 (Outcome::Accepted { .. }, _) => breaker.succeeded(),
-                (_, Some(Fault::Project)) => breaker.failed(now, Duration::ZERO),
+                (_, Some(Fault::Project)) => breaker.failed(self.alarm.uptime(), Duration::ZERO),
                 _ => {}
             }
         }
@@ -72,22 +72,22 @@ impl Sender {
             Next::Again(pace) => {
                 delivery.possible_duplicate |= pace == Pace::OnceMore;
                 let ceiling = outcome::ceiling(pace, delivery.tally.failures);
-                let until = now + at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
+                let wait = at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
                 if pace == Pace::DeviceThrottled {
-                    self.throttle(&delivery.device, until);
+                    self.throttle(&delivery.device, wait);
                 }
-                changes.extend(super::plan::park(delivery, until));
+                changes.extend(super::plan::park(delivery, now + wait));
             }
         }
         (action, changes)
     }
 
-    pub(super) fn throttle(&self, device: &super::tokens::DeviceId, until: Timestamp) {
+    pub(super) fn throttle(&self, device: &super::tokens::DeviceId, wait: Duration) {
         const REMEMBERED: usize = 10_000;
+        let now = self.alarm.uptime();
         if self.throttled.len() >= REMEMBERED {
-            let now = self.alarm.now();
             self.throttled.retain(|_, until| now < *until);
         }
-        self.throttled.insert(device.clone(), until);
+        self.throttled.insert(device.clone(), now + wait);
     }
 }

@@ -22,6 +22,7 @@ impl Sender {
     pub(super) async fn sweep(self: Arc<Self>) {
         while !self.is_stopping() {
             let now = self.alarm.now();
+            self.paces.forget_old(&self.config, now);
             match self.forget(now).await {
                 Ok(true) => {}
                 Ok(false) => self.until(now + EVERY).await,
@@ -37,7 +38,8 @@ impl Sender {
     async fn forget(&self, now: Timestamp) -> Result<bool, StoreError> {
         let prefix = rows::all_forgettable();
         let page = self.store.scan(&prefix, None, Direction::Forward, PAGE)?;
-        let due = |key: &Key| rows::time_in(key, &prefix).is_none_or(|at| at <= now);
+        let certain = self.alarm.settled();
+        let due = |key: &Key| rows::time_in(key, &prefix).is_none_or(|at| at <= certain);
         let due: Vec<_> = page.into_iter().take_while(|(key, _)| due(key)).collect();
         let mut changes = Vec::new();
         for (key, value) in &due {
@@ -49,6 +51,7 @@ impl Sender {
             };
             if deliveries.iter().all(|(_, row)| is_over(row)) {
                 changes.push(Change::Delete(rows::story(&id)));
+                changes.push(Change::Delete(rows::session_pace(&id.session, &id.user)));
                 changes.extend(deliveries.into_iter().map(|(key, _)| Change::Delete(key)));
             } else {
                 changes.push(Change::Put(rows::forgettable(now + EVERY, &id), value.clone()));

@@ -30,4 +30,6 @@ pub enum StartError {
     Thread(io::Error),
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
+    #[error("the index of sessions cannot be made: {0}")]
+    Index(#[from] tandem_actors::journal::CommitError),
 }

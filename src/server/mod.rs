@@ -82,7 +82,8 @@ impl Application {
         let token_hint = complete(&mut settings)?;
         let operator_token = operator::fresh_token();
         announce(&settings, address);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let noted = tandem_actors::housekeeping::noted_time(&*store)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(noted, settings.sessions.clock_believed_after));
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
         let stall_watch = StallWatch::start(journal.clone()).map_err(StartError::Thread)?;
@@ -97,6 +98,7 @@ impl Application {
         let arbiters = Arbiters::start(cores());
         let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), settings.supervision());
         let coordinator = Coordinator::new(shell.clone(), supervisor.clone());
+        coordinator.index_sessions().await?;
         provider.report_to(Arc::new(coordinator.clone()));
         let check = Arc::new(coordinator.clone());
         let pusher =
@@ -125,6 +127,7 @@ impl Application {
                     most: settings.realtime.token_sessions,
                     resolved_for: settings.realtime.resolved_access,
                 },
+                live_per_user: settings.sessions.live_per_user,
             }),
             push: Arc::new(Accounts(devices)),
             realtime: Arc::new(Access {

@@ -13,8 +13,10 @@ use tandem_actors::{
         time::Timestamp,
         words::Words,
     },
+    explain::Explanation,
     journal::{CommitError, Journal},
     ports::{BoxFuture, Clock, Store},
+    supervisor::Quarantine,
 };
 
 use crate::{http::coordinator as http, push};
@@ -34,6 +36,8 @@ pub struct Sessions {
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     pub scope: TokenScope,
+    /// Live sessions that one user may have.
+    pub live_per_user: usize,
 }
 
 type Answer<T> = BoxFuture<Result<T, Refusal>>;
@@ -114,14 +118,17 @@ impl http::Coordinator for Sessions {
     }
 
     fn unread_count(&self, user: UserId) -> Answer<u32> {
-        let coordinator = self.coordinator.clone();
-        Box::pin(async move { coordinator.unread_count(&user).await })
+        ready(self.coordinator.unread_count(&user).map_err(Refusal::from))
     }
 
     fn active_sessions(&self, user: UserId) -> Answer<Vec<SessionId>> {
         let resolved_for = i64::try_from(self.scope.resolved_for.as_millis()).unwrap_or(i64::MAX);
         let since = Timestamp::from_millis(self.clock.now().as_millis().saturating_sub(resolved_for));
         ready(self.coordinator.active_sessions(&user, since, self.scope.most))
+    }
+
+    fn live_sessions(&self, user: UserId) -> Answer<usize> {
+        ready(self.coordinator.live_sessions(&user, self.live_per_user).map_err(Refusal::from))
     }
 
     fn heartbeat(&self, session: SessionId, user: UserId, active: bool) -> Answer<Bytes> {
@@ -157,9 +164,35 @@ impl http::Coordinator for Sessions {
     }
 
     fn release(&self, session: SessionId) -> Answer<Bytes> {
-        let released = self.coordinator.release(&session);
-        ready(Ok(json!({ "sessionId": session, "released": released }).to_string().into()))
+        let coordinator = self.coordinator.clone();
+        Box::pin(async move {
+            let outcome = coordinator.try_release(&session).await;
+            let quarantine = coordinator.quarantine(&session);
+            let released = matches!(outcome, Ok(true)) && quarantine.is_none();
+            let problem = outcome.err().map(|refusal| refusal.to_string()).filter(|_| quarantine.is_none());
+            let quarantine = quarantine.map(|quarantine| told(&quarantine));
+            let answer = json!({ "sessionId": session, "released": released, "quarantine": quarantine,
+                "problem": problem });
+            Ok(answer.to_string().into())
+        })
     }
+
+    fn quarantined(&self) -> Answer<Bytes> {
+        let sessions = self.coordinator.quarantined().into_iter();
+        let sessions: Vec<_> = sessions
+            .map(|(session, quarantine)| {
+                let mut told = told(&quarantine);
+                told["sessionId"] = json!(session);
+                told
+            })
+            .collect();
+        ready(Ok(json!({ "sessions": sessions }).to_string().into()))
+    }
+}
+
+/// What an operator needs to know of a quarantine.
+fn told(quarantine: &Quarantine) -> serde_json::Value {
+    json!({ "reason": quarantine.reason(), "cause": quarantine.cause, "advice": quarantine.advice(), "since": quarantine.since })
 }
 
 /// Each announced event of a session: how it was told to whom, why, and what became of the pushes. Without a coordinator: for
@@ -170,12 +203,14 @@ pub fn why(
     session: &SessionId,
     seq: Option<Seq>,
 ) -> Result<Bytes, Refusal> {
-    let events = tandem_actors::explain::explain(store, session, seq)?;
+    let Explanation { events, unreadable } = tandem_actors::explain::explain(store, session, seq)?;
     let pushes = push::explain(store, session, seq)?;
-    if events.is_empty() && pushes.is_empty() {
+    let quarantine = coordinator.and_then(|coordinator| coordinator.quarantine(session));
+    if events.is_empty() && pushes.is_empty() && unreadable.is_empty() && quarantine.is_none() {
         return Err(Rejection::new(Code::NotFound, "nothing was told of such a session or event").into());
     }
-    let quarantine = coordinator.and_then(|coordinator| coordinator.quarantine(session));
-    let answer = json!({ "sessionId": session, "quarantine": quarantine, "events": events, "pushes": pushes });
+    let quarantine = quarantine.map(|quarantine| told(&quarantine));
+    let answer = json!({ "sessionId": session, "quarantine": quarantine, "unreadable": unreadable, "events": events,
+        "pushes": pushes });
     Ok(answer.to_string().into())
 }

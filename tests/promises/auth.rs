@@ -205,3 +205,30 @@ async fn an_issuer_that_is_down_locks_nobody_out_who_has_the_shared_secret() {
     let answer = bearer(&server, &Key::ec().sign(&Claims::of("user_there"))).await;
     assert!(matches!(answer.status, 401 | 503), "{}", answer.body);
 }
+
+#[tokio::test]
+async fn a_claim_that_is_not_needed_refuses_nobody_whatever_it_holds() {
+    let server = shared().await;
+    for (claim, value) in [
+        ("name", json!(7)),
+        ("email", json!({ "address": "x" })),
+        ("iss", json!(["a", "b"])),
+        ("azp", json!(1)),
+        ("aud", json!({ "a": 1 })),
+    ] {
+        let token = Claims::of(&format!("user_odd_{claim}")).with(claim, value.clone()).hs256(SECRET);
+        let me = server.get("/api/v1/auth/me").bearer(&token).send().await.ok();
+        assert_eq!(me["user"]["id"], format!("user_odd_{claim}"), "{claim}: {value}");
+    }
+    for (claim, value, reason) in [
+        ("exp", json!("tomorrow"), "no_expiry"),
+        ("nbf", json!("yesterday"), "unreadable_not_before"),
+        ("sub", json!(7), "invalid_subject"),
+    ] {
+        let token = Claims::of("user_odd").with(claim, value).hs256(SECRET);
+        let refused = server.get("/api/v1/auth/me").bearer(&token).send().await.refused(401, "UNAUTHORIZED");
+        assert_eq!(refused["details"]["reason"], reason, "{claim}: {refused}");
+        let named = refused["message"].as_str().is_some_and(|message| message.contains(claim) || claim == "sub");
+        assert!(named, "{claim} is named: {refused}");
+    }
+}

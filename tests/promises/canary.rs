@@ -204,6 +204,10 @@ async fn nothing_private_leaves() {
     let expo = Expo::start();
     // Everything is both pushed and published: the most that can leave.
     let server = server()
+        // Each of many pushes in a row is looked at.
+        .set("push.spacing", "0s")
+        .set("push.spacing_later", "0s")
+        .set("push.user_rate", 0)
         .set("push.base_url", &expo.url)
         .set("routing.when_absent", "push_and_publish")
         .arguments(&["--log-format", "json"])

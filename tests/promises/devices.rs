@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Conversation, server},
+    harness::{Conversation, server, shared},
     routing::{DEVICE, scene},
 };
 
@@ -97,4 +97,16 @@ async fn what_is_no_push_token_is_refused_and_registering_is_limited() {
         limited.refused(429, "RATE_LIMITED");
     }
     assert!(answers.iter().filter(|answer| answer.status == 200).count() <= 5);
+}
+
+#[tokio::test]
+async fn a_device_counts_whatever_its_time_zone_is_called() {
+    let anna = shared().await.partner("Anna");
+    for (zone, known) in [("Europe/Berlin", true), ("GMT+05:30", true), ("Mars/Olympus", false), ("", false)] {
+        let token = format!("ExponentPushToken[zone{}]", zone.len());
+        let body = json!({ "pushToken": token, "platform": "android", "timeZone": zone });
+        let registered = anna.post("/auth/push-token", body).await.ok();
+        assert_eq!((&registered["registered"], &registered["timeZoneKnown"]), (&json!(true), &json!(known)), "{zone}");
+    }
+    assert_eq!(anna.get("/auth/me").await.ok()["pushNotificationsEnabled"], true);
 }

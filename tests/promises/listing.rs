@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Partner, has, items, shared, text};
+use crate::harness::{Conversation, Partner, has, items, server, shared, text};
 
 async fn ids(partner: &Partner, query: &str) -> Vec<String> {
     let page = partner.get(&format!("/sessions{query}")).await.ok();
@@ -127,4 +127,42 @@ async fn notification_preferences_are_kept() {
     let after = anna.get("/auth/me/notification-preferences").await.ok();
     assert_eq!(after["preferences"]["partnerActions"], false);
     assert_eq!(after["preferences"]["newInvitations"], before["preferences"]["newInvitations"], "the others stay");
+}
+
+#[tokio::test]
+async fn what_a_partner_does_in_private_moves_nothing_that_the_other_sees() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 2).await;
+    let other = text(&both.ben.invite("Carl").await.created()["session"]["id"]);
+    both.anna.press("/nudge").await.done();
+    let order = ids(&both.ben, "").await;
+    let before = both.ben.read("").await.ok()["session"]["updatedAt"].clone();
+    both.anna.draft("only for me").await.done();
+    both.anna.press("/viewed").await.ok();
+    both.anna.press("/nudge").await.refused(429, "RATE_LIMITED");
+    assert_eq!(both.ben.read("").await.ok()["session"]["updatedAt"], before);
+    assert_eq!(ids(&both.ben, "").await, order);
+    assert!(order.contains(&other));
+    both.anna.share_empathy().await.done();
+    assert_ne!(both.ben.read("").await.ok()["session"]["updatedAt"], before, "this one was shared");
+    assert_eq!(ids(&both.ben, "").await[0], both.session);
+}
+
+#[tokio::test]
+async fn a_user_may_have_so_many_live_sessions_and_hears_so() {
+    let server = server().set("sessions.live_per_user", 2).set("server.limits.create_session", 5).start().await;
+    let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
+    let first = anna.invite("One").await.created();
+    anna.invite("Two").await.created();
+    let refused = anna.invite("Three").await.refused(409, "CONFLICT");
+    assert_eq!(refused["details"]["limit"], 2);
+    let theirs = text(&ben.invite("Anna").await.created()["invitationId"]);
+    anna.accept(&theirs).await.refused(409, "CONFLICT");
+    anna.delete(&format!("/sessions/{}", text(&first["session"]["id"]))).await.ok();
+    anna.accept(&theirs).await.ok();
+    assert_eq!(anna.get("/auth/me").await.ok()["activeSessions"], 2);
+    for _ in 0..3 {
+        anna.invite("Four").await;
+    }
+    anna.invite("Five").await.refused(429, "RATE_LIMITED");
 }

@@ -29,6 +29,7 @@ mod nudge;
 mod people;
 mod provider;
 mod push;
+mod quarantine;
 mod realtime;
 mod renewal;
 mod replays;

@@ -163,7 +163,7 @@ async fn a_person_whose_id_needs_escaping_is_found() {
     let anna = server.partner("Anna");
     let id = "oidc|a/b?c%41+ü";
     let claims = crate::harness::Claims::of(id).with("name", "Odd");
-    let odd = Partner { id: id.into(), token: claims.hs256(crate::harness::SECRET), origin: server.origin.clone() };
+    let odd = Partner::with_token(&server.origin, id, claims.hs256(crate::harness::SECRET));
     let created = anna.invite("Odd").await.created();
     odd.accept(&text(&created["invitationId"])).await;
     let escaped = "oidc%7Ca%2Fb%3Fc%2541%2B%C3%BC";

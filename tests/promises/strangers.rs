@@ -99,3 +99,16 @@ async fn ids_that_are_none_are_not_found_or_refused_and_never_an_internal_error(
         assert!(matches!(answer.status, 400 | 404), "{stage}: {} {}", answer.status, answer.body);
     }
 }
+
+#[tokio::test]
+async fn nothing_that_can_be_done_with_a_draft_tells_a_stranger_that_it_is_there() {
+    let server = shared().await;
+    let (anna, eve) = (server.partner("Anna"), server.partner("Eve"));
+    let draft = anna.post("/sessions", serde_json::json!({ "inviteName": "Ben", "draft": true })).await.created();
+    let there = text(&draft["invitationId"]);
+    for action in ["resend", "accept", "decline"] {
+        let refusal = |invitation: &str| eve.post_nothing(&format!("/invitations/{invitation}/{action}"));
+        let (there, nowhere) = (refusal(&there).await, refusal("cnosuchinvitation0000000").await);
+        assert_eq!(there.refused(404, "NOT_FOUND"), nowhere.refused(404, "NOT_FOUND"), "{action}");
+    }
+}

@@ -52,6 +52,12 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether a moment that was noted lies no further ahead than `allowance`. If it does, the clock was wrong when it was noted, and nothing
+    /// may be made to wait for it.
+    pub(super) fn is_credible(&self, at: Timestamp, allowance: Duration) -> bool {
+        at <= self.now + allowance
+    }
+
     /// A fresh identifier of any coordinator kind.
     pub(super) fn fresh<T: FromStr>(&self) -> T {
         let Ok(id) = self.ids.fresh().parse() else { unreachable!("the Ids port makes coordinator ids") };

@@ -54,6 +54,9 @@ pub struct Member {
     /// The `seq` of the last event that this partner was told of.
     pub news: Seq,
     pub last_seen: Seq,
+    /// When something changed that this partner sees.
+    #[serde(default)]
+    pub changed_at: Timestamp,
     pub viewed_at: Option<Timestamp>,
     pub nudged_at: Option<Timestamp>,
     /// The partner is not shown when this one was last there.
@@ -91,6 +94,7 @@ impl Member {
             stage4: Stage4::default(),
             news: 0,
             last_seen: 0,
+            changed_at: at,
             viewed_at: None,
             nudged_at: None,
             hides_activity: false,

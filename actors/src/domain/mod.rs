@@ -11,6 +11,7 @@ pub mod event;
 pub mod gates;
 pub mod ids;
 pub mod invitation;
+pub mod listed;
 pub mod member;
 pub mod needs;
 pub mod query;

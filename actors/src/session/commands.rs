@@ -110,6 +110,7 @@ impl SessionActor {
                 self.record(&events, None, &mut draft);
                 let Some(session) = &self.session else { return };
                 let viewer = order.caller.id.clone();
+                draft.changes.extend(self.account_work_done(&viewer, &command));
                 let mut answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
                 if let Err(error) = nicknames::put_into(&mut answer, &*self.shell.store, &viewer) {
                     tracing::error!(%error, "a nickname cannot be read");
@@ -125,8 +126,9 @@ impl SessionActor {
             }
             Err(mut rejection) => {
                 let noted = std::mem::take(&mut rejection.noted);
-                if !noted.is_empty() {
-                    let mut draft = Draft::default();
+                let mut draft = Draft::default();
+                draft.changes.extend(self.account_work_done(&order.caller.id, &command));
+                if !noted.is_empty() || !draft.changes.is_empty() {
                     self.record(&noted, None, &mut draft);
                     self.commit(draft, noted.last().map(|event| event.seq), None, ctx);
                 }
@@ -152,8 +154,8 @@ impl SessionActor {
         self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
 
-    /// A timer's row has come due.
-    pub(super) fn due(&mut self, timer: Timer, at: Timestamp, ctx: &mut ActorContext<Self>) {
+    /// A timer's row has come due. What it ends cannot be begun again, so it is decided by the time that has certainly come.
+    pub(super) fn due(&mut self, timer: Timer, at: Timestamp, now: Timestamp, ctx: &mut ActorContext<Self>) {
         if !self.shell.journal.has_room() {
             return; // The row is still there, and is found again.
         }
@@ -162,7 +164,9 @@ impl SessionActor {
         let row = keys::due(at, self.inbox.session(), timer.number());
         draft.changes.push(Change::Delete(row));
         let events = match &self.session {
-            Some(session) => session.decide(&Command::Timer(timer), &self.context(Actor::System)).unwrap_or_default(),
+            Some(session) => session
+                .decide(&Command::Timer(timer), &Context { now, ..self.context(Actor::System) })
+                .unwrap_or_default(),
             None => Vec::new(),
         };
         self.record(&events, None, &mut draft);
@@ -198,6 +202,9 @@ impl SessionActor {
             draft.push_jobs |= routed.push_jobs;
             let row = EventRow { event: event.clone(), routing: routed.decided };
             draft.changes.push(Change::Put(keys::event(self.inbox.session(), event.seq), records::encode(&row)));
+            if event.is_announced() {
+                draft.changes.push(Change::Put(keys::visible_event(self.inbox.session(), event.seq), Bytes::new()));
+            }
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
@@ -235,7 +242,7 @@ impl SessionActor {
         let answer = Reply { created, data, replayed: false };
         // What changed nothing may be asked again: there is nothing to do twice.
         if let (Some(key), Some(events)) = (&key, events) {
-            let stored = StoredAnswer::decided(key, created, events, self.now());
+            let stored = StoredAnswer::decided(key, created, events, self.shell.clock.settled());
             draft.changes.push(stored.change(&caller.id, key));
             draft.changes.push(stored.change_by_time(&caller.id, key));
             self.pending_keys.insert(&caller.id, key);

@@ -74,7 +74,7 @@ impl SessionActor {
         if self.delivery.publishing {
             return;
         }
-        self.outbox.forget_old(self.shell.clock.now(), self.shell.delivery.leave_grace);
+        self.outbox.forget_old(self.shell.clock.uptime(), self.shell.delivery.leave_grace);
         let ready = self.outbox.pending.iter().take_while(|p| p.seq <= durable && p.unresolved.is_empty()).count();
         if ready == 0 {
             if self.outbox.pending.is_empty() {
@@ -146,7 +146,7 @@ impl SessionActor {
     /// Partners who were present are watched until they have seen it, or have left. Whoever left while it was on its way is told
     /// by a push at once.
     fn watch(&mut self, published: &Pending, ctx: &mut Context<Self>) {
-        let at = self.now();
+        let (at, since) = (self.now(), self.shell.clock.uptime());
         for user in &published.present {
             if self.has_seen(user, published.seq) || !self.shell.devices.has_push_token(user) {
                 continue;
@@ -154,7 +154,7 @@ impl SessionActor {
             match self.presence_of(user) {
                 Presence::Absent => self.push_after_all(user, published.seq, ctx),
                 Presence::Present | Presence::Unknown => {
-                    self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at });
+                    self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at, since });
                 }
             }
         }

@@ -1,24 +1,23 @@
-//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be told.
+//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be told. A record that
+//! cannot be read stops it, and is named.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{SessionActor, Shell, delivery::Delivery, rows::KnownRows};
 use crate::{
-    domain::{Event, Session, ids::SessionId},
+    domain::{Session, ids::SessionId},
     exit::{ExitGuard, ExitStatus},
     failpoint,
     gate::Gate,
     idempotency::PendingKeys,
     keys,
     outbox::Outbox,
-    ports::{Direction, OwnerEpoch, Store, StoreError, StoreFault},
+    ports::{OwnerEpoch, Store, StoreError},
     presence::Presence,
-    records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
+    records,
+    stored::{self, Damage, Stored},
     supervisor::Inbox,
 };
-
-/// Events read from the store at a time.
-const PAGE: usize = 256;
 
 struct Loaded {
     epoch: OwnerEpoch,
@@ -32,7 +31,8 @@ impl SessionActor {
     pub fn activate(inbox: Inbox, shell: Arc<Shell>, mut exit: ExitGuard) -> Option<Self> {
         failpoint::reach(inbox.session(), "activate");
         match load(&*shell.store, inbox.session()) {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                loaded.outbox.watch_on(shell.clock.uptime());
                 let rows = loaded.session.as_ref().map(|s| KnownRows::of(s, &shell.domain)).unwrap_or_default();
                 let durable = loaded.session.as_ref().map_or(0, Session::seq);
                 Some(Self {
@@ -56,65 +56,40 @@ impl SessionActor {
             }
             Err(error) => {
                 tracing::error!(session = %inbox.session(), %error, "session cannot be loaded");
-                exit.set(ExitStatus::LoadFailed);
+                exit.because(ExitStatus::LoadFailed, error.to_string());
                 None
             }
         }
     }
 }
 
-fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, StoreError> {
+fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
     let claim = store.claim(id)?;
     if claim.head == 0 {
         return Ok(Loaded { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: Outbox::default() });
     }
-    let mut session = read_snapshot(store, id)?;
-    let snapshot_seq = session.as_ref().map_or(0, Session::seq);
-    let mut after = keys::event(id, snapshot_seq);
-    loop {
-        let page = store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE)?;
-        for (_, row) in &page {
-            let event = read_event(row)?;
-            match &mut session {
-                Some(session) => session.apply(&event),
-                None => session = Session::start(&event),
-            }
-        }
-        match page.into_iter().next_back() {
-            Some((last, _)) => after = last,
-            None => break,
-        }
+    let Stored { session, snapshot_seq, damage } = stored::read(store, id)?;
+    // A snapshot that cannot be read is no loss as long as the events make the state.
+    let whole = session.as_ref().map_or(0, Session::seq) == claim.head;
+    if let Some(damage) = damage.filter(|_| !whole) {
+        return Err(Unreadable::Damaged(damage));
     }
-    if session.as_ref().map_or(0, Session::seq) != claim.head {
-        return Err(StoreError::new(format_args!("the log of session {id} has a gap")));
+    if !whole {
+        let record = format!("event {}", session.as_ref().map_or(0, Session::seq) + 1);
+        return Err(Unreadable::Damaged(Damage { record, problem: "it is missing".into() }));
     }
-    let outbox = match store.get(&keys::outbox(id))? {
-        Some(row) => records::decode(&row)?,
-        None => Outbox::default(),
+    let outbox = match store.get(&keys::outbox(id))?.map(|row| records::decode(&row)).transpose() {
+        Ok(outbox) => outbox.unwrap_or_default(),
+        Err(error) => return Err(Unreadable::Damaged(Damage { record: "outbox".into(), problem: error.to_string() })),
     };
     Ok(Loaded { epoch: claim.epoch, session, snapshot_seq, outbox })
 }
 
-/// A snapshot of another version, or a damaged one, is left aside: the events make the same state.
-fn read_snapshot(store: &dyn Store, id: &SessionId) -> Result<Option<Session>, StoreError> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        v: u8,
-    }
-    let row = match store.get(&keys::snapshot(id)) {
-        Err(error) if error.fault() == StoreFault::Damaged => {
-            tracing::error!(session = %id, %error, "the events are read instead");
-            return Ok(None);
-        }
-        row => row?,
-    };
-    let Some(row) = row else { return Ok(None) };
-    if records::decode::<Version>(&row)?.v != SNAPSHOT_VERSION {
-        return Ok(None);
-    }
-    Ok(Some(records::decode::<Snapshot<Session>>(&row)?.session))
-}
-
-pub(super) fn read_event(row: &[u8]) -> Result<Event, StoreError> {
-    records::decode::<EventRow>(row).map(|row| row.event)
+/// Why a session cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Damaged(Damage),
 }

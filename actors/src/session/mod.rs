@@ -4,14 +4,15 @@
 //! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
 //! keeps the index rows in step, `rest` leaves memory.
 
+mod account;
 mod commands;
 mod delivery;
 mod load;
-mod reads;
+pub(crate) mod reads;
 mod replay;
 mod rest;
 mod routing;
-mod rows;
+pub(crate) mod rows;
 mod shell;
 mod watch;
 
@@ -91,6 +92,7 @@ impl Actor for SessionActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         metrics::gauge!("tandem_sessions_resident").increment(1.0);
         self.schedule_rest(ctx);
+        self.account_work(ctx);
         self.ask_presence(ctx);
         self.deliver(ctx);
     }
@@ -104,6 +106,7 @@ impl Handler<Wake> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        let _turn = self.inbox.take_turn();
         self.let_pass(ctx);
         for _ in 0..TURN {
             if self.gate.has_failed() {
@@ -161,10 +164,11 @@ impl SessionActor {
         match message {
             Message::Create { create, order } => self.create(create, order, ctx),
             Message::Command { command, order } => self.command(command, order, ctx),
-            Message::Due { timer, at } => self.due(timer, at, ctx),
+            Message::Due { timer, at, now } => self.due(timer, at, now, ctx),
             Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply, ctx),
             Message::Events { viewer, after, limit, reply } => self.events(viewer, after, limit, reply),
-            Message::Unread { user, reply } => self.unread(&user, reply),
+            Message::AccountWork => self.account_work(ctx),
+            Message::Ping { reply } => drop(reply.send(Ok(()))),
             Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),
             Message::Presence(change) => self.presence_changed(change, None, ctx),
             Message::Delivered { user, seq } => self.received(&user, seq),

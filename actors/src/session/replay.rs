@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{SessionActor, load::read_event, reads::to_json};
+use super::{SessionActor, reads::to_json};
 use crate::{
     domain::{Code, Event, Rejection, Session, Settings, ids::UserId, time::Timestamp, view},
     idempotency::{self, StoredAnswer},
     keys,
     messages::{Order, Refusal, Reply},
+    nicknames,
+    stored::read_event,
 };
 
 /// How an order stands to what was ordered before under its key.
@@ -40,7 +42,7 @@ impl SessionActor {
         }
         let Some(key) = order.key else { return Admitted::Fresh(order) };
         let user = &order.caller.id;
-        match idempotency::find(&*self.shell.store, user, &key, self.now()) {
+        match idempotency::find(&*self.shell.store, user, &key, self.shell.clock.settled()) {
             Ok(Some(stored)) => match stored.must_be_of(&key) {
                 Ok(()) => Admitted::Decided(order, stored),
                 Err(rejection) => {
@@ -88,6 +90,8 @@ impl SessionActor {
             }
         }
         let context = Again { viewer: order.caller.id.clone(), now: self.now(), settings: &self.shell.domain };
-        to_json(&render(session, &events, &context)?)
+        let mut answer = render(session, &events, &context)?;
+        nicknames::put_into(&mut answer, &*self.shell.store, &context.viewer)?;
+        to_json(&answer)
     }
 }

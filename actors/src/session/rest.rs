@@ -23,7 +23,7 @@ impl SessionActor {
             && self.outbox.is_empty()
             && self.delivery.is_idle()
             && !self.resting
-            && self.presence.next_expiry(self.now()).is_none()
+            && self.presence.next_expiry(self.shell.clock.uptime()).is_none()
     }
 
     fn prepare_rest(&mut self, ctx: &mut Context<Self>) {

@@ -69,7 +69,7 @@ impl SessionActor {
     }
 
     pub(super) fn presence_of(&self, user: &UserId) -> Presence {
-        self.presence.state(user, self.now(), self.shell.delivery.presence_max_age)
+        self.presence.state(user, self.shell.clock.uptime(), self.shell.delivery.presence_max_age)
     }
 
     fn decide(&self, user: &UserId, announcement: &Announcement, event: &Event, knowledge: Knowledge) -> Decision {
@@ -105,7 +105,7 @@ impl SessionActor {
 
     fn take_members(&mut self, outcome: Result<Vec<Member>, RealtimeError>) {
         match outcome {
-            Ok(members) => self.presence.replace(members, self.shell.clock.now()),
+            Ok(members) => self.presence.replace(members, self.shell.clock.uptime()),
             Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
         }
     }

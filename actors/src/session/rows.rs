@@ -1,9 +1,18 @@
-//! The rows beside the log that have to say the same as the state: memberships, and timers. Only what has changed is written.
+//! The rows beside the log that have to say the same as the state: memberships, places in lists, what is unread, and timers. Only what has
+//! changed is written.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::{
-    domain::{Session, Settings, Timer, ids::UserId, time::Timestamp},
+    domain::{
+        Session, Settings, Timer,
+        ids::{SessionId, UserId},
+        listed::Listed,
+        stage::SessionStatus,
+        time::Timestamp,
+    },
     keys,
     ports::Change,
     records::{self, Membership},
@@ -12,36 +21,44 @@ use crate::{
 /// Which rows the store has, or will have when the gate opens.
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
-    memberships: BTreeMap<UserId, Membership>,
+    users: BTreeMap<UserId, UserRows>,
     /// The earliest row of each kind of timer. A row may be earlier than the timer: it fires, and the timer is asked again.
     timers: BTreeMap<u8, Timestamp>,
+}
+
+/// One user's rows of this session.
+#[derive(Debug, PartialEq, Eq)]
+struct UserRows {
+    membership: Membership,
+    /// `None` for those who have left.
+    listed: Option<Listed>,
 }
 
 impl KnownRows {
     /// What the store has for a state that was read from it.
     pub fn of(session: &Session, settings: &Settings) -> Self {
-        Self { memberships: memberships(session), timers: earliest(session, settings) }
+        Self { users: user_rows(session), timers: earliest(session, settings) }
     }
 
     /// The changes that bring the rows to `session`. Returns those who have left.
     pub fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Vec<UserId> {
         self.follow_timers(session, settings, changes);
-        let members = memberships(session);
-        if members == self.memberships {
-            return Vec::new();
-        }
-        let was_in = |user: &UserId| self.memberships.get(user).is_some_and(|known| !known.left);
-        let is_in = |user: &UserId| members.get(user).is_some_and(|membership| !membership.left);
-        let left = self.memberships.keys().filter(|user| was_in(user) && !is_in(user)).cloned().collect();
-        for (user, membership) in &members {
-            if self.memberships.get(user) != Some(membership) {
-                changes.push(Change::Put(keys::membership(user, session.id()), records::encode(membership)));
+        let users = user_rows(session);
+        let is_in =
+            |rows: &BTreeMap<UserId, UserRows>, user: &UserId| rows.get(user).is_some_and(|rows| rows.listed.is_some());
+        let left = self.users.keys().filter(|user| is_in(&self.users, user) && !is_in(&users, user)).cloned().collect();
+        for (user, rows) in &users {
+            let known = self.users.get(user);
+            if known.map(|known| &known.membership) != Some(&rows.membership) {
+                changes.push(Change::Put(keys::membership(user, session.id()), records::encode(&rows.membership)));
             }
+            follow_listed(user, session.id(), known.and_then(|known| known.listed), rows.listed, changes);
         }
-        for gone in self.memberships.keys().filter(|user| !members.contains_key(*user)) {
+        for (gone, rows) in self.users.iter().filter(|(user, _)| !users.contains_key(*user)) {
             changes.push(Change::Delete(keys::membership(gone, session.id())));
+            follow_listed(gone, session.id(), rows.listed, None, changes);
         }
-        self.memberships = members;
+        self.users = users;
         left
     }
 
@@ -49,7 +66,7 @@ impl KnownRows {
         for (timer, at) in earliest(session, settings) {
             if self.timers.get(&timer).is_none_or(|known| at < *known) {
                 self.timers.insert(timer, at);
-                changes.push(Change::Put(keys::due(at, session.id(), timer), bytes::Bytes::new()));
+                changes.push(Change::Put(keys::due(at, session.id(), timer), Bytes::new()));
             }
         }
     }
@@ -62,18 +79,52 @@ impl KnownRows {
     }
 }
 
-fn memberships(session: &Session) -> BTreeMap<UserId, Membership> {
+/// All rows of one session's users, for a store that does not have them yet.
+pub(crate) fn index_rows(session: &Session) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (user, rows) in user_rows(session) {
+        follow_listed(&user, session.id(), None, rows.listed, &mut changes);
+    }
+    changes
+}
+
+fn follow_listed(
+    user: &UserId,
+    session: &SessionId,
+    known: Option<Listed>,
+    wanted: Option<Listed>,
+    changes: &mut Vec<Change>,
+) {
+    let place = |listed: Listed| (listed.status, listed.changed_at);
+    if known.map(place) != wanted.map(place) {
+        let key = |listed: Listed| keys::listed(user, listed.status, listed.changed_at, session);
+        changes.extend(known.map(|listed| Change::Delete(key(listed))));
+        changes.extend(wanted.map(|listed| Change::Put(key(listed), Bytes::new())));
+    }
+    match (known.is_some_and(counts_as_unread), wanted.is_some_and(counts_as_unread)) {
+        (false, true) => changes.push(Change::Put(keys::unread(user, session), Bytes::new())),
+        (true, false) => changes.push(Change::Delete(keys::unread(user, session))),
+        _ => {}
+    }
+}
+
+fn counts_as_unread(listed: Listed) -> bool {
+    listed.unread && listed.status != SessionStatus::Archived
+}
+
+fn user_rows(session: &Session) -> BTreeMap<UserId, UserRows> {
     session
         .participants()
         .map(|user| {
+            let listed = session.listed_for(user);
             let membership = Membership {
                 status: session.status(),
                 partner: session.partner_of(user).or(session.invited_person()).filter(|other| *other != user).cloned(),
                 resolved_at: session.resolved_at(),
                 connected_at: session.partner_of(user).and_then(|_| session.joined_at()),
-                left: !session.is_member(user),
+                left: listed.is_none(),
             };
-            (user.clone(), membership)
+            (user.clone(), UserRows { membership, listed })
         })
         .collect()
 }

@@ -27,12 +27,14 @@ pub struct DeliverySettings {
     pub retry_max: Duration,
 }
 
-/// When sessions leave memory. Setting names under `[sessions]`.
+/// When sessions leave memory, and how many there may be. Setting names under `[sessions]`.
 #[derive(Clone, Debug)]
 pub struct ResidencySettings {
     pub idle_after: Duration,
     /// Events between two snapshots.
     pub snapshot_every: u64,
+    /// Live sessions that one user may have.
+    pub live_per_user: usize,
 }
 
 pub struct Shell {

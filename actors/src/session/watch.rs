@@ -19,7 +19,7 @@ use crate::{
     keys,
     messages::ReplyTo,
     outbox::{Departure, Pending},
-    ports::{PresenceChange, PresenceSource, PushVerdict},
+    ports::{PresenceChange, PresenceSource, PushVerdict, Uptime},
 };
 
 #[derive(Serialize)]
@@ -73,13 +73,13 @@ impl SessionActor {
     pub(super) fn presence_changed(
         &mut self,
         change: PresenceChange,
-        expires_at: Option<Timestamp>,
+        expires_at: Option<Uptime>,
         ctx: &mut Context<Self>,
     ) {
         if !self.session.as_ref().is_some_and(|session| session.is_member(&change.user)) {
             return;
         }
-        let now = self.now();
+        let now = self.shell.clock.uptime();
         let (user, vanished) = (change.user.clone(), change.vanished);
         if self.presence.change(change, expires_at, now) {
             self.left(&user, vanished, ctx);
@@ -100,7 +100,8 @@ impl SessionActor {
             at: now,
             source: PresenceSource::Heartbeat,
         };
-        self.presence_changed(change, expires_at, ctx);
+        let counts_until = active.then(|| self.shell.clock.uptime() + self.shell.delivery.heartbeat_ttl);
+        self.presence_changed(change, counts_until, ctx);
         if active {
             self.sweep_later(ctx);
         }
@@ -111,17 +112,17 @@ impl SessionActor {
     }
 
     fn sweep_later(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
+        let now = self.shell.clock.uptime();
         let Some(expiry) = self.presence.next_expiry(now) else { return };
-        ctx.run_later(expiry.since(now) + Duration::from_millis(1), |actor, ctx| {
-            let gone = actor.presence.sweep(actor.shell.clock.now());
+        ctx.run_later(expiry.saturating_sub(now) + Duration::from_millis(1), |actor, ctx| {
+            let gone = actor.presence.sweep(actor.shell.clock.uptime());
             gone.iter().for_each(|user| actor.left(user, true, ctx));
         });
     }
 
     /// The partner has become absent.
     fn left(&mut self, user: &UserId, vanished: bool, ctx: &mut Context<Self>) {
-        let departure = Departure { at: self.now(), vanished };
+        let departure = Departure { at: self.shell.clock.uptime(), vanished };
         let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
         if self.shell.devices.has_push_token(user) {

@@ -6,6 +6,7 @@
 //! exit that was a crash starts a fresh actor after a pause; too many crashes in a window stop that.
 
 mod limits;
+mod quarantine;
 mod slot;
 
 use std::{
@@ -20,16 +21,20 @@ use std::{
 use self::slot::{Inner, State};
 pub use self::{
     limits::Limits,
+    quarantine::Quarantine,
     slot::{Inbox, Next, Slot},
 };
 use crate::{
-    arbiters::Arbiters,
+    arbiters::{Arbiters, Frozen},
     domain::ids::SessionId,
-    exit::{ExitGuard, ExitStatus},
+    exit::{Exit, ExitGuard, ExitStatus},
     messages::{Message, Refusal},
     session::{SessionActor, Shell, Wake},
     slots::Slots,
 };
+
+/// How many sessions are in quarantine.
+const QUARANTINED: &str = "tandem_sessions_quarantined";
 
 struct Shared {
     slots: Slots,
@@ -64,8 +69,8 @@ impl Supervisor {
             if inner.forgotten {
                 continue;
             }
-            if let State::Quarantined { reason } = &inner.state {
-                return Err(Refusal::unavailable(format!("session in quarantine: {reason}"), Duration::from_secs(30)));
+            if let State::Quarantined(quarantine) = &inner.state {
+                return Err(quarantine.refusal());
             }
             if inner.waiting.len() >= self.0.limits.mailbox {
                 metrics::counter!("tandem_session_mailbox_full_total").increment(1);
@@ -99,8 +104,9 @@ impl Supervisor {
     pub fn release(&self, session: &SessionId) -> bool {
         let Some(slot) = self.0.slots.get(session) else { return false };
         let mut inner = slot.inner.lock();
-        let quarantined = matches!(inner.state, State::Quarantined { .. });
+        let quarantined = matches!(inner.state, State::Quarantined(_));
         if quarantined {
+            metrics::gauge!(QUARANTINED).decrement(1.0);
             inner.state = State::Asleep;
             inner.crashes.clear();
             tracing::info!(%session, "session released from quarantine");
@@ -109,11 +115,27 @@ impl Supervisor {
     }
 
     /// Why the session is in quarantine, if it is.
-    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<str>> {
+    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         match &self.0.slots.get(session)?.inner.lock().state {
-            State::Quarantined { reason } => Some(reason.clone()),
+            State::Quarantined(quarantine) => Some(quarantine.clone()),
             _ => None,
         }
+    }
+
+    /// All sessions in quarantine.
+    pub fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
+        let mut all = Vec::new();
+        self.0.slots.for_each(|slot| {
+            if let State::Quarantined(quarantine) = &slot.inner.lock().state {
+                all.push((slot.session.clone(), quarantine.clone()));
+            }
+        });
+        all
+    }
+
+    /// Whether an actor is there that can be expected to answer soon.
+    pub fn is_awake(&self, session: &SessionId) -> bool {
+        self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, State::Awake(_)))
     }
 
     pub fn resident(&self) -> usize {
@@ -125,16 +147,17 @@ impl Supervisor {
         inner.state = State::Starting;
         inner.woken = true;
         inner.last_progress = Instant::now();
-        let inbox = Inbox { slot: slot.clone(), generation: inner.generation, supervisor: self.clone() };
+        let (on, generation) = (slot.clone(), inner.generation);
         let mut hasher = self.0.hasher.build_hasher();
         hasher.write(slot.session.as_str().as_bytes());
         let shell = self.0.shell.clone();
         let supervisor = self.clone();
-        let started = self.0.arbiters.spawn(hasher.finish(), move || {
+        inner.home = self.0.arbiters.spawn(hasher.finish(), move |home| {
+            let inbox = Inbox { slot: on, generation, supervisor: supervisor.clone(), home };
             let guard = supervisor.guard(&inbox);
             supervisor.clone().run(inbox, shell, guard);
         });
-        if !started {
+        if inner.home.is_none() {
             inner.state = State::Asleep;
             inner.waiting.drain(..).for_each(|message| message.refuse(&Refusal::stopping()));
         }
@@ -142,6 +165,7 @@ impl Supervisor {
 
     /// On the arbiter's thread.
     fn run(self, inbox: Inbox, shell: Arc<Shell>, guard: ExitGuard) {
+        let _turn = inbox.take_turn();
         // A panic while loading must take this session down, not the arbiter.
         let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             SessionActor::activate(inbox.clone(), shell, guard)
@@ -157,18 +181,19 @@ impl Supervisor {
 
     fn guard(&self, inbox: &Inbox) -> ExitGuard {
         let (supervisor, inbox) = (self.clone(), inbox.clone());
-        ExitGuard::new(move |status| supervisor.exited(&inbox, status))
+        ExitGuard::new(move |exit| supervisor.exited(&inbox, exit))
     }
 
-    fn exited(&self, inbox: &Inbox, status: ExitStatus) {
+    fn exited(&self, inbox: &Inbox, exit: Exit) {
         let mut inner = inbox.slot.inner.lock();
         if inner.generation != inbox.generation || self.0.stopping.load(Ordering::Acquire) {
             return;
         }
-        self.restart(&inbox.slot, &mut inner, status);
+        self.restart(&inbox.slot, &mut inner, exit);
     }
 
-    fn restart(&self, slot: &Arc<Slot>, inner: &mut Inner, status: ExitStatus) {
+    fn restart(&self, slot: &Arc<Slot>, inner: &mut Inner, exit: Exit) {
+        let Exit { status, cause } = exit;
         // Whatever the old actor still does, it is not heard any more.
         inner.generation += 1;
         inner.state = State::Backoff;
@@ -178,19 +203,20 @@ impl Supervisor {
         while inner.crashes.front().is_some_and(|at| now.duration_since(*at) > limits.crash_window) {
             inner.crashes.pop_front();
         }
-        if status != ExitStatus::Passivated {
+        if !matches!(status, ExitStatus::Passivated | ExitStatus::Displaced) {
             inner.crashes.push_back(now);
         }
         let crashes = inner.crashes.len();
         let session = &slot.session;
         metrics::counter!("tandem_session_exits_total", "status" => status.as_str()).increment(1);
         if crashes > limits.max_crashes {
-            let reason: Arc<str> =
-                format!("{crashes} crashes within {:?}, the last: {}", limits.crash_window, status.as_str()).into();
-            tracing::error!(%session, %reason, "session quarantined");
-            let refusal = Refusal::unavailable(format!("session in quarantine: {reason}"), Duration::from_secs(30));
+            let since = self.0.shell.clock.now();
+            let quarantine = Quarantine { since, crashes, window: limits.crash_window, last: status, cause };
+            tracing::error!(%session, reason = quarantine.reason(), advice = quarantine.advice(), "session quarantined");
+            metrics::gauge!(QUARANTINED).increment(1.0);
+            let refusal = quarantine.refusal();
             inner.waiting.drain(..).for_each(|message| message.refuse(&refusal));
-            inner.state = State::Quarantined { reason };
+            inner.state = State::Quarantined(Arc::new(quarantine));
             return;
         }
         tracing::warn!(%session, status = status.as_str(), crashes, "session actor ended, starting a fresh one");
@@ -212,17 +238,42 @@ impl Supervisor {
     /// about once a second.
     pub fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
-        self.0.arbiters.replace_frozen(limit);
+        for frozen in self.0.arbiters.replace_frozen(limit) {
+            self.leave_frozen(&frozen);
+        }
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
-            // An arbiter that freezes keeps what was to be started on it, and the ends of pauses, to itself.
             let patience = match inner.state {
                 State::Awake(_) | State::Starting => limit,
                 State::Backoff => limit + self.0.limits.backoff_max,
-                State::Asleep | State::Quarantined { .. } => return,
+                State::Asleep | State::Quarantined(_) => return,
             };
-            if !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience {
-                self.restart(slot, &mut inner, ExitStatus::Replaced);
+            let late = !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience;
+            // A thread that may be frozen is judged first: whoever waits on it is not to blame.
+            if late && !inner.home.as_ref().is_some_and(|home| home.is_suspect(limit)) {
+                self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+            }
+        });
+    }
+
+    /// Everybody on a frozen thread moves to the one in its place. Only the session whose turn it was is charged.
+    fn leave_frozen(&self, frozen: &Frozen) {
+        self.0.slots.for_each(|slot| {
+            let mut inner = slot.inner.lock();
+            if !inner.home.as_ref().is_some_and(|home| home.is(&frozen.home)) {
+                return;
+            }
+            let charged = frozen.culprit.as_ref().is_some_and(|culprit| Arc::ptr_eq(culprit, slot));
+            match inner.state {
+                State::Awake(_) | State::Starting if charged => {
+                    self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+                }
+                State::Awake(_) | State::Starting => {
+                    self.restart(slot, &mut inner, ExitStatus::Displaced.into());
+                }
+                // The end of its pause may have been on that thread.
+                State::Backoff => self.start(slot, &mut inner),
+                State::Asleep | State::Quarantined(_) => {}
             }
         });
     }

@@ -5,8 +5,13 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use actix::Addr;
 use parking_lot::Mutex;
 
-use super::Supervisor;
-use crate::{domain::ids::SessionId, messages::Message, session::SessionActor};
+use super::{Quarantine, Supervisor};
+use crate::{
+    arbiters::{Home, Turn},
+    domain::ids::SessionId,
+    messages::Message,
+    session::SessionActor,
+};
 
 pub(super) enum State {
     Asleep,
@@ -15,9 +20,7 @@ pub(super) enum State {
     Starting,
     /// Between a crash and the next start.
     Backoff,
-    Quarantined {
-        reason: Arc<str>,
-    },
+    Quarantined(Arc<Quarantine>),
 }
 
 pub(super) struct Inner {
@@ -31,6 +34,8 @@ pub(super) struct Inner {
     pub(super) woken: bool,
     pub(super) last_progress: Instant,
     pub(super) crashes: VecDeque<Instant>,
+    /// The thread that the newest actor was ordered from.
+    pub(super) home: Option<Home>,
 }
 
 /// The place of one session.
@@ -55,6 +60,7 @@ impl Slot {
                 woken: false,
                 last_progress: Instant::now(),
                 crashes: VecDeque::new(),
+                home: None,
             }),
         }
     }
@@ -66,6 +72,8 @@ pub struct Inbox {
     pub(super) slot: Arc<Slot>,
     pub(super) generation: u64,
     pub(super) supervisor: Supervisor,
+    /// The thread that the actor lives on.
+    pub(super) home: Home,
 }
 
 /// What an actor finds when it looks into its inbox.
@@ -79,6 +87,11 @@ pub enum Next {
 impl Inbox {
     pub fn session(&self) -> &SessionId {
         &self.slot.session
+    }
+
+    /// From here to the drop of the guard the actor has its thread.
+    pub(crate) fn take_turn(&self) -> Turn {
+        self.home.take_turn(&self.slot)
     }
 
     pub fn next(&self) -> Next {

@@ -23,6 +23,8 @@ pub struct TestStore {
     fence_next: AtomicBool,
     pub flushes: AtomicU64,
     pub commits: AtomicU64,
+    /// Rows that were given out.
+    pub rows_read: AtomicU64,
 }
 
 impl TestStore {
@@ -52,6 +54,7 @@ impl TestStore {
 
 impl Store for TestStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.rows_read.fetch_add(1, Ordering::SeqCst);
         Ok(self.rows.lock().get(key).cloned())
     }
 
@@ -65,14 +68,16 @@ impl Store for TestStore {
         let rows = self.rows.lock();
         let inside = rows.iter().filter(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()));
         let clone = |(key, row): (&Key, &Bytes)| (key.clone(), row.clone());
-        Ok(match direction {
+        let found: Vec<_> = match direction {
             Direction::Forward => {
                 inside.filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).map(clone).collect()
             }
             Direction::Backward => {
                 inside.rev().filter(|(key, _)| after.is_none_or(|after| *key < after)).take(limit).map(clone).collect()
             }
-        })
+        };
+        self.rows_read.fetch_add(found.len() as u64, Ordering::SeqCst);
+        Ok(found)
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {

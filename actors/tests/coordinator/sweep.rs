@@ -19,7 +19,7 @@ fn key(number: u8) -> IdempotencyKey {
 
 fn stored(number: u8, at: Timestamp) -> (StoredAnswer, IdempotencyKey) {
     let reply = Reply { created: false, data: Bytes::from_static(b"{}"), replayed: false };
-    (StoredAnswer::new(&key(number), &reply, at), key(number))
+    (StoredAnswer::wordless(&key(number), &reply, at), key(number))
 }
 
 #[test]

@@ -32,17 +32,34 @@ use tandem_actors::{
 
 use crate::store::TestStore;
 
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    passed: AtomicI64,
+    /// How far the wall clock is wrong.
+    jumped: AtomicI64,
+}
 
 impl ManualClock {
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+        self.passed.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    /// The wall clock is set wrong by so many milliseconds; no time passes.
+    pub fn jump(&self, by: i64) {
+        self.jumped.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl ports::Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.passed.load(Ordering::SeqCst) + self.jumped.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.passed.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn settled(&self) -> Timestamp {
+        Timestamp::from_millis(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -116,12 +133,13 @@ pub struct Options {
     pub presence_max_age: Option<Duration>,
     pub idle_after: Duration,
     pub limits: Limits,
+    pub live_per_user: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let limits = Limits { backoff: Duration::from_millis(1), ..Limits::default() };
-        Self { presence_max_age: None, idle_after: Duration::from_secs(3600), limits }
+        Self { presence_max_age: None, idle_after: Duration::from_secs(3600), limits, live_per_user: 500 }
     }
 }
 
@@ -134,7 +152,7 @@ impl World {
 
     /// Another life of a node on the same store.
     pub fn over(store: Arc<TestStore>, realtime: Arc<TestRealtime>, options: Options) -> Self {
-        let clock = Arc::new(ManualClock(AtomicI64::new(1_790_000_000_000)));
+        let clock = Arc::new(ManualClock { passed: AtomicI64::new(1_790_000_000_000), jumped: AtomicI64::new(0) });
         let devices = Arc::new(TestDevices::default());
         let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {}).unwrap();
         let shell = Arc::new(Shell {
@@ -155,7 +173,11 @@ impl World {
                 retry_min: Duration::from_millis(50),
                 retry_max: Duration::from_secs(1),
             },
-            residency: ResidencySettings { idle_after: options.idle_after, snapshot_every: 16 },
+            residency: ResidencySettings {
+                idle_after: options.idle_after,
+                snapshot_every: 16,
+                live_per_user: options.live_per_user,
+            },
         });
         let arbiters = Arbiters::start(2);
         let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), options.limits);

@@ -190,7 +190,7 @@ async fn account(call: &Call, user: &User) -> Answered {
 
 impl Account {
     pub(super) async fn of(call: &Call, user: &User) -> Result<Self, ApiError> {
-        let active_sessions = call.state.coordinator.active_sessions(user.id.clone()).await?.len();
+        let active_sessions = call.state.coordinator.live_sessions(user.id.clone()).await?;
         let push_notifications_enabled = call.state.push.push_enabled(&user.id);
         Ok(Self { user: user.into(), active_sessions, push_notifications_enabled })
     }

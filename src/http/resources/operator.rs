@@ -45,7 +45,19 @@ pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(show(&state.coordinator.why(session, seq).await?))
 }
 
+/// All sessions in quarantine, and why
+#[utoipa::path(
+    get, path = "/operator/quarantine", tag = "operator", security(("operator" = [])),
+    responses((status = 200, body = Success<Explanation>))
+)]
+pub async fn quarantined(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = operator_only(&request)?;
+    Ok(show(&state.coordinator.quarantined().await?))
+}
+
 /// Free a session from quarantine
+///
+/// The session is tried at once: `released` is false if it is in quarantine again.
 #[utoipa::path(
     post, path = "/operator/sessions/{id}/release", tag = "operator", security(("operator" = [])),
     responses((status = 200, body = Success<Explanation>))
@@ -55,12 +67,17 @@ pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(show(&state.coordinator.release(session).await?))
 }
 
-fn operator(request: &HttpRequest) -> Result<(Data<State>, SessionId), ApiError> {
+fn operator_only(request: &HttpRequest) -> Result<Data<State>, ApiError> {
     let state = State::of(request)?;
     let shown = bearer(request).unwrap_or_default();
     if !state.operator_token.as_ref().is_some_and(|token| token.matches(shown)) {
         return Err(ApiError::no_such_route());
     }
+    Ok(state)
+}
+
+fn operator(request: &HttpRequest) -> Result<(Data<State>, SessionId), ApiError> {
+    let state = operator_only(request)?;
     let session = path(request, "id")
         .ok_or_else(|| Rejection::new(tandem_actors::domain::Code::NotFound, "there is no such session"))?;
     Ok((state, session))

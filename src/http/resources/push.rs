@@ -26,8 +26,12 @@ pub struct RemovePushToken {
 }
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Registered {
     registered: bool,
+    /// Whether the time zone that was given is known. If it is not, quiet hours go by UTC or by the zone that they name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone_known: Option<bool>,
 }
 
 #[derive(ToSchema)]
@@ -54,9 +58,11 @@ pub struct PreferencesView {
 pub async fn register(call: Posted<Registration>) -> Answered {
     let Call { state, user, body: Json(device), key, .. } = call;
     state.limits.push_token.check(&user.id)?;
+    let time_zone_known = device.time_zone.as_ref().map(|_| device.known_time_zone().is_some());
     let work = async {
         state.push.register(user.id.clone(), device).await?;
-        Ok::<_, ApiError>(Bytes::from_static(b"{\"registered\":true}"))
+        let registered = Registered { registered: true, time_zone_known };
+        serde_json::to_vec(&registered).map(Bytes::from).map_err(|_| ApiError::internal())
     };
     Ok(answer(&idempotency::once(&state, &user.id, key, work).await?))
 }
@@ -71,7 +77,7 @@ pub async fn register(call: Posted<Registration>) -> Answered {
 pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     call.state.limits.push_token.check(&call.user.id)?;
     call.state.push.remove(call.user.id.clone(), call.body.0.push_token).await?;
-    Ok(success_of(Registered { registered: false }))
+    Ok(success_of(Registered { registered: false, time_zone_known: None }))
 }
 
 /// Ask for a push on trial

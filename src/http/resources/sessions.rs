@@ -96,9 +96,12 @@ pub struct Present {
 /// A live session with the same person is a conflict; the app is given that session instead.
 #[utoipa::path(
     post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
-    responses((status = 200, body = Success<ExistingSession>), (status = 201, body = Success<SessionCreated>))
+    responses(
+        (status = 200, body = Success<ExistingSession>), (status = 201, body = Success<SessionCreated>), (status = 429)
+    )
 )]
 pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
+    call.state.limits.create_session.check(&call.user.id)?;
     let (call, Json(body)) = call.split();
     let create = CreateSession::try_from(body)?;
     Ok(answer(&call.state.coordinator.create(call.caller(), create, call.key).await?))
@@ -231,6 +234,10 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let active = fields::name("status", body.status, &[("active", true), ("away", false)]);
     let active = call.understood(active).await?;
     let user = &call.user.id;
+    if call.key.is_some() {
+        // A stored answer is for members alone, as a fresh one is.
+        call.state.coordinator.query(session.clone(), user.clone(), Query::Summary).await?;
+    }
     let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
     Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))
 }

@@ -233,6 +233,14 @@ impl Coordinator for Fakes {
         self.asked(format!("why {session} {seq:?}"), data())
     }
 
+    fn live_sessions(&self, user: UserId) -> BoxFuture<Result<usize, Refusal>> {
+        self.asked(format!("live_sessions {user}"), 1)
+    }
+
+    fn quarantined(&self) -> BoxFuture<Result<Bytes, Refusal>> {
+        self.asked("quarantined".into(), data())
+    }
+
     fn release(&self, session: SessionId) -> BoxFuture<Result<Bytes, Refusal>> {
         self.asked(format!("release {session}"), data())
     }

@@ -94,11 +94,6 @@ async fn what_push_cannot_use_is_refused_with_what_would_be_right() {
             "pushToken: a push token must be ExponentPushToken[…], ExpoPushToken[…] or of the form 8-4-4-4-12",
         ),
         (
-            TestRequest::post().uri(token),
-            ios(r#""pushToken":"ExpoPushToken[x]","timeZone":"my-secret""#),
-            "timeZone must be an IANA time zone, as Europe/Berlin; found another text",
-        ),
-        (
             TestRequest::patch().uri(preferences),
             r#"{"quietHours":{"start":"my-secret","end":"07:00"}}"#.to_owned(),
             "quietHours.start must be a time of day, as 22:00; found another text",

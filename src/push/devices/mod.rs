@@ -101,7 +101,8 @@ impl Devices {
     /// The device is this user's from here on, and nobody else's.
     pub async fn register(self: &Arc<Self>, user: UserId, registration: Registration) -> Result<(), DevicesError> {
         self.change(move |devices, _| {
-            let Registration { token, platform, locale, time_zone } = registration;
+            let time_zone = registration.known_time_zone().map(str::to_owned);
+            let Registration { token, platform, locale, .. } = registration;
             let mut changed = Changed::default();
             if let Some(owner) = devices.owner(&token)?.filter(|owner| *owner != user) {
                 let mut reach = devices.load(&owner)?;

@@ -90,10 +90,10 @@ impl Rest {
             .build();
         let mut host = self.first_host();
         loop {
-            let now = self.clock.now();
-            if let Pass::NobodyUntil(until) = self.breaker.pass(now) {
+            let now = self.clock.uptime();
+            if let Pass::NobodyFor(wait) = self.breaker.pass(now) {
                 let reason = "too many failures in a row".into();
-                return Err(RealtimeError::Unavailable { reason, retry_after: Some(until.since(now)) });
+                return Err(RealtimeError::Unavailable { reason, retry_after: Some(wait) });
             }
             let failure = match self.ask(request(&self.hosts[host])).await {
                 Ok(answer) => {

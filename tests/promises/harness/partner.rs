@@ -101,7 +101,7 @@ pub struct Partner {
     pub token: String,
     pub origin: String,
     /// Where every post is noted, with the key that it carried.
-    posted: Option<Arc<Mutex<Vec<Posted>>>>,
+    pub(crate) posted: Option<Arc<Mutex<Vec<Posted>>>>,
 }
 
 impl Partner {
@@ -109,7 +109,11 @@ impl Partner {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = format!("user_{}_{}", name.to_lowercase(), NEXT.fetch_add(1, Ordering::Relaxed));
         let claims = Claims::of(&id).with("name", name).with("email", format!("{id}@example.org"));
-        Self { token: claims.hs256(SECRET), id, origin: origin.to_owned(), posted: None }
+        Self::with_token(origin, &id, claims.hs256(SECRET))
+    }
+
+    pub fn with_token(origin: &str, id: &str, token: String) -> Self {
+        Self { id: id.to_owned(), token, origin: origin.to_owned(), posted: None }
     }
 
     /// From now on every post carries an `Idempotency-Key`, and can be sent again by [`Partner::post_all_again`].

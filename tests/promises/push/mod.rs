@@ -4,5 +4,6 @@ mod canary;
 mod devices;
 mod dispatch;
 mod official_sdk;
+mod pace;
 mod rig;
 mod sigkill;

@@ -194,12 +194,15 @@ pub struct Rig {
 
 pub const NOON: &str = "2026-01-10T12:00:00Z";
 
-/// No waiting for a batch to fill, and a rate that does not slow a test.
+/// No waiting for a batch to fill or for a phone to rest, and a rate that does not slow a test.
 pub fn quick(url: &str) -> Config {
     Config {
         base_url: url.into(),
         linger: Duration::ZERO,
         rate: 600,
+        spacing: Duration::ZERO,
+        spacing_later: Duration::ZERO,
+        user_rate: 0,
         request_timeout: Duration::from_secs(2),
         ..Config::default()
     }

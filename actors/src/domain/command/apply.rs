@@ -81,6 +81,7 @@ impl Session {
         if let Some(side) = side {
             self.apply_to_author(event, side);
         }
+        self.note_changed(event, side);
         self.note_news(event, side);
     }
 

@@ -110,11 +110,11 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
 
 pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let invitation = &session.invitation;
+    if !session.is_member(&caller.id) {
+        return Err(Rejection::no_such_invitation());
+    }
     if caller.id != session.creator.id {
         return Err(Rejection::forbidden("only the one who invited can send the invitation again"));
-    }
-    if session.creator.left_at.is_some() {
-        return Err(Rejection::no_such_invitation());
     }
     if session.status != SessionStatus::Invited {
         let message = match session.status {
@@ -128,7 +128,8 @@ pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
         let message = format!("an invitation can be sent again {} times at most", settings.invitation_max_resends);
         return Err(Rejection::new(Code::RateLimited, message).with_details(json!({ "resendsLeft": 0 })));
     }
-    let next = invitation.resent_at.map(|at| at + settings.invitation_resend_interval);
+    let last = invitation.resent_at.filter(|at| ctx.is_credible(*at, settings.invitation_resend_interval));
+    let next = last.map(|at| at + settings.invitation_resend_interval);
     if let Some(next) = next.filter(|next| ctx.now < *next) {
         let message = format!("the invitation was sent again lately; the next time can be at {next}");
         return Err(Rejection::new(Code::RateLimited, message)

@@ -11,7 +11,9 @@ use crate::domain::{
 /// A nudge that comes too early is refused, and the refusal is recorded.
 pub(super) fn decide(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     turn.must_be_active()?;
-    let next = turn.me.nudged_at.map(|at| at + turn.ctx.settings.nudge_min_interval);
+    let interval = turn.ctx.settings.nudge_min_interval;
+    let last = turn.me.nudged_at.filter(|at| turn.ctx.is_credible(*at, interval));
+    let next = last.map(|at| at + interval);
     if let Some(next) = next.filter(|next| turn.ctx.now < *next) {
         let mut refusal = Events::after(turn.session, Some(&turn.me.id), turn.ctx);
         refusal.record(EventBody::NudgeRefused {});

@@ -1,5 +1,7 @@
 //! One command's turn: who acts on which session when, and the events so far.
 
+use std::time::Duration;
+
 use crate::domain::{
     context::{Caller, Context},
     event::{Event, EventBody},
@@ -96,7 +98,10 @@ pub(super) fn wrong_stage(current: Stage, required: Stage) -> Rejection {
         .with_details(json!({ "currentStage": current, "requiredStage": required }))
 }
 
-/// Events in the making. Their times never go back, even if the clock does.
+/// A clock that is further ahead of the next reading than this was wrong.
+const WRONG_BY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Events in the making. Their times do not go back when the clock does, unless it had been wrong by days.
 pub(in crate::domain) struct Events {
     next: u64,
     at: Timestamp,
@@ -110,7 +115,13 @@ impl Events {
     }
 
     pub fn after(session: &Session, by: Option<&UserId>, ctx: &Context<'_>) -> Self {
-        Self { next: session.seq + 1, at: ctx.now.max(session.last_event_at), by: by.cloned(), list: Vec::new() }
+        let last = Some(session.last_event_at).filter(|last| ctx.is_credible(*last, WRONG_BY));
+        Self {
+            next: session.seq + 1,
+            at: last.map_or(ctx.now, |last| ctx.now.max(last)),
+            by: by.cloned(),
+            list: Vec::new(),
+        }
     }
 
     pub fn record(&mut self, body: EventBody) {

@@ -37,7 +37,8 @@ pub use progress::{
 };
 use serde::Serialize;
 pub use session::{
-    MessagesPage, PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress, StatusSummary,
+    Condition, MessagesPage, PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress,
+    StatusSummary,
 };
 pub use stage4::{
     AddressedNeed, CandidateView, CoverageAudit, CoverageRowView, Inventory, ProposalCard, ProposalGroup, ProposalKind,
@@ -144,6 +145,16 @@ impl Answer {
             _ => return None,
         };
         Some(&mut session.partner)
+    }
+
+    /// Says in what condition the session is that the answer is about.
+    pub fn mark(&mut self, condition: Condition) {
+        match self {
+            Answer::Session(envelope) => envelope.session.condition = condition,
+            Answer::Summary(session) => session.condition = condition,
+            Answer::State(state) => state.session.condition = condition,
+            _ => {}
+        }
     }
 }
 

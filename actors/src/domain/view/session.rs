@@ -25,6 +25,7 @@ pub struct SessionView {
     pub display_status: SessionStatus,
     pub is_waiting: bool,
     pub status_summary: StatusSummary,
+    pub condition: Condition,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
@@ -71,6 +72,17 @@ pub struct MessagesPage {
     #[schema(value_type = Vec<Object>)]
     pub messages: [(); 0],
     pub has_more: bool,
+}
+
+/// Whether the session works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    Ok,
+    /// It failed too often. This is its last good state; nothing changes it until an operator has looked at it.
+    Quarantined,
+    /// In quarantine, and nothing but its place in the list can be read.
+    Unreadable,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -149,8 +161,9 @@ impl Eyes<'_> {
             display_status: self.status(),
             is_waiting,
             status_summary: self.status_summary(is_waiting),
+            condition: Condition::Ok,
             created_at: session.created_at,
-            updated_at: session.updated_at,
+            updated_at: me.changed_at,
             resolved_at: session.resolved_at,
             abandoned_at: session.abandoned_at,
             archived_at: session.archived_at,

@@ -1,0 +1,94 @@
+//! Index rows for a store that was written before there were any: places in lists, what is unread, announced events. Made once, before the
+//! node serves; afterwards each commit keeps them in step.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use crate::{
+    coordinator::Coordinator,
+    domain::ids::SessionId,
+    journal::CommitError,
+    keys::{self, Key},
+    ports::{Change, Direction, StoreError},
+    session::rows::index_rows,
+    stored,
+};
+
+/// Raised when an index row changes its meaning: then all of them are made anew.
+const VERSION: u8 = 1;
+const PAGE: usize = 256;
+
+impl Coordinator {
+    /// Makes the index rows, unless they are there. Gives how many sessions were indexed.
+    ///
+    /// # Errors
+    /// If the store fails. A session that cannot be read is left out, and named in the log.
+    pub async fn index_sessions(&self) -> Result<usize, CommitError> {
+        let marker = keys::meta("index");
+        if self.store().get(&marker)?.as_deref() == Some(&[VERSION]) {
+            return Ok(0);
+        }
+        for prefix in keys::all_index_rows() {
+            self.delete_all(&prefix).await?;
+        }
+        let sessions = self.all_sessions()?;
+        if !sessions.is_empty() {
+            tracing::info!(
+                sessions = sessions.len(),
+                "making the index of sessions, which this store does not have yet"
+            );
+        }
+        for session in &sessions {
+            if let Err(error) = self.index_session(session).await {
+                match error {
+                    CommitError::Store(error) => tracing::error!(%session, %error, "session cannot be indexed"),
+                    error => return Err(error),
+                }
+            }
+        }
+        self.shell.journal.write(vec![Change::Put(marker, Bytes::from_static(&[VERSION]))]).await?;
+        Ok(sessions.len())
+    }
+
+    fn all_sessions(&self) -> Result<BTreeSet<SessionId>, StoreError> {
+        let prefix = keys::all_memberships();
+        let (mut sessions, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = self.store().scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(sessions) };
+            after = Some(last.clone());
+            sessions.extend(page.iter().filter_map(|(key, _)| keys::session_of_any_membership(key)));
+        }
+    }
+
+    async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {
+        if let Some(state) = stored::read(self.store(), session)?.session {
+            self.shell.journal.write(index_rows(&state)).await?;
+        }
+        let prefix = keys::events(session);
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store().scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let announced =
+                page.iter().filter_map(|(_, row)| stored::read_event(row).ok()).filter(|e| e.is_announced());
+            let rows: Vec<_> =
+                announced.map(|event| Change::Put(keys::visible_event(session, event.seq), Bytes::new())).collect();
+            if !rows.is_empty() {
+                self.shell.journal.write(rows).await?;
+            }
+        }
+    }
+
+    async fn delete_all(&self, prefix: &Key) -> Result<(), CommitError> {
+        loop {
+            let page = self.store().scan(prefix, None, Direction::Forward, PAGE)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            self.shell.journal.write(page.into_iter().map(|(key, _)| Change::Delete(key)).collect()).await?;
+        }
+    }
+}

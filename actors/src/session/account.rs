@@ -1,0 +1,40 @@
+//! What users asked of their accounts while this session could not do it: a new name, an erasure. Done before anything else when the session
+//! works again.
+
+use actix::Context;
+use tokio::sync::oneshot;
+
+use super::SessionActor;
+use crate::{
+    domain::{Caller, Command, ids::UserId},
+    keys,
+    messages::Order,
+    ports::Change,
+    stored,
+};
+
+impl SessionActor {
+    /// Does what waits.
+    pub(super) fn account_work(&mut self, ctx: &mut Context<Self>) {
+        match stored::account_work(&*self.shell.store, self.inbox.session()) {
+            Ok(work) => {
+                for (user, work) in work {
+                    tracing::info!(session = %self.inbox.session(), "account work that had waited is done");
+                    for command in work.commands() {
+                        let (reply, _) = oneshot::channel();
+                        let order = Order { caller: Caller::nameless(user.clone()), key: None, reply };
+                        self.command(command, order, ctx);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(session = %self.inbox.session(), %error, "account work cannot be read"),
+        }
+    }
+
+    /// The end of what may have waited for this command.
+    pub(super) fn account_work_done(&self, user: &UserId, command: &Command) -> Option<Change> {
+        let is_account_work =
+            matches!(command, Command::EraseAccount | Command::Rename(_) | Command::ShowActivity { .. });
+        is_account_work.then(|| Change::Delete(keys::account_work(self.inbox.session(), user)))
+    }
+}

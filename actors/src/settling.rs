@@ -1,0 +1,129 @@
+//! A wall time that no jump moves at once. A machine's clock may be wrong for a while: at its start, before the network has set it, after a
+//! suspension, by an administrator's mistake. What cannot be taken back (ending a session, forgetting something) waits until a jump has
+//! lasted; everything else follows the clock as it is.
+
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+/// A difference up to this is no jump: clocks drift, and a node that is started again was away for a moment.
+const TOLERANCE: Duration = Duration::from_secs(120);
+/// More than this between two looks is not believed either: whoever counts was asleep.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
+/// Follows a wall clock by a monotonic one.
+#[derive(Debug)]
+pub struct Settling {
+    /// What is certain.
+    certain: Timestamp,
+    looked_at: Duration,
+    /// The wall clock jumped: since when, and how far ahead of what is certain it is, in milliseconds.
+    jumped: Option<(Duration, i64)>,
+    /// A jump is believed after so long.
+    believed_after: Duration,
+}
+
+impl Settling {
+    /// `known`: the last certain time of the run before this one; without it the wall clock is believed as it is.
+    pub fn new(known: Option<Timestamp>, wall: Timestamp, uptime: Duration, believed_after: Duration) -> Self {
+        Self { certain: known.unwrap_or(wall), looked_at: uptime, jumped: None, believed_after }
+    }
+
+    /// The time that has certainly come. To be called about once a second.
+    pub fn look(&mut self, wall: Timestamp, uptime: Duration) -> Timestamp {
+        self.certain = self.certain + uptime.saturating_sub(self.looked_at).min(LONGEST_STEP);
+        self.looked_at = uptime;
+        let ahead = wall.as_millis().saturating_sub(self.certain.as_millis());
+        if is_small(ahead) {
+            self.certain = wall;
+            self.jumped = None;
+            return self.certain;
+        }
+        match self.jumped {
+            Some((since, before)) if is_small(ahead.saturating_sub(before)) => {
+                if uptime.saturating_sub(since) >= self.believed_after {
+                    self.certain = wall;
+                    self.jumped = None;
+                }
+            }
+            _ => {
+                tracing::warn!(
+                    ahead_ms = ahead,
+                    "the clock has jumped; nothing is ended or forgotten by it for a while"
+                );
+                self.jumped = Some((uptime, ahead));
+            }
+        }
+        self.certain.min(wall)
+    }
+}
+
+fn is_small(difference: i64) -> bool {
+    u128::from(difference.unsigned_abs()) <= TOLERANCE.as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    fn start() -> Timestamp {
+        Timestamp::from_millis(1_790_000_000_000)
+    }
+
+    /// A second of uptime each, with the wall clock `ahead` of it.
+    fn pass(settling: &mut Settling, from: u64, seconds: u64, ahead: Duration) -> Timestamp {
+        let look = |second| {
+            let uptime = Duration::from_secs(second);
+            settling.look(start() + uptime + ahead, uptime)
+        };
+        (from + 1..=from + seconds).map(look).last().unwrap()
+    }
+
+    #[test]
+    fn follows_a_clock_that_goes_right() {
+        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        assert_eq!(pass(&mut settling, 0, 100, Duration::ZERO), start() + Duration::from_secs(100));
+        assert_eq!(pass(&mut settling, 100, 1, Duration::from_secs(60)), start() + Duration::from_secs(161));
+    }
+
+    #[test]
+    fn a_jump_that_goes_back_again_was_never_believed() {
+        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        pass(&mut settling, 0, 10, Duration::ZERO);
+        assert_eq!(pass(&mut settling, 10, 3, 100 * DAY), start() + Duration::from_secs(13));
+        assert_eq!(pass(&mut settling, 13, 1, Duration::ZERO), start() + Duration::from_secs(14));
+    }
+
+    #[test]
+    fn a_jump_that_lasts_is_believed_in_the_end() {
+        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let before = pass(&mut settling, 0, 3_600, DAY);
+        assert!(before < start() + DAY);
+        assert!(pass(&mut settling, 3_600, 2, DAY) >= start() + DAY);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_at_the_start_is_not_believed_at_once() {
+        let known = start() + Duration::from_secs(1);
+        let mut settling = Settling::new(Some(known), start() + 100 * DAY, Duration::ZERO, HOUR);
+        assert!(pass(&mut settling, 0, 60, 100 * DAY) < start() + HOUR);
+        let mut soon = Settling::new(Some(known), start() + Duration::from_secs(90), Duration::ZERO, HOUR);
+        assert_eq!(pass(&mut soon, 0, 1, Duration::from_secs(90)), start() + Duration::from_secs(91));
+    }
+
+    #[test]
+    fn what_is_certain_never_runs_ahead_of_the_clock() {
+        let mut settling = Settling::new(Some(start() + HOUR), start(), Duration::ZERO, HOUR);
+        assert_eq!(pass(&mut settling, 0, 5, Duration::ZERO), start() + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_sleep_of_the_whole_machine_is_no_time_that_certainly_passed() {
+        let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
+        let asleep = 30 * DAY;
+        assert!(settling.look(start() + asleep, asleep) <= start() + LONGEST_STEP);
+    }
+}

@@ -1,0 +1,212 @@
+//! A session's state as the store shows it, read without an actor: for activation, for lists, and for a session in quarantine, whose last
+//! good state stays readable. A record that cannot be read ends the reading; everything before it counts.
+
+use crate::{
+    domain::{
+        Caller, Context, Event, Session, Settings,
+        context::Actor,
+        ids::{Seq, SessionId, UserId},
+        time::Timestamp,
+        view::{EventsPage, SeenEvent},
+    },
+    keys,
+    ports::{Direction, Ids, Store, StoreError, StoreFault},
+    records::{self, AccountWork, EventRow, SNAPSHOT_VERSION, Snapshot},
+};
+
+/// Rows read from the store at a time.
+const PAGE: usize = 256;
+
+/// A record that stands in the way of reading a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// As `event 17`.
+    pub record: String,
+    pub problem: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.record, self.problem)
+    }
+}
+
+/// What could be read.
+pub struct Stored {
+    /// `None` if there is no such session, or nothing of it can be read.
+    pub session: Option<Session>,
+    /// The `seq` of the snapshot that the reading began with, 0 without one.
+    pub snapshot_seq: Seq,
+    pub damage: Option<Damage>,
+}
+
+/// The snapshot, and the events after it up to the first one that cannot be read.
+///
+/// # Errors
+/// If the store itself fails.
+pub fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
+    let mut damage = None;
+    let row = unless_failed(store.get(&keys::snapshot(id)))?;
+    let snapshot = match row.and_then(|row| row.map(|row| read_snapshot(&row)).transpose()) {
+        Ok(snapshot) => snapshot.flatten(),
+        Err(error) => {
+            damage = Some(Damage { record: "snapshot".into(), problem: error.to_string() });
+            None
+        }
+    };
+    let snapshot_seq = snapshot.as_ref().map_or(0, Session::seq);
+    let mut session = snapshot;
+    let mut after = keys::event(id, snapshot_seq);
+    loop {
+        // A damaged row spoils its page: then the rows are read one by one, up to it.
+        let page = match unless_failed(store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE))? {
+            Ok(page) => page,
+            Err(_) => {
+                let next = session.as_ref().map_or(0, Session::seq) + 1;
+                let key = keys::event(id, next);
+                match unless_failed(store.get(&key))? {
+                    Ok(row) => row.map(|row| (key, row)).into_iter().collect(),
+                    Err(error) => return Ok(Stored::damaged(session, snapshot_seq, next, error)),
+                }
+            }
+        };
+        for (_, row) in &page {
+            let next = session.as_ref().map_or(0, Session::seq) + 1;
+            match read_event(row) {
+                Ok(event) if event.seq == next => match &mut session {
+                    Some(session) => session.apply(&event),
+                    None => session = Session::start(&event),
+                },
+                Ok(_) => return Ok(Stored::damaged(session, snapshot_seq, next, "it is missing")),
+                Err(error) => return Ok(Stored::damaged(session, snapshot_seq, next, error)),
+            }
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = last,
+            None => return Ok(Stored { session, snapshot_seq, damage }),
+        }
+    }
+}
+
+/// Damage of one row is for the caller to deal with; the store's own failure ends everything.
+fn unless_failed<T>(outcome: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+    match outcome {
+        Err(error) if error.fault() != StoreFault::Damaged => Err(error),
+        other => Ok(other),
+    }
+}
+
+impl Stored {
+    fn damaged(session: Option<Session>, snapshot_seq: Seq, seq: Seq, problem: impl std::fmt::Display) -> Self {
+        let damage = Damage { record: format!("event {seq}"), problem: problem.to_string() };
+        Self { session, snapshot_seq, damage: Some(damage) }
+    }
+}
+
+/// A snapshot of another version is left aside: the events make the same state.
+fn read_snapshot(row: &[u8]) -> Result<Option<Session>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        v: u8,
+    }
+    if records::decode::<Version>(row)?.v != SNAPSHOT_VERSION {
+        return Ok(None);
+    }
+    Ok(Some(records::decode::<Snapshot<Session>>(row)?.session))
+}
+
+pub(crate) fn read_event(row: &[u8]) -> Result<Event, StoreError> {
+    records::decode::<EventRow>(row).map(|row| row.event)
+}
+
+/// What users asked of their accounts while the session could not do it.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn account_work(store: &dyn Store, id: &SessionId) -> Result<Vec<(UserId, AccountWork)>, StoreError> {
+    let prefix = keys::account_work_of(id);
+    let rows = store.scan(&prefix, None, Direction::Forward, PAGE)?;
+    let named = rows.into_iter().map(|(key, row)| {
+        let user = key.as_bytes().get(prefix.as_bytes().len()..).and_then(|user| std::str::from_utf8(user).ok());
+        let user = user.and_then(|user| user.parse().ok());
+        let user = user.ok_or_else(|| StoreError::new("a row of account work names no user"))?;
+        Ok((user, records::decode(&row)?))
+    });
+    named.collect()
+}
+
+/// A session's last good state, with what users asked of their accounts meanwhile.
+pub(crate) struct ForMembers {
+    pub session: Session,
+    /// Whose words must not be shown, although the log still holds them.
+    pub erased: Vec<UserId>,
+}
+
+/// The state as members may see it while the session is in quarantine: accounts that were erased meanwhile are erased in it.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn read_for_members(
+    store: &dyn Store,
+    id: &SessionId,
+    ids: &dyn Ids,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Option<ForMembers>, StoreError> {
+    let Some(mut session) = read(store, id)?.session else { return Ok(None) };
+    let mut erased = Vec::new();
+    for (user, work) in account_work(store, id)? {
+        if work.erase {
+            erased.push(user.clone());
+        }
+        let by = Actor::User(Caller::nameless(user));
+        let context = Context { by, now, ids, settings };
+        for command in work.commands() {
+            let events = session.decide(&command, &context).unwrap_or_default();
+            events.iter().for_each(|event| session.apply(event));
+        }
+    }
+    Ok(Some(ForMembers { session, erased }))
+}
+
+/// The announced events after `after`, at most `limit`, without the words of `erased`. Costs as much as the page, however many events
+/// lie between them.
+///
+/// # Errors
+/// If the store fails, or holds an event that cannot be read.
+pub(crate) fn events_page(
+    store: &dyn Store,
+    session: &Session,
+    viewer: &UserId,
+    erased: &[UserId],
+    after: Seq,
+    limit: usize,
+) -> Result<EventsPage, StoreError> {
+    let id = session.id();
+    let last = store.scan(&keys::events(id), None, Direction::Backward, 1)?;
+    let head = last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0).min(session.seq());
+    let mut page = EventsPage { events: Vec::new(), seq: after.min(head), has_more: false };
+    let mut cursor = keys::visible_event(id, after);
+    loop {
+        let wanted = (limit + 1 - page.events.len()).min(PAGE);
+        let rows = store.scan(&keys::visible_events(id), Some(&cursor), Direction::Forward, wanted)?;
+        for seq in rows.iter().filter_map(|(key, _)| keys::seq_of(key)).take_while(|seq| *seq <= head) {
+            let Some(row) = store.get(&keys::event(id, seq))? else { continue };
+            let event = erased.iter().fold(read_event(&row)?, |event, user| event.redacted(user));
+            let Some(seen) = SeenEvent::of(session, &event, viewer) else { continue };
+            if page.events.len() == limit {
+                page.has_more = true;
+                return Ok(page);
+            }
+            page.seq = seq;
+            page.events.push(seen);
+        }
+        match rows.into_iter().next_back() {
+            Some((last, _)) => cursor = last,
+            None => {
+                page.seq = page.seq.max(head);
+                return Ok(page);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A session that crashed too often is left alone until an operator has looked at it. Its last good state stays readable; nothing changes
+//! it.
+
+use std::time::Duration;
+
+use crate::{domain::time::Timestamp, exit::ExitStatus, messages::Refusal};
+
+/// Why a session is in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    pub since: Timestamp,
+    pub crashes: usize,
+    /// Within how long they came.
+    pub window: Duration,
+    /// How the last actor ended.
+    pub last: ExitStatus,
+    /// Why it did, if that can be said: for a damaged record, which one. Without anybody's words.
+    pub cause: Option<String>,
+}
+
+impl Quarantine {
+    pub fn reason(&self) -> String {
+        let Self { crashes, window, last, cause, .. } = self;
+        let cause = cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{crashes} crashes within {}, the last: {}{cause}", humantime::format_duration(*window), last.as_str())
+    }
+
+    /// What the operator can do.
+    pub fn advice(&self) -> &'static str {
+        match self.last {
+            ExitStatus::LoadFailed if self.cause.is_some() => {
+                "the record named above cannot be read; everything before it stays readable. Stop the node and bring the store back \
+                 from a copy of before the damage, then start again"
+            }
+            ExitStatus::LoadFailed => {
+                "the store could not be read; look at the log and at the disk, then release the session"
+            }
+            ExitStatus::Panicked => {
+                "this is a defect: the log has the panic with its place. Report it; a release tries the session again"
+            }
+            _ => "look at the log for what went before, then release the session",
+        }
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal {
+        let reason = format!("session in quarantine, it can be read but not changed: {}", self.reason());
+        Refusal::unavailable(reason, Duration::from_secs(30))
+    }
+}

@@ -1,0 +1,138 @@
+//! What a request costs does not grow with what others, or the caller, have piled up; and a thread that stands still is charged to the
+//! session that holds it up.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use serde_json::Value;
+use tandem_actors::{
+    ListFilter, Refusal,
+    domain::{
+        Code, Command, CreateSession,
+        command::{CreateSessionRequest, Rename},
+        ids::SessionId,
+        words::Words,
+    },
+    failpoint::{self, Harm},
+    keys::{self, Key},
+    ports::{Change, Commit, Store},
+    supervisor::Limits,
+};
+
+use crate::world::{Options, World, caller, eventually, id, json_request, run};
+
+async fn rows_read<T>(world: &World, work: impl Future<Output = T>) -> (T, u64) {
+    let before = world.store.rows_read.load(Ordering::SeqCst);
+    let done = work.await;
+    (done, world.store.rows_read.load(Ordering::SeqCst) - before)
+}
+
+async fn invite(world: &World) -> Result<SessionId, Refusal> {
+    let create =
+        CreateSession::try_from(json_request::<CreateSessionRequest>(r#"{"inviteName":"Bob"}"#)).expect("valid");
+    let reply = world.coordinator.create(caller("ann"), create, None).await?;
+    let data: Value = serde_json::from_slice(&reply.data).expect("JSON");
+    Ok(data["session"]["id"].as_str().expect("an id").parse().expect("a session id"))
+}
+
+#[test]
+fn a_page_of_events_costs_the_page_however_much_lies_between() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        for number in 0..400 {
+            let rename = Rename { name: Some(Words::new(format!("Ann {number}"))) };
+            world.execute(&session, "ann", Command::Rename(rename)).await.expect("renamed");
+        }
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        let viewer = id("bob");
+        let (page, read) = rows_read(&world, world.coordinator.events(&session, &viewer, 1, 10)).await;
+        let page: Value = serde_json::from_slice(&page.expect("a page")).expect("JSON");
+        let names: Vec<_> = page["events"].as_array().expect("a list").iter().map(|event| &event["name"]).collect();
+        assert_eq!(names, ["session.joined", "partner.signed_compact"], "{page}");
+        assert_eq!(page["hasMore"], false, "{page}");
+        assert!(page["seq"].as_u64() > Some(400), "{page}");
+        assert!(read < 20, "{read} rows for two events");
+    });
+}
+
+#[test]
+fn lists_counts_and_tokens_cost_a_page_and_wake_nobody() {
+    run(async {
+        let world = World::new(Options { idle_after: Duration::from_millis(20), ..Options::default() });
+        for _ in 0..200 {
+            invite(&world).await.expect("invited");
+        }
+        eventually("all sleep", || world.coordinator.resident() == 0).await;
+        let filter = || ListFilter { status: None, cursor: None, limit: 5 };
+        let user = id("ann");
+        let (page, read) = rows_read(&world, world.coordinator.list(&user, filter())).await;
+        let page: Value = serde_json::from_slice(&page.expect("a page")).expect("JSON");
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(5));
+        assert!(read < 60, "{read} rows for a page of five");
+        let (_, read) = rows_read(&world, async { world.coordinator.unread_count(&user).expect("a count") }).await;
+        assert!(read < 5, "{read} rows for a count of nothing");
+        assert_eq!(world.coordinator.resident(), 0, "nobody was woken");
+    });
+}
+
+#[test]
+fn a_user_may_have_so_many_live_sessions_and_no_more() {
+    run(async {
+        let world = World::new(Options { live_per_user: 3, ..Options::default() });
+        let made = futures_util::future::join_all((0..8).map(|_| invite(&world))).await;
+        let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert_eq!((made.len(), refused.len()), (3, 5));
+        for refused in refused {
+            match refused {
+                Err(Refusal::Rejected(rejection)) => assert_eq!(rejection.code, Code::Conflict),
+                other => panic!("{other:?}"),
+            }
+        }
+        let first = made.into_iter().next().expect("three").expect("made");
+        world.execute(&first, "ann", Command::Withdraw).await.expect("withdrawn");
+        invite(&world).await.expect("one that is over makes room");
+    });
+}
+
+#[test]
+fn an_older_store_gets_its_index() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.active_session().await;
+        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        let indexed = || {
+            let rows = keys::all_index_rows().map(|prefix| world.store.rows_under(&prefix));
+            rows.into_iter().flatten().map(|(key, _)| key).collect::<Vec<Key>>()
+        };
+        let before = indexed();
+        assert!(before.len() >= 5, "two places, one unread, three announced: {before:?}");
+        let gone = before.iter().cloned().map(Change::Delete).collect();
+        world.store.commit(&[Commit { fence: None, changes: gone }]).expect("written");
+        assert_eq!(world.coordinator.index_sessions().await.expect("indexed"), 1);
+        assert_eq!(indexed(), before);
+        assert_eq!(world.coordinator.index_sessions().await.expect("indexed"), 0, "once");
+    });
+}
+
+#[test]
+fn a_frozen_thread_is_charged_to_the_session_that_froze_it() {
+    run(async {
+        let limits = Limits { max_crashes: 0, answer_within: Duration::from_millis(300), ..Limits::default() };
+        let world = World::new(Options { limits, ..Options::default() });
+        let mut sessions = Vec::new();
+        for _ in 0..8 {
+            sessions.push(world.active_session().await);
+        }
+        actix::spawn(world.coordinator.clone().keep_house());
+        let culprit = sessions[0].clone();
+        failpoint::arm(culprit.clone(), "before_decide", Harm::Freeze(Duration::from_secs(4)), 1);
+        let all = sessions.iter().map(|session| world.execute(session, "ann", Command::SignCompact));
+        let answers = futures_util::future::join_all(all).await;
+        assert!(matches!(answers[0], Err(Refusal::Unavailable { .. })), "{:?}", answers[0]);
+        for answer in &answers[1..] {
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+        assert!(world.coordinator.quarantine(&culprit).is_some());
+        assert_eq!(world.coordinator.quarantined().len(), 1);
+    });
+}
