@@ -170,10 +170,17 @@ impl SessionActor {
 
     fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) {
         let session = self.inbox.session();
-        if self.outbox.pending.iter().any(|pending| pending.seq == seq)
-            || !matches!(self.shell.store.get(&keys::event(session, seq)), Ok(Some(_)))
-        {
+        if !matches!(self.shell.store.get(&keys::event(session, seq)), Ok(Some(_))) {
             return;
+        }
+        // What still waits for its turn takes the partner along; what is on its way is told once more, which harms nobody.
+        let is_free = self.delivery.is_idle();
+        if let Some(pending) = self.outbox.pending.iter_mut().find(|pending| is_free && pending.seq == seq) {
+            pending.publish = true;
+            if !pending.present.contains(&user) {
+                pending.present.push(user);
+            }
+            return self.deliver(ctx);
         }
         let late = Pending { to: vec![user.clone()], present: vec![user], publish: true, ..Pending::new(seq) };
         self.outbox.pending.push_back(late);
