@@ -128,7 +128,17 @@ function checkinOf(entries, continueChoice, words) {
   };
 }
 
-test('after the day of the check-in each says how it went, and only together does it count', () =>
+/** The check-in page is open for these entries. */
+async function openEntries(phone) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const entries = (await phone.tending()).entries.filter(({ status, scope }) => ['OPEN', 'PARTIAL'].includes(status) && scope === 'SHARED');
+    if (entries.length > 0) return entries;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('no entry opens on its day');
+}
+
+for (const [choice, end] of [['FULL_CLOSURE', 'COMPLETED'], ['EXTEND', 'SCHEDULED']]) test(`after the day of the check-in each says how it went, and only together does it count: ${choice}`, () =>
   walk(couple(June, June), async (x, y) => {
     await comeToStage4(x, y);
     const ids = await findIdeas(x, y, 2);
@@ -140,26 +150,20 @@ test('after the day of the check-in each says how it went, and only together doe
     assert.equal((await x.tending()).betweenPeriodNotes.length, 1);
     assert.deepEqual((await y.tending()).betweenPeriodNotes ?? [], []);
 
-    const open = async (phone) => {
-      for (let tries = 0; tries < 100; tries += 1) {
-        const entries = (await phone.tending()).entries.filter(({ status, scope }) => ['OPEN', 'PARTIAL'].includes(status) && scope === 'SHARED');
-        if (entries.length > 0) return entries;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      throw new Error('no entry opens on its day');
-    };
     const words = x.writes('how it went');
-    const mine = await x.once(x.of('/tending/checkin'), checkinOf(await open(x), 'FULL_CLOSURE', words), shape.checkin);
-    assert.equal(mine.continueChoice, 'FULL_CLOSURE');
-    const waiting = await open(y);
+    const mine = await x.once(x.of('/tending/checkin'), checkinOf(await openEntries(x), choice, words), shape.checkin);
+    assert.equal(mine.continueChoice, choice);
+    const waiting = await openEntries(y);
     assert.ok(waiting.every(({ status, myResponse }) => status === 'PARTIAL' && myResponse === null), 'the entry waits for the other');
     assert.ok((await y.tending()).coordinationCycles.some(({ status }) => status === 'WAITING_FOR_PARTNER'));
     const theirs = y.writes('how it went');
-    await y.once(y.of('/tending/checkin'), checkinOf(waiting, 'FULL_CLOSURE', theirs), shape.checkin);
+    await y.once(y.of('/tending/checkin'), checkinOf(waiting, choice, theirs), shape.checkin);
     for (const phone of [x, y]) {
       const { entries } = await phone.tending();
-      assert.ok(entries.filter(({ scope }) => scope === 'SHARED').every(({ status }) => status === 'COMPLETED'), JSON.stringify(entries));
+      assert.ok(entries.filter(({ scope }) => scope === 'SHARED').every(({ status }) => status === end), JSON.stringify(entries));
       assert.ok((await phone.history()).cycles.length > 0);
     }
-    await x.once(x.of('/tending/reentry'), { intent: x.writes('intent') }, shape.entryAnswer);
+    const { entry } = await x.once(x.of('/tending/reentry'), { intent: x.writes('intent') }, shape.entryAnswer);
+    assert.equal(entry.type, 'USER_INITIATED_REENTRY');
+    assert.ok((await y.tending()).entries.every(({ id }) => id !== entry.id), 'coming back alone is private');
   }));
