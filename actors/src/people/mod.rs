@@ -4,9 +4,15 @@
 //!
 //! Which people there are is read from index rows; only the newest session of each person on the page is woken.
 
+mod views;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+
+pub use self::views::{
+    LastSession, PeoplePage, PersonDetail, PersonEnvelope, PersonInvitation, PersonSession, PersonSessionStatus,
+    PersonSessions, PersonView, WhoseTurn,
+};
 
 use crate::{
     coordinator::Coordinator,
@@ -47,106 +53,6 @@ const SESSIONS_SHOWN: usize = 50;
 
 /// Sessions of one person that are asked for the person's name, if the newest cannot answer.
 const ASKED_FOR_NAME: usize = 3;
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PeoplePage {
-    pub people: Vec<PersonView>,
-    /// For the next page; absent at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    pub has_more: bool,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonView {
-    pub id: UserId,
-    pub relationship_id: String,
-    pub name: Words,
-    /// What the caller calls the person.
-    pub nickname: Option<Words>,
-    pub initials: Words,
-    /// Since the first session that both joined.
-    pub connected_since: Timestamp,
-    pub last_session: Option<LastSession>,
-    pub active_session_count: usize,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LastSession {
-    pub id: SessionId,
-    pub status: SessionStatus,
-    pub updated_at: Timestamp,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonEnvelope {
-    pub person: PersonDetail,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonDetail {
-    pub id: UserId,
-    pub relationship_id: String,
-    pub name: Words,
-    pub nickname: Option<Words>,
-    pub initials: Words,
-    pub connected_since: Timestamp,
-    pub active_session: Option<PersonSessionStatus>,
-    pub pending_invitation: Option<PersonInvitation>,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonSessionStatus {
-    pub id: SessionId,
-    /// The caller's stage.
-    pub stage: Stage,
-    pub status: WhoseTurn,
-    pub last_update: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WhoseTurn {
-    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage does.
-    WaitingOnYou,
-    /// The caller can go on to the next stage.
-    YourTurn,
-    WaitingOnPartner,
-    BothActive,
-}
-
-/// An invitation of the caller to the person that is still open.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonInvitation {
-    pub id: InvitationId,
-    pub session_id: SessionId,
-    pub sent_at: Timestamp,
-    pub expires_at: Timestamp,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonSessions {
-    pub sessions: Vec<PersonSession>,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PersonSession {
-    pub id: SessionId,
-    /// When it was resolved, or last changed.
-    pub date: Timestamp,
-    /// What it was about, as far as the caller may know; else empty.
-    pub topic: Words,
-    pub status: SessionStatus,
-}
 
 /// What is read of a session's summary.
 #[derive(Deserialize)]

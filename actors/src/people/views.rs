@@ -1,0 +1,111 @@
+//! People as their partners see them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{
+    ids::{InvitationId, SessionId, UserId},
+    stage::{SessionStatus, Stage},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeoplePage {
+    pub people: Vec<PersonView>,
+    /// For the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    pub has_more: bool,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonView {
+    pub id: UserId,
+    pub relationship_id: String,
+    pub name: Words,
+    /// What the caller calls the person.
+    pub nickname: Option<Words>,
+    pub initials: Words,
+    /// Since the first session that both joined.
+    pub connected_since: Timestamp,
+    pub last_session: Option<LastSession>,
+    pub active_session_count: usize,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSession {
+    pub id: SessionId,
+    pub status: SessionStatus,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonEnvelope {
+    pub person: PersonDetail,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonDetail {
+    pub id: UserId,
+    pub relationship_id: String,
+    pub name: Words,
+    pub nickname: Option<Words>,
+    pub initials: Words,
+    pub connected_since: Timestamp,
+    pub active_session: Option<PersonSessionStatus>,
+    pub pending_invitation: Option<PersonInvitation>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSessionStatus {
+    pub id: SessionId,
+    /// The caller's stage.
+    pub stage: Stage,
+    pub status: WhoseTurn,
+    pub last_update: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhoseTurn {
+    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage does.
+    WaitingOnYou,
+    /// The caller can go on to the next stage.
+    YourTurn,
+    WaitingOnPartner,
+    BothActive,
+}
+
+/// An invitation of the caller to the person that is still open.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonInvitation {
+    pub id: InvitationId,
+    pub session_id: SessionId,
+    pub sent_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSessions {
+    pub sessions: Vec<PersonSession>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonSession {
+    pub id: SessionId,
+    /// When it was resolved, or last changed.
+    pub date: Timestamp,
+    /// What it was about, as far as the caller may know; else empty.
+    pub topic: Words,
+    pub status: SessionStatus,
+}
