@@ -203,7 +203,10 @@ async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_
 
 #[tokio::test]
 async fn an_attachment_that_is_refused_anew_delivers_nothing_more() {
-    let node = node();
+    let mut config = Config::default();
+    // All that is published here fits the log of one channel.
+    config.limits.log_bytes = 64 << 20;
+    let node = Node::start(config);
     let (mut wire, _) = Wire::connected(&node, "").await;
     let (mut publisher, _) = Wire::connected(&node, "").await;
     for (serial, (params, code)) in
