@@ -86,6 +86,7 @@ const TAGS: &[(&str, &str)] = &[
     ("witness", "Stage 1: feeling heard"),
     ("empathy", "Stage 2: empathy attempts"),
     ("needs", "Stage 3: needs and common ground"),
+    ("consent", "Consents to sharing what was written"),
     ("strategies", "Stage 4: strategies and their ranking"),
     ("agreements", "Stage 4: agreements"),
     ("stage4", "Stage 4 by proposals: stances instead of rankings"),

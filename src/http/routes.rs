@@ -134,11 +134,12 @@ pub fn api() -> Vec<Route> {
         sessions: create, list, unread_count, badge_count, detail, withdraw, state, events, viewed, share_tab_viewed, messages, presence,
             nudge;
         stages: progress, gates, advance;
-        lifecycle: pause, resume, resolve, archive, revoke_consent;
+        lifecycle: pause, resume, resolve, archive;
+        consents: pending, decide, revoke, history;
         compact: sign, status;
         witness: feel_heard;
-        empathy: draft, save_draft, consent, partner, validate;
-        needs: list, add, confirm, share, comparison, common_ground, confirm_common_ground;
+        empathy: draft, save_draft, consent, partner, status, validate, resubmit, skip_refinement, share_offer, pending_actions;
+        needs: list, add, capture, apply_edits, confirm, share, validate, comparison, remove, common_ground, confirm_common_ground;
         strategies: list, propose, ready, rank, overlap;
         agreements: list, propose, answer;
         stage4: state, select, select_many, share, unshare, decline_need, address_need, walk, close, open_sub_chat,
@@ -152,7 +153,7 @@ pub fn api() -> Vec<Route> {
         realtime: ably_token, sign_out, config;
         webhooks: ably;
         operator: why, quarantined, release;
-        service: invitation, offer_feel_heard, strategy, answer_sub_chat;
+        service: invitation, offer_feel_heard, empathy_draft, needs, strategy, answer_sub_chat;
         documentation: openapi;
     }
 }

@@ -57,6 +57,12 @@ pub struct Written {
 }
 
 impl<B> ServiceCall<B> {
+    /// The call and its body apart.
+    pub fn split(self) -> (ServiceCall, B) {
+        let Self { state, session, member, body, request } = self;
+        (ServiceCall { state, session, member, body: (), request }, body)
+    }
+
     /// Carries out a command for the member.
     pub async fn execute(self, command: Command) -> Answered {
         let caller = Caller::nameless(self.member);
@@ -71,9 +77,8 @@ where
 {
     /// Carries out the command that the body asks for.
     pub async fn execute_body(self) -> Answered {
-        let Self { state, session, member, body: Json(body), request } = self;
-        let command = Command::try_from(body)?;
-        ServiceCall { state, session, member, body: (), request }.execute(command).await
+        let (call, Json(body)) = self.split();
+        call.execute(Command::try_from(body)?).await
     }
 }
 
@@ -84,9 +89,8 @@ impl<T: DeserializeOwned> ServiceCall<Json<T>> {
         I: std::str::FromStr,
         Command: TryFrom<(I, T), Error = Rejection>,
     {
-        let Self { state, session, member, body: Json(body), request } = self;
-        let id: I = path(&request, name).ok_or_else(|| ApiError::new(Code::NotFound, "there is no such thing"))?;
-        let command = Command::try_from((id, body))?;
-        ServiceCall { state, session, member, body: (), request }.execute(command).await
+        let (call, Json(body)) = self.split();
+        let id: I = path(&call.request, name).ok_or_else(|| ApiError::new(Code::NotFound, "there is no such thing"))?;
+        call.execute(Command::try_from((id, body))?).await
     }
 }

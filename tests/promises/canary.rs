@@ -140,12 +140,14 @@ impl<'a> Scene<'a> {
         let mut ids = Vec::new();
         let chosen = self.garden.shown("need");
         let about = self.garden.shown("needDescription");
-        for (need, description) in
-            [(chosen.clone(), about.clone()), (self.garden.private("keptNeed"), self.garden.private("keptDescription"))]
-        {
-            let body = json!({ "need": need, "category": "SAFETY", "description": description });
-            ids.push(anna.say("/needs", body).await.created()["need"]["id"].clone());
-        }
+        let body = json!({ "need": chosen, "category": "SAFETY", "description": about });
+        ids.push(anna.say("/needs", body).await.created()["need"]["id"].clone());
+        anna.say("/needs/confirm", json!({ "needIds": ids })).await.done();
+        let kept = json!({ "need": self.garden.private("keptNeed"), "category": "MEANING",
+            "description": self.garden.private("keptDescription"), "evidence": [self.garden.private("evidence")] });
+        let captured = anna.say("/needs/capture", json!({ "needs": [kept] })).await.created();
+        ids.push(captured["needs"][1]["id"].clone());
+        self.look(std::slice::from_ref(&chosen)).await;
         anna.say("/needs/confirm", json!({ "needIds": ids })).await.done();
         anna.say("/needs/consent", json!({ "needIds": [ids[0]] })).await.done();
         self.pushed("partner.needs_shared").await;

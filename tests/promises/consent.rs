@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Conversation, items, shared};
+use crate::harness::{Conversation, has, items, shared};
 
 #[tokio::test]
 async fn a_revoked_attempt_is_hidden_again() {
@@ -43,4 +43,29 @@ async fn there_must_be_a_consent_to_revoke_and_a_kind() {
     assert!(matches!(nothing.status, 400 | 409), "{}", nothing.body);
     both.anna.say("/consent/revoke", json!({ "kind": "everything" })).await.refused(400, "VALIDATION_ERROR");
     both.anna.say("/consent/revoke", json!({})).await.refused(400, "VALIDATION_ERROR");
+}
+
+#[tokio::test]
+async fn what_is_prepared_is_asked_about_and_a_consent_by_record_can_be_revoked() {
+    let both = Conversation::at_stage(&*shared().await, 2).await;
+    both.ben.share_attempt().await;
+    both.anna.draft("anna imagines being ben").await.done();
+    let asked = items(&both.anna.read("/consent/pending").await.ok()["pendingRequests"]);
+    has(&asked[0], &["id", "contentType", "targetId", "createdAt", "metadata"]);
+    let granted = json!({ "consentRequestId": asked[0]["id"], "decision": "GRANTED" });
+    both.ben.say("/consent/decide", granted.clone()).await.refused(404, "NOT_FOUND");
+    let decided = both.anna.say("/consent/decide", granted).await.done();
+    assert_eq!((&decided["recorded"], &decided["consentRecord"]["decision"]), (&json!(true), &json!("GRANTED")));
+    assert!(both.ben.read("/empathy/partner").await.body.contains("anna imagines"));
+
+    let record = decided["consentRecord"]["id"].clone();
+    both.ben.say("/consent/revoke", json!({ "consentRecordId": record })).await.refused(404, "NOT_FOUND");
+    let revoked = both.anna.say("/consent/revoke", json!({ "consentRecordId": record })).await.done();
+    assert_eq!(revoked["revoked"], true);
+    for path in ["/empathy/partner", "/empathy/status", "/pending-actions", "/state", "/events", ""] {
+        assert!(!both.ben.read(path).await.body.contains("anna imagines"), "{path}");
+    }
+    let history = items(&both.anna.read("/consent/history").await.ok()["records"]);
+    assert_eq!(history[0]["id"], record);
+    assert!(history[0]["revokedAt"].is_string());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Conversation, has, shared, text};
+use crate::harness::{Conversation, Realtime, has, items, shared, text};
 
 const OF_ANNA: &str = "anna believes that ben feels unheard";
 const OF_BEN: &str = "ben believes that anna feels tired";
@@ -115,4 +115,79 @@ async fn consent_names_a_draft_that_exists() {
     let draft = text(&both.anna.draft(OF_ANNA).await.done()["draftId"]);
     let theirs = both.ben.say("/empathy/consent", json!({ "draftId": draft })).await;
     assert!(matches!(theirs.status, 400 | 404 | 409), "a draft of the partner's: {}", theirs.body);
+}
+
+#[tokio::test]
+async fn the_status_tells_each_partner_where_both_attempts_stand() {
+    let both = drafted().await;
+    let first = both.anna.share_empathy().await.done();
+    assert_eq!((&first["status"], &first["empathyMessage"]["content"]), (&json!("HELD"), &json!(OF_ANNA)));
+    let seen = both.ben.read("/empathy/status").await;
+    let status = seen.ok();
+    assert_eq!(
+        (&status["partnerHasSubmittedEmpathy"], &status["partnerEmpathyHeldStatus"]),
+        (&json!(true), &json!("HELD"))
+    );
+    assert!(status["partnerAttempt"].is_null() && !seen.body.contains(OF_ANNA), "{}", seen.body);
+    both.ben.share_empathy().await.done();
+    for (member, other) in [(&both.anna, OF_BEN), (&both.ben, OF_ANNA)] {
+        let status = member.read("/empathy/status").await.ok();
+        let theirs = &status["partnerAttempt"];
+        assert_eq!((&theirs["content"], &theirs["status"]), (&json!(other), &json!("REVEALED")));
+        has(theirs, &["id", "sourceUserId", "sharedAt", "revealedAt", "consentRecordId", "revisionCount"]);
+        assert!(theirs["revealedAt"].is_string(), "{theirs}");
+        let partner = member.read("/empathy/partner").await.ok();
+        assert_eq!((&partner["attempt"], &partner["partnerStatus"]), (theirs, &json!("REVEALED")));
+        let actions = items(&member.read("/pending-actions").await.ok()["actions"]);
+        assert_eq!((&actions[0]["type"], &actions[0]["data"]["content"]), (&json!("validate_empathy"), &json!(other)));
+    }
+    let offer = both.anna.read("/reconciler/share-offer").await.ok();
+    assert_eq!((&offer["hasSuggestion"], &offer["suggestion"]), (&json!(false), &serde_json::Value::Null));
+}
+
+#[tokio::test]
+async fn each_screen_is_told_of_the_reveal_and_of_a_revision_without_any_words() {
+    let both = drafted().await;
+    both.anna.read("/empathy/status").await.ok();
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.attach(&both.session).await;
+    both.anna.share_empathy().await.done();
+    both.ben.share_empathy().await.done();
+    both.ben.say("/empathy/validate", json!({ "validated": false, "feedback": "not quite" })).await.done();
+    both.anna.say("/empathy/resubmit", json!({ "content": "another text" })).await.done();
+    both.ben.validate().await.done();
+    ear.message(&both.session, "partner.validated").await;
+    for (name, at_least) in [("empathy.revealed", 1), ("empathy.resubmitted", 2)] {
+        for member in both.members() {
+            let mine = |message: &&serde_json::Value| {
+                message["name"] == name && message["data"]["forUserId"] == json!(member.id)
+            };
+            let messages = ear.messages(&both.session);
+            let heard: Vec<_> = messages.iter().filter(mine).collect();
+            assert!(heard.len() >= at_least, "{name} for {}: {messages:?}", member.id);
+            for message in heard {
+                assert!(message["data"].get("empathyStatus").is_none(), "{message}");
+                assert!(message["data"].get("excludeUserId").is_none(), "{message}");
+            }
+        }
+    }
+    let frames = json!(ear.frames()).to_string();
+    for words in [OF_ANNA, OF_BEN, "not quite", "another text"] {
+        assert!(!frames.contains(words), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn only_an_attempt_that_is_sent_back_can_be_resubmitted_or_let_stand() {
+    let both = drafted().await;
+    let (text, skip) = (json!({ "content": "x" }), json!({ "willingToAccept": true }));
+    both.anna.say("/empathy/resubmit", text.clone()).await.refused(404, "NOT_FOUND");
+    both.anna.say("/empathy/skip-refinement", skip.clone()).await.refused(404, "NOT_FOUND");
+    both.anna.share_empathy().await.done();
+    both.ben.share_empathy().await.done();
+    both.anna.say("/empathy/resubmit", text).await.refused(400, "VALIDATION_ERROR");
+    both.anna.say("/empathy/skip-refinement", skip.clone()).await.refused(400, "VALIDATION_ERROR");
+    both.ben.say("/empathy/validate", json!({ "validated": false, "feedback": "no" })).await.done();
+    assert_eq!(both.anna.say("/empathy/skip-refinement", skip).await.done()["success"], true);
+    assert_eq!(both.anna.read("/empathy/status").await.ok()["myAttempt"]["status"], "VALIDATED");
 }

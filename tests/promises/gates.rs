@@ -137,7 +137,7 @@ async fn gates_are_shown_for_every_stage() {
         (0, vec!["compactSigned", "partnerCompactSigned"]),
         (1, vec!["feelHeardConfirmed"]),
         (2, vec!["empathyDraftReady", "empathyConsented", "empathyValidated", "partnerConsented", "partnerValidated"]),
-        (3, vec!["needsConfirmed", "needsShared", "commonGroundConfirmed", "partnerNeedsConfirmed"]),
+        (3, vec!["needsConfirmed", "needsShared", "commonGroundConfirmed", "needsValidated", "partnerNeedsConfirmed"]),
         (4, vec!["strategiesSubmitted", "rankingsSubmitted", "overlapIdentified", "agreementCreated"]),
     ] {
         let shown = both.anna.read(&format!("/stages/{stage}/gates")).await.ok();

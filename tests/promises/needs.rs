@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Member, items, shared, text};
+use crate::harness::{Conversation, Member, Realtime, has, items, shared, text};
 
 async fn add(member: &Member, need: &str, category: &str) -> String {
     text(&member.need(need, category).await.created()["need"]["id"])
@@ -106,4 +106,38 @@ async fn common_ground_is_confirmed_by_each_for_themselves() {
     assert_eq!(both.ben.read("/common-ground").await.ok()["bothConfirmed"], false);
     assert_eq!(both.ben.confirm_common_ground().await["allConfirmedByBoth"], true);
     assert_eq!(both.anna.read("/common-ground").await.ok()["bothConfirmed"], true);
+}
+
+#[tokio::test]
+async fn needs_are_captured_edited_and_removed_until_they_are_shared() {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    let mut ear = Realtime::connect(&both.anna).await;
+    ear.attach(&both.session).await;
+    let need =
+        |need: &str| json!({ "need": need, "category": "SAFETY", "description": "d", "evidence": ["so I said"] });
+    let captured =
+        both.anna.say("/needs/capture", json!({ "needs": [need("to rest"), need("to play")] })).await.created();
+    has(&captured, &["needs", "capturedAt"]);
+    ear.message(&both.session, "session.needs_extracted").await;
+    assert!(!json!(ear.frames()).to_string().contains("to rest"), "the channel hears no words");
+    let ids: Vec<_> = items(&captured["needs"]).iter().map(|need| text(&need["id"])).collect();
+    let update = json!({ "type": "updateNeedText", "needId": ids[0], "newText": "to sleep" });
+    let edited = both.anna.say("/needs/apply-edits", json!({ "operations": [update] })).await.done();
+    assert_eq!(
+        (&edited["applied"][0]["operation"], &edited["applied"][0]["after"]),
+        (&json!("text_change"), &json!("to sleep"))
+    );
+    let path = |id: &str| both.anna.path(&format!("/needs/{id}"));
+    let removed = both.anna.delete(&path(&ids[1])).await.ok();
+    assert_eq!((&removed["deleted"], &removed["needId"]), (&json!(true), &json!(ids[1])));
+    assert!(removed["need"]["deletedAt"].is_string());
+    assert_eq!(both.anna.delete(&path(&ids[1])).await.ok()["deleted"], true, "the app sends it again");
+    for unknown in ["cnosuchneed0", "no-id"] {
+        both.anna.delete(&path(unknown)).await.refused(404, "NOT_FOUND");
+    }
+    confirm(&both.anna, &[&ids[0]]).await;
+    consent(&both.anna, &[&ids[0]]).await;
+    both.anna.delete(&path(&ids[0])).await.refused(403, "FORBIDDEN");
+    let seen = both.ben.read("/needs").await.body + &both.ben.read("/needs/comparison").await.body;
+    assert!(!seen.contains("to sleep") && !seen.contains("so I said"), "{seen}");
 }

@@ -67,11 +67,31 @@ impl Gate {
 /// One partner's own gates of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gates {
-    Onboarding { compact_signed: bool },
-    Witness { feel_heard: bool },
-    PerspectiveStretch { draft_ready: bool, consented: bool, validated: bool },
-    NeedMapping { confirmed: bool, shared: bool, common_ground: bool },
-    StrategicRepair { submitted: bool, ranked: bool, overlap: bool, agreement: bool },
+    Onboarding {
+        compact_signed: bool,
+    },
+    Witness {
+        feel_heard: bool,
+    },
+    PerspectiveStretch {
+        draft_ready: bool,
+        consented: bool,
+        validated: bool,
+    },
+    /// The third gate is opened by confirming the common ground or by validating the needs of both. Each of the two generations
+    /// of clients does one of them, and in one session both may occur.
+    NeedMapping {
+        confirmed: bool,
+        shared: bool,
+        common_ground: bool,
+        validated: bool,
+    },
+    StrategicRepair {
+        submitted: bool,
+        ranked: bool,
+        overlap: bool,
+        agreement: bool,
+    },
 }
 
 impl Gates {
@@ -80,7 +100,9 @@ impl Gates {
             Gates::Onboarding { compact_signed } => compact_signed,
             Gates::Witness { feel_heard } => feel_heard,
             Gates::PerspectiveStretch { draft_ready, consented, validated } => draft_ready && consented && validated,
-            Gates::NeedMapping { confirmed, shared, common_ground } => confirmed && shared && common_ground,
+            Gates::NeedMapping { confirmed, shared, common_ground, validated } => {
+                confirmed && shared && (common_ground || validated)
+            }
             Gates::StrategicRepair { submitted, ranked, overlap, agreement } => {
                 submitted && ranked && overlap && agreement
             }
@@ -96,10 +118,10 @@ impl Gates {
                 (Gate::EmpathyConsented, consented),
                 (Gate::EmpathyValidated, validated),
             ],
-            Gates::NeedMapping { confirmed, shared, common_ground } => vec![
+            Gates::NeedMapping { confirmed, shared, common_ground, validated } => vec![
                 (Gate::NeedsConfirmed, confirmed),
                 (Gate::NeedsShared, shared),
-                (Gate::CommonGroundConfirmed, common_ground),
+                (Gate::CommonGroundConfirmed, common_ground || validated),
             ],
             Gates::StrategicRepair { submitted, ranked, overlap, agreement } => vec![
                 (Gate::StrategiesSubmitted, submitted),
@@ -153,12 +175,14 @@ impl Session {
                     me.empathy.shared().is_some() || me.empathy.draft.as_ref().is_some_and(|draft| draft.ready)
                 }),
                 consented: of_me(|me| me.empathy.shared().is_some()),
-                validated: of_partner(|partner| partner.empathy.is_validated()),
+                validated: of_partner(|partner| partner.empathy.is_validated())
+                    || of_me(|me| me.empathy.skipped_refinement()),
             },
             Stage::NeedMapping => Gates::NeedMapping {
                 confirmed: of_me(|me| me.needs.any_confirmed()),
                 shared: of_me(|me| me.needs.consent_stands()),
                 common_ground: me.is_some_and(|me| self.common_ground_confirmed(me, partner)),
+                validated: me.is_some_and(|me| self.needs_validated(me, partner)),
             },
             Stage::StrategicRepair => {
                 let revealed = self.pool.reveal.is_some();
@@ -180,6 +204,14 @@ impl Session {
                 || self.common_ground().is_some_and(|categories| {
                     categories.iter().all(|category| me.needs.common_ground.contains_key(category))
                 }))
+    }
+
+    /// Like [`Session::common_ground_confirmed`], for the other way through the gate.
+    fn needs_validated(&self, me: &Member, partner: Option<&Member>) -> bool {
+        me.needs.validated_at.is_some()
+            && partner.is_some_and(|partner| {
+                partner.has_left(Stage::NeedMapping) || (partner.needs.consent_stands() && me.needs.consent_stands())
+            })
     }
 
     /// The categories that both have shared; none before both have consented.

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     app::Client,
+    consents::Consents,
     empathy::{Attempt, Draft, Empathy},
-    event::{ConsentKind, Event, EventBody},
+    event::{CapturedNeed, ConsentKind, Event, EventBody},
     ids::{Seq, UserId},
-    needs::{Need, Needs},
+    needs::Needs,
     stage::{Stage, StageRecord},
     stage4::Stage4,
     strategy::Round,
@@ -48,6 +49,7 @@ pub struct Member {
     pub feel_heard_feedback: Option<Words>,
     pub empathy: Empathy,
     pub needs: Needs,
+    pub consents: Consents,
     pub round: Round,
     #[serde(default)]
     pub stage4: Stage4,
@@ -90,6 +92,7 @@ impl Member {
             feel_heard_feedback: None,
             empathy: Empathy::default(),
             needs: Needs::default(),
+            consents: Consents::default(),
             round: Round::default(),
             stage4: Stage4::default(),
             news: 0,
@@ -129,6 +132,14 @@ impl Member {
         self.stages.iter_mut().find(|record| record.stage == stage)
     }
 
+    /// The state of the content that a consent given at this moment would be about: it changes with the content.
+    pub fn consent_version(&self, kind: ConsentKind) -> u64 {
+        match kind {
+            ConsentKind::Empathy => self.empathy.draft.as_ref().map_or(0, |draft| draft.version.into()),
+            ConsentKind::Needs => self.needs.confirmed_at.map_or(0, |at| at.as_millis().unsigned_abs()),
+        }
+    }
+
     /// Whether this partner has gone on from a stage.
     pub fn has_left(&self, stage: Stage) -> bool {
         self.record(stage).is_some_and(|record| record.completed_at.is_some())
@@ -164,39 +175,44 @@ impl Member {
                 let (id, content) = (draft.clone(), content.clone());
                 self.empathy.draft = Some(Draft { id, content, version, ready: *ready, saved_at: event.at });
             }
-            EventBody::EmpathyShared { content } => {
+            EventBody::EmpathyShared { content, .. } => {
                 if let Some(draft) = &mut self.empathy.draft {
                     draft.content = content.clone();
                 }
                 let revision = self.empathy.attempt.as_ref().map_or(0, |attempt| attempt.revision + 1);
-                let content = content.clone();
-                self.empathy.attempt = Some(Attempt { content, shared_at: event.at, revoked_at: None, revision });
+                let (content, shared_at) = (content.clone(), event.at);
+                self.empathy.attempt =
+                    Some(Attempt { content, shared_at, revealed_at: None, revoked_at: None, revision });
                 self.empathy.verdict = None;
+                let version = self.consent_version(ConsentKind::Empathy);
+                self.consents.grant(ConsentKind::Empathy, version, Vec::new(), event.at);
             }
-            EventBody::NeedAdded { id, need, category, description } => self.needs.list.push(Need {
-                id: id.clone(),
-                need: need.clone(),
-                category: *category,
-                description: description.clone(),
-                confirmed: false,
-                shared: false,
-            }),
-            EventBody::NeedsConfirmed { needs, .. } => {
-                for change in needs {
-                    if let Some(need) = self.needs.list.iter_mut().find(|need| need.id == change.need) {
-                        need.confirmed = change.confirmed;
-                        if change.adjustment.is_some() {
-                            need.description = change.adjustment.clone();
-                        }
-                    }
+            EventBody::RefinementSkipped { .. } => {
+                if let Some(verdict) = &mut self.empathy.verdict {
+                    verdict.validated = true;
+                    verdict.skipped = true;
+                    verdict.at = event.at;
                 }
-                self.needs.confirmed_at = Some(event.at).filter(|_| self.needs.any_confirmed());
             }
-            EventBody::NeedsShared { needs } => {
+            EventBody::NeedAdded { id, need, category, description } => {
+                let (id, need, description) = (id.clone(), need.clone(), description.clone());
+                let captured = CapturedNeed { id, need, category: *category, description, evidence: Vec::new() };
+                self.needs.add(captured, event.at);
+            }
+            EventBody::NeedsCaptured { needs } => {
+                self.needs.list.retain(|need| need.confirmed);
+                needs.iter().for_each(|need| self.needs.add(need.clone(), event.at));
+            }
+            EventBody::NeedsEdited { edits } => edits.iter().for_each(|edit| self.needs.edit(edit, event.at)),
+            EventBody::NeedsConfirmed { needs, .. } => self.needs.confirm(needs, event.at),
+            EventBody::NeedsShared { needs, .. } => {
                 self.needs.list.iter_mut().for_each(|need| need.shared = needs.contains(&need.id));
                 self.needs.shared_at = Some(event.at);
                 self.needs.revoked_at = None;
+                let version = self.consent_version(ConsentKind::Needs);
+                self.consents.grant(ConsentKind::Needs, version, needs.clone(), event.at);
             }
+            EventBody::NeedsValidated { validated } => self.needs.validated_at = validated.then_some(event.at),
             EventBody::CommonGroundConfirmed { categories } => {
                 for answer in categories {
                     if answer.confirmed {
@@ -211,8 +227,13 @@ impl Member {
                 if let Some(attempt) = &mut self.empathy.attempt {
                     attempt.revoked_at = Some(event.at);
                 }
+                self.consents.revoke(ConsentKind::Empathy, event.at);
             }
-            EventBody::ConsentRevoked { kind: ConsentKind::Needs } => self.needs.revoked_at = Some(event.at),
+            EventBody::ConsentRevoked { kind: ConsentKind::Needs } => {
+                self.needs.revoked_at = Some(event.at);
+                self.consents.revoke(ConsentKind::Needs, event.at);
+            }
+            EventBody::ConsentDenied { kind, version } => self.consents.deny(*kind, *version, event.at),
             EventBody::ReadyToRank {} => self.round.ready_at = Some(event.at),
             EventBody::RankingSubmitted { ranking, .. } => {
                 self.round.ranking = ranking.clone();
@@ -287,6 +308,7 @@ impl Member {
         for need in &mut self.needs.list {
             need.need = Words::default();
             need.description = None;
+            need.evidence.clear();
         }
     }
 }

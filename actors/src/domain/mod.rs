@@ -5,6 +5,7 @@
 pub mod agreement;
 pub mod app;
 pub mod command;
+pub mod consents;
 pub mod context;
 pub mod empathy;
 pub mod event;

@@ -15,6 +15,11 @@ pub enum Query {
     CompactStatus,
     EmpathyDraft,
     EmpathyPartner,
+    EmpathyStatus,
+    ShareOffer,
+    PendingActions,
+    PendingConsents,
+    ConsentHistory,
     Needs,
     NeedsComparison,
     CommonGround,
@@ -45,7 +50,9 @@ impl Query {
     pub fn marker(self) -> Option<Marker> {
         match self {
             Query::Messages { limit: Some(JUNES_PAGE) } => Some(Marker::June),
-            Query::Messages { .. } => Some(Marker::App),
+            Query::Messages { .. } | Query::EmpathyStatus | Query::ShareOffer | Query::PendingActions => {
+                Some(Marker::App)
+            }
             Query::Detail
             | Query::Summary
             | Query::State
@@ -54,6 +61,8 @@ impl Query {
             | Query::CompactStatus
             | Query::EmpathyDraft
             | Query::EmpathyPartner
+            | Query::PendingConsents
+            | Query::ConsentHistory
             | Query::Needs
             | Query::NeedsComparison
             | Query::CommonGround

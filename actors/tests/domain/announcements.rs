@@ -3,9 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tandem_actors::domain::{Audience, Event, EventBody, EventName, event::is_reserved, stage::Stage};
+use tandem_actors::domain::{
+    Audience, Event, EventBody, EventName,
+    event::{ConsentKind, is_reserved},
+    stage::Stage,
+    words::Words,
+};
 
-use crate::golden::{event, name, samples};
+use crate::{
+    golden::{event, name, samples},
+    world::user,
+};
 
 const ID: &str = "cabcdefghijklmnopqrstuvwx";
 
@@ -23,7 +31,11 @@ fn table() -> BTreeMap<&'static str, (&'static str, Value)> {
         ("advanced", ("partner.advanced", json!({ "toStage": 2 }))),
         ("empathy_shared", ("partner.empathy_shared", json!({}))),
         ("empathy_judged", ("partner.revision_requested", json!({}))),
+        ("refinement_skipped", ("partner.skipped_refinement", json!({ "willingToAccept": true }))),
+        ("needs_captured", ("session.needs_extracted", json!({}))),
         ("needs_confirmed", ("partner.needs_confirmed", json!({}))),
+        ("common_ground_confirmed", ("partner.common_ground_confirmed", json!({}))),
+        ("needs_validated", ("partner.needs_validated", json!({}))),
         ("needs_shared", ("partner.needs_shared", json!({}))),
         ("consent_revoked", ("partner.consent_revoked", json!({ "kind": "empathy" }))),
         ("ready_to_rank", ("partner.ready_to_rank", json!({}))),
@@ -121,11 +133,42 @@ fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
     }
 }
 
+/// Messages that make the app's screens look again, beside the one that tells.
+#[test]
+fn the_apps_screens_are_told_what_to_load_again() {
+    let shared = |reveals, resubmits| EventBody::EmpathyShared { content: Words::new("x"), reveals, resubmits };
+    let needs = |reveals| EventBody::NeedsShared { needs: vec![], reveals };
+    let judged = EventBody::EmpathyJudged { validated: false, feedback: None, feedback_shared: false };
+    let revoked = |kind| EventBody::ConsentRevoked { kind };
+    let table: [(EventBody, &[&str]); 8] = [
+        (shared(false, false), &[]),
+        (shared(true, false), &["empathy.revealed"]),
+        (shared(false, true), &["empathy.resubmitted"]),
+        (judged, &["empathy.resubmitted"]),
+        (revoked(ConsentKind::Empathy), &["empathy.resubmitted"]),
+        (needs(false), &[]),
+        (needs(true), &["session.common_ground_ready", "session.needs_reveal_ready"]),
+        (revoked(ConsentKind::Needs), &["session.common_ground_ready"]),
+    ];
+    for (body, expected) in table {
+        let hints = event(body).hints(&ID.parse().unwrap());
+        assert_eq!(hints.iter().map(|hint| hint.name).collect::<Vec<_>>(), expected);
+        for hint in hints {
+            assert!(!hint.pushes && !hint.payload.contains_key("empathyStatus"), "{}", hint.name);
+            let own = hint.payload_for(&user("ben"));
+            let names_receiver = hint.audience == Audience::Each;
+            assert_eq!(own.get("forUserId"), names_receiver.then(|| json!("ben")).as_ref(), "{}", hint.name);
+            assert!(!own.contains_key("excludeUserId"), "the author's own screen looks again, too");
+        }
+    }
+}
+
 #[test]
 fn what_depends_on_more_than_the_variant() {
     let told = |body| event(body).name();
     let judged = |validated| EventBody::EmpathyJudged { validated, feedback: None, feedback_shared: false };
     assert_eq!(told(judged(true)), Some("partner.validated"));
+    assert_eq!(told(EventBody::NeedsValidated { validated: false }), None);
     let ranked = |replaces| EventBody::RankingSubmitted { ranking: vec![], replaces };
     assert_eq!((told(ranked(false)), told(ranked(true))), (Some("partner.ranking_submitted"), None));
     let completed = EventBody::StageCompleted { stage: Stage::Witness, moves_to: Some(Stage::PerspectiveStretch) };

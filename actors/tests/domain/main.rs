@@ -5,6 +5,7 @@ mod announcements;
 mod app_mode;
 mod compact;
 mod consent;
+mod consent_records;
 mod empathy;
 mod golden;
 mod invitation;

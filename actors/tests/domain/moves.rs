@@ -24,14 +24,14 @@ pub struct Played {
     pub command: Command,
 }
 
-const KINDS: u8 = 42;
+const KINDS: u8 = 49;
 
 /// What moves a session on, by stage.
 const FITTING: [&[u8]; 5] = [
     &[0, 24, 27],
     &[1, 24, 27],
-    &[2, 4, 5, 6, 7, 14, 24, 24, 27],
-    &[8, 10, 11, 12, 13, 14, 24, 24, 27],
+    &[2, 4, 5, 6, 7, 14, 24, 24, 27, 38, 39, 44],
+    &[8, 10, 11, 12, 13, 14, 24, 24, 27, 40, 41, 42, 43, 43, 44],
     &[14, 15, 17, 18, 20, 22, 27, 28, 29, 29, 30, 31, 32, 33, 34, 35, 36, 37],
 ];
 
@@ -145,8 +145,27 @@ impl Move {
                     "whatComesNext": { "continueChoice": (["EXTEND", "FULL_CLOSURE"])[usize::from(self.pick) % 2] },
                 },
             })),
-            38 => Ok(if yes { Command::Resolve } else { Command::Archive }),
-            39 => Ok(match self.pick % 10 {
+            38 => parse::<ResubmitEmpathyRequest>(json!({ "content": words("resubmitted") })),
+            39 => parse::<SkipRefinementRequest>(json!({ "willingToAccept": yes, "reason": words("skip") })),
+            40 => parse::<CaptureNeedsRequest>(json!({ "needs": [{
+                "need": words("captured"),
+                "category": (["SAFETY", "MEANING"])[usize::from(self.pick) % 2],
+                "description": words("captured description"),
+                "evidence": [words("evidence")],
+            }] })),
+            41 => parse::<EditNeedsRequest>(json!({ "operations": self.operations(world, who, &words) })),
+            42 => self.ids(world, who, Query::Needs, "needs").into_iter().next().map_or_else(
+                || parse::<EditNeedsRequest>(json!({ "operations": [] })),
+                |id| Ok(Command::RemoveNeed(RemoveNeed { need: id.parse().expect("an id") })),
+            ),
+            43 => parse::<ValidateNeedsRequest>(json!({ "validated": yes })),
+            44 => parse::<DecideConsentRequest>(json!({
+                "consentRequestId": self.ids(world, who, Query::PendingConsents, "pendingRequests").first(),
+                "decision": if yes { "GRANTED" } else { "DENIED" },
+                "editedContent": self.pick.is_multiple_of(3).then(|| words("edited")),
+            })),
+            45 => Ok(if yes { Command::Resolve } else { Command::Archive }),
+            46 => Ok(match self.pick % 10 {
                 0 => Command::AcceptInvitation,
                 1 => parse::<ConfirmInvitationRequest>(json!({}))?,
                 2 => Command::ResendInvitation,
@@ -160,7 +179,7 @@ impl Move {
                 8 => Command::OfferFeelHeard,
                 _ => parse::<DeclineInvitationRequest>(json!({ "reason": words("decline") }))?,
             }),
-            40 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
+            47 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
                 let seen = (self.pick > 99).then_some(self.pick);
                 let chat_item = (self.pick % 3 == 0).then(|| words("chat-item"));
@@ -216,6 +235,16 @@ impl Move {
         } else {
             Ok(Stage4Command::DeclineNeed(DeclineNeed { need, declined: true }).into())
         }
+    }
+
+    /// One change of a need there is, and one that is new.
+    fn operations(&self, world: &World, who: &str, words: impl Fn(&str) -> String) -> Vec<Value> {
+        let update = self.ids(world, who, Query::Needs, "needs").into_iter().next().map(|id| {
+            let text = words(&format!("rewording of {id}"));
+            json!({ "type": "updateNeedText", "needId": id, "newText": text, "newCategory": "FAIRNESS" })
+        });
+        let add = json!({ "type": "addNeed", "text": words("added"), "category": "AUTONOMY" });
+        update.into_iter().chain(self.yes.then_some(add)).collect()
     }
 
     /// Some of the ids in a list that the user sees, beginning anywhere.

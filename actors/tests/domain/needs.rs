@@ -82,7 +82,7 @@ fn common_ground_is_the_categories_that_both_have_shared() {
     let seq = world.session.seq();
     let mine = world.post::<ConfirmCommonGroundRequest>(ANN, body.clone());
     assert_eq!((&mine["allConfirmedByMe"], &mine["allConfirmedByBoth"]), (&json!(true), &json!(false)));
-    assert_eq!(world.announced_since(seq), ["partner.stage_completed"]);
+    assert_eq!(world.announced_since(seq), ["partner.common_ground_confirmed", "partner.stage_completed"]);
     let both = world.post::<ConfirmCommonGroundRequest>(BEN, body);
     assert_eq!((&both["allConfirmedByBoth"], &both["canAdvance"]), (&json!(true), &json!(true)));
     assert_eq!(world.get(ANN, Query::CommonGround)["bothConfirmed"], true);

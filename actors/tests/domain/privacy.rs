@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_actors::domain::{
     Event, EventBody, Query, Rejection,
-    event::ConsentKind,
+    event::{ConsentKind, NeedEdit},
     ids::{NeedId, UserId},
     tending::TendingEvent,
 };
@@ -13,7 +13,7 @@ use tandem_actors::domain::{
 use crate::world::*;
 
 /// The fields that an announcement may have.
-const PUBLIC_FIELDS: [&str; 22] = [
+const PUBLIC_FIELDS: [&str; 23] = [
     "actionType",
     "change",
     "submittedBy",
@@ -30,6 +30,7 @@ const PUBLIC_FIELDS: [&str; 22] = [
     "agreementId",
     "agreementIds",
     "kind",
+    "willingToAccept",
     "by",
     "reason",
     "name",
@@ -167,7 +168,7 @@ impl Person {
                 self.draft = text(content);
                 self.attempts.insert(text(content));
             }
-            EventBody::EmpathyShared { content } => {
+            EventBody::EmpathyShared { content, .. } => {
                 self.attempts.insert(text(content));
                 self.shared_attempt = Some(text(content));
             }
@@ -190,10 +191,45 @@ impl Person {
                     }
                 }
             }
-            EventBody::NeedsShared { needs } => self.shared_needs = Some(needs.iter().cloned().collect()),
+            EventBody::RefinementSkipped { reason, .. } => self.private.extend(reason.iter().map(text)),
+            EventBody::NeedsCaptured { needs } => {
+                for need in needs {
+                    let texts = self.needs.entry(need.id.clone()).or_default();
+                    texts.insert(text(&need.need));
+                    texts.extend(need.description.iter().map(text));
+                    self.private.extend(need.evidence.iter().map(text));
+                }
+            }
+            EventBody::NeedsEdited { edits } => edits.iter().for_each(|edit| self.learn_edit(edit)),
+            EventBody::NeedsShared { needs, .. } => self.shared_needs = Some(needs.iter().cloned().collect()),
             EventBody::ConsentRevoked { kind: ConsentKind::Empathy } => self.shared_attempt = None,
             EventBody::ConsentRevoked { kind: ConsentKind::Needs } => self.shared_needs = None,
             _ => {}
+        }
+    }
+
+    /// What a need said before stays private, and a changed need is no longer confirmed.
+    fn learn_edit(&mut self, edit: &NeedEdit) {
+        let text = |words: &tandem_actors::domain::words::Words| words.reveal().to_owned();
+        match edit {
+            NeedEdit::Added { id, need, .. } => {
+                self.needs.entry(id.clone()).or_default().insert(text(need));
+            }
+            NeedEdit::Reworded { need, before, after } => {
+                self.private.insert(text(before));
+                let texts = self.needs.entry(need.clone()).or_default();
+                texts.remove(before.reveal());
+                texts.insert(text(after));
+                self.confirmed.remove(need);
+            }
+            NeedEdit::Recategorized { need, .. } => {
+                self.confirmed.remove(need);
+            }
+            NeedEdit::Removed { need, .. } => {
+                let texts = self.needs.remove(need).unwrap_or_default();
+                self.private.extend(texts);
+                self.confirmed.remove(need);
+            }
         }
     }
 }

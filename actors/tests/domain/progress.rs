@@ -119,7 +119,7 @@ fn gates_are_typed_and_told_for_each_stage() {
         "compactSigned partnerCompactSigned",
         "feelHeardConfirmed",
         "empathyConsented empathyDraftReady empathyValidated partnerConsented partnerValidated",
-        "commonGroundConfirmed needsConfirmed needsShared partnerNeedsConfirmed",
+        "commonGroundConfirmed needsConfirmed needsShared needsValidated partnerNeedsConfirmed",
         "agreementCreated overlapIdentified rankingsSubmitted strategiesSubmitted",
     ];
     for (stage, expected) in table.into_iter().enumerate() {

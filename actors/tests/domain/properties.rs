@@ -18,7 +18,7 @@ use crate::{
     world::*,
 };
 
-const QUERIES: [Query; 18] = [
+const QUERIES: [Query; 23] = [
     Query::Detail,
     Query::Summary,
     Query::State,
@@ -29,6 +29,11 @@ const QUERIES: [Query; 18] = [
     Query::CompactStatus,
     Query::EmpathyDraft,
     Query::EmpathyPartner,
+    Query::EmpathyStatus,
+    Query::ShareOffer,
+    Query::PendingActions,
+    Query::PendingConsents,
+    Query::ConsentHistory,
     Query::Needs,
     Query::NeedsComparison,
     Query::CommonGround,

@@ -34,28 +34,48 @@ fn an_empty_body_is_read_and_the_missing_field_named() {
     assert_eq!(field(parse::<SubmitRankingRequest>(empty()).unwrap_err()), "rankedIds");
     assert_eq!(field(parse::<ProposeAgreementRequest>(empty()).unwrap_err()), "description");
     assert_eq!(field(parse::<RevokeConsentRequest>(empty()).unwrap_err()), "kind");
+    assert_eq!(field(parse::<DecideConsentRequest>(empty()).unwrap_err()), "consentRequestId");
+    assert_eq!(field(parse::<ResubmitEmpathyRequest>(empty()).unwrap_err()), "content");
+    assert_eq!(field(parse::<SkipRefinementRequest>(empty()).unwrap_err()), "willingToAccept");
+    assert_eq!(field(parse::<CaptureNeedsRequest>(empty()).unwrap_err()), "needs");
+    assert_eq!(field(parse::<EditNeedsRequest>(empty()).unwrap_err()), "operations");
     for free in [
         parse::<SignCompactRequest>(empty()),
         parse::<AdvanceRequest>(empty()),
         parse::<PauseRequest>(empty()),
         parse::<ViewedRequest>(empty()),
         parse::<DeclineInvitationRequest>(empty()),
+        parse::<ValidateNeedsRequest>(empty()),
     ] {
         free.unwrap();
     }
+}
+
+fn capture(need: Value) -> Result<(), Rejection> {
+    parse::<CaptureNeedsRequest>(json!({ "needs": [need] })).map(drop)
+}
+
+fn edit(operation: Value) -> Result<(), Rejection> {
+    parse::<EditNeedsRequest>(json!({ "operations": [operation] })).map(drop)
 }
 
 #[test]
 fn lengths_are_counted_in_characters_at_both_ends() {
     let long = |length: usize| "ü".repeat(length);
     type Case = (usize, fn(String) -> Result<(), Rejection>);
-    let table: [Case; 13] = [
+    let table: [Case; 19] = [
         (100, |t| create(json!({ "inviteName": t }))),
         (500, |t| create(json!({ "inviteName": "x", "context": t }))),
         (500, |t| parse::<FeelHeardRequest>(json!({ "confirmed": true, "feedback": t })).map(drop)),
         (2_000, |t| parse::<SaveEmpathyDraftRequest>(json!({ "content": t })).map(drop)),
         (2_000, |t| parse::<ConsentEmpathyRequest>(json!({ "consent": true, "finalContent": t })).map(drop)),
         (1_000, |t| parse::<ValidateEmpathyRequest>(json!({ "validated": false, "feedback": t })).map(drop)),
+        (2_000, |t| parse::<ResubmitEmpathyRequest>(json!({ "content": t })).map(drop)),
+        (500, |t| parse::<SkipRefinementRequest>(json!({ "willingToAccept": true, "reason": t })).map(drop)),
+        (200, |t| capture(json!({ "need": t, "category": "SAFETY" }))),
+        (500, |t| capture(json!({ "need": "x", "category": "SAFETY", "evidence": [t] }))),
+        (500, |t| edit(json!({ "type": "addNeed", "text": t }))),
+        (500, |t| edit(json!({ "type": "updateNeedText", "needId": "caaaaaaaa", "newText": t }))),
         (200, |t| parse::<AddNeedRequest>(json!({ "need": t, "category": "SAFETY" })).map(drop)),
         (1_000, |t| parse::<ProposeStrategyRequest>(json!({ "description": t })).map(drop)),
         (100, |t| parse::<ProposeStrategyRequest>(json!({ "description": "x", "duration": t })).map(drop)),
@@ -110,6 +130,13 @@ fn malformed_ids_lists_and_dates_are_refused() {
         parse::<AdvanceRequest>(json!({ "fromStage": 5 })),
         parse::<AdvanceRequest>(json!({ "toStage": -1 })),
         parse::<RevokeConsentRequest>(json!({ "kind": "everything" })),
+        parse::<DecideConsentRequest>(json!({ "consentRequestId": "caaaaaaaa", "decision": "MAYBE" })),
+        parse::<CaptureNeedsRequest>(json!({ "needs": [] })),
+        parse::<CaptureNeedsRequest>(json!({ "needs": [{ "need": "x", "category": "NOPE" }] })),
+        parse::<EditNeedsRequest>(json!({ "operations": [] })),
+        parse::<EditNeedsRequest>(json!({ "operations": [{ "type": "addNeeds", "text": "x" }] })),
+        parse::<EditNeedsRequest>(json!({ "operations": [{ "type": "removeNeed" }] })),
+        parse::<EditNeedsRequest>(json!({ "operations": [{ "type": "updateNeedText", "needId": "caaaaaaaa" }] })),
         parse::<ProposeAgreementRequest>(agreement("tomorrow")),
         parse::<ProposeAgreementRequest>(agreement("2027-02-30")),
         parse::<ValidateEmpathyRequest>(json!({ "validated": false })),
@@ -130,6 +157,13 @@ fn both_generations_of_clients_are_understood() {
         parse::<ConfirmNeedsRequest>(json!({ "needIds": ["caaaaaaaa"], "sessionId": "ignored" })),
         parse::<ConfirmNeedsRequest>(json!({ "confirmations": [{ "needId": "caaaaaaaa", "confirmed": true }] })),
     );
+    let corrected = json!([{ "needId": "caaaaaaaa", "confirmed": true, "correction": "to be asked" }]);
+    let adjusted = json!([{ "needId": "caaaaaaaa", "confirmed": true, "adjustment": "to be asked" }]);
+    same(
+        parse::<ConfirmNeedsRequest>(json!({ "needIds": ["caaaaaaaa"], "adjustments": corrected })),
+        parse::<ConfirmNeedsRequest>(json!({ "confirmations": adjusted })),
+    );
+    same(parse::<ValidateNeedsRequest>(json!({})), parse::<ValidateNeedsRequest>(json!({ "validated": true })));
     same(
         parse::<ConsentEmpathyRequest>(json!({ "draftId": "caaaaaaaa" })),
         parse::<ConsentEmpathyRequest>(json!({ "draftId": "caaaaaaaa", "consent": true })),

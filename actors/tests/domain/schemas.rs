@@ -17,6 +17,12 @@ fn every_schema_has_a_name_of_its_own() {
     requests!(
         AddNeedRequest,
         AdvanceRequest,
+        CaptureNeedsRequest,
+        DecideConsentRequest,
+        EditNeedsRequest,
+        ResubmitEmpathyRequest,
+        SkipRefinementRequest,
+        ValidateNeedsRequest,
         ConfirmAgreementRequest,
         ConfirmCommonGroundRequest,
         ConfirmNeedsRequest,

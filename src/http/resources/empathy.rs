@@ -2,8 +2,14 @@
 
 use tandem_actors::domain::{
     Query,
-    command::{ConsentEmpathyRequest, SaveEmpathyDraftRequest, ValidateEmpathyRequest},
-    view::{EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyValidated, PartnerEmpathy},
+    command::{
+        ConsentEmpathyRequest, ResubmitEmpathyRequest, SaveEmpathyDraftRequest, SkipRefinementRequest,
+        ValidateEmpathyRequest,
+    },
+    view::{
+        EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyResubmitted, EmpathyStatus, EmpathyValidated,
+        PartnerEmpathy, PendingActions, RefinementSkipped, ShareOffer,
+    },
 };
 
 use crate::http::{
@@ -56,4 +62,53 @@ pub async fn partner(call: Call) -> Answered {
 )]
 pub async fn validate(call: Posted<ValidateEmpathyRequest>) -> Answered {
     call.execute_body().await
+}
+
+/// Both attempts, and where they stand
+#[utoipa::path(
+    get, path = "/sessions/{id}/empathy/status", tag = "empathy",
+    responses((status = 200, body = Success<EmpathyStatus>))
+)]
+pub async fn status(call: Call) -> Answered {
+    call.query(Query::EmpathyStatus).await
+}
+
+/// Share the attempt anew
+///
+/// When the partner has asked for a revision. The partner judges again.
+#[utoipa::path(
+    post, path = "/sessions/{id}/empathy/resubmit", tag = "empathy", request_body = ResubmitEmpathyRequest,
+    responses((status = 200, body = Success<EmpathyResubmitted>))
+)]
+pub async fn resubmit(call: Posted<ResubmitEmpathyRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Let the attempt stand although the partner has asked for a revision
+#[utoipa::path(
+    post, path = "/sessions/{id}/empathy/skip-refinement", tag = "empathy", request_body = SkipRefinementRequest,
+    responses((status = 200, body = Success<RefinementSkipped>))
+)]
+pub async fn skip_refinement(call: Posted<SkipRefinementRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// What another service offers to share
+///
+/// There is never any.
+#[utoipa::path(
+    get, path = "/sessions/{id}/reconciler/share-offer", tag = "empathy",
+    responses((status = 200, body = Success<ShareOffer>))
+)]
+pub async fn share_offer(call: Call) -> Answered {
+    call.query(Query::ShareOffer).await
+}
+
+/// What the caller is asked to do
+#[utoipa::path(
+    get, path = "/sessions/{id}/pending-actions", tag = "empathy",
+    responses((status = 200, body = Success<PendingActions>))
+)]
+pub async fn pending_actions(call: Call) -> Answered {
+    call.query(Query::PendingActions).await
 }

@@ -1,9 +1,9 @@
-//! The session as a whole: pausing, resolving, archiving, and taking consent back.
+//! The session as a whole: pausing, resolving and archiving.
 
 use tandem_actors::domain::{
     Command,
-    command::{PauseRequest, RevokeConsentRequest},
-    view::{Archived, ConsentRevoked, Paused, Resolved, Resumed},
+    command::PauseRequest,
+    view::{Archived, Paused, Resolved, Resumed},
 };
 
 use crate::http::{
@@ -47,15 +47,4 @@ pub async fn resolve(call: Call) -> Answered {
 )]
 pub async fn archive(call: Call) -> Answered {
     call.execute(Command::Archive).await
-}
-
-/// Take consent to sharing back
-///
-/// The content is hidden from the partner from now on; agreements that were built on it are flagged.
-#[utoipa::path(
-    post, path = "/sessions/{id}/consent/revoke", tag = "sessions", request_body = RevokeConsentRequest,
-    responses((status = 200, body = Success<ConsentRevoked>))
-)]
-pub async fn revoke_consent(call: Posted<RevokeConsentRequest>) -> Answered {
-    call.execute_body().await
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agreements;
 pub mod compact;
+pub mod consents;
 pub mod documentation;
 pub mod empathy;
 pub mod export;

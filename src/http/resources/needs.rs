@@ -1,9 +1,15 @@
 //! Stage 3: needs, and the ground that both share.
 
 use tandem_actors::domain::{
-    Query,
-    command::{AddNeedRequest, ConfirmCommonGroundRequest, ConfirmNeedsRequest, ShareNeedsRequest},
-    view::{CommonGround, CommonGroundConfirmed, NeedAdded, NeedsComparison, NeedsConfirmed, NeedsList, NeedsShared},
+    Command, Query,
+    command::{
+        AddNeedRequest, CaptureNeedsRequest, ConfirmCommonGroundRequest, ConfirmNeedsRequest, EditNeedsRequest,
+        RemoveNeed, ShareNeedsRequest, ValidateNeedsRequest, no_such_need,
+    },
+    view::{
+        CommonGround, CommonGroundConfirmed, NeedAdded, NeedRemoved, NeedsCaptured, NeedsComparison, NeedsConfirmed,
+        NeedsEdited, NeedsList, NeedsShared, NeedsValidated,
+    },
 };
 
 use crate::http::{
@@ -73,5 +79,49 @@ pub async fn common_ground(call: Call) -> Answered {
     responses((status = 200, body = Success<CommonGroundConfirmed>))
 )]
 pub async fn confirm_common_ground(call: Posted<ConfirmCommonGroundRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Put in needs that were read from the conversation
+///
+/// They take the place of the caller's unconfirmed needs.
+#[utoipa::path(
+    post, path = "/sessions/{id}/needs/capture", tag = "needs", request_body = CaptureNeedsRequest,
+    responses((status = 201, body = Success<NeedsCaptured>))
+)]
+pub async fn capture(call: Posted<CaptureNeedsRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Change the caller's needs
+///
+/// All changes are made together or not at all. Not while the needs are shared.
+#[utoipa::path(
+    post, path = "/sessions/{id}/needs/apply-edits", tag = "needs", request_body = EditNeedsRequest,
+    responses((status = 200, body = Success<NeedsEdited>))
+)]
+pub async fn apply_edits(call: Posted<EditNeedsRequest>) -> Answered {
+    call.execute_body().await
+}
+
+/// Remove a need
+///
+/// Not while the needs are shared.
+#[utoipa::path(
+    delete, path = "/sessions/{id}/needs/{needId}", tag = "needs",
+    responses((status = 200, body = Success<NeedRemoved>))
+)]
+pub async fn remove(call: Call) -> Answered {
+    let need = call.path("needId").ok_or_else(no_such_need);
+    let need = call.understood(need).await?;
+    call.execute(Command::RemoveNeed(RemoveNeed { need })).await
+}
+
+/// Say whether both lists of needs are right
+#[utoipa::path(
+    post, path = "/sessions/{id}/needs/validate", tag = "needs", request_body = ValidateNeedsRequest,
+    responses((status = 200, body = Success<NeedsValidated>))
+)]
+pub async fn validate(call: Posted<ValidateNeedsRequest>) -> Answered {
     call.execute_body().await
 }

@@ -1,10 +1,16 @@
 //! What the AI service writes for a member. The member confirms, shares or discards it.
 
+use serde::Deserialize;
 use tandem_actors::domain::{
     Command,
-    command::{AnswerSubChatRequest, ProposeStrategyRequest, WriteInvitationRequest},
+    command::{
+        AnswerSubChatRequest, CaptureNeedsRequest, ProposeStrategyRequest, SaveEmpathyDraftRequest,
+        WriteInvitationRequest,
+    },
     ids::SubChatId,
 };
+use utoipa::ToSchema;
+
 
 use crate::http::{
     body::Json,
@@ -53,4 +59,36 @@ pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> Answer
 )]
 pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> Answered {
     call.execute_about::<SubChatId>("subChatId").await
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct WriteEmpathyDraftRequest {
+    /// 1 to 2000 characters.
+    pub content: Option<String>,
+}
+
+/// Write a member's empathy draft
+///
+/// It is not ready to share: that is the member's to say.
+#[utoipa::path(
+    put, path = "/service/sessions/{id}/members/{userId}/empathy/draft", tag = "service",
+    security(("service" = [])), request_body = WriteEmpathyDraftRequest,
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn empathy_draft(call: ServiceCall<Json<WriteEmpathyDraftRequest>>) -> Answered {
+    let (call, Json(WriteEmpathyDraftRequest { content })) = call.split();
+    let draft = SaveEmpathyDraftRequest { content, ready_to_share: Some(false) };
+    call.execute(Command::try_from(draft)?).await
+}
+
+/// Put in needs that were read from the conversation with a member
+///
+/// They take the place of the member's unconfirmed needs. Not while the needs are shared.
+#[utoipa::path(
+    put, path = "/service/sessions/{id}/members/{userId}/needs", tag = "service",
+    security(("service" = [])), request_body = CaptureNeedsRequest,
+    responses((status = 200, body = Success<Written>))
+)]
+pub async fn needs(call: ServiceCall<Json<CaptureNeedsRequest>>) -> Answered {
+    call.execute_body().await
 }

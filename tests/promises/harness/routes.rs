@@ -21,7 +21,7 @@ const fn post(path: &'static str, body: fn() -> Value) -> Route {
 const SOME_ID: &str = "csomethingthatisnotthere0";
 
 /// What a member may read of a session.
-pub const GET_ROUTES: [Route; 18] = [
+pub const GET_ROUTES: [Route; 23] = [
     get("/sessions/{id}"),
     get("/sessions/{id}/state"),
     get("/sessions/{id}/events"),
@@ -31,6 +31,11 @@ pub const GET_ROUTES: [Route; 18] = [
     get("/sessions/{id}/compact/status"),
     get("/sessions/{id}/empathy/draft"),
     get("/sessions/{id}/empathy/partner"),
+    get("/sessions/{id}/empathy/status"),
+    get("/sessions/{id}/reconciler/share-offer"),
+    get("/sessions/{id}/pending-actions"),
+    get("/sessions/{id}/consent/pending"),
+    get("/sessions/{id}/consent/history"),
     get("/sessions/{id}/needs"),
     get("/sessions/{id}/needs/comparison"),
     get("/sessions/{id}/common-ground"),
@@ -43,7 +48,7 @@ pub const GET_ROUTES: [Route; 18] = [
 ];
 
 /// What a member may do in a session.
-pub const SESSION_ROUTES: [Route; 48] = [
+pub const SESSION_ROUTES: [Route; 55] = [
     Route { method: "DELETE", path: "/sessions/{id}", body: || Value::Null },
     post("/sessions/{id}/stages/advance", || json!({})),
     post("/sessions/{id}/pause", || json!({ "reason": "a break" })),
@@ -61,6 +66,16 @@ pub const SESSION_ROUTES: [Route; 48] = [
     post("/sessions/{id}/empathy/draft", || json!({ "content": "a draft" })),
     post("/sessions/{id}/empathy/consent", || json!({ "consent": true })),
     post("/sessions/{id}/empathy/validate", || json!({ "validated": true })),
+    post("/sessions/{id}/empathy/resubmit", || json!({ "content": "once more" })),
+    post("/sessions/{id}/empathy/skip-refinement", || json!({ "willingToAccept": true })),
+    post(
+        "/sessions/{id}/needs/capture",
+        || json!({ "needs": [{ "need": "rest", "category": "SAFETY", "description": "", "evidence": [] }] }),
+    ),
+    post("/sessions/{id}/needs/apply-edits", || json!({ "operations": [{ "type": "addNeed", "text": "rest" }] })),
+    post("/sessions/{id}/needs/validate", || json!({ "validated": true })),
+    Route { method: "DELETE", path: "/sessions/{id}/needs/{needId}", body: || Value::Null },
+    post("/sessions/{id}/consent/decide", || json!({ "consentRequestId": SOME_ID, "decision": "GRANTED" })),
     post("/sessions/{id}/needs", || json!({ "need": "rest", "category": "SAFETY" })),
     post("/sessions/{id}/needs/confirm", || json!({ "needIds": [SOME_ID] })),
     post("/sessions/{id}/needs/consent", || json!({ "needIds": [SOME_ID] })),

@@ -2,7 +2,6 @@
 
 use crate::domain::{
     agreement::{Agreement, AgreementStatus},
-    empathy::Verdict,
     event::{Event, EventBody},
     ids::UserId,
     invitation::Invitation,
@@ -86,7 +85,9 @@ impl Session {
     }
 
     fn note_news(&mut self, event: &Event, author: Option<Side>) {
-        if !event.is_announced() || event.is_implicit() {
+        // What was written into a partner's own list is no news for the other, although the channel hears that there is some.
+        let is_own = matches!(event.body, EventBody::NeedsCaptured { .. });
+        if !event.is_announced() || event.is_implicit() || is_own {
             return;
         }
         for side in Side::BOTH {
@@ -197,10 +198,15 @@ impl Session {
             | EventBody::EmpathyDraftSaved { .. }
             | EventBody::EmpathyShared { .. }
             | EventBody::EmpathyJudged { .. }
+            | EventBody::RefinementSkipped { .. }
             | EventBody::NeedAdded { .. }
+            | EventBody::NeedsCaptured { .. }
+            | EventBody::NeedsEdited { .. }
             | EventBody::NeedsConfirmed { .. }
             | EventBody::NeedsShared { .. }
             | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::NeedsValidated { .. }
+            | EventBody::ConsentDenied { .. }
             | EventBody::ConsentRevoked { .. }
             | EventBody::StrategyProposed { .. }
             | EventBody::Tending(_)
@@ -318,7 +324,10 @@ impl Session {
             | EventBody::EmpathyDraftSaved { .. }
             | EventBody::EmpathyShared { .. }
             | EventBody::EmpathyJudged { .. }
+            | EventBody::RefinementSkipped { .. }
             | EventBody::NeedAdded { .. }
+            | EventBody::NeedsCaptured { .. }
+            | EventBody::NeedsEdited { .. }
             | EventBody::NeedsConfirmed { .. }
             | EventBody::NeedsShared { .. }
             | EventBody::CommonGroundConfirmed { .. }
@@ -330,6 +339,8 @@ impl Session {
             | EventBody::SubChatOpened { .. }
             | EventBody::SubChatSaid { .. }
             | EventBody::SubChatResolved { .. }
+            | EventBody::NeedsValidated { .. }
+            | EventBody::ConsentDenied { .. }
             | EventBody::ReadyToRank {}
             | EventBody::RankingSubmitted { .. }
             | EventBody::OverlapRevealed { .. }
@@ -349,16 +360,7 @@ impl Session {
         if let Some(me) = self.seat_mut(side) {
             me.apply(event);
         }
-        if let (EventBody::EmpathyJudged { validated, feedback, feedback_shared }, Some(partner)) =
-            (&event.body, self.seat_mut(side.other()))
-        {
-            partner.empathy.verdict = Some(Verdict {
-                validated: *validated,
-                at: event.at,
-                feedback: feedback.clone(),
-                feedback_shared: *feedback_shared,
-            });
-        }
+        self.apply_to_partner(event, side);
     }
 
     pub(in crate::domain) fn close_stage(&mut self, side: Side, stage: Stage, event: &Event) {

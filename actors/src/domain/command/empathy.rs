@@ -5,15 +5,17 @@ use utoipa::ToSchema;
 
 use super::{Command, fields, turn::Turn};
 use crate::domain::{
+    empathy::Empathy,
     event::EventBody,
     gates::Gates,
     ids::DraftId,
+    member::Member,
     rejection::{Code, Rejection},
     stage::Stage,
     words::Words,
 };
 
-const LONGEST: usize = 2_000;
+pub(super) const LONGEST: usize = 2_000;
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -118,6 +120,9 @@ pub(super) fn save_draft(turn: &mut Turn<'_>, save: &SaveEmpathyDraft) -> Result
 /// A consent that was revoked can be given again also when the stage is left: it only opens what was hidden.
 pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(), Rejection> {
     let mine = &turn.me.empathy;
+    if consent.consent && turn.me.in_app_mode() && is_shared_as(mine, consent.final_content.as_ref()) {
+        return Ok(());
+    }
     if mine.was_revoked() && turn.me.has_left(Stage::PerspectiveStretch) {
         turn.must_be_active()?;
     } else {
@@ -139,22 +144,34 @@ pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(
         return Err(Rejection::gate("save your draft with readyToShare set to true first"));
     }
     let content = consent.final_content.as_ref().unwrap_or(&draft.content).clone();
-    turn.record(EventBody::EmpathyShared { content });
-    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
-    let satisfied = matches!(gates, Gates::PerspectiveStretch { validated: true, .. });
-    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+    share(turn, content);
     Ok(())
 }
 
+/// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
+fn is_shared_as(mine: &Empathy, text: Option<&Words>) -> bool {
+    let Some(attempt) = mine.shared().filter(|_| !mine.awaits_revision()) else { return false };
+    text.is_none_or(|text| *text == attempt.content)
+}
+
+/// The caller has consented to sharing this text.
+pub(super) fn share(turn: &mut Turn<'_>, content: Words) {
+    let resubmits = turn.me.empathy.awaits_revision();
+    let partner_shares = turn.partner_shares_empathy();
+    turn.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });
+    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
+    let satisfied = matches!(gates, Gates::PerspectiveStretch { validated: true, .. });
+    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+}
+
 pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateEmpathy) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::PerspectiveStretch)?;
-    if turn.me.empathy.shared().is_none() {
-        return Err(Rejection::new(Code::ConsentRequired, "share your own attempt first; then you see your partner's"));
-    }
     let theirs = turn.partner().map(|partner| &partner.empathy).filter(|theirs| theirs.shared().is_some());
-    let Some(theirs) = theirs else {
-        return Err(Rejection::partner_not_ready("your partner has not shared an attempt yet"));
-    };
+    let is_repeat = validate.validated && theirs.is_some_and(Empathy::is_validated);
+    if turn.me.in_app_mode() && turn.me.empathy.shared().is_some() && is_repeat {
+        return Ok(());
+    }
+    turn.must_be_in(Stage::PerspectiveStretch)?;
+    let theirs = judged(turn.me, theirs)?;
     if theirs.is_validated() {
         return if validate.validated {
             Ok(())
@@ -170,4 +187,17 @@ pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateEmpathy) -> Resul
     // Having shared, one's own gates lack nothing but the verdict.
     turn.complete_stage(Stage::PerspectiveStretch, validate.validated);
     Ok(())
+}
+
+/// The attempt to judge. The app has codes of its own for one that is not there and one that is not revealed.
+fn judged<'a>(me: &Member, theirs: Option<&'a Empathy>) -> Result<&'a Empathy, Rejection> {
+    let not_shared = "share your own attempt first; then you see your partner's";
+    let nothing = "your partner has not shared an attempt yet";
+    match theirs {
+        Some(theirs) if me.empathy.shared().is_some() => Ok(theirs),
+        Some(_) if me.in_app_mode() => Err(Rejection::conflict(not_shared)),
+        None if me.in_app_mode() => Err(Rejection::new(Code::NotFound, nothing)),
+        _ if me.empathy.shared().is_none() => Err(Rejection::new(Code::ConsentRequired, not_shared)),
+        _ => Err(Rejection::partner_not_ready(nothing)),
+    }
 }

@@ -22,7 +22,8 @@ impl Command {
             Command::SignCompact => (session.status == SessionStatus::Created).then_some(Marker::App),
             Command::AcceptInvitation => caller.app.then_some(Marker::App),
             Command::Notice(marker) => Some(*marker),
-            Command::SawShareTab => Some(Marker::App),
+            Command::SawShareTab | Command::ResubmitEmpathy(_) | Command::SkipRefinement(_) => Some(Marker::App),
+            Command::EditNeeds(_) | Command::RemoveNeed(_) | Command::ValidateNeeds(_) => Some(Marker::June),
             Command::Stage4(_) | Command::Tending(_) => Some(Marker::June),
             Command::DeclineInvitation
             | Command::ResendInvitation
@@ -32,9 +33,11 @@ impl Command {
             | Command::ConsentEmpathy(_)
             | Command::ValidateEmpathy(_)
             | Command::AddNeed(_)
+            | Command::CaptureNeeds(_)
             | Command::ConfirmNeeds(_)
             | Command::ShareNeeds(_)
             | Command::ConfirmCommonGround(_)
+            | Command::DecideConsent(_)
             | Command::RevokeConsent(_)
             | Command::ProposeStrategy(_)
             | Command::ReadyToRank

@@ -5,6 +5,8 @@ mod activity;
 mod advance;
 mod agreements;
 mod apply;
+mod apply_to_partner;
+mod common_ground;
 mod compact;
 mod consent;
 mod empathy;
@@ -15,8 +17,10 @@ mod forget;
 mod invitation;
 mod invitation_text;
 mod lifecycle;
+mod need_edits;
 mod needs;
 mod nudge;
+mod refinement;
 mod stage4;
 mod strategies;
 mod tending;
@@ -26,8 +30,9 @@ mod viewed;
 
 pub use advance::{Advance, AdvanceRequest};
 pub use agreements::{AnswerAgreement, ConfirmAgreementRequest, ProposeAgreement, ProposeAgreementRequest};
+pub use common_ground::{ConfirmCommonGround, ConfirmCommonGroundRequest, ValidateNeeds, ValidateNeedsRequest};
 pub use compact::SignCompactRequest;
-pub use consent::{RevokeConsent, RevokeConsentRequest};
+pub use consent::{DecideConsent, DecideConsentRequest, RevokeConsent, RevokeConsentRequest};
 pub use empathy::{
     ConsentEmpathy, ConsentEmpathyRequest, SaveEmpathyDraft, SaveEmpathyDraftRequest, ValidateEmpathy,
     ValidateEmpathyRequest,
@@ -38,10 +43,12 @@ pub use invitation_text::{
     ConfirmInvitation, ConfirmInvitationRequest, InvitationMessageRequest, WriteInvitation, WriteInvitationRequest,
 };
 pub use lifecycle::{Pause, PauseRequest, Rename};
-pub use needs::{
-    AddNeed, AddNeedRequest, ConfirmCommonGround, ConfirmCommonGroundRequest, ConfirmNeeds, ConfirmNeedsRequest,
-    ShareNeeds, ShareNeedsRequest,
+pub(in crate::domain) use need_edits::ASSUMED_CATEGORY;
+pub use need_edits::{
+    CaptureNeeds, CaptureNeedsRequest, EditNeeds, EditNeedsRequest, NeedOperationRequest, RemoveNeed, no_such_need,
 };
+pub use needs::{AddNeed, AddNeedRequest, ConfirmNeeds, ConfirmNeedsRequest, ShareNeeds, ShareNeedsRequest};
+pub use refinement::{ResubmitEmpathy, ResubmitEmpathyRequest, SkipRefinement, SkipRefinementRequest};
 pub use stage4::{
     AnswerSubChatRequest, CHECK_IN_AFTER, CloseStage4Request, DeclineNeed, DraftRequest, OpenSubChat,
     OpenSubChatRequest, ResolveSubChatRequest, SayInSubChatRequest, SelectManyRequest, SelectOneRequest,
@@ -82,10 +89,17 @@ pub enum Command {
     SaveEmpathyDraft(SaveEmpathyDraft),
     ConsentEmpathy(ConsentEmpathy),
     ValidateEmpathy(ValidateEmpathy),
+    ResubmitEmpathy(ResubmitEmpathy),
+    SkipRefinement(SkipRefinement),
     AddNeed(AddNeed),
+    CaptureNeeds(CaptureNeeds),
+    EditNeeds(EditNeeds),
+    RemoveNeed(RemoveNeed),
     ConfirmNeeds(ConfirmNeeds),
     ShareNeeds(ShareNeeds),
     ConfirmCommonGround(ConfirmCommonGround),
+    ValidateNeeds(ValidateNeeds),
+    DecideConsent(DecideConsent),
     RevokeConsent(RevokeConsent),
     ProposeStrategy(ProposeStrategy),
     ReadyToRank,
@@ -122,7 +136,8 @@ impl Command {
         let makes_tending =
             |command: &TendingCommand| matches!(command, TendingCommand::WriteNote(_) | TendingCommand::Reenter(_));
         match self {
-            Command::AddNeed(_) | Command::ProposeStrategy(_) | Command::ProposeAgreement(_) => true,
+            Command::AddNeed(_) | Command::CaptureNeeds(_) => true,
+            Command::ProposeStrategy(_) | Command::ProposeAgreement(_) => true,
             Command::Tending(command) => makes_tending(command),
             _ => false,
         }
@@ -188,10 +203,17 @@ impl Session {
             Command::SaveEmpathyDraft(save) => empathy::save_draft(&mut turn, save),
             Command::ConsentEmpathy(consent) => empathy::consent(&mut turn, consent),
             Command::ValidateEmpathy(validate) => empathy::validate(&mut turn, validate),
+            Command::ResubmitEmpathy(resubmit) => refinement::resubmit(&mut turn, resubmit),
+            Command::SkipRefinement(skip) => refinement::skip(&mut turn, skip),
             Command::AddNeed(add) => needs::add(&mut turn, add),
+            Command::CaptureNeeds(capture) => need_edits::capture(&mut turn, capture),
+            Command::EditNeeds(edit) => need_edits::edit(&mut turn, edit),
+            Command::RemoveNeed(remove) => need_edits::remove(&mut turn, remove),
             Command::ConfirmNeeds(confirm) => needs::confirm(&mut turn, confirm),
             Command::ShareNeeds(share) => needs::share(&mut turn, share),
-            Command::ConfirmCommonGround(confirm) => needs::confirm_common_ground(&mut turn, confirm),
+            Command::ConfirmCommonGround(confirm) => common_ground::confirm(&mut turn, confirm),
+            Command::ValidateNeeds(validate) => common_ground::validate(&mut turn, validate),
+            Command::DecideConsent(decide) => consent::decide(&mut turn, decide),
             Command::RevokeConsent(revoke) => consent::revoke(&mut turn, revoke),
             Command::ProposeStrategy(propose) => strategies::propose(&mut turn, propose),
             Command::ReadyToRank => strategies::ready(&mut turn),

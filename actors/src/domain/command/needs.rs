@@ -1,4 +1,4 @@
-//! Stage 3: one's own needs, which of them to share, and what both have in common.
+//! Stage 3: one's own needs, and which of them to share.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,17 @@ use utoipa::ToSchema;
 
 use super::{Command, fields, turn::Turn};
 use crate::domain::{
-    event::{CommonGroundConfirmation, EventBody, NeedConfirmation},
-    gates::Gates,
+    event::{EventBody, NeedConfirmation},
     ids::NeedId,
     needs::NeedCategory,
-    rejection::{Code, Rejection},
+    rejection::Rejection,
     stage::Stage,
     words::Words,
 };
 
 /// One partner's needs; keeps a session small.
-const MOST: usize = 50;
-const LONGEST_DESCRIPTION: usize = 1_000;
+pub(super) const MOST: usize = 50;
+pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -41,21 +40,26 @@ pub struct AddNeed {
 impl TryFrom<AddNeedRequest> for Command {
     type Error = Rejection;
     fn try_from(request: AddNeedRequest) -> Result<Self, Rejection> {
-        let categories = NeedCategory::ALL.map(|category| (category.as_str(), category));
         Ok(Command::AddNeed(AddNeed {
             need: fields::text("need", request.need, 1..=200)?,
-            category: fields::name("category", request.category, &categories)?,
+            category: category("category", request.category)?,
             description: fields::optional_text("description", request.description, LONGEST_DESCRIPTION)?,
         }))
     }
 }
 
-/// Either `needIds`, all of which are confirmed, or `confirmations`.
+pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory, Rejection> {
+    fields::name(field, name, &NeedCategory::ALL.map(|category| (category.as_str(), category)))
+}
+
+/// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and may name
+/// further ones.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmNeedsRequest {
     pub need_ids: Option<Vec<String>>,
     pub confirmations: Option<Vec<NeedConfirmationRequest>>,
+    pub adjustments: Option<Vec<NeedConfirmationRequest>>,
 }
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -65,6 +69,8 @@ pub struct NeedConfirmationRequest {
     pub confirmed: Option<bool>,
     /// A new description, at most 1000 characters.
     pub adjustment: Option<String>,
+    /// Another name of `adjustment`.
+    pub correction: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +81,18 @@ pub struct ConfirmNeeds {
 impl TryFrom<ConfirmNeedsRequest> for Command {
     type Error = Rejection;
     fn try_from(request: ConfirmNeedsRequest) -> Result<Self, Rejection> {
-        let needs: Vec<_> = match (request.need_ids, request.confirmations) {
+        let each = |list: Vec<NeedConfirmationRequest>| -> Result<Vec<_>, Rejection> {
+            list.into_iter().map(NeedConfirmation::try_from).collect()
+        };
+        let adjustments = each(request.adjustments.unwrap_or_default())?;
+        let mut needs: Vec<_> = match (request.need_ids, request.confirmations) {
             (Some(ids), _) => fields::ids("needIds", &ids)?
                 .into_iter()
+                .filter(|id| !adjustments.iter().any(|adjusted| adjusted.need == *id))
                 .map(|need| NeedConfirmation { need, confirmed: true, adjustment: None })
                 .collect(),
-            (None, Some(confirmations)) => {
-                confirmations.into_iter().map(NeedConfirmation::try_from).collect::<Result<_, _>>()?
-            }
+            (None, Some(confirmations)) => each(confirmations)?,
+            (None, None) if !adjustments.is_empty() => Vec::new(),
             (None, None) => {
                 return Err(Rejection::invalid(
                     "needIds",
@@ -91,6 +101,7 @@ impl TryFrom<ConfirmNeedsRequest> for Command {
                 ));
             }
         };
+        needs.extend(adjustments);
         let different: BTreeSet<&NeedId> = needs.iter().map(|need| &need.need).collect();
         if needs.is_empty() || different.len() != needs.len() {
             let found = if needs.is_empty() { "an empty list" } else { "the same need twice" };
@@ -107,7 +118,11 @@ impl TryFrom<NeedConfirmationRequest> for NeedConfirmation {
         Ok(Self {
             need: fields::id("confirmations.needId", &id)?,
             confirmed: fields::required("confirmations.confirmed", request.confirmed, "true or false")?,
-            adjustment: fields::optional_text("confirmations.adjustment", request.adjustment, LONGEST_DESCRIPTION)?,
+            adjustment: fields::optional_text(
+                "confirmations.adjustment",
+                request.adjustment.or(request.correction),
+                LONGEST_DESCRIPTION,
+            )?,
         })
     }
 }
@@ -136,44 +151,6 @@ impl TryFrom<ShareNeedsRequest> for Command {
     }
 }
 
-#[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ConfirmCommonGroundRequest {
-    /// Empty if there is nothing in common.
-    pub confirmations: Option<Vec<CommonGroundConfirmationRequest>>,
-}
-
-#[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommonGroundConfirmationRequest {
-    pub common_ground_id: Option<String>,
-    pub confirmed: Option<bool>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfirmCommonGround {
-    confirmations: Vec<(Words, bool)>,
-}
-
-impl TryFrom<ConfirmCommonGroundRequest> for Command {
-    type Error = Rejection;
-    fn try_from(request: ConfirmCommonGroundRequest) -> Result<Self, Rejection> {
-        let list =
-            fields::required("confirmations", request.confirmations, "a list, empty if there is nothing in common")?;
-        let mut confirmations: Vec<(Words, bool)> = Vec::with_capacity(list.len());
-        for item in list {
-            let id = fields::required("confirmations.commonGroundId", item.common_ground_id, "an id of common ground")?;
-            let id = Words::new(id);
-            let confirmed = fields::required("confirmations.confirmed", item.confirmed, "true or false")?;
-            if confirmations.iter().any(|(known, _)| *known == id) {
-                return Err(Rejection::invalid("confirmations", "the same id twice", "a list of different ids"));
-            }
-            confirmations.push((id, confirmed));
-        }
-        Ok(Command::ConfirmCommonGround(ConfirmCommonGround { confirmations }))
-    }
-}
-
 pub(super) fn add(turn: &mut Turn<'_>, add: &AddNeed) -> Result<(), Rejection> {
     turn.must_be_in(Stage::NeedMapping)?;
     if turn.me.needs.list.len() >= MOST {
@@ -193,11 +170,17 @@ pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmNeeds) -> Result<(),
     turn.must_be_in(Stage::NeedMapping)?;
     let mine = &turn.me.needs;
     for change in &confirm.needs {
-        let need = mine.find(&change.need).ok_or_else(not_mine)?;
+        let need = mine.find(&change.need).ok_or_else(|| not_mine("needIds"))?;
         let is_frozen = need.shared && mine.consent_stands();
         if is_frozen && (!change.confirmed || change.adjustment.is_some()) {
             return Err(Rejection::conflict("a need that you share cannot be changed; revoke your consent first"));
         }
+    }
+    let is_known = |change: &NeedConfirmation| {
+        change.adjustment.is_none() && mine.find(&change.need).is_some_and(|need| need.confirmed == change.confirmed)
+    };
+    if mine.confirmed_at.is_some() && confirm.needs.iter().all(is_known) {
+        return Ok(());
     }
     let any_confirmed = confirm.needs.iter().any(|change| change.confirmed);
     turn.record(EventBody::NeedsConfirmed {
@@ -210,6 +193,10 @@ pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmNeeds) -> Result<(),
 /// A consent that was revoked can be given again also when the stage is left.
 pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejection> {
     let mine = &turn.me.needs;
+    if turn.me.in_app_mode() && mine.shares_exactly(&share.needs) {
+        // The app repeats a request whose answer was lost.
+        return Ok(());
+    }
     if mine.revoked_at.is_some() && turn.me.has_left(Stage::NeedMapping) {
         turn.must_be_active()?;
     } else {
@@ -221,13 +208,21 @@ pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejec
         ));
     }
     for id in &share.needs {
-        if !mine.find(id).ok_or_else(not_mine)?.confirmed {
+        if !mine.find(id).ok_or_else(|| not_mine("needIds"))?.confirmed {
             return Err(Rejection::gate("confirm your needs before you share them"));
         }
     }
+    grant(turn, &share.needs);
+    Ok(())
+}
+
+/// The caller has consented to sharing these needs, all of them confirmed.
+pub(super) fn grant(turn: &mut Turn<'_>, chosen: &[NeedId]) {
+    let mine = &turn.me.needs;
+    let reveals = turn.partner().is_some_and(|partner| partner.needs.consent_stands());
     let completes = turn.partner().is_some_and(|partner| {
         let shares = |category| {
-            let mut chosen = share.needs.iter().filter_map(|id| mine.find(id));
+            let mut chosen = chosen.iter().filter_map(|id| mine.find(id));
             chosen.any(|need| need.category == category)
         };
         mine.common_ground_at.is_some()
@@ -239,42 +234,10 @@ pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejec
                 .filter(|category| shares(*category))
                 .all(|category| mine.common_ground.contains_key(&category))
     });
-    turn.record(EventBody::NeedsShared { needs: share.needs.clone() });
+    turn.record(EventBody::NeedsShared { needs: chosen.to_vec(), reveals });
     turn.complete_stage(Stage::NeedMapping, completes);
-    Ok(())
 }
 
-pub(super) fn confirm_common_ground(turn: &mut Turn<'_>, confirm: &ConfirmCommonGround) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::NeedMapping)?;
-    if !turn.me.needs.consent_stands() {
-        return Err(Rejection::new(Code::ConsentRequired, "share your own needs first"));
-    }
-    let Some(common) = turn.session.common_ground() else {
-        return Err(Rejection::partner_not_ready("your partner has not shared any needs yet"));
-    };
-    let mut categories = Vec::with_capacity(confirm.confirmations.len());
-    for (id, confirmed) in &confirm.confirmations {
-        let category = common.iter().find(|category| category.common_ground_id(&turn.session.id) == id.reveal());
-        let category = *category.ok_or_else(|| {
-            Rejection::invalid("confirmations.commonGroundId", "another id", "an id that GET common-ground names")
-        })?;
-        categories.push(CommonGroundConfirmation { category, confirmed: *confirmed });
-    }
-    if categories.is_empty() && !common.is_empty() {
-        return Err(Rejection::invalid("confirmations", "an empty list", "a list with what GET common-ground names"));
-    }
-    let confirms = |category: &NeedCategory| match categories.iter().find(|answer| answer.category == *category) {
-        Some(answer) => answer.confirmed,
-        None => turn.me.needs.common_ground.contains_key(category),
-    };
-    let all = common.iter().all(confirms);
-    let gates = turn.session.gates(turn.side, Stage::NeedMapping);
-    let satisfied = all && matches!(gates, Gates::NeedMapping { confirmed: true, shared: true, .. });
-    turn.record(EventBody::CommonGroundConfirmed { categories });
-    turn.complete_stage(Stage::NeedMapping, satisfied);
-    Ok(())
-}
-
-fn not_mine() -> Rejection {
-    Rejection::invalid("needIds", "another id", "ids of your own needs")
+pub(super) fn not_mine(field: &str) -> Rejection {
+    Rejection::invalid(field, "another id", "ids of your own needs")
 }

@@ -53,6 +53,10 @@ impl<'a> Turn<'a> {
         }
     }
 
+    pub fn partner_shares_empathy(&self) -> bool {
+        self.partner().is_some_and(|partner| partner.empathy.shared().is_some())
+    }
+
     /// The session is active and the caller is in this very stage.
     pub fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
         if !self.works_ahead_in(required) {

@@ -122,12 +122,32 @@ impl Event {
             EventBody::CompactSigned {} => (&[PartnerSignedCompact], SignedAt),
             EventBody::StageCompleted { stage, moves_to } => (&[PartnerStageCompleted], Completed(*stage, *moves_to)),
             EventBody::Advanced { to, .. } => (&[PartnerAdvanced], ToStage(*to)),
+            EventBody::EmpathyShared { resubmits: true, .. } => (&[PartnerEmpathyShared, EmpathyResubmitted], Common),
+            EventBody::EmpathyShared { reveals: true, .. } => (&[PartnerEmpathyShared, EmpathyRevealed], Common),
             EventBody::EmpathyShared { .. } => (&[PartnerEmpathyShared], Common),
-            EventBody::EmpathyJudged { validated: true, .. } => (&[PartnerValidated], Common),
-            EventBody::EmpathyJudged { validated: false, .. } => (&[PartnerRevisionRequested], Common),
+            // Screens that do not know a verdict by its name look again at "resubmitted".
+            EventBody::EmpathyJudged { validated: true, .. } => (&[PartnerValidated, EmpathyResubmitted], Common),
+            EventBody::EmpathyJudged { validated: false, .. } => {
+                (&[PartnerRevisionRequested, EmpathyResubmitted], Common)
+            }
+            EventBody::RefinementSkipped { willing_to_accept, .. } => {
+                (&[PartnerSkippedRefinement, EmpathyResubmitted], Willing(*willing_to_accept))
+            }
+            EventBody::NeedsCaptured { .. } => (&[SessionNeedsExtracted], Common),
             EventBody::NeedsConfirmed { first: true, .. } => (&[PartnerNeedsConfirmed], Common),
+            EventBody::NeedsShared { reveals: true, .. } => {
+                (&[PartnerNeedsShared, SessionCommonGroundReady, SessionNeedsRevealReady], Common)
+            }
             EventBody::NeedsShared { .. } => (&[PartnerNeedsShared], Common),
-            EventBody::ConsentRevoked { kind } => (&[PartnerConsentRevoked], Consent(*kind)),
+            EventBody::CommonGroundConfirmed { .. } => (&[PartnerCommonGroundConfirmed], Common),
+            EventBody::NeedsValidated { validated: true } => (&[PartnerNeedsValidated], Common),
+            // What the screens show has to go at once, also where they do not know a revocation by its name.
+            EventBody::ConsentRevoked { kind: kind @ ConsentKind::Empathy } => {
+                (&[PartnerConsentRevoked, EmpathyResubmitted], Consent(*kind))
+            }
+            EventBody::ConsentRevoked { kind: kind @ ConsentKind::Needs } => {
+                (&[PartnerConsentRevoked, SessionCommonGroundReady], Consent(*kind))
+            }
             // Screens of stage 4 load anew what they show on `partner.marked_ready` or on `session.strategies_updated`.
             EventBody::StrategyProposed { .. } | EventBody::StrategyRevised { .. } => {
                 (&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
@@ -176,8 +196,10 @@ impl Event {
             | EventBody::FeelHeardConfirmed { .. }
             | EventBody::EmpathyDraftSaved { .. }
             | EventBody::NeedAdded { .. }
+            | EventBody::NeedsEdited { .. }
+            | EventBody::NeedsValidated { validated: false }
+            | EventBody::ConsentDenied { .. }
             | EventBody::NeedsConfirmed { first: false, .. }
-            | EventBody::CommonGroundConfirmed { .. }
             | EventBody::PathChosen { ready: false, .. }
             | EventBody::SelectionsMade { takes_back: false, .. }
             | EventBody::NeedDeclined { .. }
@@ -207,6 +229,7 @@ impl Event {
                 json!({ "stage": stage, "completedAt": self.at, "previousStage": stage, "currentStage": next })
             }
             Fields::ToStage(stage) => json!({ "toStage": stage }),
+            Fields::Willing(willing) => json!({ "willingToAccept": willing }),
             Fields::Consent(kind) => json!({ "kind": kind }),
             Fields::Agreement(id) => json!({ "agreementId": id }),
             Fields::Agreements(ids) => json!({ "agreementIds": ids }),
@@ -241,6 +264,7 @@ enum Fields<'a> {
     SignedAt,
     Completed(Stage, Option<Stage>),
     ToStage(Stage),
+    Willing(bool),
     Consent(ConsentKind),
     Agreement(&'a AgreementId),
     Agreements(&'a [AgreementId]),

@@ -2,11 +2,13 @@
 //! variant's name and its fields' names are a promise (golden files hold it), new fields take a default.
 
 mod announcement;
+mod needs;
 mod redaction;
 mod stored;
 mod table;
 
 pub use announcement::Announcement;
+pub use needs::{CapturedNeed, CommonGroundConfirmation, NeedConfirmation, NeedEdit};
 use serde::{Deserialize, Serialize};
 pub use stored::VERSION;
 pub use table::{Audience, EventName, Push, PushKind, is_reserved};
@@ -40,6 +42,8 @@ pub enum ConsentKind {
 }
 
 impl ConsentKind {
+    pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             ConsentKind::Empathy => "empathy",
@@ -55,22 +59,6 @@ pub enum AbandonCause {
     Withdrawn,
     AccountErased,
     Idle,
-}
-
-/// One need in a confirmation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NeedConfirmation {
-    pub need: NeedId,
-    pub confirmed: bool,
-    /// A new description, if the partner wanted to rephrase it.
-    #[serde(default)]
-    pub adjustment: Option<Words>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommonGroundConfirmation {
-    pub category: NeedCategory,
-    pub confirmed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,11 +139,22 @@ pub enum EventBody {
     },
     EmpathyShared {
         content: Words,
+        /// From this moment each sees what the other wrote.
+        #[serde(default)]
+        reveals: bool,
+        /// It is the revision that the partner asked for.
+        #[serde(default)]
+        resubmits: bool,
     },
     EmpathyJudged {
         validated: bool,
         feedback: Option<Words>,
         feedback_shared: bool,
+    },
+    /// The author lets an attempt stand as it is, although the partner asked for a revision.
+    RefinementSkipped {
+        willing_to_accept: bool,
+        reason: Option<Words>,
     },
 
     // needs
@@ -165,6 +164,13 @@ pub enum EventBody {
         category: NeedCategory,
         description: Option<Words>,
     },
+    /// They take the place of this partner's unconfirmed ones.
+    NeedsCaptured {
+        needs: Vec<CapturedNeed>,
+    },
+    NeedsEdited {
+        edits: Vec<NeedEdit>,
+    },
     NeedsConfirmed {
         needs: Vec<NeedConfirmation>,
         /// Before it, none of this partner's needs was confirmed.
@@ -172,12 +178,24 @@ pub enum EventBody {
     },
     NeedsShared {
         needs: Vec<NeedId>,
+        /// From this moment each sees what the other needs.
+        #[serde(default)]
+        reveals: bool,
     },
     CommonGroundConfirmed {
         categories: Vec<CommonGroundConfirmation>,
     },
+    /// The partner has looked at both lists of needs side by side, and finds them right or not.
+    NeedsValidated {
+        validated: bool,
+    },
     ConsentRevoked {
         kind: ConsentKind,
+    },
+    /// The partner was asked to share this version of the content and said no.
+    ConsentDenied {
+        kind: ConsentKind,
+        version: u64,
     },
 
     // strategies

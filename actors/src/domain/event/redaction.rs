@@ -1,7 +1,7 @@
 //! Erasure: what a person wrote, and the person's name, are taken out of the log; what happened stays, so that the
 //! partner's session still replays.
 
-use super::{Event, EventBody};
+use super::{CapturedNeed, Event, EventBody, NeedEdit};
 use crate::domain::{ids::UserId, words::Words};
 
 impl Event {
@@ -27,6 +27,7 @@ impl EventBody {
             | EventBody::Renamed { name: words }
             | EventBody::FeelHeardConfirmed { feedback: words }
             | EventBody::EmpathyJudged { feedback: words, .. }
+            | EventBody::RefinementSkipped { reason: words, .. }
             | EventBody::AgreementDeclined { modification: words, .. }
             | EventBody::Closed { summary: words, .. }
             | EventBody::InvitationSent { message: words }
@@ -34,13 +35,15 @@ impl EventBody {
             | EventBody::Paused { reason: words } => forget([words]),
             EventBody::InvitationWritten { topic, message } => forget([topic, message]),
             EventBody::TopicFrameConfirmed { topic } => *topic = Words::default(),
-            EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content } => {
+            EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content, .. } => {
                 *content = Words::default();
             }
             EventBody::NeedAdded { need, description, .. } => {
                 *need = Words::default();
                 forget([description]);
             }
+            EventBody::NeedsCaptured { needs } => needs.iter_mut().for_each(CapturedNeed::forget_words),
+            EventBody::NeedsEdited { edits } => edits.iter_mut().for_each(NeedEdit::forget_words),
             EventBody::NeedsConfirmed { needs, .. } => needs.iter_mut().for_each(|need| need.adjustment = None),
             EventBody::StrategyProposed { description, needs_addressed, duration, measure_of_success, .. } => {
                 *description = Words::default();
@@ -75,7 +78,9 @@ impl EventBody {
             | EventBody::Advanced { .. }
             | EventBody::NeedsShared { .. }
             | EventBody::CommonGroundConfirmed { .. }
+            | EventBody::NeedsValidated { .. }
             | EventBody::ConsentRevoked { .. }
+            | EventBody::ConsentDenied { .. }
             | EventBody::ReadyToRank {}
             | EventBody::RankingSubmitted { .. }
             | EventBody::OverlapRevealed { .. }

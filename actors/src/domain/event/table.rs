@@ -93,7 +93,7 @@ events! {
     PartnerMarkedReady: "partner.marked_ready", Both, Never;
     PartnerNeedsConfirmed: "partner.needs_confirmed", Partner, General(PartnerAction);
     PartnerNeedsShared: "partner.needs_shared", Partner, General(PartnerAction);
-    PartnerNeedsValidated: "partner.needs_validated", Partner, General(PartnerAction);
+    PartnerNeedsValidated: "partner.needs_validated", Partner, Never;
     PartnerNudged: "partner.nudged", Partner, General(PartnerAction);
     PartnerRankingSubmitted: "partner.ranking_submitted", Partner, General(PartnerAction);
     PartnerReadyToRank: "partner.ready_to_rank", Partner, General(PartnerAction);

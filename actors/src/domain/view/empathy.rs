@@ -1,14 +1,14 @@
-//! Empathy: one's own draft; the partner's attempt once both have consented, and as long as both consents stand.
+//! Empathy: one's own draft, and what the steps of stage 2 are answered with.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, AttemptView, Done, Eyes};
 use crate::domain::{
     command::ConsentEmpathy,
-    empathy::{Attempt, Draft},
-    ids::{self, DraftId, Seq, UserId},
-    member::Member,
+    empathy::{AttemptStatus, DeliveryStatus, Draft},
+    ids::{self, DraftId, Seq},
+    stage::Stage,
     time::Timestamp,
     words::Words,
 };
@@ -58,17 +58,6 @@ pub struct EmpathyDraft {
     pub seq: Seq,
 }
 
-/// A shared attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AttemptView {
-    pub id: String,
-    pub source_user_id: UserId,
-    pub content: Words,
-    pub shared_at: Timestamp,
-    pub revision_count: u32,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyConsented {
@@ -77,22 +66,43 @@ pub struct EmpathyConsented {
     pub waiting_for_partner: bool,
     pub partner_consented: bool,
     pub can_reveal: bool,
+    /// Of the caller's attempt.
+    pub status: Option<AttemptStatus>,
+    /// The caller's attempt, as the chat shows it.
+    pub empathy_message: Option<EmpathyMessage>,
+    pub transition_message: Option<Words>,
     pub partner_attempt: Option<AttemptView>,
+    pub seq: Seq,
+}
+
+/// The caller's own attempt as an item of the chat.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyMessage {
+    pub id: String,
+    pub content: Words,
+    pub stage: Stage,
+    pub timestamp: Timestamp,
+    pub delivery_status: DeliveryStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyResubmitted {
+    pub status: Option<AttemptStatus>,
+    pub message: &'static str,
+    pub empathy_message: Option<EmpathyMessage>,
+    pub transition_message: Option<Words>,
+    pub revision_count: u32,
     pub seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PartnerEmpathy {
-    pub attempt: Option<AttemptView>,
-    pub waiting_for_partner: bool,
-    /// The viewer's own verdict.
-    pub validated: bool,
-    pub validated_at: Option<Timestamp>,
-    /// The viewer has asked for a revision that has not come yet.
-    pub awaiting_revision: bool,
-    /// The viewer's own.
-    pub feedback: Option<Words>,
+pub struct RefinementSkipped {
+    pub success: bool,
+    pub status: Option<AttemptStatus>,
+    pub can_advance: bool,
     pub seq: Seq,
 }
 
@@ -121,29 +131,6 @@ impl Draft {
 }
 
 impl Eyes<'_> {
-    /// The partner's attempt, while both consents stand.
-    fn partner_attempt(&self) -> Option<(&Member, &Attempt)> {
-        self.me.empathy.shared()?;
-        let partner = self.partner?;
-        Some((partner, partner.empathy.shared()?))
-    }
-
-    fn partner_attempt_view(&self) -> Option<AttemptView> {
-        let (partner, attempt) = self.partner_attempt()?;
-        let parts = [b"attempt".as_slice(), self.session.id.as_str().as_bytes(), partner.id.as_str().as_bytes()];
-        Some(AttemptView {
-            id: ids::derived(&parts),
-            source_user_id: partner.id.clone(),
-            content: attempt.content.clone(),
-            shared_at: attempt.shared_at,
-            revision_count: attempt.revision,
-        })
-    }
-
-    fn partner_has_consented(&self) -> bool {
-        self.partner.is_some_and(|partner| partner.empathy.shared().is_some())
-    }
-
     pub(super) fn empathy_draft_saved(&self) -> Answer {
         let Some(draft) = &self.me.empathy.draft else {
             return Answer::Done(Done { done: true, seq: self.session.seq });
@@ -159,14 +146,13 @@ impl Eyes<'_> {
 
     pub(super) fn empathy_draft(&self) -> EmpathyDraft {
         let mine = &self.me.empathy;
-        let verdict = mine.verdict.as_ref();
         EmpathyDraft {
             draft: mine.draft.as_ref().map_or(MaybeDraft::None(NoDraft {}), |draft| MaybeDraft::Draft(draft.view())),
             can_consent: mine.may_be_edited() && mine.draft.as_ref().is_some_and(|draft| draft.ready),
             already_consented: mine.shared().is_some(),
             partner_validated: mine.is_validated(),
             awaiting_revision: mine.awaits_revision(),
-            partner_feedback: verdict.filter(|verdict| verdict.feedback_shared).and_then(|v| v.feedback.clone()),
+            partner_feedback: self.partner_feedback(),
             seq: self.session.seq,
         }
     }
@@ -179,20 +165,42 @@ impl Eyes<'_> {
             waiting_for_partner: shared.is_some() && !self.partner_has_consented(),
             partner_consented: self.partner_has_consented(),
             can_reveal: shared.is_some() && self.partner_has_consented(),
+            status: self.my_attempt_status().filter(|_| shared.is_some()),
+            empathy_message: self.empathy_message().filter(|_| shared.is_some()),
+            transition_message: None,
             partner_attempt: self.partner_attempt_view(),
             seq: self.session.seq,
         }
     }
 
-    pub(super) fn partner_empathy(&self) -> PartnerEmpathy {
-        let verdict = self.partner.and_then(|partner| partner.empathy.verdict.as_ref());
-        PartnerEmpathy {
-            attempt: self.partner_attempt_view(),
-            waiting_for_partner: !self.partner_has_consented(),
-            validated: verdict.is_some_and(|verdict| verdict.validated),
-            validated_at: verdict.filter(|verdict| verdict.validated).map(|verdict| verdict.at),
-            awaiting_revision: self.partner.is_some_and(|partner| partner.empathy.awaits_revision()),
-            feedback: verdict.and_then(|verdict| verdict.feedback.clone()),
+    fn empathy_message(&self) -> Option<EmpathyMessage> {
+        let attempt = self.me.empathy.shared()?;
+        let (session, me) = (self.session.id.as_str().as_bytes(), self.me.id.as_str().as_bytes());
+        Some(EmpathyMessage {
+            id: ids::derived(&[b"empathy message", session, me, &attempt.revision.to_be_bytes()]),
+            content: attempt.content.clone(),
+            stage: Stage::PerspectiveStretch,
+            timestamp: attempt.shared_at,
+            delivery_status: self.me.empathy.delivery_status(self.partner_has_consented()),
+        })
+    }
+
+    pub(super) fn empathy_resubmitted(&self) -> EmpathyResubmitted {
+        EmpathyResubmitted {
+            status: self.my_attempt_status(),
+            message: "Your partner sees your revised text and judges it again.",
+            empathy_message: self.empathy_message(),
+            transition_message: None,
+            revision_count: self.me.empathy.attempt.as_ref().map_or(0, |attempt| attempt.revision),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn refinement_skipped(&self) -> RefinementSkipped {
+        RefinementSkipped {
+            success: true,
+            status: self.my_attempt_status(),
+            can_advance: self.can_advance(),
             seq: self.session.seq,
         }
     }

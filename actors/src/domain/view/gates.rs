@@ -70,6 +70,8 @@ pub struct Stage3Gates {
     pub needs_confirmed: bool,
     pub needs_shared: bool,
     pub common_ground_confirmed: bool,
+    /// The viewer finds both lists right. Stands for the gate of the common ground.
+    pub needs_validated: bool,
     pub partner_needs_confirmed: bool,
 }
 
@@ -108,11 +110,12 @@ impl Eyes<'_> {
                 partner_consented: self.partner.is_some_and(|partner| partner.empathy.shared().is_some()),
                 partner_validated: self.me.empathy.is_validated(),
             }),
-            Gates::NeedMapping { confirmed, shared, common_ground } => GatesView::Stage3(Stage3Gates {
+            Gates::NeedMapping { confirmed, shared, common_ground, validated } => GatesView::Stage3(Stage3Gates {
                 stage,
                 needs_confirmed: confirmed,
                 needs_shared: shared,
                 common_ground_confirmed: common_ground,
+                needs_validated: validated,
                 partner_needs_confirmed: self.partner.is_some_and(|partner| partner.needs.any_confirmed()),
             }),
             Gates::StrategicRepair { submitted, ranked, overlap, agreement } => GatesView::Stage4(Stage4Gates {

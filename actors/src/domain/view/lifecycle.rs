@@ -7,8 +7,7 @@ use utoipa::ToSchema;
 use super::{AgreementView, Eyes, SessionView};
 use crate::domain::{
     agreement::AgreementStatus,
-    command::RevokeConsent,
-    event::{ConsentKind, Event},
+    event::Event,
     ids::{Seq, SessionId, UserId},
     session::Session,
     stage::SessionStatus,
@@ -102,15 +101,6 @@ pub struct Nudged {
     pub nudged: bool,
     pub nudged_at: Option<Timestamp>,
     pub next_allowed_at: Timestamp,
-    pub seq: Seq,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ConsentRevoked {
-    pub revoked: bool,
-    pub revoked_at: Option<Timestamp>,
-    pub kind: ConsentKind,
     pub seq: Seq,
 }
 
@@ -245,13 +235,5 @@ impl Eyes<'_> {
             next_allowed_at: at + self.settings.nudge_min_interval,
             seq: self.session.seq,
         }
-    }
-
-    pub(super) fn consent_revoked(&self, revoke: &RevokeConsent) -> ConsentRevoked {
-        let revoked_at = match revoke.kind {
-            ConsentKind::Empathy => self.me.empathy.attempt.as_ref().and_then(|attempt| attempt.revoked_at),
-            ConsentKind::Needs => self.me.needs.revoked_at,
-        };
-        ConsentRevoked { revoked: revoked_at.is_some(), revoked_at, kind: revoke.kind, seq: self.session.seq }
     }
 }

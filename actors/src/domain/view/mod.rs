@@ -2,11 +2,15 @@
 //! moment: no handler ever touches the state itself.
 
 mod agreements;
+mod common_ground;
+mod consents;
 mod empathy;
+mod empathy_status;
 mod gates;
 mod invitation;
 mod lifecycle;
 mod needs;
+mod pending_actions;
 mod progress;
 mod session;
 mod stage4;
@@ -14,10 +18,18 @@ mod strategies;
 mod tending;
 
 pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
-pub use empathy::{
-    AttemptView, DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyValidated, MaybeDraft, NoDraft,
-    PartnerEmpathy,
+pub use common_ground::{
+    CommonGround, CommonGroundConfirmed, CommonGroundView, NeedsComparison, NeedsValidated, SharedNeedView,
 };
+pub use consents::{
+    ConsentDecided, ConsentHistory, ConsentRecordView, ConsentRequestView, ConsentRevoked, PendingConsents,
+    SharedContent,
+};
+pub use empathy::{
+    DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyMessage, EmpathyResubmitted, EmpathyValidated,
+    MaybeDraft, NoDraft, RefinementSkipped,
+};
+pub use empathy_status::{AttemptView, EmpathyStatus, PartnerEmpathy, ShareOffer};
 pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
 pub use invitation::{
     AcknowledgedInvitation, ExistingActiveSession, ExistingSession, InvitationAcknowledged, InvitationConfirmed,
@@ -25,13 +37,13 @@ pub use invitation::{
     PublicInvitationEnvelope, PublicSession, SessionCreated, SessionMark, TopicFrameConfirmed,
 };
 pub use lifecycle::{
-    Archived, ConsentRevoked, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed,
+    Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed,
     Viewed, WithdrawalSummary,
 };
 pub use needs::{
-    CommonGround, CommonGroundConfirmed, CommonGroundView, NeedAdded, NeedView, NeedsComparison, NeedsConfirmed,
-    NeedsList, NeedsShared, SharedNeedView,
+    AppliedEdit, NeedAdded, NeedRemoved, NeedView, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared,
 };
+pub use pending_actions::{PendingAction, PendingActions};
 pub use progress::{
     Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Milestones, MyProgress, PartnerProgress, Progress,
 };
@@ -93,13 +105,25 @@ pub enum Answer {
     EmpathyConsented(EmpathyConsented),
     PartnerEmpathy(PartnerEmpathy),
     EmpathyValidated(EmpathyValidated),
-    NeedAdded(NeedAdded),
+    EmpathyStatus(Box<EmpathyStatus>),
+    EmpathyResubmitted(EmpathyResubmitted),
+    RefinementSkipped(RefinementSkipped),
+    ShareOffer(ShareOffer),
+    PendingActions(PendingActions),
+    NeedAdded(Box<NeedAdded>),
+    NeedsCaptured(NeedsCaptured),
+    NeedsEdited(NeedsEdited),
+    NeedRemoved(Box<NeedRemoved>),
     Needs(NeedsList),
     NeedsConfirmed(NeedsConfirmed),
     NeedsShared(NeedsShared),
     NeedsComparison(NeedsComparison),
     CommonGround(CommonGround),
     CommonGroundConfirmed(CommonGroundConfirmed),
+    NeedsValidated(NeedsValidated),
+    PendingConsents(PendingConsents),
+    ConsentHistory(ConsentHistory),
+    ConsentDecided(Box<ConsentDecided>),
     ConsentRevoked(ConsentRevoked),
     StrategyProposed(StrategyProposed),
     Strategies(StrategiesList),
@@ -201,10 +225,17 @@ pub fn answer(
         Command::SaveEmpathyDraft(_) => eyes.empathy_draft_saved(),
         Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(eyes.empathy_consented(consent)),
         Command::ValidateEmpathy(_) => Answer::EmpathyValidated(eyes.empathy_validated()),
+        Command::ResubmitEmpathy(_) => Answer::EmpathyResubmitted(eyes.empathy_resubmitted()),
+        Command::SkipRefinement(_) => Answer::RefinementSkipped(eyes.refinement_skipped()),
         Command::AddNeed(_) => eyes.need_added(events),
+        Command::CaptureNeeds(_) => Answer::NeedsCaptured(eyes.needs_captured()),
+        Command::EditNeeds(edit) => Answer::NeedsEdited(eyes.needs_edited(edit, events)),
+        Command::RemoveNeed(remove) => Answer::NeedRemoved(Box::new(eyes.need_removed(remove, events))),
         Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(eyes.needs_confirmed(confirm)),
         Command::ShareNeeds(_) => Answer::NeedsShared(eyes.needs_shared()),
         Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(eyes.common_ground_confirmed()),
+        Command::ValidateNeeds(_) => Answer::NeedsValidated(eyes.needs_validated()),
+        Command::DecideConsent(decide) => eyes.consent_decided(decide),
         Command::RevokeConsent(revoke) => Answer::ConsentRevoked(eyes.consent_revoked(revoke)),
         Command::ProposeStrategy(_) => eyes.strategy_proposed(events),
         Command::ReadyToRank => Answer::ReadyToRank(eyes.ready_to_rank()),
@@ -279,6 +310,11 @@ pub fn query(
         Query::CompactStatus => Answer::CompactStatus(eyes.compact_status()),
         Query::EmpathyDraft => Answer::EmpathyDraft(eyes.empathy_draft()),
         Query::EmpathyPartner => Answer::PartnerEmpathy(eyes.partner_empathy()),
+        Query::EmpathyStatus => Answer::EmpathyStatus(Box::new(eyes.empathy_status())),
+        Query::ShareOffer => Answer::ShareOffer(eyes.share_offer()),
+        Query::PendingActions => Answer::PendingActions(eyes.pending_actions()),
+        Query::PendingConsents => Answer::PendingConsents(eyes.pending_consents()),
+        Query::ConsentHistory => Answer::ConsentHistory(eyes.consent_history()),
         Query::Needs => Answer::Needs(eyes.needs()),
         Query::NeedsComparison => Answer::NeedsComparison(eyes.needs_comparison()?),
         Query::CommonGround => Answer::CommonGround(eyes.common_ground()),

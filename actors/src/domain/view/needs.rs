@@ -1,19 +1,22 @@
-//! Needs: one's own; of the partner's the confirmed and consented ones, once both have consented.
+//! One's own needs, and what the steps of stage 3 are answered with.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Answer, Done, Eyes};
 use crate::domain::{
-    command::ConfirmNeeds,
-    event::{Event, EventBody},
+    command::{ASSUMED_CATEGORY, ConfirmNeeds, EditNeeds, RemoveNeed},
+    event::{Event, EventBody, NeedEdit},
     ids::{NeedId, Seq},
-    needs::{Need, NeedCategory},
-    rejection::{Code, Rejection},
+    needs::{Need, NeedCategory, RemovedNeed},
     stage::Stage,
     time::Timestamp,
     words::Words,
 };
+
+/// Goes with [`ASSUMED_CATEGORY`].
+const ASSUMED_CATEGORY_WARNING: &str = "a need was added without a category and is listed under MEANING";
+const _: () = assert!(matches!(ASSUMED_CATEGORY, NeedCategory::Meaning));
 
 /// One's own need.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -24,21 +27,26 @@ pub struct NeedView {
     pub category: NeedCategory,
     /// Empty if there is none.
     pub description: Words,
-    pub evidence: [String; 0],
+    pub evidence: Vec<Words>,
     pub confirmed: bool,
     pub shared: bool,
     /// A partner's own words are certain.
     pub ai_confidence: u8,
+    pub created_at: Timestamp,
+    pub status: NeedStatus,
+    /// When it was confirmed as it is.
+    pub locked_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub superseded_by_need_id: Option<NeedId>,
 }
 
-/// A need that both may see.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SharedNeedView {
-    pub id: NeedId,
-    pub need: Words,
-    pub category: NeedCategory,
-    pub description: Words,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NeedStatus {
+    Draft,
+    /// Confirmed.
+    Locked,
+    Deleted,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -47,6 +55,8 @@ pub struct NeedsList {
     pub needs: Vec<NeedView>,
     /// When the stage was opened: needs are entered by hand.
     pub synthesized_at: Timestamp,
+    /// Another service may be at work on needs; this one never is.
+    pub extracting: bool,
     pub is_dirty: bool,
     pub confirmed_at: Option<Timestamp>,
     pub shared_at: Option<Timestamp>,
@@ -81,49 +91,61 @@ pub struct NeedsShared {
     pub shared_at: Option<Timestamp>,
     pub waiting_for_partner: bool,
     pub common_ground_ready: bool,
+    /// Both lists can be seen.
+    pub needs_reveal_ready: bool,
+    /// The caller is in stage 4. Sharing alone never leads there.
+    pub advanced_to_stage4: bool,
     pub seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct NeedsComparison {
-    pub my_needs: Vec<SharedNeedView>,
-    pub partner_needs: Vec<SharedNeedView>,
-    pub common_ground: Vec<CommonGroundView>,
-    pub seq: Seq,
-}
-
-/// A category that both have shared.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommonGroundView {
-    pub id: String,
-    pub need: &'static str,
-    pub category: NeedCategory,
-    pub description: String,
-    pub confirmed_by_me: bool,
-    pub confirmed_by_partner: bool,
-    /// When both had confirmed it.
-    pub confirmed_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommonGround {
-    pub common_ground: Vec<CommonGroundView>,
-    /// Both have shared their needs.
-    pub analysis_complete: bool,
-    pub both_confirmed: bool,
+pub struct NeedsCaptured {
+    /// The caller's needs.
+    pub needs: Vec<NeedView>,
+    pub captured_at: Timestamp,
     pub seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CommonGroundConfirmed {
-    pub updated: Vec<CommonGroundView>,
-    pub all_confirmed_by_me: bool,
-    pub all_confirmed_by_both: bool,
-    pub can_advance: bool,
+pub struct NeedsEdited {
+    /// The caller's needs.
+    pub needs: Vec<NeedView>,
+    /// What has changed, in order.
+    pub applied: Vec<AppliedEdit>,
+    pub warnings: Vec<&'static str>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedEdit {
+    pub need_id: NeedId,
+    /// A text, or the name of a category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Words>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Words>,
+    pub operation: EditOperation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EditOperation {
+    TextChange,
+    CategoryChange,
+    Add,
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NeedRemoved {
+    pub deleted: bool,
+    pub need_id: NeedId,
+    /// As it was.
+    pub need: Option<NeedView>,
     pub seq: Seq,
 }
 
@@ -133,20 +155,57 @@ fn own(need: &Need, consent_stands: bool) -> NeedView {
         need: need.need.clone(),
         category: need.category,
         description: need.description.clone().unwrap_or_default(),
-        evidence: [],
+        evidence: need.evidence.clone(),
         confirmed: need.confirmed,
         shared: consent_stands && need.confirmed && need.shared,
         ai_confidence: 1,
+        created_at: need.created_at,
+        status: if need.confirmed { NeedStatus::Locked } else { NeedStatus::Draft },
+        locked_at: need.confirmed_at,
+        deleted_at: None,
+        superseded_by_need_id: None,
     }
 }
 
-fn shared(need: &Need) -> SharedNeedView {
-    SharedNeedView {
+/// `text` is what it said; its words are no longer in the state.
+fn removed(need: &RemovedNeed, text: Words) -> NeedView {
+    NeedView {
         id: need.id.clone(),
-        need: need.need.clone(),
+        need: text,
         category: need.category,
-        description: need.description.clone().unwrap_or_default(),
+        description: Words::default(),
+        evidence: Vec::new(),
+        confirmed: false,
+        shared: false,
+        ai_confidence: 1,
+        created_at: need.created_at,
+        status: NeedStatus::Deleted,
+        locked_at: None,
+        deleted_at: Some(need.at),
+        superseded_by_need_id: None,
     }
+}
+
+fn applied(edit: &NeedEdit) -> AppliedEdit {
+    let name = |category: &NeedCategory| Some(Words::new(category.as_str()));
+    let (need_id, before, after, operation) = match edit {
+        NeedEdit::Added { id, need, .. } => (id, None, Some(need.clone()), EditOperation::Add),
+        NeedEdit::Reworded { need, before, after } => {
+            (need, Some(before.clone()), Some(after.clone()), EditOperation::TextChange)
+        }
+        NeedEdit::Recategorized { need, before, after } => {
+            (need, name(before), name(after), EditOperation::CategoryChange)
+        }
+        NeedEdit::Removed { need, before } => (need, Some(before.clone()), None, EditOperation::Remove),
+    };
+    AppliedEdit { need_id: need_id.clone(), before, after, operation }
+}
+
+fn edits(events: &[Event]) -> impl Iterator<Item = &NeedEdit> {
+    events.iter().flat_map(|event| match &event.body {
+        EventBody::NeedsEdited { edits } => edits.as_slice(),
+        _ => &[],
+    })
 }
 
 impl Eyes<'_> {
@@ -154,11 +213,45 @@ impl Eyes<'_> {
         own(need, self.me.needs.consent_stands())
     }
 
+    fn my_needs(&self) -> Vec<NeedView> {
+        self.me.needs.list.iter().map(|need| self.my_need(need)).collect()
+    }
+
+    pub(super) fn needs_captured(&self) -> NeedsCaptured {
+        let at = self.session.last_event_at;
+        NeedsCaptured { needs: self.my_needs(), captured_at: at, seq: self.session.seq }
+    }
+
+    pub(super) fn needs_edited(&self, edit: &EditNeeds, events: &[Event]) -> NeedsEdited {
+        let assumed = edit.assumes_category().then_some(ASSUMED_CATEGORY_WARNING);
+        NeedsEdited {
+            needs: self.my_needs(),
+            applied: edits(events).map(applied).collect(),
+            warnings: assumed.into_iter().collect(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn need_removed(&self, remove: &RemoveNeed, events: &[Event]) -> NeedRemoved {
+        let text = edits(events).find_map(|edit| match edit {
+            NeedEdit::Removed { before, .. } => Some(before.clone()),
+            _ => None,
+        });
+        let need = self.me.needs.removed.iter().find(|need| need.id == remove.need);
+        NeedRemoved {
+            deleted: need.is_some(),
+            need_id: remove.need.clone(),
+            need: need.map(|need| removed(need, text.unwrap_or_default())),
+            seq: self.session.seq,
+        }
+    }
+
     pub(super) fn needs(&self) -> NeedsList {
         let record = self.me.record(Stage::NeedMapping);
         NeedsList {
-            needs: self.me.needs.list.iter().map(|need| self.my_need(need)).collect(),
+            needs: self.my_needs(),
             synthesized_at: record.map_or(self.session.created_at, |record| record.started_at),
+            extracting: false,
             is_dirty: false,
             confirmed_at: self.me.needs.confirmed_at,
             shared_at: self.me.needs.shared_at.filter(|_| self.me.needs.consent_stands()),
@@ -172,7 +265,7 @@ impl Eyes<'_> {
             _ => None,
         });
         match added {
-            Some(need) => Answer::NeedAdded(NeedAdded { need: self.my_need(need), seq: self.session.seq }),
+            Some(need) => Answer::NeedAdded(Box::new(NeedAdded { need: self.my_need(need), seq: self.session.seq })),
             None => Answer::Done(Done { done: true, seq: self.session.seq }),
         }
     }
@@ -199,70 +292,9 @@ impl Eyes<'_> {
             shared_at: self.me.needs.shared_at,
             waiting_for_partner: !partner_shares,
             common_ground_ready: partner_shares && self.me.needs.consent_stands(),
+            needs_reveal_ready: partner_shares && self.me.needs.consent_stands(),
+            advanced_to_stage4: self.me.stage() == Stage::StrategicRepair,
             seq: self.session.seq,
         }
     }
-
-    /// Both sides' needs, while both consents stand.
-    pub(super) fn needs_comparison(&self) -> Result<NeedsComparison, Rejection> {
-        if !self.me.needs.consent_stands() {
-            let message = "share your own needs first; then you see your partner's";
-            return Err(Rejection::new(Code::ConsentRequired, message));
-        }
-        let partner = self.partner.filter(|partner| partner.needs.consent_stands());
-        let partner = partner.ok_or_else(|| Rejection::partner_not_ready("your partner shares no needs at present"))?;
-        Ok(NeedsComparison {
-            my_needs: self.me.needs.shared().map(shared).collect(),
-            partner_needs: partner.needs.shared().map(shared).collect(),
-            common_ground: self.common_ground_items().unwrap_or_default(),
-            seq: self.session.seq,
-        })
-    }
-
-    fn common_ground_items(&self) -> Option<Vec<CommonGroundView>> {
-        let theirs = &self.partner?.needs.common_ground;
-        let mine = &self.me.needs.common_ground;
-        let view = |category: NeedCategory| CommonGroundView {
-            id: category.common_ground_id(&self.session.id),
-            need: category.label(),
-            category,
-            description: format!("You both need {}", category.label().to_lowercase()),
-            confirmed_by_me: mine.contains_key(&category),
-            confirmed_by_partner: theirs.contains_key(&category),
-            confirmed_at: mine.get(&category).zip(theirs.get(&category)).map(|(one, other)| *one.max(other)),
-        };
-        Some(self.session.common_ground()?.into_iter().map(view).collect())
-    }
-
-    pub(super) fn common_ground(&self) -> CommonGround {
-        let items = self.common_ground_items();
-        let answered = self.both_have_answered();
-        CommonGround {
-            analysis_complete: items.is_some(),
-            both_confirmed: answered && items.as_ref().is_some_and(|items| items.iter().all(is_confirmed_by_both)),
-            common_ground: items.unwrap_or_default(),
-            seq: self.session.seq,
-        }
-    }
-
-    pub(super) fn common_ground_confirmed(&self) -> CommonGroundConfirmed {
-        let items = self.common_ground_items().unwrap_or_default();
-        CommonGroundConfirmed {
-            all_confirmed_by_me: items.iter().all(|item| item.confirmed_by_me),
-            all_confirmed_by_both: self.both_have_answered() && items.iter().all(is_confirmed_by_both),
-            updated: items,
-            can_advance: self.can_advance(),
-            seq: self.session.seq,
-        }
-    }
-
-    /// Also where there is nothing in common, both have to have seen that.
-    fn both_have_answered(&self) -> bool {
-        let theirs = self.partner.and_then(|partner| partner.needs.common_ground_at);
-        self.me.needs.common_ground_at.is_some() && theirs.is_some()
-    }
-}
-
-fn is_confirmed_by_both(item: &CommonGroundView) -> bool {
-    item.confirmed_by_me && item.confirmed_by_partner
 }

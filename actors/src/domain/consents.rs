@@ -1,0 +1,94 @@
+//! What a partner has decided about sharing: one record for each decision, so that it can be looked up and taken back later.
+//! The records tell of consents; what may be seen follows from the attempt and the needs themselves.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::ConsentKind,
+    ids::{self, NeedId, SessionId, UserId},
+    time::Timestamp,
+};
+
+/// The newest decisions of one partner that are kept.
+const KEPT: usize = 50;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// Counts this partner's decisions.
+    pub number: u32,
+    pub kind: ConsentKind,
+    /// Which state of the content the decision was about, see [`request_id`].
+    pub version: u64,
+    /// The needs that a consent was given for.
+    pub needs: Vec<NeedId>,
+    pub granted: bool,
+    pub decided_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ConsentRecord {
+    /// The id by which the app revokes this consent.
+    pub fn id(&self, session: &SessionId, owner: &UserId) -> String {
+        let number = self.number.to_be_bytes();
+        ids::derived(&[b"consent record", session.as_str().as_bytes(), owner.as_str().as_bytes(), &number])
+    }
+
+    pub fn stands(&self) -> bool {
+        self.granted && self.revoked_at.is_none()
+    }
+}
+
+/// The id of the question whether `owner` shares this content. The content's version is part of it: a draft's number, or when
+/// the needs were confirmed. So what has changed since a denial is asked anew.
+pub fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind, version: u64) -> String {
+    let (session, owner) = (session.as_str().as_bytes(), owner.as_str().as_bytes());
+    ids::derived(&[b"consent request", session, owner, kind.as_str().as_bytes(), &version.to_be_bytes()])
+}
+
+/// One partner's decisions, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consents {
+    made: u32,
+    list: Vec<ConsentRecord>,
+}
+
+impl Consents {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &ConsentRecord> {
+        self.list.iter()
+    }
+
+    /// The latest consent of a kind, if it stands.
+    pub fn standing(&self, kind: ConsentKind) -> Option<&ConsentRecord> {
+        self.list.iter().rev().find(|record| record.kind == kind && record.stands())
+    }
+
+    /// What was decided about this version of the content.
+    pub fn decided(&self, kind: ConsentKind, version: u64) -> Option<&ConsentRecord> {
+        self.list.iter().rev().find(|record| record.kind == kind && record.version == version)
+    }
+
+    pub(super) fn grant(&mut self, kind: ConsentKind, version: u64, needs: Vec<NeedId>, at: Timestamp) {
+        self.record(ConsentRecord { needs, ..Self::decision(kind, version, true, at) });
+    }
+
+    pub(super) fn deny(&mut self, kind: ConsentKind, version: u64, at: Timestamp) {
+        self.record(Self::decision(kind, version, false, at));
+    }
+
+    pub(super) fn revoke(&mut self, kind: ConsentKind, at: Timestamp) {
+        let standing = self.list.iter_mut().filter(|record| record.kind == kind && record.stands());
+        standing.for_each(|record| record.revoked_at = Some(at));
+    }
+
+    fn decision(kind: ConsentKind, version: u64, granted: bool, at: Timestamp) -> ConsentRecord {
+        ConsentRecord { number: 0, kind, version, needs: Vec::new(), granted, decided_at: at, revoked_at: None }
+    }
+
+    fn record(&mut self, record: ConsentRecord) {
+        self.made += 1;
+        if self.list.len() >= KEPT {
+            self.list.remove(0);
+        }
+        self.list.push(ConsentRecord { number: self.made, ..record });
+    }
+}
