@@ -117,6 +117,17 @@ async fn consent_names_a_draft_that_exists() {
     assert!(matches!(theirs.status, 400 | 404 | 409), "a draft of the partner's: {}", theirs.body);
 }
 
+/// Both have shared, and both use the app: its screens ask for the status.
+async fn revealed_in_the_app() -> Conversation {
+    let both = drafted().await;
+    for member in both.members() {
+        member.read("/empathy/status").await.ok();
+    }
+    both.anna.share_empathy().await.done();
+    both.ben.share_empathy().await.done();
+    both
+}
+
 #[tokio::test]
 async fn the_status_tells_each_partner_where_both_attempts_stand() {
     let both = drafted().await;
@@ -143,6 +154,28 @@ async fn the_status_tells_each_partner_where_both_attempts_stand() {
     }
     let offer = both.anna.read("/reconciler/share-offer").await.ok();
     assert_eq!((&offer["hasSuggestion"], &offer["suggestion"]), (&json!(false), &serde_json::Value::Null));
+}
+
+#[tokio::test]
+async fn in_the_app_an_attempt_is_refined_by_resubmitting_and_two_verdicts_take_both_on() {
+    let both = revealed_in_the_app().await;
+    let sent_back = json!({ "validated": false, "feedback": "not quite" });
+    both.ben.say("/empathy/validate", sent_back).await.done();
+    let asked = both.anna.read("/empathy/status").await.ok();
+    assert_eq!((&asked["hasNewSharedContext"], &asked["messageCountSinceSharedContext"]), (&json!(true), &json!(1)));
+    assert_eq!(asked["myAttempt"]["status"], "REFINING");
+    let resubmitted = both.anna.say("/empathy/resubmit", json!({ "content": OF_ANNA })).await.done();
+    has(&resubmitted["empathyMessage"], &["id", "content", "stage", "timestamp"]);
+    let again = both.ben.read("/empathy/partner").await.ok();
+    assert_eq!((&again["attempt"]["status"], &again["attempt"]["revisionCount"]), (&json!("REVEALED"), &json!(1)));
+    assert_eq!((&again["validated"], &again["awaitingRevision"]), (&json!(false), &json!(false)));
+    both.anna.validate().await.done();
+    assert_eq!(both.anna.read("/progress").await.ok()["myProgress"]["stage"], 2);
+    both.ben.validate().await.done();
+    for member in both.members() {
+        assert_eq!(member.read("/progress").await.ok()["myProgress"]["stage"], 3);
+    }
+    assert_eq!(both.ben.validate().await.ok()["validated"], true, "the app sends it again");
 }
 
 #[tokio::test]

@@ -108,6 +108,71 @@ async fn common_ground_is_confirmed_by_each_for_themselves() {
     assert_eq!(both.anna.read("/common-ground").await.ok()["bothConfirmed"], true);
 }
 
+/// Both use the app: its screens ask for the status of stage 2.
+async fn in_the_app() -> Conversation {
+    let both = Conversation::at_stage(&*shared().await, 3).await;
+    for member in both.members() {
+        member.read("/empathy/status").await.ok();
+    }
+    both
+}
+
+async fn stages(both: &Conversation) -> [Value; 2] {
+    let stage = async |member: &Member| member.read("/progress").await.ok()["myProgress"]["stage"].clone();
+    [stage(&both.anna).await, stage(&both.ben).await]
+}
+
+#[tokio::test]
+async fn in_the_app_the_comparison_is_empty_until_both_have_shared() {
+    let both = in_the_app().await;
+    both.anna.share_needs().await;
+    for member in both.members() {
+        let empty = member.read("/needs/comparison").await.ok();
+        for list in ["myNeeds", "partnerNeeds", "commonGround"] {
+            assert_eq!(empty[list], json!([]), "{empty}");
+        }
+        assert_eq!((&empty["analysisComplete"], &empty["noOverlap"]), (&json!(false), &json!(false)));
+    }
+    both.ben.share_needs().await;
+    let full = both.anna.read("/needs/comparison").await.ok();
+    assert_eq!((items(&full["myNeeds"]).len(), items(&full["partnerNeeds"]).len()), (2, 2));
+    assert_eq!((&full["analysisComplete"], &full["noOverlap"]), (&json!(true), &json!(false)));
+    both.ben.say("/consent/revoke", json!({ "kind": "needs" })).await.done();
+    assert_eq!(both.anna.read("/needs/comparison").await.ok()["partnerNeeds"], json!([]));
+}
+
+/// Each of the two generations ends the stage in its own way, and a session may have both.
+#[tokio::test]
+async fn common_ground_of_one_and_a_validation_of_the_other_take_both_on() {
+    let both = in_the_app().await;
+    let early = both.ben.say("/needs/validate", json!({})).await;
+    early.refused(400, "GATE_NOT_SATISFIED");
+    both.anna.share_needs().await;
+    both.ben.share_needs().await;
+    assert_eq!(stages(&both).await, [3, 3], "sharing alone is no validation");
+    both.anna.confirm_common_ground().await;
+    let validated = both.ben.say("/needs/validate", json!({ "validated": true })).await.done();
+    assert_eq!(validated["validated"], true);
+    assert_eq!(stages(&both).await, [4, 4]);
+    assert_eq!(both.ben.say("/needs/validate", json!({})).await.ok()["validated"], true, "the app sends it again");
+}
+
+#[tokio::test]
+async fn in_the_app_a_pair_with_nothing_in_common_goes_on() {
+    let both = in_the_app().await;
+    for (member, category) in [(&both.anna, "SAFETY"), (&both.ben, "MEANING")] {
+        let id = add(member, "a need", category).await;
+        confirm(member, &[&id]).await;
+        consent(member, &[&id]).await;
+    }
+    for member in both.members() {
+        let ground = member.read("/common-ground").await.ok();
+        assert_eq!((&ground["analysisComplete"], &ground["noOverlap"]), (&json!(true), &json!(true)));
+        member.say("/common-ground/confirm", json!({ "confirmations": [] })).await.done();
+    }
+    assert_eq!(stages(&both).await, [4, 4]);
+}
+
 #[tokio::test]
 async fn needs_are_captured_edited_and_removed_until_they_are_shared() {
     let both = Conversation::at_stage(&*shared().await, 3).await;

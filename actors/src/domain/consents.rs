@@ -20,9 +20,11 @@ pub struct ConsentRecord {
     /// Which state of the content the decision was about, see [`request_id`].
     pub version: u64,
     /// The needs that a consent was given for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<NeedId>,
     pub granted: bool,
     pub decided_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
 }
 

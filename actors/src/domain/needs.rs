@@ -68,6 +68,7 @@ pub struct Need {
     pub category: NeedCategory,
     pub description: Option<Words>,
     /// What the need was read from. Stays with its owner, also when the need is shared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Words>,
     pub created_at: Timestamp,
     pub confirmed: bool,
@@ -93,6 +94,7 @@ const KEPT_REMOVED: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     pub list: Vec<Need>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<RemovedNeed>,
     pub confirmed_at: Option<Timestamp>,
     pub shared_at: Option<Timestamp>,
@@ -102,6 +104,7 @@ pub struct Needs {
     /// When this partner last answered on common ground, also if there was none.
     pub common_ground_at: Option<Timestamp>,
     /// When this partner said that the two lists side by side are right. Counts for what the other shares at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validated_at: Option<Timestamp>,
 }
 

@@ -47,7 +47,8 @@ fn the_creator_signs_invites_and_works_ahead_alone() {
     world.draft(ANN, "ann imagines");
     assert_eq!(world.post::<ConsentEmpathyRequest>(ANN, json!({ "consent": true }))["consented"], true);
     let early = world.post_refused::<ValidateEmpathyRequest>(ANN, json!({ "validated": true }));
-    assert_eq!(early.code, Code::PartnerNotReady);
+    assert_eq!(early.code, Code::NotFound);
+    assert_eq!(world.get(ANN, Query::EmpathyStatus)["myAttempt"]["status"], "HELD");
     assert_eq!(stage(&world, ANN), 2, "the rest needs the partner");
 }
 

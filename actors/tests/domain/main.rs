@@ -2,7 +2,9 @@
 
 mod agreements;
 mod announcements;
+mod app_empathy;
 mod app_mode;
+mod app_needs;
 mod compact;
 mod consent;
 mod consent_records;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tandem_actors::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Query, Rejection, Session, Settings, Timer,
-        app::{AppMode, AppSettings},
+        app::{AppMode, AppSettings, Marker},
         command::*,
         ids::UserId,
         time::Timestamp,
@@ -103,6 +103,23 @@ impl World {
         world.post::<ConfirmInvitationRequest>(ANN, json!({}));
         world.ok(BEN, Command::AcceptInvitation);
         world
+    }
+
+    /// Both are in this stage, and have used the app since they came there.
+    pub fn app_at_stage(stage: u8) -> World {
+        let mut world = World::at_stage(stage);
+        world.each(|world, who| world.ok(who, Command::Notice(Marker::App)));
+        world
+    }
+
+    /// The client of this partner shows itself as the app from June on.
+    pub fn june(&mut self, who: &str) {
+        self.ok(who, Command::Notice(Marker::June));
+    }
+
+    /// The stages of Ann and Ben.
+    pub fn stages(&self) -> [u64; 2] {
+        [ANN, BEN].map(|who| self.get(who, Query::Progress)["myProgress"]["stage"].as_u64().expect("a stage"))
     }
 
     /// Both are in this stage.

@@ -11,7 +11,6 @@ use tandem_actors::domain::{
 };
 use utoipa::ToSchema;
 
-
 use crate::http::{
     body::Json,
     call::Answered,

@@ -37,8 +37,8 @@ pub use invitation::{
     PublicInvitationEnvelope, PublicSession, SessionCreated, SessionMark, TopicFrameConfirmed,
 };
 pub use lifecycle::{
-    Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed,
-    Viewed, WithdrawalSummary,
+    Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed, Viewed,
+    WithdrawalSummary,
 };
 pub use needs::{
     AppliedEdit, NeedAdded, NeedRemoved, NeedView, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared,
