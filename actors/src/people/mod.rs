@@ -295,7 +295,7 @@ impl Coordinator {
 /// The first letters of the first and the last word.
 fn initials(name: &str) -> Words {
     let mut words = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
-    let letters: String = words.next().into_iter().chain(words.last()).flat_map(char::to_uppercase).collect();
+    let letters: String = words.next().into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect();
     Words::new(letters)
 }
 

@@ -113,7 +113,7 @@ impl Handler<Wake> for SessionActor {
                 return self.exit(ExitStatus::CommitFailed, ctx);
             }
             match self.inbox.next() {
-                Next::Message(message) => self.receive(message, ctx),
+                Next::Message(message) => self.receive(*message, ctx),
                 Next::Empty => {
                     // What was held just now may have become durable before anybody knew that it waits.
                     self.let_pass(ctx);

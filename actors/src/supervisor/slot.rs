@@ -78,7 +78,7 @@ pub struct Inbox {
 
 /// What an actor finds when it looks into its inbox.
 pub enum Next {
-    Message(Message),
+    Message(Box<Message>),
     Empty,
     /// Another actor has taken over.
     Replaced,
@@ -101,7 +101,7 @@ impl Inbox {
         }
         inner.last_progress = Instant::now();
         match inner.waiting.pop_front() {
-            Some(message) => Next::Message(message),
+            Some(message) => Next::Message(Box::new(message)),
             None => {
                 inner.woken = false;
                 Next::Empty

@@ -9,6 +9,7 @@ mod empathy_status;
 mod gates;
 mod invitation;
 mod lifecycle;
+mod link;
 mod needs;
 mod pending_actions;
 mod progress;
@@ -32,13 +33,16 @@ pub use empathy::{
 pub use empathy_status::{AttemptView, EmpathyStatus, PartnerEmpathy, ShareOffer};
 pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
 pub use invitation::{
-    AcknowledgedInvitation, ExistingActiveSession, ExistingSession, InvitationAcknowledged, InvitationConfirmed,
-    InvitationDeclined, InvitationEnvelope, InvitationResent, InvitationView, InvitedBy, PublicInvitation,
-    PublicInvitationEnvelope, PublicSession, SessionCreated, SessionMark, TopicFrameConfirmed,
+    ExistingActiveSession, ExistingSession, InvitationConfirmed, InvitationDeclined, InvitationEnvelope,
+    InvitationResent, InvitationView, InvitedBy, SessionCreated, TopicFrameConfirmed,
 };
 pub use lifecycle::{
     Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed, Viewed,
     WithdrawalSummary,
+};
+pub use link::{
+    AcknowledgedInvitation, InvitationAcknowledged, PublicInvitation, PublicInvitationEnvelope, PublicSession,
+    SessionMark,
 };
 pub use needs::{
     AppliedEdit, NeedAdded, NeedRemoved, NeedView, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared,
