@@ -1,4 +1,4 @@
-//! TLS for outgoing and incoming connections goes through rustls with ring; the process has to say so once before the
+//! TLS for outgoing and incoming connections goes through rustls with AWS-LC; the process has to say so once before the
 //! first connection is made.
 
 use std::{
@@ -14,18 +14,18 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-/// Makes ring the process's provider. Call it before any HTTP client is built; calling it again has no effect.
+/// Makes AWS-LC the process's provider. Call it before any HTTP client is built; calling it again has no effect.
 pub fn install_provider() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         // An error means that the host application has chosen a provider already, which serves as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     });
 }
 
 fn provider() -> Arc<CryptoProvider> {
     install_provider();
-    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 /// A client for services on the web. It trusts the system's roots and Mozilla's, so that it also works where no roots are

@@ -31,7 +31,7 @@ pub fn http_from() -> Client {
 }
 
 fn client(from: Option<Ipv4Addr>) -> Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::builder().no_proxy().gzip(false).redirect(reqwest::redirect::Policy::none());
     client.local_address(from.map(Into::into)).build().expect("an HTTP client")
 }

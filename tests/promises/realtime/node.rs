@@ -136,7 +136,7 @@ impl Node {
 
     pub fn start_on(config: Config, store: Arc<dyn Store>, port: u16) -> Node {
         // For the HTTP client of the tests; a second time is no matter.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).unwrap();
         let capability = Capability::everything();
         let mut main = Key::new(KEY_NAME, KEY_SECRET, capability.clone());
