@@ -164,7 +164,10 @@ async fn heartbeat_frames_come_to_clients_that_cannot_see_pings() {
 
 #[tokio::test]
 async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_log() {
-    let node = Node::start(Config { outbound_queue: 65_536, max_inbound_rate: 1_000_000, ..Config::default() });
+    let mut config = Config { outbound_queue: 65_536, max_inbound_rate: 1_000_000, ..Config::default() };
+    // All that is published here fits the log of one channel, and may come from one connection at once.
+    (config.limits.log_bytes, config.limits.inbound_bytes) = (64 << 20, 1 << 30);
+    let node = Node::start(config);
     let (mut stuck, connected) = Wire::connected(&node, "").await;
     let attached = stuck.attach("c").await;
     let (mut quick, _) = Wire::connected(&node, "").await;
@@ -203,10 +206,7 @@ async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_
 
 #[tokio::test]
 async fn an_attachment_that_is_refused_anew_delivers_nothing_more() {
-    let mut config = Config::default();
-    // All that is published here fits the log of one channel.
-    config.limits.log_bytes = 64 << 20;
-    let node = Node::start(config);
+    let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     let (mut publisher, _) = Wire::connected(&node, "").await;
     for (serial, (params, code)) in
