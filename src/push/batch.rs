@@ -173,7 +173,10 @@ impl Sender {
     fn whole_request(&self, outcome: &Outcome, at_least: Duration) {
         let now = self.alarm.uptime();
         match outcome {
-            Outcome::NotSent { .. } | Outcome::Unknown { .. } => self.breakers.service.failed(now, at_least),
+            Outcome::NotSent { why } | Outcome::Unknown { why } => {
+                let cause = format_args!("{}: {why:?}", self.config.base_url);
+                self.breakers.service.failed(now, at_least, &cause);
+            }
             Outcome::Rejected { code } if code.as_str() == outcome::TOO_MANY_REQUESTS => {
                 self.breakers.service.succeeded();
                 let jitter = Duration::from_secs(1).mul_f64(rand::random_range(0.0..1.0));
@@ -181,7 +184,7 @@ impl Sender {
             }
             Outcome::Rejected { code } => {
                 tracing::error!(code = code.as_str(), "the push service does not let this node in");
-                self.breakers.access.failed(now, at_least);
+                self.breakers.access.failed(now, at_least, &code);
             }
             Outcome::Accepted { .. } => {}
         }

@@ -1,6 +1,6 @@
 //! A circuit breaker that only delays: after enough failures in a row nothing is tried for a while, then one trial decides.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -75,23 +75,23 @@ impl Breaker {
         self.show();
     }
 
-    /// `at_least` is what the other side asked for.
-    pub fn failed(&self, now: Uptime, at_least: Duration) {
+    /// `at_least` is what the other side asked for; `cause` is logged if the breaker opens.
+    pub fn failed(&self, now: Uptime, at_least: Duration, cause: &dyn fmt::Debug) {
         let mut state = self.state.lock();
         *state = match *state {
             State::Closed { failures } if failures + 1 < self.trips_after => State::Closed { failures: failures + 1 },
-            State::Closed { .. } => self.open(now, at_least, 0),
-            State::Trial { level, .. } => self.open(now, at_least, level + 1),
+            State::Closed { .. } => self.open(now, at_least, 0, cause),
+            State::Trial { level, .. } => self.open(now, at_least, level + 1, cause),
             State::Open { until, level } => State::Open { until: until.max(now + at_least), level },
         };
         drop(state);
         self.show();
     }
 
-    fn open(&self, now: Uptime, at_least: Duration, level: u32) -> State {
+    fn open(&self, now: Uptime, at_least: Duration, level: u32, cause: &dyn fmt::Debug) -> State {
         let ceiling = self.first_wait.saturating_mul(1 << level.min(16)).min(self.longest_wait);
         let wait = ceiling.mul_f64(rand::random_range(0.5..1.0)).max(at_least);
-        tracing::warn!(breaker = self.name, seconds = wait.as_secs(), level, "open");
+        tracing::warn!(breaker = self.name, ?cause, ?wait, level, "too many failures: nothing is tried for a while");
         State::Open { until: now + wait, level }
     }
 
@@ -160,13 +160,13 @@ mod tests {
         let breaker = Breaker::new("test", 3, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
         let none = Duration::ZERO;
-        breaker.failed(now, none);
-        breaker.failed(now, none);
+        breaker.failed(now, none, &"a test");
+        breaker.failed(now, none, &"a test");
         breaker.succeeded();
-        breaker.failed(now, none);
-        breaker.failed(now, none);
+        breaker.failed(now, none, &"a test");
+        breaker.failed(now, none, &"a test");
         assert_eq!(breaker.pass(now), Pass::All);
-        breaker.failed(now, none);
+        breaker.failed(now, none, &"a test");
         let mut at = now;
         for longest in [2, 4, 8, 8] {
             let Pass::NobodyFor(wait) = breaker.pass(at) else { panic!("open") };
@@ -174,7 +174,7 @@ mod tests {
             at += wait;
             assert_eq!(breaker.pass(at), Pass::Trial);
             assert!(matches!(breaker.pass(at), Pass::NobodyFor(_)), "one trial at a time");
-            breaker.failed(at, none);
+            breaker.failed(at, none, &"a test");
         }
         let Pass::NobodyFor(wait) = breaker.look(at) else { panic!("open") };
         let until = at + wait;
@@ -189,7 +189,7 @@ mod tests {
     fn what_the_other_side_asks_for_is_a_lower_bound() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
-        breaker.failed(now, Duration::from_secs(100));
+        breaker.failed(now, Duration::from_secs(100), &"a test");
         assert_eq!(breaker.look(now), Pass::NobodyFor(Duration::from_secs(100)));
     }
 
@@ -197,7 +197,7 @@ mod tests {
     fn a_trial_that_never_told_is_given_again() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
-        breaker.failed(now, Duration::from_secs(10));
+        breaker.failed(now, Duration::from_secs(10), &"a test");
         let later = now + Duration::from_secs(10);
         assert_eq!(breaker.pass(later), Pass::Trial);
         assert_eq!(breaker.pass(later + TRIAL_LASTS), Pass::Trial);

@@ -161,7 +161,8 @@ impl Sender {
         self.breakers.trial(self.alarm.uptime());
         if !answer::is_available(&self.expo.probe().await) {
             plan.candidates.iter().for_each(|candidate| self.give_back(candidate));
-            self.breakers.service.failed(self.alarm.uptime(), Duration::ZERO);
+            let cause = format_args!("{} does not answer a trial", self.config.base_url);
+            self.breakers.service.failed(self.alarm.uptime(), Duration::ZERO, &cause);
             return;
         }
         self.clone().send_batch(plan.candidates, slot, true).await;

@@ -14,7 +14,7 @@ use tandem_actors::{
 };
 
 use super::{
-    outcome::Final,
+    outcome::{Final, Outcome},
     rows::{self, Attempt, Decision, Delivery, PushId, State, Story},
 };
 
@@ -39,10 +39,21 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum ToldDecision {
-    Sent { devices: u32 },
-    Held { until: Timestamp, why: String },
-    Coalesced { into: Seq },
-    Dropped { why: String },
+    /// Handed over for so many devices; the deliveries say what became of it.
+    #[serde(rename = "send")]
+    Sent {
+        devices: u32,
+    },
+    Held {
+        until: Timestamp,
+        why: String,
+    },
+    Coalesced {
+        into: Seq,
+    },
+    Dropped {
+        why: String,
+    },
     Expired,
 }
 
@@ -77,7 +88,23 @@ pub struct ToldDelivery {
     pub possible_duplicate: bool,
     pub attempts_made: u32,
     /// The latest ones.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<ToldAttempt>,
+}
+
+/// [`Attempt`], as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToldAttempt {
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// Absent while it is under way.
+    pub outcome: Option<Outcome>,
+}
+
+impl From<Attempt> for ToldAttempt {
+    fn from(Attempt { started_at, ended_at, outcome }: Attempt) -> Self {
+        Self { started_at, ended_at, outcome }
+    }
 }
 
 const PAGE: usize = 500;
@@ -150,7 +177,7 @@ fn told_delivery(delivery: Delivery) -> ToldDelivery {
         ended_at: None,
         possible_duplicate: delivery.possible_duplicate,
         attempts_made: delivery.tally.attempts,
-        attempts: delivery.attempts,
+        attempts: delivery.attempts.into_iter().map(ToldAttempt::from).collect(),
     };
     match delivery.state {
         State::Started => blank,

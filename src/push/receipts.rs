@@ -186,7 +186,7 @@ impl Sender {
             && let Ok(reach) = self.devices.reach(&delivery.id.user)
             && let Some(device) = reach.find(&delivery.device)
         {
-            self.breakers.project(&self.scope(device)).failed(self.alarm.uptime(), Duration::ZERO);
+            self.breakers.project(&self.scope(device)).failed(self.alarm.uptime(), Duration::ZERO, &refusal);
         }
         if let Next::End(end) = action.next {
             changes.push(settle::end(delivery, end, now));

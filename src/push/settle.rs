@@ -49,7 +49,7 @@ impl Sender {
             let breaker = self.breakers.project(scope);
             match (&outcome, action.fault) {
                 (Outcome::Accepted { .. }, _) => breaker.succeeded(),
-                (_, Some(Fault::Project)) => breaker.failed(self.alarm.uptime(), Duration::ZERO),
+                (_, Some(Fault::Project)) => breaker.failed(self.alarm.uptime(), Duration::ZERO, &outcome),
                 _ => {}
             }
         }

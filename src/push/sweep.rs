@@ -6,12 +6,12 @@ use tandem_actors::{
     domain::time::Timestamp,
     keys::{self, Key},
     ports::{Change, Direction, StoreError},
-    records,
+    records::{self, PushJob},
 };
 
 use super::{
     dispatcher::Sender,
-    rows::{self, Delivery, PushId, State},
+    rows::{self, Address, Delivery, PushId, State},
 };
 
 const PAGE: usize = 200;
@@ -66,8 +66,7 @@ impl Sender {
     pub(super) async fn show(self: Arc<Self>) {
         while !self.is_stopping() {
             let now = self.alarm.now();
-            let oldest = [keys::push_jobs(), rows::all_waiting()].iter().filter_map(|prefix| self.first(prefix)).min();
-            let age = oldest.map_or(Duration::ZERO, |at| now.since(at));
+            let age = self.oldest_waiting().map_or(Duration::ZERO, |at| now.since(at));
             metrics::gauge!("tandem_push_oldest_waiting_seconds").set(age.as_secs_f64());
             let receipts = self.first(&rows::receipts()).map_or(Duration::ZERO, |at| now.since(at));
             metrics::gauge!("tandem_push_receipts_overdue_seconds").set(receipts.as_secs_f64());
@@ -75,6 +74,21 @@ impl Sender {
             metrics::gauge!("tandem_push_in_flight").set(in_flight as f64);
             self.rest(SHOW_EVERY).await;
         }
+    }
+
+    /// When the push that waits longest was made, among those that are due next: what waits for a retry began with its first
+    /// attempt, however far away the next one is.
+    fn oldest_waiting(&self) -> Option<Timestamp> {
+        let page = |prefix: &Key| self.store.scan(prefix, None, Direction::Forward, PAGE).unwrap_or_default();
+        let jobs = page(&keys::push_jobs());
+        let jobs = jobs.iter().filter_map(|(_, row)| Some(records::decode::<PushJob>(row).ok()?.created_at));
+        let waiting = page(&rows::all_waiting());
+        let waiting = waiting.iter().filter_map(|(_, row)| {
+            let Address { id, device } = records::decode(row).ok()?;
+            let delivery: Delivery = records::decode(&self.store.get(&rows::delivery(&id, &device)).ok()??).ok()?;
+            delivery.attempts.first().map(|attempt| attempt.started_at)
+        });
+        jobs.chain(waiting).min()
     }
 
     fn first(&self, prefix: &Key) -> Option<Timestamp> {

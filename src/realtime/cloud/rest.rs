@@ -122,7 +122,7 @@ impl Rest {
                     *retry_after
                 }
                 Failure::Host { retry_after, .. } => {
-                    self.breaker.failed(now, Duration::ZERO);
+                    self.breaker.failed(now, Duration::ZERO, &format_args!("{}: {failure}", self.hosts[host]));
                     host = (host + 1) % self.hosts.len();
                     *retry_after
                 }

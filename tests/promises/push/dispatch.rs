@@ -98,7 +98,7 @@ async fn several_waiting_pushes_of_a_session_become_one_on_every_device() {
     for older in 0..4 {
         assert_eq!(told[older]["decision"], json!({"kind": "coalesced", "into": 5}));
     }
-    assert_eq!(told[4]["decision"], json!({"kind": "sent", "devices": 2}));
+    assert_eq!(told[4]["decision"], json!({"kind": "send", "devices": 2}));
     assert_eq!(rig.expo.device(&token(1)).unwrap().notifications[0].messages, 1);
 }
 
