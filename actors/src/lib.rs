@@ -5,6 +5,7 @@
 //! state in memory and hands events and index rows to the [`journal`], which writes many sessions' commits with one flush. What tells
 //! anybody of the change (the answer, reads that saw it, publications, pushes) waits at the [`gate`] until then.
 
+mod accounts;
 mod arbiters;
 mod badge;
 pub mod coordinator;

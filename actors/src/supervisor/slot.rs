@@ -77,6 +77,7 @@ pub struct Inbox {
 }
 
 /// What an actor finds when it looks into its inbox.
+#[allow(clippy::large_enum_variant, reason = "it lives for one match; a box would be made for each message")]
 pub enum Next {
     Message(Box<Message>),
     Empty,

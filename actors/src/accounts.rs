@@ -1,0 +1,128 @@
+//! What a user does to the account, done in every session of the user. A session that cannot do it now does it when it works again: a row
+//! says what waits.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    coordinator::Coordinator,
+    domain::{
+        Caller, Code, Command,
+        command::Rename,
+        ids::{SessionId, UserId},
+    },
+    idempotency,
+    keys::{self, Key},
+    messages::{Message, Refusal},
+    ports::{Change, Direction, StoreError},
+    records::{self, AccountWork, Membership},
+};
+
+/// An account operation waits so long for one session; then the session does it later.
+const ACCOUNT_WORK_WITHIN: Duration = Duration::from_secs(3);
+/// Rows read from the store at a time.
+const PAGE: usize = 256;
+
+impl Coordinator {
+    /// Lets every session of the user know the name that the user goes by from now on.
+    pub async fn rename(&self, caller: Caller, rename: Rename) -> Result<(), Refusal> {
+        let work = AccountWork { rename: rename.name.clone(), ..AccountWork::default() };
+        self.everywhere(caller, &Command::Rename(rename), &work).await
+    }
+
+    /// Lets every session of the user know whether partners see when the user was there.
+    pub async fn show_activity(&self, caller: Caller, shown: bool) -> Result<(), Refusal> {
+        let work = AccountWork { show_activity: Some(shown), ..AccountWork::default() };
+        self.everywhere(caller, &Command::ShowActivity { shown }, &work).await
+    }
+
+    /// Takes the user out of every session, and their words with them. A session that cannot do it now does it when it works again; until
+    /// then the user does not see it, and nobody sees the user's words in it.
+    pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
+        let user = caller.id.clone();
+        self.everywhere(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() }).await?;
+        loop {
+            let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, PAGE)?;
+            if stored.is_empty() {
+                return Ok(());
+            }
+            self.write(stored.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
+        }
+    }
+
+    async fn write(&self, changes: Vec<Change>) -> Result<(), Refusal> {
+        let later = |_| Refusal::unavailable("not everything could be written; try again", Duration::from_secs(1));
+        self.shell.journal.write(changes).await.map_err(later)
+    }
+
+    /// The sessions that the user was ever a member of.
+    pub fn sessions_ever(&self, user: &UserId) -> Result<Vec<SessionId>, Refusal> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.memberships_after(user, after.as_ref())?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
+            after = Some(last.clone());
+            all.extend(page.into_iter().map(|(_, session)| session));
+        }
+    }
+
+    /// A page of the sessions that the user was ever a member of.
+    fn memberships_after(&self, user: &UserId, after: Option<&Key>) -> Result<Vec<(Key, SessionId)>, Refusal> {
+        let prefix = keys::memberships(user);
+        let rows = self.store().scan(&prefix, after, Direction::Forward, PAGE)?;
+        let named = rows.into_iter().map(|(key, _)| {
+            let session = keys::session_of_membership(&key, &prefix);
+            let session = session.ok_or_else(|| StoreError::new("a membership row names no session"))?;
+            Ok((key, session))
+        });
+        named.collect()
+    }
+
+    async fn everywhere(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
+        let mut after = None;
+        loop {
+            let page = self.memberships_after(&caller.id, after.as_ref())?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (_, session) in page {
+                let done = self.order(&session, caller.clone(), command.clone(), None);
+                match tokio::time::timeout(ACCOUNT_WORK_WITHIN, done).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(Refusal::Rejected(rejection))) if rejection.code == Code::NotFound => {}
+                    Ok(Err(refusal @ Refusal::Rejected(_))) => return Err(refusal),
+                    Ok(Err(Refusal::Unavailable { .. } | Refusal::Internal(_))) | Err(_) => {
+                        self.leave_for_later(&session, &caller.id, work).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The session does it when it works again. An erasure hides the session from the user at once.
+    async fn leave_for_later(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
+        let key = keys::account_work(session, user);
+        let waits: Option<AccountWork> = self.store().get(&key)?.map(|row| records::decode(&row)).transpose()?;
+        let work = waits.unwrap_or_default().and_then(work);
+        tracing::warn!(%session, "session cannot do its part of an account operation, it is done later");
+        let mut changes = vec![Change::Put(key, records::encode(&work))];
+        if let (true, Some(membership)) = (work.erase, self.membership(session, user)?) {
+            let left = Membership { left: true, ..membership };
+            changes.push(Change::Put(keys::membership(user, session), records::encode(&left)));
+        }
+        self.write(changes).await
+    }
+
+    /// Reminds sessions of account work that waits for them. Gives how many there are.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn remind_of_account_work(&self) -> Result<usize, StoreError> {
+        let rows = self.store().scan(&keys::all_account_work(), None, Direction::Forward, PAGE)?;
+        let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
+        for session in &sessions {
+            // A session that still cannot is reminded again.
+            let _ = self.supervisor.send(session, Message::AccountWork);
+        }
+        Ok(sessions.len())
+    }
+}
