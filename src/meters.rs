@@ -32,6 +32,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_journal_group_commits", Histogram, "Commits in one flush"),
     ("tandem_journal_waiting", Gauge, "Commits that wait for the disk"),
     ("tandem_jwks_fetches_total", Counter, "Fetches of the issuer's keys, by outcome"),
+    ("tandem_log_lost_lines_total", Counter, "Log lines that nobody took in time and that were dropped"),
     ("tandem_publish_failures_total", Counter, "Publications that failed and are tried again"),
     ("tandem_push_attempts_total", Counter, "Notifications handed to the push service, retries included"),
     ("tandem_push_decisions_total", Counter, "Pushes by what was decided: sent, held, merged, dropped, expired"),
@@ -68,7 +69,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_session_slots", Gauge, "Sessions known to the supervisor: awake, starting or in quarantine"),
     ("tandem_sessions_quarantined", Gauge, "Sessions that failed too often and wait for an operator"),
     ("tandem_sessions_resident", Gauge, "Session actors in memory"),
+    ("tandem_store_damaged_rows_total", Counter, "Rows whose checksum did not fit what was read"),
     ("tandem_store_flush_seconds", Histogram, "Time of one flush of the store"),
+    ("tandem_store_free_bytes", Gauge, "Bytes free on the disk of the store"),
+    ("tandem_store_min_free_bytes", Gauge, "Bytes free below which the node takes no writes"),
+    ("tandem_store_write_stalled_seconds", Gauge, "How long the write under way has been waiting for the disk"),
 ];
 
 /// Describes all metrics. The recorder has to be installed before.

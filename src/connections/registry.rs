@@ -170,13 +170,17 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Takes no more connections, and ends those that only wait for their clients. Those that work end with their work.
+    /// Takes no more connections, and ends those that wait for a request. Those that work end with their work; a request whose
+    /// body is on its way is waited for, until [`Registry::end_bodies`].
     pub fn stop(&self) {
         let mut open = self.open.lock();
         open.stopping = true;
-        open.connections.values().filter(|known| known.handle.phase() != Phase::Busy).for_each(|known| {
-            known.handle.end();
-        });
+        open.end(|phase| matches!(phase, Phase::Head | Phase::Idle));
+    }
+
+    /// Ends the connections whose requests' bodies have not come.
+    pub fn end_bodies(&self) {
+        self.open.lock().end(|phase| phase == Phase::Body);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -192,6 +196,12 @@ impl Registry {
 }
 
 impl Open {
+    fn end(&self, which: impl Fn(Phase) -> bool) {
+        self.connections.values().filter(|known| which(known.handle.phase())).for_each(|known| {
+            known.handle.end();
+        });
+    }
+
     fn discount(&mut self, address: IpAddr) {
         if let Some(count) = self.addresses.get_mut(&address) {
             *count -= 1;

@@ -60,6 +60,9 @@ use crate::{
 /// The store failed while the node was running.
 const EXIT_STORE_FAILED: i32 = 70;
 
+/// How long a stop waits for bodies that are on their way.
+const BODIES_MAY_TAKE: Duration = Duration::from_secs(1);
+
 /// A node that listens and is ready to run.
 pub struct Application {
     address: SocketAddr,
@@ -214,6 +217,11 @@ impl Application {
         let timeout = node.shutdown_timeout;
         node.stopping.store(true, Ordering::Release);
         node.limits.connections.stop();
+        let connections = node.limits.connections.clone();
+        actix_web::rt::spawn(async move {
+            tokio::time::sleep(BODIES_MAY_TAKE.min(timeout / 2)).await;
+            connections.end_bodies();
+        });
         let (provider, goodbye) = (node.provider.clone(), timeout.mul_f64(0.3).min(Duration::from_secs(5)));
         let nobody_calls = async move {
             tokio::join!(handle.stop(true), provider.stop(goodbye), async { drop(serving.await) });

@@ -154,8 +154,9 @@ mod tests {
 
     use super::*;
 
+    type Take = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
     /// Fails, blocks or takes what is written, as it is told.
-    struct Reader(Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>);
+    struct Reader(Take);
 
     impl Write for Reader {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {

@@ -131,6 +131,10 @@ impl Channel {
     ///
     /// # Errors
     /// 91003 if the set is full.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one frame, the channel's limits and what keeps it: a struct would be made once"
+    )]
     pub fn take_presence(
         &self,
         frame_id: Arc<str>,
