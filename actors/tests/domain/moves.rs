@@ -153,7 +153,7 @@ impl Move {
                 "description": words("captured description"),
                 "evidence": [words("evidence")],
             }] })),
-            41 => parse::<EditNeedsRequest>(json!({ "operations": self.operations(world, who, &words) })),
+            41 => parse::<EditNeedsRequest>(json!({ "operations": self.operations(world, who, words) })),
             42 => self.ids(world, who, Query::Needs, "needs").into_iter().next().map_or_else(
                 || parse::<EditNeedsRequest>(json!({ "operations": [] })),
                 |id| Ok(Command::RemoveNeed(RemoveNeed { need: id.parse().expect("an id") })),
@@ -182,10 +182,10 @@ impl Move {
             47 => Ok(if yes { Command::Withdraw } else { Command::EraseAccount }),
             _ => Ok(if yes {
                 let seen = (self.pick > 99).then_some(self.pick);
-                let chat_item = (self.pick % 3 == 0).then(|| words("chat-item"));
+                let chat_item = (self.pick.is_multiple_of(3)).then(|| words("chat-item"));
                 parse::<ViewedRequest>(json!({ "lastSeenSeq": seen, "lastSeenChatItemId": chat_item }))?
-            } else if self.pick % 2 == 0 {
-                Command::ShowActivity { shown: self.pick % 4 == 0 }
+            } else if self.pick.is_multiple_of(2) {
+                Command::ShowActivity { shown: self.pick.is_multiple_of(4) }
             } else {
                 Command::Rename(Rename { name: Some(Words::new(format!("{who} renamed"))) })
             }),
