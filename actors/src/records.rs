@@ -39,9 +39,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
 }
 
 /// What is wrong with a row. The library's own text may quote a value, which may be a partner's words.
-fn problem(error: &rmp_serde::decode::Error) -> &'static str {
+fn problem(error: &rmp_serde::decode::Error) -> &str {
     use rmp_serde::decode::Error;
     match error {
+        // Our own words: they hold a version's number, and nothing of the row besides.
+        Error::Uncategorized(text) | Error::Syntax(text) if text.starts_with("a stored event ") => text,
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => "it ends too early",
         Error::TypeMismatch(_) => "a value is of another type",
         Error::OutOfRange => "a number is out of range",

@@ -99,7 +99,8 @@ async fn bytes_beyond_the_rate_are_refused_and_the_connection_goes_on() {
     }
     let (mut refused, mut taken) = outcomes(&wire.settle().await);
     let (of_other, by_other) = outcomes(&other.settle().await);
-    (refused.extend(of_other), taken += by_other);
+    refused.extend(of_other);
+    taken += by_other;
     // Two seconds' worth at once, and what the rate lets through meanwhile, for both together.
     assert!((3..30).contains(&taken) && refused.iter().all(|code| *code == 42910), "{taken} taken, {refused:?}");
     let mut ben = connected(&node, "ben").await;
