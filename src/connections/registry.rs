@@ -346,7 +346,9 @@ pub(super) mod tests {
         let _under_way = [busy.handle().begin(), body.handle().begin()];
         let _waiting = body.handle().waits_for_body();
         registry.stop();
-        assert!(!busy.handle().is_ended() && idle.handle().is_ended() && body.handle().is_ended());
+        assert!(!busy.handle().is_ended() && idle.handle().is_ended() && !body.handle().is_ended());
+        registry.end_bodies();
+        assert!(!busy.handle().is_ended() && body.handle().is_ended());
         assert_eq!(admit().err(), Some(Refusal::Stopping));
     }
 }

@@ -49,7 +49,7 @@ async fn a_partner_who_does_something_ten_times_a_second_rings_three_times_in_a_
     eventually("the last state is told", || rig.sends().len() == 3).await;
     let view = rig.expo.device(&token(1)).unwrap();
     assert_eq!(view.notifications[0].data["seq"], 200);
-    eventually("and nothing is left", || rig.told_as_json(1)[199]["decision"]["kind"] == "sent").await;
+    eventually("and nothing is left", || rig.told_as_json(1)[199]["decision"]["kind"] == "send").await;
     assert_eq!(rig.told_as_json(1)[150]["decision"], json!({ "kind": "coalesced", "into": 200 }));
     rig.advance(Duration::from_secs(3_600));
     rig.decide(1, "ann", 201).await;
