@@ -8,7 +8,6 @@ pub mod debug;
 pub mod demo;
 pub mod files;
 pub mod http;
-pub mod intake;
 pub mod limits;
 mod meters;
 pub mod operator;

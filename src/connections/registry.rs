@@ -8,15 +8,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tandem_intake::{Budget, Handle, Phase, now};
 
-use super::{
-    handle::{Handle, Phase, now},
-    stream::Guarded,
-};
-use crate::{
-    http::{Network, subscriber},
-    limits::Budget,
-};
+use super::stream::Guarded;
+use crate::http::{Network, subscriber};
 
 /// What is demanded of connections.
 #[derive(Clone, Debug)]

@@ -6,13 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use tandem_intake::{Handle, Phase, Share};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    handle::{Handle, Phase},
-    registry::Place,
-};
-use crate::limits::Share;
+use super::registry::Place;
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;

@@ -3,10 +3,9 @@
 
 use std::{sync::Weak, time::Duration};
 
-use super::{
-    handle::{Phase, now},
-    registry::{Known, Registry, age},
-};
+use tandem_intake::{Phase, now};
+
+use super::registry::{Known, Registry, age};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long a client that takes too little is watched before that counts.

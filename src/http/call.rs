@@ -17,6 +17,7 @@ use tandem_actors::domain::{
     Caller, Command, Query, Rejection,
     ids::{AgreementId, InvitationId, SessionId},
 };
+use tandem_intake::Sender;
 
 use super::{
     State,
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::{
     auth::{Identity, Reason},
-    intake::{self, Sender},
     limits::{Limits, Slot},
     users::User,
 };
@@ -61,7 +61,7 @@ impl<B: Body> FromRequest for Call<B> {
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (Bytes::new(), None)
             } else {
-                let bytes = intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
+                let bytes = tandem_intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
                 let is_post = *request.method() == Method::POST;
                 let key = if is_post { idempotency::key(&request, &bytes)? } else { None };
                 (bytes, key)

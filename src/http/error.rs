@@ -13,10 +13,11 @@ use tandem_actors::{
     domain::{Code, Rejection},
     journal::CommitError,
 };
+use tandem_intake::IntakeError;
 use utoipa::ToSchema;
 
 use super::coordinator::Refusal;
-use crate::{auth::Reason, intake::IntakeError, limits::Overload, users::UsersError};
+use crate::{auth::Reason, limits::Overload, users::UsersError};
 
 /// For refusals that do not say when it is worth trying again.
 const COME_AGAIN: Duration = Duration::from_secs(1);

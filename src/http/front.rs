@@ -14,12 +14,10 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use bytes::Bytes;
+use tandem_intake::{Budget, Handle, Share, UnderWay};
 
 use super::{config::Network, error::ApiError, limits::from_proxies};
-use crate::{
-    connections::{Forwarded, Handle, UnderWay},
-    limits::{Budget, Limits, Share},
-};
+use crate::{connections::Forwarded, limits::Limits};
 
 /// A smaller answer is written at once.
 const LARGE: u64 = 32 * 1024;

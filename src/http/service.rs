@@ -9,6 +9,7 @@ use tandem_actors::domain::{
     Caller, Code, Command, Rejection,
     ids::{SessionId, UserId},
 };
+use tandem_intake::Sender;
 
 use super::{
     State,
@@ -17,7 +18,6 @@ use super::{
     envelope::success_of,
     error::ApiError,
 };
-use crate::intake::{self, Sender};
 
 pub struct ServiceCall<B = ()> {
     state: Data<State>,
@@ -43,7 +43,7 @@ impl<B: Body> FromRequest for ServiceCall<B> {
             }
             let session = path(&request, "id").ok_or_else(Rejection::no_such_session)?;
             let member = path(&request, "userId").ok_or_else(Rejection::no_such_session)?;
-            let bytes = intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
+            let bytes = tandem_intake::read(&request, &mut payload, state.config.body_limit, Sender::Known).await?;
             Ok(Self { state, session, member, body: B::parse(&bytes)?, request })
         })
     }

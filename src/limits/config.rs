@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
+use tandem_intake::{Budget, DEFAULT_BYTES, DEFAULT_GRACE, DEFAULT_LEAST_RATE, Intake};
 
-use super::{Admission, Budget, Limits, connections_that_fit};
+use super::{Admission, Limits, connections_that_fit};
 use crate::{
     connections::{Demands, Registry},
     http::{self, Network},
-    intake::Intake,
 };
 
 /// Bytes of heads of requests that may be under way.
@@ -58,9 +58,9 @@ impl Default for Config {
             requests_per_user: 32,
             requests_per_user_waiting: 256,
             request_patience: Duration::from_secs(2),
-            body_timeout: Duration::from_secs(10),
-            least_rate: 2_048,
-            body_bytes: 64 << 20,
+            body_timeout: DEFAULT_GRACE,
+            least_rate: DEFAULT_LEAST_RATE,
+            body_bytes: DEFAULT_BYTES,
             answer_bytes: 64 << 20,
         }
     }

@@ -2,21 +2,19 @@
 //! bytes, and each of those who ask has a share.
 
 mod admission;
-mod bucket;
-mod budget;
 mod config;
 mod files;
 
 use std::sync::Arc;
 
+use tandem_intake::{Budget, Intake};
+
 pub use self::{
     admission::{Admission, Overload, Slot},
-    bucket::Bucket,
-    budget::{Budget, Share},
     config::Config,
     files::connections_that_fit,
 };
-use crate::{connections::Registry, intake::Intake};
+use crate::connections::Registry;
 
 /// The limits of one node, shared by all workers.
 pub struct Limits {

@@ -3,16 +3,14 @@
 use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Serialize;
 use tandem_actors::domain::Code;
+use tandem_intake::Sender;
 use utoipa::ToSchema;
 
-use crate::{
-    http::{
-        State,
-        envelope::{Success, success_of},
-        error::ApiError,
-        ports::WebhookOutcome,
-    },
-    intake::{self, Sender},
+use crate::http::{
+    State,
+    envelope::{Success, success_of},
+    error::ApiError,
+    ports::WebhookOutcome,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -33,7 +31,7 @@ pub async fn ably(request: HttpRequest, payload: Payload) -> Result<HttpResponse
         Some(refusal) => refusal,
         None => {
             let limit = state.config.webhook_body_limit;
-            let body = intake::read(&request, &mut payload.into_inner(), limit, Sender::Stranger).await?;
+            let body = tandem_intake::read(&request, &mut payload.into_inner(), limit, Sender::Stranger).await?;
             state.webhooks.ably(request.headers(), &body)
         }
     };

@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, rt, w
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tandem_intake::Sender;
 
 use super::{
     connection::Connection,
     fault::{self, FaultKind, Route},
     state::{self, Seen, State},
 };
-use crate::intake::{self, Sender};
 use crate::push::outcome::{
     TOO_MANY_EXPERIENCES, TOO_MANY_NOTIFICATIONS, TOO_MANY_REQUESTS, UNAUTHORIZED, VALIDATION_ERROR,
 };
@@ -89,7 +89,7 @@ async fn receipts(request: HttpRequest, payload: web::Payload, state: Shared) ->
 }
 
 async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, HttpResponse> {
-    intake::read(request, &mut payload.into_inner(), LARGEST_BODY, Sender::Known).await.map_err(|error| {
+    tandem_intake::read(request, &mut payload.into_inner(), LARGEST_BODY, Sender::Known).await.map_err(|error| {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         HttpResponse::build(status).json(refusal(error.status(), VALIDATION_ERROR, &error.to_string(), None).1)
     })

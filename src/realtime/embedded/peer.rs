@@ -211,11 +211,11 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Budget;
     use crate::realtime::embedded::{
         auth::{Capability, Proof},
         protocol::Format,
     };
+    use tandem_intake::Budget;
 
     fn peer() -> (Peer, Arc<Outbox>) {
         let grant = Arc::new(Grant {

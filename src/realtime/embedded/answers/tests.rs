@@ -8,7 +8,7 @@ const ACK: u64 = 1;
 const NACK: u64 = 2;
 
 fn outbox() -> Outbox {
-    Outbox::new(Format::Json, 1 << 20, crate::limits::Budget::new(1 << 20))
+    Outbox::new(Format::Json, 1 << 20, tandem_intake::Budget::new(1 << 20))
 }
 
 /// The frames in the outbox: action, serial, count.

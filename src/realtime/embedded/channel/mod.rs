@@ -15,8 +15,7 @@ use tandem_actors::domain::{
     ids::{Seq, SessionId},
     time::Timestamp,
 };
-
-use crate::limits::Budget;
+use tandem_intake::Budget;
 
 use super::{
     log::{Body, Draft, Entry, Log},

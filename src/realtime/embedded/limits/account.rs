@@ -12,14 +12,12 @@ use std::{
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use tandem_intake::Bucket;
 
 use super::Config;
-use crate::{
-    limits::Bucket,
-    realtime::embedded::{
-        auth::{ClientId, Grant, Proof},
-        protocol::ErrorInfo,
-    },
+use crate::realtime::embedded::{
+    auth::{ClientId, Grant, Proof},
+    protocol::ErrorInfo,
 };
 
 /// Connections without a socket, and without anything to continue, that are remembered for one user; and for all servers together.

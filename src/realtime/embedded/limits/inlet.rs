@@ -12,10 +12,10 @@ use std::{
 use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
+use tandem_intake::{Budget, Share};
 use tokio::time::{Sleep, sleep_until};
 
 use super::pace::{Fault, Pace};
-use crate::limits::{Budget, Share};
 
 /// The longest header of a masked frame: 2 bytes, 8 of length, 4 of mask.
 const LONGEST_HEADER: usize = 14;

@@ -7,6 +7,7 @@ mod inlet;
 mod pace;
 
 use std::sync::Arc;
+use tandem_intake::Budget;
 
 pub use self::{
     account::{Account, Accounts, Seat},
@@ -14,7 +15,6 @@ pub use self::{
     inlet::Inlet,
     pace::{Fault, Pace, price},
 };
-use crate::limits::Budget;
 
 /// Memory that all connections and channels share.
 #[derive(Debug)]

@@ -6,13 +6,10 @@ use std::{
     sync::Arc,
     time::Instant,
 };
+use tandem_intake::{Bucket, Handle};
 
 use super::{Account, Config};
-use crate::{
-    connections::Handle,
-    limits::Bucket,
-    realtime::embedded::protocol::{Action, ErrorInfo},
-};
+use crate::realtime::embedded::protocol::{Action, ErrorInfo};
 
 /// What a connection may spend before others have their turn.
 const TURN: u64 = 48;

@@ -7,11 +7,11 @@ mod ids;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tandem_actors::domain::time::Timestamp;
+use tandem_intake::Budget;
 
 pub use self::entry::{Body, Draft, Entry};
 use self::ids::Ids;
 use super::protocol::{ChannelSerial, frame::PublishResult};
-use crate::limits::Budget;
 
 #[derive(Debug)]
 pub struct Log {

@@ -17,10 +17,10 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tandem_actors::domain::ids::{Seq, SessionId};
+use tandem_intake::Budget;
 
 use self::acks::Acks;
 use super::protocol::{Action, ErrorInfo, Format, Outbound, frame::PublishResult};
-use crate::limits::Budget;
 
 /// Says that a frame carries a session's event, so that its delivery can be reported.
 #[derive(Debug, PartialEq, Eq)]

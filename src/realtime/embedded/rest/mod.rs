@@ -15,6 +15,7 @@ mod unknown;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, guard, http::Method, web};
+use tandem_intake::{IntakeError, Sender};
 
 pub use self::{answer::Answer, ask::Ask};
 use super::{
@@ -24,7 +25,6 @@ use super::{
     sandbox,
     stats::Query,
 };
-use crate::intake::{self, IntakeError, Sender};
 
 /// The largest body.
 const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
@@ -134,7 +134,7 @@ async fn body_of(
     if !is_open {
         Ask::new(endpoint, request, web::Bytes::new()).caller()?;
     }
-    intake::read(request, &mut payload.into_inner(), limit, sender).await.map_err(refused)
+    tandem_intake::read(request, &mut payload.into_inner(), limit, sender).await.map_err(refused)
 }
 
 fn refused(error: IntakeError) -> ErrorInfo {

@@ -4,20 +4,18 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, guard::GuardContext, http::header, web};
 use actix_web_actors::ws;
+use tandem_intake::Handle;
 
 use super::{
     Endpoint,
     ask::{header as header_of, query},
 };
-use crate::{
-    connections::Handle,
-    realtime::embedded::{
-        Embedded,
-        auth::Credentials,
-        connection::{Admitted, Connection},
-        limits::{Inlet, Pace},
-        protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
-    },
+use crate::realtime::embedded::{
+    Embedded,
+    auth::Credentials,
+    connection::{Admitted, Connection},
+    limits::{Inlet, Pace},
+    protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
 };
 
 pub fn is_upgrade(context: &GuardContext<'_>) -> bool {

@@ -14,7 +14,7 @@ use actix_web::HttpRequest;
 use futures_util::task::AtomicWaker;
 
 /// Milliseconds since the process began to ask.
-pub(super) fn now() -> u64 {
+pub fn now() -> u64 {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
@@ -70,7 +70,7 @@ struct Connection {
 pub struct Handle(Arc<Connection>);
 
 impl Handle {
-    pub(super) fn new(address: IpAddr) -> Self {
+    pub fn new(address: IpAddr) -> Self {
         Self(Arc::new(Connection {
             address,
             phase: AtomicU8::new(Phase::Head as u8),
@@ -96,50 +96,50 @@ impl Handle {
         self.0.address
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub fn phase(&self) -> Phase {
         Phase::of(self.0.phase.load(Ordering::Relaxed))
     }
 
-    pub(super) fn since(&self) -> u64 {
+    pub fn since(&self) -> u64 {
         self.0.since.load(Ordering::Relaxed)
     }
 
-    pub(super) fn was_served(&self) -> bool {
+    pub fn was_served(&self) -> bool {
         self.0.served.load(Ordering::Relaxed)
     }
 
-    pub(super) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.0.written.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_blocked(&self) -> bool {
+    pub fn is_blocked(&self) -> bool {
         self.0.blocked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
     }
 
-    pub(super) fn is_paused(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         self.0.paused.load(Ordering::Acquire)
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
         self.0.since.store(now(), Ordering::Relaxed);
     }
 
-    pub(super) fn note_written(&self, bytes: usize) {
+    pub fn note_written(&self, bytes: usize) {
         self.0.written.fetch_add(bytes as u64, Ordering::Relaxed);
         self.0.blocked.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn note_blocked(&self, waker: &Waker) {
+    pub fn note_blocked(&self, waker: &Waker) {
         self.0.writer.register(waker);
         self.0.blocked.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn wait_to_read(&self, waker: &Waker) {
+    pub fn wait_to_read(&self, waker: &Waker) {
         self.0.reader.register(waker);
     }
 

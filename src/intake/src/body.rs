@@ -3,8 +3,6 @@
 //!
 //! Callers find out who asks before they read.
 
-mod inflate;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,8 +12,11 @@ use actix_web::{HttpRequest, dev::Payload, http::header, web::Data};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use self::inflate::Coding;
-use crate::limits::{Budget, Share};
+use crate::{
+    budget::{Budget, Share},
+    handle::Handle,
+    inflate::Coding,
+};
 
 /// Who sends a body: nobody known can take away the room of those who are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,13 @@ impl IntakeError {
     }
 }
 
+/// How long a body may take beyond what its bytes take at the least rate.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// Bytes per second that a client must send.
+pub const DEFAULT_LEAST_RATE: u64 = 2_048;
+/// Bytes of bodies that may be under way.
+pub const DEFAULT_BYTES: usize = 64 << 20;
+
 /// What is demanded of bodies.
 #[derive(Debug)]
 pub struct Intake {
@@ -74,6 +82,12 @@ pub struct Intake {
     least_rate: u64,
     known: Arc<Budget>,
     strangers: Arc<Budget>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self::new(DEFAULT_GRACE, DEFAULT_LEAST_RATE, DEFAULT_BYTES)
+    }
 }
 
 impl Intake {
@@ -87,7 +101,7 @@ impl Intake {
     fn of(request: &HttpRequest) -> Arc<Self> {
         match request.app_data::<Data<Intake>>() {
             Some(intake) => intake.clone().into_inner(),
-            None => Arc::new(crate::limits::Config::default().intake()),
+            None => Arc::default(),
         }
     }
 
@@ -123,7 +137,7 @@ pub async fn read(
     if matches!(payload, Payload::None) {
         return Ok(Bytes::new());
     }
-    let waiting = crate::connections::Handle::of(request).map(|handle| handle.waits_for_body());
+    let waiting = Handle::of(request).map(|handle| handle.waits_for_body());
     let outcome = receive(request, payload, limit, sender).await;
     drop(waiting);
     if let Err(error) = outcome {

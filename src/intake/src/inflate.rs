@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use flate2::write::{GzDecoder, ZlibDecoder};
 
-use super::IntakeError;
+use crate::IntakeError;
 
 /// Where what comes out goes, up to a limit.
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
     full: bool,
@@ -30,7 +30,7 @@ impl Write for Bounded {
 }
 
 /// A body on its way in, as its `Content-Encoding` says.
-pub(super) enum Coding {
+pub(crate) enum Coding {
     Identity(Bounded),
     Gzip(GzDecoder<Bounded>),
     Deflate(ZlibDecoder<Bounded>),
