@@ -9,7 +9,6 @@ mod accounts;
 mod arbiters;
 mod badge;
 pub mod coordinator;
-pub mod domain;
 mod erasure;
 pub mod exit;
 pub mod explain;
@@ -36,6 +35,8 @@ mod slots;
 pub mod stored;
 pub mod supervisor;
 mod sweep;
+
+pub use tandem_domain as domain;
 
 pub use arbiters::Arbiters;
 pub use coordinator::Coordinator;

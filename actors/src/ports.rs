@@ -12,6 +12,8 @@ use crate::{
     keys::Key,
 };
 
+pub use tandem_domain::Ids;
+
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
 /// Time spent, by a clock that nobody sets: the difference between two of them is how long it took.
@@ -30,11 +32,6 @@ pub trait Clock: Send + Sync + 'static {
     fn settled(&self) -> Timestamp {
         self.now()
     }
-}
-
-/// Fresh identifiers: `c` and 24 characters of `[a-z0-9]`, unguessable.
-pub trait Ids: Send + Sync + 'static {
-    fn fresh(&self) -> String;
 }
 
 // ---- store -------------------------------------------------------------------------------------------------------

@@ -140,3 +140,23 @@ pub struct Snapshot<S> {
 
 /// The version of [`Snapshot`] written now.
 pub const SNAPSHOT_VERSION: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_refusal_of_a_later_version_names_it() {
+        // MessagePack maps keep the order in which they are written; the version has to be first.
+        #[derive(Serialize)]
+        struct Later {
+            v: u8,
+            body: serde_json::Value,
+        }
+        let later = encode(&Later { v: 99, body: json!({ "resumed": {} }) });
+        let error = decode::<Event>(&later).unwrap_err().to_string();
+        assert!(error.contains("version 99"), "{error}");
+    }
+}

@@ -55,9 +55,28 @@ struct FailureError {
     details: Option<Box<Value>>,
 }
 
+/// The HTTP status of each error code.
+pub const fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::ConsentRequired => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::ValidationError
+        | Code::GateNotSatisfied
+        | Code::PartnerNotReady
+        | Code::SessionNotActive
+        | Code::InvalidStage => StatusCode::BAD_REQUEST,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::InvitationExpired => StatusCode::GONE,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 impl ApiError {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = status_of(code);
         let message = message.into();
         Self(Box::new(Refused { status, code, message, details: None, retry_after: None, allow: None }))
     }

@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::error::Failure;
+use super::error::{Failure, status_of};
 
 /// What may be refused, on which routes: status, name of the shared response, and why.
 pub(super) const REFUSALS: [(&str, &str, &str); 10] = [
@@ -51,7 +51,7 @@ fn codes(status: &str) -> impl Iterator<Item = Code> {
     // Answered by statuses that no code stands for alone.
     let other = matches!(status, "408" | "413").then_some(Code::ValidationError);
     let status = status.parse().unwrap_or(0);
-    Code::ALL.into_iter().filter(move |code| code.http_status() == status).chain(other)
+    Code::ALL.into_iter().filter(move |code| status_of(*code).as_u16() == status).chain(other)
 }
 
 fn message(code: Code) -> &'static str {

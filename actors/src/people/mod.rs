@@ -17,7 +17,7 @@ pub use self::views::{
 use crate::{
     coordinator::Coordinator,
     domain::{
-        Code, Query, Rejection,
+        Query, Rejection,
         ids::{self, InvitationId, SessionId, UserId},
         invitation::InvitationStatus,
         stage::{SessionStatus, Stage, StageStatus},
@@ -301,13 +301,6 @@ fn initials(name: &str) -> Words {
 
 fn to_json(answer: &impl Serialize) -> Result<Bytes, Refusal> {
     serde_json::to_vec(answer).map(Bytes::from).map_err(crate::list::internal)
-}
-
-impl Rejection {
-    /// For everybody whom the caller shares no session with, whether or not there is such a user.
-    pub fn no_such_person() -> Self {
-        Self::new(Code::NotFound, "there is no such person among those you have sessions with")
-    }
 }
 
 #[cfg(test)]

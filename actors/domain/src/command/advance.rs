@@ -1,0 +1,98 @@
+//! Going on to the next stage: moves the caller alone. A blocked advance is an answer, not a refusal.
+
+use serde::Deserialize;
+
+use super::{Command, turn::Turn};
+use crate::{
+    event::EventBody,
+    gates::{Blocked, BlockedReason},
+    member::Side,
+    rejection::Rejection,
+    session::Session,
+    stage::{SessionStatus, Stage},
+};
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AdvanceRequest {
+    /// 0 to 4; the current stage, if left out.
+    pub from_stage: Option<i64>,
+    /// 0 to 4; the next stage, if left out.
+    pub to_stage: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advance {
+    from: Option<Stage>,
+    to: Option<Stage>,
+}
+
+impl TryFrom<AdvanceRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: AdvanceRequest) -> Result<Self, Rejection> {
+        let from = stage("fromStage", request.from_stage)?;
+        Ok(Command::Advance(Advance { from, to: stage("toStage", request.to_stage)? }))
+    }
+}
+
+fn stage(field: &str, number: Option<i64>) -> Result<Option<Stage>, Rejection> {
+    let Some(number) = number else { return Ok(None) };
+    let stage = u8::try_from(number).ok().and_then(|number| Stage::try_from(number).ok());
+    stage.map(Some).ok_or_else(|| Rejection::invalid(field, number, "an integer from 0 to 4"))
+}
+
+/// How an advance stands to the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Go(Stage),
+    /// What is asked for has happened before.
+    Done,
+    Blocked(Blocked),
+}
+
+impl Step {
+    pub fn into_blocked(self) -> Option<Blocked> {
+        match self {
+            Step::Blocked(blocked) => Some(blocked),
+            Step::Go(_) | Step::Done => None,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn step(&self, side: Side, advance: &Advance) -> Step {
+        let current = self.stage_of(side);
+        let was_taken_on = self.seat(side).is_some_and(|member| member.was_taken_on);
+        let blocked = |reason| Step::Blocked(Blocked::because(reason));
+        if self.status != SessionStatus::Active {
+            return blocked(BlockedReason::SessionNotActive);
+        }
+        let is_consistent = match (advance.from, advance.to) {
+            (Some(from), Some(to)) => from.next() == Some(to),
+            _ => true,
+        };
+        let from = advance.from.unwrap_or(current);
+        // Without stages it can only mean the step that the coordinator has just made for the caller.
+        let is_made = was_taken_on && *advance == Advance::default();
+        let is_done = is_made
+            || advance.from.is_some_and(|from| from < current)
+            || (advance.from.is_none() && advance.to.is_some_and(|to| Stage::Onboarding < to && to <= current));
+        if !is_consistent {
+            blocked(BlockedReason::InvalidStageTransition)
+        } else if is_done {
+            Step::Done
+        } else if from != current || advance.to.is_some_and(|to| current.next() != Some(to)) {
+            blocked(BlockedReason::InvalidStageTransition)
+        } else {
+            self.next_stage(side).map_or_else(Step::Blocked, Step::Go)
+        }
+    }
+}
+
+pub(super) fn decide(turn: &mut Turn<'_>, advance: &Advance) -> Result<(), Rejection> {
+    if let Step::Go(to) = turn.session.step(turn.side, advance) {
+        turn.record(EventBody::Advanced { to, implicit: false });
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Stage 4: agreements.
+
+use serde::Deserialize;
+
+use super::{Command, fields, turn::Turn};
+use crate::{
+    agreement::{AgreementStatus, AgreementType, MAX_LIVE},
+    event::EventBody,
+    ids::{AgreementId, StrategyId},
+    rejection::{Code, Rejection},
+    stage::Stage,
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProposeAgreementRequest {
+    /// One of the overlap or of the candidates.
+    pub strategy_id: Option<String>,
+    /// 1 to 1000 characters.
+    pub description: Option<String>,
+    /// One of MICRO_EXPERIMENT, COMMITMENT, CHECK_IN, HYBRID.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// At most 100 characters.
+    pub duration: Option<String>,
+    /// At most 500 characters.
+    pub measure_of_success: Option<String>,
+    /// RFC 3339 date or time.
+    pub follow_up_date: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeAgreement {
+    strategy: Option<StrategyId>,
+    description: Words,
+    kind: AgreementType,
+    duration: Option<Words>,
+    measure_of_success: Option<Words>,
+    follow_up_at: Option<Timestamp>,
+}
+
+impl TryFrom<ProposeAgreementRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ProposeAgreementRequest) -> Result<Self, Rejection> {
+        Ok(Command::ProposeAgreement(ProposeAgreement {
+            strategy: request.strategy_id.map(|id| fields::id("strategyId", &id)).transpose()?,
+            description: fields::text("description", request.description, 1..=1_000)?,
+            kind: fields::name("type", request.kind, &AgreementType::NAMES)?,
+            duration: fields::optional_text("duration", request.duration, 100)?,
+            measure_of_success: fields::optional_text("measureOfSuccess", request.measure_of_success, 500)?,
+            follow_up_at: fields::date_or_time("followUpDate", request.follow_up_date)?,
+        }))
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmAgreementRequest {
+    pub confirmed: Option<bool>,
+    /// What you would rather have, when `confirmed` is false; at most 1000 characters; your partner sees it.
+    pub modification: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerAgreement {
+    pub(crate) agreement: AgreementId,
+    pub(crate) confirmed: bool,
+    modification: Option<Words>,
+}
+
+impl TryFrom<(AgreementId, ConfirmAgreementRequest)> for Command {
+    type Error = Rejection;
+    fn try_from((agreement, request): (AgreementId, ConfirmAgreementRequest)) -> Result<Self, Rejection> {
+        let confirmed = fields::required("confirmed", request.confirmed, "true or false")?;
+        let modification = fields::optional_text("modification", request.modification, 1_000)?;
+        Ok(Command::AnswerAgreement(AnswerAgreement { agreement, confirmed, modification }))
+    }
+}
+
+pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeAgreement) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    let session = turn.session;
+    let Some(candidates) = session.candidates() else {
+        return Err(Rejection::gate("agreements can be proposed when both of you have ranked the strategies"));
+    };
+    let mut live = session.agreements.iter().filter(|agreement| agreement.status.is_live());
+    if let Some(strategy) = &propose.strategy {
+        if !candidates.contains(strategy) {
+            return Err(Rejection::invalid("strategyId", "another id", "one of the overlap or of the candidates"));
+        }
+        if live.clone().any(|agreement| agreement.strategy.as_ref() == Some(strategy)) {
+            return Err(Rejection::conflict("there is an agreement for this strategy already"));
+        }
+    }
+    if live.nth(MAX_LIVE - 1).is_some() {
+        return Err(Rejection::conflict(format!(
+            "a session can have {MAX_LIVE} agreements at most; one has to be declined first"
+        )));
+    }
+    turn.record(EventBody::AgreementProposed {
+        id: turn.ctx.fresh(),
+        strategy: propose.strategy.clone(),
+        description: propose.description.clone(),
+        kind: propose.kind,
+        duration: propose.duration.clone(),
+        measure_of_success: propose.measure_of_success.clone(),
+        follow_up_at: propose.follow_up_at,
+    });
+    Ok(())
+}
+
+/// Confirming twice, or what one has proposed oneself, changes nothing; declining one's own proposal takes it back.
+pub(super) fn answer(turn: &mut Turn<'_>, answer: &AnswerAgreement) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    let agreement = turn.session.agreements.iter().find(|agreement| agreement.id == answer.agreement);
+    let agreement =
+        agreement.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such agreement in this session"))?;
+    let id = agreement.id.clone();
+    match (agreement.status, answer.confirmed) {
+        (AgreementStatus::Proposed, true) if agreement.proposer == turn.side => {}
+        (AgreementStatus::Proposed, true) => turn.record(EventBody::AgreementConfirmed { id }),
+        (AgreementStatus::Proposed, false) => {
+            turn.record(EventBody::AgreementDeclined { id, modification: answer.modification.clone() });
+        }
+        (AgreementStatus::Abandoned, _) => {
+            return Err(Rejection::conflict("the proposal was declined; propose another one"));
+        }
+        (_, true) => {}
+        (_, false) => return Err(Rejection::conflict("you have both agreed already; it cannot be declined any more")),
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Consents looked at by themselves: a pending one is given or denied, and one that was given can be revoked, also when the
+//! session is over. The content is hidden from then on.
+
+use serde::Deserialize;
+
+use super::{Command, empathy, fields, needs, turn::Turn};
+use crate::{
+    consents::{self, ConsentRecord},
+    event::{ConsentKind, EventBody},
+    ids::NeedId,
+    member::Member,
+    rejection::{Code, Rejection},
+    session::Session,
+    stage::Stage,
+    words::Words,
+};
+
+/// Either `kind` or `consentRecordId`.
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RevokeConsentRequest {
+    /// `empathy` or `needs`.
+    pub kind: Option<String>,
+    /// As in the history of consents.
+    pub consent_record_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokeConsent {
+    Kind(ConsentKind),
+    /// The id of one of the caller's records.
+    Record(Words),
+}
+
+impl TryFrom<RevokeConsentRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: RevokeConsentRequest) -> Result<Self, Rejection> {
+        if let (None, Some(id)) = (&request.kind, &request.consent_record_id) {
+            return Ok(Command::RevokeConsent(RevokeConsent::Record(Words::new(id.as_str()))));
+        }
+        let kind = request.kind.map(|kind| kind.to_ascii_lowercase());
+        let kinds = ConsentKind::ALL.map(|kind| (kind.as_str(), kind));
+        Ok(Command::RevokeConsent(RevokeConsent::Kind(fields::name("kind", kind, &kinds)?)))
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DecideConsentRequest {
+    /// As in the list of pending consents.
+    pub consent_request_id: Option<String>,
+    /// `GRANTED` or `DENIED`.
+    pub decision: Option<String>,
+    /// The attempt as it shall be shared, 1 to 2000 characters. Only for an attempt.
+    pub edited_content: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecideConsent {
+    request: Words,
+    granted: bool,
+    edited: Option<Words>,
+}
+
+impl TryFrom<DecideConsentRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: DecideConsentRequest) -> Result<Self, Rejection> {
+        let id = fields::required("consentRequestId", request.consent_request_id, "the id of a pending consent")?;
+        let edited = request.edited_content;
+        Ok(Command::DecideConsent(DecideConsent {
+            request: Words::new(id),
+            granted: fields::name("decision", request.decision, &[("GRANTED", true), ("DENIED", false)])?,
+            edited: edited.map(|text| fields::text("editedContent", Some(text), 1..=empathy::LONGEST)).transpose()?,
+        }))
+    }
+}
+
+impl Session {
+    /// The caller's record that a revocation is about.
+    pub(crate) fn revoked_record<'a>(&self, me: &'a Member, revoke: &RevokeConsent) -> Option<&'a ConsentRecord> {
+        match revoke {
+            RevokeConsent::Kind(kind) => me.consents.iter().rev().find(|record| record.kind == *kind && record.granted),
+            RevokeConsent::Record(id) => me.consents.iter().find(|record| record.id(&self.id, &me.id) == id.reveal()),
+        }
+    }
+
+    /// Which content, in which version, a request for consent is about: as it is at this moment, or as it was decided before.
+    pub(crate) fn asked(&self, me: &Member, decide: &DecideConsent) -> Option<(ConsentKind, u64)> {
+        let current = ConsentKind::ALL.map(|kind| (kind, me.consent_version(kind)));
+        let decided = me.consents.iter().map(|record| (record.kind, record.version));
+        let is_meant = |(kind, version): &(ConsentKind, u64)| {
+            consents::request_id(&self.id, &me.id, *kind, *version) == decide.request.reveal()
+        };
+        current.into_iter().chain(decided).find(is_meant)
+    }
+}
+
+impl Member {
+    /// Whether this partner has something to share that it has neither shared nor refused to share, as it is at this moment.
+    pub(crate) fn is_asked_for_consent(&self, kind: ConsentKind) -> bool {
+        let is_prepared = match kind {
+            ConsentKind::Empathy => {
+                self.stage() == Stage::PerspectiveStretch
+                    && self.empathy.may_be_edited()
+                    && self.empathy.draft.as_ref().is_some_and(|draft| draft.ready)
+            }
+            ConsentKind::Needs => {
+                self.stage() == Stage::NeedMapping && !self.needs.consent_stands() && self.needs.any_confirmed()
+            }
+        };
+        let is_decided = |record: &ConsentRecord| !record.granted || record.stands();
+        is_prepared && !self.consents.decided(kind, self.consent_version(kind)).is_some_and(is_decided)
+    }
+
+    /// What a consent to sharing needs would be about.
+    pub(crate) fn confirmed_needs(&self) -> Vec<NeedId> {
+        self.needs.list.iter().filter(|need| need.confirmed).map(|need| need.id.clone()).collect()
+    }
+}
+
+pub(super) fn revoke(turn: &mut Turn<'_>, revoke: &RevokeConsent) -> Result<(), Rejection> {
+    let record = turn.session.revoked_record(turn.me, revoke);
+    let kind = match (revoke, record) {
+        (RevokeConsent::Kind(kind), _) => *kind,
+        (RevokeConsent::Record(_), None) => {
+            return Err(Rejection::new(Code::NotFound, "there is no such consent among yours"));
+        }
+        (RevokeConsent::Record(_), Some(record)) if record.revoked_at.is_some() => return Ok(()),
+        (RevokeConsent::Record(_), Some(record)) => record.kind,
+    };
+    let stands = match kind {
+        ConsentKind::Empathy => turn.me.empathy.shared().is_some(),
+        ConsentKind::Needs => turn.me.needs.consent_stands(),
+    };
+    if !stands || record.is_some_and(|record| !record.granted) {
+        return Err(Rejection::conflict("you share nothing of this kind at present"));
+    }
+    turn.record(EventBody::ConsentRevoked { kind });
+    Ok(())
+}
+
+pub(super) fn decide(turn: &mut Turn<'_>, decide: &DecideConsent) -> Result<(), Rejection> {
+    let none = || Rejection::new(Code::NotFound, "there is no such request for consent among yours");
+    let (kind, version) = turn.session.asked(turn.me, decide).ok_or_else(none)?;
+    if !turn.me.is_asked_for_consent(kind) || version != turn.me.consent_version(kind) {
+        let decided = turn.me.consents.decided(kind, version).ok_or_else(none)?;
+        return if decided.granted == decide.granted {
+            Ok(())
+        } else {
+            Err(Rejection::conflict("you have decided about this request already"))
+        };
+    }
+    turn.must_be_in(match kind {
+        ConsentKind::Empathy => Stage::PerspectiveStretch,
+        ConsentKind::Needs => Stage::NeedMapping,
+    })?;
+    match (decide.granted, kind) {
+        (false, _) => turn.record(EventBody::ConsentDenied { kind, version }),
+        (true, ConsentKind::Needs) if decide.edited.is_some() => {
+            return Err(Rejection::invalid("editedContent", "a text", "left out: needs are edited one by one"));
+        }
+        (true, ConsentKind::Needs) => needs::grant(turn, &turn.me.confirmed_needs()),
+        (true, ConsentKind::Empathy) => {
+            let draft = turn.me.empathy.draft.as_ref().ok_or_else(none)?;
+            empathy::share(turn, decide.edited.as_ref().unwrap_or(&draft.content).clone());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Stage 2: draft, consent, verdict.
+
+use serde::Deserialize;
+
+use super::{Command, fields, turn::Turn};
+use crate::{
+    empathy::Empathy,
+    event::EventBody,
+    gates::Gates,
+    ids::DraftId,
+    member::Member,
+    rejection::{Code, Rejection},
+    stage::Stage,
+    words::Words,
+};
+
+pub(super) const LONGEST: usize = 2_000;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SaveEmpathyDraftRequest {
+    /// 1 to 2000 characters.
+    pub content: Option<String>,
+    pub ready_to_share: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveEmpathyDraft {
+    content: Words,
+    ready: Option<bool>,
+}
+
+impl TryFrom<SaveEmpathyDraftRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SaveEmpathyDraftRequest) -> Result<Self, Rejection> {
+        let content = fields::text("content", request.content, 1..=LONGEST)?;
+        Ok(Command::SaveEmpathyDraft(SaveEmpathyDraft { content, ready: request.ready_to_share }))
+    }
+}
+
+/// Either `consent`, or `draftId` (which is a consent to that draft), with the text as it shall be shared if it differs.
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentEmpathyRequest {
+    pub consent: Option<bool>,
+    pub draft_id: Option<String>,
+    /// 1 to 2000 characters.
+    pub final_content: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentEmpathy {
+    pub(crate) consent: bool,
+    draft: Option<DraftId>,
+    final_content: Option<Words>,
+}
+
+impl TryFrom<ConsentEmpathyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ConsentEmpathyRequest) -> Result<Self, Rejection> {
+        let draft = request.draft_id.map(|id| fields::id("draftId", &id)).transpose()?;
+        let implied = draft.as_ref().map(|_| true);
+        let consent =
+            fields::required("consent", request.consent.or(implied), "true or false, or draftId given instead")?;
+        let text =
+            request.final_content.map(|text| fields::text("finalContent", Some(text), 1..=LONGEST)).transpose()?;
+        Ok(Command::ConsentEmpathy(ConsentEmpathy { consent, draft, final_content: text }))
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ValidateEmpathyRequest {
+    pub validated: Option<bool>,
+    /// At most 1000 characters; needed when `validated` is false.
+    pub feedback: Option<String>,
+    /// Without it the feedback stays with its author.
+    pub consent_to_share_feedback: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidateEmpathy {
+    validated: bool,
+    feedback: Option<Words>,
+    share_feedback: bool,
+}
+
+impl TryFrom<ValidateEmpathyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ValidateEmpathyRequest) -> Result<Self, Rejection> {
+        let validated = fields::required("validated", request.validated, "true or false")?;
+        let feedback = fields::optional_text("feedback", request.feedback, 1_000)?;
+        if !validated && feedback.is_none() {
+            let expected = "a text of 1 to 1000 characters when validated is false";
+            return Err(Rejection::invalid("feedback", "nothing", expected));
+        }
+        let share_feedback = request.consent_to_share_feedback.unwrap_or(false) && feedback.is_some();
+        Ok(Command::ValidateEmpathy(ValidateEmpathy { validated, feedback, share_feedback }))
+    }
+}
+
+pub(super) fn save_draft(turn: &mut Turn<'_>, save: &SaveEmpathyDraft) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::PerspectiveStretch)?;
+    let mine = &turn.me.empathy;
+    if !mine.may_be_edited() {
+        return Err(Rejection::conflict(
+            "your attempt is shared; it can be changed when your partner asks for a revision, or after you revoke your consent",
+        ));
+    }
+    let draft = mine.draft.as_ref().map_or_else(|| turn.ctx.fresh(), |draft| draft.id.clone());
+    turn.record(EventBody::EmpathyDraftSaved {
+        draft,
+        content: save.content.clone(),
+        ready: save.ready.unwrap_or(false),
+    });
+    Ok(())
+}
+
+/// A consent that was revoked can be given again also when the stage is left: it only opens what was hidden.
+pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(), Rejection> {
+    let mine = &turn.me.empathy;
+    if consent.consent && turn.me.in_app_mode() && is_shared_as(mine, consent.final_content.as_ref()) {
+        return Ok(());
+    }
+    if mine.was_revoked() && turn.me.has_left(Stage::PerspectiveStretch) {
+        turn.must_be_active()?;
+    } else {
+        turn.must_be_in(Stage::PerspectiveStretch)?;
+    }
+    if !consent.consent {
+        return Ok(());
+    }
+    if !mine.may_be_edited() {
+        return Err(Rejection::conflict("you have shared your attempt already"));
+    }
+    let Some(draft) = mine.draft.as_ref() else {
+        return Err(Rejection::gate("save a draft that is ready to share first"));
+    };
+    if consent.draft.as_ref().is_some_and(|id| *id != draft.id) {
+        return Err(Rejection::new(Code::NotFound, "draftId must be the id of your own draft"));
+    }
+    if !draft.ready {
+        return Err(Rejection::gate("save your draft with readyToShare set to true first"));
+    }
+    let content = consent.final_content.as_ref().unwrap_or(&draft.content).clone();
+    share(turn, content);
+    Ok(())
+}
+
+/// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
+fn is_shared_as(mine: &Empathy, text: Option<&Words>) -> bool {
+    let Some(attempt) = mine.shared().filter(|_| !mine.awaits_revision()) else { return false };
+    text.is_none_or(|text| *text == attempt.content)
+}
+
+/// The caller has consented to sharing this text.
+pub(super) fn share(turn: &mut Turn<'_>, content: Words) {
+    let resubmits = turn.me.empathy.awaits_revision();
+    let partner_shares = turn.partner_shares_empathy();
+    turn.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });
+    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
+    let satisfied = matches!(gates, Gates::PerspectiveStretch { validated: true, .. });
+    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+}
+
+pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateEmpathy) -> Result<(), Rejection> {
+    let theirs = turn.partner().map(|partner| &partner.empathy).filter(|theirs| theirs.shared().is_some());
+    let is_repeat = validate.validated && theirs.is_some_and(Empathy::is_validated);
+    if turn.me.in_app_mode() && turn.me.empathy.shared().is_some() && is_repeat {
+        return Ok(());
+    }
+    turn.must_be_in(Stage::PerspectiveStretch)?;
+    let theirs = judged(turn.me, theirs)?;
+    if theirs.is_validated() {
+        return if validate.validated {
+            Ok(())
+        } else {
+            Err(Rejection::conflict("you have validated your partner's attempt already"))
+        };
+    }
+    turn.record(EventBody::EmpathyJudged {
+        validated: validate.validated,
+        feedback: validate.feedback.clone(),
+        feedback_shared: validate.share_feedback,
+    });
+    // Having shared, one's own gates lack nothing but the verdict.
+    turn.complete_stage(Stage::PerspectiveStretch, validate.validated);
+    Ok(())
+}
+
+/// The attempt to judge. The app has codes of its own for one that is not there and one that is not revealed.
+fn judged<'a>(me: &Member, theirs: Option<&'a Empathy>) -> Result<&'a Empathy, Rejection> {
+    let not_shared = "share your own attempt first; then you see your partner's";
+    let nothing = "your partner has not shared an attempt yet";
+    match theirs {
+        Some(theirs) if me.empathy.shared().is_some() => Ok(theirs),
+        Some(_) if me.in_app_mode() => Err(Rejection::conflict(not_shared)),
+        None if me.in_app_mode() => Err(Rejection::new(Code::NotFound, nothing)),
+        _ if me.empathy.shared().is_none() => Err(Rejection::new(Code::ConsentRequired, not_shared)),
+        _ => Err(Rejection::partner_not_ready(nothing)),
+    }
+}

@@ -1,0 +1,83 @@
+//! Parsing what clients send. A refusal names the field, what was found and what would be right, and never repeats the value.
+
+use std::{fmt, ops::RangeInclusive, str::FromStr};
+
+use crate::{ids::InvalidId, rejection::Rejection, time::Timestamp, words::Words};
+
+pub fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -> Result<T, Rejection> {
+    value.ok_or_else(|| Rejection::invalid(field, "nothing", expected))
+}
+
+/// A text with a length in characters; not blank if it may not be empty.
+pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -> Result<Words, Rejection> {
+    let expected = || format!("a text of {} to {} characters", length.start(), length.end());
+    let text = required(field, value, expected())?;
+    let found = text.chars().count();
+    if !length.contains(&found) {
+        return Err(Rejection::invalid(field, format_args!("{found} characters"), expected()));
+    }
+    if *length.start() > 0 && text.trim().is_empty() {
+        return Err(Rejection::invalid(field, "a blank text", expected()));
+    }
+    Ok(Words::new(text))
+}
+
+/// A text that may be left out; a blank one counts as left out.
+pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Result<Option<Words>, Rejection> {
+    let Some(value) = value else { return Ok(None) };
+    let text = text(field, Some(value), 0..=longest)?;
+    Ok(Some(text).filter(|text| !text.reveal().trim().is_empty()))
+}
+
+pub fn id<T: FromStr<Err = InvalidId>>(field: &str, value: &str) -> Result<T, Rejection> {
+    value.parse().map_err(|invalid: InvalidId| {
+        let found = format_args!("{} characters that are not one", value.chars().count()).to_string();
+        Rejection::invalid(field, found, format_args!("{}: {}", invalid.what, invalid.expected))
+    })
+}
+
+/// Identifiers, each of them once.
+pub fn ids<T: FromStr<Err = InvalidId> + PartialEq>(field: &str, values: &[String]) -> Result<Vec<T>, Rejection> {
+    let mut ids = Vec::with_capacity(values.len());
+    for value in values {
+        let id: T = id(field, value)?;
+        if ids.contains(&id) {
+            return Err(Rejection::invalid(field, "the same id twice", "a list of different ids"));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// One of a closed set of names.
+pub fn name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) -> Result<T, Rejection> {
+    let expected = || {
+        let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+        format!("one of {}", names.join(", "))
+    };
+    let value = required(field, value, expected())?;
+    let known = names.iter().find(|(name, _)| *name == value);
+    known.map(|(_, value)| *value).ok_or_else(|| Rejection::invalid(field, "another name", expected()))
+}
+
+/// The same, where it may be left out.
+pub fn optional_name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) -> Result<Option<T>, Rejection> {
+    value.map(|value| name(field, Some(value), names)).transpose()
+}
+
+/// A point in time or a date, which stands for its first moment in UTC.
+pub fn date_or_time(field: &str, value: Option<String>) -> Result<Option<Timestamp>, Rejection> {
+    let Some(value) = value else { return Ok(None) };
+    let date = || value.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    Timestamp::parse(&value)
+        .ok()
+        .or_else(|| date().map(|day| Timestamp::from_millis(day.timestamp().as_millisecond())))
+        .map(Some)
+        .ok_or_else(|| {
+            Rejection::invalid(
+                field,
+                "something else",
+                "an RFC 3339 date or time, as 2026-02-01 or 2026-02-01T09:00:00Z",
+            )
+        })
+}

@@ -1,0 +1,162 @@
+//! What the invitation says: the topic, the text that goes with the link, and the creator's word that it may be seen. Until then
+//! both are the creator's alone.
+
+use serde::Deserialize;
+
+use super::{
+    Command, fields,
+    turn::{Turn, not_active},
+};
+use crate::{
+    event::EventBody,
+    rejection::{Code, Rejection},
+    session::Session,
+    stage::SessionStatus,
+    words::Words,
+};
+
+const LONGEST: usize = 500;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmInvitationRequest {
+    /// The text that goes with the link, at most 500 characters; as it stands, if left out.
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfirmInvitation {
+    message: Option<Words>,
+}
+
+impl ConfirmInvitation {
+    pub(super) fn has_message(&self) -> bool {
+        self.message.is_some()
+    }
+}
+
+impl TryFrom<ConfirmInvitationRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ConfirmInvitationRequest) -> Result<Self, Rejection> {
+        let message = fields::optional_text("message", request.message, LONGEST)?;
+        Ok(Command::ConfirmInvitation(ConfirmInvitation { message }))
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationMessageRequest {
+    /// 1 to 500 characters.
+    pub message: Option<String>,
+}
+
+impl TryFrom<InvitationMessageRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: InvitationMessageRequest) -> Result<Self, Rejection> {
+        let message = fields::text("message", request.message, 1..=LONGEST)?;
+        Ok(Command::WriteInvitation(WriteInvitation { topic: None, message: Some(message) }))
+    }
+}
+
+/// At least one of the two.
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WriteInvitationRequest {
+    /// 1 to 500 characters.
+    pub topic_frame: Option<String>,
+    /// 1 to 500 characters.
+    pub invitation_message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteInvitation {
+    topic: Option<Words>,
+    message: Option<Words>,
+}
+
+impl TryFrom<WriteInvitationRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: WriteInvitationRequest) -> Result<Self, Rejection> {
+        let text =
+            |field, value: Option<String>| value.map(|value| fields::text(field, Some(value), 1..=LONGEST)).transpose();
+        let topic = text("topicFrame", request.topic_frame)?;
+        let message = text("invitationMessage", request.invitation_message)?;
+        if topic.is_none() && message.is_none() {
+            return Err(Rejection::invalid("topicFrame", "nothing", "a text, or invitationMessage given instead"));
+        }
+        Ok(Command::WriteInvitation(WriteInvitation { topic, message }))
+    }
+}
+
+impl Session {
+    /// The topic as it stands: what was written, or the creator's own words, or the operator's.
+    pub(crate) fn topic(&self, standard: &str) -> Option<Words> {
+        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(Words::new);
+        self.invitation.topic.clone().or_else(|| self.context.clone()).or_else(standard)
+    }
+}
+
+/// A second confirmation changes nothing.
+pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmInvitation) -> Result<(), Rejection> {
+    must_be_creators(turn)?;
+    must_not_be_over(turn)?;
+    send(turn);
+    let is_sent = turn.session.invitation.sent_at.is_some();
+    if !is_sent && (turn.me.in_app_mode() || confirm.has_message()) {
+        turn.record(EventBody::InvitationSent { message: confirm.message.clone() });
+    }
+    Ok(())
+}
+
+/// The creator shows the topic to the invited person. A second confirmation changes nothing.
+pub(super) fn confirm_topic(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    must_be_creators(turn)?;
+    must_not_be_over(turn)?;
+    if turn.session.invitation.topic_confirmed_at.is_some() {
+        return Ok(());
+    }
+    let Some(topic) = turn.session.topic(&turn.ctx.settings.app.topic) else {
+        return Err(Rejection::new(Code::ValidationError, "there is no topic yet; it has to be written first"));
+    };
+    turn.record(EventBody::TopicFrameConfirmed { topic });
+    send(turn);
+    Ok(())
+}
+
+pub(super) fn write(turn: &mut Turn<'_>, write: &WriteInvitation) -> Result<(), Rejection> {
+    must_be_creators(turn)?;
+    must_not_be_over(turn)?;
+    let invitation = &turn.session.invitation;
+    let is_settled = (write.topic.is_some() && invitation.topic_confirmed_at.is_some())
+        || (write.message.is_some() && invitation.confirmed_at.is_some());
+    if is_settled {
+        let message = "the invitation is confirmed; its texts stay as they are";
+        return Err(Rejection::new(Code::ValidationError, message));
+    }
+    turn.record(EventBody::InvitationWritten { topic: write.topic.clone(), message: write.message.clone() });
+    Ok(())
+}
+
+fn send(turn: &mut Turn<'_>) {
+    if turn.session.status == SessionStatus::Created {
+        let expires_at = turn.ctx.now + turn.ctx.settings.invitation_ttl;
+        turn.record(EventBody::InvitationConfirmed { expires_at });
+    }
+}
+
+fn must_be_creators(turn: &Turn<'_>) -> Result<(), Rejection> {
+    if turn.me.id == turn.session.creator.id {
+        return Ok(());
+    }
+    Err(Rejection::forbidden("only the one who invites can write and confirm the invitation"))
+}
+
+fn must_not_be_over(turn: &Turn<'_>) -> Result<(), Rejection> {
+    match turn.session.status {
+        status @ (SessionStatus::Abandoned | SessionStatus::Archived) => Err(not_active(status)),
+        _ => Ok(()),
+    }
+}

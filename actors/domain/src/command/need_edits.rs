@@ -1,0 +1,288 @@
+//! Stage 3: the own list of needs in other hands. What was read from the conversation is put in at once, and the partner's
+//! wishes for other words are carried out. What is shared stays as it is: to change it, revoke the consent first.
+
+use serde::Deserialize;
+
+use super::{
+    Command, fields,
+    needs::{LONGEST_DESCRIPTION, MOST, category, not_mine},
+    turn::Turn,
+};
+use crate::{
+    event::{CapturedNeed, EventBody, NeedEdit},
+    ids::NeedId,
+    needs::{Need, NeedCategory, Needs},
+    rejection::{Code, Rejection},
+    stage::Stage,
+    words::Words,
+};
+
+const LONGEST_EDIT: usize = 500;
+const MOST_EVIDENCE: usize = 10;
+const MOST_OPERATIONS: usize = 50;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CaptureNeedsRequest {
+    /// 1 to 50. They take the place of the caller's unconfirmed needs.
+    pub needs: Option<Vec<CapturedNeedRequest>>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CapturedNeedRequest {
+    /// 1 to 200 characters.
+    pub need: Option<String>,
+    /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
+    pub category: Option<String>,
+    /// At most 1000 characters.
+    pub description: Option<String>,
+    /// At most 10 texts of at most 500 characters. They stay with the caller.
+    pub evidence: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNeed {
+    need: Words,
+    category: NeedCategory,
+    description: Option<Words>,
+    evidence: Vec<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureNeeds {
+    needs: Vec<NewNeed>,
+}
+
+impl TryFrom<CaptureNeedsRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: CaptureNeedsRequest) -> Result<Self, Rejection> {
+        let expected = format!("a list of 1 to {MOST} needs");
+        let list = fields::required("needs", request.needs, &expected)?;
+        if !(1..=MOST).contains(&list.len()) {
+            return Err(Rejection::invalid("needs", format_args!("{} needs", list.len()), expected));
+        }
+        let needs = list.into_iter().map(NewNeed::try_from).collect::<Result<_, _>>()?;
+        Ok(Command::CaptureNeeds(CaptureNeeds { needs }))
+    }
+}
+
+impl TryFrom<CapturedNeedRequest> for NewNeed {
+    type Error = Rejection;
+    fn try_from(request: CapturedNeedRequest) -> Result<Self, Rejection> {
+        let evidence = request.evidence.unwrap_or_default();
+        if evidence.len() > MOST_EVIDENCE {
+            let expected = format_args!("a list of at most {MOST_EVIDENCE} texts").to_string();
+            return Err(Rejection::invalid("needs.evidence", format_args!("{} texts", evidence.len()), expected));
+        }
+        let texts: Vec<_> = evidence
+            .into_iter()
+            .map(|text| fields::optional_text("needs.evidence", Some(text), LONGEST_EDIT))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            need: fields::text("needs.need", request.need, 1..=200)?,
+            category: category("needs.category", request.category)?,
+            description: fields::optional_text("needs.description", request.description, LONGEST_DESCRIPTION)?,
+            evidence: texts.into_iter().flatten().collect(),
+        })
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EditNeedsRequest {
+    /// 1 to 50. They are carried out all together or not at all.
+    pub operations: Option<Vec<NeedOperationRequest>>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedOperationRequest {
+    /// `updateNeedText`, `addNeed` or `removeNeed`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub need_id: Option<String>,
+    /// 1 to 500 characters, for `updateNeedText`.
+    pub new_text: Option<String>,
+    /// 1 to 500 characters, for `addNeed`.
+    pub text: Option<String>,
+    pub category: Option<String>,
+    pub new_category: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum OperationKind {
+    Update,
+    Add,
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Operation {
+    Update { need: NeedId, text: Option<Words>, category: Option<NeedCategory> },
+    Add { text: Words, category: Option<NeedCategory> },
+    Remove { need: NeedId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditNeeds {
+    operations: Vec<Operation>,
+}
+
+impl EditNeeds {
+    /// Whether an added need was put into a category that nobody had named.
+    pub(crate) fn assumes_category(&self) -> bool {
+        self.operations.iter().any(|operation| matches!(operation, Operation::Add { category: None, .. }))
+    }
+}
+
+impl TryFrom<EditNeedsRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: EditNeedsRequest) -> Result<Self, Rejection> {
+        let expected = format!("a list of 1 to {MOST_OPERATIONS} operations");
+        let list = fields::required("operations", request.operations, &expected)?;
+        if !(1..=MOST_OPERATIONS).contains(&list.len()) {
+            return Err(Rejection::invalid("operations", format_args!("{} operations", list.len()), expected));
+        }
+        let operations = list.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?;
+        Ok(Command::EditNeeds(EditNeeds { operations }))
+    }
+}
+
+impl TryFrom<NeedOperationRequest> for Operation {
+    type Error = Rejection;
+    fn try_from(request: NeedOperationRequest) -> Result<Self, Rejection> {
+        let kinds = [
+            ("updateNeedText", OperationKind::Update),
+            ("addNeed", OperationKind::Add),
+            ("removeNeed", OperationKind::Remove),
+        ];
+        let kind = fields::name("operations.type", request.kind, &kinds)?;
+        let need = || {
+            let id = fields::required("operations.needId", request.need_id.as_ref(), "the id of one of your needs")?;
+            fields::id("operations.needId", id)
+        };
+        let named = request.new_category.or(request.category);
+        let category = named.map(|name| category("operations.category", Some(name))).transpose()?;
+        let (new_text, text) = (request.new_text.clone(), request.text.clone());
+        Ok(match kind {
+            OperationKind::Update => {
+                let text = new_text.or(text).map(|text| edit_text("operations.newText", Some(text))).transpose()?;
+                if text.is_none() && category.is_none() {
+                    let expected = "a text of 1 to 500 characters, or newCategory given instead";
+                    return Err(Rejection::invalid("operations.newText", "nothing", expected));
+                }
+                Operation::Update { need: need()?, text, category }
+            }
+            OperationKind::Add => Operation::Add { text: edit_text("operations.text", text.or(new_text))?, category },
+            OperationKind::Remove => Operation::Remove { need: need()? },
+        })
+    }
+}
+
+fn edit_text(field: &str, text: Option<String>) -> Result<Words, Rejection> {
+    fields::text(field, text, 1..=LONGEST_EDIT)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveNeed {
+    pub need: NeedId,
+}
+
+pub(super) fn capture(turn: &mut Turn<'_>, capture: &CaptureNeeds) -> Result<(), Rejection> {
+    must_be_open(turn)?;
+    let kept = turn.me.needs.list.iter().filter(|need| need.confirmed).count();
+    must_have_room(kept + capture.needs.len())?;
+    let captured = |need: &NewNeed| CapturedNeed {
+        id: turn.ctx.fresh(),
+        need: need.need.clone(),
+        category: need.category,
+        description: need.description.clone(),
+        evidence: need.evidence.clone(),
+    };
+    let needs = capture.needs.iter().map(captured).collect();
+    turn.record(EventBody::NeedsCaptured { needs });
+    Ok(())
+}
+
+pub(super) fn edit(turn: &mut Turn<'_>, edit: &EditNeeds) -> Result<(), Rejection> {
+    must_be_open(turn)?;
+    // Each operation acts on the list that the ones before it have left.
+    let mut list = turn.me.needs.clone();
+    let mut edits = Vec::new();
+    for operation in &edit.operations {
+        for change in changes(turn, &list, operation)? {
+            list.edit(&change, turn.ctx.now);
+            edits.push(change);
+        }
+    }
+    must_have_room(list.list.len())?;
+    if !edits.is_empty() {
+        turn.record(EventBody::NeedsEdited { edits });
+    }
+    Ok(())
+}
+
+fn changes(turn: &Turn<'_>, list: &Needs, operation: &Operation) -> Result<Vec<NeedEdit>, Rejection> {
+    let find = |id| -> Result<&Need, Rejection> { list.find(id).ok_or_else(|| not_mine("operations.needId")) };
+    Ok(match operation {
+        Operation::Add { text, category } => {
+            let category = category.unwrap_or(ASSUMED_CATEGORY);
+            vec![NeedEdit::Added { id: turn.ctx.fresh(), need: text.clone(), category }]
+        }
+        Operation::Remove { need } => {
+            vec![NeedEdit::Removed { need: need.clone(), before: find(need)?.need.clone() }]
+        }
+        Operation::Update { need, text, category } => {
+            let known = find(need)?;
+            let text = text.as_ref().filter(|text| **text != known.need).map(|text| NeedEdit::Reworded {
+                need: need.clone(),
+                before: known.need.clone(),
+                after: text.clone(),
+            });
+            let category = category.filter(|category| *category != known.category).map(|category| {
+                NeedEdit::Recategorized { need: need.clone(), before: known.category, after: category }
+            });
+            text.into_iter().chain(category).collect()
+        }
+    })
+}
+
+/// The category of an added need when nobody names one.
+pub(crate) const ASSUMED_CATEGORY: NeedCategory = NeedCategory::Meaning;
+
+pub(super) fn remove(turn: &mut Turn<'_>, remove: &RemoveNeed) -> Result<(), Rejection> {
+    must_be_open(turn)?;
+    let mine = &turn.me.needs;
+    if mine.removed.iter().any(|removed| removed.id == remove.need) {
+        return Ok(());
+    }
+    let need = mine.find(&remove.need).ok_or_else(no_such_need)?;
+    let edit = NeedEdit::Removed { need: need.id.clone(), before: need.need.clone() };
+    turn.record(EventBody::NeedsEdited { edits: vec![edit] });
+    Ok(())
+}
+
+/// For an id that names no need of the caller's, whether or not it names one of the partner's.
+pub fn no_such_need() -> Rejection {
+    Rejection::new(Code::NotFound, "there is no such need among yours")
+}
+
+fn must_be_open(turn: &Turn<'_>) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::NeedMapping)?;
+    if turn.me.needs.consent_stands() {
+        return Err(Rejection::forbidden("your needs are shared and cannot be changed; revoke your consent first"));
+    }
+    Ok(())
+}
+
+fn must_have_room(needs: usize) -> Result<(), Rejection> {
+    if needs > MOST {
+        return Err(Rejection::conflict(format!("you can have {MOST} needs at most")));
+    }
+    Ok(())
+}

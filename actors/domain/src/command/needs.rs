@@ -1,0 +1,246 @@
+//! Stage 3: one's own needs, and which of them to share.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::{Command, fields, turn::Turn};
+use crate::{
+    event::{EventBody, NeedConfirmation},
+    ids::NeedId,
+    needs::NeedCategory,
+    rejection::Rejection,
+    stage::Stage,
+    words::Words,
+};
+
+/// One partner's needs; keeps a session small.
+pub(super) const MOST: usize = 50;
+pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AddNeedRequest {
+    /// 1 to 200 characters.
+    pub need: Option<String>,
+    /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
+    pub category: Option<String>,
+    /// At most 1000 characters.
+    pub description: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddNeed {
+    need: Words,
+    category: NeedCategory,
+    description: Option<Words>,
+}
+
+impl TryFrom<AddNeedRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: AddNeedRequest) -> Result<Self, Rejection> {
+        Ok(Command::AddNeed(AddNeed {
+            need: fields::text("need", request.need, 1..=200)?,
+            category: category("category", request.category)?,
+            description: fields::optional_text("description", request.description, LONGEST_DESCRIPTION)?,
+        }))
+    }
+}
+
+pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory, Rejection> {
+    fields::name(field, name, &NeedCategory::ALL.map(|category| (category.as_str(), category)))
+}
+
+/// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and may name
+/// further ones.
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmNeedsRequest {
+    pub need_ids: Option<Vec<String>>,
+    pub confirmations: Option<Vec<NeedConfirmationRequest>>,
+    pub adjustments: Option<Vec<NeedConfirmationRequest>>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedConfirmationRequest {
+    pub need_id: Option<String>,
+    pub confirmed: Option<bool>,
+    /// A new description, at most 1000 characters.
+    pub adjustment: Option<String>,
+    /// Another name of `adjustment`.
+    pub correction: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmNeeds {
+    pub(crate) needs: Vec<NeedConfirmation>,
+}
+
+impl TryFrom<ConfirmNeedsRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ConfirmNeedsRequest) -> Result<Self, Rejection> {
+        let each = |list: Vec<NeedConfirmationRequest>| -> Result<Vec<_>, Rejection> {
+            list.into_iter().map(NeedConfirmation::try_from).collect()
+        };
+        let adjustments = each(request.adjustments.unwrap_or_default())?;
+        let mut needs: Vec<_> = match (request.need_ids, request.confirmations) {
+            (Some(ids), _) => fields::ids("needIds", &ids)?
+                .into_iter()
+                .filter(|id| !adjustments.iter().any(|adjusted| adjusted.need == *id))
+                .map(|need| NeedConfirmation { need, confirmed: true, adjustment: None })
+                .collect(),
+            (None, Some(confirmations)) => each(confirmations)?,
+            (None, None) if !adjustments.is_empty() => Vec::new(),
+            (None, None) => {
+                return Err(Rejection::invalid(
+                    "needIds",
+                    "nothing",
+                    "a list of need ids, or confirmations given instead",
+                ));
+            }
+        };
+        needs.extend(adjustments);
+        let different: BTreeSet<&NeedId> = needs.iter().map(|need| &need.need).collect();
+        if needs.is_empty() || different.len() != needs.len() {
+            let found = if needs.is_empty() { "an empty list" } else { "the same need twice" };
+            return Err(Rejection::invalid("confirmations", found, "at least one of your needs, each of them once"));
+        }
+        Ok(Command::ConfirmNeeds(ConfirmNeeds { needs }))
+    }
+}
+
+impl TryFrom<NeedConfirmationRequest> for NeedConfirmation {
+    type Error = Rejection;
+    fn try_from(request: NeedConfirmationRequest) -> Result<Self, Rejection> {
+        let id = fields::required("confirmations.needId", request.need_id, "the id of one of your needs")?;
+        Ok(Self {
+            need: fields::id("confirmations.needId", &id)?,
+            confirmed: fields::required("confirmations.confirmed", request.confirmed, "true or false")?,
+            adjustment: fields::optional_text(
+                "confirmations.adjustment",
+                request.adjustment.or(request.correction),
+                LONGEST_DESCRIPTION,
+            )?,
+        })
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ShareNeedsRequest {
+    /// At least one, of your own confirmed needs.
+    pub need_ids: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareNeeds {
+    needs: Vec<NeedId>,
+}
+
+impl TryFrom<ShareNeedsRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ShareNeedsRequest) -> Result<Self, Rejection> {
+        let expected = "a list with at least one of your confirmed needs";
+        let ids = fields::required("needIds", request.need_ids, expected)?;
+        if ids.is_empty() {
+            return Err(Rejection::invalid("needIds", "an empty list", expected));
+        }
+        Ok(Command::ShareNeeds(ShareNeeds { needs: fields::ids("needIds", &ids)? }))
+    }
+}
+
+pub(super) fn add(turn: &mut Turn<'_>, add: &AddNeed) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::NeedMapping)?;
+    if turn.me.needs.list.len() >= MOST {
+        return Err(Rejection::conflict(format!("you can have {MOST} needs at most")));
+    }
+    turn.record(EventBody::NeedAdded {
+        id: turn.ctx.fresh(),
+        need: add.need.clone(),
+        category: add.category,
+        description: add.description.clone(),
+    });
+    Ok(())
+}
+
+/// What is shared stays as the partner has seen it: to change it, revoke the consent first.
+pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmNeeds) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::NeedMapping)?;
+    let mine = &turn.me.needs;
+    for change in &confirm.needs {
+        let need = mine.find(&change.need).ok_or_else(|| not_mine("needIds"))?;
+        let is_frozen = need.shared && mine.consent_stands();
+        if is_frozen && (!change.confirmed || change.adjustment.is_some()) {
+            return Err(Rejection::conflict("a need that you share cannot be changed; revoke your consent first"));
+        }
+    }
+    let is_known = |change: &NeedConfirmation| {
+        change.adjustment.is_none() && mine.find(&change.need).is_some_and(|need| need.confirmed == change.confirmed)
+    };
+    if mine.confirmed_at.is_some() && confirm.needs.iter().all(is_known) {
+        return Ok(());
+    }
+    let any_confirmed = confirm.needs.iter().any(|change| change.confirmed);
+    turn.record(EventBody::NeedsConfirmed {
+        needs: confirm.needs.clone(),
+        first: any_confirmed && mine.confirmed_at.is_none(),
+    });
+    Ok(())
+}
+
+/// A consent that was revoked can be given again also when the stage is left.
+pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejection> {
+    let mine = &turn.me.needs;
+    if turn.me.in_app_mode() && mine.shares_exactly(&share.needs) {
+        // The app repeats a request whose answer was lost.
+        return Ok(());
+    }
+    if mine.revoked_at.is_some() && turn.me.has_left(Stage::NeedMapping) {
+        turn.must_be_active()?;
+    } else {
+        turn.must_be_in(Stage::NeedMapping)?;
+    }
+    if mine.consent_stands() {
+        return Err(Rejection::conflict(
+            "you have shared your needs already; revoke your consent first to share others",
+        ));
+    }
+    for id in &share.needs {
+        if !mine.find(id).ok_or_else(|| not_mine("needIds"))?.confirmed {
+            return Err(Rejection::gate("confirm your needs before you share them"));
+        }
+    }
+    grant(turn, &share.needs);
+    Ok(())
+}
+
+/// The caller has consented to sharing these needs, all of them confirmed.
+pub(super) fn grant(turn: &mut Turn<'_>, chosen: &[NeedId]) {
+    let mine = &turn.me.needs;
+    let reveals = turn.partner().is_some_and(|partner| partner.needs.consent_stands());
+    let completes = turn.partner().is_some_and(|partner| {
+        let shares = |category| {
+            let mut chosen = chosen.iter().filter_map(|id| mine.find(id));
+            chosen.any(|need| need.category == category)
+        };
+        mine.common_ground_at.is_some()
+            && partner.needs.consent_stands()
+            && partner
+                .needs
+                .shared()
+                .map(|need| need.category)
+                .filter(|category| shares(*category))
+                .all(|category| mine.common_ground.contains_key(&category))
+    });
+    turn.record(EventBody::NeedsShared { needs: chosen.to_vec(), reveals });
+    turn.complete_stage(Stage::NeedMapping, completes);
+}
+
+pub(super) fn not_mine(field: &str) -> Rejection {
+    Rejection::invalid(field, "another id", "ids of your own needs")
+}

@@ -1,0 +1,115 @@
+//! Stage 2, when the partner did not recognise itself: the author writes the attempt anew, or lets it stand.
+
+use serde::Deserialize;
+
+use super::{Command, empathy, fields, turn::Turn};
+use crate::{
+    empathy::AttemptStatus,
+    event::EventBody,
+    gates::Gates,
+    rejection::{Code, Rejection},
+    stage::Stage,
+    words::Words,
+};
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ResubmitEmpathyRequest {
+    /// 1 to 2000 characters. Sending it is the consent to share it.
+    pub content: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResubmitEmpathy {
+    content: Words,
+}
+
+impl TryFrom<ResubmitEmpathyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ResubmitEmpathyRequest) -> Result<Self, Rejection> {
+        let content = fields::text("content", request.content, 1..=empathy::LONGEST)?;
+        Ok(Command::ResubmitEmpathy(ResubmitEmpathy { content }))
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SkipRefinementRequest {
+    /// Whether the author accepts that the partner sees it differently.
+    pub willing_to_accept: Option<bool>,
+    /// At most 500 characters; stays with its author.
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkipRefinement {
+    willing_to_accept: bool,
+    reason: Option<Words>,
+}
+
+impl TryFrom<SkipRefinementRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SkipRefinementRequest) -> Result<Self, Rejection> {
+        Ok(Command::SkipRefinement(SkipRefinement {
+            willing_to_accept: fields::required("willingToAccept", request.willing_to_accept, "true or false")?,
+            reason: fields::optional_text("reason", request.reason, 500)?,
+        }))
+    }
+}
+
+/// The revised text replaces the attempt, and the partner judges again.
+///
+/// The June client never sends its old text, and its own server refuses it. The April client does: its user may have nothing to
+/// add. So the old text is refused only for members that are known to use the June client.
+pub(super) fn resubmit(turn: &mut Turn<'_>, resubmit: &ResubmitEmpathy) -> Result<(), Rejection> {
+    let is_repeat = |content: &Words| *content == resubmit.content;
+    let mine = &turn.me.empathy;
+    let attempt = mine.shared().ok_or_else(no_attempt)?;
+    if !mine.awaits_revision() && attempt.revision > 0 && turn.me.in_app_mode() && is_repeat(&attempt.content) {
+        return Ok(());
+    }
+    turn.must_be_in(Stage::PerspectiveStretch)?;
+    if !mine.awaits_revision() {
+        return Err(not_refining(mine.status(turn.partner_shares_empathy())));
+    }
+    if turn.me.is_june() && is_repeat(&attempt.content) {
+        return Err(Rejection::invalid("content", "the text that was shared before", "a revised text"));
+    }
+    empathy::share(turn, resubmit.content.clone());
+    Ok(())
+}
+
+/// The attempt stands as it is. With this, neither partner waits for a verdict any more.
+pub(super) fn skip(turn: &mut Turn<'_>, skip: &SkipRefinement) -> Result<(), Rejection> {
+    let mine = &turn.me.empathy;
+    mine.shared().ok_or_else(no_attempt)?;
+    if mine.skipped_refinement() {
+        return Ok(());
+    }
+    turn.must_be_in(Stage::PerspectiveStretch)?;
+    if !mine.awaits_revision() {
+        return Err(not_refining(mine.status(turn.partner_shares_empathy())));
+    }
+    turn.record(EventBody::RefinementSkipped {
+        willing_to_accept: skip.willing_to_accept,
+        reason: skip.reason.clone(),
+    });
+    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
+    let satisfied = matches!(gates, Gates::PerspectiveStretch { draft_ready: true, consented: true, .. });
+    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+    Ok(())
+}
+
+fn no_attempt() -> Rejection {
+    Rejection::new(Code::NotFound, "you share no attempt at present")
+}
+
+fn not_refining(status: Option<AttemptStatus>) -> Rejection {
+    let message = match status {
+        Some(AttemptStatus::Validated) => "your partner has validated your attempt; there is nothing to revise",
+        _ => "your partner has not asked for a revision",
+    };
+    Rejection::new(Code::ValidationError, message)
+}

@@ -1,0 +1,172 @@
+//! Closing the stage: what both are willing to do becomes agreements, or the partners part without one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Deserialize;
+
+use super::{Stage4Command, is_over};
+use crate::{
+    agreement::{AgreementStatus, MAX_LIVE},
+    command::{Command, fields, tending, turn::Turn},
+    event::EventBody,
+    ids::StrategyId,
+    rejection::Rejection,
+    session::Session,
+    stage::Stage,
+    stage4::{ClosedAgreement, ClosureKind, ClosureReason},
+    time::Timestamp,
+    words::Words,
+};
+
+/// From closing to the first check-in, unless the partners say otherwise.
+pub const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+
+/// A date counts as past when it is past everywhere on earth.
+const TIME_ZONES: Duration = Duration::from_secs(36 * 60 * 60);
+const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CloseStage4Request {
+    /// SHARED_AGREEMENT or NO_SHARED_AGREEMENT. Left out: shared, if both are willing to do something.
+    pub kind: Option<String>,
+    /// MUTUAL_SELECTION, NO_OVERLAP, BOUNDARY_HONORED or USER_STOPPED.
+    pub reason: Option<String>,
+    /// When to check in, as 2026-02-01. Left out: 10 days from now.
+    pub check_in_date: Option<String>,
+    /// At most 2000 characters. Your partner sees it.
+    pub summary: Option<String>,
+    /// Another check-in date for single proposals, by their ids.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub follow_up_dates_by_proposal_id: Option<BTreeMap<String, Option<String>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    kind: Option<ClosureKind>,
+    reason: Option<ClosureReason>,
+    check_in_at: Option<Timestamp>,
+    summary: Option<Words>,
+    follow_ups: BTreeMap<StrategyId, Timestamp>,
+}
+
+impl TryFrom<CloseStage4Request> for Command {
+    type Error = Rejection;
+    fn try_from(request: CloseStage4Request) -> Result<Self, Rejection> {
+        let mut follow_ups = BTreeMap::new();
+        for (id, date) in request.follow_up_dates_by_proposal_id.unwrap_or_default() {
+            if let Some(at) = fields::date_or_time("followUpDatesByProposalId", date)? {
+                follow_ups.insert(fields::id("followUpDatesByProposalId", &id)?, at);
+            }
+        }
+        let kind = fields::optional_name("kind", request.kind, &ClosureKind::NAMES)?;
+        let reason = fields::optional_name("reason", request.reason, &ClosureReason::NAMES)?;
+        Ok(Stage4Command::Close(Close {
+            kind,
+            reason,
+            check_in_at: fields::date_or_time("checkInDate", request.check_in_date)?,
+            summary: fields::optional_text("summary", request.summary, 2_000)?,
+            follow_ups,
+        })
+        .into())
+    }
+}
+
+/// Closing again, by the one who closed, changes nothing: an answer may have been lost on the way.
+pub(super) fn decide(turn: &mut Turn<'_>, close: &Close) -> Result<(), Rejection> {
+    let session = turn.session;
+    match &session.closure {
+        Some(closure) if closure.by == turn.side => return Ok(()),
+        Some(_) => return Err(Rejection::conflict("your partner has closed this stage already")),
+        None if session.resolved_at.is_some() => return Err(is_over(session.status)),
+        None => {}
+    }
+    turn.must_be_in(Stage::StrategicRepair)?;
+    let now = turn.ctx.now;
+    let check_in_at = within_reach("checkInDate", close.check_in_at, now)?.unwrap_or(now + CHECK_IN_AFTER);
+    for at in close.follow_ups.values() {
+        within_reach("followUpDatesByProposalId", Some(*at), now)?;
+    }
+    // Before both have shared, nobody learns what the other one is willing to do.
+    let mutual = session.latest_submissions(turn.side).map(|(mine, theirs)| mine.mutual(theirs));
+    let (kind, reason) = outcome(close, mutual.as_deref())?;
+    let agreements = match kind {
+        ClosureKind::SharedAgreement => agreements(turn, &mutual.unwrap_or_default(), check_in_at, &close.follow_ups),
+        ClosureKind::NoSharedAgreement => Vec::new(),
+    };
+    let summary = close.summary.clone();
+    turn.record(EventBody::Closed { kind, reason, summary, check_in_at, agreements });
+    tending::schedule(turn);
+    Ok(())
+}
+
+fn outcome(close: &Close, mutual: Option<&[StrategyId]>) -> Result<(ClosureKind, ClosureReason), Rejection> {
+    let has_mutual = mutual.is_some_and(|mutual| !mutual.is_empty());
+    let stops = close.reason.is_some_and(ClosureReason::is_a_decision_to_stop);
+    let kind = close.kind.unwrap_or(if has_mutual && !stops && close.reason != Some(ClosureReason::NoOverlap) {
+        ClosureKind::SharedAgreement
+    } else {
+        ClosureKind::NoSharedAgreement
+    });
+    match kind {
+        ClosureKind::SharedAgreement if mutual.is_none() => {
+            Err(Rejection::gate("a shared agreement needs both of you to have shared your stances"))
+        }
+        ClosureKind::SharedAgreement if !has_mutual => {
+            Err(Rejection::gate("a shared agreement needs a proposal that both of you are willing to do"))
+        }
+        ClosureKind::SharedAgreement => match close.reason {
+            None | Some(ClosureReason::MutualSelection) => Ok((kind, ClosureReason::MutualSelection)),
+            Some(_) => Err(Rejection::invalid("reason", "another reason", "MUTUAL_SELECTION for a shared agreement")),
+        },
+        ClosureKind::NoSharedAgreement => match close.reason {
+            Some(reason) if stops => Ok((kind, reason)),
+            None | Some(ClosureReason::NoOverlap) if mutual.is_some() && !has_mutual => {
+                Ok((kind, ClosureReason::NoOverlap))
+            }
+            _ => Err(Rejection::invalid(
+                "reason",
+                "another reason, or none",
+                "BOUNDARY_HONORED or USER_STOPPED, or NO_OVERLAP when both of you have shared and are willing to do nothing in common",
+            )),
+        },
+    }
+}
+
+/// The first of what both are willing to do, as far as there are places. A proposal that waits for a confirmation has got it.
+fn agreements(
+    turn: &Turn<'_>,
+    mutual: &[StrategyId],
+    check_in_at: Timestamp,
+    follow_ups: &BTreeMap<StrategyId, Timestamp>,
+) -> Vec<ClosedAgreement> {
+    let session: &Session = turn.session;
+    let of = |strategy: &StrategyId, status| {
+        let mut agreements = session.agreements.iter();
+        agreements.find(|agreement| agreement.strategy.as_ref() == Some(strategy) && agreement.status == status)
+    };
+    let agreed = session.agreements.iter().filter(|agreement| agreement.status == AgreementStatus::Agreed).count();
+    mutual
+        .iter()
+        .filter(|strategy| of(strategy, AgreementStatus::Agreed).is_none())
+        .take(MAX_LIVE.saturating_sub(agreed))
+        .map(|strategy| ClosedAgreement {
+            id: of(strategy, AgreementStatus::Proposed).map_or_else(|| turn.ctx.fresh(), |known| known.id.clone()),
+            strategy: strategy.clone(),
+            check_in_at: follow_ups.get(strategy).copied().unwrap_or(check_in_at),
+        })
+        .collect()
+}
+
+fn within_reach(field: &str, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Rejection> {
+    match at {
+        Some(at) if now.since(at) > TIME_ZONES => {
+            Err(Rejection::invalid(field, "a date in the past", "a date from today on"))
+        }
+        Some(at) if at.since(now) > FARTHEST => {
+            Err(Rejection::invalid(field, "a date too far ahead", "a date within two years"))
+        }
+        at => Ok(at),
+    }
+}

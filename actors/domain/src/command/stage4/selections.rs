@@ -1,0 +1,170 @@
+//! Stances on proposals, and sharing them.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Stage4Command, not_found};
+use crate::{
+    command::{Command, fields, turn::Turn},
+    event::EventBody,
+    ids::StrategyId,
+    rejection::Rejection,
+    stage4::{Coverage, Decision, Selection, Submission},
+    strategy,
+};
+
+const DECISION: &str = "WILLING or NOT_WILLING";
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelectOneRequest {
+    /// WILLING or NOT_WILLING.
+    pub decision: Option<String>,
+    /// At most 1000 characters. Your partner sees it when both of you have shared.
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelectionRequest {
+    pub proposal_id: Option<String>,
+    /// WILLING or NOT_WILLING.
+    pub decision: Option<String>,
+    /// At most 1000 characters.
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelectManyRequest {
+    /// At least one, each proposal once.
+    pub selections: Option<Vec<SelectionRequest>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select {
+    selections: Vec<Selection>,
+}
+
+fn selection(strategy: StrategyId, decision: Option<String>, note: Option<String>) -> Result<Selection, Rejection> {
+    let decision = fields::required("decision", decision, DECISION)?;
+    Ok(Selection {
+        strategy,
+        decision: fields::name("decision", Some(decision), &Decision::NAMES)?,
+        note: fields::optional_text("note", note, 1_000)?,
+    })
+}
+
+impl TryFrom<(StrategyId, SelectOneRequest)> for Command {
+    type Error = Rejection;
+    fn try_from((strategy, request): (StrategyId, SelectOneRequest)) -> Result<Self, Rejection> {
+        let selections = vec![selection(strategy, request.decision, request.note)?];
+        Ok(Stage4Command::Select(Select { selections }).into())
+    }
+}
+
+impl TryFrom<SelectManyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SelectManyRequest) -> Result<Self, Rejection> {
+        let expected = "a list of selections, each of another proposal";
+        let list = fields::required("selections", request.selections, expected)?;
+        if list.is_empty() {
+            return Err(Rejection::invalid("selections", "an empty list", expected));
+        }
+        let mut selections: Vec<Selection> = Vec::with_capacity(list.len());
+        for SelectionRequest { proposal_id, decision, note } in list {
+            let id = fields::required("selections.proposalId", proposal_id, "the id of a proposal")?;
+            let id: StrategyId = fields::id("selections.proposalId", &id)?;
+            if selections.iter().any(|known| known.strategy == id) {
+                return Err(Rejection::invalid("selections", "the same proposal twice", expected));
+            }
+            selections.push(selection(id, decision, note)?);
+        }
+        Ok(Stage4Command::Select(Select { selections }).into())
+    }
+}
+
+/// A stance that changes after it was shared takes the sharing back: the partner must not rely on it. Saying the same again
+/// changes nothing.
+pub(super) fn select(turn: &mut Turn<'_>, select: &Select) -> Result<(), Rejection> {
+    let session = turn.session;
+    if select.selections.iter().any(|selection| session.pool.find(&selection.strategy).is_none()) {
+        return Err(not_found("there is no such proposal in this session"));
+    }
+    let handed_in = session.latest_submission(turn.side);
+    let is_ranked = matches!(handed_in, Some(Submission::Ranking(_)));
+    let is_known = |selection: &Selection| {
+        let stance = turn.me.stage4.stances.get(&selection.strategy);
+        let note = stance.and_then(|stance| stance.note.as_ref());
+        session.decision_of(turn.side, &selection.strategy) == Some(selection.decision)
+            && (note == selection.note.as_ref() || (is_ranked && selection.note.is_none()))
+    };
+    if select.selections.iter().all(is_known) {
+        return Ok(());
+    }
+    let takes_back = handed_in.is_some() || turn.me.stage4.shared_at.is_some();
+    turn.record(EventBody::SelectionsMade { selections: select.selections.clone(), takes_back });
+    Ok(())
+}
+
+/// Sharing again changes nothing. The second of two submissions makes the result.
+pub(super) fn share(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    let session = turn.session;
+    if session.submission(turn.side).is_some() {
+        return Ok(());
+    }
+    must_be_complete(turn)?;
+    turn.record(EventBody::SelectionsShared { again: turn.me.stage4.shared_before });
+    let mine = Submission::Stances(&turn.me.stage4.stances);
+    let theirs = session.latest_submission(turn.side.other());
+    let is_of_this_round = session.submission(turn.side.other()).is_some();
+    if let Some(Submission::Ranking(ranking)) = theirs {
+        let theirs = Submission::Ranking(ranking);
+        let overlap = theirs.overlap(mine);
+        if is_of_this_round || !overlap.is_empty() {
+            let candidates = strategy::candidates(&overlap, ranking, &mine.willing());
+            turn.record(EventBody::OverlapRevealed { overlap, candidates });
+        }
+    }
+    Ok(())
+}
+
+fn must_be_complete(turn: &Turn<'_>) -> Result<(), Rejection> {
+    let session = turn.session;
+    let stances = &turn.me.stage4.stances;
+    if session.pool.strategies.is_empty() {
+        return Err(Rejection::gate("there is no proposal yet on which you could take a stance"));
+    }
+    let open: Vec<_> =
+        session.pool.strategies.iter().map(|strategy| &strategy.id).filter(|id| !stances.contains_key(id)).collect();
+    if !open.is_empty() {
+        let mut open = open.into_iter().cloned().collect::<Vec<_>>();
+        open.sort();
+        return Err(Rejection::gate("take a stance on each proposal first: WILLING or NOT_WILLING")
+            .with_details(json!({ "proposalIds": open })));
+    }
+    let open: Vec<_> = session
+        .coverage(turn.side)
+        .into_iter()
+        .filter(|row| row.coverage == Coverage::Open && !turn.me.stage4.declined_needs.contains(&row.need.id))
+        .map(|row| row.need.id.clone())
+        .collect();
+    if !open.is_empty() {
+        return Err(Rejection::gate(
+            "some needs are open: be willing to a proposal that names them, or decline to address them",
+        )
+        .with_details(json!({ "needIds": open })));
+    }
+    Ok(())
+}
+
+/// Taking back what is not shared changes nothing.
+pub(super) fn unshare(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    if turn.session.latest_submission(turn.side).is_some() || turn.me.stage4.shared_at.is_some() {
+        turn.record(EventBody::SelectionsUnshared {});
+    }
+    Ok(())
+}

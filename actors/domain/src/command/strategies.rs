@@ -1,0 +1,174 @@
+//! Stage 4: ideas into one pool, both ready, two private rankings, the overlap.
+
+use serde::Deserialize;
+
+use super::{Command, fields, stage4::enter, turn::Turn};
+use crate::{
+    event::EventBody,
+    ids::StrategyId,
+    rejection::Rejection,
+    session::Session,
+    stage::Stage,
+    stage4::{Path, Submission},
+    strategy::{self, StrategyPhase},
+    words::Words,
+};
+
+/// Strategies of one session; keeps it small.
+const MOST: usize = 50;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProposeStrategyRequest {
+    /// 1 to 1000 characters.
+    pub description: Option<String>,
+    /// At most 3.
+    pub needs_addressed: Option<Vec<String>>,
+    /// At most 100 characters.
+    pub duration: Option<String>,
+    /// At most 500 characters.
+    pub measure_of_success: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposeStrategy {
+    description: Words,
+    needs_addressed: Vec<Words>,
+    duration: Option<Words>,
+    measure_of_success: Option<Words>,
+}
+
+impl TryFrom<ProposeStrategyRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ProposeStrategyRequest) -> Result<Self, Rejection> {
+        Ok(Command::ProposeStrategy(ProposeStrategy {
+            description: fields::text("description", request.description, 1..=1_000)?,
+            needs_addressed: needs_addressed("needsAddressed", request.needs_addressed, 3)?,
+            duration: fields::optional_text("duration", request.duration, 100)?,
+            measure_of_success: fields::optional_text("measureOfSuccess", request.measure_of_success, 500)?,
+        }))
+    }
+}
+
+pub(super) fn needs_addressed(field: &str, needs: Option<Vec<String>>, most: usize) -> Result<Vec<Words>, Rejection> {
+    let needs = needs.unwrap_or_default();
+    if needs.len() > most {
+        let found = format_args!("{} needs", needs.len()).to_string();
+        return Err(Rejection::invalid(field, found, format_args!("{most} needs at most")));
+    }
+    needs.into_iter().map(|need| fields::text(field, Some(need), 1..=200)).collect()
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SubmitRankingRequest {
+    /// Strategies of this session, the best first, each once.
+    pub ranked_ids: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmitRanking {
+    ranking: Vec<StrategyId>,
+}
+
+impl TryFrom<SubmitRankingRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: SubmitRankingRequest) -> Result<Self, Rejection> {
+        let expected = "a list of this session's strategies, the best first";
+        let ids = fields::required("rankedIds", request.ranked_ids, expected)?;
+        if ids.is_empty() {
+            return Err(Rejection::invalid("rankedIds", "an empty list", expected));
+        }
+        Ok(Command::SubmitRanking(SubmitRanking { ranking: fields::ids("rankedIds", &ids)? }))
+    }
+}
+
+pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeStrategy) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    if !turn.session.takes_ideas_of(turn.side) {
+        return Err(pool_is_closed());
+    }
+    must_have_room(turn.session, 1)?;
+    turn.record(EventBody::StrategyProposed {
+        id: turn.ctx.fresh(),
+        description: propose.description.clone(),
+        needs_addressed: propose.needs_addressed.clone(),
+        duration: propose.duration.clone(),
+        measure_of_success: propose.measure_of_success.clone(),
+    });
+    Ok(())
+}
+
+pub(super) fn pool_is_closed() -> Rejection {
+    Rejection::conflict("the pool of strategies is closed, since both of you were ready to rank")
+}
+
+pub(super) fn must_have_room(session: &Session, more: usize) -> Result<(), Rejection> {
+    if session.pool.strategies.len() + more > MOST {
+        return Err(Rejection::conflict(format!("a session can have {MOST} strategies at most")));
+    }
+    Ok(())
+}
+
+/// Saying it again changes nothing.
+pub(super) fn ready(turn: &mut Turn<'_>) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    if turn.me.round.ready_at.is_some() {
+        return Ok(());
+    }
+    if !turn.session.pool_is_open() {
+        return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
+    }
+    if turn.session.pool.strategies.is_empty() {
+        return Err(Rejection::gate("propose at least one strategy first: there is nothing to rank yet"));
+    }
+    enter(turn, Path::Ranking);
+    turn.record(EventBody::ReadyToRank {});
+    Ok(())
+}
+
+/// The answer to the same ranking was lost on the way, and the client sends it again: meanwhile it may have been revealed.
+fn is_in_already(turn: &Turn<'_>, submit: &SubmitRanking) -> bool {
+    let round = &turn.me.round;
+    let latest = if round.ranked_at.is_some() { &round.ranking } else { &round.previous };
+    let is_closed = turn.session.strategy_phase() != StrategyPhase::Ranking && !turn.session.is_ready(turn.side);
+    *latest == submit.ranking && (round.ranked_at.is_some() || is_closed)
+}
+
+pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
+    turn.must_be_in(Stage::StrategicRepair)?;
+    let session = turn.session;
+    if is_in_already(turn, submit) {
+        return Ok(());
+    }
+    match session.strategy_phase() {
+        StrategyPhase::Ranking => {}
+        StrategyPhase::Revealing => {
+            return Err(Rejection::conflict("both rankings are in and revealed; they cannot be changed any more"));
+        }
+        StrategyPhase::Agreed => {
+            return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
+        }
+        StrategyPhase::Collecting | StrategyPhase::Negotiating if !session.is_ready(turn.side) => {
+            return Err(Rejection::gate("say that you are ready to rank first"));
+        }
+        StrategyPhase::Collecting | StrategyPhase::Negotiating => {
+            return Err(Rejection::partner_not_ready("ranking begins when your partner is ready, too"));
+        }
+    }
+    if submit.ranking.iter().any(|id| session.pool.find(id).is_none()) {
+        return Err(Rejection::invalid("rankedIds", "another id", "ids of this session's strategies"));
+    }
+    turn.record(EventBody::RankingSubmitted {
+        ranking: submit.ranking.clone(),
+        replaces: turn.me.round.ranked_at.is_some(),
+    });
+    if let Some(theirs) = session.submission(turn.side.other()) {
+        let overlap = Submission::Ranking(&submit.ranking).overlap(theirs);
+        let candidates = strategy::candidates(&overlap, &submit.ranking, &theirs.willing());
+        turn.record(EventBody::OverlapRevealed { overlap, candidates });
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Notes, coming back, answers to single entries, and showing an entry to the partner.
+
+use serde::Deserialize;
+
+use super::{TendingCommand, must_have_room, record};
+use crate::{
+    command::{Command, fields, turn::Turn},
+    ids::TendingEntryId,
+    rejection::{Code, Rejection},
+    tending::{ContinueChoice, Entry, EntryKind, EntryStatus, ResponseStatus, TendingEvent},
+    words::Words,
+};
+
+const MOST_NOTES: usize = 200;
+const MOST_REENTRIES: usize = 20;
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WriteTendingNoteRequest {
+    /// 1 to 4000 characters.
+    pub content: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ReenterTendingRequest {
+    /// At most 1000 characters.
+    pub intent: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RespondTendingRequest {
+    /// CHECKIN, WORKED, PARTLY, DID_NOT_WORK, DID_NOT_TRY or OTHER.
+    pub status: Option<String>,
+    /// At most 2000 characters; for yourself.
+    pub reflection: Option<String>,
+    /// ANOTHER_ROUND, EXTEND, NEW_PROCESS, PARTIAL_CLOSURE or FULL_CLOSURE.
+    pub continue_choice: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respond {
+    pub(crate) entry: TendingEntryId,
+    status: ResponseStatus,
+    reflection: Option<Words>,
+    choice: Option<ContinueChoice>,
+}
+
+impl TryFrom<WriteTendingNoteRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: WriteTendingNoteRequest) -> Result<Self, Rejection> {
+        Ok(TendingCommand::WriteNote(fields::text("content", request.content, 1..=4_000)?).into())
+    }
+}
+
+impl TryFrom<ReenterTendingRequest> for Command {
+    type Error = Rejection;
+    fn try_from(request: ReenterTendingRequest) -> Result<Self, Rejection> {
+        Ok(TendingCommand::Reenter(fields::optional_text("intent", request.intent, 1_000)?).into())
+    }
+}
+
+impl TryFrom<(TendingEntryId, RespondTendingRequest)> for Command {
+    type Error = Rejection;
+    fn try_from((entry, request): (TendingEntryId, RespondTendingRequest)) -> Result<Self, Rejection> {
+        let respond = Respond {
+            entry,
+            status: fields::name("status", request.status, ResponseStatus::NAMES)?,
+            reflection: fields::optional_text("reflection", request.reflection, 2_000)?,
+            choice: fields::optional_name("continueChoice", request.continue_choice, ContinueChoice::NAMES)?,
+        };
+        Ok(TendingCommand::Respond(Box::new(respond)).into())
+    }
+}
+
+/// An entry that the caller sees.
+fn find<'a>(turn: &Turn<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection> {
+    let entry = turn.session.tending.find(id).filter(|entry| entry.is_visible_to(turn.side));
+    entry.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such check-in in this session"))
+}
+
+pub(super) fn write_note(turn: &mut Turn<'_>, content: &Words) -> Result<(), Rejection> {
+    let mine = turn.session.tending.notes.iter().filter(|note| note.by == turn.side).count();
+    if mine >= MOST_NOTES {
+        return Err(Rejection::conflict(format!("you can have {MOST_NOTES} notes at most")));
+    }
+    must_have_room(turn, content.reveal().len())?;
+    let id = turn.ctx.fresh();
+    record(turn, TendingEvent::NoteWritten { id, content: content.clone() });
+    Ok(())
+}
+
+/// Coming back makes an entry of one's own, which is open at once.
+pub(super) fn reenter(turn: &mut Turn<'_>, intent: Option<&Words>) -> Result<(), Rejection> {
+    let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(turn.side);
+    if turn.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
+        return Err(Rejection::conflict(format!("you can come back {MOST_REENTRIES} times at most")));
+    }
+    let id = turn.ctx.fresh();
+    record(turn, TendingEvent::Reentered { id, intent: intent.cloned() });
+    Ok(())
+}
+
+/// The same answer again changes nothing.
+pub(super) fn respond(turn: &mut Turn<'_>, respond: &Respond) -> Result<(), Rejection> {
+    let entry = find(turn, &respond.entry)?;
+    if !entry.belongs_to(turn.side) {
+        return Err(Rejection::forbidden("this check-in belongs to your partner alone"));
+    }
+    match entry.status {
+        EntryStatus::Scheduled => return Err(Rejection::gate("this check-in is not open yet")),
+        EntryStatus::Cancelled | EntryStatus::Expired => return Err(Rejection::gate("this check-in is over")),
+        EntryStatus::Open | EntryStatus::Partial | EntryStatus::Completed => {}
+    }
+    let is_known = entry.responses.get(&turn.side).is_some_and(|known| {
+        (known.status, &known.reflection, known.choice) == (respond.status, &respond.reflection, respond.choice)
+    });
+    if !is_known {
+        let shared = entry.is_shared();
+        let Respond { entry, status, reflection, choice } = respond.clone();
+        record(turn, TendingEvent::Responded { entry, status, reflection, choice, shared });
+    }
+    Ok(())
+}
+
+pub(super) fn share(turn: &mut Turn<'_>, id: &TendingEntryId, shared: bool) -> Result<(), Rejection> {
+    let entry = find(turn, id)?;
+    match entry.owner {
+        None => return Err(Rejection::invalid("entry", "a check-in of both of you", "one of your own")),
+        Some(owner) if owner != turn.side => {
+            return Err(Rejection::forbidden("only its owner can show a check-in, or hide it"));
+        }
+        Some(_) => {}
+    }
+    if entry.opted_in != shared {
+        record(turn, TendingEvent::EntryShared { entry: id.clone(), shared });
+    }
+    Ok(())
+}

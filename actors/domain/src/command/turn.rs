@@ -1,0 +1,135 @@
+//! One command's turn: who acts on which session when, and the events so far.
+
+use std::time::Duration;
+
+use crate::{
+    context::{Caller, Context},
+    event::{Event, EventBody},
+    ids::UserId,
+    member::{Member, Side},
+    rejection::{Code, Rejection},
+    session::Session,
+    stage::{SessionStatus, Stage},
+    time::Timestamp,
+};
+use serde_json::json;
+
+pub(crate) struct Turn<'a> {
+    pub session: &'a Session,
+    pub ctx: &'a Context<'a>,
+    pub side: Side,
+    pub me: &'a Member,
+    pub events: Events,
+}
+
+impl<'a> Turn<'a> {
+    pub fn of_member(session: &'a Session, caller: &Caller, ctx: &'a Context<'_>) -> Result<Self, Rejection> {
+        let side = session.side(&caller.id).ok_or_else(Rejection::no_such_session)?;
+        let me = session.seat(side).ok_or_else(Rejection::no_such_session)?;
+        Ok(Self { session, ctx, side, me, events: Events::after(session, Some(&caller.id), ctx) })
+    }
+
+    pub fn record(&mut self, body: EventBody) {
+        self.events.record(body);
+    }
+
+    pub fn into_events(self) -> Vec<Event> {
+        self.events.list
+    }
+
+    /// The state after what has been recorded so far.
+    pub fn after(&self) -> Session {
+        self.session.after(&self.events.list)
+    }
+
+    pub fn partner(&self) -> Option<&'a Member> {
+        self.session.seat(self.side.other())
+    }
+
+    pub fn must_be_active(&self) -> Result<(), Rejection> {
+        match self.session.status {
+            SessionStatus::Active => Ok(()),
+            status => Err(not_active(status)),
+        }
+    }
+
+    pub fn partner_shares_empathy(&self) -> bool {
+        self.partner().is_some_and(|partner| partner.empathy.shared().is_some())
+    }
+
+    /// The session is active and the caller is in this very stage.
+    pub fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
+        if !self.works_ahead_in(required) {
+            self.must_be_active()?;
+        }
+        let current = self.me.stage();
+        if current == required { Ok(()) } else { Err(wrong_stage(current, required)) }
+    }
+
+    /// A creator in app mode begins before the partner has joined.
+    fn works_ahead_in(&self, required: Stage) -> bool {
+        self.session.status == SessionStatus::Invited
+            && self.me.in_app_mode()
+            && matches!(required, Stage::Witness | Stage::PerspectiveStretch)
+    }
+
+    /// Records that the own gates are now satisfied, if `satisfied` and for the first time.
+    pub fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
+        if satisfied && self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
+            self.record(EventBody::StageCompleted { stage, moves_to: None });
+        }
+    }
+}
+
+pub(super) fn not_active(status: SessionStatus) -> Rejection {
+    let message = match status {
+        SessionStatus::Created | SessionStatus::Invited => {
+            "the session becomes active when the partner accepts the invitation"
+        }
+        SessionStatus::Paused => "the session is paused; resume it first",
+        _ => "the session is over and can only be viewed",
+    };
+    Rejection::new(Code::SessionNotActive, message).with_details(json!({ "status": status }))
+}
+
+pub(super) fn wrong_stage(current: Stage, required: Stage) -> Rejection {
+    let message = if current < required {
+        format!("this belongs to stage {required}; you are in stage {current} and have to advance first")
+    } else {
+        format!("this belongs to stage {required}, which you have left for stage {current}")
+    };
+    Rejection::new(Code::InvalidStage, message)
+        .with_details(json!({ "currentStage": current, "requiredStage": required }))
+}
+
+/// A clock that is further ahead of the next reading than this was wrong.
+const WRONG_BY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Events in the making. Their times do not go back when the clock does, unless it had been wrong by days.
+pub(crate) struct Events {
+    next: u64,
+    at: Timestamp,
+    by: Option<UserId>,
+    pub list: Vec<Event>,
+}
+
+impl Events {
+    pub fn first(by: &UserId, at: Timestamp) -> Self {
+        Self { next: 1, at, by: Some(by.clone()), list: Vec::with_capacity(2) }
+    }
+
+    pub fn after(session: &Session, by: Option<&UserId>, ctx: &Context<'_>) -> Self {
+        let last = Some(session.last_event_at).filter(|last| ctx.is_credible(*last, WRONG_BY));
+        Self {
+            next: session.seq + 1,
+            at: last.map_or(ctx.now, |last| ctx.now.max(last)),
+            by: by.cloned(),
+            list: Vec::new(),
+        }
+    }
+
+    pub fn record(&mut self, body: EventBody) {
+        self.list.push(Event { seq: self.next, at: self.at, by: self.by.clone(), body });
+        self.next += 1;
+    }
+}

@@ -1,0 +1,119 @@
+//! Empathy (stage 2): a private draft, an attempt shared with consent, and the partner's verdict on it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ids::DraftId, time::Timestamp, words::Words};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    pub id: DraftId,
+    pub content: Words,
+    pub version: u32,
+    pub ready: bool,
+    pub saved_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub content: Words,
+    pub shared_at: Timestamp,
+    /// Since when the other partner can see this text: both had consented.
+    pub revealed_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    /// How often it was shared anew.
+    pub revision: u32,
+}
+
+/// What the partner said of the attempt. The feedback is the partner's, who may keep it private.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub validated: bool,
+    pub at: Timestamp,
+    pub feedback: Option<Words>,
+    pub feedback_shared: bool,
+    /// The author took the place of the partner: a revision was asked for, and the author let the attempt stand as it is.
+    pub skipped: bool,
+}
+
+/// Where an attempt stands, in the words of the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AttemptStatus {
+    /// The partner has not shared, so nobody sees it yet.
+    Held,
+    Revealed,
+    /// The partner has asked for a revision.
+    Refining,
+    Validated,
+}
+
+/// How far a shared attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    Pending,
+    /// Both have shared: the partner can read it.
+    Delivered,
+    /// The partner has judged it. When the partner reads it stays the partner's.
+    Seen,
+}
+
+/// One partner's stage 2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empathy {
+    pub draft: Option<Draft>,
+    pub attempt: Option<Attempt>,
+    /// The other partner's, on the attempt above.
+    pub verdict: Option<Verdict>,
+}
+
+impl Empathy {
+    /// The attempt that the other partner may see once both have one.
+    pub fn shared(&self) -> Option<&Attempt> {
+        self.attempt.as_ref().filter(|attempt| attempt.revoked_at.is_none())
+    }
+
+    pub fn was_revoked(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.revoked_at.is_some())
+    }
+
+    pub fn is_validated(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.validated)
+    }
+
+    /// The author let the attempt stand although a revision was asked for.
+    pub fn skipped_refinement(&self) -> bool {
+        self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| verdict.skipped)
+    }
+
+    /// None while nothing is shared.
+    pub fn status(&self, partner_shares: bool) -> Option<AttemptStatus> {
+        self.shared()?;
+        Some(match &self.verdict {
+            Some(verdict) if verdict.validated => AttemptStatus::Validated,
+            Some(_) => AttemptStatus::Refining,
+            None if partner_shares => AttemptStatus::Revealed,
+            None => AttemptStatus::Held,
+        })
+    }
+
+    /// The partner did not recognise itself: the author is asked to try again.
+    pub fn awaits_revision(&self) -> bool {
+        self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| !verdict.validated)
+    }
+
+    pub fn delivery_status(&self, partner_shares: bool) -> DeliveryStatus {
+        match (&self.verdict, partner_shares) {
+            (Some(_), _) => DeliveryStatus::Seen,
+            (None, true) => DeliveryStatus::Delivered,
+            (None, false) => DeliveryStatus::Pending,
+        }
+    }
+
+    /// A draft may be written until it is shared, and again when a revision is asked for or the consent was revoked.
+    pub fn may_be_edited(&self) -> bool {
+        self.shared().is_none() || self.awaits_revision()
+    }
+}

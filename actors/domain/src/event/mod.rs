@@ -1,0 +1,337 @@
+//! What happened. A session is the sum of its events; each of them has the next `seq`. Stored events are read for ever: a
+//! variant's name and its fields' names are a promise (golden files hold it), new fields take a default.
+
+mod announcement;
+mod needs;
+mod redaction;
+mod stored;
+mod table;
+
+pub use announcement::Announcement;
+pub use needs::{CapturedNeed, CommonGroundConfirmation, NeedConfirmation, NeedEdit};
+use serde::{Deserialize, Serialize};
+pub use stored::VERSION;
+pub use table::{Audience, EventName, Push, PushKind, is_reserved};
+
+use super::{
+    agreement::AgreementType,
+    ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, SubChatId, UserId},
+    needs::NeedCategory,
+    stage::Stage,
+    stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
+    tending::TendingEvent,
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub seq: Seq,
+    pub at: Timestamp,
+    /// Whose command it came from; nobody's if the coordinator acted by itself.
+    pub by: Option<UserId>,
+    pub body: EventBody,
+}
+
+/// What a consent is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentKind {
+    Empathy,
+    Needs,
+}
+
+impl ConsentKind {
+    pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConsentKind::Empathy => "empathy",
+            ConsentKind::Needs => "needs",
+        }
+    }
+}
+
+/// Why a session was abandoned. A declined invitation is an event of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbandonCause {
+    Withdrawn,
+    AccountErased,
+    Idle,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventBody {
+    // the session and its invitation
+    Created {
+        session: SessionId,
+        invitation: InvitationId,
+        /// A secret of the session, from which the orders of the strategies are made.
+        salt: Words,
+        name: Option<Words>,
+        invite_name: Option<Words>,
+        person: Option<UserId>,
+        context: Option<Words>,
+        expires_at: Timestamp,
+    },
+    InvitationConfirmed {
+        expires_at: Timestamp,
+    },
+    InvitationResent {
+        expires_at: Timestamp,
+    },
+    InvitationExpired {},
+    InvitationDeclined {},
+    /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
+    InvitationWritten {
+        topic: Option<Words>,
+        message: Option<Words>,
+    },
+    /// The creator shows the topic to the invited person.
+    TopicFrameConfirmed {
+        topic: Words,
+    },
+    /// The creator says that the invitation is on its way, and with which text.
+    InvitationSent {
+        message: Option<Words>,
+    },
+    Joined {
+        name: Option<Words>,
+        /// The creator is in app mode: its screen waits for another name.
+        #[serde(default)]
+        told_to_app: bool,
+    },
+
+    /// The member's client is the product's own app.
+    AppNoticed {
+        /// The app from June on.
+        june: bool,
+    },
+
+    // the stages
+    CompactSigned {},
+    /// The AI service offers to confirm to feel heard.
+    FeelHeardOffered {},
+    FeelHeardConfirmed {
+        feedback: Option<Words>,
+    },
+    /// The own gates of a stage are satisfied for the first time.
+    StageCompleted {
+        stage: Stage,
+        /// The stage that the member goes on to in the same commit.
+        #[serde(default)]
+        moves_to: Option<Stage>,
+    },
+    Advanced {
+        to: Stage,
+        /// The coordinator took the member on: nobody called advance.
+        #[serde(default)]
+        implicit: bool,
+    },
+
+    // empathy
+    EmpathyDraftSaved {
+        draft: DraftId,
+        content: Words,
+        ready: bool,
+    },
+    EmpathyShared {
+        content: Words,
+        /// From this moment each sees what the other wrote.
+        #[serde(default)]
+        reveals: bool,
+        /// It is the revision that the partner asked for.
+        #[serde(default)]
+        resubmits: bool,
+    },
+    EmpathyJudged {
+        validated: bool,
+        feedback: Option<Words>,
+        feedback_shared: bool,
+    },
+    /// The author lets an attempt stand as it is, although the partner asked for a revision.
+    RefinementSkipped {
+        willing_to_accept: bool,
+        reason: Option<Words>,
+    },
+
+    // needs
+    NeedAdded {
+        id: NeedId,
+        need: Words,
+        category: NeedCategory,
+        description: Option<Words>,
+    },
+    /// They take the place of this partner's unconfirmed ones.
+    NeedsCaptured {
+        needs: Vec<CapturedNeed>,
+    },
+    NeedsEdited {
+        edits: Vec<NeedEdit>,
+    },
+    NeedsConfirmed {
+        needs: Vec<NeedConfirmation>,
+        /// Before it, none of this partner's needs was confirmed.
+        first: bool,
+    },
+    NeedsShared {
+        needs: Vec<NeedId>,
+        /// From this moment each sees what the other needs.
+        #[serde(default)]
+        reveals: bool,
+    },
+    CommonGroundConfirmed {
+        categories: Vec<CommonGroundConfirmation>,
+    },
+    /// The partner has looked at both lists of needs side by side, and finds them right or not.
+    NeedsValidated {
+        validated: bool,
+    },
+    ConsentRevoked {
+        kind: ConsentKind,
+    },
+    /// The partner was asked to share this version of the content and said no.
+    ConsentDenied {
+        kind: ConsentKind,
+        version: u64,
+    },
+
+    // strategies
+    StrategyProposed {
+        id: StrategyId,
+        description: Words,
+        needs_addressed: Vec<Words>,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+    },
+    ReadyToRank {},
+    RankingSubmitted {
+        ranking: Vec<StrategyId>,
+        /// It takes the place of an earlier one of the same round.
+        replaces: bool,
+    },
+    OverlapRevealed {
+        overlap: Vec<StrategyId>,
+        candidates: Vec<StrategyId>,
+    },
+
+    // stage 4 by proposals
+    /// The first call of the stage shows by which way this partner's client goes.
+    PathChosen {
+        path: Path,
+        /// The other partner had said "ready", and both are ready by this.
+        #[serde(default)]
+        ready: bool,
+    },
+    SelectionsMade {
+        selections: Vec<Selection>,
+        /// What was handed in before no longer stands.
+        #[serde(default)]
+        takes_back: bool,
+    },
+    SelectionsShared {
+        /// Not for the first time.
+        #[serde(default)]
+        again: bool,
+    },
+    SelectionsUnshared {},
+    NeedDeclined {
+        need: NeedId,
+        declined: bool,
+    },
+    NeedWalked {
+        need: NeedId,
+        /// None if it is to be walked through again.
+        #[serde(default)]
+        step: Option<WalkStep>,
+    },
+    StrategyRevised {
+        id: StrategyId,
+        description: Words,
+        needs_addressed: Vec<Words>,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+    },
+    SubChatOpened {
+        id: SubChatId,
+        anchor: Anchor,
+        anchor_id: Option<String>,
+    },
+    SubChatSaid {
+        chat: SubChatId,
+        role: ChatRole,
+        content: Words,
+        #[serde(default)]
+        candidate: Option<Candidate>,
+    },
+    SubChatResolved {
+        chat: SubChatId,
+        created: Vec<StrategyId>,
+        updated: Vec<StrategyId>,
+    },
+    /// The stage is closed, and the session with it.
+    Closed {
+        kind: ClosureKind,
+        reason: ClosureReason,
+        summary: Option<Words>,
+        check_in_at: Timestamp,
+        agreements: Vec<ClosedAgreement>,
+    },
+
+    /// After the session is resolved.
+    Tending(TendingEvent),
+
+    // agreements
+    AgreementProposed {
+        id: AgreementId,
+        strategy: Option<StrategyId>,
+        description: Words,
+        kind: AgreementType,
+        duration: Option<Words>,
+        measure_of_success: Option<Words>,
+        follow_up_at: Option<Timestamp>,
+    },
+    AgreementConfirmed {
+        id: AgreementId,
+    },
+    AgreementDeclined {
+        id: AgreementId,
+        modification: Option<Words>,
+    },
+    FollowUpDue {
+        agreements: Vec<AgreementId>,
+    },
+
+    // the session's life
+    Paused {
+        reason: Option<Words>,
+    },
+    Resumed {},
+    Resolved {},
+    Abandoned {
+        cause: AbandonCause,
+    },
+    Archived {},
+    /// A partner no longer sees the session.
+    Left {},
+    AccountErased {},
+    Renamed {
+        name: Option<Words>,
+    },
+    ActivityShown {
+        shown: bool,
+    },
+    Viewed {
+        last_seen: Seq,
+        /// The chat item that the client saw last. Made by the client, so that it may say anything.
+        #[serde(default)]
+        chat_item: Option<Words>,
+    },
+    SawShareTab {},
+    Nudged {},
+    /// A nudge that came too early.
+    NudgeRefused {},
+}

@@ -1,0 +1,321 @@
+//! Gates: what a partner has to have done in a stage, and whether the partner may go on. Typed and derived from the
+//! state, so that they cannot disagree with it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    agreement::AgreementStatus,
+    member::{Member, Side},
+    needs::NeedCategory,
+    session::Session,
+    stage::{SessionStatus, Stage, StageStatus},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    CompactSigned,
+    FeelHeardConfirmed,
+    EmpathyDraftReady,
+    EmpathyConsented,
+    EmpathyValidated,
+    NeedsConfirmed,
+    NeedsShared,
+    CommonGroundConfirmed,
+    StrategiesSubmitted,
+    RankingsSubmitted,
+    OverlapIdentified,
+    AgreementCreated,
+}
+
+impl Gate {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Gate::CompactSigned => "compactSigned",
+            Gate::FeelHeardConfirmed => "feelHeardConfirmed",
+            Gate::EmpathyDraftReady => "empathyDraftReady",
+            Gate::EmpathyConsented => "empathyConsented",
+            Gate::EmpathyValidated => "empathyValidated",
+            Gate::NeedsConfirmed => "needsConfirmed",
+            Gate::NeedsShared => "needsShared",
+            Gate::CommonGroundConfirmed => "commonGroundConfirmed",
+            Gate::StrategiesSubmitted => "strategiesSubmitted",
+            Gate::RankingsSubmitted => "rankingsSubmitted",
+            Gate::OverlapIdentified => "overlapIdentified",
+            Gate::AgreementCreated => "agreementCreated",
+        }
+    }
+
+    pub const fn description(self) -> &'static str {
+        match self {
+            Gate::CompactSigned => "Sign the Curiosity Compact",
+            Gate::FeelHeardConfirmed => "Confirm that you feel heard",
+            Gate::EmpathyDraftReady => "Write what you imagine your partner feels",
+            Gate::EmpathyConsented => "Agree to share it with your partner",
+            Gate::EmpathyValidated => "Say whether your partner's attempt fits",
+            Gate::NeedsConfirmed => "Confirm your needs",
+            Gate::NeedsShared => "Agree to share your needs",
+            Gate::CommonGroundConfirmed => "Confirm what you have in common",
+            Gate::StrategiesSubmitted => "Say that your ideas are in",
+            Gate::RankingsSubmitted => "Rank the ideas",
+            Gate::OverlapIdentified => "See where your rankings meet",
+            Gate::AgreementCreated => "Agree on an experiment",
+        }
+    }
+}
+
+/// One partner's own gates of one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gates {
+    Onboarding {
+        compact_signed: bool,
+    },
+    Witness {
+        feel_heard: bool,
+    },
+    PerspectiveStretch {
+        draft_ready: bool,
+        consented: bool,
+        validated: bool,
+    },
+    /// The third gate is opened by confirming the common ground or by validating the needs of both. Each of the two generations
+    /// of clients does one of them, and in one session both may occur.
+    NeedMapping {
+        confirmed: bool,
+        shared: bool,
+        common_ground: bool,
+        validated: bool,
+    },
+    StrategicRepair {
+        submitted: bool,
+        ranked: bool,
+        overlap: bool,
+        agreement: bool,
+    },
+}
+
+impl Gates {
+    pub fn satisfied(self) -> bool {
+        match self {
+            Gates::Onboarding { compact_signed } => compact_signed,
+            Gates::Witness { feel_heard } => feel_heard,
+            Gates::PerspectiveStretch { draft_ready, consented, validated } => draft_ready && consented && validated,
+            Gates::NeedMapping { confirmed, shared, common_ground, validated } => {
+                confirmed && shared && (common_ground || validated)
+            }
+            Gates::StrategicRepair { submitted, ranked, overlap, agreement } => {
+                submitted && ranked && overlap && agreement
+            }
+        }
+    }
+
+    pub fn each(self) -> Vec<(Gate, bool)> {
+        match self {
+            Gates::Onboarding { compact_signed } => vec![(Gate::CompactSigned, compact_signed)],
+            Gates::Witness { feel_heard } => vec![(Gate::FeelHeardConfirmed, feel_heard)],
+            Gates::PerspectiveStretch { draft_ready, consented, validated } => vec![
+                (Gate::EmpathyDraftReady, draft_ready),
+                (Gate::EmpathyConsented, consented),
+                (Gate::EmpathyValidated, validated),
+            ],
+            Gates::NeedMapping { confirmed, shared, common_ground, validated } => vec![
+                (Gate::NeedsConfirmed, confirmed),
+                (Gate::NeedsShared, shared),
+                (Gate::CommonGroundConfirmed, common_ground || validated),
+            ],
+            Gates::StrategicRepair { submitted, ranked, overlap, agreement } => vec![
+                (Gate::StrategiesSubmitted, submitted),
+                (Gate::RankingsSubmitted, ranked),
+                (Gate::OverlapIdentified, overlap),
+                (Gate::AgreementCreated, agreement),
+            ],
+        }
+    }
+
+    pub fn unsatisfied(self) -> Vec<&'static str> {
+        self.each().into_iter().filter(|(_, satisfied)| !satisfied).map(|(gate, _)| gate.as_str()).collect()
+    }
+}
+
+/// Why a partner cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BlockedReason {
+    GatesNotSatisfied,
+    PartnerNotReady,
+    SessionNotActive,
+    InvalidStageTransition,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    pub reason: BlockedReason,
+    /// Own gates by name; of the partner only the derived keys that the viewer may see.
+    pub unsatisfied: Vec<&'static str>,
+}
+
+impl Blocked {
+    pub(super) fn because(reason: BlockedReason) -> Self {
+        Self { reason, unsatisfied: Vec::new() }
+    }
+}
+
+impl Session {
+    /// A partner's own gates of a stage; all open if the partner is not there.
+    pub(super) fn gates(&self, side: Side, stage: Stage) -> Gates {
+        let me = self.seat(side);
+        let partner = self.seat(side.other());
+        let of_me = |test: fn(&Member) -> bool| me.is_some_and(test);
+        let of_partner = |test: fn(&Member) -> bool| partner.is_some_and(test);
+        match stage {
+            Stage::Onboarding => Gates::Onboarding { compact_signed: of_me(|me| me.compact_signed_at.is_some()) },
+            Stage::Witness => Gates::Witness { feel_heard: of_me(|me| me.feel_heard_at.is_some()) },
+            Stage::PerspectiveStretch => Gates::PerspectiveStretch {
+                draft_ready: of_me(|me| {
+                    me.empathy.shared().is_some() || me.empathy.draft.as_ref().is_some_and(|draft| draft.ready)
+                }),
+                consented: of_me(|me| me.empathy.shared().is_some()),
+                validated: of_partner(|partner| partner.empathy.is_validated())
+                    || of_me(|me| me.empathy.skipped_refinement()),
+            },
+            Stage::NeedMapping => Gates::NeedMapping {
+                confirmed: of_me(|me| me.needs.any_confirmed()),
+                shared: of_me(|me| me.needs.consent_stands()),
+                common_ground: me.is_some_and(|me| self.common_ground_confirmed(me, partner)),
+                validated: me.is_some_and(|me| self.needs_validated(me, partner)),
+            },
+            Stage::StrategicRepair => {
+                let revealed = self.pool.reveal.is_some();
+                let handed_in = self.latest_submission(side).is_some();
+                Gates::StrategicRepair {
+                    submitted: revealed || handed_in || of_me(|me| me.round.ready_at.is_some()),
+                    ranked: revealed || handed_in,
+                    overlap: revealed || self.meeting().is_some_and(|overlap| !overlap.is_empty()),
+                    agreement: self.has_agreed(),
+                }
+            }
+        }
+    }
+
+    /// Once the partner has left the stage (for which it needed this gate), a revoked consent does not hold the other back.
+    fn common_ground_confirmed(&self, me: &Member, partner: Option<&Member>) -> bool {
+        me.needs.common_ground_at.is_some()
+            && (partner.is_some_and(|partner| partner.has_left(Stage::NeedMapping))
+                || self.common_ground().is_some_and(|categories| {
+                    categories.iter().all(|category| me.needs.common_ground.contains_key(category))
+                }))
+    }
+
+    /// Like [`Session::common_ground_confirmed`], for the other way through the gate.
+    fn needs_validated(&self, me: &Member, partner: Option<&Member>) -> bool {
+        me.needs.validated_at.is_some()
+            && partner.is_some_and(|partner| {
+                partner.has_left(Stage::NeedMapping) || (partner.needs.consent_stands() && me.needs.consent_stands())
+            })
+    }
+
+    /// The categories that both have shared; none before both have consented.
+    pub(super) fn common_ground(&self) -> Option<Vec<NeedCategory>> {
+        let partner = self.invitee.as_ref()?;
+        if !self.creator.needs.consent_stands() || !partner.needs.consent_stands() {
+            return None;
+        }
+        let shares = |member: &Member, category| member.needs.shared().any(|need| need.category == category);
+        let mut categories = NeedCategory::ALL.to_vec();
+        categories.retain(|category| shares(&self.creator, *category) && shares(partner, *category));
+        Some(categories)
+    }
+
+    pub(super) fn has_agreed(&self) -> bool {
+        self.agreements.iter().any(|agreement| agreement.status == AgreementStatus::Agreed)
+    }
+
+    /// Whether a partner has what a stage asks for: whoever has gone on had it.
+    pub(super) fn is_done_with(&self, side: Side, stage: Stage) -> bool {
+        self.seat(side).is_some_and(|member| member.has_left(stage)) || self.gates(side, stage).satisfied()
+    }
+
+    pub(super) fn stage_of(&self, side: Side) -> Stage {
+        self.seat(side).map_or(Stage::Onboarding, Member::stage)
+    }
+
+    pub(super) fn stage_status(&self, side: Side, stage: Stage) -> StageStatus {
+        match self.seat(side).and_then(|member| member.record(stage)) {
+            None => StageStatus::NotStarted,
+            Some(record) if record.completed_at.is_some() => StageStatus::Completed,
+            Some(_) if self.gates(side, stage).satisfied() && self.needs_partner(side, stage) => {
+                StageStatus::GatePending
+            }
+            Some(_) => StageStatus::InProgress,
+        }
+    }
+
+    /// Where the partner would go, or what stands in the way: session, transition, own gates, partner, in this order.
+    pub(super) fn next_stage(&self, side: Side) -> Result<Stage, Blocked> {
+        let stage = self.stage_of(side);
+        if self.status != SessionStatus::Active && !self.works_ahead(side, stage) {
+            return Err(Blocked::because(BlockedReason::SessionNotActive));
+        }
+        let next = stage.next().ok_or_else(|| Blocked::because(BlockedReason::InvalidStageTransition))?;
+        let gates = self.gates(side, stage);
+        if !gates.satisfied() {
+            return Err(Blocked { reason: BlockedReason::GatesNotSatisfied, unsatisfied: gates.unsatisfied() });
+        }
+        if self.needs_partner(side, stage) {
+            let unsatisfied = self.partner_keys(side, stage);
+            return Err(Blocked { reason: BlockedReason::PartnerNotReady, unsatisfied });
+        }
+        Ok(next)
+    }
+
+    /// Whether the partner's gates of the stage are missing.
+    fn needs_partner(&self, side: Side, stage: Stage) -> bool {
+        let alone = match stage {
+            Stage::Witness => true,
+            // The one who invites begins; the other may never come.
+            Stage::Onboarding => side == Side::Creator && self.creator.in_app_mode(),
+            Stage::PerspectiveStretch | Stage::NeedMapping | Stage::StrategicRepair => false,
+        };
+        !alone && !self.is_done_with(side.other(), stage)
+    }
+
+    /// Before the partner has joined, a creator in app mode goes up to stage 2.
+    fn works_ahead(&self, side: Side, stage: Stage) -> bool {
+        let has_begun = match stage {
+            Stage::Onboarding => self.invitation.sent_at.is_some(),
+            Stage::Witness => true,
+            Stage::PerspectiveStretch | Stage::NeedMapping | Stage::StrategicRepair => false,
+        };
+        side == Side::Creator && self.status == SessionStatus::Invited && self.creator.in_app_mode() && has_begun
+    }
+
+    /// What of the partner is missing, in the derived keys that a viewer may see.
+    fn partner_keys(&self, side: Side, stage: Stage) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        match self.gates(side.other(), stage) {
+            Gates::Onboarding { compact_signed: false } => keys.push("partnerCompactSigned"),
+            Gates::PerspectiveStretch { consented, validated, .. } => {
+                if !consented {
+                    keys.push("partnerConsented");
+                }
+                if !validated {
+                    keys.push("partnerValidated");
+                }
+            }
+            Gates::NeedMapping { confirmed: false, .. } => keys.push("partnerNeedsConfirmed"),
+            _ => {}
+        }
+        if keys.is_empty() {
+            keys.push(PARTNER_READY);
+        }
+        keys
+    }
+
+    /// Whether this partner has done everything and the other has not.
+    pub(super) fn is_waiting(&self, side: Side) -> bool {
+        matches!(self.next_stage(side), Err(Blocked { reason: BlockedReason::PartnerNotReady, .. }))
+    }
+}
+
+/// Stands for whatever the partner still has to do.
+pub(super) const PARTNER_READY: &str = "partnerReady";

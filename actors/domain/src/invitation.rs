@@ -1,0 +1,64 @@
+//! The invitation that a session begins with.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{InvitationId, UserId},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InvitationStatus {
+    Pending,
+    Accepted,
+    Declined,
+    Expired,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    pub id: InvitationId,
+    /// What the creator calls the invited person; for the creator's eyes.
+    pub invite_name: Option<Words>,
+    /// The only person who may accept, if the creator invited a known one.
+    pub person: Option<UserId>,
+    pub created_at: Timestamp,
+    pub confirmed_at: Option<Timestamp>,
+    pub expires_at: Timestamp,
+    /// The expiry has been recorded; a resend clears it.
+    pub expired: bool,
+    pub accepted_at: Option<Timestamp>,
+    pub declined_at: Option<Timestamp>,
+    pub resends: u32,
+    pub resent_at: Option<Timestamp>,
+    /// What the session is about, for both once it is confirmed.
+    #[serde(default)]
+    pub topic: Option<Words>,
+    #[serde(default)]
+    pub topic_confirmed_at: Option<Timestamp>,
+    /// The text that the creator sends with the link.
+    #[serde(default)]
+    pub message: Option<Words>,
+    /// The creator has said that the invitation is on its way.
+    #[serde(default)]
+    pub sent_at: Option<Timestamp>,
+}
+
+impl Invitation {
+    /// By the time of reading: an invitation is expired before its timer has fired. Before the creator has confirmed it,
+    /// its time does not run.
+    pub fn status(&self, session_is_over: bool, now: Timestamp) -> InvitationStatus {
+        if self.accepted_at.is_some() {
+            InvitationStatus::Accepted
+        } else if self.declined_at.is_some() {
+            InvitationStatus::Declined
+        } else if session_is_over || self.expired || (self.confirmed_at.is_some() && self.expires_at <= now) {
+            InvitationStatus::Expired
+        } else {
+            InvitationStatus::Pending
+        }
+    }
+}

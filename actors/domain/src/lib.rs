@@ -1,0 +1,40 @@
+//! The domain, pure: no clock, no I/O, no async. A session is what its events say it is: [`Session::decide`] turns a command
+//! into events or a [`Rejection`], [`Session::apply`] folds events into state, and [`view`] shows each partner what that
+//! partner may see and nothing else.
+
+pub mod agreement;
+pub mod app;
+pub mod command;
+pub mod consents;
+pub mod context;
+pub mod empathy;
+pub mod event;
+pub mod gates;
+pub mod ids;
+pub mod invitation;
+pub mod listed;
+pub mod member;
+pub mod needs;
+pub mod query;
+pub mod rejection;
+pub mod routing;
+#[cfg(feature = "schema")]
+mod schema;
+pub mod session;
+pub mod stage;
+pub mod stage4;
+pub mod strategy;
+pub mod tending;
+pub mod time;
+pub mod timer;
+pub mod view;
+pub mod words;
+
+pub use command::{Command, CreateSession};
+pub use context::{Actor, Caller, Context, Ids, Privacy, Settings};
+pub use event::{Announcement, Audience, Event, EventBody, EventName};
+pub use query::Query;
+pub use rejection::{Code, Rejection};
+pub use session::Session;
+pub use timer::Timer;
+pub use view::Answer;

@@ -1,0 +1,195 @@
+//! Needs (stage 3): private until confirmed and consented, and then compared by category.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::{CapturedNeed, NeedConfirmation, NeedEdit},
+    ids::{self, NeedId, SessionId},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NeedCategory {
+    Safety,
+    Connection,
+    Autonomy,
+    Recognition,
+    Meaning,
+    Fairness,
+}
+
+impl NeedCategory {
+    pub const ALL: [NeedCategory; 6] = [
+        NeedCategory::Safety,
+        NeedCategory::Connection,
+        NeedCategory::Autonomy,
+        NeedCategory::Recognition,
+        NeedCategory::Meaning,
+        NeedCategory::Fairness,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            NeedCategory::Safety => "SAFETY",
+            NeedCategory::Connection => "CONNECTION",
+            NeedCategory::Autonomy => "AUTONOMY",
+            NeedCategory::Recognition => "RECOGNITION",
+            NeedCategory::Meaning => "MEANING",
+            NeedCategory::Fairness => "FAIRNESS",
+        }
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            NeedCategory::Safety => "Safety",
+            NeedCategory::Connection => "Connection",
+            NeedCategory::Autonomy => "Autonomy",
+            NeedCategory::Recognition => "Recognition",
+            NeedCategory::Meaning => "Meaning",
+            NeedCategory::Fairness => "Fairness",
+        }
+    }
+
+    /// The id under which a category is common ground in this session: the same for both partners and at any time.
+    pub fn common_ground_id(self, session: &SessionId) -> String {
+        ids::derived(&[b"common ground", session.as_str().as_bytes(), self.as_str().as_bytes()])
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    pub id: NeedId,
+    pub need: Words,
+    pub category: NeedCategory,
+    pub description: Option<Words>,
+    /// What the need was read from. Stays with its owner, also when the need is shared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Words>,
+    pub created_at: Timestamp,
+    pub confirmed: bool,
+    /// When it was confirmed as it is now.
+    pub confirmed_at: Option<Timestamp>,
+    /// Chosen for sharing. Counts while the consent stands.
+    pub shared: bool,
+}
+
+/// A need that its owner has removed. Its words are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedNeed {
+    pub id: NeedId,
+    pub category: NeedCategory,
+    pub created_at: Timestamp,
+    pub at: Timestamp,
+}
+
+/// Removed needs that are remembered, so that a repeated removal has its answer.
+const KEPT_REMOVED: usize = 50;
+
+/// One partner's stage 3.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    pub list: Vec<Need>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedNeed>,
+    pub confirmed_at: Option<Timestamp>,
+    pub shared_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    /// The categories of common ground that this partner has confirmed, and when.
+    pub common_ground: BTreeMap<NeedCategory, Timestamp>,
+    /// When this partner last answered on common ground, also if there was none.
+    pub common_ground_at: Option<Timestamp>,
+    /// When this partner said that the two lists side by side are right. Counts for what the other shares at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validated_at: Option<Timestamp>,
+}
+
+impl Needs {
+    pub fn find(&self, id: &NeedId) -> Option<&Need> {
+        self.list.iter().find(|need| need.id == *id)
+    }
+
+    pub(super) fn find_mut(&mut self, id: &NeedId) -> Option<&mut Need> {
+        self.list.iter_mut().find(|need| need.id == *id)
+    }
+
+    pub(super) fn remove(&mut self, id: &NeedId, at: Timestamp) {
+        let Some(index) = self.list.iter().position(|need| need.id == *id) else { return };
+        let need = self.list.remove(index);
+        if self.removed.len() >= KEPT_REMOVED {
+            self.removed.remove(0);
+        }
+        self.removed.push(RemovedNeed { id: need.id, category: need.category, created_at: need.created_at, at });
+    }
+
+    pub(super) fn add(&mut self, need: CapturedNeed, at: Timestamp) {
+        let CapturedNeed { id, need, category, description, evidence } = need;
+        let (created_at, confirmed_at) = (at, None);
+        let (confirmed, shared) = (false, false);
+        self.list.push(Need { id, need, category, description, evidence, created_at, confirmed, confirmed_at, shared });
+    }
+
+    pub(super) fn confirm(&mut self, changes: &[NeedConfirmation], at: Timestamp) {
+        for change in changes {
+            let Some(need) = self.find_mut(&change.need) else { continue };
+            need.confirmed_at = need.confirmed_at.or(Some(at)).filter(|_| change.confirmed);
+            need.confirmed = change.confirmed;
+            if change.adjustment.is_some() {
+                need.description = change.adjustment.clone();
+            }
+        }
+        self.confirmed_at = Some(at).filter(|_| self.any_confirmed());
+    }
+
+    /// A confirmation was about the words as they were: a changed need has to be confirmed again.
+    pub(super) fn edit(&mut self, edit: &NeedEdit, at: Timestamp) {
+        match edit {
+            NeedEdit::Added { id, need, category } => {
+                let (id, need, category) = (id.clone(), need.clone(), *category);
+                self.add(CapturedNeed { id, need, category, description: None, evidence: Vec::new() }, at);
+            }
+            NeedEdit::Reworded { need, after, .. } => {
+                self.unconfirm(need, |need| need.need = after.clone());
+            }
+            NeedEdit::Recategorized { need, after, .. } => {
+                self.unconfirm(need, |need| need.category = *after);
+            }
+            NeedEdit::Removed { need, .. } => self.remove(need, at),
+        }
+        self.confirmed_at = self.confirmed_at.filter(|_| self.any_confirmed());
+    }
+
+    fn unconfirm(&mut self, id: &NeedId, change: impl FnOnce(&mut Need)) {
+        if let Some(need) = self.find_mut(id) {
+            change(need);
+            need.confirmed = false;
+            need.confirmed_at = None;
+        }
+    }
+
+    pub fn any_confirmed(&self) -> bool {
+        self.list.iter().any(|need| need.confirmed)
+    }
+
+    /// Whether the partner may see the shared ones now.
+    pub fn consent_stands(&self) -> bool {
+        self.shared_at.is_some() && self.revoked_at.is_none()
+    }
+
+    /// Whether the consent stands, for these needs and no others.
+    pub fn shares_exactly(&self, needs: &[NeedId]) -> bool {
+        self.consent_stands()
+            && self.shared().count() == needs.len()
+            && self.shared().all(|need| needs.contains(&need.id))
+    }
+
+    /// What the partner may see: confirmed, chosen, and with a consent that stands.
+    pub fn shared(&self) -> impl Iterator<Item = &Need> {
+        let stands = self.consent_stands();
+        self.list.iter().filter(move |need| stands && need.confirmed && need.shared)
+    }
+}

@@ -1,0 +1,117 @@
+//! Which shared needs the proposals answer. A proposal answers a need that it names, by id, by its words or by its category;
+//! it answers it in part if their words meet. The audit begins when a proposal names a need or a partner walks through the
+//! needs: before that, everything would be open, which tells nobody anything.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    ids::StrategyId,
+    member::{Member, Side},
+    needs::Need,
+    session::Session,
+    strategy::Strategy,
+};
+
+/// How much of a need's words has to be in a proposal.
+const PARTIAL_FROM: f32 = 0.25;
+
+/// Words that say nothing about what somebody needs.
+const EMPTY_WORDS: [&str; 18] = [
+    "and", "are", "but", "can", "for", "from", "have", "need", "needs", "not", "that", "the", "this", "want", "when",
+    "will", "with", "you",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    Covered,
+    Partial,
+    Open,
+}
+
+#[derive(Clone, Debug)]
+pub struct CoverageRow<'a> {
+    pub need: &'a Need,
+    pub owner: Side,
+    pub coverage: Coverage,
+    /// By id: tells neither author nor age.
+    pub covering: Vec<StrategyId>,
+}
+
+impl Strategy {
+    fn names(&self, need: &Need) -> bool {
+        self.needs_addressed.iter().any(|words| {
+            let words = words.reveal().trim();
+            words == need.id.as_str()
+                || [need.need.reveal().trim(), need.category.as_str()]
+                    .iter()
+                    .any(|name| words.eq_ignore_ascii_case(name))
+        })
+    }
+
+    fn touches(&self, need: &Need) -> bool {
+        let wanted = meaningful_words(need.need.reveal());
+        let offered = meaningful_words(self.description.reveal());
+        let met = wanted.intersection(&offered).count();
+        // A handful of words each: the loss of precision is none.
+        #[allow(clippy::cast_precision_loss)]
+        let share = met as f32 / wanted.len().max(1) as f32;
+        share >= PARTIAL_FROM
+    }
+}
+
+fn meaningful_words(text: &str) -> BTreeSet<String> {
+    text.split(|character: char| !character.is_alphanumeric())
+        .map(str::to_lowercase)
+        .filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()))
+        .collect()
+}
+
+impl Session {
+    /// Needs that both may see, the viewer's own first; none unless both consents stand.
+    pub(crate) fn shared_needs(&self, viewer: Side) -> impl Iterator<Item = (Side, &Need)> {
+        let sees = |side| self.seat(side).filter(|member: &&Member| member.needs.consent_stands());
+        let both = sees(viewer).zip(sees(viewer.other()));
+        both.into_iter().flat_map(move |(mine, theirs)| {
+            let own = mine.needs.shared().map(move |need| (viewer, need));
+            own.chain(theirs.needs.shared().map(move |need| (viewer.other(), need)))
+        })
+    }
+
+    /// Whether a text is the id of anybody's need, shared or not.
+    pub(crate) fn is_a_need(&self, text: &str) -> bool {
+        let mut seats = Side::BOTH.into_iter().filter_map(|side| self.seat(side));
+        seats.any(|member| member.needs.list.iter().any(|need| need.id.as_str() == text))
+    }
+
+    /// The audit of all shared needs; empty before it begins.
+    pub(crate) fn coverage(&self, viewer: Side) -> Vec<CoverageRow<'_>> {
+        let walks = self.seat(viewer).is_some_and(|me| me.stage4.walks);
+        let names_needs = self.pool.strategies.iter().any(|strategy| !strategy.needs_addressed.is_empty());
+        if !walks && !names_needs {
+            return Vec::new();
+        }
+        self.shared_needs(viewer).map(|(owner, need)| self.coverage_of(owner, need)).collect()
+    }
+
+    fn coverage_of<'a>(&'a self, owner: Side, need: &'a Need) -> CoverageRow<'a> {
+        let those = |test: &dyn Fn(&Strategy) -> bool| {
+            let mut ids: Vec<_> = self
+                .pool
+                .strategies
+                .iter()
+                .filter(|strategy| test(strategy))
+                .map(|strategy| strategy.id.clone())
+                .collect();
+            ids.sort();
+            ids
+        };
+        let named = those(&|strategy| strategy.names(need));
+        let (coverage, covering) = if named.is_empty() {
+            let touched = those(&|strategy| strategy.touches(need));
+            (if touched.is_empty() { Coverage::Open } else { Coverage::Partial }, touched)
+        } else {
+            (Coverage::Covered, named)
+        };
+        CoverageRow { need, owner, coverage, covering }
+    }
+}

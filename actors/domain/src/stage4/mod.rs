@@ -1,0 +1,117 @@
+//! Stage 4 has two ways through one pool of strategies. On the ranking path a partner says "ready" and ranks; on the proposal
+//! path a partner takes a stance on each proposal and shares the stances. Both ways come to the same: a submission, which
+//! says of each strategy whether its partner is willing. Two submissions make the result, whichever way each was made.
+
+mod apply;
+mod closure;
+mod coverage;
+mod sub_chat;
+mod submission;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use closure::{ClosedAgreement, Closure, ClosureKind, ClosureReason};
+pub use coverage::{Coverage, CoverageRow};
+use serde::{Deserialize, Serialize};
+pub use sub_chat::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage};
+pub use submission::Submission;
+
+use super::{
+    ids::{NeedId, StrategyId},
+    time::Timestamp,
+    words::Words,
+};
+
+/// Which way a partner's client goes through the stage: shown by its first call of the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Path {
+    Ranking,
+    Proposals,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Decision {
+    Willing,
+    NotWilling,
+}
+
+impl Decision {
+    pub const NAMES: [(&'static str, Decision); 2] =
+        [("WILLING", Decision::Willing), ("NOT_WILLING", Decision::NotWilling)];
+}
+
+/// A decision as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    pub strategy: StrategyId,
+    pub decision: Decision,
+    #[serde(default)]
+    pub note: Option<Words>,
+}
+
+/// Where a partner stands on one proposal. Private until both have shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stance {
+    pub decision: Decision,
+    pub note: Option<Words>,
+    pub selected_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What a partner did with a need in the walkthrough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WalkStep {
+    Covered,
+    Skipped,
+}
+
+/// One partner's part of the proposal path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stage4 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stances: BTreeMap<StrategyId, Stance>,
+    /// When the stances were shared, while they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_at: Option<Timestamp>,
+    /// They have been shared at least once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared_before: bool,
+    /// Needs that this partner does not want to address.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub declined_needs: BTreeSet<NeedId>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub walked: BTreeMap<NeedId, WalkStep>,
+    /// This partner goes through the needs one by one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub walks: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sub_chats: Vec<SubChat>,
+}
+
+impl Stage4 {
+    pub(super) fn select(&mut self, selections: &[Selection], at: Timestamp) {
+        for Selection { strategy, decision, note } in selections {
+            let selected_at = self.stances.get(strategy).map_or(at, |stance| stance.selected_at);
+            let stance = Stance { decision: *decision, note: note.clone(), selected_at, updated_at: at };
+            self.stances.insert(strategy.clone(), stance);
+        }
+    }
+
+    /// The proposal reads otherwise than the partner has seen it.
+    pub(super) fn forget_stance_on(&mut self, strategy: &StrategyId) {
+        self.stances.remove(strategy);
+        self.shared_at = None;
+    }
+
+    pub(super) fn forget_words(&mut self) {
+        self.stances.values_mut().for_each(|stance| stance.note = None);
+        self.sub_chats.iter_mut().for_each(SubChat::forget_words);
+    }
+}

@@ -1,0 +1,98 @@
+//! A sub-chat: one partner's private conversation about a need, a proposal, or the lack of an overlap. Only what its owner
+//! accepts from it goes into the pool.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{StrategyId, SubChatId},
+    time::Timestamp,
+    words::Words,
+};
+
+/// What a sub-chat is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Anchor {
+    /// A need, for which ideas are wanted.
+    NeedsBrainstorm,
+    /// A proposal that is to be put in other words.
+    ProposalRefinement,
+    /// Both have shared, and nothing is willing for both.
+    NoOverlap,
+}
+
+impl Anchor {
+    pub const NAMES: [(&'static str, Anchor); 3] = [
+        ("NEEDS_BRAINSTORM", Anchor::NeedsBrainstorm),
+        ("PROPOSAL_REFINEMENT", Anchor::ProposalRefinement),
+        ("NO_OVERLAP", Anchor::NoOverlap),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ChatRole {
+    User,
+    Ai,
+}
+
+/// A proposal in the making.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The proposal that it would replace.
+    #[serde(default)]
+    pub strategy: Option<StrategyId>,
+    pub description: Words,
+    #[serde(default)]
+    pub needs_addressed: Vec<Words>,
+    #[serde(default)]
+    pub duration: Option<Words>,
+    #[serde(default)]
+    pub measure_of_success: Option<Words>,
+}
+
+impl Candidate {
+    pub fn size(&self) -> usize {
+        let rest = [&self.duration, &self.measure_of_success];
+        let words = std::iter::once(&self.description).chain(&self.needs_addressed).chain(rest.into_iter().flatten());
+        words.map(|words| words.reveal().len()).sum()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubChatMessage {
+    /// Its place in the chat, which makes its id.
+    pub number: u32,
+    pub role: ChatRole,
+    pub content: Words,
+    pub candidate: Option<Candidate>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubChat {
+    pub id: SubChatId,
+    pub anchor: Anchor,
+    /// The need or the proposal that it is about.
+    pub anchor_id: Option<String>,
+    pub opened_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub messages: Vec<SubChatMessage>,
+}
+
+impl SubChat {
+    /// How much of the session's memory the messages take, in bytes.
+    pub fn size(&self) -> usize {
+        let candidate = |message: &SubChatMessage| message.candidate.as_ref().map_or(0, Candidate::size);
+        self.messages.iter().map(|message| message.content.reveal().len() + candidate(message)).sum()
+    }
+
+    pub(super) fn forget_words(&mut self) {
+        for message in &mut self.messages {
+            message.content = Words::default();
+            message.candidate = None;
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! How the events of tending change the state.
+
+use std::collections::BTreeMap;
+
+use super::{
+    CheckIn, Cycle, CycleResult, CycleStatus, EXTEND_BY, Entry, EntryKind, EntryStatus, Note, Outcome, RESPONSE_WITHIN,
+    Reminder, ReminderStatus, Response, ResponseStatus, TakenCheckIn, Tending, TendingEvent, cycle::outcome_in,
+};
+use crate::{
+    event::Event,
+    ids::{CycleId, TendingEntryId},
+    member::Side,
+    time::Timestamp,
+    words::Words,
+};
+
+impl Entry {
+    fn new(id: TendingEntryId, kind: EntryKind, at: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            agreement: None,
+            owner: None,
+            opted_in: false,
+            quiet: false,
+            status: EntryStatus::Scheduled,
+            scheduled_for: None,
+            opened_at: None,
+            completed_at: None,
+            intent: None,
+            created_at: at,
+            updated_at: at,
+            responses: BTreeMap::new(),
+        }
+    }
+
+    fn become_(&mut self, outcome: Outcome, next: Timestamp, at: Timestamp) {
+        match outcome {
+            Outcome::Done => {
+                self.status = EntryStatus::Completed;
+                self.completed_at = Some(at);
+            }
+            Outcome::Again => {
+                self.status = EntryStatus::Scheduled;
+                self.scheduled_for = Some(next);
+                self.opened_at = None;
+                self.quiet = false;
+                self.responses.clear();
+            }
+            Outcome::Held => {}
+        }
+        self.updated_at = at;
+    }
+}
+
+impl Tending {
+    /// `side` is who caused it; `tenders` is how many have to answer a shared entry.
+    pub(crate) fn apply(&mut self, event: &Event, tending: &TendingEvent, side: Option<Side>, tenders: usize) {
+        let at = event.at;
+        match tending {
+            TendingEvent::Scheduled { entries } => {
+                for scheduled in entries {
+                    let mut entry = Entry::new(scheduled.id.clone(), EntryKind::SharedAgreement, at);
+                    entry.agreement = Some(scheduled.agreement.clone());
+                    entry.scheduled_for = Some(scheduled.at);
+                    entry.quiet = scheduled.quiet;
+                    self.entries.push(entry);
+                }
+            }
+            TendingEvent::Opened { entries, .. } => {
+                for entry in self.entries.iter_mut().filter(|entry| entries.contains(&entry.id)) {
+                    entry.status = EntryStatus::Open;
+                    entry.opened_at = Some(at);
+                    entry.updated_at = at;
+                }
+            }
+            TendingEvent::CycleResolved { cycle, result, next } => {
+                self.end_cycle(cycle, CycleStatus::Resolved, *result, *next, at);
+            }
+            TendingEvent::CycleTimedOut { cycle, result, next } => {
+                self.end_cycle(cycle, CycleStatus::TimedOut, *result, *next, at);
+            }
+            TendingEvent::RemindersDue { reminders, .. } => {
+                for (id, next) in reminders {
+                    let Some(reminder) = self.reminders.iter_mut().find(|reminder| reminder.new.id == *id) else {
+                        continue;
+                    };
+                    match next {
+                        Some(next) => reminder.new.remind_at = *next,
+                        None => reminder.status = ReminderStatus::Delivered,
+                    }
+                }
+            }
+            TendingEvent::NoteWritten { .. }
+            | TendingEvent::Reentered { .. }
+            | TendingEvent::Responded { .. }
+            | TendingEvent::EntryShared { .. }
+            | TendingEvent::CheckedIn { .. } => {
+                if let Some(side) = side {
+                    self.apply_of(tending, side, tenders, at);
+                }
+            }
+        }
+    }
+
+    fn apply_of(&mut self, tending: &TendingEvent, side: Side, tenders: usize, at: Timestamp) {
+        match tending {
+            TendingEvent::NoteWritten { id, content } => self.notes.push(Note {
+                id: id.clone(),
+                by: side,
+                content: content.clone(),
+                selected_for: None,
+                shared_at: None,
+                created_at: at,
+                updated_at: at,
+            }),
+            TendingEvent::Reentered { id, intent } => {
+                let mut entry = Entry::new(id.clone(), EntryKind::Reentry, at);
+                entry.owner = Some(side);
+                entry.status = EntryStatus::Open;
+                entry.opened_at = Some(at);
+                entry.intent = intent.clone();
+                self.entries.push(entry);
+            }
+            TendingEvent::Responded { entry, status, reflection, choice, .. } => {
+                let response = Response { status: *status, reflection: reflection.clone(), choice: *choice, at };
+                if let Some(entry) = self.entries.iter_mut().find(|known| known.id == *entry) {
+                    entry.responses.insert(side, response);
+                    let wanted = if entry.is_shared() { tenders } else { 1 };
+                    let is_done = entry.responses.len() >= wanted;
+                    entry.status = if is_done { EntryStatus::Completed } else { EntryStatus::Partial };
+                    entry.completed_at = Some(at).filter(|_| is_done);
+                    entry.updated_at = at;
+                }
+            }
+            TendingEvent::EntryShared { entry, shared } => {
+                if let Some(entry) = self.entries.iter_mut().find(|known| known.id == *entry) {
+                    entry.opted_in = *shared;
+                    entry.updated_at = at;
+                }
+            }
+            TendingEvent::CheckedIn { check_in, cycle } => self.take(check_in, cycle.as_ref(), side, at),
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, check_in: &CheckIn, cycle: Option<&CycleId>, side: Side, at: Timestamp) {
+        let open: Vec<TendingEntryId> = self.open_for(side).map(|entry| entry.id.clone()).collect();
+        let mut shared = Vec::new();
+        for entry in self.entries.iter_mut().filter(|entry| open.contains(&entry.id)) {
+            let reflection = reflection(check_in, &entry.id);
+            let choice = Some(check_in.choice);
+            entry.responses.insert(side, Response { status: ResponseStatus::Checkin, reflection, choice, at });
+            if entry.is_shared() {
+                entry.status = EntryStatus::Partial;
+                entry.updated_at = at;
+                shared.push(entry.id.clone());
+            } else {
+                entry.become_(Outcome::of(check_in, &entry.id), at + EXTEND_BY, at);
+            }
+        }
+        if let Some(id) = cycle {
+            self.submit(id, shared, side, at);
+        }
+        for note in self.notes.iter_mut().filter(|note| check_in.included_notes.contains(&note.id)) {
+            note.selected_for = Some(check_in.id.clone());
+            note.updated_at = at;
+            if check_in.shared_notes.contains(&note.id) {
+                note.shared_at = Some(at);
+            }
+        }
+        self.reminders.extend(check_in.reminders.iter().map(|new| Reminder {
+            new: new.clone(),
+            check_in: check_in.id.clone(),
+            by: side,
+            status: ReminderStatus::Scheduled,
+            created_at: at,
+        }));
+        self.check_ins.push(TakenCheckIn { by: side, at, cycle: cycle.cloned(), check_in: check_in.clone() });
+    }
+
+    fn submit(&mut self, id: &CycleId, shared: Vec<TendingEntryId>, side: Side, at: Timestamp) {
+        if self.cycle(id).is_none() {
+            self.cycles.push(Cycle {
+                id: id.clone(),
+                status: CycleStatus::WaitingForPartner,
+                entries: Vec::new(),
+                submitted: Vec::new(),
+                deadline: at + RESPONSE_WITHIN,
+                resolved_at: None,
+                result: None,
+                created_at: at,
+                updated_at: at,
+            });
+        }
+        let Some(cycle) = self.cycles.iter_mut().find(|cycle| cycle.id == *id) else { return };
+        for entry in shared {
+            if !cycle.entries.contains(&entry) {
+                cycle.entries.push(entry);
+            }
+        }
+        if !cycle.submitted.contains(&side) {
+            cycle.submitted.push(side);
+        }
+        cycle.updated_at = at;
+    }
+
+    fn end_cycle(&mut self, id: &CycleId, status: CycleStatus, result: CycleResult, next: Timestamp, at: Timestamp) {
+        let check_ins: Vec<CheckIn> = self.check_ins_of(id).into_values().cloned().collect();
+        let Some(cycle) = self.cycles.iter_mut().find(|cycle| cycle.id == *id) else { return };
+        cycle.status = status;
+        cycle.result = Some(result);
+        cycle.resolved_at = Some(at);
+        cycle.updated_at = at;
+        let entries = cycle.entries.clone();
+        for entry in self.entries.iter_mut().filter(|entry| entries.contains(&entry.id) && entry.is_open()) {
+            let outcome = outcome_in(result, &check_ins, &entry.id);
+            entry.become_(outcome, next, at);
+        }
+    }
+
+    pub(crate) fn forget_words_of(&mut self, side: Side) {
+        for taken in self.check_ins.iter_mut().filter(|taken| taken.by == side) {
+            taken.check_in.forget_words();
+        }
+        for note in self.notes.iter_mut().filter(|note| note.by == side) {
+            note.content = Words::default();
+        }
+        for reminder in self.reminders.iter_mut().filter(|reminder| reminder.by == side) {
+            reminder.new.note = None;
+            reminder.new.cadence = None;
+        }
+        for entry in &mut self.entries {
+            if entry.owner == Some(side) {
+                entry.intent = None;
+            }
+            if let Some(response) = entry.responses.get_mut(&side) {
+                response.reflection = None;
+            }
+        }
+    }
+}
+
+/// What a partner thought of an entry, in one text.
+fn reflection(check_in: &CheckIn, entry: &TendingEntryId) -> Option<Words> {
+    let notes = check_in.entry_notes.get(entry);
+    let outcome = check_in.outcomes.iter().find(|outcome| outcome.tending_entry_id == *entry);
+    let parts = [
+        check_in.worked.as_ref(),
+        check_in.support.as_ref(),
+        notes.and_then(|notes| notes.worked.as_ref()),
+        notes.and_then(|notes| notes.support.as_ref()),
+        outcome.and_then(|outcome| outcome.what_happened.as_ref()),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().map(Words::reveal).collect();
+    (!parts.is_empty()).then(|| Words::new(parts.join("\n")))
+}

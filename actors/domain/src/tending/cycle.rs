@@ -1,0 +1,107 @@
+//! A cycle: the check-ins of both on their shared entries. The choices are held until both are in, or time is up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckIn, ContinueChoice, CycleResult, CycleStatus, EntryResolution, Tending};
+use crate::{
+    ids::{CycleId, TendingEntryId},
+    member::Side,
+    session::Session,
+    time::Timestamp,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycle {
+    pub id: CycleId,
+    pub status: CycleStatus,
+    pub entries: Vec<TendingEntryId>,
+    pub submitted: Vec<Side>,
+    pub deadline: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub result: Option<CycleResult>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Cycle {
+    pub fn is_waiting(&self) -> bool {
+        self.status == CycleStatus::WaitingForPartner
+    }
+}
+
+/// What becomes of one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Again,
+    /// It stays open.
+    Held,
+}
+
+impl Outcome {
+    /// What one partner's check-in says of an entry.
+    pub fn of(check_in: &CheckIn, entry: &TendingEntryId) -> Outcome {
+        match check_in.choice {
+            ContinueChoice::Extend => Outcome::Again,
+            ContinueChoice::PartialClosure => match check_in.partial_closure.get(entry) {
+                Some(EntryResolution::Resolved) => Outcome::Done,
+                _ => Outcome::Again,
+            },
+            ContinueChoice::FullClosure | ContinueChoice::AnotherRound | ContinueChoice::NewProcess => Outcome::Done,
+        }
+    }
+}
+
+/// What the check-ins of a cycle come to.
+pub fn result(check_ins: &[&CheckIn]) -> CycleResult {
+    let all = |choice| !check_ins.is_empty() && check_ins.iter().all(|check_in| check_in.choice == choice);
+    if all(ContinueChoice::Extend) {
+        CycleResult::Extended
+    } else if all(ContinueChoice::FullClosure) && check_ins.iter().all(|check_in| !check_in.leaves_needs_open()) {
+        CycleResult::Completed
+    } else if all(ContinueChoice::PartialClosure) {
+        CycleResult::PartlyCompleted
+    } else {
+        CycleResult::Held
+    }
+}
+
+/// An entry is done where everybody calls it resolved.
+pub fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> Outcome {
+    match result {
+        CycleResult::Extended => Outcome::Again,
+        CycleResult::Completed => Outcome::Done,
+        CycleResult::Held => Outcome::Held,
+        CycleResult::PartlyCompleted => {
+            let is_done = check_ins.iter().all(|check_in| Outcome::of(check_in, entry) == Outcome::Done);
+            if is_done { Outcome::Done } else { Outcome::Again }
+        }
+    }
+}
+
+impl Tending {
+    pub fn cycle(&self, id: &CycleId) -> Option<&Cycle> {
+        self.cycles.iter().find(|cycle| cycle.id == *id)
+    }
+
+    /// The waiting cycle that holds any of these entries.
+    pub fn waiting_cycle(&self, entries: &[TendingEntryId]) -> Option<&Cycle> {
+        self.cycles.iter().find(|cycle| cycle.is_waiting() && cycle.entries.iter().any(|id| entries.contains(id)))
+    }
+
+    /// Each partner's latest check-in of a cycle.
+    pub fn check_ins_of(&self, cycle: &CycleId) -> BTreeMap<Side, &CheckIn> {
+        let of_cycle = self.check_ins.iter().filter(|taken| taken.cycle.as_ref() == Some(cycle));
+        of_cycle.map(|taken| (taken.by, &taken.check_in)).collect()
+    }
+}
+
+impl Session {
+    /// Who still takes part.
+    pub(crate) fn tenders(&self) -> Vec<Side> {
+        let sees = |side: &Side| self.seat(*side).is_some_and(|member| member.left_at.is_none());
+        Side::BOTH.into_iter().filter(sees).collect()
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens while partners tend to their agreements.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckIn, ContinueChoice, CycleResult, ResponseStatus};
+use crate::{
+    ids::{AgreementId, CycleId, NoteId, ReminderId, TendingEntryId, UserId},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledEntry {
+    pub id: TendingEntryId,
+    pub agreement: AgreementId,
+    pub at: Timestamp,
+    /// The agreement's own follow-up reminds at the same time: the opening is not told again.
+    #[serde(default)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TendingEvent {
+    /// The session is resolved, and its agreements have a first check-in.
+    Scheduled {
+        entries: Vec<ScheduledEntry>,
+    },
+    /// Check-ins are due.
+    Opened {
+        entries: Vec<TendingEntryId>,
+        /// The one whom it concerns; both, if none.
+        #[serde(default)]
+        only: Option<UserId>,
+        #[serde(default)]
+        quiet: bool,
+    },
+    NoteWritten {
+        id: NoteId,
+        content: Words,
+    },
+    Reentered {
+        id: TendingEntryId,
+        intent: Option<Words>,
+    },
+    Responded {
+        entry: TendingEntryId,
+        status: ResponseStatus,
+        reflection: Option<Words>,
+        choice: Option<ContinueChoice>,
+        /// The entry belongs to both.
+        #[serde(default)]
+        shared: bool,
+    },
+    EntryShared {
+        entry: TendingEntryId,
+        shared: bool,
+    },
+    CheckedIn {
+        check_in: Box<CheckIn>,
+        /// Where the choices about shared entries are held.
+        #[serde(default)]
+        cycle: Option<CycleId>,
+    },
+    /// All who take part have checked in.
+    CycleResolved {
+        cycle: CycleId,
+        result: CycleResult,
+        next: Timestamp,
+    },
+    /// The time for checking in is over: what was handed in counts.
+    CycleTimedOut {
+        cycle: CycleId,
+        result: CycleResult,
+        next: Timestamp,
+    },
+    RemindersDue {
+        /// With the next time of those that come again.
+        reminders: Vec<(ReminderId, Option<Timestamp>)>,
+        #[serde(default)]
+        only: Option<UserId>,
+    },
+}
+
+impl TendingEvent {
+    /// The one user whom it is told to, if it is not for both.
+    pub fn only(&self) -> Option<&UserId> {
+        match self {
+            TendingEvent::Opened { only, .. } | TendingEvent::RemindersDue { only, .. } => only.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What a screen is told to look at; none if nobody is told.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            TendingEvent::Opened { quiet: false, .. } => Some("tending_checkin_opened"),
+            TendingEvent::Responded { shared: true, .. } => Some("tending_response_submitted"),
+            TendingEvent::EntryShared { shared: true, .. } => Some("tending_entry_shared"),
+            TendingEvent::CheckedIn { cycle: Some(_), .. } => Some("tending_checkin_submitted"),
+            TendingEvent::CycleTimedOut { .. } => Some("tending_coordination_timed_out"),
+            TendingEvent::RemindersDue { .. } => Some("tending_reminder_due"),
+            TendingEvent::Scheduled { .. }
+            | TendingEvent::Opened { quiet: true, .. }
+            | TendingEvent::NoteWritten { .. }
+            | TendingEvent::Reentered { .. }
+            | TendingEvent::Responded { shared: false, .. }
+            | TendingEvent::EntryShared { shared: false, .. }
+            | TendingEvent::CheckedIn { cycle: None, .. }
+            | TendingEvent::CycleResolved { .. } => None,
+        }
+    }
+
+    pub(crate) fn forget_words(&mut self) {
+        match self {
+            TendingEvent::NoteWritten { content, .. } => *content = Words::default(),
+            TendingEvent::Reentered { intent: words, .. } | TendingEvent::Responded { reflection: words, .. } => {
+                *words = None;
+            }
+            TendingEvent::CheckedIn { check_in, .. } => check_in.forget_words(),
+            TendingEvent::Scheduled { .. }
+            | TendingEvent::Opened { .. }
+            | TendingEvent::EntryShared { .. }
+            | TendingEvent::CycleResolved { .. }
+            | TendingEvent::CycleTimedOut { .. }
+            | TendingEvent::RemindersDue { .. } => {}
+        }
+    }
+}

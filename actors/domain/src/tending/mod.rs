@@ -1,0 +1,270 @@
+//! Tending: what becomes of the agreements after the session is resolved. Each agreement has an entry, which opens when its
+//! check-in is due. A partner's reflections, notes and private reminders are that partner's alone; choices about a shared
+//! entry are held until both have checked in, or the time for it is over.
+
+mod apply;
+mod cycle;
+mod event;
+mod names;
+mod timers;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use cycle::{Cycle, Outcome, result as result_of};
+pub use event::{ScheduledEntry, TendingEvent};
+pub use names::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AgreementId, CheckInId, CycleId, NoteId, ReminderId, TendingEntryId},
+    member::Side,
+    time::Timestamp,
+    words::Words,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the other partner has to check in.
+pub const RESPONSE_WITHIN: Duration = Duration::from_secs(14 * DAY.as_secs());
+/// From one check-in to the next when partners go on.
+pub const EXTEND_BY: Duration = Duration::from_secs(28 * DAY.as_secs());
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub status: ResponseStatus,
+    pub reflection: Option<Words>,
+    pub choice: Option<ContinueChoice>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: TendingEntryId,
+    pub kind: EntryKind,
+    pub agreement: Option<AgreementId>,
+    /// Whose it is; none if it belongs to both.
+    pub owner: Option<Side>,
+    /// The owner shows it to the partner.
+    pub opted_in: bool,
+    /// Another event reminds of it at the same time.
+    pub quiet: bool,
+    pub status: EntryStatus,
+    pub scheduled_for: Option<Timestamp>,
+    pub opened_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// Why its owner has come back.
+    pub intent: Option<Words>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub responses: BTreeMap<Side, Response>,
+}
+
+impl Entry {
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, EntryStatus::Open | EntryStatus::Partial)
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// Whether a partner can answer it.
+    pub fn belongs_to(&self, side: Side) -> bool {
+        self.owner.is_none_or(|owner| owner == side)
+    }
+
+    pub fn is_visible_to(&self, side: Side) -> bool {
+        self.belongs_to(side) || self.opted_in
+    }
+}
+
+/// A note between two check-ins: its writer's alone, until the writer takes it into a check-in and shares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub id: NoteId,
+    pub by: Side,
+    pub content: Words,
+    pub selected_for: Option<CheckInId>,
+    pub shared_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EntryOutcome {
+    pub tending_entry_id: TendingEntryId,
+    pub follow_through_status: FollowThrough,
+    pub helpfulness_status: Option<Helpfulness>,
+    pub blocker_categories: Vec<Blocker>,
+    pub what_happened: Option<Words>,
+    pub helped_need: Option<Words>,
+    pub blocker_note: Option<Words>,
+    pub still_worth_trying: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedOutcome {
+    /// A need, or an agreement.
+    pub need_id: Option<String>,
+    pub need_label: Words,
+    pub source_user_id: Option<String>,
+    pub resolution_status: NeedResolution,
+    pub note: Option<Words>,
+    pub changed_need_label: Option<Words>,
+    pub next_action: Option<NextAction>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Adjustment {
+    pub tending_entry_id: TendingEntryId,
+    pub privacy_scope: TendingScope,
+    pub revised_commitment_text: Option<Words>,
+    pub revised_cadence: Option<Words>,
+    pub revised_success_criteria: Option<Words>,
+    pub reason: Option<Words>,
+    pub blocker_addressed: Vec<Blocker>,
+}
+
+/// A reminder as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewReminder {
+    pub id: ReminderId,
+    pub entry: Option<TendingEntryId>,
+    pub scope: TendingScope,
+    pub remind_at: Timestamp,
+    pub cadence: Option<Words>,
+    pub note: Option<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reminder {
+    pub new: NewReminder,
+    pub check_in: CheckInId,
+    pub by: Side,
+    pub status: ReminderStatus,
+    pub created_at: Timestamp,
+}
+
+/// What a partner thought of one entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryNotes {
+    pub worked: Option<Words>,
+    pub support: Option<Words>,
+}
+
+/// One partner's check-in, as it was handed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckIn {
+    pub id: CheckInId,
+    pub choice: ContinueChoice,
+    pub next_action: NextAction,
+    pub worked: Option<Words>,
+    pub support: Option<Words>,
+    pub entry_notes: BTreeMap<TendingEntryId, EntryNotes>,
+    pub partial_closure: BTreeMap<TendingEntryId, EntryResolution>,
+    pub outcomes: Vec<EntryOutcome>,
+    pub needs: Vec<NeedOutcome>,
+    pub adjustments: Vec<Adjustment>,
+    pub reminders: Vec<NewReminder>,
+    pub included_notes: Vec<NoteId>,
+    pub shared_notes: Vec<NoteId>,
+    pub overrides: bool,
+    pub override_note: Option<Words>,
+}
+
+/// A check-in that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenCheckIn {
+    pub by: Side,
+    pub at: Timestamp,
+    pub cycle: Option<CycleId>,
+    pub check_in: CheckIn,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tending {
+    pub entries: Vec<Entry>,
+    pub cycles: Vec<Cycle>,
+    pub check_ins: Vec<TakenCheckIn>,
+    pub notes: Vec<Note>,
+    pub reminders: Vec<Reminder>,
+}
+
+impl Tending {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.notes.is_empty()
+    }
+
+    pub fn find(&self, id: &TendingEntryId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// What a partner can check in on now.
+    pub fn open_for(&self, side: Side) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.is_open() && entry.belongs_to(side))
+    }
+
+    /// How much of the session's memory a partner's words take, in bytes as they are stored.
+    pub fn size_of(&self, side: Side) -> usize {
+        let size = |bytes: Result<Vec<u8>, _>| bytes.map_or(0, |bytes: Vec<u8>| bytes.len());
+        let check_ins = self.check_ins.iter().filter(|taken| taken.by == side);
+        let notes = self.notes.iter().filter(|note| note.by == side);
+        check_ins.map(|taken| size(rmp_serde::to_vec(&taken.check_in))).sum::<usize>()
+            + notes.map(|note| note.content.reveal().len()).sum::<usize>()
+    }
+}
+
+impl CheckIn {
+    /// Whether two say the same, whatever their ids.
+    pub fn says_the_same_as(&self, other: &CheckIn) -> bool {
+        let plain = |check_in: &CheckIn| {
+            let mut plain = check_in.clone();
+            plain.id = other.id.clone();
+            for (number, reminder) in plain.reminders.iter_mut().enumerate() {
+                if let Some(known) = other.reminders.get(number) {
+                    reminder.id = known.id.clone();
+                }
+            }
+            plain
+        };
+        plain(self) == plain(other)
+    }
+
+    /// Some need is not resolved, and the partner does not call it good enough.
+    pub fn leaves_needs_open(&self) -> bool {
+        !self.overrides && self.needs.iter().any(|need| need.resolution_status != NeedResolution::Resolved)
+    }
+
+    pub(crate) fn forget_words(&mut self) {
+        self.worked = None;
+        self.support = None;
+        self.entry_notes.clear();
+        self.override_note = None;
+        for outcome in &mut self.outcomes {
+            outcome.what_happened = None;
+            outcome.helped_need = None;
+            outcome.blocker_note = None;
+        }
+        for need in &mut self.needs {
+            need.need_label = Words::default();
+            need.note = None;
+            need.changed_need_label = None;
+        }
+        for adjustment in &mut self.adjustments {
+            adjustment.revised_commitment_text = None;
+            adjustment.revised_cadence = None;
+            adjustment.revised_success_criteria = None;
+            adjustment.reason = None;
+        }
+        for reminder in &mut self.reminders {
+            reminder.cadence = None;
+            reminder.note = None;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The closed sets of names that a check-in is made of.
+
+use serde::{Deserialize, Serialize};
+
+/// Enums whose JSON names are in capitals, with the table that requests are read by.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $text:literal),+;)+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            pub const NAMES: &[(&'static str, $name)] = &[$(($text, $name::$variant)),+];
+        }
+    )+ };
+}
+
+names! {
+    EntryKind: SharedAgreement = "SCHEDULED_SHARED_AGREEMENT_CHECKIN",
+        IndividualCommitment = "SCHEDULED_INDIVIDUAL_COMMITMENT_CHECKIN", Reentry = "USER_INITIATED_REENTRY";
+    EntryStatus: Scheduled = "SCHEDULED", Open = "OPEN", Partial = "PARTIAL", Completed = "COMPLETED",
+        Expired = "EXPIRED", Cancelled = "CANCELLED";
+    ResponseStatus: Checkin = "CHECKIN", Worked = "WORKED", Partly = "PARTLY", DidNotWork = "DID_NOT_WORK",
+        DidNotTry = "DID_NOT_TRY", Other = "OTHER";
+    ContinueChoice: AnotherRound = "ANOTHER_ROUND", Extend = "EXTEND", NewProcess = "NEW_PROCESS",
+        PartialClosure = "PARTIAL_CLOSURE", FullClosure = "FULL_CLOSURE";
+    NextAction: FullClosure = "FULL_CLOSURE", Extend = "EXTEND", AdjustCommitment = "ADJUST_COMMITMENT",
+        ReopenStrategyWork = "REOPEN_STRATEGY_WORK", NewProcess = "NEW_PROCESS", PartialClosure = "PARTIAL_CLOSURE";
+    FollowThrough: Happened = "HAPPENED", PartlyHappened = "PARTLY_HAPPENED", DidNotHappen = "DID_NOT_HAPPEN",
+        NotSure = "NOT_SURE";
+    Helpfulness: Helped = "HELPED", PartlyHelped = "PARTLY_HELPED", DidNotHelp = "DID_NOT_HELP", NotSure = "NOT_SURE";
+    Blocker: Forgot = "FORGOT", TooHard = "TOO_HARD", TooFrequent = "TOO_FREQUENT", Unclear = "UNCLEAR",
+        PartnerDidNotDoPart = "PARTNER_DID_NOT_DO_PART", IDidNotDoPart = "I_DID_NOT_DO_PART",
+        CircumstancesChanged = "CIRCUMSTANCES_CHANGED", NoLongerWanted = "NO_LONGER_WANTED", Other = "OTHER";
+    NeedResolution: Resolved = "RESOLVED", Improving = "IMPROVING", StillOpen = "STILL_OPEN", Changed = "CHANGED",
+        NotSure = "NOT_SURE";
+    /// What partial closure says of one entry.
+    EntryResolution: Resolved = "RESOLVED", Continuing = "CONTINUING";
+    TendingScope: Private = "PRIVATE", Shared = "SHARED";
+    ReminderStatus: Scheduled = "SCHEDULED", Delivered = "DELIVERED", Cancelled = "CANCELLED";
+    CycleStatus: WaitingForPartner = "WAITING_FOR_PARTNER", ReadyToResolve = "READY_TO_RESOLVE",
+        Resolved = "RESOLVED", TimedOut = "TIMED_OUT";
+    /// What the choices of a cycle came to.
+    CycleResult: Extended = "EXTENDED", Completed = "COMPLETED", PartlyCompleted = "PARTLY_COMPLETED", Held = "HELD";
+}
+
+impl ContinueChoice {
+    /// What follows from the choice, unless the partner names another action.
+    pub const fn next_action(self) -> NextAction {
+        match self {
+            ContinueChoice::AnotherRound => NextAction::ReopenStrategyWork,
+            ContinueChoice::Extend => NextAction::Extend,
+            ContinueChoice::NewProcess => NextAction::NewProcess,
+            ContinueChoice::PartialClosure => NextAction::PartialClosure,
+            ContinueChoice::FullClosure => NextAction::FullClosure,
+        }
+    }
+}
+
+impl CycleResult {
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            CycleResult::Extended => "You go on; the next check-in is scheduled.",
+            CycleResult::Completed => "You closed what you had agreed on.",
+            CycleResult::PartlyCompleted => "What both of you call resolved is closed; the rest goes on.",
+            CycleResult::Held => "You chose different ways on; talk it over and check in again.",
+        }
+    }
+}

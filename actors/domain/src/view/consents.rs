@@ -1,0 +1,220 @@
+//! A partner's own decisions on sharing: what is asked, what was decided, and what became of it.
+
+use serde::Serialize;
+
+use super::{Answer, Done, Eyes};
+use crate::{
+    command::{DecideConsent, RevokeConsent},
+    consents::{self, ConsentRecord},
+    event::ConsentKind,
+    ids::{self, NeedId, Seq, UserId},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConsentContent {
+    EmpathyDraft,
+    EmpathyAttempt,
+    IdentifiedNeed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConsentDecision {
+    Granted,
+    Denied,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PendingConsents {
+    pub pending_requests: Vec<ConsentRequestView>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentRequestView {
+    pub id: String,
+    pub content_type: ConsentContent,
+    pub target_id: String,
+    pub created_at: Timestamp,
+    pub metadata: Option<ConsentMetadata>,
+}
+
+/// The needs that would be shared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentMetadata {
+    pub need_ids: Vec<NeedId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentRecordView {
+    pub id: String,
+    pub content_type: ConsentContent,
+    pub target_id: String,
+    pub decision: ConsentDecision,
+    pub decided_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub metadata: Option<ConsentMetadata>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentHistory {
+    /// Newest first; the last 50.
+    pub records: Vec<ConsentRecordView>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentDecided {
+    pub recorded: bool,
+    pub consent_record: ConsentRecordView,
+    pub shared_content: Option<SharedContent>,
+    pub seq: Seq,
+}
+
+/// The caller's own words, as the partner may see them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SharedContent {
+    pub id: String,
+    pub source_user_id: UserId,
+    pub transformed_content: Words,
+    pub consented_at: Timestamp,
+    pub consent_active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConsentRevoked {
+    pub revoked: bool,
+    pub revoked_at: Option<Timestamp>,
+    pub kind: Option<ConsentKind>,
+    pub consent_record_id: Option<String>,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn pending_consents(&self) -> PendingConsents {
+        let asked = ConsentKind::ALL.into_iter().filter(|kind| self.me.is_asked_for_consent(*kind));
+        let view = |kind: ConsentKind| {
+            let version = self.me.consent_version(kind);
+            ConsentRequestView {
+                id: consents::request_id(&self.session.id, &self.me.id, kind, version),
+                content_type: content(kind, false),
+                target_id: self.consent_target(kind, false),
+                created_at: self.prepared_at(kind),
+                metadata: metadata(kind, &self.me.confirmed_needs()),
+            }
+        };
+        PendingConsents { pending_requests: asked.map(view).collect(), seq: self.session.seq }
+    }
+
+    fn prepared_at(&self, kind: ConsentKind) -> Timestamp {
+        let at = match kind {
+            ConsentKind::Empathy => self.me.empathy.draft.as_ref().map(|draft| draft.saved_at),
+            ConsentKind::Needs => self.me.needs.confirmed_at,
+        };
+        at.unwrap_or(self.session.created_at)
+    }
+
+    fn consent_target(&self, kind: ConsentKind, granted: bool) -> String {
+        let (session, me) = (self.session.id.as_str().as_bytes(), self.me.id.as_str().as_bytes());
+        match (kind, &self.me.empathy.draft) {
+            (ConsentKind::Empathy, Some(draft)) if !granted => draft.id.as_str().to_owned(),
+            (ConsentKind::Empathy, _) => ids::derived(&[b"attempt", session, me]),
+            (ConsentKind::Needs, _) => ids::derived(&[b"needs", session, me]),
+        }
+    }
+
+    fn consent_record(&self, record: &ConsentRecord) -> ConsentRecordView {
+        ConsentRecordView {
+            id: record.id(&self.session.id, &self.me.id),
+            content_type: content(record.kind, record.granted),
+            target_id: self.consent_target(record.kind, record.granted),
+            decision: if record.granted { ConsentDecision::Granted } else { ConsentDecision::Denied },
+            decided_at: record.decided_at,
+            revoked_at: record.revoked_at,
+            created_at: record.decided_at,
+            metadata: metadata(record.kind, &record.needs),
+        }
+    }
+
+    pub(super) fn consent_history(&self) -> ConsentHistory {
+        let records = self.me.consents.iter().rev().map(|record| self.consent_record(record));
+        ConsentHistory { records: records.collect(), seq: self.session.seq }
+    }
+
+    pub(super) fn consent_decided(&self, decide: &DecideConsent) -> Answer {
+        let asked = self.session.asked(self.me, decide);
+        let record = asked.and_then(|(kind, version)| self.me.consents.decided(kind, version));
+        let Some(record) = record else { return Answer::Done(Done { done: true, seq: self.session.seq }) };
+        Answer::ConsentDecided(Box::new(ConsentDecided {
+            recorded: true,
+            consent_record: self.consent_record(record),
+            shared_content: record.granted.then(|| self.shared_content(record)),
+            seq: self.session.seq,
+        }))
+    }
+
+    fn shared_content(&self, record: &ConsentRecord) -> SharedContent {
+        let text = match record.kind {
+            ConsentKind::Empathy => {
+                self.me.empathy.attempt.as_ref().map(|attempt| attempt.content.clone()).unwrap_or_default()
+            }
+            ConsentKind::Needs => {
+                let needs = self.me.needs.list.iter().filter(|need| record.needs.contains(&need.id));
+                Words::new(needs.map(|need| need.need.reveal()).collect::<Vec<_>>().join("\n"))
+            }
+        };
+        SharedContent {
+            id: self.consent_target(record.kind, true),
+            source_user_id: self.me.id.clone(),
+            transformed_content: text,
+            consented_at: record.decided_at,
+            consent_active: record.stands(),
+        }
+    }
+
+    pub(super) fn consent_revoked(&self, revoke: &RevokeConsent) -> ConsentRevoked {
+        let record = self.session.revoked_record(self.me, revoke);
+        let revoked_at = record.and_then(|record| record.revoked_at);
+        ConsentRevoked {
+            revoked: revoked_at.is_some(),
+            revoked_at,
+            kind: record.map(|record| record.kind),
+            consent_record_id: record.map(|record| record.id(&self.session.id, &self.me.id)),
+            seq: self.session.seq,
+        }
+    }
+}
+
+fn content(kind: ConsentKind, granted: bool) -> ConsentContent {
+    match (kind, granted) {
+        (ConsentKind::Empathy, false) => ConsentContent::EmpathyDraft,
+        (ConsentKind::Empathy, true) => ConsentContent::EmpathyAttempt,
+        (ConsentKind::Needs, _) => ConsentContent::IdentifiedNeed,
+    }
+}
+
+fn metadata(kind: ConsentKind, needs: &[NeedId]) -> Option<ConsentMetadata> {
+    (kind == ConsentKind::Needs).then(|| ConsentMetadata { need_ids: needs.to_vec() })
+}

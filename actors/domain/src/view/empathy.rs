@@ -1,0 +1,229 @@
+//! Empathy: one's own draft, and what the steps of stage 2 are answered with.
+
+use serde::Serialize;
+
+use super::{Answer, AttemptView, Done, Eyes};
+use crate::{
+    command::ConsentEmpathy,
+    empathy::{AttemptStatus, DeliveryStatus, Draft},
+    ids::{self, DraftId, Seq},
+    stage::Stage,
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DraftView {
+    pub id: DraftId,
+    pub content: Words,
+    pub version: u32,
+    pub ready_to_share: bool,
+    pub updated_at: Timestamp,
+}
+
+/// `{}`
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NoDraft {}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum MaybeDraft {
+    Draft(DraftView),
+    None(NoDraft),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyDraftSaved {
+    pub draft: DraftView,
+    pub ready_to_share: bool,
+    pub draft_id: DraftId,
+    pub saved_at: Timestamp,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyDraft {
+    pub draft: MaybeDraft,
+    pub can_consent: bool,
+    pub already_consented: bool,
+    /// The partner's verdict on one's own attempt.
+    pub partner_validated: bool,
+    pub awaiting_revision: bool,
+    /// If the partner has agreed to share it.
+    pub partner_feedback: Option<Words>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyConsented {
+    pub consented: bool,
+    pub consented_at: Option<Timestamp>,
+    pub waiting_for_partner: bool,
+    pub partner_consented: bool,
+    pub can_reveal: bool,
+    /// Of the caller's attempt.
+    pub status: Option<AttemptStatus>,
+    /// The caller's attempt, as the chat shows it.
+    pub empathy_message: Option<EmpathyMessage>,
+    pub transition_message: Option<Words>,
+    pub partner_attempt: Option<AttemptView>,
+    pub seq: Seq,
+}
+
+/// The caller's own attempt as an item of the chat.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyMessage {
+    pub id: String,
+    pub content: Words,
+    pub stage: Stage,
+    pub timestamp: Timestamp,
+    pub delivery_status: DeliveryStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyResubmitted {
+    pub status: Option<AttemptStatus>,
+    pub message: &'static str,
+    pub empathy_message: Option<EmpathyMessage>,
+    pub transition_message: Option<Words>,
+    pub revision_count: u32,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RefinementSkipped {
+    pub success: bool,
+    pub status: Option<AttemptStatus>,
+    pub can_advance: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EmpathyValidated {
+    pub validated: bool,
+    pub validated_at: Option<Timestamp>,
+    pub feedback_shared: bool,
+    pub awaiting_revision: bool,
+    pub can_advance: bool,
+    pub partner_validated: bool,
+    pub seq: Seq,
+}
+
+impl Draft {
+    fn view(&self) -> DraftView {
+        DraftView {
+            id: self.id.clone(),
+            content: self.content.clone(),
+            version: self.version,
+            ready_to_share: self.ready,
+            updated_at: self.saved_at,
+        }
+    }
+}
+
+impl Eyes<'_> {
+    pub(super) fn empathy_draft_saved(&self) -> Answer {
+        let Some(draft) = &self.me.empathy.draft else {
+            return Answer::Done(Done { done: true, seq: self.session.seq });
+        };
+        Answer::EmpathyDraftSaved(EmpathyDraftSaved {
+            draft: draft.view(),
+            ready_to_share: draft.ready,
+            draft_id: draft.id.clone(),
+            saved_at: draft.saved_at,
+            seq: self.session.seq,
+        })
+    }
+
+    pub(super) fn empathy_draft(&self) -> EmpathyDraft {
+        let mine = &self.me.empathy;
+        EmpathyDraft {
+            draft: mine.draft.as_ref().map_or(MaybeDraft::None(NoDraft {}), |draft| MaybeDraft::Draft(draft.view())),
+            can_consent: mine.may_be_edited() && mine.draft.as_ref().is_some_and(|draft| draft.ready),
+            already_consented: mine.shared().is_some(),
+            partner_validated: mine.is_validated(),
+            awaiting_revision: mine.awaits_revision(),
+            partner_feedback: self.partner_feedback(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn empathy_consented(&self, consent: &ConsentEmpathy) -> EmpathyConsented {
+        let shared = self.me.empathy.shared().filter(|_| consent.consent);
+        EmpathyConsented {
+            consented: shared.is_some(),
+            consented_at: shared.map(|attempt| attempt.shared_at),
+            waiting_for_partner: shared.is_some() && !self.partner_has_consented(),
+            partner_consented: self.partner_has_consented(),
+            can_reveal: shared.is_some() && self.partner_has_consented(),
+            status: self.my_attempt_status().filter(|_| shared.is_some()),
+            empathy_message: self.empathy_message().filter(|_| shared.is_some()),
+            transition_message: None,
+            partner_attempt: self.partner_attempt_view(),
+            seq: self.session.seq,
+        }
+    }
+
+    fn empathy_message(&self) -> Option<EmpathyMessage> {
+        let attempt = self.me.empathy.shared()?;
+        let (session, me) = (self.session.id.as_str().as_bytes(), self.me.id.as_str().as_bytes());
+        Some(EmpathyMessage {
+            id: ids::derived(&[b"empathy message", session, me, &attempt.revision.to_be_bytes()]),
+            content: attempt.content.clone(),
+            stage: Stage::PerspectiveStretch,
+            timestamp: attempt.shared_at,
+            delivery_status: self.me.empathy.delivery_status(self.partner_has_consented()),
+        })
+    }
+
+    pub(super) fn empathy_resubmitted(&self) -> EmpathyResubmitted {
+        EmpathyResubmitted {
+            status: self.my_attempt_status(),
+            message: "Your partner sees your revised text and judges it again.",
+            empathy_message: self.empathy_message(),
+            transition_message: None,
+            revision_count: self.me.empathy.attempt.as_ref().map_or(0, |attempt| attempt.revision),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn refinement_skipped(&self) -> RefinementSkipped {
+        RefinementSkipped {
+            success: true,
+            status: self.my_attempt_status(),
+            can_advance: self.can_advance(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn empathy_validated(&self) -> EmpathyValidated {
+        let verdict = self.partner.and_then(|partner| partner.empathy.verdict.as_ref());
+        EmpathyValidated {
+            validated: verdict.is_some_and(|verdict| verdict.validated),
+            validated_at: verdict.filter(|verdict| verdict.validated).map(|verdict| verdict.at),
+            feedback_shared: verdict.is_some_and(|verdict| verdict.feedback_shared),
+            awaiting_revision: self.partner.is_some_and(|partner| partner.empathy.awaits_revision()),
+            can_advance: self.can_advance(),
+            partner_validated: self.me.empathy.is_validated(),
+            seq: self.session.seq,
+        }
+    }
+}

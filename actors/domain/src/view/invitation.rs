@@ -1,0 +1,253 @@
+//! The invitation as its members see it.
+
+use serde::Serialize;
+
+use super::{Eyes, SessionView};
+use crate::{
+    ids::{InvitationId, Seq, SessionId, UserId},
+    invitation::InvitationStatus,
+    member::Side,
+    session::Session,
+    stage::{SessionStatus, Stage},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitedBy {
+    pub id: UserId,
+    pub name: Option<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationView {
+    pub id: InvitationId,
+    pub session_id: SessionId,
+    pub invited_by: InvitedBy,
+    pub status: InvitationStatus,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub is_inviter: bool,
+    pub message_confirmed: bool,
+    pub message_confirmed_at: Option<Timestamp>,
+    pub accepted_at: Option<Timestamp>,
+    pub declined_at: Option<Timestamp>,
+    /// What the inviter calls the invited person; for the inviter.
+    pub name: Option<Words>,
+    /// The same as `name`.
+    pub invite_name: Option<Words>,
+    /// Null for the invited.
+    pub invitation_url: Option<String>,
+    pub resends: u32,
+    pub resent_at: Option<Timestamp>,
+    /// The text that goes with the link. Null for the invited until it is sent.
+    pub invitation_message: Option<Words>,
+    /// What the session is about. Null for the invited until the inviter has confirmed it.
+    pub topic_frame: Option<Words>,
+    pub topic_frame_confirmed_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationEnvelope {
+    pub invitation: InvitationView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationConfirmed {
+    pub confirmed: bool,
+    pub invitation: InvitationView,
+    /// The stage that the app's creator has gone on to.
+    pub advanced_to_stage: Option<Stage>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TopicFrameConfirmed {
+    pub topic_frame: Option<Words>,
+    pub confirmed_at: Option<Timestamp>,
+    pub invitation: InvitationView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationDeclined {
+    pub declined: bool,
+    pub declined_at: Timestamp,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationResent {
+    pub sent: bool,
+    pub sent_at: Option<Timestamp>,
+    pub expires_at: Timestamp,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionCreated {
+    pub session: SessionView,
+    pub invitation_id: InvitationId,
+    pub invitation_url: String,
+    pub invitation: InvitationView,
+    pub seq: Seq,
+}
+
+/// A live session with the invited person, in place of another one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ExistingSession {
+    pub existing_active_session: ExistingActiveSession,
+    #[serde(flatten)]
+    pub existing: SessionCreated,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ExistingActiveSession {
+    pub id: SessionId,
+    pub status: SessionStatus,
+    pub updated_at: Timestamp,
+}
+
+pub(super) fn invited_by(session: &Session) -> InvitedBy {
+    InvitedBy { id: session.creator.id.clone(), name: session.creator.name.clone() }
+}
+
+pub(super) fn confirmed_topic(session: &Session) -> Option<Words> {
+    session.invitation.topic_confirmed_at.and(session.invitation.topic.clone())
+}
+
+impl InvitationDeclined {
+    pub(super) fn of(session: &Session, now: Timestamp) -> Self {
+        let declined_at = session.invitation.declined_at.unwrap_or(now);
+        Self { declined: session.status == SessionStatus::Abandoned, declined_at, seq: session.seq }
+    }
+}
+
+impl Eyes<'_> {
+    pub(super) fn invitation(&self) -> InvitationView {
+        let invitation = &self.session.invitation;
+        let is_inviter = self.side == Side::Creator;
+        InvitationView {
+            id: invitation.id.clone(),
+            session_id: self.session.id.clone(),
+            invited_by: invited_by(self.session),
+            status: invitation.status(!self.session.status.is_live(), self.now),
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+            is_inviter,
+            message_confirmed: invitation.confirmed_at.is_some(),
+            message_confirmed_at: invitation.confirmed_at,
+            accepted_at: invitation.accepted_at,
+            declined_at: invitation.declined_at,
+            name: invitation.invite_name.clone().filter(|_| is_inviter),
+            invite_name: invitation.invite_name.clone().filter(|_| is_inviter),
+            invitation_url: is_inviter.then(|| self.invitation_url()),
+            resends: invitation.resends,
+            resent_at: invitation.resent_at,
+            invitation_message: self.invitation_message(),
+            topic_frame: self.topic_frame(),
+            topic_frame_confirmed_at: invitation.topic_confirmed_at,
+        }
+    }
+
+    /// Confirmed, the texts are for both. Before, they are the creator's, who is shown what there is to confirm.
+    fn topic_frame(&self) -> Option<Words> {
+        match self.side {
+            Side::Creator if self.session.invitation.topic_confirmed_at.is_none() => {
+                self.session.topic(&self.settings.app.topic)
+            }
+            Side::Creator | Side::Invitee => confirmed_topic(self.session),
+        }
+    }
+
+    fn invitation_message(&self) -> Option<Words> {
+        let invitation = &self.session.invitation;
+        let standard = &self.settings.app.invitation_message;
+        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(|text| Words::new(text.as_str()));
+        match self.side {
+            Side::Creator => invitation.message.clone().or_else(standard),
+            Side::Invitee => invitation.sent_at.and(invitation.message.clone()),
+        }
+    }
+
+    fn invitation_url(&self) -> String {
+        self.settings.invitation_url.replace("{invitationId}", self.session.invitation.id.as_str())
+    }
+
+    pub(super) fn invitation_envelope(&self) -> InvitationEnvelope {
+        InvitationEnvelope { invitation: self.invitation(), seq: self.session.seq }
+    }
+
+    pub(super) fn invitation_confirmed(&self) -> InvitationConfirmed {
+        let invitation = self.invitation();
+        let has_gone_on = self.me.in_app_mode() && self.me.has_left(Stage::Onboarding);
+        InvitationConfirmed {
+            confirmed: invitation.message_confirmed,
+            invitation,
+            advanced_to_stage: has_gone_on.then_some(Stage::Witness),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn topic_frame_confirmed(&self) -> TopicFrameConfirmed {
+        TopicFrameConfirmed {
+            topic_frame: self.topic_frame(),
+            confirmed_at: self.session.invitation.topic_confirmed_at,
+            invitation: self.invitation(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn existing_session(&self) -> ExistingSession {
+        let session = self.session;
+        ExistingSession {
+            existing_active_session: ExistingActiveSession {
+                id: session.id.clone(),
+                status: self.status(),
+                updated_at: session.updated_at,
+            },
+            existing: self.session_created(),
+        }
+    }
+
+    pub(super) fn invitation_resent(&self) -> InvitationResent {
+        let invitation = &self.session.invitation;
+        InvitationResent {
+            sent: invitation.resent_at.is_some(),
+            sent_at: invitation.resent_at,
+            expires_at: invitation.expires_at,
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn session_created(&self) -> SessionCreated {
+        SessionCreated {
+            session: self.session(),
+            invitation_id: self.session.invitation.id.clone(),
+            invitation_url: self.invitation_url(),
+            invitation: self.invitation(),
+            seq: self.session.seq,
+        }
+    }
+}

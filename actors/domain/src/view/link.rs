@@ -1,0 +1,127 @@
+//! The invitation for somebody who has its link: who invites, what it is about once the creator shows it, and no more.
+
+use serde::Serialize;
+
+use super::{
+    InvitedBy,
+    invitation::{confirmed_topic, invited_by},
+};
+use crate::{
+    ids::{InvitationId, SessionId, UserId},
+    invitation::InvitationStatus,
+    rejection::{Code, Rejection},
+    session::Session,
+    stage::SessionStatus,
+    time::Timestamp,
+    words::Words,
+};
+
+/// What anybody may see who has the id.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PublicInvitation {
+    pub id: InvitationId,
+    pub session_id: SessionId,
+    pub invited_by: InvitedBy,
+    pub status: InvitationStatus,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub session: PublicSession,
+}
+
+/// What the session is about, once the creator has confirmed that the invited person may see it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PublicSession {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_frame: Option<Words>,
+}
+
+/// Whether the invitation waits for an answer of the caller.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationAcknowledged {
+    pub acknowledged: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    pub invitation: AcknowledgedInvitation,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AcknowledgedInvitation {
+    pub id: InvitationId,
+    pub status: InvitationStatus,
+    pub invited_by: InvitedBy,
+    pub session: SessionMark,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionMark {
+    pub id: SessionId,
+    pub status: SessionStatus,
+}
+
+/// The invitation, and the same fields flat.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PublicInvitationEnvelope {
+    pub invitation: PublicInvitation,
+    #[serde(flatten)]
+    pub flat: PublicInvitation,
+}
+
+impl PublicInvitationEnvelope {
+    /// An invitation that was not sent yet does not exist for anybody.
+    pub(super) fn of(session: &Session, now: Timestamp) -> Result<Self, Rejection> {
+        if session.invitation.confirmed_at.is_none() {
+            return Err(Rejection::no_such_invitation());
+        }
+        let invitation = PublicInvitation {
+            id: session.invitation.id.clone(),
+            session_id: session.id.clone(),
+            invited_by: invited_by(session),
+            status: session.invitation.status(!session.status.is_live(), now),
+            created_at: session.invitation.created_at,
+            expires_at: session.invitation.expires_at,
+            session: PublicSession { topic_frame: confirmed_topic(session) },
+        };
+        Ok(Self { flat: invitation.clone(), invitation })
+    }
+}
+
+impl InvitationAcknowledged {
+    /// For somebody who has followed the link, member or not.
+    pub(super) fn of(session: &Session, viewer: &UserId, now: Timestamp) -> Result<Self, Rejection> {
+        let invitation = PublicInvitationEnvelope::of(session, now)?.invitation;
+        if *viewer == session.creator.id {
+            return Err(Rejection::new(Code::ValidationError, "this is your own invitation; your partner answers it"));
+        }
+        let reason = match invitation.status {
+            InvitationStatus::Pending => None,
+            InvitationStatus::Accepted => Some("the invitation has been accepted"),
+            InvitationStatus::Declined => Some("the invitation has been declined"),
+            InvitationStatus::Expired => Some("the invitation has expired"),
+        };
+        Ok(Self {
+            acknowledged: reason.is_none(),
+            reason,
+            invitation: AcknowledgedInvitation {
+                id: invitation.id,
+                status: invitation.status,
+                invited_by: invitation.invited_by,
+                session: SessionMark { id: session.id.clone(), status: session.status },
+                expires_at: invitation.expires_at,
+            },
+        })
+    }
+}

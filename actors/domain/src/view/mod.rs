@@ -1,0 +1,336 @@
+//! What each partner may see. Every answer is made here, from one viewer's side, and from consents as they stand at this
+//! moment: no handler ever touches the state itself.
+
+mod agreements;
+mod common_ground;
+mod consents;
+mod empathy;
+mod empathy_status;
+mod gates;
+mod invitation;
+mod lifecycle;
+mod link;
+mod needs;
+mod pending_actions;
+mod progress;
+mod session;
+mod stage4;
+mod strategies;
+mod tending;
+
+pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
+pub use common_ground::{
+    CommonGround, CommonGroundConfirmed, CommonGroundView, NeedsComparison, NeedsValidated, SharedNeedView,
+};
+pub use consents::{
+    ConsentDecided, ConsentHistory, ConsentRecordView, ConsentRequestView, ConsentRevoked, PendingConsents,
+    SharedContent,
+};
+pub use empathy::{
+    DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyMessage, EmpathyResubmitted, EmpathyValidated,
+    MaybeDraft, NoDraft, RefinementSkipped,
+};
+pub use empathy_status::{AttemptView, EmpathyStatus, PartnerEmpathy, ShareOffer};
+pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
+pub use invitation::{
+    ExistingActiveSession, ExistingSession, InvitationConfirmed, InvitationDeclined, InvitationEnvelope,
+    InvitationResent, InvitationView, InvitedBy, SessionCreated, TopicFrameConfirmed,
+};
+pub use lifecycle::{
+    Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed, Viewed,
+    WithdrawalSummary,
+};
+pub use link::{
+    AcknowledgedInvitation, InvitationAcknowledged, PublicInvitation, PublicInvitationEnvelope, PublicSession,
+    SessionMark,
+};
+pub use needs::{
+    AppliedEdit, NeedAdded, NeedRemoved, NeedView, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared,
+};
+pub use pending_actions::{PendingAction, PendingActions};
+pub use progress::{
+    Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Milestones, MyProgress, PartnerProgress, Progress,
+};
+use serde::Serialize;
+pub use session::{
+    Condition, MessagesPage, PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress,
+    StatusSummary,
+};
+pub use stage4::{
+    AddressedNeed, CandidateView, CoverageAudit, CoverageRowView, Inventory, ProposalCard, ProposalGroup, ProposalKind,
+    ProposalStatus, QualityWarning, SelectionStatus, SelectionSubmitted, SelectionView, SourceLabel, Stage4Changed,
+    Stage4Closed, Stage4Outcome, Stage4Phase, Stage4State, SubChatAnswer, SubChatMessageView, SubChatResolved,
+    SubChatStatus, SubChatView, UnaddressedNeed, WalkedNeed, WalkedNeedStatus, Walkthrough, WalkthroughPhase,
+};
+pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed, StrategyView};
+pub use tending::{
+    CheckInView, CheckedIn, CycleView, HistoryCycleView, HistoryEntryReview, NeedOutcomeView, NoteAnswer, NoteView,
+    ReminderView, ResponseView, TendingEntryAnswer, TendingEntryView, TendingHistory, TendingList, TendingPreview,
+    TendingScopeView,
+};
+
+use super::{
+    command::Command,
+    context::Settings,
+    event::Event,
+    ids::UserId,
+    member::{Member, Side},
+    query::Query,
+    rejection::Rejection,
+    session::Session,
+    time::Timestamp,
+};
+
+/// The `data` of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum Answer {
+    SessionCreated(Box<SessionCreated>),
+    ExistingSession(Box<ExistingSession>),
+    Session(Box<SessionEnvelope>),
+    Summary(Box<SessionView>),
+    State(Box<SessionState>),
+    Progress(Box<Progress>),
+    Gates(GatesAnswer),
+    Advanced(Box<Advanced>),
+    Invitation(InvitationEnvelope),
+    PublicInvitation(PublicInvitationEnvelope),
+    InvitationConfirmed(InvitationConfirmed),
+    TopicFrameConfirmed(TopicFrameConfirmed),
+    InvitationAcknowledged(InvitationAcknowledged),
+    InvitationDeclined(InvitationDeclined),
+    InvitationResent(InvitationResent),
+    CompactSigned(CompactSigned),
+    CompactStatus(CompactStatus),
+    FeelHeard(FeelHeard),
+    EmpathyDraftSaved(EmpathyDraftSaved),
+    EmpathyDraft(EmpathyDraft),
+    EmpathyConsented(EmpathyConsented),
+    PartnerEmpathy(PartnerEmpathy),
+    EmpathyValidated(EmpathyValidated),
+    EmpathyStatus(Box<EmpathyStatus>),
+    EmpathyResubmitted(EmpathyResubmitted),
+    RefinementSkipped(RefinementSkipped),
+    ShareOffer(ShareOffer),
+    PendingActions(PendingActions),
+    NeedAdded(Box<NeedAdded>),
+    NeedsCaptured(NeedsCaptured),
+    NeedsEdited(NeedsEdited),
+    NeedRemoved(Box<NeedRemoved>),
+    Needs(NeedsList),
+    NeedsConfirmed(NeedsConfirmed),
+    NeedsShared(NeedsShared),
+    NeedsComparison(NeedsComparison),
+    CommonGround(CommonGround),
+    CommonGroundConfirmed(CommonGroundConfirmed),
+    NeedsValidated(NeedsValidated),
+    PendingConsents(PendingConsents),
+    ConsentHistory(ConsentHistory),
+    ConsentDecided(Box<ConsentDecided>),
+    ConsentRevoked(ConsentRevoked),
+    StrategyProposed(StrategyProposed),
+    Strategies(StrategiesList),
+    ReadyToRank(ReadyToRank),
+    RankingSubmitted(RankingSubmitted),
+    Overlap(Overlap),
+    AgreementProposed(AgreementProposed),
+    Agreements(AgreementsList),
+    AgreementAnswered(AgreementAnswered),
+    Stage4(Box<Stage4State>),
+    Stage4Changed(Box<Stage4Changed>),
+    SelectionSubmitted(Box<SelectionSubmitted>),
+    Stage4Closed(Box<Stage4Closed>),
+    SubChat(Box<SubChatAnswer>),
+    SubChatResolved(Box<SubChatResolved>),
+    Tending(Box<TendingList>),
+    TendingHistory(Box<TendingHistory>),
+    TendingEntry(Box<TendingEntryAnswer>),
+    TendingNote(Box<NoteAnswer>),
+    CheckedIn(Box<CheckedIn>),
+    Paused(Box<Paused>),
+    Resumed(Box<Resumed>),
+    Resolved(Resolved),
+    Archived(Archived),
+    Deleted(Deleted),
+    Viewed(Viewed),
+    ShareTabViewed(ShareTabViewed),
+    Messages(MessagesPage),
+    Nudged(Nudged),
+    Done(Done),
+}
+
+impl Answer {
+    /// The partner, in answers that show the session as a whole.
+    pub fn partner_mut(&mut self) -> Option<&mut PartnerView> {
+        let session = match self {
+            Answer::SessionCreated(answer) => &mut answer.session,
+            Answer::Session(answer) => &mut answer.session,
+            Answer::Summary(session) => session,
+            Answer::State(answer) => &mut answer.session,
+            Answer::Paused(answer) => &mut answer.session,
+            Answer::Resumed(answer) => &mut answer.session,
+            _ => return None,
+        };
+        Some(&mut session.partner)
+    }
+
+    /// Says in what condition the session is that the answer is about.
+    pub fn mark(&mut self, condition: Condition) {
+        match self {
+            Answer::Session(envelope) => envelope.session.condition = condition,
+            Answer::Summary(session) => session.condition = condition,
+            Answer::State(state) => state.session.condition = condition,
+            _ => {}
+        }
+    }
+}
+
+/// One viewer's eyes.
+#[derive(Clone, Copy)]
+pub(super) struct Eyes<'a> {
+    session: &'a Session,
+    side: Side,
+    me: &'a Member,
+    partner: Option<&'a Member>,
+    now: Timestamp,
+    settings: &'a Settings,
+}
+
+impl<'a> Eyes<'a> {
+    fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a Settings) -> Option<Self> {
+        let me = session.seat(side)?;
+        Some(Self { session, side, me, partner: session.seat(side.other()), now, settings })
+    }
+}
+
+/// The answer to a command that was decided and applied. `session` is the state after it.
+pub fn answer(
+    session: &Session,
+    events: &[Event],
+    viewer: &UserId,
+    command: &Command,
+    now: Timestamp,
+    settings: &Settings,
+) -> Answer {
+    if matches!(command, Command::DeclineInvitation) {
+        return Answer::InvitationDeclined(InvitationDeclined::of(session, now));
+    }
+    let eyes = session.side_ever(viewer).and_then(|side| Eyes::new(session, side, now, settings));
+    let Some(eyes) = eyes else { return Answer::Done(Done { done: true, seq: session.seq }) };
+    match command {
+        Command::AcceptInvitation => Answer::Session(Box::new(eyes.session_envelope())),
+        Command::ConfirmInvitation(_) => Answer::InvitationConfirmed(eyes.invitation_confirmed()),
+        Command::ConfirmTopicFrame => Answer::TopicFrameConfirmed(eyes.topic_frame_confirmed()),
+        Command::WriteInvitation(_) => Answer::Invitation(eyes.invitation_envelope()),
+        Command::ResendInvitation => Answer::InvitationResent(eyes.invitation_resent()),
+        Command::SignCompact => Answer::CompactSigned(eyes.compact_signed()),
+        Command::ConfirmFeelHeard(_) => Answer::FeelHeard(eyes.feel_heard()),
+        Command::SaveEmpathyDraft(_) => eyes.empathy_draft_saved(),
+        Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(eyes.empathy_consented(consent)),
+        Command::ValidateEmpathy(_) => Answer::EmpathyValidated(eyes.empathy_validated()),
+        Command::ResubmitEmpathy(_) => Answer::EmpathyResubmitted(eyes.empathy_resubmitted()),
+        Command::SkipRefinement(_) => Answer::RefinementSkipped(eyes.refinement_skipped()),
+        Command::AddNeed(_) => eyes.need_added(events),
+        Command::CaptureNeeds(_) => Answer::NeedsCaptured(eyes.needs_captured()),
+        Command::EditNeeds(edit) => Answer::NeedsEdited(eyes.needs_edited(edit, events)),
+        Command::RemoveNeed(remove) => Answer::NeedRemoved(Box::new(eyes.need_removed(remove, events))),
+        Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(eyes.needs_confirmed(confirm)),
+        Command::ShareNeeds(_) => Answer::NeedsShared(eyes.needs_shared()),
+        Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(eyes.common_ground_confirmed()),
+        Command::ValidateNeeds(_) => Answer::NeedsValidated(eyes.needs_validated()),
+        Command::DecideConsent(decide) => eyes.consent_decided(decide),
+        Command::RevokeConsent(revoke) => Answer::ConsentRevoked(eyes.consent_revoked(revoke)),
+        Command::ProposeStrategy(_) => eyes.strategy_proposed(events),
+        Command::ReadyToRank => Answer::ReadyToRank(eyes.ready_to_rank()),
+        Command::SubmitRanking(_) => Answer::RankingSubmitted(eyes.ranking_submitted()),
+        Command::ProposeAgreement(_) => eyes.agreement_proposed(events),
+        Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
+        Command::Stage4(command) => eyes.stage4_answer(command, events),
+        Command::Tending(command) => eyes.tending_answer(command, events),
+        Command::Advance(advance) => Answer::Advanced(Box::new(eyes.advanced(advance, events))),
+        Command::Pause(_) => Answer::Paused(Box::new(eyes.paused())),
+        Command::Resume => Answer::Resumed(Box::new(eyes.resumed())),
+        Command::Resolve => Answer::Resolved(eyes.resolved()),
+        Command::Archive => Answer::Archived(eyes.archived()),
+        Command::Withdraw => Answer::Deleted(eyes.deleted()),
+        Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
+        Command::SawShareTab => Answer::ShareTabViewed(eyes.share_tab_viewed()),
+        Command::Nudge => Answer::Nudged(eyes.nudged()),
+        Command::DeclineInvitation
+        | Command::OfferFeelHeard
+        | Command::EraseAccount
+        | Command::Rename(_)
+        | Command::ShowActivity { .. }
+        | Command::Notice(_)
+        | Command::Timer(_) => Answer::Done(Done { done: true, seq: session.seq }),
+    }
+}
+
+/// The answer to a command that was decided before, for a caller who asks again. It says what today's state says of it. A caller who
+/// no longer sees the session is told what everybody is told who does not, except about the own no to an invitation.
+pub fn answer_again(
+    session: &Session,
+    events: &[Event],
+    viewer: &UserId,
+    command: &Command,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<Answer, Rejection> {
+    if !session.is_member(viewer) && !matches!(command, Command::DeclineInvitation) {
+        return Err(Rejection::no_such_session());
+    }
+    Ok(answer(session, events, viewer, command, now, settings))
+}
+
+/// The answer to a creation. `session` is the state after its first events.
+pub fn created(session: &Session, viewer: &UserId, now: Timestamp, settings: &Settings) -> Option<Answer> {
+    let eyes = Eyes::new(session, session.side(viewer)?, now, settings)?;
+    Some(Answer::SessionCreated(Box::new(eyes.session_created())))
+}
+
+/// What a viewer asks for. Only [`Query::PublicInvitation`] needs no viewer.
+pub fn query(
+    session: &Session,
+    viewer: Option<&UserId>,
+    query: &Query,
+    now: Timestamp,
+    settings: &Settings,
+) -> Result<Answer, Rejection> {
+    if *query == Query::PublicInvitation {
+        return PublicInvitationEnvelope::of(session, now).map(Answer::PublicInvitation);
+    }
+    if let (Query::AcknowledgedInvitation, Some(viewer)) = (query, viewer) {
+        return InvitationAcknowledged::of(session, viewer, now).map(Answer::InvitationAcknowledged);
+    }
+    let side = viewer.and_then(|viewer| session.side(viewer));
+    let eyes = side.and_then(|side| Eyes::new(session, side, now, settings)).ok_or_else(Rejection::no_such_session)?;
+    Ok(match query {
+        Query::Detail => Answer::Session(Box::new(eyes.session_envelope())),
+        Query::Summary => Answer::Summary(Box::new(eyes.session())),
+        Query::State => Answer::State(Box::new(eyes.state())),
+        Query::Progress => Answer::Progress(Box::new(eyes.progress())),
+        Query::Gates(stage) => Answer::Gates(eyes.gates_answer(*stage)),
+        Query::CompactStatus => Answer::CompactStatus(eyes.compact_status()),
+        Query::EmpathyDraft => Answer::EmpathyDraft(eyes.empathy_draft()),
+        Query::EmpathyPartner => Answer::PartnerEmpathy(eyes.partner_empathy()),
+        Query::EmpathyStatus => Answer::EmpathyStatus(Box::new(eyes.empathy_status())),
+        Query::ShareOffer => Answer::ShareOffer(eyes.share_offer()),
+        Query::PendingActions => Answer::PendingActions(eyes.pending_actions()),
+        Query::PendingConsents => Answer::PendingConsents(eyes.pending_consents()),
+        Query::ConsentHistory => Answer::ConsentHistory(eyes.consent_history()),
+        Query::Needs => Answer::Needs(eyes.needs()),
+        Query::NeedsComparison => Answer::NeedsComparison(eyes.needs_comparison()?),
+        Query::CommonGround => Answer::CommonGround(eyes.common_ground()),
+        Query::Strategies => Answer::Strategies(eyes.strategies()),
+        Query::Overlap => Answer::Overlap(eyes.overlap()),
+        Query::Agreements => Answer::Agreements(eyes.agreements()),
+        Query::Tending => Answer::Tending(Box::new(eyes.tending())),
+        Query::TendingHistory => Answer::TendingHistory(Box::new(eyes.tending_history())),
+        Query::Messages { .. } => Answer::Messages(MessagesPage::default()),
+        Query::ExistingSession => Answer::ExistingSession(Box::new(eyes.existing_session())),
+        Query::Invitation | Query::PublicInvitation | Query::AcknowledgedInvitation => {
+            Answer::Invitation(eyes.invitation_envelope())
+        }
+    })
+}

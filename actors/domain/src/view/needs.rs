@@ -1,0 +1,310 @@
+//! One's own needs, and what the steps of stage 3 are answered with.
+
+use serde::Serialize;
+
+use super::{Answer, Done, Eyes};
+use crate::{
+    command::{ASSUMED_CATEGORY, ConfirmNeeds, EditNeeds, RemoveNeed},
+    event::{Event, EventBody, NeedEdit},
+    ids::{NeedId, Seq},
+    needs::{Need, NeedCategory, RemovedNeed},
+    stage::Stage,
+    time::Timestamp,
+    words::Words,
+};
+
+/// Goes with [`ASSUMED_CATEGORY`].
+const ASSUMED_CATEGORY_WARNING: &str = "a need was added without a category and is listed under MEANING";
+const _: () = assert!(matches!(ASSUMED_CATEGORY, NeedCategory::Meaning));
+
+/// One's own need.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedView {
+    pub id: NeedId,
+    pub need: Words,
+    pub category: NeedCategory,
+    /// Empty if there is none.
+    pub description: Words,
+    pub evidence: Vec<Words>,
+    pub confirmed: bool,
+    pub shared: bool,
+    /// A partner's own words are certain.
+    pub ai_confidence: u8,
+    pub created_at: Timestamp,
+    pub status: NeedStatus,
+    /// When it was confirmed as it is.
+    pub locked_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub superseded_by_need_id: Option<NeedId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NeedStatus {
+    Draft,
+    /// Confirmed.
+    Locked,
+    Deleted,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsList {
+    pub needs: Vec<NeedView>,
+    /// When the stage was opened: needs are entered by hand.
+    pub synthesized_at: Timestamp,
+    /// Another service may be at work on needs; this one never is.
+    pub extracting: bool,
+    pub is_dirty: bool,
+    pub confirmed_at: Option<Timestamp>,
+    pub shared_at: Option<Timestamp>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedAdded {
+    pub need: NeedView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsConfirmed {
+    /// The needs that the request named, as they are now.
+    pub updated: Vec<NeedView>,
+    pub confirmed: bool,
+    pub confirmed_at: Option<Timestamp>,
+    pub all_confirmed: bool,
+    pub partner_confirmed: bool,
+    pub can_advance: bool,
+    pub can_proceed_to_common_ground: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsShared {
+    pub consented: bool,
+    pub shared_at: Option<Timestamp>,
+    pub waiting_for_partner: bool,
+    pub common_ground_ready: bool,
+    /// Both lists can be seen.
+    pub needs_reveal_ready: bool,
+    /// The caller is in stage 4. Sharing alone never leads there.
+    pub advanced_to_stage4: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsCaptured {
+    /// The caller's needs.
+    pub needs: Vec<NeedView>,
+    pub captured_at: Timestamp,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedsEdited {
+    /// The caller's needs.
+    pub needs: Vec<NeedView>,
+    /// What has changed, in order.
+    pub applied: Vec<AppliedEdit>,
+    pub warnings: Vec<&'static str>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedEdit {
+    pub need_id: NeedId,
+    /// A text, or the name of a category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Words>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Words>,
+    pub operation: EditOperation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EditOperation {
+    TextChange,
+    CategoryChange,
+    Add,
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedRemoved {
+    pub deleted: bool,
+    pub need_id: NeedId,
+    /// As it was.
+    pub need: Option<NeedView>,
+    pub seq: Seq,
+}
+
+fn own(need: &Need, consent_stands: bool) -> NeedView {
+    NeedView {
+        id: need.id.clone(),
+        need: need.need.clone(),
+        category: need.category,
+        description: need.description.clone().unwrap_or_default(),
+        evidence: need.evidence.clone(),
+        confirmed: need.confirmed,
+        shared: consent_stands && need.confirmed && need.shared,
+        ai_confidence: 1,
+        created_at: need.created_at,
+        status: if need.confirmed { NeedStatus::Locked } else { NeedStatus::Draft },
+        locked_at: need.confirmed_at,
+        deleted_at: None,
+        superseded_by_need_id: None,
+    }
+}
+
+/// `text` is what it said; its words are no longer in the state.
+fn removed(need: &RemovedNeed, text: Words) -> NeedView {
+    NeedView {
+        id: need.id.clone(),
+        need: text,
+        category: need.category,
+        description: Words::default(),
+        evidence: Vec::new(),
+        confirmed: false,
+        shared: false,
+        ai_confidence: 1,
+        created_at: need.created_at,
+        status: NeedStatus::Deleted,
+        locked_at: None,
+        deleted_at: Some(need.at),
+        superseded_by_need_id: None,
+    }
+}
+
+fn applied(edit: &NeedEdit) -> AppliedEdit {
+    let name = |category: &NeedCategory| Some(Words::new(category.as_str()));
+    let (need_id, before, after, operation) = match edit {
+        NeedEdit::Added { id, need, .. } => (id, None, Some(need.clone()), EditOperation::Add),
+        NeedEdit::Reworded { need, before, after } => {
+            (need, Some(before.clone()), Some(after.clone()), EditOperation::TextChange)
+        }
+        NeedEdit::Recategorized { need, before, after } => {
+            (need, name(before), name(after), EditOperation::CategoryChange)
+        }
+        NeedEdit::Removed { need, before } => (need, Some(before.clone()), None, EditOperation::Remove),
+    };
+    AppliedEdit { need_id: need_id.clone(), before, after, operation }
+}
+
+fn edits(events: &[Event]) -> impl Iterator<Item = &NeedEdit> {
+    events.iter().flat_map(|event| match &event.body {
+        EventBody::NeedsEdited { edits } => edits.as_slice(),
+        _ => &[],
+    })
+}
+
+impl Eyes<'_> {
+    fn my_need(&self, need: &Need) -> NeedView {
+        own(need, self.me.needs.consent_stands())
+    }
+
+    fn my_needs(&self) -> Vec<NeedView> {
+        self.me.needs.list.iter().map(|need| self.my_need(need)).collect()
+    }
+
+    pub(super) fn needs_captured(&self) -> NeedsCaptured {
+        let at = self.session.last_event_at;
+        NeedsCaptured { needs: self.my_needs(), captured_at: at, seq: self.session.seq }
+    }
+
+    pub(super) fn needs_edited(&self, edit: &EditNeeds, events: &[Event]) -> NeedsEdited {
+        let assumed = edit.assumes_category().then_some(ASSUMED_CATEGORY_WARNING);
+        NeedsEdited {
+            needs: self.my_needs(),
+            applied: edits(events).map(applied).collect(),
+            warnings: assumed.into_iter().collect(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn need_removed(&self, remove: &RemoveNeed, events: &[Event]) -> NeedRemoved {
+        let text = edits(events).find_map(|edit| match edit {
+            NeedEdit::Removed { before, .. } => Some(before.clone()),
+            _ => None,
+        });
+        let need = self.me.needs.removed.iter().find(|need| need.id == remove.need);
+        NeedRemoved {
+            deleted: need.is_some(),
+            need_id: remove.need.clone(),
+            need: need.map(|need| removed(need, text.unwrap_or_default())),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn needs(&self) -> NeedsList {
+        let record = self.me.record(Stage::NeedMapping);
+        NeedsList {
+            needs: self.my_needs(),
+            synthesized_at: record.map_or(self.session.created_at, |record| record.started_at),
+            extracting: false,
+            is_dirty: false,
+            confirmed_at: self.me.needs.confirmed_at,
+            shared_at: self.me.needs.shared_at.filter(|_| self.me.needs.consent_stands()),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn need_added(&self, events: &[Event]) -> Answer {
+        let added = events.iter().find_map(|event| match &event.body {
+            EventBody::NeedAdded { id, .. } => self.me.needs.list.iter().find(|need| need.id == *id),
+            _ => None,
+        });
+        match added {
+            Some(need) => Answer::NeedAdded(Box::new(NeedAdded { need: self.my_need(need), seq: self.session.seq })),
+            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+        }
+    }
+
+    pub(super) fn needs_confirmed(&self, confirm: &ConfirmNeeds) -> NeedsConfirmed {
+        let mine = &self.me.needs;
+        let is_named = |need: &&Need| confirm.needs.iter().any(|change| change.need == need.id);
+        NeedsConfirmed {
+            updated: mine.list.iter().filter(is_named).map(|need| self.my_need(need)).collect(),
+            confirmed: mine.any_confirmed(),
+            confirmed_at: mine.confirmed_at,
+            all_confirmed: mine.list.iter().all(|need| need.confirmed),
+            partner_confirmed: self.partner.is_some_and(|partner| partner.needs.any_confirmed()),
+            can_advance: self.can_advance(),
+            can_proceed_to_common_ground: mine.any_confirmed(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn needs_shared(&self) -> NeedsShared {
+        let partner_shares = self.partner.is_some_and(|partner| partner.needs.consent_stands());
+        NeedsShared {
+            consented: self.me.needs.consent_stands(),
+            shared_at: self.me.needs.shared_at,
+            waiting_for_partner: !partner_shares,
+            common_ground_ready: partner_shares && self.me.needs.consent_stands(),
+            needs_reveal_ready: partner_shares && self.me.needs.consent_stands(),
+            advanced_to_stage4: self.me.stage() == Stage::StrategicRepair,
+            seq: self.session.seq,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Where the two stand: one's own steps in detail, the partner's as stage and status.
+
+use serde::Serialize;
+
+use super::{Eyes, GatesView};
+use crate::{
+    command::Advance,
+    event::{Event, EventBody},
+    gates::BlockedReason,
+    ids::{Seq, SessionId},
+    stage::{SessionStatus, Stage, StageStatus},
+    time::Timestamp,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    pub session_id: SessionId,
+    pub session_status: SessionStatus,
+    pub my_progress: MyProgress,
+    pub partner_progress: PartnerProgress,
+    pub can_advance: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advance_blocked_reason: Option<BlockedReason>,
+    pub milestones: Milestones,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MyProgress {
+    pub stage: Stage,
+    pub status: StageStatus,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    pub gates: GatesView,
+    pub gates_satisfied: GatesView,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerProgress {
+    pub stage: Stage,
+    pub status: StageStatus,
+}
+
+/// The viewer's own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Milestones {
+    pub compact_signed_at: Option<Timestamp>,
+    pub witness_started_at: Option<Timestamp>,
+    pub feel_heard_confirmed_at: Option<Timestamp>,
+    pub empathy_shared_at: Option<Timestamp>,
+    pub needs_shared_at: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GatesAnswer {
+    pub stage: Stage,
+    pub gates: GatesView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Advanced {
+    pub success: bool,
+    pub advanced: bool,
+    pub new_progress: MyProgress,
+    pub new_stage: Stage,
+    pub new_status: StageStatus,
+    /// When the stage that the caller is in was opened.
+    pub advanced_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_reason: Option<BlockedReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsatisfied_gates: Option<Vec<&'static str>>,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CompactSigned {
+    pub signed: bool,
+    pub signed_at: Option<Timestamp>,
+    pub partner_signed: bool,
+    pub can_advance: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CompactStatus {
+    pub my_signed: bool,
+    pub my_signed_at: Option<Timestamp>,
+    /// False until the viewer has signed.
+    pub partner_signed: bool,
+    pub partner_signed_at: Option<Timestamp>,
+    pub can_advance: bool,
+    pub is_first_session: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FeelHeard {
+    pub confirmed: bool,
+    pub confirmed_at: Option<Timestamp>,
+    pub can_advance: bool,
+    /// The partner is past this stage.
+    pub partner_completed: bool,
+    pub final_emotional_reading: Option<u8>,
+    pub advanced_to_stage: Option<Stage>,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn can_advance(&self) -> bool {
+        self.session.next_stage(self.side).is_ok()
+    }
+
+    /// The stored one, or `WAITING` for whoever has done everything while the partner has not.
+    pub(super) fn status(&self) -> SessionStatus {
+        if self.session.is_waiting(self.side) { SessionStatus::Waiting } else { self.session.status }
+    }
+
+    pub(super) fn my_progress(&self) -> MyProgress {
+        let stage = self.me.stage();
+        let record = self.me.record(stage);
+        MyProgress {
+            stage,
+            status: self.session.stage_status(self.side, stage),
+            started_at: record.map(|record| record.started_at),
+            completed_at: record.and_then(|record| record.completed_at),
+            gates: self.gates(stage),
+            gates_satisfied: self.gates_satisfied(stage),
+        }
+    }
+
+    /// Stage 0 has one gate: that the partner has satisfied it, or gone on, shows when the viewer has signed, too.
+    pub(super) fn partner_progress(&self) -> PartnerProgress {
+        let side = self.side.other();
+        let has_signed = self.partner.is_some_and(|partner| partner.compact_signed_at.is_some());
+        if has_signed && self.me.compact_signed_at.is_none() {
+            return PartnerProgress { stage: Stage::Onboarding, status: StageStatus::InProgress };
+        }
+        let stage = self.session.stage_of(side);
+        PartnerProgress { stage, status: self.session.stage_status(side, stage) }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let next = self.session.next_stage(self.side);
+        let me = self.me;
+        Progress {
+            session_id: self.session.id.clone(),
+            session_status: self.status(),
+            my_progress: self.my_progress(),
+            partner_progress: self.partner_progress(),
+            can_advance: next.is_ok(),
+            advance_blocked_reason: next.err().map(|blocked| blocked.reason),
+            milestones: Milestones {
+                compact_signed_at: me.compact_signed_at,
+                witness_started_at: me.record(Stage::Witness).map(|record| record.started_at),
+                feel_heard_confirmed_at: me.feel_heard_at,
+                empathy_shared_at: me.empathy.shared().map(|attempt| attempt.shared_at),
+                needs_shared_at: me.needs.shared_at.filter(|_| me.needs.consent_stands()),
+                resolved_at: self.session.resolved_at,
+            },
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn gates_answer(&self, stage: Stage) -> GatesAnswer {
+        GatesAnswer { stage, gates: self.gates(stage), seq: self.session.seq }
+    }
+
+    pub(super) fn advanced(&self, advance: &Advance, events: &[Event]) -> Advanced {
+        let moved = events.iter().any(|event| matches!(event.body, EventBody::Advanced { .. }));
+        let blocked = if moved { None } else { self.session.step(self.side, advance).into_blocked() };
+        let progress = self.my_progress();
+        Advanced {
+            success: blocked.is_none(),
+            advanced: blocked.is_none(),
+            new_stage: progress.stage,
+            new_status: progress.status,
+            advanced_at: progress.started_at,
+            new_progress: progress,
+            blocked_reason: blocked.as_ref().map(|blocked| blocked.reason),
+            unsatisfied_gates: blocked.map(|blocked| blocked.unsatisfied),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn compact_signed(&self) -> CompactSigned {
+        CompactSigned {
+            signed: self.me.compact_signed_at.is_some(),
+            signed_at: self.me.compact_signed_at,
+            partner_signed: self.partner_signed_at().is_some(),
+            can_advance: self.can_advance(),
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn compact_status(&self) -> CompactStatus {
+        CompactStatus {
+            my_signed: self.me.compact_signed_at.is_some(),
+            my_signed_at: self.me.compact_signed_at,
+            partner_signed: self.partner_signed_at().is_some(),
+            partner_signed_at: self.partner_signed_at(),
+            can_advance: self.me.stage() == Stage::Onboarding && self.can_advance(),
+            is_first_session: true,
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn feel_heard(&self) -> FeelHeard {
+        FeelHeard {
+            confirmed: self.me.feel_heard_at.is_some(),
+            confirmed_at: self.me.feel_heard_at,
+            can_advance: self.can_advance(),
+            partner_completed: self.partner.is_some_and(|partner| partner.has_left(Stage::Witness)),
+            final_emotional_reading: None,
+            advanced_to_stage: (self.me.in_app_mode() && self.me.has_left(Stage::Witness))
+                .then_some(Stage::PerspectiveStretch),
+            seq: self.session.seq,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The session as a whole: one superset for lists, for its own screen and for the resync call.
+
+use serde::{Serialize, Serializer};
+
+use super::{CompactStatus, Eyes, GateView, InvitationView, Progress};
+use crate::{
+    gates::PARTNER_READY,
+    ids::{self, InvitationId, Seq, SessionId, UserId},
+    member::{Member, Side},
+    stage::{SessionStatus, Stage, StageStatus},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub id: SessionId,
+    pub relationship_id: String,
+    pub relationship: Relationship,
+    /// `WAITING` if the viewer has done everything and the partner has not, else the stored one.
+    pub status: SessionStatus,
+    pub stored_status: SessionStatus,
+    pub display_status: SessionStatus,
+    pub is_waiting: bool,
+    pub status_summary: StatusSummary,
+    pub condition: Condition,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub abandoned_at: Option<Timestamp>,
+    pub archived_at: Option<Timestamp>,
+    pub partner: PartnerView,
+    pub is_inviter: bool,
+    pub invitation_id: InvitationId,
+    /// What the creator wrote about the session, for the creator.
+    pub context: Option<Words>,
+    pub current_stage: Stage,
+    pub stage_status: StageStatus,
+    pub my_progress: StageProgress,
+    pub partner_progress: StageProgress,
+    pub current_gates: Vec<GateView>,
+    pub self_action_needed: Vec<&'static str>,
+    pub partner_action_needed: Vec<&'static str>,
+    pub paused_at: Option<Timestamp>,
+    pub paused_by: Option<UserId>,
+    pub pause_reason: Option<Words>,
+    pub unread: bool,
+    pub has_unread: bool,
+    pub last_seen_seq: Seq,
+    pub last_viewed_at: Option<Timestamp>,
+    /// When the partner last looked at the session; null if the partner does not show it.
+    pub partner_last_viewed_at: Option<Timestamp>,
+    /// When the partner was last there; null if the partner does not show it.
+    pub partner_last_active_at: Option<Timestamp>,
+    /// Always null: inner thoughts are another service's.
+    pub source_inner_thoughts: Option<Words>,
+    /// As the viewer's client has named it.
+    pub last_seen_chat_item_id: Option<Words>,
+    pub seq: Seq,
+}
+
+fn empty_if_none<S: Serializer>(id: &Option<UserId>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_ref().map_or("", UserId::as_str))
+}
+
+/// One page of the chat. The chat is another service's; the app has to find an empty page here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MessagesPage {
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Object>))]
+    pub messages: [(); 0],
+    pub has_more: bool,
+}
+
+/// Whether the session works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    Ok,
+    /// It failed too often. This is its last good state; nothing changes it until an operator has looked at it.
+    Quarantined,
+    /// In quarantine, and nothing but its place in the list can be read.
+    Unreadable,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Relationship {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub session_count: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerView {
+    /// Empty until somebody is known.
+    #[serde(serialize_with = "empty_if_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub id: Option<UserId>,
+    /// The partner's own name, or what the viewer called the partner when inviting.
+    pub name: Option<Words>,
+    /// What the viewer calls the partner, or called the partner when inviting.
+    pub nickname: Option<Words>,
+    pub joined: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StageProgress {
+    pub stage: Stage,
+    pub status: StageStatus,
+    /// Null for the partner.
+    pub started_at: Option<Timestamp>,
+    /// Null for the partner.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Two short lines for a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StatusSummary {
+    pub user_status: &'static str,
+    pub partner_status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEnvelope {
+    pub session: SessionView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionState {
+    pub session: SessionView,
+    pub progress: Progress,
+    pub invitation: InvitationView,
+    pub compact: CompactStatus,
+    pub messages: MessagesPage,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn session(&self) -> SessionView {
+        let (session, me) = (self.session, self.me);
+        let mine = self.my_stage_progress();
+        let theirs = self.partner_progress();
+        let is_waiting = session.is_waiting(self.side);
+        let relationship_id = self.relationship_id();
+        let is_open = matches!(session.status, SessionStatus::Active | SessionStatus::Invited | SessionStatus::Created);
+        SessionView {
+            id: session.id.clone(),
+            relationship_id: relationship_id.clone(),
+            relationship: Relationship { id: relationship_id, created_at: session.created_at, session_count: 1 },
+            status: self.status(),
+            stored_status: session.status,
+            display_status: self.status(),
+            is_waiting,
+            status_summary: self.status_summary(is_waiting),
+            condition: Condition::Ok,
+            created_at: session.created_at,
+            updated_at: me.changed_at,
+            resolved_at: session.resolved_at,
+            abandoned_at: session.abandoned_at,
+            archived_at: session.archived_at,
+            partner: self.partner_view(),
+            is_inviter: self.side == Side::Creator,
+            invitation_id: session.invitation.id.clone(),
+            context: session.context.clone().filter(|_| self.side == Side::Creator),
+            current_stage: mine.stage,
+            stage_status: mine.status,
+            self_action_needed: if is_open { session.gates(self.side, mine.stage).unsatisfied() } else { Vec::new() },
+            partner_action_needed: if is_waiting { vec![PARTNER_READY] } else { Vec::new() },
+            my_progress: mine,
+            partner_progress: StageProgress {
+                stage: theirs.stage,
+                status: theirs.status,
+                started_at: None,
+                completed_at: None,
+            },
+            current_gates: self.current_gates(),
+            paused_at: session.pause.as_ref().map(|pause| pause.at),
+            paused_by: session.pause.as_ref().and_then(|pause| session.seat(pause.by)).map(|member| member.id.clone()),
+            pause_reason: session.pause.as_ref().and_then(|pause| pause.reason.clone()),
+            unread: me.news > me.last_seen,
+            has_unread: me.news > me.last_seen,
+            last_seen_seq: me.last_seen,
+            last_viewed_at: me.viewed_at,
+            partner_last_viewed_at: self.partner_activity().and_then(|partner| partner.viewed_at),
+            source_inner_thoughts: None,
+            partner_last_active_at: self
+                .partner_activity()
+                .map(|partner| partner.viewed_at.unwrap_or(partner.joined_at)),
+            last_seen_chat_item_id: me.chat_item.clone(),
+            seq: session.seq,
+        }
+    }
+
+    /// That of the two people; of the session, as long as only one is known.
+    fn relationship_id(&self) -> String {
+        match self.partner {
+            Some(partner) => ids::relationship(&self.me.id, &partner.id),
+            None => ids::derived(&[b"relationship", self.session.id.as_str().as_bytes()]),
+        }
+    }
+
+    fn my_stage_progress(&self) -> StageProgress {
+        let stage = self.me.stage();
+        let record = self.me.record(stage);
+        StageProgress {
+            stage,
+            status: self.session.stage_status(self.side, stage),
+            started_at: record.map(|record| record.started_at),
+            completed_at: record.and_then(|record| record.completed_at),
+        }
+    }
+
+    fn partner_view(&self) -> PartnerView {
+        let invitation = &self.session.invitation;
+        let is_creator = self.side == Side::Creator;
+        let nickname = invitation.invite_name.clone().filter(|_| is_creator);
+        let person = invitation.person.clone().filter(|_| is_creator);
+        PartnerView {
+            id: self.partner.map(|partner| partner.id.clone()).or(person),
+            name: self.partner.and_then(|partner| partner.name.clone()).or_else(|| nickname.clone()),
+            nickname,
+            joined: self.partner.is_some(),
+        }
+    }
+
+    /// The partner, if the viewer may see when the partner was there.
+    fn partner_activity(&self) -> Option<&Member> {
+        self.partner.filter(|partner| partner.left_at.is_none() && !partner.hides_activity)
+    }
+
+    fn status_summary(&self, is_waiting: bool) -> StatusSummary {
+        let (user_status, partner_status) = match self.session.status {
+            SessionStatus::Created => ("Send the invitation", "Not invited yet"),
+            SessionStatus::Invited => ("Invitation sent", "Has not joined yet"),
+            SessionStatus::Paused => ("Paused", "Paused"),
+            SessionStatus::Resolved => ("Resolved", "Resolved"),
+            SessionStatus::Abandoned => ("Ended", "Ended"),
+            SessionStatus::Archived => ("Archived", "Archived"),
+            _ if is_waiting => ("You are done with this step", "Waiting for your partner"),
+            _ if self.can_advance() => ("Ready to go on", "Working at their own pace"),
+            _ => ("Your turn", "Working at their own pace"),
+        };
+        StatusSummary { user_status, partner_status }
+    }
+
+    pub(super) fn session_envelope(&self) -> SessionEnvelope {
+        SessionEnvelope { session: self.session(), seq: self.session.seq }
+    }
+
+    pub(super) fn state(&self) -> SessionState {
+        SessionState {
+            session: self.session(),
+            progress: self.progress(),
+            invitation: self.invitation(),
+            compact: self.compact_status(),
+            messages: MessagesPage::default(),
+            seq: self.session.seq,
+        }
+    }
+}

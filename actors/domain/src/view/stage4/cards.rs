@@ -1,0 +1,183 @@
+//! Proposals as cards, and stances on them.
+
+use serde::Serialize;
+
+use crate::{
+    agreement::AgreementStatus,
+    ids::{NeedId, StrategyId},
+    member::Side,
+    stage4::{Decision, Submission},
+    strategy::Strategy,
+    time::Timestamp,
+    view::Eyes,
+    words::Words,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProposalKind {
+    SharedProposal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProposalStatus {
+    Active,
+    Revised,
+    ConvertedToAgreement,
+}
+
+/// Whose a need is. Proposals are nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SourceLabel {
+    You,
+    Partner,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AddressedNeed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<NeedId>,
+    pub label: Words,
+    /// COVERED: the proposal names the need.
+    pub coverage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalCard {
+    pub id: StrategyId,
+    pub kind: ProposalKind,
+    pub description: Words,
+    /// Always UNKNOWN: ideas bear no author.
+    pub source_label: SourceLabel,
+    pub needs_addressed: Vec<AddressedNeed>,
+    pub duration: Option<Words>,
+    pub measure_of_success: Option<Words>,
+    pub status: ProposalStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub my_decision: Option<Decision>,
+    /// Absent until both have shared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partner_decision_visible: Option<Decision>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelectionView {
+    pub proposal_id: StrategyId,
+    pub decision: Decision,
+    pub note: Option<Words>,
+    pub selected_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Eyes<'_> {
+    /// In an order that is the viewer's own, and tells neither author nor age.
+    pub(super) fn cards(&self) -> Vec<ProposalCard> {
+        self.strategies_in_order().into_iter().map(|strategy| self.card(strategy)).collect()
+    }
+
+    pub(super) fn strategies_in_order(&self) -> Vec<&Strategy> {
+        self.session.pool.in_order_for(&self.me.id, &self.session.salt)
+    }
+
+    pub(super) fn card(&self, strategy: &Strategy) -> ProposalCard {
+        let session = self.session;
+        let is_agreed = session.agreements.iter().any(|agreement| {
+            agreement.strategy.as_ref() == Some(&strategy.id)
+                && agreement.status.is_live()
+                && agreement.status != AgreementStatus::Proposed
+        });
+        let shows_partner = session.latest_submissions(self.side).is_some();
+        ProposalCard {
+            id: strategy.id.clone(),
+            kind: ProposalKind::SharedProposal,
+            description: strategy.description.clone(),
+            source_label: SourceLabel::Unknown,
+            needs_addressed: self.addressed_needs(strategy),
+            duration: strategy.duration.clone(),
+            measure_of_success: strategy.measure_of_success.clone(),
+            status: match (is_agreed, strategy.revised) {
+                (true, _) => ProposalStatus::ConvertedToAgreement,
+                (false, true) => ProposalStatus::Revised,
+                (false, false) => ProposalStatus::Active,
+            },
+            my_decision: session.decision_of(self.side, &strategy.id),
+            partner_decision_visible: session.decision_of(self.side.other(), &strategy.id).filter(|_| shows_partner),
+        }
+    }
+
+    /// What the proposal names: needs that both share by their ids and words, everything else by its own words. The id of a
+    /// need that is not shared at present says nothing and is left out.
+    pub(in crate::view) fn addressed_needs(&self, strategy: &Strategy) -> Vec<AddressedNeed> {
+        let mut addressed: Vec<AddressedNeed> = Vec::new();
+        for words in &strategy.needs_addressed {
+            let name = words.reveal().trim();
+            let shared = self
+                .session
+                .shared_needs(self.side)
+                .map(|(_, need)| need)
+                .find(|need| need.id.as_str() == name || need.need.reveal().trim().eq_ignore_ascii_case(name));
+            let is_an_id = self.session.is_a_need(name);
+            let item = match shared {
+                Some(need) => {
+                    AddressedNeed { id: Some(need.id.clone()), label: need.need.clone(), coverage: "COVERED" }
+                }
+                None if is_an_id => continue,
+                None => AddressedNeed { id: None, label: words.clone(), coverage: "COVERED" },
+            };
+            if !addressed.contains(&item) {
+                addressed.push(item);
+            }
+        }
+        addressed
+    }
+
+    /// A partner's stances, in the viewer's order. A ranking says the same as stances.
+    pub(super) fn selections_of(&self, side: Side) -> Vec<SelectionView> {
+        let Some(member) = self.session.seat(side) else { return Vec::new() };
+        let submission = self.session.latest_submission(side);
+        let strategies = self.strategies_in_order().into_iter();
+        if let Some(ranking @ Submission::Ranking(_)) = submission {
+            let revealed_at = self.session.pool.reveal.as_ref().map(|reveal| reveal.at);
+            let at = member.round.ranked_at.or(revealed_at).unwrap_or(self.session.updated_at);
+            let view = |strategy: &Strategy| SelectionView {
+                proposal_id: strategy.id.clone(),
+                decision: if ranking.is_willing(&strategy.id) { Decision::Willing } else { Decision::NotWilling },
+                note: None,
+                selected_at: at,
+                updated_at: at,
+            };
+            return strategies.map(view).collect();
+        }
+        let view = |strategy: &Strategy| {
+            let stance = member.stage4.stances.get(&strategy.id)?;
+            Some(SelectionView {
+                proposal_id: strategy.id.clone(),
+                decision: stance.decision,
+                note: stance.note.clone(),
+                selected_at: stance.selected_at,
+                updated_at: stance.updated_at,
+            })
+        };
+        strategies.filter_map(view).collect()
+    }
+
+    /// Nothing until both have handed in theirs.
+    pub(super) fn partner_selections(&self) -> Vec<SelectionView> {
+        match self.session.latest_submissions(self.side) {
+            Some(_) => self.selections_of(self.side.other()),
+            None => Vec::new(),
+        }
+    }
+}

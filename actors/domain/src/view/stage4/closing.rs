@@ -1,0 +1,72 @@
+//! How the stage ended.
+
+use serde::Serialize;
+
+use super::{ProposalCard, Stage4State, walkthrough::UnaddressedNeed};
+use crate::{
+    ids::Seq,
+    stage4::{ClosureKind, ClosureReason, CoverageRow},
+    time::Timestamp,
+    view::{AgreementView, Answer, Done, Eyes},
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Stage4Outcome {
+    pub kind: ClosureKind,
+    pub reason: ClosureReason,
+    /// The words of the partner who closed, or a general sentence.
+    pub summary: String,
+    pub agreements: Vec<AgreementView>,
+    pub individual_commitments: Vec<ProposalCard>,
+    pub open_needs: Vec<UnaddressedNeed>,
+    pub closed_at: Timestamp,
+    pub check_in_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Stage4Closed {
+    pub closed: bool,
+    pub closed_at: Timestamp,
+    pub outcome: Stage4Outcome,
+    pub state: Stage4State,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn stage4_outcome(&self, rows: &[CoverageRow<'_>]) -> Option<Stage4Outcome> {
+        let closure = self.session.closure.as_ref()?;
+        let general = match closure.kind {
+            ClosureKind::SharedAgreement => "You both agreed on what to try.",
+            ClosureKind::NoSharedAgreement => "You closed without a shared agreement.",
+        };
+        let agreed = self.session.agreements.iter().filter(|agreement| closure.agreements.contains(&agreement.id));
+        Some(Stage4Outcome {
+            kind: closure.kind,
+            reason: closure.reason,
+            summary: closure.summary.as_ref().map_or(general, |summary| summary.reveal()).to_owned(),
+            agreements: agreed.map(|agreement| self.agreement(agreement)).collect(),
+            individual_commitments: Vec::new(),
+            open_needs: self.unaddressed(rows),
+            closed_at: closure.at,
+            check_in_at: Some(closure.check_in_at),
+        })
+    }
+
+    pub(super) fn stage4_closed(&self) -> Answer {
+        let state = self.stage4();
+        match state.outcome.clone() {
+            Some(outcome) => Answer::Stage4Closed(Box::new(Stage4Closed {
+                closed: true,
+                closed_at: outcome.closed_at,
+                outcome,
+                state,
+                seq: self.session.seq,
+            })),
+            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Stage 4 by proposals, from one partner's side. Proposals bear no author. The partner's stances show when both have handed
+//! in theirs; declined needs, the walkthrough and sub-chats show to their owner alone.
+
+mod cards;
+mod closing;
+mod sub_chats;
+mod walkthrough;
+
+pub use cards::{AddressedNeed, ProposalCard, ProposalKind, ProposalStatus, SelectionView, SourceLabel};
+pub use closing::{Stage4Closed, Stage4Outcome};
+use serde::Serialize;
+pub use sub_chats::{CandidateView, SubChatAnswer, SubChatMessageView, SubChatResolved, SubChatStatus, SubChatView};
+pub use walkthrough::{
+    CoverageAudit, CoverageRowView, ProposalGroup, QualityWarning, UnaddressedNeed, WalkedNeed, WalkedNeedStatus,
+    Walkthrough, WalkthroughPhase,
+};
+
+use super::{Answer, Eyes, TendingPreview};
+use crate::{command::Stage4Command, event::Event, ids::Seq, stage4::ClosureKind, time::Timestamp};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Stage4Phase {
+    InventoryBuilding,
+    CoverageReview,
+    Selection,
+    OutcomeReview,
+    Closing,
+    ClosedSharedAgreement,
+    ClosedNoSharedAgreement,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SelectionStatus {
+    NotStarted,
+    Submitted,
+}
+
+impl SelectionStatus {
+    fn of(is_submitted: bool) -> Self {
+        if is_submitted { SelectionStatus::Submitted } else { SelectionStatus::NotStarted }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    pub shared_proposals: Vec<ProposalCard>,
+    pub individual_commitments: Vec<ProposalCard>,
+    pub unaddressed_needs: Vec<UnaddressedNeed>,
+    pub removed_proposal_count: usize,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Stage4State {
+    pub phase: Stage4Phase,
+    pub walkthrough: Walkthrough,
+    pub inventory: Inventory,
+    pub coverage_audit: CoverageAudit,
+    pub my_selections: Vec<SelectionView>,
+    /// Empty until both have shared.
+    pub partner_selections: Vec<SelectionView>,
+    pub my_selection_status: SelectionStatus,
+    pub partner_selection_status: SelectionStatus,
+    /// Null until one of the two has closed the stage.
+    pub outcome: Option<Stage4Outcome>,
+    /// Null until the session is resolved.
+    pub tending_preview: Option<TendingPreview>,
+    pub seq: Seq,
+}
+
+/// The answer to a change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Stage4Changed {
+    pub state: Stage4State,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelectionSubmitted {
+    pub submitted: bool,
+    pub submitted_at: Option<Timestamp>,
+    /// The partner has handed in all stances.
+    pub partner_submitted: bool,
+    pub state: Stage4State,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    pub(super) fn stage4_answer(&self, command: &Stage4Command, events: &[Event]) -> Answer {
+        match command {
+            Stage4Command::Look => Answer::Stage4(Box::new(self.stage4())),
+            Stage4Command::Select(_) => Answer::SelectionSubmitted(Box::new(self.selection_submitted())),
+            Stage4Command::Share
+            | Stage4Command::Unshare
+            | Stage4Command::DeclineNeed(_)
+            | Stage4Command::WalkNeed(_) => {
+                Answer::Stage4Changed(Box::new(Stage4Changed { state: self.stage4(), seq: self.session.seq }))
+            }
+            Stage4Command::Close(_) => self.stage4_closed(),
+            Stage4Command::OpenSubChat(open) => self.sub_chat_opened(open),
+            Stage4Command::ReadSubChat(id) => self.sub_chat(id),
+            Stage4Command::SayInSubChat(say) => self.sub_chat(&say.chat),
+            Stage4Command::ResolveSubChat(resolve) => self.sub_chat_resolved(&resolve.chat, events),
+        }
+    }
+
+    pub(super) fn stage4(&self) -> Stage4State {
+        let (session, side) = (self.session, self.side);
+        let is_submitted = |side| SelectionStatus::of(session.latest_submission(side).is_some());
+        let rows = session.coverage(side);
+        Stage4State {
+            phase: self.stage4_phase(!rows.is_empty()),
+            walkthrough: self.walkthrough(&rows),
+            inventory: Inventory {
+                shared_proposals: self.cards(),
+                individual_commitments: Vec::new(),
+                unaddressed_needs: self.unaddressed(&rows),
+                removed_proposal_count: 0,
+                updated_at: session.updated_at,
+            },
+            coverage_audit: self.coverage_audit(&rows),
+            my_selections: self.selections_of(side),
+            partner_selections: self.partner_selections(),
+            my_selection_status: is_submitted(side),
+            partner_selection_status: is_submitted(side.other()),
+            outcome: self.stage4_outcome(&rows),
+            tending_preview: self.tending_preview(),
+            seq: session.seq,
+        }
+    }
+
+    /// Of the partner's stances it tells no more than that they are handed in.
+    fn stage4_phase(&self, is_audited: bool) -> Stage4Phase {
+        let (session, side) = (self.session, self.side);
+        let mine = session.latest_submission(side).is_some();
+        let theirs = session.latest_submission(side.other()).is_some();
+        match &session.closure {
+            Some(closure) if closure.kind == ClosureKind::SharedAgreement => Stage4Phase::ClosedSharedAgreement,
+            Some(_) => Stage4Phase::ClosedNoSharedAgreement,
+            None if session.has_proposal() => Stage4Phase::Closing,
+            None if mine && theirs => Stage4Phase::OutcomeReview,
+            None if mine || theirs || !self.me.stage4.stances.is_empty() => Stage4Phase::Selection,
+            None if is_audited => Stage4Phase::CoverageReview,
+            None => Stage4Phase::InventoryBuilding,
+        }
+    }
+
+    fn selection_submitted(&self) -> SelectionSubmitted {
+        let stances = self.me.stage4.stances.values();
+        SelectionSubmitted {
+            submitted: true,
+            submitted_at: stances.map(|stance| stance.updated_at).max(),
+            partner_submitted: self.session.latest_submission(self.side.other()).is_some(),
+            state: self.stage4(),
+            seq: self.session.seq,
+        }
+    }
+}

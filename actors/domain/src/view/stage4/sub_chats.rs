@@ -1,0 +1,148 @@
+//! Sub-chats, for their owner.
+
+use serde::Serialize;
+
+use crate::{
+    command::OpenSubChat,
+    event::{Event, EventBody},
+    ids::{self, Seq, SessionId, StrategyId, SubChatId, UserId},
+    stage4::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage},
+    time::Timestamp,
+    view::{Answer, Done, Eyes},
+    words::Words,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SubChatStatus {
+    Active,
+    Resolved,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal_id: Option<StrategyId>,
+    pub description: Words,
+    pub needs_addressed: Vec<Words>,
+    pub duration: Option<Words>,
+    pub measure_of_success: Option<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SubChatMessageView {
+    pub id: String,
+    pub role: ChatRole,
+    pub content: Words,
+    pub created_at: Timestamp,
+    pub candidate: Option<CandidateView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SubChatView {
+    pub id: SubChatId,
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub anchor_kind: Anchor,
+    pub anchor_id: Option<String>,
+    pub status: SubChatStatus,
+    pub created_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub messages: Vec<SubChatMessageView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SubChatAnswer {
+    pub sub_chat: SubChatView,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SubChatResolved {
+    pub sub_chat: SubChatView,
+    pub created_proposal_ids: Vec<StrategyId>,
+    pub updated_proposal_ids: Vec<StrategyId>,
+    pub seq: Seq,
+}
+
+fn candidate(candidate: &Candidate) -> CandidateView {
+    CandidateView {
+        proposal_id: candidate.strategy.clone(),
+        description: candidate.description.clone(),
+        needs_addressed: candidate.needs_addressed.clone(),
+        duration: candidate.duration.clone(),
+        measure_of_success: candidate.measure_of_success.clone(),
+    }
+}
+
+impl Eyes<'_> {
+    fn sub_chat_view(&self, chat: &SubChat) -> SubChatView {
+        let message = |message: &SubChatMessage| SubChatMessageView {
+            id: ids::derived(&[b"sub-chat message", chat.id.as_str().as_bytes(), &message.number.to_be_bytes()]),
+            role: message.role,
+            content: message.content.clone(),
+            created_at: message.at,
+            candidate: message.candidate.as_ref().map(candidate),
+        };
+        SubChatView {
+            id: chat.id.clone(),
+            session_id: self.session.id.clone(),
+            user_id: self.me.id.clone(),
+            anchor_kind: chat.anchor,
+            anchor_id: chat.anchor_id.clone(),
+            status: if chat.resolved_at.is_some() { SubChatStatus::Resolved } else { SubChatStatus::Active },
+            created_at: chat.opened_at,
+            resolved_at: chat.resolved_at,
+            messages: chat.messages.iter().map(message).collect(),
+        }
+    }
+
+    fn sub_chat_answer(&self, chat: Option<&SubChat>) -> Answer {
+        let seq = self.session.seq;
+        match chat {
+            Some(chat) => Answer::SubChat(Box::new(SubChatAnswer { sub_chat: self.sub_chat_view(chat), seq })),
+            None => Answer::Done(Done { done: true, seq }),
+        }
+    }
+
+    pub(super) fn sub_chat(&self, id: &SubChatId) -> Answer {
+        self.sub_chat_answer(self.me.stage4.sub_chats.iter().find(|chat| chat.id == *id))
+    }
+
+    pub(super) fn sub_chat_opened(&self, open: &OpenSubChat) -> Answer {
+        let is_it = |chat: &&SubChat| {
+            chat.resolved_at.is_none() && chat.anchor == open.anchor && chat.anchor_id == open.anchor_id
+        };
+        self.sub_chat_answer(self.me.stage4.sub_chats.iter().find(is_it))
+    }
+
+    /// A repetition has made and updated nothing.
+    pub(super) fn sub_chat_resolved(&self, id: &SubChatId, events: &[Event]) -> Answer {
+        let seq = self.session.seq;
+        let Some(chat) = self.me.stage4.sub_chats.iter().find(|chat| chat.id == *id) else {
+            return Answer::Done(Done { done: true, seq });
+        };
+        let resolved = events.iter().find_map(|event| match &event.body {
+            EventBody::SubChatResolved { created, updated, .. } => Some((created.clone(), updated.clone())),
+            _ => None,
+        });
+        let (created_proposal_ids, updated_proposal_ids) = resolved.unwrap_or_default();
+        Answer::SubChatResolved(Box::new(SubChatResolved {
+            sub_chat: self.sub_chat_view(chat),
+            created_proposal_ids,
+            updated_proposal_ids,
+            seq,
+        }))
+    }
+}

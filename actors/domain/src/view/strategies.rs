@@ -1,0 +1,212 @@
+//! Strategies: never attributed, no times, an order that tells nothing. Rankings: nothing before both are in.
+
+use serde::Serialize;
+
+use super::{Answer, Done, Eyes};
+use crate::{
+    event::{Event, EventBody},
+    ids::{Seq, StrategyId},
+    strategy::{Strategy, StrategyPhase},
+    time::Timestamp,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StrategyView {
+    pub id: StrategyId,
+    pub description: Words,
+    pub needs_addressed: Vec<Words>,
+    pub duration: Option<Words>,
+    pub measure_of_success: Option<Words>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StrategiesList {
+    pub strategies: Vec<StrategyView>,
+    pub phase: StrategyPhase,
+    pub my_ready_to_rank: bool,
+    pub partner_ready_to_rank: bool,
+    pub can_mark_ready_to_rank: bool,
+    pub can_rank: bool,
+    pub rankable_strategy_count: usize,
+    /// One's own.
+    pub my_ranking: Vec<StrategyId>,
+    pub ai_suggestions_available: bool,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StrategyProposed {
+    pub strategy: StrategyView,
+    pub created_at: Timestamp,
+    pub total_strategies: usize,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ReadyToRank {
+    pub ready: bool,
+    pub ready_at: Option<Timestamp>,
+    pub partner_ready: bool,
+    pub can_start_ranking: bool,
+    pub phase: StrategyPhase,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RankingSubmitted {
+    pub submitted: bool,
+    pub submitted_at: Option<Timestamp>,
+    pub ranked: bool,
+    pub ranked_at: Option<Timestamp>,
+    pub partner_submitted: bool,
+    pub partner_ranked: bool,
+    pub awaiting_reveal: bool,
+    pub can_reveal: bool,
+    pub phase: StrategyPhase,
+    pub seq: Seq,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Overlap {
+    /// Null before both have ranked; empty if the rankings do not meet.
+    pub overlap: Option<Vec<StrategyView>>,
+    pub phase: StrategyPhase,
+    pub waiting_for_partner: bool,
+    /// What can be proposed: the overlap, or each one's first choice.
+    pub agreement_candidates: Vec<StrategyView>,
+    pub seq: Seq,
+}
+
+impl Eyes<'_> {
+    fn strategy(&self, strategy: &Strategy) -> StrategyView {
+        StrategyView {
+            id: strategy.id.clone(),
+            description: strategy.description.clone(),
+            needs_addressed: self.addressed_needs(strategy).into_iter().map(|need| need.label).collect(),
+            duration: strategy.duration.clone(),
+            measure_of_success: strategy.measure_of_success.clone(),
+        }
+    }
+
+    pub(super) fn strategies(&self) -> StrategiesList {
+        let pool = &self.session.pool;
+        let phase = self.session.strategy_phase();
+        let ready = self.me.round.ready_at.is_some();
+        StrategiesList {
+            strategies: pool
+                .in_order_for(&self.me.id, &self.session.salt)
+                .into_iter()
+                .map(|strategy| self.strategy(strategy))
+                .collect(),
+            phase: self.session.shown_phase(self.side),
+            my_ready_to_rank: ready,
+            partner_ready_to_rank: self.partner_is_ready(),
+            can_mark_ready_to_rank: !ready && self.session.pool_is_open() && !pool.strategies.is_empty(),
+            can_rank: phase == StrategyPhase::Ranking,
+            rankable_strategy_count: pool.strategies.len(),
+            my_ranking: self.me.round.ranking.clone(),
+            ai_suggestions_available: false,
+            seq: self.session.seq,
+        }
+    }
+
+    pub(super) fn strategy_proposed(&self, events: &[Event]) -> Answer {
+        let proposed = events.iter().find_map(|event| match &event.body {
+            EventBody::StrategyProposed { id, .. } => Some((self.session.pool.find(id)?, event.at)),
+            _ => None,
+        });
+        match proposed {
+            Some((strategy, created_at)) => Answer::StrategyProposed(StrategyProposed {
+                strategy: self.strategy(strategy),
+                created_at,
+                total_strategies: self.session.pool.strategies.len(),
+                seq: self.session.seq,
+            }),
+            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+        }
+    }
+
+    fn partner_is_ready(&self) -> bool {
+        self.session.is_ready(self.side.other())
+    }
+
+    pub(super) fn ready_to_rank(&self) -> ReadyToRank {
+        let phase = self.session.strategy_phase();
+        ReadyToRank {
+            ready: self.me.round.ready_at.is_some(),
+            ready_at: self.me.round.ready_at,
+            partner_ready: self.partner_is_ready(),
+            can_start_ranking: phase == StrategyPhase::Ranking,
+            phase: self.session.shown_phase(self.side),
+            seq: self.session.seq,
+        }
+    }
+
+    /// A round that was revealed without an overlap is over, and both parts in it are empty again: both were in.
+    pub(super) fn ranking_submitted(&self) -> RankingSubmitted {
+        let ranked_at = self.me.round.ranked_at;
+        let revealed = self.session.pool.reveal.as_ref().filter(|_| self.is_revealed());
+        let submitted_at = ranked_at.or(revealed.map(|reveal| reveal.at));
+        let partner_ranked = revealed.is_some() || self.session.submission(self.side.other()).is_some();
+        RankingSubmitted {
+            submitted: submitted_at.is_some(),
+            submitted_at,
+            ranked: submitted_at.is_some(),
+            ranked_at: submitted_at,
+            partner_submitted: partner_ranked,
+            partner_ranked,
+            awaiting_reveal: !partner_ranked,
+            can_reveal: partner_ranked,
+            phase: self.session.shown_phase(self.side),
+            seq: self.session.seq,
+        }
+    }
+
+    /// Whether the rankings of the latest round have been revealed, and no ranking of a later one is in.
+    fn is_revealed(&self) -> bool {
+        let phase = self.session.strategy_phase();
+        self.session.pool.reveal.is_some()
+            && (matches!(phase, StrategyPhase::Revealing | StrategyPhase::Agreed) || self.me.round.ranked_at.is_none())
+            && self.revealed_overlap().is_some()
+    }
+
+    /// An overlap shows while both stand by what they have handed in. That there was none in an earlier round stays true.
+    fn revealed_overlap(&self) -> Option<Vec<StrategyId>> {
+        let reveal = self.session.pool.reveal.as_ref();
+        let stays_true = reveal.filter(|reveal| reveal.overlap.is_empty() || self.session.has_agreed());
+        let meeting = self.session.meeting().filter(|overlap| !overlap.is_empty());
+        meeting.or_else(|| stays_true.map(|reveal| reveal.overlap.clone()))
+    }
+
+    pub(super) fn overlap(&self) -> Overlap {
+        let pool = &self.session.pool;
+        let views = |ids: &[StrategyId]| {
+            ids.iter().filter_map(|id| pool.find(id)).map(|strategy| self.strategy(strategy)).collect()
+        };
+        let overlap = self.revealed_overlap();
+        let is_revealed = overlap.is_some() && (pool.reveal.is_none() || self.is_revealed());
+        Overlap {
+            agreement_candidates: match &overlap {
+                Some(_) => views(&self.session.candidates().unwrap_or_default()),
+                None => Vec::new(),
+            },
+            overlap: overlap.map(|overlap| views(&overlap)),
+            phase: self.session.shown_phase(self.side),
+            waiting_for_partner: !is_revealed,
+            seq: self.session.seq,
+        }
+    }
+}

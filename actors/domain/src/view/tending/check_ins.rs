@@ -1,0 +1,171 @@
+//! Check-ins that were handed in, for whoever handed them in.
+
+use serde::Serialize;
+
+use super::{ReminderView, TendingScopeView};
+use crate::{
+    ids::{CheckInId, CycleId, Seq, SessionId, TendingEntryId, UserId},
+    tending::{
+        Adjustment, Blocker, CheckIn, ContinueChoice, CycleStatus, FollowThrough, Helpfulness, NeedOutcome, NextAction,
+        TakenCheckIn,
+    },
+    time::Timestamp,
+    view::Eyes,
+    words::Words,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NeedOutcomeView {
+    pub id: String,
+    pub checkin_id: CheckInId,
+    pub session_id: SessionId,
+    #[serde(flatten)]
+    pub outcome: NeedOutcome,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CheckInView {
+    pub id: CheckInId,
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub coordination_cycle_id: Option<CycleId>,
+    pub continue_choice: ContinueChoice,
+    pub next_action: NextAction,
+    pub reflection_summary: Option<Words>,
+    pub submitted_at: Timestamp,
+    pub created_at: Timestamp,
+    pub need_outcomes: Vec<NeedOutcomeView>,
+    pub adjustments: Vec<Adjustment>,
+    pub reminders: Vec<ReminderView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntryReview {
+    pub tending_entry_id: TendingEntryId,
+    pub summary: Option<Words>,
+    pub scope: TendingScopeView,
+    pub follow_through_status: FollowThrough,
+    pub helpfulness_status: Option<Helpfulness>,
+    pub blocker_categories: Vec<Blocker>,
+    pub what_happened: Option<Words>,
+    pub helped_need: Option<Words>,
+    pub still_worth_trying: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryCycleView {
+    pub checkin_id: CheckInId,
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub submitted_at: Timestamp,
+    pub continue_choice: Option<ContinueChoice>,
+    pub next_action: Option<NextAction>,
+    pub reflection_summary: Option<Words>,
+    pub entry_reviews: Vec<HistoryEntryReview>,
+    pub need_outcomes: Vec<NeedOutcomeView>,
+    pub adjustments: Vec<Adjustment>,
+    pub reminders: Vec<ReminderView>,
+    pub coordination_status: Option<CycleStatus>,
+    pub coordination_summary: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TendingHistory {
+    /// The viewer's own check-ins, the newest first.
+    pub cycles: Vec<HistoryCycleView>,
+    pub seq: Seq,
+}
+
+fn reflection(check_in: &CheckIn) -> Option<Words> {
+    let parts = [&check_in.worked, &check_in.support, &check_in.override_note];
+    let parts: Vec<_> = parts.into_iter().flatten().map(Words::reveal).collect();
+    (!parts.is_empty()).then(|| Words::new(parts.join("\n")))
+}
+
+impl Eyes<'_> {
+    fn need_outcomes(&self, taken: &TakenCheckIn) -> Vec<NeedOutcomeView> {
+        let id = &taken.check_in.id;
+        let view = |(number, outcome): (usize, &NeedOutcome)| NeedOutcomeView {
+            id: crate::ids::derived(&[b"need outcome", id.as_str().as_bytes(), &number.to_be_bytes()]),
+            checkin_id: id.clone(),
+            session_id: self.session.id.clone(),
+            outcome: outcome.clone(),
+            created_at: taken.at,
+        };
+        taken.check_in.needs.iter().enumerate().map(view).collect()
+    }
+
+    fn reminders_of(&self, taken: &TakenCheckIn) -> Vec<ReminderView> {
+        let of_it = self.session.tending.reminders.iter().filter(|reminder| reminder.check_in == taken.check_in.id);
+        of_it.map(|reminder| self.reminder_view(reminder)).collect()
+    }
+
+    pub(super) fn check_in_view(&self, taken: &TakenCheckIn) -> CheckInView {
+        CheckInView {
+            id: taken.check_in.id.clone(),
+            session_id: self.session.id.clone(),
+            user_id: self.me.id.clone(),
+            coordination_cycle_id: taken.cycle.clone(),
+            continue_choice: taken.check_in.choice,
+            next_action: taken.check_in.next_action,
+            reflection_summary: reflection(&taken.check_in),
+            submitted_at: taken.at,
+            created_at: taken.at,
+            need_outcomes: self.need_outcomes(taken),
+            adjustments: taken.check_in.adjustments.clone(),
+            reminders: self.reminders_of(taken),
+        }
+    }
+
+    fn entry_reviews(&self, taken: &TakenCheckIn) -> Vec<HistoryEntryReview> {
+        let review = |outcome: &crate::tending::EntryOutcome| {
+            let entry = self.session.tending.find(&outcome.tending_entry_id).map(|entry| self.entry_view(entry))?;
+            Some(HistoryEntryReview {
+                tending_entry_id: entry.id,
+                summary: entry.summary,
+                scope: entry.scope,
+                follow_through_status: outcome.follow_through_status,
+                helpfulness_status: outcome.helpfulness_status,
+                blocker_categories: outcome.blocker_categories.clone(),
+                what_happened: outcome.what_happened.clone(),
+                helped_need: outcome.helped_need.clone(),
+                still_worth_trying: outcome.still_worth_trying,
+            })
+        };
+        taken.check_in.outcomes.iter().filter_map(review).collect()
+    }
+
+    pub(in crate::view) fn tending_history(&self) -> TendingHistory {
+        let mine = self.session.tending.check_ins.iter().rev().filter(|taken| taken.by == self.side);
+        let view = |taken: &TakenCheckIn| {
+            let cycle = taken.cycle.as_ref().and_then(|id| self.session.tending.cycle(id));
+            HistoryCycleView {
+                checkin_id: taken.check_in.id.clone(),
+                session_id: self.session.id.clone(),
+                user_id: self.me.id.clone(),
+                submitted_at: taken.at,
+                continue_choice: Some(taken.check_in.choice),
+                next_action: Some(taken.check_in.next_action),
+                reflection_summary: reflection(&taken.check_in),
+                entry_reviews: self.entry_reviews(taken),
+                need_outcomes: self.need_outcomes(taken),
+                adjustments: taken.check_in.adjustments.clone(),
+                reminders: self.reminders_of(taken),
+                coordination_status: cycle.map(|cycle| cycle.status),
+                coordination_summary: cycle.and_then(|cycle| self.cycle_view(cycle).result_summary),
+            }
+        };
+        TendingHistory { cycles: mine.map(view).collect(), seq: self.session.seq }
+    }
+}

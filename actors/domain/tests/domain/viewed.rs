@@ -1,0 +1,64 @@
+use serde_json::{Value, json};
+use tandem_domain::{Code, Command, Query, command::*};
+
+use crate::world::*;
+
+fn view(world: &mut World, who: &str, body: Value) -> Value {
+    world.post::<ViewedRequest>(who, body)
+}
+
+#[test]
+fn news_is_what_the_partner_did_and_was_announced() {
+    let mut world = World::invited();
+    assert!(!world.session.unread_for(&user(ANN)), "one's own doings are no news");
+    world.ok(BEN, Command::AcceptInvitation);
+    assert!(world.session.unread_for(&user(ANN)) && !world.session.unread_for(&user(BEN)));
+    assert_eq!(world.get(ANN, Query::Summary)["unread"], true);
+    let seq = world.session.seq();
+    let answer = view(&mut world, ANN, json!({}));
+    assert_eq!(
+        (&answer["success"], &answer["lastSeenSeq"], &answer["unread"]),
+        (&json!(true), &json!(seq), &json!(false))
+    );
+    assert!(!world.session.unread_for(&user(ANN)));
+    assert_eq!(world.session.last_seen(&user(ANN)), seq);
+}
+
+#[test]
+fn looking_again_writes_nothing_and_two_who_look_make_no_news() {
+    let mut world = World::active();
+    world.each(|world, who| view(world, who, json!({})));
+    let seq = world.session.seq();
+    for _ in 0..5 {
+        world.each(|world, who| view(world, who, json!({})));
+    }
+    assert_eq!(world.session.seq(), seq);
+    assert!(!world.session.unread_for(&user(ANN)) && !world.session.unread_for(&user(BEN)));
+}
+
+#[test]
+fn what_was_seen_is_clamped_and_never_goes_back() {
+    let mut world = World::active();
+    let seq = world.session.seq();
+    assert_eq!(view(&mut world, ANN, json!({ "lastSeenSeq": 9_999 }))["lastSeenSeq"], seq);
+    assert_eq!(view(&mut world, ANN, json!({ "lastSeenSeq": 1 }))["lastSeenSeq"], seq);
+    assert_eq!(world.session.last_seen(&user(ANN)), seq);
+}
+
+#[test]
+fn a_nudge_goes_out_every_six_hours_and_each_refusal_is_on_record() {
+    let mut world = World::invited();
+    assert_eq!(world.code(ANN, Command::Nudge), Code::SessionNotActive);
+    world.ok(BEN, Command::AcceptInvitation);
+    let seq = world.session.seq();
+    let answer = world.ok(ANN, Command::Nudge);
+    assert_eq!(answer["nextAllowedAt"], json!(world.now + 6 * HOUR));
+    world.pass(HOUR);
+    let refused = world.refused(ANN, Command::Nudge);
+    assert_eq!((refused.code, refused.retry_after), (Code::RateLimited, Some(5 * HOUR)));
+    assert_eq!(world.session.seq(), seq + 2, "the refusal is an event");
+    world.ok(BEN, Command::Nudge);
+    assert_eq!(world.announced_since(seq), ["partner.nudged", "partner.nudged"]);
+    world.pass(5 * HOUR);
+    world.ok(ANN, Command::Nudge);
+}
