@@ -1,6 +1,7 @@
 //! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
 
 pub mod auth;
+mod breaker;
 pub mod cli;
 pub mod config;
 pub mod connections;
@@ -14,6 +15,7 @@ pub mod operator;
 pub mod push;
 pub mod realtime;
 pub mod recent;
+mod retry_after;
 pub mod secret;
 pub mod secrets;
 pub mod server;

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod arbiters;
+pub mod backoff;
 mod badge;
 pub mod coordinator;
 mod erasure;

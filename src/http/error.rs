@@ -17,7 +17,7 @@ use tandem_intake::IntakeError;
 use utoipa::ToSchema;
 
 use super::coordinator::Refusal;
-use crate::{auth::Reason, limits::Overload, users::UsersError};
+use crate::{auth::Reason, limits::Overload, retry_after, users::UsersError};
 
 /// For refusals that do not say when it is worth trying again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -145,7 +145,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(refused.status);
         let must_say_when = matches!(refused.code, Code::RateLimited | Code::ServiceUnavailable);
         if let Some(wait) = refused.retry_after.or(must_say_when.then_some(COME_AGAIN)) {
-            response.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+            response.insert_header((header::RETRY_AFTER, retry_after::whole_seconds(wait)));
         }
         if refused.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tandem\""));
@@ -162,11 +162,6 @@ impl ResponseError for ApiError {
             },
         })
     }
-}
-
-/// Rounded up, and at least one: a client that comes a moment early is refused again.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl From<Rejection> for ApiError {

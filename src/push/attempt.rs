@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tandem_actors::{
+    backoff::Backoff,
     domain::time::Timestamp,
     keys,
     ports::{Change, PushVerdict},
@@ -11,7 +12,7 @@ use tandem_actors::{
 };
 
 use super::{
-    breaker::Scope,
+    breakers::Scope,
     collect::{Candidate, Origin},
     dispatcher::Sender,
     message::{self, Message, Occasion},
@@ -24,6 +25,8 @@ use super::{
 
 /// The session has so long to say whether a push is still wanted.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// When a session that did not answer is asked again.
+const SESSION_AGAIN: Backoff = Backoff::constant(Duration::from_secs(10));
 
 /// A message whose attempt has durably started.
 pub(super) struct Outgoing {
@@ -130,7 +133,7 @@ impl Sender {
 
     /// The session could not be asked: some seconds later.
     fn postpone(&self, candidate: Candidate, now: Timestamp, changes: &mut Vec<Change>) {
-        let until = now + Duration::from_secs(5).mul_f64(rand::random_range(1.0..2.0));
+        let until = now + SESSION_AGAIN.upper_half(1);
         match candidate.origin {
             Origin::Jobs { newest, job, story, story_is_new } => {
                 self.paces.undo(&candidate.id);

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tandem_actors::{
+    backoff::Backoff,
     journal::{CommitError, Obstacle},
     ports::Change,
 };
@@ -11,11 +12,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     answer::{self, Reply},
     attempt::Outgoing,
-    breaker::Pass,
     collect::Candidate,
     dispatcher::Sender,
     outcome::{self, Cause, Code, Outcome},
 };
+use crate::breaker::Pass;
 
 impl Sender {
     pub(super) async fn send_batch(
@@ -179,7 +180,7 @@ impl Sender {
             }
             Outcome::Rejected { code } if code.as_str() == outcome::TOO_MANY_REQUESTS => {
                 self.breakers.service.succeeded();
-                let jitter = Duration::from_secs(1).mul_f64(rand::random_range(0.0..1.0));
+                let jitter = Backoff::constant(Duration::from_secs(1)).full_jitter(1);
                 self.limiter.pause(now + at_least.max(Duration::from_millis(500)) + jitter);
             }
             Outcome::Rejected { code } => {

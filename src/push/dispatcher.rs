@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use super::{
     alarm::Alarm,
     answer,
-    breaker::{Breakers, Pass},
+    breakers::Breakers,
     collect::{Candidate, Origin, Plan},
     config::Config,
     devices::Devices,
@@ -29,6 +29,7 @@ use super::{
     texts::Texts,
     tokens::DeviceId,
 };
+use crate::breaker::Pass;
 
 /// Recipients that one request may have.
 const BATCH: usize = 100;
@@ -158,7 +159,7 @@ impl Sender {
             drop(slot);
             return self.wait(plan.next_due, true).await;
         }
-        self.breakers.trial(self.alarm.uptime());
+        self.breakers.begin_trial(self.alarm.uptime());
         if !answer::is_available(&self.expo.probe().await) {
             plan.candidates.iter().for_each(|candidate| self.give_back(candidate));
             let cause = format_args!("{} does not answer a trial", self.config.base_url);

@@ -6,9 +6,8 @@ use std::{io::Write, time::Duration};
 use reqwest::{StatusCode, header};
 use serde::Serialize;
 
-use crate::secret::Secret;
-
 use super::{answer::Transport, config::Config, outcome::Cause};
+use crate::{retry_after, secret::Secret};
 
 /// Bodies beyond it are compressed.
 const COMPRESS_ABOVE: usize = 1024;
@@ -108,7 +107,7 @@ fn broken(error: &reqwest::Error) -> Cause {
 
 async fn read(mut response: reqwest::Response) -> Transport {
     let status = response.status();
-    let retry_after = retry_after(&response);
+    let retry_after = retry_after::read(response.headers()).map(|wait| wait.min(LONGEST_RETRY_AFTER));
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -126,18 +125,4 @@ async fn read(mut response: reqwest::Response) -> Transport {
 
 fn is_refusal(status: StatusCode) -> bool {
     status.is_client_error()
-}
-
-/// In seconds, or as an HTTP date.
-fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let parse = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
-            let now = response.headers().get(header::DATE).and_then(|date| parse(date.to_str().ok()?))?;
-            Duration::try_from(parse(text)?.duration_since(now)).ok()?
-        }
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
 }

@@ -8,7 +8,7 @@
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
 //! - `dispatcher` → `collect`, `plan` → `batch`, `attempt` → `settle`: from a due row to a written outcome
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
-//! - [`breaker`], [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
+//! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`explain`]: what became of a push; [`rows`]: how it is kept
 //! - [`fake_expo`]: a stand-in for the service
 
@@ -16,7 +16,7 @@ pub mod alarm;
 pub mod answer;
 mod attempt;
 mod batch;
-pub mod breaker;
+mod breakers;
 mod collect;
 pub mod config;
 pub mod devices;
@@ -53,7 +53,7 @@ use tokio::{
 };
 
 use self::{
-    alarm::Alarm, breaker::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, pace::Paces, texts::Texts,
+    alarm::Alarm, breakers::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, pace::Paces, texts::Texts,
 };
 pub use self::{
     config::{Config, ConfigError},

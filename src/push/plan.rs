@@ -9,7 +9,7 @@ use tandem_actors::{
 };
 
 use super::{
-    breaker::{Pass, Scope},
+    breakers::Scope,
     collect::{Candidate, Origin, Plan},
     dispatcher::Sender,
     outcome::Final,
@@ -18,6 +18,7 @@ use super::{
     rows::{self, Address, Decision, Delivery, PushId, State, Story, Tally},
     settle,
 };
+use crate::breaker::Pass;
 
 /// How many of a session's latest stories are looked through for a newer push.
 const LATEST: usize = 32;

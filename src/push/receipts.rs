@@ -47,8 +47,7 @@ impl Sender {
                 failures = 0;
             } else {
                 failures += 1;
-                let wait = outcome::ceiling(Pace::Unreachable, failures).mul_f64(rand::random_range(0.5..1.0));
-                self.until(now + wait).await;
+                self.until(now + Pace::Unreachable.backoff().upper_half(failures)).await;
             }
         }
     }
@@ -180,7 +179,7 @@ impl Sender {
             tracing::warn!(%session, seq, device = delivery.device.as_str(), ?refusal, "a receipt needs attention");
         }
         if refusal.is_some_and(|code| code.as_str() == MESSAGE_RATE_EXCEEDED) {
-            self.throttle(&delivery.device, outcome::ceiling(Pace::DeviceThrottled, 1));
+            self.throttle(&delivery.device, Pace::DeviceThrottled.backoff().ceiling(1));
         }
         if action.fault == Some(Fault::Project)
             && let Ok(reach) = self.devices.reach(&delivery.id.user)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem_actors::{domain::time::Timestamp, ports::Change, records};
 
 use super::{
-    breaker::Scope,
+    breakers::Scope,
     dispatcher::Sender,
     outcome::{self, Action, Fault, Final, Next, Outcome, Pace},
     rows::{self, Delivery, ReceiptDue, State},
@@ -71,8 +71,7 @@ impl Sender {
             }
             Next::Again(pace) => {
                 delivery.possible_duplicate |= pace == Pace::OnceMore;
-                let ceiling = outcome::ceiling(pace, delivery.tally.failures);
-                let wait = at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
+                let wait = at_least + pace.backoff().full_jitter(delivery.tally.failures);
                 if pace == Pace::DeviceThrottled {
                     self.throttle(&delivery.device, wait);
                 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{DeliverySettings, SessionActor, routing::Told};
 use crate::{
+    backoff::Backoff,
     domain::{
         Announcement, Audience, Event, EventName, Session,
         ids::{Seq, UserId},
@@ -136,11 +137,9 @@ impl SessionActor {
         }
     }
 
-    /// Full jitter over the upper half.
     fn retry_pause(&self) -> Duration {
         let DeliverySettings { retry_min, retry_max, .. } = self.shell.delivery;
-        let ceiling = retry_min.saturating_mul(1 << self.delivery.failures.min(16)).min(retry_max);
-        ceiling.mul_f64(rand::random_range(0.5..=1.0))
+        Backoff::new(retry_min, retry_max).upper_half(self.delivery.failures.saturating_add(1))
     }
 
     /// Partners who were present are watched until they have seen it, or have left. Whoever left while it was on its way is told

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// Limits of supervision. Setting names under `[sessions]`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -33,7 +35,7 @@ impl Default for Limits {
 impl Limits {
     /// The pause before the restart after the next one, with jitter.
     pub(super) fn pause(&self, exponent: usize) -> Duration {
-        let ceiling = self.backoff.saturating_mul(1 << exponent.min(16)).min(self.backoff_max);
-        ceiling.mul_f64(rand::random_range(0.5..=1.0))
+        let failures = u32::try_from(exponent).unwrap_or(u32::MAX).saturating_add(1);
+        Backoff::new(self.backoff, self.backoff_max).upper_half(failures)
     }
 }

@@ -7,6 +7,7 @@ mod code;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tandem_actors::backoff::Backoff;
 
 pub use self::code::*;
 
@@ -202,15 +203,15 @@ fn rejected(code: &Code, by: Stage) -> Action {
     }
 }
 
-/// The longest wait before the `failures`th try in a row; the wait itself is drawn from the whole range below it.
-pub fn ceiling(pace: Pace, failures: u32) -> Duration {
-    let (base, cap) = match pace {
-        Pace::Unreachable | Pace::Throttled => (Duration::from_secs(1), Duration::from_secs(60)),
-        Pace::OnceMore => (Duration::from_secs(5), Duration::from_secs(5)),
-        Pace::DeviceThrottled => (Duration::from_secs(30), Duration::from_secs(60 * 60)),
-        Pace::Mended => (Duration::from_secs(30), Duration::from_secs(30 * 60)),
-    };
-    base.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(cap)
+impl Pace {
+    pub fn backoff(self) -> Backoff {
+        match self {
+            Pace::Unreachable | Pace::Throttled => Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            Pace::OnceMore => Backoff::constant(Duration::from_secs(5)),
+            Pace::DeviceThrottled => Backoff::new(Duration::from_secs(30), Duration::from_secs(60 * 60)),
+            Pace::Mended => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -278,11 +279,5 @@ mod tests {
             let expected = Action { next, device_dead: dead, fault, alert };
             assert_eq!(after_receipt(refusal.map(code).as_ref()), expected, "{refusal:?}");
         }
-    }
-
-    #[test]
-    fn waits_grow_up_to_a_limit() {
-        let seconds = |failures| ceiling(Pace::Unreachable, failures).as_secs();
-        assert_eq!([0, 1, 2, 3, 7, 400].map(seconds), [1, 1, 2, 4, 60, 60]);
     }
 }

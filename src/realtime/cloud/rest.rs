@@ -1,23 +1,21 @@
 //! Requests to Ably's REST hosts: which host, how often, and when not at all.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parking_lot::Mutex;
 use reqwest::{StatusCode, Url, header};
 use tandem_actors::{
+    backoff::Backoff,
     domain::time::Timestamp,
     ports::{Clock, RealtimeError},
 };
 
 use super::{CloudError, Config, DEFAULT_REST_URL};
 use crate::{
-    push::breaker::{Breaker, Pass},
+    breaker::{Breaker, Pass},
     realtime::ApiKey,
+    retry_after,
 };
 
 const FALLBACKS: [&str; 5] = [
@@ -32,6 +30,7 @@ const STAY_WITH_FALLBACK: Duration = Duration::from_secs(10 * 60);
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// A longer `Retry-After` is handed to the caller.
 const PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 pub(super) struct Rest {
     pub http: reqwest::Client,
@@ -83,11 +82,7 @@ impl Rest {
         request: impl Fn(&Url) -> reqwest::RequestBuilder,
         tries: usize,
     ) -> Result<Answer, RealtimeError> {
-        let mut waits = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
-            .with_max_times(tries - 1)
-            .build();
+        let mut failures = 0;
         let mut host = self.first_host();
         loop {
             let now = self.clock.uptime();
@@ -128,16 +123,12 @@ impl Rest {
                 }
             };
             let at_least = at_least.unwrap_or_default();
-            match waits.next() {
-                Some(ceiling) if at_least <= PATIENCE => {
-                    let wait = at_least + ceiling.mul_f64(rand::random_range(0.0..1.0));
-                    tokio::time::sleep(wait).await;
-                }
-                _ => {
-                    let retry_after = Some(at_least).filter(|wait| !wait.is_zero());
-                    return Err(RealtimeError::Unavailable { reason: failure.to_string(), retry_after });
-                }
+            failures += 1;
+            if failures as usize >= tries || at_least > PATIENCE {
+                let retry_after = Some(at_least).filter(|wait| !wait.is_zero());
+                return Err(RealtimeError::Unavailable { reason: failure.to_string(), retry_after });
             }
+            tokio::time::sleep(at_least + BETWEEN_TRIES.full_jitter(failures)).await;
         }
     }
 
@@ -152,7 +143,7 @@ impl Rest {
         };
         let mut response = request.send().await.map_err(failed)?;
         let (status, url) = (response.status(), response.url().clone());
-        let retry_after = retry_after(response.headers());
+        let retry_after = retry_after::read(response.headers());
         let next = next_page(response.headers(), &url);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -217,15 +208,6 @@ fn reason(status: StatusCode, body: &[u8]) -> String {
         Some(code) => format!("{} with code {code}", status.as_u16()),
         None => status.as_u16().to_string(),
     }
-}
-
-fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    SystemTime::from(at).duration_since(SystemTime::now()).ok()
 }
 
 /// The target of `Link: <…>; rel="next"`, if it is at the same host: the key goes nowhere else.

@@ -1,59 +1,66 @@
-//! A circuit breaker that only delays: after enough failures in a row nothing is tried for a while, then one trial decides.
+//! A circuit breaker that only delays. After enough failures in a row, it lets no request through for a while. Then one trial
+//! request decides whether it closes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use dashmap::DashMap;
 use parking_lot::Mutex;
-use tandem_actors::ports::Uptime;
-
-use super::reach::Platform;
+use tandem_actors::{backoff::Backoff, ports::Uptime};
 
 pub struct Breaker {
+    /// The label in logs and metrics.
     name: &'static str,
+    /// Failures in a row that open the breaker.
     trips_after: u32,
-    first_wait: Duration,
-    longest_wait: Duration,
+    wait: Backoff,
     state: Mutex<State>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Uptime, level: u32 },
-    Trial { until: Uptime, level: u32 },
+    Closed {
+        failures: u32,
+    },
+    /// `level` counts the failed trials since the breaker opened.
+    Open {
+        until: Uptime,
+        level: u32,
+    },
+    /// One trial request is under way.
+    Trial {
+        until: Uptime,
+        level: u32,
+    },
 }
 
+/// Which requests may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     All,
-    /// One, to see whether it works.
+    /// One request, to see whether the service works again.
     Trial,
+    /// No request for this long.
     NobodyFor(Duration),
 }
 
-/// A trial that was given and never told its outcome is given again after it.
+/// If a trial does not report its outcome within this time, another trial may begin.
 const TRIAL_LASTS: Duration = Duration::from_secs(60);
 
 impl Breaker {
     pub fn new(name: &'static str, trips_after: u32, first_wait: Duration, longest_wait: Duration) -> Self {
-        Self { name, trips_after, first_wait, longest_wait, state: Mutex::new(State::Closed { failures: 0 }) }
+        debug_assert!(trips_after > 0 && first_wait <= longest_wait);
+        let wait = Backoff::new(first_wait, longest_wait);
+        Self { name, trips_after, wait, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
-    /// Who may pass; takes nothing.
+    /// Which requests may pass. Does not begin a trial.
     pub fn look(&self, now: Uptime) -> Pass {
-        match *self.state.lock() {
-            State::Closed { .. } => Pass::All,
-            State::Open { until, .. } | State::Trial { until, .. } if now < until => {
-                Pass::NobodyFor(until.saturating_sub(now))
-            }
-            State::Open { .. } | State::Trial { .. } => Pass::Trial,
-        }
+        self.state.lock().look(now)
     }
 
-    /// Passes, or not; a trial is given to one.
+    /// Which requests may pass. If the answer is a trial, the caller has begun it.
     pub fn pass(&self, now: Uptime) -> Pass {
-        let pass = self.look(now);
         let mut state = self.state.lock();
+        let pass = state.look(now);
         if let (Pass::Trial, State::Open { level, .. } | State::Trial { level, .. }) = (pass, *state) {
             *state = State::Trial { until: now + TRIAL_LASTS, level };
         }
@@ -63,19 +70,18 @@ impl Breaker {
     pub fn succeeded(&self) {
         let mut state = self.state.lock();
         match *state {
-            // What was under way when it opened says nothing about what comes.
+            // The request began before the breaker opened, so its success says nothing about the next one.
             State::Open { .. } => {}
             State::Trial { .. } => {
-                tracing::info!(breaker = self.name, "closed: it works again");
+                tracing::info!(breaker = self.name, "the breaker closed: the service works again");
                 *state = State::Closed { failures: 0 };
             }
             State::Closed { .. } => *state = State::Closed { failures: 0 },
         }
-        drop(state);
-        self.show();
+        self.show(*state);
     }
 
-    /// `at_least` is what the other side asked for; `cause` is logged if the breaker opens.
+    /// `at_least` is the wait that the service asked for. `cause` is logged if the breaker opens.
     pub fn failed(&self, now: Uptime, at_least: Duration, cause: &dyn fmt::Debug) {
         let mut state = self.state.lock();
         *state = match *state {
@@ -84,70 +90,30 @@ impl Breaker {
             State::Trial { level, .. } => self.open(now, at_least, level + 1, cause),
             State::Open { until, level } => State::Open { until: until.max(now + at_least), level },
         };
-        drop(state);
-        self.show();
+        self.show(*state);
     }
 
     fn open(&self, now: Uptime, at_least: Duration, level: u32, cause: &dyn fmt::Debug) -> State {
-        let ceiling = self.first_wait.saturating_mul(1 << level.min(16)).min(self.longest_wait);
-        let wait = ceiling.mul_f64(rand::random_range(0.5..1.0)).max(at_least);
-        tracing::warn!(breaker = self.name, ?cause, ?wait, level, "too many failures: nothing is tried for a while");
+        let wait = self.wait.upper_half(level + 1).max(at_least);
+        tracing::warn!(breaker = self.name, ?cause, ?wait, level, "the breaker opened after too many failures");
         State::Open { until: now + wait, level }
     }
 
-    fn show(&self) {
-        let open = !matches!(*self.state.lock(), State::Closed { .. });
-        metrics::gauge!("tandem_breaker_open", "breaker" => self.name).set(if open { 1.0 } else { 0.0 });
+    fn show(&self, state: State) {
+        let is_open = !matches!(state, State::Closed { .. });
+        metrics::gauge!("tandem_breaker_open", "breaker" => self.name).set(if is_open { 1.0 } else { 0.0 });
     }
 }
 
-/// Whose credentials Expo uses: a project's, one set for each platform.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// As far as Expo has told; a node mostly serves one.
-    pub project: Option<Arc<str>>,
-    pub platform: Option<Platform>,
-}
-
-/// All breakers of the sender.
-pub struct Breakers {
-    /// Whether the service answers.
-    pub service: Breaker,
-    /// Whether it lets this node in.
-    pub access: Breaker,
-    projects: DashMap<Scope, Arc<Breaker>>,
-}
-
-impl Default for Breakers {
-    fn default() -> Self {
-        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
-        Self {
-            service: Breaker::new("service", 5, 2 * second, minute),
-            access: Breaker::new("access", 1, 30 * second, 10 * minute),
-            projects: DashMap::new(),
+impl State {
+    fn look(self, now: Uptime) -> Pass {
+        match self {
+            State::Closed { .. } => Pass::All,
+            State::Open { until, .. } | State::Trial { until, .. } if now < until => {
+                Pass::NobodyFor(until.saturating_sub(now))
+            }
+            State::Open { .. } | State::Trial { .. } => Pass::Trial,
         }
-    }
-}
-
-impl Breakers {
-    pub fn project(&self, scope: &Scope) -> Arc<Breaker> {
-        let new = || Breaker::new("project", 3, Duration::from_secs(30), Duration::from_secs(30 * 60)).into();
-        self.projects.entry(scope.clone()).or_insert_with(new).clone()
-    }
-
-    /// What both breakers of the whole node say.
-    pub fn look(&self, now: Uptime) -> Pass {
-        match (self.service.look(now), self.access.look(now)) {
-            (Pass::NobodyFor(one), Pass::NobodyFor(other)) => Pass::NobodyFor(one.max(other)),
-            (shut @ Pass::NobodyFor(_), _) | (_, shut @ Pass::NobodyFor(_)) => shut,
-            (Pass::All, Pass::All) => Pass::All,
-            _ => Pass::Trial,
-        }
-    }
-
-    pub fn trial(&self, now: Uptime) {
-        self.service.pass(now);
-        self.access.pass(now);
     }
 }
 
@@ -156,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_after_failures_in_a_row_waits_longer_each_time_and_closes_on_one_success() {
+    fn opens_after_failures_in_a_row_and_closes_after_a_successful_trial() {
         let breaker = Breaker::new("test", 3, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
         let none = Duration::ZERO;
@@ -179,14 +145,14 @@ mod tests {
         let Pass::NobodyFor(wait) = breaker.look(at) else { panic!("open") };
         let until = at + wait;
         breaker.succeeded();
-        assert_eq!(breaker.look(at), Pass::NobodyFor(wait), "a straggler's success does not close it");
+        assert_eq!(breaker.look(at), Pass::NobodyFor(wait), "the success of an earlier request does not close it");
         assert_eq!(breaker.pass(until), Pass::Trial);
         breaker.succeeded();
         assert_eq!(breaker.pass(until), Pass::All);
     }
 
     #[test]
-    fn what_the_other_side_asks_for_is_a_lower_bound() {
+    fn the_wait_that_the_service_asks_for_is_a_lower_bound() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(100), &"a test");
@@ -194,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_never_told_is_given_again() {
+    fn a_trial_without_an_outcome_is_repeated() {
         let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
         let now = Duration::ZERO;
         breaker.failed(now, Duration::from_secs(10), &"a test");
