@@ -1,0 +1,46 @@
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
+
+/// Why the log cannot be used, or cannot take a group.
+#[derive(Debug, thiserror::Error)]
+pub enum WalError {
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+
+    /// Acknowledged, and not readable any more.
+    #[error("{} is damaged at offset {offset}: group {group} was written there and cannot be read", .path.display())]
+    Damaged { path: PathBuf, offset: u64, group: u64 },
+
+    /// The log begins too late.
+    #[error("{}: group {needed} is needed, and the oldest one there is {oldest}", .path.display())]
+    Missing { path: PathBuf, needed: u64, oldest: u64 },
+
+    #[error("{} belongs to another log", .path.display())]
+    Foreign { path: PathBuf },
+
+    #[error("{} has format version {found}, this program knows {known}", .path.display())]
+    Version { path: PathBuf, found: u32, known: u32 },
+
+    /// All segments that may be there hold groups that are still needed.
+    #[error("the log holds {bytes} bytes that are not in the index yet, as much as it may")]
+    Full { bytes: u64 },
+
+    #[error("a group of {bytes} bytes is too large for a record")]
+    TooLarge { bytes: u64 },
+}
+
+impl WalError {
+    /// Whether the disk has no room: nothing was written, and it may go on when there is some.
+    pub fn is_no_room(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+    }
+}
+
+/// Says what could not be done to which file.
+pub(crate) fn at(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> WalError {
+    let path = path.to_owned();
+    move |source| WalError::Io { doing, path, source }
+}

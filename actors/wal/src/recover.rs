@@ -1,0 +1,183 @@
+//! What a directory holds, and the way through its groups.
+//!
+//! A group is written when the one before it is durable. So a good record behind a bad one says that the bad one was acknowledged once:
+//! that is damage. Without one, the bad record is the torn end. The next start begins another segment with the same group number: the
+//! numbers alone tell whether something is missing.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    disk::{Disk, File, read_all},
+    error::{WalError, at},
+    layout::{HEADER_BLOCK, HeaderFlaw, RECORD_HEADER, RecordHeader, SEGMENT_SUFFIX, SegmentHeader, VERSION},
+    read::Content,
+};
+
+/// Ends the names of segments that are being made.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+
+/// A file of the log.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub path: PathBuf,
+    /// The number in its name.
+    pub name: u64,
+    pub file: Arc<dyn File>,
+    pub length: u64,
+    /// None: its header is bad.
+    pub header: Option<SegmentHeader>,
+    /// The group of its first good record.
+    pub first: Option<u64>,
+    /// The group of its last good record, as far as anybody has looked.
+    pub last: u64,
+    /// The highest number of a segment that this file may have been.
+    pub number: u64,
+}
+
+/// All files of the log, in no order.
+pub(crate) fn slots(disk: &dyn Disk, directory: &Path, log: u64) -> Result<Vec<Slot>, WalError> {
+    let names = disk.names(directory).map_err(at("look into", directory))?;
+    let numbered = |name: &String| name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok();
+    let found = names.iter().filter_map(|name| Some((directory.join(name), numbered(name)?)));
+    found.map(|(path, name)| slot(disk, path, name, log)).collect()
+}
+
+fn slot(disk: &dyn Disk, path: PathBuf, name: u64, log: u64) -> Result<Slot, WalError> {
+    let file = disk.open(&path).map_err(at("open", &path))?;
+    let length = file.length().map_err(at("measure", &path))?;
+    let block = read_all(&*file, 0, HEADER_BLOCK as usize).map_err(at("read", &path))?;
+    let header = match SegmentHeader::decode(&block) {
+        Ok(header) if header.log != log => return Err(WalError::Foreign { path }),
+        Ok(header) => Some(header),
+        Err(HeaderFlaw::Unreadable) => None,
+        Err(HeaderFlaw::Version(found)) => return Err(WalError::Version { path, found, known: VERSION }),
+    };
+    let first = first_group(&*file, log, header).map_err(at("read", &path))?;
+    let number = header.map_or(0, |header| header.number);
+    Ok(Slot { path, name, file, length, header, first, last: 0, number })
+}
+
+fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std::io::Result<Option<u64>> {
+    let Some(header) = header else { return Ok(None) };
+    let beginning = read_all(file, HEADER_BLOCK, RECORD_HEADER)?;
+    let first = RecordHeader::decode(&beginning, log).filter(|first| first.segment == header.number);
+    if let Some(first) = first {
+        return Ok(Some(first.group));
+    }
+    let content = Content::load(file, log, Some(header.number))?;
+    Ok(content.search(HEADER_BLOCK).next().map(|record| record.group))
+}
+
+/// Gives slots with a bad header but groups beyond `after` their header back: each record names its segment. Returns their paths.
+pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Result<Vec<PathBuf>, WalError> {
+    let mut restored = Vec::new();
+    for slot in slots.iter_mut().filter(|slot| slot.header.is_none()) {
+        let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
+        // An earlier use of the file has left lower groups only.
+        let Some(latest) = content.search(HEADER_BLOCK).max_by_key(|record| record.group) else { continue };
+        let number = latest.segment;
+        slot.number = number;
+        if latest.group <= after {
+            continue;
+        }
+        slot.header = Some(SegmentHeader { log, number, length: slot.length });
+        slot.first = content.search(HEADER_BLOCK).find(|record| record.segment == number).map(|record| record.group);
+        restored.push(slot.path.clone());
+    }
+    Ok(restored)
+}
+
+/// Goes through the groups beyond `after` in order, and returns the last one. `slots` are sorted by their first group; all have one,
+/// and the `empty` ones have none.
+pub(crate) fn walk(
+    slots: &mut [Slot],
+    empty: &[Slot],
+    log: u64,
+    after: u64,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), WalError>,
+) -> Result<u64, WalError> {
+    let Some(oldest) = slots.first() else { return Ok(after) };
+    if let Some(first) = oldest.first.filter(|first| *first > after + 1) {
+        return Err(WalError::Missing { path: oldest.path.clone(), needed: after + 1, oldest: first });
+    }
+    for index in 1..slots.len() {
+        slots[index - 1].last = slots[index].first.unwrap_or_default().saturating_sub(1);
+    }
+    let begin = slots.iter().rposition(|slot| slot.first.is_some_and(|first| first <= after + 1)).unwrap_or(0);
+    let mut expected = slots[begin].first.unwrap_or_default();
+    let mut end = (slots[begin].path.clone(), HEADER_BLOCK);
+    for slot in &mut slots[begin..] {
+        let first = slot.first.unwrap_or_default();
+        if first != expected {
+            if first > after + 1 || first < expected {
+                let (path, offset) = missing_between(slot, empty, log, end)?;
+                return Err(WalError::Damaged { path, offset, group: expected });
+            }
+            expected = first;
+        }
+        end = (slot.path.clone(), through_segment(slot, log, after, &mut expected, &mut visit)?);
+        slot.last = expected - 1;
+        // What a killed process has left in the kernel's cache is shown from now on: it must not be lost after that.
+        slot.file.sync_data().map_err(at("sync", &slot.path))?;
+    }
+    Ok((expected - 1).max(after))
+}
+
+/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; in a segment without a good group,
+/// if there is one; else at the end of the segment before.
+pub(crate) fn missing_between(
+    slot: &Slot,
+    empty: &[Slot],
+    log: u64,
+    before: (PathBuf, u64),
+) -> Result<(PathBuf, u64), WalError> {
+    let first_of = |slot: &Slot| read_all(&*slot.file, HEADER_BLOCK, RECORD_HEADER).map_err(at("read", &slot.path));
+    let number = slot.header.map(|header| header.number);
+    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    if content.record(HEADER_BLOCK).is_none_or(|record| Some(record.group) != slot.first) {
+        return Ok((slot.path.clone(), HEADER_BLOCK));
+    }
+    for slot in empty {
+        let first = first_of(slot)?;
+        let is_left_over = RecordHeader::decode(&first, log).is_some();
+        if !is_left_over && first.iter().any(|byte| *byte != 0) {
+            return Ok((slot.path.clone(), HEADER_BLOCK));
+        }
+    }
+    Ok(before)
+}
+
+/// Returns where it ends.
+fn through_segment(
+    slot: &Slot,
+    log: u64,
+    after: u64,
+    expected: &mut u64,
+    visit: &mut impl FnMut(u64, &[u8]) -> Result<(), WalError>,
+) -> Result<u64, WalError> {
+    let number = slot.header.map(|header| header.number);
+    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    let mut offset = HEADER_BLOCK;
+    loop {
+        if let Some(record) = content.record(offset).filter(|record| record.group == *expected) {
+            if record.group > after {
+                visit(record.group, record.payload)?;
+            }
+            *expected += 1;
+            offset = record.end;
+            continue;
+        }
+        match content.search(offset).find(|record| record.group >= *expected) {
+            None => return Ok(offset),
+            // Damage, but to nothing that is needed.
+            Some(good) if good.group <= after + 1 || good.group == *expected => {
+                *expected = good.group;
+                offset = good.offset;
+            }
+            Some(_) => return Err(WalError::Damaged { path: slot.path.clone(), offset, group: *expected }),
+        }
+    }
+}

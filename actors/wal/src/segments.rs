@@ -1,0 +1,287 @@
+//! The files of a log: which are full, which are ready, which can be used again.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    disk::{Disk, File, write_all},
+    error::{WalError, at},
+    layout::{HEADER_BLOCK, RECORD_ALIGNMENT, SEGMENT_SUFFIX, SegmentHeader},
+    recover::{Slot, UNFINISHED},
+};
+
+/// Sizes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Of a segment. A larger group gets a segment of its own.
+    pub segment: u64,
+    /// Of all segments.
+    pub most: u64,
+    /// Segments that are kept ready.
+    pub ready: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { segment: 16 << 20, most: 1 << 30, ready: 1 }
+    }
+}
+
+/// What a log takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub segments: usize,
+    pub bytes: u64,
+    /// Segments with groups.
+    pub used: usize,
+}
+
+/// A segment that takes records.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    pub path: PathBuf,
+    pub name: u64,
+    pub file: Arc<dyn File>,
+    pub number: u64,
+    pub length: u64,
+}
+
+/// A segment with groups.
+#[derive(Debug)]
+pub(crate) struct Full {
+    pub segment: Ready,
+    pub last: u64,
+}
+
+/// A file without a meaning.
+#[derive(Debug)]
+struct Free {
+    path: PathBuf,
+    name: u64,
+    file: Arc<dyn File>,
+    length: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of their groups.
+    full: VecDeque<Full>,
+    ready: VecDeque<Ready>,
+    free: Vec<Free>,
+    /// Whether the writer has one.
+    active: bool,
+    next_number: u64,
+    next_name: u64,
+    /// Of all files, those that are being made included.
+    bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    log: u64,
+    config: Config,
+    state: Mutex<State>,
+}
+
+impl Segments {
+    /// `slots` in the order of their groups.
+    pub fn new(disk: Arc<dyn Disk>, directory: &Path, log: u64, config: Config, slots: Vec<Slot>) -> Self {
+        let mut state = State { next_number: 1, next_name: 1, ..State::default() };
+        for Slot { path, name, file, length, header, first, last, number } in slots {
+            state.next_name = state.next_name.max(name + 1);
+            state.next_number = state.next_number.max(number + 1);
+            state.bytes += length;
+            match header {
+                // A file that is shorter than its header says was cut off; it cannot take records without growing.
+                Some(header) => {
+                    let segment = Ready { path, name, file, number: header.number, length };
+                    if first.is_some() {
+                        state.full.push_back(Full { segment, last });
+                    } else if header.length == length && length >= config.segment {
+                        state.ready.push_back(segment);
+                    } else {
+                        state.free.push(segment.into_free());
+                    }
+                }
+                None => state.free.push(Free { path, name, file, length }),
+            }
+        }
+        Self { disk, directory: directory.to_owned(), log, config, state: Mutex::new(state) }
+    }
+
+    /// A segment for the next records, with room for one of so many bytes.
+    pub fn take(&self, record: u64) -> Result<Ready, WalError> {
+        let needed = HEADER_BLOCK + record.next_multiple_of(RECORD_ALIGNMENT);
+        let found = {
+            let mut state = self.state.lock();
+            let position = state.ready.iter().position(|ready| ready.length >= needed);
+            position.and_then(|position| state.ready.remove(position))
+        };
+        let segment = match found {
+            Some(ready) => ready,
+            None => self.make(needed.max(self.config.segment))?,
+        };
+        self.state.lock().active = true;
+        Ok(segment)
+    }
+
+    /// The writer has gone on to another segment.
+    pub fn filled(&self, segment: Ready, last: Option<u64>) {
+        let mut state = self.state.lock();
+        match last {
+            Some(last) => state.full.push_back(Full { segment, last }),
+            None => state.ready.push_back(segment),
+        }
+    }
+
+    /// Keeps segments ready, so that the writer need not wait for one.
+    pub fn prepare(&self) -> Result<(), WalError> {
+        while self.state.lock().ready.len() < self.config.ready {
+            let ready = self.make(self.config.segment)?;
+            self.state.lock().ready.push_back(ready);
+        }
+        Ok(())
+    }
+
+    /// The groups up to this one are not needed any more.
+    pub fn forget(&self, upto: u64) -> Result<(), WalError> {
+        let surplus = {
+            let mut state = self.state.lock();
+            while state.full.front().is_some_and(|full| full.last <= upto) {
+                let Some(full) = state.full.pop_front() else { break };
+                state.free.push(full.segment.into_free());
+            }
+            let usual = |free: &Free| free.length == self.config.segment;
+            // As many as were in use just now are kept.
+            let kept = state.full.len() + 2;
+            let (mut keep, mut surplus): (Vec<_>, Vec<_>) = state.free.drain(..).partition(usual);
+            surplus.extend(keep.drain(kept.min(keep.len())..));
+            state.free = keep;
+            surplus
+        };
+        for free in surplus {
+            self.disk.remove(&free.path).map_err(at("remove", &free.path))?;
+            self.state.lock().bytes -= free.length;
+        }
+        Ok(())
+    }
+
+    pub fn usage(&self) -> Usage {
+        let state = self.state.lock();
+        let active = usize::from(state.active);
+        Usage {
+            segments: state.full.len() + state.ready.len() + state.free.len() + active,
+            bytes: state.bytes,
+            used: state.full.len() + active,
+        }
+    }
+
+    /// A segment of this length: an old file with a new header, or a new file of zeros.
+    fn make(&self, length: u64) -> Result<Ready, WalError> {
+        let (number, free) = {
+            let mut state = self.state.lock();
+            let position = state.free.iter().position(|free| free.length == length);
+            let free = position.map(|position| state.free.swap_remove(position));
+            if free.is_none() && state.bytes.saturating_add(length) > self.config.most {
+                return Err(WalError::Full { bytes: state.bytes });
+            }
+            if free.is_none() {
+                state.bytes += length;
+            }
+            state.next_number += 1;
+            (state.next_number - 1, free)
+        };
+        match free {
+            Some(free) => {
+                let header = SegmentHeader { log: self.log, number, length };
+                let written = write_all(&*free.file, &header.encode(), 0).and_then(|()| free.file.sync_data());
+                match written {
+                    Ok(()) => Ok(Ready { path: free.path, name: free.name, file: free.file, number, length }),
+                    Err(error) => {
+                        let told = at("begin", &free.path)(error);
+                        self.state.lock().free.push(free);
+                        Err(told)
+                    }
+                }
+            }
+            None => self.make_file(number, length).inspect_err(|_| self.state.lock().bytes -= length),
+        }
+    }
+
+    fn make_file(&self, number: u64, length: u64) -> Result<Ready, WalError> {
+        const ZEROS: usize = 1 << 20;
+        let name = {
+            let mut state = self.state.lock();
+            state.next_name += 1;
+            state.next_name - 1
+        };
+        let path = self.directory.join(format!("{name:08}{SEGMENT_SUFFIX}"));
+        let unfinished = self.directory.join(format!("{name:08}{UNFINISHED}"));
+        let header = SegmentHeader { log: self.log, number, length };
+        let fill = |file: &dyn File| {
+            // Written, not only reserved: writing to it later changes no length and no extent.
+            let zeros = vec![0; ZEROS.min(length as usize)];
+            let mut offset = 0;
+            while offset < length {
+                let part = zeros.len().min((length - offset) as usize);
+                write_all(file, &zeros[..part], offset)?;
+                offset += part as u64;
+            }
+            write_all(file, &header.encode(), 0)?;
+            file.sync_data()
+        };
+        let make = || {
+            let file = self.disk.create(&unfinished)?;
+            fill(&*file)?;
+            self.disk.rename(&unfinished, &path)?;
+            self.disk.sync_directory(&self.directory)?;
+            self.disk.open(&path)
+        };
+        let file = make().map_err(|error| {
+            // The error that made it useless is the one to tell; a rest is removed at the next start.
+            let _removed = self.disk.remove(&unfinished);
+            at("make", &path)(error)
+        })?;
+        Ok(Ready { path, name, file, number, length })
+    }
+}
+
+impl Ready {
+    fn into_free(self) -> Free {
+        let Self { path, name, file, length, .. } = self;
+        Free { path, name, file, length }
+    }
+}
+
+/// The upkeep of a log's files, for another thread than the writer's.
+#[derive(Clone, Debug)]
+pub struct Keeper(pub(crate) Arc<Segments>);
+
+impl Keeper {
+    /// Keeps segments ready, so that the writer need not wait for one.
+    ///
+    /// # Errors
+    /// If the disk has no room, or the log must not grow: the writer finds that out for itself.
+    pub fn prepare(&self) -> Result<(), WalError> {
+        self.0.prepare()
+    }
+
+    /// The groups up to this one are not needed any more: their segments are used again.
+    ///
+    /// # Errors
+    /// If a file that is not needed cannot be removed.
+    pub fn forget(&self, upto: u64) -> Result<(), WalError> {
+        self.0.forget(upto)
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+}

@@ -1,0 +1,119 @@
+//! Looks at everything that a log holds, and changes nothing.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    disk::Disk,
+    error::{WalError, at},
+    layout::HEADER_BLOCK,
+    read::Content,
+    recover::{self, Slot},
+};
+
+/// A place that cannot be what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPlace {
+    pub path: PathBuf,
+    pub offset: u64,
+    pub what: BadPart,
+    /// What is left of the group, if its header is good.
+    pub payload: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPart {
+    /// A segment's header.
+    Header,
+    /// A group with good ones behind it.
+    Group(u64),
+}
+
+impl fmt::Display for BadPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, offset {}: ", self.path.display(), self.offset)?;
+        match self.what {
+            BadPart::Header => f.write_str("the segment's header is damaged"),
+            BadPart::Group(group) => write!(f, "group {group} is damaged"),
+        }
+    }
+}
+
+/// What a log holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub segments: usize,
+    /// Good ones.
+    pub groups: u64,
+    pub first: Option<u64>,
+    pub last: Option<u64>,
+    pub bad: Vec<BadPlace>,
+    /// A group that was never acknowledged, cut off by the end of a process or of the power.
+    pub torn: Option<(PathBuf, u64)>,
+}
+
+/// Looks at all groups of the log in a directory. A bad header counts if its segment has groups beyond `after`: without them it is a file
+/// that was being made ready for another use.
+///
+/// # Errors
+/// If the files cannot be read, or are not of this log.
+pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result<Report, WalError> {
+    let mut slots = recover::slots(disk, directory, log)?;
+    let mut report = Report { segments: slots.len(), ..Report::default() };
+    for path in recover::restore_headers(&mut slots, log, after)? {
+        report.bad.push(BadPlace { path, offset: 0, what: BadPart::Header, payload: None });
+    }
+    let (mut slots, empty): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| slot.first.is_some());
+    slots.sort_by_key(|slot| slot.first);
+    report.first = slots.first().and_then(|slot| slot.first);
+    let mut expected = report.first.unwrap_or(1);
+    let mut end = None;
+    for slot in &slots {
+        if let (Some(first), Some(before)) = (slot.first, end.take())
+            && first > expected
+        {
+            let (path, offset) = recover::missing_between(slot, &empty, log, before)?;
+            report.bad.push(BadPlace { path, offset, what: BadPart::Group(expected), payload: None });
+            expected = first;
+        }
+        end = Some((slot.path.clone(), look_through(slot, log, &mut expected, &mut report)?));
+    }
+    report.last = report.first.map(|_| expected - 1);
+    report.torn = torn(slots.last(), log, end)?;
+    Ok(report)
+}
+
+fn look_through(slot: &Slot, log: u64, expected: &mut u64, report: &mut Report) -> Result<u64, WalError> {
+    let number = slot.header.map(|header| header.number);
+    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    let mut offset = HEADER_BLOCK;
+    loop {
+        if let Some(record) = content.record(offset).filter(|record| record.group == *expected) {
+            report.groups += 1;
+            *expected += 1;
+            offset = record.end;
+            continue;
+        }
+        let Some(good) = content.search(offset).find(|record| record.group >= *expected) else { return Ok(offset) };
+        if good.group > *expected {
+            report.bad.push(BadPlace {
+                path: slot.path.clone(),
+                offset,
+                what: BadPart::Group(*expected),
+                payload: content.suspect(offset).map(<[u8]>::to_vec),
+            });
+        }
+        *expected = good.group;
+        offset = good.offset;
+    }
+}
+
+fn torn(last: Option<&Slot>, log: u64, end: Option<(PathBuf, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
+    let (Some(slot), Some((path, offset))) = (last, end) else { return Ok(None) };
+    let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
+    let number = slot.header.map(|header| header.number);
+    let begun = content.header(offset).is_some_and(|header| Some(header.segment) == number);
+    Ok(begun.then_some((path, offset)))
+}

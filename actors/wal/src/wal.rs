@@ -1,0 +1,138 @@
+//! The log's one writer.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    disk::{Disk, write_all},
+    error::{WalError, at},
+    layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_HEADER, end_of_record, seal_record},
+    recover::{self, UNFINISHED},
+    segments::{Config, Keeper, Ready, Segments},
+};
+
+/// What [`Wal::open`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The last group that is there.
+    pub last: u64,
+    /// Segments whose header was bad and could be told from their records.
+    pub restored: Vec<PathBuf>,
+}
+
+pub struct Wal {
+    segments: Arc<Segments>,
+    log: u64,
+    active: Option<Active>,
+    next: u64,
+    record: Vec<u8>,
+}
+
+struct Active {
+    segment: Ready,
+    /// Where the next record begins.
+    end: u64,
+    last: Option<u64>,
+}
+
+impl Wal {
+    /// Opens the log in an existing directory, which may be empty. `log` is the same for the life of a log, and is another one for any
+    /// other. `replay` is told the groups beyond `after`, in order.
+    ///
+    /// # Errors
+    /// If a group beyond `after` cannot be read although it was acknowledged, or the files cannot be used at all.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        log: u64,
+        config: Config,
+        after: u64,
+        mut replay: impl FnMut(u64, &[u8]),
+    ) -> Result<(Self, Recovered), WalError> {
+        remove_unfinished(&*disk, directory)?;
+        let mut slots = recover::slots(&*disk, directory, log)?;
+        let restored = recover::restore_headers(&mut slots, log, after)?;
+        let (mut used, empty): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| slot.first.is_some());
+        used.sort_by_key(|slot| slot.first);
+        let last = recover::walk(&mut used, &empty, log, after, |group, payload| {
+            replay(group, payload);
+            Ok(())
+        })?;
+        let slots = used.into_iter().chain(empty).collect();
+        let segments = Arc::new(Segments::new(disk, directory, log, config, slots));
+        let wal = Self { segments, log, active: None, next: last + 1, record: Vec::new() };
+        Ok((wal, Recovered { last, restored }))
+    }
+
+    /// The last group.
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    pub fn keeper(&self) -> Keeper {
+        Keeper(self.segments.clone())
+    }
+
+    /// Makes sure that a group of so many bytes can be appended without more room on the disk.
+    ///
+    /// # Errors
+    /// If there is no room on the disk, or not for this log ([`WalError::Full`]). It can be tried again.
+    pub fn reserve(&mut self, payload: usize) -> Result<(), WalError> {
+        if payload as u64 > LARGEST_PAYLOAD {
+            return Err(WalError::TooLarge { bytes: payload as u64 });
+        }
+        if self.active.as_ref().is_some_and(|active| end_of_record(active.end, payload) <= active.segment.length) {
+            return Ok(());
+        }
+        let segment = self.segments.take((RECORD_HEADER + payload) as u64)?;
+        let active = Active { segment, end: HEADER_BLOCK, last: None };
+        if let Some(Active { segment, last, .. }) = self.active.replace(active) {
+            self.segments.filled(segment, last);
+        }
+        Ok(())
+    }
+
+    /// Begins a group: its bytes go behind those that are there.
+    pub fn begin(&mut self) -> &mut Vec<u8> {
+        self.record.clear();
+        self.record.resize(RECORD_HEADER, 0);
+        &mut self.record
+    }
+
+    /// Writes the group begun, and returns its number when it is durable.
+    ///
+    /// # Errors
+    /// After an error of the disk it is not known whether the group is there: nothing may be appended any more.
+    pub fn append(&mut self) -> Result<u64, WalError> {
+        self.reserve(self.record.len().saturating_sub(RECORD_HEADER))?;
+        let Some(active) = &mut self.active else { return Err(WalError::Full { bytes: 0 }) };
+        let (group, path) = (self.next, &active.segment.path);
+        seal_record(&mut self.record, self.log, active.segment.number, group);
+        write_all(&*active.segment.file, &self.record, active.end).map_err(at("write to", path))?;
+        active.segment.file.sync_data().map_err(at("sync", path))?;
+        active.end += self.record.len() as u64;
+        active.last = Some(group);
+        self.next += 1;
+        Ok(group)
+    }
+
+    /// Whether the file that is being written is still where the next start looks for it.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check_in_place(&self) -> Result<(), WalError> {
+        let Some(Active { segment, .. }) = &self.active else { return Ok(()) };
+        segment.file.check_in_place().map_err(at("find", &segment.path))
+    }
+}
+
+fn remove_unfinished(disk: &dyn Disk, directory: &Path) -> Result<(), WalError> {
+    let names = disk.names(directory).map_err(at("look into", directory))?;
+    for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
+        let path = directory.join(name);
+        disk.remove(&path).map_err(at("remove", &path))?;
+    }
+    Ok(())
+}

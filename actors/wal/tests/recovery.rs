@@ -1,0 +1,199 @@
+//! What a start finds after an orderly end, a torn one, and damage.
+
+mod support;
+
+use std::{path::PathBuf, sync::Arc};
+
+use support::*;
+use tandem_wal::{
+    BadPart, Config, Disk, HEADER_BLOCK, Wal, WalError,
+    simulation::{Faults, SimulatedDisk},
+    verify,
+};
+
+fn filled(groups: u64) -> (SimulatedDisk, Wal) {
+    let disk = SimulatedDisk::new(1);
+    let (mut wal, _) = open(&disk, SMALL, 0).expect("an empty log");
+    for group in 1..=groups {
+        assert_eq!(append(&mut wal).expect("appended"), group);
+    }
+    (disk, wal)
+}
+
+#[test]
+fn groups_come_back_in_order_over_many_segments_and_starts() {
+    let (disk, wal) = filled(60);
+    drop(wal);
+    let mut last = 60;
+    for _ in 0..3 {
+        let (mut wal, found) = open(&disk, SMALL, 0).expect("opened");
+        assert_eq!(found.last, last);
+        (0..20).for_each(|_| last = append(&mut wal).expect("appended"));
+    }
+    assert_eq!(open(&disk, SMALL, 77).expect("from the middle").1.last, last);
+    assert_eq!(open(&disk, SMALL, last).expect("nothing left").1.last, last);
+    assert_eq!(open(&disk, SMALL, last + 9).expect("the index knows more").1.last, last + 9);
+}
+
+#[test]
+fn segments_are_used_again_and_what_they_held_is_not_taken_for_groups() {
+    let (disk, mut wal) = filled(1);
+    let keeper = wal.keeper();
+    let mut most = 0;
+    for group in 2..=400_u64 {
+        append(&mut wal).expect("appended");
+        keeper.forget(group.saturating_sub(10)).expect("forgotten");
+        keeper.prepare().expect("prepared");
+        most = most.max(keeper.usage().bytes);
+        assert_eq!(keeper.usage().bytes, disk.bytes());
+        if group % 40 == 0 {
+            assert_eq!(open(&disk.cut_power(group), SMALL, group - 10).expect("opened").1.last, group);
+        }
+    }
+    assert!(most <= 16 * SMALL.segment, "{most} bytes");
+    let error = open(&disk, SMALL, 100).err().expect("forgotten");
+    assert!(matches!(error, WalError::Missing { needed: 101, .. }), "{error}");
+}
+
+#[test]
+fn a_log_does_not_grow_beyond_its_bound_and_goes_on_when_groups_are_forgotten() {
+    let bounded = Config { most: 4 * SMALL.segment, ..SMALL };
+    let disk = SimulatedDisk::new(1);
+    let (mut wal, _) = open(&disk, bounded, 0).expect("an empty log");
+    let error = loop {
+        match append(&mut wal) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, WalError::Full { .. }), "{error}");
+    let last = wal.last();
+    wal.keeper().forget(last - 1).expect("forgotten");
+    assert_eq!(append(&mut wal).expect("there is room again"), last + 1);
+    assert_eq!(open(&disk, bounded, last - 1).expect("opened").1.last, last + 1);
+}
+
+#[test]
+fn a_full_disk_is_told_before_anything_is_written_and_passes() {
+    let (disk, mut wal) = filled(3);
+    disk.set(Faults { capacity: Some(disk.bytes()), ..Faults::default() });
+    let error = (0..100).find_map(|_| wal.reserve(3_000).and_then(|()| append(&mut wal)).err()).expect("full");
+    assert!(error.is_no_room(), "{error}");
+    let last = wal.last();
+    disk.set(Faults::default());
+    assert_eq!(append(&mut wal).expect("room again"), last + 1);
+    assert_eq!(open(&disk, SMALL, 0).expect("opened").1.last, last + 1);
+}
+
+#[test]
+fn short_writes_make_no_difference() {
+    let disk = SimulatedDisk::new(5);
+    disk.set(Faults { short_writes: true, ..Faults::default() });
+    let (mut wal, _) = open(&disk, SMALL, 0).expect("an empty log");
+    (1..=50).for_each(|group| assert_eq!(append(&mut wal).expect("appended"), group));
+    assert_eq!(open(&disk, SMALL, 0).expect("opened").1.last, 50);
+}
+
+/// Where each group begins: file and offset.
+fn places(disk: &SimulatedDisk) -> Vec<(PathBuf, u64)> {
+    let mut places = Vec::new();
+    for path in segments(disk) {
+        let content = disk.content(&path);
+        let magic = |at: &usize| content[*at..].starts_with(b"TWR\x01");
+        let offsets = (HEADER_BLOCK as usize..content.len()).step_by(512).filter(magic);
+        places.extend(offsets.map(|offset| (path.clone(), offset as u64)));
+    }
+    places
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_group_with_others_behind_it_is_named() {
+    let (disk, _wal) = filled(30);
+    let places = places(&disk);
+    assert_eq!(places.len(), 30);
+    for group in [1, 2, 10, 11, 12, 29_usize] {
+        let (path, offset) = &places[group - 1];
+        let payload = payload(group as u64).len();
+        // Magic, version, length, group, segment, both checksums, the first and the last byte of the payload.
+        for byte in [0, 3, 6, 15, 23, 27, 31, 32, 31 + payload] {
+            let damaged = disk.cut_power(9);
+            damaged.flip(path, (*offset as usize + byte) * 8 + 1);
+            let error = open(&damaged, SMALL, 0).err().unwrap_or_else(|| panic!("byte {byte} of group {group}"));
+            let told = matches!(&error, WalError::Damaged { path: file, offset: at, group: g }
+                if file == path && at == offset && *g == group as u64);
+            // Without its first group the log only begins too late.
+            assert!(told || (group == 1 && matches!(error, WalError::Missing { .. })), "group {group}: {error}");
+            assert_eq!(open(&damaged, SMALL, group as u64).expect("it is not needed").1.last, 30);
+            let report = verify(&damaged, &directory(), LOG, 0).expect("readable");
+            let bad = report.bad.iter().any(|bad| (&bad.path, bad.offset) == (path, *offset));
+            assert!(bad || group == 1, "byte {byte} of group {group}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_segments_header_is_mended_from_its_records() {
+    let (disk, _wal) = filled(30);
+    for path in segments(&disk) {
+        for byte in [0, 9, 17, 31, 33, 41] {
+            let damaged = disk.cut_power(9);
+            damaged.flip(&path, byte * 8 + 3);
+            let (mut wal, found) = match open(&damaged, SMALL, 0) {
+                Ok(opened) => opened,
+                Err(error) => panic!("{}: byte {byte}: {error}", path.display()),
+            };
+            assert_eq!((found.last, found.restored), (30, vec![path.clone()]));
+            append(&mut wal).expect("it goes on");
+            let report = verify(&damaged, &directory(), LOG, 0).expect("readable");
+            assert!(report.bad.iter().any(|bad| bad.path == path && bad.what == BadPart::Header), "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_torn_end_is_cut_off_and_a_later_start_goes_on() {
+    let (disk, _wal) = filled(12);
+    let (path, offset) = places(&disk).pop().expect("a group");
+    disk.flip(&path, (offset as usize + 100) * 8);
+    let report = verify(&disk, &directory(), LOG, 0).expect("readable");
+    assert_eq!((report.last, &report.torn), (Some(11), &Some((path, offset))));
+    let (mut wal, found) = open(&disk, SMALL, 0).expect("opened");
+    assert_eq!(found.last, 11);
+    assert_eq!(append(&mut wal).expect("appended"), 12);
+    drop(wal);
+    assert_eq!(open(&disk, SMALL, 0).expect("opened").1.last, 12, "the torn one is no damage");
+    let report = verify(&disk, &directory(), LOG, 0).expect("readable");
+    assert_eq!((report.last, report.bad.len()), (Some(12), 0));
+}
+
+#[test]
+fn a_segment_that_is_gone_is_missed() {
+    let (disk, _wal) = filled(40);
+    let all = segments(&disk);
+    disk.remove(&all[2]).expect("removed");
+    let error = open(&disk, SMALL, 0).err().expect("missed");
+    assert!(matches!(error, WalError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn another_log_and_a_later_format_are_refused() {
+    let (disk, _wal) = filled(3);
+    let opened = |log| Wal::open(Arc::new(disk.clone()), &directory(), log, SMALL, 0, |_, _| ()).err();
+    assert!(matches!(opened(LOG + 1), Some(WalError::Foreign { .. })));
+    let path = segments(&disk).remove(0);
+    let mut header = disk.content(&path)[..40].to_vec();
+    header[11] = 2;
+    let sum = crc32fast::hash(&header).to_be_bytes();
+    let file = disk.open(&path).expect("a file");
+    file.write_at(&[header, sum.to_vec()].concat(), 0).expect("written");
+    assert!(matches!(opened(LOG), Some(WalError::Version { found: 2, known: 1, .. })));
+}
+
+#[test]
+fn a_file_that_is_gone_while_it_is_written_is_noticed() {
+    let (disk, mut wal) = filled(3);
+    append(&mut wal).expect("appended");
+    wal.check_in_place().expect("it is there");
+    segments(&disk).iter().for_each(|path| disk.remove(path).expect("removed"));
+    wal.check_in_place().expect_err("gone");
+}
