@@ -76,7 +76,7 @@ impl From<&Config> for Demands {
 }
 
 impl Demands {
-    /// Everything except the times, which are looked at on every use: [`Identity::check_times`].
+    /// Everything except the times, which are looked at on every use: [`Demands::check_times`].
     pub(super) fn accept(&self, claims: Claims) -> Result<Identity, Reason> {
         if let Some(issuer) = &self.issuer
             && claims.iss.and_then(Given::value).as_ref() != Some(issuer)

@@ -9,7 +9,7 @@
 //! - `dispatcher` → `collect`, `plan` → `batch`, `attempt` → `settle`: from a due row to a written outcome
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
 //! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
-//! - [`explain`]: what became of a push; [`rows`]: how it is kept
+//! - [`mod@explain`]: what became of a push; [`rows`]: how it is kept
 //! - [`fake_expo`]: a stand-in for the service
 
 pub mod alarm;

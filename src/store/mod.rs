@@ -2,7 +2,7 @@
 //!
 //! A group of commits is one atomic batch; `commit` returns when the batch has survived an fdatasync; readers never see what is
 //! not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never tried again: the
-//! kernel may have dropped the pages). [`open`] makes or opens the directory, and refuses with one clear line.
+//! kernel may have dropped the pages). [`open()`] makes or opens the directory, and refuses with one clear line.
 
 mod copy;
 mod directory;

@@ -1,5 +1,5 @@
 //! A WebSocket as an actor: reads frames, answers them, and writes what its outbox gathers. Its state is small and ends with the socket;
-//! what must outlive it is in the [`Peer`].
+//! what must outlive it is in the [`Peer`](super::peer::Peer).
 
 mod attaching;
 mod drain;
