@@ -13,16 +13,15 @@ use crate::{
         ids::{InvitationId, Seq, SessionId, UserId},
         view,
     },
-    idempotency::IdempotencyKey,
     journal::Obstacle,
     keys,
-    messages::{Message, Order, Refusal, Reply, ReplyTo},
+    messages::{IdempotencyKey, Message, Order, Refusal, Reply, ReplyTo},
     pairs::PairLocks,
     ports::{BoxFuture, PresenceChange, PresenceSink, PushCheck, PushVerdict, Store},
     quota::{Beginning, Begun},
-    session::{Shell, reads::to_json},
+    session::{self, Shell, reads::to_json},
     stored,
-    supervisor::{Quarantine, Supervisor},
+    supervisor::{Arbiters, Limits, Quarantine, Supervisor},
 };
 
 /// A handle to all sessions of this node; cheap to clone.
@@ -35,7 +34,9 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    pub fn new(shell: Arc<Shell>, supervisor: Supervisor) -> Self {
+    /// Starts no actor yet: a session's actor starts with its first message. `arbiters` are the threads that the actors run on.
+    pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
+        let supervisor = Supervisor::new(shell.clock.clone(), arbiters, limits, session::factory(shell.clone()));
         Self { supervisor, shell, pairs: PairLocks::default(), beginning: Beginning::default() }
     }
 
@@ -296,8 +297,14 @@ impl Coordinator {
         self.supervisor.quarantine(session)
     }
 
+    /// The number of sessions in memory.
     pub fn resident(&self) -> usize {
         self.supervisor.resident()
+    }
+
+    /// For the end of the process: refuses all waiting messages and starts no more actors.
+    pub fn stop(&self) {
+        self.supervisor.stop();
     }
 }
 

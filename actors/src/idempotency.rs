@@ -17,22 +17,13 @@ use crate::{
         time::Timestamp,
     },
     keys::{self, Key},
-    messages::{Refusal, Reply},
+    messages::{IdempotencyKey, Refusal, Reply},
     ports::{Change, Store},
     records,
 };
 
 /// How long a stored answer is replayed.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
-
-/// A caller's key, as digests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// SHA-256 of the key itself.
-    pub digest: [u8; 32],
-    /// SHA-256 of what was asked: the same key for another request is a mistake.
-    pub request: [u8; 32],
-}
 
 /// What is stored under a key.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,12 +6,10 @@
 //! anybody of the change (the answer, reads that saw it, publications, pushes) waits at the [`gate`] until then.
 
 mod accounts;
-mod arbiters;
 pub mod backoff;
 mod badge;
 pub mod coordinator;
 mod erasure;
-pub mod exit;
 pub mod explain;
 pub mod failpoint;
 pub mod gate;
@@ -32,17 +30,15 @@ mod quota;
 pub mod records;
 pub mod session;
 pub mod settling;
-mod slots;
 pub mod stored;
 pub mod supervisor;
 mod sweep;
 
 pub use tandem_domain as domain;
 
-pub use arbiters::Arbiters;
 pub use coordinator::Coordinator;
 pub use erasure::Erasure;
-pub use idempotency::IdempotencyKey;
 pub use list::ListFilter;
-pub use messages::{Refusal, Reply};
+pub use messages::{IdempotencyKey, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
+pub use supervisor::Arbiters;

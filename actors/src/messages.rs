@@ -11,10 +11,18 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    idempotency::IdempotencyKey,
     journal::Obstacle,
     ports::{PresenceChange, PushVerdict, StoreError, StoreFault},
 };
+
+/// A caller's `Idempotency-Key`, as digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// SHA-256 of the key itself.
+    pub digest: [u8; 32],
+    /// SHA-256 of the request: the same key with another request is refused.
+    pub request: [u8; 32],
+}
 
 /// A durable answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -210,6 +210,12 @@ pub trait Realtime: Send + Sync + 'static {
     /// Who is in the session's presence set, over all configured presence channels.
     fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>>;
 
+    /// The same, from a provider that has it in memory.
+    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<Member>> {
+        let _ = session;
+        None
+    }
+
     /// A user has left a session, durably: what the user's connections have of its channels is to end. Providers that cannot do that
     /// let the user's tokens run out.
     fn rights_ended(&self, session: &SessionId, user: &UserId) {

@@ -19,7 +19,7 @@ use tandem_actors::{
     journal::{Journal, Limits as JournalLimits},
     ports::{BoxFuture, Clock, Devices, Ids, Member, Publication, Realtime, RealtimeError, Store},
     session::Shell,
-    supervisor::{Limits, Supervisor},
+    supervisor::Limits,
 };
 
 use super::load::Measured;
@@ -91,8 +91,7 @@ impl Heart {
             residency: settings.residency(),
         });
         let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
-        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), Limits::default());
-        let coordinator = Coordinator::new(shell, supervisor);
+        let coordinator = Coordinator::new(shell, arbiters.clone(), Limits::default());
         let request: CreateSessionRequest = parse(r#"{"inviteName":"Sam"}"#);
         let create = CreateSession::try_from(request).expect("a valid request");
         let created = coordinator.create(caller("alex"), create, None).await.expect("a session");

@@ -24,7 +24,6 @@ use tandem_actors::{
     journal::{self, Journal},
     ports::{Clock, Push, Realtime, Store, StoreError},
     session::Shell,
-    supervisor::Supervisor,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -99,8 +98,7 @@ impl Application {
 
         let shell = Arc::new(shell(&settings, &store, &journal, &clock, provider.port(), &devices));
         let arbiters = Arbiters::start(cores());
-        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), settings.supervision());
-        let coordinator = Coordinator::new(shell.clone(), supervisor.clone());
+        let coordinator = Coordinator::new(shell.clone(), arbiters.clone(), settings.supervision());
         coordinator.index_sessions().await?;
         provider.report_to(Arc::new(coordinator.clone()));
         let check = Arc::new(coordinator.clone());
@@ -173,7 +171,6 @@ impl Application {
             .ok();
         let node = Node {
             coordinator,
-            supervisor,
             arbiters,
             provider,
             pusher,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tandem_actors::{Arbiters, Coordinator, journal::Journal, ports::Store, supervisor::Supervisor};
+use tandem_actors::{Arbiters, Coordinator, journal::Journal, ports::Store};
 
 use crate::{
     limits::Limits,
@@ -23,7 +23,6 @@ const AFTER_ALL: Duration = Duration::from_secs(2);
 /// What runs behind HTTP, and has to be stopped in order.
 pub(super) struct Node {
     pub coordinator: Coordinator,
-    pub supervisor: Supervisor,
     pub arbiters: Arbiters,
     pub provider: Provider,
     pub pusher: Arc<Pusher>,
@@ -61,7 +60,7 @@ impl Node {
         let (provider, data) = (self.provider.clone(), self.data.clone());
         on_a_thread("handover", move || provider.hand_over(&data)).await;
         self.pusher.stop().await;
-        self.supervisor.stop();
+        self.coordinator.stop();
         self.journal.close();
         // The writer ends when the last commit is durable.
         let (writer, store) = (self.writer, self.store);

@@ -1,9 +1,9 @@
 //! Commands: decide, apply, commit. The answer leaves on the journal's thread, after the flush.
 
-use actix::{AsyncContext, Context as ActorContext};
+use actix::Context as ActorContext;
 use bytes::Bytes;
 
-use super::{Held, SessionActor, Wake, reads::to_json, replay::Admitted};
+use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admitted};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -14,23 +14,12 @@ use crate::{
     },
     failpoint,
     idempotency::StoredAnswer,
-    journal::CommitError,
     keys,
-    messages::{Message, Order, Refusal, Reply, ReplyTo},
+    messages::{Message, Order, Refusal, Reply},
     nicknames,
-    ports::{Change, Commit, Direction, Fence, StoreError},
-    records::{self, EventRow, SNAPSHOT_VERSION, Snapshot},
+    ports::{Change, Direction, StoreError},
+    records::{self, EventRow},
 };
-
-/// What one commit says, besides the events.
-#[derive(Default)]
-struct Draft {
-    changes: Vec<Change>,
-    push_jobs: bool,
-    announced: bool,
-    /// Who has left the session by it.
-    left: Vec<UserId>,
-}
 
 impl SessionActor {
     pub(super) fn create(&mut self, create: CreateSession, order: Order, ctx: &mut ActorContext<Self>) {
@@ -66,7 +55,7 @@ impl SessionActor {
                 );
                 self.session = Some(session);
                 self.ask_presence(ctx);
-                let mut draft = Draft { changes: vec![invitation], ..Draft::default() };
+                let mut draft = CommitDraft { changes: vec![invitation], ..CommitDraft::default() };
                 self.record(&events, Some(rest), &mut draft);
                 let Some(session) = &self.session else { return };
                 let answer = view::created(session, &order.caller.id, self.now(), &self.shell.domain);
@@ -103,7 +92,7 @@ impl SessionActor {
         }
         match decided {
             Ok(events) => {
-                let mut draft = Draft::default();
+                let mut draft = CommitDraft::default();
                 if erasure && let Err(error) = self.redact_log(&order.caller, &mut draft) {
                     return self.refuse(order, error.into());
                 }
@@ -126,7 +115,7 @@ impl SessionActor {
             }
             Err(mut rejection) => {
                 let noted = std::mem::take(&mut rejection.noted);
-                let mut draft = Draft::default();
+                let mut draft = CommitDraft::default();
                 draft.changes.extend(self.account_work_done(&order.caller.id, &command));
                 if !noted.is_empty() || !draft.changes.is_empty() {
                     self.record(&noted, None, &mut draft);
@@ -149,7 +138,7 @@ impl SessionActor {
         if events.is_empty() {
             return;
         }
-        let mut draft = Draft::default();
+        let mut draft = CommitDraft::default();
         self.record(&events, None, &mut draft);
         self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
@@ -160,7 +149,7 @@ impl SessionActor {
             return; // The row is still there, and is found again.
         }
         self.rows.fired(timer, at);
-        let mut draft = Draft::default();
+        let mut draft = CommitDraft::default();
         let row = keys::due(at, self.inbox.session(), timer.number());
         draft.changes.push(Change::Delete(row));
         let events = match &self.session {
@@ -177,21 +166,8 @@ impl SessionActor {
         Context { by, now: self.now(), ids: &*self.shell.ids, settings: &self.shell.domain }
     }
 
-    /// A refusal may have seen a change that is not durable: it waits like any answer.
-    pub(super) fn refuse(&mut self, order: Order, refusal: Refusal) {
-        self.after_flush(move || drop(order.reply.send(Err(refusal))));
-    }
-
-    pub(super) fn after_flush(&mut self, send: impl FnOnce() + Send + 'static) {
-        if self.gate.is_open() {
-            send();
-        } else {
-            self.gate.hold(Held::Answer(Box::new(send)));
-        }
-    }
-
     /// Applies events and drafts their rows, with the decision whom to tell and how.
-    fn record(&mut self, events: &[Event], applied: Option<usize>, draft: &mut Draft) {
+    fn record(&mut self, events: &[Event], applied: Option<usize>, draft: &mut CommitDraft) {
         for (index, event) in events.iter().enumerate() {
             let Some(session) = &mut self.session else { return };
             if applied.is_none_or(|applied| index >= applied) {
@@ -215,18 +191,12 @@ impl SessionActor {
         }
     }
 
-    pub(super) fn snapshot(&mut self) -> Change {
-        self.snapshot_seq = self.session.as_ref().map_or(0, Session::seq);
-        let snapshot = Snapshot { v: SNAPSHOT_VERSION, session: self.session.as_ref() };
-        Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot))
-    }
-
     fn answer(
         &mut self,
         order: Order,
         created: bool,
         answer: &impl serde::Serialize,
-        mut draft: Draft,
+        mut draft: CommitDraft,
         events: Option<(Seq, Seq)>,
         ctx: &mut ActorContext<Self>,
     ) {
@@ -253,60 +223,8 @@ impl SessionActor {
         self.commit(draft, last, Some((reply, answer)), ctx);
     }
 
-    /// Hands the draft to the journal. `last` is the `seq` of its last event.
-    fn commit(
-        &mut self,
-        mut draft: Draft,
-        last: Option<Seq>,
-        release: Option<(ReplyTo<Reply>, Reply)>,
-        ctx: &mut ActorContext<Self>,
-    ) {
-        if draft.announced {
-            draft.changes.push(self.outbox_row());
-        }
-        let session = self.inbox.session().clone();
-        let (ticket, flushed) = self.gate.issue();
-        if let Some(last) = last.filter(|_| draft.announced) {
-            self.gate.hold(Held::Deliver(last));
-        }
-        if draft.push_jobs {
-            self.gate.hold(Held::PushJobs);
-        }
-        for user in draft.left {
-            self.gate.hold(Held::Left(user));
-        }
-        let next = last.unwrap_or(self.committed_seq);
-        let fence = Fence { session: session.clone(), epoch: self.epoch, expected: self.committed_seq, next };
-        self.committed_seq = next;
-        let commit = Commit { fence: Some(fence), changes: draft.changes };
-        let actor = ctx.address();
-        let done = move |outcome: Result<(), CommitError>| {
-            // The gate first: whoever has the answer and asks again meets an actor that knows of it.
-            let (wake, refusal) = match outcome {
-                Ok(()) => (flushed.durable(ticket), None),
-                Err(error) => {
-                    tracing::warn!(%session, %error, "commit refused");
-                    (flushed.fail(), Some(Refusal::outcome_unknown()))
-                }
-            };
-            if let Some((reply, durable)) = release {
-                drop(reply.send(refusal.map_or(Ok(durable), Err)));
-            }
-            if wake {
-                actor.do_send(Wake);
-            }
-        };
-        self.shell.journal.append(commit, Box::new(done));
-        failpoint::reach(self.inbox.session(), "after_append");
-    }
-
-    /// Rows that belong to no event: outbox, push jobs, snapshot.
-    pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
-        self.commit(Draft { changes, push_jobs, ..Draft::default() }, None, None, ctx);
-    }
-
     /// Takes a partner's words out of every stored event.
-    fn redact_log(&self, caller: &Caller, draft: &mut Draft) -> Result<(), StoreError> {
+    fn redact_log(&self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
         let id = self.inbox.session();
         let rows = self.shell.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
         for (key, row) in rows {

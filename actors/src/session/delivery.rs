@@ -1,41 +1,36 @@
-//! Telling the partners. Publishing begins after the flush, in the order of `seq`, and goes on until the provider has taken it.
-//! Pushes are rows that the push sender takes over: the two ways never wait for each other.
+//! Tells the partners. Publishing begins after the flush, in the order of `seq`, and is repeated until the provider has taken the messages.
+//! Pushes are rows that the push sender takes over. Neither waits for the other.
 
-use std::{
-    pin::pin,
-    task::{Poll, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
-use serde_json::Value;
 
-use super::{DeliverySettings, SessionActor, routing::Told};
+use super::{
+    DeliverySettings, SessionActor,
+    publications::{batch, hints, publications},
+    routing::Told,
+};
 use crate::{
     backoff::Backoff,
-    domain::{
-        Announcement, Audience, Event, EventName, Session,
-        ids::{Seq, UserId},
-        routing::Presence,
-    },
+    domain::{ids::Seq, routing::Presence},
     failpoint, keys,
     outbox::{Pending, Watched},
-    ports::{Change, Channel, Publication, RealtimeError, StoreError},
-    records,
+    ports::{Change, RealtimeError, StoreError},
 };
 
 /// Where delivery stands, beside the stored outbox.
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(super) struct DeliveryState {
     durable: Seq,
     publishing: bool,
-    pub(super) resolving: bool,
+    resolving: bool,
+    /// Failed attempts to publish since the last success.
     failures: u32,
     /// The store has, or will have, an outbox row.
-    row_stored: bool,
+    pub(super) row_stored: bool,
 }
 
-impl Delivery {
+impl DeliveryState {
     pub fn new(durable: Seq, row_stored: bool) -> Self {
         Self { durable, publishing: false, resolving: false, failures: 0, row_stored }
     }
@@ -57,13 +52,8 @@ impl Delivery {
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
 impl SessionActor {
-    pub(super) fn outbox_row(&mut self) -> Change {
-        self.delivery.row_stored = true;
-        Change::Put(keys::outbox(self.inbox.session()), records::encode(&self.outbox))
-    }
-
-    /// Publishes whatever is durable and decided, one batch at a time; and sees to it that everything durable is decided. The
-    /// second waits for nothing in the first: whoever is to get a push gets it while the provider is down.
+    /// Publishes what is durable and decided, one batch at a time, and has everything durable decided. Deciding does not wait for
+    /// publishing: a partner who is due a push gets it also while the provider is down.
     pub(super) fn deliver(&mut self, ctx: &mut Context<Self>) {
         if self.session.is_none() {
             return;
@@ -85,16 +75,16 @@ impl SessionActor {
         }
         if let Err(error) = self.restore_publications(ready) {
             tracing::error!(session = %self.inbox.session(), %error, "outbox cannot be read");
-            return self.exit(crate::exit::ExitStatus::LoadFailed, ctx);
+            return self.exit(crate::supervisor::ExitStatus::LoadFailed, ctx);
         }
         failpoint::reach(self.inbox.session(), "before_publish");
         let batch = batch(self.outbox.pending.iter().take(ready));
         self.delivery.publishing = true;
-        let done = self.shell.realtime.publish(batch);
-        self.when_ready(done, ctx, move |actor, outcome, ctx| actor.published(ready, outcome, ctx));
+        let publishing = self.shell.realtime.publish(batch);
+        ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| actor.published(ready, outcome, ctx)));
     }
 
-    /// An outbox that was read from the store knows only which events are outstanding.
+    /// Makes the messages of an outbox that was read from the store: its rows only name the events.
     fn restore_publications(&mut self, count: usize) -> Result<(), StoreError> {
         for index in 0..count {
             let pending = &self.outbox.pending[index];
@@ -142,8 +132,8 @@ impl SessionActor {
         Backoff::new(retry_min, retry_max).upper_half(self.delivery.failures.saturating_add(1))
     }
 
-    /// Partners who were present are watched until they have seen it, or have left. Whoever left while it was on its way is told
-    /// by a push at once.
+    /// Watches the partners who were present until they have seen the event or have left. A partner who left while the event was on
+    /// its way gets a push at once.
     fn watch(&mut self, published: &Pending, ctx: &mut Context<Self>) {
         let (at, since) = (self.now(), self.shell.clock.uptime());
         for user in &published.present {
@@ -169,7 +159,7 @@ impl SessionActor {
         }
     }
 
-    /// The deletion of a stored row that says no more than that nothing is outstanding.
+    /// The deletion of the stored row, if nothing is outstanding any more.
     pub(super) fn clear_outbox(&mut self) -> Option<Change> {
         let clear = self.delivery.row_stored && self.outbox.is_empty() && self.shell.journal.has_room();
         clear.then(|| {
@@ -178,78 +168,22 @@ impl SessionActor {
         })
     }
 
-    /// Goes on with `then` at once if the future is ready, which the embedded endpoint's always are.
-    pub(super) fn when_ready<T: 'static>(
-        &mut self,
-        future: crate::ports::BoxFuture<T>,
-        ctx: &mut Context<Self>,
-        then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
-    ) {
-        let mut future = future;
-        match pin!(&mut future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => then(self, value, ctx),
-            Poll::Pending => {
-                ctx.spawn(future.into_actor(self).map(move |value, actor, ctx| then(actor, value, ctx)));
-            }
+    /// Asks the provider about partners whose presence is unknown. Then decides, with its answer or, when the time is over, without.
+    fn resolve(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.delivery.resolving, true) {
+            return;
         }
-    }
-}
-
-/// The session channel's message, and a word on each partner's own channel that the session has changed.
-pub(super) fn publications(session: &Session, event: &Event, announcement: &Announcement) -> Vec<Publication> {
-    let (id, seq) = (session.id(), event.seq);
-    let told = on_session(session, event, announcement, &format!("{id}:{seq}"));
-    let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
-    let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
-    let lists = session.members().filter(concerns).map(|user| Publication {
-        channel: Channel::User(user.clone()),
-        id: format!("{id}:{seq}:updated"),
-        name: EventName::SessionUpdated.as_str(),
-        data: updated.clone().into(),
-        at: event.at,
-    });
-    told.into_iter().chain(lists).collect()
-}
-
-/// The messages beside the event's own, where somebody has the app: for others one event is one message. Their ids name no `seq` in its place: who has received a hint has not received the event.
-pub(super) fn hints(session: &Session, event: &Event) -> Vec<Publication> {
-    let (id, seq) = (session.id(), event.seq);
-    let hints = if session.serves_app() { event.hints(id) } else { Vec::new() };
-    hints.iter().flat_map(|hint| on_session(session, event, hint, &format!("{id}:{}:{seq}", hint.name))).collect()
-}
-
-/// One message for both, or one for each member.
-fn on_session(session: &Session, event: &Event, announcement: &Announcement, message_id: &str) -> Vec<Publication> {
-    let message = |id: String, payload| Publication {
-        channel: Channel::Session(session.id().clone()),
-        id,
-        name: announcement.name,
-        data: Value::Object(payload).to_string().into(),
-        at: event.at,
-    };
-    if announcement.only.is_some() {
-        return Vec::new();
-    }
-    if announcement.audience != Audience::Each {
-        return vec![message(message_id.to_owned(), announcement.payload.clone())];
-    }
-    let members = session.participants().enumerate().filter(|(_, user)| session.is_member(user));
-    members.map(|(place, user)| message(format!("{message_id}:{place}"), announcement.payload_for(user))).collect()
-}
-
-/// In the order of `seq`; a partner's own channel hears once of the whole batch.
-fn batch<'a>(pending: impl Iterator<Item = &'a Pending>) -> Vec<Publication> {
-    let mut batch: Vec<Publication> = Vec::new();
-    for pending in pending {
-        for publication in &pending.publications {
-            match publication.channel {
-                Channel::Session(_) if !pending.publish => continue,
-                Channel::Session(_) => {}
-                Channel::User(_) => batch.retain(|earlier| earlier.channel != publication.channel),
+        let members = self.shell.realtime.members(self.inbox.session());
+        let asked = tokio::time::timeout(self.shell.delivery.resolve_within, members);
+        ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
+            actor.delivery.resolving = false;
+            let late = || RealtimeError::Unavailable { reason: "no answer in time".into(), retry_after: None };
+            actor.take_members(answer.unwrap_or_else(|_| Err(late())));
+            if let Err(error) = actor.decide_unresolved(ctx) {
+                tracing::error!(session = %actor.inbox.session(), %error, "outbox cannot be read");
+                return actor.exit(crate::supervisor::ExitStatus::LoadFailed, ctx);
             }
-            batch.push(publication.clone());
-        }
-        batch.extend(pending.hints.iter().cloned());
+            actor.deliver(ctx);
+        }));
     }
-    batch
 }

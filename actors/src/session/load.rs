@@ -3,10 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use super::{SessionActor, Shell, delivery::Delivery, rows::KnownRows};
+use super::{SessionActor, Shell, delivery::DeliveryState, rows::KnownRows};
 use crate::{
     domain::{Session, ids::SessionId},
-    exit::{ExitGuard, ExitStatus},
     failpoint,
     gate::Gate,
     idempotency::PendingKeys,
@@ -16,7 +15,7 @@ use crate::{
     presence::Presence,
     records,
     stored::{self, Damage, Stored},
-    supervisor::Inbox,
+    supervisor::{ExitGuard, ExitStatus, Inbox},
 };
 
 struct Loaded {
@@ -45,7 +44,7 @@ impl SessionActor {
                     gate: Gate::default(),
                     pending_keys: PendingKeys::default(),
                     presence: Presence::default(),
-                    delivery: Delivery::new(durable, !loaded.outbox.is_empty()),
+                    delivery: DeliveryState::new(durable, !loaded.outbox.is_empty()),
                     outbox: loaded.outbox,
                     seen: BTreeMap::new(),
                     snapshot_seq: loaded.snapshot_seq,

@@ -6,13 +6,17 @@
 
 mod account;
 mod commands;
+mod commit;
 mod delivery;
 mod load;
+mod presence;
+mod publications;
 pub(crate) mod reads;
 mod replay;
 mod rest;
 mod routing;
 pub(crate) mod rows;
+mod seen;
 mod shell;
 mod watch;
 
@@ -28,20 +32,14 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    exit::{ExitGuard, ExitStatus},
     gate::Gate,
     idempotency::PendingKeys,
     messages::Message,
     outbox::Outbox,
     ports::OwnerEpoch,
     presence::Presence,
-    supervisor::{Inbox, Next},
+    supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
 };
-
-/// Something waits: in the inbox, or at the gate.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-pub struct Wake;
 
 /// What waits at the gate.
 enum Held {
@@ -73,14 +71,22 @@ pub struct SessionActor {
     pending_keys: PendingKeys,
     presence: Presence,
     outbox: Outbox,
-    delivery: delivery::Delivery,
+    delivery: delivery::DeliveryState,
     /// What each partner is known to have seen, beyond what they said with `viewed`.
-    seen: BTreeMap<UserId, watch::Seen>,
+    seen: BTreeMap<UserId, seen::Seen>,
     snapshot_seq: Seq,
     /// The `seq` of the last event that was handed to the journal.
     committed_seq: Seq,
     active_at: Instant,
     resting: bool,
+}
+
+/// What the supervisor starts session actors with.
+pub fn factory(shell: Arc<Shell>) -> ActorFactory {
+    Box::new(move |inbox, exit| {
+        let actor = SessionActor::activate(inbox, shell.clone(), exit)?;
+        Some(actor.start().recipient())
+    })
 }
 
 /// How many messages are handled before others on the same arbiter get their turn.
@@ -131,6 +137,11 @@ impl SessionActor {
         use actix::ActorContext;
         self.exit.set(status);
         ctx.stop();
+    }
+
+    /// The `seq` of the last event, flushed or not; 0 if there is no session.
+    fn seq(&self) -> Seq {
+        self.session.as_ref().map_or(0, Session::seq)
     }
 
     fn now(&self) -> Timestamp {

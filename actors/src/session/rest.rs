@@ -3,8 +3,11 @@
 
 use actix::{AsyncContext, Context};
 
-use super::{Held, SessionActor, Wake};
-use crate::{domain::Session, exit::ExitStatus, failpoint};
+use super::{Held, SessionActor};
+use crate::{
+    failpoint,
+    supervisor::{ExitStatus, Wake},
+};
 
 impl SessionActor {
     pub(super) fn schedule_rest(&mut self, ctx: &mut Context<Self>) {
@@ -30,7 +33,7 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "passivate");
         self.resting = true;
         let mut changes: Vec<_> = self.clear_outbox().into_iter().collect();
-        if self.session.as_ref().map_or(0, Session::seq) > self.snapshot_seq && self.shell.journal.has_room() {
+        if self.seq() > self.snapshot_seq && self.shell.journal.has_room() {
             changes.push(self.snapshot());
         }
         if changes.is_empty() {

@@ -1,13 +1,13 @@
-//! Deciding who is told, and how. The decision is made with the event, from the presence that the actor holds, and stored in the
-//! same commit; where presence is not known the provider is asked first, and the decision is stored beside the event later.
+//! Decides who is told of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
+//! stored in the same commit. Where presence is unknown the provider is asked first; the decision is then stored beside the event later.
 
 use std::borrow::Cow;
 
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use actix::Context;
 
 use super::{
     SessionActor,
-    delivery::{hints, publications},
+    publications::{hints, publications},
 };
 use crate::{
     domain::{
@@ -17,11 +17,11 @@ use crate::{
     },
     keys,
     outbox::Pending,
-    ports::{Change, Member, RealtimeError, StoreError},
+    ports::{Change, StoreError},
     records::{self, Decided, EventRow, PushJob},
 };
 
-/// What routing an event came to.
+/// The outcome of routing one event.
 #[derive(Default)]
 pub(super) struct Routed {
     pub decided: Vec<Decided>,
@@ -29,7 +29,7 @@ pub(super) struct Routed {
     pub push_jobs: bool,
 }
 
-/// A stored event and what is told of it.
+/// A stored event and its announcement.
 pub(super) struct Told {
     pub row: EventRow,
     pub announcement: Announcement,
@@ -68,10 +68,6 @@ impl SessionActor {
         routed
     }
 
-    pub(super) fn presence_of(&self, user: &UserId) -> Presence {
-        self.presence.state(user, self.shell.clock.uptime(), self.shell.delivery.presence_max_age)
-    }
-
     fn decide(&self, user: &UserId, announcement: &Announcement, event: &Event, knowledge: Knowledge) -> Decision {
         let has_push_token = self.shell.devices.has_push_token(user);
         let recipient = Recipient { is_author: is_by(event, user), knowledge, has_push_token };
@@ -82,7 +78,7 @@ impl SessionActor {
         Decided { user, at: self.now(), legs: Cow::Borrowed(legs.as_str()), reason: Cow::Borrowed(reason) }
     }
 
-    pub(super) fn push_job(&self, user: &UserId, event: &Event, name: &str, reason: &str) -> Change {
+    fn push_job(&self, user: &UserId, event: &Event, name: &str, reason: &str) -> Change {
         let now = self.now();
         let job = PushJob {
             session: self.inbox.session().clone(),
@@ -95,41 +91,8 @@ impl SessionActor {
         Change::Put(keys::push_job(now, &job.session, user, event.seq), records::encode(&job))
     }
 
-    /// Asks the provider who is present.
-    pub(super) fn ask_presence(&mut self, ctx: &mut Context<Self>) {
-        if self.session.is_some() && self.shell.delivery.presence_max_age.is_none() {
-            let members = self.shell.realtime.members(self.inbox.session());
-            self.when_ready(members, ctx, |actor, outcome, _| actor.take_members(outcome));
-        }
-    }
-
-    fn take_members(&mut self, outcome: Result<Vec<Member>, RealtimeError>) {
-        match outcome {
-            Ok(members) => self.presence.replace(members, self.shell.clock.uptime()),
-            Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
-        }
-    }
-
-    /// Finds out about partners whose presence is unknown, within the time for it; then decides, with or without an answer.
-    pub(super) fn resolve(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.delivery.resolving, true) {
-            return;
-        }
-        let members = self.shell.realtime.members(self.inbox.session());
-        let asked = tokio::time::timeout(self.shell.delivery.resolve_within, members);
-        ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
-            actor.delivery.resolving = false;
-            let late = || RealtimeError::Unavailable { reason: "no answer in time".into(), retry_after: None };
-            actor.take_members(answer.unwrap_or_else(|_| Err(late())));
-            if let Err(error) = actor.decide_unresolved(ctx) {
-                tracing::error!(session = %actor.inbox.session(), %error, "outbox cannot be read");
-                return actor.exit(crate::exit::ExitStatus::LoadFailed, ctx);
-            }
-            actor.deliver(ctx);
-        }));
-    }
-
-    fn decide_unresolved(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
+    /// Decides for the partners whose presence was unknown, as far as it is known by now.
+    pub(super) fn decide_unresolved(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
         let mut changes = Vec::new();
         let mut push_jobs = false;
         for index in 0..self.outbox.pending.len() {
@@ -169,8 +132,23 @@ impl SessionActor {
         Ok(row.event.announcement(id).map(|announcement| Told { row, announcement }))
     }
 
-    /// Records a decision that was made after the event was stored, beside the event. True if it makes a push.
-    pub(super) fn decide_late(
+    /// The partner has missed what was published: a push follows.
+    pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
+        let decision = Decision { legs: Legs::Push, reason: "left unseen" };
+        match self.read_told(seq) {
+            Ok(Some(told)) => {
+                let mut changes = Vec::new();
+                let push = self.decide_late(user, told, decision, &mut changes);
+                changes.push(self.outbox_row());
+                self.commit_rows(changes, push, ctx);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
+        }
+    }
+
+    /// Records a decision beside an event that is stored already. True if the decision makes a push.
+    fn decide_late(
         &self,
         user: &UserId,
         Told { mut row, announcement }: Told,

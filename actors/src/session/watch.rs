@@ -1,5 +1,5 @@
-//! Partners who come and go. Whoever leaves within the leave-grace without having seen what went out over realtime is sent a push
-//! after all; and a push is looked at once more before it leaves.
+//! Partners who come and go. A partner who leaves within the leave-grace, before seeing a published event, gets a push for it. Before a
+//! push is sent, the session is asked once more whether it is still wanted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Rejection,
         ids::{Seq, UserId},
-        routing::{Decision, Legs, Presence, WhenAbsent},
+        routing::Presence,
         time::Timestamp,
     },
     keys,
@@ -27,49 +27,11 @@ use crate::{
 struct HeartbeatAnswer {
     present: bool,
     expires_at: Option<Timestamp>,
-    /// What is flushed: a client that compares it with what it has sees whether to catch up.
+    /// The last durable event. A client that has fewer catches up.
     seq: Seq,
 }
 
-/// Up to which event a partner is known to have come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    fetched: Seq,
-    delivered: Seq,
-}
-
 impl SessionActor {
-    /// The partner has asked for what happened, up to `seq`.
-    pub(super) fn saw(&mut self, user: &UserId, seq: Seq) {
-        let seen = self.seen.entry(user.clone()).or_default();
-        seen.fetched = seq.max(seen.fetched);
-        self.outbox.seen(user, seq);
-    }
-
-    /// A live connection of the partner has received what was published, up to `seq`.
-    pub(super) fn received(&mut self, user: &UserId, seq: Seq) {
-        let seen = self.seen.entry(user.clone()).or_default();
-        seen.delivered = seq.max(seen.delivered);
-        self.outbox.seen(user, seq);
-    }
-
-    pub(super) fn has_seen(&self, user: &UserId, seq: Seq) -> bool {
-        self.has_fetched(user, seq) || self.seen.get(user).is_some_and(|seen| seen.delivered >= seq)
-    }
-
-    fn has_fetched(&self, user: &UserId, seq: Seq) -> bool {
-        let viewed = self.session.as_ref().map_or(0, |session| session.last_seen(user));
-        self.seen.get(user).map_or(0, |seen| seen.fetched).max(viewed) >= seq
-    }
-
-    /// Who wants both ways is pushed to also when the other way has worked.
-    fn needs_no_push(&self, user: &UserId, seq: Seq) -> bool {
-        match self.shell.delivery.when_absent {
-            WhenAbsent::Push => self.has_seen(user, seq),
-            WhenAbsent::PushAndPublish => self.has_fetched(user, seq),
-        }
-    }
-
     pub(super) fn presence_changed(
         &mut self,
         change: PresenceChange,
@@ -130,22 +92,7 @@ impl SessionActor {
         }
     }
 
-    /// What went out over realtime has missed the partner.
-    pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
-        let decision = Decision { legs: Legs::Push, reason: "left unseen" };
-        match self.read_told(seq) {
-            Ok(Some(told)) => {
-                let mut changes = Vec::new();
-                let push = self.decide_late(user, told, decision, &mut changes);
-                changes.push(self.outbox_row());
-                self.commit_rows(changes, push, ctx);
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
-        }
-    }
-
-    /// The push sender asks, right before it sends.
+    /// Answers the push sender, which asks right before it sends.
     pub(super) fn check_push(
         &mut self,
         user: UserId,
@@ -159,7 +106,7 @@ impl SessionActor {
         } else if self.needs_no_push(&user, seq) {
             PushVerdict::Drop { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
-            // Came back after the decision, and may have read the state before the event: the channel tells it.
+            // The partner came back after the decision, perhaps with an older state: the channel tells it.
             self.publish_late(user, seq, ctx);
             PushVerdict::Drop { reason: "present again" }
         } else {
@@ -173,7 +120,8 @@ impl SessionActor {
         if !matches!(self.shell.store.get(&keys::event(session, seq)), Ok(Some(_))) {
             return;
         }
-        // What still waits for its turn takes the partner along; what is on its way is told once more, which harms nobody.
+        // An event that is still to be published is published for this partner, too. An event on its way is published once more, which
+        // is harmless: clients know its id.
         let is_free = self.delivery.is_idle();
         if let Some(pending) = self.outbox.pending.iter_mut().find(|pending| is_free && pending.seq == seq) {
             pending.publish = true;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::{domain::time::Timestamp, exit::ExitStatus, messages::Refusal};
+use super::ExitStatus;
+use crate::{domain::time::Timestamp, messages::Refusal};
 
 /// Why a session is in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]

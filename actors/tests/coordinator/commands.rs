@@ -17,7 +17,7 @@ fn nothing_leaves_before_the_flush() {
         let session = world.active_session().await;
         eventually("the joining is published", || world.realtime.names().contains(&"session.joined")).await;
         let told_before = world.realtime.names().len();
-        world.store.hold();
+        world.store.hold_commits();
         let (coordinator, signing) = (world.coordinator.clone(), session.clone());
         let answer =
             actix::spawn(async move { coordinator.execute(&signing, caller("ann"), Command::SignCompact, None).await });
@@ -38,7 +38,7 @@ fn nothing_leaves_before_the_flush() {
         .expect_err("an answer left before the flush");
         assert_eq!(world.store.flushes.load(Ordering::SeqCst), flushes);
         assert_eq!(world.realtime.names().len(), told_before, "a publication left before the flush");
-        world.store.free();
+        world.store.release_commits();
         answer.await.expect("no panic").expect("signed");
         let status = read.await.expect("no panic").expect("a status");
         assert!(String::from_utf8_lossy(&status).contains(r#""mySigned":true"#));
@@ -51,7 +51,7 @@ fn one_hot_session_shares_its_flushes() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
-        world.store.hold();
+        world.store.hold_commits();
         let before = world.store.flushes.load(Ordering::SeqCst);
         let appended = world.journal.stats().appended;
         let mut answers = Vec::new();
@@ -63,7 +63,7 @@ fn one_hot_session_shares_its_flushes() {
             }));
         }
         eventually("all are queued", || world.journal.stats().appended == appended + 100).await;
-        world.store.free();
+        world.store.release_commits();
         for answer in answers {
             answer.await.expect("no panic").expect("renamed");
         }

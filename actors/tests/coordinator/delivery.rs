@@ -119,7 +119,7 @@ fn what_was_not_published_before_a_restart_is_published_after_it() {
         let session = world.active_session().await;
         world.realtime.refusals.store(u64::MAX, Ordering::SeqCst);
         world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
-        let realtime = std::sync::Arc::new(crate::world::TestRealtime::default());
+        let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::default());
         *realtime.members.lock() = Some(Err(RealtimeError::Refused { reason: "none".into() }));
         let next = World::over(world.store.clone(), realtime, Options::default());
         assert_eq!(next.coordinator.drain_outboxes().expect("readable"), 1);

@@ -5,6 +5,5 @@ mod commands;
 mod costs;
 mod crashes;
 mod delivery;
-mod store;
 mod sweep;
 mod world;

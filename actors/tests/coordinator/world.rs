@@ -1,16 +1,11 @@
 //! A node without its shell: the real actors and journal, a store in memory, and providers that do as they are told.
 
 use std::{
-    collections::HashSet,
     future::Future,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use serde_json::Value;
 use tandem_actors::{
     Arbiters, Coordinator, Refusal, Reply,
@@ -24,105 +19,19 @@ use tandem_actors::{
     },
     journal::{Journal, Limits as JournalLimits},
     keys, ports,
-    ports::{BoxFuture, Member, PresenceChange, PresenceSink, PresenceSource, Publication, RealtimeError},
+    ports::{PresenceChange, PresenceSink, PresenceSource},
     records::{self, PushJob},
     session::{DeliverySettings, ResidencySettings, Shell},
-    supervisor::{Limits, Supervisor},
+    supervisor::Limits,
 };
 
-use crate::store::TestStore;
-
-pub struct ManualClock {
-    passed: AtomicI64,
-    /// How far the wall clock is wrong.
-    jumped: AtomicI64,
-}
-
-impl ManualClock {
-    pub fn advance(&self, by: Duration) {
-        self.passed.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
-    }
-
-    /// The wall clock is set wrong by so many milliseconds; no time passes.
-    pub fn jump(&self, by: i64) {
-        self.jumped.fetch_add(by, Ordering::SeqCst);
-    }
-}
-
-impl ports::Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.passed.load(Ordering::SeqCst) + self.jumped.load(Ordering::SeqCst))
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::from_millis(self.passed.load(Ordering::SeqCst).unsigned_abs())
-    }
-
-    fn settled(&self) -> Timestamp {
-        Timestamp::from_millis(self.passed.load(Ordering::SeqCst))
-    }
-}
-
-/// Numbers that no two worlds share: failpoints are armed by session id.
-pub struct CountingIds;
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-impl ports::Ids for CountingIds {
-    fn fresh(&self) -> String {
-        format!("c{:024}", NEXT_ID.fetch_add(1, Ordering::SeqCst))
-    }
-}
-
-/// A provider that records what is published and answers what it was told to.
-#[derive(Default)]
-pub struct TestRealtime {
-    pub published: Mutex<Vec<Publication>>,
-    pub members: Mutex<Option<Result<Vec<Member>, RealtimeError>>>,
-    pub refusals: AtomicU64,
-}
-
-impl TestRealtime {
-    pub fn names(&self) -> Vec<&'static str> {
-        let published = self.published.lock();
-        published.iter().map(|publication| publication.name).filter(|name| *name != "session.updated").collect()
-    }
-}
-
-impl ports::Realtime for TestRealtime {
-    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
-        let refused =
-            self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if refused {
-            let error = RealtimeError::Unavailable { reason: "told to fail".into(), retry_after: None };
-            return Box::pin(async { Err(error) });
-        }
-        self.published.lock().extend(batch);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
-        match self.members.lock().clone() {
-            Some(answer) => Box::pin(async { answer }),
-            None => Box::pin(std::future::pending()),
-        }
-    }
-}
-
-#[derive(Default)]
-pub struct TestDevices(pub Mutex<HashSet<UserId>>);
-
-impl ports::Devices for TestDevices {
-    fn has_push_token(&self, user: &UserId) -> bool {
-        self.0.lock().contains(user)
-    }
-}
+use tandem_testing::{CountingIds, ManualClock, MemoryStore, RecordingRealtime, UsersWithDevices};
 
 pub struct World {
-    pub store: Arc<TestStore>,
+    pub store: Arc<MemoryStore>,
     pub clock: Arc<ManualClock>,
-    pub realtime: Arc<TestRealtime>,
-    pub devices: Arc<TestDevices>,
+    pub realtime: Arc<RecordingRealtime>,
+    pub devices: Arc<UsersWithDevices>,
     pub journal: Journal,
     pub coordinator: Coordinator,
     arbiters: Arbiters,
@@ -145,15 +54,14 @@ impl Default for Options {
 
 impl World {
     pub fn new(options: Options) -> Self {
-        let realtime = TestRealtime::default();
-        *realtime.members.lock() = Some(Ok(vec![]));
-        Self::over(Arc::new(TestStore::default()), Arc::new(realtime), options)
+        let realtime = Arc::new(RecordingRealtime::with_nobody_present());
+        Self::over(Arc::default(), realtime, options)
     }
 
     /// Another life of a node on the same store.
-    pub fn over(store: Arc<TestStore>, realtime: Arc<TestRealtime>, options: Options) -> Self {
-        let clock = Arc::new(ManualClock { passed: AtomicI64::new(1_790_000_000_000), jumped: AtomicI64::new(0) });
-        let devices = Arc::new(TestDevices::default());
+    pub fn over(store: Arc<MemoryStore>, realtime: Arc<RecordingRealtime>, options: Options) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)));
+        let devices = Arc::new(UsersWithDevices::default());
         let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {}).unwrap();
         let shell = Arc::new(Shell {
             store: store.clone(),
@@ -180,8 +88,7 @@ impl World {
             },
         });
         let arbiters = Arbiters::start(2);
-        let supervisor = Supervisor::new(shell.clone(), arbiters.clone(), options.limits);
-        let coordinator = Coordinator::new(shell, supervisor);
+        let coordinator = Coordinator::new(shell, arbiters.clone(), options.limits);
         Self { store, clock, realtime, devices, journal, coordinator, arbiters }
     }
 
@@ -230,7 +137,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.store.free();
+        self.store.release_commits();
         self.arbiters.stop();
         self.journal.close();
     }

@@ -8,11 +8,12 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{domain::ids::SessionId, supervisor::Slot};
+use super::slot::Slot;
+use crate::domain::ids::SessionId;
 
 const SHARDS: usize = 64;
 
-pub(crate) struct Slots {
+pub(super) struct Slots {
     shards: Vec<Mutex<HashMap<SessionId, Arc<Slot>>>>,
     hasher: RandomState,
 }
@@ -28,7 +29,7 @@ impl Slots {
         &self.shards[self.hasher.hash_one(session) as usize % SHARDS]
     }
 
-    pub fn get_or_insert(&self, session: &SessionId) -> Arc<Slot> {
+    pub(super) fn get_or_insert(&self, session: &SessionId) -> Arc<Slot> {
         let mut shard = self.shard(session).lock();
         if let Some(slot) = shard.get(session) {
             return slot.clone();
@@ -38,28 +39,28 @@ impl Slots {
         slot
     }
 
-    pub fn get(&self, session: &SessionId) -> Option<Arc<Slot>> {
+    pub(super) fn get(&self, session: &SessionId) -> Option<Arc<Slot>> {
         self.shard(session).lock().get(session).cloned()
     }
 
-    pub fn contains(&self, session: &SessionId) -> bool {
+    pub(super) fn contains(&self, session: &SessionId) -> bool {
         self.shard(session).lock().contains_key(session)
     }
 
     /// Removes this very slot; another one of the same session stays.
-    pub fn forget(&self, slot: &Arc<Slot>) {
-        let mut shard = self.shard(slot.session()).lock();
-        if shard.get(slot.session()).is_some_and(|found| Arc::ptr_eq(found, slot)) {
-            shard.remove(slot.session());
+    pub(super) fn forget(&self, slot: &Arc<Slot>) {
+        let mut shard = self.shard(&slot.session).lock();
+        if shard.get(&slot.session).is_some_and(|found| Arc::ptr_eq(found, slot)) {
+            shard.remove(&slot.session);
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
     /// Calls `visit` for each slot, with no shard locked meanwhile.
-    pub fn for_each(&self, mut visit: impl FnMut(&Arc<Slot>)) {
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Slot>)) {
         for shard in &self.shards {
             let slots: Vec<_> = shard.lock().values().cloned().collect();
             slots.iter().for_each(&mut visit);

@@ -10,14 +10,14 @@ use std::{
 use actix::Arbiter;
 use parking_lot::{Mutex, RwLock};
 
-use crate::supervisor::Slot;
+use crate::domain::ids::SessionId;
 
 #[derive(Default)]
 struct Shown {
     /// Since when the thread owes a sign of life.
     asked_at: Mutex<Option<Instant>>,
     /// Whose turn it is.
-    turn: Mutex<Option<Arc<Slot>>>,
+    turn: Mutex<Option<SessionId>>,
 }
 
 /// A thread, as the sessions on it know it; cheap to clone.
@@ -26,8 +26,8 @@ pub struct Home(Arc<Shown>);
 
 impl Home {
     /// From here to the drop of the guard the thread works for this session.
-    pub(crate) fn take_turn(&self, slot: &Arc<Slot>) -> Turn {
-        *self.0.turn.lock() = Some(slot.clone());
+    pub(crate) fn take_turn(&self, session: &SessionId) -> Turn {
+        *self.0.turn.lock() = Some(session.clone());
         Turn(self.clone())
     }
 
@@ -42,7 +42,7 @@ impl Home {
 }
 
 /// A session's turn on its thread.
-pub(crate) struct Turn(Home);
+pub struct Turn(Home);
 
 impl Drop for Turn {
     fn drop(&mut self) {
@@ -54,7 +54,7 @@ impl Drop for Turn {
 pub(crate) struct Frozen {
     pub home: Home,
     /// Whose turn it was, if that is known.
-    pub culprit: Option<Arc<Slot>>,
+    pub culprit: Option<SessionId>,
 }
 
 struct Thread {
@@ -117,7 +117,7 @@ impl Arbiters {
         let replace = |index: usize| {
             let gone = std::mem::replace(&mut self.0.write()[index], Thread::start());
             let culprit = gone.home.0.turn.lock().clone();
-            let session = culprit.as_ref().map(|slot| slot.session().to_string());
+            let session = culprit.as_ref().map(SessionId::as_str);
             tracing::error!(arbiter = index, session, "arbiter does not answer, starting another in its place");
             Frozen { home: gone.home, culprit }
         };

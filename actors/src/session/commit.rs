@@ -1,0 +1,108 @@
+//! Commits: handing rows to the journal, and what waits at the output gate until they are durable. The answer to a command leaves on
+//! the journal's thread, right after the flush.
+
+use actix::{AsyncContext, Context as ActorContext};
+
+use super::{Held, SessionActor};
+use crate::{
+    domain::ids::{Seq, UserId},
+    failpoint,
+    journal::CommitError,
+    keys,
+    messages::{Order, Refusal, Reply, ReplyTo},
+    ports::{Change, Commit, Fence},
+    records::{self, SNAPSHOT_VERSION, Snapshot},
+    supervisor::Wake,
+};
+
+/// The rows of one commit, and what has to happen once they are durable.
+#[derive(Default)]
+pub(super) struct CommitDraft {
+    pub changes: Vec<Change>,
+    /// The push sender has to be told of jobs.
+    pub push_jobs: bool,
+    /// There are events to deliver.
+    pub announced: bool,
+    /// The users who leave the session with it.
+    pub left: Vec<UserId>,
+}
+
+impl SessionActor {
+    pub(super) fn snapshot(&mut self) -> Change {
+        self.snapshot_seq = self.seq();
+        let snapshot = Snapshot { v: SNAPSHOT_VERSION, session: self.session.as_ref() };
+        Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot))
+    }
+
+    /// The row of the outbox as it stands.
+    pub(super) fn outbox_row(&mut self) -> Change {
+        self.delivery.row_stored = true;
+        Change::Put(keys::outbox(self.inbox.session()), records::encode(&self.outbox))
+    }
+
+    /// Hands the draft to the journal. `last` is the `seq` of its last event; `release` is the answer that waits for the flush.
+    pub(super) fn commit(
+        &mut self,
+        mut draft: CommitDraft,
+        last: Option<Seq>,
+        release: Option<(ReplyTo<Reply>, Reply)>,
+        ctx: &mut ActorContext<Self>,
+    ) {
+        if draft.announced {
+            draft.changes.push(self.outbox_row());
+        }
+        let session = self.inbox.session().clone();
+        let (ticket, flushed) = self.gate.issue();
+        if let Some(last) = last.filter(|_| draft.announced) {
+            self.gate.hold(Held::Deliver(last));
+        }
+        if draft.push_jobs {
+            self.gate.hold(Held::PushJobs);
+        }
+        for user in draft.left {
+            self.gate.hold(Held::Left(user));
+        }
+        let next = last.unwrap_or(self.committed_seq);
+        let fence = Fence { session: session.clone(), epoch: self.epoch, expected: self.committed_seq, next };
+        self.committed_seq = next;
+        let commit = Commit { fence: Some(fence), changes: draft.changes };
+        let actor = ctx.address();
+        let done = move |outcome: Result<(), CommitError>| {
+            // The gate first: a client that has the answer and asks again meets an actor that knows of it.
+            let (wake, refusal) = match outcome {
+                Ok(()) => (flushed.durable(ticket), None),
+                Err(error) => {
+                    tracing::warn!(%session, %error, "commit refused");
+                    (flushed.fail(), Some(Refusal::outcome_unknown()))
+                }
+            };
+            if let Some((reply, durable)) = release {
+                drop(reply.send(refusal.map_or(Ok(durable), Err)));
+            }
+            if wake {
+                actor.do_send(Wake);
+            }
+        };
+        self.shell.journal.append(commit, Box::new(done));
+        failpoint::reach(self.inbox.session(), "after_append");
+    }
+
+    /// Rows that belong to no event: outbox, push jobs, snapshot.
+    pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
+        self.commit(CommitDraft { changes, push_jobs, ..CommitDraft::default() }, None, None, ctx);
+    }
+
+    /// Sends a refusal. It may have seen a change that is not durable yet, so it waits at the gate like any answer.
+    pub(super) fn refuse(&mut self, order: Order, refusal: Refusal) {
+        self.after_flush(move || drop(order.reply.send(Err(refusal))));
+    }
+
+    /// Calls `send` once everything that it has seen is durable.
+    pub(super) fn after_flush(&mut self, send: impl FnOnce() + Send + 'static) {
+        if self.gate.is_open() {
+            send();
+        } else {
+            self.gate.hold(Held::Answer(Box::new(send)));
+        }
+    }
+}

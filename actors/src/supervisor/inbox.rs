@@ -1,0 +1,74 @@
+//! The inbox of one session, as its actor sees it.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    arbiters::{Home, Turn},
+    slot::{Slot, State},
+    slots::Slots,
+};
+use crate::{domain::ids::SessionId, messages::Message};
+
+/// An actor's access to its slot.
+#[derive(Clone)]
+pub struct Inbox {
+    pub(super) slot: Arc<Slot>,
+    pub(super) generation: u64,
+    pub(super) slots: Arc<Slots>,
+    /// The thread that the actor lives on.
+    pub(super) home: Home,
+}
+
+/// What an actor finds in its inbox.
+#[allow(clippy::large_enum_variant, reason = "it lives for one match; a box would be made for each message")]
+pub enum Next {
+    Message(Box<Message>),
+    Empty,
+    /// Another actor has taken over.
+    Replaced,
+}
+
+impl Inbox {
+    pub fn session(&self) -> &SessionId {
+        &self.slot.session
+    }
+
+    /// Marks the thread as working for this session until the guard is dropped.
+    pub fn take_turn(&self) -> Turn {
+        self.home.take_turn(&self.slot.session)
+    }
+
+    pub fn next(&self) -> Next {
+        let mut inner = self.slot.inner.lock();
+        if inner.generation != self.generation {
+            return Next::Replaced;
+        }
+        inner.last_progress = Instant::now();
+        match inner.waiting.pop_front() {
+            Some(message) => Next::Message(Box::new(message)),
+            None => {
+                inner.woken = false;
+                Next::Empty
+            }
+        }
+    }
+
+    /// Gives the slot up if nothing waits: the next message starts a fresh actor. False if the actor has to go on.
+    pub fn close_if_empty(&self) -> bool {
+        let mut inner = self.slot.inner.lock();
+        if inner.generation != self.generation {
+            return true;
+        }
+        if !inner.waiting.is_empty() {
+            return false;
+        }
+        inner.state = State::Asleep;
+        inner.generation += 1;
+        if inner.crashes.is_empty() {
+            inner.forgotten = true;
+            drop(inner);
+            self.slots.forget(&self.slot);
+        }
+        true
+    }
+}

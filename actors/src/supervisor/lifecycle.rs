@@ -1,0 +1,145 @@
+//! The life of a session's actor: start, exit, restart, quarantine, and the replacement of actors and threads that froze.
+
+use std::{
+    hash::{BuildHasher, Hasher},
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use super::{
+    Exit, ExitGuard, ExitStatus, Inbox, QUARANTINED, Quarantine, Supervisor, Wake,
+    arbiters::Frozen,
+    slot::{Inner, Slot, State},
+};
+use crate::messages::Refusal;
+
+impl Supervisor {
+    pub(super) fn start(&self, slot: &Arc<Slot>, inner: &mut Inner) {
+        inner.generation += 1;
+        inner.state = State::Starting;
+        inner.woken = true;
+        inner.last_progress = Instant::now();
+        let (on, generation) = (slot.clone(), inner.generation);
+        let mut hasher = self.0.hasher.build_hasher();
+        hasher.write(slot.session.as_str().as_bytes());
+        let supervisor = self.clone();
+        inner.home = self.0.arbiters.spawn(hasher.finish(), move |home| {
+            let inbox = Inbox { slot: on, generation, slots: supervisor.0.slots.clone(), home };
+            supervisor.run(inbox);
+        });
+        if inner.home.is_none() {
+            inner.state = State::Asleep;
+            inner.waiting.drain(..).for_each(|message| message.refuse(&Refusal::stopping()));
+        }
+    }
+
+    /// Runs on the arbiter's thread.
+    fn run(&self, inbox: Inbox) {
+        let _turn = inbox.take_turn();
+        let (supervisor, exiting) = (self.clone(), inbox.clone());
+        let guard = ExitGuard::new(move |exit| supervisor.exited(&exiting, exit));
+        // A panic while loading must take this session down, not the arbiter.
+        let started = std::panic::catch_unwind(AssertUnwindSafe(|| (self.0.factory)(inbox.clone(), guard)));
+        let Ok(Some(actor)) = started else { return };
+        let mut inner = inbox.slot.inner.lock();
+        if inner.generation == inbox.generation {
+            actor.do_send(Wake);
+            inner.state = State::Awake(actor);
+        }
+    }
+
+    fn exited(&self, inbox: &Inbox, exit: Exit) {
+        let mut inner = inbox.slot.inner.lock();
+        if inner.generation != inbox.generation || self.0.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        self.restart(&inbox.slot, &mut inner, exit);
+    }
+
+    fn restart(&self, slot: &Arc<Slot>, inner: &mut Inner, exit: Exit) {
+        let Exit { status, cause } = exit;
+        // The next generation silences the old actor, whatever it still does.
+        inner.generation += 1;
+        inner.state = State::Backoff;
+        let limits = &self.0.limits;
+        let now = Instant::now();
+        inner.last_progress = now;
+        while inner.crashes.front().is_some_and(|at| now.duration_since(*at) > limits.crash_window) {
+            inner.crashes.pop_front();
+        }
+        if !matches!(status, ExitStatus::Passivated | ExitStatus::Displaced) {
+            inner.crashes.push_back(now);
+        }
+        let crashes = inner.crashes.len();
+        let session = &slot.session;
+        metrics::counter!("tandem_session_exits_total", "status" => status.as_str()).increment(1);
+        if crashes > limits.max_crashes {
+            let since = self.0.clock.now();
+            let quarantine = Quarantine { since, crashes, window: limits.crash_window, last: status, cause };
+            tracing::error!(%session, reason = quarantine.reason(), advice = quarantine.advice(), "session quarantined");
+            metrics::gauge!(QUARANTINED).increment(1.0);
+            let refusal = quarantine.refusal();
+            inner.waiting.drain(..).for_each(|message| message.refuse(&refusal));
+            inner.state = State::Quarantined(Arc::new(quarantine));
+            return;
+        }
+        tracing::warn!(%session, status = status.as_str(), crashes, "session actor ended, starting a fresh one");
+        if crashes <= 1 {
+            self.start(slot, inner);
+            return;
+        }
+        let pause = limits.pause(crashes - 2);
+        let (supervisor, slot, generation) = (self.clone(), slot.clone(), inner.generation);
+        self.0.arbiters.spawn_after(pause, move || {
+            let mut inner = slot.inner.lock();
+            if inner.generation == generation {
+                supervisor.start(&slot, &mut inner);
+            }
+        });
+    }
+
+    /// Replaces actors that have let their inbox wait for too long, or that have not started in time. To be called about once a
+    /// second.
+    pub fn replace_frozen(&self) {
+        let limit = self.0.limits.answer_within;
+        for frozen in self.0.arbiters.replace_frozen(limit) {
+            self.leave_frozen(&frozen);
+        }
+        self.0.slots.for_each(|slot| {
+            let mut inner = slot.inner.lock();
+            let patience = match inner.state {
+                State::Awake(_) | State::Starting => limit,
+                State::Backoff => limit + self.0.limits.backoff_max,
+                State::Asleep | State::Quarantined(_) => return,
+            };
+            let late = !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience;
+            // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
+            if late && !inner.home.as_ref().is_some_and(|home| home.is_suspect(limit)) {
+                self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+            }
+        });
+    }
+
+    /// Moves all sessions of a frozen thread to the thread in its place. Only the session that held the turn is charged with a crash.
+    fn leave_frozen(&self, frozen: &Frozen) {
+        self.0.slots.for_each(|slot| {
+            let mut inner = slot.inner.lock();
+            if !inner.home.as_ref().is_some_and(|home| home.is(&frozen.home)) {
+                return;
+            }
+            let charged = frozen.culprit.as_ref() == Some(&slot.session);
+            match inner.state {
+                State::Awake(_) | State::Starting if charged => {
+                    self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+                }
+                State::Awake(_) | State::Starting => {
+                    self.restart(slot, &mut inner, ExitStatus::Displaced.into());
+                }
+                // The timer of its pause may have been on that thread.
+                State::Backoff => self.start(slot, &mut inner),
+                State::Asleep | State::Quarantined(_) => {}
+            }
+        });
+    }
+}

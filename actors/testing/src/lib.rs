@@ -1,0 +1,13 @@
+//! What tests and benches put behind the ports of [`tandem_actors`].
+
+mod clock;
+mod ids;
+mod providers;
+mod store;
+
+pub use self::{
+    clock::{ManualClock, WallClock},
+    ids::CountingIds,
+    providers::{RecordingRealtime, UsersWithDevices},
+    store::MemoryStore,
+};

@@ -1,0 +1,212 @@
+//! A store in memory.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, RwLock};
+use tandem_actors::{
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
+};
+
+type Row = (Key, Bytes);
+
+/// Rows in memory. A test can hold commits up, let them fail, and count what is read and written. Rows that were written to a file
+/// outlive the process.
+#[derive(Default)]
+pub struct MemoryStore {
+    rows: RwLock<BTreeMap<Key, Bytes>>,
+    owners: Mutex<HashMap<SessionId, (OwnerEpoch, Seq)>>,
+    file: Option<Mutex<File>>,
+    held: Mutex<bool>,
+    released: Condvar,
+    fail_next: AtomicBool,
+    fence_next: AtomicBool,
+    /// Groups that were written.
+    pub flushes: AtomicU64,
+    /// Commits in them.
+    pub commits: AtomicU64,
+    /// Rows that were read.
+    pub rows_read: AtomicU64,
+}
+
+/// A group as it is kept in the file: keys, and values or `None` for deletions.
+type Recorded = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+impl MemoryStore {
+    /// Rows that are kept in a file as well. Each group is appended to it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        let mut log = Vec::new();
+        file.read_to_end(&mut log)?;
+        let mut rows = BTreeMap::new();
+        let mut rest = log.as_slice();
+        // A group that was cut off in the middle was never acknowledged.
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            let Some((group, behind)) = behind.split_at_checked(length) else { break };
+            for (key, value) in rmp_serde::from_slice::<Recorded>(group).map_err(io::Error::other)? {
+                let key = Key::from_bytes(key);
+                match value {
+                    Some(value) => drop(rows.insert(key, value.into())),
+                    None => drop(rows.remove(&key)),
+                }
+            }
+            rest = behind;
+        }
+        file.set_len((log.len() - rest.len()) as u64)?;
+        Ok(Self { rows: RwLock::new(rows), file: Some(Mutex::new(file)), ..Self::default() })
+    }
+
+    /// From here on a commit does not return, until [`MemoryStore::release_commits`].
+    pub fn hold_commits(&self) {
+        *self.held.lock() = true;
+    }
+
+    /// Lets the commits that are held up go on.
+    pub fn release_commits(&self) {
+        *self.held.lock() = false;
+        self.released.notify_all();
+    }
+
+    /// Nothing is read or written until the guard is dropped.
+    pub fn freeze(&self) -> impl Sized + '_ {
+        self.rows.write()
+    }
+
+    /// The next group fails.
+    pub fn fail_next_commit(&self) {
+        self.fail_next.store(true, Ordering::SeqCst);
+    }
+
+    /// The next group is refused as if its sessions had another owner.
+    pub fn fence_next_commit(&self) {
+        self.fence_next.store(true, Ordering::SeqCst);
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows.read().len()
+    }
+
+    /// The rows whose keys begin with `prefix`.
+    pub fn rows_under(&self, prefix: &Key) -> Vec<Row> {
+        self.read(prefix, None, Direction::Forward, usize::MAX)
+    }
+
+    /// The number of rows whose keys contain `part`.
+    pub fn rows_with(&self, part: &[u8]) -> usize {
+        self.rows.read().keys().filter(|key| key.as_bytes().windows(part.len()).any(|window| window == part)).count()
+    }
+
+    fn read(&self, prefix: &Key, after: Option<&Key>, direction: Direction, limit: usize) -> Vec<Row> {
+        let rows = self.rows.read();
+        let inside = || {
+            let from = rows.range(prefix.clone()..);
+            from.take_while(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()))
+        };
+        let copy = |(key, row): (&Key, &Bytes)| (key.clone(), row.clone());
+        match direction {
+            Direction::Forward => {
+                inside().filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).map(copy).collect()
+            }
+            Direction::Backward => {
+                let mut before: Vec<_> = inside().filter(|(key, _)| after.is_none_or(|after| *key < after)).collect();
+                before.reverse();
+                before.into_iter().take(limit).map(copy).collect()
+            }
+        }
+    }
+
+    fn record(&self, group: &[Commit]) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let changes = group.iter().flat_map(|commit| &commit.changes);
+        let recorded: Recorded = changes
+            .map(|change| match change {
+                Change::Put(key, value) => (key.as_bytes().to_vec(), Some(value.to_vec())),
+                Change::Delete(key) => (key.as_bytes().to_vec(), None),
+            })
+            .collect();
+        let group = rmp_serde::to_vec(&recorded).map_err(StoreError::new)?;
+        let mut record = u32::try_from(group.len()).map_err(StoreError::new)?.to_be_bytes().to_vec();
+        record.extend(group);
+        file.lock().write_all(&record).map_err(StoreError::new)
+    }
+
+    fn apply(&self, commit: &Commit, owners: &mut HashMap<SessionId, (OwnerEpoch, Seq)>) -> Verdict {
+        if let Some(fence) = &commit.fence {
+            let owner = owners.entry(fence.session.clone()).or_insert((fence.epoch, fence.expected));
+            if *owner != (fence.epoch, fence.expected) {
+                return Verdict::Fenced;
+            }
+            owner.1 = fence.next;
+        }
+        let mut rows = self.rows.write();
+        for change in &commit.changes {
+            match change {
+                Change::Put(key, row) => drop(rows.insert(key.clone(), row.clone())),
+                Change::Delete(key) => drop(rows.remove(key)),
+            }
+        }
+        Verdict::Written
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.rows_read.fetch_add(1, Ordering::SeqCst);
+        Ok(self.rows.read().get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let found = self.read(prefix, after, direction, limit);
+        self.rows_read.fetch_add(found.len() as u64, Ordering::SeqCst);
+        Ok(found)
+    }
+
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
+        let last = self.read(&keys::events(session), None, Direction::Backward, 1);
+        let head = last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0);
+        let mut owners = self.owners.lock();
+        let epoch = owners.get(session).map_or(1, |(epoch, _)| epoch + 1);
+        owners.insert(session.clone(), (epoch, head));
+        Ok(Claim { epoch, head })
+    }
+
+    fn release(&self, _: &SessionId, _: OwnerEpoch) {}
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        let mut held = self.held.lock();
+        while *held {
+            self.released.wait(&mut held);
+        }
+        drop(held);
+        if self.fail_next.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::new("told to fail"));
+        }
+        if self.fence_next.swap(false, Ordering::SeqCst) {
+            return Ok(vec![Verdict::Fenced; group.len()]);
+        }
+        self.record(group)?;
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+        self.commits.fetch_add(group.len() as u64, Ordering::SeqCst);
+        let mut owners = self.owners.lock();
+        Ok(group.iter().map(|commit| self.apply(commit, &mut owners)).collect())
+    }
+}
