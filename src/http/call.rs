@@ -58,6 +58,7 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = State::of(&request)?;
             let user = authenticate(&state, &request).await?;
+            hold_back(&request, &user).await;
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (Bytes::new(), None)
             } else {
@@ -197,6 +198,13 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+/// Who was just refused for overload, and comes again before it is time, waits before anything is read.
+async fn hold_back(request: &HttpRequest, user: &User) {
+    if let Some(limits) = request.app_data::<Data<Limits>>() {
+        limits.admission.hold_back(user.id.as_str()).await;
+    }
 }
 
 /// Waits for the user's turn.

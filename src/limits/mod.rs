@@ -4,6 +4,8 @@
 mod admission;
 mod config;
 mod files;
+mod line;
+mod turns;
 
 use std::sync::Arc;
 

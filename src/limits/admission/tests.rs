@@ -1,0 +1,139 @@
+use std::{cell::RefCell, rc::Rc};
+
+use futures_util::FutureExt;
+
+use super::*;
+
+fn admission(requests: usize, per_user: usize, requests_waiting: usize) -> Arc<Admission> {
+    Admission::new(&Config {
+        requests,
+        requests_waiting,
+        requests_per_user: per_user,
+        requests_per_user_waiting: 6,
+        request_patience: Duration::from_millis(200),
+        ..Config::default()
+    })
+}
+
+#[actix_web::test]
+async fn a_user_with_many_requests_waits_for_themselves() {
+    let admission = admission(3, 2, 10);
+    let first = [admission.enter("flood").await.unwrap(), admission.enter("flood").await.unwrap()];
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let ask = |user: &'static str| {
+        let (admission, order) = (admission.clone(), order.clone());
+        actix_web::rt::spawn(async move {
+            let slot = admission.enter(user).await.unwrap();
+            order.borrow_mut().push(user);
+            tokio::task::yield_now().await;
+            drop(slot);
+        })
+    };
+    let floods: Vec<_> = (0..6).map(|_| ask("flood")).collect();
+    tokio::task::yield_now().await;
+    for other in [ask("one"), ask("two"), ask("three")] {
+        other.await.unwrap();
+    }
+    assert_eq!(*order.borrow(), ["one", "two", "three"], "the share of the first is used up");
+    drop(first);
+    for flood in floods {
+        flood.await.unwrap();
+    }
+    assert_eq!((order.borrow().len(), admission.load()), (9, (0, 0)));
+    assert!(admission.line.lock().is_forgotten());
+}
+
+#[actix_web::test]
+async fn users_take_turns() {
+    let admission = admission(1, 1, 10);
+    let running = admission.enter("first").await.unwrap();
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let mut asking = Vec::new();
+    for user in ["a", "a", "a", "b", "c"] {
+        let (admission, order) = (admission.clone(), order.clone());
+        asking.push(actix_web::rt::spawn(async move {
+            let _slot = admission.enter(user).await.unwrap();
+            order.borrow_mut().push(user);
+        }));
+        tokio::task::yield_now().await;
+    }
+    // The only slot is taken: none has more than one.
+    drop(running);
+    for asked in asking {
+        asked.await.unwrap();
+    }
+    assert_eq!(*order.borrow(), ["a", "b", "c", "a", "a"]);
+}
+
+#[actix_web::test]
+async fn what_would_wait_too_long_is_refused() {
+    let admission = admission(1, 1, 1);
+    let _running = admission.enter("one").await.unwrap();
+    let waiting = {
+        let admission = admission.clone();
+        actix_web::rt::spawn(async move { admission.enter("two").await.err() })
+    };
+    tokio::task::yield_now().await;
+    assert_eq!(admission.enter("three").await.err(), Some(Overload::Node), "as many wait as may");
+    assert_eq!(admission.enter("one").await.err(), Some(Overload::User));
+    assert_eq!(waiting.await.unwrap(), Some(Overload::Node), "after its patience");
+}
+
+fn ask(admission: &Arc<Admission>, user: &'static str) -> actix_web::rt::task::JoinHandle<Result<Slot, Overload>> {
+    let admission = admission.clone();
+    actix_web::rt::spawn(async move { admission.enter(user).await })
+}
+
+#[actix_web::test]
+async fn a_full_line_refuses_those_who_have_the_most_in_it() {
+    let admission = admission(1, 1, 4);
+    let running = admission.enter("first").await.unwrap();
+    let mut flood: Vec<_> = (0..4).map(|_| ask(&admission, "flood")).collect();
+    tokio::task::yield_now().await;
+    let other = ask(&admission, "other");
+    tokio::task::yield_now().await;
+    assert_eq!(flood.pop().unwrap().await.unwrap().err(), Some(Overload::Node), "its newest makes room");
+    assert_eq!(admission.load(), (1, 4));
+    drop(running);
+    flood.remove(0).await.unwrap().map(drop).unwrap();
+    other.await.unwrap().map(drop).unwrap();
+    for request in flood {
+        request.await.unwrap().map(drop).unwrap();
+    }
+    assert!(admission.line.lock().is_forgotten());
+}
+
+#[actix_web::test]
+async fn a_request_that_goes_away_gives_its_place_back() {
+    let admission = admission(1, 1, 4);
+    let running = admission.enter("first").await.unwrap();
+    let waiting = ask(&admission, "second");
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (1, 1));
+    waiting.abort();
+    let _ = waiting.await;
+    assert_eq!(admission.load(), (1, 0), "while it waits");
+    let told = ask(&admission, "third");
+    tokio::task::yield_now().await;
+    drop(running);
+    assert_eq!(admission.load(), (1, 0), "the third has been told");
+    told.abort();
+    let _ = told.await;
+    assert_eq!(admission.load(), (0, 0), "and never took it up");
+    assert!(admission.line.lock().is_forgotten());
+}
+
+#[actix_web::test]
+async fn who_comes_again_too_early_is_held_back_while_the_line_is_full() {
+    let admission = admission(1, 1, 1);
+    let is_held = |user| admission.hold_back(user).now_or_never().is_none();
+    let running = admission.enter("first").await.unwrap();
+    let waiting = ask(&admission, "second");
+    tokio::task::yield_now().await;
+    assert!(!is_held("third"));
+    assert_eq!(admission.enter("third").await.err(), Some(Overload::Node));
+    assert!(is_held("third") && !is_held("fourth"), "others are not concerned");
+    drop(running);
+    waiting.await.unwrap().map(drop).unwrap();
+    assert!(!is_held("third"), "there is room again");
+}
