@@ -139,7 +139,7 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     for (status, name, _) in REFUSALS {
         let applies = match status {
             "400" => takes_parameters,
-            "401" => is_for_users,
+            "401" => is_for_users || path.starts_with("/service/"),
             "403" => is_for_users && has_ids,
             "404" => asks_for_session,
             "409" => is_post,

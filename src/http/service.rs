@@ -1,6 +1,6 @@
 //! A call by the AI service, which writes for one member of one session what that member may then confirm, share or discard.
 //! It has a token of its own, names the member, and can do only what the routes under `/service` do: it reads nothing, and
-//! gives no consent in anybody's name. To everybody without the token its routes do not exist.
+//! gives no consent in anybody's name. Where no token is set, its routes do not exist.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use futures_util::future::LocalBoxFuture;
@@ -37,9 +37,9 @@ impl<B: Body> FromRequest for ServiceCall<B> {
         let mut payload = payload.take();
         Box::pin(async move {
             let state = State::of(&request)?;
-            let shown = bearer(&request).unwrap_or_default();
-            if !state.service_token.as_ref().is_some_and(|token| token.matches(shown)) {
-                return Err(ApiError::no_such_route());
+            let token = state.service_token.as_ref().ok_or_else(ApiError::no_such_route)?;
+            if !bearer(&request).is_some_and(|shown| token.matches(shown)) {
+                return Err(ApiError::new(Code::Unauthorized, "this route is for the AI service, with its own token"));
             }
             let session = path(&request, "id").ok_or_else(Rejection::no_such_session)?;
             let member = path(&request, "userId").ok_or_else(Rejection::no_such_session)?;

@@ -34,6 +34,7 @@ mod realtime;
 mod renewal;
 mod replays;
 mod routing;
+mod service;
 mod settings;
 mod stage4;
 mod starting;

@@ -1,13 +1,8 @@
 //! App mode from outside: who the app is shows in what it calls, is kept, and changes nothing for the other partner.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Conversation, Expo, Member, Partner, Realtime, Request, Server, eventually, items, server, shared, text,
-};
-
-const SERVICE: &str = "the token of an AI service";
+use crate::harness::{Conversation, Expo, Member, Partner, Realtime, Server, eventually, items, server, shared, text};
 
 fn stage(progress: &Value) -> &Value {
     &progress["myProgress"]["stage"]
@@ -128,46 +123,6 @@ async fn a_partner_in_any_of_the_presence_channels_is_there() {
         let pushed: Vec<_> = expo.pushes_to(&device).iter().map(|push| push["data"]["event"].clone()).collect();
         assert_eq!(pushed, ["session.paused"], "{channel}: there while it was entered, and not after");
     }
-}
-
-fn by_service(server: &Server, token: &str, method: Method, path: &str, body: &Value) -> Request {
-    Request::new(method, &server.origin, &format!("/api/v1/service{path}")).bearer(token).json(body)
-}
-
-#[tokio::test]
-async fn an_ai_service_writes_for_a_member_and_for_nobody_else() {
-    let running = server().set("app.service_token", SERVICE).set("app.offer_feel_heard", false).start().await;
-    let anna = app_user(&running, "Anna").await;
-    let created = anna.invite("Ben").await.created();
-    let member = Member::new(anna.clone(), &text(&created["session"]["id"]));
-    let path = |user: &str, rest: &str| format!("/sessions/{}/members/{user}{rest}", member.session);
-    let texts = json!({ "topicFrame": "Who cooks on Sundays", "invitationMessage": "Shall we talk?" });
-    let write =
-        |token: &str, user: &str| by_service(&running, token, Method::PUT, &path(user, "/invitation"), &texts).send();
-    assert_eq!(write("another token that is long enough", &anna.id).await.status, 404, "there is no such route");
-    assert_eq!(write(&anna.token, &anna.id).await.status, 404, "a user's token opens nothing");
-    write(SERVICE, "user_nobody").await.refused(404, "NOT_FOUND");
-    let written = write(SERVICE, &anna.id).await.ok();
-    assert_eq!(written, json!({ "written": true }), "it reads nothing");
-    let invitation = member.read("/state").await.ok()["invitation"].clone();
-    assert_eq!(
-        (&invitation["topicFrame"], &invitation["invitationMessage"]),
-        (&texts["topicFrame"], &texts["invitationMessage"])
-    );
-
-    member.sign().await.ok();
-    member.press("/topic-frame/confirm").await.ok();
-    write(SERVICE, &anna.id).await.refused(400, "VALIDATION_ERROR");
-    member.press("/invitation/confirm").await.ok();
-    let offered =
-        async || member.read("/progress").await.ok()["myProgress"]["gatesSatisfied"]["feelHeardCheckOffered"].clone();
-    assert_eq!(offered().await, false);
-    by_service(&running, SERVICE, Method::POST, &path(&anna.id, "/feel-heard-offer"), &json!({})).send().await.ok();
-    assert_eq!(offered().await, true);
-
-    let closed = server().start().await;
-    let refused = by_service(&closed, SERVICE, Method::PUT, &path(&anna.id, "/invitation"), &texts).send().await;
-    assert_eq!(refused.status, 404, "without a token in the settings there is no such service");
 }
 
 #[tokio::test]
