@@ -1,6 +1,7 @@
-//! Whose request is worked on next. So many are worked on at a time; those that wait take turns by user, not by arrival, so that a user with many
-//! connections waits for themselves. What cannot be worked on soon is refused at once: first of those who have the most in the line. Clients who
-//! come again before they were told to are refused again, and not faster than they were told.
+//! Whose request is worked on next. So many are worked on at a time; those that wait take turns by user, not by
+//! arrival, so that a user with many connections waits for themselves. What cannot be worked on soon is refused at
+//! once: first of those who have the most in the line. Clients who come again before they were told to are refused
+//! again, and not faster than they were told.
 
 use std::{
     collections::HashMap,

@@ -99,7 +99,8 @@ impl Line {
         Place::Waits(number, turn)
     }
 
-    /// Takes the newest request out of the line of the user with the most, if that are more than another user would have with one more.
+    /// Takes the newest request out of the line of the user with the most, if that are more than another user would
+    /// have with one more.
     fn displace_for(&mut self, waiting: usize) -> bool {
         let Some((&user, longest)) = self.users.iter_mut().max_by_key(|(_, user)| user.waiting.len()) else {
             return false;
@@ -113,8 +114,8 @@ impl Line {
         true
     }
 
-    /// A request does not wait any more: nobody wants its answer, or it has waited for too long. False if it did not wait: it runs, or was
-    /// displaced.
+    /// A request does not wait any more: nobody wants its answer, or it has waited for too long. False if it did not
+    /// wait: it runs, or was displaced.
     pub(super) fn give_up(&mut self, user: u64, number: u64) -> bool {
         let Some(own) = self.users.get_mut(&user) else { return false };
         let Some(place) = own.waiting.iter().position(|(waiting, _)| *waiting == number) else { return false };

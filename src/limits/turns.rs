@@ -1,6 +1,7 @@
-//! Whose request a worker begins next. A worker takes up what is ready in the order of arrival: a user with 256 connections would be ahead of
-//! everybody else with 256 requests. So requests are begun in rounds: a few in a round, and of each user fewer. The others begin in the next
-//! round, by turns of their users, after the worker has looked for what else has come.
+//! Whose request a worker begins next. A worker takes up what is ready in the order of arrival: a user with 256
+//! connections would be ahead of everybody else with 256 requests. So requests are begun in rounds: a few in a round,
+//! and of each user fewer. The others begin in the next round, by turns of their users, after the worker has looked for
+//! what else has come.
 
 use std::{
     cell::RefCell,
