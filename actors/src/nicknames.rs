@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Answer, Code, Rejection,
         ids::{self, UserId},
-        words::Words,
+        private_text::PrivateText,
     },
     keys,
     messages::Refusal,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What `user` calls `person`, if `user` has said so.
-pub(crate) fn find(store: &dyn Store, user: &UserId, person: &UserId) -> Result<Option<Words>, StoreError> {
+pub(crate) fn find(store: &dyn Store, user: &UserId, person: &UserId) -> Result<Option<PrivateText>, StoreError> {
     store.get(&keys::nickname(user, person))?.map(|row| records::decode(&row)).transpose()
 }
 
@@ -39,7 +39,7 @@ impl Coordinator {
         &self,
         user: &UserId,
         relationship: &str,
-        nickname: Option<Words>,
+        nickname: Option<PrivateText>,
     ) -> Result<(), Refusal> {
         let known = self.memberships(user)?.into_iter().filter_map(|(_, membership)| membership.connected_person());
         let person = known.into_iter().find(|person| ids::relationship(user, person) == relationship);

@@ -8,9 +8,9 @@ use crate::{
         Command, Event,
         command::Rename,
         ids::{Seq, SessionId, UserId},
+        private_text::PrivateText,
         stage::SessionStatus,
         time::Timestamp,
-        words::Words,
     },
     ports::StoreError,
 };
@@ -100,7 +100,7 @@ impl Membership {
 #[serde(default)]
 pub struct AccountWork {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rename: Option<Words>,
+    pub rename: Option<PrivateText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_activity: Option<bool>,
     pub erase: bool,

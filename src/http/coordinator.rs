@@ -7,7 +7,7 @@ use tandem_actors::{
         Caller, Command, CreateSession, Query,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
-        words::Words,
+        private_text::PrivateText,
     },
     ports::BoxFuture,
 };
@@ -54,7 +54,7 @@ pub trait Coordinator: Send + Sync + 'static {
     fn sessions_with(&self, user: UserId, person: UserId, which: WithPerson) -> Answer<Bytes>;
 
     /// Names the person of one of the user's relationships.
-    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<Words>) -> Answer<()>;
+    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<PrivateText>) -> Answer<()>;
 
     /// `{count, bySession}`
     fn badge(&self, user: UserId) -> Answer<Bytes>;

@@ -6,7 +6,7 @@ mod profile;
 use std::{hash::BuildHasher, sync::Arc};
 
 use tandem_actors::{
-    domain::{ids::UserId, words::Words},
+    domain::{ids::UserId, private_text::PrivateText},
     journal::{CommitError, Journal},
     keys,
     ports::{Change, Clock, Store, StoreError},
@@ -68,7 +68,7 @@ impl Users {
         if let Some(user) = stored.as_ref().filter(|user| !adds(identity, user)) {
             return Ok(user.clone());
         }
-        let claimed = |claim: &Option<String>| claim.as_deref().map(Words::new);
+        let claimed = |claim: &Option<String>| claim.as_deref().map(PrivateText::new);
         let user = match stored {
             Some(user) => User {
                 email: user.email.clone().or_else(|| claimed(&identity.email)),

@@ -5,8 +5,8 @@ use tandem_actors::domain::{
     Privacy, Rejection,
     command::{Rename, fields},
     ids::UserId,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 use utoipa::ToSchema;
 
@@ -14,11 +14,11 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub id: UserId,
-    pub email: Option<Words>,
+    pub email: Option<PrivateText>,
     /// The name that partners see.
-    pub name: Option<Words>,
-    pub first_name: Option<Words>,
-    pub last_name: Option<Words>,
+    pub name: Option<PrivateText>,
+    pub first_name: Option<PrivateText>,
+    pub last_name: Option<PrivateText>,
     /// When the user asked to unlock the app by fingerprint or face; none if the user did not.
     pub biometric_enrolled_at: Option<Timestamp>,
     pub privacy: PrivacyPreferences,
@@ -30,13 +30,13 @@ pub struct User {
 /// The stored row; the id is in its key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Row {
-    email: Option<Words>,
-    name: Option<Words>,
+    email: Option<PrivateText>,
+    name: Option<PrivateText>,
     created_at: Timestamp,
     #[serde(default)]
-    first_name: Option<Words>,
+    first_name: Option<PrivateText>,
     #[serde(default)]
-    last_name: Option<Words>,
+    last_name: Option<PrivateText>,
     #[serde(default)]
     biometric_enrolled_at: Option<Timestamp>,
     #[serde(default)]
@@ -121,10 +121,10 @@ pub struct NamesRequest {
 /// New names of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    name: Option<Words>,
-    first: Option<Words>,
+    name: Option<PrivateText>,
+    first: Option<PrivateText>,
     /// `Some(None)` removes it.
-    last: Option<Option<Words>>,
+    last: Option<Option<PrivateText>>,
 }
 
 impl TryFrom<NamesRequest> for Names {
@@ -154,10 +154,10 @@ impl Names {
 }
 
 impl User {
-    fn full_name(&self) -> Option<Words> {
+    fn full_name(&self) -> Option<PrivateText> {
         let first = self.first_name.as_ref()?.reveal().trim();
         let last = self.last_name.as_ref().map_or("", |last| last.reveal().trim());
-        Some(Words::new(format!("{first} {last}").trim()))
+        Some(PrivateText::new(format!("{first} {last}").trim()))
     }
 
     /// What the user's sessions are to know about the name.
@@ -177,7 +177,7 @@ mod tests {
         User {
             id: "user_anna".parse().unwrap(),
             email: None,
-            name: Some(Words::new(name)),
+            name: Some(PrivateText::new(name)),
             first_name: None,
             last_name: None,
             biometric_enrolled_at: None,
@@ -202,7 +202,7 @@ mod tests {
             (json!({ "name": "Ann" }), "Ann", Some("Anne"), None),
         ] {
             names(body.clone()).unwrap().change(&mut anna);
-            let shown = |words: &Option<Words>| words.as_ref().map(|words| words.reveal().to_owned());
+            let shown = |words: &Option<PrivateText>| words.as_ref().map(|words| words.reveal().to_owned());
             let found = (shown(&anna.name), shown(&anna.first_name), shown(&anna.last_name));
             let wanted = (Some(name.to_owned()), first.map(str::to_owned), last.map(str::to_owned));
             assert_eq!(found, wanted, "{body}");
@@ -228,8 +228,8 @@ mod tests {
     fn rows_of_before_the_privacy_preferences_can_be_read() {
         #[derive(Serialize)]
         struct Earlier {
-            email: Option<Words>,
-            name: Option<Words>,
+            email: Option<PrivateText>,
+            name: Option<PrivateText>,
             created_at: Timestamp,
         }
         let row = records::encode(&Earlier { email: None, name: None, created_at: Timestamp::default() });

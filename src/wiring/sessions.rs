@@ -10,8 +10,8 @@ use tandem_actors::{
         Caller, Code, Command, CreateSession, Query, Rejection,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
+        private_text::PrivateText,
         time::Timestamp,
-        words::Words,
     },
     explain::Explanation,
     journal::{CommitError, Journal},
@@ -107,7 +107,7 @@ impl http::Coordinator for Sessions {
         Box::pin(async move { coordinator.sessions_with(&user, &person, which).await })
     }
 
-    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<Words>) -> Answer<()> {
+    fn set_nickname(&self, user: UserId, relationship: String, nickname: Option<PrivateText>) -> Answer<()> {
         let coordinator = self.coordinator.clone();
         Box::pin(async move { coordinator.set_nickname(&user, &relationship, nickname).await })
     }

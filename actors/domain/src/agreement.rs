@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AgreementId, StrategyId},
     member::Side,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 /// Agreements of one session that are proposed or agreed.
@@ -58,10 +58,10 @@ pub struct Agreement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_of: Option<Side>,
     pub strategy: Option<StrategyId>,
-    pub description: Words,
+    pub description: PrivateText,
     pub kind: AgreementType,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
     pub follow_up_at: Option<Timestamp>,
     pub reminded: bool,
     pub status: AgreementStatus,
@@ -69,7 +69,7 @@ pub struct Agreement {
     pub agreed_at: Option<Timestamp>,
     pub declined_by: Option<Side>,
     /// What the partner who declined would rather have.
-    pub modification: Option<Words>,
+    pub modification: Option<PrivateText>,
     /// Something it was built on has been withdrawn.
     pub has_stale_inputs: bool,
 }
@@ -86,7 +86,7 @@ impl Agreement {
 
     pub(super) fn forget_words_of(&mut self, side: Side) {
         if self.words_of.unwrap_or(self.proposer) == side {
-            self.description = Words::default();
+            self.description = PrivateText::default();
             self.duration = None;
             self.measure_of_success = None;
         }

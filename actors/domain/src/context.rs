@@ -5,8 +5,8 @@ use std::{str::FromStr, time::Duration};
 use super::{
     app::{AppMode, AppSettings},
     ids::UserId,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 /// Fresh identifiers: `c` and 24 characters of `[a-z0-9]`, unguessable.
@@ -18,7 +18,7 @@ pub trait Ids: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub id: UserId,
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
     pub privacy: Privacy,
     /// Has called what only the product's own app calls.
     pub app: bool,

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::DraftId, time::Timestamp, words::Words};
+use super::{ids::DraftId, private_text::PrivateText, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     pub id: DraftId,
-    pub content: Words,
+    pub content: PrivateText,
     pub version: u32,
     pub ready: bool,
     pub saved_at: Timestamp,
@@ -15,7 +15,7 @@ pub struct Draft {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    pub content: Words,
+    pub content: PrivateText,
     pub shared_at: Timestamp,
     /// Since when the other partner can see this text: both had consented.
     pub revealed_at: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub struct Attempt {
 pub struct Verdict {
     pub validated: bool,
     pub at: Timestamp,
-    pub feedback: Option<Words>,
+    pub feedback: Option<PrivateText>,
     pub feedback_shared: bool,
     /// The author took the place of the partner: a revision was asked for, and the author let the attempt stand as it is.
     pub skipped: bool,

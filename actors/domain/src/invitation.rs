@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{InvitationId, UserId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum InvitationStatus {
 pub struct Invitation {
     pub id: InvitationId,
     /// What the creator calls the invited person; for the creator's eyes.
-    pub invite_name: Option<Words>,
+    pub invite_name: Option<PrivateText>,
     /// The only person who may accept, if the creator invited a known one.
     pub person: Option<UserId>,
     pub created_at: Timestamp,
@@ -36,12 +36,12 @@ pub struct Invitation {
     pub resent_at: Option<Timestamp>,
     /// What the session is about, for both once it is confirmed.
     #[serde(default)]
-    pub topic: Option<Words>,
+    pub topic: Option<PrivateText>,
     #[serde(default)]
     pub topic_confirmed_at: Option<Timestamp>,
     /// The text that the creator sends with the link.
     #[serde(default)]
-    pub message: Option<Words>,
+    pub message: Option<PrivateText>,
     /// The creator has said that the invitation is on its way.
     #[serde(default)]
     pub sent_at: Option<Timestamp>,

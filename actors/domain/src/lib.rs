@@ -15,6 +15,7 @@ pub mod invitation;
 pub mod listed;
 pub mod member;
 pub mod needs;
+pub mod private_text;
 pub mod query;
 pub mod rejection;
 pub mod routing;
@@ -28,7 +29,6 @@ pub mod tending;
 pub mod time;
 pub mod timer;
 pub mod view;
-pub mod words;
 
 pub use command::{Command, CreateSession};
 pub use context::{Actor, Caller, Context, Ids, Privacy, Settings};

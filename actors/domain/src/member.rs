@@ -9,11 +9,11 @@ use super::{
     event::{CapturedNeed, ConsentKind, Event, EventBody},
     ids::{Seq, UserId},
     needs::Needs,
+    private_text::PrivateText,
     stage::{Stage, StageRecord},
     stage4::Stage4,
     strategy::Round,
     time::Timestamp,
-    words::Words,
 };
 
 /// Which of the two.
@@ -38,7 +38,7 @@ impl Side {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     pub id: UserId,
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
     pub joined_at: Timestamp,
     /// Has withdrawn: no longer sees the session.
     pub left_at: Option<Timestamp>,
@@ -46,7 +46,7 @@ pub struct Member {
     pub stages: Vec<StageRecord>,
     pub compact_signed_at: Option<Timestamp>,
     pub feel_heard_at: Option<Timestamp>,
-    pub feel_heard_feedback: Option<Words>,
+    pub feel_heard_feedback: Option<PrivateText>,
     pub empathy: Empathy,
     pub needs: Needs,
     pub consents: Consents,
@@ -71,7 +71,7 @@ pub struct Member {
     pub feel_heard_offered_at: Option<Timestamp>,
     /// The chat item that the member's client saw last.
     #[serde(default)]
-    pub chat_item: Option<Words>,
+    pub chat_item: Option<PrivateText>,
     #[serde(default)]
     pub share_tab_seen_at: Option<Timestamp>,
     /// The coordinator has taken this member on, and the member has done nothing since.
@@ -80,7 +80,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn new(id: UserId, name: Option<Words>, at: Timestamp) -> Self {
+    pub(super) fn new(id: UserId, name: Option<PrivateText>, at: Timestamp) -> Self {
         Self {
             id,
             name,
@@ -299,14 +299,14 @@ impl Member {
         self.chat_item = None;
         self.feel_heard_feedback = None;
         if let Some(draft) = &mut self.empathy.draft {
-            draft.content = Words::default();
+            draft.content = PrivateText::default();
         }
         if let Some(attempt) = &mut self.empathy.attempt {
-            attempt.content = Words::default();
+            attempt.content = PrivateText::default();
         }
         self.stage4.forget_words();
         for need in &mut self.needs.list {
-            need.need = Words::default();
+            need.need = PrivateText::default();
             need.description = None;
             need.evidence.clear();
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{CapturedNeed, NeedConfirmation, NeedEdit},
     ids::{self, NeedId, SessionId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,12 +64,12 @@ impl NeedCategory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     pub id: NeedId,
-    pub need: Words,
+    pub need: PrivateText,
     pub category: NeedCategory,
-    pub description: Option<Words>,
+    pub description: Option<PrivateText>,
     /// What the need was read from. Stays with its owner, also when the need is shared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Words>,
+    pub evidence: Vec<PrivateText>,
     pub created_at: Timestamp,
     pub confirmed: bool,
     /// When it was confirmed as it is now.

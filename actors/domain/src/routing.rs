@@ -1,11 +1,11 @@
-//! Which way an event goes to a partner: a pure table of presence, push token and one setting. Every decision has a
-//! reason in stable words, which is kept with the event.
+//! How an event reaches a partner: over the channel, by push, or both. The decision depends on presence, push token and
+//! one setting. Each decision has a reason in a fixed wording, which is stored with the event.
 
 use serde::{Deserialize, Serialize};
 
 use super::event::{Announcement, Audience};
 
-/// Whether a partner is in the session's presence set. An error on the way is `Unknown`, never `Absent`.
+/// Whether a partner is in the presence set of the session. A failed look-up is `Unknown`, never `Absent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
@@ -18,24 +18,24 @@ pub enum Presence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenAbsent {
-    /// An absent partner with a push token is told by push alone.
+    /// An absent partner with a push token gets a push only.
     #[default]
     Push,
-    /// … and over the channel, too.
+    /// An absent partner with a push token gets a push, and the event is published as well.
     PushAndPublish,
 }
 
-/// Where a partner's presence stands in the decision.
+/// What the decision knows of the partner's presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knowledge {
+pub enum PresenceKnowledge {
     Known(Presence),
-    /// The provider was asked and did not say in time.
+    /// The realtime provider did not answer in time.
     Unresolved,
 }
 
-/// What is done for one event and one partner.
+/// How one event is delivered to one partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Legs {
+pub enum DeliveryRoute {
     Publish,
     Push,
     PublishAndPush,
@@ -44,68 +44,70 @@ pub enum Legs {
     Nothing,
 }
 
-impl Legs {
+impl DeliveryRoute {
     pub const fn publishes(self) -> bool {
-        matches!(self, Legs::Publish | Legs::PublishAndPush)
+        matches!(self, DeliveryRoute::Publish | DeliveryRoute::PublishAndPush)
     }
 
     pub const fn pushes(self) -> bool {
-        matches!(self, Legs::Push | Legs::PublishAndPush)
+        matches!(self, DeliveryRoute::Push | DeliveryRoute::PublishAndPush)
     }
 
     pub const fn as_str(self) -> &'static str {
         match self {
-            Legs::Publish => "publish",
-            Legs::Push => "push",
-            Legs::PublishAndPush => "publish_and_push",
-            Legs::Resolve => "resolve",
-            Legs::Nothing => "nothing",
+            DeliveryRoute::Publish => "publish",
+            DeliveryRoute::Push => "push",
+            DeliveryRoute::PublishAndPush => "publish_and_push",
+            DeliveryRoute::Resolve => "resolve",
+            DeliveryRoute::Nothing => "nothing",
         }
     }
 }
 
-/// What was decided, and why.
+/// The route that was chosen, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    pub legs: Legs,
+pub struct RoutingDecision {
+    pub route: DeliveryRoute,
     pub reason: &'static str,
 }
 
-/// One partner, seen from one event.
+/// What the decision needs to know of one partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// Whose command the event came from.
+    /// The event comes from a command of this partner.
     pub is_author: bool,
-    pub knowledge: Knowledge,
+    pub knowledge: PresenceKnowledge,
     pub has_push_token: bool,
 }
 
-pub fn route(announcement: &Announcement, recipient: Recipient, when_absent: WhenAbsent) -> Decision {
+pub fn route(announcement: &Announcement, recipient: Recipient, when_absent: WhenAbsent) -> RoutingDecision {
     decide(announcement.audience, announcement.pushes, recipient, when_absent)
 }
 
-fn decide(audience: Audience, event_pushes: bool, recipient: Recipient, when_absent: WhenAbsent) -> Decision {
-    let because = |legs, reason| Decision { legs, reason };
+fn decide(audience: Audience, event_pushes: bool, recipient: Recipient, when_absent: WhenAbsent) -> RoutingDecision {
+    let because = |route, reason| RoutingDecision { route, reason };
     match audience {
-        Audience::Partner if recipient.is_author => return because(Legs::Nothing, "author"),
-        // Its screen waits for the event; its phone does not ring for what it has done itself.
-        Audience::Both | Audience::Each if recipient.is_author => return because(Legs::Publish, "author"),
+        Audience::Partner if recipient.is_author => return because(DeliveryRoute::Nothing, "author"),
+        // The author's screen waits for the event. A push to the author about its own deed would be noise.
+        Audience::Both | Audience::Each if recipient.is_author => return because(DeliveryRoute::Publish, "author"),
         Audience::Partner | Audience::Both | Audience::Each => {}
     }
     if !event_pushes {
-        return because(Legs::Publish, "event without push");
+        return because(DeliveryRoute::Publish, "event without push");
     }
     match (recipient.knowledge, recipient.has_push_token) {
-        (Knowledge::Known(Presence::Present), _) => because(Legs::Publish, "present"),
-        (Knowledge::Known(Presence::Absent), true) => match when_absent {
-            WhenAbsent::Push => because(Legs::Push, "absent"),
-            WhenAbsent::PushAndPublish => because(Legs::PublishAndPush, "absent"),
+        (PresenceKnowledge::Known(Presence::Present), _) => because(DeliveryRoute::Publish, "present"),
+        (PresenceKnowledge::Known(Presence::Absent), true) => match when_absent {
+            WhenAbsent::Push => because(DeliveryRoute::Push, "absent"),
+            WhenAbsent::PushAndPublish => because(DeliveryRoute::PublishAndPush, "absent"),
         },
-        (Knowledge::Known(Presence::Absent), false) => because(Legs::Publish, "absent, no push token"),
-        (Knowledge::Known(Presence::Unknown), true) => because(Legs::Resolve, "presence unknown"),
-        (Knowledge::Known(Presence::Unknown), false) => because(Legs::Publish, "presence unknown, no push token"),
-        (Knowledge::Unresolved, true) => because(Legs::PublishAndPush, "presence unresolved"),
-        (Knowledge::Unresolved, false) => because(Legs::Publish, "presence unresolved, no push token"),
+        (PresenceKnowledge::Known(Presence::Absent), false) => because(DeliveryRoute::Publish, "absent, no push token"),
+        (PresenceKnowledge::Known(Presence::Unknown), true) => because(DeliveryRoute::Resolve, "presence unknown"),
+        (PresenceKnowledge::Known(Presence::Unknown), false) => {
+            because(DeliveryRoute::Publish, "presence unknown, no push token")
+        }
+        (PresenceKnowledge::Unresolved, true) => because(DeliveryRoute::PublishAndPush, "presence unresolved"),
+        (PresenceKnowledge::Unresolved, false) => because(DeliveryRoute::Publish, "presence unresolved, no push token"),
     }
 }
 
@@ -113,21 +115,21 @@ fn decide(audience: Audience, event_pushes: bool, recipient: Recipient, when_abs
 mod tests {
     use super::*;
 
-    const KNOWLEDGE: [Knowledge; 4] = [
-        Knowledge::Known(Presence::Present),
-        Knowledge::Known(Presence::Absent),
-        Knowledge::Known(Presence::Unknown),
-        Knowledge::Unresolved,
+    const KNOWLEDGE: [PresenceKnowledge; 4] = [
+        PresenceKnowledge::Known(Presence::Present),
+        PresenceKnowledge::Known(Presence::Absent),
+        PresenceKnowledge::Known(Presence::Unknown),
+        PresenceKnowledge::Unresolved,
     ];
 
-    fn legs(knowledge: Knowledge, has_push_token: bool, when_absent: WhenAbsent) -> Legs {
+    fn route_of(knowledge: PresenceKnowledge, has_push_token: bool, when_absent: WhenAbsent) -> DeliveryRoute {
         let recipient = Recipient { is_author: false, knowledge, has_push_token };
-        decide(Audience::Partner, true, recipient, when_absent).legs
+        decide(Audience::Partner, true, recipient, when_absent).route
     }
 
     #[test]
     fn follows_the_table() {
-        use Legs::*;
+        use DeliveryRoute::*;
         let table = [
             // with a token                          without
             (WhenAbsent::Push, [Publish, Push, Resolve, PublishAndPush], [Publish; 4]),
@@ -135,29 +137,32 @@ mod tests {
         ];
         for (when_absent, with_token, without) in table {
             for (index, knowledge) in KNOWLEDGE.into_iter().enumerate() {
-                assert_eq!(legs(knowledge, true, when_absent), with_token[index], "{knowledge:?} {when_absent:?}");
-                assert_eq!(legs(knowledge, false, when_absent), without[index], "{knowledge:?} {when_absent:?}");
+                assert_eq!(route_of(knowledge, true, when_absent), with_token[index], "{knowledge:?} {when_absent:?}");
+                assert_eq!(route_of(knowledge, false, when_absent), without[index], "{knowledge:?} {when_absent:?}");
             }
         }
     }
 
     #[test]
-    fn tells_an_author_of_its_own_event_only_where_both_are_meant() {
+    fn publishes_to_the_author_only_events_for_both() {
         for knowledge in KNOWLEDGE {
             let author = Recipient { is_author: true, knowledge, has_push_token: true };
-            assert_eq!(decide(Audience::Partner, true, author, WhenAbsent::Push).legs, Legs::Nothing);
+            assert_eq!(decide(Audience::Partner, true, author, WhenAbsent::Push).route, DeliveryRoute::Nothing);
             for audience in [Audience::Both, Audience::Each] {
                 let told = decide(audience, true, author, WhenAbsent::PushAndPublish);
-                assert_eq!(told.legs, Legs::Publish, "on the channel, and never on its own phone");
+                assert_eq!(told.route, DeliveryRoute::Publish, "on the channel, and never on its own phone");
             }
         }
     }
 
     #[test]
-    fn never_pushes_an_event_that_is_not_for_pushing() {
+    fn never_pushes_an_event_without_a_push() {
         for knowledge in KNOWLEDGE {
             let partner = Recipient { is_author: false, knowledge, has_push_token: true };
-            assert_eq!(decide(Audience::Partner, false, partner, WhenAbsent::PushAndPublish).legs, Legs::Publish);
+            assert_eq!(
+                decide(Audience::Partner, false, partner, WhenAbsent::PushAndPublish).route,
+                DeliveryRoute::Publish
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
-use crate::{stage::Stage, time::Timestamp, words::Words};
+use crate::{private_text::PrivateText, stage::Stage, time::Timestamp};
 
 impl PartialSchema for Stage {
     fn schema() -> RefOr<Schema> {
@@ -28,7 +28,7 @@ impl PartialSchema for Timestamp {
     }
 }
 
-impl PartialSchema for Words {
+impl PartialSchema for PrivateText {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new().schema_type(Type::String).into()
     }
@@ -36,4 +36,4 @@ impl PartialSchema for Words {
 
 impl ToSchema for Stage {}
 impl ToSchema for Timestamp {}
-impl ToSchema for Words {}
+impl ToSchema for PrivateText {}

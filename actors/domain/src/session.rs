@@ -9,19 +9,19 @@ use super::{
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::Invitation,
     member::{Member, Side},
+    private_text::PrivateText,
     stage::SessionStatus,
     stage4::Closure,
     strategy::Pool,
     tending::Tending,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pause {
     pub at: Timestamp,
     pub by: Side,
-    pub reason: Option<Words>,
+    pub reason: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Session {
     pub(super) id: SessionId,
     pub(super) seq: Seq,
     pub(super) status: SessionStatus,
-    pub(super) salt: Words,
+    pub(super) salt: PrivateText,
     pub(super) created_at: Timestamp,
     /// When something changed that belongs to both.
     pub(super) updated_at: Timestamp,
@@ -37,7 +37,7 @@ pub struct Session {
     /// The `seq` of the last event that was not about looking.
     pub(super) changed: Seq,
     /// What the creator wrote for itself about the session.
-    pub(super) context: Option<Words>,
+    pub(super) context: Option<PrivateText>,
     pub(super) invitation: Invitation,
     pub(super) creator: Member,
     pub(super) invitee: Option<Member>,

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{self, StrategyId, UserId},
     member::Side,
+    private_text::PrivateText,
     session::Session,
     time::Timestamp,
-    words::Words,
 };
 
 /// How far down a ranking two partners can meet.
@@ -29,10 +29,10 @@ pub struct Strategy {
     pub id: StrategyId,
     /// Kept for erasure alone; no view shows it.
     pub author: Side,
-    pub description: Words,
-    pub needs_addressed: Vec<Words>,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub description: PrivateText,
+    pub needs_addressed: Vec<PrivateText>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
     /// Put in other words since it was proposed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revised: bool,
@@ -40,7 +40,7 @@ pub struct Strategy {
 
 impl Strategy {
     pub(super) fn forget_words(&mut self) {
-        self.description = Words::default();
+        self.description = PrivateText::default();
         self.needs_addressed.clear();
         self.duration = None;
         self.measure_of_success = None;
@@ -71,7 +71,7 @@ impl Pool {
 
     /// The strategies in the order in which this viewer sees them: stable for the viewer, and made of a secret, so that it
     /// tells neither who wrote what nor what came last.
-    pub fn in_order_for(&self, viewer: &UserId, salt: &Words) -> Vec<&Strategy> {
+    pub fn in_order_for(&self, viewer: &UserId, salt: &PrivateText) -> Vec<&Strategy> {
         let mut keyed: Vec<_> = self
             .strategies
             .iter()

@@ -20,9 +20,9 @@ use crate::{
         Query, Rejection,
         ids::{self, InvitationId, SessionId, UserId},
         invitation::InvitationStatus,
+        private_text::PrivateText,
         stage::{SessionStatus, Stage, StageStatus},
         time::Timestamp,
-        words::Words,
     },
     list::Position,
     messages::Refusal,
@@ -67,9 +67,9 @@ struct Summary {
     partner_progress: Progress,
     partner: Partner,
     #[serde(default)]
-    context: Option<Words>,
+    context: Option<PrivateText>,
     #[serde(default)]
-    topic_frame: Option<Words>,
+    topic_frame: Option<PrivateText>,
 }
 
 #[derive(Deserialize)]
@@ -80,8 +80,8 @@ struct Progress {
 
 #[derive(Deserialize)]
 struct Partner {
-    name: Option<Words>,
-    nickname: Option<Words>,
+    name: Option<PrivateText>,
+    nickname: Option<PrivateText>,
 }
 
 impl Summary {
@@ -254,7 +254,7 @@ impl Coordinator {
         user: &UserId,
         person: &UserId,
         summary: Option<&Summary>,
-    ) -> Result<(Words, Option<Words>), StoreError> {
+    ) -> Result<(PrivateText, Option<PrivateText>), StoreError> {
         let partner = summary.map(|summary| &summary.partner);
         let nickname = match partner.and_then(|partner| partner.nickname.clone()) {
             Some(nickname) => Some(nickname),
@@ -293,10 +293,10 @@ impl Coordinator {
 }
 
 /// The first letters of the first and the last word.
-fn initials(name: &str) -> Words {
+fn initials(name: &str) -> PrivateText {
     let mut words = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let letters: String = words.next().into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect();
-    Words::new(letters)
+    PrivateText::new(letters)
 }
 
 fn to_json(answer: &impl Serialize) -> Result<Bytes, Refusal> {

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 use crate::domain::{
     ids::{InvitationId, SessionId, UserId},
+    private_text::PrivateText,
     stage::{SessionStatus, Stage},
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -25,10 +25,10 @@ pub struct PeoplePage {
 pub struct PersonView {
     pub id: UserId,
     pub relationship_id: String,
-    pub name: Words,
+    pub name: PrivateText,
     /// What the caller calls the person.
-    pub nickname: Option<Words>,
-    pub initials: Words,
+    pub nickname: Option<PrivateText>,
+    pub initials: PrivateText,
     /// Since the first session that both joined.
     pub connected_since: Timestamp,
     pub last_session: Option<LastSession>,
@@ -54,9 +54,9 @@ pub struct PersonEnvelope {
 pub struct PersonDetail {
     pub id: UserId,
     pub relationship_id: String,
-    pub name: Words,
-    pub nickname: Option<Words>,
-    pub initials: Words,
+    pub name: PrivateText,
+    pub nickname: Option<PrivateText>,
+    pub initials: PrivateText,
     pub connected_since: Timestamp,
     pub active_session: Option<PersonSessionStatus>,
     pub pending_invitation: Option<PersonInvitation>,
@@ -106,6 +106,6 @@ pub struct PersonSession {
     /// When it was resolved, or last changed.
     pub date: Timestamp,
     /// What it was about, as far as the caller may know; else empty.
-    pub topic: Words,
+    pub topic: PrivateText,
     pub status: SessionStatus,
 }

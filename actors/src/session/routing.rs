@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Announcement, Event,
         ids::{Seq, UserId},
-        routing::{Decision, Knowledge, Legs, Presence, Recipient, route},
+        routing::{DeliveryRoute, Presence, PresenceKnowledge, Recipient, RoutingDecision, route},
     },
     keys,
     outbox::Pending,
@@ -45,18 +45,20 @@ impl SessionActor {
         let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
         for user in session.members().filter(concerns) {
             let presence = self.presence_of(user);
-            let decision = self.decide(user, &announcement, event, Knowledge::Known(presence));
-            pending.publish |= decision.legs.publishes();
-            match decision.legs {
-                Legs::Nothing => continue,
-                Legs::Resolve => pending.unresolved.push(user.clone()),
-                Legs::Publish if announcement.pushes && presence == Presence::Present && !is_by(event, user) => {
+            let decision = self.decide(user, &announcement, event, PresenceKnowledge::Known(presence));
+            pending.publish |= decision.route.publishes();
+            match decision.route {
+                DeliveryRoute::Nothing => continue,
+                DeliveryRoute::Resolve => pending.unresolved.push(user.clone()),
+                DeliveryRoute::Publish
+                    if announcement.pushes && presence == Presence::Present && !is_by(event, user) =>
+                {
                     pending.present.push(user.clone());
                 }
                 _ => {}
             }
             pending.to.push(user.clone());
-            if decision.legs.pushes() {
+            if decision.route.pushes() {
                 changes.push(self.push_job(user, event, announcement.name, decision.reason));
                 routed.push_jobs = true;
             }
@@ -68,14 +70,20 @@ impl SessionActor {
         routed
     }
 
-    fn decide(&self, user: &UserId, announcement: &Announcement, event: &Event, knowledge: Knowledge) -> Decision {
+    fn decide(
+        &self,
+        user: &UserId,
+        announcement: &Announcement,
+        event: &Event,
+        knowledge: PresenceKnowledge,
+    ) -> RoutingDecision {
         let has_push_token = self.shell.devices.has_push_token(user);
         let recipient = Recipient { is_author: is_by(event, user), knowledge, has_push_token };
         route(announcement, recipient, self.shell.delivery.when_absent)
     }
 
-    fn decided(&self, user: UserId, Decision { legs, reason }: Decision) -> Decided {
-        Decided { user, at: self.now(), legs: Cow::Borrowed(legs.as_str()), reason: Cow::Borrowed(reason) }
+    fn decided(&self, user: UserId, RoutingDecision { route, reason }: RoutingDecision) -> Decided {
+        Decided { user, at: self.now(), legs: Cow::Borrowed(route.as_str()), reason: Cow::Borrowed(reason) }
     }
 
     fn push_job(&self, user: &UserId, event: &Event, name: &str, reason: &str) -> Change {
@@ -104,14 +112,15 @@ impl SessionActor {
             }
             for user in unresolved {
                 let knowledge = match self.presence_of(&user) {
-                    Presence::Unknown => Knowledge::Unresolved,
-                    known => Knowledge::Known(known),
+                    Presence::Unknown => PresenceKnowledge::Unresolved,
+                    known => PresenceKnowledge::Known(known),
                 };
                 let Some(told) = self.read_told(seq)? else { continue };
                 let decision = self.decide(&user, &told.announcement, &told.row.event, knowledge);
                 let pending = &mut self.outbox.pending[index];
-                pending.publish |= decision.legs.publishes();
-                if decision.legs == Legs::Publish && knowledge == Knowledge::Known(Presence::Present) {
+                pending.publish |= decision.route.publishes();
+                if decision.route == DeliveryRoute::Publish && knowledge == PresenceKnowledge::Known(Presence::Present)
+                {
                     pending.present.push(user.clone());
                 }
                 push_jobs |= self.decide_late(&user, told, decision, &mut changes);
@@ -134,7 +143,7 @@ impl SessionActor {
 
     /// The partner has missed what was published: a push follows.
     pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
-        let decision = Decision { legs: Legs::Push, reason: "left unseen" };
+        let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
         match self.read_told(seq) {
             Ok(Some(told)) => {
                 let mut changes = Vec::new();
@@ -152,15 +161,15 @@ impl SessionActor {
         &self,
         user: &UserId,
         Told { mut row, announcement }: Told,
-        decision: Decision,
+        decision: RoutingDecision,
         changes: &mut Vec<Change>,
     ) -> bool {
-        if decision.legs.pushes() {
+        if decision.route.pushes() {
             changes.push(self.push_job(user, &row.event, announcement.name, decision.reason));
         }
         row.routing.push(self.decided(user.clone(), decision));
         changes.push(Change::Put(keys::event(self.inbox.session(), row.event.seq), records::encode(&row)));
-        decision.legs.pushes()
+        decision.route.pushes()
     }
 }
 

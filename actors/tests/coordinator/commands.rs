@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
     IdempotencyKey, Refusal,
-    domain::{Code, Command, command::Rename, words::Words},
+    domain::{Code, Command, command::Rename, private_text::PrivateText},
     keys,
 };
 
@@ -58,7 +58,7 @@ fn one_hot_session_shares_its_flushes() {
         for n in 0..100 {
             let (coordinator, session) = (world.coordinator.clone(), session.clone());
             answers.push(actix::spawn(async move {
-                let rename = Rename { name: Some(Words::new(format!("Ann {n}"))) };
+                let rename = Rename { name: Some(PrivateText::new(format!("Ann {n}"))) };
                 coordinator.execute(&session, caller("ann"), Command::Rename(rename), None).await
             }));
         }

@@ -10,7 +10,7 @@ use tandem_actors::{
         Code, Command, CreateSession,
         command::{CreateSessionRequest, Rename},
         ids::SessionId,
-        words::Words,
+        private_text::PrivateText,
     },
     failpoint::{self, Harm},
     keys::{self, Key},
@@ -40,7 +40,7 @@ fn a_page_of_events_costs_the_page_however_much_lies_between() {
         let world = World::new(Options::default());
         let session = world.active_session().await;
         for number in 0..400 {
-            let rename = Rename { name: Some(Words::new(format!("Ann {number}"))) };
+            let rename = Rename { name: Some(PrivateText::new(format!("Ann {number}"))) };
             world.execute(&session, "ann", Command::Rename(rename)).await.expect("renamed");
         }
         world.execute(&session, "ann", Command::SignCompact).await.expect("signed");

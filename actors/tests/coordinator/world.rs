@@ -13,9 +13,9 @@ use tandem_actors::{
         Caller, Command, CreateSession, Settings,
         command::CreateSessionRequest,
         ids::{SessionId, UserId},
+        private_text::PrivateText,
         routing::WhenAbsent,
         time::Timestamp,
-        words::Words,
     },
     journal::{Journal, Limits as JournalLimits},
     keys, ports,
@@ -152,7 +152,7 @@ pub fn id(user: &str) -> UserId {
 }
 
 pub fn caller(user: &str) -> Caller {
-    Caller { name: Some(Words::new(user)), ..Caller::nameless(id(user)) }
+    Caller { name: Some(PrivateText::new(user)), ..Caller::nameless(id(user)) }
 }
 
 /// Waits until `condition` holds; fails after five seconds.

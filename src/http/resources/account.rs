@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::{Rejection, time::Timestamp, words::Words};
+use tandem_actors::domain::{Rejection, private_text::PrivateText, time::Timestamp};
 use utoipa::ToSchema;
 
 use crate::{
@@ -44,7 +44,7 @@ pub struct UserView {
 
 impl From<&User> for UserView {
     fn from(user: &User) -> Self {
-        let reveal = |words: &Option<Words>| words.as_ref().map(|words| words.reveal().to_owned());
+        let reveal = |words: &Option<PrivateText>| words.as_ref().map(|words| words.reveal().to_owned());
         Self {
             id: user.id.as_str().to_owned(),
             email: reveal(&user.email).unwrap_or_default(),

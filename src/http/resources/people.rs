@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
-    domain::{Rejection, command::fields, ids::UserId, words::Words},
+    domain::{Rejection, command::fields, ids::UserId, private_text::PrivateText},
     people::{PeoplePage, PersonEnvelope, PersonSessions},
 };
 use utoipa::{IntoParams, ToSchema};
@@ -49,7 +49,7 @@ fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 
 #[derive(Serialize, ToSchema)]
 pub struct Nickname {
-    nickname: Option<Words>,
+    nickname: Option<PrivateText>,
 }
 
 /// The people whom the caller has sessions with

@@ -14,8 +14,8 @@ use tandem_actors::{
         Caller, Command, CreateSession, Query,
         command::Rename,
         ids::{InvitationId, Seq, SessionId, UserId},
+        private_text::PrivateText,
         time::Timestamp,
-        words::Words,
     },
     keys::Key,
     ports::{BoxFuture, Change, Claim, Clock, Commit, Direction, Store, StoreError, Verdict},
@@ -196,7 +196,7 @@ impl Coordinator for Fakes {
         &self,
         user: UserId,
         relationship: String,
-        nickname: Option<Words>,
+        nickname: Option<PrivateText>,
     ) -> BoxFuture<Result<(), Refusal>> {
         self.asked(format!("{nickname:?} for {relationship} by {user}"), ())
     }

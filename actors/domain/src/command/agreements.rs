@@ -7,10 +7,10 @@ use crate::{
     agreement::{AgreementStatus, AgreementType, MAX_LIVE},
     event::EventBody,
     ids::{AgreementId, StrategyId},
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Default, Deserialize)]
@@ -35,10 +35,10 @@ pub struct ProposeAgreementRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeAgreement {
     strategy: Option<StrategyId>,
-    description: Words,
+    description: PrivateText,
     kind: AgreementType,
-    duration: Option<Words>,
-    measure_of_success: Option<Words>,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
     follow_up_at: Option<Timestamp>,
 }
 
@@ -69,7 +69,7 @@ pub struct ConfirmAgreementRequest {
 pub struct AnswerAgreement {
     pub(crate) agreement: AgreementId,
     pub(crate) confirmed: bool,
-    modification: Option<Words>,
+    modification: Option<PrivateText>,
 }
 
 impl TryFrom<(AgreementId, ConfirmAgreementRequest)> for Command {

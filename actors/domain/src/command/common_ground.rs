@@ -9,9 +9,9 @@ use crate::{
     gates::Gates,
     member::Member,
     needs::NeedCategory,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
-    words::Words,
 };
 
 #[derive(Clone, Default, Deserialize)]
@@ -32,7 +32,7 @@ pub struct CommonGroundConfirmationRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmCommonGround {
-    confirmations: Vec<(Words, bool)>,
+    confirmations: Vec<(PrivateText, bool)>,
 }
 
 impl TryFrom<ConfirmCommonGroundRequest> for Command {
@@ -40,10 +40,10 @@ impl TryFrom<ConfirmCommonGroundRequest> for Command {
     fn try_from(request: ConfirmCommonGroundRequest) -> Result<Self, Rejection> {
         let list =
             fields::required("confirmations", request.confirmations, "a list, empty if there is nothing in common")?;
-        let mut confirmations: Vec<(Words, bool)> = Vec::with_capacity(list.len());
+        let mut confirmations: Vec<(PrivateText, bool)> = Vec::with_capacity(list.len());
         for item in list {
             let id = fields::required("confirmations.commonGroundId", item.common_ground_id, "an id of common ground")?;
-            let id = Words::new(id);
+            let id = PrivateText::new(id);
             let confirmed = fields::required("confirmations.confirmed", item.confirmed, "true or false")?;
             if confirmations.iter().any(|(known, _)| *known == id) {
                 return Err(Rejection::invalid("confirmations", "the same id twice", "a list of different ids"));
@@ -111,8 +111,9 @@ pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmCommonGround) -> Res
 /// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
 fn repeats(turn: &Turn<'_>, confirm: &ConfirmCommonGround) -> bool {
     let Member { needs: mine, .. } = turn.me;
-    let known =
-        |id: &Words| mine.common_ground.keys().any(|known| known.common_ground_id(&turn.session.id) == id.reveal());
+    let known = |id: &PrivateText| {
+        mine.common_ground.keys().any(|known| known.common_ground_id(&turn.session.id) == id.reveal())
+    };
     mine.common_ground_at.is_some() && confirm.confirmations.iter().all(|(id, confirmed)| *confirmed && known(id))
 }
 

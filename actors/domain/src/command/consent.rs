@@ -9,10 +9,10 @@ use crate::{
     event::{ConsentKind, EventBody},
     ids::NeedId,
     member::Member,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     session::Session,
     stage::Stage,
-    words::Words,
 };
 
 /// Either `kind` or `consentRecordId`.
@@ -30,14 +30,14 @@ pub struct RevokeConsentRequest {
 pub enum RevokeConsent {
     Kind(ConsentKind),
     /// The id of one of the caller's records.
-    Record(Words),
+    Record(PrivateText),
 }
 
 impl TryFrom<RevokeConsentRequest> for Command {
     type Error = Rejection;
     fn try_from(request: RevokeConsentRequest) -> Result<Self, Rejection> {
         if let (None, Some(id)) = (&request.kind, &request.consent_record_id) {
-            return Ok(Command::RevokeConsent(RevokeConsent::Record(Words::new(id.as_str()))));
+            return Ok(Command::RevokeConsent(RevokeConsent::Record(PrivateText::new(id.as_str()))));
         }
         let kind = request.kind.map(|kind| kind.to_ascii_lowercase());
         let kinds = ConsentKind::ALL.map(|kind| (kind.as_str(), kind));
@@ -59,9 +59,9 @@ pub struct DecideConsentRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecideConsent {
-    request: Words,
+    request: PrivateText,
     granted: bool,
-    edited: Option<Words>,
+    edited: Option<PrivateText>,
 }
 
 impl TryFrom<DecideConsentRequest> for Command {
@@ -70,7 +70,7 @@ impl TryFrom<DecideConsentRequest> for Command {
         let id = fields::required("consentRequestId", request.consent_request_id, "the id of a pending consent")?;
         let edited = request.edited_content;
         Ok(Command::DecideConsent(DecideConsent {
-            request: Words::new(id),
+            request: PrivateText::new(id),
             granted: fields::name("decision", request.decision, &[("GRANTED", true), ("DENIED", false)])?,
             edited: edited.map(|text| fields::text("editedContent", Some(text), 1..=empathy::LONGEST)).transpose()?,
         }))

@@ -9,9 +9,9 @@ use crate::{
     gates::Gates,
     ids::DraftId,
     member::Member,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
-    words::Words,
 };
 
 pub(super) const LONGEST: usize = 2_000;
@@ -27,7 +27,7 @@ pub struct SaveEmpathyDraftRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaveEmpathyDraft {
-    content: Words,
+    content: PrivateText,
     ready: Option<bool>,
 }
 
@@ -54,7 +54,7 @@ pub struct ConsentEmpathyRequest {
 pub struct ConsentEmpathy {
     pub(crate) consent: bool,
     draft: Option<DraftId>,
-    final_content: Option<Words>,
+    final_content: Option<PrivateText>,
 }
 
 impl TryFrom<ConsentEmpathyRequest> for Command {
@@ -84,7 +84,7 @@ pub struct ValidateEmpathyRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidateEmpathy {
     validated: bool,
-    feedback: Option<Words>,
+    feedback: Option<PrivateText>,
     share_feedback: bool,
 }
 
@@ -151,13 +151,13 @@ pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(
 }
 
 /// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
-fn is_shared_as(mine: &Empathy, text: Option<&Words>) -> bool {
+fn is_shared_as(mine: &Empathy, text: Option<&PrivateText>) -> bool {
     let Some(attempt) = mine.shared().filter(|_| !mine.awaits_revision()) else { return false };
     text.is_none_or(|text| *text == attempt.content)
 }
 
 /// The caller has consented to sharing this text.
-pub(super) fn share(turn: &mut Turn<'_>, content: Words) {
+pub(super) fn share(turn: &mut Turn<'_>, content: PrivateText) {
     let resubmits = turn.me.empathy.awaits_revision();
     let partner_shares = turn.partner_shares_empathy();
     turn.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });

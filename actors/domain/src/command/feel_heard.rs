@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Command, fields, turn::Turn};
-use crate::{event::EventBody, rejection::Rejection, stage::Stage, words::Words};
+use crate::{event::EventBody, private_text::PrivateText, rejection::Rejection, stage::Stage};
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -18,7 +18,7 @@ pub struct FeelHeardRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmFeelHeard {
     confirmed: bool,
-    feedback: Option<Words>,
+    feedback: Option<PrivateText>,
 }
 
 impl TryFrom<FeelHeardRequest> for Command {

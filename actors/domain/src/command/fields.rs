@@ -2,14 +2,14 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-use crate::{ids::InvalidId, rejection::Rejection, time::Timestamp, words::Words};
+use crate::{ids::InvalidId, private_text::PrivateText, rejection::Rejection, time::Timestamp};
 
 pub fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -> Result<T, Rejection> {
     value.ok_or_else(|| Rejection::invalid(field, "nothing", expected))
 }
 
 /// A text with a length in characters; not blank if it may not be empty.
-pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -> Result<Words, Rejection> {
+pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -> Result<PrivateText, Rejection> {
     let expected = || format!("a text of {} to {} characters", length.start(), length.end());
     let text = required(field, value, expected())?;
     let found = text.chars().count();
@@ -19,11 +19,11 @@ pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -
     if *length.start() > 0 && text.trim().is_empty() {
         return Err(Rejection::invalid(field, "a blank text", expected()));
     }
-    Ok(Words::new(text))
+    Ok(PrivateText::new(text))
 }
 
 /// A text that may be left out; a blank one counts as left out.
-pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Result<Option<Words>, Rejection> {
+pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Result<Option<PrivateText>, Rejection> {
     let Some(value) = value else { return Ok(None) };
     let text = text(field, Some(value), 0..=longest)?;
     Ok(Some(text).filter(|text| !text.reveal().trim().is_empty()))

@@ -11,10 +11,10 @@ use crate::{
     ids::{SessionId, UserId},
     invitation::InvitationStatus,
     member::Side,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     session::Session,
     stage::SessionStatus,
-    words::Words,
 };
 
 #[derive(Clone, Default, Deserialize)]
@@ -33,9 +33,9 @@ pub struct CreateSessionRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateSession {
-    invite_name: Option<Words>,
+    invite_name: Option<PrivateText>,
     person: Option<UserId>,
-    context: Option<Words>,
+    context: Option<PrivateText>,
     draft: Option<bool>,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
     events.record(EventBody::Created {
         session: id,
         invitation: ctx.fresh(),
-        salt: Words::new(ctx.ids.fresh()),
+        salt: PrivateText::new(ctx.ids.fresh()),
         name: caller.name.clone(),
         invite_name: create.invite_name.clone(),
         person: create.person.clone(),

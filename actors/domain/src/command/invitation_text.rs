@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     event::EventBody,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     session::Session,
     stage::SessionStatus,
-    words::Words,
 };
 
 const LONGEST: usize = 500;
@@ -27,7 +27,7 @@ pub struct ConfirmInvitationRequest {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfirmInvitation {
-    message: Option<Words>,
+    message: Option<PrivateText>,
 }
 
 impl ConfirmInvitation {
@@ -73,8 +73,8 @@ pub struct WriteInvitationRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteInvitation {
-    topic: Option<Words>,
-    message: Option<Words>,
+    topic: Option<PrivateText>,
+    message: Option<PrivateText>,
 }
 
 impl TryFrom<WriteInvitationRequest> for Command {
@@ -93,8 +93,8 @@ impl TryFrom<WriteInvitationRequest> for Command {
 
 impl Session {
     /// The topic as it stands: what was written, or the creator's own words, or the operator's.
-    pub(crate) fn topic(&self, standard: &str) -> Option<Words> {
-        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(Words::new);
+    pub(crate) fn topic(&self, standard: &str) -> Option<PrivateText> {
+        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(PrivateText::new);
         self.invitation.topic.clone().or_else(|| self.context.clone()).or_else(standard)
     }
 }

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     context::{Caller, Context},
     event::{AbandonCause, Event, EventBody},
+    private_text::PrivateText,
     rejection::Rejection,
     session::Session,
     stage::SessionStatus,
-    words::Words,
 };
 
 #[derive(Clone, Default, Deserialize)]
@@ -26,7 +26,7 @@ pub struct PauseRequest {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
-    reason: Option<Words>,
+    reason: Option<PrivateText>,
 }
 
 impl TryFrom<PauseRequest> for Command {
@@ -39,7 +39,7 @@ impl TryFrom<PauseRequest> for Command {
 /// The name that a user goes by, for all of the user's sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
 }
 
 pub(super) fn pause(turn: &mut Turn<'_>, pause: &Pause) -> Result<(), Rejection> {

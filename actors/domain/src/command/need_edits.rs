@@ -12,9 +12,9 @@ use crate::{
     event::{CapturedNeed, EventBody, NeedEdit},
     ids::NeedId,
     needs::{Need, NeedCategory, Needs},
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
-    words::Words,
 };
 
 const LONGEST_EDIT: usize = 500;
@@ -45,10 +45,10 @@ pub struct CapturedNeedRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNeed {
-    need: Words,
+    need: PrivateText,
     category: NeedCategory,
-    description: Option<Words>,
-    evidence: Vec<Words>,
+    description: Option<PrivateText>,
+    evidence: Vec<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +123,8 @@ enum OperationKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Operation {
-    Update { need: NeedId, text: Option<Words>, category: Option<NeedCategory> },
-    Add { text: Words, category: Option<NeedCategory> },
+    Update { need: NeedId, text: Option<PrivateText>, category: Option<NeedCategory> },
+    Add { text: PrivateText, category: Option<NeedCategory> },
     Remove { need: NeedId },
 }
 
@@ -184,7 +184,7 @@ impl TryFrom<NeedOperationRequest> for Operation {
     }
 }
 
-fn edit_text(field: &str, text: Option<String>) -> Result<Words, Rejection> {
+fn edit_text(field: &str, text: Option<String>) -> Result<PrivateText, Rejection> {
     fields::text(field, text, 1..=LONGEST_EDIT)
 }
 

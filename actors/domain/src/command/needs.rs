@@ -9,9 +9,9 @@ use crate::{
     event::{EventBody, NeedConfirmation},
     ids::NeedId,
     needs::NeedCategory,
+    private_text::PrivateText,
     rejection::Rejection,
     stage::Stage,
-    words::Words,
 };
 
 /// One partner's needs; keeps a session small.
@@ -32,9 +32,9 @@ pub struct AddNeedRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddNeed {
-    need: Words,
+    need: PrivateText,
     category: NeedCategory,
-    description: Option<Words>,
+    description: Option<PrivateText>,
 }
 
 impl TryFrom<AddNeedRequest> for Command {

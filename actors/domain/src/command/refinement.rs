@@ -7,9 +7,9 @@ use crate::{
     empathy::AttemptStatus,
     event::EventBody,
     gates::Gates,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
-    words::Words,
 };
 
 #[derive(Clone, Default, Deserialize)]
@@ -22,7 +22,7 @@ pub struct ResubmitEmpathyRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResubmitEmpathy {
-    content: Words,
+    content: PrivateText,
 }
 
 impl TryFrom<ResubmitEmpathyRequest> for Command {
@@ -46,7 +46,7 @@ pub struct SkipRefinementRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkipRefinement {
     willing_to_accept: bool,
-    reason: Option<Words>,
+    reason: Option<PrivateText>,
 }
 
 impl TryFrom<SkipRefinementRequest> for Command {
@@ -64,7 +64,7 @@ impl TryFrom<SkipRefinementRequest> for Command {
 /// The June client never sends its old text, and its own server refuses it. The April client does: its user may have nothing to
 /// add. So the old text is refused only for members that are known to use the June client.
 pub(super) fn resubmit(turn: &mut Turn<'_>, resubmit: &ResubmitEmpathy) -> Result<(), Rejection> {
-    let is_repeat = |content: &Words| *content == resubmit.content;
+    let is_repeat = |content: &PrivateText| *content == resubmit.content;
     let mine = &turn.me.empathy;
     let attempt = mine.shared().ok_or_else(no_attempt)?;
     if !mine.awaits_revision() && attempt.revision > 0 && turn.me.in_app_mode() && is_repeat(&attempt.content) {

@@ -6,12 +6,12 @@ use super::{Command, fields, stage4::enter, turn::Turn};
 use crate::{
     event::EventBody,
     ids::StrategyId,
+    private_text::PrivateText,
     rejection::Rejection,
     session::Session,
     stage::Stage,
     stage4::{Path, Submission},
     strategy::{self, StrategyPhase},
-    words::Words,
 };
 
 /// Strategies of one session; keeps it small.
@@ -33,10 +33,10 @@ pub struct ProposeStrategyRequest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposeStrategy {
-    description: Words,
-    needs_addressed: Vec<Words>,
-    duration: Option<Words>,
-    measure_of_success: Option<Words>,
+    description: PrivateText,
+    needs_addressed: Vec<PrivateText>,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
 }
 
 impl TryFrom<ProposeStrategyRequest> for Command {
@@ -51,7 +51,11 @@ impl TryFrom<ProposeStrategyRequest> for Command {
     }
 }
 
-pub(super) fn needs_addressed(field: &str, needs: Option<Vec<String>>, most: usize) -> Result<Vec<Words>, Rejection> {
+pub(super) fn needs_addressed(
+    field: &str,
+    needs: Option<Vec<String>>,
+    most: usize,
+) -> Result<Vec<PrivateText>, Rejection> {
     let needs = needs.unwrap_or_default();
     if needs.len() > most {
         let found = format_args!("{} needs", needs.len()).to_string();

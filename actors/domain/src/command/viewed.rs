@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Command, fields, turn::Turn};
-use crate::{event::EventBody, ids::Seq, rejection::Rejection, words::Words};
+use crate::{event::EventBody, ids::Seq, private_text::PrivateText, rejection::Rejection};
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -18,7 +18,7 @@ pub struct ViewedRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewed {
     pub last_seen: Option<Seq>,
-    chat_item: Option<Words>,
+    chat_item: Option<PrivateText>,
 }
 
 impl TryFrom<ViewedRequest> for Command {

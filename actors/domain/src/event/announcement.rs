@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Audience, ConsentKind, Event, EventBody, EventName, Push};
 use crate::{
     ids::{AgreementId, SessionId, UserId},
+    private_text::PrivateText,
     stage::Stage,
     stage4::{ClosedAgreement, ClosureKind},
-    words::Words,
 };
 
 /// A message for the session's channel.
@@ -272,5 +272,5 @@ enum Fields<'a> {
     SubChatResolved,
     Action(&'static str),
     Closed(ClosureKind, &'a [ClosedAgreement]),
-    Pause(Option<&'a Words>),
+    Pause(Option<&'a PrivateText>),
 }

@@ -17,11 +17,11 @@ use super::{
     agreement::AgreementType,
     ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, SubChatId, UserId},
     needs::NeedCategory,
+    private_text::PrivateText,
     stage::Stage,
     stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
     tending::TendingEvent,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,11 +70,11 @@ pub enum EventBody {
         session: SessionId,
         invitation: InvitationId,
         /// A secret of the session, from which the orders of the strategies are made.
-        salt: Words,
-        name: Option<Words>,
-        invite_name: Option<Words>,
+        salt: PrivateText,
+        name: Option<PrivateText>,
+        invite_name: Option<PrivateText>,
         person: Option<UserId>,
-        context: Option<Words>,
+        context: Option<PrivateText>,
         expires_at: Timestamp,
     },
     InvitationConfirmed {
@@ -87,19 +87,19 @@ pub enum EventBody {
     InvitationDeclined {},
     /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
     InvitationWritten {
-        topic: Option<Words>,
-        message: Option<Words>,
+        topic: Option<PrivateText>,
+        message: Option<PrivateText>,
     },
     /// The creator shows the topic to the invited person.
     TopicFrameConfirmed {
-        topic: Words,
+        topic: PrivateText,
     },
     /// The creator says that the invitation is on its way, and with which text.
     InvitationSent {
-        message: Option<Words>,
+        message: Option<PrivateText>,
     },
     Joined {
-        name: Option<Words>,
+        name: Option<PrivateText>,
         /// The creator is in app mode: its screen waits for another name.
         #[serde(default)]
         told_to_app: bool,
@@ -116,7 +116,7 @@ pub enum EventBody {
     /// The AI service offers to confirm to feel heard.
     FeelHeardOffered {},
     FeelHeardConfirmed {
-        feedback: Option<Words>,
+        feedback: Option<PrivateText>,
     },
     /// The own gates of a stage are satisfied for the first time.
     StageCompleted {
@@ -135,11 +135,11 @@ pub enum EventBody {
     // empathy
     EmpathyDraftSaved {
         draft: DraftId,
-        content: Words,
+        content: PrivateText,
         ready: bool,
     },
     EmpathyShared {
-        content: Words,
+        content: PrivateText,
         /// From this moment each sees what the other wrote.
         #[serde(default)]
         reveals: bool,
@@ -149,21 +149,21 @@ pub enum EventBody {
     },
     EmpathyJudged {
         validated: bool,
-        feedback: Option<Words>,
+        feedback: Option<PrivateText>,
         feedback_shared: bool,
     },
     /// The author lets an attempt stand as it is, although the partner asked for a revision.
     RefinementSkipped {
         willing_to_accept: bool,
-        reason: Option<Words>,
+        reason: Option<PrivateText>,
     },
 
     // needs
     NeedAdded {
         id: NeedId,
-        need: Words,
+        need: PrivateText,
         category: NeedCategory,
-        description: Option<Words>,
+        description: Option<PrivateText>,
     },
     /// They take the place of this partner's unconfirmed ones.
     NeedsCaptured {
@@ -202,10 +202,10 @@ pub enum EventBody {
     // strategies
     StrategyProposed {
         id: StrategyId,
-        description: Words,
-        needs_addressed: Vec<Words>,
-        duration: Option<Words>,
-        measure_of_success: Option<Words>,
+        description: PrivateText,
+        needs_addressed: Vec<PrivateText>,
+        duration: Option<PrivateText>,
+        measure_of_success: Option<PrivateText>,
     },
     ReadyToRank {},
     RankingSubmitted {
@@ -250,10 +250,10 @@ pub enum EventBody {
     },
     StrategyRevised {
         id: StrategyId,
-        description: Words,
-        needs_addressed: Vec<Words>,
-        duration: Option<Words>,
-        measure_of_success: Option<Words>,
+        description: PrivateText,
+        needs_addressed: Vec<PrivateText>,
+        duration: Option<PrivateText>,
+        measure_of_success: Option<PrivateText>,
     },
     SubChatOpened {
         id: SubChatId,
@@ -263,7 +263,7 @@ pub enum EventBody {
     SubChatSaid {
         chat: SubChatId,
         role: ChatRole,
-        content: Words,
+        content: PrivateText,
         #[serde(default)]
         candidate: Option<Candidate>,
     },
@@ -276,7 +276,7 @@ pub enum EventBody {
     Closed {
         kind: ClosureKind,
         reason: ClosureReason,
-        summary: Option<Words>,
+        summary: Option<PrivateText>,
         check_in_at: Timestamp,
         agreements: Vec<ClosedAgreement>,
     },
@@ -288,10 +288,10 @@ pub enum EventBody {
     AgreementProposed {
         id: AgreementId,
         strategy: Option<StrategyId>,
-        description: Words,
+        description: PrivateText,
         kind: AgreementType,
-        duration: Option<Words>,
-        measure_of_success: Option<Words>,
+        duration: Option<PrivateText>,
+        measure_of_success: Option<PrivateText>,
         follow_up_at: Option<Timestamp>,
     },
     AgreementConfirmed {
@@ -299,7 +299,7 @@ pub enum EventBody {
     },
     AgreementDeclined {
         id: AgreementId,
-        modification: Option<Words>,
+        modification: Option<PrivateText>,
     },
     FollowUpDue {
         agreements: Vec<AgreementId>,
@@ -307,7 +307,7 @@ pub enum EventBody {
 
     // the session's life
     Paused {
-        reason: Option<Words>,
+        reason: Option<PrivateText>,
     },
     Resumed {},
     Resolved {},
@@ -319,7 +319,7 @@ pub enum EventBody {
     Left {},
     AccountErased {},
     Renamed {
-        name: Option<Words>,
+        name: Option<PrivateText>,
     },
     ActivityShown {
         shown: bool,
@@ -328,7 +328,7 @@ pub enum EventBody {
         last_seen: Seq,
         /// The chat item that the client saw last. Made by the client, so that it may say anything.
         #[serde(default)]
-        chat_item: Option<Words>,
+        chat_item: Option<PrivateText>,
     },
     SawShareTab {},
     Nudged {},

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::NeedId, needs::NeedCategory, words::Words};
+use crate::{ids::NeedId, needs::NeedCategory, private_text::PrivateText};
 
 /// One need in a confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,7 +11,7 @@ pub struct NeedConfirmation {
     pub confirmed: bool,
     /// A new description, if the partner wanted to rephrase it.
     #[serde(default)]
-    pub adjustment: Option<Words>,
+    pub adjustment: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,27 +24,27 @@ pub struct CommonGroundConfirmation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapturedNeed {
     pub id: NeedId,
-    pub need: Words,
+    pub need: PrivateText,
     pub category: NeedCategory,
-    pub description: Option<Words>,
+    pub description: Option<PrivateText>,
     /// What it was read from.
     #[serde(default)]
-    pub evidence: Vec<Words>,
+    pub evidence: Vec<PrivateText>,
 }
 
 /// One change of the own list. What was there before stays in the log for the answer, until its author erases it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeedEdit {
-    Added { id: NeedId, need: Words, category: NeedCategory },
-    Reworded { need: NeedId, before: Words, after: Words },
+    Added { id: NeedId, need: PrivateText, category: NeedCategory },
+    Reworded { need: NeedId, before: PrivateText, after: PrivateText },
     Recategorized { need: NeedId, before: NeedCategory, after: NeedCategory },
-    Removed { need: NeedId, before: Words },
+    Removed { need: NeedId, before: PrivateText },
 }
 
 impl CapturedNeed {
     pub(super) fn forget_words(&mut self) {
-        self.need = Words::default();
+        self.need = PrivateText::default();
         self.description = None;
         self.evidence.clear();
     }
@@ -53,12 +53,12 @@ impl CapturedNeed {
 impl NeedEdit {
     pub(super) fn forget_words(&mut self) {
         match self {
-            NeedEdit::Added { need, .. } => *need = Words::default(),
+            NeedEdit::Added { need, .. } => *need = PrivateText::default(),
             NeedEdit::Reworded { before, after, .. } => {
-                *before = Words::default();
-                *after = Words::default();
+                *before = PrivateText::default();
+                *after = PrivateText::default();
             }
-            NeedEdit::Removed { before, .. } => *before = Words::default(),
+            NeedEdit::Removed { before, .. } => *before = PrivateText::default(),
             NeedEdit::Recategorized { .. } => {}
         }
     }

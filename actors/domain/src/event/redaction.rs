@@ -2,7 +2,7 @@
 //! partner's session still replays.
 
 use super::{CapturedNeed, Event, EventBody, NeedEdit};
-use crate::{ids::UserId, words::Words};
+use crate::{ids::UserId, private_text::PrivateText};
 
 impl Event {
     /// This event of a session of `erased`, without that person's words. What the creator called the invited person names one
@@ -34,24 +34,24 @@ impl EventBody {
             | EventBody::Viewed { chat_item: words, .. }
             | EventBody::Paused { reason: words } => forget([words]),
             EventBody::InvitationWritten { topic, message } => forget([topic, message]),
-            EventBody::TopicFrameConfirmed { topic } => *topic = Words::default(),
+            EventBody::TopicFrameConfirmed { topic } => *topic = PrivateText::default(),
             EventBody::EmpathyDraftSaved { content, .. } | EventBody::EmpathyShared { content, .. } => {
-                *content = Words::default();
+                *content = PrivateText::default();
             }
             EventBody::NeedAdded { need, description, .. } => {
-                *need = Words::default();
+                *need = PrivateText::default();
                 forget([description]);
             }
             EventBody::NeedsCaptured { needs } => needs.iter_mut().for_each(CapturedNeed::forget_words),
             EventBody::NeedsEdited { edits } => edits.iter_mut().for_each(NeedEdit::forget_words),
             EventBody::NeedsConfirmed { needs, .. } => needs.iter_mut().for_each(|need| need.adjustment = None),
             EventBody::StrategyProposed { description, needs_addressed, duration, measure_of_success, .. } => {
-                *description = Words::default();
+                *description = PrivateText::default();
                 needs_addressed.clear();
                 forget([duration, measure_of_success]);
             }
             EventBody::StrategyRevised { description, needs_addressed, duration, measure_of_success, .. } => {
-                *description = Words::default();
+                *description = PrivateText::default();
                 needs_addressed.clear();
                 forget([duration, measure_of_success]);
             }
@@ -60,11 +60,11 @@ impl EventBody {
             }
             EventBody::Tending(tending) => tending.forget_words(),
             EventBody::SubChatSaid { content, candidate, .. } => {
-                *content = Words::default();
+                *content = PrivateText::default();
                 *candidate = None;
             }
             EventBody::AgreementProposed { description, duration, measure_of_success, .. } => {
-                *description = Words::default();
+                *description = PrivateText::default();
                 forget([duration, measure_of_success]);
             }
             EventBody::InvitationConfirmed { .. }
@@ -107,6 +107,6 @@ impl EventBody {
     }
 }
 
-fn forget<const N: usize>(words: [&mut Option<Words>; N]) {
+fn forget<const N: usize>(words: [&mut Option<PrivateText>; N]) {
     words.into_iter().for_each(|words| *words = None);
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AgreementId, StrategyId},
     member::Side,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub struct Closure {
     pub kind: ClosureKind,
     pub reason: ClosureReason,
     /// Written by the partner who closed; both see it.
-    pub summary: Option<Words>,
+    pub summary: Option<PrivateText>,
     pub by: Side,
     pub at: Timestamp,
     pub check_in_at: Timestamp,

@@ -18,8 +18,8 @@ pub use submission::Submission;
 
 use super::{
     ids::{NeedId, StrategyId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 /// Which way a partner's client goes through the stage: shown by its first call of the stage.
@@ -49,14 +49,14 @@ pub struct Selection {
     pub strategy: StrategyId,
     pub decision: Decision,
     #[serde(default)]
-    pub note: Option<Words>,
+    pub note: Option<PrivateText>,
 }
 
 /// Where a partner stands on one proposal. Private until both have shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stance {
     pub decision: Decision,
-    pub note: Option<Words>,
+    pub note: Option<PrivateText>,
     pub selected_at: Timestamp,
     pub updated_at: Timestamp,
 }

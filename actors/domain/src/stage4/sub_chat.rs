@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{StrategyId, SubChatId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 /// What a sub-chat is about.
@@ -44,13 +44,13 @@ pub struct Candidate {
     /// The proposal that it would replace.
     #[serde(default)]
     pub strategy: Option<StrategyId>,
-    pub description: Words,
+    pub description: PrivateText,
     #[serde(default)]
-    pub needs_addressed: Vec<Words>,
+    pub needs_addressed: Vec<PrivateText>,
     #[serde(default)]
-    pub duration: Option<Words>,
+    pub duration: Option<PrivateText>,
     #[serde(default)]
-    pub measure_of_success: Option<Words>,
+    pub measure_of_success: Option<PrivateText>,
 }
 
 impl Candidate {
@@ -66,7 +66,7 @@ pub struct SubChatMessage {
     /// Its place in the chat, which makes its id.
     pub number: u32,
     pub role: ChatRole,
-    pub content: Words,
+    pub content: PrivateText,
     pub candidate: Option<Candidate>,
     pub at: Timestamp,
 }
@@ -91,7 +91,7 @@ impl SubChat {
 
     pub(super) fn forget_words(&mut self) {
         for message in &mut self.messages {
-            message.content = Words::default();
+            message.content = PrivateText::default();
             message.candidate = None;
         }
     }

@@ -10,8 +10,8 @@ use crate::{
     event::Event,
     ids::{CycleId, TendingEntryId},
     member::Side,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 impl Entry {
@@ -224,7 +224,7 @@ impl Tending {
             taken.check_in.forget_words();
         }
         for note in self.notes.iter_mut().filter(|note| note.by == side) {
-            note.content = Words::default();
+            note.content = PrivateText::default();
         }
         for reminder in self.reminders.iter_mut().filter(|reminder| reminder.by == side) {
             reminder.new.note = None;
@@ -242,7 +242,7 @@ impl Tending {
 }
 
 /// What a partner thought of an entry, in one text.
-fn reflection(check_in: &CheckIn, entry: &TendingEntryId) -> Option<Words> {
+fn reflection(check_in: &CheckIn, entry: &TendingEntryId) -> Option<PrivateText> {
     let notes = check_in.entry_notes.get(entry);
     let outcome = check_in.outcomes.iter().find(|outcome| outcome.tending_entry_id == *entry);
     let parts = [
@@ -252,6 +252,6 @@ fn reflection(check_in: &CheckIn, entry: &TendingEntryId) -> Option<Words> {
         notes.and_then(|notes| notes.support.as_ref()),
         outcome.and_then(|outcome| outcome.what_happened.as_ref()),
     ];
-    let parts: Vec<_> = parts.into_iter().flatten().map(Words::reveal).collect();
-    (!parts.is_empty()).then(|| Words::new(parts.join("\n")))
+    let parts: Vec<_> = parts.into_iter().flatten().map(PrivateText::reveal).collect();
+    (!parts.is_empty()).then(|| PrivateText::new(parts.join("\n")))
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{CheckIn, ContinueChoice, CycleResult, ResponseStatus};
 use crate::{
     ids::{AgreementId, CycleId, NoteId, ReminderId, TendingEntryId, UserId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,16 +37,16 @@ pub enum TendingEvent {
     },
     NoteWritten {
         id: NoteId,
-        content: Words,
+        content: PrivateText,
     },
     Reentered {
         id: TendingEntryId,
-        intent: Option<Words>,
+        intent: Option<PrivateText>,
     },
     Responded {
         entry: TendingEntryId,
         status: ResponseStatus,
-        reflection: Option<Words>,
+        reflection: Option<PrivateText>,
         choice: Option<ContinueChoice>,
         /// The entry belongs to both.
         #[serde(default)]
@@ -113,7 +113,7 @@ impl TendingEvent {
 
     pub(crate) fn forget_words(&mut self) {
         match self {
-            TendingEvent::NoteWritten { content, .. } => *content = Words::default(),
+            TendingEvent::NoteWritten { content, .. } => *content = PrivateText::default(),
             TendingEvent::Reentered { intent: words, .. } | TendingEvent::Responded { reflection: words, .. } => {
                 *words = None;
             }

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AgreementId, CheckInId, CycleId, NoteId, ReminderId, TendingEntryId},
     member::Side,
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ pub const EXTEND_BY: Duration = Duration::from_secs(28 * DAY.as_secs());
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     pub status: ResponseStatus,
-    pub reflection: Option<Words>,
+    pub reflection: Option<PrivateText>,
     pub choice: Option<ContinueChoice>,
     pub at: Timestamp,
 }
@@ -52,7 +52,7 @@ pub struct Entry {
     pub opened_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     /// Why its owner has come back.
-    pub intent: Option<Words>,
+    pub intent: Option<PrivateText>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub responses: BTreeMap<Side, Response>,
@@ -82,7 +82,7 @@ impl Entry {
 pub struct Note {
     pub id: NoteId,
     pub by: Side,
-    pub content: Words,
+    pub content: PrivateText,
     pub selected_for: Option<CheckInId>,
     pub shared_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -97,9 +97,9 @@ pub struct EntryOutcome {
     pub follow_through_status: FollowThrough,
     pub helpfulness_status: Option<Helpfulness>,
     pub blocker_categories: Vec<Blocker>,
-    pub what_happened: Option<Words>,
-    pub helped_need: Option<Words>,
-    pub blocker_note: Option<Words>,
+    pub what_happened: Option<PrivateText>,
+    pub helped_need: Option<PrivateText>,
+    pub blocker_note: Option<PrivateText>,
     pub still_worth_trying: Option<bool>,
 }
 
@@ -109,11 +109,11 @@ pub struct EntryOutcome {
 pub struct NeedOutcome {
     /// A need, or an agreement.
     pub need_id: Option<String>,
-    pub need_label: Words,
+    pub need_label: PrivateText,
     pub source_user_id: Option<String>,
     pub resolution_status: NeedResolution,
-    pub note: Option<Words>,
-    pub changed_need_label: Option<Words>,
+    pub note: Option<PrivateText>,
+    pub changed_need_label: Option<PrivateText>,
     pub next_action: Option<NextAction>,
 }
 
@@ -123,10 +123,10 @@ pub struct NeedOutcome {
 pub struct Adjustment {
     pub tending_entry_id: TendingEntryId,
     pub privacy_scope: TendingScope,
-    pub revised_commitment_text: Option<Words>,
-    pub revised_cadence: Option<Words>,
-    pub revised_success_criteria: Option<Words>,
-    pub reason: Option<Words>,
+    pub revised_commitment_text: Option<PrivateText>,
+    pub revised_cadence: Option<PrivateText>,
+    pub revised_success_criteria: Option<PrivateText>,
+    pub reason: Option<PrivateText>,
     pub blocker_addressed: Vec<Blocker>,
 }
 
@@ -137,8 +137,8 @@ pub struct NewReminder {
     pub entry: Option<TendingEntryId>,
     pub scope: TendingScope,
     pub remind_at: Timestamp,
-    pub cadence: Option<Words>,
-    pub note: Option<Words>,
+    pub cadence: Option<PrivateText>,
+    pub note: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,8 +153,8 @@ pub struct Reminder {
 /// What a partner thought of one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryNotes {
-    pub worked: Option<Words>,
-    pub support: Option<Words>,
+    pub worked: Option<PrivateText>,
+    pub support: Option<PrivateText>,
 }
 
 /// One partner's check-in, as it was handed in.
@@ -163,8 +163,8 @@ pub struct CheckIn {
     pub id: CheckInId,
     pub choice: ContinueChoice,
     pub next_action: NextAction,
-    pub worked: Option<Words>,
-    pub support: Option<Words>,
+    pub worked: Option<PrivateText>,
+    pub support: Option<PrivateText>,
     pub entry_notes: BTreeMap<TendingEntryId, EntryNotes>,
     pub partial_closure: BTreeMap<TendingEntryId, EntryResolution>,
     pub outcomes: Vec<EntryOutcome>,
@@ -174,7 +174,7 @@ pub struct CheckIn {
     pub included_notes: Vec<NoteId>,
     pub shared_notes: Vec<NoteId>,
     pub overrides: bool,
-    pub override_note: Option<Words>,
+    pub override_note: Option<PrivateText>,
 }
 
 /// A check-in that was taken.
@@ -252,7 +252,7 @@ impl CheckIn {
             outcome.blocker_note = None;
         }
         for need in &mut self.needs {
-            need.need_label = Words::default();
+            need.need_label = PrivateText::default();
             need.note = None;
             need.changed_need_label = None;
         }

@@ -6,11 +6,11 @@ use super::{EXTEND_BY, EntryStatus, ReminderStatus, TendingEvent, TendingScope, 
 use crate::{
     ids::{ReminderId, TendingEntryId, UserId},
     member::Side,
+    private_text::PrivateText,
     session::Session,
     stage::SessionStatus,
     time::Timestamp,
     timer::Timer,
-    words::Words,
 };
 
 impl Session {
@@ -79,7 +79,7 @@ impl Session {
 }
 
 /// The first time after `now` in the rhythm; none if it comes once. What fell due while the node was down is told once.
-fn next_time(first: Timestamp, cadence: Option<&Words>, now: Timestamp) -> Option<Timestamp> {
+fn next_time(first: Timestamp, cadence: Option<&PrivateText>, now: Timestamp) -> Option<Timestamp> {
     let cadence = cadence?.reveal().trim().to_uppercase().replace([' ', '-'], "_");
     let step = match cadence.as_str() {
         "WEEKLY" => jiff::Span::new().days(7),

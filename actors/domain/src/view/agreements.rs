@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, Done, Viewer};
 use crate::{
     agreement::{Agreement, AgreementStatus, AgreementType, MAX_LIVE},
     command::AnswerAgreement,
     event::{Event, EventBody},
     ids::{AgreementId, Seq, StrategyId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,11 +18,11 @@ use crate::{
 pub struct AgreementView {
     pub id: AgreementId,
     pub strategy_id: Option<StrategyId>,
-    pub description: Words,
+    pub description: PrivateText,
     #[serde(rename = "type")]
     pub kind: AgreementType,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
     pub status: AgreementStatus,
     pub proposed_by_me: bool,
     pub proposed_at: Timestamp,
@@ -32,7 +32,7 @@ pub struct AgreementView {
     pub agreed_at: Option<Timestamp>,
     pub follow_up_date: Option<Timestamp>,
     /// What the partner who declined would rather have.
-    pub modification: Option<Words>,
+    pub modification: Option<PrivateText>,
     pub has_stale_inputs: bool,
 }
 
@@ -68,7 +68,7 @@ pub struct AgreementAnswered {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn agreement(&self, agreement: &Agreement) -> AgreementView {
         let both = agreement.agreed_at.is_some();
         let is_open = agreement.status == AgreementStatus::Proposed;

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::Eyes;
+use super::Viewer;
 use crate::{
     ids::{NeedId, Seq},
     member::Member,
     needs::{Need, NeedCategory},
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,
     time::Timestamp,
-    words::Words,
 };
 
 /// A need that both may see.
@@ -19,9 +19,9 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct SharedNeedView {
     pub id: NeedId,
-    pub need: Words,
+    pub need: PrivateText,
     pub category: NeedCategory,
-    pub description: Words,
+    pub description: PrivateText,
     /// Empty: it stays with the need's owner.
     pub evidence: [String; 0],
     pub confirmed: bool,
@@ -110,7 +110,7 @@ fn shared(need: &Need, shared_at: Option<Timestamp>) -> SharedNeedView {
     }
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     /// Both sides' needs, while both consents stand. The app asks before that and expects empty lists.
     pub(super) fn needs_comparison(&self) -> Result<NeedsComparison, Rejection> {
         match self.both_sides() {

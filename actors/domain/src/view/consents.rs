@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, Done, Viewer};
 use crate::{
     command::{DecideConsent, RevokeConsent},
     consents::{self, ConsentRecord},
     event::ConsentKind,
     ids::{self, NeedId, Seq, UserId},
+    private_text::PrivateText,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -96,7 +96,7 @@ pub struct ConsentDecided {
 pub struct SharedContent {
     pub id: String,
     pub source_user_id: UserId,
-    pub transformed_content: Words,
+    pub transformed_content: PrivateText,
     pub consented_at: Timestamp,
     pub consent_active: bool,
 }
@@ -112,7 +112,7 @@ pub struct ConsentRevoked {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn pending_consents(&self) -> PendingConsents {
         let asked = ConsentKind::ALL.into_iter().filter(|kind| self.me.is_asked_for_consent(*kind));
         let view = |kind: ConsentKind| {
@@ -182,7 +182,7 @@ impl Eyes<'_> {
             }
             ConsentKind::Needs => {
                 let needs = self.me.needs.list.iter().filter(|need| record.needs.contains(&need.id));
-                Words::new(needs.map(|need| need.need.reveal()).collect::<Vec<_>>().join("\n"))
+                PrivateText::new(needs.map(|need| need.need.reveal()).collect::<Vec<_>>().join("\n"))
             }
         };
         SharedContent {

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Answer, AttemptView, Done, Eyes};
+use super::{Answer, AttemptView, Done, Viewer};
 use crate::{
     command::ConsentEmpathy,
     empathy::{AttemptStatus, DeliveryStatus, Draft},
     ids::{self, DraftId, Seq},
+    private_text::PrivateText,
     stage::Stage,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct DraftView {
     pub id: DraftId,
-    pub content: Words,
+    pub content: PrivateText,
     pub version: u32,
     pub ready_to_share: bool,
     pub updated_at: Timestamp,
@@ -58,7 +58,7 @@ pub struct EmpathyDraft {
     pub partner_validated: bool,
     pub awaiting_revision: bool,
     /// If the partner has agreed to share it.
-    pub partner_feedback: Option<Words>,
+    pub partner_feedback: Option<PrivateText>,
     pub seq: Seq,
 }
 
@@ -75,7 +75,7 @@ pub struct EmpathyConsented {
     pub status: Option<AttemptStatus>,
     /// The caller's attempt, as the chat shows it.
     pub empathy_message: Option<EmpathyMessage>,
-    pub transition_message: Option<Words>,
+    pub transition_message: Option<PrivateText>,
     pub partner_attempt: Option<AttemptView>,
     pub seq: Seq,
 }
@@ -86,7 +86,7 @@ pub struct EmpathyConsented {
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyMessage {
     pub id: String,
-    pub content: Words,
+    pub content: PrivateText,
     pub stage: Stage,
     pub timestamp: Timestamp,
     pub delivery_status: DeliveryStatus,
@@ -99,7 +99,7 @@ pub struct EmpathyResubmitted {
     pub status: Option<AttemptStatus>,
     pub message: &'static str,
     pub empathy_message: Option<EmpathyMessage>,
-    pub transition_message: Option<Words>,
+    pub transition_message: Option<PrivateText>,
     pub revision_count: u32,
     pub seq: Seq,
 }
@@ -139,7 +139,7 @@ impl Draft {
     }
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn empathy_draft_saved(&self) -> Answer {
         let Some(draft) = &self.me.empathy.draft else {
             return Answer::Done(Done { done: true, seq: self.session.seq });

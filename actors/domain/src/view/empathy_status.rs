@@ -3,15 +3,15 @@
 
 use serde::Serialize;
 
-use super::Eyes;
+use super::Viewer;
 use crate::{
     empathy::{Attempt, AttemptStatus, DeliveryStatus},
     event::ConsentKind,
     ids::{self, Seq, UserId},
     member::Member,
+    private_text::PrivateText,
     stage::Stage,
     time::Timestamp,
-    words::Words,
 };
 
 /// A shared attempt.
@@ -21,7 +21,7 @@ use crate::{
 pub struct AttemptView {
     pub id: String,
     pub source_user_id: UserId,
-    pub content: Words,
+    pub content: PrivateText,
     pub shared_at: Timestamp,
     pub status: AttemptStatus,
     /// Since when both can see what the other wrote.
@@ -48,7 +48,7 @@ pub struct PartnerEmpathy {
     /// The viewer has asked for a revision that has not come yet.
     pub awaiting_revision: bool,
     /// The viewer's own.
-    pub feedback: Option<Words>,
+    pub feedback: Option<PrivateText>,
     pub seq: Seq,
 }
 
@@ -66,20 +66,20 @@ pub struct EmpathyStatus {
     /// The viewer is asked for a revision.
     pub has_new_shared_context: bool,
     pub has_unviewed_shared_context: bool,
-    pub shared_context: Option<Words>,
-    pub refinement_hint: Option<Words>,
+    pub shared_context: Option<PrivateText>,
+    pub refinement_hint: Option<PrivateText>,
     pub ready_for_stage3: bool,
     /// 1 while a revision is asked for.
     pub message_count_since_shared_context: u32,
     pub shared_content_delivery_status: Option<DeliveryStatus>,
-    pub my_shared_context: Option<Words>,
+    pub my_shared_context: Option<PrivateText>,
     pub my_shared_at: Option<Timestamp>,
-    pub my_reconciler_result: Option<Words>,
+    pub my_reconciler_result: Option<PrivateText>,
     pub partner_has_submitted_empathy: bool,
     pub partner_empathy_held_status: Option<AttemptStatus>,
     pub partner_empathy_submitted_at: Option<Timestamp>,
     /// What the partner said of the viewer's attempt, if the partner has agreed to share it.
-    pub partner_feedback: Option<Words>,
+    pub partner_feedback: Option<PrivateText>,
     pub status_version: Seq,
     pub seq: Seq,
 }
@@ -90,11 +90,11 @@ pub struct EmpathyStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ShareOffer {
     pub has_suggestion: bool,
-    pub suggestion: Option<Words>,
+    pub suggestion: Option<PrivateText>,
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn partner_has_consented(&self) -> bool {
         self.partner.is_some_and(|partner| partner.empathy.shared().is_some())
     }
@@ -183,7 +183,7 @@ impl Eyes<'_> {
     }
 
     /// What the partner said of one's own attempt, if the partner has agreed to share it.
-    pub(super) fn partner_feedback(&self) -> Option<Words> {
+    pub(super) fn partner_feedback(&self) -> Option<PrivateText> {
         let verdict = self.me.empathy.verdict.as_ref().filter(|verdict| verdict.feedback_shared)?;
         verdict.feedback.clone()
     }

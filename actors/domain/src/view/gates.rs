@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Eyes;
-use crate::{gates::Gates, stage::Stage, time::Timestamp, words::Words};
+use super::Viewer;
+use crate::{gates::Gates, private_text::PrivateText, stage::Stage, time::Timestamp};
 
 /// One gate of the current stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,7 +49,7 @@ pub struct Stage1Gates {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feel_heard_check_offered: Option<bool>,
     /// One's own.
-    pub feedback: Option<Words>,
+    pub feedback: Option<PrivateText>,
     pub final_emotional_reading: Option<u8>,
 }
 
@@ -91,7 +91,7 @@ pub struct Stage4Gates {
     pub agreement_created: bool,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn gates(&self, stage: Stage) -> GatesView {
         match self.session.gates(self.side, stage) {
             Gates::Onboarding { compact_signed } => GatesView::Stage0(Stage0Gates {

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::{Eyes, SessionView};
+use super::{SessionView, Viewer};
 use crate::{
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::InvitationStatus,
     member::Side,
+    private_text::PrivateText,
     session::Session,
     stage::{SessionStatus, Stage},
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct InvitedBy {
     pub id: UserId,
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,17 +37,17 @@ pub struct InvitationView {
     pub accepted_at: Option<Timestamp>,
     pub declined_at: Option<Timestamp>,
     /// What the inviter calls the invited person; for the inviter.
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
     /// The same as `name`.
-    pub invite_name: Option<Words>,
+    pub invite_name: Option<PrivateText>,
     /// Null for the invited.
     pub invitation_url: Option<String>,
     pub resends: u32,
     pub resent_at: Option<Timestamp>,
     /// The text that goes with the link. Null for the invited until it is sent.
-    pub invitation_message: Option<Words>,
+    pub invitation_message: Option<PrivateText>,
     /// What the session is about. Null for the invited until the inviter has confirmed it.
-    pub topic_frame: Option<Words>,
+    pub topic_frame: Option<PrivateText>,
     pub topic_frame_confirmed_at: Option<Timestamp>,
 }
 
@@ -74,7 +74,7 @@ pub struct InvitationConfirmed {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TopicFrameConfirmed {
-    pub topic_frame: Option<Words>,
+    pub topic_frame: Option<PrivateText>,
     pub confirmed_at: Option<Timestamp>,
     pub invitation: InvitationView,
     pub seq: Seq,
@@ -133,7 +133,7 @@ pub(super) fn invited_by(session: &Session) -> InvitedBy {
     InvitedBy { id: session.creator.id.clone(), name: session.creator.name.clone() }
 }
 
-pub(super) fn confirmed_topic(session: &Session) -> Option<Words> {
+pub(super) fn confirmed_topic(session: &Session) -> Option<PrivateText> {
     session.invitation.topic_confirmed_at.and(session.invitation.topic.clone())
 }
 
@@ -144,7 +144,7 @@ impl InvitationDeclined {
     }
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn invitation(&self) -> InvitationView {
         let invitation = &self.session.invitation;
         let is_inviter = self.side == Side::Creator;
@@ -172,7 +172,7 @@ impl Eyes<'_> {
     }
 
     /// Confirmed, the texts are for both. Before, they are the creator's, who is shown what there is to confirm.
-    fn topic_frame(&self) -> Option<Words> {
+    fn topic_frame(&self) -> Option<PrivateText> {
         match self.side {
             Side::Creator if self.session.invitation.topic_confirmed_at.is_none() => {
                 self.session.topic(&self.settings.app.topic)
@@ -181,10 +181,11 @@ impl Eyes<'_> {
         }
     }
 
-    fn invitation_message(&self) -> Option<Words> {
+    fn invitation_message(&self) -> Option<PrivateText> {
         let invitation = &self.session.invitation;
         let standard = &self.settings.app.invitation_message;
-        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(|text| Words::new(text.as_str()));
+        let standard =
+            || Some(standard).filter(|text| !text.trim().is_empty()).map(|text| PrivateText::new(text.as_str()));
         match self.side {
             Side::Creator => invitation.message.clone().or_else(standard),
             Side::Invitee => invitation.sent_at.and(invitation.message.clone()),

@@ -3,15 +3,15 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{AgreementView, Eyes, SessionView};
+use super::{AgreementView, SessionView, Viewer};
 use crate::{
     agreement::AgreementStatus,
     event::Event,
     ids::{Seq, SessionId, UserId},
+    private_text::PrivateText,
     session::Session,
     stage::SessionStatus,
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,7 +88,7 @@ pub struct Viewed {
     pub last_viewed_at: Timestamp,
     pub last_seen_seq: Seq,
     /// As the client has named it.
-    pub last_seen_chat_item_id: Option<Words>,
+    pub last_seen_chat_item_id: Option<PrivateText>,
     pub unread: bool,
     pub seq: Seq,
 }
@@ -163,7 +163,7 @@ impl SeenEvent {
     }
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn paused(&self) -> Paused {
         Paused {
             paused: self.session.status == SessionStatus::Paused,

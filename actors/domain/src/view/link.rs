@@ -9,11 +9,11 @@ use super::{
 use crate::{
     ids::{InvitationId, SessionId, UserId},
     invitation::InvitationStatus,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     session::Session,
     stage::SessionStatus,
     time::Timestamp,
-    words::Words,
 };
 
 /// What anybody may see who has the id.
@@ -36,7 +36,7 @@ pub struct PublicInvitation {
 #[serde(rename_all = "camelCase")]
 pub struct PublicSession {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub topic_frame: Option<Words>,
+    pub topic_frame: Option<PrivateText>,
 }
 
 /// Whether the invitation waits for an answer of the caller.

@@ -186,9 +186,9 @@ impl Answer {
     }
 }
 
-/// One viewer's eyes.
+/// The partner for whom an answer is made, and what the answer depends on.
 #[derive(Clone, Copy)]
-pub(super) struct Eyes<'a> {
+pub(super) struct Viewer<'a> {
     session: &'a Session,
     side: Side,
     me: &'a Member,
@@ -197,7 +197,7 @@ pub(super) struct Eyes<'a> {
     settings: &'a Settings,
 }
 
-impl<'a> Eyes<'a> {
+impl<'a> Viewer<'a> {
     fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a Settings) -> Option<Self> {
         let me = session.seat(side)?;
         Some(Self { session, side, me, partner: session.seat(side.other()), now, settings })
@@ -208,7 +208,7 @@ impl<'a> Eyes<'a> {
 pub fn answer(
     session: &Session,
     events: &[Event],
-    viewer: &UserId,
+    user: &UserId,
     command: &Command,
     now: Timestamp,
     settings: &Settings,
@@ -216,47 +216,47 @@ pub fn answer(
     if matches!(command, Command::DeclineInvitation) {
         return Answer::InvitationDeclined(InvitationDeclined::of(session, now));
     }
-    let eyes = session.side_ever(viewer).and_then(|side| Eyes::new(session, side, now, settings));
-    let Some(eyes) = eyes else { return Answer::Done(Done { done: true, seq: session.seq }) };
+    let viewer = session.side_ever(user).and_then(|side| Viewer::new(session, side, now, settings));
+    let Some(viewer) = viewer else { return Answer::Done(Done { done: true, seq: session.seq }) };
     match command {
-        Command::AcceptInvitation => Answer::Session(Box::new(eyes.session_envelope())),
-        Command::ConfirmInvitation(_) => Answer::InvitationConfirmed(eyes.invitation_confirmed()),
-        Command::ConfirmTopicFrame => Answer::TopicFrameConfirmed(eyes.topic_frame_confirmed()),
-        Command::WriteInvitation(_) => Answer::Invitation(eyes.invitation_envelope()),
-        Command::ResendInvitation => Answer::InvitationResent(eyes.invitation_resent()),
-        Command::SignCompact => Answer::CompactSigned(eyes.compact_signed()),
-        Command::ConfirmFeelHeard(_) => Answer::FeelHeard(eyes.feel_heard()),
-        Command::SaveEmpathyDraft(_) => eyes.empathy_draft_saved(),
-        Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(eyes.empathy_consented(consent)),
-        Command::ValidateEmpathy(_) => Answer::EmpathyValidated(eyes.empathy_validated()),
-        Command::ResubmitEmpathy(_) => Answer::EmpathyResubmitted(eyes.empathy_resubmitted()),
-        Command::SkipRefinement(_) => Answer::RefinementSkipped(eyes.refinement_skipped()),
-        Command::AddNeed(_) => eyes.need_added(events),
-        Command::CaptureNeeds(_) => Answer::NeedsCaptured(eyes.needs_captured()),
-        Command::EditNeeds(edit) => Answer::NeedsEdited(eyes.needs_edited(edit, events)),
-        Command::RemoveNeed(remove) => Answer::NeedRemoved(Box::new(eyes.need_removed(remove, events))),
-        Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(eyes.needs_confirmed(confirm)),
-        Command::ShareNeeds(_) => Answer::NeedsShared(eyes.needs_shared()),
-        Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(eyes.common_ground_confirmed()),
-        Command::ValidateNeeds(_) => Answer::NeedsValidated(eyes.needs_validated()),
-        Command::DecideConsent(decide) => eyes.consent_decided(decide),
-        Command::RevokeConsent(revoke) => Answer::ConsentRevoked(eyes.consent_revoked(revoke)),
-        Command::ProposeStrategy(_) => eyes.strategy_proposed(events),
-        Command::ReadyToRank => Answer::ReadyToRank(eyes.ready_to_rank()),
-        Command::SubmitRanking(_) => Answer::RankingSubmitted(eyes.ranking_submitted()),
-        Command::ProposeAgreement(_) => eyes.agreement_proposed(events),
-        Command::AnswerAgreement(answer) => eyes.agreement_answered(answer),
-        Command::Stage4(command) => eyes.stage4_answer(command, events),
-        Command::Tending(command) => eyes.tending_answer(command, events),
-        Command::Advance(advance) => Answer::Advanced(Box::new(eyes.advanced(advance, events))),
-        Command::Pause(_) => Answer::Paused(Box::new(eyes.paused())),
-        Command::Resume => Answer::Resumed(Box::new(eyes.resumed())),
-        Command::Resolve => Answer::Resolved(eyes.resolved()),
-        Command::Archive => Answer::Archived(eyes.archived()),
-        Command::Withdraw => Answer::Deleted(eyes.deleted()),
-        Command::Viewed(_) => Answer::Viewed(eyes.viewed()),
-        Command::SawShareTab => Answer::ShareTabViewed(eyes.share_tab_viewed()),
-        Command::Nudge => Answer::Nudged(eyes.nudged()),
+        Command::AcceptInvitation => Answer::Session(Box::new(viewer.session_envelope())),
+        Command::ConfirmInvitation(_) => Answer::InvitationConfirmed(viewer.invitation_confirmed()),
+        Command::ConfirmTopicFrame => Answer::TopicFrameConfirmed(viewer.topic_frame_confirmed()),
+        Command::WriteInvitation(_) => Answer::Invitation(viewer.invitation_envelope()),
+        Command::ResendInvitation => Answer::InvitationResent(viewer.invitation_resent()),
+        Command::SignCompact => Answer::CompactSigned(viewer.compact_signed()),
+        Command::ConfirmFeelHeard(_) => Answer::FeelHeard(viewer.feel_heard()),
+        Command::SaveEmpathyDraft(_) => viewer.empathy_draft_saved(),
+        Command::ConsentEmpathy(consent) => Answer::EmpathyConsented(viewer.empathy_consented(consent)),
+        Command::ValidateEmpathy(_) => Answer::EmpathyValidated(viewer.empathy_validated()),
+        Command::ResubmitEmpathy(_) => Answer::EmpathyResubmitted(viewer.empathy_resubmitted()),
+        Command::SkipRefinement(_) => Answer::RefinementSkipped(viewer.refinement_skipped()),
+        Command::AddNeed(_) => viewer.need_added(events),
+        Command::CaptureNeeds(_) => Answer::NeedsCaptured(viewer.needs_captured()),
+        Command::EditNeeds(edit) => Answer::NeedsEdited(viewer.needs_edited(edit, events)),
+        Command::RemoveNeed(remove) => Answer::NeedRemoved(Box::new(viewer.need_removed(remove, events))),
+        Command::ConfirmNeeds(confirm) => Answer::NeedsConfirmed(viewer.needs_confirmed(confirm)),
+        Command::ShareNeeds(_) => Answer::NeedsShared(viewer.needs_shared()),
+        Command::ConfirmCommonGround(_) => Answer::CommonGroundConfirmed(viewer.common_ground_confirmed()),
+        Command::ValidateNeeds(_) => Answer::NeedsValidated(viewer.needs_validated()),
+        Command::DecideConsent(decide) => viewer.consent_decided(decide),
+        Command::RevokeConsent(revoke) => Answer::ConsentRevoked(viewer.consent_revoked(revoke)),
+        Command::ProposeStrategy(_) => viewer.strategy_proposed(events),
+        Command::ReadyToRank => Answer::ReadyToRank(viewer.ready_to_rank()),
+        Command::SubmitRanking(_) => Answer::RankingSubmitted(viewer.ranking_submitted()),
+        Command::ProposeAgreement(_) => viewer.agreement_proposed(events),
+        Command::AnswerAgreement(answer) => viewer.agreement_answered(answer),
+        Command::Stage4(command) => viewer.stage4_answer(command, events),
+        Command::Tending(command) => viewer.tending_answer(command, events),
+        Command::Advance(advance) => Answer::Advanced(Box::new(viewer.advanced(advance, events))),
+        Command::Pause(_) => Answer::Paused(Box::new(viewer.paused())),
+        Command::Resume => Answer::Resumed(Box::new(viewer.resumed())),
+        Command::Resolve => Answer::Resolved(viewer.resolved()),
+        Command::Archive => Answer::Archived(viewer.archived()),
+        Command::Withdraw => Answer::Deleted(viewer.deleted()),
+        Command::Viewed(_) => Answer::Viewed(viewer.viewed()),
+        Command::SawShareTab => Answer::ShareTabViewed(viewer.share_tab_viewed()),
+        Command::Nudge => Answer::Nudged(viewer.nudged()),
         Command::DeclineInvitation
         | Command::OfferFeelHeard
         | Command::EraseAccount
@@ -272,27 +272,27 @@ pub fn answer(
 pub fn answer_again(
     session: &Session,
     events: &[Event],
-    viewer: &UserId,
+    user: &UserId,
     command: &Command,
     now: Timestamp,
     settings: &Settings,
 ) -> Result<Answer, Rejection> {
-    if !session.is_member(viewer) && !matches!(command, Command::DeclineInvitation) {
+    if !session.is_member(user) && !matches!(command, Command::DeclineInvitation) {
         return Err(Rejection::no_such_session());
     }
-    Ok(answer(session, events, viewer, command, now, settings))
+    Ok(answer(session, events, user, command, now, settings))
 }
 
 /// The answer to a creation. `session` is the state after its first events.
-pub fn created(session: &Session, viewer: &UserId, now: Timestamp, settings: &Settings) -> Option<Answer> {
-    let eyes = Eyes::new(session, session.side(viewer)?, now, settings)?;
-    Some(Answer::SessionCreated(Box::new(eyes.session_created())))
+pub fn created(session: &Session, user: &UserId, now: Timestamp, settings: &Settings) -> Option<Answer> {
+    let viewer = Viewer::new(session, session.side(user)?, now, settings)?;
+    Some(Answer::SessionCreated(Box::new(viewer.session_created())))
 }
 
 /// What a viewer asks for. Only [`Query::PublicInvitation`] needs no viewer.
 pub fn query(
     session: &Session,
-    viewer: Option<&UserId>,
+    user: Option<&UserId>,
     query: &Query,
     now: Timestamp,
     settings: &Settings,
@@ -300,37 +300,38 @@ pub fn query(
     if *query == Query::PublicInvitation {
         return PublicInvitationEnvelope::of(session, now).map(Answer::PublicInvitation);
     }
-    if let (Query::AcknowledgedInvitation, Some(viewer)) = (query, viewer) {
-        return InvitationAcknowledged::of(session, viewer, now).map(Answer::InvitationAcknowledged);
+    if let (Query::AcknowledgedInvitation, Some(user)) = (query, user) {
+        return InvitationAcknowledged::of(session, user, now).map(Answer::InvitationAcknowledged);
     }
-    let side = viewer.and_then(|viewer| session.side(viewer));
-    let eyes = side.and_then(|side| Eyes::new(session, side, now, settings)).ok_or_else(Rejection::no_such_session)?;
+    let side = user.and_then(|user| session.side(user));
+    let viewer =
+        side.and_then(|side| Viewer::new(session, side, now, settings)).ok_or_else(Rejection::no_such_session)?;
     Ok(match query {
-        Query::Detail => Answer::Session(Box::new(eyes.session_envelope())),
-        Query::Summary => Answer::Summary(Box::new(eyes.session())),
-        Query::State => Answer::State(Box::new(eyes.state())),
-        Query::Progress => Answer::Progress(Box::new(eyes.progress())),
-        Query::Gates(stage) => Answer::Gates(eyes.gates_answer(*stage)),
-        Query::CompactStatus => Answer::CompactStatus(eyes.compact_status()),
-        Query::EmpathyDraft => Answer::EmpathyDraft(eyes.empathy_draft()),
-        Query::EmpathyPartner => Answer::PartnerEmpathy(eyes.partner_empathy()),
-        Query::EmpathyStatus => Answer::EmpathyStatus(Box::new(eyes.empathy_status())),
-        Query::ShareOffer => Answer::ShareOffer(eyes.share_offer()),
-        Query::PendingActions => Answer::PendingActions(eyes.pending_actions()),
-        Query::PendingConsents => Answer::PendingConsents(eyes.pending_consents()),
-        Query::ConsentHistory => Answer::ConsentHistory(eyes.consent_history()),
-        Query::Needs => Answer::Needs(eyes.needs()),
-        Query::NeedsComparison => Answer::NeedsComparison(eyes.needs_comparison()?),
-        Query::CommonGround => Answer::CommonGround(eyes.common_ground()),
-        Query::Strategies => Answer::Strategies(eyes.strategies()),
-        Query::Overlap => Answer::Overlap(eyes.overlap()),
-        Query::Agreements => Answer::Agreements(eyes.agreements()),
-        Query::Tending => Answer::Tending(Box::new(eyes.tending())),
-        Query::TendingHistory => Answer::TendingHistory(Box::new(eyes.tending_history())),
+        Query::Detail => Answer::Session(Box::new(viewer.session_envelope())),
+        Query::Summary => Answer::Summary(Box::new(viewer.session())),
+        Query::State => Answer::State(Box::new(viewer.state())),
+        Query::Progress => Answer::Progress(Box::new(viewer.progress())),
+        Query::Gates(stage) => Answer::Gates(viewer.gates_answer(*stage)),
+        Query::CompactStatus => Answer::CompactStatus(viewer.compact_status()),
+        Query::EmpathyDraft => Answer::EmpathyDraft(viewer.empathy_draft()),
+        Query::EmpathyPartner => Answer::PartnerEmpathy(viewer.partner_empathy()),
+        Query::EmpathyStatus => Answer::EmpathyStatus(Box::new(viewer.empathy_status())),
+        Query::ShareOffer => Answer::ShareOffer(viewer.share_offer()),
+        Query::PendingActions => Answer::PendingActions(viewer.pending_actions()),
+        Query::PendingConsents => Answer::PendingConsents(viewer.pending_consents()),
+        Query::ConsentHistory => Answer::ConsentHistory(viewer.consent_history()),
+        Query::Needs => Answer::Needs(viewer.needs()),
+        Query::NeedsComparison => Answer::NeedsComparison(viewer.needs_comparison()?),
+        Query::CommonGround => Answer::CommonGround(viewer.common_ground()),
+        Query::Strategies => Answer::Strategies(viewer.strategies()),
+        Query::Overlap => Answer::Overlap(viewer.overlap()),
+        Query::Agreements => Answer::Agreements(viewer.agreements()),
+        Query::Tending => Answer::Tending(Box::new(viewer.tending())),
+        Query::TendingHistory => Answer::TendingHistory(Box::new(viewer.tending_history())),
         Query::Messages { .. } => Answer::Messages(MessagesPage::default()),
-        Query::ExistingSession => Answer::ExistingSession(Box::new(eyes.existing_session())),
+        Query::ExistingSession => Answer::ExistingSession(Box::new(viewer.existing_session())),
         Query::Invitation | Query::PublicInvitation | Query::AcknowledgedInvitation => {
-            Answer::Invitation(eyes.invitation_envelope())
+            Answer::Invitation(viewer.invitation_envelope())
         }
     })
 }

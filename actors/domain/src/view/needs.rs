@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, Done, Viewer};
 use crate::{
     command::{ASSUMED_CATEGORY, ConfirmNeeds, EditNeeds, RemoveNeed},
     event::{Event, EventBody, NeedEdit},
     ids::{NeedId, Seq},
     needs::{Need, NeedCategory, RemovedNeed},
+    private_text::PrivateText,
     stage::Stage,
     time::Timestamp,
-    words::Words,
 };
 
 /// Goes with [`ASSUMED_CATEGORY`].
@@ -23,11 +23,11 @@ const _: () = assert!(matches!(ASSUMED_CATEGORY, NeedCategory::Meaning));
 #[serde(rename_all = "camelCase")]
 pub struct NeedView {
     pub id: NeedId,
-    pub need: Words,
+    pub need: PrivateText,
     pub category: NeedCategory,
     /// Empty if there is none.
-    pub description: Words,
-    pub evidence: Vec<Words>,
+    pub description: PrivateText,
+    pub evidence: Vec<PrivateText>,
     pub confirmed: bool,
     pub shared: bool,
     /// A partner's own words are certain.
@@ -132,9 +132,9 @@ pub struct AppliedEdit {
     pub need_id: NeedId,
     /// A text, or the name of a category.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Words>,
+    pub before: Option<PrivateText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Words>,
+    pub after: Option<PrivateText>,
     pub operation: EditOperation,
 }
 
@@ -178,12 +178,12 @@ fn own(need: &Need, consent_stands: bool) -> NeedView {
 }
 
 /// `text` is what it said; its words are no longer in the state.
-fn removed(need: &RemovedNeed, text: Words) -> NeedView {
+fn removed(need: &RemovedNeed, text: PrivateText) -> NeedView {
     NeedView {
         id: need.id.clone(),
         need: text,
         category: need.category,
-        description: Words::default(),
+        description: PrivateText::default(),
         evidence: Vec::new(),
         confirmed: false,
         shared: false,
@@ -197,7 +197,7 @@ fn removed(need: &RemovedNeed, text: Words) -> NeedView {
 }
 
 fn applied(edit: &NeedEdit) -> AppliedEdit {
-    let name = |category: &NeedCategory| Some(Words::new(category.as_str()));
+    let name = |category: &NeedCategory| Some(PrivateText::new(category.as_str()));
     let (need_id, before, after, operation) = match edit {
         NeedEdit::Added { id, need, .. } => (id, None, Some(need.clone()), EditOperation::Add),
         NeedEdit::Reworded { need, before, after } => {
@@ -218,7 +218,7 @@ fn edits(events: &[Event]) -> impl Iterator<Item = &NeedEdit> {
     })
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn my_need(&self, need: &Need) -> NeedView {
         own(need, self.me.needs.consent_stands())
     }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Eyes;
+use super::Viewer;
 use crate::{
     empathy::AttemptStatus,
     ids::{Seq, UserId},
-    words::Words,
+    private_text::PrivateText,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,11 +34,11 @@ pub struct PendingAction {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptToJudge {
-    pub content: Words,
+    pub content: PrivateText,
     pub source_user_id: UserId,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn pending_actions(&self) -> PendingActions {
         let attempt = self.partner_attempt_view().filter(|attempt| attempt.status == AttemptStatus::Revealed);
         let attempt = attempt.filter(|_| self.session.status.is_live());

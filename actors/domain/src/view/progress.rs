@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Eyes, GatesView};
+use super::{GatesView, Viewer};
 use crate::{
     command::Advance,
     event::{Event, EventBody},
@@ -126,7 +126,7 @@ pub struct FeelHeard {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn can_advance(&self) -> bool {
         self.session.next_stage(self.side).is_ok()
     }

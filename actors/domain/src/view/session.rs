@@ -2,14 +2,14 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{CompactStatus, Eyes, GateView, InvitationView, Progress};
+use super::{CompactStatus, GateView, InvitationView, Progress, Viewer};
 use crate::{
     gates::PARTNER_READY,
     ids::{self, InvitationId, Seq, SessionId, UserId},
     member::{Member, Side},
+    private_text::PrivateText,
     stage::{SessionStatus, Stage, StageStatus},
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ pub struct SessionView {
     pub is_inviter: bool,
     pub invitation_id: InvitationId,
     /// What the creator wrote about the session, for the creator.
-    pub context: Option<Words>,
+    pub context: Option<PrivateText>,
     pub current_stage: Stage,
     pub stage_status: StageStatus,
     pub my_progress: StageProgress,
@@ -45,7 +45,7 @@ pub struct SessionView {
     pub partner_action_needed: Vec<&'static str>,
     pub paused_at: Option<Timestamp>,
     pub paused_by: Option<UserId>,
-    pub pause_reason: Option<Words>,
+    pub pause_reason: Option<PrivateText>,
     pub unread: bool,
     pub has_unread: bool,
     pub last_seen_seq: Seq,
@@ -55,9 +55,9 @@ pub struct SessionView {
     /// When the partner was last there; null if the partner does not show it.
     pub partner_last_active_at: Option<Timestamp>,
     /// Always null: inner thoughts are another service's.
-    pub source_inner_thoughts: Option<Words>,
+    pub source_inner_thoughts: Option<PrivateText>,
     /// As the viewer's client has named it.
-    pub last_seen_chat_item_id: Option<Words>,
+    pub last_seen_chat_item_id: Option<PrivateText>,
     pub seq: Seq,
 }
 
@@ -105,9 +105,9 @@ pub struct PartnerView {
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub id: Option<UserId>,
     /// The partner's own name, or what the viewer called the partner when inviting.
-    pub name: Option<Words>,
+    pub name: Option<PrivateText>,
     /// What the viewer calls the partner, or called the partner when inviting.
-    pub nickname: Option<Words>,
+    pub nickname: Option<PrivateText>,
     pub joined: bool,
 }
 
@@ -152,7 +152,7 @@ pub struct SessionState {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn session(&self) -> SessionView {
         let (session, me) = (self.session, self.me);
         let mine = self.my_stage_progress();

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, Done, Viewer};
 use crate::{
     event::{Event, EventBody},
     ids::{Seq, StrategyId},
+    private_text::PrivateText,
     strategy::{Strategy, StrategyPhase},
     time::Timestamp,
-    words::Words,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,10 +16,10 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct StrategyView {
     pub id: StrategyId,
-    pub description: Words,
-    pub needs_addressed: Vec<Words>,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub description: PrivateText,
+    pub needs_addressed: Vec<PrivateText>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -90,7 +90,7 @@ pub struct Overlap {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn strategy(&self, strategy: &Strategy) -> StrategyView {
         StrategyView {
             id: strategy.id.clone(),

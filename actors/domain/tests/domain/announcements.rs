@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tandem_domain::{
     Audience, Event, EventBody, EventName,
     event::{ConsentKind, is_reserved},
+    private_text::PrivateText,
     stage::Stage,
-    words::Words,
 };
 
 use crate::{
@@ -136,7 +136,7 @@ fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
 /// Messages that make the app's screens look again, beside the one that tells.
 #[test]
 fn the_apps_screens_are_told_what_to_load_again() {
-    let shared = |reveals, resubmits| EventBody::EmpathyShared { content: Words::new("x"), reveals, resubmits };
+    let shared = |reveals, resubmits| EventBody::EmpathyShared { content: PrivateText::new("x"), reveals, resubmits };
     let needs = |reveals| EventBody::NeedsShared { needs: vec![], reveals };
     let judged = EventBody::EmpathyJudged { validated: false, feedback: None, feedback_shared: false };
     let revoked = |kind| EventBody::ConsentRevoked { kind };

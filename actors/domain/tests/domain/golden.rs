@@ -8,13 +8,13 @@ use tandem_domain::{
     agreement::AgreementType,
     event::{AbandonCause, CapturedNeed, CommonGroundConfirmation, ConsentKind, NeedConfirmation, NeedEdit, VERSION},
     needs::NeedCategory,
+    private_text::PrivateText,
     stage::Stage,
     stage4::{
         Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Path, Selection, WalkStep,
     },
     tending::{ScheduledEntry, TendingEvent},
     time::Timestamp,
-    words::Words,
 };
 
 use crate::records;
@@ -89,7 +89,7 @@ pub fn name(body: &EventBody) -> &'static str {
 const VARIANTS: usize = 61;
 
 pub fn samples() -> Vec<EventBody> {
-    let words = |text: &str| Words::new(text);
+    let words = |text: &str| PrivateText::new(text);
     let at = Timestamp::from_millis(1_800_000_600_000);
     let id = "cabcdefghijklmnopqrstuvwx";
     vec![
@@ -288,7 +288,7 @@ fn check_golden(form: &str, expected: &Event) {
 
 /// Forms that a variant took later, when it had got more fields. The file of its first form stays as it is.
 fn later_forms() -> Vec<(&'static str, EventBody)> {
-    let words = |text: &str| Words::new(text);
+    let words = |text: &str| PrivateText::new(text);
     let id = "cabcdefghijklmnopqrstuvwx";
     vec![
         (
@@ -349,7 +349,7 @@ fn a_field_that_came_later_does_not_hinder_an_earlier_reader() {
     let body = BTreeMap::from([("paused", BTreeMap::from([("reason", "a break"), ("mood", "calm")]))]);
     let richer = Richer { v: VERSION, seq: 42, at: 1_800_000_000_000, by: Some("ann"), trace: "x", body };
     let read: Event = records::decode(&records::encode(&richer)).unwrap();
-    assert_eq!(read, event(EventBody::Paused { reason: Some(Words::new("a break")) }));
+    assert_eq!(read, event(EventBody::Paused { reason: Some(PrivateText::new("a break")) }));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tandem_domain::{
     Audience, Code, Command, Query, Session, Timer,
     command::*,
+    private_text::PrivateText,
     stage::SessionStatus::{self, *},
-    words::Words,
 };
 
 use crate::world::*;
@@ -142,7 +142,7 @@ fn erasure_reaches_those_who_have_withdrawn_before() {
 #[test]
 fn a_new_name_shows_to_the_partner() {
     let mut world = World::active();
-    let rename = || Command::Rename(Rename { name: Some(Words::new("Benedict")) });
+    let rename = || Command::Rename(Rename { name: Some(PrivateText::new("Benedict")) });
     world.ok(BEN, rename());
     let seq = world.session.seq();
     world.ok(BEN, rename());

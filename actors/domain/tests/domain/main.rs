@@ -22,7 +22,7 @@ mod requests;
 mod schemas;
 mod stage4;
 mod stage4_mixed;
-mod stage4_words;
+mod stage4_texts;
 mod strategies;
 mod tending;
 mod tending_golden;

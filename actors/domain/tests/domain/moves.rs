@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tandem_domain::{Command, Event, EventBody, Query, Rejection, app::Marker, command::*, words::Words};
+use tandem_domain::{Command, Event, EventBody, Query, Rejection, app::Marker, command::*, private_text::PrivateText};
 
 use crate::world::*;
 
@@ -187,7 +187,7 @@ impl Move {
             } else if self.pick.is_multiple_of(2) {
                 Command::ShowActivity { shown: self.pick.is_multiple_of(4) }
             } else {
-                Command::Rename(Rename { name: Some(Words::new(format!("{who} renamed"))) })
+                Command::Rename(Rename { name: Some(PrivateText::new(format!("{who} renamed"))) })
             }),
         };
         command.map(|command| Played { who, command })

@@ -139,7 +139,7 @@ impl Secrets {
 
 impl Person {
     fn learn(&mut self, body: &EventBody) {
-        let text = |words: &tandem_domain::words::Words| words.reveal().to_owned();
+        let text = |words: &tandem_domain::private_text::PrivateText| words.reveal().to_owned();
         match body {
             EventBody::Created { context, invite_name, .. } => {
                 self.private.extend([context, invite_name].into_iter().flatten().map(text));
@@ -210,7 +210,7 @@ impl Person {
 
     /// What a need said before stays private, and a changed need is no longer confirmed.
     fn learn_edit(&mut self, edit: &NeedEdit) {
-        let text = |words: &tandem_domain::words::Words| words.reveal().to_owned();
+        let text = |words: &tandem_domain::private_text::PrivateText| words.reveal().to_owned();
         match edit {
             NeedEdit::Added { id, need, .. } => {
                 self.needs.entry(id.clone()).or_default().insert(text(need));

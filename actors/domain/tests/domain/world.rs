@@ -12,9 +12,9 @@ use tandem_domain::{
     app::{AppMode, AppSettings, Marker},
     command::*,
     ids::UserId,
+    private_text::PrivateText,
     time::Timestamp,
     view,
-    words::Words,
 };
 
 pub const ANN: &str = "ann";
@@ -45,7 +45,7 @@ pub fn user(id: &str) -> UserId {
 }
 
 pub fn caller(id: &str) -> Actor {
-    Actor::User(Caller { name: Some(Words::new(format!("{id}'s name"))), ..Caller::nameless(user(id)) })
+    Actor::User(Caller { name: Some(PrivateText::new(format!("{id}'s name"))), ..Caller::nameless(user(id)) })
 }
 
 /// A request body, parsed into a command as the HTTP interface does it.

@@ -10,12 +10,12 @@ use crate::{
     command::{Command, fields, tending, turn::Turn},
     event::EventBody,
     ids::StrategyId,
+    private_text::PrivateText,
     rejection::Rejection,
     session::Session,
     stage::Stage,
     stage4::{ClosedAgreement, ClosureKind, ClosureReason},
     time::Timestamp,
-    words::Words,
 };
 
 /// From closing to the first check-in, unless the partners say otherwise.
@@ -47,7 +47,7 @@ pub struct Close {
     kind: Option<ClosureKind>,
     reason: Option<ClosureReason>,
     check_in_at: Option<Timestamp>,
-    summary: Option<Words>,
+    summary: Option<PrivateText>,
     follow_ups: BTreeMap<StrategyId, Timestamp>,
 }
 

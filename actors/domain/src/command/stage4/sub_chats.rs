@@ -7,9 +7,9 @@ use crate::{
     command::{Command, fields, strategies, turn::Turn},
     event::EventBody,
     ids::{NeedId, StrategyId, SubChatId},
+    private_text::PrivateText,
     rejection::Rejection,
     stage4::{Anchor, Candidate, ChatRole, SubChat},
-    words::Words,
 };
 
 /// Sub-chats of one partner.
@@ -45,7 +45,7 @@ pub struct SayInSubChatRequest {
 pub struct SayInSubChat {
     pub(crate) chat: SubChatId,
     role: ChatRole,
-    content: Words,
+    content: PrivateText,
     candidate: Option<Candidate>,
 }
 
@@ -236,7 +236,7 @@ pub(super) fn resolve(turn: &mut Turn<'_>, resolve: &ResolveSubChat) -> Result<(
             return Err(Rejection::conflict("there is an agreement on this proposal; it cannot be put in other words"));
         }
     }
-    let need = chat.anchor_id.clone().filter(|_| chat.anchor == Anchor::NeedsBrainstorm).map(Words::new);
+    let need = chat.anchor_id.clone().filter(|_| chat.anchor == Anchor::NeedsBrainstorm).map(PrivateText::new);
     let (mut created, mut updated) = (Vec::new(), Vec::new());
     for draft in &resolve.accepted {
         let mut needs_addressed = draft.needs_addressed.clone();

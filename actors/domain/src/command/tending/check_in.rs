@@ -11,13 +11,13 @@ use super::{
 use crate::{
     command::{Command, fields, turn::Turn},
     ids::{InvalidId, NoteId, TendingEntryId},
+    private_text::PrivateText,
     rejection::Rejection,
     tending::{
         Adjustment, Blocker, CheckIn, ContinueChoice, EXTEND_BY, EntryNotes, EntryOutcome, EntryResolution,
         FollowThrough, Helpfulness, NeedOutcome, NeedResolution, NewReminder, NextAction, TendingEvent, TendingScope,
         result_of,
     },
-    words::Words,
 };
 
 /// Items of each list.
@@ -111,8 +111,8 @@ fn orientation(
     name: &str,
     request: Option<OrientationRequest>,
     all: &mut BTreeMap<TendingEntryId, EntryNotes>,
-    keep: fn(&mut EntryNotes, Words),
-) -> Result<Option<Words>, Rejection> {
+    keep: fn(&mut EntryNotes, PrivateText),
+) -> Result<Option<PrivateText>, Rejection> {
     let request = request.unwrap_or_default();
     let field = format!("orientations.{name}.perEntryNotes");
     for (id, words) in by_entry(&field, request.per_entry_notes, |note| fields::optional_text(&field, note, 2_000))? {

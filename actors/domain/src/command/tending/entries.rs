@@ -6,9 +6,9 @@ use super::{TendingCommand, must_have_room, record};
 use crate::{
     command::{Command, fields, turn::Turn},
     ids::TendingEntryId,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     tending::{ContinueChoice, Entry, EntryKind, EntryStatus, ResponseStatus, TendingEvent},
-    words::Words,
 };
 
 const MOST_NOTES: usize = 200;
@@ -46,7 +46,7 @@ pub struct RespondTendingRequest {
 pub struct Respond {
     pub(crate) entry: TendingEntryId,
     status: ResponseStatus,
-    reflection: Option<Words>,
+    reflection: Option<PrivateText>,
     choice: Option<ContinueChoice>,
 }
 
@@ -83,7 +83,7 @@ fn find<'a>(turn: &Turn<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection
     entry.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such check-in in this session"))
 }
 
-pub(super) fn write_note(turn: &mut Turn<'_>, content: &Words) -> Result<(), Rejection> {
+pub(super) fn write_note(turn: &mut Turn<'_>, content: &PrivateText) -> Result<(), Rejection> {
     let mine = turn.session.tending.notes.iter().filter(|note| note.by == turn.side).count();
     if mine >= MOST_NOTES {
         return Err(Rejection::conflict(format!("you can have {MOST_NOTES} notes at most")));
@@ -95,7 +95,7 @@ pub(super) fn write_note(turn: &mut Turn<'_>, content: &Words) -> Result<(), Rej
 }
 
 /// Coming back makes an entry of one's own, which is open at once.
-pub(super) fn reenter(turn: &mut Turn<'_>, intent: Option<&Words>) -> Result<(), Rejection> {
+pub(super) fn reenter(turn: &mut Turn<'_>, intent: Option<&PrivateText>) -> Result<(), Rejection> {
     let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(turn.side);
     if turn.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
         return Err(Rejection::conflict(format!("you can come back {MOST_REENTRIES} times at most")));

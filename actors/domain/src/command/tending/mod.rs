@@ -16,10 +16,10 @@ use crate::{
     agreement::AgreementStatus,
     event::EventBody,
     ids::TendingEntryId,
+    private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::SessionStatus,
     tending::{ScheduledEntry, TendingEvent},
-    words::Words,
 };
 
 /// What one partner's tending may take of the session's memory, in bytes.
@@ -27,8 +27,8 @@ const MOST_BYTES: usize = 512 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TendingCommand {
-    WriteNote(Words),
-    Reenter(Option<Words>),
+    WriteNote(PrivateText),
+    Reenter(Option<PrivateText>),
     Respond(Box<Respond>),
     Share { entry: TendingEntryId, shared: bool },
     CheckIn(Box<CheckInDraft>),

@@ -6,11 +6,11 @@ use crate::{
     agreement::AgreementStatus,
     ids::{NeedId, StrategyId},
     member::Side,
+    private_text::PrivateText,
     stage4::{Decision, Submission},
     strategy::Strategy,
     time::Timestamp,
-    view::Eyes,
-    words::Words,
+    view::Viewer,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ pub enum SourceLabel {
 pub struct AddressedNeed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<NeedId>,
-    pub label: Words,
+    pub label: PrivateText,
     /// COVERED: the proposal names the need.
     pub coverage: &'static str,
 }
@@ -56,12 +56,12 @@ pub struct AddressedNeed {
 pub struct ProposalCard {
     pub id: StrategyId,
     pub kind: ProposalKind,
-    pub description: Words,
+    pub description: PrivateText,
     /// Always UNKNOWN: ideas bear no author.
     pub source_label: SourceLabel,
     pub needs_addressed: Vec<AddressedNeed>,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
     pub status: ProposalStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub my_decision: Option<Decision>,
@@ -76,12 +76,12 @@ pub struct ProposalCard {
 pub struct SelectionView {
     pub proposal_id: StrategyId,
     pub decision: Decision,
-    pub note: Option<Words>,
+    pub note: Option<PrivateText>,
     pub selected_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     /// In an order that is the viewer's own, and tells neither author nor age.
     pub(super) fn cards(&self) -> Vec<ProposalCard> {
         self.strategies_in_order().into_iter().map(|strategy| self.card(strategy)).collect()

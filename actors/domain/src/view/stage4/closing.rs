@@ -7,7 +7,7 @@ use crate::{
     ids::Seq,
     stage4::{ClosureKind, ClosureReason, CoverageRow},
     time::Timestamp,
-    view::{AgreementView, Answer, Done, Eyes},
+    view::{AgreementView, Answer, Done, Viewer},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct Stage4Closed {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn stage4_outcome(&self, rows: &[CoverageRow<'_>]) -> Option<Stage4Outcome> {
         let closure = self.session.closure.as_ref()?;
         let general = match closure.kind {

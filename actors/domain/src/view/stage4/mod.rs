@@ -15,7 +15,7 @@ pub use walkthrough::{
     Walkthrough, WalkthroughPhase,
 };
 
-use super::{Answer, Eyes, TendingPreview};
+use super::{Answer, TendingPreview, Viewer};
 use crate::{command::Stage4Command, event::Event, ids::Seq, stage4::ClosureKind, time::Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +97,7 @@ pub struct SelectionSubmitted {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn stage4_answer(&self, command: &Stage4Command, events: &[Event]) -> Answer {
         match command {
             Stage4Command::Look => Answer::Stage4(Box::new(self.stage4())),

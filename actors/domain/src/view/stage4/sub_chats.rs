@@ -6,10 +6,10 @@ use crate::{
     command::OpenSubChat,
     event::{Event, EventBody},
     ids::{self, Seq, SessionId, StrategyId, SubChatId, UserId},
+    private_text::PrivateText,
     stage4::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage},
     time::Timestamp,
-    view::{Answer, Done, Eyes},
-    words::Words,
+    view::{Answer, Done, Viewer},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,10 +26,10 @@ pub enum SubChatStatus {
 pub struct CandidateView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposal_id: Option<StrategyId>,
-    pub description: Words,
-    pub needs_addressed: Vec<Words>,
-    pub duration: Option<Words>,
-    pub measure_of_success: Option<Words>,
+    pub description: PrivateText,
+    pub needs_addressed: Vec<PrivateText>,
+    pub duration: Option<PrivateText>,
+    pub measure_of_success: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,7 +38,7 @@ pub struct CandidateView {
 pub struct SubChatMessageView {
     pub id: String,
     pub role: ChatRole,
-    pub content: Words,
+    pub content: PrivateText,
     pub created_at: Timestamp,
     pub candidate: Option<CandidateView>,
 }
@@ -86,7 +86,7 @@ fn candidate(candidate: &Candidate) -> CandidateView {
     }
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn sub_chat_view(&self, chat: &SubChat) -> SubChatView {
         let message = |message: &SubChatMessage| SubChatMessageView {
             id: ids::derived(&[b"sub-chat message", chat.id.as_str().as_bytes(), &message.number.to_be_bytes()]),

@@ -9,10 +9,10 @@ use crate::{
     command::CHECK_IN_AFTER,
     ids::{NeedId, StrategyId},
     member::Side,
+    private_text::PrivateText,
     stage4::{Coverage, CoverageRow, WalkStep},
     time::Timestamp,
-    view::Eyes,
-    words::Words,
+    view::Viewer,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +42,7 @@ pub enum WalkedNeedStatus {
 #[serde(rename_all = "camelCase")]
 pub struct WalkedNeed {
     pub id: NeedId,
-    pub label: Words,
+    pub label: PrivateText,
     pub source: SourceLabel,
     pub status: WalkedNeedStatus,
 }
@@ -62,7 +62,7 @@ pub struct ProposalGroup {
 #[serde(rename_all = "camelCase")]
 pub struct QualityWarning {
     pub proposal_id: StrategyId,
-    pub description: Words,
+    pub description: PrivateText,
     pub warning: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggested_revision: Option<String>,
@@ -90,10 +90,10 @@ pub struct Walkthrough {
 #[serde(rename_all = "camelCase")]
 pub struct CoverageRowView {
     pub id: NeedId,
-    pub label: Words,
+    pub label: PrivateText,
     pub source: SourceLabel,
     pub covering_proposal_ids: Vec<StrategyId>,
-    pub note: Option<Words>,
+    pub note: Option<PrivateText>,
     /// The viewer's own.
     pub user_declined_to_address: bool,
 }
@@ -113,7 +113,7 @@ pub struct CoverageAudit {
 #[serde(rename_all = "camelCase")]
 pub struct UnaddressedNeed {
     pub id: NeedId,
-    pub label: Words,
+    pub label: PrivateText,
     pub source: SourceLabel,
     pub note: &'static str,
 }
@@ -123,7 +123,7 @@ pub(in crate::view) fn date(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn source(&self, owner: Side) -> SourceLabel {
         if owner == self.side { SourceLabel::You } else { SourceLabel::Partner }
     }

@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::{ReminderView, TendingScopeView};
 use crate::{
     ids::{CheckInId, CycleId, Seq, SessionId, TendingEntryId, UserId},
+    private_text::PrivateText,
     tending::{
         Adjustment, Blocker, CheckIn, ContinueChoice, CycleStatus, FollowThrough, Helpfulness, NeedOutcome, NextAction,
         TakenCheckIn,
     },
     time::Timestamp,
-    view::Eyes,
-    words::Words,
+    view::Viewer,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct CheckInView {
     pub coordination_cycle_id: Option<CycleId>,
     pub continue_choice: ContinueChoice,
     pub next_action: NextAction,
-    pub reflection_summary: Option<Words>,
+    pub reflection_summary: Option<PrivateText>,
     pub submitted_at: Timestamp,
     pub created_at: Timestamp,
     pub need_outcomes: Vec<NeedOutcomeView>,
@@ -49,13 +49,13 @@ pub struct CheckInView {
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntryReview {
     pub tending_entry_id: TendingEntryId,
-    pub summary: Option<Words>,
+    pub summary: Option<PrivateText>,
     pub scope: TendingScopeView,
     pub follow_through_status: FollowThrough,
     pub helpfulness_status: Option<Helpfulness>,
     pub blocker_categories: Vec<Blocker>,
-    pub what_happened: Option<Words>,
-    pub helped_need: Option<Words>,
+    pub what_happened: Option<PrivateText>,
+    pub helped_need: Option<PrivateText>,
     pub still_worth_trying: Option<bool>,
 }
 
@@ -69,7 +69,7 @@ pub struct HistoryCycleView {
     pub submitted_at: Timestamp,
     pub continue_choice: Option<ContinueChoice>,
     pub next_action: Option<NextAction>,
-    pub reflection_summary: Option<Words>,
+    pub reflection_summary: Option<PrivateText>,
     pub entry_reviews: Vec<HistoryEntryReview>,
     pub need_outcomes: Vec<NeedOutcomeView>,
     pub adjustments: Vec<Adjustment>,
@@ -87,13 +87,13 @@ pub struct TendingHistory {
     pub seq: Seq,
 }
 
-fn reflection(check_in: &CheckIn) -> Option<Words> {
+fn reflection(check_in: &CheckIn) -> Option<PrivateText> {
     let parts = [&check_in.worked, &check_in.support, &check_in.override_note];
-    let parts: Vec<_> = parts.into_iter().flatten().map(Words::reveal).collect();
-    (!parts.is_empty()).then(|| Words::new(parts.join("\n")))
+    let parts: Vec<_> = parts.into_iter().flatten().map(PrivateText::reveal).collect();
+    (!parts.is_empty()).then(|| PrivateText::new(parts.join("\n")))
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn need_outcomes(&self, taken: &TakenCheckIn) -> Vec<NeedOutcomeView> {
         let id = &taken.check_in.id;
         let view = |(number, outcome): (usize, &NeedOutcome)| NeedOutcomeView {

@@ -5,13 +5,13 @@ use serde::Serialize;
 use crate::{
     ids::{self, AgreementId, CheckInId, CycleId, NoteId, ReminderId, Seq, SessionId, TendingEntryId, UserId},
     member::Side,
+    private_text::PrivateText,
     tending::{
         ContinueChoice, Cycle, CycleStatus, Entry, EntryKind, EntryOutcome, EntryStatus, Note, Reminder,
         ReminderStatus, ResponseStatus, TendingScope,
     },
     time::Timestamp,
-    view::Eyes,
-    words::Words,
+    view::Viewer,
 };
 
 /// Whom an entry belongs to.
@@ -31,7 +31,7 @@ pub struct ResponseView {
     pub tending_entry_id: TendingEntryId,
     pub user_id: UserId,
     pub status: ResponseStatus,
-    pub reflection: Option<Words>,
+    pub reflection: Option<PrivateText>,
     pub continue_choice: Option<ContinueChoice>,
     pub submitted_at: Timestamp,
 }
@@ -47,8 +47,8 @@ pub struct ReminderView {
     pub user_id: Option<UserId>,
     pub scope: TendingScope,
     pub remind_at: Timestamp,
-    pub cadence: Option<Words>,
-    pub note: Option<Words>,
+    pub cadence: Option<PrivateText>,
+    pub note: Option<PrivateText>,
     pub status: ReminderStatus,
     pub created_at: Timestamp,
 }
@@ -70,7 +70,7 @@ pub struct TendingEntryView {
     pub opened_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     /// The agreement, or why its owner has come back.
-    pub summary: Option<Words>,
+    pub summary: Option<PrivateText>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// The viewer's own.
@@ -106,7 +106,7 @@ pub struct NoteView {
     pub id: NoteId,
     pub session_id: SessionId,
     pub user_id: UserId,
-    pub content: Words,
+    pub content: PrivateText,
     pub carry_forward_selected: bool,
     pub consent_to_share_with_partner: bool,
     pub share_consent_at: Option<Timestamp>,
@@ -142,7 +142,7 @@ pub struct TendingPreview {
 /// Cycles that a list shows.
 const SHOWN_CYCLES: usize = 10;
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     fn user(&self, side: Side) -> Option<UserId> {
         self.session.seat(side).map(|member| member.id.clone())
     }

@@ -10,7 +10,7 @@ pub use entries::{
 };
 use serde::Serialize;
 
-use super::{Answer, Done, Eyes};
+use super::{Answer, Done, Viewer};
 use crate::{
     command::TendingCommand,
     event::{Event, EventBody},
@@ -51,7 +51,7 @@ pub struct CheckedIn {
     pub seq: Seq,
 }
 
-impl Eyes<'_> {
+impl Viewer<'_> {
     pub(super) fn tending_answer(&self, command: &TendingCommand, events: &[Event]) -> Answer {
         match command {
             TendingCommand::WriteNote(_) => match self.my_notes().pop() {

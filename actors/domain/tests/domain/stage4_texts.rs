@@ -1,4 +1,4 @@
-//! Words in stage 4: how many are taken, and that erasure takes them away.
+//! Texts in stage 4: how many are taken, and that erasure takes them away.
 
 use serde_json::json;
 use tandem_domain::{Code, Command, command::*};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// A partner's free text. Reaches the outside only through a view made for somebody who may see it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(transparent)]
-pub struct Words(Box<str>);
+pub struct PrivateText(Box<str>);
 
-impl Words {
+impl PrivateText {
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
@@ -20,7 +20,7 @@ impl Words {
     }
 }
 
-impl fmt::Debug for Words {
+impl fmt::Debug for PrivateText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{} characters>", self.0.chars().count())
     }
