@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use rand::Rng;
 use tandem_actors::{
-    domain::time::Timestamp,
+    domain::{ids, time::Timestamp},
     ports::{Clock, Ids, Uptime},
     settling::Settling,
 };
@@ -51,10 +51,8 @@ pub struct RandomIds;
 
 impl Ids for RandomIds {
     fn fresh(&self) -> String {
-        const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut generator = rand::rng();
-        let random = (0..24).map(|_| char::from(ALPHABET[generator.random_range(0..ALPHABET.len())]));
-        std::iter::once('c').chain(random).collect()
+        ids::spelled(std::iter::repeat_with(|| generator.random_range(0..ids::CHARACTERS)))
     }
 }
 

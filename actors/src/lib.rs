@@ -5,40 +5,23 @@
 //! state in memory and hands events and index rows to the [`journal`], which writes many sessions' commits with one flush. What tells
 //! anybody of the change (the answer, reads that saw it, publications, pushes) waits at the [`gate`] until then.
 
-mod accounts;
 pub mod backoff;
-mod badge;
-pub mod coordinator;
-mod erasure;
-pub mod explain;
+mod coordinator;
 pub mod failpoint;
-pub mod gate;
-pub mod housekeeping;
-pub mod idempotency;
-mod index;
 pub mod journal;
-pub mod keys;
-pub mod list;
-pub mod messages;
-mod nicknames;
-pub mod outbox;
-mod pairs;
-pub mod people;
+mod messages;
 pub mod ports;
-pub mod presence;
-mod quota;
-pub mod records;
+mod rows;
 pub mod session;
 pub mod settling;
-pub mod stored;
+mod stored;
 pub mod supervisor;
-mod sweep;
 
 pub use tandem_domain as domain;
 
-pub use coordinator::Coordinator;
-pub use erasure::Erasure;
-pub use list::ListFilter;
+pub use coordinator::{Coordinator, Erasure, ListFilter, noted_time, people};
 pub use messages::{IdempotencyKey, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
+pub use rows::{keys, records};
+pub use stored::{explain, idempotency};
 pub use supervisor::Arbiters;

@@ -84,7 +84,7 @@ impl Application {
         let token_hint = complete(&mut settings)?;
         let operator_token = operator::fresh_token();
         announce(&settings, address);
-        let noted = tandem_actors::housekeeping::noted_time(&*store)?;
+        let noted = tandem_actors::noted_time(&*store)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(noted, settings.sessions.clock_believed_after));
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;

@@ -132,7 +132,15 @@ pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 /// An identifier of the coordinator's form that follows from its parts.
 pub(super) fn derived(parts: &[&[u8]]) -> String {
-    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let characters = digest(parts).into_iter().take(24).map(|byte| char::from(ALPHABET[usize::from(byte) % 36]));
+    spelled(digest(parts))
+}
+
+/// The number of characters that an identifier of the coordinator is made of.
+pub const CHARACTERS: u8 = 36;
+
+/// An identifier of the coordinator's form: `c` and a character for each of the first 24 numbers, modulo [`CHARACTERS`].
+pub fn spelled(numbers: impl IntoIterator<Item = u8>) -> String {
+    const ALPHABET: &[u8; CHARACTERS as usize] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let characters = numbers.into_iter().take(24).map(|number| char::from(ALPHABET[usize::from(number % CHARACTERS)]));
     std::iter::once('c').chain(characters).collect()
 }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use super::SessionActor;
 use crate::{
     domain::{Caller, Command, ids::UserId},
-    keys,
     messages::Order,
     ports::Change,
+    rows::keys,
     stored,
 };
 

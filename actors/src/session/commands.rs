@@ -13,12 +13,13 @@ use crate::{
         view,
     },
     failpoint,
-    idempotency::StoredAnswer,
-    keys,
     messages::{Message, Order, Refusal, Reply},
-    nicknames,
     ports::{Change, Direction, StoreError},
-    records::{self, EventRow},
+    rows::{
+        keys,
+        records::{self, EventRow},
+    },
+    stored::{idempotency::StoredAnswer, nicknames},
 };
 
 impl SessionActor {

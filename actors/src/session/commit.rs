@@ -8,10 +8,12 @@ use crate::{
     domain::ids::{Seq, UserId},
     failpoint,
     journal::CommitError,
-    keys,
     messages::{Order, Refusal, Reply, ReplyTo},
     ports::{Change, Commit, Fence},
-    records::{self, SNAPSHOT_VERSION, Snapshot},
+    rows::{
+        keys,
+        records::{self, SNAPSHOT_VERSION, Snapshot},
+    },
     supervisor::Wake,
 };
 

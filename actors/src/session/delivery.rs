@@ -7,15 +7,16 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::{
     DeliverySettings, SessionActor,
+    outbox::{Pending, Watched},
     publications::{batch, hints, publications},
     routing::Told,
 };
 use crate::{
     backoff::Backoff,
     domain::{ids::Seq, routing::Presence},
-    failpoint, keys,
-    outbox::{Pending, Watched},
+    failpoint,
     ports::{Change, RealtimeError, StoreError},
+    rows::keys,
 };
 
 /// Where delivery stands, beside the stored outbox.

@@ -3,18 +3,16 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use super::{SessionActor, Shell, delivery::DeliveryState, rows::KnownRows};
+use super::{
+    SessionActor, Shell, delivery::DeliveryState, outbox::Outbox, output_gate::Gate, presence_set::Presence,
+    rows::KnownRows,
+};
 use crate::{
     domain::{Session, ids::SessionId},
     failpoint,
-    gate::Gate,
-    idempotency::PendingKeys,
-    keys,
-    outbox::Outbox,
     ports::{OwnerEpoch, Store, StoreError},
-    presence::Presence,
-    records,
-    stored::{self, Damage, Stored},
+    rows::{keys, records},
+    stored::{self, Damage, Stored, idempotency::PendingKeys},
     supervisor::{ExitGuard, ExitStatus, Inbox},
 };
 

@@ -9,7 +9,10 @@ mod commands;
 mod commit;
 mod delivery;
 mod load;
+mod outbox;
+mod output_gate;
 mod presence;
+mod presence_set;
 mod publications;
 pub(crate) mod reads;
 mod replay;
@@ -32,12 +35,10 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    gate::Gate,
-    idempotency::PendingKeys,
     messages::Message,
-    outbox::Outbox,
     ports::OwnerEpoch,
-    presence::Presence,
+    session::{outbox::Outbox, output_gate::Gate, presence_set::Presence},
+    stored::idempotency::PendingKeys,
     supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
 };
 

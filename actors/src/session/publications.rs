@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::outbox::Pending;
 use crate::{
     domain::{Announcement, Audience, Event, EventName, Session, ids::UserId},
-    outbox::Pending,
     ports::{Channel, Publication},
 };
 

@@ -12,7 +12,7 @@ use crate::{
         view::{self, EventsPage},
     },
     messages::{Refusal, ReplyTo},
-    nicknames, stored,
+    stored::{self, nicknames},
 };
 
 impl SessionActor {

@@ -5,11 +5,12 @@ use bytes::Bytes;
 use super::{SessionActor, reads::to_json};
 use crate::{
     domain::{Code, Event, Rejection, Session, Settings, ids::UserId, time::Timestamp, view},
-    idempotency::{self, StoredAnswer},
-    keys,
     messages::{Order, Refusal, Reply},
-    nicknames,
-    stored::read_event,
+    rows::keys,
+    stored::{
+        idempotency::{self, StoredAnswer},
+        nicknames, read_event,
+    },
 };
 
 /// How an order stands to what was ordered before under its key.

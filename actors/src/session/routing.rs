@@ -7,6 +7,7 @@ use actix::Context;
 
 use super::{
     SessionActor,
+    outbox::Pending,
     publications::{hints, publications},
 };
 use crate::{
@@ -15,10 +16,11 @@ use crate::{
         ids::{Seq, UserId},
         routing::{DeliveryRoute, Presence, PresenceKnowledge, Recipient, RoutingDecision, route},
     },
-    keys,
-    outbox::Pending,
     ports::{Change, StoreError},
-    records::{self, Decided, EventRow, PushJob},
+    rows::{
+        keys,
+        records::{self, Decided, EventRow, PushJob},
+    },
 };
 
 /// The outcome of routing one event.

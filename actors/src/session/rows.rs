@@ -13,9 +13,11 @@ use crate::{
         stage::SessionStatus,
         time::Timestamp,
     },
-    keys,
     ports::Change,
-    records::{self, Membership},
+    rows::{
+        keys,
+        records::{self, Membership},
+    },
 };
 
 /// Which rows the store has, or will have when the gate opens.

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::SessionActor;
+use super::{
+    SessionActor,
+    outbox::{Departure, Pending},
+};
 use crate::{
     domain::{
         Rejection,
@@ -16,10 +19,9 @@ use crate::{
         routing::Presence,
         time::Timestamp,
     },
-    keys,
     messages::ReplyTo,
-    outbox::{Departure, Pending},
     ports::{PresenceChange, PresenceSource, PushVerdict, Uptime},
+    rows::keys,
 };
 
 #[derive(Serialize)]

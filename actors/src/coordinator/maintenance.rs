@@ -6,12 +6,12 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{Timer, ids::SessionId, time::Timestamp},
-    keys::{self, Key},
     messages::Message,
     ports::{Change, Direction, Store, StoreError},
+    rows::keys::{self, Key},
 };
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use serde_json::json;
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{Code, Rejection, ids::UserId},
     messages::Refusal,
 };

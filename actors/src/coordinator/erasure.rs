@@ -1,10 +1,10 @@
 //! What the end of an account comes to, in numbers.
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{ids::UserId, stage::SessionStatus},
-    keys::{self, Key},
     ports::{Direction, StoreError},
+    rows::keys::{self, Key},
 };
 
 /// Rows read from the store at a time.

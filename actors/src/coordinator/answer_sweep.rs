@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::time::Timestamp,
-    idempotency::{KEPT_FOR, StoredAnswer},
     journal::CommitError,
-    keys::{self, Key},
     ports::{Change, Direction, StoreError},
-    records,
+    rows::{
+        keys::{self, Key},
+        records,
+    },
+    stored::idempotency::{KEPT_FOR, StoredAnswer},
 };
 
 const EVERY: Duration = Duration::from_secs(60);

@@ -2,15 +2,18 @@
 
 use serde::Serialize;
 
+use super::Damage;
 use crate::{
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    keys,
     ports::{Direction, Store, StoreError},
-    records::{self, EventRow},
-    stored::{self, Damage},
+    rows::{
+        keys,
+        records::{self, EventRow},
+    },
+    stored,
 };
 
 /// How one event was told.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::ids::SessionId,
     journal::CommitError,
-    keys::{self, Key},
     ports::{Change, Direction, StoreError},
+    rows::keys::{self, Key},
     session::rows::index_rows,
     stored,
 };

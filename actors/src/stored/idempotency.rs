@@ -16,10 +16,12 @@ use crate::{
         ids::{Seq, UserId},
         time::Timestamp,
     },
-    keys::{self, Key},
     messages::{IdempotencyKey, Refusal, Reply},
     ports::{Change, Store},
-    records,
+    rows::{
+        keys::{self, Key},
+        records,
+    },
 };
 
 /// How long a stored answer is replayed.

@@ -5,33 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{
-        Answer, Code, Rejection,
+        Code, Rejection,
         ids::{self, UserId},
         private_text::PrivateText,
     },
-    keys,
     messages::Refusal,
-    ports::{Change, Direction, Store, StoreError},
-    records,
+    ports::{Change, Direction, StoreError},
+    rows::{keys, records},
 };
-
-/// What `user` calls `person`, if `user` has said so.
-pub(crate) fn find(store: &dyn Store, user: &UserId, person: &UserId) -> Result<Option<PrivateText>, StoreError> {
-    store.get(&keys::nickname(user, person))?.map(|row| records::decode(&row)).transpose()
-}
-
-/// Puts the viewer's nickname for the partner into an answer that shows the partner.
-pub(crate) fn put_into(answer: &mut Answer, store: &dyn Store, viewer: &UserId) -> Result<(), StoreError> {
-    let Some(partner) = answer.partner_mut() else { return Ok(()) };
-    let Some(person) = partner.id.as_ref().filter(|_| partner.joined) else { return Ok(()) };
-    if let Some(nickname) = find(store, viewer, person)? {
-        partner.nickname = Some(nickname);
-    }
-    Ok(())
-}
 
 impl Coordinator {
     /// Gives the person of a relationship a nickname, or takes it away.

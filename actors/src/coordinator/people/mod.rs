@@ -14,8 +14,8 @@ pub use self::views::{
     PersonSessions, PersonView, WhoseTurn,
 };
 
+use super::{Coordinator, list::Position};
 use crate::{
-    coordinator::Coordinator,
     domain::{
         Query, Rejection,
         ids::{self, InvitationId, SessionId, UserId},
@@ -24,10 +24,9 @@ use crate::{
         stage::{SessionStatus, Stage, StageStatus},
         time::Timestamp,
     },
-    list::Position,
     messages::Refusal,
     ports::StoreError,
-    records::Membership,
+    rows::records::Membership,
 };
 
 /// What part of the people is wanted.
@@ -125,7 +124,7 @@ fn goes_on(status: SessionStatus) -> bool {
 impl Coordinator {
     /// `{people, cursor, hasMore}`, whoever had the newest change first.
     pub async fn people(&self, user: &UserId, filter: PeopleFilter) -> Result<Bytes, Refusal> {
-        let after = filter.cursor.as_deref().map(crate::list::parse_cursor).transpose()?;
+        let after = filter.cursor.as_deref().map(crate::coordinator::list::parse_cursor).transpose()?;
         let known = self.known_people(user)?;
         let behind = |known: &Known| after.as_ref().is_none_or(|after| known.position() > after);
         let mut rest = known.into_iter().filter(behind);
@@ -136,7 +135,7 @@ impl Coordinator {
             last = Some(person.position().clone());
         }
         page.has_more = rest.next().is_some();
-        page.cursor = last.filter(|_| page.has_more).as_ref().map(crate::list::cursor);
+        page.cursor = last.filter(|_| page.has_more).as_ref().map(crate::coordinator::list::cursor);
         to_json(&page)
     }
 
@@ -243,7 +242,7 @@ impl Coordinator {
     /// `None` if the session cannot be asked: a fault of one session is no fault of a list.
     async fn person_summary(&self, user: &UserId, session: &SessionId) -> Result<Option<Summary>, Refusal> {
         match self.query(session, user, Query::Summary).await {
-            Ok(summary) => Ok(Some(serde_json::from_slice(&summary).map_err(crate::list::internal)?)),
+            Ok(summary) => Ok(Some(serde_json::from_slice(&summary).map_err(crate::coordinator::list::internal)?)),
             Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),
             Err(refusal) => Err(refusal),
         }
@@ -258,7 +257,7 @@ impl Coordinator {
         let partner = summary.map(|summary| &summary.partner);
         let nickname = match partner.and_then(|partner| partner.nickname.clone()) {
             Some(nickname) => Some(nickname),
-            None => crate::nicknames::find(self.store(), user, person)?,
+            None => crate::stored::nicknames::find(self.store(), user, person)?,
         };
         let name = partner.and_then(|partner| partner.name.clone()).or_else(|| nickname.clone());
         Ok((name.unwrap_or_default(), nickname))
@@ -284,7 +283,8 @@ impl Coordinator {
         });
         let Some((session_id, _)) = open else { return Ok(None) };
         let Ok(answer) = self.query(&session_id, user, Query::Invitation).await else { return Ok(None) };
-        let invitation = serde_json::from_slice::<Envelope>(&answer).map_err(crate::list::internal)?.invitation;
+        let invitation =
+            serde_json::from_slice::<Envelope>(&answer).map_err(crate::coordinator::list::internal)?.invitation;
         let Invitation { id, status, created_at, message_confirmed_at, resent_at, expires_at } = invitation;
         let sent_at = resent_at.or(message_confirmed_at).unwrap_or(created_at);
         let pending = PersonInvitation { id, session_id, sent_at, expires_at };
@@ -300,7 +300,7 @@ fn initials(name: &str) -> PrivateText {
 }
 
 fn to_json(answer: &impl Serialize) -> Result<Bytes, Refusal> {
-    serde_json::to_vec(answer).map(Bytes::from).map_err(crate::list::internal)
+    serde_json::to_vec(answer).map(Bytes::from).map_err(crate::coordinator::list::internal)
 }
 
 #[cfg(test)]

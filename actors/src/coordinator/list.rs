@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json, value::RawValue};
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{
         Code, Query, Rejection,
         ids::{SessionId, UserId},
@@ -16,13 +16,14 @@ use crate::{
         time::Timestamp,
         view,
     },
-    keys::{self, Key},
     messages::Refusal,
-    nicknames,
     ports::{Direction, StoreError},
-    records::{self, Membership},
+    rows::{
+        keys::{self, Key},
+        records::{self, Membership},
+    },
     session::reads::to_json,
-    stored,
+    stored::{self, nicknames},
 };
 
 /// What part of the list is wanted.

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::{Coordinator, list::ListFilter};
 use crate::{
-    coordinator::Coordinator,
     domain::{
         ids::{SessionId, UserId},
         stage::SessionStatus,
     },
-    list::ListFilter,
     messages::Refusal,
 };
 

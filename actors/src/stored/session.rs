@@ -9,9 +9,11 @@ use crate::{
         time::Timestamp,
         view::{EventsPage, SeenEvent},
     },
-    keys,
     ports::{Direction, Ids, Store, StoreError, StoreFault},
-    records::{self, AccountWork, EventRow, SNAPSHOT_VERSION, Snapshot},
+    rows::{
+        keys,
+        records::{self, AccountWork, EventRow, SNAPSHOT_VERSION, Snapshot},
+    },
 };
 
 /// Rows read from the store at a time.

@@ -1,112 +1,82 @@
-//! The layout of the store: one ordered key space, one byte of prefix for each kind of row. Coordinator ids and user ids
-//! hold no NUL, so NUL separates the parts; numbers are big-endian, so that they sort.
-
-use std::fmt;
+//! The layout of the store: one ordered key space, one byte of prefix for each kind of row. Identifiers hold no NUL, so NUL separates the
+//! parts. Numbers are big-endian, so that they sort.
 
 use crate::domain::{
     ids::{InvitationId, Seq, SessionId, UserId},
     stage::SessionStatus,
     time::Timestamp,
 };
-
-/// A row's key, or the beginning of many rows' keys.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Vec<u8>);
-
-impl Key {
-    /// For adapters that read keys back, and for rooms that keep rows of their own under a prefix of their own.
-    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
-    }
-
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn build(prefix: u8, parts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
-        bytes.push(prefix);
-        parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        Self(bytes)
-    }
-}
-
-impl fmt::Debug for Key {
-    /// The kind and a length: keys hold user ids.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({:?}, {} bytes)", self.0.first().map(|b| char::from(*b)), self.0.len())
-    }
-}
+pub use crate::ports::Key;
 
 /// Facts about the store itself: schema version, node epoch, generated secrets' fingerprints.
 pub fn meta(name: &str) -> Key {
-    Key::build(b'!', &[name.as_bytes()])
+    Key::of_parts(b'!', &[name.as_bytes()])
 }
 
 /// One event of a session.
 pub fn event(session: &SessionId, seq: Seq) -> Key {
-    Key::build(b'e', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
+    Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
 }
 
 /// All events of a session, in order.
 pub fn events(session: &SessionId) -> Key {
-    Key::build(b'e', &[session.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\0"])
 }
 
 /// Says that this event was announced.
 pub fn visible_event(session: &SessionId, seq: Seq) -> Key {
-    Key::build(b'v', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
+    Key::of_parts(b'v', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
 }
 
 /// The announced events of a session, in order.
 pub fn visible_events(session: &SessionId) -> Key {
-    Key::build(b'v', &[session.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'v', &[session.as_str().as_bytes(), b"\0"])
 }
 
 /// The `seq` of a key under [`events`] or [`visible_events`].
 pub fn seq_of(key: &Key) -> Option<Seq> {
-    key.0.last_chunk().map(|seq| Seq::from_be_bytes(*seq))
+    key.as_bytes().last_chunk().map(|seq| Seq::from_be_bytes(*seq))
 }
 
 /// The state of a session at some `seq`; events after it are replayed on top.
 pub fn snapshot(session: &SessionId) -> Key {
-    Key::build(b's', &[session.as_str().as_bytes()])
+    Key::of_parts(b's', &[session.as_str().as_bytes()])
 }
 
 /// What a session still has to tell; absent when nothing is outstanding.
 pub fn outbox(session: &SessionId) -> Key {
-    Key::build(b'o', &[session.as_str().as_bytes()])
+    Key::of_parts(b'o', &[session.as_str().as_bytes()])
 }
 
 /// The sessions with something outstanding.
 pub fn outboxes() -> Key {
-    Key::build(b'o', &[])
+    Key::of_parts(b'o', &[])
 }
 
 /// The session of a key under [`outboxes`].
 pub fn session_of_outbox(key: &Key) -> Option<SessionId> {
-    std::str::from_utf8(key.0.get(1..)?).ok()?.parse().ok()
+    std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
 }
 
 /// An invitation's session.
 pub fn invitation(invitation: &InvitationId) -> Key {
-    Key::build(b'i', &[invitation.as_str().as_bytes()])
+    Key::of_parts(b'i', &[invitation.as_str().as_bytes()])
 }
 
 /// A user's part in one session.
 pub fn membership(user: &UserId, session: &SessionId) -> Key {
-    Key::build(b'm', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
+    Key::of_parts(b'm', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
 }
 
 /// All sessions of a user.
 pub fn memberships(user: &UserId) -> Key {
-    Key::build(b'm', &[user.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'm', &[user.as_str().as_bytes(), b"\0"])
 }
 
 /// A session's place in a user's list, among those of one shown status: the newest change first, then by id.
 pub fn listed(user: &UserId, status: SessionStatus, changed_at: Timestamp, session: &SessionId) -> Key {
     let newest_first = !(changed_at.as_millis().cast_unsigned() ^ (1 << 63));
-    Key::build(
+    Key::of_parts(
         b'l',
         &[
             user.as_str().as_bytes(),
@@ -120,12 +90,12 @@ pub fn listed(user: &UserId, status: SessionStatus, changed_at: Timestamp, sessi
 
 /// A user's sessions of one shown status.
 pub fn listed_as(user: &UserId, status: SessionStatus) -> Key {
-    Key::build(b'l', &[user.as_str().as_bytes(), b"\0", &[status_number(status)]])
+    Key::of_parts(b'l', &[user.as_str().as_bytes(), b"\0", &[status_number(status)]])
 }
 
 /// Time of change and session of a key under [`listed_as`].
 pub fn parse_listed(key: &Key, prefix: &Key) -> Option<(Timestamp, SessionId)> {
-    let (at, session) = key.0.get(prefix.0.len()..)?.split_first_chunk::<8>()?;
+    let (at, session) = key.as_bytes().get(prefix.as_bytes().len()..)?.split_first_chunk::<8>()?;
     let millis = (!u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
     Some((Timestamp::from_millis(millis), std::str::from_utf8(session).ok()?.parse().ok()?))
 }
@@ -146,141 +116,136 @@ const fn status_number(status: SessionStatus) -> u8 {
 
 /// Says that a session holds something that the user has not seen.
 pub fn unread(user: &UserId, session: &SessionId) -> Key {
-    Key::build(b'n', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
+    Key::of_parts(b'n', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
 }
 
 /// A user's sessions with something unseen.
 pub fn unread_of(user: &UserId) -> Key {
-    Key::build(b'n', &[user.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'n', &[user.as_str().as_bytes(), b"\0"])
 }
 
 /// What a user asked of the account while this session could not do it.
 pub fn account_work(session: &SessionId, user: &UserId) -> Key {
-    Key::build(b'a', &[session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
+    Key::of_parts(b'a', &[session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
 /// All account work that waits for a session.
 pub fn account_work_of(session: &SessionId) -> Key {
-    Key::build(b'a', &[session.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'a', &[session.as_str().as_bytes(), b"\0"])
 }
 
 /// All account work that waits.
 pub fn all_account_work() -> Key {
-    Key::build(b'a', &[])
+    Key::of_parts(b'a', &[])
 }
 
 /// The session of a key under [`all_account_work`].
 pub fn session_of_account_work(key: &Key) -> Option<SessionId> {
-    let behind = key.0.get(1..)?;
+    let behind = key.as_bytes().get(1..)?;
     let end = behind.iter().position(|byte| *byte == 0)?;
     std::str::from_utf8(&behind[..end]).ok()?.parse().ok()
 }
 
 /// The session of a key under [`memberships`].
 pub fn session_of_membership(key: &Key, prefix: &Key) -> Option<SessionId> {
-    std::str::from_utf8(key.0.get(prefix.0.len()..)?).ok()?.parse().ok()
+    std::str::from_utf8(key.as_bytes().get(prefix.as_bytes().len()..)?).ok()?.parse().ok()
 }
 
 /// The session of a key under [`all_memberships`].
 pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
-    let end = key.0.iter().rposition(|byte| *byte == 0)?;
-    std::str::from_utf8(&key.0[end + 1..]).ok()?.parse().ok()
+    let end = key.as_bytes().iter().rposition(|byte| *byte == 0)?;
+    std::str::from_utf8(&key.as_bytes()[end + 1..]).ok()?.parse().ok()
 }
 
 /// The prefixes of everything that can be made anew from the logs.
 pub fn all_index_rows() -> [Key; 3] {
-    [b'l', b'n', b'v'].map(|prefix| Key::build(prefix, &[]))
+    [b'l', b'n', b'v'].map(|prefix| Key::of_parts(prefix, &[]))
 }
 
 /// All memberships of all users.
 pub fn all_memberships() -> Key {
-    Key::build(b'm', &[])
+    Key::of_parts(b'm', &[])
 }
 
 /// The stored answer for a user's idempotency key; `digest` is SHA-256 of the key.
 pub fn idempotent_answer(user: &UserId, digest: &[u8; 32]) -> Key {
-    Key::build(b'k', &[user.as_str().as_bytes(), b"\0", digest])
+    Key::of_parts(b'k', &[user.as_str().as_bytes(), b"\0", digest])
 }
 
 /// All stored answers of one user.
 pub fn idempotent_answers_of(user: &UserId) -> Key {
-    Key::build(b'k', &[user.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'k', &[user.as_str().as_bytes(), b"\0"])
 }
 
 /// All stored answers.
 pub fn idempotent_answers() -> Key {
-    Key::build(b'k', &[])
+    Key::of_parts(b'k', &[])
 }
 
 /// When an answer was stored: what is to be deleted is found by it, the oldest first.
 pub fn answer_by_time(at: Timestamp, user: &UserId, digest: &[u8; 32]) -> Key {
-    Key::build(b'x', &[&at.as_millis().to_be_bytes(), user.as_str().as_bytes(), b"\0", digest])
+    Key::of_parts(b'x', &[&at.as_millis().to_be_bytes(), user.as_str().as_bytes(), b"\0", digest])
 }
 
 /// All stored answers by time.
 pub fn answers_by_time() -> Key {
-    Key::build(b'x', &[])
+    Key::of_parts(b'x', &[])
 }
 
 /// Time and row of a key under [`answers_by_time`].
 pub fn parse_answer_by_time(key: &Key) -> Option<(Timestamp, Key)> {
-    let (at, answer) = key.0.get(1..)?.split_first_chunk::<8>()?;
-    Some((Timestamp::from_millis(i64::from_be_bytes(*at)), Key::build(b'k', &[answer])))
+    let (at, answer) = key.as_bytes().get(1..)?.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(i64::from_be_bytes(*at)), Key::of_parts(b'k', &[answer])))
 }
 
 /// The key by time of a row under [`idempotent_answers`] that was stored at this time.
 pub fn by_time(answer: &Key, at: Timestamp) -> Key {
-    Key::build(b'x', &[&at.as_millis().to_be_bytes(), answer.0.get(1..).unwrap_or_default()])
-}
-
-/// A user: profile, preferences, devices.
-pub fn user(user: &UserId) -> Key {
-    Key::build(b'u', &[user.as_str().as_bytes()])
+    Key::of_parts(b'x', &[&at.as_millis().to_be_bytes(), answer.as_bytes().get(1..).unwrap_or_default()])
 }
 
 /// A user's name and address.
 pub fn profile(user: &UserId) -> Key {
-    Key::build(b'u', &[user.as_str().as_bytes(), b"\0profile"])
+    Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0profile"])
 }
 
 /// What a user calls a person.
 pub fn nickname(user: &UserId, person: &UserId) -> Key {
-    Key::build(b'w', &[user.as_str().as_bytes(), b"\0", person.as_str().as_bytes()])
+    Key::of_parts(b'w', &[user.as_str().as_bytes(), b"\0", person.as_str().as_bytes()])
 }
 
 /// All nicknames that a user has given.
 pub fn nicknames_of(user: &UserId) -> Key {
-    Key::build(b'w', &[user.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'w', &[user.as_str().as_bytes(), b"\0"])
 }
 
 /// That a user has given a person a nickname, to find it from the person's side.
 pub fn nicknamed(person: &UserId, user: &UserId) -> Key {
-    Key::build(b'W', &[person.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
+    Key::of_parts(b'W', &[person.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
 /// All users who have given the person a nickname.
 pub fn nicknamers_of(person: &UserId) -> Key {
-    Key::build(b'W', &[person.as_str().as_bytes(), b"\0"])
+    Key::of_parts(b'W', &[person.as_str().as_bytes(), b"\0"])
 }
 
 /// The owner of a push token; `digest` is SHA-256 of the token.
 pub fn push_token(digest: &[u8; 32]) -> Key {
-    Key::build(b't', &[digest])
+    Key::of_parts(b't', &[digest])
 }
 
 /// A session's timer. The value names the timer, so that a session has one row for each time and `timer` number.
 pub fn due(at: Timestamp, session: &SessionId, timer: u8) -> Key {
-    Key::build(b'd', &[&at.as_millis().to_be_bytes(), session.as_str().as_bytes(), b"\0", &[timer]])
+    Key::of_parts(b'd', &[&at.as_millis().to_be_bytes(), session.as_str().as_bytes(), b"\0", &[timer]])
 }
 
 /// All timers, the earliest first.
 pub fn all_due() -> Key {
-    Key::build(b'd', &[])
+    Key::of_parts(b'd', &[])
 }
 
 /// Time, session and number of a timer's key.
 pub fn parse_due(key: &Key) -> Option<(Timestamp, SessionId, u8)> {
-    let (at, rest) = key.0.get(1..)?.split_first_chunk::<8>()?;
+    let (at, rest) = key.as_bytes().get(1..)?.split_first_chunk::<8>()?;
     let [session @ .., 0, timer] = rest else { return None };
     let session = std::str::from_utf8(session).ok()?.parse().ok()?;
     Some((Timestamp::from_millis(i64::from_be_bytes(*at)), session, *timer))
@@ -288,7 +253,7 @@ pub fn parse_due(key: &Key) -> Option<(Timestamp, SessionId, u8)> {
 
 /// A push that waits to be sent at `at`, the earliest first.
 pub fn push_job(at: Timestamp, session: &SessionId, user: &UserId, seq: Seq) -> Key {
-    Key::build(
+    Key::of_parts(
         b'q',
         &[
             &at.as_millis().to_be_bytes(),
@@ -303,15 +268,15 @@ pub fn push_job(at: Timestamp, session: &SessionId, user: &UserId, seq: Seq) -> 
 
 /// All waiting pushes, the earliest first.
 pub fn push_jobs() -> Key {
-    Key::build(b'q', &[])
+    Key::of_parts(b'q', &[])
 }
 
 /// A row of the push sender (attempts, receipts, breakers).
 pub fn push(parts: &[&[u8]]) -> Key {
-    Key::build(b'p', parts)
+    Key::of_parts(b'p', parts)
 }
 
 /// A row of the embedded realtime endpoint (channel logs, connection states).
 pub fn realtime(parts: &[&[u8]]) -> Key {
-    Key::build(b'r', parts)
+    Key::of_parts(b'r', parts)
 }

@@ -3,18 +3,20 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use super::Coordinator;
 use crate::{
-    coordinator::Coordinator,
     domain::{
         Caller, Code, Command,
         command::Rename,
         ids::{SessionId, UserId},
     },
-    idempotency,
-    keys::{self, Key},
     messages::{Message, Refusal},
     ports::{Change, Direction, StoreError},
-    records::{self, AccountWork, Membership},
+    rows::{
+        keys::{self, Key},
+        records::{self, AccountWork, Membership},
+    },
+    stored::idempotency,
 };
 
 /// An account operation waits so long for one session; then the session does it later.

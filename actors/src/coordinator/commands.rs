@@ -1,0 +1,120 @@
+//! Commands: creating a session, and changing one.
+
+use sha2::{Digest, Sha256};
+
+use super::{Coordinator, quota::Begun};
+use crate::{
+    domain::{
+        Actor, Caller, Code, Command, Context, CreateSession, Query, Rejection,
+        ids::{self, SessionId, UserId},
+    },
+    messages::{IdempotencyKey, Message, Order, Refusal, Reply},
+};
+
+impl Coordinator {
+    /// Creates a session. With an idempotency key the session's id follows from caller and key, so that the same request sent
+    /// again meets the same actor.
+    pub async fn create(
+        &self,
+        caller: Caller,
+        create: CreateSession,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        let session = match &key {
+            Some(key) => derived_id(&caller.id, key),
+            None => self.fresh_id()?,
+        };
+        let order =
+            |reply| Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, reply } };
+        let Some(person) = create.person() else {
+            let _place = self.place_for(&session, &caller.id)?;
+            return self.ask(&session, order).await;
+        };
+        let _one_at_a_time = self.pairs.lock(&caller.id, person).await;
+        if let Some(live) = self.live_session_of(&caller.id, person)?
+            && live != session
+        {
+            if self.shell.domain.serves_app(&caller) && self.is_member(&live, &caller.id)? {
+                let data = self.query(&live, &caller.id, Query::ExistingSession).await?;
+                return Ok(Reply { created: false, data, replayed: false });
+            }
+            let message = "there is a live session with this person already";
+            let details = serde_json::json!({ "sessionId": live, "existingSessionId": live });
+            return Err(Rejection::new(Code::Conflict, message).with_details(details).into());
+        }
+        let _place = self.place_for(&session, &caller.id)?;
+        self.ask(&session, order).await
+    }
+
+    /// A place among the caller's live sessions. A session that is there already needs none: the request came again.
+    fn place_for(&self, session: &SessionId, user: &UserId) -> Result<Option<Begun>, Refusal> {
+        match self.membership(session, user)? {
+            None => self.begin_session(user).map(Some),
+            Some(_) => Ok(None),
+        }
+    }
+
+    fn fresh_id(&self) -> Result<SessionId, Refusal> {
+        self.shell.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
+    }
+
+    /// Carries out a command of a member, or of somebody who holds an invitation. Whether the caller is one of these is decided before
+    /// anything is woken, so that a stranger meets the same answer in the same time whatever state the session is in.
+    pub async fn execute(
+        &self,
+        session: &SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        match command {
+            Command::AcceptInvitation | Command::DeclineInvitation => {
+                self.answer_invitation(session, caller, command, key).await
+            }
+            Command::EraseAccount => self.order(session, caller, command, key).await,
+            _ => {
+                let is_invitation = matches!(command, Command::ResendInvitation);
+                if !self.is_member(session, &caller.id)? {
+                    let none =
+                        if is_invitation { Rejection::no_such_invitation() } else { Rejection::no_such_session() };
+                    return Err(none.into());
+                }
+                self.order(session, caller, command, key).await
+            }
+        }
+    }
+
+    /// For somebody who has the link. A session that cannot answer is no excuse to tell more: who could not use the invitation anyway hears
+    /// that, and only who could is asked to come back.
+    async fn answer_invitation(
+        &self,
+        session: &SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        let is_new = self.membership(session, &caller.id)?.is_none();
+        let _place = match command {
+            Command::AcceptInvitation if is_new => Some(self.begin_session(&caller.id)?),
+            _ => None,
+        };
+        let unavailable = match self.order(session, caller.clone(), command.clone(), key).await {
+            Err(unavailable @ Refusal::Unavailable { .. }) => unavailable,
+            answered => return answered,
+        };
+        let Some(known) = self.read_for_members(session)? else { return Err(Rejection::no_such_invitation().into()) };
+        let shell = &self.shell;
+        let (by, now) = (Actor::User(caller), shell.clock.now());
+        let context = Context { by, now, ids: &*shell.ids, settings: &shell.domain };
+        match known.session.decide(&command, &context) {
+            Err(rejection) => Err(rejection.into()),
+            Ok(_) => Err(unavailable),
+        }
+    }
+}
+
+/// `c` and 24 characters of `[a-z0-9]`, the same for the same caller and key.
+fn derived_id(caller: &UserId, key: &IdempotencyKey) -> SessionId {
+    let digest = Sha256::new().chain_update(caller.as_str()).chain_update([0]).chain_update(key.digest).finalize();
+    ids::spelled(digest).parse().expect("it has an identifier's form")
+}

@@ -1,0 +1,121 @@
+//! The entry to all sessions: finds a session's actor, puts a message into its inbox and waits for the answer. Nothing outside knows where
+//! a session lives.
+
+mod accounts;
+mod answer_sweep;
+mod badge;
+mod commands;
+mod erasure;
+mod index;
+mod list;
+mod maintenance;
+mod nicknames;
+mod pairs;
+pub mod people;
+mod queries;
+mod quota;
+mod reports;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use self::{erasure::Erasure, list::ListFilter, maintenance::noted_time};
+use self::{pairs::PairLocks, quota::Beginning};
+use crate::{
+    domain::{Caller, Command, ids::SessionId},
+    journal::Obstacle,
+    messages::{IdempotencyKey, Message, Order, Refusal, Reply, ReplyTo},
+    ports::Store,
+    session::{self, Shell},
+    supervisor::{Arbiters, Limits, Quarantine, Supervisor},
+};
+
+/// A handle to all sessions of this node; cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) shell: Arc<Shell>,
+    pairs: PairLocks,
+    pub(crate) beginning: Beginning,
+}
+
+impl Coordinator {
+    /// Starts no actor yet: a session's actor starts with its first message. `arbiters` are the threads that the actors run on.
+    pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
+        let supervisor = Supervisor::new(shell.clock.clone(), arbiters, limits, session::factory(shell.clone()));
+        Self { supervisor, shell, pairs: PairLocks::default(), beginning: Beginning::default() }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shell.store
+    }
+
+    async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.supervisor.send(session, message(reply))?;
+        // What a frozen actor has in hand, it may hold for good.
+        match tokio::time::timeout(self.supervisor.longest_answer(), self.unless_stalled(answer)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Refusal::outcome_unknown()),
+        }
+    }
+
+    /// The answer, unless the disk does not answer.
+    async fn unless_stalled<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+        let journal = &self.shell.journal;
+        loop {
+            match tokio::time::timeout(journal.stall_after(), &mut answer).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(Refusal::outcome_unknown())),
+                Err(_) if journal.stalled().is_some() => return Err(Obstacle::Stalled.into()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn order(
+        &self,
+        session: &SessionId,
+        caller: Caller,
+        command: Command,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reply, Refusal> {
+        self.ask(session, |reply| Message::Command { command, order: Order { caller, key, reply } }).await
+    }
+
+    /// Frees a session from quarantine and tries it. `Ok(false)` if it was not in quarantine.
+    ///
+    /// # Errors
+    /// If it is in quarantine again, or has not answered in time.
+    pub async fn try_release(&self, session: &SessionId) -> Result<bool, Refusal> {
+        let released = self.release(session);
+        if released {
+            self.ask(session, |reply| Message::Ping { reply }).await?;
+        }
+        Ok(released)
+    }
+
+    /// All sessions in quarantine.
+    pub fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
+        self.supervisor.quarantined()
+    }
+
+    /// Frees a session from quarantine. False if it was not in it.
+    pub fn release(&self, session: &SessionId) -> bool {
+        self.supervisor.release(session)
+    }
+
+    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
+        self.supervisor.quarantine(session)
+    }
+
+    /// The number of sessions in memory.
+    pub fn resident(&self) -> usize {
+        self.supervisor.resident()
+    }
+
+    /// For the end of the process: refuses all waiting messages and starts no more actors.
+    pub fn stop(&self) {
+        self.supervisor.stop();
+    }
+}

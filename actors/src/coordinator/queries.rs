@@ -1,0 +1,115 @@
+//! Questions: what members and invited people may see.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Coordinator;
+use crate::{
+    domain::{
+        Query, Rejection,
+        ids::{InvitationId, Seq, SessionId, UserId},
+        view,
+    },
+    messages::{Message, Refusal},
+    rows::keys,
+    session::reads::to_json,
+    stored,
+};
+
+impl Coordinator {
+    /// What a member may see. A session in quarantine shows its last good state.
+    pub async fn query(&self, session: &SessionId, viewer: &UserId, query: Query) -> Result<Bytes, Refusal> {
+        if !self.is_member(session, viewer)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        if self.quarantine(session).is_some() {
+            return self.query_stored(session, viewer, query);
+        }
+        match self.ask_member(session, viewer, query).await {
+            // It went into quarantine while it was asked.
+            Err(Refusal::Unavailable { .. }) if self.quarantine(session).is_some() => {
+                self.query_stored(session, viewer, query)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(crate) async fn ask_member(
+        &self,
+        session: &SessionId,
+        viewer: &UserId,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
+        self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reply }).await
+    }
+
+    /// The invitation as anybody who has its id may see it, also while its session cannot answer.
+    pub async fn invitation(&self, invitation: &InvitationId) -> Result<Bytes, Refusal> {
+        let session = self.session_of_invitation(invitation)?;
+        self.ask_about_invitation(&session, None, Query::PublicInvitation).await
+    }
+
+    async fn ask_about_invitation(
+        &self,
+        session: &SessionId,
+        viewer: Option<&UserId>,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
+        match self.ask(session, |reply| Message::Query { viewer: viewer.cloned(), query, reply }).await {
+            Err(Refusal::Unavailable { .. }) => {
+                let known = self.read_for_members(session)?;
+                let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
+                to_json(&view::query(&known.session, viewer, &query, self.shell.clock.now(), &self.shell.domain)?)
+            }
+            answer => answer,
+        }
+    }
+
+    /// The invitation for somebody who has followed its link and signed in.
+    pub async fn acknowledge(&self, invitation: &InvitationId, viewer: &UserId) -> Result<Bytes, Refusal> {
+        let session = self.session_of_invitation(invitation)?;
+        self.ask_about_invitation(&session, Some(viewer), Query::AcknowledgedInvitation).await
+    }
+
+    pub fn session_of_invitation(&self, invitation: &InvitationId) -> Result<SessionId, Refusal> {
+        let row = self.store().get(&keys::invitation(invitation))?;
+        let id = row.as_deref().and_then(|row| std::str::from_utf8(row).ok()).and_then(|id| id.parse().ok());
+        id.ok_or_else(|| Rejection::no_such_invitation().into())
+    }
+
+    /// The announced events after `after`.
+    pub async fn events(
+        &self,
+        session: &SessionId,
+        viewer: &UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Bytes, Refusal> {
+        if !self.is_member(session, viewer)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        if self.quarantine(session).is_some() {
+            let known = self.read_for_members(session)?.ok_or_else(|| self.unavailable(session))?;
+            let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
+            return to_json(&page);
+        }
+        self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reply }).await
+    }
+
+    /// Why nothing of a session in quarantine can be shown.
+    pub(crate) fn unavailable(&self, session: &SessionId) -> Refusal {
+        match self.quarantine(session) {
+            Some(quarantine) => quarantine.refusal(),
+            None => Refusal::unavailable("the session cannot be read", Duration::from_secs(30)),
+        }
+    }
+
+    /// A sign of life, or of leaving, of a client without a realtime connection.
+    pub async fn heartbeat(&self, session: &SessionId, user: &UserId, active: bool) -> Result<Bytes, Refusal> {
+        if !self.is_member(session, user)? {
+            return Err(Rejection::no_such_session().into());
+        }
+        self.ask(session, |reply| Message::Heartbeat { user: user.clone(), active, reply }).await
+    }
+}

@@ -1,0 +1,177 @@
+//! Durable rows.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::domain::ids::{Seq, SessionId};
+
+/// A row's key, or the beginning of many rows' keys.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// For adapters that read keys back, and for rows that are laid out elsewhere under a prefix of their own.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes that the store orders rows by.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn of_parts(prefix: u8, parts: &[&[u8]]) -> Self {
+        let mut bytes = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+        bytes.push(prefix);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Key {
+    /// The kind and a length: keys hold user ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:?}, {} bytes)", self.0.first().map(|b| char::from(*b)), self.0.len())
+    }
+}
+
+/// Grows with every claim of a session: an actor that was replaced cannot append any more.
+pub type OwnerEpoch = u64;
+
+/// One change of one row.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Put(Key, Bytes),
+    Delete(Key),
+}
+
+/// On what condition a commit is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    pub session: SessionId,
+    pub epoch: OwnerEpoch,
+    /// The `seq` of the session's last stored event (0: none).
+    pub expected: Seq,
+    /// The `seq` of the last event in this commit; `expected` if it holds none.
+    pub next: Seq,
+}
+
+/// Rows that are written together or not at all.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub fence: Option<Fence>,
+    pub changes: Vec<Change>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Written,
+    /// Another owner claimed the session since, or the log is not where this owner believes it to be. Nothing was written.
+    Fenced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub epoch: OwnerEpoch,
+    /// The `seq` of the last stored event, 0 for none.
+    pub head: Seq,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// How much of the store an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The store failed. What was being written may or may not be there; nothing more may be acknowledged.
+    Failed,
+    /// The disk is almost full. Nothing was written; writes go on when there is room again.
+    NoRoom,
+    /// The disk has not answered for too long. What is being written may still become durable.
+    Stalled,
+    /// One row is damaged. All others are as they were.
+    Damaged,
+}
+
+/// Why the store did not do what was asked. The text is for the operator.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("store: {text}")]
+pub struct StoreError {
+    text: Arc<str>,
+    fault: StoreFault,
+    #[source]
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// The store failed, for a reason that no other error says.
+    pub fn new(error: impl fmt::Display) -> Self {
+        Self::with(StoreFault::Failed, error)
+    }
+
+    /// The store failed because of `source`, which stays readable as the source of this error.
+    pub fn caused_by(source: impl Error + Send + Sync + 'static) -> Self {
+        let error = Self::new(&source);
+        Self { source: Some(Arc::new(source)), ..error }
+    }
+
+    /// The disk is almost full.
+    pub fn no_room() -> Self {
+        Self::with(StoreFault::NoRoom, "the disk is almost full; nothing is written until there is room again")
+    }
+
+    /// The disk does not answer.
+    pub fn stalled() -> Self {
+        Self::with(StoreFault::Stalled, "the disk does not answer")
+    }
+
+    /// `record` names the row, without anything that a person wrote.
+    pub fn damaged(record: impl fmt::Display) -> Self {
+        Self::with(StoreFault::Damaged, format_args!("{record} is damaged: its checksum is wrong"))
+    }
+
+    fn with(fault: StoreFault, error: impl fmt::Display) -> Self {
+        Self { text: error.to_string().into(), fault, source: None }
+    }
+
+    /// What went wrong, for the operator.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How much of the store the error is about.
+    pub fn fault(&self) -> StoreFault {
+        self.fault
+    }
+}
+
+/// An ordered, durable map of rows.
+pub trait Store: Send + Sync + 'static {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// The rows whose keys begin with `prefix`, strictly beyond `after` in the given direction if there is one, at most `limit`.
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError>;
+
+    /// Makes the caller the session's owner: later commits with an earlier epoch are refused.
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError>;
+
+    /// The owner lets go, so that the store can forget about the session; without effect if somebody else has claimed it.
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch);
+
+    /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the state that
+    /// the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] it may be called again.
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Closes the files, so that the next start has nothing to mend. Nothing can be read or written after it.
+    fn close(&self) {}
+}

@@ -1,0 +1,4 @@
+//! The rows of the store: how their keys are laid out, and what their values hold.
+
+pub mod keys;
+pub mod records;
