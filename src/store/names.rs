@@ -55,7 +55,7 @@ mod tests {
                 keys::push_job(Timestamp::from_millis(1), &session, &user, 3),
                 format!("a waiting push of session {session}"),
             ),
-            (keys::user(&user), "the row of a user".into()),
+            (keys::profile(&user), "the row of a user".into()),
             (keys::meta("group"), "the store's own row group".into()),
         ] {
             assert_eq!(record(&key), name);
