@@ -19,9 +19,10 @@ pub mod supervisor;
 
 pub use tandem_domain as domain;
 
-pub use coordinator::{Coordinator, Erasure, ListFilter, noted_time, people};
+pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, SessionsPage, noted_time, people};
 pub use messages::{IdempotencyKey, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
 pub use rows::{keys, records};
+pub use session::HeartbeatAnswer;
 pub use stored::{explain, idempotency};
 pub use supervisor::Arbiters;

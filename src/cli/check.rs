@@ -66,7 +66,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
             let time = format!("{}/time", url.trim_end_matches('/'));
             let outcome = match settings.ably_key() {
                 Ok(_) => reachable(&time).await,
-                Err(problem) => Err(problem),
+                Err(error) => Err(error.to_string()),
             };
             findings.push(Finding::new("realtime", format!("Ably at {url}"), outcome));
         }

@@ -90,14 +90,12 @@ impl Settings {
     /// The key of Ably's cloud, if that is the provider.
     ///
     /// # Errors
-    /// In one line, what the key must look like.
-    pub fn ably_key(&self) -> Result<Option<ApiKey>, String> {
+    /// What the key must look like.
+    pub fn ably_key(&self) -> Result<Option<ApiKey>, CloudError> {
         match (self.realtime.provider, &self.realtime.ably.key) {
             (ProviderKind::Embedded, _) => Ok(None),
-            (ProviderKind::Ably, Some(key)) => {
-                ApiKey::parse(key.reveal()).map(Some).map_err(|_| CloudError::Key.to_string())
-            }
-            (ProviderKind::Ably, None) => Err("realtime.ably.key must be set, as appId.keyId:secret".into()),
+            (ProviderKind::Ably, Some(key)) => ApiKey::parse(key.reveal()).map(Some).map_err(|_| CloudError::Key),
+            (ProviderKind::Ably, None) => Err(CloudError::Key),
         }
     }
 }

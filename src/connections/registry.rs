@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tandem_intake::{Budget, Handle, Phase, now};
 
 use super::stream::Guarded;
-use crate::http::{Network, subscriber};
+use crate::network::{Network, subscriber};
 
 /// What is demanded of connections.
 #[derive(Clone, Debug)]

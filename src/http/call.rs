@@ -13,16 +13,18 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
-use tandem_actors::domain::{
-    Caller, Command, Query, Rejection,
-    ids::{AgreementId, InvitationId, SessionId},
+use tandem_actors::{
+    IdempotencyKey, Refusal, Reply,
+    domain::{
+        Caller, Code, Command, Query, Rejection,
+        ids::{AgreementId, InvitationId, SessionId},
+    },
 };
 use tandem_intake::Sender;
 
 use super::{
     State,
     body::{Body, Json},
-    coordinator::{IdempotencyKey, Refusal, Reply},
     envelope,
     error::ApiError,
     idempotency, routes,
@@ -95,8 +97,7 @@ impl<B> Call<B> {
     }
 
     pub fn agreement(&self) -> Result<AgreementId, ApiError> {
-        let none =
-            || ApiError::new(tandem_actors::domain::Code::NotFound, "there is no such agreement in this session");
+        let none = || ApiError::new(Code::NotFound, "there is no such agreement in this session");
         self.path("agreementId").ok_or_else(none)
     }
 
@@ -121,7 +122,7 @@ impl<B> Call<B> {
         if !self.request.match_pattern().is_some_and(|pattern| pattern.contains(routes::A_SESSION)) {
             return Err(refusal);
         }
-        match self.state.coordinator.query(self.session()?, self.user.id.clone(), Query::Summary).await {
+        match self.state.coordinator.query(&self.session()?, &self.user.id, Query::Summary).await {
             Err(Refusal::Rejected(rejection)) => Err((*rejection).into()),
             _ => Err(refusal),
         }
@@ -138,13 +139,13 @@ impl<B> Call<B> {
     }
 
     pub async fn execute_in(self, session: SessionId, command: Command) -> Answered {
-        let reply = self.state.coordinator.execute(session, self.caller(), command, self.key).await?;
+        let reply = self.state.coordinator.execute(&session, self.caller(), command, self.key).await?;
         Ok(answer(&reply))
     }
 
     pub async fn query(self, query: Query) -> Answered {
         let session = self.session()?;
-        let data = self.state.coordinator.query(session, self.user.id.clone(), query).await?;
+        let data = self.state.coordinator.query(&session, &self.user.id, query).await?;
         Ok(show(&data))
     }
 }

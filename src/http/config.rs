@@ -1,13 +1,10 @@
 //! Section `server` of the configuration.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use ipnet::IpNet;
 use serde::Deserialize;
+
+use crate::network::Network;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,28 +94,5 @@ impl Default for Cors {
 impl Default for Limits {
     fn default() -> Self {
         Self { ably_token: 10, create_session: 300, push_token: 5, invitation: 10 }
-    }
-}
-
-/// An address or a network, as `10.0.0.7` or `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Network(IpNet);
-
-impl Network {
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
-    }
-}
-
-impl TryFrom<String> for Network {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let host = || text.parse::<IpAddr>().map(IpNet::from).ok();
-        text.parse()
-            .ok()
-            .or_else(host)
-            .map(Self)
-            .ok_or_else(|| format!("{text:?} must be an address or a network, as 10.0.0.7 or 10.0.0.0/8"))
     }
 }

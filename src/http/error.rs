@@ -10,14 +10,14 @@ use actix_web::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use tandem_actors::{
+    Refusal,
     domain::{Code, Rejection},
     journal::CommitError,
 };
 use tandem_intake::IntakeError;
 use utoipa::ToSchema;
 
-use super::coordinator::Refusal;
-use crate::{auth::Reason, limits::Overload, retry_after, users::UsersError};
+use crate::{auth::Reason, limits::Overload, push::DevicesError, retry_after, users::UsersError};
 
 /// For refusals that do not say when it is worth trying again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -222,6 +222,12 @@ impl From<UsersError> for ApiError {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<DevicesError> for ApiError {
+    fn from(error: DevicesError) -> Self {
+        Self::unavailable(error.to_string(), COME_AGAIN)
     }
 }
 

@@ -16,8 +16,8 @@ use actix_web::{
 use bytes::Bytes;
 use tandem_intake::{Budget, Handle, Share, UnderWay};
 
-use super::{config::Network, error::ApiError, limits::from_proxies};
-use crate::{connections::Forwarded, limits::Limits};
+use super::{error::ApiError, limits::from_proxies};
+use crate::{connections::Forwarded, limits::Limits, network::Network};
 
 /// A smaller answer is written at once.
 const LARGE: u64 = 32 * 1024;

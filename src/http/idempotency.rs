@@ -6,15 +6,12 @@ use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tandem_actors::{
+    IdempotencyKey, Reply,
     domain::{Rejection, ids::UserId},
     idempotency::{self, StoredAnswer},
 };
 
-use super::{
-    State,
-    coordinator::{IdempotencyKey, Reply},
-    error::ApiError,
-};
+use super::{State, error::ApiError};
 
 pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

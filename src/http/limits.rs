@@ -15,10 +15,8 @@ use governor::{
 };
 use tandem_actors::domain::ids::UserId;
 
-use super::{
-    config::{Config, Network},
-    error::ApiError,
-};
+use super::{config::Config, error::ApiError};
+use crate::network::{Network, subscriber};
 
 /// So many checks between two clearances of what is back at its full quota.
 const CLEARANCE: u32 = 4096;
@@ -87,14 +85,6 @@ pub(super) fn from_proxies<'a>(
         client = address.to_canonical();
     }
     subscriber(client)
-}
-
-/// One subscriber has a whole /64 of IPv6.
-pub fn subscriber(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

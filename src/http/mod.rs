@@ -8,7 +8,6 @@
 mod body;
 mod call;
 mod config;
-pub mod coordinator;
 mod docs;
 mod envelope;
 mod error;
@@ -17,7 +16,8 @@ mod idempotency;
 mod limits;
 mod observe;
 pub mod openapi;
-pub mod ports;
+mod readiness;
+mod realtime_access;
 mod refusals;
 mod resources;
 mod routes;
@@ -34,22 +34,22 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 use tandem_actors::{
+    Coordinator,
     journal::Journal,
     ports::{Clock, Store},
 };
 
 pub use self::{
-    config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Network, Tls},
+    config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Tls},
     error::ApiError,
-    limits::{Limits as RateLimits, subscriber},
+    limits::Limits as RateLimits,
+    readiness::Readiness,
+    realtime_access::RealtimeAccess,
     start_page::{StartPage, start_page},
-};
-use self::{
-    coordinator::Coordinator,
-    ports::{PushAccounts, Readiness, RealtimeAccess, Webhooks},
 };
 use crate::{
     auth::{Secret, Verifier},
+    push::Devices,
     users::Users,
 };
 
@@ -58,11 +58,10 @@ pub struct State {
     pub config: Config,
     pub auth: Arc<Verifier>,
     pub users: Arc<Users>,
-    pub coordinator: Arc<dyn Coordinator>,
-    pub push: Arc<dyn PushAccounts>,
-    pub realtime: Arc<dyn RealtimeAccess>,
-    pub webhooks: Arc<dyn Webhooks>,
-    pub readiness: Arc<dyn Readiness>,
+    pub coordinator: Coordinator,
+    pub devices: Arc<Devices>,
+    pub realtime: RealtimeAccess,
+    pub readiness: Readiness,
     /// The metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Opens the operator's routes; without one they do not exist.

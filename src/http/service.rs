@@ -66,7 +66,7 @@ impl<B> ServiceCall<B> {
     /// Carries out a command for the member.
     pub async fn execute(self, command: Command) -> Answered {
         let caller = Caller::nameless(self.member);
-        self.state.coordinator.execute(self.session, caller, command, None).await?;
+        self.state.coordinator.execute(&self.session, caller, command, None).await?;
         Ok(success_of(Written { written: true }))
     }
 }

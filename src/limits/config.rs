@@ -8,7 +8,7 @@ use tandem_intake::{Budget, DEFAULT_BYTES, DEFAULT_GRACE, DEFAULT_LEAST_RATE, In
 use super::{Admission, Limits, connections_that_fit};
 use crate::{
     connections::{Demands, Registry},
-    http::{self, Network},
+    network::Network,
 };
 
 /// Bytes of heads of requests that may be under way.
@@ -71,14 +71,14 @@ impl Config {
         Intake::new(self.body_timeout, self.least_rate, self.body_bytes)
     }
 
-    /// The limits of a node that serves with this configuration.
-    pub fn limits(&self, server: &http::Config) -> Limits {
+    /// The limits of a node. `head` is how long the head of a request may take, `idle` how long a connection may wait for one.
+    pub fn limits(&self, trusted_proxies: &[Network], head: Duration, idle: Duration) -> Limits {
         let demands = Demands {
             most: connections_that_fit(self.connections),
             most_from_one: self.connections_per_address,
-            uncounted: [&self.uncounted_addresses[..], &server.trusted_proxies].concat(),
-            head: server.client_request_timeout,
-            idle: server.keep_alive,
+            uncounted: [&self.uncounted_addresses[..], trusted_proxies].concat(),
+            head,
+            idle,
             least_rate: self.least_rate,
             heads: HEADS,
         };

@@ -1,6 +1,6 @@
 //! Why a node does not start.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use tandem_actors::ports::StoreError;
 
@@ -20,16 +20,25 @@ pub enum StartError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Auth(#[from] auth::ConfigError),
-    #[error("{0}")]
-    Setting(String),
+    /// A part of the node cannot work with its settings.
+    #[error(transparent)]
+    Setting(Box<dyn Error + Send + Sync>),
     #[error("cannot listen on {address}: {problem}")]
     Listen { address: SocketAddr, problem: String },
     #[error("cannot use the certificate in server.tls: {0}")]
     Tls(String),
     #[error("cannot start a thread for the store: {0}; allow this user more threads")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
     #[error("the index of sessions cannot be made: {0}")]
     Index(#[from] tandem_actors::journal::CommitError),
+    #[error("the server ended: {0}")]
+    Ended(#[source] io::Error),
+}
+
+impl StartError {
+    pub(super) fn setting(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Setting(error.into())
+    }
 }

@@ -1,4 +1,4 @@
-//! What the node signs with: what the settings name, or what it made for itself.
+//! The node's secrets: those that the settings name, or those that the node made for itself.
 
 use super::StartError;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     secrets::{self, SecretError},
 };
 
-/// Puts the secrets that the node made for itself where configured ones would stand. Says how a token is had.
+/// Puts the secrets that the node made for itself into the settings. Returns how a user gets a token, for the start page.
 pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     let generated = settings.auth.hs256_secret.is_none();
     settings.auth.hs256_secret = secrets::token_secret(settings)?;
@@ -28,12 +28,12 @@ pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     })
 }
 
-/// The key that the app's token requests are signed with: of the embedded endpoint's, the first one, which `complete` provides.
+/// The key that signs the app's token requests. With the embedded provider it is the first of its keys; `complete` provides one.
 pub(super) fn signing_key(settings: &Settings) -> Result<ApiKey, StartError> {
     let first = || {
         let key = settings.realtime.embedded.keys.first()?;
         Some(ApiKey::new(&*key.name, Secret::new(&*key.secret)))
     };
-    let configured = settings.ably_key().map_err(StartError::Setting)?;
-    configured.or_else(first).ok_or_else(|| StartError::Setting("realtime.embedded.keys must hold a key".into()))
+    let configured = settings.ably_key().map_err(StartError::setting)?;
+    configured.or_else(first).ok_or_else(|| StartError::setting("realtime.embedded.keys must hold a key"))
 }

@@ -29,10 +29,13 @@ struct Item {
     has_unread: bool,
 }
 
-#[derive(Serialize)]
+/// One for each session that holds something unseen
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Badge {
+pub struct Badge {
     count: u32,
+    /// By the session's id, also those with 0. The newest 50.
+    #[schema(value_type = BTreeMap<String, u32>)]
     by_session: BTreeMap<SessionId, u32>,
 }
 

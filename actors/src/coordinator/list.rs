@@ -36,12 +36,15 @@ pub struct ListFilter {
     pub limit: usize,
 }
 
-#[derive(serde::Serialize)]
+/// One page, the newest change first. `items` and `sessions` are the same.
+#[derive(serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub struct SessionsPage {
+    #[schema(value_type = Vec<view::SessionView>)]
     items: Vec<Box<RawValue>>,
+    #[schema(value_type = Vec<view::SessionView>)]
     sessions: Vec<Box<RawValue>>,
-    /// Absent at the end: clients take a null for a wrong type.
+    /// For the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     has_more: bool,
@@ -155,7 +158,7 @@ impl Coordinator {
                 items.push(serde_json::from_slice(&summary).map_err(internal)?);
             }
         }
-        let page = Page { sessions: items.clone(), items, cursor, has_more };
+        let page = SessionsPage { sessions: items.clone(), items, cursor, has_more };
         serde_json::to_vec(&page).map(Bytes::from).map_err(internal)
     }
 
@@ -222,11 +225,12 @@ impl Coordinator {
         Ok(covered.into_iter().map(|((_, session), _)| session).take(limit).collect())
     }
 
-    /// How many of the user's sessions are going on; counts no further than `most`.
+    /// How many of the user's sessions are going on; counts no further than the sessions that a user may have.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn live_sessions(&self, user: &UserId, most: usize) -> Result<usize, StoreError> {
+    pub fn live_sessions(&self, user: &UserId) -> Result<usize, StoreError> {
+        let most = self.shell.residency.live_per_user;
         let mut count = 0;
         for status in LIVE {
             count += self.store().scan(&keys::listed_as(user, status), None, Direction::Forward, most - count)?.len();

@@ -20,7 +20,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub use self::{erasure::Erasure, list::ListFilter, maintenance::noted_time};
+pub use self::{
+    badge::Badge,
+    erasure::Erasure,
+    list::{ListFilter, SessionsPage},
+    maintenance::noted_time,
+};
 use self::{pairs::PairLocks, quota::Beginning};
 use crate::{
     domain::{Caller, Command, ids::SessionId},

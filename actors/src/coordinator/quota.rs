@@ -52,7 +52,7 @@ impl Coordinator {
     pub(crate) fn begin_session(&self, user: &UserId) -> Result<Begun, Refusal> {
         let most = self.shell.residency.live_per_user;
         let (begun, others) = self.beginning.begin(user);
-        if self.live_sessions(user, most)? + others >= most {
+        if self.live_sessions(user)? + others >= most {
             let message = format!("you have {most} sessions that are going on, which is as many as one user may have");
             return Err(Rejection::new(Code::Conflict, message).with_details(json!({ "limit": most })).into());
         }

@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use actix::{Actor, AsyncContext, Context, Handler};
 
 pub use shell::{DeliverySettings, ResidencySettings, Shell};
+pub use watch::HeartbeatAnswer;
 
 use crate::{
     domain::{

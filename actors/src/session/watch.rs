@@ -24,12 +24,15 @@ use crate::{
     rows::keys,
 };
 
-#[derive(Serialize)]
+/// Until when the caller counts as present.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct HeartbeatAnswer {
+#[schema(as = Present)]
+pub struct HeartbeatAnswer {
     present: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    /// The last durable event. A client that has fewer catches up.
+    // The last durable event. A client that has fewer catches up.
     seq: Seq,
 }
 

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::{Rejection, private_text::PrivateText, time::Timestamp};
+use tandem_actors::{
+    Erasure, Refusal,
+    domain::{Caller, Rejection, ids::UserId, private_text::PrivateText, time::Timestamp},
+};
 use utoipa::ToSchema;
 
+use super::realtime::end_realtime_tokens;
 use crate::{
     http::{
+        State,
         body::Json,
         call::{Answered, Call, Posted},
         envelope::{Success, success_of},
         error::ApiError,
     },
+    push,
     users::{Names, NamesRequest, PrivacyPatch, PrivacyPreferences, User},
 };
 
@@ -114,7 +120,7 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
     let (call, Json(body)) = call.split();
     let names = Names::try_from(body)?;
     let user = changed(&call, |user| names.change(user)).await?;
-    call.state.coordinator.rename(user.id.clone(), user.as_rename()).await?;
+    call.state.coordinator.rename(Caller::nameless(user.id.clone()), user.as_rename()).await?;
     account(&call, &user).await
 }
 
@@ -125,9 +131,9 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
 pub async fn erase(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
     // The profile goes last: until then, a request that was interrupted can be repeated with the same effect.
-    let erasure = state.coordinator.erase(user.clone()).await?;
-    state.push.erase(user.clone()).await?;
-    state.realtime.end_tokens(user.clone()).await?;
+    let erasure = erase_from_sessions(state, user).await?;
+    state.devices.erase(user.clone()).await?;
+    end_realtime_tokens(state, user).await?;
     state.users.erase(user).await?;
     let summary = ErasureSummary {
         sessions_abandoned: erasure.sessions_abandoned,
@@ -135,6 +141,17 @@ pub async fn erase(call: Call) -> Answered {
         data_records_deleted: erasure.records + 1,
     };
     Ok(success_of(Erased { deleted: true, success: true, summary }))
+}
+
+/// Takes the user out of every session, and deletes what was told to the user.
+async fn erase_from_sessions(state: &State, user: &UserId) -> Result<Erasure, ApiError> {
+    let coordinator = &state.coordinator;
+    let sessions = coordinator.sessions_ever(user)?;
+    let erasure = coordinator.erasure_of(user).map_err(Refusal::from)?;
+    coordinator.erase(Caller::nameless(user.clone())).await?;
+    coordinator.forget_nicknames(user).await?;
+    push::explain::forget(&*state.store, &state.journal, user, &sessions).await?;
+    Ok(erasure)
 }
 
 /// Say whether the app is unlocked by fingerprint or face
@@ -173,7 +190,8 @@ pub async fn change_privacy(call: Posted<PrivacyPatch>) -> Answered {
     let preferences = changed(&call, |user| user.privacy.patch(patch)).await?.privacy;
     if patch.show_activity_status.is_some() {
         // Also if it was so before: an earlier request may have been interrupted between the two.
-        call.state.coordinator.show_activity(call.user.id.clone(), preferences.show_activity_status).await?;
+        let caller = Caller::nameless(call.user.id.clone());
+        call.state.coordinator.show_activity(caller, preferences.show_activity_status).await?;
     }
     Ok(success_of(PrivacyView { preferences }))
 }
@@ -190,8 +208,11 @@ async fn account(call: &Call, user: &User) -> Answered {
 
 impl Account {
     pub(super) async fn of(call: &Call, user: &User) -> Result<Self, ApiError> {
-        let active_sessions = call.state.coordinator.live_sessions(user.id.clone()).await?;
-        let push_notifications_enabled = call.state.push.push_enabled(&user.id);
+        let active_sessions = call.state.coordinator.live_sessions(&user.id).map_err(Refusal::from)?;
+        let push_notifications_enabled = call.state.devices.pushes_enabled(&user.id).unwrap_or_else(|error| {
+            tracing::error!(%error, "devices cannot be read");
+            false
+        });
         Ok(Self { user: user.into(), active_sessions, push_notifications_enabled })
     }
 }

@@ -3,10 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tandem_actors::domain::{
-    Query,
-    ids::{Seq, SessionId},
-    time::Timestamp,
+use tandem_actors::{
+    ListFilter, Refusal,
+    domain::{
+        Query,
+        ids::{Seq, SessionId},
+        time::Timestamp,
+    },
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,7 +17,6 @@ use super::account::Account;
 use crate::{
     http::{
         call::{Answered, Call},
-        coordinator::{ListFilter, Refusal},
         envelope::{Success, success_of},
         error::ApiError,
     },
@@ -100,7 +102,7 @@ pub async fn fetch(call: Call) -> Answered {
     let ExportQuery { cursor } = call.fields()?;
     let (state, user) = (&call.state, &call.user.id);
     let filter = ListFilter { status: None, cursor, limit: SESSIONS_ON_A_PAGE };
-    let page = state.coordinator.list(user.clone(), filter).await?;
+    let page = state.coordinator.list(user, filter).await?;
     let Page { items, cursor, has_more } = serde_json::from_slice(&page).map_err(unreadable)?;
     let mut sessions = Vec::with_capacity(items.len());
     for Item { id } in items {
@@ -109,7 +111,7 @@ pub async fn fetch(call: Call) -> Answered {
     Ok(success_of(Export {
         exported_at: state.clock.now(),
         account: Account::of(&call, &call.user).await?,
-        notification_preferences: state.push.preferences(user.clone()).await?,
+        notification_preferences: state.devices.preferences(user).map_err(Refusal::from)?,
         privacy_preferences: call.user.privacy,
         sessions,
         cursor,
@@ -133,7 +135,7 @@ struct Item {
 
 async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError> {
     let from: Seq = 0;
-    let events = call.state.coordinator.events(id.clone(), call.user.id.clone(), from, EVENTS_OF_A_SESSION);
+    let events = call.state.coordinator.events(&id, &call.user.id, from, EVENTS_OF_A_SESSION).await;
     Ok(ExportedSession {
         state: shown(call, &id, Query::State).await?,
         empathy_draft: shown(call, &id, Query::EmpathyDraft).await?,
@@ -142,13 +144,13 @@ async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError
         needs_comparison: shown(call, &id, Query::NeedsComparison).await?,
         strategies: shown(call, &id, Query::Strategies).await?,
         agreements: shown(call, &id, Query::Agreements).await?,
-        events: answered(events.await)?,
+        events: answered(events)?,
         id,
     })
 }
 
 async fn shown(call: &Call, session: &SessionId, query: Query) -> Result<Option<Box<RawValue>>, ApiError> {
-    answered(call.state.coordinator.query(session.clone(), call.user.id.clone(), query).await)
+    answered(call.state.coordinator.query(session, &call.user.id, query).await)
 }
 
 /// What consent is missing for is left out, and so is what a session in trouble cannot say.

@@ -29,7 +29,7 @@ use crate::http::{
 pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;
     state.limits.invitation.check(&limits::client_address(&request, &state.config))?;
-    let data = state.coordinator.invitation(call::invitation(&request)?).await?;
+    let data = state.coordinator.invitation(&call::invitation(&request)?).await?;
     Ok(show(&data))
 }
 
@@ -39,7 +39,7 @@ pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     responses((status = 200, body = Success<SessionEnvelope>), (status = 410))
 )]
 pub async fn accept(call: Call) -> Answered {
-    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     call.execute_in(session, Command::AcceptInvitation).await
 }
 
@@ -49,7 +49,7 @@ pub async fn accept(call: Call) -> Answered {
     responses((status = 200, body = Success<InvitationDeclined>), (status = 410))
 )]
 pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
-    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     let (call, Json(body)) = call.split();
     call.execute_in(session, Command::try_from(body)?).await
 }
@@ -60,7 +60,7 @@ pub async fn decline(call: Posted<DeclineInvitationRequest>) -> Answered {
     responses((status = 200, body = Success<InvitationResent>), (status = 429))
 )]
 pub async fn resend(call: Call) -> Answered {
-    let session = call.state.coordinator.session_of_invitation(call.invitation()?).await?;
+    let session = call.state.coordinator.session_of_invitation(&call.invitation()?)?;
     call.execute_in(session, Command::ResendInvitation).await
 }
 
@@ -112,7 +112,7 @@ pub async fn confirm_topic(call: Call) -> Answered {
     responses((status = 200, body = Success<InvitationAcknowledged>))
 )]
 pub async fn acknowledge(call: Call) -> Answered {
-    let data = call.state.coordinator.acknowledge(call.invitation()?, call.user.id.clone()).await?;
+    let data = call.state.coordinator.acknowledge(&call.invitation()?, &call.user.id).await?;
     call.state.users.mark_app(&call.user).await?;
     Ok(show(&data))
 }

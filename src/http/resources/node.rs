@@ -9,7 +9,7 @@ use crate::http::{
     State,
     envelope::{Success, success_of},
     error::ApiError,
-    ports::Check,
+    readiness::Check,
 };
 
 #[derive(Serialize, ToSchema)]

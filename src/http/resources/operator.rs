@@ -1,28 +1,31 @@
-//! For whoever runs the node. To everybody without the operator's token these routes do not exist.
+//! For the operator of the node. Without the operator's token these routes answer as if they did not exist.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Query},
 };
-use serde::Deserialize;
-use tandem_actors::domain::{
-    Rejection,
-    ids::{Seq, SessionId},
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    Refusal,
+    domain::{
+        Code, Rejection,
+        ids::{Seq, SessionId},
+        time::Timestamp,
+    },
+    explain::{Explained, Explanation, explain},
+    supervisor::Quarantine,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::{
-    State,
-    call::{bearer, path, show},
-    envelope::Success,
-    error::ApiError,
+use crate::{
+    http::{
+        State,
+        call::{bearer, path},
+        envelope::{Success, success_of},
+        error::ApiError,
+    },
+    push::{self, Told},
 };
-
-/// Made by the coordinator.
-#[derive(ToSchema)]
-#[schema(value_type = Object)]
-#[allow(dead_code, reason = "describes what the coordinator answers")]
-pub struct Explanation(());
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -32,27 +35,98 @@ pub struct WhyQuery {
     seq: Option<Seq>,
 }
 
+/// How each event of a session was routed, and what became of its pushes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionExplanation {
+    session_id: SessionId,
+    quarantine: Option<QuarantineView>,
+    /// Records that cannot be read, each with its problem.
+    unreadable: Vec<String>,
+    #[schema(value_type = Vec<Object>)]
+    events: Vec<Explained>,
+    #[schema(value_type = Vec<Object>)]
+    pushes: Vec<Told>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct QuarantineView {
+    reason: String,
+    /// The damaged record, if there is one.
+    cause: Option<String>,
+    /// What the operator can do.
+    advice: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct QuarantineList {
+    sessions: Vec<QuarantinedSession>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantinedSession {
+    session_id: SessionId,
+    #[serde(flatten)]
+    quarantine: QuarantineView,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseOutcome {
+    session_id: SessionId,
+    /// False if the session was not in quarantine, or is in quarantine again.
+    released: bool,
+    quarantine: Option<QuarantineView>,
+    /// Why the released session does not answer yet.
+    problem: Option<String>,
+}
+
+impl From<&Quarantine> for QuarantineView {
+    fn from(quarantine: &Quarantine) -> Self {
+        Self {
+            reason: quarantine.reason(),
+            cause: quarantine.cause.clone(),
+            advice: quarantine.advice(),
+            since: quarantine.since,
+        }
+    }
+}
+
 /// How each event was routed to each partner, and why
 #[utoipa::path(
     get, path = "/operator/sessions/{id}/why", tag = "operator", security(("operator" = [])), params(WhyQuery),
-    responses((status = 200, body = Success<Explanation>))
+    responses((status = 200, body = Success<SessionExplanation>))
 )]
 pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let (state, session) = operator(&request)?;
+    let (state, session_id) = operator_on_session(&request)?;
     let read = Query::<WhyQuery>::from_query(request.query_string());
     let WhyQuery { seq } =
         read.map_err(|_| Rejection::invalid("seq", "something else", "an event's number"))?.into_inner();
-    Ok(show(&state.coordinator.why(session, seq).await?))
+    let Explanation { events, unreadable } = explain(&*state.store, &session_id, seq).map_err(Refusal::from)?;
+    let pushes = push::explain(&*state.store, &session_id, seq).map_err(Refusal::from)?;
+    let quarantine = state.coordinator.quarantine(&session_id).as_deref().map(QuarantineView::from);
+    if events.is_empty() && pushes.is_empty() && unreadable.is_empty() && quarantine.is_none() {
+        return Err(ApiError::new(Code::NotFound, "nothing was told of such a session or event"));
+    }
+    Ok(success_of(SessionExplanation { session_id, quarantine, unreadable, events, pushes }))
 }
 
 /// All sessions in quarantine, and why
 #[utoipa::path(
     get, path = "/operator/quarantine", tag = "operator", security(("operator" = [])),
-    responses((status = 200, body = Success<Explanation>))
+    responses((status = 200, body = Success<QuarantineList>))
 )]
 pub async fn quarantined(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = operator_only(&request)?;
-    Ok(show(&state.coordinator.quarantined().await?))
+    let sessions = state
+        .coordinator
+        .quarantined()
+        .into_iter()
+        .map(|(session_id, quarantine)| QuarantinedSession { session_id, quarantine: (&*quarantine).into() });
+    Ok(success_of(QuarantineList { sessions: sessions.collect() }))
 }
 
 /// Free a session from quarantine
@@ -60,11 +134,15 @@ pub async fn quarantined(request: HttpRequest) -> Result<HttpResponse, ApiError>
 /// The session is tried at once: `released` is false if it is in quarantine again.
 #[utoipa::path(
     post, path = "/operator/sessions/{id}/release", tag = "operator", security(("operator" = [])),
-    responses((status = 200, body = Success<Explanation>))
+    responses((status = 200, body = Success<ReleaseOutcome>))
 )]
 pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let (state, session) = operator(&request)?;
-    Ok(show(&state.coordinator.release(session).await?))
+    let (state, session_id) = operator_on_session(&request)?;
+    let outcome = state.coordinator.try_release(&session_id).await;
+    let quarantine = state.coordinator.quarantine(&session_id).as_deref().map(QuarantineView::from);
+    let released = matches!(outcome, Ok(true)) && quarantine.is_none();
+    let problem = outcome.err().map(|refusal| refusal.to_string()).filter(|_| quarantine.is_none());
+    Ok(success_of(ReleaseOutcome { session_id, released, quarantine, problem }))
 }
 
 fn operator_only(request: &HttpRequest) -> Result<Data<State>, ApiError> {
@@ -76,9 +154,8 @@ fn operator_only(request: &HttpRequest) -> Result<Data<State>, ApiError> {
     Ok(state)
 }
 
-fn operator(request: &HttpRequest) -> Result<(Data<State>, SessionId), ApiError> {
+fn operator_on_session(request: &HttpRequest) -> Result<(Data<State>, SessionId), ApiError> {
     let state = operator_only(request)?;
-    let session = path(request, "id")
-        .ok_or_else(|| Rejection::new(tandem_actors::domain::Code::NotFound, "there is no such session"))?;
+    let session = path(request, "id").ok_or_else(|| ApiError::new(Code::NotFound, "there is no such session"))?;
     Ok((state, session))
 }

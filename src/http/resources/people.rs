@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
+    PeopleFilter, WithPerson,
     domain::{Rejection, command::fields, ids::UserId, private_text::PrivateText},
     people::{PeoplePage, PersonEnvelope, PersonSessions},
 };
@@ -11,7 +12,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::{
     body::Json,
     call::{Answered, Call, Posted, show},
-    coordinator::{PeopleFilter, WithPerson},
     envelope::{Success, success_of},
     error::ApiError,
 };
@@ -67,7 +67,7 @@ pub async fn list(call: Call) -> Answered {
     }
     // The app asks for them before it begins a session, and nobody else does.
     call.state.users.mark_app(&call.user).await?;
-    Ok(show(&call.state.coordinator.people(call.user.id.clone(), PeopleFilter { cursor, limit }).await?))
+    Ok(show(&call.state.coordinator.people(&call.user.id, PeopleFilter { cursor, limit }).await?))
 }
 
 /// One person
@@ -77,7 +77,7 @@ pub async fn list(call: Call) -> Answered {
 )]
 pub async fn person(call: Call) -> Answered {
     let person = person_in_path(&call)?;
-    Ok(show(&call.state.coordinator.person(call.user.id.clone(), person).await?))
+    Ok(show(&call.state.coordinator.person(&call.user.id, &person).await?))
 }
 
 /// The sessions with one person
@@ -93,7 +93,7 @@ pub async fn sessions(call: Call) -> Answered {
         None => WithPerson::All,
         status => fields::name("status", status, &names)?,
     };
-    Ok(show(&call.state.coordinator.sessions_with(call.user.id.clone(), person, which).await?))
+    Ok(show(&call.state.coordinator.sessions_with(&call.user.id, &person, which).await?))
 }
 
 /// Say what the caller calls a person
@@ -104,13 +104,13 @@ pub async fn sessions(call: Call) -> Answered {
     responses((status = 200, body = Success<Nickname>))
 )]
 pub async fn nickname(call: Posted<NicknameRequest>) -> Answered {
-    let relationship = call.path("id").unwrap_or_default();
+    let relationship: String = call.path("id").unwrap_or_default();
     let (call, Json(body)) = call.split();
     let nickname = match body.nickname {
         None => return Err(Rejection::invalid("nickname", "nothing", "a text of 1 to 100 characters, or null").into()),
         Some(nickname) => nickname.map(|text| fields::text("nickname", Some(text), 1..=100)).transpose()?,
     };
-    call.state.coordinator.set_nickname(call.user.id.clone(), relationship, nickname.clone()).await?;
+    call.state.coordinator.set_nickname(&call.user.id, &relationship, nickname.clone()).await?;
     Ok(success_of(Nickname { nickname }))
 }
 

@@ -1,9 +1,9 @@
 //! The caller's devices, and what the caller wants to be told.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::Code;
+use tandem_actors::{Refusal, domain::Code};
 use utoipa::ToSchema;
 
 use crate::{
@@ -34,9 +34,9 @@ pub struct Registered {
     time_zone_known: Option<bool>,
 }
 
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what an app's own service answers")]
-#[schema(rename_all = "camelCase")]
+/// What the app's own service answers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TestPush {
     sent: bool,
     delay_seconds: u32,
@@ -60,7 +60,7 @@ pub async fn register(call: Posted<Registration>) -> Answered {
     state.limits.push_token.check(&user.id)?;
     let time_zone_known = device.time_zone.as_ref().map(|_| device.known_time_zone().is_some());
     let work = async {
-        state.push.register(user.id.clone(), device).await?;
+        state.devices.register(user.id.clone(), device).await?;
         let registered = Registered { registered: true, time_zone_known };
         serde_json::to_vec(&registered).map(Bytes::from).map_err(|_| ApiError::internal())
     };
@@ -76,7 +76,11 @@ pub async fn register(call: Posted<Registration>) -> Answered {
 )]
 pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     call.state.limits.push_token.check(&call.user.id)?;
-    call.state.push.remove(call.user.id.clone(), call.body.0.push_token).await?;
+    let (devices, user) = (&call.state.devices, call.user.id.clone());
+    match call.body.0.push_token {
+        Some(token) => devices.remove(user, token).await.map(drop)?,
+        None => devices.remove_all(user).await?,
+    }
     Ok(success_of(Registered { registered: false, time_zone_known: None }))
 }
 
@@ -87,7 +91,7 @@ pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     post, path = "/auth/test-push-notification", tag = "push",
     responses((status = 200, body = Success<TestPush>), (status = 403))
 )]
-pub async fn test(_: Call) -> Answered {
+pub async fn test(_: Call) -> Result<web::Json<Success<TestPush>>, ApiError> {
     let message = "this node sends no pushes on trial; register a device and let a partner act";
     Err(ApiError::new(Code::Forbidden, message))
 }
@@ -98,7 +102,7 @@ pub async fn test(_: Call) -> Answered {
     responses((status = 200, body = Success<PreferencesView>))
 )]
 pub async fn preferences(call: Call) -> Answered {
-    Ok(view(call.state.push.preferences(call.user.id.clone()).await?))
+    Ok(view(call.state.devices.preferences(&call.user.id).map_err(Refusal::from)?))
 }
 
 /// Change what the caller wants to be told
@@ -107,7 +111,7 @@ pub async fn preferences(call: Call) -> Answered {
     responses((status = 200, body = Success<PreferencesView>))
 )]
 pub async fn change_preferences(call: Posted<PreferencesPatch>) -> Answered {
-    Ok(view(call.state.push.change_preferences(call.user.id.clone(), call.body.0).await?))
+    Ok(view(call.state.devices.patch_preferences(call.user.id.clone(), call.body.0).await?))
 }
 
 fn view(preferences: Preferences) -> HttpResponse {

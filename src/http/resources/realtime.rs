@@ -1,14 +1,22 @@
 //! How the caller's app reaches the realtime channels.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::{Query, Rejection, ids::SessionId};
+use tandem_actors::domain::{
+    Query, Rejection,
+    ids::{SessionId, UserId},
+    time::Timestamp,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     http::{
+        State,
         call::{Answered, Call},
         envelope::{Success, success_of},
-        ports::RealtimeDescription,
+        error::ApiError,
+        realtime_access::RealtimeDescription,
     },
     realtime::token::TokenRequest,
 };
@@ -93,7 +101,9 @@ const SHOW: [Show; 4] = [
 pub async fn ably_token(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
     state.limits.ably_token.check(user)?;
-    let sessions = state.coordinator.active_sessions(user.clone()).await?;
+    let resolved_for = i64::try_from(state.realtime.config.resolved_access.as_millis()).unwrap_or(i64::MAX);
+    let since = Timestamp::from_millis(state.clock.now().as_millis().saturating_sub(resolved_for));
+    let sessions = state.coordinator.active_sessions(user, since, state.realtime.config.token_sessions)?;
     Ok(success_of(RealtimeToken { token_request: state.realtime.token_request(user, &sessions) }))
 }
 
@@ -106,8 +116,13 @@ pub async fn ably_token(call: Call) -> Answered {
     responses((status = 200, body = Success<SignedOut>))
 )]
 pub async fn sign_out(call: Call) -> Answered {
-    call.state.realtime.end_tokens(call.user.id.clone()).await?;
+    end_realtime_tokens(&call.state, &call.user.id).await?;
     Ok(success_of(SignedOut { signed_out: true }))
+}
+
+pub(super) async fn end_realtime_tokens(state: &State, user: &UserId) -> Result<(), ApiError> {
+    let ended = state.realtime.provider.end_tokens_of(user).await;
+    ended.map_err(|reason| ApiError::unavailable(reason, Duration::from_secs(1)))
 }
 
 /// Where to connect, and how to recover
@@ -121,7 +136,7 @@ pub async fn config(call: Call) -> Answered {
         Some(id) => {
             let id: SessionId = id.parse().map_err(|_| Rejection::no_such_session())?;
             // Refused for whoever is no member.
-            call.state.coordinator.query(id.clone(), call.user.id.clone(), Query::Summary).await?;
+            call.state.coordinator.query(&id, &call.user.id, Query::Summary).await?;
             Some(id)
         }
         None => None,

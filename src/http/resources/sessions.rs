@@ -1,15 +1,17 @@
 //! Sessions: made, listed, looked at, followed.
 
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::{
-    Command, CreateSession, Query, Rejection,
-    command::{CreateSessionRequest, ViewedRequest, fields},
-    ids::Seq,
-    stage::SessionStatus,
-    time::Timestamp,
-    view::{
-        Deleted, EventsPage, ExistingSession, MessagesPage, Nudged, SessionCreated, SessionEnvelope, SessionState,
-        SessionView, ShareTabViewed, Viewed,
+use tandem_actors::{
+    Badge, HeartbeatAnswer, ListFilter, Refusal, SessionsPage,
+    domain::{
+        Command, CreateSession, Query, Rejection,
+        command::{CreateSessionRequest, ViewedRequest, fields},
+        ids::Seq,
+        stage::SessionStatus,
+        view::{
+            Deleted, EventsPage, ExistingSession, MessagesPage, Nudged, SessionCreated, SessionEnvelope, SessionState,
+            ShareTabViewed, Viewed,
+        },
     },
 };
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +19,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::{
     body::Json,
     call::{Answered, Call, Posted, answer, show},
-    coordinator::ListFilter,
     envelope::{Success, success_of},
     error::ApiError,
     idempotency,
@@ -27,18 +28,6 @@ const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 50;
 const EVENTS: usize = 100;
 const MOST_EVENTS: usize = 500;
-
-/// One page, the newest change first. `items` and `sessions` are the same.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what the coordinator answers")]
-#[schema(rename_all = "camelCase")]
-pub struct SessionsPage {
-    items: Vec<SessionView>,
-    sessions: Vec<SessionView>,
-    /// For the next page; absent on the last one.
-    cursor: Option<String>,
-    has_more: bool,
-}
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -80,17 +69,6 @@ pub struct PresenceRequest {
     status: Option<String>,
 }
 
-/// Until when the caller counts as present.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what the coordinator answers")]
-#[schema(rename_all = "camelCase")]
-pub struct Present {
-    present: bool,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
-    seq: Seq,
-}
-
 /// Begin a session and invite the partner
 ///
 /// A live session with the same person is a conflict; the app is given that session instead.
@@ -116,7 +94,7 @@ pub async fn list(call: Call) -> Answered {
     let ListQuery { status, cursor, limit } = call.fields()?;
     let status = status.map(|names| names.split(',').map(|name| session_status(name.trim())).collect()).transpose()?;
     let filter = ListFilter { status, cursor, limit: page(limit, PAGE, LARGEST_PAGE)? };
-    Ok(show(&call.state.coordinator.list(call.user.id.clone(), filter).await?))
+    Ok(show(&call.state.coordinator.list(&call.user.id, filter).await?))
 }
 
 /// How many sessions hold something that the caller has not seen
@@ -125,18 +103,8 @@ pub async fn list(call: Call) -> Answered {
     responses((status = 200, body = Success<Count>))
 )]
 pub async fn unread_count(call: Call) -> Answered {
-    let count = call.state.coordinator.unread_count(call.user.id.clone()).await?;
+    let count = call.state.coordinator.unread_count(&call.user.id).map_err(Refusal::from)?;
     Ok(success_of(Count { count }))
-}
-
-/// One for each session that holds something unseen
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what the coordinator answers")]
-#[schema(rename_all = "camelCase")]
-pub struct Badge {
-    count: u32,
-    /// By the session's id, also those with 0. The newest 50.
-    by_session: std::collections::BTreeMap<String, u32>,
 }
 
 /// The number on the app's icon
@@ -147,7 +115,7 @@ pub struct Badge {
     responses((status = 200, body = Success<Badge>))
 )]
 pub async fn badge_count(call: Call) -> Answered {
-    Ok(show(&call.state.coordinator.badge(call.user.id.clone()).await?))
+    Ok(show(&call.state.coordinator.badge(&call.user.id).await?))
 }
 
 /// One session
@@ -190,7 +158,7 @@ pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
     let EventsQuery { after, limit } = call.understood(call.fields()).await?;
     let limit = call.understood(page(limit, EVENTS, MOST_EVENTS)).await?;
-    Ok(show(&call.state.coordinator.events(session, call.user.id.clone(), after.unwrap_or(0), limit).await?))
+    Ok(show(&call.state.coordinator.events(&session, &call.user.id, after.unwrap_or(0), limit).await?))
 }
 
 /// Say what the caller has seen
@@ -226,7 +194,7 @@ pub async fn messages(call: Call) -> Answered {
 /// A heartbeat, for clients without a realtime connection
 #[utoipa::path(
     post, path = "/sessions/{id}/presence", tag = "sessions", request_body = PresenceRequest,
-    responses((status = 200, body = Success<Present>))
+    responses((status = 200, body = Success<HeartbeatAnswer>))
 )]
 pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let session = call.session()?;
@@ -236,9 +204,9 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let user = &call.user.id;
     if call.key.is_some() {
         // A stored answer is for members alone, as a fresh one is.
-        call.state.coordinator.query(session.clone(), user.clone(), Query::Summary).await?;
+        call.state.coordinator.query(&session, user, Query::Summary).await?;
     }
-    let beat = async { Ok(call.state.coordinator.heartbeat(session, user.clone(), active).await?) };
+    let beat = async { Ok(call.state.coordinator.heartbeat(&session, user, active).await?) };
     Ok(answer(&idempotency::once(&call.state, user, call.key, beat).await?))
 }
 

@@ -1,16 +1,18 @@
-//! Where realtime providers report presence. Open, and signed by the provider.
+//! Where Ably's cloud reports presence. Needs no token: each report is signed.
 
 use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Serialize;
-use tandem_actors::domain::Code;
+use tandem_actors::{domain::Code, ports::PresenceSink};
 use tandem_intake::Sender;
 use utoipa::ToSchema;
 
-use crate::http::{
-    State,
-    envelope::{Success, success_of},
-    error::ApiError,
-    ports::WebhookOutcome,
+use crate::{
+    http::{
+        State,
+        envelope::{Success, success_of},
+        error::ApiError,
+    },
+    realtime::webhook::{WebhookError, names_key, verify_and_parse},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -27,20 +29,26 @@ pub struct Accepted {
 )]
 pub async fn ably(request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;
-    let outcome = match state.webhooks.refuses(request.headers()) {
-        Some(refusal) => refusal,
-        None => {
-            let limit = state.config.webhook_body_limit;
-            let body = tandem_intake::read(&request, &mut payload.into_inner(), limit, Sender::Stranger).await?;
-            state.webhooks.ably(request.headers(), &body)
+    let key = state.realtime.webhook_key.as_ref().ok_or_else(ApiError::no_such_route)?;
+    // The body of a report that names another key is not read.
+    if !names_key(request.headers(), key) {
+        return Err(refusal(WebhookError::Unsigned));
+    }
+    let limit = state.config.webhook_body_limit;
+    let body = tandem_intake::read(&request, &mut payload.into_inner(), limit, Sender::Stranger).await?;
+    let changes = verify_and_parse(request.headers(), &body, key, &state.realtime.names).map_err(refusal)?;
+    let accepted = changes.len();
+    for (session, change) in changes {
+        state.coordinator.presence(&session, change);
+    }
+    Ok(success_of(Accepted { accepted }))
+}
+
+fn refusal(error: WebhookError) -> ApiError {
+    match error {
+        WebhookError::Unsigned | WebhookError::WrongSignature => {
+            ApiError::new(Code::Unauthorized, "the webhook must be signed with this server's Ably key")
         }
-    };
-    match outcome {
-        WebhookOutcome::Accepted(accepted) => Ok(success_of(Accepted { accepted })),
-        WebhookOutcome::Unsigned => {
-            Err(ApiError::new(Code::Unauthorized, "the webhook must be signed with this server's Ably key"))
-        }
-        WebhookOutcome::Malformed(expected) => Err(ApiError::invalid(expected)),
-        WebhookOutcome::Off => Err(ApiError::no_such_route()),
+        WebhookError::Malformed => ApiError::invalid(error.to_string()),
     }
 }

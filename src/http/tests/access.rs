@@ -1,11 +1,13 @@
 //! Who may call, and how often.
 
+use tandem_actors::keys;
+
 use super::*;
 
 #[actix_web::test]
 async fn a_closed_route_wants_a_token_and_says_why_it_refuses_one() {
     let server = Server::start();
-    let path = format!("/api/v1/sessions/{SESSION}");
+    let path = format!("/api/v1/sessions/{}", server.session().await);
     for (header, reason) in [
         (None, "no_token"),
         (Some("Basic YTpi"), "no_token"),
@@ -22,8 +24,7 @@ async fn a_closed_route_wants_a_token_and_says_why_it_refuses_one() {
         assert_eq!(answer.json()["error"]["details"]["reason"], json!(reason));
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
     }
-    assert!(server.fakes.asked.lock().is_empty());
-    let lower_case = format!("bearer {}", fakes::token("user_anna"));
+    let lower_case = format!("bearer {}", token("user_anna"));
     assert_eq!(
         server.send(TestRequest::get().uri(&path).insert_header(("authorization", lower_case))).await.status,
         200
@@ -45,39 +46,58 @@ async fn the_token_is_looked_at_before_anything_else() {
 
 #[actix_web::test]
 async fn a_user_is_made_from_the_first_token_and_survives_a_restart() {
-    let store = MemoryStore::new();
+    let store = Arc::new(MemoryStore::default());
+    let profile = || store.get(&keys::profile(&"user_anna".parse().unwrap())).unwrap();
     let server = Server::on(Config::default(), store.clone());
     let me = |token: String| {
         TestRequest::get().uri("/api/auth/me").insert_header(("authorization", format!("Bearer {token}")))
     };
-    let first = server.send(me(fakes::token("user_anna"))).await.data();
+    let first = server.send(me(token("user_anna"))).await.data();
     assert_eq!(first["user"]["id"], json!("user_anna"));
     assert_eq!(first["user"]["name"], Value::Null);
     assert_eq!(first["user"]["createdAt"], json!("2027-01-15T08:00:00.000Z"));
-    assert_eq!((&first["activeSessions"], &first["pushNotificationsEnabled"]), (&json!(1), &json!(true)));
-    assert_eq!(store.rows(), 1);
+    assert_eq!((&first["activeSessions"], &first["pushNotificationsEnabled"]), (&json!(0), &json!(false)));
+    assert!(profile().is_some());
 
-    let named = server.send(me(fakes::named_token("user_anna", Some("Anna")))).await.data();
+    let named = server.send(me(named_token("user_anna", Some("Anna")))).await.data();
     assert_eq!(named["user"]["name"], json!("Anna"), "a name that a later token has was not taken");
     let patch = anna(TestRequest::patch().uri("/api/auth/me")).set_payload(r#"{"name":"Annie"}"#);
     assert_eq!(server.send(patch).await.data()["user"]["name"], json!("Annie"));
-    assert_eq!(server.fakes.asked.lock()[2], "rename user_anna");
+    drop(server);
 
     let restarted = Server::on(Config::default(), store.clone());
-    let after = restarted.send(me(fakes::named_token("user_anna", Some("Anna")))).await.data();
+    let after = restarted.send(me(named_token("user_anna", Some("Anna")))).await.data();
     assert_eq!(after["user"]["name"], json!("Annie"));
 
     let erased = restarted.send(anna(TestRequest::delete().uri("/api/auth/me"))).await;
     let erased = erased.data();
     assert_eq!((&erased["deleted"], &erased["success"]), (&json!(true), &json!(true)));
-    assert_eq!(store.rows(), 0);
-    assert_eq!(restarted.fakes.asked.lock()[1..], ["erase user_anna from sessions", "erase devices of user_anna"]);
-    let afresh = restarted.send(me(fakes::named_token("user_anna", Some("Anna")))).await.data();
-    assert_eq!(afresh["user"]["name"], json!("Anna"), "memory kept who was erased");
+    assert!(profile().is_none());
+    let afresh = restarted.send(me(named_token("user_anna", Some("Anna")))).await.data();
+    assert_eq!(afresh["user"]["name"], json!("Anna"), "memory kept an erased user");
 }
 
 #[actix_web::test]
-async fn what_is_limited_is_limited_for_each_user() {
+async fn a_change_of_the_account_reaches_its_sessions_and_devices() {
+    let server = Server::start();
+    let session = server.session().await;
+    let device = json!({ "pushToken": "ExponentPushToken[x]", "platform": "ios" }).to_string();
+    assert_eq!(server.post("/api/v1/auth/push-token", &device).await.status, 200);
+    let me = server.get("/api/v1/auth/me").await.data();
+    assert_eq!((&me["activeSessions"], &me["pushNotificationsEnabled"]), (&json!(1), &json!(true)));
+    let partner = || ben(TestRequest::get().uri(&format!("/api/v1/sessions/{session}")));
+    server.send(anna(TestRequest::patch().uri("/api/v1/auth/me")).set_payload(r#"{"name":"Annie"}"#)).await.data();
+    assert_eq!(server.send(partner()).await.data()["session"]["partner"]["name"], json!("Annie"));
+
+    let erased = server.send(anna(TestRequest::delete().uri("/api/v1/auth/me"))).await.data();
+    assert_eq!(erased["summary"]["sessionsAbandoned"], json!(1));
+    assert_eq!(server.get(&format!("/api/v1/sessions/{session}")).await.refusal(), refused(404, "NOT_FOUND"));
+    assert_eq!(server.send(partner()).await.data()["session"]["status"], json!("ABANDONED"));
+    assert!(!server.state.devices.pushes_enabled(&"user_anna".parse().unwrap()).unwrap());
+}
+
+#[actix_web::test]
+async fn each_user_has_a_rate_limit_of_their_own() {
     let server = Server::start();
     for (method, path, limit) in
         [(Method::GET, "/api/v1/auth/ably-token", 10), (Method::DELETE, "/api/v1/auth/push-token", 5)]
@@ -97,17 +117,18 @@ async fn what_is_limited_is_limited_for_each_user() {
 #[actix_web::test]
 async fn an_invitation_is_open_but_not_to_guessing() {
     let server = Server::with(Config {
-        trusted_proxies: vec![Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
+        trusted_proxies: vec![crate::network::Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
         ..Config::default()
     });
+    let (_, invitation) = server.invite().await;
     let from = |client: &str| {
         TestRequest::get()
-            .uri("/api/v1/invitations/cinvitation")
+            .uri(&format!("/api/v1/invitations/{invitation}"))
             .peer_addr("10.0.0.1:1234".parse().unwrap())
             .insert_header(("x-forwarded-for", client.to_owned()))
     };
     for _ in 0..10 {
-        assert_eq!(server.send(from("203.0.113.1")).await.data(), json!({ "seq": 7 }));
+        assert_eq!(server.send(from("203.0.113.1")).await.data()["invitation"]["id"], json!(invitation));
     }
     assert_eq!(server.send(from("203.0.113.1")).await.refusal(), refused(429, "RATE_LIMITED"));
     assert_eq!(server.send(from("9.9.9.9, 203.0.113.1")).await.status, 429, "a made-up address was believed");
@@ -117,26 +138,32 @@ async fn an_invitation_is_open_but_not_to_guessing() {
 #[actix_web::test]
 async fn the_operators_routes_exist_for_the_operator_only() {
     let server = Server::start();
-    let why = format!("/api/v1/operator/sessions/{SESSION}/why?seq=4");
-    let release = format!("/api/v1/operator/sessions/{SESSION}/release");
+    let session = server.session().await;
+    let events = server.get(&format!("/api/v1/sessions/{session}/events")).await.data();
+    let seq = events["events"][0]["seq"].clone();
+    let why = format!("/api/v1/operator/sessions/{session}/why?seq={seq}");
+    let release = format!("/api/v1/operator/sessions/{session}/release");
     for request in [TestRequest::get().uri(&why), anna(TestRequest::get().uri(&why)), TestRequest::post().uri(&release)]
     {
         let answer = server.send(request).await;
         assert_eq!(answer.refusal(), refused(404, "NOT_FOUND"));
         assert_eq!(answer.message(), server.get("/api/v1/nowhere").await.message());
     }
-    assert!(server.fakes.asked.lock().is_empty());
     let operator = ("authorization", "Bearer operator's token");
-    assert_eq!(server.send(TestRequest::get().uri(&why).insert_header(operator)).await.status, 200);
-    assert_eq!(server.fakes.last(), format!("why {SESSION} Some(4)"));
-    assert_eq!(server.send(TestRequest::post().uri(&release).insert_header(operator)).await.status, 200);
-    assert_eq!(server.fakes.last(), format!("release {SESSION}"));
+    let told = server.send(TestRequest::get().uri(&why).insert_header(operator)).await.data();
+    assert_eq!(told["sessionId"], json!(session));
+    let events = told["events"].as_array().unwrap();
+    assert!(events.len() == 1 && events[0]["seq"] == seq, "{told}");
+    let released = server.send(TestRequest::post().uri(&release).insert_header(operator)).await.data();
+    assert_eq!((&released["released"], &released["quarantine"]), (&json!(false), &Value::Null));
+    let quarantined = TestRequest::get().uri("/api/v1/operator/quarantine").insert_header(operator);
+    assert_eq!(server.send(quarantined).await.data(), json!({ "sessions": [] }));
 }
 
 #[actix_web::test]
 async fn browsers_of_foreign_origins_are_let_in_by_the_configuration_alone() {
     let preflight = || {
-        TestRequest::with_uri(&format!("/api/v1/sessions/{SESSION}/pause"))
+        TestRequest::with_uri(&format!("/api/v1/sessions/{NO_SESSION}/pause"))
             .method(Method::OPTIONS)
             .insert_header(("origin", "https://app.example"))
             .insert_header(("access-control-request-method", "POST"))

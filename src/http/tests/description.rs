@@ -37,11 +37,12 @@ async fn every_mounted_route_is_described_and_every_described_route_is_mounted()
     assert!(mounted.len() > 55, "{} routes", mounted.len());
 
     for (method, path) in mounted {
-        let path = path.replace("{id}", SESSION).replace("{agreementId}", SESSION).replace("{stage}", "1");
+        let path = path.replace("{id}", NO_SESSION).replace("{agreementId}", NO_SESSION).replace("{stage}", "1");
         for path in [path.clone(), path.replace("/api/v1", "/api")] {
             let answer = Server::start().send(TestRequest::with_uri(&path).method(method.clone())).await;
             let hidden = path.contains("/operator/");
-            assert!(answer.status != 405 && (answer.status != 404 || hidden), "{method} {path}: {}", answer.status);
+            let is_unknown = answer.status == 404 && answer.message().contains("no such route");
+            assert!(answer.status != 405 && (!is_unknown || hidden), "{method} {path}: {}", answer.status);
         }
     }
 }
@@ -52,7 +53,7 @@ async fn a_route_is_open_exactly_if_it_is_described_as_open() {
     for (method, path) in all() {
         let operation = &description["paths"][&path][method.as_str().to_lowercase()];
         let described_open = operation.get("security").is_some_and(|security| *security == json!([{}]));
-        let concrete = path.replace("{id}", SESSION).replace("{agreementId}", SESSION).replace("{stage}", "1");
+        let concrete = path.replace("{id}", NO_SESSION).replace("{agreementId}", NO_SESSION).replace("{stage}", "1");
         if let Some(scheme) = ["operator", "service"].into_iter().find(|room| path.contains(&format!("/{room}/"))) {
             assert_eq!(operation["security"], json!([{ scheme: [] }]));
             let refused = if scheme == "service" { 401 } else { 404 };

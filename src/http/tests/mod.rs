@@ -1,13 +1,20 @@
+//! The routes in front of a whole node in this process: real sessions over a store in memory, without sockets.
+
 mod access;
 mod answers;
 mod bodies;
 mod description;
-mod fakes;
 mod idempotency;
 mod node;
 mod wire;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::{
     App,
@@ -18,17 +25,46 @@ use actix_web::{
     web::Data,
 };
 use serde_json::{Value, json};
+use tandem_actors::{Arbiters, domain::time::Timestamp, session::Shell};
 
-use self::fakes::{Fakes, MemoryStore, TestClock};
-use super::{coordinator::Refusal, *};
-use crate::auth;
+use super::*;
+use crate::{
+    auth,
+    config::Settings,
+    realtime::{ApiKey, Provider, embedded::config::KeyConfig},
+    store::MemoryStore,
+    system::RandomIds,
+};
 
-const SESSION: &str = "csession0000000000000000000";
+/// The id of a session that nobody has.
+const NO_SESSION: &str = "csession0000000000000000000";
 
-/// A server in this process, with fakes behind it.
+struct TestClock;
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+}
+
+fn secret() -> Secret {
+    Secret::new("a secret that is long enough to be one")
+}
+
+fn token(user: &str) -> String {
+    named_token(user, None)
+}
+
+fn named_token(user: &str, name: Option<&str>) -> String {
+    let (config, user) = (auth::Config::default(), user.parse().unwrap());
+    auth::sign(&secret(), &config, &user, name, Duration::from_secs(60), TestClock.now()).unwrap()
+}
+
+/// A node without sockets.
 struct Server {
-    fakes: Arc<Fakes>,
     state: Data<State>,
+    arbiters: Arbiters,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -37,33 +73,58 @@ impl Server {
     }
 
     fn with(config: Config) -> Self {
-        Self::on(config, MemoryStore::new())
+        Self::on(config, Arc::new(MemoryStore::default()))
     }
 
     fn on(config: Config, store: Arc<MemoryStore>) -> Self {
-        let fakes = Arc::new(Fakes::default());
-        let clock = Arc::new(TestClock);
-        let (journal, _) = Journal::start(store.clone(), Default::default(), |_| {}).unwrap();
-        let auth = auth::Config { hs256_secret: Some(fakes::secret()), ..auth::Config::default() };
-        let limits = RateLimits::new(&config.limits);
+        let mut settings = Settings { server: config, ..Settings::default() };
+        settings.realtime.embedded.keys.push(KeyConfig::generated("app.key", "secret"));
+        let clock: Arc<dyn Clock> = Arc::new(TestClock);
+        let (journal, _) = Journal::start(store.clone(), settings.journal_limits(), |_| {}).unwrap();
+        let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), 10).unwrap();
+        let address = "127.0.0.1:80".parse().unwrap();
+        let provider =
+            Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone()).unwrap();
+        let shell = Arc::new(Shell {
+            store: store.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(RandomIds),
+            realtime: provider.port(),
+            devices: devices.clone(),
+            push: OnceLock::new(),
+            domain: settings.domain(),
+            delivery: settings.delivery(),
+            residency: settings.residency(),
+        });
+        let arbiters = Arbiters::start(1);
+        let auth = auth::Config { hs256_secret: Some(secret()), ..auth::Config::default() };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let key = || ApiKey::parse("app.key:secret").unwrap();
         let state = Data::new(State {
-            config,
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
             users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
-            coordinator: fakes.clone(),
-            push: fakes.clone(),
-            realtime: fakes.clone(),
-            webhooks: fakes.clone(),
-            readiness: fakes.clone(),
+            coordinator: Coordinator::new(shell, arbiters.clone(), settings.supervision()),
+            devices,
+            realtime: RealtimeAccess {
+                provider,
+                names: settings.realtime.names(),
+                config: settings.realtime.clone(),
+                signing_key: key(),
+                webhook_key: Some(key()),
+                clock: clock.clone(),
+            },
+            readiness: Readiness { journal: journal.clone(), disk: None, stopping: stopping.clone() },
             metrics: Arc::new(|| "tandem_up 1\n".into()),
             operator_token: Some(Secret::new("operator's token")),
             service_token: Some(Secret::new("service's token")),
+            limits: RateLimits::new(&settings.server.limits),
+            config: settings.server,
             store,
             journal,
             clock,
-            limits,
         });
-        Server { fakes, state }
+        Server { state, arbiters, stopping }
     }
 
     async fn send(&self, request: TestRequest) -> Answer {
@@ -81,23 +142,38 @@ impl Server {
         self.send(anna(TestRequest::post().uri(path)).set_payload(body.to_owned())).await
     }
 
-    fn refuse(&self, refusal: Refusal) {
-        *self.fakes.refusal.lock() = Some(refusal);
+    /// Anna invites somebody. Returns the ids of the session and of the invitation.
+    async fn invite(&self) -> (String, String) {
+        let created = self.post("/api/v1/sessions", r#"{"inviteName":"Ben"}"#).await;
+        assert_eq!(created.status, 201);
+        let data = created.data();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&data["session"]["id"]), text(&data["invitationId"]))
+    }
+
+    /// A session of Anna and Ben in stage 0.
+    async fn session(&self) -> String {
+        let (session, invitation) = self.invite().await;
+        let accept = ben(TestRequest::post().uri(&format!("/api/v1/invitations/{invitation}/accept")));
+        assert_eq!(self.send(accept).await.status, 200);
+        session
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.state.coordinator.stop();
         self.state.journal.close();
+        self.arbiters.stop();
     }
 }
 
 fn anna(request: TestRequest) -> TestRequest {
-    request.insert_header(("authorization", format!("Bearer {}", fakes::token("user_anna"))))
+    request.insert_header(("authorization", format!("Bearer {}", token("user_anna"))))
 }
 
 fn ben(request: TestRequest) -> TestRequest {
-    request.insert_header(("authorization", format!("Bearer {}", fakes::token("user_ben"))))
+    request.insert_header(("authorization", format!("Bearer {}", token("user_ben"))))
 }
 
 struct Answer {
@@ -131,6 +207,11 @@ impl Answer {
         let json = self.json();
         assert_eq!(json["success"], json!(false), "{json}");
         (self.status, json["error"]["code"].as_str().unwrap().to_owned())
+    }
+
+    /// The code, if this is a refusal.
+    fn refusal_code(&self) -> Option<String> {
+        self.json()["error"]["code"].as_str().map(str::to_owned)
     }
 
     fn message(&self) -> String {

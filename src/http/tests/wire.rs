@@ -29,8 +29,9 @@ async fn exchange(address: std::net::SocketAddr, bytes: &[u8], until: &str) -> S
 
 #[actix_web::test]
 async fn refusals_reach_clients_that_send_too_much() {
-    let fakes = Server::start();
-    let mounted = fakes.state.clone();
+    let node = Server::start();
+    let session = node.session().await;
+    let mounted = node.state.clone();
     let server = HttpServer::new(move || {
         let state = mounted.clone();
         App::new().configure(|app| configure(app, state))
@@ -41,10 +42,10 @@ async fn refusals_reach_clients_that_send_too_much() {
     let handle = running.handle();
     actix_web::rt::spawn(running);
 
-    let token = fakes::token("user_anna");
+    let token = token("user_anna");
     let head = |authorization: &str| {
         format!(
-            "POST /api/v1/sessions/{SESSION}/pause HTTP/1.1\r\nhost: t\r\n{authorization}transfer-encoding: chunked\r\n\r\n"
+            "POST /api/v1/sessions/{session}/pause HTTP/1.1\r\nhost: t\r\n{authorization}transfer-encoding: chunked\r\n\r\n"
         )
     };
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096));

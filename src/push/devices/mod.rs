@@ -129,7 +129,7 @@ impl Devices {
         .await
     }
 
-    /// Sign-out on one device. False if it is not this user's.
+    /// Removes one device. Returns whether it was this user's.
     pub async fn remove(self: &Arc<Self>, user: UserId, token: PushToken) -> Result<bool, DevicesError> {
         let known = self.load(&user)?.devices.iter().any(|device| device.token == token);
         self.remove_where(user, move |device| device.token == token).await?;

@@ -1,0 +1,151 @@
+//! A node from its settings to its end.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::dev::Server;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    StartError,
+    keys::complete,
+    listen::{listen, not_listening},
+    node::Node,
+    parts::{Coordination, Durable, verifier},
+    routes::{Shared, serve, state},
+};
+use crate::{
+    config::Settings,
+    operator::{self, OperatorFile},
+    tls::ServerCertificate,
+};
+
+/// A stopping node waits this long for request bodies that are on their way.
+const BODIES_MAY_TAKE: Duration = Duration::from_secs(1);
+
+/// A node that listens and is ready to run.
+pub struct Application {
+    address: SocketAddr,
+    scheme: &'static str,
+    certificate: Option<Arc<ServerCertificate>>,
+    http: Server,
+    node: Node,
+}
+
+impl Application {
+    /// Opens the store, starts all parts, and listens. Nothing is served before [`Application::run_until_stopped`]. Must be called
+    /// within an actix system.
+    pub async fn build(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        crate::tls::install_provider();
+        let listener = listen(settings.server.listen)?;
+        let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
+        // The store comes before the secrets: a secret is a sign that there was a store.
+        let store = super::store::open(&settings)?;
+        crate::files::mend_modes(&settings.data, &settings.store_location().path);
+        let token_hint = complete(&mut settings)?;
+        announce(&settings, address);
+        let (durable, threads) = Durable::start(&settings, store)?;
+        let coordination = Coordination::start(&settings, address, &durable).await?;
+
+        let limits = Arc::new(settings.limits.limits(
+            &settings.server.trusted_proxies,
+            settings.server.client_request_timeout,
+            settings.server.keep_alive,
+        ));
+        limits.connections.watch().map_err(StartError::Thread)?;
+        let auth = verifier(&settings, durable.clock.clone()).await?;
+        let (operator_token, stopping) = (operator::fresh_token(), Arc::new(AtomicBool::new(false)));
+        let shared = Shared {
+            auth,
+            limits: limits.clone(),
+            operator_token: operator_token.clone(),
+            stopping: stopping.clone(),
+            metrics,
+        };
+        let state = state(&settings, &durable, &threads, &coordination, shared)?;
+        coordination.provider.set_start_page(token_hint);
+        let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
+        let certificate = tls.transpose().map_err(StartError::Tls)?;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let http = serve(&settings, listener, state, coordination.provider.clone(), &limits, certificate.as_ref())?;
+        // On a full disk the file cannot be written, and the node still serves what is stored.
+        let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
+            .inspect_err(|error| {
+                tracing::warn!(%error, data = %settings.data.display(), "`tandem session` will not find this node");
+            })
+            .ok();
+        let shutdown_timeout = settings.server.shutdown_timeout;
+        let data = settings.data;
+        let node = Node { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, data };
+        Ok(Self { address, scheme, certificate, http, node })
+    }
+
+    /// `http://ADDR:PORT`
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    pub(super) fn certificate(&self) -> Option<Arc<ServerCertificate>> {
+        self.certificate.clone()
+    }
+
+    /// Serves until SIGTERM or SIGINT. Then it accepts no more connections, finishes what is behind the gate, says goodbye to
+    /// connections, and returns when everything is on disk.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let Self { http, node, .. } = self;
+        let coordinator = &node.coordination.coordinator;
+        let woken = coordinator.drain_outboxes().map_err(io::Error::other)?;
+        if woken > 0 {
+            tracing::info!(sessions = woken, "sessions have something left to tell from before the restart");
+        }
+        let maintenance = actix_web::rt::spawn(coordinator.clone().keep_house());
+        let handle = http.handle();
+        let mut serving = std::pin::pin!(http);
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        maintenance.abort();
+        let timeout = node.shutdown_timeout;
+        node.stopping.store(true, Ordering::Release);
+        node.limits.connections.stop();
+        let connections = node.limits.connections.clone();
+        actix_web::rt::spawn(async move {
+            tokio::time::sleep(BODIES_MAY_TAKE.min(timeout / 2)).await;
+            connections.end_bodies();
+        });
+        let provider = node.coordination.provider.clone();
+        let goodbye = timeout.mul_f64(0.3).min(Duration::from_secs(5));
+        let no_more_calls = async move {
+            tokio::join!(handle.stop(true), provider.stop(goodbye), async { drop(serving.await) });
+        };
+        node.stop_after(no_more_calls, timeout).await;
+        Ok(())
+    }
+}
+
+/// Logs the settings that a reader of an unknown node's log needs first. Secrets are never shown.
+fn announce(settings: &Settings, address: SocketAddr) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        tls = settings.server.tls.is_some(),
+        data = %settings.data.display(),
+        store = %settings.store_location(),
+        realtime = settings.realtime.provider.name(),
+        push = settings.push.base_url,
+        tokens = settings.auth.ways(),
+        "starting"
+    );
+}

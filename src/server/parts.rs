@@ -1,0 +1,117 @@
+//! The parts of a node that start together.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+};
+
+use tandem_actors::{
+    Arbiters, Coordinator,
+    journal::Journal,
+    ports::{Clock, Push, Store, StoreError},
+    session::Shell,
+};
+
+use super::{StartError, cores};
+use crate::{
+    auth::Verifier,
+    config::Settings,
+    push::{Devices, Pusher},
+    realtime::Provider,
+    store::{DiskWatch, StallWatch},
+    system::{RandomIds, SystemClock},
+    telemetry,
+};
+
+/// The exit code of a node whose store failed while it was running.
+const EXIT_STORE_FAILED: i32 = 70;
+
+/// What is written to the disk, and the clock that reads its last time from there.
+#[derive(Clone)]
+pub(super) struct Durable {
+    pub store: Arc<dyn Store>,
+    pub journal: Journal,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The threads that serve [`Durable`].
+pub(super) struct DurableThreads {
+    pub writer: JoinHandle<()>,
+    pub stall_watch: StallWatch,
+    pub disk_watch: Arc<DiskWatch>,
+}
+
+impl Durable {
+    pub fn start(settings: &Settings, store: Arc<dyn Store>) -> Result<(Self, DurableThreads), StartError> {
+        let noted = tandem_actors::noted_time(&*store)?;
+        let clock = Arc::new(SystemClock::new(noted, settings.sessions.clock_believed_after));
+        let (journal, writer) =
+            Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
+        let stall_watch = StallWatch::start(journal.clone()).map_err(StartError::Thread)?;
+        let disk_watch = DiskWatch::start(&settings.store_location(), settings.store.min_free, journal.clone());
+        let disk_watch = Arc::new(disk_watch.map_err(StartError::Thread)?);
+        Ok((Self { store, journal, clock }, DurableThreads { writer, stall_watch, disk_watch }))
+    }
+}
+
+/// The process ends, because a failed sync must not be tried again. The next process reads what is on the disk.
+fn stop_at_once(error: &StoreError) {
+    tracing::error!(%error, "the store failed; nothing more can be acknowledged, the node ends");
+    let advice = "check the disk, then start again: everything that was answered is there";
+    telemetry::stderr::say(format_args!("tandem: {error}; {advice}"));
+    telemetry::stderr::flush();
+    std::process::exit(EXIT_STORE_FAILED);
+}
+
+/// The sessions, and the ways to tell partners of them.
+pub(super) struct Coordination {
+    pub coordinator: Coordinator,
+    pub arbiters: Arbiters,
+    pub provider: Provider,
+    pub devices: Arc<Devices>,
+    pub pusher: Arc<Pusher>,
+}
+
+impl Coordination {
+    pub async fn start(settings: &Settings, address: SocketAddr, durable: &Durable) -> Result<Self, StartError> {
+        let Durable { store, journal, clock } = durable.clone();
+        let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
+        let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
+            .map_err(StartError::setting)?;
+        provider.take_over(&settings.data);
+        let shell = Arc::new(Shell {
+            store: store.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(RandomIds),
+            realtime: provider.port(),
+            devices: devices.clone(),
+            push: OnceLock::new(),
+            domain: settings.domain(),
+            delivery: settings.delivery(),
+            residency: settings.residency(),
+        });
+        let arbiters = Arbiters::start(cores());
+        let coordinator = Coordinator::new(shell.clone(), arbiters.clone(), settings.supervision());
+        coordinator.index_sessions().await?;
+        provider.report_to(Arc::new(coordinator.clone()));
+        let check = Arc::new(coordinator.clone());
+        let pusher = Pusher::start(settings.push.clone(), store, journal, clock, check, devices.clone())
+            .map_err(StartError::setting)?;
+        let port: Arc<dyn Push> = pusher.clone();
+        if shell.push.set(port).is_err() {
+            unreachable!("the push sender is set here and nowhere else");
+        }
+        Ok(Self { coordinator, arbiters, provider, devices, pusher })
+    }
+}
+
+/// Verifies tokens. The issuer's keys are fetched before the first request, and again and again.
+pub(super) async fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<Verifier>, StartError> {
+    let auth = Arc::new(Verifier::new(&settings.auth, clock)?);
+    auth.warm_up().await;
+    let refreshing = auth.clone();
+    actix_web::rt::spawn(async move { refreshing.keep_keys_fresh().await });
+    Ok(auth)
+}

@@ -1,0 +1,132 @@
+//! The HTTP server: what its handlers are given, and how it is served.
+
+use std::{
+    net::TcpListener,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use actix_web::{App, dev::Server, web::Data};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tandem_actors::{
+    Coordinator,
+    journal::{Journal, JournalStats},
+};
+
+use super::{
+    StartError, cores,
+    keys::signing_key,
+    listen::not_listening,
+    parts::{Coordination, Durable, DurableThreads},
+};
+use crate::{
+    auth::{Secret, Verifier},
+    config::Settings,
+    connections::listen::Service,
+    http::{self, Readiness, RealtimeAccess, State, front::Front},
+    limits::Limits,
+    realtime::Provider,
+    telemetry,
+    tls::ServerCertificate,
+    users::Users,
+};
+
+/// What the routes share, beside the parts of the node.
+pub(super) struct Shared {
+    pub auth: Arc<Verifier>,
+    pub limits: Arc<Limits>,
+    pub operator_token: Secret,
+    pub stopping: Arc<AtomicBool>,
+    pub metrics: PrometheusHandle,
+}
+
+pub(super) fn state(
+    settings: &Settings,
+    durable: &Durable,
+    threads: &DurableThreads,
+    coordination: &Coordination,
+    shared: Shared,
+) -> Result<Data<State>, StartError> {
+    let Durable { store, journal, clock } = durable.clone();
+    let Coordination { coordinator, provider, devices, .. } = coordination;
+    let realtime = RealtimeAccess {
+        provider: provider.clone(),
+        names: settings.realtime.names(),
+        config: settings.realtime.clone(),
+        signing_key: signing_key(settings)?,
+        webhook_key: settings.ably_key().map_err(StartError::setting)?,
+        clock: clock.clone(),
+    };
+    Ok(Data::new(State {
+        auth: shared.auth,
+        users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
+        coordinator: coordinator.clone(),
+        devices: devices.clone(),
+        realtime,
+        readiness: Readiness {
+            journal: journal.clone(),
+            disk: Some(threads.disk_watch.clone()),
+            stopping: shared.stopping,
+        },
+        metrics: Arc::new(node_metrics(shared.metrics, journal.clone(), coordinator.clone(), shared.limits)),
+        operator_token: Some(shared.operator_token),
+        service_token: settings.app.service_token.clone(),
+        limits: http::RateLimits::new(&settings.server.limits),
+        config: settings.server.clone(),
+        store,
+        journal,
+        clock,
+    }))
+}
+
+fn node_metrics(
+    handle: PrometheusHandle,
+    journal: Journal,
+    coordinator: Coordinator,
+    limits: Arc<Limits>,
+) -> impl Fn() -> String + Send + Sync + 'static {
+    move || {
+        limits.measure();
+        let JournalStats { flushes, commits, waiting, .. } = journal.stats();
+        metrics::counter!("tandem_journal_flushes_total").absolute(flushes);
+        metrics::counter!("tandem_journal_commits_total").absolute(commits);
+        metrics::gauge!("tandem_journal_waiting").set(waiting as f64);
+        metrics::counter!("tandem_log_lost_lines_total").absolute(telemetry::stderr::lost_lines());
+        metrics::gauge!("tandem_session_slots").set(coordinator.resident() as f64);
+        handle.run_upkeep();
+        handle.render()
+    }
+}
+
+pub(super) fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    state: Data<State>,
+    provider: Provider,
+    limits: &Arc<Limits>,
+    certificate: Option<&Arc<ServerCertificate>>,
+) -> Result<Server, StartError> {
+    let config = &settings.server;
+    let front = Arc::new(Front { limits: limits.clone(), trusted_proxies: config.trusted_proxies.clone() });
+    let registry = limits.connections.clone();
+    let app = move || {
+        let (state, provider, front) = (state.clone(), provider.clone(), front.clone());
+        App::new()
+            .app_data(Data::from(front.limits.clone()))
+            .app_data(Data::from(front.limits.intake.clone()))
+            .wrap_fn(move |request, service| front.pass(request, service))
+            .configure(crate::debug::configure)
+            .configure(move |app| provider.mount(app))
+            .configure(move |app| http::configure(app, state))
+    };
+    let tls = certificate.map(|certificate| certificate.server_config()).transpose();
+    let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?.map(Arc::new);
+    let service = Service {
+        workers: if config.workers == 0 { cores() } else { config.workers },
+        keep_alive: config.keep_alive,
+        head_timeout: config.client_request_timeout,
+        shutdown_timeout: config.shutdown_timeout,
+        tls,
+        registry,
+    };
+    service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))
+}
