@@ -58,7 +58,8 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
     }
     match settings.realtime.provider {
         ProviderKind::Embedded => {
-            let keys = settings.realtime.embedded.read_keys().map(drop).map_err(|error| error.to_string());
+            let keys = settings.realtime.embedded.read_keys().map(drop);
+            let keys = keys.map_err(|error| format!("realtime.embedded.{error}"));
             findings.push(Finding::new("realtime", "embedded in this node", keys));
         }
         ProviderKind::Ably => {

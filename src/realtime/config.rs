@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{channels::ChannelNames, cloud, embedded};
+use super::{channels::ChannelNames, cloud};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +47,7 @@ pub struct Config {
     /// A token covers a resolved session for this long, so that its screen still works.
     #[serde(with = "humantime_serde")]
     pub resolved_access: Duration,
-    pub embedded: embedded::Config,
+    pub embedded: tandem_ably::Config,
     pub ably: cloud::Config,
 }
 
@@ -63,7 +63,7 @@ impl Default for Config {
             token_ttl: Duration::from_secs(3600),
             token_sessions: 50,
             resolved_access: Duration::from_secs(7 * 24 * 3600),
-            embedded: embedded::Config::default(),
+            embedded: tandem_ably::Config::default(),
             ably: cloud::Config::default(),
         }
     }

@@ -1,8 +1,5 @@
 //! An API key as a client of a realtime provider holds it: it signs the app's token requests, and calls Ably's REST API.
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
 use crate::secret::Secret;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +26,4 @@ impl ApiKey {
             _ => Err(MalformedKey),
         }
     }
-}
-
-pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
 }

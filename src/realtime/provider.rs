@@ -12,6 +12,7 @@ use actix_web::{
     HttpResponse,
     web::{self, ServiceConfig},
 };
+use tandem_ably::StartPage;
 use tandem_actors::{
     domain::ids::UserId,
     journal::Journal,
@@ -23,15 +24,14 @@ use super::{
     config::{Config, ProviderKind},
     embedded::{Embedded, Scope},
 };
-use crate::http::{StartPage, start_page};
 
 /// The file by which a process hands over to the next one.
 const HANDOVER: &str = "realtime.handover";
 
 #[derive(Clone)]
 pub enum Provider {
-    Embedded(Arc<Embedded>),
-    Ably { cloud: AblyCloud, start_page: Arc<OnceLock<String>> },
+    Embedded(Embedded),
+    Ably { cloud: AblyCloud, start_page: Arc<OnceLock<StartPage>> },
 }
 
 impl Provider {
@@ -46,10 +46,11 @@ impl Provider {
     ) -> Result<Self, String> {
         let names = config.names();
         names.validate().map_err(|error| error.to_string())?;
+        let setting = |error| format!("realtime.embedded.{error}");
         match config.provider {
             ProviderKind::Embedded => {
-                Embedded::check_listen(&config.embedded, address.ip()).map_err(|error| error.to_string())?;
-                let keys = config.embedded.read_keys().map_err(|error| error.to_string())?;
+                Embedded::check_listen(&config.embedded, address.ip()).map_err(setting)?;
+                let keys = config.embedded.read_keys().map_err(setting)?;
                 let scope = Scope { client_publish: config.client_publish, resolved_for: config.resolved_access };
                 let endpoint = Embedded::new(config.embedded.clone(), names, scope, keys, clock, store, journal);
                 Ok(Self::Embedded(endpoint))
@@ -70,7 +71,7 @@ impl Provider {
 
     pub fn port(&self) -> Arc<dyn Realtime> {
         match self {
-            Self::Embedded(endpoint) => endpoint.clone(),
+            Self::Embedded(embedded) => Arc::new(embedded.clone()),
             Self::Ably { cloud, .. } => Arc::new(cloud.clone()),
         }
     }
@@ -81,7 +82,7 @@ impl Provider {
     /// Why it may not be durable.
     pub async fn end_tokens_of(&self, user: &UserId) -> Result<(), String> {
         match self {
-            Self::Embedded(endpoint) => endpoint.end_tokens_of(user).await.map_err(|error| error.message.into_owned()),
+            Self::Embedded(embedded) => embedded.end_tokens_of(user).await.map_err(|error| error.message.into_owned()),
             // Ably's cloud lets them run out: its keys do not revoke tokens unless they are made so.
             Self::Ably { .. } => Ok(()),
         }
@@ -89,7 +90,7 @@ impl Provider {
 
     pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
         match self {
-            Self::Embedded(endpoint) => endpoint.set_sink(sink),
+            Self::Embedded(embedded) => embedded.report_to(sink),
             // Reports by webhook.
             Self::Ably { .. } => {}
         }
@@ -98,50 +99,46 @@ impl Provider {
     /// The start page, and the embedded endpoint where there is one.
     pub fn mount(&self, app: &mut ServiceConfig) {
         match self {
-            Self::Embedded(endpoint) => endpoint.configure(app),
+            Self::Embedded(embedded) => embedded.endpoint.configure(app),
             Self::Ably { start_page, .. } => {
-                let hint = start_page.clone();
+                let start_page = start_page.clone();
                 let page = move || {
-                    let token_hint = hint.get().map_or("", String::as_str);
-                    std::future::ready(page("ably", token_hint))
+                    let page = start_page.get().map_or_else(|| HttpResponse::Ok().finish(), |page| page());
+                    std::future::ready(page)
                 };
                 app.route("/", web::get().to(page.clone())).route("/", web::head().to(page));
             }
         }
     }
 
-    pub fn set_start_page(&self, token_hint: String) {
-        let provider = self.name();
+    /// Sets what a browser sees at the root. Called once.
+    pub fn set_start_page(&self, page: StartPage) {
         match self {
-            Self::Embedded(endpoint) => endpoint.set_start_page(Arc::new(move |_| page(provider, &token_hint))),
-            // Set once; a second time changes nothing.
-            Self::Ably { start_page, .. } => drop(start_page.set(token_hint)),
+            Self::Embedded(embedded) => embedded.endpoint.set_start_page(page),
+            // A second call changes nothing.
+            Self::Ably { start_page, .. } => drop(start_page.set(page)),
         }
     }
 
     /// Takes up what an earlier process has left in the data directory. Called before the first connection.
     pub fn take_over(&self, data: &Path) {
-        if let Self::Embedded(endpoint) = self {
-            endpoint.take_over(&data.join(HANDOVER));
+        if let Self::Embedded(embedded) = self {
+            embedded.endpoint.take_over(&data.join(HANDOVER));
         }
     }
 
     /// Leaves in the data directory what the next process is to take up. Called when nobody publishes any more.
     pub fn hand_over(&self, data: &Path) {
-        if let Self::Embedded(endpoint) = self {
-            endpoint.hand_over(&data.join(HANDOVER));
+        if let Self::Embedded(embedded) = self {
+            embedded.endpoint.hand_over(&data.join(HANDOVER));
         }
     }
 
     /// Says goodbye to connections, spread over the grace.
     pub async fn stop(&self, grace: Duration) {
         match self {
-            Self::Embedded(endpoint) => endpoint.stop(grace).await,
+            Self::Embedded(embedded) => embedded.endpoint.stop(grace).await,
             Self::Ably { .. } => {}
         }
     }
-}
-
-fn page(provider: &str, token_hint: &str) -> HttpResponse {
-    start_page(&StartPage { provider, token_hint })
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
+use tandem_ably::auth::{APP_NONCE_PREFIX, hmac_sha256};
 use tandem_actors::domain::{
     ids::{SessionId, UserId},
     time::Timestamp,
 };
 use utoipa::ToSchema;
 
-use super::{ApiKey, channels::ChannelNames, key::hmac_sha256};
+use super::{ApiKey, channels::ChannelNames};
 
 /// Ably's `TokenRequest`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,12 +53,9 @@ pub fn sign_token_request(
     }
 }
 
-/// How the nonces of the coordinator's own requests begin: by it the embedded endpoint knows a user's token.
-pub const NONCE_PREFIX: &str = "tandem-";
-
 /// A nonce for a token request, with 32 random characters.
 pub fn fresh_nonce() -> String {
-    format!("{NONCE_PREFIX}{:032x}", rand::random::<u128>())
+    format!("{APP_NONCE_PREFIX}{:032x}", rand::random::<u128>())
 }
 
 /// The capability of one user over the given sessions (the caller's active ones, newest first; only the first

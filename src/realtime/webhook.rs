@@ -5,12 +5,13 @@ use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
+use tandem_ably::auth::hmac_sha256;
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
     ports::{PresenceChange, PresenceSource},
 };
 
-use super::{ApiKey, channels::ChannelNames, cloud::connection_in, key::hmac_sha256};
+use super::{ApiKey, channels::ChannelNames, cloud::connection_in};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {

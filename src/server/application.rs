@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     config::Settings,
+    http::{StartPage, start_page},
     operator::{self, OperatorFile},
     tls::ServerCertificate,
 };
@@ -71,7 +72,9 @@ impl Application {
             metrics,
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
-        coordination.provider.set_start_page(token_hint);
+        let provider = coordination.provider.name();
+        let page = move || start_page(&StartPage { provider, token_hint: &token_hint });
+        coordination.provider.set_start_page(Arc::new(page));
         let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
         let certificate = tls.transpose().map_err(StartError::Tls)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };

@@ -1,9 +1,11 @@
 //! The node's secrets: those that the settings name, or those that the node made for itself.
 
+use tandem_ably::config::KeyConfig;
+
 use super::StartError;
 use crate::{
     config::Settings,
-    realtime::{ApiKey, ProviderKind, embedded::config::KeyConfig},
+    realtime::{ApiKey, ProviderKind},
     secret::Secret,
     secrets::{self, SecretError},
 };

@@ -25,13 +25,14 @@ use actix_web::{
     web::Data,
 };
 use serde_json::{Value, json};
+use tandem_ably::KeyConfig;
 use tandem_actors::{Arbiters, domain::time::Timestamp, session::Shell};
 
 use super::*;
 use crate::{
     auth,
     config::Settings,
-    realtime::{ApiKey, Provider, embedded::config::KeyConfig},
+    realtime::{ApiKey, Provider},
     store::MemoryStore,
     system::RandomIds,
 };

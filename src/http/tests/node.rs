@@ -32,7 +32,7 @@ async fn the_nodes_condition_is_open_to_see() {
 async fn only_a_signed_webhook_is_accepted() {
     let server = Server::start();
     let hook = |key: &str, secret: &str, body: &str| {
-        let signature = crate::realtime::key::hmac_sha256(secret.as_bytes(), &[body.as_bytes()]);
+        let signature = tandem_ably::hmac_sha256(secret.as_bytes(), &[body.as_bytes()]);
         TestRequest::post()
             .uri("/api/v1/webhooks/ably")
             .insert_header(("x-ably-key", key.to_owned()))

@@ -1,227 +1,119 @@
-//! The embedded realtime endpoint: a server that the unmodified Ably SDK connects to, so that a self-hosted node needs no Ably account.
-//!
-//! # What it serves
-//! - WebSocket and REST in JSON and MessagePack, protocol version 6 (the SDKs of older versions from 1.2 on work too).
-//! - Keys, tokens (`requestToken`), JWTs (HS256), capabilities, revocation, in-band AUTH, AUTH asked for before a token expires.
-//! - Channels: modes, `rewind`, parameters in names, filtered channels, publish with and without attachment, echo, extras, opaque
-//!   encodings, binary data across formats, ids chosen by clients (a repetition is delivered once), continuity by channel serial.
-//! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
-//! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
-//! - History with paging, batch publish and presence, channel status and enumeration, unenveloped publish.
-//! - Rights that follow the coordinator's sessions: a token is no promise for longer than what gave it.
-//! - Persistence of the channels of configured namespaces, their presence sets included; all others cost no disk, but for what a graceful
-//!   stop hands over to the next start.
-//! - Test apps (`sandbox`), each apart from the others, in memory only.
-//!
-//! # What it does not serve
-//! - LiveObjects, annotations, updating and deleting messages, push administration: refused with 40300.
-//! - Delta compression: ATTACHED comes with an error 40300, and messages come whole.
-//! - Comet transports, metachannels (`[meta]…`: 40010), encrypted or embedded JWTs.
-//! - Statistics: `GET /stats` is an empty list (test apps have some).
-//!
-//! # How it is built
-//! [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
-//! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`connection`] is the actor
-//! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
+//! The embedded realtime endpoint: [`tandem_ably`] for the sessions of this node, so that a self-hosted node needs no Ably account.
 
-mod answers;
-pub mod auth;
-mod bridge;
-mod channel;
-pub mod config;
-mod connection;
-mod handing_over;
-mod history;
-mod hub;
-pub mod limits;
-mod log;
-mod outbox;
-mod peer;
-mod persist;
-mod presence;
-pub mod protocol;
-mod publication;
-mod rate;
-mod rest;
-mod sandbox;
-mod stats;
-mod upkeep;
+mod rows;
+mod sessions;
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc};
 
-use actix_web::{HttpRequest, HttpResponse};
-use dashmap::DashMap;
-use rand::Rng;
+use tandem_ably::{Endpoint, auth::Key, config::InvalidConfig, protocol::ErrorInfo};
 use tandem_actors::{
+    domain::{
+        ids::{SessionId, UserId},
+        time::Timestamp,
+    },
     journal::Journal,
-    ports::{Clock, PresenceSink, Store},
+    ports::{BoxFuture, Clock, Member, PresenceSink, Publication, Realtime, RealtimeError, Store},
 };
 
-pub use config::Config;
-pub use hub::Scope;
-
+pub use self::sessions::Scope;
 use self::{
-    auth::{Credentials, Key, jwt},
-    hub::{Hub, Rules, Services},
-    persist::Rows,
-    protocol::ErrorInfo,
+    rows::JournalRows,
+    sessions::{Sessions, connection_name},
 };
 use super::channels::ChannelNames;
 
-/// Answers `GET /` without an upgrade.
-pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
-
-/// The time between two clients that are sent away and will come back, as long as there is enough of it.
-const RETURN_INTERVAL: Duration = Duration::from_millis(10);
-
-/// The endpoint. One for the node, shared by all workers.
+/// The endpoint of this node, shared by all workers.
+#[derive(Clone)]
 pub struct Embedded {
-    services: Arc<Services>,
-    main: Arc<Hub>,
-    apps: DashMap<String, Arc<Hub>>,
-    start_page: OnceLock<StartPage>,
-    tidying: AtomicBool,
+    /// The server itself.
+    pub endpoint: Arc<Endpoint>,
+    sessions: Arc<Sessions>,
 }
 
 impl Embedded {
-    /// `keys` are those of the main app, whose id is the first key's name before the dot.
+    /// `keys` are those of the node's app, whose id is the first key's name before the dot.
     pub fn new(
-        config: Config,
+        config: tandem_ably::Config,
         names: ChannelNames,
         scope: Scope,
         keys: Vec<Key>,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
         journal: Journal,
-    ) -> Arc<Embedded> {
-        let app = keys.first().map_or("tandem", |key| Key::app_id(&key.name)).to_owned();
-        let rules = Rules {
-            persisted: config
-                .namespaces
-                .iter()
-                .filter(|namespace| namespace.persisted)
-                .map(|namespace| namespace.id.clone())
-                .collect(),
-            max_presence_members: config.max_presence_members,
-        };
-        let services = Arc::new(Services {
-            memory: limits::Memory::new(&config.limits),
-            config,
-            names,
-            scope,
-            started_at: clock.now(),
-            clock,
-            rows: Rows::new(store, journal),
-            sink: OnceLock::new(),
-            stopping: AtomicBool::new(false),
-        });
-        let main = Arc::new(Hub::new(&app, keys, rules, services.clone(), true));
-        main.restore_revocations();
-        main.restore_members();
-        let apps = DashMap::from_iter([(app, main.clone())]);
-        Arc::new(Embedded { services, main, apps, start_page: OnceLock::new(), tidying: AtomicBool::new(false) })
-    }
-
-    /// Where presence and deliveries are reported to. Set once, before the first connection.
-    pub fn set_sink(&self, sink: Arc<dyn PresenceSink>) {
-        if self.services.sink.set(sink).is_err() {
-            tracing::warn!("the presence sink was set a second time; the first one stays");
-        }
-    }
-
-    /// What `GET /` shows to a browser. Set once.
-    pub fn set_start_page(&self, page: StartPage) {
-        if self.start_page.set(page).is_err() {
-            tracing::warn!("the start page was set a second time; the first one stays");
-        }
+    ) -> Self {
+        let sessions = Arc::new(Sessions::new(names, scope, clock, store.clone()));
+        let rows = Arc::new(JournalRows { store, journal });
+        Self { endpoint: Endpoint::new(config, keys, sessions.clone(), rows), sessions }
     }
 
     /// Whether the configuration may be served on this address.
     ///
     /// # Errors
     /// For test apps on anything but a loopback address: everybody could make some.
-    pub fn check_listen(config: &Config, address: IpAddr) -> Result<(), config::InvalidConfig> {
+    pub fn check_listen(config: &tandem_ably::Config, address: IpAddr) -> Result<(), InvalidConfig> {
         if config.sandbox && !address.is_loopback() {
             let problem =
                 format!("needs a loopback address to listen on, as 127.0.0.1, but server.listen has {address}");
-            return Err(config::InvalidConfig { setting: "sandbox", problem });
+            return Err(InvalidConfig { setting: "sandbox", problem });
         }
         Ok(())
     }
 
-    /// Mounts the WebSocket and all of REST at the root.
-    pub fn configure(self: &Arc<Self>, cfg: &mut actix_web::web::ServiceConfig) {
-        rest::mount(self, cfg);
-        self.start_tidying();
+    /// Sets where presence and deliveries are reported to. Called once, before the first connection.
+    pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
+        self.sessions.report_to(sink);
     }
 
-    /// Says goodbye to every connection, spread over the grace, and takes no new ones.
-    pub async fn stop(&self, grace: Duration) {
-        self.services.stopping.store(true, Ordering::Release);
-        let error = ErrorInfo::disconnected("the server is restarting; the connection can be resumed");
-        let peers: Vec<_> = self.hubs().iter().flat_map(|hub| hub.peers()).collect();
-        let connected: Vec<_> = peers.iter().filter_map(|peer| peer.transport()).collect();
-        // A few at a time, so that they do not all come back in the same moment.
-        let steps = 20.min(connected.len()).max(1);
-        let spread = (grace / 2).min(RETURN_INTERVAL * u32::try_from(connected.len()).unwrap_or(u32::MAX));
-        let pause = spread / u32::try_from(steps).unwrap_or(1);
-        for group in connected.chunks(connected.len().div_ceil(steps).max(1)) {
-            for outbox in group {
-                let goodbye = protocol::Outbound {
-                    error: Some(&error),
-                    ..protocol::Outbound::new(protocol::Action::Disconnected)
-                };
-                outbox.end(Some(&goodbye));
+    /// Ends all tokens that a user has, and the connections that hold one. The answer comes when that is durable.
+    pub fn end_tokens_of(&self, user: &UserId) -> impl Future<Output = Result<(), ErrorInfo>> + Send + 'static {
+        self.endpoint.end_tokens_of(user.as_str())
+    }
+
+    fn publish_one(&self, publication: Publication) -> Result<tandem_ably::Stored, RealtimeError> {
+        let refused = |reason: String| RealtimeError::Refused { reason };
+        let Publication { channel, id, name, data, .. } = publication;
+        let json = String::from_utf8(data.into()).map_err(|_| refused("the data is not JSON text".into()))?;
+        let published = self.endpoint.publish(&self.sessions.names.of(&channel), id, name, json);
+        published.map_err(|error| refused(error.message.into_owned()))
+    }
+}
+
+impl Realtime for Embedded {
+    fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
+        // Published here and now, in order. The future only waits for the store.
+        let outcomes: Vec<_> = batch.into_iter().map(|publication| self.publish_one(publication)).collect();
+        Box::pin(async move {
+            for outcome in outcomes {
+                let stored = outcome?.await;
+                stored.unwrap_or_else(|_| Err(ErrorInfo::unavailable("the node is stopping"))).map_err(|error| {
+                    RealtimeError::Unavailable { reason: error.message.into_owned(), retry_after: None }
+                })?;
             }
-            tokio::time::sleep(pause).await;
-        }
-        // Those that came in between.
-        self.hubs().iter().for_each(|hub| hub.disconnect_all(&error));
+            Ok(())
+        })
     }
 
-    fn hubs(&self) -> Vec<Arc<Hub>> {
-        self.apps.iter().map(|hub| hub.value().clone()).collect()
+    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+        let members = self.members_in_memory(session).unwrap_or_default();
+        Box::pin(std::future::ready(Ok(members)))
     }
 
-    /// The app that the credentials belong to.
-    fn hub_of(&self, credentials: &Credentials) -> Result<Arc<Hub>, ErrorInfo> {
-        let app = match credentials {
-            Credentials::Key { name, .. } => {
-                let app = Key::app_id(name);
-                // What cannot even be the id of an app is no key at all; as Ably's service answers it.
-                if !self.apps.contains_key(app) && !looks_like_app(app) {
-                    return Err(ErrorInfo::invalid_credentials("the key is unknown"));
+    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<Member>> {
+        let mut members = Vec::new();
+        for (number, name) in self.sessions.names.presence(session).enumerate() {
+            self.endpoint.each_member(&name, &mut |member| {
+                if let Ok(user) = member.client_id.parse() {
+                    let at = Timestamp::from_millis(member.timestamp);
+                    members.push(Member { user, connection: connection_name(&member.connection_id, number), at });
                 }
-                app.to_owned()
-            }
-            Credentials::Token(text) if jwt::looks_like(text) => Key::app_id(&jwt::key_name(text)?).to_owned(),
-            Credentials::Token(text) if !text.contains('.') => {
-                return Err(ErrorInfo::invalid_credentials("the token is not one that this server has issued"));
-            }
-            Credentials::Token(text) => Key::app_id(text).to_owned(),
-        };
-        self.app(&app)
+            });
+        }
+        Some(members)
     }
 
-    fn app(&self, app: &str) -> Result<Arc<Hub>, ErrorInfo> {
-        let hub = self.apps.get(app).map(|hub| hub.value().clone());
-        hub.ok_or_else(|| ErrorInfo::not_found(format!("no application found with id {app}")))
+    fn rights_ended(&self, session: &SessionId, user: &UserId) {
+        let names = &self.sessions.names;
+        let channels: Vec<String> = std::iter::once(names.session(session)).chain(names.presence(session)).collect();
+        self.endpoint.rights_ended(user.as_str(), &channels);
     }
-}
-
-/// Whether a text has the form of the app ids that Ably gives: six letters, digits, `-` or `_`.
-fn looks_like_app(text: &str) -> bool {
-    text.len() == 6 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// An unguessable id of letters and digits.
-fn random_id(length: usize) -> String {
-    rand::rng().sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect()
 }

@@ -7,11 +7,11 @@ use tandem::{
     realtime::{
         ApiKey,
         channels::ChannelNames,
-        embedded::Config,
         token::{capability, fresh_nonce, sign_token_request},
     },
     secret::Secret,
 };
+use tandem_ably::Config;
 use tandem_actors::{
     domain::{
         EventName,

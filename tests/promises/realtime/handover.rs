@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::{
     node::{MemoryStore, Node},
@@ -81,11 +81,11 @@ async fn what_is_damaged_or_too_old_is_left_aside() {
         let (mut wire, _) = Wire::connected(&node, "").await;
         wire.publish("c", 0, "one").await;
         wire.next_of(1).await;
-        node.embedded.hand_over(&path);
+        node.embedded.endpoint.hand_over(&path);
     };
     let history = async |continuity| {
         let node = Node::start_on(config(continuity), Arc::new(MemoryStore::default()), 0);
-        node.embedded.take_over(&path);
+        node.embedded.endpoint.take_over(&path);
         assert!(!path.exists());
         let (name, secret) = node.key().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         let request = reqwest::Client::new().get(format!("{}/channels/c/messages", node.url));

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tandem::realtime::embedded::{Config, limits};
+use tandem_ably::{Config, limits};
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream,

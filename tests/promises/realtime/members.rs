@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::{node::Node, wire::Wire};
 

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem::realtime::{
     channels::ChannelNames,
-    embedded::{
-        Config, Embedded, Scope,
-        auth::{Capability, Key},
-    },
+    embedded::{Embedded, Scope},
+};
+use tandem_ably::{
+    Config,
+    auth::{Capability, Key},
 };
 use tandem_actors::{
     domain::{
@@ -123,7 +124,7 @@ impl PresenceSink for Heard {
 
 pub struct Node {
     pub url: String,
-    pub embedded: Arc<Embedded>,
+    pub embedded: Embedded,
     pub heard: Arc<Heard>,
     server: actix_web::dev::ServerHandle,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -146,12 +147,12 @@ impl Node {
         let clock = Arc::new(SystemClock);
         let embedded = Embedded::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
         let heard = Arc::new(Heard::default());
-        embedded.set_sink(heard.clone());
+        embedded.report_to(heard.clone());
         let (told, tell) = mpsc::channel();
         let served = embedded.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = HttpServer::new(move || App::new().configure(|cfg| served.configure(cfg)))
+                let server = HttpServer::new(move || App::new().configure(|cfg| served.endpoint.configure(cfg)))
                     .workers(2)
                     .shutdown_timeout(1)
                     .disable_signals()

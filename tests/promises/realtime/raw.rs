@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream,

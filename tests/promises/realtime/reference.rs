@@ -2,7 +2,7 @@
 
 use reqwest::{Client, RequestBuilder, Response, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::{
     node::{KEY_NAME, KEY_SECRET, Node},

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Client, RequestBuilder, header};
 use serde_json::{Value, json};
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::{
     node::{KEY_NAME, KEY_SECRET, Node},

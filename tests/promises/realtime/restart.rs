@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tandem::realtime::embedded::{Config, config::Namespace};
+use tandem_ably::{Config, config::Namespace};
 
 use super::{
     node::{MemoryStore, Node},
@@ -69,7 +69,7 @@ async fn a_goodbye_tells_clients_to_come_back() {
         wires.push(Wire::connected(&node, "").await.0);
     }
     let embedded = node.embedded.clone();
-    let stopping = tokio::spawn(async move { embedded.stop(Duration::from_millis(200)).await });
+    let stopping = tokio::spawn(async move { embedded.endpoint.stop(Duration::from_millis(200)).await });
     for wire in &mut wires {
         assert_eq!(wire.next_of(6).await["error"]["code"], 80003);
         assert_eq!(wire.next().await, None);

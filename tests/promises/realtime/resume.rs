@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::{
     node::{KEY_SECRET, MemoryStore, Node, OTHER_KEY_NAME},

@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use tandem::realtime::embedded::Config;
+use tandem_ably::Config;
 
 use super::node::Node;
 use crate::sdk_packages;

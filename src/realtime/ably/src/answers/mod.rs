@@ -1,0 +1,177 @@
+//! A connection's answers to its publishes: one for each frame and socket, in the order in which the frames came. A frame that comes again
+//! over another socket gets the same answer again and is not published twice.
+//!
+//! A frame comes again if its serial and its content did. Serials alone do not tell: SDK releases exist that number a new frame with the
+//! serial of an earlier one, or with a lower one, after they had to connect anew.
+
+mod serials;
+
+use std::collections::VecDeque;
+
+use self::serials::Serials;
+use crate::{
+    outbox::Outbox,
+    protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
+};
+
+/// Answers that are remembered, so that a frame that comes again is answered the same.
+const REMEMBERED: usize = 2_048;
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Ack(PublishResult),
+    Nack(ErrorInfo),
+}
+
+impl Answer {
+    /// For what changed nothing.
+    pub fn nothing() -> Self {
+        Answer::Ack(PublishResult::default())
+    }
+}
+
+/// For a frame that was acknowledged so long ago that its answer is forgotten.
+const FORGOTTEN: Answer = Answer::Ack(PublishResult { serial: None, messages: 0 });
+
+/// A frame's claim to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What to do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is new; `settle` it.
+    Fresh(Ticket),
+    /// It came before, and is or will be answered.
+    Repeated,
+}
+
+#[derive(Debug)]
+struct Slot {
+    msg_serial: u64,
+    content: u64,
+    answer: Option<Answer>,
+    /// Its answer has left, for the socket that it came over last.
+    answered: bool,
+    /// The socket that it came over last.
+    socket: u64,
+}
+
+/// Slots in the order in which the frames came; those that are answered come before those that are not.
+#[derive(Debug, Default)]
+pub struct Answers {
+    slots: VecDeque<Slot>,
+    /// The ticket of the first slot.
+    first: u64,
+    highest: Option<u64>,
+    /// Serials that were acknowledged, without a slot any more.
+    acknowledged: Serials,
+    /// Those of them that have their answer on the present socket.
+    told: Serials,
+    /// Numbers the sockets.
+    socket: u64,
+}
+
+impl Answers {
+    /// Another socket has the connection: what was told to the earlier one may have been lost.
+    pub fn change_socket(&mut self) {
+        self.socket += 1;
+        self.told.clear();
+    }
+
+    /// Looks whether a frame came before. If it did, over another socket, its answer is sent again as soon as there is one. `content` is
+    /// equal for equal content.
+    pub fn take_turn(&mut self, msg_serial: u64, content: u64, outbox: Option<&Outbox>) -> Turn {
+        if self.highest.is_none_or(|highest| highest < msg_serial) {
+            self.highest = Some(msg_serial);
+            return self.admit(msg_serial, content);
+        }
+        if let Some(index) = self.position(msg_serial, content) {
+            let slot = &mut self.slots[index];
+            let is_news = std::mem::replace(&mut slot.socket, self.socket) != self.socket;
+            if let (true, true, Some(answer), Some(outbox)) = (is_news, slot.answered, &slot.answer, outbox) {
+                send_again(outbox, msg_serial, answer);
+            }
+            return Turn::Repeated;
+        }
+        if !self.acknowledged.contains(msg_serial) {
+            return self.admit(msg_serial, content);
+        }
+        if !self.told.contains(msg_serial) {
+            self.told.insert(msg_serial);
+            if let Some(outbox) = outbox {
+                send_again(outbox, msg_serial, &FORGOTTEN);
+            }
+        }
+        Turn::Repeated
+    }
+
+    fn admit(&mut self, msg_serial: u64, content: u64) -> Turn {
+        while self.slots.len() >= REMEMBERED && self.slots.front().is_some_and(|oldest| oldest.answered) {
+            self.forget_first();
+        }
+        let ticket = Ticket(self.first + self.slots.len() as u64);
+        self.slots.push_back(Slot { msg_serial, content, answer: None, answered: false, socket: self.socket });
+        Turn::Fresh(ticket)
+    }
+
+    fn forget_first(&mut self) {
+        let Some(oldest) = self.slots.pop_front() else { return };
+        self.first += 1;
+        // What was refused was not published: it may come again.
+        if let Some(Answer::Ack(_)) = oldest.answer {
+            self.acknowledged.insert(oldest.msg_serial);
+            if oldest.socket == self.socket {
+                self.told.insert(oldest.msg_serial);
+            }
+        }
+    }
+
+    /// Answers a frame, and those behind it that waited for it.
+    pub fn settle(&mut self, ticket: Ticket, answer: Answer, outbox: Option<&Outbox>) {
+        let index = ticket.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return };
+        slot.answer = Some(answer);
+        let waiting = self.slots.iter().rposition(|slot| slot.answered).map_or(0, |last| last + 1);
+        for slot in self.slots.iter_mut().skip(waiting) {
+            let Some(answer) = &slot.answer else { break };
+            slot.answered = true;
+            // A client sends again over its new socket what it waits for, and expects no answer before that.
+            if let Some(outbox) = outbox.filter(|_| slot.socket == self.socket) {
+                send(outbox, slot.msg_serial, answer);
+            }
+        }
+    }
+
+    fn position(&self, msg_serial: u64, content: u64) -> Option<usize> {
+        let is_it = |slot: &Slot| slot.msg_serial == msg_serial && slot.content == content;
+        // Clients number their frames without gaps: it is where it would be then, or somewhere else.
+        let behind = self.slots.back().and_then(|latest| latest.msg_serial.checked_sub(msg_serial));
+        let expected = behind
+            .and_then(|behind| usize::try_from(behind).ok())
+            .and_then(|behind| self.slots.len().checked_sub(behind.checked_add(1)?));
+        expected.filter(|index| is_it(&self.slots[*index])).or_else(|| self.slots.iter().rposition(is_it))
+    }
+}
+
+fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+    match answer {
+        Answer::Ack(result) => outbox.acknowledge(msg_serial, result),
+        Answer::Nack(_) => send_again(outbox, msg_serial, answer),
+    }
+}
+
+/// Sends an answer in a frame of its own.
+fn send_again(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+    let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
+    match answer {
+        Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
+        Answer::Ack(result) => {
+            let res = result.serial.is_some().then(|| vec![result.clone()]);
+            outbox.send(&Outbound { res, ..frame(Action::Ack) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

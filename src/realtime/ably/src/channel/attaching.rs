@@ -1,0 +1,224 @@
+//! How a subscriber comes into a channel: with what it missed, and before anything newer.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Alias, Channel, Room, Subscriber};
+use crate::{
+    log::{Body, Entry, Log, Since},
+    outbox::{Frame, Outbox},
+    presence::Page,
+    protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
+    random_id,
+    time::Timestamp,
+};
+
+/// Messages that a rewind brings at most.
+pub const MAX_REWIND: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewind {
+    Messages(usize),
+    Time(Duration),
+}
+
+impl Rewind {
+    /// `10`, `30s`, `2m`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| digits.parse::<u64>().ok();
+        if let Some(seconds) = text.strip_suffix('s') {
+            return number(seconds).map(|n| Rewind::Time(Duration::from_secs(n)));
+        }
+        if let Some(minutes) = text.strip_suffix('m') {
+            return number(minutes).and_then(|n| n.checked_mul(60)).map(|n| Rewind::Time(Duration::from_secs(n)));
+        }
+        number(text).map(|n| Rewind::Messages(usize::try_from(n).unwrap_or(MAX_REWIND).min(MAX_REWIND)))
+    }
+}
+
+/// What an ATTACH asks for, beyond the modes, which are granted already.
+pub struct Attach<'a> {
+    pub serial: Option<&'a str>,
+    /// Stored entries since `serial`, where memory has forgotten them.
+    pub missed: Vec<Arc<Entry>>,
+    /// The client says that it is not new here.
+    pub resumes: bool,
+    pub rewind: Option<Rewind>,
+    /// Stored messages that a rewind may reach, newest first.
+    pub stored: Vec<Arc<Entry>>,
+    pub params: &'a [(String, String)],
+    /// What of it is not served, without being a reason not to attach.
+    pub refusal: Option<ErrorInfo>,
+}
+
+impl Channel {
+    /// Subscribes and answers with ATTACHED, what was missed, and the presence set, in this order and before anything newer.
+    pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
+        let mut room = self.room.lock();
+        room.last_used = now.as_millis();
+        let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
+        let mut answer =
+            Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
+        match request.serial {
+            // The frames since are on their way already.
+            Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
+            Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial), &request.missed),
+            None if known.is_none() && !request.resumes => answer.rewind(&room.log, request, now),
+            None => {}
+        }
+        let shows_presence = subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE) && !room.members.is_empty();
+        if shows_presence {
+            answer.flags |= flags::HAS_PRESENCE;
+        }
+        let head = room.log.head();
+        let outbox = subscriber.outbox.clone();
+        outbox.send(&Outbound {
+            channel_serial: Some(&head),
+            flags: Some(answer.flags),
+            params: (!request.params.is_empty()).then_some(Params(request.params)),
+            error: answer.error.as_ref(),
+            ..Outbound::on(Action::Attached, subscriber.name_of(&self.name))
+        });
+        let wanted = answer.replay.iter().filter(|(entry, _)| subscriber.hears(entry));
+        outbox.replay(wanted.filter_map(|(entry, skip)| subscriber.frame(entry, *skip)));
+        if shows_presence {
+            sync(subscriber.name_of(&self.name), &room, &outbox);
+        }
+        match known {
+            Some(index) => room.subscribers[index] = subscriber,
+            None => room.subscribers.push(subscriber),
+        }
+    }
+
+    /// Tells a subscriber that its modes have changed. Nothing was missed.
+    pub fn change_modes(
+        &self,
+        outbox: &Arc<Outbox>,
+        alias: Option<&Arc<Alias>>,
+        modes: Modes,
+        params: &[(String, String)],
+    ) {
+        let mut room = self.room.lock();
+        let head = room.log.head();
+        if let Some(subscriber) = room.subscribers.iter_mut().find(|known| known.is(outbox, alias)) {
+            subscriber.modes = modes;
+            outbox.send(&Outbound {
+                channel_serial: Some(&head),
+                flags: Some(modes.bits() | flags::RESUMED),
+                params: (!params.is_empty()).then_some(Params(params)),
+                ..Outbound::on(Action::Attached, subscriber.name_of(&self.name))
+            });
+        }
+    }
+
+    pub fn unsubscribe(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>, now: Timestamp) {
+        let mut room = self.room.lock();
+        room.last_used = now.as_millis();
+        if let Some(index) = room.subscribers.iter().position(|known| known.is(outbox, alias)) {
+            room.subscribers.swap_remove(index);
+            if room.subscribers.is_empty() {
+                room.subscribers = Vec::new();
+            }
+        }
+    }
+
+    /// Sends the presence set to a subscriber that asks for it; not to one that asks faster than it reads.
+    pub fn sync(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) {
+        if outbox.is_crowded() {
+            return;
+        }
+        let room = self.room.lock();
+        let subscriber = room.subscribers.iter().find(|subscriber| subscriber.is(outbox, alias));
+        if let Some(subscriber) = subscriber.filter(|subscriber| subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE)) {
+            sync(subscriber.name_of(&self.name), &room, outbox);
+        }
+    }
+}
+
+struct Attached {
+    flags: u64,
+    error: Option<ErrorInfo>,
+    /// Entries, each without its first so many messages.
+    replay: Vec<(Arc<Entry>, usize)>,
+}
+
+impl Attached {
+    fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>, stored: &[Arc<Entry>]) {
+        match serial.as_ref().map(|serial| log.since(serial, stored)) {
+            Some(Since::Known(missed)) => {
+                self.flags |= flags::RESUMED;
+                self.replay.extend(missed.map(|entry| (entry.clone(), 0)));
+            }
+            _ => {
+                self.error =
+                    Some(ErrorInfo::continuity_lost("messages since the channelSerial are not available any more"))
+            }
+        }
+        if !self.replay.is_empty() {
+            self.flags |= flags::HAS_BACKLOG;
+        }
+    }
+
+    fn rewind(&mut self, log: &Log, request: &Attach<'_>, now: Timestamp) {
+        let oldest = log.entries().next().map_or(u64::MAX, |entry| entry.seq);
+        let older = request.stored.iter().filter(|entry| entry.seq < oldest);
+        let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, Body::Messages(_)));
+        match request.rewind {
+            None => {}
+            Some(Rewind::Messages(mut wanted)) => {
+                for entry in messages {
+                    if wanted == 0 {
+                        break;
+                    }
+                    self.replay.push((entry.clone(), entry.count().saturating_sub(wanted)));
+                    wanted = wanted.saturating_sub(entry.count());
+                }
+            }
+            Some(Rewind::Time(window)) => {
+                let recent = messages.take_while(|entry| now.since(Timestamp::from_millis(entry.at)) <= window);
+                self.replay.extend(recent.take(MAX_REWIND).map(|entry| (entry.clone(), 0)));
+            }
+        }
+        self.replay.reverse();
+        if !self.replay.is_empty() {
+            self.flags |= flags::HAS_BACKLOG;
+        }
+    }
+}
+
+fn sync(channel: &str, room: &Room, outbox: &Outbox) {
+    let id = random_id(10);
+    let members: Vec<&PresenceMessage> = room.members.iter().collect();
+    let mut rest = Some(&members[..]);
+    // At least one, also for nobody: the client waits for the last page.
+    let frames = std::iter::from_fn(|| {
+        let members = rest.take()?;
+        let mut page = Page::default();
+        let end = members.iter().position(|member| !page.takes(member)).unwrap_or(members.len());
+        let (members, later) = members.split_at(end);
+        rest = Some(later).filter(|later| !later.is_empty());
+        let cursor = if later.is_empty() { format!("{id}:") } else { format!("{id}:{}", later.len()) };
+        let frame = Outbound {
+            channel_serial: Some(&cursor),
+            presence: Some(members.to_vec()),
+            ..Outbound::on(Action::Sync, channel)
+        };
+        Some(Frame { bytes: frame.encode(outbox.format), event: None })
+    });
+    outbox.replay(frames);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewinds_are_counts_or_times() {
+        assert_eq!(Rewind::parse("5"), Some(Rewind::Messages(5)));
+        assert_eq!(Rewind::parse("2m"), Some(Rewind::Time(Duration::from_secs(120))));
+        assert_eq!(Rewind::parse("30s"), Some(Rewind::Time(Duration::from_secs(30))));
+        assert_eq!(Rewind::parse("1000000"), Some(Rewind::Messages(MAX_REWIND)));
+        for text in ["", "x", "-1", "5h", "99999999999999999999m"] {
+            assert_eq!(Rewind::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a channel may be called, and how a client may name it: `[filter=…?rewind=1]name` is the channel `name`, seen in a certain way.
+
+use super::filter::Filter;
+use crate::protocol::ErrorInfo;
+
+/// In bytes, with a qualifier.
+const MAX_LENGTH: usize = 2_048;
+
+fn too_long() -> ErrorInfo {
+    ErrorInfo::invalid_channel(format!("a channel name must have at most {MAX_LENGTH} bytes"))
+}
+
+/// Checks a channel's own name.
+///
+/// # Errors
+/// 40010 if it is empty, begins with `:`, `,`, `[` or white space, holds control characters, or is longer than 2048 bytes.
+pub fn check_name(name: &str) -> Result<(), ErrorInfo> {
+    let problem = match name {
+        "" => "a channel name must not be empty",
+        _ if name.starts_with(':') => "a channel name must not begin with ':'",
+        _ if name.starts_with('[') => "a channel name must not begin with '[' here",
+        _ if name.starts_with(|first: char| first == ',' || first.is_whitespace()) => {
+            "a channel name must not begin with ',' or white space"
+        }
+        _ if name.len() > MAX_LENGTH => return Err(too_long()),
+        _ if name.chars().any(char::is_control) => "a channel name must not hold control characters",
+        _ => return Ok(()),
+    };
+    Err(ErrorInfo::invalid_channel(problem))
+}
+
+/// A channel as a client names it.
+#[derive(Debug)]
+pub struct Name<'a> {
+    /// The channel's own name.
+    pub own: &'a str,
+    /// Channel parameters that stand in the qualifier.
+    pub params: Vec<(String, String)>,
+    /// Which of its messages are wanted.
+    pub filter: Option<Filter>,
+}
+
+impl<'a> Name<'a> {
+    /// # Errors
+    /// 40010 for a name that no channel has, for other qualifiers than `filter`, and for a filter that makes no sense.
+    pub fn parse(text: &'a str) -> Result<Self, ErrorInfo> {
+        if text.len() > MAX_LENGTH {
+            return Err(too_long());
+        }
+        let qualified = text.strip_prefix('[').map(|rest| {
+            rest.split_once(']').ok_or_else(|| ErrorInfo::invalid_channel("a channel qualifier must end with ']'"))
+        });
+        let Some((qualifier, own)) = qualified.transpose()? else {
+            check_name(text)?;
+            return Ok(Self { own: text, params: Vec::new(), filter: None });
+        };
+        check_name(own)?;
+        let (kind, params) = qualifier.split_once('?').unwrap_or((qualifier, ""));
+        let filter = match (kind, kind.strip_prefix("filter=")) {
+            ("", _) => None,
+            (_, Some(filter)) => Some(Filter::parse(filter)?),
+            _ => {
+                return Err(ErrorInfo::invalid_channel(
+                    "of channel qualifiers, this server knows [filter=…] and parameters, as [?rewind=1]",
+                ));
+            }
+        };
+        Ok(Self { own, params: url::form_urlencoded::parse(params.as_bytes()).into_owned().collect(), filter })
+    }
+
+    /// Whether it is more than the channel's own name.
+    pub fn is_qualified(text: &str) -> bool {
+        text.starts_with('[')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for name in ["a", "a:b", "a b", "ünï", "a[b]"] {
+            assert!(check_name(name).is_ok() && Name::parse(name).unwrap().own == name, "{name}");
+        }
+        for name in ["", ":a", "::", ",a", " a", "a\nb"] {
+            assert_eq!(check_name(name).unwrap_err().code, 40010, "{name}");
+        }
+    }
+
+    #[test]
+    fn qualifiers_are_read() {
+        let name = Name::parse("[?rewind=1&delta=vcdiff]a:b").unwrap();
+        assert_eq!((name.own, name.filter.is_none()), ("a:b", true));
+        assert_eq!(name.params, [("rewind".into(), "1".into()), ("delta".into(), "vcdiff".into())]);
+        let name = Name::parse("[filter=bmFtZQ==?rewind=1]a").unwrap();
+        assert_eq!((name.own, name.filter.is_some(), name.params.len()), ("a", true, 1));
+        let long = format!("[?x={}]a", "y".repeat(MAX_LENGTH));
+        for text in [&*long, "[meta]log", "[?rewind=1]", "[?rewind=1]:a", "[?rewind=1", "[filter=!]a", "[filter=Jg==]a"]
+        {
+            assert_eq!(Name::parse(text).unwrap_err().code, 40010, "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Settings of the embedded endpoint, `[realtime.embedded]`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// API keys. Without any, one is made at the first start and kept in the data directory.
+    pub keys: Vec<KeyConfig>,
+    /// Channel namespaces (the part of a name before the first colon) with rules of their own.
+    pub namespaces: Vec<Namespace>,
+    /// Serves `POST /apps`, `DELETE /apps/{id}` and `POST /stats`: test apps for anybody who asks. Only on a loopback address.
+    pub sandbox: bool,
+    /// How long a connection that lost its socket can be resumed.
+    #[serde(with = "humantime_serde")]
+    pub connection_state_ttl: Duration,
+    /// The longest silence that a client sees; it drops a socket that is silent for 10 s more.
+    #[serde(with = "humantime_serde")]
+    pub max_idle_interval: Duration,
+    /// How long the presence members of a connection that lost its socket stay.
+    #[serde(with = "humantime_serde")]
+    pub presence_grace: Duration,
+    /// How far back a channel can be continued, and history of channels that are not persisted reaches.
+    #[serde(with = "humantime_serde")]
+    pub continuity: Duration,
+    /// How far back the history of persisted channels reaches.
+    #[serde(with = "humantime_serde")]
+    pub history: Duration,
+    /// Messages per second that one connection may send.
+    pub max_inbound_rate: u32,
+    /// Members of one channel's presence set.
+    pub max_presence_members: usize,
+    /// Bytes that may wait for one connection. A subscriber that is further behind is disconnected and continues from the log.
+    pub outbound_queue: usize,
+    /// Entries of a channel that are kept in memory at most.
+    pub log_entries: usize,
+    pub limits: super::limits::Config,
+}
+
+/// An API key, `name` is `<app>.<key>`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    pub name: String,
+    pub secret: String,
+    /// A capability as JSON text; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
+    /// Whether its tokens can be revoked.
+    #[serde(default)]
+    pub revocable_tokens: bool,
+}
+
+impl KeyConfig {
+    /// A key for everything, made by the node itself.
+    pub fn generated(name: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { name: name.into(), secret: secret.into(), capability: None, revocable_tokens: true }
+    }
+}
+
+impl std::fmt::Debug for KeyConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyConfig({})", self.name)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Namespace {
+    pub id: String,
+    /// Whether history, continuity and presence of its channels survive a restart.
+    #[serde(default)]
+    pub persisted: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            namespaces: vec![Namespace { id: "meetwithoutfear".into(), persisted: true }],
+            sandbox: false,
+            connection_state_ttl: Duration::from_secs(120),
+            max_idle_interval: Duration::from_secs(15),
+            presence_grace: Duration::from_secs(15),
+            continuity: Duration::from_secs(120),
+            history: Duration::from_secs(24 * 3600),
+            max_inbound_rate: 5_000,
+            max_presence_members: 1_000,
+            outbound_queue: 1 << 20,
+            log_entries: 5_000,
+            limits: super::limits::Config::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} {problem}")]
+pub struct InvalidConfig {
+    pub setting: &'static str,
+    pub problem: String,
+}
+
+impl Config {
+    /// Checks what types cannot, and reads the keys.
+    ///
+    /// # Errors
+    /// Names the setting and what would be right.
+    pub fn read_keys(&self) -> Result<Vec<super::auth::Key>, InvalidConfig> {
+        let problem = |setting, problem: String| InvalidConfig { setting, problem };
+        if self.max_inbound_rate == 0 {
+            return Err(problem("max_inbound_rate", "must be at least 1".into()));
+        }
+        if self.log_entries == 0 {
+            return Err(problem("log_entries", "must be at least 1".into()));
+        }
+        if self.max_idle_interval < Duration::from_secs(1) {
+            return Err(problem("max_idle_interval", "must be at least 1s".into()));
+        }
+        let read = |key: &KeyConfig| {
+            let parts = key.name.split_once('.').filter(|(app, key)| !app.is_empty() && !key.is_empty());
+            if parts.is_none() || key.name.contains([':', '/']) {
+                return Err(problem(
+                    "keys",
+                    format!("has the name '{}', but a name must be written as app.key", key.name),
+                ));
+            }
+            if key.secret.is_empty() {
+                return Err(problem("keys", format!("has no secret for '{}'", key.name)));
+            }
+            let capability = match &key.capability {
+                None => super::auth::Capability::everything(),
+                Some(text) => super::auth::Capability::parse(text).map_err(|error| {
+                    problem("keys", format!("has for '{}' a wrong capability: {}", key.name, error.message))
+                })?,
+            };
+            let mut read = super::auth::Key::new(&key.name, &key.secret, capability);
+            read.revocable_tokens = key.revocable_tokens;
+            Ok(read)
+        };
+        if let [first, others @ ..] = self.keys.as_slice() {
+            let app = super::auth::Key::app_id(&first.name);
+            if let Some(foreign) = others.iter().find(|key| super::auth::Key::app_id(&key.name) != app) {
+                let names = format!("'{}' and '{}'", first.name, foreign.name);
+                return Err(problem(
+                    "keys",
+                    format!("must all be of one app, the part before the dot, unlike {names}"),
+                ));
+            }
+        }
+        self.keys.iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(names: &[&str]) -> Option<String> {
+        let keys = names.iter().map(|name| KeyConfig::generated(*name, "secret")).collect();
+        Config { keys, ..Config::default() }.read_keys().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_are_of_one_app() {
+        assert_eq!(problem(&["app.one", "app.two"]), None);
+        let text = problem(&["app.one", "other.two"]).unwrap();
+        assert!(text.contains("keys") && text.contains("'other.two'"), "{text}");
+        assert!(problem(&["app.one", "nodot"]).is_some());
+    }
+}

@@ -1,0 +1,96 @@
+//! From the outbox to the socket.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use actix::{ActorContext, fut::ActorFuture};
+use actix_web_actors::ws;
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep_until};
+
+use super::{Connection, Ctx};
+use crate::{
+    outbox::{Frame, Outbox},
+    protocol::Format,
+};
+
+/// Writes what the outbox holds; ends the actor when the outbox has ended.
+#[derive(Default)]
+pub(super) struct Drain {
+    taken: Vec<Frame>,
+    /// Ends the hold on ACKs; only connections that publish much have one.
+    hold: Option<Pin<Box<Sleep>>>,
+}
+
+impl Drain {
+    /// Takes a portion of what waits. Held ACKs are waited for no longer than they are held.
+    fn take(&mut self, outbox: &Outbox, task: &mut Context<'_>) -> Poll<bool> {
+        let taken = outbox.poll_take(task, &mut self.taken);
+        let Some(until) = outbox.held_until().filter(|_| taken.is_pending()) else { return taken };
+        let hold = self.hold.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+        if hold.deadline() != until.into() {
+            hold.as_mut().reset(until.into());
+        }
+        if hold.as_mut().poll(task).is_pending() {
+            return Poll::Pending;
+        }
+        outbox.release_acks();
+        outbox.poll_take(task, &mut self.taken)
+    }
+}
+
+impl ActorFuture<Connection> for Drain {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
+        let drain = self.get_mut();
+        let Some(line) = actor.line() else { return Poll::Ready(()) };
+        let taken = drain.take(&line.outbox, task);
+        // Looked at once the task is registered, so that no change is missed.
+        if line.outbox.take_rights_changed() {
+            line.recheck_attachments();
+        }
+        let Poll::Ready(ended) = taken else { return Poll::Pending };
+        let format = line.outbox.format;
+        let mut awaits_delivery = false;
+        for frame in drain.taken.drain(..) {
+            if let Some(event) = frame.event {
+                line.note_written(event);
+                awaits_delivery = true;
+            }
+            write(ctx, format, frame.bytes);
+        }
+        if drain.taken.capacity() > 16 {
+            drain.taken = Vec::new();
+        }
+        line.wrote_at = Instant::now();
+        if ended {
+            finish(ctx, line.close);
+            return Poll::Ready(());
+        }
+        if awaits_delivery {
+            // Its pong proves that the events before it have arrived. Any other frame may have crossed them.
+            ctx.ping(&line.pings.to_be_bytes());
+            line.pings += 1;
+        }
+        Poll::Pending
+    }
+}
+
+pub(super) fn write(ctx: &mut Ctx, format: Format, bytes: Bytes) {
+    match format {
+        Format::Msgpack => ctx.binary(bytes),
+        Format::Json => match bytestring::ByteString::try_from(bytes) {
+            Ok(text) => ctx.text(text),
+            Err(_) => tracing::error!("a JSON frame was not UTF-8"),
+        },
+    }
+}
+
+pub(super) fn finish(ctx: &mut Ctx, code: ws::CloseCode) {
+    ctx.close(Some(code.into()));
+    ctx.stop();
+}

@@ -1,0 +1,190 @@
+//! What a socket knows of its connection, and what it does with each frame.
+
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{AsyncContext, SpawnHandle};
+use actix_web_actors::ws;
+use bytes::BytesMut;
+
+use super::Ctx;
+use crate::{
+    application::EventRef,
+    auth::ClientId,
+    channel::{Alias, Channel},
+    hub::Hub,
+    limits::{Pace, Seat},
+    outbox::Outbox,
+    peer::{Peer, Tenure},
+    protocol::{
+        Action, ErrorInfo, Inbound, MAX_FRAME_SIZE, MAX_MESSAGE_SIZE, Modes, Outbound, frame::ConnectionDetails,
+    },
+    rate::Rate,
+};
+
+/// How long an answer to a HEARTBEAT is held back.
+const HEARTBEAT_PAUSE: Duration = Duration::from_millis(2);
+
+/// What a channel is to this socket.
+pub struct Attachment {
+    pub channel: Arc<Channel>,
+    /// What the client calls it.
+    pub alias: Option<Arc<Alias>>,
+    pub asked: Modes,
+    pub granted: Modes,
+    pub params: Vec<(String, String)>,
+}
+
+/// What there is once the client is connected.
+pub struct Line {
+    pub hub: Arc<Hub>,
+    pub peer: Arc<Peer>,
+    pub tenure: Tenure,
+    pub outbox: Arc<Outbox>,
+    pub attachments: HashMap<Arc<str>, Attachment>,
+    pub rate: Rate,
+    pub echo: bool,
+    pub key: String,
+    pub heartbeats: bool,
+    pub remain_present_for: Option<Duration>,
+    pub confirmed: bool,
+    /// The newest event of each stream that was written and not yet confirmed, with the ping that was written after it.
+    pub written: Vec<(Arc<EventRef>, u64)>,
+    /// Numbers the pings that ask whether events have arrived.
+    pub pings: u64,
+    pub expiry: Vec<SpawnHandle>,
+    pub heard_at: Instant,
+    pub wrote_at: Instant,
+    pub partial: Option<Partial>,
+    pub pace: Rc<Pace>,
+    /// Bytes of the frame that is being taken.
+    pub frame_bytes: usize,
+    /// How the WebSocket is closed when everything is written.
+    pub close: ws::CloseCode,
+    pub _seat: Option<Seat>,
+}
+
+/// A message whose last fragment has not come.
+pub struct Partial {
+    pub bytes: BytesMut,
+    pub begun: Instant,
+}
+
+impl Line {
+    pub(super) fn heard(&mut self) {
+        self.heard_at = Instant::now();
+        if !self.confirmed {
+            self.confirmed = true;
+            self.peer.confirm();
+        }
+    }
+
+    /// The client has answered a ping: it has what was written before.
+    pub(super) fn ponged(&mut self, payload: &[u8]) {
+        let Ok(payload) = payload.try_into() else { return };
+        let number = u64::from_be_bytes(payload);
+        let (arrived, under_way): (Vec<_>, Vec<_>) = self.written.drain(..).partition(|(_, ping)| *ping <= number);
+        self.written = under_way;
+        if let Some(client_id) = self.peer.client_id().concrete() {
+            arrived.iter().for_each(|(event, _)| self.hub.services.application.delivered(event, client_id));
+        }
+    }
+
+    pub(super) fn note_written(&mut self, event: Arc<EventRef>) {
+        let same = |(known, ping): &&mut (Arc<EventRef>, u64)| known.stream == event.stream && *ping == self.pings;
+        match self.written.iter_mut().find(same) {
+            Some((newest, _)) if newest.seq >= event.seq => {}
+            Some((newest, _)) => *newest = event,
+            None => self.written.push((event, self.pings)),
+        }
+    }
+
+    /// The socket is gone.
+    pub(super) fn lost(self) {
+        let now = self.hub.services.now();
+        for attachment in self.attachments.values() {
+            attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
+        }
+        self.outbox.end(None);
+        self.hub.dropped(self.peer.clone(), self.tenure, self.remain_present_for);
+    }
+
+    pub(super) fn take(&mut self, frame: Inbound, ctx: &mut Ctx) {
+        match frame.action() {
+            Some(Action::Heartbeat) => self.answer_heartbeat(frame.id, ctx),
+            Some(Action::Message) => self.publish(frame),
+            Some(Action::Presence) => self.presence(frame),
+            Some(Action::Attach) => self.attach(&frame),
+            Some(Action::Detach) => self.detach(&frame),
+            Some(Action::Sync) => self.sync(&frame),
+            Some(Action::Auth) => self.reauthenticate(&frame, ctx),
+            Some(Action::Close) => self.close(),
+            Some(Action::Disconnect) => self.outbox.end(Some(&Outbound::new(Action::Disconnected))),
+            Some(Action::Object | Action::ObjectSync | Action::Annotation) => self.refuse_unsupported(&frame),
+            _ => {}
+        }
+    }
+
+    /// Echoes a HEARTBEAT, a moment later: to the SDK a round trip of 0 ms, as on a loopback address, is no result.
+    fn answer_heartbeat(&self, id: Option<String>, ctx: &mut Ctx) {
+        let outbox = self.outbox.clone();
+        ctx.run_later(HEARTBEAT_PAUSE, move |_, _| {
+            outbox.send(&Outbound { id: id.as_deref(), ..Outbound::new(Action::Heartbeat) });
+        });
+    }
+
+    pub(super) fn send_connected(&self, error: Option<&ErrorInfo>) {
+        let config = &self.hub.services.config;
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let client_id = match self.peer.client_id() {
+            ClientId::Is(id) => Some(id.as_ref().to_owned()),
+            ClientId::Any if self.peer.grant().expires.is_some() => Some("*".to_owned()),
+            _ => None,
+        };
+        let details = ConnectionDetails {
+            client_id,
+            connection_key: self.key.clone(),
+            max_message_size: MAX_MESSAGE_SIZE,
+            max_frame_size: MAX_FRAME_SIZE,
+            max_inbound_rate: config.max_inbound_rate,
+            connection_state_ttl: millis(config.connection_state_ttl),
+            max_idle_interval: millis(config.max_idle_interval),
+            server_id: "tandem".to_owned(),
+        };
+        self.outbox.send(&Outbound {
+            connection_id: Some(&self.peer.id),
+            connection_details: Some(details),
+            error,
+            ..Outbound::new(Action::Connected)
+        });
+    }
+
+    /// The connection fails for good.
+    pub(super) fn fail(&self, error: &ErrorInfo) {
+        self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Error) }));
+    }
+
+    /// The same, with what the WebSocket's protocol calls it.
+    pub(super) fn fail_with(&mut self, close: ws::CloseCode, error: &ErrorInfo) {
+        self.close = close;
+        self.fail(error);
+    }
+
+    /// The client is to come back.
+    pub(super) fn disconnect(&self, error: &ErrorInfo) {
+        self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Disconnected) }));
+    }
+
+    fn close(&mut self) {
+        let now = self.hub.services.now();
+        for (_, attachment) in self.attachments.drain() {
+            attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
+        }
+        self.hub.forget(&self.peer);
+        self.outbox.end(Some(&Outbound::new(Action::Closed)));
+    }
+}

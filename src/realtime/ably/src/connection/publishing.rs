@@ -1,0 +1,169 @@
+//! MESSAGE and PRESENCE of a connected client: each frame has one turn and one answer, also when it is sent again.
+
+use std::sync::{Arc, LazyLock};
+
+use super::line::Line;
+use crate::{
+    answers::{Answer, Ticket, Turn},
+    auth::Operation,
+    channel::{Channel, Name},
+    protocol::{
+        ErrorInfo, Inbound, InboundPresence, MAX_MESSAGE_SIZE, Message, Modes, PresenceMessage, data::Payload,
+        frame::PublishResult,
+    },
+    publication::{message_too_large, prepare},
+    rate::Admission,
+};
+
+/// Looked up once: it is counted for every message.
+static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_messages_total"));
+
+impl Line {
+    /// Takes a frame's turn. None if there is nothing (more) to do for it.
+    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, Ticket)> {
+        let Some(msg_serial) = frame.msg_serial() else {
+            let error = ErrorInfo::bad_request("a publish must have a msgSerial");
+            match &frame.channel {
+                Some(channel) => self.fail_channel(channel, &error),
+                None => self.fail(&error),
+            }
+            return None;
+        };
+        let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, frame.content()) else { return None };
+        match self.rate.admit(messages) {
+            Admission::Welcome => Some((msg_serial, ticket)),
+            Admission::Refused(error) => {
+                self.peer.settle(ticket, Answer::Nack(error));
+                None
+            }
+            Admission::Flood(error) => {
+                self.peer.settle(ticket, Answer::Nack(error.clone()));
+                self.disconnect(&error);
+                None
+            }
+        }
+    }
+
+    /// Refuses a frame; `content` is equal for equal content.
+    pub(super) fn refuse(&self, msg_serial: u64, content: u64, error: ErrorInfo) {
+        if let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, content) {
+            self.peer.settle(ticket, Answer::Nack(error));
+        }
+    }
+
+    pub(super) fn refuse_unsupported(&mut self, frame: &Inbound) {
+        let error = ErrorInfo::unsupported("LiveObjects and annotations are not supported by this server");
+        match frame.msg_serial() {
+            Some(msg_serial) => self.refuse(msg_serial, frame.content(), error),
+            None => self.fail_channel(frame.channel.as_deref().unwrap_or_default(), &error),
+        }
+    }
+
+    /// The channel of a publish, if the client may do this on it.
+    fn writable(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
+        let attachment = self.attachments.get(name);
+        // What is granted follows from the name and the capability, and is looked at again when that changes.
+        if let Some(attachment) = attachment.filter(|attachment| attachment.granted.has(mode)) {
+            return Ok(attachment.channel.clone());
+        }
+        let Name { own, filter, .. } = Name::parse(name)?;
+        self.hub.permit(&self.peer.grant(), own, operation)?;
+        match (attachment, filter) {
+            (Some(_), None) => {
+                Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))
+            }
+            (None, None) => Ok(self.hub.channel(own)),
+            (_, Some(_)) => Err(ErrorInfo::not_permitted("a filtered channel can only be subscribed to")),
+        }
+    }
+
+    fn pay(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
+        self.pay_for(channel, messages.iter().map(Message::size).sum(), messages.len())
+    }
+
+    /// Pays for what is published: for all of it as traffic, and on persisted channels for what is stored.
+    fn pay_for(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
+        self.pace.publish(self.frame_bytes, &self.hub.services.config.limits)?;
+        self.hub.note_used(&self.peer);
+        self.hub.pay_for_storage(self.pace.account(), channel, bytes, count)
+    }
+
+    pub(super) fn publish(&mut self, mut frame: Inbound) {
+        let count = frame.messages.as_ref().map_or(0, Vec::len);
+        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
+        let messages = frame.messages.take().unwrap_or_default();
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
+            let client_id = self.peer.client_id();
+            let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
+            self.hub.refuse_reserved(&channel, &messages)?;
+            self.pay(&channel, &messages)?;
+            Ok((channel, messages))
+        });
+        match prepared {
+            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
+            Ok((_, messages)) if messages.is_empty() => self.peer.settle(ticket, Answer::nothing()),
+            Ok((channel, messages)) => {
+                let peer = self.peer.clone();
+                let frame_id = self.peer.frame_id(msg_serial);
+                MESSAGES.increment(messages.len() as u64);
+                let settle = move |result: Result<PublishResult, ErrorInfo>| {
+                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                };
+                // A refusal is told to `settle`, too.
+                let _ = self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, settle);
+            }
+        }
+    }
+
+    pub(super) fn presence(&mut self, mut frame: Inbound) {
+        let count = frame.presence.as_ref().map_or(0, Vec::len);
+        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
+        let events = frame.presence.take().unwrap_or_default();
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let frame_id = self.peer.frame_id(msg_serial);
+        let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
+            let events = self.presence_events(events, &frame_id)?;
+            self.pay_for(&channel, events.iter().map(PresenceMessage::size).sum(), events.len())?;
+            Ok((channel, events))
+        });
+        match taken {
+            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
+            Ok((channel, events)) => {
+                let peer = self.peer.clone();
+                self.hub.take_presence(&channel, &self.peer, frame_id, events, move |result| {
+                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                });
+            }
+        }
+    }
+
+    fn presence_events(&self, events: Vec<InboundPresence>, frame_id: &str) -> Result<Vec<PresenceMessage>, ErrorInfo> {
+        let own = self.peer.client_id();
+        let timestamp = self.hub.services.now().as_millis();
+        let mut size = 0;
+        let event = |(index, event): (usize, InboundPresence)| {
+            let action = event.wanted()?;
+            let client_id = own
+                .speak_as(event.client_id.map(Into::into))?
+                .ok_or_else(|| ErrorInfo::presence_client_id("a clientId is needed to enter, update or leave"))?;
+            let payload = Payload::accept(event.data, event.encoding)?;
+            let id = event.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{frame_id}:{index}"));
+            let event = PresenceMessage {
+                action,
+                id: id.into(),
+                client_id,
+                connection_id: self.peer.id.clone(),
+                timestamp,
+                payload,
+                extras: event.extras.filter(serde_json::Value::is_object).map(Box::new),
+            };
+            size += event.size();
+            if size > MAX_MESSAGE_SIZE {
+                return Err(message_too_large());
+            }
+            Ok(event)
+        };
+        events.into_iter().enumerate().map(event).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! A planned restart loses nothing: a graceful stop writes logs and members of the channels that are not stored to a file, and the next
+//! start takes them up. The file is for its owner's eyes, is used once, and is left aside if it is damaged, or so old that nobody could
+//! continue from it.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+use crate::time::Timestamp;
+
+use crate::{Endpoint, persist::Handover};
+
+/// The largest file, roughly.
+const MOST: usize = 64 << 20;
+
+impl Endpoint {
+    /// Writes the file. Called when nobody publishes any more.
+    pub fn hand_over(&self, file: &Path) {
+        let now = self.services.now();
+        let mut handover = Handover::new(&self.main.app, now.as_millis());
+        let window = self.services.config.continuity;
+        let channels = self.main.unstored();
+        let left_out = channels
+            .iter()
+            .inspect(|channel| channel.prune(now, window))
+            .filter(|channel| !handover.add(channel, MOST))
+            .count();
+        if left_out > 0 {
+            tracing::warn!(channels = left_out, "some channels begin anew after the restart: there are too many");
+        }
+        if let Err(error) = write(file, &handover.encode()) {
+            tracing::warn!(file = %file.display(), %error, "channels that are not stored begin anew after the restart");
+        }
+    }
+
+    /// Takes up what an earlier process left in the file, and deletes it. Called before the first connection.
+    pub fn take_over(&self, file: &Path) {
+        let bytes = match take(file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                return tracing::warn!(file = %file.display(), %error, "what was handed over cannot be read");
+            }
+        };
+        let Some(handover) = Handover::decode(&bytes, &self.main.app) else {
+            return tracing::warn!(file = %file.display(), "what was handed over is damaged; it is left aside");
+        };
+        let config = &self.services.config;
+        let age = self.services.now().since(Timestamp::from_millis(handover.at));
+        if age > config.continuity.max(config.connection_state_ttl) {
+            return tracing::info!("what was handed over is too old; it is left aside");
+        }
+        for kept in handover.channels(&self.services.log_limits()) {
+            self.main.take_over(kept.name, kept.log, kept.members);
+        }
+    }
+}
+
+/// Whole or not at all, and readable by its owner alone.
+fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    let mut open = OpenOptions::new();
+    let mut output: File = open.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    output.set_permissions(Permissions::from_mode(0o600))?;
+    output.write_all(bytes)?;
+    output.sync_all()?;
+    fs::rename(unfinished, file)
+}
+
+/// Reads the file and deletes it, whatever is in it.
+fn take(file: &Path) -> io::Result<Vec<u8>> {
+    let input = File::open(file)?;
+    fs::remove_file(file)?;
+    let mut bytes = Vec::new();
+    input.take(2 * MOST as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,327 @@
+//! History: what was published on a channel, page by page, from memory and from the store.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::storage::Direction;
+
+use crate::{
+    channel::{Channel, MAX_REWIND, Rewind},
+    hub::Hub,
+    log::{Body, Entry},
+    protocol::{ChannelSerial, ErrorInfo},
+    time::millis,
+};
+
+pub const DEFAULT_LIMIT: usize = 100;
+pub const MAX_LIMIT: usize = 1_000;
+/// Entries that whoever comes back gets from the store, and their bytes, at most.
+const MAX_MISSED: usize = 20_000;
+const MAX_MISSED_BYTES: usize = 4 << 20;
+/// Bytes of a page, and entries that are looked at for one. A page that ends by them has a link to the next.
+const MAX_PAGE_BYTES: usize = 1 << 20;
+const MAX_LOOKED_AT: usize = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Messages,
+    Presence,
+}
+
+/// A place between two pages: the last item of the page before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub seq: u64,
+    pub index: usize,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.seq, self.index)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub kind: Kind,
+    pub start: Option<i64>,
+    pub end: Option<i64>,
+    pub direction: Direction,
+    pub limit: usize,
+    /// Backwards: nothing newer than this; forwards: only what is newer.
+    pub from_serial: Option<ChannelSerial>,
+    pub cursor: Option<Cursor>,
+}
+
+impl Query {
+    /// # Errors
+    /// 40000 for parameters that make no sense.
+    pub fn read(kind: Kind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
+        let time = |name| match parameter(name) {
+            None => Ok(None),
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| ErrorInfo::bad_request(format!("{name} must be milliseconds")))
+            }
+        };
+        let direction = direction(parameter("direction").as_deref())?;
+        let from_serial = match parameter("fromSerial").or_else(|| parameter("from_serial")) {
+            None => None,
+            Some(text) => Some(
+                ChannelSerial::parse(&text)
+                    .ok_or_else(|| ErrorInfo::bad_request("fromSerial must be a channel serial"))?,
+            ),
+        };
+        let cursor = match parameter("cursor") {
+            None => None,
+            Some(text) => {
+                let parts =
+                    text.split_once('-').and_then(|(seq, index)| Some((seq.parse().ok()?, index.parse().ok()?)));
+                let (seq, index) =
+                    parts.ok_or_else(|| ErrorInfo::bad_request("cursor is not one of a page's links"))?;
+                Some(Cursor { seq, index })
+            }
+        };
+        let (start, end) = (time("start")?, time("end")?);
+        if start.zip(end).is_some_and(|(start, end)| start > end) {
+            return Err(ErrorInfo::bad_request("start must not be after end"));
+        }
+        Ok(Self { kind, start, end, direction, limit: limit(parameter("limit").as_deref())?, from_serial, cursor })
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let kind = matches!(entry.body, Body::Messages(_)) == (self.kind == Kind::Messages);
+        let side = self.from_serial.as_ref().is_none_or(|from| match self.direction {
+            Direction::Backward => entry.seq <= from.seq,
+            Direction::Forward => entry.seq > from.seq,
+        });
+        kind && side && self.start.is_none_or(|start| entry.at >= start) && self.end.is_none_or(|end| entry.at <= end)
+    }
+
+    fn is_beyond_cursor(&self, place: Cursor) -> bool {
+        self.cursor.is_none_or(|cursor| match self.direction {
+            Direction::Backward => place < cursor,
+            Direction::Forward => place > cursor,
+        })
+    }
+}
+
+/// # Errors
+/// 40000 for what is no direction.
+pub fn direction(text: Option<&str>) -> Result<Direction, ErrorInfo> {
+    match text {
+        None | Some("backwards") => Ok(Direction::Backward),
+        Some("forwards") => Ok(Direction::Forward),
+        Some(_) => Err(ErrorInfo::bad_request("direction must be backwards or forwards")),
+    }
+}
+
+/// # Errors
+/// 40000 for what is not a number between 1 and 1000.
+pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
+    match text.map(str::parse) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(_) => Err(ErrorInfo::bad_request("limit must be a number between 1 and 1000")),
+    }
+}
+
+/// Items of entries: which message or event of which entry.
+pub struct Page {
+    pub items: Vec<(Arc<Entry>, usize)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+struct Collector<'q> {
+    query: &'q Query,
+    items: Vec<(Arc<Entry>, usize)>,
+    more: bool,
+    bytes: usize,
+    looked_at: usize,
+    /// The last entry that was looked at to its end.
+    reached: Option<u64>,
+}
+
+impl Collector<'_> {
+    fn new(query: &Query) -> Collector<'_> {
+        Collector { query, items: Vec::new(), more: false, bytes: 0, looked_at: 0, reached: None }
+    }
+
+    /// False when there is enough.
+    fn take(&mut self, entry: &Arc<Entry>) -> bool {
+        let is_on_earlier_page = self.query.cursor.is_some_and(|cursor| match self.query.direction {
+            Direction::Backward => entry.seq > cursor.seq,
+            Direction::Forward => entry.seq < cursor.seq,
+        });
+        if is_on_earlier_page {
+            return true;
+        }
+        if self.looked_at >= MAX_LOOKED_AT || self.bytes >= MAX_PAGE_BYTES {
+            self.more = true;
+            return false;
+        }
+        self.looked_at += 1;
+        let taken = self.take_items(entry);
+        if taken {
+            self.reached = Some(entry.seq);
+        }
+        taken
+    }
+
+    fn take_items(&mut self, entry: &Arc<Entry>) -> bool {
+        if !self.query.wants(entry) {
+            return true;
+        }
+        self.bytes += entry.size();
+        let indices: Box<dyn Iterator<Item = usize>> = match self.query.direction {
+            Direction::Backward => Box::new((0..entry.count()).rev()),
+            Direction::Forward => Box::new(0..entry.count()),
+        };
+        for index in indices.filter(|index| self.query.is_beyond_cursor(Cursor { seq: entry.seq, index: *index })) {
+            if self.items.len() == self.query.limit {
+                self.more = true;
+                return false;
+            }
+            self.items.push((entry.clone(), index));
+        }
+        true
+    }
+}
+
+impl Collector<'_> {
+    /// Where the next page begins.
+    fn next(&self) -> Option<Cursor> {
+        let last = self.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
+        // Behind entries of which none was wanted.
+        let reached = self.reached.map(|seq| match self.query.direction {
+            Direction::Backward => Cursor { seq, index: 0 },
+            Direction::Forward => Cursor { seq, index: usize::MAX },
+        });
+        let further = match self.query.direction {
+            Direction::Backward => last.into_iter().chain(reached).min(),
+            Direction::Forward => last.into_iter().chain(reached).max(),
+        };
+        further.filter(|_| self.more)
+    }
+}
+
+impl Hub {
+    /// # Errors
+    /// 50000 if the store cannot be read.
+    pub fn history(&self, channel: &Channel, query: &Query) -> Result<Page, ErrorInfo> {
+        let mut collector = Collector::new(query);
+        let recent = channel.recent();
+        let oldest_recent = recent.first().map(|entry| entry.seq);
+        match query.direction {
+            Direction::Backward => {
+                if recent.iter().rev().all(|entry| collector.take(entry)) {
+                    self.read_stored(channel, oldest_recent, query, &mut collector)?;
+                }
+            }
+            Direction::Forward => {
+                self.read_stored(channel, oldest_recent, query, &mut collector)?;
+                let _ = collector.more || recent.iter().all(|entry| collector.take(entry));
+            }
+        }
+        Ok(Page { next: collector.next(), items: collector.items })
+    }
+
+    /// Messages of a persisted channel that a rewind may reach, newest first.
+    pub fn stored_before(&self, channel: &Channel, rewind: Rewind) -> Vec<Arc<Entry>> {
+        if !self.stores(channel) {
+            return Vec::new();
+        }
+        let since = |window: Duration| self.services.now().as_millis().saturating_sub(millis(window));
+        let query = Query {
+            kind: Kind::Messages,
+            start: match rewind {
+                Rewind::Messages(_) => None,
+                Rewind::Time(window) => Some(since(window)),
+            },
+            end: None,
+            direction: Direction::Backward,
+            limit: match rewind {
+                Rewind::Messages(wanted) => wanted.max(1),
+                Rewind::Time(_) => MAX_REWIND,
+            },
+            from_serial: None,
+            cursor: None,
+        };
+        // Without the store, the rewind reaches as far as memory does.
+        let page = self.history(channel, &query).map(|page| page.items).unwrap_or_default();
+        let mut entries: Vec<Arc<Entry>> = page.into_iter().map(|(entry, _)| entry).collect();
+        entries.dedup_by_key(|entry| entry.seq);
+        entries
+    }
+
+    /// Stored entries of a persisted channel that follow a position since which memory has forgotten some, oldest first and without gaps. None at
+    /// all if they are not all there, the position is out of the continuity window, or it is too far behind.
+    pub fn stored_since(&self, channel: &Channel, serial: &str) -> Vec<Arc<Entry>> {
+        let Some(serial) = ChannelSerial::parse(serial).filter(|serial| channel.has_forgotten_since(serial)) else {
+            return Vec::new();
+        };
+        if !self.stores(channel) {
+            return Vec::new();
+        }
+        let continuity = millis(self.services.config.continuity);
+        let horizon = self.services.now().as_millis().saturating_sub(continuity);
+        let (mut entries, mut size, mut lost) = (Vec::<Arc<Entry>>::new(), 0, false);
+        let visit = |stored: super::persist::Stored| {
+            let follows = stored.log == serial.log;
+            let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft);
+            size += entry.size();
+            let follows = follows && entry.seq == entries.last().map_or(serial.seq, |before| before.seq) + 1;
+            lost = !follows || entry.at < horizon || size > MAX_MISSED_BYTES || entries.len() >= MAX_MISSED;
+            entries.push(entry);
+            !lost
+        };
+        let from = Some(serial.seq);
+        let read = self.services.rows.entries(&self.app, &channel.name, from, Direction::Forward, visit);
+        if let Err(error) = &read {
+            tracing::error!(%error, "missed messages could not be read");
+        }
+        if lost || read.is_err() { Vec::new() } else { entries }
+    }
+
+    /// What is stored and not in memory any more.
+    fn read_stored(
+        &self,
+        channel: &Channel,
+        oldest_recent: Option<u64>,
+        query: &Query,
+        collector: &mut Collector<'_>,
+    ) -> Result<(), ErrorInfo> {
+        if !channel.persisted || !self.is_main {
+            return Ok(());
+        }
+        let cursor = query.cursor.map(|cursor| cursor.seq);
+        let history = millis(self.services.config.history);
+        let horizon = self.services.now().as_millis() - history;
+        let from = match query.direction {
+            Direction::Backward => match (cursor, oldest_recent) {
+                (Some(cursor), Some(oldest)) => Some(oldest.min(cursor.saturating_add(1))),
+                (Some(cursor), None) => Some(cursor.saturating_add(1)),
+                (None, oldest) => oldest,
+            },
+            Direction::Forward => cursor.map(|cursor| cursor.saturating_sub(1)),
+        };
+        let visit = |stored: super::persist::Stored| {
+            if oldest_recent.is_some_and(|oldest| stored.seq >= oldest) {
+                return query.direction == Direction::Backward;
+            }
+            // Times only grow along a log.
+            let (is_early, is_late) =
+                (query.start.is_some_and(|start| stored.at < start), query.end.is_some_and(|end| stored.at > end));
+            match query.direction {
+                Direction::Backward if is_early || stored.at < horizon => return false,
+                Direction::Forward if is_late => return false,
+                Direction::Forward if stored.at < horizon => return true,
+                _ => {}
+            }
+            collector.take(&Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft))
+        };
+        self.services.rows.entries(&self.app, &channel.name, from, query.direction, visit).map_err(|error| {
+            tracing::error!(%error, "history could not be read");
+            ErrorInfo::internal("history could not be read")
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Who may do what in the app: keys, tokens, and what was revoked.
+
+use std::sync::Arc;
+
+use super::Hub;
+use crate::{
+    auth::{
+        Capability, ClientId, Credentials, Grant, Key, Proof, jwt,
+        revocation::{Revocation, Target},
+        token::{self, TokenDetails},
+        token_request::TokenRequest,
+    },
+    peer::Peer,
+    protocol::{Action, ErrorInfo, Outbound},
+    time::Timestamp,
+};
+
+impl Hub {
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.get(name)
+    }
+
+    /// # Errors
+    /// 40101 for a wrong secret, 40400 for an unknown key; 40141–40144 for a token that is not good (any more).
+    pub fn authenticate(&self, credentials: &Credentials) -> Result<Grant, ErrorInfo> {
+        let now = self.services.now();
+        let grant = match credentials {
+            Credentials::Key { name, secret } => {
+                let key = self.key(name).ok_or_else(ErrorInfo::unknown_key)?;
+                if !key.has_secret(secret) {
+                    return Err(ErrorInfo::invalid_credentials("the key's secret is wrong"));
+                }
+                return Ok(Grant {
+                    proof: Proof::Key,
+                    key_name: key.name.clone(),
+                    capability: key.capability.clone(),
+                    client_id: ClientId::Any,
+                    issued: 0,
+                    expires: None,
+                    revocation_key: None,
+                    of_app: false,
+                });
+            }
+            Credentials::Token(text) if jwt::looks_like(text) => {
+                let name = jwt::key_name(text)?;
+                jwt::verify(text, self.key(&name).ok_or_else(ErrorInfo::unknown_key)?)?
+            }
+            Credentials::Token(text) => token::verify(text, |name| self.key(name))?,
+        };
+        self.check_current(&grant, now)?;
+        Ok(grant)
+    }
+
+    /// # Errors
+    /// 40142 expired, 40141 revoked.
+    pub fn check_current(&self, grant: &Grant, now: Timestamp) -> Result<(), ErrorInfo> {
+        if grant.expires.is_some_and(|expires| expires <= now.as_millis()) {
+            return Err(ErrorInfo::token_expired("the token has expired"));
+        }
+        self.revocations.check(grant, now)
+    }
+
+    /// Refuses a token that was asked for by a request that was signed before a revocation: it would be issued after it.
+    ///
+    /// # Errors
+    /// 40141
+    pub fn check_request(&self, key: &Key, request: &TokenRequest, token: &TokenDetails) -> Result<(), ErrorInfo> {
+        let Some(signed_at) = request.signed_at() else { return Ok(()) };
+        let grant = Grant {
+            proof: Proof::Token,
+            key_name: key.name.clone(),
+            capability: Capability::parse(&token.capability)?.into(),
+            client_id: ClientId::of_token(token.client_id.as_deref()),
+            issued: signed_at,
+            expires: None,
+            revocation_key: None,
+            of_app: request.is_of_app(),
+        };
+        self.revocations.check(&grant, self.services.now())
+    }
+
+    /// Takes a revocation in, and returns the connections that it concerns. `done` hears when it is as durable as the app is.
+    pub fn revoke(
+        &self,
+        revocation: Revocation,
+        done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
+    ) -> Vec<Arc<Peer>> {
+        self.revocations.add(revocation.clone());
+        let concerned = self
+            .peers
+            .iter()
+            .filter(|peer| revocation.concerns(&peer.grant()))
+            .map(|peer| peer.value().clone())
+            .collect();
+        match self.is_main {
+            true => self.services.rows.keep_revocation(&self.app, &revocation, done),
+            false => done(Ok(())),
+        }
+        concerned
+    }
+
+    /// Ends the connection of a revoked token: its socket, what it could be resumed by, and its presence.
+    pub fn end_revoked(&self, peer: &Peer) {
+        if let Some(outbox) = peer.transport() {
+            let error = ErrorInfo::token_revoked("the token was revoked");
+            outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        }
+        self.forget(peer);
+    }
+
+    /// Ends every token with this client id, of all keys, and every connection that holds one. `done` hears of each key when that is durable.
+    pub fn end_tokens_of(&self, client_id: &str, done: impl Fn(Result<(), ErrorInfo>) + Clone + Send + 'static) {
+        let now = self.services.now().as_millis();
+        for name in self.keys.keys() {
+            let target = Target::ClientId(client_id.to_owned());
+            // Tokens of this very millisecond are meant as well.
+            let revocation = Revocation { key_name: name.clone(), target, issued_before: now + 1, applies_at: now };
+            self.revoke(revocation, done.clone()).iter().for_each(|peer| self.end_revoked(peer));
+        }
+    }
+
+    /// Reads what was revoked before the restart. Called before the first connection.
+    pub fn restore_revocations(&self) {
+        match self.services.rows.revocations(&self.app) {
+            Ok(revocations) => revocations.into_iter().for_each(|revocation| self.revocations.add(revocation)),
+            Err(error) => tracing::error!(%error, "revoked tokens could not be read"),
+        }
+    }
+
+    /// Forgets revocations that concern no token any more. Called every few minutes.
+    pub fn forget_revocations(&self) {
+        let now = self.services.now();
+        self.revocations.prune(now);
+        if self.is_main
+            && let Err(error) = self.services.rows.forget_revocations(&self.app, now)
+        {
+            tracing::error!(%error, "old revocations could not be deleted");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! One app: its keys, channels and connections. The default app is the coordinator's; test apps are apart from it and from each other.
+
+mod connections;
+mod credentials;
+mod presence;
+mod restored;
+mod rights;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+
+use self::restored::Restored;
+use crate::{
+    application::{Application, ChannelBinding},
+    auth::{Key, nonces::Nonces, revocation::Revocations},
+    channel::{Channel, Repeats},
+    config::Config,
+    limits::{Account, Accounts, Memory},
+    log::{Body, Entry, Limits as LogLimits, Log},
+    peer::Peer,
+    persist::Rows,
+    protocol::{ErrorInfo, Message, frame::PublishResult},
+    random_id,
+    stats::Stats,
+    time::{Timestamp, millis},
+};
+
+/// What all apps of the endpoint share.
+pub struct Services {
+    pub config: Config,
+    pub memory: Memory,
+    pub application: Arc<dyn Application>,
+    pub rows: Rows,
+    pub started_at: Timestamp,
+    /// No new connections: the node is going down.
+    pub stopping: AtomicBool,
+}
+
+impl Services {
+    pub fn now(&self) -> Timestamp {
+        self.application.now()
+    }
+
+    /// What a channel's log may keep in memory.
+    pub fn log_limits(&self) -> LogLimits {
+        LogLimits {
+            entries: self.config.log_entries,
+            bytes: self.config.limits.log_bytes,
+            all: self.memory.kept.clone(),
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// What an app allows itself.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Namespaces whose channels are persisted.
+    pub persisted: Vec<String>,
+    pub max_presence_members: usize,
+}
+
+pub struct Hub {
+    pub app: Arc<str>,
+    pub services: Arc<Services>,
+    /// The coordinator's app: its sessions' channels are known, its rows survive a restart.
+    pub is_main: bool,
+    pub rules: Rules,
+    pub nonces: Nonces,
+    pub stats: Stats,
+    pub accounts: Accounts,
+    keys: HashMap<String, Key>,
+    channels: DashMap<Arc<str>, Arc<Channel>>,
+    peers: DashMap<Arc<str>, Arc<Peer>>,
+    revocations: Revocations,
+    restored: Restored,
+}
+
+impl Hub {
+    pub fn new(app: &str, keys: Vec<Key>, rules: Rules, services: Arc<Services>, is_main: bool) -> Self {
+        let accounts = Accounts::new(&services.config.limits, services.config.history);
+        Self {
+            app: app.into(),
+            services,
+            is_main,
+            rules,
+            nonces: Nonces::default(),
+            stats: Stats::default(),
+            accounts,
+            keys: keys.into_iter().map(|key| (key.name.as_ref().to_owned(), key)).collect(),
+            channels: DashMap::new(),
+            peers: DashMap::new(),
+            revocations: Revocations::default(),
+            restored: Restored::default(),
+        }
+    }
+
+    pub fn find_channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.channels.get(name).map(|channel| channel.value().clone())
+    }
+
+    /// The channel of this name, if there is anything to know of it.
+    pub fn known_channel(&self, name: &str) -> Option<Arc<Channel>> {
+        if self.restored.has(name) { Some(self.channel(name)) } else { self.find_channel(name) }
+    }
+
+    /// The names of the channels that there is something to know of, in no order.
+    pub fn active_channels(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.restored.channels().into_iter().filter(|name| wanted(name)).collect();
+        names.extend(self.channels.iter().map(|channel| channel.key().clone()).filter(|name| wanted(name)));
+        names
+    }
+
+    /// The channel of this name, which comes to be if it is not there. The name is valid.
+    pub fn channel(&self, name: &str) -> Arc<Channel> {
+        if let Some(channel) = self.find_channel(name) {
+            return channel;
+        }
+        let name: Arc<str> = name.into();
+        // The entry is locked while the channel is read from the store, so that it is read once.
+        self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.open_channel(name))).value().clone()
+    }
+
+    fn open_channel(&self, name: Arc<str>) -> Channel {
+        let now = self.services.now();
+        let persisted = self.is_persisted(&name);
+        let binding = self.binding_of(&name);
+        let window = millis(self.services.config.continuity);
+        let limit = self.services.log_limits();
+        let stored = match persisted && self.is_main {
+            true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window, &limit).unwrap_or_else(
+                |error| {
+                    tracing::error!(%error, "a channel's log could not be read; it begins anew");
+                    None
+                },
+            ),
+            false => None,
+        };
+        let members = self.restored.take_members(&name);
+        Channel::new(name, binding, persisted, stored.unwrap_or_else(|| Log::new(&limit)), members, now)
+    }
+
+    fn binding_of(&self, name: &str) -> ChannelBinding {
+        if self.is_main { self.services.application.binding(name) } else { ChannelBinding::default() }
+    }
+
+    /// Whether the channel's namespace is persisted.
+    pub fn is_persisted(&self, name: &str) -> bool {
+        let namespace = name.split(':').next().unwrap_or(name);
+        self.rules.persisted.iter().any(|persisted| persisted == namespace)
+    }
+
+    /// What clients may publish on a channel: on a session's, neither the coordinator's events nor anything under their ids, by which a
+    /// later event would be taken for a repetition.
+    ///
+    /// # Errors
+    /// 40160
+    pub fn refuse_reserved(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
+        let Some(stream) = &channel.binding.stream else { return Ok(()) };
+        let is_event_id = |id: &str| id.strip_prefix(&**stream).is_some_and(|rest| rest.starts_with(':'));
+        for message in messages {
+            if message.name.as_deref().is_some_and(|name| self.services.application.is_reserved(name)) {
+                return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
+            }
+            if message.id.as_deref().is_some_and(is_event_id) {
+                return Err(ErrorInfo::not_permitted("ids that begin with the session's are the server's alone"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with where it is (or was already).
+    ///
+    /// # Errors
+    /// Why it was refused, as `done` hears it, too.
+    pub fn publish(
+        &self,
+        channel: &Channel,
+        frame_id: Arc<str>,
+        connection: Option<&Arc<str>>,
+        messages: Vec<Message>,
+        repeats: Repeats,
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) -> Result<PublishResult, ErrorInfo> {
+        let stores = self.stores(channel);
+        if stores && !self.services.rows.has_room() {
+            let error = ErrorInfo::unavailable("the node is busy or stopping; try again");
+            done(Err(error.clone()));
+            return Err(error);
+        }
+        let mut done = Some(done);
+        let published = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
+            if !self.is_main {
+                self.count(entry);
+            }
+            if stores && let Some(done) = done.take() {
+                let published = entry.published();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
+        if let Some(done) = done {
+            match &published {
+                Ok(published) => self.settle(channel, published.clone(), done),
+                Err(error) => done(Err(error.clone())),
+            }
+        }
+        published
+    }
+
+    /// Calls `done` for what has led to no new entry that is stored: a repetition, of what may still be on its way to the disk, or anything on an
+    /// ephemeral channel.
+    fn settle(
+        &self,
+        channel: &Channel,
+        published: PublishResult,
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) {
+        match self.stores(channel) {
+            true => self.services.rows.settled(move |result| done(result.map(|()| published))),
+            false => done(Ok(published)),
+        }
+    }
+
+    /// Pays for what is published on a persisted channel: it stays on the disk for as long as its history.
+    ///
+    /// # Errors
+    /// 42910
+    pub fn pay_for_storage(
+        &self,
+        account: Option<&Account>,
+        channel: &Channel,
+        bytes: usize,
+        count: usize,
+    ) -> Result<(), ErrorInfo> {
+        /// What the store needs beside the content.
+        const ROW: usize = 512;
+        if self.stores(channel) { self.accounts.store(account, bytes + count.max(1) * ROW) } else { Ok(()) }
+    }
+
+    fn count(&self, entry: &Entry) {
+        let Body::Messages(messages) = &entry.body else { return };
+        let transport = if entry.connection_id.is_some() { "realtime" } else { "rest" };
+        self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
+    }
+
+    /// Whether what happens on the channel goes to the store.
+    pub fn stores(&self, channel: &Channel) -> bool {
+        channel.persisted && self.is_main
+    }
+
+    fn keep(&self, channel: &Channel, entry: &Arc<Entry>, log: &Log) {
+        if self.stores(channel) {
+            self.services.rows.keep(&self.app, entry, log, |_| ());
+        }
+    }
+
+    // ---- housekeeping ----
+
+    /// Forgets what has become old. Called every few seconds.
+    pub fn tidy(&self) {
+        let now = self.services.now();
+        let config = &self.services.config;
+        let channels: Vec<Arc<Channel>> = self.channels.iter().map(|channel| channel.value().clone()).collect();
+        for channel in channels {
+            // Test apps have no store: what they persist stays in memory.
+            let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
+            channel.prune(now, window);
+        }
+        self.accounts.tidy();
+        self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
+        metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
+            .set(self.peers.len() as f64);
+    }
+
+    /// A frame id for what no connection publishes.
+    pub fn frame_id() -> Arc<str> {
+        random_id(14).into()
+    }
+}

@@ -1,0 +1,118 @@
+//! Who is in which channel, and what the coordinator hears of it.
+
+use std::sync::Arc;
+
+use super::Hub;
+use crate::{
+    application::PresenceChange,
+    channel::{Channel, Repeats},
+    log::{Body, Entry},
+    peer::Peer,
+    presence::Most,
+    protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
+    time::Timestamp,
+};
+
+impl Hub {
+    /// Takes the presence events of one frame and calls `done` when they are as durable as the channel is, with 91003 if the set is full.
+    pub fn take_presence(
+        &self,
+        channel: &Channel,
+        peer: &Peer,
+        frame_id: Arc<str>,
+        events: Vec<PresenceMessage>,
+        done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
+    ) {
+        let stores = self.stores(channel);
+        if stores && !self.services.rows.has_room() {
+            done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
+            return;
+        }
+        self.replace_unreturned(channel, peer, &events);
+        let most = self.most_present(channel);
+        let mut done = Some(done);
+        let now = self.services.now();
+        let taken = channel.take_presence(frame_id, &peer.id, events, peer.repeats, most, now, |entry, log| {
+            if stores && let Some(done) = done.take() {
+                let published = entry.published();
+                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+            }
+        });
+        match channel.has_members_of(&peer.id) {
+            true => peer.note_entered(&channel.name),
+            false => peer.forget_entered(&channel.name),
+        }
+        let told = taken.as_ref().map(Option::as_deref).unwrap_or_default();
+        self.report(channel, told);
+        match (done, taken) {
+            (Some(done), Err(error)) => done(Err(error)),
+            (Some(done), Ok(told)) => {
+                self.settle(channel, told.map_or_else(PublishResult::default, |entry| entry.published()), done);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// How large the channel's presence set may become: when all channels' memory is used up, none grows but a small one.
+    fn most_present(&self, channel: &Channel) -> Most {
+        const SMALL: usize = 16 * 1024;
+        let members = self.rules.max_presence_members;
+        let bytes = match channel.kept_is_exhausted() {
+            true => SMALL,
+            false => self.services.config.limits.presence_bytes,
+        };
+        Most { members, bytes }
+    }
+
+    /// Makes the connection's members leave one channel.
+    pub fn leave(&self, channel: &Channel, peer: &Peer) {
+        self.leave_as(channel, &peer.id, None);
+        peer.forget_entered(&channel.name);
+    }
+
+    /// The same for a connection of which only the id is left, or for one of its members.
+    pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>, client_id: Option<&str>) {
+        let now = self.services.now();
+        let leave = || channel.leave(connection, client_id, now, |entry, log| self.keep(channel, entry, log));
+        while let Some(entry) = leave() {
+            self.report(channel, Some(&entry));
+        }
+    }
+
+    /// Makes the connection's members leave all channels.
+    pub fn leave_everywhere(&self, peer: &Peer) {
+        for name in peer.take_entered() {
+            if let Some(channel) = self.known_channel(&name) {
+                self.leave(&channel, peer);
+            }
+        }
+    }
+
+    /// Reports to the application who has entered and left.
+    fn report(&self, channel: &Channel, entry: Option<&Entry>) {
+        let Some(Entry { body: Body::Presence(events), at, .. }) = entry else { return };
+        if !channel.binding.reports_presence {
+            return;
+        }
+        for event in events {
+            let present = event.is_present();
+            let change = PresenceChange {
+                client_id: &event.client_id,
+                connection_id: &event.connection_id,
+                present,
+                // Clients number their own presence messages by connection; what the server says for them has another id.
+                vanished: !present && !event.id.starts_with(&*event.connection_id),
+                at: Timestamp::from_millis(*at),
+            };
+            self.services.application.presence_changed(&channel.name, change);
+        }
+    }
+
+    /// Puts a fixture's members into a channel's presence set.
+    pub fn seed_presence(&self, channel: &Channel, connection: &Arc<str>, members: Vec<PresenceMessage>) {
+        let now = self.services.now();
+        let frame_id = format!("{connection}:0").into();
+        let seeded = channel.take_presence(frame_id, connection, members, Repeats::Known, Most::ANY, now, |_, _| ());
+        debug_assert!(seeded.is_ok(), "there is no limit");
+    }
+}

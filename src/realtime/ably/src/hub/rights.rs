@@ -1,0 +1,89 @@
+//! What credentials allow on a channel *now*. A token lists what its user might do when it was issued; sessions begin and end after that.
+//!
+//! On a channel of a session, for a token that names a user of the coordinator:
+//! - whoever has left the session (withdrawn, or erased the account) has no rights, whatever the token lists;
+//! - whoever is a partner of a session that goes on, or was resolved lately, has the rights of a token that would be issued now, if the
+//!   coordinator issued this one to them: a session that has just begun needs no new token;
+//! - for everybody else, and on all other channels, the token is taken at its word.
+//!
+//! Keys, and tokens that name no user, are the operator's own and always taken at their word.
+
+use std::sync::Arc;
+
+use super::Hub;
+use crate::{
+    application::Rights,
+    auth::{Capability, Grant, Operation, Proof},
+    protocol::{ErrorInfo, Modes},
+};
+
+impl Hub {
+    /// # Errors
+    /// 40160 if the operation is not allowed on the channel, 50000 if the store cannot be read.
+    pub fn permit(&self, grant: &Grant, channel: &str, operation: Operation) -> Result<(), ErrorInfo> {
+        if self.capability_on(grant, channel)?.is_some_and(|capability| capability.allows(channel, operation)) {
+            return Ok(());
+        }
+        let message = format!("operation not permitted with the provided capability: {}", operation.name());
+        Err(ErrorInfo::not_permitted(message))
+    }
+
+    /// The channel modes that are allowed.
+    ///
+    /// # Errors
+    /// 50000 if the store cannot be read.
+    pub fn modes(&self, grant: &Grant, channel: &str) -> Result<Modes, ErrorInfo> {
+        Ok(self.capability_on(grant, channel)?.map_or(Modes::NONE, |capability| capability.modes(channel)))
+    }
+
+    /// The capability that counts on this channel. None if the client's rights there have ended.
+    fn capability_on(&self, grant: &Grant, channel: &str) -> Result<Option<Arc<Capability>>, ErrorInfo> {
+        let as_issued = || Ok(Some(grant.capability.clone()));
+        let Some(client_id) = self.user_of(grant) else { return as_issued() };
+        let rights = self.services.application.rights(client_id, channel).map_err(|error| {
+            tracing::error!(%error, "a client's rights could not be read");
+            ErrorInfo::internal("it cannot be found out what is allowed here; try again")
+        })?;
+        match rights {
+            Rights::Ended => Ok(None),
+            Rights::AtLeast(text) if grant.of_app => {
+                let own = Capability::parse(&text)?;
+                // No token may do more than its key.
+                let own = self.key(&grant.key_name).and_then(|key| key.capability.intersect(&own));
+                Ok(Some(own.map_or_else(
+                    || grant.capability.clone(),
+                    |own| (*grant.capability).clone().united_with(own).into(),
+                )))
+            }
+            Rights::AtLeast(_) | Rights::AsIssued => as_issued(),
+        }
+    }
+
+    /// The client id of a token, which is a user of the application.
+    fn user_of<'g>(&self, grant: &'g Grant) -> Option<&'g Arc<str>> {
+        grant.client_id.concrete().filter(|_| self.is_main && grant.proof != Proof::Key)
+    }
+
+    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members leave, also those of
+    /// connections without a socket.
+    pub fn rights_ended(&self, client_id: &str, channels: &[String]) {
+        let is_of_client = |grant: &Grant| self.user_of(grant).is_some_and(|own| **own == *client_id);
+        for peer in self.peers.iter().filter(|peer| is_of_client(&peer.grant())) {
+            if let Some(outbox) = peer.transport() {
+                outbox.note_rights_changed();
+            }
+        }
+        for name in channels {
+            let Some(channel) = self.known_channel(name) else { continue };
+            let mut connections = Vec::new();
+            channel.present(&mut |member| {
+                if *member.client_id == *client_id {
+                    connections.push(member.connection_id.clone());
+                }
+            });
+            for connection in connections {
+                self.leave_as(&channel, &connection, Some(client_id));
+            }
+        }
+    }
+}

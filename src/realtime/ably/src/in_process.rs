@@ -1,0 +1,61 @@
+//! What the application does within the process: it publishes, reads presence sets, and ends rights.
+
+use std::sync::Arc;
+
+use crate::{
+    Endpoint, Stored,
+    channel::{Repeats, check_name},
+    hub::Hub,
+    protocol::{Data, ErrorInfo, Message, PresenceMessage, data::Payload},
+};
+
+impl Endpoint {
+    /// Publishes JSON text on a channel at once. Publishing the same `id` again has no effect. The receiver hears when the message is as
+    /// durable as the channel is.
+    ///
+    /// # Errors
+    /// 40010 for a name that no channel can have.
+    pub fn publish(&self, channel: &str, id: String, name: &str, json: String) -> Result<Stored, ErrorInfo> {
+        check_name(channel)?;
+        let message = Message {
+            id: Some(id.into()),
+            name: Some(name.into()),
+            payload: Payload { data: Some(Data::Text(json.into())), encoding: Some("json".into()) },
+            ..Message::default()
+        };
+        let channel = self.main.channel(channel);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let frame_id: Arc<str> = Hub::frame_id();
+        let tell = move |result: Result<_, ErrorInfo>| drop(tell.send(result.map(drop)));
+        // `tell` hears of a refusal, too.
+        let _ = self.main.publish(&channel, frame_id, None, vec![message], Repeats::Known, tell);
+        Ok(told)
+    }
+
+    /// Visits the members of a channel's presence set while the channel is locked.
+    pub fn each_member(&self, channel: &str, visit: &mut dyn FnMut(&PresenceMessage)) {
+        if let Some(channel) = self.main.known_channel(channel) {
+            channel.present(visit);
+        }
+    }
+
+    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members leave.
+    pub fn rights_ended(&self, client_id: &str, channels: &[String]) {
+        self.main.rights_ended(client_id, channels);
+    }
+
+    /// Ends all tokens with a client id, and the connections that hold one.
+    ///
+    /// # Errors
+    /// If that may not be durable.
+    pub fn end_tokens_of(&self, client_id: &str) -> impl Future<Output = Result<(), ErrorInfo>> + Send + 'static {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        self.main.end_tokens_of(client_id, move |result| drop(tell.send(result)));
+        async move {
+            while let Some(result) = told.recv().await {
+                result?;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What one user takes of the endpoint, over all connections and requests: the client id of a token is a user. Who shows a key, or a token
+//! without a client id, is a server, and is limited by connection only.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use tandem_intake::Bucket;
+
+use super::Config;
+use crate::{
+    auth::{ClientId, Grant, Proof},
+    protocol::ErrorInfo,
+};
+
+/// Connections without a socket, and without anything to continue, that are remembered for one user; and for all servers together.
+const LINGERING: usize = 16;
+const LINGERING_SERVERS: usize = 4_096;
+
+#[derive(Debug)]
+pub struct Account {
+    sockets: AtomicUsize,
+    quotas: Mutex<Quotas>,
+    lingering: Mutex<VecDeque<Arc<str>>>,
+}
+
+#[derive(Debug)]
+struct Quotas {
+    connects: Bucket,
+    work: Bucket,
+    bytes: Bucket,
+    stored: Bucket,
+}
+
+impl Account {
+    fn new(config: &Config, history: Duration) -> Self {
+        let now = Instant::now();
+        let quotas = Quotas {
+            connects: Bucket::new(config.connects_per_user, config.connects_per_user.saturating_mul(10), now),
+            work: Bucket::new(config.frame_rate, config.frame_rate.saturating_mul(2), now),
+            bytes: Bucket::new(config.inbound_bytes, config.inbound_bytes.saturating_mul(2), now),
+            stored: stored(config.stored_bytes_per_user, history),
+        };
+        Self { sockets: AtomicUsize::new(0), quotas: Mutex::new(quotas), lingering: Mutex::default() }
+    }
+
+    /// Takes the place of one more socket.
+    ///
+    /// # Errors
+    /// 42910
+    pub fn sit(self: &Arc<Self>, config: &Config) -> Result<Seat, ErrorInfo> {
+        if !self.quotas.lock().connects.take(1, Instant::now()) {
+            return Err(refused(
+                "connects",
+                "this client opens connections too fast; try again in a moment".to_owned(),
+            ));
+        }
+        let seat = Seat(self.clone());
+        if self.sockets.fetch_add(1, Ordering::Relaxed) >= config.connections_per_user {
+            let most = config.connections_per_user;
+            return Err(refused(
+                "sockets",
+                format!("this client has {most} connections, which is the most it may have"),
+            ));
+        }
+        Ok(seat)
+    }
+
+    /// Spends work, and says how long the client has to wait for more.
+    pub fn spend(&self, units: u64, now: Instant) -> Duration {
+        self.quotas.lock().work.owe(units, now)
+    }
+
+    /// Whether the user may publish so many bytes more.
+    ///
+    /// # Errors
+    /// 42910
+    pub fn publish(&self, bytes: usize, config: &Config) -> Result<(), ErrorInfo> {
+        if self.quotas.lock().bytes.take(bytes as u64, Instant::now()) {
+            return Ok(());
+        }
+        Err(refused("bytes", format!("this client publishes more than {} bytes per second", config.inbound_bytes)))
+    }
+
+    /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
+    fn linger(&self, connection: Arc<str>, most: usize) -> Option<Arc<str>> {
+        let mut lingering = self.lingering.lock();
+        lingering.push_back(connection);
+        if lingering.len() > most { lingering.pop_front() } else { None }
+    }
+
+    fn is_unused(&self, now: Instant) -> bool {
+        let quotas = &mut *self.quotas.lock();
+        self.sockets.load(Ordering::Relaxed) == 0
+            && quotas.connects.is_full(now)
+            && quotas.work.is_full(now)
+            && quotas.bytes.is_full(now)
+            && quotas.stored.is_full(now)
+    }
+}
+
+/// A socket's place, given up when it is dropped.
+#[derive(Debug)]
+pub struct Seat(Arc<Account>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Of one app.
+#[derive(Debug)]
+pub struct Accounts {
+    config: Config,
+    history: Duration,
+    users: DashMap<Arc<str>, Arc<Account>>,
+    servers: Account,
+    stored: Mutex<Bucket>,
+}
+
+impl Accounts {
+    pub fn new(config: &Config, history: Duration) -> Self {
+        Self {
+            config: config.clone(),
+            history,
+            users: DashMap::new(),
+            servers: Account::new(config, history),
+            stored: Mutex::new(stored(config.stored_bytes, history)),
+        }
+    }
+
+    /// The account of whoever shows these credentials; none for servers.
+    pub fn of(&self, grant: &Grant, client_id: &ClientId) -> Option<Arc<Account>> {
+        if grant.proof == Proof::Key { None } else { self.of_user(client_id.concrete()?) }
+    }
+
+    fn of_user(&self, id: &Arc<str>) -> Option<Arc<Account>> {
+        if let Some(account) = self.users.get(id) {
+            return Some(account.value().clone());
+        }
+        let fresh = || Arc::new(Account::new(&self.config, self.history));
+        Some(self.users.entry(id.clone()).or_insert_with(fresh).value().clone())
+    }
+
+    /// Whether so many bytes more may be stored.
+    ///
+    /// # Errors
+    /// 42910
+    pub fn store(&self, account: Option<&Account>, bytes: usize) -> Result<(), ErrorInfo> {
+        let (bytes, now) = (bytes as u64, Instant::now());
+        if account.is_some_and(|account| !account.quotas.lock().stored.take(bytes, now)) {
+            return Err(refused("stored", "this client has stored as much as it may on persisted channels".to_owned()));
+        }
+        if !self.stored.lock().take(bytes, now) {
+            return Err(refused("stored", "clients have stored as much as they may on persisted channels".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
+    pub fn linger(&self, account: Option<&Account>, connection: Arc<str>) -> Option<Arc<str>> {
+        match account {
+            Some(account) => account.linger(connection, LINGERING),
+            None => self.servers.linger(connection, LINGERING_SERVERS),
+        }
+    }
+
+    /// Forgets those who could not be told from newcomers.
+    pub fn tidy(&self) {
+        let now = Instant::now();
+        self.users.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_unused(now));
+    }
+}
+
+/// All of it at once, and as much again within the time for which it is kept.
+fn stored(bytes: u64, history: Duration) -> Bucket {
+    Bucket::new((bytes / history.as_secs().max(1)).max(1), bytes, Instant::now())
+}
+
+fn refused(reason: &'static str, message: String) -> ErrorInfo {
+    metrics::counter!("tandem_realtime_refused_total", "reason" => reason).increment(1);
+    ErrorInfo::rate_exceeded(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_user_has_so_many_sockets_and_opens_them_so_fast() {
+        let config = Config { connections_per_user: 2, connects_per_user: 1, ..Config::default() };
+        let accounts = Accounts::new(&config, DAY);
+        let anna = accounts.of_user(&"anna".into()).unwrap();
+        let (one, _two) = (anna.sit(&config).unwrap(), anna.sit(&config).unwrap());
+        assert_eq!(anna.sit(&config).unwrap_err().code, 42910);
+        drop(one);
+        assert!((0..7).all(|_| anna.sit(&config).is_ok()), "as long as one goes before the next comes");
+        assert!(anna.sit(&config).unwrap_err().message.contains("too fast"));
+        assert!(accounts.of_user(&"ben".into()).unwrap().sit(&config).is_ok());
+    }
+
+    #[test]
+    fn a_user_stores_a_share_and_no_more() {
+        let config = Config { stored_bytes_per_user: 1_000, stored_bytes: 1_500, ..Config::default() };
+        let accounts = Accounts::new(&config, DAY);
+        let (anna, ben) = (accounts.of_user(&"anna".into()), accounts.of_user(&"ben".into()));
+        assert!(accounts.store(anna.as_deref(), 900).is_ok());
+        assert_eq!(accounts.store(anna.as_deref(), 200).unwrap_err().code, 42910);
+        assert!(accounts.store(ben.as_deref(), 500).is_ok());
+        assert!(accounts.store(ben.as_deref(), 400).is_err() && accounts.store(None, 400).is_err(), "of all together");
+    }
+
+    #[test]
+    fn of_those_that_have_nothing_to_continue_only_the_newest_are_remembered() {
+        let accounts = Accounts::new(&Config::default(), DAY);
+        let anna = accounts.of_user(&"anna".into());
+        let forgotten: Vec<_> =
+            (0..20).filter_map(|n| accounts.linger(anna.as_deref(), n.to_string().into())).collect();
+        assert_eq!(forgotten.iter().map(|id| &**id).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn nobody_is_remembered_for_nothing() {
+        let accounts = Accounts::new(&Config::default(), DAY);
+        let anna = accounts.of_user(&"anna".into()).unwrap();
+        accounts.tidy();
+        assert_eq!(accounts.users.len(), 1);
+        drop(anna);
+        accounts.tidy();
+        assert!(accounts.users.is_empty());
+    }
+}

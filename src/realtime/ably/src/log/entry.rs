@@ -1,0 +1,179 @@
+//! What stands in a log: one frame's worth of messages or presence events, at its place.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::{
+    application::EventRef,
+    outbox::Frame,
+    protocol::{
+        Action, ChannelSerial, Format, Message, Outbound, PresenceMessage,
+        frame::PublishResult,
+        message::{Place, Placed},
+        serial::message_serial,
+    },
+};
+
+#[derive(Debug)]
+pub enum Body {
+    Messages(Vec<Message>),
+    Presence(Vec<PresenceMessage>),
+}
+
+/// One frame's worth of messages or presence events.
+#[derive(Debug)]
+pub struct Entry {
+    pub seq: u64,
+    pub at: i64,
+    pub channel: Arc<str>,
+    /// The channel serial of this position.
+    pub serial: Arc<str>,
+    pub id: Arc<str>,
+    /// Whose connection published it; none for REST and for the server itself.
+    pub connection_id: Option<Arc<str>>,
+    pub body: Body,
+    pub event: Option<Arc<EventRef>>,
+    json: OnceLock<Bytes>,
+    msgpack: OnceLock<Bytes>,
+}
+
+impl Entry {
+    /// The entry of `log` with this number.
+    pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, draft: Draft) -> Arc<Self> {
+        Arc::new(Self {
+            seq,
+            at,
+            channel: channel.clone(),
+            serial: ChannelSerial { at, seq, log }.to_text().into(),
+            id: draft.id,
+            connection_id: draft.connection_id,
+            body: draft.body,
+            event: draft.event,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
+    }
+
+    /// The frame that carries it, encoded once for each format.
+    pub fn bytes(&self, format: Format) -> Bytes {
+        let cell = match format {
+            Format::Json => &self.json,
+            Format::Msgpack => &self.msgpack,
+        };
+        cell.get_or_init(|| self.encode(format, &self.channel, 0..self.count())).clone()
+    }
+
+    pub fn frame(&self, format: Format) -> Frame {
+        Frame { bytes: self.bytes(format), event: self.event.clone() }
+    }
+
+    /// The frame without its first `skip` messages.
+    pub fn frame_from(&self, format: Format, skip: usize) -> Frame {
+        if skip == 0 {
+            return self.frame(format);
+        }
+        Frame { bytes: self.encode(format, &self.channel, skip..self.count()), event: self.event.clone() }
+    }
+
+    /// The frame with some of its messages, for whoever knows the channel by another name. Presence events are always all there.
+    pub fn frame_as(&self, format: Format, channel: &str, picked: &[usize]) -> Frame {
+        Frame { bytes: self.encode(format, channel, picked.iter().copied()), event: self.event.clone() }
+    }
+
+    fn encode(&self, format: Format, channel: &str, picked: impl Iterator<Item = usize> + Clone) -> Bytes {
+        let frame = |action| Outbound {
+            id: Some(&self.id),
+            channel_serial: Some(&self.serial),
+            connection_id: self.connection_id.as_deref(),
+            timestamp: Some(self.at),
+            ..Outbound::on(action, channel)
+        };
+        match &self.body {
+            Body::Presence(events) => {
+                Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
+            }
+            Body::Messages(messages) => {
+                // The receiver counts from the frame's id, unless some are missing.
+                let own =
+                    |(place, index)| ((place != index).then(|| self.message_id(index)), self.message_serial(index));
+                let own: Vec<_> = picked.clone().enumerate().map(own).collect();
+                let placed = own.iter().zip(picked).map(|((id, serial), index)| {
+                    let place = Place { id: id.as_deref(), connection_id: None, timestamp: None, serial };
+                    Placed { message: &messages[index], place }
+                });
+                Outbound { messages: Some(placed.collect()), ..frame(Action::Message) }.encode(format)
+            }
+        }
+    }
+
+    pub fn message_serial(&self, index: usize) -> String {
+        message_serial(&self.serial, index)
+    }
+
+    pub fn message_id(&self, index: usize) -> String {
+        match &self.body {
+            Body::Messages(messages) => match messages.get(index).and_then(|message| message.id.as_deref()) {
+                Some(own) => own.to_owned(),
+                None => format!("{}:{index}", self.id),
+            },
+            Body::Presence(_) => format!("{}:{index}", self.id),
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        match &self.body {
+            Body::Messages(messages) => messages.len(),
+            Body::Presence(events) => events.len(),
+        }
+    }
+
+    /// Bytes of its content.
+    pub fn size(&self) -> usize {
+        match &self.body {
+            Body::Messages(messages) => messages.iter().map(Message::size).sum(),
+            Body::Presence(events) => events.iter().map(PresenceMessage::size).sum(),
+        }
+    }
+
+    /// Bytes of memory that it takes: its content, the frame of one format, and the parts around.
+    pub fn footprint(&self) -> usize {
+        const PARTS: usize = 512;
+        let ids = self.chosen_id().map_or(0, |id| id.len());
+        PARTS + 2 * (self.size() + ids) + PARTS / 2 * self.count()
+    }
+
+    /// Whether it tells of these presence events.
+    pub fn tells(&self, events: &[PresenceMessage]) -> bool {
+        let Body::Presence(told) = &self.body else { return false };
+        let is_told = |event: &PresenceMessage| {
+            told.iter().any(|told| {
+                let same = told.client_id == event.client_id && told.is_present() == event.is_present();
+                // A leave without data has the member's last.
+                same && (told.payload == event.payload || !event.is_present() && event.payload.data.is_none())
+            })
+        };
+        events.iter().all(is_told)
+    }
+
+    /// Where it is, for its publisher.
+    pub fn published(&self) -> PublishResult {
+        PublishResult { serial: Some(self.serial.clone()), messages: self.count() }
+    }
+
+    /// The id by which a repetition is recognised: the first message's, if its publisher chose one.
+    pub fn chosen_id(&self) -> Option<&Arc<str>> {
+        match &self.body {
+            Body::Messages(messages) => messages.first().and_then(|message| message.id.as_ref()),
+            Body::Presence(_) => None,
+        }
+    }
+}
+
+/// What a new entry is made of.
+pub struct Draft {
+    pub id: Arc<str>,
+    pub connection_id: Option<Arc<str>>,
+    pub body: Body,
+    pub event: Option<Arc<EventRef>>,
+}

@@ -1,0 +1,68 @@
+//! The ids that publishers chose, by which a repetition is recognised: for as long as a client may try again, also when the entry itself has
+//! left the memory.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::Entry;
+use crate::protocol::frame::PublishResult;
+
+/// The most that are remembered for one channel: some hundred publishes a second for two minutes.
+const MOST: usize = 50_000;
+
+/// What an id takes beside its text.
+const OVERHEAD: usize = 160;
+
+#[derive(Debug)]
+pub struct Ids {
+    published: HashMap<Arc<str>, PublishResult>,
+    /// Oldest first, with their entries' times.
+    order: VecDeque<(i64, Arc<str>)>,
+    bytes: usize,
+    most_bytes: usize,
+}
+
+impl Ids {
+    /// Of at most so many bytes.
+    pub fn new(most_bytes: usize) -> Self {
+        Self { published: HashMap::new(), order: VecDeque::new(), bytes: 0, most_bytes }
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn remember(&mut self, entry: &Entry) {
+        let Some(id) = entry.chosen_id() else { return };
+        self.bytes += id.len() + OVERHEAD;
+        while !self.order.is_empty() && (self.order.len() >= MOST || self.bytes > self.most_bytes) {
+            self.forget_first();
+        }
+        self.order.push_back((entry.at, id.clone()));
+        self.published.insert(id.clone(), entry.published());
+    }
+
+    pub fn published(&self, id: &str) -> Option<&PublishResult> {
+        self.published.get(id)
+    }
+
+    /// Forgets those from before `horizon`.
+    pub fn prune(&mut self, horizon: i64) {
+        while self.order.front().is_some_and(|(at, _)| *at < horizon) {
+            self.forget_first();
+        }
+        if self.order.is_empty() && self.order.capacity() > 0 {
+            (self.order, self.published) = (VecDeque::new(), HashMap::new());
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, id)) = self.order.pop_front() {
+            self.published.remove(&id);
+            self.bytes -= id.len() + OVERHEAD;
+        }
+    }
+}

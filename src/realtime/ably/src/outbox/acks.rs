@@ -1,0 +1,174 @@
+//! Acknowledgements on their way out. One ACK frame may answer many publishes, and to a client that publishes on without waiting for its
+//! answers each frame is a wake-up more: such a client's ACKs are held for a moment and go out together. Whoever waits for an answer
+//! before the next publish gets it at once; which of the two a client is, shows when an ACK is held for once.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::protocol::{Action, Format, Outbound, frame::PublishResult};
+
+/// How long ACKs are held.
+const HOLD: Duration = Duration::from_millis(8);
+/// The part of a hold at whose end a client that waits for its answers has stopped publishing.
+const HALF: Duration = Duration::from_millis(4);
+/// ACKs that go out at once before one is held to see whether the client waits for it; doubled each time that it does.
+const PATIENCE: u32 = 16;
+const MAX_PATIENCE: u32 = 4_096;
+/// The same for a client that was seen not to wait: it may have been slow for once.
+const TRUST: u32 = 2;
+/// Publishes that one ACK frame answers at most.
+const MOST: usize = 256;
+
+#[derive(Debug)]
+struct Batch {
+    first: u64,
+    results: Vec<PublishResult>,
+    /// When the newest was added.
+    latest: Instant,
+    /// None: it is to go out with the next write.
+    held_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub struct Acks {
+    batch: Option<Batch>,
+    /// ACKs that still go out at once.
+    at_once: u32,
+    patience: u32,
+}
+
+impl Default for Acks {
+    fn default() -> Self {
+        Self { batch: None, at_once: PATIENCE, patience: PATIENCE }
+    }
+}
+
+impl Acks {
+    /// Adds one. False if it does not continue what is there: that has to go out first.
+    pub fn add(&mut self, msg_serial: u64, result: &PublishResult, now: Instant) -> bool {
+        if let Some(batch) = &mut self.batch {
+            let next = batch.first + batch.results.len() as u64;
+            if next != msg_serial || batch.results.len() >= MOST {
+                return false;
+            }
+            batch.results.push(result.clone());
+            batch.latest = now;
+            return true;
+        }
+        let held = self.at_once == 0;
+        self.at_once = self.at_once.saturating_sub(1);
+        self.batch = Some(Batch {
+            first: msg_serial,
+            results: vec![result.clone()],
+            latest: now,
+            held_until: held.then(|| now + HOLD),
+        });
+        true
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_none()
+    }
+
+    /// Until when they are held; none if they go out with the next write.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.batch.as_ref().and_then(|batch| batch.held_until)
+    }
+
+    /// Nothing else came to be written in time: they go out.
+    pub fn release(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        let Some(held_until) = batch.held_until.take() else { return };
+        if batch.latest + HALF >= held_until {
+            self.patience = TRUST;
+        } else {
+            self.at_once = self.patience;
+            self.patience = (self.patience * 2).min(MAX_PATIENCE);
+        }
+    }
+
+    /// The frame that acknowledges everything there is.
+    pub fn take(&mut self, format: Format) -> Option<Bytes> {
+        let Batch { first, results, .. } = self.batch.take()?;
+        let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
+        // Presence that changed nothing has no serials, and alone no results.
+        let res = results.iter().any(|result| result.messages > 0).then_some(results);
+        let frame = Outbound { msg_serial: Some(first), count: Some(count), res, ..Outbound::new(Action::Ack) };
+        Some(frame.encode(format))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(acks: &mut Acks, msg_serial: u64, now: Instant) -> bool {
+        let result = PublishResult { serial: Some(format!("serial-{msg_serial}").into()), messages: 1 };
+        acks.add(msg_serial, &result, now)
+    }
+
+    fn taken(acks: &mut Acks) -> serde_json::Value {
+        acks.take(Format::Json).map_or(serde_json::Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
+    }
+
+    /// Takes all that go out at once.
+    fn exhaust(acks: &mut Acks, now: Instant) -> u32 {
+        let mut count = 0;
+        loop {
+            add(acks, 0, now);
+            if acks.held_until().is_some() {
+                return count;
+            }
+            acks.take(Format::Json);
+            count += 1;
+        }
+    }
+
+    #[test]
+    fn one_frame_answers_all_that_follow_each_other() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        assert!(add(&mut acks, 7, now) && add(&mut acks, 8, now));
+        assert!(!add(&mut acks, 10, now), "9 is missing");
+        let frame = taken(&mut acks);
+        assert_eq!((frame["msgSerial"].as_u64(), frame["count"].as_u64()), (Some(7), Some(2)));
+        assert_eq!(frame["res"][1]["serials"][0], "serial-8:0000");
+        assert_eq!(taken(&mut acks), serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_client_that_waits_for_its_answers_is_kept_waiting_ever_more_rarely() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        for at_once in [PATIENCE, PATIENCE, 2 * PATIENCE, 4 * PATIENCE] {
+            assert_eq!(exhaust(&mut acks, now), at_once);
+            assert_eq!(acks.held_until(), Some(now + HOLD));
+            acks.release();
+            assert_eq!(acks.held_until(), None);
+            acks.take(Format::Json);
+        }
+    }
+
+    #[test]
+    fn a_client_that_publishes_on_gets_its_answers_together() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        exhaust(&mut acks, now);
+        for round in 0..3 {
+            assert!(add(&mut acks, 1, now + HOLD / 4) && add(&mut acks, 2, now + HALF));
+            acks.release();
+            assert_eq!(taken(&mut acks)["count"], 3, "{round}");
+            add(&mut acks, 0, now);
+            assert!(acks.held_until().is_some(), "and the next are held again");
+        }
+    }
+
+    #[test]
+    fn a_client_that_waits_after_a_burst_is_not_kept_waiting() {
+        let (mut acks, now) = (Acks::default(), Instant::now());
+        exhaust(&mut acks, now);
+        assert!((1..8).all(|msg_serial| add(&mut acks, msg_serial, now + HOLD / 8)));
+        acks.release();
+        assert_eq!(taken(&mut acks)["count"], 8);
+        add(&mut acks, 0, now);
+        assert!(acks.held_until().is_none());
+    }
+}

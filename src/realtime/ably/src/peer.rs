@@ -1,0 +1,255 @@
+//! A connection as its client sees it: an id and a key, longer-lived than any socket. What must survive a lost socket is here; everything
+//! else is in the transport (`connection.rs`).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use subtle::ConstantTimeEq;
+
+use crate::{
+    answers::{Answer, Answers, Ticket, Turn},
+    auth::{ClientId, Grant},
+    channel::Repeats,
+    outbox::Outbox,
+    protocol::{Action, ErrorInfo, Outbound},
+};
+
+/// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+
+struct State {
+    secret: Box<str>,
+    previous_secret: Option<Box<str>>,
+    /// Something came over the current socket, so that the client knows the current key.
+    confirmed: bool,
+    since: Instant,
+    grant: Arc<Grant>,
+    client_id: ClientId,
+    transport: Option<Arc<Outbox>>,
+    generation: u64,
+    entered: Vec<Arc<str>>,
+    answers: Answers,
+    /// The lowest number that no published frame has as its id.
+    next_frame: u64,
+}
+
+pub struct Peer {
+    pub id: Arc<str>,
+    pub repeats: Repeats,
+    /// There is something to continue: it was attached, or has published.
+    used: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// A socket's hold on its peer: as long as no newer socket took over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure(u64);
+
+impl Peer {
+    pub fn new(id: Arc<str>, secret: &str, grant: Arc<Grant>, client_id: ClientId, repeats: Repeats) -> Self {
+        let state = State {
+            secret: secret.into(),
+            previous_secret: None,
+            confirmed: false,
+            since: Instant::now(),
+            grant,
+            client_id,
+            transport: None,
+            generation: 0,
+            entered: Vec::new(),
+            answers: Answers::default(),
+            next_frame: 0,
+        };
+        Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), state: Mutex::new(state) }
+    }
+
+    // ---- what there is to continue ----
+
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// There is something to continue from here on. The present secret, the first time.
+    pub fn note_used(&self) -> Option<Box<str>> {
+        if self.was_used() {
+            return None;
+        }
+        let state = self.state.lock();
+        (!self.used.swap(true, Ordering::Relaxed)).then(|| state.secret.clone())
+    }
+
+    // ---- sockets ----
+
+    /// Whether this key may resume the connection now.
+    pub fn accepts(&self, secret: &str) -> bool {
+        let state = self.state.lock();
+        let equal = |known: &str| bool::from(known.as_bytes().ct_eq(secret.as_bytes()));
+        if equal(&state.secret) {
+            return true;
+        }
+        let unheard = !state.confirmed && (state.transport.is_none() || state.since.elapsed() > UNCONFIRMED);
+        unheard && state.previous_secret.as_deref().is_some_and(equal)
+    }
+
+    /// Gives the connection to a socket and takes it from an earlier one.
+    pub fn occupy(&self, outbox: Arc<Outbox>, secret: &str, grant: Arc<Grant>, client_id: ClientId) -> Tenure {
+        let mut state = self.state.lock();
+        let earlier = state.transport.replace(outbox);
+        if *state.secret != *secret {
+            state.previous_secret = Some(std::mem::replace(&mut state.secret, secret.into()));
+        }
+        state.confirmed = false;
+        state.since = Instant::now();
+        state.grant = grant;
+        state.client_id = client_id;
+        state.generation += 1;
+        state.answers.change_socket();
+        let tenure = Tenure(state.generation);
+        drop(state);
+        if let Some(earlier) = earlier {
+            let error = ErrorInfo::disconnected("the connection was resumed on another transport");
+            earlier.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
+        }
+        tenure
+    }
+
+    /// The socket is gone. False if another one had taken over.
+    pub fn vacate(&self, tenure: Tenure) -> bool {
+        let mut state = self.state.lock();
+        let own = state.generation == tenure.0;
+        if own {
+            state.transport = None;
+        }
+        own
+    }
+
+    /// Whether nothing has happened since the socket with this tenure was lost.
+    pub fn is_vacant_since(&self, tenure: Tenure) -> bool {
+        let state = self.state.lock();
+        state.generation == tenure.0 && state.transport.is_none()
+    }
+
+    /// Something came over the socket.
+    pub fn confirm(&self) {
+        self.state.lock().confirmed = true;
+    }
+
+    pub fn transport(&self) -> Option<Arc<Outbox>> {
+        self.state.lock().transport.clone()
+    }
+
+    // ---- credentials ----
+
+    pub fn grant(&self) -> Arc<Grant> {
+        self.state.lock().grant.clone()
+    }
+
+    pub fn client_id(&self) -> ClientId {
+        self.state.lock().client_id.clone()
+    }
+
+    /// Takes new credentials, and returns the present secret of the connection's key.
+    pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) -> Box<str> {
+        let mut state = self.state.lock();
+        state.grant = grant;
+        state.client_id = client_id;
+        state.secret.clone()
+    }
+
+    // ---- presence ----
+
+    pub fn note_entered(&self, channel: &Arc<str>) {
+        let mut state = self.state.lock();
+        if !state.entered.contains(channel) {
+            state.entered.push(channel.clone());
+        }
+    }
+
+    pub fn forget_entered(&self, channel: &str) {
+        self.state.lock().entered.retain(|known| **known != *channel);
+    }
+
+    /// The channels that it has members in.
+    pub fn entered(&self) -> Vec<Arc<str>> {
+        self.state.lock().entered.clone()
+    }
+
+    pub fn take_entered(&self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.state.lock().entered)
+    }
+
+    // ---- acknowledgements, in the order of the frames ----
+
+    /// Looks whether a frame came before; `content` is equal for equal content.
+    pub fn take_turn(&self, msg_serial: u64, content: u64) -> Turn {
+        let state = &mut *self.state.lock();
+        state.answers.take_turn(msg_serial, content, state.transport.as_deref())
+    }
+
+    /// Answers a frame, and those behind it that waited for it.
+    pub fn settle(&self, ticket: Ticket, answer: Answer) {
+        let state = &mut *self.state.lock();
+        state.answers.settle(ticket, answer, state.transport.as_deref());
+    }
+
+    /// The id of a frame that is to be published: made of the connection's id and the frame's serial, or a higher number where that one is
+    /// used already. Receivers tell by the number which of two presence events of a connection is the newer one.
+    pub fn frame_id(&self, msg_serial: u64) -> Arc<str> {
+        let mut state = self.state.lock();
+        let number = msg_serial.max(state.next_frame);
+        state.next_frame = number.saturating_add(1);
+        format!("{}:{number}", self.id).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::{Capability, Proof},
+        protocol::Format,
+    };
+    use tandem_intake::Budget;
+
+    fn peer() -> (Peer, Arc<Outbox>) {
+        let grant = Arc::new(Grant {
+            proof: Proof::Key,
+            key_name: "a.b".into(),
+            capability: Capability::everything().into(),
+            client_id: ClientId::Any,
+            issued: 0,
+            expires: None,
+            revocation_key: None,
+            of_app: false,
+        });
+        let peer = Peer::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
+        let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20, Budget::new(1 << 20)));
+        peer.occupy(outbox.clone(), "one", grant, ClientId::Any);
+        (peer, outbox)
+    }
+
+    #[test]
+    fn frames_of_a_connection_have_ids_that_only_grow() {
+        let (peer, _) = peer();
+        let ids = [5, 0, 1, 2, 10, 10].map(|serial| peer.frame_id(serial));
+        assert_eq!(ids.map(|id| id.to_string()), ["conn:5", "conn:6", "conn:7", "conn:8", "conn:10", "conn:11"]);
+    }
+
+    #[test]
+    fn the_key_before_is_good_only_until_the_client_shows_that_it_knows_the_new_one() {
+        let (peer, outbox) = peer();
+        peer.confirm();
+        let tenure = peer.occupy(outbox, "two", peer.grant(), ClientId::Any);
+        assert!(peer.accepts("two") && !peer.accepts("one"), "the new socket is alive and fresh");
+        peer.vacate(tenure);
+        assert!(peer.accepts("one"), "CONNECTED may have been lost with the socket");
+        peer.confirm();
+        assert!(!peer.accepts("one"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Logs of channels in the store: a row for each entry.
+//!
+//! Keys: `l <app> 0 <channel> 0 <seq> <part>`. Values begin with the number of parts that follow. New rows have one part. Rows of earlier
+//! releases may have several, because those cut large entries.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Rows, decode, encode, entry_row::EntryRow, members, row_key};
+use crate::{
+    log::{Draft, Entry, Limits, Log},
+    protocol::ErrorInfo,
+    storage::{Change, Direction, RowKey, StorageError},
+};
+
+/// A stored entry as history reads it.
+pub struct Stored {
+    pub seq: u64,
+    pub at: i64,
+    pub log: Arc<str>,
+    pub draft: Draft,
+    /// Bytes of the row.
+    pub size: usize,
+    pub(super) parts: u8,
+}
+
+impl Rows {
+    /// Queues a new entry, and what it changes about the presence set; `done` hears when it is durable.
+    pub fn keep(&self, app: &str, entry: &Entry, log: &Log, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
+        let row = encode(&EntryRow::of(entry, &log.id));
+        let value = [&[0][..], &row].concat();
+        let change = Change::Put(entry_key(app, &entry.channel, entry.seq, 0), value.into());
+        let due = self.expiry.note(app, &entry.channel, entry.at);
+        self.write(std::iter::once(change).chain(members::changes(app, entry)).chain(due).collect(), done);
+    }
+
+    /// Entries of a channel beyond a `seq` (exclusive), in one direction, until `enough` says so.
+    pub fn entries(
+        &self,
+        app: &str,
+        channel: &str,
+        from: Option<u64>,
+        direction: Direction,
+        mut visit: impl FnMut(Stored) -> bool,
+    ) -> Result<(), StorageError> {
+        let prefix = log_prefix(app, channel);
+        // The bound is strictly beyond all parts of `from`.
+        let mut after = from.map(|seq| match direction {
+            Direction::Forward => entry_key(app, channel, seq, u8::MAX),
+            Direction::Backward => entry_key(app, channel, seq, 0),
+        });
+        let mut pieces: Vec<(u8, Bytes)> = Vec::new();
+        let mut current = None;
+        loop {
+            let rows = self.storage.scan(&prefix, after.as_deref(), direction, 128)?;
+            let last = rows.last().map(|(key, _)| key.clone());
+            for (key, value) in rows {
+                let Some((seq, part)) = read_entry_key(&key) else { continue };
+                if current.is_some_and(|current| current != seq) {
+                    pieces.clear();
+                }
+                current = Some(seq);
+                pieces.push((part, value));
+                let complete = match direction {
+                    Direction::Forward => pieces.last().is_some_and(|(_, value)| value.first() == Some(&0)),
+                    Direction::Backward => part == 0,
+                };
+                if complete {
+                    pieces.sort_by_key(|(part, _)| *part);
+                    let parts = u8::try_from(pieces.len()).unwrap_or(u8::MAX);
+                    let whole: Vec<u8> =
+                        pieces.drain(..).flat_map(|(_, value)| value.slice(1.min(value.len())..)).collect();
+                    let row: EntryRow = decode(&whole)?;
+                    let (log, size) = (row.log.as_str().into(), whole.len());
+                    let stored = Stored { seq, at: row.at, log, draft: row.draft(), size, parts };
+                    if !visit(stored) {
+                        return Ok(());
+                    }
+                }
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// A channel's log as it was, with its entries since `horizon`. A log of which an entry is missing begins after the gap.
+    pub fn load_log(
+        &self,
+        app: &str,
+        channel: &Arc<str>,
+        horizon: i64,
+        limit: &Limits,
+    ) -> Result<Option<Log>, StorageError> {
+        let mut recent: Vec<Stored> = Vec::new();
+        let (mut head, mut bytes) = (None, 0);
+        self.entries(app, channel, None, Direction::Backward, |stored| {
+            let next = recent.last().map_or(stored.seq, |later: &Stored| later.seq.saturating_sub(1));
+            let head = head.get_or_insert((stored.log.clone(), stored.seq, stored.at));
+            let belongs =
+                stored.seq == next && stored.log == head.0 && stored.at >= horizon && recent.len() < limit.entries;
+            if belongs {
+                bytes += stored.size;
+                recent.push(stored);
+            }
+            belongs && bytes < limit.bytes
+        })?;
+        let Some((id, seq, at)) = head else { return Ok(None) };
+        let mut log = Log::continued(id, seq, at, limit);
+        for stored in recent.into_iter().rev() {
+            log.restore(channel, stored.seq, stored.at, stored.draft);
+        }
+        Ok(Some(log))
+    }
+}
+
+pub(super) fn log_prefix(app: &str, channel: &str) -> RowKey {
+    row_key(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0"])
+}
+
+pub(super) fn entry_key(app: &str, channel: &str, seq: u64, part: u8) -> RowKey {
+    row_key(&[b"l", app.as_bytes(), b"\0", channel.as_bytes(), b"\0", &seq.to_be_bytes(), &[part]])
+}
+
+pub(super) fn read_entry_key(key: &[u8]) -> Option<(u64, u8)> {
+    let (rest, part) = key.split_last_chunk::<1>().map(|(rest, part)| (rest, part[0]))?;
+    let (_, seq) = rest.split_last_chunk::<8>()?;
+    Some((u64::from_be_bytes(*seq), part))
+}

@@ -1,0 +1,158 @@
+//! What outlives a restart: the logs and presence sets of persisted channels, connections that may be resumed, and revocations. Rows of
+//! the node's store, written through its journal.
+//!
+//! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <name>`.
+
+mod entry_row;
+mod expiry;
+mod handover;
+mod logs;
+mod members;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use self::expiry::Expiry;
+pub use self::{expiry::Step, handover::Handover, logs::Stored};
+use crate::{
+    auth::{ClientId, revocation::Revocation},
+    protocol::ErrorInfo,
+    storage::{Change, Direction, RowKey, Storage, StorageError},
+    time::Timestamp,
+};
+
+/// A connection that may be resumed after a restart.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PeerRow {
+    pub secret: String,
+    pub key_name: String,
+    pub client_id: Option<String>,
+    /// When its socket was lost; none while it has one.
+    pub dropped_at: Option<i64>,
+}
+
+impl PeerRow {
+    pub fn client_id_of(client_id: &ClientId) -> Option<String> {
+        match client_id {
+            ClientId::None => None,
+            ClientId::Any => Some("*".to_owned()),
+            ClientId::Is(id) => Some(id.as_ref().to_owned()),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Rows {
+    storage: Arc<dyn Storage>,
+    expiry: Arc<Expiry>,
+}
+
+impl Rows {
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage, expiry: Arc::default() }
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.storage.has_room()
+    }
+
+    /// Queues changes; `done` hears when they are durable.
+    fn write(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
+        let told = |result: Result<(), StorageError>| {
+            done(result.map_err(|_| ErrorInfo::unavailable("the message could not be stored")));
+        };
+        self.storage.write(changes, Box::new(told));
+    }
+
+    /// Calls `done` when everything that was queued before is durable.
+    pub fn settled(&self, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
+        self.write(Vec::new(), done);
+    }
+
+    pub fn keep_peer(&self, app: &str, connection: &str, row: &PeerRow) {
+        self.write(vec![Change::Put(peer_key(app, connection), encode(row))], |_| ());
+    }
+
+    pub fn forget_peer(&self, app: &str, connection: &str) {
+        self.write(vec![Change::Delete(peer_key(app, connection))], |_| ());
+    }
+
+    pub fn peer(&self, app: &str, connection: &str) -> Result<Option<PeerRow>, StorageError> {
+        self.storage.get(&peer_key(app, connection))?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// The ids of all stored connections.
+    pub fn peers(&self, app: &str) -> Result<Vec<String>, StorageError> {
+        let prefix = row_key(&[b"c", app.as_bytes(), b"\0"]);
+        let id = |key: &[u8]| String::from_utf8(key[prefix.len()..].to_vec()).ok();
+        Ok(self.scan_all(&prefix)?.iter().filter_map(|(key, _)| id(key)).collect())
+    }
+
+    /// Queues a revocation; `done` hears when it is durable. One that replaces an earlier one takes its row.
+    pub fn keep_revocation(
+        &self,
+        app: &str,
+        revocation: &Revocation,
+        done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
+    ) {
+        let name = match revocation.is_complete() {
+            true => hex(&Sha256::digest(encode(&(&revocation.key_name, &revocation.target)))),
+            false => super::random_id(12),
+        };
+        let key = row_key(&[b"v", app.as_bytes(), b"\0", name.as_bytes()]);
+        self.write(vec![Change::Put(key, encode(revocation))], done);
+    }
+
+    pub fn revocations(&self, app: &str) -> Result<Vec<Revocation>, StorageError> {
+        let rows = self.scan_all(&row_key(&[b"v", app.as_bytes(), b"\0"]))?;
+        rows.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+
+    /// Deletes the revocations that concern no token any more.
+    pub fn forget_revocations(&self, app: &str, now: Timestamp) -> Result<(), StorageError> {
+        let rows = self.scan_all(&row_key(&[b"v", app.as_bytes(), b"\0"]))?;
+        let is_over = |bytes: &[u8]| decode::<Revocation>(bytes).is_ok_and(|row| row.is_over(now));
+        let over: Vec<Change> =
+            rows.into_iter().filter(|(_, bytes)| is_over(bytes)).map(|(key, _)| Change::Delete(key)).collect();
+        if !over.is_empty() {
+            self.write(over, |_| ());
+        }
+        Ok(())
+    }
+
+    fn scan_all(&self, prefix: &[u8]) -> Result<Vec<(RowKey, Bytes)>, StorageError> {
+        let mut all: Vec<(RowKey, Bytes)> = Vec::new();
+        loop {
+            let after = all.last().map(|(key, _)| key.clone());
+            let page = self.storage.scan(prefix, after.as_deref(), Direction::Forward, 512)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+}
+
+fn row_key(parts: &[&[u8]]) -> RowKey {
+    parts.concat()
+}
+
+fn encode<T: Serialize>(row: &T) -> Bytes {
+    rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
+}
+
+/// The error does not quote the library's, which may hold what a person wrote.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
+    rmp_serde::from_slice(bytes).map_err(|_| StorageError::new("a stored row cannot be read: it has another form"))
+}
+
+fn peer_key(app: &str, connection: &str) -> RowKey {
+    row_key(&[b"c", app.as_bytes(), b"\0", connection.as_bytes()])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,73 @@
+//! How much one connection may send: a bucket that holds one second's worth and fills at the allowed rate.
+
+use std::time::Instant;
+
+use crate::protocol::ErrorInfo;
+
+#[derive(Debug)]
+pub struct Rate {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+    refused: u32,
+}
+
+/// Frames refused in a row, in seconds' worth, before the connection is ended.
+const PATIENCE: u32 = 3;
+
+/// What to do with a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Welcome,
+    /// Refused; the next may be welcome.
+    Refused(ErrorInfo),
+    /// The client does not listen: the connection is to end.
+    Flood(ErrorInfo),
+}
+
+impl Rate {
+    pub fn new(per_second: u32) -> Self {
+        Self { per_second: per_second.into(), left: per_second.into(), at: Instant::now(), refused: 0 }
+    }
+
+    pub fn admit(&mut self, messages: usize) -> Admission {
+        self.admit_at(messages, Instant::now())
+    }
+
+    fn admit_at(&mut self, messages: usize, now: Instant) -> Admission {
+        let filled = self.left + now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.at = now;
+        self.left = filled.min(self.per_second);
+        let wanted = messages.max(1) as f64;
+        if self.left >= wanted || self.left >= self.per_second {
+            self.left -= wanted;
+            self.refused = 0;
+            return Admission::Welcome;
+        }
+        self.refused = self.refused.saturating_add(1);
+        let error = ErrorInfo::rate_exceeded(format!("more than {} messages per second were sent", self.per_second));
+        if f64::from(self.refused) > f64::from(PATIENCE) * self.per_second {
+            Admission::Flood(error)
+        } else {
+            Admission::Refused(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_a_second_is_welcome_then_the_rate_holds() {
+        let mut rate = Rate::new(10);
+        let start = rate.at;
+        assert!((0..10).all(|_| rate.admit_at(1, start) == Admission::Welcome));
+        assert!(matches!(rate.admit_at(1, start), Admission::Refused(error) if error.code == 42910));
+        assert_eq!(rate.admit_at(1, start + Duration::from_millis(100)), Admission::Welcome);
+        let flood: Vec<_> = (0..40).map(|_| rate.admit_at(1, start + Duration::from_millis(100))).collect();
+        assert!(matches!(flood.last(), Some(Admission::Flood(_))));
+    }
+}

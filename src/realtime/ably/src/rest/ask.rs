@@ -1,0 +1,200 @@
+//! A request, read: in which format it is written and answered, with which parameters, and who sends it.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web::Bytes};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{answer::Answer, form};
+use crate::{
+    Endpoint,
+    auth::{ClientId, Credentials, Grant, Operation, Proof},
+    channel::Name,
+    history,
+    hub::Hub,
+    protocol::{ErrorInfo, Format},
+};
+
+pub struct Ask<'a> {
+    pub endpoint: &'a Arc<Endpoint>,
+    pub request: &'a HttpRequest,
+    pub params: Vec<(String, String)>,
+    body: Bytes,
+}
+
+/// Who asks.
+pub struct Caller {
+    pub hub: Arc<Hub>,
+    pub grant: Grant,
+    pub client_id: ClientId,
+}
+
+pub fn query(request: &HttpRequest) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect()
+}
+
+pub fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The format that an answer is to have.
+pub fn answer_format(request: &HttpRequest) -> Format {
+    let is_msgpack = |text: &str| text.contains("msgpack");
+    let by_query = query(request).into_iter().find(|(name, _)| name == "format").map(|(_, format)| is_msgpack(&format));
+    let by_header = || header(request, "accept").map(|accept| accept.split(',').next().is_some_and(is_msgpack));
+    if by_query.or_else(by_header).unwrap_or(false) { Format::Msgpack } else { Format::Json }
+}
+
+impl<'a> Ask<'a> {
+    pub fn new(endpoint: &'a Arc<Endpoint>, request: &'a HttpRequest, body: Bytes) -> Self {
+        Self { endpoint, request, params: query(request), body }
+    }
+
+    pub fn param(&self, name: &str) -> Option<String> {
+        self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// The links of a page: the query of the first page again, with a cursor for the others.
+    pub fn links(&self, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
+        let left_out = ["key", "access_token", "accessToken", "cursor"];
+        let first: Vec<(String, String)> =
+            self.params.iter().filter(|(name, _)| !left_out.contains(&name.as_str())).cloned().collect();
+        let with_limit = match first.iter().any(|(name, _)| name == "limit") {
+            true => first,
+            false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
+        };
+        let at = |cursor: Option<String>| match cursor {
+            None => with_limit.clone(),
+            Some(cursor) => [with_limit.clone(), vec![("cursor".to_owned(), cursor)]].concat(),
+        };
+        let mut links = vec![("first", at(None)), ("current", at(self.param("cursor")))];
+        if next.is_some() {
+            links.push(("next", at(next)));
+        }
+        links
+    }
+
+    /// A part of the path, decoded.
+    pub fn path(&self, name: &str) -> Result<String, ErrorInfo> {
+        let encoded = self.request.match_info().get(name).unwrap_or_default();
+        // The router has decoded all but what would change the path's structure.
+        let mut decoded = Vec::with_capacity(encoded.len());
+        let mut rest = encoded.as_bytes();
+        while let [first, tail @ ..] = rest {
+            let hex = tail
+                .get(..2)
+                .and_then(|digits| std::str::from_utf8(digits).ok())
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            match (first, hex) {
+                (b'%', Some(byte)) => {
+                    decoded.push(byte);
+                    rest = &tail[2..];
+                }
+                _ => {
+                    decoded.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8(decoded).map_err(|_| ErrorInfo::bad_request("the path is not UTF-8"))
+    }
+
+    /// The channel of the path.
+    pub fn channel_name(&self) -> Result<String, ErrorInfo> {
+        let name = self.path("channel")?;
+        match Name::parse(&name)? {
+            Name { own, filter: None, .. } => Ok(own.to_owned()),
+            Name { .. } => Err(ErrorInfo::invalid_channel("a filtered channel can only be attached to")),
+        }
+    }
+
+    /// The media type of the body, in small letters and without parameters.
+    pub fn content_type(&self) -> String {
+        let content = header(self.request, "content-type").unwrap_or_default();
+        content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The body as JSON, MessagePack or a form.
+    ///
+    /// # Errors
+    /// 40000 for what is none of them, or not what is expected here.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, ErrorInfo> {
+        match self.content_type().as_str() {
+            content if content.contains("msgpack") => Format::Msgpack.decode(&self.body),
+            // Some tools say so of whatever they send.
+            "application/x-www-form-urlencoded" if !form::looks_like_json(&self.body) => form::decode(&self.body),
+            _ => Format::Json.decode(&self.body),
+        }
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub fn has_body(&self) -> bool {
+        !self.body.is_empty()
+    }
+
+    /// A header of the request, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(self.request, name)
+    }
+
+    /// The client id that the request names in its header.
+    pub fn client_id_header(&self) -> Option<String> {
+        self.header("x-ably-clientid").map(|encoded| {
+            let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            decoded.unwrap_or_else(|| encoded.to_owned())
+        })
+    }
+
+    pub fn format(&self) -> Format {
+        answer_format(self.request)
+    }
+
+    pub fn answer<T: Serialize + ?Sized>(&self, status: u16, body: &T) -> Answer {
+        Answer::new(status, self.format(), body)
+    }
+
+    /// The protocol version that the client speaks.
+    pub fn version(&self) -> u32 {
+        let text = header(self.request, "x-ably-version").map(str::to_owned).or_else(|| self.param("v"));
+        text.and_then(|text| text.split('.').next().and_then(|major| major.parse().ok())).unwrap_or(u32::MAX)
+    }
+
+    pub fn credentials(&self) -> Result<Credentials, ErrorInfo> {
+        Credentials::find(header(self.request, "authorization"), &self.params)
+    }
+
+    /// # Errors
+    /// 40101, 4014x, 40400: whoever it is, they may not.
+    pub fn caller(&self) -> Result<Caller, ErrorInfo> {
+        let credentials = self.credentials()?;
+        let hub = self.endpoint.hub_of(&credentials)?;
+        let grant = hub.authenticate(&credentials)?;
+        let claimed = self.client_id_header().filter(|_| grant.proof == Proof::Key);
+        let client_id = grant.client_id.claim(claimed.as_deref())?;
+        Ok(Caller { hub, grant, client_id })
+    }
+
+    /// The caller, if it may do one of these on the channel of the path.
+    pub fn caller_on_channel(&self, operations: &[Operation]) -> Result<(Caller, String), ErrorInfo> {
+        let caller = self.caller()?;
+        let name = self.channel_name()?;
+        caller.permit_any(&name, operations)?;
+        Ok((caller, name))
+    }
+}
+
+impl Caller {
+    pub fn permit_any(&self, channel: &str, operations: &[Operation]) -> Result<(), ErrorInfo> {
+        let mut outcomes = operations.iter().map(|operation| self.hub.permit(&self.grant, channel, *operation));
+        outcomes
+            .try_fold(None, |_, outcome| match outcome {
+                Ok(()) => Err(()),
+                Err(error) => Ok(Some(error)),
+            })
+            .map_or(Ok(()), |refused| refused.map_or(Ok(()), Err))
+    }
+}

@@ -1,0 +1,121 @@
+//! Several channels at once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answer::{Answer, Stored},
+    ask::Ask,
+    channels::{Receipt, present, publish_as},
+};
+use crate::{
+    auth::Operation,
+    channel::check_name,
+    protocol::{ErrorInfo, InboundMessage, PresenceMessage, lenient::OneOrMany},
+};
+
+/// Channels of one batch request.
+const MAX_CHANNELS: usize = 100;
+
+#[derive(Deserialize)]
+struct Spec {
+    channels: OneOrMany<String>,
+    messages: OneOrMany<InboundMessage>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome<T> {
+    Done(T),
+    Failed { channel: String, error: ErrorInfo },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<T> {
+    success_count: usize,
+    failure_count: usize,
+    results: Vec<Outcome<T>>,
+}
+
+impl<T> Summary<T> {
+    fn of(results: Vec<Outcome<T>>) -> Self {
+        let failure_count = results.iter().filter(|outcome| matches!(outcome, Outcome::Failed { .. })).count();
+        Self { success_count: results.len() - failure_count, failure_count, results }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PartialFailure<T> {
+    error: ErrorInfo,
+    batch_response: Vec<Outcome<T>>,
+}
+
+pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = ask.caller()?;
+    let body: OneOrMany<Spec> = ask.body()?;
+    let channels: usize = body.list.iter().map(|spec| spec.channels.list.len()).sum();
+    if channels > MAX_CHANNELS {
+        return Err(ErrorInfo::bad_request(format!("a batch may name at most {MAX_CHANNELS} channels")));
+    }
+    let publish_one = |channel: &String, messages: &[InboundMessage]| -> Outcome<Receipt> {
+        let outcome = check_name(channel)
+            .and_then(|()| caller.permit_any(channel, &[Operation::Publish]))
+            .and_then(|()| publish_as(&caller, channel, messages.to_vec()));
+        match outcome {
+            Ok(receipt) => Outcome::Done(receipt),
+            Err(error) => Outcome::Failed { channel: channel.clone(), error },
+        }
+    };
+    let publish_spec = |spec: &Spec| -> Vec<Outcome<Receipt>> {
+        spec.channels.list.iter().map(|channel| publish_one(channel, &spec.messages.list)).collect()
+    };
+    if body.is_list {
+        let summaries: Vec<_> = body.list.iter().map(|spec| Summary::of(publish_spec(spec))).collect();
+        let answer = ask.answer(201, &summaries);
+        return Ok(answer.after(summaries.into_iter().flat_map(|summary| stored(summary.results))));
+    }
+    let results: Vec<_> = body.list.iter().flat_map(publish_spec).collect();
+    if ask.version() >= 3 {
+        let summary = Summary::of(results);
+        return Ok(ask.answer(201, &summary).after(stored(summary.results)));
+    }
+    // Before version 3: the bare list, or the whole is an error.
+    if results.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
+        let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
+        let body = PartialFailure { error: error.clone(), batch_response: results };
+        return Ok(ask.answer(400, &body).with_error(error).after(stored(body.batch_response)));
+    }
+    Ok(ask.answer(201, &results).after(stored(results)))
+}
+
+fn stored(results: Vec<Outcome<Receipt>>) -> impl Iterator<Item = Stored> {
+    results.into_iter().filter_map(|outcome| match outcome {
+        Outcome::Done(receipt) => Some(receipt.stored),
+        Outcome::Failed { .. } => None,
+    })
+}
+
+#[derive(Serialize)]
+struct Presence {
+    channel: String,
+    presence: Vec<PresenceMessage>,
+}
+
+pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = ask.caller()?;
+    let names = ask.param("channels").or_else(|| ask.param("channel")).unwrap_or_default();
+    let names: Vec<&str> = names.split(',').collect();
+    if names.len() > MAX_CHANNELS {
+        return Err(ErrorInfo::bad_request(format!("a batch may name at most {MAX_CHANNELS} channels")));
+    }
+    let look = |name: &str| {
+        let allowed =
+            check_name(name).and_then(|()| caller.permit_any(name, &[Operation::Presence, Operation::Subscribe]));
+        match allowed {
+            Ok(()) => Outcome::Done(Presence { channel: name.to_owned(), presence: present(&caller.hub, name) }),
+            Err(error) => Outcome::Failed { channel: name.to_owned(), error },
+        }
+    };
+    Ok(ask.answer(200, &Summary::of(names.into_iter().map(look).collect())))
+}

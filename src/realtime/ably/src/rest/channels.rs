@@ -1,0 +1,165 @@
+//! One channel: publish, history, presence, status.
+
+use serde::Serialize;
+
+use super::{
+    answer::{Answer, Stored},
+    ask::{Ask, Caller},
+    enumeration::Details,
+    unenveloped,
+};
+use crate::{
+    auth::{ClientId, Operation, Proof},
+    channel::Repeats,
+    history::{self, Kind, Page, Query},
+    hub::Hub,
+    log::{Body, Entry},
+    protocol::{
+        ErrorInfo, InboundMessage, Message, PresenceMessage,
+        lenient::OneOrMany,
+        message::{Place, Placed},
+    },
+    publication::prepare,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    pub channel: String,
+    pub message_id: String,
+    pub serials: Vec<String>,
+    /// Hears when it is as durable as the channel is.
+    #[serde(skip)]
+    pub stored: Stored,
+}
+
+/// Publishes for a caller who may.
+pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>) -> Result<Receipt, ErrorInfo> {
+    let on_behalf = messages.iter().find_map(|message| message.connection_key.clone());
+    let (connection, client_id) = match on_behalf {
+        None => (None, caller.client_id.clone()),
+        Some(key) => {
+            let peer =
+                key.split_once('!').and_then(|(id, secret)| caller.hub.peer(id).filter(|peer| peer.accepts(secret)));
+            let peer =
+                peer.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
+            // A key may speak for anybody. A token's holder has no more rights by a key that was found somewhere.
+            if caller.grant.proof != Proof::Key && peer.client_id() != caller.client_id {
+                return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
+            }
+            (Some(peer.id.clone()), peer.client_id())
+        }
+    };
+    messages.iter_mut().for_each(|message| message.connection_key = None);
+    let messages = prepare(messages, |claimed| match &client_id {
+        // A key may speak for anybody, and says so for each message.
+        ClientId::Any => ClientId::Any.speak_as(claimed),
+        own => own.speak_as(claimed),
+    })?;
+    if messages.is_empty() {
+        return Err(ErrorInfo::bad_request("there is no message to publish"));
+    }
+    let channel = caller.hub.channel(name);
+    caller.hub.refuse_reserved(&channel, &messages)?;
+    let bytes = messages.iter().map(Message::size).sum();
+    let account = caller.hub.accounts.of(&caller.grant, &caller.client_id);
+    if let Some(account) = &account {
+        account.publish(bytes, &caller.hub.services.config.limits)?;
+    }
+    caller.hub.pay_for_storage(account.as_deref(), &channel, bytes, messages.len())?;
+    let (tell, stored) = tokio::sync::oneshot::channel();
+    let frame_id = Hub::frame_id();
+    let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
+    // A repeated request is told by the ids that its client chose.
+    let published =
+        caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
+            drop(tell.send(result.map(drop)));
+        })?;
+    Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
+}
+
+pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::Publish])?;
+    if ask.param("_forceNack").as_deref() == Some("true") {
+        // What Ably's service offers to SDKs, so that they can test a refusal.
+        return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
+    }
+    let messages = match ask.param("enveloped").as_deref() {
+        Some("false") => vec![unenveloped::message(ask)?],
+        _ => ask.body::<OneOrMany<InboundMessage>>()?.list,
+    };
+    let receipt = publish_as(&caller, &name, messages)?;
+    Ok(ask.answer(201, &receipt).after([receipt.stored]))
+}
+
+pub fn messages(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let segment = if ask.request.path().ends_with("/history") { "history" } else { "messages" };
+    page(ask, Kind::Messages, segment)
+}
+
+pub fn presence_history(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    page(ask, Kind::Presence, "history")
+}
+
+fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::History])?;
+    let query = Query::read(kind, |name| ask.param(name))?;
+    let channel = caller.hub.channel(&name);
+    let Page { items, next } = caller.hub.history(&channel, &query)?;
+    let answer = match kind {
+        Kind::Messages => {
+            let texts: Vec<(String, String)> =
+                items.iter().map(|(entry, index)| (entry.message_id(*index), entry.message_serial(*index))).collect();
+            let placed =
+                items.iter().zip(&texts).filter_map(|((entry, index), (id, serial))| place(entry, *index, id, serial));
+            ask.answer(200, &placed.collect::<Vec<_>>())
+        }
+        Kind::Presence => {
+            let events = items.iter().filter_map(|(entry, index)| match &entry.body {
+                Body::Presence(events) => events.get(*index),
+                Body::Messages(_) => None,
+            });
+            ask.answer(200, &events.collect::<Vec<_>>())
+        }
+    };
+    Ok(answer.with_links(segment, ask.links(next.map(|cursor| cursor.to_string()))))
+}
+
+fn place<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<Placed<'e>> {
+    let Body::Messages(messages) = &entry.body else { return None };
+    let connection_id = entry.connection_id.as_deref();
+    let place = Place { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
+    Some(Placed { message: messages.get(index)?, place })
+}
+
+pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
+    let limit = history::limit(ask.param("limit").as_deref())?;
+    let skip: usize = match ask.param("cursor") {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| ErrorInfo::bad_request("cursor is not one of a page's links"))?,
+    };
+    let (client_id, connection_id) = (ask.param("clientId"), ask.param("connectionId"));
+    let wanted = |member: &PresenceMessage| {
+        client_id.as_deref().is_none_or(|id| *member.client_id == *id)
+            && connection_id.as_deref().is_none_or(|id| *member.connection_id == *id)
+    };
+    let members = present(&caller.hub, &name);
+    let mut page: Vec<&PresenceMessage> =
+        members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
+    let more = page.len() > limit;
+    page.truncate(limit);
+    Ok(ask.answer(200, &page).with_links("presence", ask.links(more.then(|| (skip + limit).to_string()))))
+}
+
+/// Who is in a channel's presence set. Looking does not make a channel.
+pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
+    hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
+}
+
+pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = ask.caller_on_channel(&[Operation::ChannelMetadata])?;
+    // Asking for a channel activates it, as at Ably.
+    let occupancy = caller.hub.channel(&name).occupancy();
+    Ok(ask.answer(200, &Details::new(&name, occupancy)))
+}

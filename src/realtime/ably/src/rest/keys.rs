@@ -1,0 +1,154 @@
+//! Keys: tokens are made with them, and revoked.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{answer::Answer, ask::Ask};
+use crate::{
+    auth::{
+        Credentials, Key,
+        revocation::{Revocation, Target},
+        token_request::TokenRequest,
+    },
+    hub::Hub,
+    peer::Peer,
+    protocol::{Action, ErrorInfo, Outbound},
+};
+
+/// How much later a revocation applies that leaves clients time to renew their tokens.
+const REAUTH_MARGIN_MS: i64 = 30_000;
+/// Targets of one revocation request.
+const MAX_TARGETS: usize = 100;
+
+pub fn request_token(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let request: TokenRequest = if ask.has_body() { ask.body()? } else { TokenRequest::default() };
+    redeem(ask, &request)
+}
+
+/// The token request as query parameters: for clients that cannot send a body.
+pub fn token_of_query(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let map: Map<String, Value> = ask.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let request = serde_json::from_value(Value::Object(map))
+        .map_err(|_| ErrorInfo::bad_request("the parameters are no token request"))?;
+    redeem(ask, &request)
+}
+
+fn redeem(ask: &Ask<'_>, request: &TokenRequest) -> Result<Answer, ErrorInfo> {
+    let name = ask.path("key")?;
+    let hub = ask.endpoint.app(Key::app_id(&name))?;
+    let key = hub.key(&name).ok_or_else(|| ErrorInfo::not_found(format!("no key found with name {name}")))?;
+    let authenticated = match ask.credentials() {
+        Ok(Credentials::Key { name: shown, secret }) => {
+            // A signed request speaks for itself, whoever carries it.
+            let own = shown == name && key.has_secret(&secret);
+            if !own && request.mac.is_none() {
+                return Err(ErrorInfo::invalid_credentials("the key shown is not the one that the token is asked of"));
+            }
+            own
+        }
+        _ => false,
+    };
+    let details = request.redeem(key, authenticated, &hub.nonces, ask.endpoint.services.now())?;
+    hub.check_request(key, request, &details)?;
+    Ok(ask.answer(201, &details))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RevocationRequest {
+    targets: Vec<String>,
+    #[serde(default)]
+    issued_before: Option<i64>,
+    #[serde(default)]
+    allow_reauth_margin: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Revoked {
+    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_before: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applies_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorInfo>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    success_count: usize,
+    failure_count: usize,
+    results: Vec<Revoked>,
+}
+
+pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let name = ask.path("key")?;
+    let caller = ask.caller()?;
+    if caller.grant.expires.is_some() || *caller.grant.key_name != *name {
+        return Err(ErrorInfo::key_required("tokens are revoked with the key that issued them"));
+    }
+    let revocable = caller.hub.key(&name).is_some_and(|key| key.revocable_tokens);
+    if !revocable {
+        return Err(ErrorInfo::not_permitted(
+            "the tokens of this key cannot be revoked: it does not have revocable_tokens",
+        ));
+    }
+    let request: RevocationRequest = ask.body()?;
+    if request.targets.len() > MAX_TARGETS {
+        return Err(ErrorInfo::bad_request(format!("at most {MAX_TARGETS} targets can be revoked at once")));
+    }
+    let now = ask.endpoint.services.now().as_millis();
+    // Tokens of this very millisecond are meant as well.
+    let issued_before = request.issued_before.unwrap_or(now + 1);
+    if issued_before > now + 1 {
+        return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
+    }
+    let applies_at = if request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
+    let mut awaits = Vec::new();
+    let mut revoke = |specifier: &String| match Target::parse(specifier) {
+        Err(error) => Revoked { target: specifier.clone(), issued_before: None, applies_at: None, error: Some(error) },
+        Ok(target) => {
+            let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
+            let (tell, stored) = tokio::sync::oneshot::channel();
+            let concerned = caller.hub.revoke(revocation, move |result| drop(tell.send(result)));
+            awaits.push(stored);
+            enforce(&caller.hub, concerned, applies_at - now);
+            Revoked {
+                target: specifier.clone(),
+                issued_before: Some(issued_before.min(now)),
+                applies_at: Some(applies_at),
+                error: None,
+            }
+        }
+    };
+    let results: Vec<Revoked> = request.targets.iter().map(&mut revoke).collect();
+    let failure_count = results.iter().filter(|result| result.error.is_some()).count();
+    let summary = Summary { success_count: results.len() - failure_count, failure_count, results };
+    Ok(ask.answer(200, &summary).after(awaits))
+}
+
+/// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.
+fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
+    if delay_ms <= 0 {
+        concerned.iter().for_each(|peer| hub.end_revoked(peer));
+        return;
+    }
+    for outbox in concerned.iter().filter_map(|peer| peer.transport()) {
+        outbox.send(&Outbound::new(Action::Auth));
+    }
+    let hub = Arc::downgrade(hub);
+    let delay = std::time::Duration::from_millis(delay_ms.unsigned_abs());
+    actix_web::rt::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let Some(hub) = hub.upgrade() else { return };
+        let now = hub.services.now();
+        hub.peers()
+            .iter()
+            .filter(|peer| hub.check_current(&peer.grant(), now).is_err())
+            .for_each(|peer| hub.end_revoked(peer));
+    });
+}

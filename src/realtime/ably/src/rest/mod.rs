@@ -1,0 +1,180 @@
+//! Ably's REST interface, and the door of the WebSocket: everything at the root, as the SDK has no base path.
+
+mod answer;
+mod ask;
+mod batch;
+mod channels;
+mod enumeration;
+mod form;
+mod keys;
+mod presentation;
+mod socket;
+mod unenveloped;
+mod unknown;
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, guard, http::Method, web};
+use tandem_intake::{IntakeError, Sender};
+
+pub use self::{
+    answer::{Answer, Stored},
+    ask::Ask,
+};
+use crate::{
+    Endpoint,
+    auth::Operation,
+    protocol::{ErrorInfo, MAX_FRAME_SIZE},
+    sandbox,
+    stats::Query,
+};
+
+/// The largest body.
+const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
+/// The same where anybody may ask.
+const MAX_OPEN_BODY: usize = MAX_FRAME_SIZE;
+/// Routes that anybody may ask: a token request is signed itself, test apps are for all.
+const OPEN: [&str; 2] = ["/keys/{key}/requestToken", "/apps"];
+
+type Shared = web::Data<Arc<Endpoint>>;
+
+/// A route of a method. Where GET is answered, HEAD is, too.
+macro_rules! route {
+    (get) => {
+        web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+    };
+    ($method:ident) => {
+        web::$method()
+    };
+}
+
+/// Routes `method path → handler(&Ask) -> Result<Answer, ErrorInfo>`.
+macro_rules! resource {
+    ($cfg:ident, $endpoint:expr, $path:literal, $($method:ident => $handler:path),+) => {
+        $cfg.service(
+            web::resource($path)
+                .app_data(web::Data::new($endpoint.clone()))
+                $(.route(route!($method).to(|endpoint: Shared, request: HttpRequest, payload: web::Payload| async move {
+                    respond(&endpoint, &request, payload, $handler).await
+                })))+
+                .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+                .default_service(web::to(not_allowed)),
+        )
+    };
+}
+
+pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/")
+            .app_data(web::Data::new(endpoint.clone()))
+            .route(web::get().guard(actix_web::guard::fn_guard(socket::is_upgrade)).to(socket::open))
+            .route(route!(get).to(start_page))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+            .default_service(web::to(not_allowed)),
+    );
+    resource!(cfg, endpoint, "/time", get => time);
+    if endpoint.services.config.sandbox {
+        resource!(cfg, endpoint, "/stats", get => stats, post => sandbox::take_stats);
+    } else {
+        resource!(cfg, endpoint, "/stats", get => stats);
+    }
+    resource!(cfg, endpoint, "/keys/{key}/requestToken", get => keys::token_of_query, post => keys::request_token);
+    resource!(cfg, endpoint, "/keys/{key}/revokeTokens", post => keys::revoke_tokens);
+    resource!(cfg, endpoint, "/messages", post => batch::publish);
+    resource!(cfg, endpoint, "/presence", get => batch::presence);
+    resource!(cfg, endpoint, "/channels/{channel}", get => channels::status);
+    resource!(cfg, endpoint, "/channels/{channel}/messages", get => channels::messages, post => channels::publish);
+    resource!(cfg, endpoint, "/channels/{channel}/history", get => channels::messages);
+    resource!(cfg, endpoint, "/channels/{channel}/presence", get => channels::presence);
+    resource!(cfg, endpoint, "/channels/{channel}/presence/history", get => channels::presence_history);
+    resource!(cfg, endpoint, "/channels/{channel}/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
+    resource!(cfg, endpoint, "/push/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
+    resource!(cfg, endpoint, "/push", get => left_out, post => left_out);
+    resource!(cfg, endpoint, "/comet/{rest:.*}", get => left_out, post => left_out);
+    resource!(cfg, endpoint, "/sse", get => left_out);
+    resource!(cfg, endpoint, "/event-stream", get => left_out);
+    resource!(cfg, endpoint, "/channels", get => enumeration::channels);
+    if endpoint.services.config.sandbox {
+        resource!(cfg, endpoint, "/apps", post => sandbox::create);
+        resource!(cfg, endpoint, "/apps/{app}", delete => sandbox::delete);
+    }
+    // A request for what is not there is answered as SDKs expect it, if it means the realtime service; else by the application.
+    cfg.service(
+        web::resource("/{rest:.*}")
+            .guard(guard::fn_guard(|context| unknown::is_meant(context.head())))
+            .to(unknown::answer),
+    );
+}
+
+async fn not_allowed(request: HttpRequest) -> HttpResponse {
+    Answer::error(ErrorInfo::method_not_allowed("this method is not allowed here")).respond(&request)
+}
+
+async fn respond(
+    endpoint: &Arc<Endpoint>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>,
+) -> HttpResponse {
+    let outcome = match body_of(endpoint, request, payload).await {
+        Ok(body) => presentation::present(&Ask::new(endpoint, request, body), handler),
+        Err(error) => Err(error),
+    };
+    outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
+}
+
+/// The body of a request whose sender may ask.
+async fn body_of(
+    endpoint: &Arc<Endpoint>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<web::Bytes, ErrorInfo> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE) {
+        return Ok(web::Bytes::new());
+    }
+    let is_open = request.match_pattern().is_some_and(|pattern| OPEN.contains(&&*pattern));
+    let (sender, limit) = if is_open { (Sender::Stranger, MAX_OPEN_BODY) } else { (Sender::Known, MAX_BODY) };
+    if !is_open {
+        Ask::new(endpoint, request, web::Bytes::new()).caller()?;
+    }
+    tandem_intake::read(request, &mut payload.into_inner(), limit, sender).await.map_err(refused)
+}
+
+fn refused(error: IntakeError) -> ErrorInfo {
+    let code = match error {
+        IntakeError::TooLarge { .. } => 40009,
+        IntakeError::TooSlow => 40800,
+        IntakeError::NoRoom => 50003,
+        IntakeError::Broken | IntakeError::Encoding | IntakeError::Unreadable => 40000,
+    };
+    ErrorInfo::new(code, error.status(), error.to_string())
+}
+
+async fn start_page(endpoint: Shared) -> HttpResponse {
+    match endpoint.start_page.get() {
+        Some(page) => page(),
+        None => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("Tandem\n"),
+    }
+}
+
+fn time(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    Ok(ask.answer(200, &[ask.endpoint.services.now().as_millis()]))
+}
+
+fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = ask.caller()?;
+    if !caller.grant.capability.allows_somewhere(Operation::Stats) {
+        return Err(ErrorInfo::not_permitted("statistics need the stats operation"));
+    }
+    let query = Query::read(|name| ask.param(name))?;
+    let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, ask.endpoint.services.now().as_millis());
+    let next = page.last().filter(|_| more).map(|interval| interval.id().to_owned());
+    Ok(ask.answer(200, &page).with_links("stats", ask.links(next)))
+}
+
+fn left_out(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    ask.caller()?;
+    Err(ErrorInfo::unsupported(
+        "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",
+    ))
+}

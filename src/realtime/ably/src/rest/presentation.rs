@@ -1,0 +1,118 @@
+//! How an answer is shown: only some of its fields (`fields`), as a page for a browser (`format=html`), or not at all as the client asked
+//! for, which is said.
+//!
+//! Source: "Control of response content" of Ably's REST API reference.
+
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{
+    answer::Answer,
+    ask::{Ask, header as header_of, query},
+};
+use crate::protocol::{ErrorInfo, Format};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presentation {
+    Plain,
+    Html,
+}
+
+impl Presentation {
+    /// The format of the query, or of a browser that shows the answer itself.
+    pub fn wanted(request: &HttpRequest) -> Self {
+        let by_query =
+            query(request).into_iter().find(|(name, _)| name == "format").map(|(_, format)| format == "html");
+        let by_header = || header_of(request, "accept").is_some_and(|accept| accept.starts_with("text/html"));
+        if by_query.unwrap_or_else(by_header) { Self::Html } else { Self::Plain }
+    }
+
+    /// A page that shows a body in JSON.
+    pub fn html(response: &mut HttpResponseBuilder, body: &[u8]) -> HttpResponse {
+        let pretty = serde_json::from_slice::<Value>(body).and_then(|value| serde_json::to_string_pretty(&value));
+        let text = pretty.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+        let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        response
+            .content_type(header::ContentType::html())
+            .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(format!("<!doctype html>\n<meta charset=\"utf-8\">\n<title>Tandem</title>\n<pre>{escaped}</pre>\n"))
+    }
+}
+
+/// Answers, and shows of the answer what is wanted.
+///
+/// # Errors
+/// Those of the handler; 40300 for `jsonp`, `flatten` and `select`, 40000 for an unknown format.
+pub fn present(ask: &Ask<'_>, handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>) -> Result<Answer, ErrorInfo> {
+    match ask.param("format").as_deref() {
+        None | Some("json" | "msgpack" | "html") => {}
+        Some("jsonp") => {
+            return Err(ErrorInfo::unsupported("jsonp is not supported by this server: any origin may ask for json"));
+        }
+        Some(_) => return Err(ErrorInfo::bad_request("format must be json, msgpack or html")),
+    }
+    if let Some(left_out) = ["flatten", "select"].into_iter().find(|name| ask.param(name).is_some()) {
+        let message = format!("the parameter {left_out} is not supported by this server; fields is");
+        return Err(ErrorInfo::unsupported(message));
+    }
+    let answer = handler(ask)?;
+    match ask.param("fields").filter(|fields| !fields.is_empty()) {
+        Some(fields) => answer.with_fields(&fields),
+        None => Ok(answer),
+    }
+}
+
+/// Some fields of a body: `name,status.occupancy`. Those of each element if it is a list.
+///
+/// # Errors
+/// 40000 for a body that is not in JSON.
+pub fn only_fields(format: Format, body: &[u8], fields: &str) -> Result<Bytes, ErrorInfo> {
+    if format != Format::Json {
+        return Err(ErrorInfo::bad_request("fields can be chosen of an answer in JSON"));
+    }
+    let value: Value = format.decode(body)?;
+    let paths: Vec<Vec<&str>> = fields.split(',').map(|path| path.trim().split('.').collect()).collect();
+    Ok(format.encode(&match value {
+        Value::Array(list) => Value::Array(list.into_iter().map(|element| chosen(element, &paths)).collect()),
+        other => chosen(other, &paths),
+    }))
+}
+
+fn chosen(value: Value, paths: &[Vec<&str>]) -> Value {
+    let Value::Object(whole) = value else { return value };
+    let mut part = Map::new();
+    for (name, value) in whole {
+        let below: Vec<Vec<&str>> = paths
+            .iter()
+            .filter_map(|path| path.split_first().filter(|(first, _)| **first == name))
+            .map(|(_, rest)| rest.to_vec())
+            .collect();
+        match (below.is_empty(), below.iter().any(Vec::is_empty)) {
+            (true, _) => {}
+            (_, true) => drop(part.insert(name, value)),
+            (_, false) => drop(part.insert(name, chosen(value, &below))),
+        }
+    }
+    Value::Object(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_chosen_at_every_depth() {
+        let body = br#"[{"a":1,"b":{"c":2,"d":3},"e":4},{"b":5}]"#;
+        for (fields, expected) in [
+            ("a", r#"[{"a":1},{}]"#),
+            ("a,b.c", r#"[{"a":1,"b":{"c":2}},{"b":5}]"#),
+            ("b,b.c", r#"[{"b":{"c":2,"d":3}},{"b":5}]"#),
+            ("nothing", "[{},{}]"),
+        ] {
+            assert_eq!(only_fields(Format::Json, body, fields).unwrap(), expected, "{fields}");
+        }
+        assert_eq!(only_fields(Format::Msgpack, b"", "a").unwrap_err().code, 40000);
+    }
+}

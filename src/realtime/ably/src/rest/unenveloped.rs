@@ -1,0 +1,52 @@
+//! `POST /channels/{channel}/messages?enveloped=false`: the body is the data of one message, whatever it is; everything else about the
+//! message stands in headers or in the query. For webhooks of services that know nothing of messages.
+//!
+//! Source: "Unenveloped publish" of Ably's REST API reference.
+
+use super::ask::Ask;
+use crate::protocol::{ErrorInfo, Format, InboundMessage, data::RawData};
+
+/// The message that a request makes.
+///
+/// # Errors
+/// 40000 for a body that is not what its `Content-Type` says.
+pub fn message(ask: &Ask<'_>) -> Result<InboundMessage, ErrorInfo> {
+    let given = |header: &str, parameter: &str| {
+        let value = ask.header(header).map(str::to_owned).or_else(|| ask.param(parameter));
+        value.filter(|value| !value.is_empty())
+    };
+    let encoding = given("x-ably-encoding", "encoding");
+    let (data, implied) = data(ask)?;
+    Ok(InboundMessage {
+        id: given("x-ably-messageid", "messageId"),
+        name: given("x-ably-name", "name"),
+        client_id: ask.client_id_header().or_else(|| ask.param("clientId")),
+        connection_key: given("x-ably-connectionkey", "connectionKey"),
+        data,
+        encoding: encoding.or_else(|| implied.map(str::to_owned)),
+        ..InboundMessage::default()
+    })
+}
+
+/// The body, and the encoding that its media type implies.
+fn data(ask: &Ask<'_>) -> Result<(RawData, Option<&'static str>), ErrorInfo> {
+    let body = ask.bytes();
+    if body.is_empty() {
+        return Ok((RawData::None, None));
+    }
+    let text = || {
+        let text = std::str::from_utf8(body).map_err(|_| ErrorInfo::bad_request("the body is not UTF-8 text"))?;
+        Ok(RawData::Text(text.to_owned()))
+    };
+    match ask.content_type().as_str() {
+        content if content == "application/json" || content.ends_with("+json") => {
+            Format::Json.decode::<serde::de::IgnoredAny>(body)?;
+            Ok((text()?, Some("json")))
+        }
+        content if content.contains("msgpack") => Ok((Format::Msgpack.decode(body)?, None)),
+        content if content.starts_with("text/") || content == "application/x-www-form-urlencoded" => {
+            Ok((text()?, None))
+        }
+        _ => Ok((RawData::Binary(body.to_vec()), None)),
+    }
+}

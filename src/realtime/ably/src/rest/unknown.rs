@@ -1,0 +1,44 @@
+//! Requests for paths that are not there. Realtime has the root for itself but shares it with the application's few pages: whoever asks as
+//! a realtime client does gets the answer that such a client can read.
+
+use actix_web::{HttpRequest, HttpResponse, dev::RequestHead, http::header};
+
+use super::answer::Answer;
+use crate::protocol::ErrorInfo;
+
+/// The first parts of the paths that are realtime's own.
+const ROOTS: [&str; 12] = [
+    "apps",
+    "channels",
+    "comet",
+    "event-stream",
+    "keys",
+    "messages",
+    "presence",
+    "push",
+    "revokeTokens",
+    "sse",
+    "stats",
+    "time",
+];
+
+/// Whether a request that nobody answers was meant for the realtime service.
+pub fn is_meant(head: &RequestHead) -> bool {
+    let path = head.uri.path();
+    if path == "/api" || path.starts_with("/api/") {
+        return false;
+    }
+    let root = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let query = head.uri.query().unwrap_or_default();
+    let has_key =
+        || url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "key" || name == "access_token");
+    let is_basic = || {
+        let value = head.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")))
+    };
+    ROOTS.contains(&root) || head.headers().contains_key("x-ably-version") || is_basic() || has_key()
+}
+
+pub async fn answer(request: HttpRequest) -> HttpResponse {
+    Answer::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
+}

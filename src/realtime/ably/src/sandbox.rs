@@ -1,0 +1,208 @@
+//! Test apps: the provisioning interface that Ably's own SDK test suites use. Each app is apart from all others and lives in memory.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::{Capability, Key},
+    hub::{Hub, Rules},
+    protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
+    random_id,
+    rest::{Answer, Ask},
+};
+
+/// Test apps at a time.
+const MAX_APPS: usize = 500;
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NewApp {
+    #[serde(deserialize_with = "lenient::bounded_list")]
+    keys: Option<Vec<NewKey>>,
+    #[serde(deserialize_with = "lenient::bounded_list")]
+    namespaces: Option<Vec<NewNamespace>>,
+    #[serde(deserialize_with = "lenient::bounded_list")]
+    channels: Option<Vec<NewChannel>>,
+    limits: Option<Limits>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NewKey {
+    capability: Option<serde_json::Value>,
+    revocable_tokens: Option<bool>,
+}
+
+#[derive(Deserialize, Default, Clone, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NewNamespace {
+    id: String,
+    persisted: bool,
+    push_enabled: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NewChannel {
+    name: String,
+    #[serde(deserialize_with = "lenient::bounded_list")]
+    presence: Option<Vec<InboundPresence>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Limits {
+    presence: Option<PresenceLimits>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PresenceLimits {
+    max_members: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct App {
+    app_id: String,
+    account_id: String,
+    status: &'static str,
+    keys: Vec<AppKey>,
+    namespaces: Vec<NewNamespace>,
+    channels: Vec<AppChannel>,
+    endpoint: String,
+    port: u16,
+    tls: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppKey {
+    id: String,
+    key_name: String,
+    key_secret: String,
+    key_str: String,
+    /// The secret, by the name that some SDKs' suites read.
+    value: String,
+    capability: String,
+    revocable_tokens: bool,
+    status: u8,
+}
+
+#[derive(Serialize)]
+struct AppChannel {
+    name: String,
+    presence: Vec<PresenceMessage>,
+}
+
+pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    if ask.endpoint.apps.len() > MAX_APPS {
+        return Err(ErrorInfo::rate_exceeded(format!("there are {MAX_APPS} test apps already: delete some")));
+    }
+    let wanted: NewApp = if ask.has_body() { ask.body()? } else { NewApp::default() };
+    let app_id = random_id(6);
+    let account_id = random_id(6);
+    let mut secrets = Vec::new();
+    let mut keys = Vec::new();
+    for key in wanted.keys.unwrap_or_else(|| vec![NewKey::default()]) {
+        let capability = match key.capability {
+            None | Some(serde_json::Value::Null) => Capability::everything(),
+            Some(serde_json::Value::String(text)) => Capability::parse(&text)?,
+            Some(value) => Capability::parse(&value.to_string())?,
+        };
+        let secret = random_id(32);
+        let mut made = Key::new(&format!("{app_id}.{}", random_id(6)), &secret, capability);
+        made.revocable_tokens = key.revocable_tokens.unwrap_or(false);
+        secrets.push(secret);
+        keys.push(made);
+    }
+    let namespaces = wanted.namespaces.unwrap_or_default();
+    let asked_members = wanted.limits.and_then(|limits| limits.presence).and_then(|limits| limits.max_members);
+    let rules = Rules {
+        persisted: namespaces
+            .iter()
+            .filter(|namespace| namespace.persisted)
+            .map(|namespace| namespace.id.clone())
+            .collect(),
+        max_presence_members: asked_members.unwrap_or(ask.endpoint.services.config.max_presence_members).min(10_000),
+    };
+    let described = keys.iter().zip(&secrets).map(|(key, secret)| AppKey {
+        id: key.name.rsplit('.').next().unwrap_or_default().to_owned(),
+        key_name: key.name.as_ref().to_owned(),
+        key_secret: secret.clone(),
+        key_str: format!("{}:{secret}", key.name),
+        value: secret.clone(),
+        capability: key.capability.to_string(),
+        revocable_tokens: key.revocable_tokens,
+        status: 0,
+    });
+    let described: Vec<AppKey> = described.collect();
+    let hub = Arc::new(Hub::new(&app_id, keys, rules, ask.endpoint.services.clone(), false));
+    let channels =
+        wanted.channels.unwrap_or_default().into_iter().map(|channel| seed(&hub, channel)).collect::<Result<_, _>>()?;
+    ask.endpoint.apps.insert(app_id.clone(), hub);
+    let connection_info = ask.request.connection_info();
+    let (endpoint, port) = match connection_info.host().rsplit_once(':') {
+        Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(80)),
+        None => (connection_info.host().to_owned(), 80),
+    };
+    let app = App {
+        app_id,
+        account_id,
+        status: "enabled",
+        keys: described,
+        namespaces,
+        channels,
+        endpoint,
+        port,
+        tls: false,
+    };
+    Ok(ask.answer(201, &app))
+}
+
+/// Puts a fixture's presence members in, all of one connection that nobody has.
+fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
+    super::channel::check_name(&channel.name)?;
+    let connection: Arc<str> = random_id(10).into();
+    let timestamp = hub.services.now().as_millis();
+    let member = |(index, member): (usize, InboundPresence)| {
+        Ok(PresenceMessage {
+            action: PresenceAction::Enter,
+            id: format!("{connection}:0:{index}").into(),
+            client_id: member.client_id.unwrap_or_default().into(),
+            connection_id: connection.clone(),
+            timestamp,
+            payload: Payload::accept(member.data, member.encoding)?,
+            extras: None,
+        })
+    };
+    let members: Vec<PresenceMessage> =
+        channel.presence.unwrap_or_default().into_iter().enumerate().map(member).collect::<Result<_, ErrorInfo>>()?;
+    if !members.is_empty() {
+        hub.seed_presence(&hub.channel(&channel.name), &connection, members.clone());
+    }
+    Ok(AppChannel { name: channel.name, presence: members })
+}
+
+/// Takes fixtures for statistics, and answers with them.
+pub fn take_stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = ask.caller()?;
+    let fixtures: lenient::OneOrMany<serde_json::Value> = ask.body()?;
+    if caller.hub.is_main || caller.grant.expires.is_some() {
+        return Err(ErrorInfo::invalid_credentials("fixtures are taken for a test app, with one of its own keys"));
+    }
+    caller.hub.stats.take(&fixtures.list)?;
+    Ok(ask.answer(201, &fixtures.list))
+}
+
+pub fn delete(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
+    let app_id = ask.path("app")?;
+    let caller = ask.caller()?;
+    if caller.hub.is_main || *caller.hub.app != *app_id || caller.grant.expires.is_some() {
+        return Err(ErrorInfo::invalid_credentials("a test app is deleted with one of its own keys"));
+    }
+    ask.endpoint.apps.remove(&app_id);
+    caller.hub.disconnect_all(&ErrorInfo::not_found(format!("no application found with id {app_id}")));
+    Ok(Answer::empty())
+}

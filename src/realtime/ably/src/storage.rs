@@ -1,0 +1,111 @@
+//! Where the server keeps what outlives a restart: an ordered map of rows, written in the background.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+pub type RowKey = Vec<u8>;
+
+/// One change of one row.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Put(RowKey, Bytes),
+    Delete(RowKey),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// Why a row was not read or written. The text is for the operator.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StorageError(Arc<str>);
+
+impl StorageError {
+    pub fn new(reason: impl std::fmt::Display) -> Self {
+        Self(reason.to_string().into())
+    }
+}
+
+/// Hears once whether a write is durable.
+pub type Done = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+
+/// An ordered map of rows. Keys and values may have any length.
+pub trait Storage: Send + Sync + 'static {
+    /// # Errors
+    /// If the row cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError>;
+
+    /// At most `limit` rows whose keys begin with `prefix`. With `after`, only those strictly beyond it in the given direction.
+    ///
+    /// # Errors
+    /// If a row cannot be read.
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(RowKey, Bytes)>, StorageError>;
+
+    /// Queues changes, which become durable together and after all that were queued before. Logs a failure itself.
+    fn write(&self, changes: Vec<Change>, done: Done);
+
+    /// Whether the queue takes more.
+    fn has_room(&self) -> bool;
+}
+
+/// Rows that are lost when the process ends.
+#[derive(Debug, Default)]
+pub struct MemoryStorage(Mutex<BTreeMap<RowKey, Bytes>>);
+
+impl Storage for MemoryStorage {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        Ok(self.0.lock().get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(RowKey, Bytes)>, StorageError> {
+        let rows = self.0.lock();
+        let beyond = after.map_or(Unbounded, Excluded);
+        let row = |(key, value): (&RowKey, &Bytes)| (key.clone(), value.clone());
+        let is_inside = |(key, _): &(&RowKey, &Bytes)| key.starts_with(prefix);
+        Ok(match direction {
+            Direction::Forward => {
+                rows.range::<[u8], _>((beyond, Unbounded)).filter(is_inside).take(limit).map(row).collect()
+            }
+            Direction::Backward => {
+                rows.range::<[u8], _>((Unbounded, beyond)).rev().filter(is_inside).take(limit).map(row).collect()
+            }
+        })
+    }
+
+    fn write(&self, changes: Vec<Change>, done: Done) {
+        let mut rows = self.0.lock();
+        for change in changes {
+            match change {
+                Change::Put(key, value) => drop(rows.insert(key, value)),
+                Change::Delete(key) => drop(rows.remove(&key)),
+            }
+        }
+        drop(rows);
+        done(Ok(()));
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+}

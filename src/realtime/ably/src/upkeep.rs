@@ -1,0 +1,106 @@
+//! What the endpoint does without anybody asking, on a thread of its own: no worker stands still for it, however much there is.
+
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Endpoint,
+    hub::Hub,
+    persist::Step,
+    storage::{RowKey, StorageError},
+    time::millis,
+};
+
+const EVERY: Duration = Duration::from_secs(5);
+/// Looks between two of what is done seldom.
+const SELDOM: u32 = 60;
+/// Between two steps: others want the store, too.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Endpoint {
+    /// Starts the upkeep, once; only where somebody will serve.
+    pub(super) fn start_tidying(self: &Arc<Self>) {
+        if tokio::runtime::Handle::try_current().is_err() || self.tidying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let endpoint = Arc::downgrade(self);
+        let config = &self.services.config;
+        let grace = config.presence_grace.min(config.connection_state_ttl);
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            runtime.block_on(async { tokio::join!(leave_unreturned(endpoint.clone(), grace), tidy(endpoint)) });
+            std::io::Result::Ok(())
+        };
+        let logged = move || {
+            if let Err(error) = work() {
+                tracing::error!(%error, "the realtime endpoint has no upkeep");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("realtime-upkeep".into()).spawn(logged) {
+            tracing::error!(%error, "the realtime endpoint has no upkeep: there is no thread for it");
+        }
+    }
+}
+
+async fn leave_unreturned(endpoint: Weak<Endpoint>, grace: Duration) {
+    sleep(grace).await;
+    if let Some(endpoint) = endpoint.upgrade() {
+        endpoint.main.leave_unreturned().await;
+    }
+}
+
+async fn tidy(endpoint: Weak<Endpoint>) {
+    let mut absent_forgotten = false;
+    let mut old_logs = OldLogs::Unread(None);
+    let mut looks = 0u32;
+    loop {
+        sleep(EVERY).await;
+        let Some(endpoint) = endpoint.upgrade().filter(|endpoint| !endpoint.services.is_stopping()) else { return };
+        endpoint.hubs().iter().for_each(|hub| hub.tidy());
+        endpoint.services.memory.measure();
+        if looks.is_multiple_of(SELDOM) {
+            endpoint.hubs().iter().for_each(|hub| hub.forget_revocations());
+        }
+        looks = looks.wrapping_add(1);
+        let running = endpoint.services.now().since(endpoint.services.started_at);
+        if !absent_forgotten && running > endpoint.services.config.connection_state_ttl {
+            absent_forgotten = true;
+            endpoint.main.forget_absent();
+        }
+        if let Err(error) = expire(&endpoint.main, &mut old_logs).await {
+            tracing::error!(%error, "old realtime rows could not be deleted");
+        }
+    }
+}
+
+/// Logs that were stored before there was an index of what is due.
+enum OldLogs {
+    /// Up to this one.
+    Unread(Option<RowKey>),
+    Read,
+}
+
+/// Deletes stored entries that are older than the history, for as long as the next look is away.
+async fn expire(hub: &Hub, old_logs: &mut OldLogs) -> Result<(), StorageError> {
+    let services = &hub.services;
+    let kept = services.config.history.max(services.config.continuity);
+    let horizon = services.now().as_millis() - millis(kept);
+    let until = Instant::now() + EVERY;
+    while Instant::now() < until && !services.is_stopping() {
+        let step = services.rows.expire(&hub.app, horizon)?;
+        if let OldLogs::Unread(after) = old_logs {
+            match services.rows.index_old_log(&hub.app, after.take(), horizon)? {
+                Some(next) => *after = Some(next),
+                None => *old_logs = OldLogs::Read,
+            }
+        } else if step == Step::Done {
+            return Ok(());
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(())
+}
