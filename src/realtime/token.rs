@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use tandem_ably::auth::{APP_NONCE_PREFIX, hmac_sha256};
+use tandem_ably::{APP_NONCE_PREFIX, hmac_sha256};
 use tandem_actors::domain::{
     ids::{SessionId, UserId},
     time::Timestamp,

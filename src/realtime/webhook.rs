@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
-use tandem_ably::auth::hmac_sha256;
+use tandem_ably::hmac_sha256;
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
     ports::{PresenceChange, PresenceSource},

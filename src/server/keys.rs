@@ -1,6 +1,6 @@
 //! The node's secrets: those that the settings name, or those that the node made for itself.
 
-use tandem_ably::config::KeyConfig;
+use tandem_ably::KeyConfig;
 
 use super::StartError;
 use crate::{

@@ -5,7 +5,7 @@ mod sessions;
 
 use std::{net::IpAddr, sync::Arc};
 
-use tandem_ably::{Endpoint, auth::Key, config::InvalidConfig, protocol::ErrorInfo};
+use tandem_ably::{Endpoint, ErrorInfo, InvalidConfig, Key};
 use tandem_actors::{
     domain::{
         ids::{SessionId, UserId},

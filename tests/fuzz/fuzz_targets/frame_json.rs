@@ -2,6 +2,6 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tandem_ably::protocol::{Format, exercise::exercise};
+use tandem_ably::{Format, exercise};
 
 fuzz_target!(|bytes: &[u8]| exercise(Format::Json, bytes));

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tandem_ably::{Config, limits};
+use tandem_ably::{Config, LimitsConfig};
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream,
@@ -19,7 +19,7 @@ use super::{
     wire::{Wire, eventually},
 };
 
-fn node(change: impl FnOnce(&mut limits::Config)) -> Node {
+fn node(change: impl FnOnce(&mut LimitsConfig)) -> Node {
     let mut config = Config::default();
     change(&mut config.limits);
     Node::start(config)

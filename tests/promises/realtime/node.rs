@@ -13,10 +13,7 @@ use tandem::realtime::{
     channels::ChannelNames,
     embedded::{Embedded, Scope},
 };
-use tandem_ably::{
-    Config,
-    auth::{Capability, Key},
-};
+use tandem_ably::{Capability, Config, Key};
 use tandem_actors::{
     domain::{
         ids::{Seq, SessionId, UserId},

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tandem_ably::{Config, config::Namespace};
+use tandem_ably::{Config, Namespace};
 
 use super::{
     node::{MemoryStore, Node},

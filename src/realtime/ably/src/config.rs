@@ -36,7 +36,7 @@ pub struct Config {
     pub outbound_queue: usize,
     /// Entries of a channel that are kept in memory at most.
     pub log_entries: usize,
-    pub limits: super::limits::Config,
+    pub limits: crate::limits::LimitsConfig,
 }
 
 /// An API key, `name` is `<app>.<key>`.
@@ -90,7 +90,7 @@ impl Default for Config {
             max_presence_members: 1_000,
             outbound_queue: 1 << 20,
             log_entries: 5_000,
-            limits: super::limits::Config::default(),
+            limits: crate::limits::LimitsConfig::default(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Config {
     ///
     /// # Errors
     /// Names the setting and what would be right.
-    pub fn read_keys(&self) -> Result<Vec<super::auth::Key>, InvalidConfig> {
+    pub fn read_keys(&self) -> Result<Vec<crate::auth::Key>, InvalidConfig> {
         let problem = |setting, problem: String| InvalidConfig { setting, problem };
         if self.max_inbound_rate == 0 {
             return Err(problem("max_inbound_rate", "must be at least 1".into()));
@@ -130,18 +130,18 @@ impl Config {
                 return Err(problem("keys", format!("has no secret for '{}'", key.name)));
             }
             let capability = match &key.capability {
-                None => super::auth::Capability::everything(),
-                Some(text) => super::auth::Capability::parse(text).map_err(|error| {
+                None => crate::auth::Capability::everything(),
+                Some(text) => crate::auth::Capability::parse(text).map_err(|error| {
                     problem("keys", format!("has for '{}' a wrong capability: {}", key.name, error.message))
                 })?,
             };
-            let mut read = super::auth::Key::new(&key.name, &key.secret, capability);
+            let mut read = crate::auth::Key::new(&key.name, &key.secret, capability);
             read.revocable_tokens = key.revocable_tokens;
             Ok(read)
         };
         if let [first, others @ ..] = self.keys.as_slice() {
-            let app = super::auth::Key::app_id(&first.name);
-            if let Some(foreign) = others.iter().find(|key| super::auth::Key::app_id(&key.name) != app) {
+            let app = crate::auth::Key::app_id(&first.name);
+            if let Some(foreign) = others.iter().find(|key| crate::auth::Key::app_id(&key.name) != app) {
                 let names = format!("'{}' and '{}'", first.name, foreign.name);
                 return Err(problem(
                     "keys",

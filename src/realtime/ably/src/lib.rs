@@ -27,21 +27,21 @@
 
 mod answers;
 mod application;
-pub mod auth;
+mod auth;
 mod channel;
-pub mod config;
+mod config;
 mod connection;
 mod handing_over;
 mod history;
 mod hub;
 mod in_process;
-pub mod limits;
+mod limits;
 mod log;
 mod outbox;
 mod peer;
 mod persist;
 mod presence;
-pub mod protocol;
+mod protocol;
 mod publication;
 mod rate;
 mod rest;
@@ -63,18 +63,22 @@ use actix_web::HttpResponse;
 use dashmap::DashMap;
 use rand::Rng;
 
+#[cfg(fuzzing)]
+pub use self::protocol::exercise::exercise;
 pub use self::{
     application::{Application, ChannelBinding, EventRef, PresenceChange, Rights},
-    config::Config,
+    auth::{APP_NONCE_PREFIX, Capability, Key, hmac_sha256},
+    config::{Config, InvalidConfig, KeyConfig, Namespace},
+    limits::LimitsConfig,
+    protocol::{ErrorInfo, Format, PresenceMessage},
     rest::Stored,
     time::Timestamp,
 };
 
 use self::{
-    auth::{Credentials, Key, jwt},
+    auth::{Credentials, jwt},
     hub::{Hub, Rules, Services},
     persist::Rows,
-    protocol::ErrorInfo,
     storage::Storage,
 };
 

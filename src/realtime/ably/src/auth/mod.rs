@@ -1,13 +1,13 @@
 //! Who may do what: keys, tokens and their capabilities. No I/O; the clock is given.
 
-pub mod capability;
-pub mod credentials;
-pub mod jwt;
-pub mod key;
-pub mod nonces;
-pub mod revocation;
-pub mod token;
-pub mod token_request;
+pub(crate) mod capability;
+pub(crate) mod credentials;
+pub(crate) mod jwt;
+pub(crate) mod key;
+pub(crate) mod nonces;
+pub(crate) mod revocation;
+pub(crate) mod token;
+pub(crate) mod token_request;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tandem_intake::Bucket;
 
-use super::Config;
+use super::LimitsConfig;
 use crate::{
     auth::{ClientId, Grant, Proof},
     protocol::ErrorInfo,
@@ -40,7 +40,7 @@ struct Quotas {
 }
 
 impl Account {
-    fn new(config: &Config, history: Duration) -> Self {
+    fn new(config: &LimitsConfig, history: Duration) -> Self {
         let now = Instant::now();
         let quotas = Quotas {
             connects: Bucket::new(config.connects_per_user, config.connects_per_user.saturating_mul(10), now),
@@ -55,7 +55,7 @@ impl Account {
     ///
     /// # Errors
     /// 42910
-    pub fn sit(self: &Arc<Self>, config: &Config) -> Result<Seat, ErrorInfo> {
+    pub fn sit(self: &Arc<Self>, config: &LimitsConfig) -> Result<Seat, ErrorInfo> {
         if !self.quotas.lock().connects.take(1, Instant::now()) {
             return Err(refused(
                 "connects",
@@ -82,7 +82,7 @@ impl Account {
     ///
     /// # Errors
     /// 42910
-    pub fn publish(&self, bytes: usize, config: &Config) -> Result<(), ErrorInfo> {
+    pub fn publish(&self, bytes: usize, config: &LimitsConfig) -> Result<(), ErrorInfo> {
         if self.quotas.lock().bytes.take(bytes as u64, Instant::now()) {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Drop for Seat {
 /// Of one app.
 #[derive(Debug)]
 pub struct Accounts {
-    config: Config,
+    config: LimitsConfig,
     history: Duration,
     users: DashMap<Arc<str>, Arc<Account>>,
     servers: Account,
@@ -127,7 +127,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    pub fn new(config: &Config, history: Duration) -> Self {
+    pub fn new(config: &LimitsConfig, history: Duration) -> Self {
         Self {
             config: config.clone(),
             history,
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_sockets_and_opens_them_so_fast() {
-        let config = Config { connections_per_user: 2, connects_per_user: 1, ..Config::default() };
+        let config = LimitsConfig { connections_per_user: 2, connects_per_user: 1, ..LimitsConfig::default() };
         let accounts = Accounts::new(&config, DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
         let (one, _two) = (anna.sit(&config).unwrap(), anna.sit(&config).unwrap());
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_user_stores_a_share_and_no_more() {
-        let config = Config { stored_bytes_per_user: 1_000, stored_bytes: 1_500, ..Config::default() };
+        let config = LimitsConfig { stored_bytes_per_user: 1_000, stored_bytes: 1_500, ..LimitsConfig::default() };
         let accounts = Accounts::new(&config, DAY);
         let (anna, ben) = (accounts.of_user(&"anna".into()), accounts.of_user(&"ben".into()));
         assert!(accounts.store(anna.as_deref(), 900).is_ok());
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn of_those_that_have_nothing_to_continue_only_the_newest_are_remembered() {
-        let accounts = Accounts::new(&Config::default(), DAY);
+        let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into());
         let forgotten: Vec<_> =
             (0..20).filter_map(|n| accounts.linger(anna.as_deref(), n.to_string().into())).collect();
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn nobody_is_remembered_for_nothing() {
-        let accounts = Accounts::new(&Config::default(), DAY);
+        let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
         accounts.tidy();
         assert_eq!(accounts.users.len(), 1);

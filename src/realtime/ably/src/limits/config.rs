@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {
+pub struct LimitsConfig {
     /// Sockets that one client id may have open.
     pub connections_per_user: usize,
     /// Connections that one client id may make in a second; ten times as many at once.
@@ -34,7 +34,7 @@ pub struct Config {
     pub partial_bytes: usize,
 }
 
-impl Default for Config {
+impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections_per_user: 128,

@@ -200,12 +200,12 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
-    use crate::limits::Config;
+    use crate::limits::LimitsConfig;
 
     type Chunks = stream::Iter<std::vec::IntoIter<Result<Bytes, PayloadError>>>;
 
     fn inlet(bytes: &[u8], cut: usize) -> (Inlet<Chunks>, Rc<Pace>) {
-        let pace = Rc::new(Pace::new(&Config::default(), None, None));
+        let pace = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
         let chunks: Vec<_> = bytes.chunks(cut).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         (Inlet::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(2_000)), pace)
     }
@@ -276,13 +276,13 @@ mod tests {
     #[test]
     fn fragments_share_what_incomplete_frames_may_take() {
         let budget = Budget::new(1_500);
-        let pace = Rc::new(Pace::new(&Config::default(), None, None));
+        let pace = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
         let wire = [frame(0x01, &[0; 900]), frame(0x80, &[0; 50]), frame(0x01, &[0; 900])].concat();
         let chunks: Vec<_> = vec![Ok(Bytes::from(wire))];
         let mut first = Inlet::new(stream::iter(chunks), pace, 1_000, &budget);
         assert!(drained(&mut first).1);
         assert_eq!(budget.taken(), 900);
-        let other = Rc::new(Pace::new(&Config::default(), None, None));
+        let other = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
         let chunks: Vec<_> = vec![Ok(Bytes::from(frame(0x01, &[0; 900])))];
         let mut second = Inlet::new(stream::iter(chunks), other.clone(), 1_000, &budget);
         assert!(!drained(&mut second).1);
@@ -291,7 +291,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_connection_that_spends_too_much_is_read_more_slowly() {
-        let pace = Rc::new(Pace::new(&Config { frame_rate: 100, ..Config::default() }, None, None));
+        let pace = Rc::new(Pace::new(&LimitsConfig { frame_rate: 100, ..LimitsConfig::default() }, None, None));
         pace.spend(205);
         let chunks: Vec<_> = vec![Ok(Bytes::from(frame(0x81, b"one")))];
         let mut inlet = Inlet::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(1_000));

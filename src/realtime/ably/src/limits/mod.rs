@@ -11,7 +11,7 @@ use tandem_intake::Budget;
 
 pub use self::{
     account::{Account, Accounts, Seat},
-    config::Config,
+    config::LimitsConfig,
     inlet::Inlet,
     pace::{Fault, Pace, price},
 };
@@ -28,7 +28,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &LimitsConfig) -> Self {
         Self {
             kept: Budget::new(config.kept_bytes),
             outbound: Budget::new(config.outbound_bytes),

@@ -8,7 +8,7 @@ use std::{
 };
 use tandem_intake::{Bucket, Handle};
 
-use super::{Account, Config};
+use super::{Account, LimitsConfig};
 use crate::protocol::{Action, ErrorInfo};
 
 /// What a connection may spend before others have their turn.
@@ -51,7 +51,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    pub fn new(config: &Config, account: Option<Arc<Account>>, handle: Option<Handle>) -> Self {
+    pub fn new(config: &LimitsConfig, account: Option<Arc<Account>>, handle: Option<Handle>) -> Self {
         let now = Instant::now();
         Self {
             own: RefCell::new(Bucket::new(config.frame_rate, config.frame_rate.saturating_mul(2), now)),
@@ -88,7 +88,7 @@ impl Pace {
     ///
     /// # Errors
     /// 42910
-    pub fn publish(&self, bytes: usize, config: &Config) -> Result<(), ErrorInfo> {
+    pub fn publish(&self, bytes: usize, config: &LimitsConfig) -> Result<(), ErrorInfo> {
         if !self.bytes.borrow_mut().take(bytes as u64, Instant::now()) {
             let most = config.inbound_bytes;
             return Err(ErrorInfo::rate_exceeded(format!("more than {most} bytes per second were published")));

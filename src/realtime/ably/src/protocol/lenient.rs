@@ -1,5 +1,4 @@
-//! fields that clients write in more than one way. A field that
-//! makes no sense is treated as absent where the protocol allows that.
+//! Fields that clients write in more than one way. A field that makes no sense counts as absent where the protocol allows that.
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -19,17 +18,6 @@ fn whole(value: &Value) -> Option<i64> {
 /// A whole number, in whatever encoding; anything else counts as absent.
 pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(whole(&Value::deserialize(deserializer)?))
-}
-
-/// A whole number or its decimal digits. Something else is an error.
-pub fn integer_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    match &value {
-        Value::Null => Ok(None),
-        Value::String(text) if text.is_empty() => Ok(None),
-        Value::String(text) => text.parse().map(Some).map_err(|_| D::Error::custom("a number is expected")),
-        other => whole(other).map(Some).ok_or_else(|| D::Error::custom("a number is expected")),
-    }
 }
 
 /// A map of parameters with their values as text.

@@ -2,15 +2,15 @@
 //! error, never a panic, and never more memory than a small multiple of the bytes that came in.
 
 mod content;
-pub mod data;
-pub mod error;
-pub mod flags;
-pub mod format;
-pub mod frame;
-pub mod lenient;
-pub mod message;
-pub mod presence;
-pub mod serial;
+pub(crate) mod data;
+pub(crate) mod error;
+pub(crate) mod flags;
+pub(crate) mod format;
+pub(crate) mod frame;
+pub(crate) mod lenient;
+pub(crate) mod message;
+pub(crate) mod presence;
+pub(crate) mod serial;
 mod surrogates;
 
 #[cfg(test)]
