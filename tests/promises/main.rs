@@ -18,6 +18,7 @@ mod durability;
 mod empathy;
 mod envelope;
 mod gates;
+mod handbook;
 mod invitations;
 mod keeping;
 mod lifecycle;

@@ -16,7 +16,7 @@ pub use answer::{Answer, has, items, text};
 pub use conversation::{Conversation, Member, strategies_of, three_ideas};
 pub use expo::Expo;
 pub use partner::{Partner, Request, http_from};
-pub use process::{Finished, run, tandem};
+pub use process::{Finished, Printed, run, tandem};
 pub use routes::{GET_ROUTES, SESSION_ROUTES, all_routes, fill};
 pub use server::{SECRET, Server, Setup, server, shared};
 pub use token::{Claims, now, sign};

@@ -37,7 +37,7 @@ impl Printed {
         .await
     }
 
-    fn follow(&self, mut output: impl Read + Send + 'static) {
+    pub fn follow(&self, mut output: impl Read + Send + 'static) {
         let printed = self.0.clone();
         thread::spawn(move || {
             let mut chunk = [0; 8192];
