@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     ids::{AgreementId, StrategyId},
-    member::Side,
     private_text::PrivateText,
+    side::Side,
     time::Timestamp,
 };
 
@@ -84,7 +84,7 @@ impl Agreement {
         self.follow_up().is_some_and(|at| at <= now)
     }
 
-    pub(super) fn forget_words_of(&mut self, side: Side) {
+    pub(super) fn forget_texts_of(&mut self, side: Side) {
         if self.words_of.unwrap_or(self.proposer) == side {
             self.description = PrivateText::default();
             self.duration = None;

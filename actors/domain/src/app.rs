@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Timestamp;
+use crate::time::Timestamp;
 
 /// `app.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]

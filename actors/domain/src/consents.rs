@@ -3,14 +3,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    event::ConsentKind,
+use crate::{
     ids::{self, NeedId, SessionId, UserId},
     time::Timestamp,
 };
 
 /// The newest decisions of one partner that are kept.
 const KEPT: usize = 50;
+
+/// What a consent is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentKind {
+    Empathy,
+    Needs,
+}
+
+impl ConsentKind {
+    pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConsentKind::Empathy => "empathy",
+            ConsentKind::Needs => "needs",
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentRecord {

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::{
+use crate::{
     app::{AppMode, AppSettings},
     ids::UserId,
     private_text::PrivateText,

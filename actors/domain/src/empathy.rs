@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::DraftId, private_text::PrivateText, time::Timestamp};
+use crate::{ids::DraftId, private_text::PrivateText, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {

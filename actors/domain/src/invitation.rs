@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     ids::{InvitationId, UserId},
     private_text::PrivateText,
     time::Timestamp,

@@ -4,24 +4,25 @@
 
 pub mod agreement;
 pub mod app;
+mod apply;
 pub mod command;
 pub mod consents;
 pub mod context;
 pub mod empathy;
 pub mod event;
-pub mod gates;
 pub mod ids;
 pub mod invitation;
-pub mod listed;
 pub mod member;
 pub mod needs;
 pub mod private_text;
 pub mod query;
 pub mod rejection;
 pub mod routing;
+pub mod rules;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod session;
+pub mod side;
 pub mod stage;
 pub mod stage4;
 pub mod strategy;

@@ -25,3 +25,18 @@ impl fmt::Debug for PrivateText {
         write!(f, "<{} characters>", self.0.chars().count())
     }
 }
+
+/// The secret of a session, from which the orders of the strategies are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Salt(PrivateText);
+
+impl Salt {
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(PrivateText::new(text))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.reveal().as_bytes()
+    }
+}

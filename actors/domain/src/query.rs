@@ -1,6 +1,6 @@
 //! What can be asked of one session.
 
-use super::{app::Marker, stage::Stage};
+use crate::{app::Marker, stage::Stage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {

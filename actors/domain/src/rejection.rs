@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::event::Event;
+use crate::event::Event;
 
 /// The error codes of the HTTP interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

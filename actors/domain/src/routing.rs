@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Announcement, Audience};
+use crate::event::{Announcement, Audience};
 
 /// Whether a partner is in the presence set of the session. A failed look-up is `Unknown`, never `Absent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     agreement::Agreement,
-    event::Event,
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::Invitation,
-    member::{Member, Side},
-    private_text::PrivateText,
+    member::Member,
+    private_text::{PrivateText, Salt},
+    side::Side,
     stage::SessionStatus,
     stage4::Closure,
     strategy::Pool,
@@ -29,7 +29,7 @@ pub struct Session {
     pub(super) id: SessionId,
     pub(super) seq: Seq,
     pub(super) status: SessionStatus,
-    pub(super) salt: PrivateText,
+    pub(super) salt: Salt,
     pub(super) created_at: Timestamp,
     /// When something changed that belongs to both.
     pub(super) updated_at: Timestamp,
@@ -56,14 +56,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// The state after all of `events`; none if they do not begin with a creation.
-    pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Session> {
-        let mut events = events.into_iter();
-        let mut session = Session::start(&events.next()?)?;
-        events.for_each(|event| session.apply(&event));
-        Some(session)
-    }
-
     pub fn id(&self) -> &SessionId {
         &self.id
     }

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     ids::{self, StrategyId, UserId},
-    member::Side,
-    private_text::PrivateText,
-    session::Session,
+    private_text::{PrivateText, Salt},
+    side::Side,
     time::Timestamp,
 };
 
@@ -39,7 +38,7 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    pub(super) fn forget_words(&mut self) {
+    pub(super) fn forget_texts(&mut self) {
         self.description = PrivateText::default();
         self.needs_addressed.clear();
         self.duration = None;
@@ -71,16 +70,13 @@ impl Pool {
 
     /// The strategies in the order in which this viewer sees them: stable for the viewer, and made of a secret, so that it
     /// tells neither who wrote what nor what came last.
-    pub fn in_order_for(&self, viewer: &UserId, salt: &PrivateText) -> Vec<&Strategy> {
+    pub fn in_order_for(&self, viewer: &UserId, salt: &Salt) -> Vec<&Strategy> {
         let mut keyed: Vec<_> = self
             .strategies
             .iter()
             .map(|strategy| {
-                let place = ids::digest(&[
-                    salt.reveal().as_bytes(),
-                    viewer.as_str().as_bytes(),
-                    strategy.id.as_str().as_bytes(),
-                ]);
+                let place =
+                    ids::digest(&[salt.as_bytes(), viewer.as_str().as_bytes(), strategy.id.as_str().as_bytes()]);
                 (place, strategy)
             })
             .collect();
@@ -142,37 +138,4 @@ pub fn candidates(overlap: &[StrategyId], one: &[StrategyId], other: &[StrategyI
     firsts.sort();
     firsts.dedup();
     firsts
-}
-
-impl Session {
-    /// Where the round stands. What a partner is shown may differ: see [`Session::shown_phase`].
-    pub(super) fn strategy_phase(&self) -> StrategyPhase {
-        let meeting = self.meeting();
-        if self.has_agreed() {
-            StrategyPhase::Agreed
-        } else if meeting.as_ref().is_some_and(|overlap| !overlap.is_empty()) {
-            StrategyPhase::Revealing
-        } else if meeting.is_none() && Side::BOTH.into_iter().all(|side| self.is_ready(side)) {
-            StrategyPhase::Ranking
-        } else if meeting.is_some() || self.pool.rounds_without_overlap > 0 {
-            StrategyPhase::Negotiating
-        } else {
-            StrategyPhase::Collecting
-        }
-    }
-
-    /// The phase as a partner's client needs it. A proposed agreement is negotiated, whatever has been revealed. A client that
-    /// moves its user on by itself knows an open pool under one name only.
-    pub(super) fn shown_phase(&self, viewer: Side) -> StrategyPhase {
-        match self.strategy_phase() {
-            StrategyPhase::Agreed => StrategyPhase::Agreed,
-            _ if self.has_proposal() => StrategyPhase::Negotiating,
-            StrategyPhase::Negotiating if self.is_in_app_mode(viewer) => StrategyPhase::Collecting,
-            phase => phase,
-        }
-    }
-
-    pub(super) fn pool_is_open(&self) -> bool {
-        matches!(self.strategy_phase(), StrategyPhase::Collecting | StrategyPhase::Negotiating)
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         Session, Settings, Timer,
         ids::{SessionId, UserId},
-        listed::Listed,
+        rules::Listed,
         stage::SessionStatus,
         time::Timestamp,
     },

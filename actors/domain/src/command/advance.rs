@@ -5,10 +5,10 @@ use serde::Deserialize;
 use super::{Command, turn::Turn};
 use crate::{
     event::EventBody,
-    gates::{Blocked, BlockedReason},
-    member::Side,
     rejection::Rejection,
+    rules::{Blocked, BlockedReason},
     session::Session,
+    side::Side,
     stage::{SessionStatus, Stage},
 };
 

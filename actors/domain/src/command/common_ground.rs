@@ -5,12 +5,12 @@ use serde::Deserialize;
 
 use super::{Command, fields, turn::Turn};
 use crate::{
-    event::{CommonGroundConfirmation, EventBody},
-    gates::Gates,
+    event::EventBody,
     member::Member,
-    needs::NeedCategory,
+    needs::{CommonGroundConfirmation, NeedCategory},
     private_text::PrivateText,
     rejection::{Code, Rejection},
+    rules::Gates,
     stage::Stage,
 };
 

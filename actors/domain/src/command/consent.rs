@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::{Command, empathy, fields, needs, turn::Turn};
 use crate::{
-    consents::{self, ConsentRecord},
-    event::{ConsentKind, EventBody},
+    consents::{self, ConsentKind, ConsentRecord},
+    event::EventBody,
     ids::NeedId,
     member::Member,
     private_text::PrivateText,

@@ -6,11 +6,11 @@ use super::{Command, fields, turn::Turn};
 use crate::{
     empathy::Empathy,
     event::EventBody,
-    gates::Gates,
     ids::DraftId,
     member::Member,
     private_text::PrivateText,
     rejection::{Code, Rejection},
+    rules::Gates,
     stage::Stage,
 };
 

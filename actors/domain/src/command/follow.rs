@@ -7,8 +7,8 @@ use crate::{
     context::{Actor, Caller, Context},
     event::{Event, EventBody},
     ids::UserId,
-    member::Side,
     session::Session,
+    side::Side,
     stage::SessionStatus,
 };
 

@@ -10,10 +10,10 @@ use crate::{
     event::{Event, EventBody},
     ids::{SessionId, UserId},
     invitation::InvitationStatus,
-    member::Side,
-    private_text::PrivateText,
+    private_text::{PrivateText, Salt},
     rejection::{Code, Rejection},
     session::Session,
+    side::Side,
     stage::SessionStatus,
 };
 
@@ -91,7 +91,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
     events.record(EventBody::Created {
         session: id,
         invitation: ctx.fresh(),
-        salt: PrivateText::new(ctx.ids.fresh()),
+        salt: Salt::new(ctx.ids.fresh()),
         name: caller.name.clone(),
         invite_name: create.invite_name.clone(),
         person: create.person.clone(),

@@ -4,8 +4,6 @@
 mod activity;
 mod advance;
 mod agreements;
-mod apply;
-mod apply_to_partner;
 mod common_ground;
 mod compact;
 mod consent;
@@ -13,7 +11,6 @@ mod empathy;
 mod feel_heard;
 pub mod fields;
 mod follow;
-mod forget;
 mod invitation;
 mod invitation_text;
 mod lifecycle;
@@ -63,7 +60,7 @@ pub use tending::{
 use turn::Turn;
 pub use viewed::{Viewed, ViewedRequest};
 
-use super::{
+use crate::{
     app::Marker,
     context::{Actor, Context},
     event::Event,

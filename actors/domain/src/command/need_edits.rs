@@ -9,9 +9,9 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    event::{CapturedNeed, EventBody, NeedEdit},
+    event::EventBody,
     ids::NeedId,
-    needs::{Need, NeedCategory, Needs},
+    needs::{CapturedNeed, Need, NeedCategory, NeedEdit, Needs},
     private_text::PrivateText,
     rejection::{Code, Rejection},
     stage::Stage,

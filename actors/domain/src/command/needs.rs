@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::{Command, fields, turn::Turn};
 use crate::{
-    event::{EventBody, NeedConfirmation},
+    event::EventBody,
     ids::NeedId,
-    needs::NeedCategory,
+    needs::{NeedCategory, NeedConfirmation},
     private_text::PrivateText,
     rejection::Rejection,
     stage::Stage,

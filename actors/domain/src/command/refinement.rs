@@ -6,9 +6,9 @@ use super::{Command, empathy, fields, turn::Turn};
 use crate::{
     empathy::AttemptStatus,
     event::EventBody,
-    gates::Gates,
     private_text::PrivateText,
     rejection::{Code, Rejection},
+    rules::Gates,
     stage::Stage,
 };
 

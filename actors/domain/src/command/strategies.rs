@@ -8,9 +8,10 @@ use crate::{
     ids::StrategyId,
     private_text::PrivateText,
     rejection::Rejection,
+    rules::Submission,
     session::Session,
     stage::Stage,
-    stage4::{Path, Submission},
+    stage4::Path,
     strategy::{self, StrategyPhase},
 };
 

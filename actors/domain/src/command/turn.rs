@@ -6,9 +6,10 @@ use crate::{
     context::{Caller, Context},
     event::{Event, EventBody},
     ids::UserId,
-    member::{Member, Side},
+    member::Member,
     rejection::{Code, Rejection},
     session::Session,
+    side::Side,
     stage::{SessionStatus, Stage},
     time::Timestamp,
 };

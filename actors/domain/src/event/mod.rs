@@ -2,22 +2,26 @@
 //! variant's name and its fields' names are a promise (golden files hold it), new fields take a default.
 
 mod announcement;
-mod needs;
-mod redaction;
+mod audience;
+mod erasure;
 mod stored;
 mod table;
 
 pub use announcement::Announcement;
-pub use needs::{CapturedNeed, CommonGroundConfirmation, NeedConfirmation, NeedEdit};
+pub use audience::{Audience, Push, PushKind};
 use serde::{Deserialize, Serialize};
 pub use stored::VERSION;
-pub use table::{Audience, EventName, Push, PushKind, is_reserved};
+pub(crate) use table::{Changes, Facts};
+pub use table::{EventName, is_reserved};
 
-use super::{
+use erasure::{Erase, Left};
+
+use crate::{
     agreement::AgreementType,
+    consents::ConsentKind,
     ids::{AgreementId, DraftId, InvitationId, NeedId, Seq, SessionId, StrategyId, SubChatId, UserId},
-    needs::NeedCategory,
-    private_text::PrivateText,
+    needs::{CapturedNeed, CommonGroundConfirmation, NeedCategory, NeedConfirmation, NeedEdit},
+    private_text::{PrivateText, Salt},
     stage::Stage,
     stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
     tending::TendingEvent,
@@ -33,26 +37,6 @@ pub struct Event {
     pub body: EventBody,
 }
 
-/// What a consent is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ConsentKind {
-    Empathy,
-    Needs,
-}
-
-impl ConsentKind {
-    pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ConsentKind::Empathy => "empathy",
-            ConsentKind::Needs => "needs",
-        }
-    }
-}
-
 /// Why a session was abandoned. A declined invitation is an event of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,276 +46,319 @@ pub enum AbandonCause {
     Idle,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventBody {
-    // the session and its invitation
-    Created {
-        session: SessionId,
-        invitation: InvitationId,
-        /// A secret of the session, from which the orders of the strategies are made.
-        salt: PrivateText,
-        name: Option<PrivateText>,
-        invite_name: Option<PrivateText>,
-        person: Option<UserId>,
-        context: Option<PrivateText>,
-        expires_at: Timestamp,
-    },
-    InvitationConfirmed {
-        expires_at: Timestamp,
-    },
-    InvitationResent {
-        expires_at: Timestamp,
-    },
-    InvitationExpired {},
-    InvitationDeclined {},
-    /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
-    InvitationWritten {
-        topic: Option<PrivateText>,
-        message: Option<PrivateText>,
-    },
-    /// The creator shows the topic to the invited person.
-    TopicFrameConfirmed {
-        topic: PrivateText,
-    },
-    /// The creator says that the invitation is on its way, and with which text.
-    InvitationSent {
-        message: Option<PrivateText>,
-    },
-    Joined {
-        name: Option<PrivateText>,
-        /// The creator is in app mode: its screen waits for another name.
-        #[serde(default)]
-        told_to_app: bool,
-    },
+/// Declares the enum, and erases each event field by field. The compiler refuses a field whose type does not say what an
+/// erasure leaves of it.
+macro_rules! events {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $(
+                $(#[$variant_meta:meta])*
+                $variant:ident
+                $({ $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? })?
+                $(($inner:ident: $inner_type:ty))?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        pub enum $name {
+            $(
+                $(#[$variant_meta])*
+                $variant $({ $($(#[$field_meta])* $field: $type),* })? $(($inner_type))?
+            ),*
+        }
 
-    /// The member's client is the product's own app.
-    AppNoticed {
-        /// The app from June on.
-        june: bool,
-    },
+        impl $name {
+            /// The names of all variants.
+            pub const VARIANTS: &[&str] = &[$(stringify!($variant)),*];
+        }
 
-    // the stages
-    CompactSigned {},
-    /// The AI service offers to confirm to feel heard.
-    FeelHeardOffered {},
-    FeelHeardConfirmed {
-        feedback: Option<PrivateText>,
-    },
-    /// The own gates of a stage are satisfied for the first time.
-    StageCompleted {
-        stage: Stage,
-        /// The stage that the member goes on to in the same commit.
-        #[serde(default)]
-        moves_to: Option<Stage>,
-    },
-    Advanced {
-        to: Stage,
-        /// The coordinator took the member on: nobody called advance.
-        #[serde(default)]
-        implicit: bool,
-    },
+        impl Erase for $name {
+            fn erase(&mut self) -> Left {
+                match self {
+                    $($name::$variant $({ $($field),* })? $(($inner))? => {
+                        $($($field.erase();)*)?
+                        $($inner.erase();)?
+                    })*
+                }
+                Left::Something
+            }
+        }
+    };
+}
 
-    // empathy
-    EmpathyDraftSaved {
-        draft: DraftId,
-        content: PrivateText,
-        ready: bool,
-    },
-    EmpathyShared {
-        content: PrivateText,
-        /// From this moment each sees what the other wrote.
-        #[serde(default)]
-        reveals: bool,
-        /// It is the revision that the partner asked for.
-        #[serde(default)]
-        resubmits: bool,
-    },
-    EmpathyJudged {
-        validated: bool,
-        feedback: Option<PrivateText>,
-        feedback_shared: bool,
-    },
-    /// The author lets an attempt stand as it is, although the partner asked for a revision.
-    RefinementSkipped {
-        willing_to_accept: bool,
-        reason: Option<PrivateText>,
-    },
+events! {
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EventBody {
+        // the session and its invitation
+        Created {
+            session: SessionId,
+            invitation: InvitationId,
+            /// A secret of the session, from which the orders of the strategies are made.
+            salt: Salt,
+            name: Option<PrivateText>,
+            invite_name: Option<PrivateText>,
+            person: Option<UserId>,
+            context: Option<PrivateText>,
+            expires_at: Timestamp,
+        },
+        InvitationConfirmed {
+            expires_at: Timestamp,
+        },
+        InvitationResent {
+            expires_at: Timestamp,
+        },
+        InvitationExpired {},
+        InvitationDeclined {},
+        /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
+        InvitationWritten {
+            topic: Option<PrivateText>,
+            message: Option<PrivateText>,
+        },
+        /// The creator shows the topic to the invited person.
+        TopicFrameConfirmed {
+            topic: PrivateText,
+        },
+        /// The creator says that the invitation is on its way, and with which text.
+        InvitationSent {
+            message: Option<PrivateText>,
+        },
+        Joined {
+            name: Option<PrivateText>,
+            /// The creator is in app mode: its screen waits for another name.
+            #[serde(default)]
+            told_to_app: bool,
+        },
 
-    // needs
-    NeedAdded {
-        id: NeedId,
-        need: PrivateText,
-        category: NeedCategory,
-        description: Option<PrivateText>,
-    },
-    /// They take the place of this partner's unconfirmed ones.
-    NeedsCaptured {
-        needs: Vec<CapturedNeed>,
-    },
-    NeedsEdited {
-        edits: Vec<NeedEdit>,
-    },
-    NeedsConfirmed {
-        needs: Vec<NeedConfirmation>,
-        /// Before it, none of this partner's needs was confirmed.
-        first: bool,
-    },
-    NeedsShared {
-        needs: Vec<NeedId>,
-        /// From this moment each sees what the other needs.
-        #[serde(default)]
-        reveals: bool,
-    },
-    CommonGroundConfirmed {
-        categories: Vec<CommonGroundConfirmation>,
-    },
-    /// The partner has looked at both lists of needs side by side, and finds them right or not.
-    NeedsValidated {
-        validated: bool,
-    },
-    ConsentRevoked {
-        kind: ConsentKind,
-    },
-    /// The partner was asked to share this version of the content and said no.
-    ConsentDenied {
-        kind: ConsentKind,
-        version: u64,
-    },
+        /// The member's client is the product's own app.
+        AppNoticed {
+            /// The app from June on.
+            june: bool,
+        },
 
-    // strategies
-    StrategyProposed {
-        id: StrategyId,
-        description: PrivateText,
-        needs_addressed: Vec<PrivateText>,
-        duration: Option<PrivateText>,
-        measure_of_success: Option<PrivateText>,
-    },
-    ReadyToRank {},
-    RankingSubmitted {
-        ranking: Vec<StrategyId>,
-        /// It takes the place of an earlier one of the same round.
-        replaces: bool,
-    },
-    OverlapRevealed {
-        overlap: Vec<StrategyId>,
-        candidates: Vec<StrategyId>,
-    },
+        // the stages
+        CompactSigned {},
+        /// The AI service offers to confirm to feel heard.
+        FeelHeardOffered {},
+        FeelHeardConfirmed {
+            feedback: Option<PrivateText>,
+        },
+        /// The own gates of a stage are satisfied for the first time.
+        StageCompleted {
+            stage: Stage,
+            /// The stage that the member goes on to in the same commit.
+            #[serde(default)]
+            moves_to: Option<Stage>,
+        },
+        Advanced {
+            to: Stage,
+            /// The coordinator took the member on: nobody called advance.
+            #[serde(default)]
+            implicit: bool,
+        },
 
-    // stage 4 by proposals
-    /// The first call of the stage shows by which way this partner's client goes.
-    PathChosen {
-        path: Path,
-        /// The other partner had said "ready", and both are ready by this.
-        #[serde(default)]
-        ready: bool,
-    },
-    SelectionsMade {
-        selections: Vec<Selection>,
-        /// What was handed in before no longer stands.
-        #[serde(default)]
-        takes_back: bool,
-    },
-    SelectionsShared {
-        /// Not for the first time.
-        #[serde(default)]
-        again: bool,
-    },
-    SelectionsUnshared {},
-    NeedDeclined {
-        need: NeedId,
-        declined: bool,
-    },
-    NeedWalked {
-        need: NeedId,
-        /// None if it is to be walked through again.
-        #[serde(default)]
-        step: Option<WalkStep>,
-    },
-    StrategyRevised {
-        id: StrategyId,
-        description: PrivateText,
-        needs_addressed: Vec<PrivateText>,
-        duration: Option<PrivateText>,
-        measure_of_success: Option<PrivateText>,
-    },
-    SubChatOpened {
-        id: SubChatId,
-        anchor: Anchor,
-        anchor_id: Option<String>,
-    },
-    SubChatSaid {
-        chat: SubChatId,
-        role: ChatRole,
-        content: PrivateText,
-        #[serde(default)]
-        candidate: Option<Candidate>,
-    },
-    SubChatResolved {
-        chat: SubChatId,
-        created: Vec<StrategyId>,
-        updated: Vec<StrategyId>,
-    },
-    /// The stage is closed, and the session with it.
-    Closed {
-        kind: ClosureKind,
-        reason: ClosureReason,
-        summary: Option<PrivateText>,
-        check_in_at: Timestamp,
-        agreements: Vec<ClosedAgreement>,
-    },
+        // empathy
+        EmpathyDraftSaved {
+            draft: DraftId,
+            content: PrivateText,
+            ready: bool,
+        },
+        EmpathyShared {
+            content: PrivateText,
+            /// From this moment each sees what the other wrote.
+            #[serde(default)]
+            reveals: bool,
+            /// It is the revision that the partner asked for.
+            #[serde(default)]
+            resubmits: bool,
+        },
+        EmpathyJudged {
+            validated: bool,
+            feedback: Option<PrivateText>,
+            feedback_shared: bool,
+        },
+        /// The author lets an attempt stand as it is, although the partner asked for a revision.
+        RefinementSkipped {
+            willing_to_accept: bool,
+            reason: Option<PrivateText>,
+        },
 
-    /// After the session is resolved.
-    Tending(TendingEvent),
+        // needs
+        NeedAdded {
+            id: NeedId,
+            need: PrivateText,
+            category: NeedCategory,
+            description: Option<PrivateText>,
+        },
+        /// They take the place of this partner's unconfirmed ones.
+        NeedsCaptured {
+            needs: Vec<CapturedNeed>,
+        },
+        NeedsEdited {
+            edits: Vec<NeedEdit>,
+        },
+        NeedsConfirmed {
+            needs: Vec<NeedConfirmation>,
+            /// Before it, none of this partner's needs was confirmed.
+            first: bool,
+        },
+        NeedsShared {
+            needs: Vec<NeedId>,
+            /// From this moment each sees what the other needs.
+            #[serde(default)]
+            reveals: bool,
+        },
+        CommonGroundConfirmed {
+            categories: Vec<CommonGroundConfirmation>,
+        },
+        /// The partner has looked at both lists of needs side by side, and finds them right or not.
+        NeedsValidated {
+            validated: bool,
+        },
+        ConsentRevoked {
+            kind: ConsentKind,
+        },
+        /// The partner was asked to share this version of the content and said no.
+        ConsentDenied {
+            kind: ConsentKind,
+            version: u64,
+        },
 
-    // agreements
-    AgreementProposed {
-        id: AgreementId,
-        strategy: Option<StrategyId>,
-        description: PrivateText,
-        kind: AgreementType,
-        duration: Option<PrivateText>,
-        measure_of_success: Option<PrivateText>,
-        follow_up_at: Option<Timestamp>,
-    },
-    AgreementConfirmed {
-        id: AgreementId,
-    },
-    AgreementDeclined {
-        id: AgreementId,
-        modification: Option<PrivateText>,
-    },
-    FollowUpDue {
-        agreements: Vec<AgreementId>,
-    },
+        // strategies
+        StrategyProposed {
+            id: StrategyId,
+            description: PrivateText,
+            needs_addressed: Vec<PrivateText>,
+            duration: Option<PrivateText>,
+            measure_of_success: Option<PrivateText>,
+        },
+        ReadyToRank {},
+        RankingSubmitted {
+            ranking: Vec<StrategyId>,
+            /// It takes the place of an earlier one of the same round.
+            replaces: bool,
+        },
+        OverlapRevealed {
+            overlap: Vec<StrategyId>,
+            candidates: Vec<StrategyId>,
+        },
 
-    // the session's life
-    Paused {
-        reason: Option<PrivateText>,
-    },
-    Resumed {},
-    Resolved {},
-    Abandoned {
-        cause: AbandonCause,
-    },
-    Archived {},
-    /// A partner no longer sees the session.
-    Left {},
-    AccountErased {},
-    Renamed {
-        name: Option<PrivateText>,
-    },
-    ActivityShown {
-        shown: bool,
-    },
-    Viewed {
-        last_seen: Seq,
-        /// The chat item that the client saw last. Made by the client, so that it may say anything.
-        #[serde(default)]
-        chat_item: Option<PrivateText>,
-    },
-    SawShareTab {},
-    Nudged {},
-    /// A nudge that came too early.
-    NudgeRefused {},
+        // stage 4 by proposals
+        /// The first call of the stage shows by which way this partner's client goes.
+        PathChosen {
+            path: Path,
+            /// The other partner had said "ready", and both are ready by this.
+            #[serde(default)]
+            ready: bool,
+        },
+        SelectionsMade {
+            selections: Vec<Selection>,
+            /// What was handed in before no longer stands.
+            #[serde(default)]
+            takes_back: bool,
+        },
+        SelectionsShared {
+            /// Not for the first time.
+            #[serde(default)]
+            again: bool,
+        },
+        SelectionsUnshared {},
+        NeedDeclined {
+            need: NeedId,
+            declined: bool,
+        },
+        NeedWalked {
+            need: NeedId,
+            /// None if it is to be walked through again.
+            #[serde(default)]
+            step: Option<WalkStep>,
+        },
+        StrategyRevised {
+            id: StrategyId,
+            description: PrivateText,
+            needs_addressed: Vec<PrivateText>,
+            duration: Option<PrivateText>,
+            measure_of_success: Option<PrivateText>,
+        },
+        SubChatOpened {
+            id: SubChatId,
+            anchor: Anchor,
+            anchor_id: Option<String>,
+        },
+        SubChatSaid {
+            chat: SubChatId,
+            role: ChatRole,
+            content: PrivateText,
+            #[serde(default)]
+            candidate: Option<Candidate>,
+        },
+        SubChatResolved {
+            chat: SubChatId,
+            created: Vec<StrategyId>,
+            updated: Vec<StrategyId>,
+        },
+        /// The stage is closed, and the session with it.
+        Closed {
+            kind: ClosureKind,
+            reason: ClosureReason,
+            summary: Option<PrivateText>,
+            check_in_at: Timestamp,
+            agreements: Vec<ClosedAgreement>,
+        },
+
+        /// After the session is resolved.
+        Tending(tending: TendingEvent),
+
+        // agreements
+        AgreementProposed {
+            id: AgreementId,
+            strategy: Option<StrategyId>,
+            description: PrivateText,
+            kind: AgreementType,
+            duration: Option<PrivateText>,
+            measure_of_success: Option<PrivateText>,
+            follow_up_at: Option<Timestamp>,
+        },
+        AgreementConfirmed {
+            id: AgreementId,
+        },
+        AgreementDeclined {
+            id: AgreementId,
+            modification: Option<PrivateText>,
+        },
+        FollowUpDue {
+            agreements: Vec<AgreementId>,
+        },
+
+        // the session's life
+        Paused {
+            reason: Option<PrivateText>,
+        },
+        Resumed {},
+        Resolved {},
+        Abandoned {
+            cause: AbandonCause,
+        },
+        Archived {},
+        /// A partner no longer sees the session.
+        Left {},
+        AccountErased {},
+        Renamed {
+            name: Option<PrivateText>,
+        },
+        ActivityShown {
+            shown: bool,
+        },
+        Viewed {
+            last_seen: Seq,
+            /// The chat item that the client saw last. Made by the client, so that it may say anything.
+            #[serde(default)]
+            chat_item: Option<PrivateText>,
+        },
+        SawShareTab {},
+        Nudged {},
+        /// A nudge that came too early.
+        NudgeRefused {},
+    }
 }

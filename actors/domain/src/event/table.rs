@@ -1,47 +1,12 @@
-//! The one table of the events that the coordinator publishes: name, audience, push. What clients may not publish, which pushes
-//! a user can switch off and what a push says all follow from it. A row cannot leave anything open.
+//! The one table of the events. Its first part lists the names under which events are published, with audience and push. Its
+//! second part says of each event which names it is published under and whose view of the session it changes. The reserved
+//! names of the channel, the pushes that a user can switch off and the texts of pushes follow from it.
 
-/// For whom an event is news, and what its payload says of the acting user. Clients drop what names them as the author.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// The other partner. `excludeUserId` and `triggeredByUserId` name the author.
-    Partner,
-    /// Both, the author included: their screens change on this event only. Nobody is named.
-    Both,
-    /// Both, with a message for each: `forUserId` names the receiver, `triggeredByUserId` the author, nobody is excluded.
-    Each,
-}
-
-/// The preference with which a user switches pushes off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PushKind {
-    Invitation,
-    FollowUp,
-    PartnerAction,
-}
-
-/// What an absent partner gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Push {
-    /// Nothing: another event of the same command tells, or it is not worth a notification.
-    Never,
-    /// A notification with the general text.
-    General(PushKind),
-    /// A notification with a title and a body of its own, in English.
-    Worded(PushKind, &'static str, &'static str),
-}
-
-impl Push {
-    pub const fn kind(self) -> Option<PushKind> {
-        match self {
-            Push::Never => None,
-            Push::General(kind) | Push::Worded(kind, ..) => Some(kind),
-        }
-    }
-}
+use super::{Audience, Event, EventBody, Push, PushKind, announcement::Fields};
+use crate::{consents::ConsentKind, ids::UserId, stage::Stage};
 
 /// Declares the names, each with its row.
-macro_rules! events {
+macro_rules! event_names {
     ($($event:ident: $name:literal, $audience:expr, $push:expr;)+) => {
         /// An event's name on the session channel.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +39,7 @@ use Audience::{Both, Each, Partner};
 use Push::{General, Never, Worded};
 use PushKind::{FollowUp, Invitation, PartnerAction};
 
-events! {
+event_names! {
     AgreementConfirmed: "agreement.confirmed", Partner, General(PartnerAction);
     AgreementDeclined: "agreement.declined", Partner, General(PartnerAction);
     AgreementFollowUp: "agreement.follow_up", Partner, General(FollowUp);
@@ -121,4 +86,161 @@ events! {
 /// Whether the coordinator alone may publish under this name on a session's channel.
 pub fn is_reserved(name: &str) -> bool {
     EventName::parse(name).is_some()
+}
+
+/// Whose view of the session an event changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// Nobody's: a partner looked at the session, or was refused.
+    Nothing,
+    /// Only the author's list: a fact about the author's client.
+    Client,
+    Author,
+    Both,
+}
+
+/// What follows from an event, besides the state.
+pub(crate) struct Facts<'a> {
+    /// The names under which the event is published. The first one decides who is told.
+    pub(super) names: &'static [EventName],
+    pub(super) fields: Fields<'a>,
+    /// The only member whom the event concerns.
+    pub(super) only: Option<&'a UserId>,
+    pub(crate) changes: Changes,
+    /// The event is unread for its audience, and an absent partner gets a push.
+    pub(crate) is_news: bool,
+}
+
+fn told<'a>(names: &'static [EventName], fields: Fields<'a>) -> Facts<'a> {
+    debug_assert!(!names.is_empty(), "an event that is told has a name");
+    Facts { names, fields, only: None, changes: Changes::Both, is_news: true }
+}
+
+fn silent<'a>(changes: Changes) -> Facts<'a> {
+    Facts { names: &[], fields: Fields::Common, only: None, changes, is_news: false }
+}
+
+impl Event {
+    /// The row of this event.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        use EventName::*;
+        use Fields::*;
+        match &self.body {
+            EventBody::Joined { told_to_app: false, .. } => told(&[SessionJoined], Common),
+            EventBody::Joined { told_to_app: true, .. } => {
+                told(&[SessionJoined, PartnerAdvanced], ToStage(Stage::Onboarding))
+            }
+            EventBody::InvitationDeclined {} => told(&[InvitationDeclined], Common),
+            EventBody::InvitationSent { .. } => told(&[InvitationConfirmed], Common),
+            EventBody::CompactSigned {} => told(&[PartnerSignedCompact], SignedAt),
+            EventBody::StageCompleted { stage, moves_to } => {
+                told(&[PartnerStageCompleted], Completed(*stage, *moves_to))
+            }
+            // An implicit advance follows from another event of the same commit, which is the news.
+            EventBody::Advanced { to, implicit } => {
+                Facts { is_news: !implicit, ..told(&[PartnerAdvanced], ToStage(*to)) }
+            }
+            EventBody::EmpathyShared { resubmits: true, .. } => {
+                told(&[PartnerEmpathyShared, EmpathyResubmitted], Common)
+            }
+            EventBody::EmpathyShared { reveals: true, .. } => told(&[PartnerEmpathyShared, EmpathyRevealed], Common),
+            EventBody::EmpathyShared { .. } => told(&[PartnerEmpathyShared], Common),
+            // Screens that do not know a verdict by its name look again at "resubmitted".
+            EventBody::EmpathyJudged { validated: true, .. } => told(&[PartnerValidated, EmpathyResubmitted], Common),
+            EventBody::EmpathyJudged { validated: false, .. } => {
+                told(&[PartnerRevisionRequested, EmpathyResubmitted], Common)
+            }
+            EventBody::RefinementSkipped { willing_to_accept, .. } => {
+                told(&[PartnerSkippedRefinement, EmpathyResubmitted], Willing(*willing_to_accept))
+            }
+            // The partner's list is private: the channel hears that it has changed, and this is no news for the other.
+            EventBody::NeedsCaptured { .. } => Facts { is_news: false, ..told(&[SessionNeedsExtracted], Common) },
+            EventBody::NeedsConfirmed { first: true, .. } => told(&[PartnerNeedsConfirmed], Common),
+            EventBody::NeedsShared { reveals: true, .. } => {
+                told(&[PartnerNeedsShared, SessionCommonGroundReady, SessionNeedsRevealReady], Common)
+            }
+            EventBody::NeedsShared { .. } => told(&[PartnerNeedsShared], Common),
+            EventBody::CommonGroundConfirmed { .. } => told(&[PartnerCommonGroundConfirmed], Common),
+            EventBody::NeedsValidated { validated: true } => told(&[PartnerNeedsValidated], Common),
+            // What the screens show has to go at once, also where they do not know a revocation by its name.
+            EventBody::ConsentRevoked { kind: kind @ ConsentKind::Empathy } => {
+                told(&[PartnerConsentRevoked, EmpathyResubmitted], Consent(*kind))
+            }
+            EventBody::ConsentRevoked { kind: kind @ ConsentKind::Needs } => {
+                told(&[PartnerConsentRevoked, SessionCommonGroundReady], Consent(*kind))
+            }
+            // Screens of stage 4 load anew what they show on `partner.marked_ready` or on `session.strategies_updated`.
+            EventBody::StrategyProposed { .. } | EventBody::StrategyRevised { .. } => {
+                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
+            }
+            EventBody::ReadyToRank {} | EventBody::PathChosen { ready: true, .. } => {
+                told(&[PartnerReadyToRank, PartnerMarkedReady], Common)
+            }
+            EventBody::RankingSubmitted { replaces: false, .. } => told(&[PartnerRankingSubmitted], Common),
+            EventBody::OverlapRevealed { .. } => told(&[StrategiesOverlapReady, PartnerMarkedReady], Common),
+            EventBody::SelectionsShared { again: false } => {
+                told(&[PartnerRankingSubmitted, SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
+            }
+            EventBody::SelectionsShared { again: true } => {
+                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
+            }
+            EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {} => {
+                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
+            }
+            EventBody::SubChatResolved { created, updated, .. } if !created.is_empty() || !updated.is_empty() => {
+                told(&[SessionStrategiesUpdated], SubChatResolved)
+            }
+            EventBody::Closed { kind, agreements, .. } => told(&[SessionResolved], Closed(*kind, agreements)),
+            EventBody::AgreementProposed { id, .. } => told(&[AgreementProposed, PartnerMarkedReady], Agreement(id)),
+            EventBody::AgreementConfirmed { id } => told(&[AgreementConfirmed, PartnerMarkedReady], Agreement(id)),
+            EventBody::AgreementDeclined { id, .. } => {
+                told(&[AgreementDeclined, SessionStrategiesUpdated, PartnerMarkedReady], Agreement(id))
+            }
+            EventBody::FollowUpDue { agreements } => told(&[AgreementFollowUp], Agreements(agreements)),
+            EventBody::Paused { reason } => told(&[SessionPaused], Pause(reason.as_ref())),
+            EventBody::Resumed {} => told(&[SessionResumed], Common),
+            EventBody::Resolved {} => told(&[SessionResolved], Common),
+            EventBody::Abandoned { .. } => told(&[SessionAbandoned], Common),
+            EventBody::Nudged {} => told(&[PartnerNudged], Common),
+            EventBody::Tending(tending) => match tending.action() {
+                Some(action) => Facts { only: tending.only(), ..told(&[NotificationPendingAction], Action(action)) },
+                None => Facts { only: tending.only(), ..silent(Changes::Author) },
+            },
+            EventBody::InvitationConfirmed { .. }
+            | EventBody::InvitationResent { .. }
+            | EventBody::InvitationExpired {}
+            | EventBody::Archived {}
+            | EventBody::Left {}
+            | EventBody::AccountErased {}
+            | EventBody::Renamed { .. } => silent(Changes::Both),
+            EventBody::Created { .. }
+            | EventBody::InvitationWritten { .. }
+            | EventBody::TopicFrameConfirmed { .. }
+            | EventBody::FeelHeardOffered {}
+            | EventBody::FeelHeardConfirmed { .. }
+            | EventBody::EmpathyDraftSaved { .. }
+            | EventBody::NeedAdded { .. }
+            | EventBody::NeedsEdited { .. }
+            | EventBody::NeedsValidated { validated: false }
+            | EventBody::ConsentDenied { .. }
+            | EventBody::NeedsConfirmed { first: false, .. }
+            | EventBody::PathChosen { ready: false, .. }
+            | EventBody::SelectionsMade { takes_back: false, .. }
+            | EventBody::NeedDeclined { .. }
+            | EventBody::NeedWalked { .. }
+            | EventBody::SubChatOpened { .. }
+            | EventBody::SubChatSaid { .. }
+            | EventBody::SubChatResolved { .. }
+            | EventBody::RankingSubmitted { replaces: true, .. } => silent(Changes::Author),
+            EventBody::AppNoticed { .. } | EventBody::ActivityShown { .. } | EventBody::SawShareTab {} => {
+                silent(Changes::Client)
+            }
+            EventBody::Viewed { .. } | EventBody::NudgeRefused {} => silent(Changes::Nothing),
+        }
+    }
+
+    /// The coordinator advanced the partner by itself.
+    pub(crate) fn is_implicit(&self) -> bool {
+        matches!(self.body, EventBody::Advanced { implicit: true, .. })
+    }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AgreementId, StrategyId},
-    member::Side,
     private_text::PrivateText,
+    side::Side,
     time::Timestamp,
 };
 

@@ -2,21 +2,16 @@
 //! path a partner takes a stance on each proposal and shares the stances. Both ways come to the same: a submission, which
 //! says of each strategy whether its partner is willing. Two submissions make the result, whichever way each was made.
 
-mod apply;
 mod closure;
-mod coverage;
 mod sub_chat;
-mod submission;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use closure::{ClosedAgreement, Closure, ClosureKind, ClosureReason};
-pub use coverage::{Coverage, CoverageRow};
 use serde::{Deserialize, Serialize};
 pub use sub_chat::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage};
-pub use submission::Submission;
 
-use super::{
+use crate::{
     ids::{NeedId, StrategyId},
     private_text::PrivateText,
     time::Timestamp,
@@ -110,8 +105,8 @@ impl Stage4 {
         self.shared_at = None;
     }
 
-    pub(super) fn forget_words(&mut self) {
+    pub(super) fn forget_texts(&mut self) {
         self.stances.values_mut().for_each(|stance| stance.note = None);
-        self.sub_chats.iter_mut().for_each(SubChat::forget_words);
+        self.sub_chats.iter_mut().for_each(SubChat::forget_texts);
     }
 }

@@ -89,7 +89,7 @@ impl SubChat {
         self.messages.iter().map(|message| message.content.reveal().len() + candidate(message)).sum()
     }
 
-    pub(super) fn forget_words(&mut self) {
+    pub(super) fn forget_texts(&mut self) {
         for message in &mut self.messages {
             message.content = PrivateText::default();
             message.candidate = None;

@@ -7,10 +7,9 @@ use super::{
     Reminder, ReminderStatus, Response, ResponseStatus, TakenCheckIn, Tending, TendingEvent, cycle::outcome_in,
 };
 use crate::{
-    event::Event,
     ids::{CycleId, TendingEntryId},
-    member::Side,
     private_text::PrivateText,
+    side::Side,
     time::Timestamp,
 };
 
@@ -54,9 +53,8 @@ impl Entry {
 }
 
 impl Tending {
-    /// `side` is who caused it; `tenders` is how many have to answer a shared entry.
-    pub(crate) fn apply(&mut self, event: &Event, tending: &TendingEvent, side: Option<Side>, tenders: usize) {
-        let at = event.at;
+    /// `side` is the author of the event. `tenders` is the number of partners who have to answer a shared entry.
+    pub(crate) fn apply(&mut self, tending: &TendingEvent, side: Option<Side>, tenders: usize, at: Timestamp) {
         match tending {
             TendingEvent::Scheduled { entries } => {
                 for scheduled in entries {
@@ -219,9 +217,9 @@ impl Tending {
         }
     }
 
-    pub(crate) fn forget_words_of(&mut self, side: Side) {
+    pub(crate) fn forget_texts_of(&mut self, side: Side) {
         for taken in self.check_ins.iter_mut().filter(|taken| taken.by == side) {
-            taken.check_in.forget_words();
+            taken.check_in.forget_texts();
         }
         for note in self.notes.iter_mut().filter(|note| note.by == side) {
             note.content = PrivateText::default();

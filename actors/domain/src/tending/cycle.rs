@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{CheckIn, ContinueChoice, CycleResult, CycleStatus, EntryResolution, Tending};
 use crate::{
     ids::{CycleId, TendingEntryId},
-    member::Side,
-    session::Session,
+    side::Side,
     time::Timestamp,
 };
 
@@ -95,13 +94,5 @@ impl Tending {
     pub fn check_ins_of(&self, cycle: &CycleId) -> BTreeMap<Side, &CheckIn> {
         let of_cycle = self.check_ins.iter().filter(|taken| taken.cycle.as_ref() == Some(cycle));
         of_cycle.map(|taken| (taken.by, &taken.check_in)).collect()
-    }
-}
-
-impl Session {
-    /// Who still takes part.
-    pub(crate) fn tenders(&self) -> Vec<Side> {
-        let sees = |side: &Side| self.seat(*side).is_some_and(|member| member.left_at.is_none());
-        Side::BOTH.into_iter().filter(sees).collect()
     }
 }

@@ -111,13 +111,13 @@ impl TendingEvent {
         }
     }
 
-    pub(crate) fn forget_words(&mut self) {
+    pub(crate) fn forget_texts(&mut self) {
         match self {
             TendingEvent::NoteWritten { content, .. } => *content = PrivateText::default(),
             TendingEvent::Reentered { intent: words, .. } | TendingEvent::Responded { reflection: words, .. } => {
                 *words = None;
             }
-            TendingEvent::CheckedIn { check_in, .. } => check_in.forget_words(),
+            TendingEvent::CheckedIn { check_in, .. } => check_in.forget_texts(),
             TendingEvent::Scheduled { .. }
             | TendingEvent::Opened { .. }
             | TendingEvent::EntryShared { .. }

@@ -6,7 +6,6 @@ mod apply;
 mod cycle;
 mod event;
 mod names;
-mod timers;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,10 +14,10 @@ pub use event::{ScheduledEntry, TendingEvent};
 pub use names::*;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     ids::{AgreementId, CheckInId, CycleId, NoteId, ReminderId, TendingEntryId},
-    member::Side,
     private_text::PrivateText,
+    side::Side,
     time::Timestamp,
 };
 
@@ -241,7 +240,7 @@ impl CheckIn {
         !self.overrides && self.needs.iter().any(|need| need.resolution_status != NeedResolution::Resolved)
     }
 
-    pub(crate) fn forget_words(&mut self) {
+    pub(crate) fn forget_texts(&mut self) {
         self.worked = None;
         self.support = None;
         self.entry_notes.clear();

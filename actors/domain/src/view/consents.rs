@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::{Answer, Done, Viewer};
 use crate::{
     command::{DecideConsent, RevokeConsent},
-    consents::{self, ConsentRecord},
-    event::ConsentKind,
+    consents::{self, ConsentKind, ConsentRecord},
     ids::{self, NeedId, Seq, UserId},
     private_text::PrivateText,
     time::Timestamp,

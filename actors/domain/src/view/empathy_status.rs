@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::Viewer;
 use crate::{
+    consents::ConsentKind,
     empathy::{Attempt, AttemptStatus, DeliveryStatus},
-    event::ConsentKind,
     ids::{self, Seq, UserId},
     member::Member,
     private_text::PrivateText,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Viewer;
-use crate::{gates::Gates, private_text::PrivateText, stage::Stage, time::Timestamp};
+use crate::{private_text::PrivateText, rules::Gates, stage::Stage, time::Timestamp};
 
 /// One gate of the current stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -147,7 +147,7 @@ impl Viewer<'_> {
 
     pub(super) fn current_gates(&self) -> Vec<GateView> {
         let gates = self.session.gates(self.side, self.me.stage()).each();
-        let view = |(gate, satisfied): (crate::gates::Gate, bool)| GateView {
+        let view = |(gate, satisfied): (crate::rules::Gate, bool)| GateView {
             id: gate.as_str(),
             description: gate.description(),
             satisfied,

@@ -6,9 +6,9 @@ use super::{SessionView, Viewer};
 use crate::{
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::InvitationStatus,
-    member::Side,
     private_text::PrivateText,
     session::Session,
+    side::Side,
     stage::{SessionStatus, Stage},
     time::Timestamp,
 };

@@ -69,16 +69,9 @@ pub use tending::{
     TendingScopeView,
 };
 
-use super::{
-    command::Command,
-    context::Settings,
-    event::Event,
-    ids::UserId,
-    member::{Member, Side},
-    query::Query,
-    rejection::Rejection,
-    session::Session,
-    time::Timestamp,
+use crate::{
+    command::Command, context::Settings, event::Event, ids::UserId, member::Member, query::Query, rejection::Rejection,
+    session::Session, side::Side, time::Timestamp,
 };
 
 /// The `data` of an answer.

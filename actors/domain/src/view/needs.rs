@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{Answer, Done, Viewer};
 use crate::{
     command::{ASSUMED_CATEGORY, ConfirmNeeds, EditNeeds, RemoveNeed},
-    event::{Event, EventBody, NeedEdit},
+    event::{Event, EventBody},
     ids::{NeedId, Seq},
-    needs::{Need, NeedCategory, RemovedNeed},
+    needs::{Need, NeedCategory, NeedEdit, RemovedNeed},
     private_text::PrivateText,
     stage::Stage,
     time::Timestamp,

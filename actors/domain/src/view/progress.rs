@@ -6,8 +6,8 @@ use super::{GatesView, Viewer};
 use crate::{
     command::Advance,
     event::{Event, EventBody},
-    gates::BlockedReason,
     ids::{Seq, SessionId},
+    rules::BlockedReason,
     stage::{SessionStatus, Stage, StageStatus},
     time::Timestamp,
 };

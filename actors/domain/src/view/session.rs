@@ -4,10 +4,11 @@ use serde::{Serialize, Serializer};
 
 use super::{CompactStatus, GateView, InvitationView, Progress, Viewer};
 use crate::{
-    gates::PARTNER_READY,
     ids::{self, InvitationId, Seq, SessionId, UserId},
-    member::{Member, Side},
+    member::Member,
     private_text::PrivateText,
+    rules::PARTNER_READY,
+    side::Side,
     stage::{SessionStatus, Stage, StageStatus},
     time::Timestamp,
 };

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tandem_domain::{
-    Audience, Event, EventBody, EventName,
-    event::{ConsentKind, is_reserved},
-    private_text::PrivateText,
+    Audience, Event, EventBody, EventName, consents::ConsentKind, event::is_reserved, private_text::PrivateText,
     stage::Stage,
 };
 
@@ -81,7 +79,7 @@ fn each_event_is_told_as_the_table_says_and_no_other() {
     let table = table();
     for body in samples() {
         let variant = name(&body);
-        let expected = table.get(variant).map(|(name, fields)| {
+        let expected = table.get(variant.as_str()).map(|(name, fields)| {
             let mut fields = fields.clone();
             fields["sessionId"] = json!(ID);
             fields["seq"] = json!(42);
@@ -123,7 +121,7 @@ fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
         let hints = event(body).hints(&ID.parse().unwrap());
         let names: Vec<_> =
             hints.iter().map(|hint| hint.name).filter(|name| [marked, updated].contains(name)).collect();
-        assert_eq!(names, expected.get(variant).cloned().unwrap_or_default(), "{variant}");
+        assert_eq!(names, expected.get(variant.as_str()).cloned().unwrap_or_default(), "{variant}");
         for hint in hints.iter().filter(|hint| hint.name == marked) {
             assert!(!hint.pushes, "{variant}");
             for named in ["excludeUserId", "triggeredByUserId"] {

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use tandem_domain::{
     Event, EventBody,
     agreement::AgreementType,
-    event::{AbandonCause, CapturedNeed, CommonGroundConfirmation, ConsentKind, NeedConfirmation, NeedEdit, VERSION},
-    needs::NeedCategory,
-    private_text::PrivateText,
+    consents::ConsentKind,
+    event::{AbandonCause, VERSION},
+    needs::{CapturedNeed, CommonGroundConfirmation, NeedCategory, NeedConfirmation, NeedEdit},
+    private_text::{PrivateText, Salt},
     stage::Stage,
     stage4::{
         Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Path, Selection, WalkStep,
@@ -19,75 +20,13 @@ use tandem_domain::{
 
 use crate::records;
 
-/// The stored name of a variant. Whoever adds a variant is asked here to add a sample, too.
-pub fn name(body: &EventBody) -> &'static str {
-    match body {
-        EventBody::Created { .. } => "created",
-        EventBody::InvitationConfirmed { .. } => "invitation_confirmed",
-        EventBody::InvitationResent { .. } => "invitation_resent",
-        EventBody::InvitationExpired {} => "invitation_expired",
-        EventBody::InvitationDeclined {} => "invitation_declined",
-        EventBody::InvitationWritten { .. } => "invitation_written",
-        EventBody::TopicFrameConfirmed { .. } => "topic_frame_confirmed",
-        EventBody::InvitationSent { .. } => "invitation_sent",
-        EventBody::AppNoticed { .. } => "app_noticed",
-        EventBody::FeelHeardOffered {} => "feel_heard_offered",
-        EventBody::SawShareTab {} => "saw_share_tab",
-        EventBody::Joined { .. } => "joined",
-        EventBody::CompactSigned {} => "compact_signed",
-        EventBody::FeelHeardConfirmed { .. } => "feel_heard_confirmed",
-        EventBody::StageCompleted { .. } => "stage_completed",
-        EventBody::Advanced { .. } => "advanced",
-        EventBody::EmpathyDraftSaved { .. } => "empathy_draft_saved",
-        EventBody::EmpathyShared { .. } => "empathy_shared",
-        EventBody::EmpathyJudged { .. } => "empathy_judged",
-        EventBody::RefinementSkipped { .. } => "refinement_skipped",
-        EventBody::NeedAdded { .. } => "need_added",
-        EventBody::NeedsCaptured { .. } => "needs_captured",
-        EventBody::NeedsEdited { .. } => "needs_edited",
-        EventBody::NeedsConfirmed { .. } => "needs_confirmed",
-        EventBody::NeedsShared { .. } => "needs_shared",
-        EventBody::CommonGroundConfirmed { .. } => "common_ground_confirmed",
-        EventBody::NeedsValidated { .. } => "needs_validated",
-        EventBody::ConsentRevoked { .. } => "consent_revoked",
-        EventBody::ConsentDenied { .. } => "consent_denied",
-        EventBody::StrategyProposed { .. } => "strategy_proposed",
-        EventBody::ReadyToRank {} => "ready_to_rank",
-        EventBody::RankingSubmitted { .. } => "ranking_submitted",
-        EventBody::OverlapRevealed { .. } => "overlap_revealed",
-        EventBody::PathChosen { .. } => "path_chosen",
-        EventBody::SelectionsMade { .. } => "selections_made",
-        EventBody::SelectionsShared { .. } => "selections_shared",
-        EventBody::SelectionsUnshared {} => "selections_unshared",
-        EventBody::NeedDeclined { .. } => "need_declined",
-        EventBody::NeedWalked { .. } => "need_walked",
-        EventBody::StrategyRevised { .. } => "strategy_revised",
-        EventBody::SubChatOpened { .. } => "sub_chat_opened",
-        EventBody::SubChatSaid { .. } => "sub_chat_said",
-        EventBody::SubChatResolved { .. } => "sub_chat_resolved",
-        EventBody::Closed { .. } => "closed",
-        EventBody::Tending(_) => "tending",
-        EventBody::AgreementProposed { .. } => "agreement_proposed",
-        EventBody::AgreementConfirmed { .. } => "agreement_confirmed",
-        EventBody::AgreementDeclined { .. } => "agreement_declined",
-        EventBody::FollowUpDue { .. } => "follow_up_due",
-        EventBody::Paused { .. } => "paused",
-        EventBody::Resumed {} => "resumed",
-        EventBody::Resolved {} => "resolved",
-        EventBody::Abandoned { .. } => "abandoned",
-        EventBody::Archived {} => "archived",
-        EventBody::Left {} => "left",
-        EventBody::AccountErased {} => "account_erased",
-        EventBody::Renamed { .. } => "renamed",
-        EventBody::ActivityShown { .. } => "activity_shown",
-        EventBody::Viewed { .. } => "viewed",
-        EventBody::Nudged {} => "nudged",
-        EventBody::NudgeRefused {} => "nudge_refused",
-    }
+/// The stored name of a variant.
+pub fn name(body: &EventBody) -> String {
+    let stored = serde_json::to_value(body).unwrap();
+    stored.as_object().unwrap().keys().next().unwrap().clone()
 }
 
-const VARIANTS: usize = 61;
-
+/// One sample of each variant.
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| PrivateText::new(text);
     let at = Timestamp::from_millis(1_800_000_600_000);
@@ -96,7 +35,7 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::Created {
             session: id.parse().unwrap(),
             invitation: id.parse().unwrap(),
-            salt: words("salt"),
+            salt: Salt::new("salt"),
             name: Some(words("Ann")),
             invite_name: Some(words("Benny")),
             person: Some("ben".parse().unwrap()),
@@ -268,9 +207,9 @@ fn folder() -> PathBuf {
 #[test]
 fn every_variant_has_a_golden_file_that_can_still_be_read() {
     let samples: BTreeMap<_, _> = samples().into_iter().map(|body| (name(&body), event(body))).collect();
-    assert_eq!(samples.len(), VARIANTS);
+    assert_eq!(samples.len(), EventBody::VARIANTS.len(), "each variant needs a sample");
     for (name, expected) in samples {
-        check_golden(name, &expected);
+        check_golden(&name, &expected);
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_domain::{
     Event, EventBody, Query, Rejection,
-    event::{ConsentKind, NeedEdit},
+    consents::ConsentKind,
     ids::{NeedId, UserId},
+    needs::NeedEdit,
     tending::TendingEvent,
 };
 

@@ -9,7 +9,8 @@ use crate::{
     event::EventBody,
     ids::StrategyId,
     rejection::Rejection,
-    stage4::{Coverage, Decision, Selection, Submission},
+    rules::{Coverage, Submission},
+    stage4::{Decision, Selection},
     strategy,
 };
 

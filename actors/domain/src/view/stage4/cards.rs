@@ -5,9 +5,10 @@ use serde::Serialize;
 use crate::{
     agreement::AgreementStatus,
     ids::{NeedId, StrategyId},
-    member::Side,
     private_text::PrivateText,
-    stage4::{Decision, Submission},
+    rules::Submission,
+    side::Side,
+    stage4::Decision,
     strategy::Strategy,
     time::Timestamp,
     view::Viewer,

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::{ProposalCard, Stage4State, walkthrough::UnaddressedNeed};
 use crate::{
     ids::Seq,
-    stage4::{ClosureKind, ClosureReason, CoverageRow},
+    rules::CoverageRow,
+    stage4::{ClosureKind, ClosureReason},
     time::Timestamp,
     view::{AgreementView, Answer, Done, Viewer},
 };

@@ -8,9 +8,10 @@ use super::{ProposalCard, cards::SourceLabel};
 use crate::{
     command::CHECK_IN_AFTER,
     ids::{NeedId, StrategyId},
-    member::Side,
     private_text::PrivateText,
-    stage4::{Coverage, CoverageRow, WalkStep},
+    rules::{Coverage, CoverageRow},
+    side::Side,
+    stage4::WalkStep,
     time::Timestamp,
     view::Viewer,
 };

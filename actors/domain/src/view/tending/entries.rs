@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     ids::{self, AgreementId, CheckInId, CycleId, NoteId, ReminderId, Seq, SessionId, TendingEntryId, UserId},
-    member::Side,
     private_text::PrivateText,
+    side::Side,
     tending::{
         ContinueChoice, Cycle, CycleStatus, Entry, EntryKind, EntryOutcome, EntryStatus, Note, Reminder,
         ReminderStatus, ResponseStatus, TendingScope,

@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{EXTEND_BY, EntryStatus, ReminderStatus, TendingEvent, TendingScope, cycle};
 use crate::{
     ids::{ReminderId, TendingEntryId, UserId},
-    member::Side,
     private_text::PrivateText,
     session::Session,
+    side::Side,
     stage::SessionStatus,
+    tending::{EXTEND_BY, EntryStatus, ReminderStatus, TendingEvent, TendingScope, result_of},
     time::Timestamp,
     timer::Timer,
 };
 
 impl Session {
+    /// Who still takes part.
+    pub(crate) fn tenders(&self) -> Vec<Side> {
+        let sees = |side: &Side| self.seat(*side).is_some_and(|member| member.left_at.is_none());
+        Side::BOTH.into_iter().filter(sees).collect()
+    }
+
     pub(crate) fn tending_timers(&self) -> Vec<(Timer, Timestamp)> {
         if self.status != SessionStatus::Resolved {
             return Vec::new();
@@ -58,7 +64,7 @@ impl Session {
         let late = self.tending.cycles.iter().filter(|cycle| cycle.is_waiting() && cycle.deadline <= now);
         late.map(|late| {
             let check_ins: Vec<_> = self.tending.check_ins_of(&late.id).into_values().collect();
-            let result = cycle::result(&check_ins);
+            let result = result_of(&check_ins);
             TendingEvent::CycleTimedOut { cycle: late.id.clone(), result, next: now + EXTEND_BY }
         })
         .collect()

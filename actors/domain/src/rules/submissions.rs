@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Path, Stance};
 use crate::{
     agreement::AgreementStatus,
     ids::StrategyId,
-    member::{Member, Side},
+    member::Member,
     session::Session,
+    side::Side,
+    stage4::{Decision, Path, Stance},
     strategy,
 };
 

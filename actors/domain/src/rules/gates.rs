@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     agreement::AgreementStatus,
-    member::{Member, Side},
+    member::Member,
     needs::NeedCategory,
     session::Session,
+    side::Side,
     stage::{SessionStatus, Stage, StageStatus},
 };
 
@@ -155,14 +156,14 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    pub(super) fn because(reason: BlockedReason) -> Self {
+    pub(crate) fn because(reason: BlockedReason) -> Self {
         Self { reason, unsatisfied: Vec::new() }
     }
 }
 
 impl Session {
     /// A partner's own gates of a stage; all open if the partner is not there.
-    pub(super) fn gates(&self, side: Side, stage: Stage) -> Gates {
+    pub(crate) fn gates(&self, side: Side, stage: Stage) -> Gates {
         let me = self.seat(side);
         let partner = self.seat(side.other());
         let of_me = |test: fn(&Member) -> bool| me.is_some_and(test);
@@ -215,7 +216,7 @@ impl Session {
     }
 
     /// The categories that both have shared; none before both have consented.
-    pub(super) fn common_ground(&self) -> Option<Vec<NeedCategory>> {
+    pub(crate) fn common_ground(&self) -> Option<Vec<NeedCategory>> {
         let partner = self.invitee.as_ref()?;
         if !self.creator.needs.consent_stands() || !partner.needs.consent_stands() {
             return None;
@@ -226,20 +227,20 @@ impl Session {
         Some(categories)
     }
 
-    pub(super) fn has_agreed(&self) -> bool {
+    pub(crate) fn has_agreed(&self) -> bool {
         self.agreements.iter().any(|agreement| agreement.status == AgreementStatus::Agreed)
     }
 
     /// Whether a partner has what a stage asks for: whoever has gone on had it.
-    pub(super) fn is_done_with(&self, side: Side, stage: Stage) -> bool {
+    pub(crate) fn is_done_with(&self, side: Side, stage: Stage) -> bool {
         self.seat(side).is_some_and(|member| member.has_left(stage)) || self.gates(side, stage).satisfied()
     }
 
-    pub(super) fn stage_of(&self, side: Side) -> Stage {
+    pub(crate) fn stage_of(&self, side: Side) -> Stage {
         self.seat(side).map_or(Stage::Onboarding, Member::stage)
     }
 
-    pub(super) fn stage_status(&self, side: Side, stage: Stage) -> StageStatus {
+    pub(crate) fn stage_status(&self, side: Side, stage: Stage) -> StageStatus {
         match self.seat(side).and_then(|member| member.record(stage)) {
             None => StageStatus::NotStarted,
             Some(record) if record.completed_at.is_some() => StageStatus::Completed,
@@ -251,7 +252,7 @@ impl Session {
     }
 
     /// Where the partner would go, or what stands in the way: session, transition, own gates, partner, in this order.
-    pub(super) fn next_stage(&self, side: Side) -> Result<Stage, Blocked> {
+    pub(crate) fn next_stage(&self, side: Side) -> Result<Stage, Blocked> {
         let stage = self.stage_of(side);
         if self.status != SessionStatus::Active && !self.works_ahead(side, stage) {
             return Err(Blocked::because(BlockedReason::SessionNotActive));
@@ -312,10 +313,10 @@ impl Session {
     }
 
     /// Whether this partner has done everything and the other has not.
-    pub(super) fn is_waiting(&self, side: Side) -> bool {
+    pub(crate) fn is_waiting(&self, side: Side) -> bool {
         matches!(self.next_stage(side), Err(Blocked { reason: BlockedReason::PartnerNotReady, .. }))
     }
 }
 
 /// Stands for whatever the partner still has to do.
-pub(super) const PARTNER_READY: &str = "partnerReady";
+pub(crate) const PARTNER_READY: &str = "partnerReady";

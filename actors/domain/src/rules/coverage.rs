@@ -4,13 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    ids::StrategyId,
-    member::{Member, Side},
-    needs::Need,
-    session::Session,
-    strategy::Strategy,
-};
+use crate::{ids::StrategyId, member::Member, needs::Need, session::Session, side::Side, strategy::Strategy};
 
 /// How much of a need's words has to be in a proposal.
 const PARTIAL_FROM: f32 = 0.25;

@@ -41,25 +41,3 @@ pub enum NeedEdit {
     Recategorized { need: NeedId, before: NeedCategory, after: NeedCategory },
     Removed { need: NeedId, before: PrivateText },
 }
-
-impl CapturedNeed {
-    pub(super) fn forget_words(&mut self) {
-        self.need = PrivateText::default();
-        self.description = None;
-        self.evidence.clear();
-    }
-}
-
-impl NeedEdit {
-    pub(super) fn forget_words(&mut self) {
-        match self {
-            NeedEdit::Added { need, .. } => *need = PrivateText::default(),
-            NeedEdit::Reworded { before, after, .. } => {
-                *before = PrivateText::default();
-                *after = PrivateText::default();
-            }
-            NeedEdit::Removed { before, .. } => *before = PrivateText::default(),
-            NeedEdit::Recategorized { .. } => {}
-        }
-    }
-}

@@ -1,11 +1,13 @@
 //! Needs (stage 3): private until confirmed and consented, and then compared by category.
 
+mod changes;
+
 use std::collections::BTreeMap;
 
+pub use changes::{CapturedNeed, CommonGroundConfirmation, NeedConfirmation, NeedEdit};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    event::{CapturedNeed, NeedConfirmation, NeedEdit},
+use crate::{
     ids::{self, NeedId, SessionId},
     private_text::PrivateText,
     time::Timestamp,

@@ -1,0 +1,319 @@
+//! How events change the state. Every stored event can be applied: an event that does not fit the state changes nothing.
+//! Each event has one arm in [`Session::apply_body`]; an effect of several lines stands in the file of its subject.
+
+mod agreements;
+mod empathy;
+mod erasure;
+mod invitation;
+mod needs;
+mod stage4;
+mod stages;
+
+use crate::{
+    agreement::{Agreement, AgreementStatus},
+    empathy::Verdict,
+    event::{Changes, Event, EventBody},
+    ids::UserId,
+    member::Member,
+    needs::CapturedNeed,
+    session::{Pause, Session},
+    side::Side,
+    stage::SessionStatus,
+    stage4::{Closure, ClosureKind, SubChat},
+    strategy::Strategy,
+    time::Timestamp,
+};
+
+impl Session {
+    /// The state after all of `events`. None if the first event is not a creation.
+    pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Session> {
+        let mut events = events.into_iter();
+        let mut session = Session::start(&events.next()?)?;
+        events.for_each(|event| session.apply(&event));
+        Some(session)
+    }
+
+    pub fn apply(&mut self, event: &Event) {
+        let changes = event.facts().changes;
+        self.seq = event.seq;
+        self.last_event_at = event.at;
+        if matches!(changes, Changes::Author | Changes::Both) {
+            self.changed = event.seq;
+            self.updated_at = event.at;
+        }
+        self.apply_body(event, self.author_of(event));
+        // An acceptance makes its author a member: look the author up again.
+        let author = self.author_of(event);
+        if matches!(changes, Changes::Author | Changes::Both) {
+            self.update(author, |me| me.was_taken_on = event.is_implicit());
+        }
+        self.note_changed(event.at, changes, author);
+        self.note_news(event, author);
+    }
+
+    /// The side of the member from whose command the event comes. Also for a member who has withdrawn.
+    fn author_of(&self, event: &Event) -> Option<Side> {
+        event.by.as_ref().and_then(|user| self.side_ever(user))
+    }
+
+    /// One arm for each event.
+    fn apply_body(&mut self, event: &Event, author: Option<Side>) {
+        let at = event.at;
+        match &event.body {
+            EventBody::Created { .. } | EventBody::NudgeRefused {} => {}
+            EventBody::InvitationConfirmed { expires_at } => self.confirm_invitation(*expires_at, at),
+            EventBody::InvitationWritten { topic, message } => self.invitation.write(topic.as_ref(), message.as_ref()),
+            EventBody::TopicFrameConfirmed { topic } => self.invitation.confirm_topic(topic, at),
+            EventBody::InvitationSent { message } => self.invitation.send(message.as_ref(), at),
+            EventBody::InvitationResent { expires_at } => self.invitation.resend(*expires_at, at),
+            EventBody::InvitationExpired {} => self.invitation.expired = true,
+            EventBody::InvitationDeclined {} => self.decline_invitation(at),
+            EventBody::Joined { name, .. } => self.join(event.by.as_ref(), name.as_ref(), at),
+
+            EventBody::AppNoticed { june } => self.update(author, |me| me.notice_app(*june, at)),
+            EventBody::CompactSigned {} => self.update(author, |me| me.compact_signed_at = Some(at)),
+            EventBody::FeelHeardOffered {} => self.update(author, |me| me.feel_heard_offered_at = Some(at)),
+            EventBody::FeelHeardConfirmed { feedback } => self.update(author, |me| {
+                me.feel_heard_at = Some(at);
+                me.feel_heard_feedback = feedback.clone();
+            }),
+            EventBody::StageCompleted { stage, .. } => self.update(author, |me| me.satisfy(*stage, at)),
+            EventBody::Advanced { to, .. } => self.advance(author, *to, at),
+
+            EventBody::EmpathyDraftSaved { draft, content, ready } => {
+                self.update(author, |me| me.empathy.save_draft(draft, content, *ready, at));
+            }
+            EventBody::EmpathyShared { content, .. } => self.share_attempt(author, content, at),
+            EventBody::EmpathyJudged { validated, feedback, feedback_shared } => {
+                let verdict = Verdict {
+                    validated: *validated,
+                    at,
+                    feedback: feedback.clone(),
+                    feedback_shared: *feedback_shared,
+                    skipped: false,
+                };
+                self.update(author.map(Side::other), |partner| partner.empathy.verdict = Some(verdict));
+            }
+            EventBody::RefinementSkipped { .. } => self.update(author, |me| me.empathy.skip_refinement(at)),
+
+            EventBody::NeedAdded { id, need, category, description } => {
+                let need = CapturedNeed {
+                    id: id.clone(),
+                    need: need.clone(),
+                    category: *category,
+                    description: description.clone(),
+                    evidence: Vec::new(),
+                };
+                self.update(author, |me| me.needs.add(need, at));
+            }
+            EventBody::NeedsCaptured { needs } => self.update(author, |me| me.needs.capture(needs, at)),
+            EventBody::NeedsEdited { edits } => {
+                self.update(author, |me| edits.iter().for_each(|edit| me.needs.edit(edit, at)));
+            }
+            EventBody::NeedsConfirmed { needs, .. } => self.update(author, |me| me.needs.confirm(needs, at)),
+            EventBody::NeedsShared { needs, .. } => self.share_needs(author, needs, at),
+            EventBody::NeedsValidated { validated } => {
+                self.update(author, |me| me.needs.validated_at = validated.then_some(at));
+            }
+            EventBody::CommonGroundConfirmed { categories } => {
+                self.update(author, |me| me.needs.confirm_common_ground(categories, at));
+            }
+            EventBody::ConsentRevoked { kind } => self.revoke_consent(author, *kind, at),
+            EventBody::ConsentDenied { kind, version } => {
+                self.update(author, |me| me.consents.deny(*kind, *version, at));
+            }
+
+            EventBody::StrategyProposed { id, description, needs_addressed, duration, measure_of_success } => {
+                if let Some(author) = author {
+                    self.pool.strategies.push(Strategy {
+                        id: id.clone(),
+                        author,
+                        description: description.clone(),
+                        needs_addressed: needs_addressed.clone(),
+                        duration: duration.clone(),
+                        measure_of_success: measure_of_success.clone(),
+                        revised: false,
+                    });
+                }
+            }
+            EventBody::StrategyRevised { id, description, needs_addressed, duration, measure_of_success } => {
+                if let Some(author) = author {
+                    self.revise_strategy(Strategy {
+                        id: id.clone(),
+                        author,
+                        description: description.clone(),
+                        needs_addressed: needs_addressed.clone(),
+                        duration: duration.clone(),
+                        measure_of_success: measure_of_success.clone(),
+                        revised: true,
+                    });
+                }
+            }
+            EventBody::ReadyToRank {} => self.update(author, |me| me.round.ready_at = Some(at)),
+            EventBody::RankingSubmitted { ranking, .. } => self.update(author, |me| {
+                me.round.ranking = ranking.clone();
+                me.round.ranked_at = Some(at);
+                me.stage4.shared_at = None;
+            }),
+            EventBody::OverlapRevealed { overlap, candidates } => self.reveal_overlap(overlap, candidates, at),
+
+            EventBody::PathChosen { path, .. } => self.update(author, |me| me.stage4.path = Some(*path)),
+            EventBody::SelectionsMade { selections, takes_back } => {
+                self.make_selections(author, selections, *takes_back, at);
+            }
+            EventBody::SelectionsShared { .. } => self.update(author, |me| me.stage4.share_stances(at)),
+            EventBody::SelectionsUnshared {} => self.make_selections(author, &[], true, at),
+            EventBody::NeedDeclined { need, declined } => {
+                self.update(author, |me| me.stage4.decline_need(need, *declined));
+            }
+            EventBody::NeedWalked { need, step } => self.update(author, |me| me.stage4.walk(need, *step)),
+            EventBody::SubChatOpened { id, anchor, anchor_id } => {
+                let chat = SubChat {
+                    id: id.clone(),
+                    anchor: *anchor,
+                    anchor_id: anchor_id.clone(),
+                    opened_at: at,
+                    resolved_at: None,
+                    messages: Vec::new(),
+                };
+                self.update(author, |me| me.stage4.sub_chats.push(chat));
+            }
+            EventBody::SubChatSaid { chat, role, content, candidate } => self.update(author, |me| {
+                if let Some(chat) = me.stage4.sub_chat_mut(chat) {
+                    chat.say(*role, content, candidate.as_ref(), at);
+                }
+            }),
+            EventBody::SubChatResolved { chat, .. } => self.update(author, |me| {
+                if let Some(chat) = me.stage4.sub_chat_mut(chat) {
+                    chat.resolved_at = Some(at);
+                }
+            }),
+            EventBody::Closed { kind, reason, summary, check_in_at, agreements } => {
+                if let Some(by) = author {
+                    debug_assert!(*kind == ClosureKind::SharedAgreement || agreements.is_empty());
+                    let (summary, check_in_at) = (summary.clone(), *check_in_at);
+                    let ids = agreements.iter().map(|agreement| agreement.id.clone()).collect();
+                    let closure =
+                        Closure { kind: *kind, reason: *reason, summary, by, at, check_in_at, agreements: ids };
+                    self.close(closure, agreements);
+                }
+            }
+
+            EventBody::AgreementProposed {
+                id,
+                strategy,
+                description,
+                kind,
+                duration,
+                measure_of_success,
+                follow_up_at,
+            } => {
+                if let Some(proposer) = author {
+                    self.agreements.push(Agreement {
+                        id: id.clone(),
+                        proposer,
+                        words_of: None,
+                        strategy: strategy.clone(),
+                        description: description.clone(),
+                        kind: *kind,
+                        duration: duration.clone(),
+                        measure_of_success: measure_of_success.clone(),
+                        follow_up_at: *follow_up_at,
+                        reminded: follow_up_at.is_some_and(|follow_up| follow_up <= at),
+                        status: AgreementStatus::Proposed,
+                        proposed_at: at,
+                        agreed_at: None,
+                        declined_by: None,
+                        modification: None,
+                        has_stale_inputs: false,
+                    });
+                }
+            }
+            EventBody::AgreementConfirmed { id } => self.confirm_agreement(id, at),
+            EventBody::AgreementDeclined { id, modification } => {
+                self.decline_agreement(author, id, modification.as_ref());
+            }
+            EventBody::FollowUpDue { agreements } => {
+                let due = self.agreements.iter_mut().filter(|agreement| agreements.contains(&agreement.id));
+                due.for_each(|agreement| agreement.reminded = true);
+            }
+            EventBody::Tending(tending) => {
+                let tenders = self.tenders().len();
+                self.tending.apply(tending, author, tenders, at);
+            }
+
+            EventBody::Paused { reason } => {
+                if let Some(by) = author {
+                    self.move_to(SessionStatus::Paused);
+                    self.pause = Some(Pause { at, by, reason: reason.clone() });
+                }
+            }
+            EventBody::Resumed {} => {
+                self.move_to(SessionStatus::Active);
+                self.pause = None;
+            }
+            EventBody::Resolved {} => self.resolve(at),
+            EventBody::Abandoned { .. } => self.abandon(at),
+            EventBody::Archived {} => {
+                self.move_to(SessionStatus::Archived);
+                self.archived_at = Some(at);
+            }
+            EventBody::Left {} => self.update(author, |me| me.left_at = Some(at)),
+            EventBody::AccountErased {} => self.erase_account(author, at),
+            EventBody::Renamed { name } => self.update(author, |me| me.name = name.clone()),
+            EventBody::ActivityShown { shown } => self.update(author, |me| me.hides_activity = !shown),
+            EventBody::Viewed { last_seen, chat_item } => self.update(author, |me| {
+                me.last_seen = me.last_seen.max(*last_seen);
+                me.chat_item = chat_item.clone().or(me.chat_item.take());
+                me.viewed_at = Some(at);
+            }),
+            EventBody::SawShareTab {} => self.update(author, |me| me.share_tab_seen_at = Some(at)),
+            EventBody::Nudged {} => self.update(author, |me| me.nudged_at = Some(at)),
+        }
+    }
+
+    /// Changes one member. An event whose author is not a member changes nothing.
+    fn update(&mut self, side: Option<Side>, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = side.and_then(|side| self.seat_mut(side)) {
+            change(member);
+        }
+    }
+
+    /// Moves the session to another status, if the table of transitions has the move.
+    fn move_to(&mut self, status: SessionStatus) {
+        if self.status.may_become(status) {
+            self.status = status;
+        }
+    }
+
+    fn abandon(&mut self, at: Timestamp) {
+        self.move_to(SessionStatus::Abandoned);
+        self.abandoned_at = Some(at);
+    }
+
+    /// Notes when each member's view of the session last changed. It orders the list of sessions.
+    fn note_changed(&mut self, at: Timestamp, changes: Changes, author: Option<Side>) {
+        let concerned = match changes {
+            Changes::Nothing => &[][..],
+            Changes::Client | Changes::Author => author.as_slice(),
+            Changes::Both => &Side::BOTH,
+        };
+        for side in concerned {
+            self.update(Some(*side), |member| member.changed_at = at);
+        }
+    }
+
+    fn note_news(&mut self, event: &Event, author: Option<Side>) {
+        let facts = event.facts();
+        if !facts.is_news {
+            return;
+        }
+        let concerns = |user: &UserId| event.only().is_none_or(|only| only == user);
+        for side in Side::BOTH {
+            let member = self.seat_mut(side).filter(|member| author != Some(side) && concerns(&member.id));
+            if let Some(member) = member {
+                member.news = event.seq;
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Erasure: what a person wrote, and the person's name, are taken out of the log. What happened stays, so that the
+//! partner's session still replays. The type of a field decides: every [`PrivateText`] is erased.
+
+use super::{AbandonCause, Event, EventBody};
+use crate::{
+    agreement::AgreementType,
+    consents::ConsentKind,
+    ids::{AgreementId, DraftId, InvitationId, NeedId, SessionId, StrategyId, SubChatId, UserId},
+    needs::{CapturedNeed, CommonGroundConfirmation, NeedCategory, NeedConfirmation, NeedEdit},
+    private_text::{PrivateText, Salt},
+    stage::Stage,
+    stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
+    tending::TendingEvent,
+    time::Timestamp,
+};
+
+/// What an erasure leaves of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: the owner of the value drops it.
+    Nothing,
+    Something,
+}
+
+/// A value in an event, from which the text of a partner can be taken out.
+pub(super) trait Erase {
+    fn erase(&mut self) -> Left;
+}
+
+impl Event {
+    /// This event without the text of `erased`. The name that the creator gave to the invited person is removed for either
+    /// of the two: it names one of them and was written by the other.
+    pub fn redacted(&self, erased: &UserId) -> Event {
+        let mut event = self.clone();
+        if let EventBody::Created { invite_name, .. } = &mut event.body {
+            *invite_name = None;
+        }
+        if self.by.as_ref() == Some(erased) {
+            event.body.erase();
+        }
+        event
+    }
+}
+
+impl Erase for PrivateText {
+    fn erase(&mut self) -> Left {
+        *self = PrivateText::default();
+        Left::Nothing
+    }
+}
+
+impl<T: Erase> Erase for Option<T> {
+    fn erase(&mut self) -> Left {
+        if self.as_mut().is_some_and(|value| value.erase() == Left::Nothing) {
+            *self = None;
+        }
+        Left::Something
+    }
+}
+
+impl<T: Erase> Erase for Vec<T> {
+    fn erase(&mut self) -> Left {
+        self.retain_mut(|value| value.erase() == Left::Something);
+        Left::Something
+    }
+}
+
+impl Erase for CapturedNeed {
+    fn erase(&mut self) -> Left {
+        self.need.erase();
+        self.description.erase();
+        self.evidence.erase()
+    }
+}
+
+impl Erase for NeedEdit {
+    fn erase(&mut self) -> Left {
+        match self {
+            NeedEdit::Added { need, .. } => need.erase(),
+            NeedEdit::Reworded { before, after, .. } => {
+                before.erase();
+                after.erase()
+            }
+            NeedEdit::Removed { before, .. } => before.erase(),
+            NeedEdit::Recategorized { .. } => Left::Something,
+        };
+        Left::Something
+    }
+}
+
+impl Erase for NeedConfirmation {
+    fn erase(&mut self) -> Left {
+        self.adjustment.erase()
+    }
+}
+
+impl Erase for Selection {
+    fn erase(&mut self) -> Left {
+        self.note.erase()
+    }
+}
+
+impl Erase for Candidate {
+    fn erase(&mut self) -> Left {
+        Left::Nothing
+    }
+}
+
+impl Erase for TendingEvent {
+    fn erase(&mut self) -> Left {
+        self.forget_texts();
+        Left::Something
+    }
+}
+
+/// Types that hold no text of a partner. A `String` in an event is an id.
+macro_rules! without_text {
+    ($($kept:ty),+ $(,)?) => { $(
+        impl Erase for $kept {
+            fn erase(&mut self) -> Left {
+                Left::Something
+            }
+        }
+    )+ };
+}
+
+without_text!(
+    AbandonCause,
+    AgreementId,
+    AgreementType,
+    Anchor,
+    ChatRole,
+    ClosedAgreement,
+    ClosureKind,
+    ClosureReason,
+    CommonGroundConfirmation,
+    ConsentKind,
+    DraftId,
+    InvitationId,
+    NeedCategory,
+    NeedId,
+    Path,
+    Salt,
+    SessionId,
+    Stage,
+    StrategyId,
+    String,
+    SubChatId,
+    Timestamp,
+    UserId,
+    WalkStep,
+    bool,
+    u64,
+);

@@ -1,0 +1,16 @@
+//! What follows from the state of a session: gates, submissions, phases, timers. These functions read the state and never
+//! change it. Commands decide by them, and views show them.
+
+mod coverage;
+mod gates;
+mod listed;
+mod phase;
+mod submissions;
+mod tending;
+mod timers;
+
+pub use coverage::{Coverage, CoverageRow};
+pub(crate) use gates::PARTNER_READY;
+pub use gates::{Blocked, BlockedReason, Gate, Gates};
+pub use listed::Listed;
+pub use submissions::Submission;

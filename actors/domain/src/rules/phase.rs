@@ -1,0 +1,36 @@
+//! The phase of the round of strategies.
+
+use crate::{session::Session, side::Side, strategy::StrategyPhase};
+
+impl Session {
+    /// Where the round stands. What a partner is shown may differ: see [`Session::shown_phase`].
+    pub(crate) fn strategy_phase(&self) -> StrategyPhase {
+        let meeting = self.meeting();
+        if self.has_agreed() {
+            StrategyPhase::Agreed
+        } else if meeting.as_ref().is_some_and(|overlap| !overlap.is_empty()) {
+            StrategyPhase::Revealing
+        } else if meeting.is_none() && Side::BOTH.into_iter().all(|side| self.is_ready(side)) {
+            StrategyPhase::Ranking
+        } else if meeting.is_some() || self.pool.rounds_without_overlap > 0 {
+            StrategyPhase::Negotiating
+        } else {
+            StrategyPhase::Collecting
+        }
+    }
+
+    /// The phase as a partner's client needs it. A proposed agreement is negotiated, whatever has been revealed. A client that
+    /// moves its user on by itself knows an open pool under one name only.
+    pub(crate) fn shown_phase(&self, viewer: Side) -> StrategyPhase {
+        match self.strategy_phase() {
+            StrategyPhase::Agreed => StrategyPhase::Agreed,
+            _ if self.has_proposal() => StrategyPhase::Negotiating,
+            StrategyPhase::Negotiating if self.is_in_app_mode(viewer) => StrategyPhase::Collecting,
+            phase => phase,
+        }
+    }
+
+    pub(crate) fn pool_is_open(&self) -> bool {
+        matches!(self.strategy_phase(), StrategyPhase::Collecting | StrategyPhase::Negotiating)
+    }
+}
