@@ -17,9 +17,9 @@ use tandem_actors::{
         time::Timestamp,
     },
     journal::{Journal, Limits as JournalLimits},
-    ports::{BoxFuture, Clock, Devices, Ids, Member, Publication, Realtime, RealtimeError, Store},
-    session::Shell,
-    supervisor::Limits,
+    ports::{BoxFuture, Clock, Devices, Ids, PresenceMember, Publication, Realtime, RealtimeError, Store},
+    session::SessionDeps,
+    supervisor::SupervisionLimits,
 };
 
 use super::load::Measured;
@@ -44,7 +44,7 @@ impl Realtime for Quiet {
         Box::pin(async { Ok(()) })
     }
 
-    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }
@@ -78,7 +78,7 @@ impl Heart {
         let (journal, _) =
             Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}")).expect("a thread");
         let settings = Settings::default();
-        let shell = Arc::new(Shell {
+        let deps = Arc::new(SessionDeps {
             store,
             journal: journal.clone(),
             clock: quiet.clone(),
@@ -91,7 +91,7 @@ impl Heart {
             residency: settings.residency(),
         });
         let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
-        let coordinator = Coordinator::new(shell, arbiters.clone(), Limits::default());
+        let coordinator = Coordinator::new(deps, arbiters.clone(), SupervisionLimits::default());
         let request: CreateSessionRequest = parse(r#"{"inviteName":"Sam"}"#);
         let create = CreateSession::try_from(request).expect("a valid request");
         let created = coordinator.create(caller("alex"), create, None).await.expect("a session");

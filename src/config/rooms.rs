@@ -37,13 +37,13 @@ impl Settings {
         journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 
-    pub fn supervision(&self) -> supervisor::Limits {
-        supervisor::Limits {
+    pub fn supervision(&self) -> supervisor::SupervisionLimits {
+        supervisor::SupervisionLimits {
             mailbox: self.sessions.mailbox,
             max_crashes: self.sessions.max_crashes,
             crash_window: self.sessions.crash_window,
             answer_within: self.sessions.answer_timeout,
-            ..supervisor::Limits::default()
+            ..supervisor::SupervisionLimits::default()
         }
     }
 

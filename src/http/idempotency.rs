@@ -47,7 +47,7 @@ where
         return Ok(stored.replay(&key)?);
     }
     let reply = fresh(work.await?);
-    let stored = StoredAnswer::wordless(&key, &reply, state.clock.now());
+    let stored = StoredAnswer::without_session(&key, &reply, state.clock.now());
     state.journal.write(vec![stored.change(user, &key), stored.change_by_time(user, &key)]).await?;
     Ok(reply)
 }

@@ -105,11 +105,11 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let Self { http, node, .. } = self;
         let coordinator = &node.coordination.coordinator;
-        let woken = coordinator.drain_outboxes().map_err(io::Error::other)?;
+        let woken = coordinator.resume_deliveries().map_err(io::Error::other)?;
         if woken > 0 {
             tracing::info!(sessions = woken, "sessions have something left to tell from before the restart");
         }
-        let maintenance = actix_web::rt::spawn(coordinator.clone().keep_house());
+        let maintenance = actix_web::rt::spawn(coordinator.clone().run_maintenance());
         let handle = http.handle();
         let mut serving = std::pin::pin!(http);
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

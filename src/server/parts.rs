@@ -10,7 +10,7 @@ use tandem_actors::{
     Arbiters, Coordinator,
     journal::Journal,
     ports::{Clock, Push, Store, StoreError},
-    session::Shell,
+    session::SessionDeps,
 };
 
 use super::{StartError, cores};
@@ -80,7 +80,7 @@ impl Coordination {
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::setting)?;
         provider.take_over(&settings.data);
-        let shell = Arc::new(Shell {
+        let deps = Arc::new(SessionDeps {
             store: store.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
@@ -93,14 +93,14 @@ impl Coordination {
             residency: settings.residency(),
         });
         let arbiters = Arbiters::start(cores());
-        let coordinator = Coordinator::new(shell.clone(), arbiters.clone(), settings.supervision());
+        let coordinator = Coordinator::new(deps.clone(), arbiters.clone(), settings.supervision());
         coordinator.index_sessions().await?;
         provider.report_to(Arc::new(coordinator.clone()));
         let check = Arc::new(coordinator.clone());
         let pusher = Pusher::start(settings.push.clone(), store, journal, clock, check, devices.clone())
             .map_err(StartError::setting)?;
         let port: Arc<dyn Push> = pusher.clone();
-        if shell.push.set(port).is_err() {
+        if deps.push.set(port).is_err() {
             unreachable!("the push sender is set here and nowhere else");
         }
         Ok(Self { coordinator, arbiters, provider, devices, pusher })

@@ -28,20 +28,21 @@ impl Coordinator {
     /// Lets every session of the user know the name that the user goes by from now on.
     pub async fn rename(&self, caller: Caller, rename: Rename) -> Result<(), Refusal> {
         let work = AccountWork { rename: rename.name.clone(), ..AccountWork::default() };
-        self.everywhere(caller, &Command::Rename(rename), &work).await
+        self.in_every_session(caller, &Command::Rename(rename), &work).await
     }
 
     /// Lets every session of the user know whether partners see when the user was there.
     pub async fn show_activity(&self, caller: Caller, shown: bool) -> Result<(), Refusal> {
         let work = AccountWork { show_activity: Some(shown), ..AccountWork::default() };
-        self.everywhere(caller, &Command::ShowActivity { shown }, &work).await
+        self.in_every_session(caller, &Command::ShowActivity { shown }, &work).await
     }
 
     /// Takes the user out of every session, and their words with them. A session that cannot do it now does it when it works again; until
     /// then the user does not see it, and nobody sees the user's words in it.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
         let user = caller.id.clone();
-        self.everywhere(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() }).await?;
+        self.in_every_session(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() })
+            .await?;
         loop {
             let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, PAGE)?;
             if stored.is_empty() {
@@ -53,7 +54,7 @@ impl Coordinator {
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Refusal> {
         let later = |_| Refusal::unavailable("not everything could be written; try again", Duration::from_secs(1));
-        self.shell.journal.write(changes).await.map_err(later)
+        self.deps.journal.write(changes).await.map_err(later)
     }
 
     /// The sessions that the user was ever a member of.
@@ -80,7 +81,7 @@ impl Coordinator {
         named.collect()
     }
 
-    async fn everywhere(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
+    async fn in_every_session(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
         let mut after = None;
         loop {
             let page = self.memberships_after(&caller.id, after.as_ref())?;
@@ -93,7 +94,7 @@ impl Coordinator {
                     Ok(Err(Refusal::Rejected(rejection))) if rejection.code == Code::NotFound => {}
                     Ok(Err(refusal @ Refusal::Rejected(_))) => return Err(refusal),
                     Ok(Err(Refusal::Unavailable { .. } | Refusal::Internal(_))) | Err(_) => {
-                        self.leave_for_later(&session, &caller.id, work).await?;
+                        self.postpone(&session, &caller.id, work).await?;
                     }
                 }
             }
@@ -101,7 +102,7 @@ impl Coordinator {
     }
 
     /// The session does it when it works again. An erasure hides the session from the user at once.
-    async fn leave_for_later(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
+    async fn postpone(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
         let key = keys::account_work(session, user);
         let waits: Option<AccountWork> = self.store().get(&key)?.map(|row| records::decode(&row)).transpose()?;
         let work = waits.unwrap_or_default().and_then(work);
@@ -122,7 +123,7 @@ impl Coordinator {
         let rows = self.store().scan(&keys::all_account_work(), None, Direction::Forward, PAGE)?;
         let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
         for session in &sessions {
-            // A session that still cannot is reminded again.
+            // A session that still cannot is reminded_at again.
             let _ = self.supervisor.send(session, Message::AccountWork);
         }
         Ok(sessions.len())

@@ -16,7 +16,7 @@ use crate::{
     stored::idempotency::{KEPT_FOR, StoredAnswer},
 };
 
-const EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Between two steps: commands want the journal, too.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Answers in one step.
@@ -24,17 +24,17 @@ const STEP: usize = 256;
 
 impl Coordinator {
     /// Runs until the process ends.
-    pub(crate) async fn sweep_stored_answers(self) {
-        if let Err(error) = self.find_old_answers_by_time().await {
+    pub(crate) async fn run_answer_sweep(self) {
+        if let Err(error) = self.index_old_answers().await {
             tracing::warn!(%error, "stored answers of earlier versions stay until the next start");
         }
         loop {
-            match self.sweep_step(self.shell.clock.settled()).await {
+            match self.sweep_step(self.deps.clock.settled()).await {
                 Ok(true) => sleep(PAUSE).await,
-                Ok(false) => sleep(EVERY).await,
+                Ok(false) => sleep(SWEEP_EVERY).await,
                 Err(error) => {
                     tracing::warn!(%error, "old stored answers were not removed");
-                    sleep(EVERY).await;
+                    sleep(SWEEP_EVERY).await;
                 }
             }
         }
@@ -60,7 +60,7 @@ impl Coordinator {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.shell.journal.write(changes).await.map(|()| true)
+        self.deps.journal.write(changes).await.map(|()| true)
     }
 
     fn stored_at(&self, answer: &Key) -> Result<Option<Timestamp>, StoreError> {
@@ -69,7 +69,7 @@ impl Coordinator {
     }
 
     /// Answers that were stored before they could be found by time: looked through once in the life of a store.
-    pub(crate) async fn find_old_answers_by_time(&self) -> Result<(), CommitError> {
+    pub(crate) async fn index_old_answers(&self) -> Result<(), CommitError> {
         let done = keys::meta("answers_by_time");
         if self.store().get(&done)?.is_some() {
             return Ok(());
@@ -83,9 +83,9 @@ impl Coordinator {
                 let at = records::decode::<StoredAnswer>(row).ok()?.at;
                 Some(Change::Put(keys::by_time(key, at), bytes::Bytes::new()))
             });
-            self.shell.journal.write(by_time.collect()).await?;
+            self.deps.journal.write(by_time.collect()).await?;
             sleep(PAUSE).await;
         }
-        self.shell.journal.write(vec![Change::Put(done, bytes::Bytes::from_static(&[1]))]).await
+        self.deps.journal.write(vec![Change::Put(done, bytes::Bytes::from_static(&[1]))]).await
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 const MOST: usize = 50;
 
 #[derive(Deserialize)]
-struct Page {
+struct SessionsPage {
     items: Vec<Item>,
 }
 
@@ -45,7 +45,7 @@ impl Coordinator {
         let status = Some(vec![SessionStatus::Active, SessionStatus::Invited]);
         let page = self.list(user, ListFilter { status, cursor: None, limit: MOST }).await?;
         let internal = |error| Refusal::Internal(format!("a list cannot be read: {error}"));
-        let page: Page = serde_json::from_slice(&page).map_err(internal)?;
+        let page: SessionsPage = serde_json::from_slice(&page).map_err(internal)?;
         let by_session: BTreeMap<_, _> =
             page.items.into_iter().map(|item| (item.id, u32::from(item.has_unread))).collect();
         let badge = Badge { count: by_session.values().sum(), by_session };

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Coordinator, quota::Begun};
+use super::{Coordinator, quota::Reservation};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Query, Rejection,
@@ -27,14 +27,14 @@ impl Coordinator {
         let order =
             |reply| Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, reply } };
         let Some(person) = create.person() else {
-            let _place = self.place_for(&session, &caller.id)?;
+            let _reservation = self.reservation_for(&session, &caller.id)?;
             return self.ask(&session, order).await;
         };
         let _one_at_a_time = self.pairs.lock(&caller.id, person).await;
         if let Some(live) = self.live_session_of(&caller.id, person)?
             && live != session
         {
-            if self.shell.domain.serves_app(&caller) && self.is_member(&live, &caller.id)? {
+            if self.deps.domain.serves_app(&caller) && self.is_member(&live, &caller.id)? {
                 let data = self.query(&live, &caller.id, Query::ExistingSession).await?;
                 return Ok(Reply { created: false, data, replayed: false });
             }
@@ -42,20 +42,20 @@ impl Coordinator {
             let details = serde_json::json!({ "sessionId": live, "existingSessionId": live });
             return Err(Rejection::new(Code::Conflict, message).with_details(details).into());
         }
-        let _place = self.place_for(&session, &caller.id)?;
+        let _reservation = self.reservation_for(&session, &caller.id)?;
         self.ask(&session, order).await
     }
 
     /// A place among the caller's live sessions. A session that is there already needs none: the request came again.
-    fn place_for(&self, session: &SessionId, user: &UserId) -> Result<Option<Begun>, Refusal> {
+    fn reservation_for(&self, session: &SessionId, user: &UserId) -> Result<Option<Reservation>, Refusal> {
         match self.membership(session, user)? {
-            None => self.begin_session(user).map(Some),
+            None => self.reserve_session(user).map(Some),
             Some(_) => Ok(None),
         }
     }
 
     fn fresh_id(&self) -> Result<SessionId, Refusal> {
-        self.shell.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
+        self.deps.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
     }
 
     /// Carries out a command of a member, or of somebody who holds an invitation. Whether the caller is one of these is decided before
@@ -94,8 +94,8 @@ impl Coordinator {
         key: Option<IdempotencyKey>,
     ) -> Result<Reply, Refusal> {
         let is_new = self.membership(session, &caller.id)?.is_none();
-        let _place = match command {
-            Command::AcceptInvitation if is_new => Some(self.begin_session(&caller.id)?),
+        let _reservation = match command {
+            Command::AcceptInvitation if is_new => Some(self.reserve_session(&caller.id)?),
             _ => None,
         };
         let unavailable = match self.order(session, caller.clone(), command.clone(), key).await {
@@ -103,9 +103,9 @@ impl Coordinator {
             answered => return answered,
         };
         let Some(known) = self.read_for_members(session)? else { return Err(Rejection::no_such_invitation().into()) };
-        let shell = &self.shell;
-        let (by, now) = (Actor::User(caller), shell.clock.now());
-        let context = Context { by, now, ids: &*shell.ids, settings: &shell.domain };
+        let deps = &self.deps;
+        let (by, now) = (Actor::User(caller), deps.clock.now());
+        let context = Context { by, now, ids: &*deps.ids, settings: &deps.domain };
         match known.session.decide(&command, &context) {
             Err(rejection) => Err(rejection.into()),
             Ok(_) => Err(unavailable),

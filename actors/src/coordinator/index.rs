@@ -47,7 +47,7 @@ impl Coordinator {
                 }
             }
         }
-        self.shell.journal.write(vec![Change::Put(marker, Bytes::from_static(&[VERSION]))]).await?;
+        self.deps.journal.write(vec![Change::Put(marker, Bytes::from_static(&[VERSION]))]).await?;
         Ok(sessions.len())
     }
 
@@ -64,7 +64,7 @@ impl Coordinator {
 
     async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {
         if let Some(state) = stored::read(self.store(), session)?.session {
-            self.shell.journal.write(index_rows(&state)).await?;
+            self.deps.journal.write(index_rows(&state)).await?;
         }
         let prefix = keys::events(session);
         let mut after: Option<Key> = None;
@@ -77,7 +77,7 @@ impl Coordinator {
             let rows: Vec<_> =
                 announced.map(|event| Change::Put(keys::visible_event(session, event.seq), Bytes::new())).collect();
             if !rows.is_empty() {
-                self.shell.journal.write(rows).await?;
+                self.deps.journal.write(rows).await?;
             }
         }
     }
@@ -88,7 +88,7 @@ impl Coordinator {
             if page.is_empty() {
                 return Ok(());
             }
-            self.shell.journal.write(page.into_iter().map(|(key, _)| Change::Delete(key)).collect()).await?;
+            self.deps.journal.write(page.into_iter().map(|(key, _)| Change::Delete(key)).collect()).await?;
         }
     }
 }

@@ -53,7 +53,7 @@ pub struct SessionsPage {
 /// Position in the list: newest change first, then by id.
 pub type Position = (std::cmp::Reverse<Timestamp>, SessionId);
 
-const EVERY: [SessionStatus; 8] = [
+const ALL_STATUSES: [SessionStatus; 8] = [
     SessionStatus::Created,
     SessionStatus::Invited,
     SessionStatus::Active,
@@ -65,7 +65,7 @@ const EVERY: [SessionStatus; 8] = [
 ];
 
 /// The shown statuses of sessions that are going on.
-pub const LIVE: [SessionStatus; 5] = [
+pub const LIVE_STATUSES: [SessionStatus; 5] = [
     SessionStatus::Created,
     SessionStatus::Invited,
     SessionStatus::Active,
@@ -131,7 +131,7 @@ impl Coordinator {
     /// The sessions that the user sees, the newest change first, with their rows; no more than [`MOST_SHOWN`].
     pub(crate) fn in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
         let mut sessions = Vec::new();
-        for (position, _) in self.listed(user, &EVERY, None, MOST_SHOWN)? {
+        for (position, _) in self.listed(user, &ALL_STATUSES, None, MOST_SHOWN)? {
             if let Some(membership) = self.readable(&position.1, user).filter(|membership| !membership.left) {
                 sessions.push((position, membership));
             }
@@ -147,7 +147,7 @@ impl Coordinator {
     /// `{items, sessions, cursor, hasMore}`, newest change first.
     pub async fn list(&self, user: &UserId, filter: ListFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(parse_cursor).transpose()?;
-        let wanted = filter.status.map_or_else(|| EVERY.to_vec(), shown_as);
+        let wanted = filter.status.map_or_else(|| ALL_STATUSES.to_vec(), shown_as);
         let mut page = self.listed(user, &wanted, after.as_ref(), filter.limit + 1)?;
         let has_more = page.len() > filter.limit;
         page.truncate(filter.limit);
@@ -191,9 +191,9 @@ impl Coordinator {
             return Err(Rejection::no_such_session().into());
         }
         let known = self.read_for_members(session)?;
-        let stored::ForMembers { session: state, .. } = known.ok_or_else(|| self.unavailable(session))?;
-        let settings = &self.shell.domain;
-        let mut answer = view::query(&state, Some(user), &query, self.shell.clock.now(), settings)?;
+        let stored::StateForMembers { session: state, .. } = known.ok_or_else(|| self.unavailable(session))?;
+        let settings = &self.deps.domain;
+        let mut answer = view::query(&state, Some(user), &query, self.deps.clock.now(), settings)?;
         nicknames::put_into(&mut answer, self.store(), user)?;
         if self.quarantine(session).is_some() {
             answer.mark(view::Condition::Quarantined);
@@ -201,9 +201,9 @@ impl Coordinator {
         to_json(&answer)
     }
 
-    pub(crate) fn read_for_members(&self, session: &SessionId) -> Result<Option<stored::ForMembers>, StoreError> {
-        let shell = &self.shell;
-        stored::read_for_members(&*shell.store, session, &*shell.ids, &shell.domain, shell.clock.now())
+    pub(crate) fn read_for_members(&self, session: &SessionId) -> Result<Option<stored::StateForMembers>, StoreError> {
+        let deps = &self.deps;
+        stored::read_for_members(&*deps.store, session, &*deps.ids, &deps.domain, deps.clock.now())
     }
 
     /// The sessions that a realtime token may cover: live ones, and resolved ones that were resolved after `resolved_since`;
@@ -214,7 +214,7 @@ impl Coordinator {
         resolved_since: Timestamp,
         limit: usize,
     ) -> Result<Vec<SessionId>, Refusal> {
-        let mut covered = self.listed(user, &LIVE, None, limit)?;
+        let mut covered = self.listed(user, &LIVE_STATUSES, None, limit)?;
         for (position, status) in self.listed(user, &[SessionStatus::Resolved], None, limit)? {
             let resolved_at = self.readable(&position.1, user).and_then(|membership| membership.resolved_at);
             if resolved_at.is_some_and(|at| at >= resolved_since) {
@@ -230,9 +230,9 @@ impl Coordinator {
     /// # Errors
     /// If the store fails.
     pub fn live_sessions(&self, user: &UserId) -> Result<usize, StoreError> {
-        let most = self.shell.residency.live_per_user;
+        let most = self.deps.residency.live_per_user;
         let mut count = 0;
-        for status in LIVE {
+        for status in LIVE_STATUSES {
             count += self.store().scan(&keys::listed_as(user, status), None, Direction::Forward, most - count)?.len();
         }
         Ok(count)
@@ -250,7 +250,9 @@ impl Coordinator {
     /// A live session of these two, or an invitation of one to the other that is still open.
     pub(crate) fn live_session_of(&self, one: &UserId, other: &UserId) -> Result<Option<SessionId>, StoreError> {
         for (user, partner) in [(one, other), (other, one)] {
-            for ((_, session), _) in self.listed(user, &LIVE, None, self.shell.residency.live_per_user.max(1))? {
+            for ((_, session), _) in
+                self.listed(user, &LIVE_STATUSES, None, self.deps.residency.live_per_user.max(1))?
+            {
                 let membership = self.readable(&session, user);
                 if membership.is_some_and(|membership| membership.partner.as_ref() == Some(partner)) {
                     return Ok(Some(session));
@@ -266,7 +268,7 @@ fn shown_as(mut wanted: Vec<SessionStatus>) -> Vec<SessionStatus> {
     if wanted.contains(&SessionStatus::Active) {
         wanted.push(SessionStatus::Waiting);
     }
-    EVERY.into_iter().filter(|status| wanted.contains(status)).collect()
+    ALL_STATUSES.into_iter().filter(|status| wanted.contains(status)).collect()
 }
 
 /// All that can be said of a session of which nothing can be read.

@@ -14,12 +14,12 @@ use crate::{
     rows::keys::{self, Key},
 };
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
 /// The next start believes a clock that is not much further than the last note.
 const NOTE_TIME_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
-/// A timer that was handed to its session is handed again after this long, if its row is still there.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// A timer that was sent to its session is sent again after this long, if its row is still there.
+const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const PAGE: usize = 512;
 
 const TIME: &str = "time";
@@ -36,7 +36,7 @@ pub fn noted_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
 
 impl Coordinator {
     /// Wakes every session that had something left to tell when the process ended.
-    pub fn drain_outboxes(&self) -> Result<usize, StoreError> {
+    pub fn resume_deliveries(&self) -> Result<usize, StoreError> {
         let mut woken = 0;
         let mut after: Option<Key> = None;
         loop {
@@ -52,28 +52,28 @@ impl Coordinator {
     }
 
     /// Runs until the process ends.
-    pub async fn keep_house(self) {
-        tokio::join!(self.clone().keep_time(), self.sweep_stored_answers());
+    pub async fn run_maintenance(self) {
+        tokio::join!(self.clone().run_every_second(), self.run_answer_sweep());
     }
 
-    async fn keep_time(self) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut handed = HashMap::new();
-        let mut reminded: Option<Instant> = None;
-        let mut noted: Option<Instant> = None;
+    async fn run_every_second(self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sent = HashMap::new();
+        let mut reminded_at: Option<Instant> = None;
+        let mut noted_at: Option<Instant> = None;
         loop {
-            looks.tick().await;
+            ticks.tick().await;
             self.supervisor.replace_frozen();
-            if let Err(error) = self.hand_out_due(&mut handed) {
+            if let Err(error) = self.send_due_timers(&mut sent) {
                 tracing::error!(%error, "timers cannot be read");
             }
-            if noted.is_none_or(|at| at.elapsed() >= NOTE_TIME_EVERY) {
-                noted = Some(Instant::now());
+            if noted_at.is_none_or(|at| at.elapsed() >= NOTE_TIME_EVERY) {
+                noted_at = Some(Instant::now());
                 self.note_time().await;
             }
-            if reminded.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
-                reminded = Some(Instant::now());
+            if reminded_at.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+                reminded_at = Some(Instant::now());
                 if let Err(error) = self.remind_of_account_work() {
                     tracing::error!(%error, "account work that waits cannot be read");
                 }
@@ -83,17 +83,17 @@ impl Coordinator {
 
     /// Writes down what time has certainly come, for the next start.
     async fn note_time(&self) {
-        let now = self.shell.clock.settled().as_millis().to_be_bytes();
+        let now = self.deps.clock.settled().as_millis().to_be_bytes();
         let note = Change::Put(keys::meta(TIME), Bytes::copy_from_slice(&now));
-        if let Err(error) = self.shell.journal.write(vec![note]).await {
-            tracing::warn!(%error, "the time was not noted");
+        if let Err(error) = self.deps.journal.write(vec![note]).await {
+            tracing::warn!(%error, "the time was not noted_at");
         }
     }
 
-    fn hand_out_due(&self, handed: &mut HashMap<(SessionId, Timer, Timestamp), Instant>) -> Result<(), StoreError> {
-        handed.retain(|_, at| at.elapsed() < AGAIN_AFTER);
-        // What a timer ends is not begun again: a jump of the clock ends nothing at once.
-        let now = self.shell.clock.settled();
+    fn send_due_timers(&self, sent: &mut HashMap<(SessionId, Timer, Timestamp), Instant>) -> Result<(), StoreError> {
+        sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
+        // What a timer ends is not reservation again: a jump of the clock ends nothing at once.
+        let now = self.deps.clock.settled();
         let mut after: Option<Key> = None;
         loop {
             let page = self.store().scan(&keys::all_due(), after.as_ref(), Direction::Forward, PAGE)?;
@@ -106,8 +106,8 @@ impl Coordinator {
                 }
                 let Some(timer) = Timer::from_number(number) else { continue };
                 let due = (session, timer, at);
-                if !handed.contains_key(&due) && self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_ok() {
-                    handed.insert(due, Instant::now());
+                if !sent.contains_key(&due) && self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_ok() {
+                    sent.insert(due, Instant::now());
                 }
             }
         }

@@ -26,34 +26,34 @@ pub use self::{
     list::{ListFilter, SessionsPage},
     maintenance::noted_time,
 };
-use self::{pairs::PairLocks, quota::Beginning};
+use self::{pairs::PairLocks, quota::Reservations};
 use crate::{
     domain::{Caller, Command, ids::SessionId},
     journal::Obstacle,
     messages::{IdempotencyKey, Message, Order, Refusal, Reply, ReplyTo},
     ports::Store,
-    session::{self, Shell},
-    supervisor::{Arbiters, Limits, Quarantine, Supervisor},
+    session::{self, SessionDeps},
+    supervisor::{Arbiters, Quarantine, SupervisionLimits, Supervisor},
 };
 
 /// A handle to all sessions of this node; cheap to clone.
 #[derive(Clone)]
 pub struct Coordinator {
     pub(crate) supervisor: Supervisor,
-    pub(crate) shell: Arc<Shell>,
+    pub(crate) deps: Arc<SessionDeps>,
     pairs: PairLocks,
-    pub(crate) beginning: Beginning,
+    pub(crate) reservations: Reservations,
 }
 
 impl Coordinator {
     /// Starts no actor yet: a session's actor starts with its first message. `arbiters` are the threads that the actors run on.
-    pub fn new(shell: Arc<Shell>, arbiters: Arbiters, limits: Limits) -> Self {
-        let supervisor = Supervisor::new(shell.clock.clone(), arbiters, limits, session::factory(shell.clone()));
-        Self { supervisor, shell, pairs: PairLocks::default(), beginning: Beginning::default() }
+    pub fn new(deps: Arc<SessionDeps>, arbiters: Arbiters, limits: SupervisionLimits) -> Self {
+        let supervisor = Supervisor::new(deps.clock.clone(), arbiters, limits, session::factory(deps.clone()));
+        Self { supervisor, deps, pairs: PairLocks::default(), reservations: Reservations::default() }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
-        &*self.shell.store
+        &*self.deps.store
     }
 
     async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
@@ -68,7 +68,7 @@ impl Coordinator {
 
     /// The answer, unless the disk does not answer.
     async fn unless_stalled<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
-        let journal = &self.shell.journal;
+        let journal = &self.deps.journal;
         loop {
             match tokio::time::timeout(journal.stall_after(), &mut answer).await {
                 Ok(answer) => return answer.unwrap_or_else(|_| Err(Refusal::outcome_unknown())),

@@ -67,7 +67,7 @@ impl Coordinator {
             return Ok(());
         }
         let later = |_| Refusal::unavailable("the nickname could not be written; try again", Duration::from_secs(1));
-        self.shell.journal.write(changes).await.map_err(later)
+        self.deps.journal.write(changes).await.map_err(later)
     }
 }
 

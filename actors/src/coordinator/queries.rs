@@ -60,7 +60,7 @@ impl Coordinator {
             Err(Refusal::Unavailable { .. }) => {
                 let known = self.read_for_members(session)?;
                 let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
-                to_json(&view::query(&known.session, viewer, &query, self.shell.clock.now(), &self.shell.domain)?)
+                to_json(&view::query(&known.session, viewer, &query, self.deps.clock.now(), &self.deps.domain)?)
             }
             answer => answer,
         }

@@ -13,28 +13,28 @@ use crate::{
 
 /// Sessions that are being created or joined, and are not in any list yet.
 #[derive(Clone, Default)]
-pub(crate) struct Beginning(Arc<Mutex<HashMap<UserId, usize>>>);
+pub(crate) struct Reservations(Arc<Mutex<HashMap<UserId, usize>>>);
 
 /// A session that is being created or joined.
-pub(crate) struct Begun {
-    beginning: Beginning,
+pub(crate) struct Reservation {
+    reservations: Reservations,
     user: UserId,
 }
 
-impl Beginning {
+impl Reservations {
     /// The guard counts for `user` until it is dropped; with it comes how many others do.
-    fn begin(&self, user: &UserId) -> (Begun, usize) {
+    fn reserve(&self, user: &UserId) -> (Reservation, usize) {
         let mut counts = self.0.lock();
         let count = counts.entry(user.clone()).or_default();
         let others = *count;
         *count += 1;
-        (Begun { beginning: self.clone(), user: user.clone() }, others)
+        (Reservation { reservations: self.clone(), user: user.clone() }, others)
     }
 }
 
-impl Drop for Begun {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut counts = self.beginning.0.lock();
+        let mut counts = self.reservations.0.lock();
         if let Some(count) = counts.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
@@ -49,13 +49,13 @@ impl Coordinator {
     ///
     /// # Errors
     /// `CONFLICT` if the user has as many as a user may have.
-    pub(crate) fn begin_session(&self, user: &UserId) -> Result<Begun, Refusal> {
-        let most = self.shell.residency.live_per_user;
-        let (begun, others) = self.beginning.begin(user);
+    pub(crate) fn reserve_session(&self, user: &UserId) -> Result<Reservation, Refusal> {
+        let most = self.deps.residency.live_per_user;
+        let (reservation, others) = self.reservations.reserve(user);
         if self.live_sessions(user)? + others >= most {
             let message = format!("you have {most} sessions that are going on, which is as many as one user may have");
             return Err(Rejection::new(Code::Conflict, message).with_details(json!({ "limit": most })).into());
         }
-        Ok(begun)
+        Ok(reservation)
     }
 }

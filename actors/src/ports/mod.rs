@@ -12,7 +12,9 @@ pub use tandem_domain::Ids;
 pub use self::{
     clock::{Clock, Uptime},
     push::{Devices, Push, PushCheck, PushVerdict},
-    realtime::{Channel, Member, PresenceChange, PresenceSink, PresenceSource, Publication, Realtime, RealtimeError},
+    realtime::{
+        Channel, PresenceChange, PresenceMember, PresenceSink, PresenceSource, Publication, Realtime, RealtimeError,
+    },
     store::{Change, Claim, Commit, Direction, Fence, Key, OwnerEpoch, Store, StoreError, StoreFault, Verdict},
 };
 

@@ -40,7 +40,7 @@ pub enum RealtimeError {
 
 /// One of a partner's connections that is in a session's presence set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct PresenceMember {
     pub user: UserId,
     pub connection: String,
     pub at: Timestamp,
@@ -52,10 +52,10 @@ pub trait Realtime: Send + Sync + 'static {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>>;
 
     /// Who is in the session's presence set, over all configured presence channels.
-    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>>;
+    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>>;
 
     /// The same, from a provider that has it in memory.
-    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<Member>> {
+    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<PresenceMember>> {
         let _ = session;
         None
     }

@@ -60,12 +60,12 @@ pub struct EventRow {
     /// In the domain's own versioned form.
     pub event: Event,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub routing: Vec<Decided>,
+    pub routing: Vec<RecordedDecision>,
 }
 
 /// How one partner was to be told of one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
+pub struct RecordedDecision {
     pub user: UserId,
     pub at: Timestamp,
     /// `publish`, `push`, `publish_and_push` or `resolve`.

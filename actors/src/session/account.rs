@@ -16,7 +16,7 @@ use crate::{
 impl SessionActor {
     /// Does what waits.
     pub(super) fn account_work(&mut self, ctx: &mut Context<Self>) {
-        match stored::account_work(&*self.shell.store, self.inbox.session()) {
+        match stored::account_work(&*self.deps.store, self.inbox.session()) {
             Ok(work) => {
                 for (user, work) in work {
                     tracing::info!(session = %self.inbox.session(), "account work that had waited is done");

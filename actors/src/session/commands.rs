@@ -3,7 +3,7 @@
 use actix::Context as ActorContext;
 use bytes::Bytes;
 
-use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admitted};
+use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -25,17 +25,17 @@ use crate::{
 impl SessionActor {
     pub(super) fn create(&mut self, create: CreateSession, order: Order, ctx: &mut ActorContext<Self>) {
         let order = match self.admit(order) {
-            Admitted::Fresh(order) => order,
-            Admitted::Unflushed(order) => {
-                return self.gate.hold(Held::Again(Box::new(Message::Create { create, order })));
+            Admission::Fresh(order) => order,
+            Admission::Unflushed(order) => {
+                return self.gate.hold(Held::Retry(Box::new(Message::Create { create, order })));
             }
-            Admitted::Decided(order, stored) => {
-                return self.answer_again(order, &stored, |session, _, context| {
+            Admission::Decided(order, stored) => {
+                return self.replay(order, &stored, |session, _, context| {
                     view::created(session, &context.viewer, context.now, context.settings)
                         .ok_or_else(Rejection::no_such_session)
                 });
             }
-            Admitted::Refused => return,
+            Admission::Refused => return,
         };
         if self.session.is_some() {
             // The id was made of the caller's idempotency key, and what was stored under it is gone by now.
@@ -59,7 +59,7 @@ impl SessionActor {
                 let mut draft = CommitDraft { changes: vec![invitation], ..CommitDraft::default() };
                 self.record(&events, Some(rest), &mut draft);
                 let Some(session) = &self.session else { return };
-                let answer = view::created(session, &order.caller.id, self.now(), &self.shell.domain);
+                let answer = view::created(session, &order.caller.id, self.now(), &self.deps.domain);
                 self.answer(order, true, &answer, draft, span(&events), ctx);
             }
             Err(rejection) => self.refuse(order, rejection.into()),
@@ -68,21 +68,21 @@ impl SessionActor {
 
     pub(super) fn command(&mut self, command: Command, order: Order, ctx: &mut ActorContext<Self>) {
         let order = match self.admit(order) {
-            Admitted::Fresh(order) => order,
-            Admitted::Unflushed(order) => {
-                return self.gate.hold(Held::Again(Box::new(Message::Command { command, order })));
+            Admission::Fresh(order) => order,
+            Admission::Unflushed(order) => {
+                return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
             }
-            Admitted::Decided(order, stored) => {
-                return self.answer_again(order, &stored, |session, events, context| {
+            Admission::Decided(order, stored) => {
+                return self.replay(order, &stored, |session, events, context| {
                     view::answer_again(session, events, &context.viewer, &command, context.now, context.settings)
                 });
             }
-            Admitted::Refused => return,
+            Admission::Refused => return,
         };
         let erasure = matches!(command, Command::EraseAccount);
         if erasure && !self.gate.is_open() {
             // The log is rewritten as the store shows it: it has to show all of it.
-            return self.gate.hold(Held::Again(Box::new(Message::Command { command, order })));
+            return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
         }
         failpoint::reach(self.inbox.session(), "before_decide");
         let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
@@ -101,8 +101,8 @@ impl SessionActor {
                 let Some(session) = &self.session else { return };
                 let viewer = order.caller.id.clone();
                 draft.changes.extend(self.account_work_done(&viewer, &command));
-                let mut answer = view::answer(session, &events, &viewer, &command, self.now(), &self.shell.domain);
-                if let Err(error) = nicknames::put_into(&mut answer, &*self.shell.store, &viewer) {
+                let mut answer = view::answer(session, &events, &viewer, &command, self.now(), &self.deps.domain);
+                if let Err(error) = nicknames::put_into(&mut answer, &*self.deps.store, &viewer) {
                     tracing::error!(%error, "a nickname cannot be read");
                 }
                 if matches!(command, Command::Viewed(_)) {
@@ -130,7 +130,7 @@ impl SessionActor {
     /// A member's question has shown what the member's client is. Recorded once, before it is answered; the answer waits for the
     /// flush like every other.
     pub(super) fn notice(&mut self, viewer: &UserId, marker: Marker, ctx: &mut ActorContext<Self>) {
-        if !self.shell.journal.has_room() {
+        if !self.deps.journal.has_room() {
             return; // The client asks again.
         }
         let Some(session) = self.session.as_ref().filter(|session| session.is_member(viewer)) else { return };
@@ -146,7 +146,7 @@ impl SessionActor {
 
     /// A timer's row has come due. What it ends cannot be begun again, so it is decided by the time that has certainly come.
     pub(super) fn due(&mut self, timer: Timer, at: Timestamp, now: Timestamp, ctx: &mut ActorContext<Self>) {
-        if !self.shell.journal.has_room() {
+        if !self.deps.journal.has_room() {
             return; // The row is still there, and is found again.
         }
         self.rows.fired(timer, at);
@@ -164,7 +164,7 @@ impl SessionActor {
     }
 
     fn context(&self, by: Actor) -> Context<'_> {
-        Context { by, now: self.now(), ids: &*self.shell.ids, settings: &self.shell.domain }
+        Context { by, now: self.now(), ids: &*self.deps.ids, settings: &self.deps.domain }
     }
 
     /// Applies events and drafts their rows, with the decision whom to tell and how.
@@ -185,8 +185,8 @@ impl SessionActor {
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
-        draft.left.extend(self.rows.follow(session, &self.shell.domain, &mut draft.changes));
-        if session.seq() - self.snapshot_seq >= self.shell.residency.snapshot_every {
+        draft.left.extend(self.rows.follow(session, &self.deps.domain, &mut draft.changes));
+        if session.seq() - self.snapshot_seq >= self.deps.residency.snapshot_every {
             let snapshot = self.snapshot();
             draft.changes.push(snapshot);
         }
@@ -213,7 +213,7 @@ impl SessionActor {
         let answer = Reply { created, data, replayed: false };
         // What changed nothing may be asked again: there is nothing to do twice.
         if let (Some(key), Some(events)) = (&key, events) {
-            let stored = StoredAnswer::decided(key, created, events, self.shell.clock.settled());
+            let stored = StoredAnswer::decided(key, created, events, self.deps.clock.settled());
             draft.changes.push(stored.change(&caller.id, key));
             draft.changes.push(stored.change_by_time(&caller.id, key));
             self.pending_keys.insert(&caller.id, key);
@@ -227,7 +227,7 @@ impl SessionActor {
     /// Takes a partner's words out of every stored event.
     fn redact_log(&self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
         let id = self.inbox.session();
-        let rows = self.shell.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
+        let rows = self.deps.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
         for (key, row) in rows {
             let mut row: EventRow = records::decode(&row)?;
             row.event = row.event.redacted(&caller.id);

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct CommitDraft {
     pub changes: Vec<Change>,
-    /// The push sender has to be told of jobs.
+    /// The push sender has to be announced_event of jobs.
     pub push_jobs: bool,
     /// There are events to deliver.
     pub announced: bool,
@@ -85,7 +85,7 @@ impl SessionActor {
                 actor.do_send(Wake);
             }
         };
-        self.shell.journal.append(commit, Box::new(done));
+        self.deps.journal.append(commit, Box::new(done));
         failpoint::reach(self.inbox.session(), "after_append");
     }
 

@@ -7,9 +7,9 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::{
     DeliverySettings, SessionActor,
-    outbox::{Pending, Watched},
+    outbox::{PendingEvent, WatchedEvent},
     publications::{batch, hints, publications},
-    routing::Told,
+    routing::AnnouncedEvent,
 };
 use crate::{
     backoff::Backoff,
@@ -66,7 +66,7 @@ impl SessionActor {
         if self.delivery.publishing {
             return;
         }
-        self.outbox.forget_old(self.shell.clock.uptime(), self.shell.delivery.leave_grace);
+        self.outbox.forget_old(self.deps.clock.uptime(), self.deps.delivery.leave_grace);
         let ready = self.outbox.pending.iter().take_while(|p| p.seq <= durable && p.unresolved.is_empty()).count();
         if ready == 0 {
             if self.outbox.pending.is_empty() {
@@ -81,7 +81,7 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "before_publish");
         let batch = batch(self.outbox.pending.iter().take(ready));
         self.delivery.publishing = true;
-        let publishing = self.shell.realtime.publish(batch);
+        let publishing = self.deps.realtime.publish(batch);
         ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| actor.published(ready, outcome, ctx)));
     }
 
@@ -92,8 +92,8 @@ impl SessionActor {
             if !pending.publications.is_empty() {
                 continue;
             }
-            let told = self.read_told(pending.seq)?;
-            if let (Some(session), Some(Told { row, announcement })) = (&self.session, told) {
+            let announced_event = self.read_announced(pending.seq)?;
+            if let (Some(session), Some(AnnouncedEvent { row, announcement })) = (&self.session, announced_event) {
                 let pending = &mut self.outbox.pending[index];
                 pending.publications = publications(session, &row.event, &announcement);
                 pending.hints = hints(session, &row.event);
@@ -119,7 +119,7 @@ impl SessionActor {
             }
             Ok(()) => {
                 self.delivery.failures = 0;
-                let published: Vec<Pending> = self.outbox.pending.drain(..count).collect();
+                let published: Vec<PendingEvent> = self.outbox.pending.drain(..count).collect();
                 for pending in published.iter().filter(|pending| pending.publish) {
                     self.watch(pending, ctx);
                 }
@@ -129,22 +129,22 @@ impl SessionActor {
     }
 
     fn retry_pause(&self) -> Duration {
-        let DeliverySettings { retry_min, retry_max, .. } = self.shell.delivery;
+        let DeliverySettings { retry_min, retry_max, .. } = self.deps.delivery;
         Backoff::new(retry_min, retry_max).upper_half(self.delivery.failures.saturating_add(1))
     }
 
     /// Watches the partners who were present until they have seen the event or have left. A partner who left while the event was on
     /// its way gets a push at once.
-    fn watch(&mut self, published: &Pending, ctx: &mut Context<Self>) {
-        let (at, since) = (self.now(), self.shell.clock.uptime());
+    fn watch(&mut self, published: &PendingEvent, ctx: &mut Context<Self>) {
+        let (at, since) = (self.now(), self.deps.clock.uptime());
         for user in &published.present {
-            if self.has_seen(user, published.seq) || !self.shell.devices.has_push_token(user) {
+            if self.has_seen(user, published.seq) || !self.deps.devices.has_push_token(user) {
                 continue;
             }
             match self.presence_of(user) {
                 Presence::Absent => self.push_after_all(user, published.seq, ctx),
                 Presence::Present | Presence::Unknown => {
-                    self.outbox.watched.push(Watched { user: user.clone(), seq: published.seq, at, since });
+                    self.outbox.watched.push(WatchedEvent { user: user.clone(), seq: published.seq, at, since });
                 }
             }
         }
@@ -162,7 +162,7 @@ impl SessionActor {
 
     /// The deletion of the stored row, if nothing is outstanding any more.
     pub(super) fn clear_outbox(&mut self) -> Option<Change> {
-        let clear = self.delivery.row_stored && self.outbox.is_empty() && self.shell.journal.has_room();
+        let clear = self.delivery.row_stored && self.outbox.is_empty() && self.deps.journal.has_room();
         clear.then(|| {
             self.delivery.row_stored = false;
             Change::Delete(keys::outbox(self.inbox.session()))
@@ -174,8 +174,8 @@ impl SessionActor {
         if std::mem::replace(&mut self.delivery.resolving, true) {
             return;
         }
-        let members = self.shell.realtime.members(self.inbox.session());
-        let asked = tokio::time::timeout(self.shell.delivery.resolve_within, members);
+        let members = self.deps.realtime.members(self.inbox.session());
+        let asked = tokio::time::timeout(self.deps.delivery.resolve_within, members);
         ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
             actor.delivery.resolving = false;
             let late = || RealtimeError::Unavailable { reason: "no answer in time".into(), retry_after: None };

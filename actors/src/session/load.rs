@@ -1,11 +1,11 @@
-//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be told. A record that
+//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be announced_event. A record that
 //! cannot be read stops it, and is named.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{
-    SessionActor, Shell, delivery::DeliveryState, outbox::Outbox, output_gate::Gate, presence_set::Presence,
-    rows::KnownRows,
+    SessionActor, SessionDeps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,
+    presence_set::PresenceSet, rows::KnownRows,
 };
 use crate::{
     domain::{Session, ids::SessionId},
@@ -25,30 +25,30 @@ struct Loaded {
 
 impl SessionActor {
     /// `None`, after a word in the log, if the store cannot be read.
-    pub fn activate(inbox: Inbox, shell: Arc<Shell>, mut exit: ExitGuard) -> Option<Self> {
+    pub fn activate(inbox: Inbox, deps: Arc<SessionDeps>, mut exit: ExitGuard) -> Option<Self> {
         failpoint::reach(inbox.session(), "activate");
-        match load(&*shell.store, inbox.session()) {
+        match load(&*deps.store, inbox.session()) {
             Ok(mut loaded) => {
-                loaded.outbox.watch_on(shell.clock.uptime());
-                let rows = loaded.session.as_ref().map(|s| KnownRows::of(s, &shell.domain)).unwrap_or_default();
+                loaded.outbox.watch_on(deps.clock.uptime());
+                let rows = loaded.session.as_ref().map(|s| KnownRows::of(s, &deps.domain)).unwrap_or_default();
                 let durable = loaded.session.as_ref().map_or(0, Session::seq);
                 Some(Self {
-                    shell,
+                    deps,
                     inbox,
                     exit,
                     epoch: loaded.epoch,
                     session: loaded.session,
                     rows,
-                    gate: Gate::default(),
+                    gate: OutputGate::default(),
                     pending_keys: PendingKeys::default(),
-                    presence: Presence::default(),
+                    presence: PresenceSet::default(),
                     delivery: DeliveryState::new(durable, !loaded.outbox.is_empty()),
                     outbox: loaded.outbox,
                     seen: BTreeMap::new(),
                     snapshot_seq: loaded.snapshot_seq,
                     committed_seq: durable,
                     active_at: Instant::now(),
-                    resting: false,
+                    passivating: false,
                 })
             }
             Err(error) => {

@@ -1,35 +1,35 @@
 //! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
-//! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`Gate`] until it is.
+//! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`OutputGate`] until it is.
 //!
-//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
+//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is announced_event and `delivery` tells them, `watch` looks after those who leave, `rows`
 //! keeps the index rows in step, `rest` leaves memory.
 
 mod account;
 mod commands;
 mod commit;
 mod delivery;
+mod deps;
 mod load;
 mod outbox;
 mod output_gate;
+mod passivation;
 mod presence;
 mod presence_set;
 mod publications;
 pub(crate) mod reads;
 mod replay;
-mod rest;
 mod routing;
 pub(crate) mod rows;
 mod seen;
-mod shell;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 
-pub use shell::{DeliverySettings, ResidencySettings, Shell};
-pub use watch::HeartbeatAnswer;
-
+pub use self::deps::{DeliverySettings, ResidencySettings, SessionDeps};
+pub use self::watch::HeartbeatAnswer;
+use self::{outbox::Outbox, output_gate::OutputGate, presence_set::PresenceSet};
 use crate::{
     domain::{
         Session,
@@ -38,7 +38,6 @@ use crate::{
     },
     messages::Message,
     ports::OwnerEpoch,
-    session::{outbox::Outbox, output_gate::Gate, presence_set::Presence},
     stored::idempotency::PendingKeys,
     supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
 };
@@ -48,20 +47,20 @@ enum Held {
     /// An answer or a refusal that saw the change.
     Answer(Box<dyn FnOnce() + Send>),
     /// A message that needs the store to show everything so far.
-    Again(Box<Message>),
-    /// Everything up to this event may be told.
+    Retry(Box<Message>),
+    /// Everything up to this event may be announced_event.
     Deliver(Seq),
     /// Push jobs were written.
     PushJobs,
     /// Somebody has left the session.
     Left(UserId),
     /// The snapshot for passivation is written.
-    Rest,
+    Passivate,
 }
 
 /// One session, awake.
 pub struct SessionActor {
-    shell: Arc<Shell>,
+    deps: Arc<SessionDeps>,
     inbox: Inbox,
     exit: ExitGuard,
     epoch: OwnerEpoch,
@@ -69,9 +68,9 @@ pub struct SessionActor {
     session: Option<Session>,
     /// The state as the store will show it once the gate opens: which rows exist.
     rows: rows::KnownRows,
-    gate: Gate<Held>,
+    gate: OutputGate<Held>,
     pending_keys: PendingKeys,
-    presence: Presence,
+    presence: PresenceSet,
     outbox: Outbox,
     delivery: delivery::DeliveryState,
     /// What each partner is known to have seen, beyond what they said with `viewed`.
@@ -80,13 +79,13 @@ pub struct SessionActor {
     /// The `seq` of the last event that was handed to the journal.
     committed_seq: Seq,
     active_at: Instant,
-    resting: bool,
+    passivating: bool,
 }
 
 /// What the supervisor starts session actors with.
-pub fn factory(shell: Arc<Shell>) -> ActorFactory {
+pub fn factory(deps: Arc<SessionDeps>) -> ActorFactory {
     Box::new(move |inbox, exit| {
-        let actor = SessionActor::activate(inbox, shell.clone(), exit)?;
+        let actor = SessionActor::activate(inbox, deps.clone(), exit)?;
         Some(actor.start().recipient())
     })
 }
@@ -99,7 +98,7 @@ impl Actor for SessionActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         metrics::gauge!("tandem_sessions_resident").increment(1.0);
-        self.schedule_rest(ctx);
+        self.schedule_passivation(ctx);
         self.account_work(ctx);
         self.ask_presence(ctx);
         self.deliver(ctx);
@@ -147,7 +146,7 @@ impl SessionActor {
     }
 
     fn now(&self) -> Timestamp {
-        self.shell.clock.now()
+        self.deps.clock.now()
     }
 
     fn let_pass(&mut self, ctx: &mut Context<Self>) {
@@ -159,20 +158,20 @@ impl SessionActor {
     fn pass(&mut self, held: Held, ctx: &mut Context<Self>) {
         match held {
             Held::Answer(send) => send(),
-            Held::Again(message) => self.receive(*message, ctx),
+            Held::Retry(message) => self.receive(*message, ctx),
             Held::Deliver(seq) => {
                 crate::failpoint::reach(self.inbox.session(), "after_flush");
                 self.delivery.durable(seq);
                 self.deliver(ctx);
             }
-            Held::PushJobs => self.shell.jobs_committed(),
-            Held::Left(user) => self.shell.realtime.rights_ended(self.inbox.session(), &user),
-            Held::Rest => self.rest(ctx),
+            Held::PushJobs => self.deps.jobs_committed(),
+            Held::Left(user) => self.deps.realtime.rights_ended(self.inbox.session(), &user),
+            Held::Passivate => self.passivate(ctx),
         }
     }
 
     fn receive(&mut self, message: Message, ctx: &mut Context<Self>) {
-        self.resting = false;
+        self.passivating = false;
         self.active_at = Instant::now();
         match message {
             Message::Create { create, order } => self.create(create, order, ctx),

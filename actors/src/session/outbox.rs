@@ -16,7 +16,7 @@ use crate::{
 
 /// An event that waits to be published on the session channel, or for the decision whether to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Pending {
+pub struct PendingEvent {
     pub seq: Seq,
     /// The partners it is meant for.
     pub to: Vec<UserId>,
@@ -38,7 +38,7 @@ pub struct Pending {
 
 /// An event that went out over realtime to a partner who was present, and has not been seen to arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct WatchedEvent {
     pub user: UserId,
     pub seq: Seq,
     pub at: Timestamp,
@@ -50,12 +50,12 @@ pub struct Watched {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outbox {
     #[serde(default)]
-    pub pending: VecDeque<Pending>,
+    pub pending: VecDeque<PendingEvent>,
     #[serde(default)]
-    pub watched: Vec<Watched>,
+    pub watched: Vec<WatchedEvent>,
 }
 
-/// After this long nobody is told any more that a message may have missed them: they have met the session again by then, or
+/// After this long nobody is announced_event any more that a message may have missed them: they have met the session again by then, or
 /// their connection is known to be dead.
 const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 
@@ -67,7 +67,7 @@ pub struct Departure {
     pub vanished: bool,
 }
 
-impl Pending {
+impl PendingEvent {
     pub fn new(seq: Seq) -> Self {
         let (to, present, unresolved) = (Vec::new(), Vec::new(), Vec::new());
         Self { seq, to, present, publish: false, unresolved, publications: Vec::new(), hints: Vec::new() }
@@ -88,7 +88,8 @@ impl Outbox {
     pub fn left(&mut self, user: &UserId, departure: Departure, grace: Duration) -> Option<Seq> {
         let (theirs, others): (Vec<_>, Vec<_>) = self.watched.drain(..).partition(|watched| watched.user == *user);
         self.watched = others;
-        let missed = |watched: &&Watched| departure.vanished || departure.at.saturating_sub(watched.since) <= grace;
+        let missed =
+            |watched: &&WatchedEvent| departure.vanished || departure.at.saturating_sub(watched.since) <= grace;
         theirs.iter().filter(missed).map(|watched| watched.seq).max()
     }
 
@@ -115,7 +116,7 @@ mod tests {
     fn outbox() -> Outbox {
         let watched = |name, seq, since| {
             let at = Timestamp::default();
-            Watched { user: user(name), seq, at, since: Duration::from_millis(since) }
+            WatchedEvent { user: user(name), seq, at, since: Duration::from_millis(since) }
         };
         Outbox {
             pending: VecDeque::new(),

@@ -25,7 +25,7 @@ pub struct Flushed {
 impl Flushed {
     /// Records that everything up to `ticket` is durable. True if something waits for it and the actor has to be woken.
     pub fn durable(&self, ticket: Ticket) -> bool {
-        // Sequentially consistent with `Gate::pass`, which announces a wait and then looks again: one of the two sees the other.
+        // Sequentially consistent with `OutputGate::pass`, which announces a wait and then looks again: one of the two sees the other.
         self.durable.fetch_max(ticket, Ordering::SeqCst);
         self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst)
     }
@@ -38,19 +38,19 @@ impl Flushed {
 
 /// The actor's side. `T` is what waits.
 #[derive(Debug)]
-pub struct Gate<T> {
+pub struct OutputGate<T> {
     flushed: Arc<Flushed>,
     issued: Ticket,
     waiting: VecDeque<(Ticket, T)>,
 }
 
-impl<T> Default for Gate<T> {
+impl<T> Default for OutputGate<T> {
     fn default() -> Self {
         Self { flushed: Arc::default(), issued: 0, waiting: VecDeque::new() }
     }
 }
 
-impl<T> Gate<T> {
+impl<T> OutputGate<T> {
     /// A ticket for one more commit, and the handle to report it with.
     pub fn issue(&mut self) -> (Ticket, Arc<Flushed>) {
         self.issued += 1;
@@ -66,7 +66,7 @@ impl<T> Gate<T> {
     }
 
     /// Holds `item` back until everything issued so far is durable. The flush wakes the actor for it if the commit has not been
-    /// handed to the journal yet; otherwise [`Gate::pass`] has to be called once more, since the flush may be over already.
+    /// handed to the journal yet; otherwise [`OutputGate::pass`] has to be called once more, since the flush may be over already.
     pub fn hold(&mut self, item: T) {
         self.waiting.push_back((self.issued, item));
         self.flushed.awaited.store(true, Ordering::SeqCst);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_saw_a_change_leaves_after_the_flush_of_that_change_in_order() {
-        let mut gate = Gate::default();
+        let mut gate = OutputGate::default();
         assert!(gate.is_open());
         let (first, flushed) = gate.issue();
         gate.hold("saw the first");
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_flush_that_nothing_waits_for_wakes_nobody() {
-        let mut gate = Gate::<&str>::default();
+        let mut gate = OutputGate::<&str>::default();
         let (first, flushed) = gate.issue();
         assert!(!flushed.durable(first));
         let (second, _) = gate.issue();
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_failed_flush_lets_nothing_pass() {
-        let mut gate = Gate::default();
+        let mut gate = OutputGate::default();
         let (_, flushed) = gate.issue();
         gate.hold("must not leave");
         assert!(flushed.fail());

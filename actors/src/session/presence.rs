@@ -5,31 +5,31 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::SessionActor;
 use crate::{
     domain::{ids::UserId, routing::Presence},
-    ports::{Member, RealtimeError},
+    ports::{PresenceMember, RealtimeError},
 };
 
 impl SessionActor {
     pub(super) fn presence_of(&self, user: &UserId) -> Presence {
-        self.presence.state(user, self.shell.clock.uptime(), self.shell.delivery.presence_max_age)
+        self.presence.state(user, self.deps.clock.uptime(), self.deps.delivery.presence_max_age)
     }
 
     /// Learns who is present: at once if the provider runs in this process, otherwise by asking it.
     pub(super) fn ask_presence(&mut self, ctx: &mut Context<Self>) {
-        if self.session.is_none() || self.shell.delivery.presence_max_age.is_some() {
+        if self.session.is_none() || self.deps.delivery.presence_max_age.is_some() {
             return;
         }
-        match self.shell.realtime.members_in_memory(self.inbox.session()) {
+        match self.deps.realtime.members_in_memory(self.inbox.session()) {
             Some(members) => self.take_members(Ok(members)),
             None => {
-                let asked = self.shell.realtime.members(self.inbox.session());
+                let asked = self.deps.realtime.members(self.inbox.session());
                 ctx.spawn(asked.into_actor(self).map(|answer, actor, _| actor.take_members(answer)));
             }
         }
     }
 
-    pub(super) fn take_members(&mut self, answer: Result<Vec<Member>, RealtimeError>) {
+    pub(super) fn take_members(&mut self, answer: Result<Vec<PresenceMember>, RealtimeError>) {
         match answer {
-            Ok(members) => self.presence.replace(members, self.shell.clock.uptime()),
+            Ok(members) => self.presence.replace(members, self.deps.clock.uptime()),
             Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
         }
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{ids::UserId, routing::Presence as State, time::Timestamp},
-    ports::{Member, PresenceChange, PresenceSource, Uptime},
+    domain::{ids::UserId, routing::Presence, time::Timestamp},
+    ports::{PresenceChange, PresenceMember, PresenceSource, Uptime},
 };
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl PresenceSource {
 
 /// The presence set of one session.
 #[derive(Debug, Default)]
-pub struct Presence {
+pub struct PresenceSet {
     connections: BTreeMap<(UserId, Kind, String), Connection>,
     /// When the provider was last asked, and answered.
     asked_at: Option<Uptime>,
@@ -52,7 +52,7 @@ pub struct Presence {
 /// How old a provider's answer may be, and still tell "absent" from "unknown". `None`: the provider reports every change.
 pub type MaxAge = Option<std::time::Duration>;
 
-impl Presence {
+impl PresenceSet {
     /// Takes in one change. Repeated ones have no effect, and of what comes over a network neither have late ones. True if the partner has
     /// just become absent.
     pub fn change(&mut self, change: PresenceChange, expires_at: Option<Uptime>, now: Uptime) -> bool {
@@ -69,9 +69,9 @@ impl Presence {
     }
 
     /// Takes in the provider's whole set, which replaces what its own reports said before `now`.
-    pub fn replace(&mut self, members: Vec<Member>, now: Uptime) {
+    pub fn replace(&mut self, members: Vec<PresenceMember>, now: Uptime) {
         self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
-        for Member { user, connection, at } in members {
+        for PresenceMember { user, connection, at } in members {
             let connected = Connection { present: true, at, heard_at: now, expires_at: None };
             self.connections.insert((user, Kind::Provider, connection), connected);
         }
@@ -84,14 +84,14 @@ impl Presence {
         })
     }
 
-    pub fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> State {
+    pub fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> Presence {
         if self.is_present(user, now) {
-            return State::Present;
+            return Presence::Present;
         }
         match (self.asked_at, max_age) {
-            (Some(_), None) => State::Absent,
-            (Some(asked), Some(max)) if now.saturating_sub(asked) <= max => State::Absent,
-            _ => State::Unknown,
+            (Some(_), None) => Presence::Absent,
+            (Some(asked), Some(max)) if now.saturating_sub(asked) <= max => Presence::Absent,
+            _ => Presence::Unknown,
         }
     }
 
@@ -150,60 +150,60 @@ mod tests {
 
     #[test]
     fn nobody_is_absent_before_the_provider_was_asked() {
-        let mut presence = Presence::default();
-        assert_eq!(presence.state(&ann(), at(1), None), State::Unknown);
+        let mut presence = PresenceSet::default();
+        assert_eq!(presence.state(&ann(), at(1), None), Presence::Unknown);
         presence.replace(vec![], at(2));
-        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
+        assert_eq!(presence.state(&ann(), at(3), None), Presence::Absent);
         let stale = Some(Duration::from_millis(10));
-        assert_eq!(presence.state(&ann(), at(100), stale), State::Unknown);
+        assert_eq!(presence.state(&ann(), at(100), stale), Presence::Unknown);
     }
 
     #[test]
     fn a_partner_is_present_until_the_last_connection_leaves() {
-        let mut presence = Presence::default();
+        let mut presence = PresenceSet::default();
         assert!(!presence.change(change("one", true, 1), None, at(1)));
         assert!(!presence.change(change("two", true, 2), None, at(2)));
         assert!(!presence.change(change("one", false, 3), None, at(3)));
-        assert_eq!(presence.state(&ann(), at(3), None), State::Present);
+        assert_eq!(presence.state(&ann(), at(3), None), Presence::Present);
         assert!(presence.change(change("two", false, 4), None, at(4)));
     }
 
     #[test]
     fn a_leave_by_webhook_ends_what_was_learned_by_asking() {
-        let mut presence = Presence::default();
-        presence.replace(vec![Member { user: ann(), connection: "one".into(), at: wall(1) }], at(2));
+        let mut presence = PresenceSet::default();
+        presence.replace(vec![PresenceMember { user: ann(), connection: "one".into(), at: wall(1) }], at(2));
         assert!(presence.change(change("one", false, 3), None, at(3)));
-        assert_eq!(presence.state(&ann(), at(3), None), State::Absent);
+        assert_eq!(presence.state(&ann(), at(3), None), Presence::Absent);
     }
 
     #[test]
     fn a_late_enter_does_not_undo_a_leave() {
-        let mut presence = Presence::default();
+        let mut presence = PresenceSet::default();
         presence.replace(vec![], at(0));
         presence.change(change("one", false, 5), None, at(5));
         presence.change(change("one", true, 4), None, at(6));
-        assert_eq!(presence.state(&ann(), at(6), None), State::Absent);
+        assert_eq!(presence.state(&ann(), at(6), None), Presence::Absent);
     }
 
     #[test]
     fn a_heartbeat_runs_out() {
-        let mut presence = Presence::default();
+        let mut presence = PresenceSet::default();
         let beat = PresenceChange { source: PresenceSource::Heartbeat, ..change("http", true, 1) };
         presence.change(beat, Some(at(60)), at(1));
-        assert_eq!(presence.state(&ann(), at(59), None), State::Present);
+        assert_eq!(presence.state(&ann(), at(59), None), Presence::Present);
         assert_eq!(presence.next_expiry(at(59)), Some(at(60)));
         assert_eq!(presence.sweep(at(60)), vec![ann()]);
-        assert_ne!(presence.state(&ann(), at(60), None), State::Present);
+        assert_ne!(presence.state(&ann(), at(60), None), Presence::Present);
     }
 
     #[test]
     fn who_says_away_after_the_clock_was_set_back_is_away() {
         for source in [PresenceSource::Heartbeat, PresenceSource::Embedded] {
-            let mut presence = Presence::default();
+            let mut presence = PresenceSet::default();
             presence.replace(vec![], at(0));
             presence.change(PresenceChange { source, ..change("one", true, 3_600_000) }, None, at(1));
             assert!(presence.change(PresenceChange { source, ..change("one", false, 10) }, None, at(2)), "{source:?}");
-            assert_eq!(presence.state(&ann(), at(2), None), State::Absent);
+            assert_eq!(presence.state(&ann(), at(2), None), Presence::Absent);
         }
     }
 }

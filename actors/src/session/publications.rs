@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::outbox::Pending;
+use super::outbox::PendingEvent;
 use crate::{
     domain::{Announcement, Audience, Event, EventName, Session, ids::UserId},
     ports::{Channel, Publication},
@@ -11,7 +11,7 @@ use crate::{
 /// The message for the session channel, and for each partner's own channel the notice that the session has changed.
 pub(super) fn publications(session: &Session, event: &Event, announcement: &Announcement) -> Vec<Publication> {
     let (id, seq) = (session.id(), event.seq);
-    let told = on_session(session, event, announcement, &format!("{id}:{seq}"));
+    let announced_event = on_session(session, event, announcement, &format!("{id}:{seq}"));
     let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
     let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
     let lists = session.members().filter(concerns).map(|user| Publication {
@@ -21,7 +21,7 @@ pub(super) fn publications(session: &Session, event: &Event, announcement: &Anno
         data: updated.clone().into(),
         at: event.at,
     });
-    told.into_iter().chain(lists).collect()
+    announced_event.into_iter().chain(lists).collect()
 }
 
 /// The messages beside the event's own. Only sessions with a user of the app have them: elsewhere one event is one message. Their ids do
@@ -52,7 +52,7 @@ fn on_session(session: &Session, event: &Event, announcement: &Announcement, mes
 }
 
 /// The messages of several events, in the order of `seq`. A partner's own channel gets one notice for the whole batch.
-pub(super) fn batch<'a>(pending: impl Iterator<Item = &'a Pending>) -> Vec<Publication> {
+pub(super) fn batch<'a>(pending: impl Iterator<Item = &'a PendingEvent>) -> Vec<Publication> {
     let mut batch: Vec<Publication> = Vec::new();
     for pending in pending {
         for publication in &pending.publications {

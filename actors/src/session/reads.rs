@@ -27,7 +27,7 @@ impl SessionActor {
             self.notice(viewer, marker, ctx);
         }
         let answer = match &self.session {
-            Some(session) => view::query(session, viewer, &query, self.now(), &self.shell.domain),
+            Some(session) => view::query(session, viewer, &query, self.now(), &self.deps.domain),
             None if viewer.is_none() => Err(Rejection::no_such_invitation()),
             None => Err(Rejection::no_such_session()),
         };
@@ -37,7 +37,7 @@ impl SessionActor {
         }
         let shown = answer.map_err(Refusal::from).and_then(|mut answer| {
             if let Some(viewer) = viewer {
-                nicknames::put_into(&mut answer, &*self.shell.store, viewer)?;
+                nicknames::put_into(&mut answer, &*self.deps.store, viewer)?;
             }
             Ok(answer)
         });
@@ -57,7 +57,7 @@ impl SessionActor {
     fn events_page(&self, viewer: &UserId, after: Seq, limit: usize) -> Result<EventsPage, Refusal> {
         let session = self.session.as_ref().filter(|session| session.is_member(viewer));
         let Some(session) = session else { return Err(Rejection::no_such_session().into()) };
-        Ok(stored::events_page(&*self.shell.store, session, viewer, &[], after, limit)?)
+        Ok(stored::events_page(&*self.deps.store, session, viewer, &[], after, limit)?)
     }
 }
 

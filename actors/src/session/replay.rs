@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How an order stands to what was ordered before under its key.
-pub(super) enum Admitted {
+pub(super) enum Admission {
     Fresh(Order),
     /// The same request was decided before.
     Decided(Order, StoredAnswer),
@@ -25,58 +25,58 @@ pub(super) enum Admitted {
 }
 
 /// For whom an answer is rendered again, and when.
-pub(super) struct Again<'a> {
+pub(super) struct ReplayContext<'a> {
     pub viewer: UserId,
     pub now: Timestamp,
     pub settings: &'a Settings,
 }
 
 impl SessionActor {
-    pub(super) fn admit(&mut self, order: Order) -> Admitted {
-        if let Some(obstacle) = self.shell.journal.obstacle() {
+    pub(super) fn admit(&mut self, order: Order) -> Admission {
+        if let Some(obstacle) = self.deps.journal.obstacle() {
             // At once: it has seen nothing of the session.
             drop(order.reply.send(Err(obstacle.into())));
-            return Admitted::Refused;
+            return Admission::Refused;
         }
         if self.gate.is_open() {
             self.pending_keys.clear();
         }
-        let Some(key) = order.key else { return Admitted::Fresh(order) };
+        let Some(key) = order.key else { return Admission::Fresh(order) };
         let user = &order.caller.id;
-        match idempotency::find(&*self.shell.store, user, &key, self.shell.clock.settled()) {
-            Ok(Some(stored)) => match stored.must_be_of(&key) {
-                Ok(()) => Admitted::Decided(order, stored),
+        match idempotency::find(&*self.deps.store, user, &key, self.deps.clock.settled()) {
+            Ok(Some(stored)) => match stored.check_request(&key) {
+                Ok(()) => Admission::Decided(order, stored),
                 Err(rejection) => {
                     self.refuse(order, rejection.into());
-                    Admitted::Refused
+                    Admission::Refused
                 }
             },
-            Ok(None) if self.pending_keys.contains(user, &key) => Admitted::Unflushed(order),
-            Ok(None) => Admitted::Fresh(order),
+            Ok(None) if self.pending_keys.contains(user, &key) => Admission::Unflushed(order),
+            Ok(None) => Admission::Fresh(order),
             Err(refusal) => {
                 self.refuse(order, refusal);
-                Admitted::Refused
+                Admission::Refused
             }
         }
     }
 
     /// Answers from what was decided before, as today's state shows it to the caller.
-    pub(super) fn answer_again(
+    pub(super) fn replay(
         &mut self,
         order: Order,
         stored: &StoredAnswer,
-        render: impl FnOnce(&Session, &[Event], &Again<'_>) -> Result<view::Answer, Rejection>,
+        render: impl FnOnce(&Session, &[Event], &ReplayContext<'_>) -> Result<view::Answer, Rejection>,
     ) {
-        let answer = self.render_again(&order, stored, render);
+        let answer = self.render_replay(&order, stored, render);
         let reply = answer.map(|data| Reply { created: stored.created, data, replayed: true });
         self.after_flush(move || drop(order.reply.send(reply)));
     }
 
-    fn render_again(
+    fn render_replay(
         &self,
         order: &Order,
         stored: &StoredAnswer,
-        render: impl FnOnce(&Session, &[Event], &Again<'_>) -> Result<view::Answer, Rejection>,
+        render: impl FnOnce(&Session, &[Event], &ReplayContext<'_>) -> Result<view::Answer, Rejection>,
     ) -> Result<Bytes, Refusal> {
         let session = self.session.as_ref().ok_or_else(Rejection::no_such_session)?;
         let Some((first, last)) = stored.events else {
@@ -86,13 +86,13 @@ impl SessionActor {
         };
         let mut events = Vec::new();
         for seq in first..=last {
-            if let Some(row) = self.shell.store.get(&keys::event(session.id(), seq))? {
+            if let Some(row) = self.deps.store.get(&keys::event(session.id(), seq))? {
                 events.push(read_event(&row)?);
             }
         }
-        let context = Again { viewer: order.caller.id.clone(), now: self.now(), settings: &self.shell.domain };
+        let context = ReplayContext { viewer: order.caller.id.clone(), now: self.now(), settings: &self.deps.domain };
         let mut answer = render(session, &events, &context)?;
-        nicknames::put_into(&mut answer, &*self.shell.store, &context.viewer)?;
+        nicknames::put_into(&mut answer, &*self.deps.store, &context.viewer)?;
         to_json(&answer)
     }
 }

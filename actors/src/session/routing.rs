@@ -1,4 +1,4 @@
-//! Decides who is told of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
+//! Decides who is announced_event of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
 //! stored in the same commit. Where presence is unknown the provider is asked first; the decision is then stored beside the event later.
 
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use actix::Context;
 
 use super::{
     SessionActor,
-    outbox::Pending,
+    outbox::PendingEvent,
     publications::{hints, publications},
 };
 use crate::{
@@ -19,31 +19,31 @@ use crate::{
     ports::{Change, StoreError},
     rows::{
         keys,
-        records::{self, Decided, EventRow, PushJob},
+        records::{self, EventRow, PushJob, RecordedDecision},
     },
 };
 
 /// The outcome of routing one event.
 #[derive(Default)]
-pub(super) struct Routed {
-    pub decided: Vec<Decided>,
+pub(super) struct RoutingOutcome {
+    pub decided: Vec<RecordedDecision>,
     pub announced: bool,
     pub push_jobs: bool,
 }
 
 /// A stored event and its announcement.
-pub(super) struct Told {
+pub(super) struct AnnouncedEvent {
     pub row: EventRow,
     pub announcement: Announcement,
 }
 
 impl SessionActor {
-    /// Decides who is told of `event`, and how; push jobs are added to `changes`.
-    pub(super) fn route(&mut self, event: &Event, changes: &mut Vec<Change>) -> Routed {
-        let Some(session) = &self.session else { return Routed::default() };
-        let Some(announcement) = event.announcement(session.id()) else { return Routed::default() };
-        let mut routed = Routed { announced: true, ..Routed::default() };
-        let mut pending = Pending::new(event.seq);
+    /// Decides who is announced_event of `event`, and how; push jobs are added to `changes`.
+    pub(super) fn route(&mut self, event: &Event, changes: &mut Vec<Change>) -> RoutingOutcome {
+        let Some(session) = &self.session else { return RoutingOutcome::default() };
+        let Some(announcement) = event.announcement(session.id()) else { return RoutingOutcome::default() };
+        let mut routed = RoutingOutcome { announced: true, ..RoutingOutcome::default() };
+        let mut pending = PendingEvent::new(event.seq);
         let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
         for user in session.members().filter(concerns) {
             let presence = self.presence_of(user);
@@ -79,13 +79,13 @@ impl SessionActor {
         event: &Event,
         knowledge: PresenceKnowledge,
     ) -> RoutingDecision {
-        let has_push_token = self.shell.devices.has_push_token(user);
+        let has_push_token = self.deps.devices.has_push_token(user);
         let recipient = Recipient { is_author: is_by(event, user), knowledge, has_push_token };
-        route(announcement, recipient, self.shell.delivery.when_absent)
+        route(announcement, recipient, self.deps.delivery.when_absent)
     }
 
-    fn decided(&self, user: UserId, RoutingDecision { route, reason }: RoutingDecision) -> Decided {
-        Decided { user, at: self.now(), legs: Cow::Borrowed(route.as_str()), reason: Cow::Borrowed(reason) }
+    fn decided(&self, user: UserId, RoutingDecision { route, reason }: RoutingDecision) -> RecordedDecision {
+        RecordedDecision { user, at: self.now(), legs: Cow::Borrowed(route.as_str()), reason: Cow::Borrowed(reason) }
     }
 
     fn push_job(&self, user: &UserId, event: &Event, name: &str, reason: &str) -> Change {
@@ -106,7 +106,7 @@ impl SessionActor {
         let mut changes = Vec::new();
         let mut push_jobs = false;
         for index in 0..self.outbox.pending.len() {
-            let Pending { seq, unresolved, .. } = &mut self.outbox.pending[index];
+            let PendingEvent { seq, unresolved, .. } = &mut self.outbox.pending[index];
             let (seq, unresolved) = (*seq, std::mem::take(unresolved));
             if seq > self.delivery.durable_seq() {
                 self.outbox.pending[index].unresolved = unresolved;
@@ -117,15 +117,15 @@ impl SessionActor {
                     Presence::Unknown => PresenceKnowledge::Unresolved,
                     known => PresenceKnowledge::Known(known),
                 };
-                let Some(told) = self.read_told(seq)? else { continue };
-                let decision = self.decide(&user, &told.announcement, &told.row.event, knowledge);
+                let Some(announced_event) = self.read_announced(seq)? else { continue };
+                let decision = self.decide(&user, &announced_event.announcement, &announced_event.row.event, knowledge);
                 let pending = &mut self.outbox.pending[index];
                 pending.publish |= decision.route.publishes();
                 if decision.route == DeliveryRoute::Publish && knowledge == PresenceKnowledge::Known(Presence::Present)
                 {
                     pending.present.push(user.clone());
                 }
-                push_jobs |= self.decide_late(&user, told, decision, &mut changes);
+                push_jobs |= self.decide_late(&user, announced_event, decision, &mut changes);
             }
         }
         if !changes.is_empty() {
@@ -136,20 +136,20 @@ impl SessionActor {
     }
 
     /// An announced event, as it is stored.
-    pub(super) fn read_told(&self, seq: Seq) -> Result<Option<Told>, StoreError> {
+    pub(super) fn read_announced(&self, seq: Seq) -> Result<Option<AnnouncedEvent>, StoreError> {
         let id = self.inbox.session();
-        let Some(bytes) = self.shell.store.get(&keys::event(id, seq))? else { return Ok(None) };
+        let Some(bytes) = self.deps.store.get(&keys::event(id, seq))? else { return Ok(None) };
         let row: EventRow = records::decode(&bytes)?;
-        Ok(row.event.announcement(id).map(|announcement| Told { row, announcement }))
+        Ok(row.event.announcement(id).map(|announcement| AnnouncedEvent { row, announcement }))
     }
 
     /// The partner has missed what was published: a push follows.
     pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
         let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
-        match self.read_told(seq) {
-            Ok(Some(told)) => {
+        match self.read_announced(seq) {
+            Ok(Some(announced_event)) => {
                 let mut changes = Vec::new();
-                let push = self.decide_late(user, told, decision, &mut changes);
+                let push = self.decide_late(user, announced_event, decision, &mut changes);
                 changes.push(self.outbox_row());
                 self.commit_rows(changes, push, ctx);
             }
@@ -162,7 +162,7 @@ impl SessionActor {
     fn decide_late(
         &self,
         user: &UserId,
-        Told { mut row, announcement }: Told,
+        AnnouncedEvent { mut row, announcement }: AnnouncedEvent,
         decision: RoutingDecision,
         changes: &mut Vec<Change>,
     ) -> bool {

@@ -42,7 +42,7 @@ impl SessionActor {
     /// Whether a push for this event is superfluous. Where absent partners get both a push and a message, the message alone does not
     /// make it so.
     pub(super) fn needs_no_push(&self, user: &UserId, seq: Seq) -> bool {
-        match self.shell.delivery.when_absent {
+        match self.deps.delivery.when_absent {
             WhenAbsent::Push => self.has_seen(user, seq),
             WhenAbsent::PushAndPublish => self.has_fetched(user, seq),
         }

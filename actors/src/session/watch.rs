@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     SessionActor,
-    outbox::{Departure, Pending},
+    outbox::{Departure, PendingEvent},
 };
 use crate::{
     domain::{
@@ -46,7 +46,7 @@ impl SessionActor {
         if !self.session.as_ref().is_some_and(|session| session.is_member(&change.user)) {
             return;
         }
-        let now = self.shell.clock.uptime();
+        let now = self.deps.clock.uptime();
         let (user, vanished) = (change.user.clone(), change.vanished);
         if self.presence.change(change, expires_at, now) {
             self.left(&user, vanished, ctx);
@@ -58,7 +58,7 @@ impl SessionActor {
             return drop(reply.send(Err(Rejection::no_such_session().into())));
         }
         let now = self.now();
-        let expires_at = active.then(|| now + self.shell.delivery.heartbeat_ttl);
+        let expires_at = active.then(|| now + self.deps.delivery.heartbeat_ttl);
         let change = PresenceChange {
             user,
             connection: String::new(),
@@ -67,7 +67,7 @@ impl SessionActor {
             at: now,
             source: PresenceSource::Heartbeat,
         };
-        let counts_until = active.then(|| self.shell.clock.uptime() + self.shell.delivery.heartbeat_ttl);
+        let counts_until = active.then(|| self.deps.clock.uptime() + self.deps.delivery.heartbeat_ttl);
         self.presence_changed(change, counts_until, ctx);
         if active {
             self.sweep_later(ctx);
@@ -79,20 +79,20 @@ impl SessionActor {
     }
 
     fn sweep_later(&mut self, ctx: &mut Context<Self>) {
-        let now = self.shell.clock.uptime();
+        let now = self.deps.clock.uptime();
         let Some(expiry) = self.presence.next_expiry(now) else { return };
         ctx.run_later(expiry.saturating_sub(now) + Duration::from_millis(1), |actor, ctx| {
-            let gone = actor.presence.sweep(actor.shell.clock.uptime());
+            let gone = actor.presence.sweep(actor.deps.clock.uptime());
             gone.iter().for_each(|user| actor.left(user, true, ctx));
         });
     }
 
     /// The partner has become absent.
     fn left(&mut self, user: &UserId, vanished: bool, ctx: &mut Context<Self>) {
-        let departure = Departure { at: self.shell.clock.uptime(), vanished };
-        let missed = self.outbox.left(user, departure, self.shell.delivery.leave_grace);
+        let departure = Departure { at: self.deps.clock.uptime(), vanished };
+        let missed = self.outbox.left(user, departure, self.deps.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
-        if self.shell.devices.has_push_token(user) {
+        if self.deps.devices.has_push_token(user) {
             self.push_after_all(user, seq, ctx);
         }
     }
@@ -122,7 +122,7 @@ impl SessionActor {
 
     fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) {
         let session = self.inbox.session();
-        if !matches!(self.shell.store.get(&keys::event(session, seq)), Ok(Some(_))) {
+        if !matches!(self.deps.store.get(&keys::event(session, seq)), Ok(Some(_))) {
             return;
         }
         // An event that is still to be published is published for this partner, too. An event on its way is published once more, which
@@ -135,9 +135,10 @@ impl SessionActor {
             }
             return self.deliver(ctx);
         }
-        let late = Pending { to: vec![user.clone()], present: vec![user], publish: true, ..Pending::new(seq) };
+        let late =
+            PendingEvent { to: vec![user.clone()], present: vec![user], publish: true, ..PendingEvent::new(seq) };
         self.outbox.pending.push_back(late);
-        if self.delivery.is_idle() && self.shell.journal.has_room() {
+        if self.delivery.is_idle() && self.deps.journal.has_room() {
             let row = self.outbox_row();
             self.commit_rows(vec![row], false, ctx);
         }

@@ -48,7 +48,7 @@ impl StoredAnswer {
     }
 
     /// An answer that no session made. It must not hold anybody's words.
-    pub fn wordless(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
+    pub fn without_session(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
         Self { at, request: key.request, created: reply.created, events: None, data: reply.data.clone() }
     }
 
@@ -62,7 +62,7 @@ impl StoredAnswer {
     }
 
     /// Refuses a key that came with another request before.
-    pub fn must_be_of(&self, key: &IdempotencyKey) -> Result<(), Rejection> {
+    pub fn check_request(&self, key: &IdempotencyKey) -> Result<(), Rejection> {
         if self.request == key.request {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl StoredAnswer {
 
     /// The stored answer again, if it was given to the same request.
     pub fn replay(self, key: &IdempotencyKey) -> Result<Reply, Refusal> {
-        self.must_be_of(key)?;
+        self.check_request(key)?;
         Ok(Reply { created: self.created, data: self.data, replayed: true })
     }
 }

@@ -7,4 +7,4 @@ pub(crate) mod nicknames;
 mod session;
 
 pub use self::session::{Damage, Stored, read};
-pub(crate) use self::session::{ForMembers, account_work, events_page, read_event, read_for_members};
+pub(crate) use self::session::{StateForMembers, account_work, events_page, read_event, read_for_members};

@@ -138,7 +138,7 @@ pub(crate) fn account_work(store: &dyn Store, id: &SessionId) -> Result<Vec<(Use
 }
 
 /// A session's last good state, with what users asked of their accounts meanwhile.
-pub(crate) struct ForMembers {
+pub(crate) struct StateForMembers {
     pub session: Session,
     /// Whose words must not be shown, although the log still holds them.
     pub erased: Vec<UserId>,
@@ -154,7 +154,7 @@ pub(crate) fn read_for_members(
     ids: &dyn Ids,
     settings: &Settings,
     now: Timestamp,
-) -> Result<Option<ForMembers>, StoreError> {
+) -> Result<Option<StateForMembers>, StoreError> {
     let Some(mut session) = read(store, id)?.session else { return Ok(None) };
     let mut erased = Vec::new();
     for (user, work) in account_work(store, id)? {
@@ -168,7 +168,7 @@ pub(crate) fn read_for_members(
             events.iter().for_each(|event| session.apply(event));
         }
     }
-    Ok(Some(ForMembers { session, erased }))
+    Ok(Some(StateForMembers { session, erased }))
 }
 
 /// The announced events after `after`, at most `limit`, without the words of `erased`. Costs as much as the page, however many events

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::domain::ids::SessionId;
 
 #[derive(Default)]
-struct Shown {
+struct ThreadState {
     /// Since when the thread owes a sign of life.
     asked_at: Mutex<Option<Instant>>,
     /// Whose turn it is.
@@ -22,16 +22,16 @@ struct Shown {
 
 /// A thread, as the sessions on it know it; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Home(Arc<Shown>);
+pub struct ThreadHandle(Arc<ThreadState>);
 
-impl Home {
+impl ThreadHandle {
     /// From here to the drop of the guard the thread works for this session.
-    pub(crate) fn take_turn(&self, session: &SessionId) -> Turn {
+    pub(crate) fn take_turn(&self, session: &SessionId) -> ThreadTurn {
         *self.0.turn.lock() = Some(session.clone());
-        Turn(self.clone())
+        ThreadTurn(self.clone())
     }
 
-    pub(crate) fn is(&self, other: &Home) -> bool {
+    pub(crate) fn is(&self, other: &ThreadHandle) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -42,9 +42,9 @@ impl Home {
 }
 
 /// A session's turn on its thread.
-pub struct Turn(Home);
+pub struct ThreadTurn(ThreadHandle);
 
-impl Drop for Turn {
+impl Drop for ThreadTurn {
     fn drop(&mut self) {
         *self.0.0.turn.lock() = None;
     }
@@ -52,30 +52,30 @@ impl Drop for Turn {
 
 /// A thread that gave no sign of life for too long.
 pub(crate) struct Frozen {
-    pub home: Home,
+    pub thread: ThreadHandle,
     /// Whose turn it was, if that is known.
     pub culprit: Option<SessionId>,
 }
 
 struct Thread {
     arbiter: Arbiter,
-    home: Home,
+    handle: ThreadHandle,
 }
 
 impl Thread {
     fn start() -> Self {
-        Self { arbiter: Arbiter::new(), home: Home::default() }
+        Self { arbiter: Arbiter::new(), handle: ThreadHandle::default() }
     }
 
     /// Asks for a sign of life, unless one is still owed. True if it has been owed for longer than `limit`.
     fn is_frozen(&self, limit: Duration) -> bool {
-        let mut asked_at = self.home.0.asked_at.lock();
+        let mut asked_at = self.handle.0.asked_at.lock();
         if let Some(asked_at) = *asked_at {
             return asked_at.elapsed() > limit;
         }
         *asked_at = Some(Instant::now());
-        let home = self.home.clone();
-        self.arbiter.spawn_fn(move || *home.0.asked_at.lock() = None);
+        let thread = self.handle.clone();
+        self.arbiter.spawn_fn(move || *thread.0.asked_at.lock() = None);
         false
     }
 }
@@ -91,11 +91,11 @@ impl Arbiters {
     }
 
     /// Runs `task` on the thread that `hash` chooses, and gives that thread. `None` if the thread has ended.
-    pub(crate) fn spawn(&self, hash: u64, task: impl FnOnce(Home) + Send + 'static) -> Option<Home> {
+    pub(crate) fn spawn(&self, hash: u64, task: impl FnOnce(ThreadHandle) + Send + 'static) -> Option<ThreadHandle> {
         let threads = self.0.read();
-        let thread = &threads[hash as usize % threads.len()];
-        let home = thread.home.clone();
-        thread.arbiter.spawn_fn(move || task(home)).then(|| thread.home.clone())
+        let Thread { arbiter, handle } = &threads[hash as usize % threads.len()];
+        let given = handle.clone();
+        arbiter.spawn_fn(move || task(given)).then(|| handle.clone())
     }
 
     /// Runs `task` on some thread after a pause.
@@ -116,10 +116,10 @@ impl Arbiters {
         };
         let replace = |index: usize| {
             let gone = std::mem::replace(&mut self.0.write()[index], Thread::start());
-            let culprit = gone.home.0.turn.lock().clone();
+            let culprit = gone.handle.0.turn.lock().clone();
             let session = culprit.as_ref().map(SessionId::as_str);
             tracing::error!(arbiter = index, session, "arbiter does not answer, starting another in its place");
-            Frozen { home: gone.home, culprit }
+            Frozen { thread: gone.handle, culprit }
         };
         frozen.into_iter().map(replace).collect()
     }

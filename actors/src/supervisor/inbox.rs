@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    arbiters::{Home, Turn},
-    slot::{Slot, State},
+    arbiters::{ThreadHandle, ThreadTurn},
+    slot::{Slot, SlotState},
     slots::Slots,
 };
 use crate::{domain::ids::SessionId, messages::Message};
@@ -16,7 +16,7 @@ pub struct Inbox {
     pub(super) generation: u64,
     pub(super) slots: Arc<Slots>,
     /// The thread that the actor lives on.
-    pub(super) home: Home,
+    pub(super) thread: ThreadHandle,
 }
 
 /// What an actor finds in its inbox.
@@ -34,8 +34,8 @@ impl Inbox {
     }
 
     /// Marks the thread as working for this session until the guard is dropped.
-    pub fn take_turn(&self) -> Turn {
-        self.home.take_turn(&self.slot.session)
+    pub fn take_turn(&self) -> ThreadTurn {
+        self.thread.take_turn(&self.slot.session)
     }
 
     pub fn next(&self) -> Next {
@@ -62,7 +62,7 @@ impl Inbox {
         if !inner.waiting.is_empty() {
             return false;
         }
-        inner.state = State::Asleep;
+        inner.state = SlotState::Asleep;
         inner.generation += 1;
         if inner.crashes.is_empty() {
             inner.forgotten = true;

@@ -10,26 +10,26 @@ use std::{
 use super::{
     Exit, ExitGuard, ExitStatus, Inbox, QUARANTINED, Quarantine, Supervisor, Wake,
     arbiters::Frozen,
-    slot::{Inner, Slot, State},
+    slot::{Slot, SlotInner, SlotState},
 };
 use crate::messages::Refusal;
 
 impl Supervisor {
-    pub(super) fn start(&self, slot: &Arc<Slot>, inner: &mut Inner) {
+    pub(super) fn start(&self, slot: &Arc<Slot>, inner: &mut SlotInner) {
         inner.generation += 1;
-        inner.state = State::Starting;
+        inner.state = SlotState::Starting;
         inner.woken = true;
         inner.last_progress = Instant::now();
         let (on, generation) = (slot.clone(), inner.generation);
         let mut hasher = self.0.hasher.build_hasher();
         hasher.write(slot.session.as_str().as_bytes());
         let supervisor = self.clone();
-        inner.home = self.0.arbiters.spawn(hasher.finish(), move |home| {
-            let inbox = Inbox { slot: on, generation, slots: supervisor.0.slots.clone(), home };
+        inner.thread = self.0.arbiters.spawn(hasher.finish(), move |thread| {
+            let inbox = Inbox { slot: on, generation, slots: supervisor.0.slots.clone(), thread };
             supervisor.run(inbox);
         });
-        if inner.home.is_none() {
-            inner.state = State::Asleep;
+        if inner.thread.is_none() {
+            inner.state = SlotState::Asleep;
             inner.waiting.drain(..).for_each(|message| message.refuse(&Refusal::stopping()));
         }
     }
@@ -45,7 +45,7 @@ impl Supervisor {
         let mut inner = inbox.slot.inner.lock();
         if inner.generation == inbox.generation {
             actor.do_send(Wake);
-            inner.state = State::Awake(actor);
+            inner.state = SlotState::Awake(actor);
         }
     }
 
@@ -57,11 +57,11 @@ impl Supervisor {
         self.restart(&inbox.slot, &mut inner, exit);
     }
 
-    fn restart(&self, slot: &Arc<Slot>, inner: &mut Inner, exit: Exit) {
+    fn restart(&self, slot: &Arc<Slot>, inner: &mut SlotInner, exit: Exit) {
         let Exit { status, cause } = exit;
         // The next generation silences the old actor, whatever it still does.
         inner.generation += 1;
-        inner.state = State::Backoff;
+        inner.state = SlotState::Backoff;
         let limits = &self.0.limits;
         let now = Instant::now();
         inner.last_progress = now;
@@ -81,7 +81,7 @@ impl Supervisor {
             metrics::gauge!(QUARANTINED).increment(1.0);
             let refusal = quarantine.refusal();
             inner.waiting.drain(..).for_each(|message| message.refuse(&refusal));
-            inner.state = State::Quarantined(Arc::new(quarantine));
+            inner.state = SlotState::Quarantined(Arc::new(quarantine));
             return;
         }
         tracing::warn!(%session, status = status.as_str(), crashes, "session actor ended, starting a fresh one");
@@ -109,13 +109,13 @@ impl Supervisor {
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
             let patience = match inner.state {
-                State::Awake(_) | State::Starting => limit,
-                State::Backoff => limit + self.0.limits.backoff_max,
-                State::Asleep | State::Quarantined(_) => return,
+                SlotState::Awake(_) | SlotState::Starting => limit,
+                SlotState::Backoff => limit + self.0.limits.backoff_max,
+                SlotState::Asleep | SlotState::Quarantined(_) => return,
             };
             let late = !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience;
             // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
-            if late && !inner.home.as_ref().is_some_and(|home| home.is_suspect(limit)) {
+            if late && !inner.thread.as_ref().is_some_and(|thread| thread.is_suspect(limit)) {
                 self.restart(slot, &mut inner, ExitStatus::Replaced.into());
             }
         });
@@ -125,20 +125,20 @@ impl Supervisor {
     fn leave_frozen(&self, frozen: &Frozen) {
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
-            if !inner.home.as_ref().is_some_and(|home| home.is(&frozen.home)) {
+            if !inner.thread.as_ref().is_some_and(|thread| thread.is(&frozen.thread)) {
                 return;
             }
             let charged = frozen.culprit.as_ref() == Some(&slot.session);
             match inner.state {
-                State::Awake(_) | State::Starting if charged => {
+                SlotState::Awake(_) | SlotState::Starting if charged => {
                     self.restart(slot, &mut inner, ExitStatus::Replaced.into());
                 }
-                State::Awake(_) | State::Starting => {
+                SlotState::Awake(_) | SlotState::Starting => {
                     self.restart(slot, &mut inner, ExitStatus::Displaced.into());
                 }
                 // The timer of its pause may have been on that thread.
-                State::Backoff => self.start(slot, &mut inner),
-                State::Asleep | State::Quarantined(_) => {}
+                SlotState::Backoff => self.start(slot, &mut inner),
+                SlotState::Asleep | SlotState::Quarantined(_) => {}
             }
         });
     }

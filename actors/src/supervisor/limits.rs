@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// Limits of supervision. Setting names under `[sessions]`.
+/// SupervisionLimits of supervision. Setting names under `[sessions]`.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct SupervisionLimits {
     /// Messages that may wait for one session.
     pub mailbox: usize,
     /// More crashes than this within `crash_window` quarantine the session.
@@ -19,7 +19,7 @@ pub struct Limits {
     pub answer_within: Duration,
 }
 
-impl Default for Limits {
+impl Default for SupervisionLimits {
     fn default() -> Self {
         Self {
             mailbox: 1_024,
@@ -32,7 +32,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl SupervisionLimits {
     /// The pause before the restart after the next one, with jitter.
     pub(super) fn pause(&self, exponent: usize) -> Duration {
         let failures = u32::try_from(exponent).unwrap_or(u32::MAX).saturating_add(1);

@@ -29,10 +29,10 @@ pub use self::{
     arbiters::Arbiters,
     exit::{Exit, ExitGuard, ExitStatus},
     inbox::{Inbox, Next},
-    limits::Limits,
+    limits::SupervisionLimits,
     quarantine::Quarantine,
 };
-use self::{slot::State, slots::Slots};
+use self::{slot::SlotState, slots::Slots};
 use crate::{
     domain::ids::SessionId,
     messages::{Message, Refusal},
@@ -54,7 +54,7 @@ pub type ActorFactory = Box<dyn Fn(Inbox, ExitGuard) -> Option<Recipient<Wake>> 
 struct Shared {
     slots: Arc<Slots>,
     arbiters: Arbiters,
-    limits: Limits,
+    limits: SupervisionLimits,
     clock: Arc<dyn Clock>,
     factory: ActorFactory,
     hasher: RandomState,
@@ -66,7 +66,7 @@ struct Shared {
 pub struct Supervisor(Arc<Shared>);
 
 impl Supervisor {
-    pub fn new(clock: Arc<dyn Clock>, arbiters: Arbiters, limits: Limits, factory: ActorFactory) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, arbiters: Arbiters, limits: SupervisionLimits, factory: ActorFactory) -> Self {
         Self(Arc::new(Shared {
             slots: Arc::default(),
             arbiters,
@@ -86,7 +86,7 @@ impl Supervisor {
             if inner.forgotten {
                 continue;
             }
-            if let State::Quarantined(quarantine) = &inner.state {
+            if let SlotState::Quarantined(quarantine) = &inner.state {
                 return Err(quarantine.refusal());
             }
             if inner.waiting.len() >= self.0.limits.mailbox {
@@ -98,8 +98,8 @@ impl Supervisor {
             }
             inner.waiting.push_back(message);
             match &inner.state {
-                State::Asleep => self.start(&slot, &mut inner),
-                State::Awake(actor) if !inner.woken => {
+                SlotState::Asleep => self.start(&slot, &mut inner),
+                SlotState::Awake(actor) if !inner.woken => {
                     actor.do_send(Wake);
                     inner.woken = true;
                 }
@@ -121,10 +121,10 @@ impl Supervisor {
     pub fn release(&self, session: &SessionId) -> bool {
         let Some(slot) = self.0.slots.get(session) else { return false };
         let mut inner = slot.inner.lock();
-        let quarantined = matches!(inner.state, State::Quarantined(_));
+        let quarantined = matches!(inner.state, SlotState::Quarantined(_));
         if quarantined {
             metrics::gauge!(QUARANTINED).decrement(1.0);
-            inner.state = State::Asleep;
+            inner.state = SlotState::Asleep;
             inner.crashes.clear();
             tracing::info!(%session, "session released from quarantine");
         }
@@ -134,7 +134,7 @@ impl Supervisor {
     /// Why the session is in quarantine, if it is.
     pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         match &self.0.slots.get(session)?.inner.lock().state {
-            State::Quarantined(quarantine) => Some(quarantine.clone()),
+            SlotState::Quarantined(quarantine) => Some(quarantine.clone()),
             _ => None,
         }
     }
@@ -143,7 +143,7 @@ impl Supervisor {
     pub fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
         let mut all = Vec::new();
         self.0.slots.for_each(|slot| {
-            if let State::Quarantined(quarantine) = &slot.inner.lock().state {
+            if let SlotState::Quarantined(quarantine) = &slot.inner.lock().state {
                 all.push((slot.session.clone(), quarantine.clone()));
             }
         });
@@ -152,7 +152,7 @@ impl Supervisor {
 
     /// Whether an actor runs that can be expected to answer soon.
     pub fn is_awake(&self, session: &SessionId) -> bool {
-        self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, State::Awake(_)))
+        self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, SlotState::Awake(_)))
     }
 
     /// The number of sessions in memory.

@@ -5,10 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use actix::Recipient;
 use parking_lot::Mutex;
 
-use super::{Quarantine, Wake, arbiters::Home};
+use super::{Quarantine, Wake, arbiters::ThreadHandle};
 use crate::{domain::ids::SessionId, messages::Message};
 
-pub(super) enum State {
+pub(super) enum SlotState {
     Asleep,
     Awake(Recipient<Wake>),
     /// An actor was ordered from its arbiter and has not started yet.
@@ -18,8 +18,8 @@ pub(super) enum State {
     Quarantined(Arc<Quarantine>),
 }
 
-pub(super) struct Inner {
-    pub(super) state: State,
+pub(super) struct SlotInner {
+    pub(super) state: SlotState,
     /// Numbers the actors of this slot; only the newest may take messages.
     pub(super) generation: u64,
     /// The slot was removed from the table; look it up again.
@@ -30,27 +30,27 @@ pub(super) struct Inner {
     pub(super) last_progress: Instant,
     pub(super) crashes: VecDeque<Instant>,
     /// The thread of the newest actor.
-    pub(super) home: Option<Home>,
+    pub(super) thread: Option<ThreadHandle>,
 }
 
 pub(super) struct Slot {
     pub(super) session: SessionId,
-    pub(super) inner: Mutex<Inner>,
+    pub(super) inner: Mutex<SlotInner>,
 }
 
 impl Slot {
     pub(super) fn new(session: SessionId) -> Self {
         Self {
             session,
-            inner: Mutex::new(Inner {
-                state: State::Asleep,
+            inner: Mutex::new(SlotInner {
+                state: SlotState::Asleep,
                 generation: 0,
                 forgotten: false,
                 waiting: VecDeque::new(),
                 woken: false,
                 last_progress: Instant::now(),
                 crashes: VecDeque::new(),
-                home: None,
+                thread: None,
             }),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use parking_lot::Mutex;
 use tandem_actors::{
     domain::ids::{SessionId, UserId},
-    ports::{BoxFuture, Devices, Member, Publication, Realtime, RealtimeError},
+    ports::{BoxFuture, Devices, PresenceMember, Publication, Realtime, RealtimeError},
 };
 
 /// A provider that records what is published and answers as it was told.
@@ -17,7 +17,7 @@ pub struct RecordingRealtime {
     /// The messages in the order in which they were published.
     pub published: Mutex<Vec<Publication>>,
     /// The answer to who is present. Without one the provider never answers.
-    pub members: Mutex<Option<Result<Vec<Member>, RealtimeError>>>,
+    pub members: Mutex<Option<Result<Vec<PresenceMember>, RealtimeError>>>,
     /// How many of the next publications fail.
     pub refusals: AtomicU64,
 }
@@ -47,14 +47,14 @@ impl Realtime for RecordingRealtime {
         Box::pin(async { Ok(()) })
     }
 
-    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+    fn members(&self, _: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>> {
         match self.members.lock().clone() {
             Some(answer) => Box::pin(async { answer }),
             None => Box::pin(std::future::pending()),
         }
     }
 
-    fn members_in_memory(&self, _: &SessionId) -> Option<Vec<Member>> {
+    fn members_in_memory(&self, _: &SessionId) -> Option<Vec<PresenceMember>> {
         self.members.lock().clone().and_then(Result::ok)
     }
 }

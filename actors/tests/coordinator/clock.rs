@@ -16,7 +16,7 @@ fn a_jump_of_a_hundred_days_and_back_ends_no_session() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
-        actix::spawn(world.coordinator.clone().keep_house());
+        actix::spawn(world.coordinator.clone().run_maintenance());
         world.clock.jump(100 * DAY);
         world.execute(&session, "ann", Command::SignCompact).await.expect("work goes on");
         tokio::time::sleep(Duration::from_millis(2_500)).await;

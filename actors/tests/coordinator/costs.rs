@@ -15,7 +15,7 @@ use tandem_actors::{
     failpoint::{self, Harm},
     keys::{self, Key},
     ports::{Change, Commit, Store},
-    supervisor::Limits,
+    supervisor::SupervisionLimits,
 };
 
 use crate::world::{Options, World, caller, eventually, id, json_request, run};
@@ -117,13 +117,17 @@ fn an_older_store_gets_its_index() {
 #[test]
 fn a_frozen_thread_is_charged_to_the_session_that_froze_it() {
     run(async {
-        let limits = Limits { max_crashes: 0, answer_within: Duration::from_millis(300), ..Limits::default() };
+        let limits = SupervisionLimits {
+            max_crashes: 0,
+            answer_within: Duration::from_millis(300),
+            ..SupervisionLimits::default()
+        };
         let world = World::new(Options { limits, ..Options::default() });
         let mut sessions = Vec::new();
         for _ in 0..8 {
             sessions.push(world.active_session().await);
         }
-        actix::spawn(world.coordinator.clone().keep_house());
+        actix::spawn(world.coordinator.clone().run_maintenance());
         let culprit = sessions[0].clone();
         failpoint::arm(culprit.clone(), "before_decide", Harm::Freeze(Duration::from_secs(4)), 1);
         let all = sessions.iter().map(|session| world.execute(session, "ann", Command::SignCompact));

@@ -6,7 +6,7 @@ use tandem_actors::{
     Refusal,
     domain::Command,
     failpoint::{self, Harm},
-    supervisor::Limits,
+    supervisor::SupervisionLimits,
 };
 
 use crate::world::{Options, World, run};
@@ -81,7 +81,8 @@ fn a_failed_store_acknowledges_nothing_any_more() {
 #[test]
 fn too_many_crashes_quarantine_the_session_until_it_is_released() {
     run(async {
-        let limits = Limits { max_crashes: 5, backoff: Duration::from_millis(1), ..Limits::default() };
+        let limits =
+            SupervisionLimits { max_crashes: 5, backoff: Duration::from_millis(1), ..SupervisionLimits::default() };
         let world = World::new(Options { limits, ..Options::default() });
         let (session, other) = (world.active_session().await, world.active_session().await);
         failpoint::arm(session.clone(), "before_decide", Harm::Panic, 6);

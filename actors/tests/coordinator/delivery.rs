@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
     domain::{Command, command::AdvanceRequest},
-    ports::{Member, PushCheck, PushVerdict, RealtimeError},
+    ports::{PresenceMember, PushCheck, PushVerdict, RealtimeError},
 };
 
 use crate::world::{Options, World, caller, eventually, id, run};
@@ -83,8 +83,11 @@ fn unknown_presence_is_asked_for_and_an_unanswered_question_means_both_ways() {
             world.realtime.names().contains(&"partner.signed_compact") && world.push_jobs().len() == 1
         })
         .await;
-        let member =
-            Member { user: id("bob"), connection: "x".into(), at: tandem_actors::ports::Clock::now(&*world.clock) };
+        let member = PresenceMember {
+            user: id("bob"),
+            connection: "x".into(),
+            at: tandem_actors::ports::Clock::now(&*world.clock),
+        };
         *world.realtime.members.lock() = Some(Ok(vec![member]));
         world.execute(&session, "ann", advance()).await.expect("blocked or not");
         world.execute(&session, "bob", Command::SignCompact).await.expect("signed");
@@ -122,7 +125,7 @@ fn what_was_not_published_before_a_restart_is_published_after_it() {
         let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::default());
         *realtime.members.lock() = Some(Err(RealtimeError::Refused { reason: "none".into() }));
         let next = World::over(world.store.clone(), realtime, Options::default());
-        assert_eq!(next.coordinator.drain_outboxes().expect("readable"), 1);
+        assert_eq!(next.coordinator.resume_deliveries().expect("readable"), 1);
         eventually("published", || next.realtime.names().contains(&"partner.signed_compact")).await;
     });
 }

@@ -19,7 +19,7 @@ fn key(number: u8) -> IdempotencyKey {
 
 fn stored(number: u8, at: Timestamp) -> (StoredAnswer, IdempotencyKey) {
     let reply = Reply { created: false, data: Bytes::from_static(b"{}"), replayed: false };
-    (StoredAnswer::wordless(&key(number), &reply, at), key(number))
+    (StoredAnswer::without_session(&key(number), &reply, at), key(number))
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn stored_answers_go_after_a_day_also_those_of_earlier_versions() {
         let session = world.active_session().await;
         world.coordinator.execute(&session, caller("ann"), Command::SignCompact, Some(key(5))).await.expect("signed");
 
-        let house = actix::spawn(world.coordinator.clone().keep_house());
+        let house = actix::spawn(world.coordinator.clone().run_maintenance());
         let left = || {
             let rows = world.store.rows_under(&keys::idempotent_answers());
             rows.iter().filter_map(|(key, _)| key.as_bytes().last().copied()).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! A node without its shell: the real actors and journal, a store in memory, and providers that do as they are told.
+//! A node without its deps: the real actors and journal, a store in memory, and providers that do as they are told.
 
 use std::{
     future::Future,
@@ -21,8 +21,8 @@ use tandem_actors::{
     keys, ports,
     ports::{PresenceChange, PresenceSink, PresenceSource},
     records::{self, PushJob},
-    session::{DeliverySettings, ResidencySettings, Shell},
-    supervisor::Limits,
+    session::{DeliverySettings, ResidencySettings, SessionDeps},
+    supervisor::SupervisionLimits,
 };
 
 use tandem_testing::{CountingIds, ManualClock, MemoryStore, RecordingRealtime, UsersWithDevices};
@@ -41,13 +41,13 @@ pub struct World {
 pub struct Options {
     pub presence_max_age: Option<Duration>,
     pub idle_after: Duration,
-    pub limits: Limits,
+    pub limits: SupervisionLimits,
     pub live_per_user: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let limits = Limits { backoff: Duration::from_millis(1), ..Limits::default() };
+        let limits = SupervisionLimits { backoff: Duration::from_millis(1), ..SupervisionLimits::default() };
         Self { presence_max_age: None, idle_after: Duration::from_secs(3600), limits, live_per_user: 500 }
     }
 }
@@ -63,7 +63,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)));
         let devices = Arc::new(UsersWithDevices::default());
         let (journal, _) = Journal::start(store.clone(), JournalLimits::default(), |_| {}).unwrap();
-        let shell = Arc::new(Shell {
+        let deps = Arc::new(SessionDeps {
             store: store.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
@@ -88,7 +88,7 @@ impl World {
             },
         });
         let arbiters = Arbiters::start(2);
-        let coordinator = Coordinator::new(shell, arbiters.clone(), options.limits);
+        let coordinator = Coordinator::new(deps, arbiters.clone(), options.limits);
         Self { store, clock, realtime, devices, journal, coordinator, arbiters }
     }
 

@@ -26,7 +26,7 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 use tandem_ably::KeyConfig;
-use tandem_actors::{Arbiters, domain::time::Timestamp, session::Shell};
+use tandem_actors::{Arbiters, domain::time::Timestamp, session::SessionDeps};
 
 use super::*;
 use crate::{
@@ -86,7 +86,7 @@ impl Server {
         let address = "127.0.0.1:80".parse().unwrap();
         let provider =
             Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone()).unwrap();
-        let shell = Arc::new(Shell {
+        let deps = Arc::new(SessionDeps {
             store: store.clone(),
             journal: journal.clone(),
             clock: clock.clone(),
@@ -105,7 +105,7 @@ impl Server {
         let state = Data::new(State {
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
             users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
-            coordinator: Coordinator::new(shell, arbiters.clone(), settings.supervision()),
+            coordinator: Coordinator::new(deps, arbiters.clone(), settings.supervision()),
             devices,
             realtime: RealtimeAccess {
                 provider,

@@ -21,7 +21,7 @@ use reqwest::{Url, header};
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
     domain::{ids::SessionId, time::Timestamp},
-    ports::{BoxFuture, Clock, Member, Publication, Realtime, RealtimeError},
+    ports::{BoxFuture, Clock, PresenceMember, Publication, Realtime, RealtimeError},
 };
 use tokio::sync::oneshot;
 
@@ -131,7 +131,7 @@ impl Realtime for AblyCloud {
         Box::pin(async move { join_all(publishes).await.into_iter().collect() })
     }
 
-    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>> {
         let cloud = self.0.clone();
         let channels: Vec<_> = self.0.names.presence(session).enumerate().collect();
         Box::pin(async move {
@@ -205,7 +205,7 @@ impl Cloud {
         Ok(())
     }
 
-    async fn presence(&self, channel: &str, place: usize) -> Result<Vec<Member>, RealtimeError> {
+    async fn presence(&self, channel: &str, place: usize) -> Result<Vec<PresenceMember>, RealtimeError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Present {
@@ -227,7 +227,7 @@ impl Cloud {
                 .map_err(|_| RealtimeError::Unavailable { reason: "unreadable presence".into(), retry_after: None })?;
             members.extend(page.into_iter().filter_map(|present| {
                 let client = present.client_id?;
-                Some(Member {
+                Some(PresenceMember {
                     connection: connection_in(present.connection_id.as_deref().unwrap_or(&client), place),
                     user: client.parse().ok()?,
                     at: present.timestamp.map_or_else(|| self.clock.now(), Timestamp::from_millis),

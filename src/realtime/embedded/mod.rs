@@ -12,7 +12,7 @@ use tandem_actors::{
         time::Timestamp,
     },
     journal::Journal,
-    ports::{BoxFuture, Clock, Member, PresenceSink, Publication, Realtime, RealtimeError, Store},
+    ports::{BoxFuture, Clock, PresenceMember, PresenceSink, Publication, Realtime, RealtimeError, Store},
 };
 
 pub use self::sessions::Scope;
@@ -93,18 +93,22 @@ impl Realtime for Embedded {
         })
     }
 
-    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<Member>, RealtimeError>> {
+    fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>> {
         let members = self.members_in_memory(session).unwrap_or_default();
         Box::pin(std::future::ready(Ok(members)))
     }
 
-    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<Member>> {
+    fn members_in_memory(&self, session: &SessionId) -> Option<Vec<PresenceMember>> {
         let mut members = Vec::new();
         for (number, name) in self.sessions.names.presence(session).enumerate() {
             self.endpoint.each_member(&name, &mut |member| {
                 if let Ok(user) = member.client_id.parse() {
                     let at = Timestamp::from_millis(member.timestamp);
-                    members.push(Member { user, connection: connection_name(&member.connection_id, number), at });
+                    members.push(PresenceMember {
+                        user,
+                        connection: connection_name(&member.connection_id, number),
+                        at,
+                    });
                 }
             });
         }

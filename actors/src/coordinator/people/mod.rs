@@ -100,24 +100,24 @@ impl Summary {
 }
 
 /// A person's sessions with the user that both joined, the newest change first.
-struct Known {
+struct KnownPerson {
     id: UserId,
     since: Timestamp,
     sessions: Vec<(Position, Membership)>,
 }
 
-impl Known {
+impl KnownPerson {
     /// By the newest session.
     fn position(&self) -> &Position {
         &self.sessions[0].0
     }
 
-    fn going_on(&self) -> impl Iterator<Item = &(Position, Membership)> {
-        self.sessions.iter().filter(|(_, session)| goes_on(session.status))
+    fn ongoing(&self) -> impl Iterator<Item = &(Position, Membership)> {
+        self.sessions.iter().filter(|(_, session)| is_ongoing(session.status))
     }
 }
 
-fn goes_on(status: SessionStatus) -> bool {
+fn is_ongoing(status: SessionStatus) -> bool {
     matches!(status, SessionStatus::Active | SessionStatus::Paused)
 }
 
@@ -126,7 +126,7 @@ impl Coordinator {
     pub async fn people(&self, user: &UserId, filter: PeopleFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(crate::coordinator::list::parse_cursor).transpose()?;
         let known = self.known_people(user)?;
-        let behind = |known: &Known| after.as_ref().is_none_or(|after| known.position() > after);
+        let behind = |known: &KnownPerson| after.as_ref().is_none_or(|after| known.position() > after);
         let mut rest = known.into_iter().filter(behind);
         let mut page = PeoplePage { people: Vec::new(), cursor: None, has_more: false };
         let mut last = None;
@@ -139,7 +139,7 @@ impl Coordinator {
         to_json(&page)
     }
 
-    async fn person_view(&self, user: &UserId, person: &Known) -> Result<PersonView, Refusal> {
+    async fn person_view(&self, user: &UserId, person: &KnownPerson) -> Result<PersonView, Refusal> {
         let (newest, summary) = self.newest_that_answers(user, person).await?;
         let (name, nickname) = self.names(user, &person.id, summary.as_ref())?;
         let updated_at = summary.as_ref().map(|summary| (summary.status, summary.updated_at));
@@ -151,7 +151,7 @@ impl Coordinator {
             nickname,
             connected_since: person.since,
             last_session,
-            active_session_count: person.going_on().count(),
+            active_session_count: person.ongoing().count(),
             id: person.id.clone(),
         })
     }
@@ -162,7 +162,7 @@ impl Coordinator {
         let (_, summary) = self.newest_that_answers(user, &known).await?;
         let (name, nickname) = self.names(user, person, summary.as_ref())?;
         let mut active_session = None;
-        if let Some(((_, session), _)) = known.going_on().next()
+        if let Some(((_, session), _)) = known.ongoing().next()
             && let Some(summary) = self.person_summary(user, session).await?
         {
             let (stage, status) = (summary.current_stage, summary.turn());
@@ -188,7 +188,7 @@ impl Coordinator {
         let wanted = |membership: &Membership| match which {
             WithPerson::All => true,
             WithPerson::Completed => membership.resolved_at.is_some(),
-            WithPerson::Active => goes_on(membership.status),
+            WithPerson::Active => is_ongoing(membership.status),
         };
         let mut sessions = Vec::new();
         for ((_, id), _) in known.sessions.iter().filter(|(_, session)| wanted(session)).take(SESSIONS_SHOWN) {
@@ -203,15 +203,15 @@ impl Coordinator {
         to_json(&PersonSessions { sessions })
     }
 
-    fn known_people(&self, user: &UserId) -> Result<Vec<Known>, StoreError> {
-        let mut people: Vec<Known> = Vec::new();
+    fn known_people(&self, user: &UserId) -> Result<Vec<KnownPerson>, StoreError> {
+        let mut people: Vec<KnownPerson> = Vec::new();
         let mut places = std::collections::HashMap::new();
         for (position, membership) in self.in_order(user)? {
             let (Some(person), Some(since)) = (membership.connected_person(), membership.connected_at) else {
                 continue;
             };
             let place = *places.entry(person.clone()).or_insert_with(|| {
-                people.push(Known { id: person, since, sessions: Vec::new() });
+                people.push(KnownPerson { id: person, since, sessions: Vec::new() });
                 people.len() - 1
             });
             people[place].since = people[place].since.min(since);
@@ -220,7 +220,7 @@ impl Coordinator {
         Ok(people)
     }
 
-    fn known_person(&self, user: &UserId, person: &UserId) -> Result<Known, Refusal> {
+    fn known_person(&self, user: &UserId, person: &UserId) -> Result<KnownPerson, Refusal> {
         let known = self.known_people(user)?.into_iter().find(|known| known.id == *person);
         known.ok_or_else(|| Rejection::no_such_person().into())
     }
@@ -229,7 +229,7 @@ impl Coordinator {
     async fn newest_that_answers(
         &self,
         user: &UserId,
-        person: &Known,
+        person: &KnownPerson,
     ) -> Result<(SessionId, Option<Summary>), Refusal> {
         for ((_, session), _) in person.sessions.iter().take(ASKED_FOR_NAME) {
             if let Some(summary) = self.person_summary(user, session).await? {

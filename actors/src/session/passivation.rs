@@ -10,44 +10,44 @@ use crate::{
 };
 
 impl SessionActor {
-    pub(super) fn schedule_rest(&mut self, ctx: &mut Context<Self>) {
-        let idle_after = self.shell.residency.idle_after;
+    pub(super) fn schedule_passivation(&mut self, ctx: &mut Context<Self>) {
+        let idle_after = self.deps.residency.idle_after;
         let left = idle_after.saturating_sub(self.active_at.elapsed());
         ctx.run_later(left.max(std::time::Duration::from_millis(10)), move |actor, ctx| {
-            if actor.active_at.elapsed() >= idle_after && actor.may_rest() {
-                actor.prepare_rest(ctx);
+            if actor.active_at.elapsed() >= idle_after && actor.may_passivate() {
+                actor.prepare_passivation(ctx);
             }
-            actor.schedule_rest(ctx);
+            actor.schedule_passivation(ctx);
         });
     }
 
-    fn may_rest(&self) -> bool {
+    fn may_passivate(&self) -> bool {
         self.gate.is_open()
             && self.outbox.is_empty()
             && self.delivery.is_idle()
-            && !self.resting
-            && self.presence.next_expiry(self.shell.clock.uptime()).is_none()
+            && !self.passivating
+            && self.presence.next_expiry(self.deps.clock.uptime()).is_none()
     }
 
-    fn prepare_rest(&mut self, ctx: &mut Context<Self>) {
+    fn prepare_passivation(&mut self, ctx: &mut Context<Self>) {
         failpoint::reach(self.inbox.session(), "passivate");
-        self.resting = true;
+        self.passivating = true;
         let mut changes: Vec<_> = self.clear_outbox().into_iter().collect();
-        if self.seq() > self.snapshot_seq && self.shell.journal.has_room() {
+        if self.seq() > self.snapshot_seq && self.deps.journal.has_room() {
             changes.push(self.snapshot());
         }
         if changes.is_empty() {
-            return self.rest(ctx);
+            return self.passivate(ctx);
         }
         self.commit_rows(changes, false, ctx);
-        self.gate.hold(Held::Rest);
+        self.gate.hold(Held::Passivate);
         ctx.notify(Wake);
     }
 
     /// The gate is open. A message that came in the meantime keeps the actor.
-    pub(super) fn rest(&mut self, ctx: &mut Context<Self>) {
-        if self.resting && self.gate.is_open() && self.inbox.close_if_empty() {
-            self.shell.store.release(self.inbox.session(), self.epoch);
+    pub(super) fn passivate(&mut self, ctx: &mut Context<Self>) {
+        if self.passivating && self.gate.is_open() && self.inbox.close_if_empty() {
+            self.deps.store.release(self.inbox.session(), self.epoch);
             self.exit(ExitStatus::Passivated, ctx);
         }
     }

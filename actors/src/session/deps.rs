@@ -11,7 +11,7 @@ use crate::{
     ports::{Clock, Devices, Ids, Push, Realtime, Store},
 };
 
-/// How partners are told. Setting names under `[routing]` and `[realtime]`.
+/// How partners are announced_event. Setting names under `[routing]` and `[realtime]`.
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
     pub when_absent: WhenAbsent,
@@ -37,7 +37,7 @@ pub struct ResidencySettings {
     pub live_per_user: usize,
 }
 
-pub struct Shell {
+pub struct SessionDeps {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
@@ -51,7 +51,7 @@ pub struct Shell {
     pub residency: ResidencySettings,
 }
 
-impl Shell {
+impl SessionDeps {
     pub(super) fn jobs_committed(&self) {
         if let Some(push) = self.push.get() {
             push.jobs_committed();
