@@ -6,40 +6,6 @@ pub fn configure(_: &mut actix_web::web::ServiceConfig) {}
 #[cfg(debug_assertions)]
 pub use self::routes::configure;
 
-/// A disk that does not answer for a while, or has little room.
-#[cfg(debug_assertions)]
-pub mod disk {
-    use std::time::{Duration, Instant};
-
-    use parking_lot::Mutex;
-
-    static UNTIL: Mutex<Option<Instant>> = Mutex::new(None);
-
-    /// For tests that pretend in one process.
-    pub static LITTLE: Mutex<()> = Mutex::new(());
-    static FREE: Mutex<Option<u64>> = Mutex::new(None);
-
-    /// What is free, as far as anybody who asks is told; none: the truth.
-    pub fn pretend_free(free: Option<u64>) {
-        *FREE.lock() = free;
-    }
-
-    pub fn free() -> Option<u64> {
-        *FREE.lock()
-    }
-
-    pub fn hang(duration: Duration) {
-        *UNTIL.lock() = Some(Instant::now() + duration);
-    }
-
-    /// Called where data is synced.
-    pub fn wait() {
-        while UNTIL.lock().is_some_and(|until| Instant::now() < until) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
 #[cfg(debug_assertions)]
 mod routes {
     use std::time::Duration;
@@ -82,8 +48,8 @@ mod routes {
     }
 
     async fn harm_disk(disk: web::Json<Disk>) -> HttpResponse {
-        super::disk::hang(disk.hang);
-        super::disk::pretend_free(disk.free);
+        crate::store::debug::hang(disk.hang);
+        crate::store::debug::pretend_free(disk.free);
         HttpResponse::NoContent().finish()
     }
 

@@ -1,9 +1,9 @@
 //! The files of a node are its user's alone: people's most fragile words are in them, and the secrets that open them.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -22,26 +22,11 @@ pub fn keep_to_this_user() {
     let _off = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Makes a directory for this user alone, with those above it that are missing. Each new name survives a power cut.
-pub fn create_directory(path: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists()).collect();
-    for directory in missing.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
-        }
-        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()?;
-    }
-    if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
-}
-
 /// Names that a node gives to what is in its data directory, and an operator to what belongs there.
 const DATA: &[&str] =
     &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
-const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb"];
+const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb", "journal"];
 
 /// Takes the rights of others from what earlier versions or a careless copy left open. What is not a node's own stays as it is: a
 /// data directory with anything else in it, as `/tmp` would be, and links.
@@ -111,18 +96,6 @@ mod tests {
     fn open_to_all(path: &Path) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
-    }
-
-    #[test]
-    fn a_directory_is_made_with_those_above_it() {
-        let place = tempfile::tempdir().expect("a directory");
-        let path = place.path().join("one/two/three");
-        create_directory(&path).expect("made");
-        create_directory(&path).expect("there");
-        assert!(path.ancestors().take(3).all(|part| mode(part) == 0o700));
-        fs::write(place.path().join("file"), "").expect("a file");
-        create_directory(&place.path().join("file")).expect_err("no directory");
-        create_directory(&place.path().join("file/below")).expect_err("no directory");
     }
 
     #[test]

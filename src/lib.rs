@@ -20,7 +20,7 @@ mod retry_after;
 pub mod secret;
 pub mod secrets;
 pub mod server;
-pub mod store;
+pub use tandem_store as store;
 pub mod system;
 pub mod telemetry;
 pub mod tls;

@@ -93,7 +93,7 @@ fn file(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String
 
 /// Complete or not there: written beside, synced, and linked to its name, unless somebody was quicker.
 fn create(data: &Path, path: &Path, text: &str) -> io::Result<()> {
-    crate::files::create_directory(data)?;
+    crate::store::create_directory(data)?;
     let mut unfinished =
         tempfile::Builder::new().prefix(".secret.").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(data)?;
     unfinished.write_all(text.as_bytes())?;

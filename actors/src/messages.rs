@@ -78,6 +78,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error.fault() {
             StoreFault::NoRoom => Obstacle::NoRoom.into(),
+            StoreFault::Busy => Obstacle::Busy.into(),
             StoreFault::Stalled => Obstacle::Stalled.into(),
             StoreFault::Failed | StoreFault::Damaged => Self::Internal(error.to_string()),
         }

@@ -28,6 +28,16 @@ impl Settings {
             "routing.retry_max",
             "is shorter than routing.retry_min, but must not be",
         )?;
+        require(
+            self.journal.max_bytes >= self.journal.segment_bytes.saturating_mul(8),
+            "journal.max_bytes",
+            "is too little: at least eight times journal.segment_bytes",
+        )?;
+        require(
+            self.journal.recent_bytes >= self.journal.checkpoint_bytes,
+            "journal.recent_bytes",
+            "is less than journal.checkpoint_bytes, but must not be",
+        )?;
         self.check_texts()?;
         self.check_app()?;
         self.check_addresses()?;

@@ -28,12 +28,26 @@ impl Settings {
             cache_mib: self.store.cache_mib,
             min_free: self.store.min_free,
             start_afresh: self.start_afresh,
+            journal: self.journal_options(),
             ..store::Options::default()
         }
     }
 
+    fn journal_options(&self) -> store::JournalOptions {
+        let config::Journal { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
+            self.journal;
+        store::JournalOptions {
+            segment_bytes,
+            max_bytes,
+            recent_bytes,
+            checkpoint_bytes,
+            checkpoint_after,
+            ..store::JournalOptions::default()
+        }
+    }
+
     pub fn journal_limits(&self) -> journal::Limits {
-        let config::Journal { queue, queue_bytes, group, group_bytes, stall_after } = self.journal;
+        let config::Journal { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
         journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use tandem_actors::{domain::routing::WhenAbsent, journal::Limits};
 
+use crate::store::JournalOptions;
+
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-/// Group commit.
+/// Group commit, and the files of the journal.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Journal {
@@ -23,6 +25,17 @@ pub struct Journal {
     /// A write that the disk has not finished after this long makes the node refuse commands until it has.
     #[serde(with = "humantime_serde")]
     pub stall_after: Duration,
+    /// Bytes of one of the journal's files. They are written in advance and used again.
+    pub segment_bytes: u64,
+    /// Bytes of all of them.
+    pub max_bytes: u64,
+    /// Bytes of memory for rows that the engine does not have yet.
+    pub recent_bytes: u64,
+    /// The engine gets them when there are so many bytes of them,
+    pub checkpoint_bytes: u64,
+    /// or after so long.
+    #[serde(with = "humantime_serde")]
+    pub checkpoint_after: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -102,7 +115,20 @@ pub struct Routing {
 impl Default for Journal {
     fn default() -> Self {
         let Limits { queue, queue_bytes, group, group_bytes, stall_after } = Limits::default();
-        Self { queue, queue_bytes, group, group_bytes, stall_after }
+        let JournalOptions { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
+            JournalOptions::default();
+        Self {
+            queue,
+            queue_bytes,
+            group,
+            group_bytes,
+            stall_after,
+            segment_bytes,
+            max_bytes,
+            recent_bytes,
+            checkpoint_bytes,
+            checkpoint_after,
+        }
     }
 }
 

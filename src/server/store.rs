@@ -6,7 +6,7 @@ use std::{io::Write, path::Path, sync::Arc};
 use tandem_actors::ports::Store;
 
 use super::StartError;
-use crate::{config::Settings, files, secrets, store};
+use crate::{config::Settings, secrets, store};
 
 /// In the data directory: a store was made.
 const MADE: &str = "store.made";
@@ -37,7 +37,7 @@ fn note(data: &Path, location: &store::Location) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    files::create_directory(data)?;
+    store::create_directory(data)?;
     let mut note = tempfile::NamedTempFile::new_in(data)?;
     writeln!(note, "The store of this node was made at {location}.")?;
     note.as_file().sync_all()?;

@@ -110,10 +110,10 @@ async fn a_directory_that_goes_away_under_a_running_node_ends_it() {
     assert!(server.logs().contains("was removed while it was in use"), "{}", server.logs());
 }
 
-/// redb repairs a file that was not closed, at a cost that grows with it.
+/// redb would repair a file that was not closed, at a cost that grows with it.
 #[tokio::test]
-async fn a_stopped_node_leaves_nothing_to_mend() {
-    for (kill, mends) in [(true, true), (false, false)] {
+async fn a_node_leaves_nothing_to_mend_however_it_ends() {
+    for kill in [true, false] {
         let server = server().set("store.engine", "redb").start().await;
         Conversation::joined(&server).await;
         let setup = if kill { server.kill() } else { server.stop().await };
@@ -123,7 +123,7 @@ async fn a_stopped_node_leaves_nothing_to_mend() {
             .set_repair_callback(move |_| seen.store(true, std::sync::atomic::Ordering::SeqCst))
             .open(setup.data().join("store/redb/tandem.redb"));
         drop(opened.expect("it opens"));
-        assert_eq!(mended.load(std::sync::atomic::Ordering::SeqCst), mends, "killed: {kill}");
+        assert!(!mended.load(std::sync::atomic::Ordering::SeqCst), "killed: {kill}");
     }
 }
 

@@ -39,7 +39,6 @@ mod service;
 mod settings;
 mod stage4;
 mod starting;
-mod store;
 mod strangers;
 mod strategies;
 mod supervision;

@@ -146,7 +146,7 @@ impl Journal {
             (!self.is_alive(), Obstacle::Failed),
             (self.stalled().is_some(), Obstacle::Stalled),
             (self.0.disk.has_no_room(), Obstacle::NoRoom),
-            (busy, Obstacle::Busy),
+            (busy || self.0.disk.is_behind(), Obstacle::Busy),
         ]
         .into_iter()
         .find_map(|(there, obstacle)| there.then_some(obstacle))
@@ -237,6 +237,7 @@ impl Writer {
             self.shared.disk.write_ended();
             match outcome {
                 Ok(verdicts) => {
+                    self.shared.disk.set_behind(false);
                     self.shared.flushes.fetch_add(1, Ordering::Relaxed);
                     self.shared.commits.fetch_add(commits.len() as u64, Ordering::Relaxed);
                     metrics::histogram!("tandem_journal_group_commits").record(commits.len() as f64);
@@ -248,8 +249,11 @@ impl Writer {
                         });
                     }
                 }
-                Err(error) if error.fault() == StoreFault::NoRoom => {
-                    self.shared.disk.set_no_room(true);
+                Err(error) if matches!(error.fault(), StoreFault::NoRoom | StoreFault::Busy) => {
+                    match error.fault() {
+                        StoreFault::NoRoom => self.shared.disk.set_no_room(true),
+                        _ => self.shared.disk.set_behind(true),
+                    }
                     commits.clear();
                     waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
                 }

@@ -51,12 +51,20 @@ pub(super) struct DiskState {
     /// Milliseconds from the origin to the beginning of the write under way, plus one; 0 if there is none.
     writing_since: AtomicU64,
     no_room: AtomicBool,
+    /// The store has refused the last group: too much waits behind it.
+    behind: AtomicBool,
     stall_after: Duration,
 }
 
 impl DiskState {
     pub fn new(stall_after: Duration) -> Self {
-        Self { origin: Instant::now(), writing_since: AtomicU64::new(0), no_room: AtomicBool::new(false), stall_after }
+        Self {
+            origin: Instant::now(),
+            writing_since: AtomicU64::new(0),
+            no_room: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
+            stall_after,
+        }
     }
 
     pub fn write_begins(&self) {
@@ -81,5 +89,13 @@ impl DiskState {
 
     pub fn has_no_room(&self) -> bool {
         self.no_room.load(Ordering::Acquire)
+    }
+
+    pub fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::Release);
+    }
+
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
     }
 }

@@ -91,6 +91,8 @@ pub enum StoreFault {
     Failed,
     /// The disk is almost full. Nothing was written; writes go on when there is room again.
     NoRoom,
+    /// More waits behind the journal than may wait. Nothing was written; writes go on when there is less.
+    Busy,
     /// The disk has not answered for too long. What is being written may still become durable.
     Stalled,
     /// One row is damaged. All others are as they were.
@@ -122,6 +124,11 @@ impl StoreError {
     /// The disk is almost full.
     pub fn no_room() -> Self {
         Self::with(StoreFault::NoRoom, "the disk is almost full; nothing is written until there is room again")
+    }
+
+    /// More waits behind the journal than may wait.
+    pub fn busy(error: impl std::fmt::Display) -> Self {
+        Self::with(StoreFault::Busy, error)
     }
 
     /// The disk does not answer.
@@ -169,7 +176,8 @@ pub trait Store: Send + Sync + 'static {
     fn release(&self, session: &SessionId, epoch: OwnerEpoch);
 
     /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the state that
-    /// the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] it may be called again.
+    /// the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] and
+    /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
 
     /// Closes the files, so that the next start has nothing to mend. Nothing can be read or written after it.

@@ -108,46 +108,51 @@ pub(crate) fn walk(
     }
     let begin = slots.iter().rposition(|slot| slot.first.is_some_and(|first| first <= after + 1)).unwrap_or(0);
     let mut expected = slots[begin].first.unwrap_or_default();
-    let mut end = (slots[begin].path.clone(), HEADER_BLOCK);
-    for slot in &mut slots[begin..] {
+    let mut end = HEADER_BLOCK;
+    for index in begin..slots.len() {
+        let slot = &slots[index];
         let first = slot.first.unwrap_or_default();
         if first != expected {
             if first > after + 1 || first < expected {
-                let (path, offset) = missing_between(slot, empty, log, end)?;
-                return Err(WalError::Damaged { path, offset, group: expected });
+                let before = (&slots[index.saturating_sub(1)], end);
+                return Err(match missing_between(slot, empty, log, before)? {
+                    Some((path, offset)) => WalError::Damaged { path, offset, group: expected },
+                    None => WalError::Missing { path: slot.path.clone(), needed: expected, oldest: first },
+                });
             }
             expected = first;
         }
-        end = (slot.path.clone(), through_segment(slot, log, after, &mut expected, &mut visit)?);
-        slot.last = expected - 1;
+        end = through_segment(slot, log, after, &mut expected, &mut visit)?;
         // What a killed process has left in the kernel's cache is shown from now on: it must not be lost after that.
         slot.file.sync_data().map_err(at("sync", &slot.path))?;
+        slots[index].last = expected - 1;
     }
     Ok((expected - 1).max(after))
 }
 
-/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; in a segment without a good group,
-/// if there is one; else at the end of the segment before.
+/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; at the end of the segment before,
+/// or in a segment without a good group, if something is there. None: nowhere; a whole segment is not there, or is in use again.
 pub(crate) fn missing_between(
     slot: &Slot,
     empty: &[Slot],
     log: u64,
-    before: (PathBuf, u64),
-) -> Result<(PathBuf, u64), WalError> {
-    let first_of = |slot: &Slot| read_all(&*slot.file, HEADER_BLOCK, RECORD_HEADER).map_err(at("read", &slot.path));
+    before: (&Slot, u64),
+) -> Result<Option<(PathBuf, u64)>, WalError> {
     let number = slot.header.map(|header| header.number);
     let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
     if content.record(HEADER_BLOCK).is_none_or(|record| Some(record.group) != slot.first) {
-        return Ok((slot.path.clone(), HEADER_BLOCK));
+        return Ok(Some((slot.path.clone(), HEADER_BLOCK)));
     }
-    for slot in empty {
-        let first = first_of(slot)?;
-        let is_left_over = RecordHeader::decode(&first, log).is_some();
-        if !is_left_over && first.iter().any(|byte| *byte != 0) {
-            return Ok((slot.path.clone(), HEADER_BLOCK));
+    let beginnings = empty.iter().map(|slot| (slot, HEADER_BLOCK));
+    for (slot, offset) in std::iter::once(before).chain(beginnings) {
+        let beginning = read_all(&*slot.file, offset, RECORD_HEADER).map_err(at("read", &slot.path))?;
+        let number = slot.header.map(|header| header.number);
+        let is_left_over = RecordHeader::decode(&beginning, log).is_some_and(|header| Some(header.segment) != number);
+        if !is_left_over && beginning.iter().any(|byte| *byte != 0) {
+            return Ok(Some((slot.path.clone(), offset)));
         }
     }
-    Ok(before)
+    Ok(None)
 }
 
 /// Returns where it ends.

@@ -183,6 +183,12 @@ impl Segments {
         }
     }
 
+    pub fn is_tight(&self) -> bool {
+        let state = self.state.lock();
+        let may_grow = state.bytes + self.config.segment <= self.config.most;
+        state.ready.is_empty() && state.free.is_empty() && !may_grow
+    }
+
     /// A segment of this length: an old file with a new header, or a new file of zeros.
     fn make(&self, length: u64) -> Result<Ready, WalError> {
         let (number, free) = {
@@ -283,5 +289,10 @@ impl Keeper {
 
     pub fn usage(&self) -> Usage {
         self.0.usage()
+    }
+
+    /// Whether the writer will soon have no segment to go on with, unless groups are forgotten.
+    pub fn is_tight(&self) -> bool {
+        self.0.is_tight()
     }
 }

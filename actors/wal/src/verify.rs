@@ -69,19 +69,20 @@ pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result
     slots.sort_by_key(|slot| slot.first);
     report.first = slots.first().and_then(|slot| slot.first);
     let mut expected = report.first.unwrap_or(1);
-    let mut end = None;
+    let mut end: Option<(&Slot, u64)> = None;
     for slot in &slots {
-        if let (Some(first), Some(before)) = (slot.first, end.take())
+        if let (Some(first), Some(before)) = (slot.first, end)
             && first > expected
         {
-            let (path, offset) = recover::missing_between(slot, &empty, log, before)?;
+            let found = recover::missing_between(slot, &empty, log, before)?;
+            let (path, offset) = found.unwrap_or_else(|| (slot.path.clone(), HEADER_BLOCK));
             report.bad.push(BadPlace { path, offset, what: BadPart::Group(expected), payload: None });
             expected = first;
         }
-        end = Some((slot.path.clone(), look_through(slot, log, &mut expected, &mut report)?));
+        end = Some((slot, look_through(slot, log, &mut expected, &mut report)?));
     }
     report.last = report.first.map(|_| expected - 1);
-    report.torn = torn(slots.last(), log, end)?;
+    report.torn = torn(log, end)?;
     Ok(report)
 }
 
@@ -110,10 +111,10 @@ fn look_through(slot: &Slot, log: u64, expected: &mut u64, report: &mut Report) 
     }
 }
 
-fn torn(last: Option<&Slot>, log: u64, end: Option<(PathBuf, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
-    let (Some(slot), Some((path, offset))) = (last, end) else { return Ok(None) };
+fn torn(log: u64, end: Option<(&Slot, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
+    let Some((slot, offset)) = end else { return Ok(None) };
     let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
     let number = slot.header.map(|header| header.number);
     let begun = content.header(offset).is_some_and(|header| Some(header.segment) == number);
-    Ok(begun.then_some((path, offset)))
+    Ok(begun.then(|| (slot.path.clone(), offset)))
 }

@@ -71,6 +71,11 @@ impl Wal {
         self.next - 1
     }
 
+    /// The number of the segment that is being written.
+    pub fn segment(&self) -> Option<u64> {
+        self.active.as_ref().map(|active| active.segment.number)
+    }
+
     pub fn keeper(&self) -> Keeper {
         Keeper(self.segments.clone())
     }

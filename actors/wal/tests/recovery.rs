@@ -172,7 +172,7 @@ fn a_segment_that_is_gone_is_missed() {
     let all = segments(&disk);
     disk.remove(&all[2]).expect("removed");
     let error = open(&disk, SMALL, 0).err().expect("missed");
-    assert!(matches!(error, WalError::Damaged { .. }), "{error}");
+    assert!(matches!(error, WalError::Missing { .. }), "{error}");
 }
 
 #[test]

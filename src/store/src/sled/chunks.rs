@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use sled::{Batch, IVec};
 use tandem_actors::ports::{Change, StoreError};
 
-use crate::store::rows::RESERVED;
+use crate::rows::RESERVED;
 
 pub(super) const CHUNK: usize = 4096;
 const LENGTH: usize = size_of::<u64>();

@@ -1,4 +1,4 @@
-//! redb 4.6.0: one table, one write transaction per group, `Durability::Immediate`. Readers see committed transactions only.
+//! redb 4.6.0: one table, one write transaction per batch, `Durability::Immediate`. Readers see committed transactions only.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -29,6 +29,8 @@ use super::{
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 pub(super) const DATABASE: &str = "tandem.redb";
+/// Bytes of rows in one transaction.
+const BATCH: usize = 8 << 20;
 
 pub(super) struct RedbRows {
     db: Database,
@@ -76,6 +78,8 @@ impl RedbRows {
     fn commit(&self, changes: &[&Change]) -> Result<(), redb::Error> {
         let mut transaction = self.db.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
+        // So that a start after a kill does not go through the whole file.
+        transaction.set_quick_repair(true);
         {
             let mut table = transaction.open_table(ROWS)?;
             for change in changes {
@@ -118,6 +122,10 @@ impl Rows for RedbRows {
         self.commit(changes).map_err(StoreError::new)?;
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
         Ok(())
+    }
+
+    fn batch_bytes(&self) -> usize {
+        BATCH
     }
 
     fn check_identity(&self) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rand::Rng;
-use tandem::store::Engine;
+use tandem_store::Engine;
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn crash_child() {
     let [engine, path, filler] = what.split('|').collect::<Vec<_>>()[..] else { panic!("three parts") };
     let engine = if engine == "sled" { Engine::Sled } else { Engine::Redb };
     say("opening");
-    let store = open(engine, Path::new(path));
+    let store = open_small(engine, Path::new(path));
     let last = workload::latest(store.as_ref()).expect("a store without damage");
     say(format_args!("opened {last}"));
     for n in last + 1.. {
@@ -46,7 +46,7 @@ fn start(shell: &str, engine: Engine, path: &Path, filler: usize) -> (Child, Buf
     let mut child = Command::new("sh")
         .args(["-c", &format!("{shell} exec \"$0\" \"$@\"")])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "store::crash::crash_child", "--ignored", "--nocapture"])
+        .args(["--exact", "crash::crash_child", "--ignored", "--nocapture"])
         .env(CHILD, format!("{engine}|{}|{filler}", path.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -89,7 +89,7 @@ fn survives_sigkill(engine: Engine) {
         }
         killed_while_starting += u32::from(!opened);
 
-        let store = open(engine, &path);
+        let store = open_small(engine, &path);
         let there = workload::latest(store.as_ref()).unwrap_or_else(|error| panic!("round {round}: {error}"));
         assert!(there >= told, "round {round}: {told} were acknowledged, {there} are there");
         told = there;

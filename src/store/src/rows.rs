@@ -1,5 +1,5 @@
-//! What an engine does: rows, and atomic durable groups of changes. Ownership, refusal after a failure and the schema are the
-//! same for all engines and stand above this, in [`super::guarded`].
+//! What an engine does: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the schema are the
+//! same for all engines and stand above this.
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -24,8 +24,13 @@ pub(super) trait Rows: Send + Sync + 'static {
     ) -> Result<Vec<(Key, Bytes)>, StoreError>;
 
     /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an error
-    /// it is not called again.
+    /// the rows are opened again before it is called again.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
+
+    /// How many bytes are best written at once.
+    fn batch_bytes(&self) -> usize {
+        usize::MAX
+    }
 
     /// Whether the files are still where the next start looks for them.
     fn check_identity(&self) -> Result<(), StoreError> {

@@ -2,11 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use tandem::store::{Engine, MemoryStore};
 use tandem_actors::{
     keys,
     ports::{Direction::*, Store, Verdict::*},
 };
+use tandem_store::{Engine, MemoryStore};
 
 use super::*;
 

@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -12,10 +13,18 @@ use tandem_actors::{
     ports::{Change, Direction, StoreError},
 };
 
-use super::{Engine, Location, Options, StoreOpenError, directory::Directory, open::open_database, rows::Rows, spare};
+use super::{
+    Engine, Location, Options, StoreOpenError,
+    directory::Directory,
+    open::{is_full, open_database},
+    rows::Rows,
+    spare,
+};
 
-/// Rows after which a sled database is opened once more when it is closed.
-const MUCH: u64 = 10_000;
+/// Bytes after which a sled database is opened once more when it is closed.
+const MUCH: u64 = 4 << 20;
+/// Bytes after which it is opened once more while it runs.
+const VERY_MUCH: u64 = 256 << 20;
 
 /// Rows in a directory that stays locked as long as they are open.
 pub(super) struct Opened {
@@ -48,6 +57,40 @@ impl Opened {
         })
     }
 
+    /// Closes the database and opens it again. Readers wait.
+    pub fn reopen(&self) -> Result<(), StoreOpenError> {
+        let mut rows = self.rows.write();
+        drop(rows.take());
+        let database = self.directory.database(self.location.engine);
+        *rows = Some(open_database(&self.location, &database, &self.options)?);
+        self.written.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// sled reads at each start what was written since the start before: an engine that runs for long is opened again now and then.
+    pub fn renew_if_much_was_written(&self) {
+        if self.location.engine != Engine::Sled || self.written.load(Ordering::Relaxed) < VERY_MUCH {
+            return;
+        }
+        let started = Instant::now();
+        match self.reopen() {
+            Ok(()) => {
+                tracing::info!(
+                    millis = started.elapsed().as_millis() as u64,
+                    "opened the engine again: starts stay quick"
+                )
+            }
+            Err(error) => tracing::error!(%error, "the engine was closed and cannot be opened again"),
+        }
+    }
+
+    /// Whether the engine has failed for want of room. Engines do not always say so.
+    pub fn has_no_room(&self, error: &StoreError) -> bool {
+        error.text().contains("No space left")
+            || error.text().contains("File too large")
+            || is_full(self.directory.root())
+    }
+
     /// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let rows = self.rows.read();
@@ -73,8 +116,16 @@ impl Rows for Opened {
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
-        self.written.fetch_add(changes.len() as u64, Ordering::Relaxed);
+        let bytes = |change: &&Change| match change {
+            Change::Put(key, value) => key.as_bytes().len() + value.len(),
+            Change::Delete(key) => key.as_bytes().len(),
+        };
+        self.written.fetch_add(changes.iter().map(bytes).sum::<usize>() as u64, Ordering::Relaxed);
         self.with("wrote", |rows| rows.write(changes))
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.rows.read().as_ref().map_or(usize::MAX, |rows| rows.batch_bytes())
     }
 
     fn check_identity(&self) -> Result<(), StoreError> {

@@ -1,17 +1,20 @@
-//! Where rows are kept: two embedded engines behind `tandem_actors::ports::Store`, and what they promise alike.
+//! Where rows are kept: a journal that decides what is durable, and one of two embedded engines as the index behind it.
 //!
-//! A group of commits is one atomic batch; `commit` returns when the batch has survived an fdatasync; readers never see what is
-//! not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never tried again: the
+//! A group of commits is one record of the journal; `commit` returns when the record has survived an fdatasync; readers never see
+//! what is not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never tried again: the
 //! kernel may have dropped the pages). [`open()`] makes or opens the directory, and refuses with one clear line.
 
 mod copy;
+#[cfg(debug_assertions)]
+pub mod debug;
 mod directory;
 mod disk;
 mod error;
 mod fence;
-mod guarded;
+mod files;
 mod head;
 mod identity;
+mod journaled;
 mod memory;
 mod names;
 mod open;
@@ -20,11 +23,12 @@ mod redb;
 mod room;
 mod rows;
 mod seal;
+mod sealed;
 mod sled;
 mod spare;
 mod watch;
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +36,7 @@ pub use self::{
     copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},
     error::StoreOpenError,
+    files::create_directory,
     memory::MemoryStore,
     open::{inspect, is_there, open},
     room::{Left, Space},
@@ -119,12 +124,65 @@ pub struct Options {
     pub min_free: u64,
     /// Makes a store also where a copy was cut off.
     pub start_afresh: bool,
+    pub journal: JournalOptions,
     pub disk: Arc<dyn Disk>,
+    /// The journal's, if it is another one.
+    pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
+}
+
+/// The journal's sizes, and when what it holds is written to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+    /// Bytes of all segments.
+    pub max_bytes: u64,
+    /// Bytes of memory for rows that the engine does not have yet.
+    pub recent_bytes: u64,
+    /// A checkpoint follows so many bytes of them,
+    pub checkpoint_bytes: u64,
+    /// or the oldest of them after so long.
+    pub checkpoint_after: Duration,
+    /// The wrong order, for a test that has to notice it.
+    #[doc(hidden)]
+    pub checkpoint_before_rows: bool,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 8 << 20,
+            max_bytes: 1 << 30,
+            recent_bytes: 64 << 20,
+            checkpoint_bytes: 16 << 20,
+            checkpoint_after: Duration::from_secs(30),
+            checkpoint_before_rows: false,
+        }
+    }
+}
+
+impl JournalOptions {
+    fn segments(&self) -> tandem_wal::Config {
+        tandem_wal::Config { segment: self.segment_bytes, most: self.max_bytes, ready: 1 }
+    }
+}
+
+impl Options {
+    fn wal_disk(&self) -> Arc<dyn tandem_wal::Disk> {
+        self.journal_disk.clone().unwrap_or_else(|| Arc::new(disk::JournalDisk(self.disk.clone())))
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
         let Config { cache_mib, min_free, .. } = Config::default();
-        Self { cache_mib, min_free, start_afresh: false, disk: Arc::new(RealDisk) }
+        Self {
+            cache_mib,
+            min_free,
+            start_afresh: false,
+            journal: JournalOptions::default(),
+            disk: Arc::new(RealDisk),
+            journal_disk: None,
+        }
     }
 }

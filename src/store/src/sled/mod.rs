@@ -1,33 +1,30 @@
 //! sled 0.34.7, hardened: what sled itself leaves to the kernel's mercy is done here.
 //!
 //! - sled's flush ends in `sync_file_range`, which promises neither the drive's cache nor the file's length: an fdatasync of `db`
-//!   follows each one, before anybody is told.
+//!   follows each one.
 //! - `conf`, new `snap.*` files and the directories are fsynced at open; sled does not.
 //! - A leftover `snap.*.generating` makes sled refuse to open, or read half a snapshot: removed first.
 //! - Pages above 128 KiB would go to blob files, which sled never syncs: rows are kept so small that none arises ([`chunks`]).
-//! - Changes can be read back from sled before they are durable: whoever reads one waits until it is ([`window`]).
 //! - A failed write can leave sled's flush asleep for good: woken by the [`watchdog`].
-//!
 //!
 //! # What one sync window may hold
 //!
 //! A segment's header says up to where the log was stable when the segment was begun, and recovery skips without a look
 //! whatever is below. sled takes its own `sync_file_range` for stable. So if a header that was written since the last fdatasync
 //! speaks of records that were written since the last fdatasync as well, a power cut can keep the first and lose the
-//! others: rows vanish, or the database does not open. (Simulated, with groups that span segments: in 1 of 100 cuts.)
+//! others: rows vanish, or the database does not open. (Simulated, with batches that span segments: in 1 of 100 cuts.)
 //!
 //! Within a batch it cannot happen: nothing is stable before the batch is complete. But reading writes too: sled splits and
-//! merges pages when somebody comes by. Therefore the writer never reads, and before a batch it syncs what readers have written
-//! since. What remains is a reader that begins a segment between a batch and its sync, and a power cut at that moment.
+//! merges pages when somebody comes by. Therefore readers are outside from before a batch until after its sync, and before they
+//! come back the writer visits the pages of the batch itself, with a sync after each visit that wrote something. So readers find
+//! nothing that is left to do.
 
 mod chunks;
 mod watchdog;
-mod window;
 
 use std::{
     fs::{self, File},
     ops::Bound,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -37,14 +34,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 use tandem_actors::{
     keys::Key,
     ports::{Change, Direction, StoreError},
 };
 
-use self::{chunks::LongValues, watchdog::Watchdog, window::Windows};
+use self::{chunks::LongValues, watchdog::Watchdog};
 use super::{
     Options,
     disk::{Disk, sync_tree},
@@ -53,13 +50,16 @@ use super::{
 };
 
 pub(super) const DATABASE: &str = "db";
+/// Bytes of rows in one batch: readers wait while it is written.
+const BATCH: usize = 256 << 10;
 
 pub(super) struct SledRows {
     // Before `db`: sled closes its file with the last handle, and the watchdog has one.
     _watchdog: Watchdog,
     flushing: Arc<watchdog::Progress>,
     db: sled::Db,
-    windows: Windows,
+    /// Held for writing while a batch is written and synced.
+    readers: RwLock<()>,
     long: Mutex<LongValues>,
     path: PathBuf,
     /// `db` again: sled keeps its own handle to itself.
@@ -94,7 +94,7 @@ impl SledRows {
             _watchdog: Watchdog::start(db.clone(), flushing.clone()),
             flushing,
             db,
-            windows: Windows::default(),
+            readers: RwLock::new(()),
             long: Mutex::new(long),
             path: path.to_owned(),
             file,
@@ -104,22 +104,23 @@ impl SledRows {
         })
     }
 
-    fn write_batch(&self, batch: sled::Batch, keys: Vec<IVec>) -> Result<(), StoreError> {
-        self.sync_what_readers_wrote()?;
-        self.windows.begin(keys, || {
-            // Again, now that no reader is in the tree.
-            self.sync_what_readers_wrote()?;
-            self.db.apply_batch(batch).map_err(StoreError::new)
-        })?;
+    fn write_batch(&self, batch: sled::Batch, keys: &[IVec]) -> Result<(), StoreError> {
+        let _no_readers = self.readers.write();
+        self.sync_if_anything_was_written()?;
+        self.db.apply_batch(batch).map_err(StoreError::new)?;
         let started = Instant::now();
         // sled's flush waits until everything reserved in its log so far is written, so the batch just applied is covered.
         self.flush()?;
         self.sync()?;
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
+        for key in keys {
+            self.stored(key)?;
+            self.sync_if_anything_was_written()?;
+        }
         self.check_blobs()
     }
 
-    fn sync_what_readers_wrote(&self) -> Result<(), StoreError> {
+    fn sync_if_anything_was_written(&self) -> Result<(), StoreError> {
         if self.flush()? > 0 { self.sync() } else { Ok(()) }
     }
 
@@ -175,9 +176,9 @@ impl SledRows {
 
 impl Rows for SledRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let _no_writer = self.readers.read();
         let key = key.as_bytes();
-        let read = || self.stored(key)?.map(|head| self.whole(key, &head)).transpose();
-        self.windows.read(read, |_, in_flight| in_flight.has(key))
+        self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
     }
 
     fn scan(
@@ -188,29 +189,17 @@ impl Rows for SledRows {
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
-        self.windows.read(
-            || self.range(&bounds, direction, limit),
-            |rows, in_flight| {
-                // A scan that ended at its limit has not looked further.
-                let last = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| key.as_bytes());
-                match (direction, last) {
-                    (Direction::Forward, Some(last)) => {
-                        in_flight.has_between(&bounds.from, last) || in_flight.has(last)
-                    }
-                    (Direction::Backward, Some(last)) => in_flight.has_between(last, &bounds.to),
-                    (_, None) => limit > 0 && in_flight.has_between(&bounds.from, &bounds.to),
-                }
-            },
-        )
+        let _no_writer = self.readers.read();
+        self.range(&bounds, direction, limit)
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
         let (batch, keys) = self.long.lock().split(changes);
-        // Readers that wait for this group must be told whatever happens.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_batch(batch, keys)))
-            .unwrap_or_else(|_| Err(StoreError::new("sled panicked while it wrote")));
-        self.windows.end(&outcome);
-        outcome
+        self.write_batch(batch, &keys)
+    }
+
+    fn batch_bytes(&self) -> usize {
+        BATCH
     }
 
     fn check_identity(&self) -> Result<(), StoreError> {

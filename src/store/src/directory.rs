@@ -41,7 +41,7 @@ impl Directory {
     /// Makes the directory if it is not there, and locks it.
     pub fn lock(root: &Path) -> Result<Self, StoreOpenError> {
         let at = |doing| move |source| StoreOpenError::of(root, doing, source);
-        crate::files::create_directory(root).map_err(at("make the directory"))?;
+        super::files::create_directory(root).map_err(at("make the directory"))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tandem_wal::WalError;
+
 use super::Engine;
 
 #[derive(Debug, thiserror::Error)]
@@ -45,11 +47,29 @@ pub enum StoreOpenError {
     Corrupt { path: PathBuf, engine: Engine, reason: String },
 
     #[error(
-        "store {path}: the last {missing} groups of changes that were acknowledged are not in the {engine} database: it is damaged, or \
+        "store {path}: the last {missing} groups of changes that were acknowledged are not there: the journal is damaged at its end, or \
          an older copy: restore the directory as a whole from a backup; to go on without them, remove {path}/acknowledged",
         path = .path.display()
     )]
-    RolledBack { path: PathBuf, engine: Engine, missing: u64 },
+    RolledBack { path: PathBuf, missing: u64 },
+
+    #[error("store {}: the journal cannot be used: {error}: {}", .path.display(), journal_advice(error))]
+    Journal { path: PathBuf, error: WalError },
+
+    #[error("store {}: {reason}: use the version of tandem that wrote it, or a later one", .path.display())]
+    JournalVersion { path: PathBuf, reason: String },
+
+    #[error(
+        "store {path}: the directory {path}/journal is missing: restore the store as a whole from a backup; to go on without what only the \
+         journal held, make an empty directory of this name", path = .path.display()
+    )]
+    JournalLost { path: PathBuf },
+
+    #[error(
+        "store {path}: {path}/journal holds a journal that the {engine} database knows nothing of: it is an older copy, or of another \
+         store: restore the directory as a whole from a backup", path = .path.display()
+    )]
+    JournalUnknown { path: PathBuf, engine: Engine },
 
     #[error(
         "store {}: a copy into this directory was cut off: run `tandem store copy` again; to begin with nothing, start with \
@@ -93,5 +113,20 @@ fn advice(error: &io::Error) -> &'static str {
             ": a file is in the way; choose another directory with --data"
         }
         _ => "",
+    }
+}
+
+fn journal_advice(error: &WalError) -> &'static str {
+    match error {
+        WalError::Damaged { .. } => {
+            "`tandem store verify` lists all that is damaged; restore the directory as a whole from a backup"
+        }
+        WalError::Missing { .. } => {
+            "the engine's database has fallen back further than the journal reaches: it is damaged, or an older copy; restore the \
+             directory as a whole from a backup"
+        }
+        WalError::Foreign { .. } => "restore the directory as a whole from a backup",
+        WalError::Version { .. } => "use the version of tandem that wrote it, or a later one",
+        WalError::Io { .. } | WalError::Full { .. } | WalError::TooLarge { .. } => "see to the disk, and start again",
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{fs, sync::Arc};
 
-use tandem::store::Engine;
 use tandem_actors::{
     keys,
     ports::{Direction::*, Store, StoreFault},
 };
+use tandem_store::Engine;
 
 use super::*;
 

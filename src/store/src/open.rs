@@ -1,12 +1,13 @@
-//! From a directory to a store: lock, engine, completeness, schema.
+//! From a directory to a store: lock, engine, completeness, schema, journal.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use rand::Rng;
 use tandem_actors::{
     keys,
     ports::{Change, Store, StoreError},
@@ -16,19 +17,22 @@ use tandem_actors::{
 use super::{
     Engine, Location, Options, StoreOpenError,
     directory::Directory,
-    guarded::{Beside, Guarded, StartError, all_sealed},
     head::Head,
+    journaled::{Opening, log_key, open_journal},
     opened::Opened,
     redb::RedbRows,
     room::Room,
     rows::{Rows, RowsOpenError},
+    seal::seal,
+    sealed::all_sealed,
     sled::SledRows,
     spare,
 };
 
-/// The layout of keys and records. Higher: written by a later version. 1 has rows without seals.
-const SCHEMA: u32 = 2;
-const UNSEALED: u32 = 1;
+/// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no journal.
+const SCHEMA: u32 = 3;
+const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
+const JOURNAL: &str = "journal";
 
 /// Opens the store at `location`, and makes it if nothing is there.
 pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
@@ -46,20 +50,78 @@ pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, St
     let head = Head::open(directory.root()).inspect_err(|error| {
         tracing::warn!(%error, store = %location.path.display(), "a later loss of groups would not be noticed");
     });
+    let mut head = head.ok();
     let room = Room::new(directory.root(), options.min_free);
     let rows = open_rows(location, directory, options)?;
     spare::keep(&location.path, location.engine, &room);
-    let first = match schema(location, &rows)? {
-        SCHEMA => Vec::new(),
-        _ => vec![Change::Put(keys::meta("schema"), records::encode(&SCHEMA))],
+    if WITHOUT_JOURNAL.contains(&schema(location, &rows)?) {
+        begin_journal(location, &rows, options)?;
+    }
+    let opening = open_journal_of(location, rows, options)?;
+    check_nothing_lost(location, &opening, head.as_mut())?;
+    let store = opening.start(room, head, options).map_err(|error| unusable(location, error.text()))?;
+    Ok(Arc::new(store))
+}
+
+/// An open engine with its journal, to be read.
+pub(super) fn open_journal_of(location: &Location, rows: Opened, options: &Options) -> Result<Opening, StoreOpenError> {
+    let path = journal_path(location);
+    let names = options.wal_disk().names(&path);
+    if names.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Err(StoreOpenError::JournalLost { path: location.path.clone() });
+    }
+    open_journal(location, rows, &path, options)
+}
+
+/// Whether a store has no journal yet, because an earlier version has made it.
+pub(super) fn is_without_journal(location: &Location, rows: &dyn Rows) -> Result<bool, StoreOpenError> {
+    Ok(WITHOUT_JOURNAL.contains(&schema(location, rows)?))
+}
+
+pub(super) fn journal_path(location: &Location) -> PathBuf {
+    location.path.join(JOURNAL)
+}
+
+fn check_nothing_lost(location: &Location, opening: &Opening, head: Option<&mut Head>) -> Result<(), StoreOpenError> {
+    let Some(head) = head else { return Ok(()) };
+    let acknowledged = head.read().map_err(|error| StoreOpenError::of(head.path(), "read", error))?;
+    match acknowledged.checked_sub(opening.last()) {
+        None | Some(0) => Ok(()),
+        Some(missing) => Err(StoreOpenError::RolledBack { path: location.path.clone(), missing }),
+    }
+}
+
+/// Takes over a store of a version without a journal. From here on such a version refuses it: it would not see what is in the journal.
+fn begin_journal(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
+    make_journal_directory(location, options)?;
+    let changes = [schema_row(), new_log()];
+    rows.write(&changes.iter().collect::<Vec<_>>()).map_err(|error| unusable(location, error.text()))?;
+    tracing::info!(store = %location.path.display(), "the store has a journal from now on; earlier versions cannot open it any more");
+    Ok(())
+}
+
+fn make_journal_directory(location: &Location, options: &Options) -> Result<(), StoreOpenError> {
+    let (path, disk) = (journal_path(location), options.wal_disk());
+    let made = || {
+        disk.create_directory(&path)?;
+        disk.sync_directory(&location.path)?;
+        disk.names(&path)
     };
-    let store = Guarded::start(rows, Beside { head: head.ok(), room: Some(room), first });
-    store.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| match error {
-        StartError::Store(error) => unusable(location, error.text()),
-        StartError::RolledBack { missing } => {
-            StoreOpenError::RolledBack { path: location.path.clone(), engine: location.engine, missing }
-        }
-    })
+    let names = made().map_err(|error| StoreOpenError::of(&location.path, "make the journal's directory", error))?;
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(StoreOpenError::JournalUnknown { path: location.path.clone(), engine: location.engine })
+    }
+}
+
+fn schema_row() -> Change {
+    Change::Put(keys::meta("schema"), records::encode(&SCHEMA))
+}
+
+/// The row that binds a new journal to an engine's rows.
+fn new_log() -> Change {
+    seal(&Change::Put(log_key(), records::encode(&rand::rng().random::<u64>())))
 }
 
 /// Whether there is a complete store, that [`open`] would not have to make. Makes nothing.
@@ -116,10 +178,11 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
     options: &Options,
     fill: impl FnOnce(&dyn Rows) -> Result<T, E>,
 ) -> Result<T, E> {
+    make_journal_directory(location, options)?;
     directory.create(location.engine, options.disk.as_ref(), |path| {
         let rows = open_database(location, path, options)?;
-        let schema = Change::Put(keys::meta("schema"), records::encode(&SCHEMA));
-        rows.write(&[&schema]).map_err(|error| unusable(location, error.text()))?;
+        let own = [schema_row(), new_log()];
+        rows.write(&own.iter().collect::<Vec<_>>()).map_err(|error| unusable(location, error.text()))?;
         fill(rows.as_ref())
     })
 }
@@ -161,18 +224,22 @@ fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
     let row = rows.get(&keys::meta("schema")).map_err(unreadable)?;
     let row = row.ok_or_else(|| unusable(location, "it has no schema version"))?;
     match records::decode::<u32>(&row).map_err(unreadable)? {
-        known @ (SCHEMA | UNSEALED) => Ok(known),
+        known if known == SCHEMA || WITHOUT_JOURNAL.contains(&known) => Ok(known),
         found => Err(StoreOpenError::Schema { path: location.path.clone(), found, known: SCHEMA }),
     }
 }
 
 /// Engines do not always say why they failed: on a full disk it is the disk.
 fn unusable(location: &Location, reason: &str) -> StoreOpenError {
-    const NOTHING: u64 = 1 << 20;
     let path = location.path.clone();
-    let full = Room::new(&path, 0).look().is_ok_and(|space| space.free < NOTHING);
-    if full || reason.contains("No space left on device") {
+    if is_full(&path) || reason.contains("No space left on device") {
         return StoreOpenError::Full { path, doing: "open the database" };
     }
     StoreOpenError::Corrupt { path, engine: location.engine, reason: reason.to_owned() }
+}
+
+/// Whether the disk has no room at all.
+pub(super) fn is_full(path: &Path) -> bool {
+    const NOTHING: u64 = 1 << 20;
+    Room::new(path, 0).look().is_ok_and(|space| space.free < NOTHING)
 }

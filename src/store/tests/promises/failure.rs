@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use tandem::store::{self, Disk, Engine, MemoryStore, Options, RealDisk};
 use tandem_actors::{
     keys,
     ports::{Direction::*, Store, Verdict::*},
 };
+use tandem_store::{self as store, Disk, Engine, MemoryStore, Options, RealDisk};
 
 use super::*;
 

@@ -68,7 +68,7 @@ impl Room {
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         #[cfg(debug_assertions)]
-        let free = crate::debug::disk::free().unwrap_or(free);
+        let free = crate::debug::free().unwrap_or(free);
         Ok(Space { free, floor: if total == 0 { 0 } else { self.min_free.min(total / PART) }, total })
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_group_that_would_take_what_is_kept_free_is_not_admitted() {
-        let _one_at_a_time = crate::debug::disk::LITTLE.lock();
+        let _one_at_a_time = crate::debug::LITTLE.lock();
         let directory = tempfile::tempdir().expect("a directory");
         let room = Room::new(directory.path(), 1 << 20);
         let space = room.look().expect("a disk");

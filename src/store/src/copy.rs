@@ -6,14 +6,15 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tandem_actors::{
-    keys::Key,
+    keys::{self, Key},
     ports::{Change, Direction, StoreError},
 };
 
 use super::{
     Location, Options, StoreOpenError,
     directory::Directory,
-    open::{create, open_rows},
+    journaled::{checkpoint_key, log_key},
+    open::{create, is_without_journal, open_journal_of, open_rows},
     rows::Rows,
 };
 
@@ -76,6 +77,11 @@ pub fn copy(
         return Err(StoreOpenError::NamedOtherEngine { path: from.path.clone(), found, asked: from.engine }.into());
     }
     let source = open_rows(from, Directory::lock(&from.path)?, options)?;
+    let source: Box<dyn Rows> = match is_without_journal(from, &source)? {
+        true => Box::new(source),
+        false => Box::new(open_journal_of(from, source, options)?),
+    };
+    let source = source.as_ref();
     if Directory::holds_store(&to.path) {
         return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
     }
@@ -85,11 +91,11 @@ pub fn copy(
     let read = |error| CopyError::Read(from.clone(), error);
     let write = |error| CopyError::Write(to.clone(), error);
     let expected =
-        survey(&source, |rows| progress(Progress { phase: Phase::Counting, rows, total: None })).map_err(read)?;
+        survey(source, |rows| progress(Progress { phase: Phase::Counting, rows, total: None })).map_err(read)?;
     let total = Some(expected.rows);
     let copied = create(to, &target, options, |copied| {
         for_each_page(
-            &source,
+            source,
             |page| {
                 let changes: Vec<Change> =
                     page.iter().map(|(key, value)| Change::Put(key.clone(), value.clone())).collect();
@@ -135,12 +141,15 @@ fn for_each_page<E>(
     mut progress: impl FnMut(u64),
 ) -> Result<(), E> {
     let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
+    // What ties rows to their files: the copy has its own.
+    let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key()];
     loop {
-        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
+        let mut page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
         let Some((key, _)) = page.last() else { return Ok(()) };
+        last = Some(key.clone());
+        page.retain(|(key, _)| !of_the_place.contains(key));
         take(&page)?;
         count += page.len() as u64;
         progress(count);
-        last = Some(key.clone());
     }
 }

@@ -15,12 +15,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tandem::store::{self, Engine, Location, Options, StoreOpenError};
 use tandem_actors::{
     domain::ids::SessionId,
     keys::Key,
     ports::{Change, Commit, Direction, Fence, OwnerEpoch, Store},
 };
+use tandem_store::{self as store, Engine, JournalOptions, Location, Options, StoreOpenError};
 
 fn location(engine: Engine, path: &Path) -> Location {
     Location { engine, path: path.to_owned() }
@@ -30,12 +30,33 @@ fn open(engine: Engine, path: &Path) -> Arc<dyn Store> {
     try_open(&location(engine, path)).expect("the store opens")
 }
 
+/// Segments and checkpoints so small that there are many.
+fn small() -> Options {
+    let journal = JournalOptions {
+        segment_bytes: 128 << 10,
+        max_bytes: 64 << 20,
+        recent_bytes: 4 << 20,
+        checkpoint_bytes: 48 << 10,
+        checkpoint_after: Duration::from_millis(20),
+        ..JournalOptions::default()
+    };
+    Options { journal, ..Options::default() }
+}
+
+fn open_small(engine: Engine, path: &Path) -> Arc<dyn Store> {
+    try_open_with(&location(engine, path), &small()).expect("the store opens")
+}
+
 /// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one holds whatever
 /// was locked here at the fork.
 fn try_open(location: &Location) -> Result<Arc<dyn Store>, StoreOpenError> {
+    try_open_with(location, &Options::default())
+}
+
+fn try_open_with(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match store::open(location, &Options::default()) {
+        match store::open(location, options) {
             Err(StoreOpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             outcome => return outcome,
         }

@@ -1,0 +1,220 @@
+//! Brings recent rows into the engine, on a thread of its own: all rows first, durably, then the number of the last group in them. From
+//! then on the journal needs only what follows; it keeps one checkpoint more, because an engine that is damaged can fall back to the
+//! checkpoint before.
+
+use std::{
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tandem_actors::{
+    keys::{self, Key},
+    ports::{Change, StoreError},
+    records,
+};
+use tandem_wal::Keeper;
+
+use super::recent::{Generation, Recent};
+use crate::{JournalOptions, opened::Opened, rows::Rows, seal::seal};
+
+/// How long the thread waits before it tries again on a disk without room.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Bytes that a row takes in a batch beside its key and value.
+const AROUND: usize = 32;
+
+/// The row that says how far the engine's rows go.
+pub(crate) fn checkpoint_key() -> Key {
+    keys::meta("group")
+}
+
+pub(super) struct Indexer {
+    pub rows: Arc<Opened>,
+    pub recent: Arc<Recent>,
+    pub keeper: Keeper,
+    pub options: JournalOptions,
+    /// The engine failed for good.
+    pub failed: OnceLock<StoreError>,
+    control: Mutex<Control>,
+    wake: Condvar,
+    /// Notified when there is room for more.
+    eased: Condvar,
+}
+
+#[derive(Default)]
+struct Control {
+    asked: bool,
+    stop: Option<Stop>,
+    /// The group of the last checkpoint, and of the one before.
+    checkpoints: (u64, u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// After a last checkpoint.
+    Orderly,
+    AtOnce,
+}
+
+impl Indexer {
+    pub fn new(
+        rows: Arc<Opened>,
+        recent: Arc<Recent>,
+        keeper: Keeper,
+        options: JournalOptions,
+        checkpoint: u64,
+    ) -> Arc<Self> {
+        // Nobody knows where the checkpoint before was: everything there is is kept until the next one.
+        let control = Control { checkpoints: (checkpoint, 0), ..Control::default() };
+        Arc::new(Self {
+            rows,
+            recent,
+            keeper,
+            options,
+            failed: OnceLock::new(),
+            control: Mutex::new(control),
+            wake: Condvar::new(),
+            eased: Condvar::new(),
+        })
+    }
+
+    pub fn start(self: &Arc<Self>) -> std::io::Result<JoinHandle<()>> {
+        let indexer = self.clone();
+        std::thread::Builder::new().name("store-index".into()).spawn(move || indexer.run())
+    }
+
+    /// Asks for a checkpoint, or for the upkeep of segments, soon.
+    pub fn ask(&self) {
+        self.control.lock().asked = true;
+        self.wake.notify_one();
+    }
+
+    pub fn stop(&self, how: Stop) {
+        self.control.lock().stop = Some(how);
+        self.wake.notify_one();
+    }
+
+    /// Waits until `enough` says so, asking for checkpoints; false if that takes too long.
+    pub fn wait_until(&self, mut enough: impl FnMut() -> bool, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut control = self.control.lock();
+        while !enough() {
+            control.asked = true;
+            self.wake.notify_one();
+            if self.failed.get().is_some() || self.eased.wait_until(&mut control, deadline).timed_out() {
+                return enough();
+            }
+        }
+        true
+    }
+
+    fn run(&self) {
+        loop {
+            let stop = self.wait();
+            if stop == Some(Stop::AtOnce) {
+                return;
+            }
+            self.keep_segments_ready();
+            if stop.is_some() || self.is_due() {
+                self.checkpoint(stop.is_some());
+            }
+            if stop.is_some() || self.failed.get().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Until something is to be done.
+    fn wait(&self) -> Option<Stop> {
+        let mut control = self.control.lock();
+        if !control.asked && control.stop.is_none() {
+            self.wake.wait_for(&mut control, self.options.checkpoint_after / 4);
+        }
+        control.asked = false;
+        control.stop
+    }
+
+    fn is_due(&self) -> bool {
+        let amount = self.recent.amount();
+        let JournalOptions { checkpoint_bytes, checkpoint_after, .. } = self.options;
+        amount.active as u64 >= checkpoint_bytes
+            || amount.journal >= checkpoint_bytes.saturating_mul(2)
+            || amount.since.is_some_and(|since| since.elapsed() >= checkpoint_after)
+            || amount.bytes as u64 >= self.options.recent_bytes
+            || self.keeper.is_tight()
+    }
+
+    fn keep_segments_ready(&self) {
+        if let Err(error) = self.keeper.prepare() {
+            tracing::debug!(%error, "no segment of the journal is ready");
+        }
+        self.eased.notify_all();
+    }
+
+    fn checkpoint(&self, is_last: bool) {
+        let Some(generation) = self.recent.freeze() else { return };
+        let started = Instant::now();
+        while let Err(error) = self.write(&generation) {
+            if is_last || !self.rows.has_no_room(&error) {
+                tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
+                self.failed.get_or_init(|| error);
+                self.eased.notify_all();
+                return;
+            }
+            tracing::warn!(%error, "the store's engine has no room; what is acknowledged stays in the journal meanwhile");
+            if self.stopped_within(AGAIN) {
+                return;
+            }
+            // An engine that has failed once does nothing any more until it is opened again.
+            if let Err(error) = self.rows.reopen() {
+                tracing::warn!(%error, "the store's engine cannot be opened yet");
+            }
+        }
+        self.recent.retire();
+        let before = {
+            let mut control = self.control.lock();
+            control.checkpoints = (generation.group, control.checkpoints.0);
+            control.checkpoints.1
+        };
+        metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
+        if let Err(error) = self.keeper.forget(before) {
+            tracing::warn!(%error, "a file of the journal that is not needed any more stays");
+        }
+        self.keep_segments_ready();
+        if !is_last {
+            self.rows.renew_if_much_was_written();
+        }
+    }
+
+    fn stopped_within(&self, wait: Duration) -> bool {
+        let mut control = self.control.lock();
+        if control.stop.is_none() {
+            self.wake.wait_for(&mut control, wait);
+        }
+        control.stop.is_some()
+    }
+
+    fn write(&self, generation: &Generation) -> Result<(), StoreError> {
+        let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
+        if self.options.checkpoint_before_rows {
+            self.rows.write(&[&checkpoint])?;
+        }
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (key, value) in &generation.rows {
+            bytes += AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
+            batch.push(match value {
+                Some(value) => seal(&Change::Put(key.clone(), value.clone())),
+                None => Change::Delete(key.clone()),
+            });
+            if bytes >= self.rows.batch_bytes() {
+                self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+                (batch, bytes) = (Vec::new(), 0);
+            }
+        }
+        // With the last rows, if these fit one batch; all before are durable by now.
+        batch.push(checkpoint);
+        self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+        self.rows.check_identity()
+    }
+}

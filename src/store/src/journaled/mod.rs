@@ -1,0 +1,277 @@
+//! The store: a journal that decides what is durable, and an engine behind it that holds all rows and may be a little behind.
+//!
+//! ```text
+//! commit ─ fences ─ journal: one record, one fdatasync ─ recent rows ─ verdicts
+//!                                                             │
+//!                                                   indexer: engine, checkpoint, old segments are used again
+//! ```
+//!
+//! Reads see recent rows over the engine's, and nothing that is not durable.
+
+mod group;
+mod index;
+mod recent;
+mod start;
+
+use std::{
+    io::ErrorKind,
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem_actors::{
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
+};
+use tandem_wal::{Wal, WalError};
+
+pub(super) use self::{
+    index::checkpoint_key,
+    start::{Opening, log_key, open_journal},
+};
+use self::{
+    index::{Indexer, Stop},
+    recent::{Origin, Recent},
+};
+use super::{
+    JournalOptions,
+    fence::Fences,
+    head::Head,
+    opened::Opened,
+    room::Room,
+    rows::{RESERVED, Rows},
+    sealed::Seals,
+};
+
+/// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) struct Journaled {
+    rows: Arc<Opened>,
+    seals: Seals,
+    recent: Arc<Recent>,
+    indexer: Arc<Indexer>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    fences: Fences,
+    failed: OnceLock<StoreError>,
+    room: Room,
+    writer: Mutex<Writer>,
+}
+
+/// What the writer alone needs.
+struct Writer {
+    wal: Wal,
+    /// The last group that was acknowledged, for the next start.
+    head: Option<Head>,
+    /// Not written yet: there was no room at the start.
+    first: Vec<Change>,
+    segment: Option<u64>,
+}
+
+impl Journaled {
+    fn check_alive(&self) -> Result<(), StoreError> {
+        let failed = self.failed.get().or_else(|| self.indexer.failed.get());
+        failed.map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
+        let events = keys::events(session);
+        let last = self.scan(&events, None, Direction::Backward, 1)?;
+        let Some((key, _)) = last.first() else { return Ok(0) };
+        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
+        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
+    }
+
+    /// What can be refused is refused here, before the fences move.
+    fn admit(&self, writer: &mut Writer, group: &[Commit]) -> Result<(), StoreError> {
+        let mut changes = group.iter().flat_map(|commit| &commit.changes);
+        if changes.any(|change| key_of(change).as_bytes().first().is_none_or(|first| *first >= RESERVED)) {
+            return Err(StoreError::new("a key must begin with a byte below 0xfe"));
+        }
+        let most: usize =
+            group.iter().map(|commit| group::MOST_AROUND + group::most_bytes(&commit.changes)).sum::<usize>()
+                + group::MOST_AROUND
+                + group::most_bytes(&writer.first);
+        if !self.room.admits(most as u64) {
+            return Err(StoreError::no_room());
+        }
+        let limit = self.indexer.options.recent_bytes;
+        let fits = || (self.recent.amount().bytes as u64) < limit;
+        if !fits() && !self.indexer.wait_until(fits, PATIENCE) {
+            return Err(StoreError::busy("the engine does not keep up with the journal"));
+        }
+        self.reserve(writer, most)
+    }
+
+    fn reserve(&self, writer: &mut Writer, bytes: usize) -> Result<(), StoreError> {
+        let mut reserved = writer.wal.reserve(bytes);
+        if let Err(WalError::Full { .. }) = reserved {
+            let again = || {
+                reserved = writer.wal.reserve(bytes);
+                !matches!(reserved, Err(WalError::Full { .. }))
+            };
+            self.indexer.wait_until(again, PATIENCE);
+        }
+        if writer.wal.segment() != writer.segment {
+            writer.segment = writer.wal.segment();
+            self.indexer.ask();
+        }
+        reserved.map_err(|error| match error {
+            WalError::Full { .. } => StoreError::busy(error),
+            error if error.is_no_room() => StoreError::no_room(),
+            error => StoreError::new(format_args!("journal: {error}")),
+        })
+    }
+
+    /// Writes what the fences let through, and what waits for the first group.
+    fn write(&self, writer: &mut Writer, group: &[Commit], verdicts: &[Verdict]) -> Result<(), StoreError> {
+        let written = || {
+            let judged = group.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
+            judged.map(|(commit, _)| commit)
+        };
+        let first = std::mem::take(&mut writer.first);
+        if first.is_empty() && written().all(|commit| commit.changes.is_empty()) {
+            return self.check_in_place(writer);
+        }
+        let record = writer.wal.begin();
+        let mut encoder = group::Encoder::begin(record, written().count() + usize::from(!first.is_empty()));
+        if !first.is_empty() {
+            encoder.commit(None, &first);
+        }
+        written().for_each(|commit| encoder.commit(commit.fence.as_ref(), &commit.changes));
+        let bytes = record.len() as u64;
+        let started = Instant::now();
+        let number = writer.wal.append();
+        // A file that is gone explains a failure better than the write does.
+        writer.wal.check_in_place().map_err(not_in_place)?;
+        let number = number.map_err(|error| StoreError::new(format_args!("journal: {error}")))?;
+        metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
+        self.recent.take(number, bytes, first.iter().chain(written().flat_map(|commit| &commit.changes)));
+        if let Some(head) = &writer.head
+            && let Err(error) = head.record(number)
+        {
+            tracing::warn!(%error, file = %head.path().display(), "a later loss of groups would not be noticed");
+        }
+        let amount = self.recent.amount();
+        let JournalOptions { checkpoint_bytes, .. } = self.indexer.options;
+        if amount.active as u64 >= checkpoint_bytes || amount.journal >= checkpoint_bytes.saturating_mul(2) {
+            self.indexer.ask();
+        }
+        Ok(())
+    }
+
+    fn check_in_place(&self, writer: &Writer) -> Result<(), StoreError> {
+        writer.wal.check_in_place().map_err(not_in_place)?;
+        self.rows.check_identity()?;
+        let (usage, amount) = (self.indexer.keeper.usage(), self.recent.amount());
+        metrics::gauge!("tandem_journal_segment_bytes").set(usage.bytes as f64);
+        metrics::gauge!("tandem_journal_recent_bytes").set(amount.bytes as f64);
+        let age = amount.since.map_or(Duration::ZERO, |since| since.elapsed());
+        metrics::gauge!("tandem_journal_checkpoint_age_seconds").set(age.as_secs_f64());
+        Ok(())
+    }
+
+    fn end(&self, how: Stop) {
+        self.indexer.stop(how);
+        if let Some(thread) = self.thread.lock().take() {
+            // It has told what was wrong, if anything was.
+            let _outcome = thread.join();
+        }
+    }
+}
+
+fn not_in_place(error: WalError) -> StoreError {
+    match error {
+        WalError::Io { path, source, .. } if source.kind() == ErrorKind::NotFound => {
+            StoreError::new(format_args!("{} was removed while it was in use", path.display()))
+        }
+        error => StoreError::new(format_args!("journal: {error}")),
+    }
+}
+
+fn key_of(change: &Change) -> &Key {
+    match change {
+        Change::Put(key, _) | Change::Delete(key) => key,
+    }
+}
+
+impl Store for Journaled {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        match self.recent.get(key) {
+            Some(recent) => Ok(recent),
+            None => self.rows.get(key)?.map(|stored| self.seals.open(key, stored)).transpose(),
+        }
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let mut after = after.cloned();
+        loop {
+            let engine = |limit| self.rows.scan(prefix, after.as_ref(), direction, limit);
+            let merged = self.recent.scan(prefix, after.as_ref(), direction, limit, engine)?;
+            let Some((last, ..)) = merged.last() else { return Ok(Vec::new()) };
+            let last = last.clone();
+            let mut rows = Vec::with_capacity(merged.len());
+            for (key, value, origin) in merged {
+                let value = match origin {
+                    Origin::Recent => Some(value),
+                    Origin::Engine => self.seals.open_among_others(&key, value)?,
+                };
+                rows.extend(value.map(|value| (key, value)));
+            }
+            // Nothing would say that nothing follows.
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+            after = Some(last);
+        }
+    }
+
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
+        let claim = self.fences.claim(session, || self.head(session))?;
+        // A group that failed while the claim waited may or may not be in the log.
+        self.check_alive().map(|()| claim)
+    }
+
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
+        self.fences.release(session, epoch);
+    }
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        self.check_alive()?;
+        let mut writer = self.writer.lock();
+        let writes_nothing = group.iter().all(|commit| commit.changes.is_empty());
+        if !writes_nothing {
+            self.admit(&mut writer, group)?;
+        }
+        let verdicts = self.fences.judge(group);
+        let outcome =
+            if writes_nothing { self.check_in_place(&writer) } else { self.write(&mut writer, group, &verdicts) };
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the store failed: nothing more is acknowledged");
+            self.failed.get_or_init(|| error.clone());
+        }
+        self.fences.settle();
+        outcome.map(|()| verdicts)
+    }
+
+    fn close(&self) {
+        self.end(Stop::Orderly);
+        self.rows.close();
+    }
+}
+
+impl Drop for Journaled {
+    fn drop(&mut self) {
+        self.end(Stop::AtOnce);
+    }
+}

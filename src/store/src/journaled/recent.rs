@@ -1,0 +1,372 @@
+//! Rows that are durable in the journal and not yet in the engine. Reads see them over the engine's.
+//!
+//! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed meanwhile. A row
+//! that changes several times within one generation reaches the engine once, as its last value.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+use crate::rows::Bounds;
+
+/// Bytes of memory that a row takes beside its key and value.
+const AROUND: usize = 128;
+
+/// Rows by key; none: deleted.
+type Map = BTreeMap<Key, Option<Bytes>>;
+
+#[derive(Debug, Default)]
+pub(super) struct Generation {
+    pub rows: Map,
+    /// The last group in it.
+    pub group: u64,
+    number: u64,
+    bytes: usize,
+    /// Bytes of its groups in the journal.
+    journal: u64,
+    since: Option<Instant>,
+}
+
+#[derive(Default)]
+struct State {
+    active: Generation,
+    frozen: Option<Arc<Generation>>,
+}
+
+#[derive(Default)]
+pub(super) struct Recent {
+    state: RwLock<State>,
+    /// Held for reading by a scan that has been overtaken several times: nothing is frozen meanwhile.
+    freezing: RwLock<()>,
+}
+
+/// Times that a scan may be overtaken.
+const PATIENCE: u32 = 3;
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Amount {
+    /// In memory.
+    pub bytes: usize,
+    /// In memory, and not being written to the engine.
+    pub active: usize,
+    /// In the journal, and not being written to the engine.
+    pub journal: u64,
+    /// When the oldest of them was committed.
+    pub since: Option<Instant>,
+}
+
+/// A row of a scan, and whether it was read from the engine.
+pub(super) type Merged = (Key, Bytes, Origin);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Recent,
+    Engine,
+}
+
+impl Generation {
+    fn take(&mut self, change: &Change) {
+        let (key, value) = match change {
+            Change::Put(key, value) => (key, Some(value.clone())),
+            Change::Delete(key) => (key, None),
+        };
+        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let added = length(&value);
+        if let Some(row) = self.rows.get_mut(key) {
+            self.bytes = self.bytes + added - length(row);
+            *row = value;
+        } else {
+            self.bytes += AROUND + key.as_bytes().len() + added;
+            self.rows.insert(key.clone(), value);
+        }
+    }
+}
+
+impl Recent {
+    /// A group is durable. Readers see all of it at once.
+    pub fn take<'a>(&self, group: u64, journal: u64, changes: impl Iterator<Item = &'a Change>) {
+        let mut state = self.state.write();
+        let active = &mut state.active;
+        changes.for_each(|change| active.take(change));
+        active.group = group;
+        active.journal += journal;
+        active.since.get_or_insert_with(Instant::now);
+    }
+
+    pub fn amount(&self) -> Amount {
+        let state = self.state.read();
+        let frozen = state.frozen.as_ref();
+        Amount {
+            bytes: state.active.bytes + frozen.map_or(0, |frozen| frozen.bytes),
+            active: state.active.bytes,
+            journal: state.active.journal,
+            since: frozen.and_then(|frozen| frozen.since).or(state.active.since),
+        }
+    }
+
+    /// The generation that is to be written to the engine, if there is anything: the frozen one, or the active one from now on.
+    pub fn freeze(&self) -> Option<Arc<Generation>> {
+        let _nobody_minds = self.freezing.write();
+        let mut state = self.state.write();
+        if state.frozen.is_none() && state.active.since.is_some() {
+            let next = Generation { number: state.active.number + 1, ..Generation::default() };
+            let frozen = std::mem::replace(&mut state.active, next);
+            state.frozen = Some(Arc::new(frozen));
+        }
+        state.frozen.clone()
+    }
+
+    /// The frozen generation is in the engine.
+    pub fn retire(&self) {
+        let retired = self.state.write().frozen.take();
+        // Freed without the lock.
+        drop(retired);
+    }
+
+    /// The row, if it is a recent one; `Some(None)`: deleted.
+    pub fn get(&self, key: &Key) -> Option<Option<Bytes>> {
+        let state = self.state.read();
+        let active = state.active.rows.get(key);
+        active.or_else(|| state.frozen.as_ref()?.rows.get(key)).cloned()
+    }
+
+    /// A scan over recent rows and the engine's, all of one moment.
+    pub fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+        engine: impl Fn(usize) -> Result<Vec<(Key, Bytes)>, StoreError>,
+    ) -> Result<Vec<Merged>, StoreError> {
+        let Some(bounds) = Bounds::of(prefix, after, direction).filter(|_| limit > 0) else { return Ok(Vec::new()) };
+        let (mut wanted, mut overtaken, mut hold) = (limit, 0, None);
+        loop {
+            // Before the engine is asked: what retires meanwhile is in both.
+            let overlay = self.overlay(&bounds, direction, wanted.saturating_add(16));
+            let page = engine(wanted)?;
+            if self.state.read().active.number != overlay.number {
+                // The engine may have rows of a later moment.
+                overtaken += 1;
+                if overtaken > PATIENCE && hold.is_none() {
+                    hold = Some(self.freezing.read());
+                }
+                continue;
+            }
+            let page_ends = (page.len() >= wanted).then(|| page.last().map(|(key, _)| key.clone())).flatten();
+            let complete = page_ends.is_none() && overlay.ends.is_none();
+            let merged = merge(page, page_ends, overlay, direction, limit);
+            if merged.len() == limit || complete {
+                return Ok(merged);
+            }
+            // Deleted rows took the place of others.
+            wanted = wanted.saturating_mul(4);
+        }
+    }
+
+    fn overlay(&self, bounds: &Bounds, direction: Direction, most: usize) -> Overlay {
+        let state = self.state.read();
+        let (mut rows, active_ends) = range(&state.active.rows, bounds, direction, most);
+        let mut ends = active_ends;
+        if let Some(frozen) = &state.frozen {
+            let (older, older_ends) = range(&frozen.rows, bounds, direction, most);
+            ends = nearer(ends, older_ends, direction);
+            // Stable: of two rows with one key, the active one comes first.
+            rows.extend(older);
+            rows.sort_by(|(one, _), (other, _)| in_direction(one, other, direction));
+            rows.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        }
+        Overlay { rows, ends, number: state.active.number }
+    }
+}
+
+/// What recent rows say about a range.
+struct Overlay {
+    rows: Vec<(Key, Option<Bytes>)>,
+    /// Beyond this key nobody has looked. None: all are there.
+    ends: Option<Key>,
+    /// Of the active generation.
+    number: u64,
+}
+
+fn in_direction(one: &Key, other: &Key, direction: Direction) -> std::cmp::Ordering {
+    match direction {
+        Direction::Forward => one.cmp(other),
+        Direction::Backward => other.cmp(one),
+    }
+}
+
+fn nearer(one: Option<Key>, other: Option<Key>, direction: Direction) -> Option<Key> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if in_direction(&one, &other, direction).is_le() { one } else { other }),
+        (one, other) => one.or(other),
+    }
+}
+
+type Rows = Vec<(Key, Option<Bytes>)>;
+
+/// At most so many rows, and where they end if there are more.
+fn range(map: &Map, bounds: &Bounds, direction: Direction, most: usize) -> (Rows, Option<Key>) {
+    let from = Key::from_bytes(bounds.from.as_slice());
+    let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
+    let range = map.range((from, Bound::Excluded(Key::from_bytes(bounds.to.as_slice()))));
+    let copy = |(key, value): (&Key, &Option<Bytes>)| (key.clone(), value.clone());
+    let rows: Rows = match direction {
+        Direction::Forward => range.take(most).map(copy).collect(),
+        Direction::Backward => range.rev().take(most).map(copy).collect(),
+    };
+    let ends = (rows.len() >= most).then(|| rows.last().map(|(key, _)| key.clone())).flatten();
+    (rows, ends)
+}
+
+fn merge(
+    page: Vec<(Key, Bytes)>,
+    page_ends: Option<Key>,
+    overlay: Overlay,
+    direction: Direction,
+    limit: usize,
+) -> Vec<Merged> {
+    let horizon = nearer(page_ends, overlay.ends, direction);
+    let within = |key: &Key| horizon.as_ref().is_none_or(|horizon| in_direction(key, horizon, direction).is_le());
+    let mut recent = overlay.rows.into_iter().filter(|(key, _)| within(key)).peekable();
+    let mut merged = Vec::with_capacity(limit.min(page.len() + recent.size_hint().0));
+    let mut page = page.into_iter().filter(|(key, _)| within(key)).peekable();
+    while merged.len() < limit {
+        let order = match (recent.peek(), page.peek()) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((one, _)), Some((other, _))) => in_direction(one, other, direction),
+        };
+        if order.is_gt() {
+            merged.extend(page.next().map(|(key, value)| (key, value, Origin::Engine)));
+            continue;
+        }
+        if order.is_eq() {
+            page.next();
+        }
+        if let Some((key, Some(value))) = recent.next() {
+            merged.push((key, value, Origin::Recent));
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use Direction::*;
+
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::from_bytes(name.as_bytes())
+    }
+
+    fn put(name: &str, value: &'static str) -> Change {
+        Change::Put(key(name), value.into())
+    }
+
+    fn delete(name: &str) -> Change {
+        Change::Delete(key(name))
+    }
+
+    fn take(recent: &Recent, group: u64, changes: &[Change]) {
+        recent.take(group, 0, changes.iter());
+    }
+
+    /// An engine's scan over these rows.
+    fn engine<'a>(
+        rows: &'a BTreeMap<Key, Bytes>,
+        after: Option<&'a Key>,
+        direction: Direction,
+    ) -> impl Fn(usize) -> Result<Vec<(Key, Bytes)>, StoreError> + 'a {
+        move |limit| {
+            let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
+            let beyond = |key: &&Key| after.is_none_or(|after| in_direction(key, after, direction).is_gt());
+            let all = rows.iter().filter(|(key, _)| beyond(key)).map(copy);
+            Ok(match direction {
+                Forward => all.take(limit).collect(),
+                Backward => all.rev().take(limit).collect(),
+            })
+        }
+    }
+
+    #[test]
+    fn a_scan_is_what_a_scan_of_one_map_would_be() {
+        proptest::proptest!(|(
+            changes in proptest::collection::vec((0..3_u8, 0..40_u8, proptest::bool::ANY), 0..120),
+            after in proptest::option::of(0..40_u8),
+            forward in proptest::bool::ANY,
+            limit in 0..12_usize,
+        )| {
+            let (recent, mut stored, mut whole) = (Recent::default(), BTreeMap::new(), BTreeMap::new());
+            let name = |number: u8| format!("x{number:02}");
+            for (number, (place, row, is_put)) in changes.iter().enumerate() {
+                let value = Bytes::from(number.to_string());
+                let change = if *is_put { Change::Put(key(&name(*row)), value.clone()) } else { delete(&name(*row)) };
+                match &change {
+                    Change::Put(key, value) => whole.insert(key.clone(), value.clone()),
+                    Change::Delete(key) => whole.remove(key),
+                };
+                take(&recent, number as u64, &[change]);
+                // The first third goes to the engine, the second is frozen, the third stays active.
+                if *place == 0 && let Some(generation) = recent.freeze() {
+                    for (key, value) in &generation.rows {
+                        match value {
+                            Some(value) => stored.insert(key.clone(), value.clone()),
+                            None => stored.remove(key),
+                        };
+                    }
+                    recent.retire();
+                } else if *place == 1 {
+                    recent.freeze();
+                }
+            }
+            let direction = if forward { Forward } else { Backward };
+            let after = after.map(|after| key(&name(after)));
+            let found = recent.scan(&key("x"), after.as_ref(), direction, limit, engine(&stored, after.as_ref(), direction));
+            let found: Vec<_> = found.expect("a scan").into_iter().map(|(key, value, _)| (key, value)).collect();
+            let expected = engine(&whole, after.as_ref(), direction)(limit).expect("a scan");
+            assert_eq!(found, expected);
+        });
+    }
+
+    #[test]
+    fn a_scan_that_is_overtaken_looks_again() {
+        let recent = Recent::default();
+        take(&recent, 1, &[put("xa", "1")]);
+        let rounds = AtomicU32::new(0);
+        let found = recent.scan(&key("x"), None, Forward, 9, |_| {
+            // Between the look at what is recent and the engine's answer, another group is committed and reaches the engine.
+            if rounds.fetch_add(1, Ordering::Relaxed) == 0 {
+                take(&recent, 2, &[delete("xa"), put("xb", "2")]);
+                recent.freeze();
+                recent.retire();
+            }
+            Ok(vec![(key("xb"), "2".into())])
+        });
+        let names: Vec<_> = found.expect("a scan").into_iter().map(|(key, value, _)| (key, value)).collect();
+        assert_eq!(names, [(key("xb"), Bytes::from("2"))], "all of one moment");
+    }
+
+    #[test]
+    fn a_row_that_changes_again_is_counted_once() {
+        let recent = Recent::default();
+        take(&recent, 1, &[put("xa", "12345")]);
+        let once = recent.amount().bytes;
+        take(&recent, 2, &[put("xa", "123456"), put("xa", "12345")]);
+        assert_eq!(recent.amount().bytes, once);
+        take(&recent, 3, &[delete("xa")]);
+        assert_eq!(recent.amount().bytes, once - 5);
+        assert_eq!(recent.freeze().expect("a generation").rows.len(), 1);
+        assert_eq!(recent.get(&key("xa")), Some(None), "deleted, while it is frozen");
+    }
+}

@@ -1,0 +1,191 @@
+//! From an engine's rows and a journal to a store.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem_actors::{
+    domain::ids::SessionId,
+    keys::{self, Key},
+    ports::{Change, Direction, Store, StoreError, StoreFault},
+    records,
+};
+use tandem_wal::{Wal, WalError};
+
+use super::{
+    Journaled, Writer,
+    group::{self, NotUnderstood},
+    index::{Indexer, checkpoint_key},
+    recent::{Origin, Recent},
+};
+use crate::{
+    Location, Options, StoreOpenError, fence::Fences, head::Head, opened::Opened, room::Room, rows::Rows, seal::seal,
+    sealed::Seals,
+};
+
+/// The row that names the journal of a store.
+pub(crate) fn log_key() -> Key {
+    keys::meta("journal")
+}
+
+/// An engine with the journal in front of it, before it takes commits.
+pub(crate) struct Opening {
+    pub rows: Arc<Opened>,
+    pub seals: Seals,
+    recent: Arc<Recent>,
+    wal: Wal,
+    /// How far the engine's rows go.
+    checkpoint: u64,
+}
+
+/// Opens the journal of an open engine in `directory`, and takes up what the engine does not have yet.
+pub(crate) fn open_journal(
+    location: &Location,
+    rows: Opened,
+    directory: &Path,
+    options: &Options,
+) -> Result<Opening, StoreOpenError> {
+    let unusable = |error: StoreError| StoreOpenError::Corrupt {
+        path: location.path.clone(),
+        engine: location.engine,
+        reason: error.text().to_owned(),
+    };
+    let seals = Seals::of(&rows).map_err(unusable)?;
+    let number = |key: &Key| {
+        let row = rows.get(key)?.map(|stored| seals.open(key, stored)).transpose()?;
+        row.map(|row| records::decode::<u64>(&row)).transpose()
+    };
+    let checkpoint = number(&checkpoint_key()).map_err(unusable)?.unwrap_or(0);
+    let Some(log) = number(&log_key()).map_err(unusable)? else {
+        return Err(unusable(StoreError::new("it names no journal")));
+    };
+    let path = || location.path.clone();
+    let journal = |error: WalError| match error {
+        error if error.is_no_room() => StoreOpenError::Full { path: path(), doing: "open the journal" },
+        error => StoreOpenError::Journal { path: path(), error },
+    };
+    let recent = Arc::new(Recent::default());
+    let mut not_understood: Option<(u64, NotUnderstood)> = None;
+    let opened =
+        Wal::open(options.wal_disk(), directory, log, options.journal.segments(), checkpoint, |number, record| {
+            let told = group::decode(record, |commit| recent.take(number, 0, commit.changes.iter()));
+            // An empty group counts as well.
+            recent.take(number, record.len() as u64, [].iter());
+            if let Err(error) = told {
+                not_understood.get_or_insert((number, error));
+            }
+        });
+    let (wal, recovered) = opened.map_err(journal)?;
+    if let Some((group, error)) = not_understood {
+        let reason = format!("group {group} of the journal is not understood: {error}");
+        return Err(StoreOpenError::JournalVersion { path: location.path.clone(), reason });
+    }
+    for path in &recovered.restored {
+        tracing::warn!(file = %path.display(), "the header of a journal's segment is damaged; its groups are not");
+    }
+    if recovered.last > checkpoint {
+        tracing::info!(groups = recovered.last - checkpoint, "took up what the engine does not have yet");
+    }
+    Ok(Opening { rows: Arc::new(rows), seals, recent, wal, checkpoint })
+}
+
+impl Opening {
+    /// The last group there is.
+    pub fn last(&self) -> u64 {
+        self.wal.last()
+    }
+
+    /// As a store. Takes a node epoch that was never used before, durably; if the disk has no room, with the first group.
+    pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<Journaled, StoreError> {
+        let Self { rows, seals, recent, wal, checkpoint } = self;
+        let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint);
+        let writer = Writer { wal, head, first: Vec::new(), segment: None };
+        let mut store = Journaled {
+            rows,
+            seals,
+            recent,
+            indexer,
+            thread: Mutex::new(None),
+            fences: Fences::new(0),
+            failed: std::sync::OnceLock::new(),
+            room,
+            writer: Mutex::new(writer),
+        };
+        let key = keys::meta("node_epoch");
+        let last = store.get(&key)?;
+        let last = last.map_or(Ok(0), |row| records::decode::<u32>(&row))?;
+        let epoch = last + 1;
+        store.fences = Fences::new(epoch);
+        store.take_epoch(Change::Put(key, records::encode(&epoch)))?;
+        let thread = store.indexer.start().map_err(StoreError::new)?;
+        *store.thread.lock() = Some(thread);
+        Ok(store)
+    }
+}
+
+impl Journaled {
+    fn take_epoch(&self, epoch: Change) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        writer.first = vec![epoch];
+        let bytes = group::MOST_AROUND + group::most_bytes(&writer.first);
+        if !self.room.admits(bytes as u64) {
+            return Ok(());
+        }
+        match self.reserve(&mut writer, bytes) {
+            Ok(()) => self.write(&mut writer, &[], &[]),
+            // Full, or no room: it is read, and written later.
+            Err(error) if error.fault() != StoreFault::Failed => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// All rows, recent ones included, each with its seal.
+impl Rows for Opening {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        match self.recent.get(key) {
+            Some(recent) => Ok(recent.map(|value| sealed(key, value))),
+            None => self.rows.get(key),
+        }
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let engine = |limit| self.rows.scan(prefix, after, direction, limit);
+        let merged = self.recent.scan(prefix, after, direction, limit, engine)?;
+        let as_stored = |(key, value, origin)| match origin {
+            Origin::Engine => (key, value),
+            Origin::Recent => {
+                let value = sealed(&key, value);
+                (key, value)
+            }
+        };
+        Ok(merged.into_iter().map(as_stored).collect())
+    }
+
+    fn write(&self, _changes: &[&Change]) -> Result<(), StoreError> {
+        Err(StoreError::new("it is open to be read"))
+    }
+}
+
+fn sealed(key: &Key, value: Bytes) -> Bytes {
+    match seal(&Change::Put(key.clone(), value)) {
+        Change::Put(_, sealed) => sealed,
+        Change::Delete(_) => Bytes::new(),
+    }
+}
+
+/// The sessions that a damaged group was about, as far as it can be read.
+#[expect(dead_code, reason = "for `store verify`")]
+pub(crate) fn sessions_in(record: &[u8]) -> Vec<SessionId> {
+    let mut sessions = Vec::new();
+    let _ends_somewhere = group::decode(record, |commit| sessions.extend(commit.fence.map(|fence| fence.session)));
+    sessions.sort();
+    sessions.dedup();
+    sessions
+}

@@ -1,0 +1,111 @@
+//! A store without a disk, for unit tests and benches: the same contract, gone with the process, and it fails when told to.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tandem_actors::{
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
+};
+
+use super::{fence::Fences, rows::Bounds};
+
+pub struct MemoryStore {
+    rows: RwLock<BTreeMap<Key, Bytes>>,
+    fences: Fences,
+    fail_next: AtomicBool,
+    failed: OnceLock<StoreError>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            rows: RwLock::default(),
+            fences: Fences::new(1),
+            fail_next: AtomicBool::new(false),
+            failed: OnceLock::new(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// The next commit fails, and so does everything after it.
+    pub fn fail_next_commit(&self) {
+        self.fail_next.store(true, Ordering::SeqCst);
+    }
+
+    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
+        let events = keys::events(session);
+        let last = self.scan(&events, None, Direction::Backward, 1)?;
+        let Some((key, _)) = last.first() else { return Ok(0) };
+        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
+        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
+    }
+
+    fn write(&self, changes: impl Iterator<Item = Change>) {
+        let mut rows = self.rows.write();
+        for change in changes {
+            match change {
+                Change::Put(key, value) => rows.insert(key, value),
+                Change::Delete(key) => rows.remove(&key),
+            };
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.rows.read().get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
+        let from = Key::from_bytes(bounds.from);
+        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
+        let rows = self.rows.read();
+        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to))));
+        let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
+        Ok(match direction {
+            Direction::Forward => range.take(limit).map(copy).collect(),
+            Direction::Backward => range.rev().take(limit).map(copy).collect(),
+        })
+    }
+
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
+        let claim = self.fences.claim(session, || self.head(session))?;
+        self.failed.get().map_or(Ok(claim), |error| Err(error.clone()))
+    }
+
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
+        self.fences.release(session, epoch);
+    }
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        if self.fail_next.load(Ordering::SeqCst) {
+            self.failed.get_or_init(|| StoreError::new("told to fail"));
+        }
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
+        let verdicts = self.fences.judge(group);
+        let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
+        self.write(written.flat_map(|(commit, _)| commit.changes.iter().cloned()));
+        self.fences.settle();
+        Ok(verdicts)
+    }
+}
