@@ -43,8 +43,8 @@ impl Members {
         self.members.values()
     }
 
-    pub fn of_connection(&self, connection: &str) -> impl Iterator<Item = &PresenceMessage> {
-        self.members.values().filter(move |member| *member.connection_id == *connection)
+    pub fn of_connection(&self, connection_id: &str) -> impl Iterator<Item = &PresenceMessage> {
+        self.members.values().filter(move |member| *member.connection_id == *connection_id)
     }
 
     /// Takes the events of one frame and returns those that the others hear of: a repetition and the leave of somebody who is not there are
@@ -97,7 +97,7 @@ impl Members {
     /// them: as many as one frame can tell. None are left when there are none to tell.
     pub fn leave(
         &mut self,
-        connection: &str,
+        connection_id: &str,
         client_id: Option<&str>,
         frame_id: &str,
         now: i64,
@@ -106,7 +106,7 @@ impl Members {
         let mut page = Page::default();
         let mut gone = 0;
         self.members.retain(|(owner, own_id), member| {
-            let is_meant = **owner == *connection && client_id.is_none_or(|id| **own_id == *id);
+            let is_meant = **owner == *connection_id && client_id.is_none_or(|id| **own_id == *id);
             let leaves_now = is_meant && page.takes(member);
             if leaves_now {
                 gone += member.size();

@@ -164,14 +164,14 @@ pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 /// Puts a fixture's presence members in, all of one connection that nobody has.
 fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
     super::channel::check_name(&channel.name)?;
-    let connection: Arc<str> = random_id(10).into();
+    let connection_id: Arc<str> = random_id(10).into();
     let timestamp = hub.services.now().as_millis();
     let member = |(index, member): (usize, InboundPresence)| {
         Ok(PresenceMessage {
             action: PresenceAction::Enter,
-            id: format!("{connection}:0:{index}").into(),
+            id: format!("{connection_id}:0:{index}").into(),
             client_id: member.client_id.unwrap_or_default().into(),
-            connection_id: connection.clone(),
+            connection_id: connection_id.clone(),
             timestamp,
             payload: Payload::accept(member.data, member.encoding)?,
             extras: None,
@@ -180,7 +180,7 @@ fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
     let members: Vec<PresenceMessage> =
         channel.presence.unwrap_or_default().into_iter().enumerate().map(member).collect::<Result<_, ErrorInfo>>()?;
     if !members.is_empty() {
-        hub.seed_presence(&hub.channel(&channel.name), &connection, members.clone());
+        hub.seed_presence(&hub.channel(&channel.name), &connection_id, members.clone());
     }
     Ok(AppChannel { name: channel.name, presence: members })
 }

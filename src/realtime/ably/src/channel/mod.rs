@@ -88,7 +88,7 @@ impl Channel {
     pub fn publish(
         &self,
         frame_id: Arc<str>,
-        connection: Option<&Arc<str>>,
+        connection_id: Option<&Arc<str>>,
         messages: Vec<Message>,
         repeats: Repeats,
         now: Timestamp,
@@ -115,7 +115,8 @@ impl Channel {
         }
         let named = self.binding.stream.as_ref().zip(chosen.as_deref());
         let event = named.and_then(|(stream, id)| EventRef::of_message(stream, id)).map(Arc::new);
-        let draft = Draft { id: frame_id, connection_id: connection.cloned(), body: Body::Messages(messages), event };
+        let draft =
+            Draft { id: frame_id, connection_id: connection_id.cloned(), body: Body::Messages(messages), event };
         let entry = room.log.append(&self.name, draft, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
@@ -133,7 +134,7 @@ impl Channel {
     pub fn take_presence(
         &self,
         frame_id: Arc<str>,
-        connection: &Arc<str>,
+        connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
         repeats: Repeats,
         most: Most,
@@ -148,13 +149,13 @@ impl Channel {
         let before = room.members.bytes();
         let told = room.members.apply(events, most)?;
         self.recount_members(&room, before);
-        Ok(self.tell_presence(&mut room, frame_id, connection, told, now, keep))
+        Ok(self.tell_presence(&mut room, frame_id, connection_id, told, now, keep))
     }
 
     /// Makes members of a connection leave, or only the one with this client id. Returns what was told, until there is nothing more to tell.
     pub fn leave(
         &self,
-        connection: &Arc<str>,
+        connection_id: &Arc<str>,
         client_id: Option<&str>,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
@@ -162,9 +163,9 @@ impl Channel {
         let mut room = self.room.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
         let before = room.members.bytes();
-        let leaves = room.members.leave(connection, client_id, &frame_id, now.as_millis());
+        let leaves = room.members.leave(connection_id, client_id, &frame_id, now.as_millis());
         self.recount_members(&room, before);
-        self.tell_presence(&mut room, frame_id, connection, leaves, now, keep)
+        self.tell_presence(&mut room, frame_id, connection_id, leaves, now, keep)
     }
 
     /// Takes from the memory of all channels what the presence set has grown by, or gives it back.
@@ -180,7 +181,7 @@ impl Channel {
         &self,
         room: &mut Room,
         frame_id: Arc<str>,
-        connection: &Arc<str>,
+        connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
@@ -189,8 +190,12 @@ impl Channel {
         if events.is_empty() {
             return None;
         }
-        let draft =
-            Draft { id: frame_id, connection_id: Some(connection.clone()), body: Body::Presence(events), event: None };
+        let draft = Draft {
+            id: frame_id,
+            connection_id: Some(connection_id.clone()),
+            body: Body::Presence(events),
+            event: None,
+        };
         let entry = room.log.append(&self.name, draft, now);
         keep(&entry, &room.log);
         deliver(room, &entry);
@@ -228,8 +233,8 @@ impl Channel {
         self.room.lock().members.iter().for_each(each);
     }
 
-    pub fn has_members_of(&self, connection: &str) -> bool {
-        self.room.lock().members.of_connection(connection).next().is_some()
+    pub fn has_members_of(&self, connection_id: &str) -> bool {
+        self.room.lock().members.of_connection(connection_id).next().is_some()
     }
 
     pub fn occupancy(&self) -> Occupancy {

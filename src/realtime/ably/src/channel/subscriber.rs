@@ -18,7 +18,7 @@ pub struct Alias {
 
 #[derive(Clone)]
 pub struct Subscriber {
-    pub connection: Arc<str>,
+    pub connection_id: Arc<str>,
     pub outbox: Arc<Outbox>,
     pub modes: Modes,
     pub echo: bool,
@@ -38,7 +38,7 @@ impl Subscriber {
 
     /// Whether it is to hear of the entry.
     pub fn hears(&self, entry: &Entry) -> bool {
-        let own = entry.connection_id.as_deref() == Some(&*self.connection);
+        let own = entry.connection_id.as_deref() == Some(&*self.connection_id);
         match entry.body {
             Body::Messages(_) => self.modes.has(Modes::SUBSCRIBE) && (self.echo || !own),
             Body::Presence(_) => own || self.modes.has(Modes::PRESENCE_SUBSCRIBE),

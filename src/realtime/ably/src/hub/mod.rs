@@ -187,7 +187,7 @@ impl Hub {
         &self,
         channel: &Channel,
         frame_id: Arc<str>,
-        connection: Option<&Arc<str>>,
+        connection_id: Option<&Arc<str>>,
         messages: Vec<Message>,
         repeats: Repeats,
         done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
@@ -199,15 +199,16 @@ impl Hub {
             return Err(error);
         }
         let mut done = Some(done);
-        let published = channel.publish(frame_id, connection, messages, repeats, self.services.now(), |entry, log| {
-            if !self.is_main {
-                self.count(entry);
-            }
-            if stores && let Some(done) = done.take() {
-                let published = entry.published();
-                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-            }
-        });
+        let published =
+            channel.publish(frame_id, connection_id, messages, repeats, self.services.now(), |entry, log| {
+                if !self.is_main {
+                    self.count(entry);
+                }
+                if stores && let Some(done) = done.take() {
+                    let published = entry.published();
+                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+                }
+            });
         if let Some(done) = done {
             match &published {
                 Ok(published) => self.settle(channel, published.clone(), done),

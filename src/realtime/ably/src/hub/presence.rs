@@ -71,9 +71,9 @@ impl Hub {
     }
 
     /// The same for a connection of which only the id is left, or for one of its members.
-    pub(super) fn leave_as(&self, channel: &Channel, connection: &Arc<str>, client_id: Option<&str>) {
+    pub(super) fn leave_as(&self, channel: &Channel, connection_id: &Arc<str>, client_id: Option<&str>) {
         let now = self.services.now();
-        let leave = || channel.leave(connection, client_id, now, |entry, log| self.keep(channel, entry, log));
+        let leave = || channel.leave(connection_id, client_id, now, |entry, log| self.keep(channel, entry, log));
         while let Some(entry) = leave() {
             self.report(channel, Some(&entry));
         }
@@ -109,10 +109,10 @@ impl Hub {
     }
 
     /// Puts a fixture's members into a channel's presence set.
-    pub fn seed_presence(&self, channel: &Channel, connection: &Arc<str>, members: Vec<PresenceMessage>) {
+    pub fn seed_presence(&self, channel: &Channel, connection_id: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
-        let frame_id = format!("{connection}:0").into();
-        let seeded = channel.take_presence(frame_id, connection, members, Repeats::Known, Most::ANY, now, |_, _| ());
+        let frame_id = format!("{connection_id}:0").into();
+        let seeded = channel.take_presence(frame_id, connection_id, members, Repeats::Known, Most::ANY, now, |_, _| ());
         debug_assert!(seeded.is_ok(), "there is no limit");
     }
 }

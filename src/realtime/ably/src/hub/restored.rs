@@ -22,20 +22,20 @@ struct Unreturned {
 }
 
 impl Unreturned {
-    fn add(&mut self, connection: &Arc<str>, channel: &Arc<str>) {
-        let channels = self.channels.entry(connection.clone()).or_default();
+    fn add(&mut self, connection_id: &Arc<str>, channel: &Arc<str>) {
+        let channels = self.channels.entry(connection_id.clone()).or_default();
         if !channels.contains(channel) {
             channels.push(channel.clone());
-            self.connections.entry(channel.clone()).or_default().push(connection.clone());
+            self.connections.entry(channel.clone()).or_default().push(connection_id.clone());
         }
     }
 
     /// Takes a connection out, and says where it has members.
-    fn remove(&mut self, connection: &str) -> Vec<Arc<str>> {
-        let channels = self.channels.remove(connection).unwrap_or_default();
+    fn remove(&mut self, connection_id: &str) -> Vec<Arc<str>> {
+        let channels = self.channels.remove(connection_id).unwrap_or_default();
         for channel in &channels {
             if let Some(connections) = self.connections.get_mut(channel) {
-                connections.retain(|known| **known != *connection);
+                connections.retain(|known| **known != *connection_id);
                 if connections.is_empty() {
                     self.connections.remove(channel);
                 }
@@ -131,22 +131,22 @@ impl Hub {
         if peer.repeats == Repeats::MayBeStored {
             return;
         }
-        for connection in self.restored.unreturned_in(&channel.name) {
+        for connection_id in self.restored.unreturned_in(&channel.name) {
             for event in events.iter().filter(|event| event.is_present()) {
-                self.leave_as(channel, &connection, Some(&event.client_id));
+                self.leave_as(channel, &connection_id, Some(&event.client_id));
             }
         }
     }
 
     /// Whoever has not come back leaves. Called when the grace is over.
     pub async fn leave_unreturned(&self) {
-        while let Some(connection) = self.restored.next_unreturned() {
+        while let Some(connection_id) = self.restored.next_unreturned() {
             // One at a time: until its turn, each can still come back.
-            let channels = self.restored.unreturned.lock().remove(&connection);
+            let channels = self.restored.unreturned.lock().remove(&connection_id);
             for channel in channels {
-                match self.peer(&connection) {
+                match self.peer(&connection_id) {
                     Some(peer) => peer.note_entered(&channel),
-                    None => self.leave_as(&self.channel(&channel), &connection, None),
+                    None => self.leave_as(&self.channel(&channel), &connection_id, None),
                 }
                 // Each may have to be read from the store.
                 tokio::task::yield_now().await;

@@ -81,8 +81,8 @@ impl Hub {
                     connections.push(member.connection_id.clone());
                 }
             });
-            for connection in connections {
-                self.leave_as(&channel, &connection, Some(client_id));
+            for connection_id in connections {
+                self.leave_as(&channel, &connection_id, Some(client_id));
             }
         }
     }

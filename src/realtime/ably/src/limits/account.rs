@@ -90,9 +90,9 @@ impl Account {
     }
 
     /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
-    fn linger(&self, connection: Arc<str>, most: usize) -> Option<Arc<str>> {
+    fn linger(&self, connection_id: Arc<str>, most: usize) -> Option<Arc<str>> {
         let mut lingering = self.lingering.lock();
-        lingering.push_back(connection);
+        lingering.push_back(connection_id);
         if lingering.len() > most { lingering.pop_front() } else { None }
     }
 
@@ -166,10 +166,10 @@ impl Accounts {
     }
 
     /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
-    pub fn linger(&self, account: Option<&Account>, connection: Arc<str>) -> Option<Arc<str>> {
+    pub fn linger(&self, account: Option<&Account>, connection_id: Arc<str>) -> Option<Arc<str>> {
         match account {
-            Some(account) => account.linger(connection, LINGERING),
-            None => self.servers.linger(connection, LINGERING_SERVERS),
+            Some(account) => account.linger(connection_id, LINGERING),
+            None => self.servers.linger(connection_id, LINGERING_SERVERS),
         }
     }
 

@@ -72,16 +72,16 @@ impl Rows {
         self.write(Vec::new(), done);
     }
 
-    pub fn keep_peer(&self, app: &str, connection: &str, row: &PeerRow) {
-        self.write(vec![Change::Put(peer_key(app, connection), encode(row))], |_| ());
+    pub fn keep_peer(&self, app: &str, connection_id: &str, row: &PeerRow) {
+        self.write(vec![Change::Put(peer_key(app, connection_id), encode(row))], |_| ());
     }
 
-    pub fn forget_peer(&self, app: &str, connection: &str) {
-        self.write(vec![Change::Delete(peer_key(app, connection))], |_| ());
+    pub fn forget_peer(&self, app: &str, connection_id: &str) {
+        self.write(vec![Change::Delete(peer_key(app, connection_id))], |_| ());
     }
 
-    pub fn peer(&self, app: &str, connection: &str) -> Result<Option<PeerRow>, StorageError> {
-        self.storage.get(&peer_key(app, connection))?.map(|bytes| decode(&bytes)).transpose()
+    pub fn peer(&self, app: &str, connection_id: &str) -> Result<Option<PeerRow>, StorageError> {
+        self.storage.get(&peer_key(app, connection_id))?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// The ids of all stored connections.
@@ -149,8 +149,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
     rmp_serde::from_slice(bytes).map_err(|_| StorageError::new("a stored row cannot be read: it has another form"))
 }
 
-fn peer_key(app: &str, connection: &str) -> RowKey {
-    row_key(&[b"c", app.as_bytes(), b"\0", connection.as_bytes()])
+fn peer_key(app: &str, connection_id: &str) -> RowKey {
+    row_key(&[b"c", app.as_bytes(), b"\0", connection_id.as_bytes()])
 }
 
 fn hex(bytes: &[u8]) -> String {

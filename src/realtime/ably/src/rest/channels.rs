@@ -36,7 +36,7 @@ pub struct Receipt {
 /// Publishes for a caller who may.
 pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>) -> Result<Receipt, ErrorInfo> {
     let on_behalf = messages.iter().find_map(|message| message.connection_key.clone());
-    let (connection, client_id) = match on_behalf {
+    let (connection_id, client_id) = match on_behalf {
         None => (None, caller.client_id.clone()),
         Some(key) => {
             let peer =
@@ -72,7 +72,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
     // A repeated request is told by the ids that its client chose.
     let published =
-        caller.hub.publish(&channel, frame_id, connection.as_ref(), messages, Repeats::Known, move |result| {
+        caller.hub.publish(&channel, frame_id, connection_id.as_ref(), messages, Repeats::Known, move |result| {
             drop(tell.send(result.map(drop)));
         })?;
     Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
