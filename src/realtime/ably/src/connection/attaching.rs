@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Ctx,
-    line::{Attachment, Line},
+    client::{Attachment, ConnectedClient},
 };
 use crate::{
     auth::Credentials,
@@ -16,7 +16,7 @@ use crate::{
 /// compares what comes back, and is content with whole messages.
 const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
 
-impl Line {
+impl ConnectedClient {
     pub(super) fn attach(&mut self, frame: &Inbound) {
         let name = frame.channel.as_deref().unwrap_or_default();
         let granted = Name::parse(name).and_then(|parsed| {

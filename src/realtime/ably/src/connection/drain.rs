@@ -47,18 +47,18 @@ impl ActorFuture<Connection> for Drain {
 
     fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
         let drain = self.get_mut();
-        let Some(line) = actor.line() else { return Poll::Ready(()) };
-        let taken = drain.take(&line.outbox, task);
+        let Some(client) = actor.client() else { return Poll::Ready(()) };
+        let taken = drain.take(&client.outbox, task);
         // Looked at once the task is registered, so that no change is missed.
-        if line.outbox.take_rights_changed() {
-            line.recheck_attachments();
+        if client.outbox.take_rights_changed() {
+            client.recheck_attachments();
         }
         let Poll::Ready(ended) = taken else { return Poll::Pending };
-        let format = line.outbox.format;
+        let format = client.outbox.format;
         let mut awaits_delivery = false;
         for frame in drain.taken.drain(..) {
             if let Some(event) = frame.event {
-                line.note_written(event);
+                client.note_written(event);
                 awaits_delivery = true;
             }
             write(ctx, format, frame.bytes);
@@ -66,15 +66,15 @@ impl ActorFuture<Connection> for Drain {
         if drain.taken.capacity() > 16 {
             drain.taken = Vec::new();
         }
-        line.wrote_at = Instant::now();
+        client.wrote_at = Instant::now();
         if ended {
-            finish(ctx, line.close);
+            finish(ctx, client.close);
             return Poll::Ready(());
         }
         if awaits_delivery {
             // Its pong proves that the events before it have arrived. Any other frame may have crossed them.
-            ctx.ping(&line.pings.to_be_bytes());
-            line.pings += 1;
+            ctx.ping(&client.pings.to_be_bytes());
+            client.pings += 1;
         }
         Poll::Pending
     }

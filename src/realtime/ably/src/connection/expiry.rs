@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use actix::AsyncContext;
 
-use super::{Ctx, line::Line};
+use super::{Ctx, client::ConnectedClient};
 use crate::protocol::{Action, ErrorInfo, Outbound};
 
-impl Line {
+impl ConnectedClient {
     /// Asks for a new token before the present one expires, and ends the socket when it does.
     pub(super) fn watch_expiry(&mut self, ctx: &mut Ctx) {
         for timer in self.expiry.drain(..) {
@@ -20,14 +20,14 @@ impl Line {
         let lifetime = Duration::from_millis(u64::try_from(expires.saturating_sub(grant.issued)).unwrap_or(0));
         if let Some(notice) = notice_before_expiry(lifetime, left) {
             self.expiry.push(ctx.run_later(left - notice, |actor, _| {
-                if let Some(line) = actor.line() {
-                    line.outbox.send(&Outbound::new(Action::Auth));
+                if let Some(client) = actor.client() {
+                    client.outbox.send(&Outbound::new(Action::Auth));
                 }
             }));
         }
         self.expiry.push(ctx.run_later(left, |actor, _| {
-            if let Some(line) = actor.line() {
-                line.disconnect(&ErrorInfo::token_expired("the token has expired"));
+            if let Some(client) = actor.client() {
+                client.disconnect(&ErrorInfo::token_expired("the token has expired"));
             }
         }));
     }

@@ -2,9 +2,9 @@
 //! what must outlive it is in the [`Peer`](super::peer::Peer).
 
 mod attaching;
+mod client;
 mod drain;
 mod expiry;
-mod line;
 mod publishing;
 
 use std::{
@@ -20,8 +20,8 @@ use actix_web_actors::ws;
 use bytes::BytesMut;
 
 use self::{
+    client::{ConnectedClient, Partial},
     drain::{Drain, finish, write},
-    line::{Line, Partial},
 };
 use crate::{
     auth::{ClientId, Grant},
@@ -63,7 +63,7 @@ pub enum Connection {
         format: Format,
     },
     Waiting(Box<Admitted>),
-    Open(Box<Line>),
+    Open(Box<ConnectedClient>),
     Over,
 }
 
@@ -85,8 +85,8 @@ impl Actor for Connection {
     }
 
     fn stopped(&mut self, _: &mut Ctx) {
-        if let Connection::Open(line) = std::mem::replace(self, Connection::Over) {
-            line.lost();
+        if let Connection::Open(client) = std::mem::replace(self, Connection::Over) {
+            client.lost();
         }
     }
 }
@@ -104,7 +104,7 @@ impl Connection {
             Err(error) => (Some(error), hub.connect(&outbox, grant, client_id)),
         };
         let rate = Rate::new(hub.services.config.max_inbound_rate);
-        let mut line = Box::new(Line {
+        let mut client = Box::new(ConnectedClient {
             hub,
             peer,
             tenure,
@@ -127,75 +127,75 @@ impl Connection {
             close: ws::CloseCode::Normal,
             _seat: seat,
         });
-        line.send_connected(error.as_ref());
-        line.recheck_members();
-        line.watch_expiry(ctx);
-        let half_interval = line.hub.services.config.max_idle_interval / 2;
+        client.send_connected(error.as_ref());
+        client.recheck_members();
+        client.watch_expiry(ctx);
+        let half_interval = client.hub.services.config.max_idle_interval / 2;
         ctx.run_interval(half_interval, Connection::beat);
         ctx.spawn(Drain::default());
-        *self = Connection::Open(line);
+        *self = Connection::Open(client);
     }
 
-    fn line(&mut self) -> Option<&mut Line> {
+    fn client(&mut self) -> Option<&mut ConnectedClient> {
         match self {
-            Connection::Open(line) => Some(line),
+            Connection::Open(client) => Some(client),
             _ => None,
         }
     }
 
     /// Keeps a quiet connection alive, and notices a dead one.
     fn beat(&mut self, ctx: &mut Ctx) {
-        let Some(line) = self.line() else { return };
-        let interval = line.hub.services.config.max_idle_interval;
-        if line.heard_at.elapsed() > interval + SILENCE_MARGIN {
+        let Some(client) = self.client() else { return };
+        let interval = client.hub.services.config.max_idle_interval;
+        if client.heard_at.elapsed() > interval + SILENCE_MARGIN {
             metrics::counter!("tandem_realtime_silent_connections_total").increment(1);
             ctx.stop();
             return;
         }
-        if line.partial.as_ref().is_some_and(|partial| partial.begun.elapsed() > FRAGMENTS_IN) {
-            line.fail(&ErrorInfo::bad_request("the fragments of a message did not come in time"));
+        if client.partial.as_ref().is_some_and(|partial| partial.begun.elapsed() > FRAGMENTS_IN) {
+            client.fail(&ErrorInfo::bad_request("the fragments of a message did not come in time"));
             return;
         }
-        if line.wrote_at.elapsed() + interval / 4 >= interval / 2 {
-            if line.heartbeats {
-                line.outbox.send(&Outbound::new(Action::Heartbeat));
+        if client.wrote_at.elapsed() + interval / 4 >= interval / 2 {
+            if client.heartbeats {
+                client.outbox.send(&Outbound::new(Action::Heartbeat));
             }
             ctx.ping(b"");
-            line.wrote_at = Instant::now();
+            client.wrote_at = Instant::now();
         }
     }
 
     fn take(&mut self, bytes: &[u8], ctx: &mut Ctx) {
-        let Some(line) = self.line() else { return };
-        if line.outbox.has_ended() {
+        let Some(client) = self.client() else { return };
+        if client.outbox.has_ended() {
             return;
         }
-        line.frame_bytes = bytes.len();
-        match Inbound::decode(line.outbox.format, bytes) {
+        client.frame_bytes = bytes.len();
+        match Inbound::decode(client.outbox.format, bytes) {
             Ok(frame) => {
-                line.pace.spend(price(frame.action()));
-                line.take(frame, ctx);
+                client.pace.spend(price(frame.action()));
+                client.take(frame, ctx);
             }
             Err(unreadable) => match unreadable.msg_serial {
-                Some(msg_serial) => line.refuse(msg_serial, content_of(bytes), unreadable.error),
-                None => line.fail(&unreadable.error),
+                Some(msg_serial) => client.refuse(msg_serial, content_of(bytes), unreadable.error),
+                None => client.fail(&unreadable.error),
             },
         }
     }
 
     fn take_part(&mut self, item: Item, ctx: &mut Ctx) {
-        let Some(line) = self.line() else { return };
+        let Some(client) = self.client() else { return };
         let (bytes, last) = match item {
             Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
-                line.partial = Some(Partial { bytes: BytesMut::new(), begun: Instant::now() });
+                client.partial = Some(Partial { bytes: BytesMut::new(), begun: Instant::now() });
                 (bytes, false)
             }
             Item::Continue(bytes) => (bytes, false),
             Item::Last(bytes) => (bytes, true),
         };
-        let Some(partial) = &mut line.partial else { return };
+        let Some(partial) = &mut client.partial else { return };
         partial.bytes.extend_from_slice(&bytes);
-        if last && let Some(whole) = line.partial.take() {
+        if last && let Some(whole) = client.partial.take() {
             self.take(&whole.bytes, ctx);
         }
     }
@@ -207,22 +207,22 @@ fn too_large() -> ErrorInfo {
 
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
     fn handle(&mut self, item: Result<ws::Message, ws::ProtocolError>, ctx: &mut Ctx) {
-        if let (Some(line), Ok(_)) = (self.line(), &item) {
-            line.heard();
+        if let (Some(client), Ok(_)) = (self.client(), &item) {
+            client.heard();
         }
         match item {
             Ok(ws::Message::Text(text)) => self.take(text.as_bytes(), ctx),
             Ok(ws::Message::Binary(bytes)) => self.take(&bytes, ctx),
             Ok(ws::Message::Continuation(item)) => self.take_part(item, ctx),
             Ok(ws::Message::Ping(payload)) => {
-                if let Some(line) = self.line() {
-                    line.pace.spend(1);
+                if let Some(client) = self.client() {
+                    client.pace.spend(1);
                 }
                 ctx.pong(&payload);
             }
             Ok(ws::Message::Pong(payload)) => {
-                if let Some(line) = self.line() {
-                    line.ponged(&payload);
+                if let Some(client) = self.client() {
+                    client.ponged(&payload);
                 }
             }
             Ok(ws::Message::Nop) => {}
@@ -230,9 +230,9 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
                 ctx.close(reason);
                 ctx.stop();
             }
-            Err(_) => match self.line().and_then(|line| Some((line.pace.fault()?, line))) {
-                Some((Fault::TooLarge, line)) => line.fail_with(ws::CloseCode::Size, &too_large()),
-                Some((Fault::NoRoom, line)) => line.disconnect(&ErrorInfo::rate_exceeded(
+            Err(_) => match self.client().and_then(|client| Some((client.pace.fault()?, client))) {
+                Some((Fault::TooLarge, client)) => client.fail_with(ws::CloseCode::Size, &too_large()),
+                Some((Fault::NoRoom, client)) => client.disconnect(&ErrorInfo::rate_exceeded(
                     "too many frames are on their way at the moment; try again in a moment",
                 )),
                 Some((Fault::Malformed, _)) | None => {
@@ -245,8 +245,8 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
 
     fn finished(&mut self, ctx: &mut Ctx) {
         // What is still to be said (an error, a goodbye) is written first; then the drain stops the actor.
-        match self.line() {
-            Some(line) => line.outbox.end(None),
+        match self.client() {
+            Some(client) => client.outbox.end(None),
             None => ctx.stop(),
         }
     }

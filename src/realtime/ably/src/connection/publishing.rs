@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::line::Line;
+use super::client::ConnectedClient;
 use crate::{
     answers::{Answer, Ticket, Turn},
     auth::Operation,
@@ -18,7 +18,7 @@ use crate::{
 /// Looked up once: it is counted for every message.
 static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_messages_total"));
 
-impl Line {
+impl ConnectedClient {
     /// Takes a frame's turn. None if there is nothing (more) to do for it.
     fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, Ticket)> {
         let Some(msg_serial) = frame.msg_serial() else {

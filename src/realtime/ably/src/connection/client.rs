@@ -40,7 +40,7 @@ pub struct Attachment {
 }
 
 /// What there is once the client is connected.
-pub struct Line {
+pub struct ConnectedClient {
     pub hub: Arc<Hub>,
     pub peer: Arc<Peer>,
     pub tenure: Tenure,
@@ -74,7 +74,7 @@ pub struct Partial {
     pub begun: Instant,
 }
 
-impl Line {
+impl ConnectedClient {
     pub(super) fn heard(&mut self) {
         self.heard_at = Instant::now();
         if !self.confirmed {
