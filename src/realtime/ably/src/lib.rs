@@ -22,7 +22,7 @@
 //! # How it is built
 //! The server stands alone. [`Application`] is what it asks of the application that it serves, and [`storage::Storage`] is where it keeps
 //! rows. [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
-//! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`connection`] is the actor
+//! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`socket`] is the actor
 //! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
 
 mod answers;
@@ -30,7 +30,6 @@ mod application;
 mod auth;
 mod channel;
 mod config;
-mod connection;
 mod handing_over;
 mod history;
 mod hub;
@@ -46,6 +45,7 @@ mod publication;
 mod rate;
 mod rest;
 mod sandbox;
+mod socket;
 mod stats;
 pub mod storage;
 mod time;

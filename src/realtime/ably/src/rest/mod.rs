@@ -8,9 +8,9 @@ mod enumeration;
 mod form;
 mod keys;
 mod presentation;
-mod socket;
 mod unenveloped;
 mod unknown;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/")
             .app_data(web::Data::new(endpoint.clone()))
-            .route(web::get().guard(actix_web::guard::fn_guard(socket::is_upgrade)).to(socket::open))
+            .route(web::get().guard(actix_web::guard::fn_guard(upgrade::is_upgrade)).to(upgrade::open))
             .route(route!(get).to(start_page))
             .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
             .default_service(web::to(not_allowed)),

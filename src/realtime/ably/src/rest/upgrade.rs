@@ -13,9 +13,9 @@ use super::{
 use crate::{
     Endpoint,
     auth::Credentials,
-    connection::{Admitted, Connection},
     limits::{Inlet, Pace},
     protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
+    socket::{Admitted, Socket},
 };
 
 pub fn is_upgrade(context: &GuardContext<'_>) -> bool {
@@ -36,13 +36,13 @@ pub async fn open(
     let (actor, pace) = match admit(&endpoint, header_of(&request, "authorization"), &params, format, handle) {
         Ok(admitted) => {
             let pace = admitted.pace.clone();
-            (Connection::Waiting(Box::new(admitted)), pace)
+            (Socket::Waiting(Box::new(admitted)), pace)
         }
         Err(error) => {
             // What a wait cures is no failure: the client tries again by itself.
             let action = if error.code == 42910 { Action::Disconnected } else { Action::Error };
             let pace = Rc::new(Pace::new(&endpoint.services.config.limits, None, None));
-            (Connection::Refused { action, error, format }, pace)
+            (Socket::Refused { action, error, format }, pace)
         }
     };
     // What is too large has been refused by its header; the codec never sees it.

@@ -55,7 +55,7 @@ pub struct Admitted {
     pub seat: Option<Seat>,
 }
 
-pub enum Connection {
+pub enum Socket {
     /// `action` is ERROR for good, or DISCONNECTED for the moment.
     Refused {
         action: Action,
@@ -67,15 +67,15 @@ pub enum Connection {
     Over,
 }
 
-type Ctx = ws::WebsocketContext<Connection>;
+type Ctx = ws::WebsocketContext<Socket>;
 
-impl Actor for Connection {
+impl Actor for Socket {
     type Context = Ctx;
 
     fn started(&mut self, ctx: &mut Ctx) {
-        match std::mem::replace(self, Connection::Over) {
-            Connection::Waiting(admitted) => self.open(*admitted, ctx),
-            Connection::Refused { action, error, format } => {
+        match std::mem::replace(self, Socket::Over) {
+            Socket::Waiting(admitted) => self.open(*admitted, ctx),
+            Socket::Refused { action, error, format } => {
                 let frame = Outbound { error: Some(&error), ..Outbound::new(action) }.encode(format);
                 write(ctx, format, frame);
                 finish(ctx, ws::CloseCode::Normal);
@@ -85,13 +85,13 @@ impl Actor for Connection {
     }
 
     fn stopped(&mut self, _: &mut Ctx) {
-        if let Connection::Open(client) = std::mem::replace(self, Connection::Over) {
+        if let Socket::Open(client) = std::mem::replace(self, Socket::Over) {
             client.lost();
         }
     }
 }
 
-impl Connection {
+impl Socket {
     fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
         let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, seat } =
             admitted;
@@ -131,14 +131,14 @@ impl Connection {
         client.recheck_members();
         client.watch_expiry(ctx);
         let half_interval = client.hub.services.config.max_idle_interval / 2;
-        ctx.run_interval(half_interval, Connection::beat);
+        ctx.run_interval(half_interval, Socket::beat);
         ctx.spawn(Drain::default());
-        *self = Connection::Open(client);
+        *self = Socket::Open(client);
     }
 
     fn client(&mut self) -> Option<&mut ConnectedClient> {
         match self {
-            Connection::Open(client) => Some(client),
+            Socket::Open(client) => Some(client),
             _ => None,
         }
     }
@@ -205,7 +205,7 @@ fn too_large() -> ErrorInfo {
     ErrorInfo::too_large(format!("a frame must have at most {MAX_FRAME_SIZE} bytes"))
 }
 
-impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Connection {
+impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Socket {
     fn handle(&mut self, item: Result<ws::Message, ws::ProtocolError>, ctx: &mut Ctx) {
         if let (Some(client), Ok(_)) = (self.client(), &item) {
             client.heard();

@@ -11,7 +11,7 @@ use actix_web_actors::ws;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Connection, Ctx};
+use super::{Ctx, Socket};
 use crate::{
     outbox::{Frame, Outbox},
     protocol::Format,
@@ -42,10 +42,10 @@ impl Drain {
     }
 }
 
-impl ActorFuture<Connection> for Drain {
+impl ActorFuture<Socket> for Drain {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut Connection, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, actor: &mut Socket, ctx: &mut Ctx, task: &mut Context<'_>) -> Poll<()> {
         let drain = self.get_mut();
         let Some(client) = actor.client() else { return Poll::Ready(()) };
         let taken = drain.take(&client.outbox, task);
