@@ -22,7 +22,7 @@
 //! # How it is built
 //! The server stands alone. [`Application`] is what it asks of the application that it serves, and [`storage::Storage`] is where it keeps
 //! rows. [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
-//! [`channel`] has a log, subscribers and members behind one lock; [`peer`] is a connection that outlives its sockets; [`socket`] is the actor
+//! [`channel`] has a log, subscribers and members behind one lock; [`connection`] is a connection that outlives its sockets; [`socket`] is the actor
 //! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
 
 mod answers;
@@ -30,6 +30,7 @@ mod application;
 mod auth;
 mod channel;
 mod config;
+mod connection;
 mod handing_over;
 mod history;
 mod hub;
@@ -37,7 +38,6 @@ mod in_process;
 mod limits;
 mod log;
 mod outbox;
-mod peer;
 mod persist;
 mod presence;
 mod protocol;
@@ -147,8 +147,8 @@ impl Endpoint {
     pub async fn stop(&self, grace: Duration) {
         self.services.stopping.store(true, Ordering::Release);
         let error = ErrorInfo::disconnected("the server is restarting; the connection can be resumed");
-        let peers: Vec<_> = self.hubs().iter().flat_map(|hub| hub.peers()).collect();
-        let connected: Vec<_> = peers.iter().filter_map(|peer| peer.transport()).collect();
+        let connections: Vec<_> = self.hubs().iter().flat_map(|hub| hub.connections()).collect();
+        let connected: Vec<_> = connections.iter().filter_map(|connection| connection.transport()).collect();
         // A few at a time, so that they do not all come back in the same moment.
         let steps = 20.min(connected.len()).max(1);
         let spread = (grace / 2).min(RETURN_INTERVAL * u32::try_from(connected.len()).unwrap_or(u32::MAX));

@@ -9,9 +9,9 @@ use super::Hub;
 use crate::{
     auth::{ClientId, Grant},
     channel::Repeats,
+    connection::{ConnectionState, SocketLease},
     outbox::Outbox,
-    peer::{Peer, Tenure},
-    persist::PeerRow,
+    persist::ConnectionRow,
     protocol::{Action, ErrorInfo, Outbound},
     random_id,
 };
@@ -20,21 +20,32 @@ use crate::{
 const UNUSED_TTL: Duration = Duration::from_secs(15);
 
 impl Hub {
-    pub fn peer(&self, id: &str) -> Option<Arc<Peer>> {
-        self.peers.get(id).map(|peer| peer.value().clone())
+    pub fn connection(&self, id: &str) -> Option<Arc<ConnectionState>> {
+        self.connections.get(id).map(|connection| connection.value().clone())
     }
 
-    pub fn peers(&self) -> Vec<Arc<Peer>> {
-        self.peers.iter().map(|peer| peer.value().clone()).collect()
+    pub fn connections(&self) -> Vec<Arc<ConnectionState>> {
+        self.connections.iter().map(|connection| connection.value().clone()).collect()
     }
 
     /// Gives a socket a new connection.
-    pub fn connect(&self, outbox: &Arc<Outbox>, grant: Arc<Grant>, client_id: ClientId) -> (Arc<Peer>, Tenure, String) {
+    pub fn connect(
+        &self,
+        outbox: &Arc<Outbox>,
+        grant: Arc<Grant>,
+        client_id: ClientId,
+    ) -> (Arc<ConnectionState>, SocketLease, String) {
         let id: Arc<str> = random_id(10).into();
-        let peer = Arc::new(Peer::new(id.clone(), &random_id(16), grant.clone(), client_id.clone(), Repeats::Known));
-        self.peers.insert(id, peer.clone());
-        let (tenure, key) = self.occupy(&peer, outbox, grant, client_id);
-        (peer, tenure, key)
+        let connection = Arc::new(ConnectionState::new(
+            id.clone(),
+            &random_id(16),
+            grant.clone(),
+            client_id.clone(),
+            Repeats::Known,
+        ));
+        self.connections.insert(id, connection.clone());
+        let (lease, key) = self.lease_to(&connection, outbox, grant, client_id);
+        (connection, lease, key)
     }
 
     /// Gives a socket the connection that it had.
@@ -47,7 +58,7 @@ impl Hub {
         outbox: &Arc<Outbox>,
         grant: &Arc<Grant>,
         client_id: &ClientId,
-    ) -> Result<(Arc<Peer>, Tenure, String), ErrorInfo> {
+    ) -> Result<(Arc<ConnectionState>, SocketLease, String), ErrorInfo> {
         let malformed =
             || ErrorInfo::connection_id_invalid("unable to recover connection: the connection key is not valid");
         let expired = || ErrorInfo::connection_expired("unable to recover connection: the connection has expired");
@@ -55,96 +66,110 @@ impl Hub {
         if id.len() != 10 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) || secret.is_empty() {
             return Err(malformed());
         }
-        let peer = self.peer(id).or_else(|| self.adopt(id, secret, grant, client_id)).ok_or_else(expired)?;
-        if !peer.accepts(secret) {
+        let connection =
+            self.connection(id).or_else(|| self.adopt(id, secret, grant, client_id)).ok_or_else(expired)?;
+        if !connection.accepts(secret) {
             return Err(expired());
         }
         // Whoever found the key of a connection has no use for it.
-        if peer.client_id() != *client_id || peer.grant().key_name != grant.key_name {
+        if connection.client_id() != *client_id || connection.grant().key_name != grant.key_name {
             return Err(malformed());
         }
-        let (tenure, key) = self.occupy(&peer, outbox, grant.clone(), client_id.clone());
-        Ok((peer, tenure, key))
+        let (lease, key) = self.lease_to(&connection, outbox, grant.clone(), client_id.clone());
+        Ok((connection, lease, key))
     }
 
-    fn occupy(
+    fn lease_to(
         &self,
-        peer: &Arc<Peer>,
+        connection: &Arc<ConnectionState>,
         outbox: &Arc<Outbox>,
         grant: Arc<Grant>,
         client_id: ClientId,
-    ) -> (Tenure, String) {
+    ) -> (SocketLease, String) {
         let secret = random_id(16);
-        if peer.was_used() {
-            self.keep_peer(peer, &secret, &grant, &client_id, None);
+        if connection.was_used() {
+            self.store_connection(connection, &secret, &grant, &client_id, None);
         }
-        let tenure = peer.occupy(outbox.clone(), &secret, grant, client_id);
-        (tenure, format!("{}!{secret}", peer.id))
+        let lease = connection.lease_to(outbox.clone(), &secret, grant, client_id);
+        (lease, format!("{}!{secret}", connection.id))
     }
 
     /// The connection has new credentials.
-    pub fn regrant(&self, peer: &Peer, grant: Grant, client_id: ClientId) {
-        let changed = peer.client_id() != client_id || peer.grant().key_name != grant.key_name;
-        let secret = peer.regrant(Arc::new(grant), client_id.clone());
-        if changed && peer.was_used() {
-            self.keep_peer(peer, &secret, &peer.grant(), &client_id, None);
+    pub fn regrant(&self, connection: &ConnectionState, grant: Grant, client_id: ClientId) {
+        let changed = connection.client_id() != client_id || connection.grant().key_name != grant.key_name;
+        let secret = connection.regrant(Arc::new(grant), client_id.clone());
+        if changed && connection.was_used() {
+            self.store_connection(connection, &secret, &connection.grant(), &client_id, None);
         }
     }
 
     /// There is something to continue: from here on the connection outlives its socket, and a restart.
-    pub fn note_used(&self, peer: &Peer) {
-        if let Some(secret) = peer.note_used() {
-            self.keep_peer(peer, &secret, &peer.grant(), &peer.client_id(), None);
+    pub fn note_used(&self, connection: &ConnectionState) {
+        if let Some(secret) = connection.note_used() {
+            self.store_connection(connection, &secret, &connection.grant(), &connection.client_id(), None);
         }
     }
 
     /// A connection of before the restart, for whoever has its key, as long as it would not have expired.
-    fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<Peer>> {
+    fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<ConnectionState>> {
         if !self.is_main {
             return None;
         }
         let row = self
             .services
             .rows
-            .peer(&self.app, id)
+            .connection(&self.app, id)
             .inspect_err(|error| tracing::error!(%error, "a connection could not be read"))
             .ok()??;
         let lost_at = row.dropped_at.map_or(self.services.started_at, Timestamp::from_millis);
         let in_time = self.services.now().since(lost_at) <= self.services.config.connection_state_ttl;
         let has_key = bool::from(row.secret.as_bytes().ct_eq(secret.as_bytes()));
-        let is_own = row.client_id == PeerRow::client_id_of(client_id) && *row.key_name == *grant.key_name;
+        let is_own = row.client_id == ConnectionRow::client_id_of(client_id) && *row.key_name == *grant.key_name;
         if !in_time || !has_key || !is_own {
             return None;
         }
-        let peer = Arc::new(Peer::new(id.into(), &row.secret, grant.clone(), client_id.clone(), Repeats::MayBeStored));
-        let peer = self.peers.entry(peer.id.clone()).or_insert(peer).value().clone();
-        self.restored.give_back(&peer);
-        Some(peer)
+        let connection = Arc::new(ConnectionState::new(
+            id.into(),
+            &row.secret,
+            grant.clone(),
+            client_id.clone(),
+            Repeats::MayBeStored,
+        ));
+        let connection = self.connections.entry(connection.id.clone()).or_insert(connection).value().clone();
+        self.restored.give_back(&connection);
+        Some(connection)
     }
 
-    fn keep_peer(&self, peer: &Peer, secret: &str, grant: &Grant, client_id: &ClientId, dropped_at: Option<i64>) {
+    fn store_connection(
+        &self,
+        connection: &ConnectionState,
+        secret: &str,
+        grant: &Grant,
+        client_id: &ClientId,
+        dropped_at: Option<i64>,
+    ) {
         if self.is_main {
-            let row = PeerRow {
+            let row = ConnectionRow {
                 secret: secret.to_owned(),
                 key_name: grant.key_name.as_ref().to_owned(),
-                client_id: PeerRow::client_id_of(client_id),
+                client_id: ConnectionRow::client_id_of(client_id),
                 dropped_at,
             };
-            self.services.rows.keep_peer(&self.app, &peer.id, &row);
+            self.services.rows.store_connection(&self.app, &connection.id, &row);
         }
     }
 
     /// The socket is lost: members leave after the grace, the connection is forgotten after its time.
-    pub fn dropped(self: &Arc<Self>, peer: Arc<Peer>, tenure: Tenure, grace: Option<Duration>) {
-        if !peer.vacate(tenure) || self.services.is_stopping() {
+    pub fn dropped(self: &Arc<Self>, connection: Arc<ConnectionState>, lease: SocketLease, grace: Option<Duration>) {
+        if !connection.end_lease(lease) || self.services.is_stopping() {
             return;
         }
         let hub = self.clone();
         let mut ttl = self.services.config.connection_state_ttl;
-        if !peer.was_used() {
+        if !connection.was_used() {
             ttl = ttl.min(UNUSED_TTL);
-            let account = self.accounts.of(&peer.grant(), &peer.client_id());
-            if let Some(oldest) = self.accounts.linger(account.as_deref(), peer.id.clone()) {
+            let account = self.accounts.of(&connection.grant(), &connection.client_id());
+            if let Some(oldest) = self.accounts.linger(account.as_deref(), connection.id.clone()) {
                 self.forget_unused(&oldest);
             }
         }
@@ -152,35 +177,35 @@ impl Hub {
         let rest = ttl - grace;
         actix_web::rt::spawn(async move {
             tokio::time::sleep(grace).await;
-            if !peer.is_vacant_since(tenure) {
+            if !connection.had_no_socket_since(lease) {
                 return;
             }
-            hub.leave_everywhere(&peer);
+            hub.leave_everywhere(&connection);
             tokio::time::sleep(rest).await;
-            if peer.is_vacant_since(tenure) {
-                hub.forget(&peer);
+            if connection.had_no_socket_since(lease) {
+                hub.forget(&connection);
             }
         });
     }
 
     /// Forgets a connection without a socket and without anything to continue.
     fn forget_unused(&self, id: &str) {
-        self.peers.remove_if(id, |_, peer| !peer.was_used() && peer.transport().is_none());
+        self.connections.remove_if(id, |_, connection| !connection.was_used() && connection.transport().is_none());
     }
 
     /// The client said goodbye, or its time is over.
-    pub fn forget(&self, peer: &Peer) {
-        self.leave_everywhere(peer);
-        self.peers.remove(&peer.id);
-        if self.is_main && peer.was_used() {
-            self.services.rows.forget_peer(&self.app, &peer.id);
+    pub fn forget(&self, connection: &ConnectionState) {
+        self.leave_everywhere(connection);
+        self.connections.remove(&connection.id);
+        if self.is_main && connection.was_used() {
+            self.services.rows.delete_connection(&self.app, &connection.id);
         }
     }
 
     /// Ends every connection's socket with an error.
     pub fn disconnect_all(&self, error: &ErrorInfo) {
-        for peer in self.peers() {
-            if let Some(outbox) = peer.transport() {
+        for connection in self.connections() {
+            if let Some(outbox) = connection.transport() {
                 outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Disconnected) }));
             }
         }
@@ -188,10 +213,10 @@ impl Hub {
 
     /// Deletes the rows of connections that did not come back after the restart. Called once their time is over.
     pub fn forget_absent(&self) {
-        match self.services.rows.peers(&self.app) {
+        match self.services.rows.connections(&self.app) {
             Ok(stored) => {
-                let absent = stored.iter().filter(|id| self.peer(id).is_none());
-                absent.for_each(|id| self.services.rows.forget_peer(&self.app, id));
+                let absent = stored.iter().filter(|id| self.connection(id).is_none());
+                absent.for_each(|id| self.services.rows.delete_connection(&self.app, id));
             }
             Err(error) => tracing::error!(%error, "stored connections could not be read"),
         }

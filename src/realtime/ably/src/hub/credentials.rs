@@ -10,7 +10,7 @@ use crate::{
         token::{self, TokenDetails},
         token_request::TokenRequest,
     },
-    peer::Peer,
+    connection::ConnectionState,
     protocol::{Action, ErrorInfo, Outbound},
     time::Timestamp,
 };
@@ -84,13 +84,13 @@ impl Hub {
         &self,
         revocation: Revocation,
         done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
-    ) -> Vec<Arc<Peer>> {
+    ) -> Vec<Arc<ConnectionState>> {
         self.revocations.add(revocation.clone());
         let concerned = self
-            .peers
+            .connections
             .iter()
-            .filter(|peer| revocation.concerns(&peer.grant()))
-            .map(|peer| peer.value().clone())
+            .filter(|connection| revocation.concerns(&connection.grant()))
+            .map(|connection| connection.value().clone())
             .collect();
         match self.is_main {
             true => self.services.rows.keep_revocation(&self.app, &revocation, done),
@@ -100,12 +100,12 @@ impl Hub {
     }
 
     /// Ends the connection of a revoked token: its socket, what it could be resumed by, and its presence.
-    pub fn end_revoked(&self, peer: &Peer) {
-        if let Some(outbox) = peer.transport() {
+    pub fn end_revoked(&self, connection: &ConnectionState) {
+        if let Some(outbox) = connection.transport() {
             let error = ErrorInfo::token_revoked("the token was revoked");
             outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
         }
-        self.forget(peer);
+        self.forget(connection);
     }
 
     /// Ends every token with this client id, of all keys, and every connection that holds one. `done` hears of each key when that is durable.
@@ -115,7 +115,7 @@ impl Hub {
             let target = Target::ClientId(client_id.to_owned());
             // Tokens of this very millisecond are meant as well.
             let revocation = Revocation { key_name: name.clone(), target, issued_before: now + 1, applies_at: now };
-            self.revoke(revocation, done.clone()).iter().for_each(|peer| self.end_revoked(peer));
+            self.revoke(revocation, done.clone()).iter().for_each(|connection| self.end_revoked(connection));
         }
     }
 

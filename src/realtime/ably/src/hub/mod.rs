@@ -22,9 +22,9 @@ use crate::{
     auth::{Key, nonces::Nonces, revocation::Revocations},
     channel::{Channel, Repeats},
     config::Config,
+    connection::ConnectionState,
     limits::{Account, Accounts, Memory},
     log::{Body, Entry, Limits as LogLimits, Log},
-    peer::Peer,
     persist::Rows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
     random_id,
@@ -81,7 +81,7 @@ pub struct Hub {
     pub accounts: Accounts,
     keys: HashMap<String, Key>,
     channels: DashMap<Arc<str>, Arc<Channel>>,
-    peers: DashMap<Arc<str>, Arc<Peer>>,
+    connections: DashMap<Arc<str>, Arc<ConnectionState>>,
     revocations: Revocations,
     restored: Restored,
 }
@@ -99,7 +99,7 @@ impl Hub {
             accounts,
             keys: keys.into_iter().map(|key| (key.name.as_ref().to_owned(), key)).collect(),
             channels: DashMap::new(),
-            peers: DashMap::new(),
+            connections: DashMap::new(),
             revocations: Revocations::default(),
             restored: Restored::default(),
         }
@@ -280,7 +280,7 @@ impl Hub {
         self.accounts.tidy();
         self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
         metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
-            .set(self.peers.len() as f64);
+            .set(self.connections.len() as f64);
     }
 
     /// A frame id for what no connection publishes.

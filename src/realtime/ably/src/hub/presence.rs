@@ -6,8 +6,8 @@ use super::Hub;
 use crate::{
     application::PresenceChange,
     channel::{Channel, Repeats},
+    connection::ConnectionState,
     log::{Body, Entry},
-    peer::Peer,
     presence::Most,
     protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     time::Timestamp,
@@ -18,7 +18,7 @@ impl Hub {
     pub fn take_presence(
         &self,
         channel: &Channel,
-        peer: &Peer,
+        connection: &ConnectionState,
         frame_id: Arc<str>,
         events: Vec<PresenceMessage>,
         done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
@@ -28,19 +28,20 @@ impl Hub {
             done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
             return;
         }
-        self.replace_unreturned(channel, peer, &events);
+        self.replace_unreturned(channel, connection, &events);
         let most = self.most_present(channel);
         let mut done = Some(done);
         let now = self.services.now();
-        let taken = channel.take_presence(frame_id, &peer.id, events, peer.repeats, most, now, |entry, log| {
-            if stores && let Some(done) = done.take() {
-                let published = entry.published();
-                self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
-            }
-        });
-        match channel.has_members_of(&peer.id) {
-            true => peer.note_entered(&channel.name),
-            false => peer.forget_entered(&channel.name),
+        let taken =
+            channel.take_presence(frame_id, &connection.id, events, connection.repeats, most, now, |entry, log| {
+                if stores && let Some(done) = done.take() {
+                    let published = entry.published();
+                    self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
+                }
+            });
+        match channel.has_members_of(&connection.id) {
+            true => connection.note_entered(&channel.name),
+            false => connection.forget_entered(&channel.name),
         }
         let told = taken.as_ref().map(Option::as_deref).unwrap_or_default();
         self.report(channel, told);
@@ -65,9 +66,9 @@ impl Hub {
     }
 
     /// Makes the connection's members leave one channel.
-    pub fn leave(&self, channel: &Channel, peer: &Peer) {
-        self.leave_as(channel, &peer.id, None);
-        peer.forget_entered(&channel.name);
+    pub fn leave(&self, channel: &Channel, connection: &ConnectionState) {
+        self.leave_as(channel, &connection.id, None);
+        connection.forget_entered(&channel.name);
     }
 
     /// The same for a connection of which only the id is left, or for one of its members.
@@ -80,10 +81,10 @@ impl Hub {
     }
 
     /// Makes the connection's members leave all channels.
-    pub fn leave_everywhere(&self, peer: &Peer) {
-        for name in peer.take_entered() {
+    pub fn leave_everywhere(&self, connection: &ConnectionState) {
+        for name in connection.take_entered() {
             if let Some(channel) = self.known_channel(&name) {
-                self.leave(&channel, peer);
+                self.leave(&channel, connection);
             }
         }
     }

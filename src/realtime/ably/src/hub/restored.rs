@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use super::Hub;
 use crate::{
     channel::{Channel, Repeats},
+    connection::ConnectionState,
     log::Log,
-    peer::Peer,
     presence::Members,
     protocol::PresenceMessage,
 };
@@ -69,9 +69,9 @@ impl Restored {
     }
 
     /// A connection is back: its members are its own again.
-    pub fn give_back(&self, peer: &Peer) {
-        let channels = self.unreturned.lock().remove(&peer.id);
-        channels.iter().for_each(|channel| peer.note_entered(channel));
+    pub fn give_back(&self, connection: &ConnectionState) {
+        let channels = self.unreturned.lock().remove(&connection.id);
+        channels.iter().for_each(|channel| connection.note_entered(channel));
     }
 
     fn unreturned_in(&self, channel: &str) -> Vec<Arc<str>> {
@@ -127,8 +127,13 @@ impl Hub {
 
     /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is
     /// taken for present who has gone again meanwhile. A connection that is itself resumed says nothing about the client's others.
-    pub(super) fn replace_unreturned(&self, channel: &Channel, peer: &Peer, events: &[PresenceMessage]) {
-        if peer.repeats == Repeats::MayBeStored {
+    pub(super) fn replace_unreturned(
+        &self,
+        channel: &Channel,
+        connection: &ConnectionState,
+        events: &[PresenceMessage],
+    ) {
+        if connection.repeats == Repeats::MayBeStored {
             return;
         }
         for connection_id in self.restored.unreturned_in(&channel.name) {
@@ -144,8 +149,8 @@ impl Hub {
             // One at a time: until its turn, each can still come back.
             let channels = self.restored.unreturned.lock().remove(&connection_id);
             for channel in channels {
-                match self.peer(&connection_id) {
-                    Some(peer) => peer.note_entered(&channel),
+                match self.connection(&connection_id) {
+                    Some(connection) => connection.note_entered(&channel),
                     None => self.leave_as(&self.channel(&channel), &connection_id, None),
                 }
                 // Each may have to be read from the store.

@@ -68,8 +68,8 @@ impl Hub {
     /// connections without a socket.
     pub fn rights_ended(&self, client_id: &str, channels: &[String]) {
         let is_of_client = |grant: &Grant| self.user_of(grant).is_some_and(|own| **own == *client_id);
-        for peer in self.peers.iter().filter(|peer| is_of_client(&peer.grant())) {
-            if let Some(outbox) = peer.transport() {
+        for connection in self.connections.iter().filter(|connection| is_of_client(&connection.grant())) {
+            if let Some(outbox) = connection.transport() {
                 outbox.note_rights_changed();
             }
         }

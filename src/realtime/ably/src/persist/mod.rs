@@ -26,7 +26,7 @@ use crate::{
 
 /// A connection that may be resumed after a restart.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct PeerRow {
+pub struct ConnectionRow {
     pub secret: String,
     pub key_name: String,
     pub client_id: Option<String>,
@@ -34,7 +34,7 @@ pub struct PeerRow {
     pub dropped_at: Option<i64>,
 }
 
-impl PeerRow {
+impl ConnectionRow {
     pub fn client_id_of(client_id: &ClientId) -> Option<String> {
         match client_id {
             ClientId::None => None,
@@ -72,20 +72,20 @@ impl Rows {
         self.write(Vec::new(), done);
     }
 
-    pub fn keep_peer(&self, app: &str, connection_id: &str, row: &PeerRow) {
-        self.write(vec![Change::Put(peer_key(app, connection_id), encode(row))], |_| ());
+    pub fn store_connection(&self, app: &str, connection_id: &str, row: &ConnectionRow) {
+        self.write(vec![Change::Put(connection_key(app, connection_id), encode(row))], |_| ());
     }
 
-    pub fn forget_peer(&self, app: &str, connection_id: &str) {
-        self.write(vec![Change::Delete(peer_key(app, connection_id))], |_| ());
+    pub fn delete_connection(&self, app: &str, connection_id: &str) {
+        self.write(vec![Change::Delete(connection_key(app, connection_id))], |_| ());
     }
 
-    pub fn peer(&self, app: &str, connection_id: &str) -> Result<Option<PeerRow>, StorageError> {
-        self.storage.get(&peer_key(app, connection_id))?.map(|bytes| decode(&bytes)).transpose()
+    pub fn connection(&self, app: &str, connection_id: &str) -> Result<Option<ConnectionRow>, StorageError> {
+        self.storage.get(&connection_key(app, connection_id))?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// The ids of all stored connections.
-    pub fn peers(&self, app: &str) -> Result<Vec<String>, StorageError> {
+    pub fn connections(&self, app: &str) -> Result<Vec<String>, StorageError> {
         let prefix = row_key(&[b"c", app.as_bytes(), b"\0"]);
         let id = |key: &[u8]| String::from_utf8(key[prefix.len()..].to_vec()).ok();
         Ok(self.scan_all(&prefix)?.iter().filter_map(|(key, _)| id(key)).collect())
@@ -149,7 +149,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
     rmp_serde::from_slice(bytes).map_err(|_| StorageError::new("a stored row cannot be read: it has another form"))
 }
 
-fn peer_key(app: &str, connection_id: &str) -> RowKey {
+fn connection_key(app: &str, connection_id: &str) -> RowKey {
     row_key(&[b"c", app.as_bytes(), b"\0", connection_id.as_bytes()])
 }
 

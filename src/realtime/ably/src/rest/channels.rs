@@ -39,15 +39,16 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     let (connection_id, client_id) = match on_behalf {
         None => (None, caller.client_id.clone()),
         Some(key) => {
-            let peer =
-                key.split_once('!').and_then(|(id, secret)| caller.hub.peer(id).filter(|peer| peer.accepts(secret)));
-            let peer =
-                peer.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
+            let connection = key
+                .split_once('!')
+                .and_then(|(id, secret)| caller.hub.connection(id).filter(|connection| connection.accepts(secret)));
+            let connection =
+                connection.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
             // A key may speak for anybody. A token's holder has no more rights by a key that was found somewhere.
-            if caller.grant.proof != Proof::Key && peer.client_id() != caller.client_id {
+            if caller.grant.proof != Proof::Key && connection.client_id() != caller.client_id {
                 return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
             }
-            (Some(peer.id.clone()), peer.client_id())
+            (Some(connection.id.clone()), connection.client_id())
         }
     };
     messages.iter_mut().for_each(|message| message.connection_key = None);

@@ -12,8 +12,8 @@ use crate::{
         revocation::{Revocation, Target},
         token_request::TokenRequest,
     },
+    connection::ConnectionState,
     hub::Hub,
-    peer::Peer,
     protocol::{Action, ErrorInfo, Outbound},
 };
 
@@ -132,12 +132,12 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
 }
 
 /// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.
-fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
+fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<ConnectionState>>, delay_ms: i64) {
     if delay_ms <= 0 {
-        concerned.iter().for_each(|peer| hub.end_revoked(peer));
+        concerned.iter().for_each(|connection| hub.end_revoked(connection));
         return;
     }
-    for outbox in concerned.iter().filter_map(|peer| peer.transport()) {
+    for outbox in concerned.iter().filter_map(|connection| connection.transport()) {
         outbox.send(&Outbound::new(Action::Auth));
     }
     let hub = Arc::downgrade(hub);
@@ -146,9 +146,9 @@ fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<Peer>>, delay_ms: i64) {
         tokio::time::sleep(delay).await;
         let Some(hub) = hub.upgrade() else { return };
         let now = hub.services.now();
-        hub.peers()
+        hub.connections()
             .iter()
-            .filter(|peer| hub.check_current(&peer.grant(), now).is_err())
-            .for_each(|peer| hub.end_revoked(peer));
+            .filter(|connection| hub.check_current(&connection.grant(), now).is_err())
+            .for_each(|connection| hub.end_revoked(connection));
     });
 }

@@ -53,7 +53,7 @@ impl ConnectedClient {
         params.retain(|(name, _)| KNOWN_PARAMS.contains(&&**name));
         let alias = Name::is_qualified(name).then(|| Arc::new(Alias { name: name.into(), filter }));
         let subscriber = Subscriber {
-            connection: self.peer.id.clone(),
+            connection: self.connection.id.clone(),
             outbox: self.outbox.clone(),
             modes: granted,
             echo: self.echo,
@@ -82,14 +82,14 @@ impl ConnectedClient {
         };
         let brought = request.missed.iter().chain(&request.stored).map(|entry| entry.size());
         self.pace.spend_bytes(brought.sum());
-        self.hub.note_used(&self.peer);
+        self.hub.note_used(&self.connection);
         channel.attach(subscriber, &request, self.hub.services.now());
         let known_as = alias.as_ref().map_or(&channel.name, |alias| &alias.name).clone();
         self.attachments.insert(known_as, Attachment { channel, alias, asked, granted, params });
     }
 
     fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
-        let granted = self.hub.modes(&self.peer.grant(), channel)?.and(asked);
+        let granted = self.hub.modes(&self.connection.grant(), channel)?.and(asked);
         // Nobody can attach in order to annotate alone: annotations are not served.
         if granted.and(Modes::DEFAULT).is_empty() || granted == Modes::ANNOTATION_PUBLISH {
             return Err(ErrorInfo::not_permitted("channel denied access based on given capability"));
@@ -133,7 +133,7 @@ impl ConnectedClient {
             **other != *name && Arc::ptr_eq(&attachment.channel, channel) && attachment.granted.has(Modes::PRESENCE)
         };
         if !self.attachments.iter().any(holds) {
-            self.hub.leave(channel, &self.peer);
+            self.hub.leave(channel, &self.connection);
         }
     }
 
@@ -169,12 +169,12 @@ impl ConnectedClient {
             return;
         };
         let renewed = self.hub.authenticate(&Credentials::Token(token)).and_then(|grant| {
-            let client_id = grant.client_id.claim(self.peer.client_id().concrete().map(|id| &**id))?;
+            let client_id = grant.client_id.claim(self.connection.client_id().concrete().map(|id| &**id))?;
             Ok((grant, client_id))
         });
         match renewed {
             Ok((grant, client_id)) => {
-                self.hub.regrant(&self.peer, grant, client_id);
+                self.hub.regrant(&self.connection, grant, client_id);
                 self.send_connected(None);
                 self.watch_expiry(ctx);
                 self.recheck_attachments();
@@ -182,7 +182,7 @@ impl ConnectedClient {
             // Also where a new token would help (RTC8a2 of Ably's specification): the client has just asked for this one.
             Err(error) => {
                 self.fail(&error);
-                self.hub.forget(&self.peer);
+                self.hub.forget(&self.connection);
             }
         }
     }
@@ -216,11 +216,11 @@ impl ConnectedClient {
 
     /// Members leave where the client may not be present any more: it may have entered without attaching, or over an earlier socket.
     pub(super) fn recheck_members(&self) {
-        let grant = self.peer.grant();
-        for name in self.peer.entered() {
+        let grant = self.connection.grant();
+        for name in self.connection.entered() {
             let may_stay = self.hub.modes(&grant, &name).is_ok_and(|modes| modes.has(Modes::PRESENCE));
             if !may_stay && let Some(channel) = self.hub.known_channel(&name) {
-                self.hub.leave(&channel, &self.peer);
+                self.hub.leave(&channel, &self.connection);
             }
         }
     }

@@ -16,10 +16,10 @@ use crate::{
     application::EventRef,
     auth::ClientId,
     channel::{Alias, Channel},
+    connection::{ConnectionState, SocketLease},
     hub::Hub,
     limits::{Pace, Seat},
     outbox::Outbox,
-    peer::{Peer, Tenure},
     protocol::{
         Action, ErrorInfo, Inbound, MAX_FRAME_SIZE, MAX_MESSAGE_SIZE, Modes, Outbound, frame::ConnectionDetails,
     },
@@ -42,8 +42,8 @@ pub struct Attachment {
 /// What there is once the client is connected.
 pub struct ConnectedClient {
     pub hub: Arc<Hub>,
-    pub peer: Arc<Peer>,
-    pub tenure: Tenure,
+    pub connection: Arc<ConnectionState>,
+    pub lease: SocketLease,
     pub outbox: Arc<Outbox>,
     pub attachments: HashMap<Arc<str>, Attachment>,
     pub rate: Rate,
@@ -79,7 +79,7 @@ impl ConnectedClient {
         self.heard_at = Instant::now();
         if !self.confirmed {
             self.confirmed = true;
-            self.peer.confirm();
+            self.connection.confirm();
         }
     }
 
@@ -89,7 +89,7 @@ impl ConnectedClient {
         let number = u64::from_be_bytes(payload);
         let (arrived, under_way): (Vec<_>, Vec<_>) = self.written.drain(..).partition(|(_, ping)| *ping <= number);
         self.written = under_way;
-        if let Some(client_id) = self.peer.client_id().concrete() {
+        if let Some(client_id) = self.connection.client_id().concrete() {
             arrived.iter().for_each(|(event, _)| self.hub.services.application.delivered(event, client_id));
         }
     }
@@ -110,7 +110,7 @@ impl ConnectedClient {
             attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
         }
         self.outbox.end(None);
-        self.hub.dropped(self.peer.clone(), self.tenure, self.remain_present_for);
+        self.hub.dropped(self.connection.clone(), self.lease, self.remain_present_for);
     }
 
     pub(super) fn take(&mut self, frame: Inbound, ctx: &mut Ctx) {
@@ -140,9 +140,9 @@ impl ConnectedClient {
     pub(super) fn send_connected(&self, error: Option<&ErrorInfo>) {
         let config = &self.hub.services.config;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let client_id = match self.peer.client_id() {
+        let client_id = match self.connection.client_id() {
             ClientId::Is(id) => Some(id.as_ref().to_owned()),
-            ClientId::Any if self.peer.grant().expires.is_some() => Some("*".to_owned()),
+            ClientId::Any if self.connection.grant().expires.is_some() => Some("*".to_owned()),
             _ => None,
         };
         let details = ConnectionDetails {
@@ -156,7 +156,7 @@ impl ConnectedClient {
             server_id: "tandem".to_owned(),
         };
         self.outbox.send(&Outbound {
-            connection_id: Some(&self.peer.id),
+            connection_id: Some(&self.connection.id),
             connection_details: Some(details),
             error,
             ..Outbound::new(Action::Connected)
@@ -184,7 +184,7 @@ impl ConnectedClient {
         for (_, attachment) in self.attachments.drain() {
             attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
         }
-        self.hub.forget(&self.peer);
+        self.hub.forget(&self.connection);
         self.outbox.end(Some(&Outbound::new(Action::Closed)));
     }
 }

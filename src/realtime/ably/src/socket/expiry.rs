@@ -13,7 +13,7 @@ impl ConnectedClient {
         for timer in self.expiry.drain(..) {
             ctx.cancel_future(timer);
         }
-        let grant = self.peer.grant();
+        let grant = self.connection.grant();
         let Some(expires) = grant.expires else { return };
         let left = expires.saturating_sub(self.hub.services.now().as_millis());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));

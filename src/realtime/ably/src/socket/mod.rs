@@ -1,5 +1,5 @@
 //! A WebSocket as an actor: reads frames, answers them, and writes what its outbox gathers. Its state is small and ends with the socket;
-//! what must outlive it is in the [`Peer`](super::peer::Peer).
+//! what must outlive it is in the [`ConnectionState`](super::peer::Peer).
 
 mod attaching;
 mod client;
@@ -98,7 +98,7 @@ impl Socket {
         let outbox =
             Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
         let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();
-        let (error, (peer, tenure, key)) = match resumed {
+        let (error, (connection, lease, key)) = match resumed {
             Ok(Some(resumed)) => (None, resumed),
             Ok(None) => (None, hub.connect(&outbox, grant, client_id)),
             Err(error) => (Some(error), hub.connect(&outbox, grant, client_id)),
@@ -106,8 +106,8 @@ impl Socket {
         let rate = Rate::new(hub.services.config.max_inbound_rate);
         let mut client = Box::new(ConnectedClient {
             hub,
-            peer,
-            tenure,
+            connection,
+            lease,
             outbox,
             attachments: HashMap::new(),
             rate,

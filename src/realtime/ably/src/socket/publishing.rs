@@ -29,15 +29,15 @@ impl ConnectedClient {
             }
             return None;
         };
-        let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, frame.content()) else { return None };
+        let Turn::Fresh(ticket) = self.connection.take_turn(msg_serial, frame.content()) else { return None };
         match self.rate.admit(messages) {
             Admission::Welcome => Some((msg_serial, ticket)),
             Admission::Refused(error) => {
-                self.peer.settle(ticket, Answer::Nack(error));
+                self.connection.settle(ticket, Answer::Nack(error));
                 None
             }
             Admission::Flood(error) => {
-                self.peer.settle(ticket, Answer::Nack(error.clone()));
+                self.connection.settle(ticket, Answer::Nack(error.clone()));
                 self.disconnect(&error);
                 None
             }
@@ -46,8 +46,8 @@ impl ConnectedClient {
 
     /// Refuses a frame; `content` is equal for equal content.
     pub(super) fn refuse(&self, msg_serial: u64, content: u64, error: ErrorInfo) {
-        if let Turn::Fresh(ticket) = self.peer.take_turn(msg_serial, content) {
-            self.peer.settle(ticket, Answer::Nack(error));
+        if let Turn::Fresh(ticket) = self.connection.take_turn(msg_serial, content) {
+            self.connection.settle(ticket, Answer::Nack(error));
         }
     }
 
@@ -67,7 +67,7 @@ impl ConnectedClient {
             return Ok(attachment.channel.clone());
         }
         let Name { own, filter, .. } = Name::parse(name)?;
-        self.hub.permit(&self.peer.grant(), own, operation)?;
+        self.hub.permit(&self.connection.grant(), own, operation)?;
         match (attachment, filter) {
             (Some(_), None) => {
                 Err(ErrorInfo::not_permitted(format!("the channel was attached without the {} mode", operation.name())))
@@ -84,7 +84,7 @@ impl ConnectedClient {
     /// Pays for what is published: for all of it as traffic, and on persisted channels for what is stored.
     fn pay_for(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
         self.pace.publish(self.frame_bytes, &self.hub.services.config.limits)?;
-        self.hub.note_used(&self.peer);
+        self.hub.note_used(&self.connection);
         self.hub.pay_for_storage(self.pace.account(), channel, bytes, count)
     }
 
@@ -94,24 +94,31 @@ impl ConnectedClient {
         let messages = frame.messages.take().unwrap_or_default();
         let name = frame.channel.as_deref().unwrap_or_default();
         let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
-            let client_id = self.peer.client_id();
+            let client_id = self.connection.client_id();
             let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
             self.hub.refuse_reserved(&channel, &messages)?;
             self.pay(&channel, &messages)?;
             Ok((channel, messages))
         });
         match prepared {
-            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
-            Ok((_, messages)) if messages.is_empty() => self.peer.settle(ticket, Answer::nothing()),
+            Err(error) => self.connection.settle(ticket, Answer::Nack(error)),
+            Ok((_, messages)) if messages.is_empty() => self.connection.settle(ticket, Answer::nothing()),
             Ok((channel, messages)) => {
-                let peer = self.peer.clone();
-                let frame_id = self.peer.frame_id(msg_serial);
+                let connection = self.connection.clone();
+                let frame_id = self.connection.frame_id(msg_serial);
                 MESSAGES.increment(messages.len() as u64);
                 let settle = move |result: Result<PublishResult, ErrorInfo>| {
-                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                    connection.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
                 };
                 // A refusal is told to `settle`, too.
-                let _ = self.hub.publish(&channel, frame_id, Some(&self.peer.id), messages, self.peer.repeats, settle);
+                let _ = self.hub.publish(
+                    &channel,
+                    frame_id,
+                    Some(&self.connection.id),
+                    messages,
+                    self.connection.repeats,
+                    settle,
+                );
             }
         }
     }
@@ -121,25 +128,25 @@ impl ConnectedClient {
         let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
         let events = frame.presence.take().unwrap_or_default();
         let name = frame.channel.as_deref().unwrap_or_default();
-        let frame_id = self.peer.frame_id(msg_serial);
+        let frame_id = self.connection.frame_id(msg_serial);
         let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
             let events = self.presence_events(events, &frame_id)?;
             self.pay_for(&channel, events.iter().map(PresenceMessage::size).sum(), events.len())?;
             Ok((channel, events))
         });
         match taken {
-            Err(error) => self.peer.settle(ticket, Answer::Nack(error)),
+            Err(error) => self.connection.settle(ticket, Answer::Nack(error)),
             Ok((channel, events)) => {
-                let peer = self.peer.clone();
-                self.hub.take_presence(&channel, &self.peer, frame_id, events, move |result| {
-                    peer.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                let connection = self.connection.clone();
+                self.hub.take_presence(&channel, &self.connection, frame_id, events, move |result| {
+                    connection.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
                 });
             }
         }
     }
 
     fn presence_events(&self, events: Vec<InboundPresence>, frame_id: &str) -> Result<Vec<PresenceMessage>, ErrorInfo> {
-        let own = self.peer.client_id();
+        let own = self.connection.client_id();
         let timestamp = self.hub.services.now().as_millis();
         let mut size = 0;
         let event = |(index, event): (usize, InboundPresence)| {
@@ -153,7 +160,7 @@ impl ConnectedClient {
                 action,
                 id: id.into(),
                 client_id,
-                connection_id: self.peer.id.clone(),
+                connection_id: self.connection.id.clone(),
                 timestamp,
                 payload,
                 extras: event.extras.filter(serde_json::Value::is_object).map(Box::new),

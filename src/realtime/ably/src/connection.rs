@@ -23,7 +23,7 @@ use crate::{
 /// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
 
-struct State {
+struct Inner {
     secret: Box<str>,
     previous_secret: Option<Box<str>>,
     /// Something came over the current socket, so that the client knows the current key.
@@ -39,21 +39,21 @@ struct State {
     next_frame: u64,
 }
 
-pub struct Peer {
+pub struct ConnectionState {
     pub id: Arc<str>,
     pub repeats: Repeats,
     /// There is something to continue: it was attached, or has published.
     used: AtomicBool,
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
 }
 
 /// A socket's hold on its peer: as long as no newer socket took over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tenure(u64);
+pub struct SocketLease(u64);
 
-impl Peer {
+impl ConnectionState {
     pub fn new(id: Arc<str>, secret: &str, grant: Arc<Grant>, client_id: ClientId, repeats: Repeats) -> Self {
-        let state = State {
+        let inner = Inner {
             secret: secret.into(),
             previous_secret: None,
             confirmed: false,
@@ -66,7 +66,7 @@ impl Peer {
             answers: Answers::default(),
             next_frame: 0,
         };
-        Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), state: Mutex::new(state) }
+        Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), inner: Mutex::new(inner) }
     }
 
     // ---- what there is to continue ----
@@ -80,130 +80,130 @@ impl Peer {
         if self.was_used() {
             return None;
         }
-        let state = self.state.lock();
-        (!self.used.swap(true, Ordering::Relaxed)).then(|| state.secret.clone())
+        let inner = self.inner.lock();
+        (!self.used.swap(true, Ordering::Relaxed)).then(|| inner.secret.clone())
     }
 
     // ---- sockets ----
 
     /// Whether this key may resume the connection now.
     pub fn accepts(&self, secret: &str) -> bool {
-        let state = self.state.lock();
+        let inner = self.inner.lock();
         let equal = |known: &str| bool::from(known.as_bytes().ct_eq(secret.as_bytes()));
-        if equal(&state.secret) {
+        if equal(&inner.secret) {
             return true;
         }
-        let unheard = !state.confirmed && (state.transport.is_none() || state.since.elapsed() > UNCONFIRMED);
-        unheard && state.previous_secret.as_deref().is_some_and(equal)
+        let unheard = !inner.confirmed && (inner.transport.is_none() || inner.since.elapsed() > UNCONFIRMED);
+        unheard && inner.previous_secret.as_deref().is_some_and(equal)
     }
 
     /// Gives the connection to a socket and takes it from an earlier one.
-    pub fn occupy(&self, outbox: Arc<Outbox>, secret: &str, grant: Arc<Grant>, client_id: ClientId) -> Tenure {
-        let mut state = self.state.lock();
-        let earlier = state.transport.replace(outbox);
-        if *state.secret != *secret {
-            state.previous_secret = Some(std::mem::replace(&mut state.secret, secret.into()));
+    pub fn lease_to(&self, outbox: Arc<Outbox>, secret: &str, grant: Arc<Grant>, client_id: ClientId) -> SocketLease {
+        let mut inner = self.inner.lock();
+        let earlier = inner.transport.replace(outbox);
+        if *inner.secret != *secret {
+            inner.previous_secret = Some(std::mem::replace(&mut inner.secret, secret.into()));
         }
-        state.confirmed = false;
-        state.since = Instant::now();
-        state.grant = grant;
-        state.client_id = client_id;
-        state.generation += 1;
-        state.answers.change_socket();
-        let tenure = Tenure(state.generation);
-        drop(state);
+        inner.confirmed = false;
+        inner.since = Instant::now();
+        inner.grant = grant;
+        inner.client_id = client_id;
+        inner.generation += 1;
+        inner.answers.change_socket();
+        let lease = SocketLease(inner.generation);
+        drop(inner);
         if let Some(earlier) = earlier {
             let error = ErrorInfo::disconnected("the connection was resumed on another transport");
             earlier.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
         }
-        tenure
+        lease
     }
 
     /// The socket is gone. False if another one had taken over.
-    pub fn vacate(&self, tenure: Tenure) -> bool {
-        let mut state = self.state.lock();
-        let own = state.generation == tenure.0;
+    pub fn end_lease(&self, lease: SocketLease) -> bool {
+        let mut inner = self.inner.lock();
+        let own = inner.generation == lease.0;
         if own {
-            state.transport = None;
+            inner.transport = None;
         }
         own
     }
 
     /// Whether nothing has happened since the socket with this tenure was lost.
-    pub fn is_vacant_since(&self, tenure: Tenure) -> bool {
-        let state = self.state.lock();
-        state.generation == tenure.0 && state.transport.is_none()
+    pub fn had_no_socket_since(&self, lease: SocketLease) -> bool {
+        let inner = self.inner.lock();
+        inner.generation == lease.0 && inner.transport.is_none()
     }
 
     /// Something came over the socket.
     pub fn confirm(&self) {
-        self.state.lock().confirmed = true;
+        self.inner.lock().confirmed = true;
     }
 
     pub fn transport(&self) -> Option<Arc<Outbox>> {
-        self.state.lock().transport.clone()
+        self.inner.lock().transport.clone()
     }
 
     // ---- credentials ----
 
     pub fn grant(&self) -> Arc<Grant> {
-        self.state.lock().grant.clone()
+        self.inner.lock().grant.clone()
     }
 
     pub fn client_id(&self) -> ClientId {
-        self.state.lock().client_id.clone()
+        self.inner.lock().client_id.clone()
     }
 
     /// Takes new credentials, and returns the present secret of the connection's key.
     pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) -> Box<str> {
-        let mut state = self.state.lock();
-        state.grant = grant;
-        state.client_id = client_id;
-        state.secret.clone()
+        let mut inner = self.inner.lock();
+        inner.grant = grant;
+        inner.client_id = client_id;
+        inner.secret.clone()
     }
 
     // ---- presence ----
 
     pub fn note_entered(&self, channel: &Arc<str>) {
-        let mut state = self.state.lock();
-        if !state.entered.contains(channel) {
-            state.entered.push(channel.clone());
+        let mut inner = self.inner.lock();
+        if !inner.entered.contains(channel) {
+            inner.entered.push(channel.clone());
         }
     }
 
     pub fn forget_entered(&self, channel: &str) {
-        self.state.lock().entered.retain(|known| **known != *channel);
+        self.inner.lock().entered.retain(|known| **known != *channel);
     }
 
     /// The channels that it has members in.
     pub fn entered(&self) -> Vec<Arc<str>> {
-        self.state.lock().entered.clone()
+        self.inner.lock().entered.clone()
     }
 
     pub fn take_entered(&self) -> Vec<Arc<str>> {
-        std::mem::take(&mut self.state.lock().entered)
+        std::mem::take(&mut self.inner.lock().entered)
     }
 
     // ---- acknowledgements, in the order of the frames ----
 
     /// Looks whether a frame came before; `content` is equal for equal content.
     pub fn take_turn(&self, msg_serial: u64, content: u64) -> Turn {
-        let state = &mut *self.state.lock();
-        state.answers.take_turn(msg_serial, content, state.transport.as_deref())
+        let inner = &mut *self.inner.lock();
+        inner.answers.take_turn(msg_serial, content, inner.transport.as_deref())
     }
 
     /// Answers a frame, and those behind it that waited for it.
     pub fn settle(&self, ticket: Ticket, answer: Answer) {
-        let state = &mut *self.state.lock();
-        state.answers.settle(ticket, answer, state.transport.as_deref());
+        let inner = &mut *self.inner.lock();
+        inner.answers.settle(ticket, answer, inner.transport.as_deref());
     }
 
     /// The id of a frame that is to be published: made of the connection's id and the frame's serial, or a higher number where that one is
     /// used already. Receivers tell by the number which of two presence events of a connection is the newer one.
     pub fn frame_id(&self, msg_serial: u64) -> Arc<str> {
-        let mut state = self.state.lock();
-        let number = msg_serial.max(state.next_frame);
-        state.next_frame = number.saturating_add(1);
+        let mut inner = self.inner.lock();
+        let number = msg_serial.max(inner.next_frame);
+        inner.next_frame = number.saturating_add(1);
         format!("{}:{number}", self.id).into()
     }
 }
@@ -217,7 +217,7 @@ mod tests {
     };
     use tandem_intake::Budget;
 
-    fn peer() -> (Peer, Arc<Outbox>) {
+    fn connection() -> (ConnectionState, Arc<Outbox>) {
         let grant = Arc::new(Grant {
             proof: Proof::Key,
             key_name: "a.b".into(),
@@ -228,28 +228,28 @@ mod tests {
             revocation_key: None,
             of_app: false,
         });
-        let peer = Peer::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
+        let connection = ConnectionState::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
         let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20, Budget::new(1 << 20)));
-        peer.occupy(outbox.clone(), "one", grant, ClientId::Any);
-        (peer, outbox)
+        connection.lease_to(outbox.clone(), "one", grant, ClientId::Any);
+        (connection, outbox)
     }
 
     #[test]
     fn frames_of_a_connection_have_ids_that_only_grow() {
-        let (peer, _) = peer();
-        let ids = [5, 0, 1, 2, 10, 10].map(|serial| peer.frame_id(serial));
+        let (connection, _) = connection();
+        let ids = [5, 0, 1, 2, 10, 10].map(|serial| connection.frame_id(serial));
         assert_eq!(ids.map(|id| id.to_string()), ["conn:5", "conn:6", "conn:7", "conn:8", "conn:10", "conn:11"]);
     }
 
     #[test]
     fn the_key_before_is_good_only_until_the_client_shows_that_it_knows_the_new_one() {
-        let (peer, outbox) = peer();
-        peer.confirm();
-        let tenure = peer.occupy(outbox, "two", peer.grant(), ClientId::Any);
-        assert!(peer.accepts("two") && !peer.accepts("one"), "the new socket is alive and fresh");
-        peer.vacate(tenure);
-        assert!(peer.accepts("one"), "CONNECTED may have been lost with the socket");
-        peer.confirm();
-        assert!(!peer.accepts("one"));
+        let (connection, outbox) = connection();
+        connection.confirm();
+        let lease = connection.lease_to(outbox, "two", connection.grant(), ClientId::Any);
+        assert!(connection.accepts("two") && !connection.accepts("one"), "the new socket is alive and fresh");
+        connection.end_lease(lease);
+        assert!(connection.accepts("one"), "CONNECTED may have been lost with the socket");
+        connection.confirm();
+        assert!(!connection.accepts("one"));
     }
 }
