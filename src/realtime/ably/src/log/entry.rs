@@ -10,7 +10,7 @@ use crate::{
     protocol::{
         Action, ChannelSerial, Format, Message, Outbound, PresenceMessage,
         frame::PublishResult,
-        message::{Place, Placed},
+        message::{LogPosition, PositionedMessage},
         serial::message_serial,
     },
 };
@@ -98,11 +98,11 @@ impl Entry {
                 let own =
                     |(place, index)| ((place != index).then(|| self.message_id(index)), self.message_serial(index));
                 let own: Vec<_> = picked.clone().enumerate().map(own).collect();
-                let placed = own.iter().zip(picked).map(|((id, serial), index)| {
-                    let place = Place { id: id.as_deref(), connection_id: None, timestamp: None, serial };
-                    Placed { message: &messages[index], place }
+                let positioned = own.iter().zip(picked).map(|((id, serial), index)| {
+                    let place = LogPosition { id: id.as_deref(), connection_id: None, timestamp: None, serial };
+                    PositionedMessage { message: &messages[index], place }
                 });
-                Outbound { messages: Some(placed.collect()), ..frame(Action::Message) }.encode(format)
+                Outbound { messages: Some(positioned.collect()), ..frame(Action::Message) }.encode(format)
             }
         }
     }

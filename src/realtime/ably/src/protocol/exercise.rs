@@ -3,7 +3,7 @@
 use super::{
     Action, Format, Inbound, Message, Outbound, PresenceMessage,
     data::Payload,
-    message::{Place, Placed},
+    message::{LogPosition, PositionedMessage},
 };
 
 /// Reads a frame, and writes what it accepts of it in both formats.
@@ -17,9 +17,9 @@ pub fn exercise(format: Format, bytes: &[u8]) {
     let messages: Vec<Message> = messages.into_iter().filter_map(|message| Message::accept(message).ok()).collect();
     let members: Vec<PresenceMessage> = members(&mut frame);
     for target in [Format::Json, Format::Msgpack] {
-        let place = Place { id: None, connection_id: Some("c"), timestamp: Some(1), serial: "s" };
-        let placed = messages.iter().map(|message| Placed { message, place }).collect();
-        let written = Outbound { messages: Some(placed), ..Outbound::new(Action::Message) }.encode(target);
+        let position = LogPosition { id: None, connection_id: Some("c"), timestamp: Some(1), serial: "s" };
+        let positioned = messages.iter().map(|message| PositionedMessage { message, position }).collect();
+        let written = Outbound { messages: Some(positioned), ..Outbound::new(Action::Message) }.encode(target);
         let again = Inbound::decode(target, &written).expect("what is written can be read");
         let again = again.messages.expect("there is a list");
         let again: Vec<Message> =

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorInfo, Format, InboundMessage, InboundPresence, PresenceMessage, lenient, message::Placed,
+    ErrorInfo, Format, InboundMessage, InboundPresence, PresenceMessage, lenient, message::PositionedMessage,
     serial::message_serial,
 };
 
@@ -239,7 +239,7 @@ pub struct Outbound<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<Vec<Placed<'a>>>,
+    pub messages: Option<Vec<PositionedMessage<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<Vec<&'a PresenceMessage>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -77,7 +77,7 @@ impl Message {
 
 /// The fields that a message takes from its place in the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct LogPosition<'a> {
     /// For whole messages (history); absent in frames, whose parent carries them.
     pub id: Option<&'a str>,
     pub connection_id: Option<&'a str>,
@@ -87,22 +87,22 @@ pub struct Place<'a> {
 
 /// A message at its place, ready to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Placed<'a> {
+pub struct PositionedMessage<'a> {
     pub message: &'a Message,
-    pub place: Place<'a>,
+    pub position: LogPosition<'a>,
 }
 
-impl Serialize for Placed<'_> {
+impl Serialize for PositionedMessage<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Placed { message, place } = *self;
+        let PositionedMessage { message, position } = *self;
         let encoding = message.payload.wire_encoding(serializer.is_human_readable());
-        let id = message.id.as_deref().or(place.id);
+        let id = message.id.as_deref().or(position.id);
         let optional = [
             id.is_some(),
             message.name.is_some(),
             message.client_id.is_some(),
-            place.connection_id.is_some(),
-            place.timestamp.is_some(),
+            position.connection_id.is_some(),
+            position.timestamp.is_some(),
             message.payload.data.is_some(),
             encoding.is_some(),
             message.extras.is_some(),
@@ -118,10 +118,10 @@ impl Serialize for Placed<'_> {
         if let Some(client_id) = &message.client_id {
             map.serialize_entry("clientId", &**client_id)?;
         }
-        if let Some(connection_id) = place.connection_id {
+        if let Some(connection_id) = position.connection_id {
             map.serialize_entry("connectionId", connection_id)?;
         }
-        if let Some(timestamp) = place.timestamp {
+        if let Some(timestamp) = position.timestamp {
             map.serialize_entry("timestamp", &timestamp)?;
         }
         if let Some(data) = &message.payload.data {
@@ -133,8 +133,8 @@ impl Serialize for Placed<'_> {
         if let Some(extras) = &message.extras {
             map.serialize_entry("extras", extras)?;
         }
-        map.serialize_entry("serial", place.serial)?;
-        map.serialize_entry("version", &Version { serial: place.serial })?;
+        map.serialize_entry("serial", position.serial)?;
+        map.serialize_entry("version", &Version { serial: position.serial })?;
         map.serialize_entry("action", &0)?;
         map.end()
     }

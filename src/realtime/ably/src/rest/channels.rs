@@ -17,7 +17,7 @@ use crate::{
     protocol::{
         ErrorInfo, InboundMessage, Message, PresenceMessage,
         lenient::OneOrMany,
-        message::{Place, Placed},
+        message::{LogPosition, PositionedMessage},
     },
     publication::prepare,
 };
@@ -111,9 +111,11 @@ fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
         Kind::Messages => {
             let texts: Vec<(String, String)> =
                 items.iter().map(|(entry, index)| (entry.message_id(*index), entry.message_serial(*index))).collect();
-            let placed =
-                items.iter().zip(&texts).filter_map(|((entry, index), (id, serial))| place(entry, *index, id, serial));
-            ask.answer(200, &placed.collect::<Vec<_>>())
+            let positioned = items
+                .iter()
+                .zip(&texts)
+                .filter_map(|((entry, index), (id, serial))| position(entry, *index, id, serial));
+            ask.answer(200, &positioned.collect::<Vec<_>>())
         }
         Kind::Presence => {
             let events = items.iter().filter_map(|(entry, index)| match &entry.body {
@@ -126,11 +128,11 @@ fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
     Ok(answer.with_links(segment, ask.links(next.map(|cursor| cursor.to_string()))))
 }
 
-fn place<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<Placed<'e>> {
+fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<PositionedMessage<'e>> {
     let Body::Messages(messages) = &entry.body else { return None };
     let connection_id = entry.connection_id.as_deref();
-    let place = Place { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
-    Some(Placed { message: messages.get(index)?, place })
+    let position = LogPosition { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
+    Some(PositionedMessage { message: messages.get(index)?, position })
 }
 
 pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
