@@ -9,7 +9,7 @@ use crate::{
     hub::{Hub, Rules},
     protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
     random_id,
-    rest::{Answer, Ask},
+    rest::{Answer, RestRequest},
 };
 
 /// Test apps at a time.
@@ -96,11 +96,11 @@ struct AppChannel {
     presence: Vec<PresenceMessage>,
 }
 
-pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    if ask.endpoint.apps.len() > MAX_APPS {
+pub fn create(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    if request.endpoint.apps.len() > MAX_APPS {
         return Err(ErrorInfo::rate_exceeded(format!("there are {MAX_APPS} test apps already: delete some")));
     }
-    let wanted: NewApp = if ask.has_body() { ask.body()? } else { NewApp::default() };
+    let wanted: NewApp = if request.has_body() { request.body()? } else { NewApp::default() };
     let app_id = random_id(6);
     let account_id = random_id(6);
     let mut secrets = Vec::new();
@@ -125,7 +125,9 @@ pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
             .filter(|namespace| namespace.persisted)
             .map(|namespace| namespace.id.clone())
             .collect(),
-        max_presence_members: asked_members.unwrap_or(ask.endpoint.services.config.max_presence_members).min(10_000),
+        max_presence_members: asked_members
+            .unwrap_or(request.endpoint.services.config.max_presence_members)
+            .min(10_000),
     };
     let described = keys.iter().zip(&secrets).map(|(key, secret)| AppKey {
         id: key.name.rsplit('.').next().unwrap_or_default().to_owned(),
@@ -138,11 +140,11 @@ pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         status: 0,
     });
     let described: Vec<AppKey> = described.collect();
-    let hub = Arc::new(Hub::new(&app_id, keys, rules, ask.endpoint.services.clone(), false));
+    let hub = Arc::new(Hub::new(&app_id, keys, rules, request.endpoint.services.clone(), false));
     let channels =
         wanted.channels.unwrap_or_default().into_iter().map(|channel| seed(&hub, channel)).collect::<Result<_, _>>()?;
-    ask.endpoint.apps.insert(app_id.clone(), hub);
-    let connection_info = ask.request.connection_info();
+    request.endpoint.apps.insert(app_id.clone(), hub);
+    let connection_info = request.http.connection_info();
     let (endpoint, port) = match connection_info.host().rsplit_once(':') {
         Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(80)),
         None => (connection_info.host().to_owned(), 80),
@@ -158,7 +160,7 @@ pub fn create(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         port,
         tls: false,
     };
-    Ok(ask.answer(201, &app))
+    Ok(request.answer(201, &app))
 }
 
 /// Puts a fixture's presence members in, all of one connection that nobody has.
@@ -186,23 +188,23 @@ fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
 }
 
 /// Takes fixtures for statistics, and answers with them.
-pub fn take_stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let caller = ask.caller()?;
-    let fixtures: lenient::OneOrMany<serde_json::Value> = ask.body()?;
+pub fn take_stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = request.caller()?;
+    let fixtures: lenient::OneOrMany<serde_json::Value> = request.body()?;
     if caller.hub.is_main || caller.grant.expires.is_some() {
         return Err(ErrorInfo::invalid_credentials("fixtures are taken for a test app, with one of its own keys"));
     }
     caller.hub.stats.take(&fixtures.list)?;
-    Ok(ask.answer(201, &fixtures.list))
+    Ok(request.answer(201, &fixtures.list))
 }
 
-pub fn delete(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let app_id = ask.path("app")?;
-    let caller = ask.caller()?;
+pub fn delete(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let app_id = request.path("app")?;
+    let caller = request.caller()?;
     if caller.hub.is_main || *caller.hub.app != *app_id || caller.grant.expires.is_some() {
         return Err(ErrorInfo::invalid_credentials("a test app is deleted with one of its own keys"));
     }
-    ask.endpoint.apps.remove(&app_id);
+    request.endpoint.apps.remove(&app_id);
     caller.hub.disconnect_all(&ErrorInfo::not_found(format!("no application found with id {app_id}")));
     Ok(Answer::empty())
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{Answer, Stored},
-    ask::Ask,
     channels::{Receipt, present, publish_as},
+    request::RestRequest,
+    response::{Answer, Stored},
 };
 use crate::{
     auth::Operation,
@@ -51,9 +51,9 @@ struct PartialFailure<T> {
     batch_response: Vec<Outcome<T>>,
 }
 
-pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let caller = ask.caller()?;
-    let body: OneOrMany<Spec> = ask.body()?;
+pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = request.caller()?;
+    let body: OneOrMany<Spec> = request.body()?;
     let channels: usize = body.list.iter().map(|spec| spec.channels.list.len()).sum();
     if channels > MAX_CHANNELS {
         return Err(ErrorInfo::bad_request(format!("a batch may name at most {MAX_CHANNELS} channels")));
@@ -72,21 +72,21 @@ pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     };
     if body.is_list {
         let summaries: Vec<_> = body.list.iter().map(|spec| Summary::of(publish_spec(spec))).collect();
-        let answer = ask.answer(201, &summaries);
+        let answer = request.answer(201, &summaries);
         return Ok(answer.after(summaries.into_iter().flat_map(|summary| stored(summary.results))));
     }
     let results: Vec<_> = body.list.iter().flat_map(publish_spec).collect();
-    if ask.version() >= 3 {
+    if request.version() >= 3 {
         let summary = Summary::of(results);
-        return Ok(ask.answer(201, &summary).after(stored(summary.results)));
+        return Ok(request.answer(201, &summary).after(stored(summary.results)));
     }
     // Before version 3: the bare list, or the whole is an error.
     if results.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
         let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
         let body = PartialFailure { error: error.clone(), batch_response: results };
-        return Ok(ask.answer(400, &body).with_error(error).after(stored(body.batch_response)));
+        return Ok(request.answer(400, &body).with_error(error).after(stored(body.batch_response)));
     }
-    Ok(ask.answer(201, &results).after(stored(results)))
+    Ok(request.answer(201, &results).after(stored(results)))
 }
 
 fn stored(results: Vec<Outcome<Receipt>>) -> impl Iterator<Item = Stored> {
@@ -102,9 +102,9 @@ struct Presence {
     presence: Vec<PresenceMessage>,
 }
 
-pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let caller = ask.caller()?;
-    let names = ask.param("channels").or_else(|| ask.param("channel")).unwrap_or_default();
+pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = request.caller()?;
+    let names = request.param("channels").or_else(|| request.param("channel")).unwrap_or_default();
     let names: Vec<&str> = names.split(',').collect();
     if names.len() > MAX_CHANNELS {
         return Err(ErrorInfo::bad_request(format!("a batch may name at most {MAX_CHANNELS} channels")));
@@ -117,5 +117,5 @@ pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
             Err(error) => Outcome::Failed { channel: name.to_owned(), error },
         }
     };
-    Ok(ask.answer(200, &Summary::of(names.into_iter().map(look).collect())))
+    Ok(request.answer(200, &Summary::of(names.into_iter().map(look).collect())))
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    answer::{Answer, Stored},
-    ask::{Ask, Caller},
     enumeration::Details,
+    request::{Caller, RestRequest},
+    response::{Answer, Stored},
     unenveloped,
 };
 use crate::{
@@ -79,32 +79,32 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
 }
 
-pub fn publish(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let (caller, name) = ask.caller_on_channel(&[Operation::Publish])?;
-    if ask.param("_forceNack").as_deref() == Some("true") {
+pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = request.caller_on_channel(&[Operation::Publish])?;
+    if request.param("_forceNack").as_deref() == Some("true") {
         // What Ably's service offers to SDKs, so that they can test a refusal.
         return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
     }
-    let messages = match ask.param("enveloped").as_deref() {
-        Some("false") => vec![unenveloped::message(ask)?],
-        _ => ask.body::<OneOrMany<InboundMessage>>()?.list,
+    let messages = match request.param("enveloped").as_deref() {
+        Some("false") => vec![unenveloped::message(request)?],
+        _ => request.body::<OneOrMany<InboundMessage>>()?.list,
     };
     let receipt = publish_as(&caller, &name, messages)?;
-    Ok(ask.answer(201, &receipt).after([receipt.stored]))
+    Ok(request.answer(201, &receipt).after([receipt.stored]))
 }
 
-pub fn messages(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let segment = if ask.request.path().ends_with("/history") { "history" } else { "messages" };
-    page(ask, Kind::Messages, segment)
+pub fn messages(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let segment = if request.http.path().ends_with("/history") { "history" } else { "messages" };
+    page(request, Kind::Messages, segment)
 }
 
-pub fn presence_history(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    page(ask, Kind::Presence, "history")
+pub fn presence_history(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    page(request, Kind::Presence, "history")
 }
 
-fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
-    let (caller, name) = ask.caller_on_channel(&[Operation::History])?;
-    let query = Query::read(kind, |name| ask.param(name))?;
+fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = request.caller_on_channel(&[Operation::History])?;
+    let query = Query::read(kind, |name| request.param(name))?;
     let channel = caller.hub.channel(&name);
     let Page { items, next } = caller.hub.history(&channel, &query)?;
     let answer = match kind {
@@ -115,17 +115,17 @@ fn page(ask: &Ask<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
                 .iter()
                 .zip(&texts)
                 .filter_map(|((entry, index), (id, serial))| position(entry, *index, id, serial));
-            ask.answer(200, &positioned.collect::<Vec<_>>())
+            request.answer(200, &positioned.collect::<Vec<_>>())
         }
         Kind::Presence => {
             let events = items.iter().filter_map(|(entry, index)| match &entry.body {
                 Body::Presence(events) => events.get(*index),
                 Body::Messages(_) => None,
             });
-            ask.answer(200, &events.collect::<Vec<_>>())
+            request.answer(200, &events.collect::<Vec<_>>())
         }
     };
-    Ok(answer.with_links(segment, ask.links(next.map(|cursor| cursor.to_string()))))
+    Ok(answer.with_links(segment, request.links(next.map(|cursor| cursor.to_string()))))
 }
 
 fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<PositionedMessage<'e>> {
@@ -135,14 +135,14 @@ fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) ->
     Some(PositionedMessage { message: messages.get(index)?, position })
 }
 
-pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let (caller, name) = ask.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
-    let limit = history::limit(ask.param("limit").as_deref())?;
-    let skip: usize = match ask.param("cursor") {
+pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = request.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
+    let limit = history::limit(request.param("limit").as_deref())?;
+    let skip: usize = match request.param("cursor") {
         None => 0,
         Some(text) => text.parse().map_err(|_| ErrorInfo::bad_request("cursor is not one of a page's links"))?,
     };
-    let (client_id, connection_id) = (ask.param("clientId"), ask.param("connectionId"));
+    let (client_id, connection_id) = (request.param("clientId"), request.param("connectionId"));
     let wanted = |member: &PresenceMessage| {
         client_id.as_deref().is_none_or(|id| *member.client_id == *id)
             && connection_id.as_deref().is_none_or(|id| *member.connection_id == *id)
@@ -152,7 +152,7 @@ pub fn presence(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
         members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    Ok(ask.answer(200, &page).with_links("presence", ask.links(more.then(|| (skip + limit).to_string()))))
+    Ok(request.answer(200, &page).with_links("presence", request.links(more.then(|| (skip + limit).to_string()))))
 }
 
 /// Who is in a channel's presence set. Looking does not make a channel.
@@ -160,9 +160,9 @@ pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
     hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
-pub fn status(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let (caller, name) = ask.caller_on_channel(&[Operation::ChannelMetadata])?;
+pub fn status(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let (caller, name) = request.caller_on_channel(&[Operation::ChannelMetadata])?;
     // Asking for a channel activates it, as at Ably.
     let occupancy = caller.hub.channel(&name).occupancy();
-    Ok(ask.answer(200, &Details::new(&name, occupancy)))
+    Ok(request.answer(200, &Details::new(&name, occupancy)))
 }

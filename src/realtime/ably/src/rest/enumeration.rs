@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{answer::Answer, ask::Ask};
+use super::{request::RestRequest, response::Answer};
 use crate::{auth::Operation, channel, history, protocol::ErrorInfo};
 
 #[derive(Serialize)]
@@ -60,18 +60,18 @@ impl<'n> Details<'n> {
 
 /// # Errors
 /// 40160 for credentials without `channel-metadata`, 40000 for parameters that make no sense.
-pub fn channels(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let caller = ask.caller()?;
+pub fn channels(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = request.caller()?;
     if !caller.grant.capability.allows_somewhere(Operation::ChannelMetadata) {
         return Err(ErrorInfo::not_permitted("listing channels needs the channel-metadata operation"));
     }
-    let limit = history::limit(ask.param("limit").as_deref())?;
-    let names_only = match ask.param("by").as_deref() {
+    let limit = history::limit(request.param("limit").as_deref())?;
+    let names_only = match request.param("by").as_deref() {
         None | Some("value") => false,
         Some("id") => true,
         Some(_) => return Err(ErrorInfo::bad_request("by must be id or value")),
     };
-    let (prefix, after) = (ask.param("prefix").unwrap_or_default(), ask.param("cursor"));
+    let (prefix, after) = (request.param("prefix").unwrap_or_default(), request.param("cursor"));
     let wanted = |name: &str| {
         name.starts_with(&*prefix)
             && after.as_deref().is_none_or(|after| name > after)
@@ -86,13 +86,13 @@ pub fn channels(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
     page.sort_unstable();
     let next = page.last().filter(|_| more).map(|name| name.as_ref().to_owned());
     let answer = match names_only {
-        true => ask.answer(200, &page.iter().map(|name| &**name).collect::<Vec<_>>()),
+        true => request.answer(200, &page.iter().map(|name| &**name).collect::<Vec<_>>()),
         false => {
             let known = |name: &Arc<str>| {
                 caller.hub.known_channel(name).map_or_else(channel::Occupancy::default, |channel| channel.occupancy())
             };
-            ask.answer(200, &page.iter().map(|name| Details::new(name, known(name))).collect::<Vec<_>>())
+            request.answer(200, &page.iter().map(|name| Details::new(name, known(name))).collect::<Vec<_>>())
         }
     };
-    Ok(answer.with_links("channels", ask.links(next)))
+    Ok(answer.with_links("channels", request.links(next)))
 }

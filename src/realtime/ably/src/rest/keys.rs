@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{answer::Answer, ask::Ask};
+use super::{request::RestRequest, response::Answer};
 use crate::{
     auth::{
         Credentials, Key,
@@ -22,37 +22,38 @@ const REAUTH_MARGIN_MS: i64 = 30_000;
 /// Targets of one revocation request.
 const MAX_TARGETS: usize = 100;
 
-pub fn request_token(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let request: TokenRequest = if ask.has_body() { ask.body()? } else { TokenRequest::default() };
-    redeem(ask, &request)
+pub fn request_token(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let token_request: TokenRequest = if request.has_body() { request.body()? } else { TokenRequest::default() };
+    redeem(request, &token_request)
 }
 
 /// The token request as query parameters: for clients that cannot send a body.
-pub fn token_of_query(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let map: Map<String, Value> = ask.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-    let request = serde_json::from_value(Value::Object(map))
+pub fn token_of_query(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let map: Map<String, Value> =
+        request.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let token_request = serde_json::from_value(Value::Object(map))
         .map_err(|_| ErrorInfo::bad_request("the parameters are no token request"))?;
-    redeem(ask, &request)
+    redeem(request, &token_request)
 }
 
-fn redeem(ask: &Ask<'_>, request: &TokenRequest) -> Result<Answer, ErrorInfo> {
-    let name = ask.path("key")?;
-    let hub = ask.endpoint.app(Key::app_id(&name))?;
+fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<Answer, ErrorInfo> {
+    let name = request.path("key")?;
+    let hub = request.endpoint.app(Key::app_id(&name))?;
     let key = hub.key(&name).ok_or_else(|| ErrorInfo::not_found(format!("no key found with name {name}")))?;
-    let authenticated = match ask.credentials() {
+    let authenticated = match request.credentials() {
         Ok(Credentials::Key { name: shown, secret }) => {
-            // A signed request speaks for itself, whoever carries it.
+            // A signed token request counts, no matter who carries it.
             let own = shown == name && key.has_secret(&secret);
-            if !own && request.mac.is_none() {
+            if !own && token_request.mac.is_none() {
                 return Err(ErrorInfo::invalid_credentials("the key shown is not the one that the token is asked of"));
             }
             own
         }
         _ => false,
     };
-    let details = request.redeem(key, authenticated, &hub.nonces, ask.endpoint.services.now())?;
-    hub.check_request(key, request, &details)?;
-    Ok(ask.answer(201, &details))
+    let details = token_request.redeem(key, authenticated, &hub.nonces, request.endpoint.services.now())?;
+    hub.check_request(key, token_request, &details)?;
+    Ok(request.answer(201, &details))
 }
 
 #[derive(Deserialize)]
@@ -85,9 +86,9 @@ struct Summary {
     results: Vec<Revoked>,
 }
 
-pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let name = ask.path("key")?;
-    let caller = ask.caller()?;
+pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let name = request.path("key")?;
+    let caller = request.caller()?;
     if caller.grant.expires.is_some() || *caller.grant.key_name != *name {
         return Err(ErrorInfo::key_required("tokens are revoked with the key that issued them"));
     }
@@ -97,17 +98,17 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
             "the tokens of this key cannot be revoked: it does not have revocable_tokens",
         ));
     }
-    let request: RevocationRequest = ask.body()?;
-    if request.targets.len() > MAX_TARGETS {
+    let revocation_request: RevocationRequest = request.body()?;
+    if revocation_request.targets.len() > MAX_TARGETS {
         return Err(ErrorInfo::bad_request(format!("at most {MAX_TARGETS} targets can be revoked at once")));
     }
-    let now = ask.endpoint.services.now().as_millis();
+    let now = request.endpoint.services.now().as_millis();
     // Tokens of this very millisecond are meant as well.
-    let issued_before = request.issued_before.unwrap_or(now + 1);
+    let issued_before = revocation_request.issued_before.unwrap_or(now + 1);
     if issued_before > now + 1 {
         return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
     }
-    let applies_at = if request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
+    let applies_at = if revocation_request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
     let mut awaits = Vec::new();
     let mut revoke = |specifier: &String| match Target::parse(specifier) {
         Err(error) => Revoked { target: specifier.clone(), issued_before: None, applies_at: None, error: Some(error) },
@@ -125,10 +126,10 @@ pub fn revoke_tokens(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
             }
         }
     };
-    let results: Vec<Revoked> = request.targets.iter().map(&mut revoke).collect();
+    let results: Vec<Revoked> = revocation_request.targets.iter().map(&mut revoke).collect();
     let failure_count = results.iter().filter(|result| result.error.is_some()).count();
     let summary = Summary { success_count: results.len() - failure_count, failure_count, results };
-    Ok(ask.answer(200, &summary).after(awaits))
+    Ok(request.answer(200, &summary).after(awaits))
 }
 
 /// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.

@@ -1,13 +1,13 @@
 //! Ably's REST interface, and the door of the WebSocket: everything at the root, as the SDK has no base path.
 
-mod answer;
-mod ask;
 mod batch;
 mod channels;
 mod enumeration;
 mod form;
 mod keys;
 mod presentation;
+mod request;
+mod response;
 mod unenveloped;
 mod unknown;
 mod upgrade;
@@ -18,8 +18,8 @@ use actix_web::{HttpRequest, HttpResponse, guard, http::Method, web};
 use tandem_intake::{IntakeError, Sender};
 
 pub use self::{
-    answer::{Answer, Stored},
-    ask::Ask,
+    request::RestRequest,
+    response::{Answer, Stored},
 };
 use crate::{
     Endpoint,
@@ -57,7 +57,7 @@ macro_rules! resource {
                 $(.route(route!($method).to(|endpoint: Shared, request: HttpRequest, payload: web::Payload| async move {
                     respond(&endpoint, &request, payload, $handler).await
                 })))+
-                .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(response::preflight))
                 .default_service(web::to(not_allowed)),
         )
     };
@@ -69,7 +69,7 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
             .app_data(web::Data::new(endpoint.clone()))
             .route(web::get().guard(actix_web::guard::fn_guard(upgrade::is_upgrade)).to(upgrade::open))
             .route(route!(get).to(start_page))
-            .route(web::method(actix_web::http::Method::OPTIONS).to(answer::preflight))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(response::preflight))
             .default_service(web::to(not_allowed)),
     );
     resource!(cfg, endpoint, "/time", get => time);
@@ -102,7 +102,7 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/{rest:.*}")
             .guard(guard::fn_guard(|context| unknown::is_meant(context.head())))
-            .to(unknown::answer),
+            .to(unknown::respond),
     );
 }
 
@@ -114,10 +114,10 @@ async fn respond(
     endpoint: &Arc<Endpoint>,
     request: &HttpRequest,
     payload: web::Payload,
-    handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>,
+    handler: fn(&RestRequest<'_>) -> Result<Answer, ErrorInfo>,
 ) -> HttpResponse {
     let outcome = match body_of(endpoint, request, payload).await {
-        Ok(body) => presentation::present(&Ask::new(endpoint, request, body), handler),
+        Ok(body) => presentation::present(&RestRequest::new(endpoint, request, body), handler),
         Err(error) => Err(error),
     };
     outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
@@ -135,7 +135,7 @@ async fn body_of(
     let is_open = request.match_pattern().is_some_and(|pattern| OPEN.contains(&&*pattern));
     let (sender, limit) = if is_open { (Sender::Stranger, MAX_OPEN_BODY) } else { (Sender::Known, MAX_BODY) };
     if !is_open {
-        Ask::new(endpoint, request, web::Bytes::new()).caller()?;
+        RestRequest::new(endpoint, request, web::Bytes::new()).caller()?;
     }
     tandem_intake::read(request, &mut payload.into_inner(), limit, sender).await.map_err(refused)
 }
@@ -157,23 +157,23 @@ async fn start_page(endpoint: Shared) -> HttpResponse {
     }
 }
 
-fn time(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    Ok(ask.answer(200, &[ask.endpoint.services.now().as_millis()]))
+fn time(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    Ok(request.response(200, &[request.endpoint.services.now().as_millis()]))
 }
 
-fn stats(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    let caller = ask.caller()?;
+fn stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    let caller = request.caller()?;
     if !caller.grant.capability.allows_somewhere(Operation::Stats) {
         return Err(ErrorInfo::not_permitted("statistics need the stats operation"));
     }
-    let query = Query::read(|name| ask.param(name))?;
-    let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, ask.endpoint.services.now().as_millis());
+    let query = Query::read(|name| request.param(name))?;
+    let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, request.endpoint.services.now().as_millis());
     let next = page.last().filter(|_| more).map(|interval| interval.id().to_owned());
-    Ok(ask.answer(200, &page).with_links("stats", ask.links(next)))
+    Ok(request.response(200, &page).with_links("stats", request.links(next)))
 }
 
-fn left_out(ask: &Ask<'_>) -> Result<Answer, ErrorInfo> {
-    ask.caller()?;
+fn left_out(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+    request.caller()?;
     Err(ErrorInfo::unsupported(
         "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",
     ))

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{
-    answer::Answer,
-    ask::{Ask, header as header_of, query},
+    request::{RestRequest, header as header_of, query},
+    response::Answer,
 };
 use crate::protocol::{ErrorInfo, Format};
 
@@ -45,20 +45,23 @@ impl Presentation {
 ///
 /// # Errors
 /// Those of the handler; 40300 for `jsonp`, `flatten` and `select`, 40000 for an unknown format.
-pub fn present(ask: &Ask<'_>, handler: fn(&Ask<'_>) -> Result<Answer, ErrorInfo>) -> Result<Answer, ErrorInfo> {
-    match ask.param("format").as_deref() {
+pub fn present(
+    request: &RestRequest<'_>,
+    handler: fn(&RestRequest<'_>) -> Result<Answer, ErrorInfo>,
+) -> Result<Answer, ErrorInfo> {
+    match request.param("format").as_deref() {
         None | Some("json" | "msgpack" | "html") => {}
         Some("jsonp") => {
             return Err(ErrorInfo::unsupported("jsonp is not supported by this server: any origin may ask for json"));
         }
         Some(_) => return Err(ErrorInfo::bad_request("format must be json, msgpack or html")),
     }
-    if let Some(left_out) = ["flatten", "select"].into_iter().find(|name| ask.param(name).is_some()) {
+    if let Some(left_out) = ["flatten", "select"].into_iter().find(|name| request.param(name).is_some()) {
         let message = format!("the parameter {left_out} is not supported by this server; fields is");
         return Err(ErrorInfo::unsupported(message));
     }
-    let answer = handler(ask)?;
-    match ask.param("fields").filter(|fields| !fields.is_empty()) {
+    let answer = handler(request)?;
+    match request.param("fields").filter(|fields| !fields.is_empty()) {
         Some(fields) => answer.with_fields(&fields),
         None => Ok(answer),
     }

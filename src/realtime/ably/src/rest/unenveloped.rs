@@ -3,24 +3,24 @@
 //!
 //! Source: "Unenveloped publish" of Ably's REST API reference.
 
-use super::ask::Ask;
+use super::request::RestRequest;
 use crate::protocol::{ErrorInfo, Format, InboundMessage, data::RawData};
 
 /// The message that a request makes.
 ///
 /// # Errors
 /// 40000 for a body that is not what its `Content-Type` says.
-pub fn message(ask: &Ask<'_>) -> Result<InboundMessage, ErrorInfo> {
+pub fn message(request: &RestRequest<'_>) -> Result<InboundMessage, ErrorInfo> {
     let given = |header: &str, parameter: &str| {
-        let value = ask.header(header).map(str::to_owned).or_else(|| ask.param(parameter));
+        let value = request.header(header).map(str::to_owned).or_else(|| request.param(parameter));
         value.filter(|value| !value.is_empty())
     };
     let encoding = given("x-ably-encoding", "encoding");
-    let (data, implied) = data(ask)?;
+    let (data, implied) = data(request)?;
     Ok(InboundMessage {
         id: given("x-ably-messageid", "messageId"),
         name: given("x-ably-name", "name"),
-        client_id: ask.client_id_header().or_else(|| ask.param("clientId")),
+        client_id: request.client_id_header().or_else(|| request.param("clientId")),
         connection_key: given("x-ably-connectionkey", "connectionKey"),
         data,
         encoding: encoding.or_else(|| implied.map(str::to_owned)),
@@ -29,8 +29,8 @@ pub fn message(ask: &Ask<'_>) -> Result<InboundMessage, ErrorInfo> {
 }
 
 /// The body, and the encoding that its media type implies.
-fn data(ask: &Ask<'_>) -> Result<(RawData, Option<&'static str>), ErrorInfo> {
-    let body = ask.bytes();
+fn data(request: &RestRequest<'_>) -> Result<(RawData, Option<&'static str>), ErrorInfo> {
+    let body = request.bytes();
     if body.is_empty() {
         return Ok((RawData::None, None));
     }
@@ -38,7 +38,7 @@ fn data(ask: &Ask<'_>) -> Result<(RawData, Option<&'static str>), ErrorInfo> {
         let text = std::str::from_utf8(body).map_err(|_| ErrorInfo::bad_request("the body is not UTF-8 text"))?;
         Ok(RawData::Text(text.to_owned()))
     };
-    match ask.content_type().as_str() {
+    match request.content_type().as_str() {
         content if content == "application/json" || content.ends_with("+json") => {
             Format::Json.decode::<serde::de::IgnoredAny>(body)?;
             Ok((text()?, Some("json")))

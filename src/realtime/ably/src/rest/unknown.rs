@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::RequestHead, http::header};
 
-use super::answer::Answer;
+use super::response::Answer;
 use crate::protocol::ErrorInfo;
 
 /// The first parts of the paths that are realtime's own.
@@ -39,6 +39,6 @@ pub fn is_meant(head: &RequestHead) -> bool {
     ROOTS.contains(&root) || head.headers().contains_key("x-ably-version") || is_basic() || has_key()
 }
 
-pub async fn answer(request: HttpRequest) -> HttpResponse {
+pub async fn respond(request: HttpRequest) -> HttpResponse {
     Answer::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
 }

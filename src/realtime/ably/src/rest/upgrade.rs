@@ -8,7 +8,7 @@ use tandem_intake::Handle;
 
 use super::{
     Shared,
-    ask::{header as header_of, query},
+    request::{header as header_of, query},
 };
 use crate::{
     Endpoint,

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web::Bytes};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{answer::Answer, form};
+use super::{form, response::Answer};
 use crate::{
     Endpoint,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
@@ -16,9 +16,9 @@ use crate::{
     protocol::{ErrorInfo, Format},
 };
 
-pub struct Ask<'a> {
+pub struct RestRequest<'a> {
     pub endpoint: &'a Arc<Endpoint>,
-    pub request: &'a HttpRequest,
+    pub http: &'a HttpRequest,
     pub params: Vec<(String, String)>,
     body: Bytes,
 }
@@ -46,9 +46,9 @@ pub fn answer_format(request: &HttpRequest) -> Format {
     if by_query.or_else(by_header).unwrap_or(false) { Format::Msgpack } else { Format::Json }
 }
 
-impl<'a> Ask<'a> {
-    pub fn new(endpoint: &'a Arc<Endpoint>, request: &'a HttpRequest, body: Bytes) -> Self {
-        Self { endpoint, request, params: query(request), body }
+impl<'a> RestRequest<'a> {
+    pub fn new(endpoint: &'a Arc<Endpoint>, http: &'a HttpRequest, body: Bytes) -> Self {
+        Self { endpoint, http, params: query(http), body }
     }
 
     pub fn param(&self, name: &str) -> Option<String> {
@@ -77,7 +77,7 @@ impl<'a> Ask<'a> {
 
     /// A part of the path, decoded.
     pub fn path(&self, name: &str) -> Result<String, ErrorInfo> {
-        let encoded = self.request.match_info().get(name).unwrap_or_default();
+        let encoded = self.http.match_info().get(name).unwrap_or_default();
         // The router has decoded all but what would change the path's structure.
         let mut decoded = Vec::with_capacity(encoded.len());
         let mut rest = encoded.as_bytes();
@@ -111,7 +111,7 @@ impl<'a> Ask<'a> {
 
     /// The media type of the body, in small letters and without parameters.
     pub fn content_type(&self) -> String {
-        let content = header(self.request, "content-type").unwrap_or_default();
+        let content = header(self.http, "content-type").unwrap_or_default();
         content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
@@ -138,7 +138,7 @@ impl<'a> Ask<'a> {
 
     /// A header of the request, as text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(self.request, name)
+        header(self.http, name)
     }
 
     /// The client id that the request names in its header.
@@ -150,7 +150,7 @@ impl<'a> Ask<'a> {
     }
 
     pub fn format(&self) -> Format {
-        answer_format(self.request)
+        answer_format(self.http)
     }
 
     pub fn answer<T: Serialize + ?Sized>(&self, status: u16, body: &T) -> Answer {
@@ -159,12 +159,12 @@ impl<'a> Ask<'a> {
 
     /// The protocol version that the client speaks.
     pub fn version(&self) -> u32 {
-        let text = header(self.request, "x-ably-version").map(str::to_owned).or_else(|| self.param("v"));
+        let text = header(self.http, "x-ably-version").map(str::to_owned).or_else(|| self.param("v"));
         text.and_then(|text| text.split('.').next().and_then(|major| major.parse().ok())).unwrap_or(u32::MAX)
     }
 
     pub fn credentials(&self) -> Result<Credentials, ErrorInfo> {
-        Credentials::find(header(self.request, "authorization"), &self.params)
+        Credentials::find(header(self.http, "authorization"), &self.params)
     }
 
     /// # Errors

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    ask::{answer_format, query},
     presentation::Presentation,
+    request::{answer_format, query},
 };
 use crate::protocol::{ErrorInfo, Format};
 
