@@ -23,13 +23,13 @@ impl Endpoint {
         let mut handover = Handover::new(&self.main.app, now.as_millis());
         let window = self.services.config.continuity;
         let channels = self.main.unstored();
-        let left_out = channels
+        let omitted = channels
             .iter()
             .inspect(|channel| channel.prune(now, window))
             .filter(|channel| !handover.add(channel, MOST))
             .count();
-        if left_out > 0 {
-            tracing::warn!(channels = left_out, "some channels begin anew after the restart: there are too many");
+        if omitted > 0 {
+            tracing::warn!(channels = omitted, "some channels begin anew after the restart: there are too many");
         }
         if let Err(error) = write(file, &handover.encode()) {
             tracing::warn!(file = %file.display(), %error, "channels that are not stored begin anew after the restart");

@@ -87,12 +87,12 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     resource!(cfg, endpoint, "/channels/{channel}/history", get => channels::messages);
     resource!(cfg, endpoint, "/channels/{channel}/presence", get => channels::presence);
     resource!(cfg, endpoint, "/channels/{channel}/presence/history", get => channels::presence_history);
-    resource!(cfg, endpoint, "/channels/{channel}/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
-    resource!(cfg, endpoint, "/push/{rest:.*}", get => left_out, post => left_out, put => left_out, patch => left_out, delete => left_out);
-    resource!(cfg, endpoint, "/push", get => left_out, post => left_out);
-    resource!(cfg, endpoint, "/comet/{rest:.*}", get => left_out, post => left_out);
-    resource!(cfg, endpoint, "/sse", get => left_out);
-    resource!(cfg, endpoint, "/event-stream", get => left_out);
+    resource!(cfg, endpoint, "/channels/{channel}/{rest:.*}", get => unsupported_route, post => unsupported_route, put => unsupported_route, patch => unsupported_route, delete => unsupported_route);
+    resource!(cfg, endpoint, "/push/{rest:.*}", get => unsupported_route, post => unsupported_route, put => unsupported_route, patch => unsupported_route, delete => unsupported_route);
+    resource!(cfg, endpoint, "/push", get => unsupported_route, post => unsupported_route);
+    resource!(cfg, endpoint, "/comet/{rest:.*}", get => unsupported_route, post => unsupported_route);
+    resource!(cfg, endpoint, "/sse", get => unsupported_route);
+    resource!(cfg, endpoint, "/event-stream", get => unsupported_route);
     resource!(cfg, endpoint, "/channels", get => enumeration::channels);
     if endpoint.services.config.sandbox {
         resource!(cfg, endpoint, "/apps", post => sandbox::create);
@@ -172,7 +172,7 @@ fn stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     Ok(request.response(200, &page).with_links("stats", request.links(next)))
 }
 
-fn left_out(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+fn unsupported_route(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     request.caller()?;
     Err(ErrorInfo::unsupported(
         "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",

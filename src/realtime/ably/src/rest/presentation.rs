@@ -56,8 +56,8 @@ pub fn present(
         }
         Some(_) => return Err(ErrorInfo::bad_request("format must be json, msgpack or html")),
     }
-    if let Some(left_out) = ["flatten", "select"].into_iter().find(|name| request.param(name).is_some()) {
-        let message = format!("the parameter {left_out} is not supported by this server; fields is");
+    if let Some(unsupported) = ["flatten", "select"].into_iter().find(|name| request.param(name).is_some()) {
+        let message = format!("the parameter {unsupported} is not supported by this server; fields is");
         return Err(ErrorInfo::unsupported(message));
     }
     let answer = handler(request)?;

@@ -57,9 +57,9 @@ impl<'a> RestRequest<'a> {
 
     /// The links of a page: the query of the first page again, with a cursor for the others.
     pub fn links(&self, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
-        let left_out = ["key", "access_token", "accessToken", "cursor"];
+        let not_repeated = ["key", "access_token", "accessToken", "cursor"];
         let first: Vec<(String, String)> =
-            self.params.iter().filter(|(name, _)| !left_out.contains(&name.as_str())).cloned().collect();
+            self.params.iter().filter(|(name, _)| !not_repeated.contains(&name.as_str())).cloned().collect();
         let with_limit = match first.iter().any(|(name, _)| name == "limit") {
             true => first,
             false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
