@@ -69,7 +69,7 @@ impl Embedded {
         self.endpoint.end_tokens_of(user.as_str())
     }
 
-    fn publish_one(&self, publication: Publication) -> Result<tandem_ably::Stored, RealtimeError> {
+    fn publish_one(&self, publication: Publication) -> Result<tandem_ably::PendingWrite, RealtimeError> {
         let refused = |reason: String| RealtimeError::Refused { reason };
         let Publication { channel, id, name, data, .. } = publication;
         let json = String::from_utf8(data.into()).map_err(|_| refused("the data is not JSON text".into()))?;

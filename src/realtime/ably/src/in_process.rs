@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Endpoint, Stored,
+    Endpoint, PendingWrite,
     channel::{Repeats, check_name},
     hub::Hub,
     protocol::{Data, ErrorInfo, Message, PresenceMessage, data::Payload},
@@ -15,7 +15,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// 40010 for a name that no channel can have.
-    pub fn publish(&self, channel: &str, id: String, name: &str, json: String) -> Result<Stored, ErrorInfo> {
+    pub fn publish(&self, channel: &str, id: String, name: &str, json: String) -> Result<PendingWrite, ErrorInfo> {
         check_name(channel)?;
         let message = Message {
             id: Some(id.into()),

@@ -71,7 +71,7 @@ pub use self::{
     config::{Config, InvalidConfig, KeyConfig, Namespace},
     limits::LimitsConfig,
     protocol::{ErrorInfo, Format, PresenceMessage},
-    rest::Stored,
+    rest::PendingWrite,
     time::Timestamp,
 };
 

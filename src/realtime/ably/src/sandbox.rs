@@ -9,7 +9,7 @@ use crate::{
     hub::{Hub, Rules},
     protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
     random_id,
-    rest::{Answer, RestRequest},
+    rest::{RestRequest, RestResponse},
 };
 
 /// Test apps at a time.
@@ -96,7 +96,7 @@ struct AppChannel {
     presence: Vec<PresenceMessage>,
 }
 
-pub fn create(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     if request.endpoint.apps.len() > MAX_APPS {
         return Err(ErrorInfo::rate_exceeded(format!("there are {MAX_APPS} test apps already: delete some")));
     }
@@ -160,7 +160,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
         port,
         tls: false,
     };
-    Ok(request.answer(201, &app))
+    Ok(request.response(201, &app))
 }
 
 /// Puts a fixture's presence members in, all of one connection that nobody has.
@@ -188,17 +188,17 @@ fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
 }
 
 /// Takes fixtures for statistics, and answers with them.
-pub fn take_stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn take_stats(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     let fixtures: lenient::OneOrMany<serde_json::Value> = request.body()?;
     if caller.hub.is_main || caller.grant.expires.is_some() {
         return Err(ErrorInfo::invalid_credentials("fixtures are taken for a test app, with one of its own keys"));
     }
     caller.hub.stats.take(&fixtures.list)?;
-    Ok(request.answer(201, &fixtures.list))
+    Ok(request.response(201, &fixtures.list))
 }
 
-pub fn delete(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn delete(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let app_id = request.path("app")?;
     let caller = request.caller()?;
     if caller.hub.is_main || *caller.hub.app != *app_id || caller.grant.expires.is_some() {
@@ -206,5 +206,5 @@ pub fn delete(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     }
     request.endpoint.apps.remove(&app_id);
     caller.hub.disconnect_all(&ErrorInfo::not_found(format!("no application found with id {app_id}")));
-    Ok(Answer::empty())
+    Ok(RestResponse::empty())
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     channels::{Receipt, present, publish_as},
     request::RestRequest,
-    response::{Answer, Stored},
+    response::{PendingWrite, RestResponse},
 };
 use crate::{
     auth::Operation,
@@ -51,7 +51,7 @@ struct PartialFailure<T> {
     batch_response: Vec<Outcome<T>>,
 }
 
-pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     let body: OneOrMany<Spec> = request.body()?;
     let channels: usize = body.list.iter().map(|spec| spec.channels.list.len()).sum();
@@ -72,26 +72,26 @@ pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     };
     if body.is_list {
         let summaries: Vec<_> = body.list.iter().map(|spec| Summary::of(publish_spec(spec))).collect();
-        let answer = request.answer(201, &summaries);
-        return Ok(answer.after(summaries.into_iter().flat_map(|summary| stored(summary.results))));
+        let response = request.response(201, &summaries);
+        return Ok(response.once_durable(summaries.into_iter().flat_map(|summary| pending_writes(summary.results))));
     }
     let results: Vec<_> = body.list.iter().flat_map(publish_spec).collect();
     if request.version() >= 3 {
         let summary = Summary::of(results);
-        return Ok(request.answer(201, &summary).after(stored(summary.results)));
+        return Ok(request.response(201, &summary).once_durable(pending_writes(summary.results)));
     }
     // Before version 3: the bare list, or the whole is an error.
     if results.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
         let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
         let body = PartialFailure { error: error.clone(), batch_response: results };
-        return Ok(request.answer(400, &body).with_error(error).after(stored(body.batch_response)));
+        return Ok(request.response(400, &body).with_error(error).once_durable(pending_writes(body.batch_response)));
     }
-    Ok(request.answer(201, &results).after(stored(results)))
+    Ok(request.response(201, &results).once_durable(pending_writes(results)))
 }
 
-fn stored(results: Vec<Outcome<Receipt>>) -> impl Iterator<Item = Stored> {
+fn pending_writes(results: Vec<Outcome<Receipt>>) -> impl Iterator<Item = PendingWrite> {
     results.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Done(receipt) => Some(receipt.stored),
+        Outcome::Done(receipt) => Some(receipt.pending_write),
         Outcome::Failed { .. } => None,
     })
 }
@@ -102,7 +102,7 @@ struct Presence {
     presence: Vec<PresenceMessage>,
 }
 
-pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     let names = request.param("channels").or_else(|| request.param("channel")).unwrap_or_default();
     let names: Vec<&str> = names.split(',').collect();
@@ -117,5 +117,5 @@ pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
             Err(error) => Outcome::Failed { channel: name.to_owned(), error },
         }
     };
-    Ok(request.answer(200, &Summary::of(names.into_iter().map(look).collect())))
+    Ok(request.response(200, &Summary::of(names.into_iter().map(look).collect())))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     enumeration::Details,
     request::{Caller, RestRequest},
-    response::{Answer, Stored},
+    response::{PendingWrite, RestResponse},
     unenveloped,
 };
 use crate::{
@@ -30,7 +30,7 @@ pub struct Receipt {
     pub serials: Vec<String>,
     /// Hears when it is as durable as the channel is.
     #[serde(skip)]
-    pub stored: Stored,
+    pub pending_write: PendingWrite,
 }
 
 /// Publishes for a caller who may.
@@ -68,7 +68,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
         account.publish(bytes, &caller.hub.services.config.limits)?;
     }
     caller.hub.pay_for_storage(account.as_deref(), &channel, bytes, messages.len())?;
-    let (tell, stored) = tokio::sync::oneshot::channel();
+    let (tell, pending_write) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
     // A repeated request is told by the ids that its client chose.
@@ -76,10 +76,10 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
         caller.hub.publish(&channel, frame_id, connection_id.as_ref(), messages, Repeats::Known, move |result| {
             drop(tell.send(result.map(drop)));
         })?;
-    Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), stored })
+    Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), pending_write })
 }
 
-pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::Publish])?;
     if request.param("_forceNack").as_deref() == Some("true") {
         // What Ably's service offers to SDKs, so that they can test a refusal.
@@ -90,24 +90,24 @@ pub fn publish(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
         _ => request.body::<OneOrMany<InboundMessage>>()?.list,
     };
     let receipt = publish_as(&caller, &name, messages)?;
-    Ok(request.answer(201, &receipt).after([receipt.stored]))
+    Ok(request.response(201, &receipt).once_durable([receipt.pending_write]))
 }
 
-pub fn messages(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn messages(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let segment = if request.http.path().ends_with("/history") { "history" } else { "messages" };
     page(request, Kind::Messages, segment)
 }
 
-pub fn presence_history(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn presence_history(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     page(request, Kind::Presence, "history")
 }
 
-fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<Answer, ErrorInfo> {
+fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::History])?;
     let query = Query::read(kind, |name| request.param(name))?;
     let channel = caller.hub.channel(&name);
     let Page { items, next } = caller.hub.history(&channel, &query)?;
-    let answer = match kind {
+    let response = match kind {
         Kind::Messages => {
             let texts: Vec<(String, String)> =
                 items.iter().map(|(entry, index)| (entry.message_id(*index), entry.message_serial(*index))).collect();
@@ -115,17 +115,17 @@ fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<Answer, 
                 .iter()
                 .zip(&texts)
                 .filter_map(|((entry, index), (id, serial))| position(entry, *index, id, serial));
-            request.answer(200, &positioned.collect::<Vec<_>>())
+            request.response(200, &positioned.collect::<Vec<_>>())
         }
         Kind::Presence => {
             let events = items.iter().filter_map(|(entry, index)| match &entry.body {
                 Body::Presence(events) => events.get(*index),
                 Body::Messages(_) => None,
             });
-            request.answer(200, &events.collect::<Vec<_>>())
+            request.response(200, &events.collect::<Vec<_>>())
         }
     };
-    Ok(answer.with_links(segment, request.links(next.map(|cursor| cursor.to_string()))))
+    Ok(response.with_links(segment, request.links(next.map(|cursor| cursor.to_string()))))
 }
 
 fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<PositionedMessage<'e>> {
@@ -135,7 +135,7 @@ fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) ->
     Some(PositionedMessage { message: messages.get(index)?, position })
 }
 
-pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
     let limit = history::limit(request.param("limit").as_deref())?;
     let skip: usize = match request.param("cursor") {
@@ -152,7 +152,7 @@ pub fn presence(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
         members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    Ok(request.answer(200, &page).with_links("presence", request.links(more.then(|| (skip + limit).to_string()))))
+    Ok(request.response(200, &page).with_links("presence", request.links(more.then(|| (skip + limit).to_string()))))
 }
 
 /// Who is in a channel's presence set. Looking does not make a channel.
@@ -160,9 +160,9 @@ pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
     hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
-pub fn status(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn status(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::ChannelMetadata])?;
     // Asking for a channel activates it, as at Ably.
     let occupancy = caller.hub.channel(&name).occupancy();
-    Ok(request.answer(200, &Details::new(&name, occupancy)))
+    Ok(request.response(200, &Details::new(&name, occupancy)))
 }

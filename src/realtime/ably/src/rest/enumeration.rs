@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{request::RestRequest, response::Answer};
+use super::{request::RestRequest, response::RestResponse};
 use crate::{auth::Operation, channel, history, protocol::ErrorInfo};
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ impl<'n> Details<'n> {
 
 /// # Errors
 /// 40160 for credentials without `channel-metadata`, 40000 for parameters that make no sense.
-pub fn channels(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn channels(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     if !caller.grant.capability.allows_somewhere(Operation::ChannelMetadata) {
         return Err(ErrorInfo::not_permitted("listing channels needs the channel-metadata operation"));
@@ -85,14 +85,14 @@ pub fn channels(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     }
     page.sort_unstable();
     let next = page.last().filter(|_| more).map(|name| name.as_ref().to_owned());
-    let answer = match names_only {
-        true => request.answer(200, &page.iter().map(|name| &**name).collect::<Vec<_>>()),
+    let response = match names_only {
+        true => request.response(200, &page.iter().map(|name| &**name).collect::<Vec<_>>()),
         false => {
             let known = |name: &Arc<str>| {
                 caller.hub.known_channel(name).map_or_else(channel::Occupancy::default, |channel| channel.occupancy())
             };
-            request.answer(200, &page.iter().map(|name| Details::new(name, known(name))).collect::<Vec<_>>())
+            request.response(200, &page.iter().map(|name| Details::new(name, known(name))).collect::<Vec<_>>())
         }
     };
-    Ok(answer.with_links("channels", request.links(next)))
+    Ok(response.with_links("channels", request.links(next)))
 }

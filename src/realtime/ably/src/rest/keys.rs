@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{request::RestRequest, response::Answer};
+use super::{request::RestRequest, response::RestResponse};
 use crate::{
     auth::{
         Credentials, Key,
@@ -22,13 +22,13 @@ const REAUTH_MARGIN_MS: i64 = 30_000;
 /// Targets of one revocation request.
 const MAX_TARGETS: usize = 100;
 
-pub fn request_token(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn request_token(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let token_request: TokenRequest = if request.has_body() { request.body()? } else { TokenRequest::default() };
     redeem(request, &token_request)
 }
 
 /// The token request as query parameters: for clients that cannot send a body.
-pub fn token_of_query(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn token_of_query(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let map: Map<String, Value> =
         request.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let token_request = serde_json::from_value(Value::Object(map))
@@ -36,7 +36,7 @@ pub fn token_of_query(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     redeem(request, &token_request)
 }
 
-fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<Answer, ErrorInfo> {
+fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<RestResponse, ErrorInfo> {
     let name = request.path("key")?;
     let hub = request.endpoint.app(Key::app_id(&name))?;
     let key = hub.key(&name).ok_or_else(|| ErrorInfo::not_found(format!("no key found with name {name}")))?;
@@ -53,7 +53,7 @@ fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<Ans
     };
     let details = token_request.redeem(key, authenticated, &hub.nonces, request.endpoint.services.now())?;
     hub.check_request(key, token_request, &details)?;
-    Ok(request.answer(201, &details))
+    Ok(request.response(201, &details))
 }
 
 #[derive(Deserialize)]
@@ -86,7 +86,7 @@ struct Summary {
     results: Vec<Revoked>,
 }
 
-pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let name = request.path("key")?;
     let caller = request.caller()?;
     if caller.grant.expires.is_some() || *caller.grant.key_name != *name {
@@ -109,14 +109,14 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
         return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
     }
     let applies_at = if revocation_request.allow_reauth_margin { now + REAUTH_MARGIN_MS + 1 } else { now };
-    let mut awaits = Vec::new();
+    let mut pending_writes = Vec::new();
     let mut revoke = |specifier: &String| match Target::parse(specifier) {
         Err(error) => Revoked { target: specifier.clone(), issued_before: None, applies_at: None, error: Some(error) },
         Ok(target) => {
             let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
-            let (tell, stored) = tokio::sync::oneshot::channel();
+            let (tell, pending_write) = tokio::sync::oneshot::channel();
             let concerned = caller.hub.revoke(revocation, move |result| drop(tell.send(result)));
-            awaits.push(stored);
+            pending_writes.push(pending_write);
             enforce(&caller.hub, concerned, applies_at - now);
             Revoked {
                 target: specifier.clone(),
@@ -129,7 +129,7 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     let results: Vec<Revoked> = revocation_request.targets.iter().map(&mut revoke).collect();
     let failure_count = results.iter().filter(|result| result.error.is_some()).count();
     let summary = Summary { success_count: results.len() - failure_count, failure_count, results };
-    Ok(request.answer(200, &summary).after(awaits))
+    Ok(request.response(200, &summary).once_durable(pending_writes))
 }
 
 /// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.

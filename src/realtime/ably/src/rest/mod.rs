@@ -19,7 +19,7 @@ use tandem_intake::{IntakeError, Sender};
 
 pub use self::{
     request::RestRequest,
-    response::{Answer, Stored},
+    response::{PendingWrite, RestResponse},
 };
 use crate::{
     Endpoint,
@@ -107,20 +107,20 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
 }
 
 async fn not_allowed(request: HttpRequest) -> HttpResponse {
-    Answer::error(ErrorInfo::method_not_allowed("this method is not allowed here")).respond(&request)
+    RestResponse::error(ErrorInfo::method_not_allowed("this method is not allowed here")).respond(&request)
 }
 
 async fn respond(
     endpoint: &Arc<Endpoint>,
     request: &HttpRequest,
     payload: web::Payload,
-    handler: fn(&RestRequest<'_>) -> Result<Answer, ErrorInfo>,
+    handler: fn(&RestRequest<'_>) -> Result<RestResponse, ErrorInfo>,
 ) -> HttpResponse {
     let outcome = match body_of(endpoint, request, payload).await {
         Ok(body) => presentation::present(&RestRequest::new(endpoint, request, body), handler),
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(Answer::error).settled().await.respond(request)
+    outcome.unwrap_or_else(RestResponse::error).settled().await.respond(request)
 }
 
 /// The body of a request whose sender may ask.
@@ -157,11 +157,11 @@ async fn start_page(endpoint: Shared) -> HttpResponse {
     }
 }
 
-fn time(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+fn time(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     Ok(request.response(200, &[request.endpoint.services.now().as_millis()]))
 }
 
-fn stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+fn stats(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     if !caller.grant.capability.allows_somewhere(Operation::Stats) {
         return Err(ErrorInfo::not_permitted("statistics need the stats operation"));
@@ -172,7 +172,7 @@ fn stats(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
     Ok(request.response(200, &page).with_links("stats", request.links(next)))
 }
 
-fn unsupported_route(request: &RestRequest<'_>) -> Result<Answer, ErrorInfo> {
+fn unsupported_route(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     request.caller()?;
     Err(ErrorInfo::unsupported(
         "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",

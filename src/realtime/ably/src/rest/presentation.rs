@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     request::{RestRequest, header as header_of, query},
-    response::Answer,
+    response::RestResponse,
 };
 use crate::protocol::{ErrorInfo, Format};
 
@@ -47,8 +47,8 @@ impl Presentation {
 /// Those of the handler; 40300 for `jsonp`, `flatten` and `select`, 40000 for an unknown format.
 pub fn present(
     request: &RestRequest<'_>,
-    handler: fn(&RestRequest<'_>) -> Result<Answer, ErrorInfo>,
-) -> Result<Answer, ErrorInfo> {
+    handler: fn(&RestRequest<'_>) -> Result<RestResponse, ErrorInfo>,
+) -> Result<RestResponse, ErrorInfo> {
     match request.param("format").as_deref() {
         None | Some("json" | "msgpack" | "html") => {}
         Some("jsonp") => {
@@ -60,10 +60,10 @@ pub fn present(
         let message = format!("the parameter {unsupported} is not supported by this server; fields is");
         return Err(ErrorInfo::unsupported(message));
     }
-    let answer = handler(request)?;
+    let response = handler(request)?;
     match request.param("fields").filter(|fields| !fields.is_empty()) {
-        Some(fields) => answer.with_fields(&fields),
-        None => Ok(answer),
+        Some(fields) => response.with_fields(&fields),
+        None => Ok(response),
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web::Bytes};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{form, response::Answer};
+use super::{form, response::RestResponse};
 use crate::{
     Endpoint,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
@@ -39,7 +39,7 @@ pub fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
 }
 
 /// The format that an answer is to have.
-pub fn answer_format(request: &HttpRequest) -> Format {
+pub fn response_format(request: &HttpRequest) -> Format {
     let is_msgpack = |text: &str| text.contains("msgpack");
     let by_query = query(request).into_iter().find(|(name, _)| name == "format").map(|(_, format)| is_msgpack(&format));
     let by_header = || header(request, "accept").map(|accept| accept.split(',').next().is_some_and(is_msgpack));
@@ -150,11 +150,11 @@ impl<'a> RestRequest<'a> {
     }
 
     pub fn format(&self) -> Format {
-        answer_format(self.http)
+        response_format(self.http)
     }
 
-    pub fn answer<T: Serialize + ?Sized>(&self, status: u16, body: &T) -> Answer {
-        Answer::new(status, self.format(), body)
+    pub fn response<T: Serialize + ?Sized>(&self, status: u16, body: &T) -> RestResponse {
+        RestResponse::new(status, self.format(), body)
     }
 
     /// The protocol version that the client speaks.

@@ -9,23 +9,23 @@ use serde::Serialize;
 
 use super::{
     presentation::Presentation,
-    request::{answer_format, query},
+    request::{query, response_format},
 };
 use crate::protocol::{ErrorInfo, Format};
 
 const EXPOSED: &str = "Link, Content-Length, Content-Type, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid";
 
 /// Hears when something is durable.
-pub type Stored = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
+pub type PendingWrite = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 
-pub struct Answer {
+pub struct RestResponse {
     status: u16,
     /// None for errors, which are written when the request is at hand.
     body: Option<(Format, Bytes)>,
     error: Option<ErrorInfo>,
     links: Vec<String>,
     /// What must be durable before anybody hears the answer.
-    awaits: Vec<Stored>,
+    pending_writes: Vec<PendingWrite>,
 }
 
 #[derive(Serialize)]
@@ -33,28 +33,40 @@ struct ErrorBody<'e> {
     error: &'e ErrorInfo,
 }
 
-impl Answer {
+impl RestResponse {
     pub fn new<T: Serialize + ?Sized>(status: u16, format: Format, body: &T) -> Self {
-        Self { status, body: Some((format, format.encode(body))), error: None, links: Vec::new(), awaits: Vec::new() }
+        Self {
+            status,
+            body: Some((format, format.encode(body))),
+            error: None,
+            links: Vec::new(),
+            pending_writes: Vec::new(),
+        }
     }
 
     pub fn empty() -> Self {
-        Self { status: 204, body: None, error: None, links: Vec::new(), awaits: Vec::new() }
+        Self { status: 204, body: None, error: None, links: Vec::new(), pending_writes: Vec::new() }
     }
 
     pub fn error(error: ErrorInfo) -> Self {
-        Self { status: error.status_code, body: None, error: Some(error), links: Vec::new(), awaits: Vec::new() }
+        Self {
+            status: error.status_code,
+            body: None,
+            error: Some(error),
+            links: Vec::new(),
+            pending_writes: Vec::new(),
+        }
     }
 
-    pub fn after(mut self, stored: impl IntoIterator<Item = Stored>) -> Self {
-        self.awaits.extend(stored);
+    pub fn once_durable(mut self, writes: impl IntoIterator<Item = PendingWrite>) -> Self {
+        self.pending_writes.extend(writes);
         self
     }
 
     /// The answer itself, or the error that what it promises could not be stored.
     pub async fn settled(mut self) -> Self {
-        for stored in std::mem::take(&mut self.awaits) {
-            match stored.await {
+        for pending_write in std::mem::take(&mut self.pending_writes) {
+            match pending_write.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Self::error(error),
                 Err(_) => return Self::error(ErrorInfo::unavailable("the node is stopping")),
@@ -94,7 +106,7 @@ impl Answer {
         let (format, body) = match (&self.body, &self.error) {
             (Some((format, body)), _) => (*format, body.clone()),
             (None, Some(error)) => {
-                let format = answer_format(request);
+                let format = response_format(request);
                 (format, format.encode(&ErrorBody { error }))
             }
             (None, None) => (Format::Json, Bytes::new()),

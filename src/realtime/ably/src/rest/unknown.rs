@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::RequestHead, http::header};
 
-use super::response::Answer;
+use super::response::RestResponse;
 use crate::protocol::ErrorInfo;
 
 /// The first parts of the paths that are realtime's own.
@@ -40,5 +40,5 @@ pub fn is_meant(head: &RequestHead) -> bool {
 }
 
 pub async fn respond(request: HttpRequest) -> HttpResponse {
-    Answer::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
+    RestResponse::error(ErrorInfo::not_found("there is nothing at this path")).respond(&request)
 }
