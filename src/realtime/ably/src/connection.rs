@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
 use crate::{
-    answers::{Answer, Answers, Ticket, Turn},
     auth::{ClientId, Grant},
     channel::Repeats,
     outbox::Outbox,
     protocol::{Action, ErrorInfo, Outbound},
+    replies::{FrameCheck, FrameReplies, Reply, ReplyTicket},
 };
 
 /// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
@@ -34,7 +34,7 @@ struct Inner {
     transport: Option<Arc<Outbox>>,
     generation: u64,
     entered: Vec<Arc<str>>,
-    answers: Answers,
+    replies: FrameReplies,
     /// The lowest number that no published frame has as its id.
     next_frame: u64,
 }
@@ -63,7 +63,7 @@ impl ConnectionState {
             transport: None,
             generation: 0,
             entered: Vec::new(),
-            answers: Answers::default(),
+            replies: FrameReplies::default(),
             next_frame: 0,
         };
         Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), inner: Mutex::new(inner) }
@@ -109,7 +109,7 @@ impl ConnectionState {
         inner.grant = grant;
         inner.client_id = client_id;
         inner.generation += 1;
-        inner.answers.change_socket();
+        inner.replies.change_socket();
         let lease = SocketLease(inner.generation);
         drop(inner);
         if let Some(earlier) = earlier {
@@ -187,15 +187,15 @@ impl ConnectionState {
     // ---- acknowledgements, in the order of the frames ----
 
     /// Looks whether a frame came before; `content` is equal for equal content.
-    pub fn take_turn(&self, msg_serial: u64, content: u64) -> Turn {
+    pub fn check_frame(&self, msg_serial: u64, content: u64) -> FrameCheck {
         let inner = &mut *self.inner.lock();
-        inner.answers.take_turn(msg_serial, content, inner.transport.as_deref())
+        inner.replies.check_frame(msg_serial, content, inner.transport.as_deref())
     }
 
     /// Answers a frame, and those behind it that waited for it.
-    pub fn settle(&self, ticket: Ticket, answer: Answer) {
+    pub fn settle(&self, ticket: ReplyTicket, reply: Reply) {
         let inner = &mut *self.inner.lock();
-        inner.answers.settle(ticket, answer, inner.transport.as_deref());
+        inner.replies.settle(ticket, reply, inner.transport.as_deref());
     }
 
     /// The id of a frame that is to be published: made of the connection's id and the frame's serial, or a higher number where that one is

@@ -25,7 +25,6 @@
 //! [`channel`] has a log, subscribers and members behind one lock; [`connection`] is a connection that outlives its sockets; [`socket`] is the actor
 //! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
 
-mod answers;
 mod application;
 mod auth;
 mod channel;
@@ -43,6 +42,7 @@ mod presence;
 mod protocol;
 mod publication;
 mod rate;
+mod replies;
 mod rest;
 mod sandbox;
 mod socket;

@@ -4,7 +4,6 @@ use std::sync::{Arc, LazyLock};
 
 use super::client::ConnectedClient;
 use crate::{
-    answers::{Answer, Ticket, Turn},
     auth::Operation,
     channel::{Channel, Name},
     protocol::{
@@ -13,6 +12,7 @@ use crate::{
     },
     publication::{message_too_large, prepare},
     rate::Admission,
+    replies::{FrameCheck, Reply, ReplyTicket},
 };
 
 /// Looked up once: it is counted for every message.
@@ -20,7 +20,7 @@ static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!
 
 impl ConnectedClient {
     /// Takes a frame's turn. None if there is nothing (more) to do for it.
-    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, Ticket)> {
+    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, ReplyTicket)> {
         let Some(msg_serial) = frame.msg_serial() else {
             let error = ErrorInfo::bad_request("a publish must have a msgSerial");
             match &frame.channel {
@@ -29,15 +29,15 @@ impl ConnectedClient {
             }
             return None;
         };
-        let Turn::Fresh(ticket) = self.connection.take_turn(msg_serial, frame.content()) else { return None };
+        let FrameCheck::Fresh(ticket) = self.connection.check_frame(msg_serial, frame.content()) else { return None };
         match self.rate.admit(messages) {
             Admission::Welcome => Some((msg_serial, ticket)),
             Admission::Refused(error) => {
-                self.connection.settle(ticket, Answer::Nack(error));
+                self.connection.settle(ticket, Reply::Nack(error));
                 None
             }
             Admission::Flood(error) => {
-                self.connection.settle(ticket, Answer::Nack(error.clone()));
+                self.connection.settle(ticket, Reply::Nack(error.clone()));
                 self.disconnect(&error);
                 None
             }
@@ -46,8 +46,8 @@ impl ConnectedClient {
 
     /// Refuses a frame; `content` is equal for equal content.
     pub(super) fn refuse(&self, msg_serial: u64, content: u64, error: ErrorInfo) {
-        if let Turn::Fresh(ticket) = self.connection.take_turn(msg_serial, content) {
-            self.connection.settle(ticket, Answer::Nack(error));
+        if let FrameCheck::Fresh(ticket) = self.connection.check_frame(msg_serial, content) {
+            self.connection.settle(ticket, Reply::Nack(error));
         }
     }
 
@@ -101,14 +101,14 @@ impl ConnectedClient {
             Ok((channel, messages))
         });
         match prepared {
-            Err(error) => self.connection.settle(ticket, Answer::Nack(error)),
-            Ok((_, messages)) if messages.is_empty() => self.connection.settle(ticket, Answer::nothing()),
+            Err(error) => self.connection.settle(ticket, Reply::Nack(error)),
+            Ok((_, messages)) if messages.is_empty() => self.connection.settle(ticket, Reply::nothing()),
             Ok((channel, messages)) => {
                 let connection = self.connection.clone();
                 let frame_id = self.connection.frame_id(msg_serial);
                 MESSAGES.increment(messages.len() as u64);
                 let settle = move |result: Result<PublishResult, ErrorInfo>| {
-                    connection.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                    connection.settle(ticket, result.map_or_else(Reply::Nack, Reply::Ack));
                 };
                 // A refusal is told to `settle`, too.
                 let _ = self.hub.publish(
@@ -135,11 +135,11 @@ impl ConnectedClient {
             Ok((channel, events))
         });
         match taken {
-            Err(error) => self.connection.settle(ticket, Answer::Nack(error)),
+            Err(error) => self.connection.settle(ticket, Reply::Nack(error)),
             Ok((channel, events)) => {
                 let connection = self.connection.clone();
                 self.hub.take_presence(&channel, &self.connection, frame_id, events, move |result| {
-                    connection.settle(ticket, result.map_or_else(Answer::Nack, Answer::Ack));
+                    connection.settle(ticket, result.map_or_else(Reply::Nack, Reply::Ack));
                 });
             }
         }

@@ -18,30 +18,30 @@ use crate::{
 const REMEMBERED: usize = 2_048;
 
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum Reply {
     Ack(PublishResult),
     Nack(ErrorInfo),
 }
 
-impl Answer {
+impl Reply {
     /// For what changed nothing.
     pub fn nothing() -> Self {
-        Answer::Ack(PublishResult::default())
+        Reply::Ack(PublishResult::default())
     }
 }
 
 /// For a frame that was acknowledged so long ago that its answer is forgotten.
-const FORGOTTEN: Answer = Answer::Ack(PublishResult { serial: None, messages: 0 });
+const FORGOTTEN: Reply = Reply::Ack(PublishResult { serial: None, messages: 0 });
 
 /// A frame's claim to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct ReplyTicket(u64);
 
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum FrameCheck {
     /// It is new; `settle` it.
-    Fresh(Ticket),
+    Fresh(ReplyTicket),
     /// It came before, and is or will be answered.
     Repeated,
 }
@@ -50,16 +50,16 @@ pub enum Turn {
 struct Slot {
     msg_serial: u64,
     content: u64,
-    answer: Option<Answer>,
+    reply: Option<Reply>,
     /// Its answer has left, for the socket that it came over last.
-    answered: bool,
+    replied: bool,
     /// The socket that it came over last.
     socket: u64,
 }
 
 /// Slots in the order in which the frames came; those that are answered come before those that are not.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub struct FrameReplies {
     slots: VecDeque<Slot>,
     /// The ticket of the first slot.
     first: u64,
@@ -72,7 +72,7 @@ pub struct Answers {
     socket: u64,
 }
 
-impl Answers {
+impl FrameReplies {
     /// Another socket has the connection: what was told to the earlier one may have been lost.
     pub fn change_socket(&mut self) {
         self.socket += 1;
@@ -81,7 +81,7 @@ impl Answers {
 
     /// Looks whether a frame came before. If it did, over another socket, its answer is sent again as soon as there is one. `content` is
     /// equal for equal content.
-    pub fn take_turn(&mut self, msg_serial: u64, content: u64, outbox: Option<&Outbox>) -> Turn {
+    pub fn check_frame(&mut self, msg_serial: u64, content: u64, outbox: Option<&Outbox>) -> FrameCheck {
         if self.highest.is_none_or(|highest| highest < msg_serial) {
             self.highest = Some(msg_serial);
             return self.admit(msg_serial, content);
@@ -89,10 +89,10 @@ impl Answers {
         if let Some(index) = self.position(msg_serial, content) {
             let slot = &mut self.slots[index];
             let is_news = std::mem::replace(&mut slot.socket, self.socket) != self.socket;
-            if let (true, true, Some(answer), Some(outbox)) = (is_news, slot.answered, &slot.answer, outbox) {
-                send_again(outbox, msg_serial, answer);
+            if let (true, true, Some(reply), Some(outbox)) = (is_news, slot.replied, &slot.reply, outbox) {
+                send_again(outbox, msg_serial, reply);
             }
-            return Turn::Repeated;
+            return FrameCheck::Repeated;
         }
         if !self.acknowledged.contains(msg_serial) {
             return self.admit(msg_serial, content);
@@ -103,23 +103,23 @@ impl Answers {
                 send_again(outbox, msg_serial, &FORGOTTEN);
             }
         }
-        Turn::Repeated
+        FrameCheck::Repeated
     }
 
-    fn admit(&mut self, msg_serial: u64, content: u64) -> Turn {
-        while self.slots.len() >= REMEMBERED && self.slots.front().is_some_and(|oldest| oldest.answered) {
+    fn admit(&mut self, msg_serial: u64, content: u64) -> FrameCheck {
+        while self.slots.len() >= REMEMBERED && self.slots.front().is_some_and(|oldest| oldest.replied) {
             self.forget_first();
         }
-        let ticket = Ticket(self.first + self.slots.len() as u64);
-        self.slots.push_back(Slot { msg_serial, content, answer: None, answered: false, socket: self.socket });
-        Turn::Fresh(ticket)
+        let ticket = ReplyTicket(self.first + self.slots.len() as u64);
+        self.slots.push_back(Slot { msg_serial, content, reply: None, replied: false, socket: self.socket });
+        FrameCheck::Fresh(ticket)
     }
 
     fn forget_first(&mut self) {
         let Some(oldest) = self.slots.pop_front() else { return };
         self.first += 1;
         // What was refused was not published: it may come again.
-        if let Some(Answer::Ack(_)) = oldest.answer {
+        if let Some(Reply::Ack(_)) = oldest.reply {
             self.acknowledged.insert(oldest.msg_serial);
             if oldest.socket == self.socket {
                 self.told.insert(oldest.msg_serial);
@@ -128,17 +128,17 @@ impl Answers {
     }
 
     /// Answers a frame, and those behind it that waited for it.
-    pub fn settle(&mut self, ticket: Ticket, answer: Answer, outbox: Option<&Outbox>) {
+    pub fn settle(&mut self, ticket: ReplyTicket, reply: Reply, outbox: Option<&Outbox>) {
         let index = ticket.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return };
-        slot.answer = Some(answer);
-        let waiting = self.slots.iter().rposition(|slot| slot.answered).map_or(0, |last| last + 1);
+        slot.reply = Some(reply);
+        let waiting = self.slots.iter().rposition(|slot| slot.replied).map_or(0, |last| last + 1);
         for slot in self.slots.iter_mut().skip(waiting) {
-            let Some(answer) = &slot.answer else { break };
-            slot.answered = true;
+            let Some(reply) = &slot.reply else { break };
+            slot.replied = true;
             // A client sends again over its new socket what it waits for, and expects no answer before that.
             if let Some(outbox) = outbox.filter(|_| slot.socket == self.socket) {
-                send(outbox, slot.msg_serial, answer);
+                send(outbox, slot.msg_serial, reply);
             }
         }
     }
@@ -154,19 +154,19 @@ impl Answers {
     }
 }
 
-fn send(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
-    match answer {
-        Answer::Ack(result) => outbox.acknowledge(msg_serial, result),
-        Answer::Nack(_) => send_again(outbox, msg_serial, answer),
+fn send(outbox: &Outbox, msg_serial: u64, reply: &Reply) {
+    match reply {
+        Reply::Ack(result) => outbox.acknowledge(msg_serial, result),
+        Reply::Nack(_) => send_again(outbox, msg_serial, reply),
     }
 }
 
 /// Sends an answer in a frame of its own.
-fn send_again(outbox: &Outbox, msg_serial: u64, answer: &Answer) {
+fn send_again(outbox: &Outbox, msg_serial: u64, reply: &Reply) {
     let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
-    match answer {
-        Answer::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
-        Answer::Ack(result) => {
+    match reply {
+        Reply::Nack(error) => outbox.send(&Outbound { error: Some(error), ..frame(Action::Nack) }),
+        Reply::Ack(result) => {
             let res = result.serial.is_some().then(|| vec![result.clone()]);
             outbox.send(&Outbound { res, ..frame(Action::Ack) });
         }
