@@ -267,7 +267,7 @@ impl Hub {
         let (mut entries, mut size, mut lost) = (Vec::<Arc<Entry>>::new(), 0, false);
         let visit = |stored: super::persist::Stored| {
             let follows = stored.log == serial.log;
-            let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft);
+            let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.new_entry);
             size += entry.size();
             let follows = follows && entry.seq == entries.last().map_or(serial.seq, |before| before.seq) + 1;
             lost = !follows || entry.at < horizon || size > MAX_MISSED_BYTES || entries.len() >= MAX_MISSED;
@@ -317,7 +317,7 @@ impl Hub {
                 Direction::Forward if stored.at < horizon => return true,
                 _ => {}
             }
-            collector.take(&Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.draft))
+            collector.take(&Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.new_entry))
         };
         self.services.rows.entries(&self.app, &channel.name, from, query.direction, visit).map_err(|error| {
             tracing::error!(%error, "history could not be read");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Alias, Channel, Room, Subscriber};
 use crate::{
-    log::{Body, Entry, Log, Since},
+    log::{Body, Entry, Log, Missed},
     outbox::{Frame, Outbox},
     presence::Page,
     protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
@@ -144,7 +144,7 @@ struct Attached {
 impl Attached {
     fn resume(&mut self, log: &Log, serial: Option<ChannelSerial>, stored: &[Arc<Entry>]) {
         match serial.as_ref().map(|serial| log.since(serial, stored)) {
-            Some(Since::Known(missed)) => {
+            Some(Missed::Known(missed)) => {
                 self.flags |= flags::RESUMED;
                 self.replay.extend(missed.map(|entry| (entry.clone(), 0)));
             }

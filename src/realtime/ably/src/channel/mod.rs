@@ -15,7 +15,7 @@ use tandem_intake::Budget;
 
 use crate::{
     application::{ChannelBinding, EventRef},
-    log::{Body, Draft, Entry, Log},
+    log::{Body, Entry, Log, NewEntry},
     presence::{Members, Most},
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
@@ -115,9 +115,9 @@ impl Channel {
         }
         let named = self.binding.stream.as_ref().zip(chosen.as_deref());
         let event = named.and_then(|(stream, id)| EventRef::of_message(stream, id)).map(Arc::new);
-        let draft =
-            Draft { id: frame_id, connection_id: connection_id.cloned(), body: Body::Messages(messages), event };
-        let entry = room.log.append(&self.name, draft, now);
+        let new_entry =
+            NewEntry { id: frame_id, connection_id: connection_id.cloned(), body: Body::Messages(messages), event };
+        let entry = room.log.append(&self.name, new_entry, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
         Ok(entry.published())
@@ -190,13 +190,13 @@ impl Channel {
         if events.is_empty() {
             return None;
         }
-        let draft = Draft {
+        let new_entry = NewEntry {
             id: frame_id,
             connection_id: Some(connection_id.clone()),
             body: Body::Presence(events),
             event: None,
         };
-        let entry = room.log.append(&self.name, draft, now);
+        let entry = room.log.append(&self.name, new_entry, now);
         keep(&entry, &room.log);
         deliver(room, &entry);
         Some(entry)

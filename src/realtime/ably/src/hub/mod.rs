@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     connection::ConnectionState,
     limits::{Account, Accounts, Memory},
-    log::{Body, Entry, Limits as LogLimits, Log},
+    log::{Body, Entry, Log, LogLimits},
     persist::Rows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
     random_id,

@@ -40,16 +40,16 @@ pub struct Entry {
 
 impl Entry {
     /// The entry of `log` with this number.
-    pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, draft: Draft) -> Arc<Self> {
+    pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, new_entry: NewEntry) -> Arc<Self> {
         Arc::new(Self {
             seq,
             at,
             channel: channel.clone(),
             serial: ChannelSerial { at, seq, log }.to_text().into(),
-            id: draft.id,
-            connection_id: draft.connection_id,
-            body: draft.body,
-            event: draft.event,
+            id: new_entry.id,
+            connection_id: new_entry.connection_id,
+            body: new_entry.body,
+            event: new_entry.event,
             json: OnceLock::new(),
             msgpack: OnceLock::new(),
         })
@@ -171,7 +171,7 @@ impl Entry {
 }
 
 /// What a new entry is made of.
-pub struct Draft {
+pub struct NewEntry {
     pub id: Arc<str>,
     pub connection_id: Option<Arc<str>>,
     pub body: Body,

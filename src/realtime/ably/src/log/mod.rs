@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tandem_intake::Budget;
 
-pub use self::entry::{Body, Draft, Entry};
+pub use self::entry::{Body, Entry, NewEntry};
 use self::ids::Ids;
 use crate::{
     protocol::{ChannelSerial, frame::PublishResult},
@@ -23,7 +23,7 @@ pub struct Log {
     last_at: i64,
     /// Without gaps in `seq`; the last one is the head.
     entries: VecDeque<Arc<Entry>>,
-    limits: Limits,
+    limits: LogLimits,
     /// Bytes of memory that the entries take.
     bytes: usize,
     ids: Ids,
@@ -31,7 +31,7 @@ pub struct Log {
 
 /// What a log may keep.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct LogLimits {
     pub entries: usize,
     /// Bytes of memory.
     pub bytes: usize,
@@ -40,7 +40,7 @@ pub struct Limits {
 }
 
 #[cfg(test)]
-impl Limits {
+impl LogLimits {
     /// With bytes enough.
     pub fn of_entries(entries: usize) -> Self {
         Self { entries, bytes: 1 << 20, all: Budget::new(1 << 20) }
@@ -51,19 +51,19 @@ impl Limits {
 const FLOOR: usize = 64 * 1024;
 
 /// What has been missed since a position.
-pub enum Since<'a> {
+pub enum Missed<'a> {
     Known(Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a>),
     Lost,
 }
 
 impl Log {
     /// An empty log.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &LogLimits) -> Self {
         Self::continued(super::random_id(8).into(), 0, 0, limits)
     }
 
     /// A log whose head is known, without its entries.
-    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limits: &Limits) -> Self {
+    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limits: &LogLimits) -> Self {
         let ids = Ids::new(limits.bytes / 4);
         Self { id, seq, last_at, entries: VecDeque::new(), limits: limits.clone(), bytes: 0, ids }
     }
@@ -78,17 +78,17 @@ impl Log {
         ChannelSerial { at: self.last_at, seq: self.seq, log: self.id.clone() }.to_string()
     }
 
-    pub fn append(&mut self, channel: &Arc<str>, draft: Draft, now: Timestamp) -> Arc<Entry> {
+    pub fn append(&mut self, channel: &Arc<str>, new_entry: NewEntry, now: Timestamp) -> Arc<Entry> {
         self.seq += 1;
         self.last_at = self.last_at.max(now.as_millis());
-        let entry = Entry::new(channel, self.id.clone(), self.seq, self.last_at, draft);
+        let entry = Entry::new(channel, self.id.clone(), self.seq, self.last_at, new_entry);
         self.keep(entry.clone());
         entry
     }
 
     /// Puts back an entry that was stored. They come in order and end at the head.
-    pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, draft: Draft) {
-        self.keep(Entry::new(channel, self.id.clone(), seq, at, draft));
+    pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, new_entry: NewEntry) {
+        self.keep(Entry::new(channel, self.id.clone(), seq, at, new_entry));
     }
 
     fn keep(&mut self, entry: Arc<Entry>) {
@@ -158,20 +158,20 @@ impl Log {
     }
 
     /// What follows a position. `stored` are entries that follow it, oldest first, without gaps: they count where they reach what is kept.
-    pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Since<'a> {
+    pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Missed<'a> {
         let oldest = self.oldest();
         if serial.log != self.id || serial.seq > self.seq || self.was_another(serial) {
-            return Since::Lost;
+            return Missed::Lost;
         }
         let next = serial.seq + 1;
         let stored = &stored[..stored.partition_point(|entry| entry.seq < oldest)];
         let joined =
             stored.first().zip(stored.last()).is_some_and(|(first, last)| first.seq == next && last.seq + 1 == oldest);
         if next < oldest && !joined {
-            return Since::Lost;
+            return Missed::Lost;
         }
         let skip = usize::try_from(next.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        Since::Known(Box::new(stored.iter().chain(self.entries.iter().skip(skip))))
+        Missed::Known(Box::new(stored.iter().chain(self.entries.iter().skip(skip))))
     }
 
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
@@ -215,18 +215,18 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(120);
     const LIMIT: usize = 4;
 
-    fn limits(entries: usize, bytes: usize, all: usize) -> Limits {
-        Limits { entries, bytes, all: Budget::new(all) }
+    fn limits(entries: usize, bytes: usize, all: usize) -> LogLimits {
+        LogLimits { entries, bytes, all: Budget::new(all) }
     }
 
     fn fresh() -> Log {
-        Log::new(&Limits::of_entries(LIMIT))
+        Log::new(&LogLimits::of_entries(LIMIT))
     }
 
     fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
         let message = Message { id: id.map(Into::into), ..Message::default() };
         let body = Body::Messages(vec![message]);
-        log.append(&"channel".into(), Draft { id: "frame".into(), connection_id: None, body, event: None }, now)
+        log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, now)
     }
 
     fn missed(log: &Log, serial: &str) -> Option<Vec<u64>> {
@@ -235,8 +235,8 @@ mod tests {
 
     fn missed_with(log: &Log, serial: &str, stored: &[Arc<Entry>]) -> Option<Vec<u64>> {
         match log.since(&ChannelSerial::parse(serial)?, stored) {
-            Since::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
-            Since::Lost => None,
+            Missed::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
+            Missed::Lost => None,
         }
     }
 
@@ -312,7 +312,7 @@ mod tests {
         let data = Some(Data::Text("x".repeat(bytes).into()));
         let message = Message { payload: Payload { data, encoding: None }, ..Message::default() };
         let body = Body::Messages(vec![message]);
-        log.append(&"channel".into(), Draft { id: "frame".into(), connection_id: None, body, event: None }, NOW);
+        log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, NOW);
     }
 
     #[test]

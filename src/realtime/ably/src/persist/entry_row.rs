@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::EventRef,
-    log::{Body, Draft, Entry},
+    log::{Body, Entry, NewEntry},
     protocol::{Data, Message, PresenceAction, PresenceMessage, data::Payload},
 };
 
@@ -125,7 +125,7 @@ impl EntryRow {
         row
     }
 
-    pub fn draft(self) -> Draft {
+    pub fn new_entry(self) -> NewEntry {
         let messages = self.messages.unwrap_or_default().into_iter().map(|row| {
             let (payload, extras) = row.payload.read();
             Message {
@@ -141,6 +141,6 @@ impl EntryRow {
             Some(events) => Body::Presence(events.into_iter().map(PresenceRow::read).collect()),
         };
         let event = self.event.map(|(stream, seq)| Arc::new(EventRef { stream: stream.into(), seq }));
-        Draft { id: self.id.into(), connection_id: self.connection_id.map(Into::into), body, event }
+        NewEntry { id: self.id.into(), connection_id: self.connection_id.map(Into::into), body, event }
     }
 }

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        log::{Body, Draft, Limits, Log},
+        log::{Body, Log, LogLimits, NewEntry},
         storage::MemoryStorage,
         time::Timestamp,
     };
@@ -154,8 +154,9 @@ mod tests {
     }
 
     fn publish(rows: &Rows, log: &mut Log, channel: &str, at: i64) {
-        let draft = Draft { id: "id".into(), connection_id: None, body: Body::Messages(Vec::new()), event: None };
-        let entry = log.append(&channel.into(), draft, Timestamp::from_millis(at));
+        let new_entry =
+            NewEntry { id: "id".into(), connection_id: None, body: Body::Messages(Vec::new()), event: None };
+        let entry = log.append(&channel.into(), new_entry, Timestamp::from_millis(at));
         rows.keep("app", &entry, log, |_| ());
     }
 
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_old_goes_the_newest_entry_of_a_channel_too_and_the_rest_stays() {
         let rows = rows();
-        let (mut old, mut young) = (Log::new(&Limits::of_entries(10)), Log::new(&Limits::of_entries(10)));
+        let (mut old, mut young) = (Log::new(&LogLimits::of_entries(10)), Log::new(&LogLimits::of_entries(10)));
         (0..3).for_each(|minute| publish(&rows, &mut old, "old", DAY + minute * MINUTE));
         (0..3).for_each(|minute| publish(&rows, &mut young, "young", DAY + minute * 2 * MINUTE));
         assert_eq!(index(&rows), 2, "one row for each channel, not for each entry");
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_long_log_goes_in_steps() {
         let rows = rows();
-        let mut log = Log::new(&Limits::of_entries(10));
+        let mut log = Log::new(&LogLimits::of_entries(10));
         (0..2 * STEP as i64).for_each(|n| publish(&rows, &mut log, "long", DAY + n));
         assert!(expire(&rows, 2 * DAY) >= 2);
         assert_eq!((seqs(&rows, "long"), index(&rows)), (vec![], 0));
@@ -212,7 +213,7 @@ mod tests {
     fn logs_from_before_there_was_an_index_are_looked_through_once() {
         let rows = rows();
         for channel in ["a", "b", "c"] {
-            let mut log = Log::new(&Limits::of_entries(10));
+            let mut log = Log::new(&LogLimits::of_entries(10));
             (1..=2).for_each(|day| publish(&rows, &mut log, channel, day * DAY));
         }
         let due = rows.storage.scan(&due_prefix("app"), None, Direction::Forward, usize::MAX).expect("read");

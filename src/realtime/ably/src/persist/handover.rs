@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    log::{Limits, Log},
+    log::{Log, LogLimits},
     protocol::PresenceMessage,
 };
 
@@ -95,12 +95,12 @@ impl Handover {
     }
 
     /// The channels, each with its log.
-    pub fn channels(self, limits: &Limits) -> impl Iterator<Item = Kept> {
+    pub fn channels(self, limits: &LogLimits) -> impl Iterator<Item = Kept> {
         self.channels.into_iter().map(move |row| {
             let name: Arc<str> = row.name.into();
             let mut log = Log::continued(row.log.into(), row.seq, row.at, limits);
             for (seq, entry) in row.entries {
-                log.restore(&name, seq, entry.at, entry.draft());
+                log.restore(&name, seq, entry.at, entry.new_entry());
             }
             Kept { name, log, members: row.members.into_iter().map(PresenceRow::read).collect() }
         })
@@ -126,7 +126,7 @@ mod tests {
             "c".into(),
             ChannelBinding::default(),
             false,
-            Log::new(&Limits::of_entries(100)),
+            Log::new(&LogLimits::of_entries(100)),
             Members::default(),
             NOW,
         );
@@ -142,7 +142,7 @@ mod tests {
     fn handed_over(channel: &Channel, most: usize) -> Vec<Kept> {
         let mut handover = Handover::new("app", NOW.as_millis());
         handover.add(channel, most);
-        Handover::decode(&handover.encode(), "app").unwrap().channels(&Limits::of_entries(100)).collect()
+        Handover::decode(&handover.encode(), "app").unwrap().channels(&LogLimits::of_entries(100)).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{Rows, decode, encode, entry_row::EntryRow, members, row_key};
 use crate::{
-    log::{Draft, Entry, Limits, Log},
+    log::{Entry, Log, LogLimits, NewEntry},
     protocol::ErrorInfo,
     storage::{Change, Direction, RowKey, StorageError},
 };
@@ -19,7 +19,7 @@ pub struct Stored {
     pub seq: u64,
     pub at: i64,
     pub log: Arc<str>,
-    pub draft: Draft,
+    pub new_entry: NewEntry,
     /// Bytes of the row.
     pub size: usize,
     pub(super) parts: u8,
@@ -73,7 +73,7 @@ impl Rows {
                         pieces.drain(..).flat_map(|(_, value)| value.slice(1.min(value.len())..)).collect();
                     let row: EntryRow = decode(&whole)?;
                     let (log, size) = (row.log.as_str().into(), whole.len());
-                    let stored = Stored { seq, at: row.at, log, draft: row.draft(), size, parts };
+                    let stored = Stored { seq, at: row.at, log, new_entry: row.new_entry(), size, parts };
                     if !visit(stored) {
                         return Ok(());
                     }
@@ -92,7 +92,7 @@ impl Rows {
         app: &str,
         channel: &Arc<str>,
         horizon: i64,
-        limit: &Limits,
+        limit: &LogLimits,
     ) -> Result<Option<Log>, StorageError> {
         let mut recent: Vec<Stored> = Vec::new();
         let (mut head, mut bytes) = (None, 0);
@@ -110,7 +110,7 @@ impl Rows {
         let Some((id, seq, at)) = head else { return Ok(None) };
         let mut log = Log::continued(id, seq, at, limit);
         for stored in recent.into_iter().rev() {
-            log.restore(channel, stored.seq, stored.at, stored.draft);
+            log.restore(channel, stored.seq, stored.at, stored.new_entry);
         }
         Ok(Some(log))
     }
