@@ -15,13 +15,13 @@ pub struct Members {
 
 /// How large a presence set may become.
 #[derive(Clone, Copy, Debug)]
-pub struct Most {
+pub struct PresenceLimits {
     pub members: usize,
     /// Of ids, data and extras.
     pub bytes: usize,
 }
 
-impl Most {
+impl PresenceLimits {
     pub const ANY: Self = Self { members: usize::MAX, bytes: usize::MAX };
 }
 
@@ -53,7 +53,11 @@ impl Members {
     ///
     /// # Errors
     /// 91003 if the set would grow beyond `most`; then nothing has changed.
-    pub fn apply(&mut self, events: Vec<PresenceMessage>, most: Most) -> Result<Vec<PresenceMessage>, ErrorInfo> {
+    pub fn apply(
+        &mut self,
+        events: Vec<PresenceMessage>,
+        most: PresenceLimits,
+    ) -> Result<Vec<PresenceMessage>, ErrorInfo> {
         let arriving = || events.iter().filter(|event| event.action != PresenceAction::Leave);
         let newcomers = arriving().filter(|event| !self.members.contains_key(&key(event)));
         if newcomers.count() + self.members.len() > most.members {
@@ -103,7 +107,7 @@ impl Members {
         now: i64,
     ) -> Vec<PresenceMessage> {
         let mut leaves = Vec::new();
-        let mut page = Page::default();
+        let mut page = FrameRoom::default();
         let mut gone = 0;
         self.members.retain(|(owner, own_id), member| {
             let is_meant = **owner == *connection_id && client_id.is_none_or(|id| **own_id == *id);
@@ -127,12 +131,12 @@ impl Members {
 
 /// What one frame has room for.
 #[derive(Default)]
-pub struct Page {
+pub struct FrameRoom {
     members: usize,
     bytes: usize,
 }
 
-impl Page {
+impl FrameRoom {
     const MEMBERS: usize = 100;
     /// Of ids, data and extras; base64 and escapes make more of them.
     const BYTES: usize = MAX_FRAME_SIZE / 4;
@@ -177,15 +181,15 @@ mod tests {
         }
     }
 
-    fn most(members: usize) -> Most {
-        Most { members, ..Most::ANY }
+    fn most(members: usize) -> PresenceLimits {
+        PresenceLimits { members, ..PresenceLimits::ANY }
     }
 
     #[test]
     fn a_set_has_so_many_bytes_and_gives_back_those_of_members_that_leave() {
         use PresenceAction::*;
         let mut members = Members::default();
-        let most = Most { bytes: 5_000, ..Most::ANY };
+        let most = PresenceLimits { bytes: 5_000, ..PresenceLimits::ANY };
         let enter = |n: usize, bytes: usize| PresenceMessage {
             client_id: format!("member-{n}").into(),
             ..event(Enter, &format!("conn:{n}:0"), Some(&"x".repeat(bytes)))

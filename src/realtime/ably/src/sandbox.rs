@@ -24,7 +24,7 @@ struct NewApp {
     namespaces: Option<Vec<NewNamespace>>,
     #[serde(deserialize_with = "lenient::bounded_list")]
     channels: Option<Vec<NewChannel>>,
-    limits: Option<Limits>,
+    limits: Option<RequestedLimits>,
 }
 
 #[derive(Deserialize, Default)]
@@ -52,25 +52,25 @@ struct NewChannel {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Limits {
-    presence: Option<PresenceLimits>,
+struct RequestedLimits {
+    presence: Option<RequestedPresenceLimits>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct PresenceLimits {
+struct RequestedPresenceLimits {
     max_members: Option<usize>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct App {
+struct AppDescription {
     app_id: String,
     account_id: String,
     status: &'static str,
-    keys: Vec<AppKey>,
+    keys: Vec<KeyDescription>,
     namespaces: Vec<NewNamespace>,
-    channels: Vec<AppChannel>,
+    channels: Vec<ChannelDescription>,
     endpoint: String,
     port: u16,
     tls: bool,
@@ -78,7 +78,7 @@ struct App {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AppKey {
+struct KeyDescription {
     id: String,
     key_name: String,
     key_secret: String,
@@ -91,7 +91,7 @@ struct AppKey {
 }
 
 #[derive(Serialize)]
-struct AppChannel {
+struct ChannelDescription {
     name: String,
     presence: Vec<PresenceMessage>,
 }
@@ -129,7 +129,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
             .unwrap_or(request.endpoint.services.config.max_presence_members)
             .min(10_000),
     };
-    let described = keys.iter().zip(&secrets).map(|(key, secret)| AppKey {
+    let described = keys.iter().zip(&secrets).map(|(key, secret)| KeyDescription {
         id: key.name.rsplit('.').next().unwrap_or_default().to_owned(),
         key_name: key.name.as_ref().to_owned(),
         key_secret: secret.clone(),
@@ -139,7 +139,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         revocable_tokens: key.revocable_tokens,
         status: 0,
     });
-    let described: Vec<AppKey> = described.collect();
+    let described: Vec<KeyDescription> = described.collect();
     let hub = Arc::new(Hub::new(&app_id, keys, rules, request.endpoint.services.clone(), false));
     let channels =
         wanted.channels.unwrap_or_default().into_iter().map(|channel| seed(&hub, channel)).collect::<Result<_, _>>()?;
@@ -149,7 +149,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(80)),
         None => (connection_info.host().to_owned(), 80),
     };
-    let app = App {
+    let app = AppDescription {
         app_id,
         account_id,
         status: "enabled",
@@ -164,7 +164,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
 }
 
 /// Puts a fixture's presence members in, all of one connection that nobody has.
-fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
+fn seed(hub: &Hub, channel: NewChannel) -> Result<ChannelDescription, ErrorInfo> {
     super::channel::check_name(&channel.name)?;
     let connection_id: Arc<str> = random_id(10).into();
     let timestamp = hub.services.now().as_millis();
@@ -184,7 +184,7 @@ fn seed(hub: &Hub, channel: NewChannel) -> Result<AppChannel, ErrorInfo> {
     if !members.is_empty() {
         hub.seed_presence(&hub.channel(&channel.name), &connection_id, members.clone());
     }
-    Ok(AppChannel { name: channel.name, presence: members })
+    Ok(ChannelDescription { name: channel.name, presence: members })
 }
 
 /// Takes fixtures for statistics, and answers with them.

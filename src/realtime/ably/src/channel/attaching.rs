@@ -6,7 +6,7 @@ use super::{Alias, Channel, Room, Subscriber};
 use crate::{
     log::{Body, Entry, Log, Missed},
     outbox::{Frame, Outbox},
-    presence::Page,
+    presence::FrameRoom,
     protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
     random_id,
     time::Timestamp,
@@ -192,7 +192,7 @@ fn sync(channel: &str, room: &Room, outbox: &Outbox) {
     // At least one, also for nobody: the client waits for the last page.
     let frames = std::iter::from_fn(|| {
         let members = rest.take()?;
-        let mut page = Page::default();
+        let mut page = FrameRoom::default();
         let end = members.iter().position(|member| !page.takes(member)).unwrap_or(members.len());
         let (members, later) = members.split_at(end);
         rest = Some(later).filter(|later| !later.is_empty());

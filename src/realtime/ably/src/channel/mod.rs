@@ -16,7 +16,7 @@ use tandem_intake::Budget;
 use crate::{
     application::{ChannelBinding, EventRef},
     log::{Body, Entry, Log, NewEntry},
-    presence::{Members, Most},
+    presence::{Members, PresenceLimits},
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
     time::Timestamp,
@@ -137,7 +137,7 @@ impl Channel {
         connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
         repeats: Repeats,
-        most: Most,
+        most: PresenceLimits,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {

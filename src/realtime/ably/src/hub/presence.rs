@@ -8,7 +8,7 @@ use crate::{
     channel::{Channel, Repeats},
     connection::ConnectionState,
     log::{Body, Entry},
-    presence::Most,
+    presence::PresenceLimits,
     protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     time::Timestamp,
 };
@@ -29,7 +29,7 @@ impl Hub {
             return;
         }
         self.replace_unreturned(channel, connection, &events);
-        let most = self.most_present(channel);
+        let most = self.presence_limits(channel);
         let mut done = Some(done);
         let now = self.services.now();
         let taken =
@@ -55,14 +55,14 @@ impl Hub {
     }
 
     /// How large the channel's presence set may become: when all channels' memory is used up, none grows but a small one.
-    fn most_present(&self, channel: &Channel) -> Most {
+    fn presence_limits(&self, channel: &Channel) -> PresenceLimits {
         const SMALL: usize = 16 * 1024;
         let members = self.rules.max_presence_members;
         let bytes = match channel.kept_is_exhausted() {
             true => SMALL,
             false => self.services.config.limits.presence_bytes,
         };
-        Most { members, bytes }
+        PresenceLimits { members, bytes }
     }
 
     /// Makes the connection's members leave one channel.
@@ -113,7 +113,15 @@ impl Hub {
     pub fn seed_presence(&self, channel: &Channel, connection_id: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
         let frame_id = format!("{connection_id}:0").into();
-        let seeded = channel.take_presence(frame_id, connection_id, members, Repeats::Known, Most::ANY, now, |_, _| ());
+        let seeded = channel.take_presence(
+            frame_id,
+            connection_id,
+            members,
+            Repeats::Known,
+            PresenceLimits::ANY,
+            now,
+            |_, _| (),
+        );
         debug_assert!(seeded.is_ok(), "there is no limit");
     }
 }
