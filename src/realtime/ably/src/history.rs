@@ -7,7 +7,7 @@ use crate::storage::Direction;
 use crate::{
     channel::{Channel, MAX_REWIND, Rewind},
     hub::Hub,
-    log::{Body, Entry},
+    log::{Entry, EntryBody},
     protocol::{ChannelSerial, ErrorInfo},
     time::millis,
 };
@@ -22,7 +22,7 @@ const MAX_PAGE_BYTES: usize = 1 << 20;
 const MAX_LOOKED_AT: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum HistoryKind {
     Messages,
     Presence,
 }
@@ -41,8 +41,8 @@ impl std::fmt::Display for Cursor {
 }
 
 #[derive(Clone, Debug)]
-pub struct Query {
-    pub kind: Kind,
+pub struct HistoryQuery {
+    pub kind: HistoryKind,
     pub start: Option<i64>,
     pub end: Option<i64>,
     pub direction: Direction,
@@ -52,10 +52,10 @@ pub struct Query {
     pub cursor: Option<Cursor>,
 }
 
-impl Query {
+impl HistoryQuery {
     /// # Errors
     /// 40000 for parameters that make no sense.
-    pub fn read(kind: Kind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
+    pub fn read(kind: HistoryKind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
         let time = |name| match parameter(name) {
             None => Ok(None),
             Some(text) => {
@@ -88,7 +88,7 @@ impl Query {
     }
 
     fn wants(&self, entry: &Entry) -> bool {
-        let kind = matches!(entry.body, Body::Messages(_)) == (self.kind == Kind::Messages);
+        let kind = matches!(entry.body, EntryBody::Messages(_)) == (self.kind == HistoryKind::Messages);
         let side = self.from_serial.as_ref().is_none_or(|from| match self.direction {
             Direction::Backward => entry.seq <= from.seq,
             Direction::Forward => entry.seq > from.seq,
@@ -125,14 +125,14 @@ pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
 }
 
 /// Items of entries: which message or event of which entry.
-pub struct Page {
+pub struct HistoryPage {
     pub items: Vec<(Arc<Entry>, usize)>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
 
 struct Collector<'q> {
-    query: &'q Query,
+    query: &'q HistoryQuery,
     items: Vec<(Arc<Entry>, usize)>,
     more: bool,
     bytes: usize,
@@ -142,7 +142,7 @@ struct Collector<'q> {
 }
 
 impl Collector<'_> {
-    fn new(query: &Query) -> Collector<'_> {
+    fn new(query: &HistoryQuery) -> Collector<'_> {
         Collector { query, items: Vec::new(), more: false, bytes: 0, looked_at: 0, reached: None }
     }
 
@@ -207,7 +207,7 @@ impl Collector<'_> {
 impl Hub {
     /// # Errors
     /// 50000 if the store cannot be read.
-    pub fn history(&self, channel: &Channel, query: &Query) -> Result<Page, ErrorInfo> {
+    pub fn history(&self, channel: &Channel, query: &HistoryQuery) -> Result<HistoryPage, ErrorInfo> {
         let mut collector = Collector::new(query);
         let recent = channel.recent();
         let oldest_recent = recent.first().map(|entry| entry.seq);
@@ -222,7 +222,7 @@ impl Hub {
                 let _ = collector.more || recent.iter().all(|entry| collector.take(entry));
             }
         }
-        Ok(Page { next: collector.next(), items: collector.items })
+        Ok(HistoryPage { next: collector.next(), items: collector.items })
     }
 
     /// Messages of a persisted channel that a rewind may reach, newest first.
@@ -231,8 +231,8 @@ impl Hub {
             return Vec::new();
         }
         let since = |window: Duration| self.services.now().as_millis().saturating_sub(millis(window));
-        let query = Query {
-            kind: Kind::Messages,
+        let query = HistoryQuery {
+            kind: HistoryKind::Messages,
             start: match rewind {
                 Rewind::Messages(_) => None,
                 Rewind::Time(window) => Some(since(window)),
@@ -265,7 +265,7 @@ impl Hub {
         let continuity = millis(self.services.config.continuity);
         let horizon = self.services.now().as_millis().saturating_sub(continuity);
         let (mut entries, mut size, mut lost) = (Vec::<Arc<Entry>>::new(), 0, false);
-        let visit = |stored: super::persist::Stored| {
+        let visit = |stored: super::persist::StoredEntry| {
             let follows = stored.log == serial.log;
             let entry = Entry::new(&channel.name, stored.log, stored.seq, stored.at, stored.new_entry);
             size += entry.size();
@@ -287,7 +287,7 @@ impl Hub {
         &self,
         channel: &Channel,
         oldest_recent: Option<u64>,
-        query: &Query,
+        query: &HistoryQuery,
         collector: &mut Collector<'_>,
     ) -> Result<(), ErrorInfo> {
         if !channel.persisted || !self.is_main {
@@ -304,7 +304,7 @@ impl Hub {
             },
             Direction::Forward => cursor.map(|cursor| cursor.saturating_sub(1)),
         };
-        let visit = |stored: super::persist::Stored| {
+        let visit = |stored: super::persist::StoredEntry| {
             if oldest_recent.is_some_and(|oldest| stored.seq >= oldest) {
                 return query.direction == Direction::Backward;
             }

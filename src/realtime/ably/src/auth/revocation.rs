@@ -75,13 +75,13 @@ impl Revocation {
 
 /// What was revoked: by client id, of which there may be many, and otherwise.
 #[derive(Default)]
-struct Known {
+struct ByTarget {
     clients: HashMap<String, Vec<Revocation>>,
     others: Vec<Revocation>,
 }
 
 #[derive(Default)]
-pub struct Revocations(RwLock<Known>);
+pub struct Revocations(RwLock<ByTarget>);
 
 impl Revocations {
     /// Longer than any token can be valid.

@@ -17,7 +17,7 @@ const PURPOSE: &[u8] = b"tandem realtime token 1\0";
 const MAX_BODY: u64 = 131_072;
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct TokenBody {
     key_name: String,
     issued: i64,
     expires: i64,
@@ -51,7 +51,7 @@ pub fn mint(
     issued: Timestamp,
     ttl_ms: i64,
 ) -> TokenDetails {
-    let body = Body {
+    let body = TokenBody {
         key_name: key.name.as_ref().to_owned(),
         issued: issued.as_millis(),
         expires: issued.as_millis() + ttl_ms,
@@ -84,7 +84,7 @@ pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k Key>) -
     let (mac, packed) = bytes.split_at_checked(MAC).ok_or_else(unrecognised)?;
     let mut plain = Vec::new();
     DeflateDecoder::new(packed).take(MAX_BODY).read_to_end(&mut plain).map_err(|_| unrecognised())?;
-    let body: Body = rmp_serde::from_slice(&plain).map_err(|_| unrecognised())?;
+    let body: TokenBody = rmp_serde::from_slice(&plain).map_err(|_| unrecognised())?;
     let key = find_key(&body.key_name).ok_or_else(unrecognised)?;
     if !bool::from(key.hmac(&[PURPOSE, packed])[..MAC].ct_eq(mac)) {
         return Err(unrecognised());

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Alias, Channel, Room, Subscriber};
 use crate::{
-    log::{Body, Entry, Log, Missed},
+    log::{Entry, EntryBody, Log, Missed},
     outbox::{Frame, Outbox},
     presence::FrameRoom,
     protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
@@ -161,7 +161,7 @@ impl Attached {
     fn rewind(&mut self, log: &Log, request: &Attach<'_>, now: Timestamp) {
         let oldest = log.entries().next().map_or(u64::MAX, |entry| entry.seq);
         let older = request.stored.iter().filter(|entry| entry.seq < oldest);
-        let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, Body::Messages(_)));
+        let messages = log.entries().rev().chain(older).filter(|entry| matches!(entry.body, EntryBody::Messages(_)));
         match request.rewind {
             None => {}
             Some(Rewind::Messages(mut wanted)) => {

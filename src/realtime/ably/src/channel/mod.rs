@@ -15,7 +15,7 @@ use tandem_intake::Budget;
 
 use crate::{
     application::{ChannelBinding, EventRef},
-    log::{Body, Entry, Log, NewEntry},
+    log::{Entry, EntryBody, Log, NewEntry},
     presence::{Members, PresenceLimits},
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
     random_id,
@@ -100,7 +100,7 @@ impl Channel {
         let earlier = match (chosen.as_deref(), repeats) {
             (Some(id), _) => room.log.published(id).cloned(),
             (None, Repeats::MayBeStored) => {
-                let says = |body: &Body| matches!(body, Body::Messages(known) if *known == messages);
+                let says = |body: &EntryBody| matches!(body, EntryBody::Messages(known) if *known == messages);
                 let known = room.log.entries().rev().find(|entry| entry.id == frame_id && says(&entry.body));
                 known.map(|entry| entry.published())
             }
@@ -115,8 +115,12 @@ impl Channel {
         }
         let named = self.binding.stream.as_ref().zip(chosen.as_deref());
         let event = named.and_then(|(stream, id)| EventRef::of_message(stream, id)).map(Arc::new);
-        let new_entry =
-            NewEntry { id: frame_id, connection_id: connection_id.cloned(), body: Body::Messages(messages), event };
+        let new_entry = NewEntry {
+            id: frame_id,
+            connection_id: connection_id.cloned(),
+            body: EntryBody::Messages(messages),
+            event,
+        };
         let entry = room.log.append(&self.name, new_entry, now);
         keep(&entry, &room.log);
         deliver(&room, &entry);
@@ -193,7 +197,7 @@ impl Channel {
         let new_entry = NewEntry {
             id: frame_id,
             connection_id: Some(connection_id.clone()),
-            body: Body::Presence(events),
+            body: EntryBody::Presence(events),
             event: None,
         };
         let entry = room.log.append(&self.name, new_entry, now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use crate::{
-    log::{Body, Entry},
+    log::{Entry, EntryBody},
     outbox::{Frame, Outbox},
     protocol::Modes,
 };
@@ -40,8 +40,8 @@ impl Subscriber {
     pub fn hears(&self, entry: &Entry) -> bool {
         let own = entry.connection_id.as_deref() == Some(&*self.connection_id);
         match entry.body {
-            Body::Messages(_) => self.modes.has(Modes::SUBSCRIBE) && (self.echo || !own),
-            Body::Presence(_) => own || self.modes.has(Modes::PRESENCE_SUBSCRIBE),
+            EntryBody::Messages(_) => self.modes.has(Modes::SUBSCRIBE) && (self.echo || !own),
+            EntryBody::Presence(_) => own || self.modes.has(Modes::PRESENCE_SUBSCRIBE),
         }
     }
 
@@ -51,8 +51,8 @@ impl Subscriber {
         let Some(alias) = &self.alias else { return Some(entry.frame_from(format, skip)) };
         let wanted = |index: &usize| match (&alias.filter, &entry.body) {
             (None, _) => true,
-            (Some(filter), Body::Messages(messages)) => filter.wants(&messages[*index]),
-            (Some(_), Body::Presence(_)) => false,
+            (Some(filter), EntryBody::Messages(messages)) => filter.wants(&messages[*index]),
+            (Some(_), EntryBody::Presence(_)) => false,
         };
         let picked: Vec<usize> = (skip..entry.count()).filter(wanted).collect();
         (!picked.is_empty()).then(|| entry.frame_as(format, &alias.name, &picked))

@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     connection::ConnectionState,
     limits::{Account, Accounts, Memory},
-    log::{Body, Entry, Log, LogLimits},
+    log::{Entry, EntryBody, Log, LogLimits},
     persist::Rows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
     random_id,
@@ -249,7 +249,7 @@ impl Hub {
     }
 
     fn count(&self, entry: &Entry) {
-        let Body::Messages(messages) = &entry.body else { return };
+        let EntryBody::Messages(messages) = &entry.body else { return };
         let transport = if entry.connection_id.is_some() { "realtime" } else { "rest" };
         self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
     }

@@ -7,7 +7,7 @@ use crate::{
     application::PresenceChange,
     channel::{Channel, Repeats},
     connection::ConnectionState,
-    log::{Body, Entry},
+    log::{Entry, EntryBody},
     presence::PresenceLimits,
     protocol::{ErrorInfo, PresenceMessage, frame::PublishResult},
     time::Timestamp,
@@ -91,7 +91,7 @@ impl Hub {
 
     /// Reports to the application who has entered and left.
     fn report(&self, channel: &Channel, entry: Option<&Entry>) {
-        let Some(Entry { body: Body::Presence(events), at, .. }) = entry else { return };
+        let Some(Entry { body: EntryBody::Presence(events), at, .. }) = entry else { return };
         if !channel.binding.reports_presence {
             return;
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub enum Body {
+pub enum EntryBody {
     Messages(Vec<Message>),
     Presence(Vec<PresenceMessage>),
 }
@@ -32,7 +32,7 @@ pub struct Entry {
     pub id: Arc<str>,
     /// Whose connection published it; none for REST and for the server itself.
     pub connection_id: Option<Arc<str>>,
-    pub body: Body,
+    pub body: EntryBody,
     pub event: Option<Arc<EventRef>>,
     json: OnceLock<Bytes>,
     msgpack: OnceLock<Bytes>,
@@ -90,10 +90,10 @@ impl Entry {
             ..Outbound::on(action, channel)
         };
         match &self.body {
-            Body::Presence(events) => {
+            EntryBody::Presence(events) => {
                 Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
             }
-            Body::Messages(messages) => {
+            EntryBody::Messages(messages) => {
                 // The receiver counts from the frame's id, unless some are missing.
                 let own =
                     |(place, index)| ((place != index).then(|| self.message_id(index)), self.message_serial(index));
@@ -113,26 +113,26 @@ impl Entry {
 
     pub fn message_id(&self, index: usize) -> String {
         match &self.body {
-            Body::Messages(messages) => match messages.get(index).and_then(|message| message.id.as_deref()) {
+            EntryBody::Messages(messages) => match messages.get(index).and_then(|message| message.id.as_deref()) {
                 Some(own) => own.to_owned(),
                 None => format!("{}:{index}", self.id),
             },
-            Body::Presence(_) => format!("{}:{index}", self.id),
+            EntryBody::Presence(_) => format!("{}:{index}", self.id),
         }
     }
 
     pub fn count(&self) -> usize {
         match &self.body {
-            Body::Messages(messages) => messages.len(),
-            Body::Presence(events) => events.len(),
+            EntryBody::Messages(messages) => messages.len(),
+            EntryBody::Presence(events) => events.len(),
         }
     }
 
     /// Bytes of its content.
     pub fn size(&self) -> usize {
         match &self.body {
-            Body::Messages(messages) => messages.iter().map(Message::size).sum(),
-            Body::Presence(events) => events.iter().map(PresenceMessage::size).sum(),
+            EntryBody::Messages(messages) => messages.iter().map(Message::size).sum(),
+            EntryBody::Presence(events) => events.iter().map(PresenceMessage::size).sum(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Entry {
 
     /// Whether it tells of these presence events.
     pub fn tells(&self, events: &[PresenceMessage]) -> bool {
-        let Body::Presence(told) = &self.body else { return false };
+        let EntryBody::Presence(told) = &self.body else { return false };
         let is_told = |event: &PresenceMessage| {
             told.iter().any(|told| {
                 let same = told.client_id == event.client_id && told.is_present() == event.is_present();
@@ -164,8 +164,8 @@ impl Entry {
     /// The id by which a repetition is recognised: the first message's, if its publisher chose one.
     pub fn chosen_id(&self) -> Option<&Arc<str>> {
         match &self.body {
-            Body::Messages(messages) => messages.first().and_then(|message| message.id.as_ref()),
-            Body::Presence(_) => None,
+            EntryBody::Messages(messages) => messages.first().and_then(|message| message.id.as_ref()),
+            EntryBody::Presence(_) => None,
         }
     }
 }
@@ -174,6 +174,6 @@ impl Entry {
 pub struct NewEntry {
     pub id: Arc<str>,
     pub connection_id: Option<Arc<str>>,
-    pub body: Body,
+    pub body: EntryBody,
     pub event: Option<Arc<EventRef>>,
 }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tandem_intake::Budget;
 
-pub use self::entry::{Body, Entry, NewEntry};
+pub use self::entry::{Entry, EntryBody, NewEntry};
 use self::ids::Ids;
 use crate::{
     protocol::{ChannelSerial, frame::PublishResult},
@@ -225,7 +225,7 @@ mod tests {
 
     fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
         let message = Message { id: id.map(Into::into), ..Message::default() };
-        let body = Body::Messages(vec![message]);
+        let body = EntryBody::Messages(vec![message]);
         log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, now)
     }
 
@@ -311,7 +311,7 @@ mod tests {
     fn publish_bytes(log: &mut Log, bytes: usize) {
         let data = Some(Data::Text("x".repeat(bytes).into()));
         let message = Message { payload: Payload { data, encoding: None }, ..Message::default() };
-        let body = Body::Messages(vec![message]);
+        let body = EntryBody::Messages(vec![message]);
         log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, NOW);
     }
 

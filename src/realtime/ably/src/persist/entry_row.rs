@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::EventRef,
-    log::{Body, Entry, NewEntry},
+    log::{Entry, EntryBody, NewEntry},
     protocol::{Data, Message, PresenceAction, PresenceMessage, data::Payload},
 };
 
@@ -109,7 +109,7 @@ impl EntryRow {
             event: entry.event.as_ref().map(|event| (text(&event.stream), event.seq)),
         };
         match &entry.body {
-            Body::Messages(messages) => {
+            EntryBody::Messages(messages) => {
                 let rows = messages.iter().map(|message| MessageRow {
                     id: message.id.as_ref().map(text),
                     name: message.name.as_deref().map(str::to_owned),
@@ -118,7 +118,7 @@ impl EntryRow {
                 });
                 row.messages = Some(rows.collect());
             }
-            Body::Presence(events) => {
+            EntryBody::Presence(events) => {
                 row.presence = Some(events.iter().map(PresenceRow::of).collect());
             }
         }
@@ -137,8 +137,8 @@ impl EntryRow {
             }
         });
         let body = match self.presence {
-            None => Body::Messages(messages.collect()),
-            Some(events) => Body::Presence(events.into_iter().map(PresenceRow::read).collect()),
+            None => EntryBody::Messages(messages.collect()),
+            Some(events) => EntryBody::Presence(events.into_iter().map(PresenceRow::read).collect()),
         };
         let event = self.event.map(|(stream, seq)| Arc::new(EventRef { stream: stream.into(), seq }));
         NewEntry { id: self.id.into(), connection_id: self.connection_id.map(Into::into), body, event }

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        log::{Body, Log, LogLimits, NewEntry},
+        log::{EntryBody, Log, LogLimits, NewEntry},
         storage::MemoryStorage,
         time::Timestamp,
     };
@@ -155,14 +155,14 @@ mod tests {
 
     fn publish(rows: &Rows, log: &mut Log, channel: &str, at: i64) {
         let new_entry =
-            NewEntry { id: "id".into(), connection_id: None, body: Body::Messages(Vec::new()), event: None };
+            NewEntry { id: "id".into(), connection_id: None, body: EntryBody::Messages(Vec::new()), event: None };
         let entry = log.append(&channel.into(), new_entry, Timestamp::from_millis(at));
         rows.keep("app", &entry, log, |_| ());
     }
 
     fn seqs(rows: &Rows, channel: &str) -> Vec<u64> {
         let mut seqs = Vec::new();
-        let visit = |stored: super::super::Stored| {
+        let visit = |stored: super::super::StoredEntry| {
             seqs.push(stored.seq);
             true
         };

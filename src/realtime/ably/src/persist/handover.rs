@@ -33,7 +33,7 @@ struct ChannelRow {
 }
 
 /// A channel as it was.
-pub struct Kept {
+pub struct KeptChannel {
     pub name: Arc<str>,
     pub log: Log,
     pub members: Vec<PresenceMessage>,
@@ -95,14 +95,14 @@ impl Handover {
     }
 
     /// The channels, each with its log.
-    pub fn channels(self, limits: &LogLimits) -> impl Iterator<Item = Kept> {
+    pub fn channels(self, limits: &LogLimits) -> impl Iterator<Item = KeptChannel> {
         self.channels.into_iter().map(move |row| {
             let name: Arc<str> = row.name.into();
             let mut log = Log::continued(row.log.into(), row.seq, row.at, limits);
             for (seq, entry) in row.entries {
                 log.restore(&name, seq, entry.at, entry.new_entry());
             }
-            Kept { name, log, members: row.members.into_iter().map(PresenceRow::read).collect() }
+            KeptChannel { name, log, members: row.members.into_iter().map(PresenceRow::read).collect() }
         })
     }
 }
@@ -139,7 +139,7 @@ mod tests {
         channel
     }
 
-    fn handed_over(channel: &Channel, most: usize) -> Vec<Kept> {
+    fn handed_over(channel: &Channel, most: usize) -> Vec<KeptChannel> {
         let mut handover = Handover::new("app", NOW.as_millis());
         handover.add(channel, most);
         Handover::decode(&handover.encode(), "app").unwrap().channels(&LogLimits::of_entries(100)).collect()

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A stored entry as history reads it.
-pub struct Stored {
+pub struct StoredEntry {
     pub seq: u64,
     pub at: i64,
     pub log: Arc<str>,
@@ -42,7 +42,7 @@ impl Rows {
         channel: &str,
         from: Option<u64>,
         direction: Direction,
-        mut visit: impl FnMut(Stored) -> bool,
+        mut visit: impl FnMut(StoredEntry) -> bool,
     ) -> Result<(), StorageError> {
         let prefix = log_prefix(app, channel);
         // The bound is strictly beyond all parts of `from`.
@@ -73,7 +73,7 @@ impl Rows {
                         pieces.drain(..).flat_map(|(_, value)| value.slice(1.min(value.len())..)).collect();
                     let row: EntryRow = decode(&whole)?;
                     let (log, size) = (row.log.as_str().into(), whole.len());
-                    let stored = Stored { seq, at: row.at, log, new_entry: row.new_entry(), size, parts };
+                    let stored = StoredEntry { seq, at: row.at, log, new_entry: row.new_entry(), size, parts };
                     if !visit(stored) {
                         return Ok(());
                     }
@@ -94,10 +94,10 @@ impl Rows {
         horizon: i64,
         limit: &LogLimits,
     ) -> Result<Option<Log>, StorageError> {
-        let mut recent: Vec<Stored> = Vec::new();
+        let mut recent: Vec<StoredEntry> = Vec::new();
         let (mut head, mut bytes) = (None, 0);
         self.entries(app, channel, None, Direction::Backward, |stored| {
-            let next = recent.last().map_or(stored.seq, |later: &Stored| later.seq.saturating_sub(1));
+            let next = recent.last().map_or(stored.seq, |later: &StoredEntry| later.seq.saturating_sub(1));
             let head = head.get_or_insert((stored.log.clone(), stored.seq, stored.at));
             let belongs =
                 stored.seq == next && stored.log == head.0 && stored.at >= horizon && recent.len() < limit.entries;

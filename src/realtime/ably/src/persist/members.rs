@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Rows, decode, encode, entry_row::PresenceRow, row_key};
 use crate::{
-    log::{Body, Entry},
+    log::{Entry, EntryBody},
     protocol::{PresenceAction, PresenceMessage},
     storage::{Change, RowKey, StorageError},
 };
@@ -15,8 +15,8 @@ use crate::{
 /// What an entry changes about its channel's presence set.
 pub(super) fn changes<'e>(app: &'e str, entry: &'e Entry) -> impl Iterator<Item = Change> + 'e {
     let events = match &entry.body {
-        Body::Presence(events) => events.as_slice(),
-        Body::Messages(_) => &[],
+        EntryBody::Presence(events) => events.as_slice(),
+        EntryBody::Messages(_) => &[],
     };
     events.iter().map(|event| {
         let key = member_key(app, &entry.channel, event);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use self::expiry::Expiry;
-pub use self::{expiry::Step, handover::Handover, logs::Stored};
+pub use self::{expiry::Step, handover::Handover, logs::StoredEntry};
 use crate::{
     auth::{ClientId, revocation::Revocation},
     protocol::ErrorInfo,

@@ -110,7 +110,7 @@ pub struct Inbound {
 /// The part of a frame that can be read even when the rest makes no sense.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Header {
+struct FrameHeader {
     #[serde(rename = "action", deserialize_with = "lenient::integer")]
     number: Option<i64>,
     #[serde(deserialize_with = "lenient::integer")]
@@ -135,7 +135,7 @@ impl Inbound {
             return Err(Unreadable { msg_serial: None, error });
         }
         format.decode(bytes).map_err(|error| {
-            let header: Option<Header> = format.decode(bytes).ok();
+            let header: Option<FrameHeader> = format.decode(bytes).ok();
             let publish = header.filter(|header| {
                 let action = header.number.and_then(Action::from_number);
                 matches!(action, Some(Action::Message | Action::Presence | Action::Object | Action::Annotation))

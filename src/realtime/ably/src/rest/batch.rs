@@ -17,14 +17,14 @@ use crate::{
 const MAX_CHANNELS: usize = 100;
 
 #[derive(Deserialize)]
-struct Spec {
+struct BatchSpec {
     channels: OneOrMany<String>,
     messages: OneOrMany<InboundMessage>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Outcome<T> {
+enum ChannelOutcome<T> {
     Done(T),
     Failed { channel: String, error: ErrorInfo },
 }
@@ -34,12 +34,12 @@ enum Outcome<T> {
 struct Summary<T> {
     success_count: usize,
     failure_count: usize,
-    results: Vec<Outcome<T>>,
+    results: Vec<ChannelOutcome<T>>,
 }
 
 impl<T> Summary<T> {
-    fn of(results: Vec<Outcome<T>>) -> Self {
-        let failure_count = results.iter().filter(|outcome| matches!(outcome, Outcome::Failed { .. })).count();
+    fn of(results: Vec<ChannelOutcome<T>>) -> Self {
+        let failure_count = results.iter().filter(|outcome| matches!(outcome, ChannelOutcome::Failed { .. })).count();
         Self { success_count: results.len() - failure_count, failure_count, results }
     }
 }
@@ -48,26 +48,26 @@ impl<T> Summary<T> {
 #[serde(rename_all = "camelCase")]
 struct PartialFailure<T> {
     error: ErrorInfo,
-    batch_response: Vec<Outcome<T>>,
+    batch_response: Vec<ChannelOutcome<T>>,
 }
 
 pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
-    let body: OneOrMany<Spec> = request.body()?;
+    let body: OneOrMany<BatchSpec> = request.body()?;
     let channels: usize = body.list.iter().map(|spec| spec.channels.list.len()).sum();
     if channels > MAX_CHANNELS {
         return Err(ErrorInfo::bad_request(format!("a batch may name at most {MAX_CHANNELS} channels")));
     }
-    let publish_one = |channel: &String, messages: &[InboundMessage]| -> Outcome<Receipt> {
+    let publish_one = |channel: &String, messages: &[InboundMessage]| -> ChannelOutcome<Receipt> {
         let outcome = check_name(channel)
             .and_then(|()| caller.permit_any(channel, &[Operation::Publish]))
             .and_then(|()| publish_as(&caller, channel, messages.to_vec()));
         match outcome {
-            Ok(receipt) => Outcome::Done(receipt),
-            Err(error) => Outcome::Failed { channel: channel.clone(), error },
+            Ok(receipt) => ChannelOutcome::Done(receipt),
+            Err(error) => ChannelOutcome::Failed { channel: channel.clone(), error },
         }
     };
-    let publish_spec = |spec: &Spec| -> Vec<Outcome<Receipt>> {
+    let publish_spec = |spec: &BatchSpec| -> Vec<ChannelOutcome<Receipt>> {
         spec.channels.list.iter().map(|channel| publish_one(channel, &spec.messages.list)).collect()
     };
     if body.is_list {
@@ -81,7 +81,7 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         return Ok(request.response(201, &summary).once_durable(pending_writes(summary.results)));
     }
     // Before version 3: the bare list, or the whole is an error.
-    if results.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })) {
+    if results.iter().any(|outcome| matches!(outcome, ChannelOutcome::Failed { .. })) {
         let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
         let body = PartialFailure { error: error.clone(), batch_response: results };
         return Ok(request.response(400, &body).with_error(error).once_durable(pending_writes(body.batch_response)));
@@ -89,15 +89,15 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     Ok(request.response(201, &results).once_durable(pending_writes(results)))
 }
 
-fn pending_writes(results: Vec<Outcome<Receipt>>) -> impl Iterator<Item = PendingWrite> {
+fn pending_writes(results: Vec<ChannelOutcome<Receipt>>) -> impl Iterator<Item = PendingWrite> {
     results.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Done(receipt) => Some(receipt.pending_write),
-        Outcome::Failed { .. } => None,
+        ChannelOutcome::Done(receipt) => Some(receipt.pending_write),
+        ChannelOutcome::Failed { .. } => None,
     })
 }
 
 #[derive(Serialize)]
-struct Presence {
+struct ChannelPresence {
     channel: String,
     presence: Vec<PresenceMessage>,
 }
@@ -113,8 +113,10 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         let allowed =
             check_name(name).and_then(|()| caller.permit_any(name, &[Operation::Presence, Operation::Subscribe]));
         match allowed {
-            Ok(()) => Outcome::Done(Presence { channel: name.to_owned(), presence: present(&caller.hub, name) }),
-            Err(error) => Outcome::Failed { channel: name.to_owned(), error },
+            Ok(()) => {
+                ChannelOutcome::Done(ChannelPresence { channel: name.to_owned(), presence: present(&caller.hub, name) })
+            }
+            Err(error) => ChannelOutcome::Failed { channel: name.to_owned(), error },
         }
     };
     Ok(request.response(200, &Summary::of(names.into_iter().map(look).collect())))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    enumeration::Details,
+    enumeration::ChannelDetails,
     request::{Caller, RestRequest},
     response::{PendingWrite, RestResponse},
     unenveloped,
@@ -11,9 +11,9 @@ use super::{
 use crate::{
     auth::{ClientId, Operation, Proof},
     channel::Repeats,
-    history::{self, Kind, Page, Query},
+    history::{self, HistoryKind, HistoryPage, HistoryQuery},
     hub::Hub,
-    log::{Body, Entry},
+    log::{Entry, EntryBody},
     protocol::{
         ErrorInfo, InboundMessage, Message, PresenceMessage,
         lenient::OneOrMany,
@@ -95,20 +95,20 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
 
 pub fn messages(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let segment = if request.http.path().ends_with("/history") { "history" } else { "messages" };
-    page(request, Kind::Messages, segment)
+    page(request, HistoryKind::Messages, segment)
 }
 
 pub fn presence_history(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
-    page(request, Kind::Presence, "history")
+    page(request, HistoryKind::Presence, "history")
 }
 
-fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<RestResponse, ErrorInfo> {
+fn page(request: &RestRequest<'_>, kind: HistoryKind, segment: &str) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::History])?;
-    let query = Query::read(kind, |name| request.param(name))?;
+    let query = HistoryQuery::read(kind, |name| request.param(name))?;
     let channel = caller.hub.channel(&name);
-    let Page { items, next } = caller.hub.history(&channel, &query)?;
+    let HistoryPage { items, next } = caller.hub.history(&channel, &query)?;
     let response = match kind {
-        Kind::Messages => {
+        HistoryKind::Messages => {
             let texts: Vec<(String, String)> =
                 items.iter().map(|(entry, index)| (entry.message_id(*index), entry.message_serial(*index))).collect();
             let positioned = items
@@ -117,10 +117,10 @@ fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<RestResp
                 .filter_map(|((entry, index), (id, serial))| position(entry, *index, id, serial));
             request.response(200, &positioned.collect::<Vec<_>>())
         }
-        Kind::Presence => {
+        HistoryKind::Presence => {
             let events = items.iter().filter_map(|(entry, index)| match &entry.body {
-                Body::Presence(events) => events.get(*index),
-                Body::Messages(_) => None,
+                EntryBody::Presence(events) => events.get(*index),
+                EntryBody::Messages(_) => None,
             });
             request.response(200, &events.collect::<Vec<_>>())
         }
@@ -129,7 +129,7 @@ fn page(request: &RestRequest<'_>, kind: Kind, segment: &str) -> Result<RestResp
 }
 
 fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) -> Option<PositionedMessage<'e>> {
-    let Body::Messages(messages) = &entry.body else { return None };
+    let EntryBody::Messages(messages) = &entry.body else { return None };
     let connection_id = entry.connection_id.as_deref();
     let position = LogPosition { id: Some(id), connection_id, timestamp: Some(entry.at), serial };
     Some(PositionedMessage { message: messages.get(index)?, position })
@@ -164,5 +164,5 @@ pub fn status(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::ChannelMetadata])?;
     // Asking for a channel activates it, as at Ably.
     let occupancy = caller.hub.channel(&name).occupancy();
-    Ok(request.response(200, &Details::new(&name, occupancy)))
+    Ok(request.response(200, &ChannelDetails::new(&name, occupancy)))
 }

@@ -11,7 +11,7 @@ use crate::{auth::Operation, channel, history, protocol::ErrorInfo};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Details<'n> {
+pub struct ChannelDetails<'n> {
     channel_id: &'n str,
     name: &'n str,
     status: Status,
@@ -42,7 +42,7 @@ struct Metrics {
     object_subscribers: usize,
 }
 
-impl<'n> Details<'n> {
+impl<'n> ChannelDetails<'n> {
     pub fn new(name: &'n str, now: channel::Occupancy) -> Self {
         let metrics = Metrics {
             connections: now.connections,
@@ -91,7 +91,7 @@ pub fn channels(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
             let known = |name: &Arc<str>| {
                 caller.hub.known_channel(name).map_or_else(channel::Occupancy::default, |channel| channel.occupancy())
             };
-            request.response(200, &page.iter().map(|name| Details::new(name, known(name))).collect::<Vec<_>>())
+            request.response(200, &page.iter().map(|name| ChannelDetails::new(name, known(name))).collect::<Vec<_>>())
         }
     };
     Ok(response.with_links("channels", request.links(next)))

@@ -26,7 +26,7 @@ use crate::{
     auth::Operation,
     protocol::{ErrorInfo, MAX_FRAME_SIZE},
     sandbox,
-    stats::Query,
+    stats::StatsQuery,
 };
 
 /// The largest body.
@@ -166,7 +166,7 @@ fn stats(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     if !caller.grant.capability.allows_somewhere(Operation::Stats) {
         return Err(ErrorInfo::not_permitted("statistics need the stats operation"));
     }
-    let query = Query::read(|name| request.param(name))?;
+    let query = StatsQuery::read(|name| request.param(name))?;
     let (page, more) = caller.hub.stats.page(&caller.hub.app, &query, request.endpoint.services.now().as_millis());
     let next = page.last().filter(|_| more).map(|interval| interval.id().to_owned());
     Ok(request.response(200, &page).with_links("stats", request.links(next)))

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::query::Query;
+pub use self::query::StatsQuery;
 use self::{
     fixture::{add_messages, flattened},
     query::{MINUTE, Unit, minute_of},
@@ -90,7 +90,7 @@ impl Stats {
     }
 
     /// A page, and whether there is more.
-    pub fn page(&self, app: &str, query: &Query, now: i64) -> (Vec<Interval>, bool) {
+    pub fn page(&self, app: &str, query: &StatsQuery, now: i64) -> (Vec<Interval>, bool) {
         let mut intervals: BTreeMap<String, Entries> = BTreeMap::new();
         for (minute, entries) in self.0.lock().iter() {
             let id = &minute[..query.unit.length()];
@@ -133,9 +133,9 @@ mod tests {
 
     use super::*;
 
-    fn query(parameters: &[(&str, &str)]) -> Result<Query, u32> {
+    fn query(parameters: &[(&str, &str)]) -> Result<StatsQuery, u32> {
         let parameter = |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
-        Query::read(parameter).map_err(|error| error.code)
+        StatsQuery::read(parameter).map_err(|error| error.code)
     }
 
     fn stats() -> Stats {

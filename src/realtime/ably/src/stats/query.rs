@@ -47,7 +47,7 @@ impl Unit {
 }
 
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct StatsQuery {
     pub unit: Unit,
     start: Option<String>,
     end: Option<String>,
@@ -56,7 +56,7 @@ pub struct Query {
     cursor: Option<String>,
 }
 
-impl Query {
+impl StatsQuery {
     /// # Errors
     /// 40000 for parameters that make no sense.
     pub fn read(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
