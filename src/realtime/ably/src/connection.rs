@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     auth::{ClientId, Grant},
-    channel::Repeats,
+    channel::RepeatDetection,
     outbox::Outbox,
     protocol::{Action, ErrorInfo, Outbound},
     replies::{FrameCheck, FrameReplies, Reply, ReplyTicket},
@@ -41,7 +41,7 @@ struct Inner {
 
 pub struct ConnectionState {
     pub id: Arc<str>,
-    pub repeats: Repeats,
+    pub repeat_detection: RepeatDetection,
     /// There is something to continue: it was attached, or has published.
     used: AtomicBool,
     inner: Mutex<Inner>,
@@ -52,7 +52,13 @@ pub struct ConnectionState {
 pub struct SocketLease(u64);
 
 impl ConnectionState {
-    pub fn new(id: Arc<str>, secret: &str, grant: Arc<Grant>, client_id: ClientId, repeats: Repeats) -> Self {
+    pub fn new(
+        id: Arc<str>,
+        secret: &str,
+        grant: Arc<Grant>,
+        client_id: ClientId,
+        repeat_detection: RepeatDetection,
+    ) -> Self {
         let inner = Inner {
             secret: secret.into(),
             previous_secret: None,
@@ -66,7 +72,12 @@ impl ConnectionState {
             replies: FrameReplies::default(),
             next_frame: 0,
         };
-        Self { id, repeats, used: AtomicBool::new(repeats == Repeats::MayBeStored), inner: Mutex::new(inner) }
+        Self {
+            id,
+            repeat_detection,
+            used: AtomicBool::new(repeat_detection == RepeatDetection::ByLog),
+            inner: Mutex::new(inner),
+        }
     }
 
     // ---- what there is to continue ----
@@ -228,7 +239,8 @@ mod tests {
             revocation_key: None,
             of_app: false,
         });
-        let connection = ConnectionState::new("conn".into(), "one", grant.clone(), ClientId::Any, Repeats::Known);
+        let connection =
+            ConnectionState::new("conn".into(), "one", grant.clone(), ClientId::Any, RepeatDetection::ByConnection);
         let outbox = Arc::new(Outbox::new(Format::Json, 1 << 20, Budget::new(1 << 20)));
         connection.lease_to(outbox.clone(), "one", grant, ClientId::Any);
         (connection, outbox)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Endpoint, PendingWrite,
-    channel::{Repeats, check_name},
+    channel::{RepeatDetection, check_name},
     hub::Hub,
     protocol::{Data, ErrorInfo, Message, PresenceMessage, data::Payload},
 };
@@ -28,7 +28,7 @@ impl Endpoint {
         let frame_id: Arc<str> = Hub::frame_id();
         let tell = move |result: Result<_, ErrorInfo>| drop(tell.send(result.map(drop)));
         // `tell` hears of a refusal, too.
-        let _ = self.main.publish(&channel, frame_id, None, vec![message], Repeats::Known, tell);
+        let _ = self.main.publish(&channel, frame_id, None, vec![message], RepeatDetection::ByConnection, tell);
         Ok(told)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Alias, Channel, Room, Subscriber};
+use super::{Alias, Channel, Inner, Subscriber};
 use crate::{
     log::{Entry, EntryBody, Log, Missed},
     outbox::{Frame, Outbox},
@@ -53,23 +53,23 @@ pub struct Attach<'a> {
 impl Channel {
     /// Subscribes and answers with ATTACHED, what was missed, and the presence set, in this order and before anything newer.
     pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
-        let mut room = self.room.lock();
-        room.last_used = now.as_millis();
-        let known = room.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
+        let mut inner = self.inner.lock();
+        inner.last_used = now.as_millis();
+        let known = inner.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
         let mut answer =
             Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
         match request.serial {
             // The frames since are on their way already.
             Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
-            Some(serial) => answer.resume(&room.log, ChannelSerial::parse(serial), &request.missed),
-            None if known.is_none() && !request.resumes => answer.rewind(&room.log, request, now),
+            Some(serial) => answer.resume(&inner.log, ChannelSerial::parse(serial), &request.missed),
+            None if known.is_none() && !request.resumes => answer.rewind(&inner.log, request, now),
             None => {}
         }
-        let shows_presence = subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE) && !room.members.is_empty();
+        let shows_presence = subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE) && !inner.members.is_empty();
         if shows_presence {
             answer.flags |= flags::HAS_PRESENCE;
         }
-        let head = room.log.head();
+        let head = inner.log.head();
         let outbox = subscriber.outbox.clone();
         outbox.send(&Outbound {
             channel_serial: Some(&head),
@@ -81,11 +81,11 @@ impl Channel {
         let wanted = answer.replay.iter().filter(|(entry, _)| subscriber.hears(entry));
         outbox.replay(wanted.filter_map(|(entry, skip)| subscriber.frame(entry, *skip)));
         if shows_presence {
-            sync(subscriber.name_of(&self.name), &room, &outbox);
+            sync(subscriber.name_of(&self.name), &inner, &outbox);
         }
         match known {
-            Some(index) => room.subscribers[index] = subscriber,
-            None => room.subscribers.push(subscriber),
+            Some(index) => inner.subscribers[index] = subscriber,
+            None => inner.subscribers.push(subscriber),
         }
     }
 
@@ -97,9 +97,9 @@ impl Channel {
         modes: Modes,
         params: &[(String, String)],
     ) {
-        let mut room = self.room.lock();
-        let head = room.log.head();
-        if let Some(subscriber) = room.subscribers.iter_mut().find(|known| known.is(outbox, alias)) {
+        let mut inner = self.inner.lock();
+        let head = inner.log.head();
+        if let Some(subscriber) = inner.subscribers.iter_mut().find(|known| known.is(outbox, alias)) {
             subscriber.modes = modes;
             outbox.send(&Outbound {
                 channel_serial: Some(&head),
@@ -111,12 +111,12 @@ impl Channel {
     }
 
     pub fn unsubscribe(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>, now: Timestamp) {
-        let mut room = self.room.lock();
-        room.last_used = now.as_millis();
-        if let Some(index) = room.subscribers.iter().position(|known| known.is(outbox, alias)) {
-            room.subscribers.swap_remove(index);
-            if room.subscribers.is_empty() {
-                room.subscribers = Vec::new();
+        let mut inner = self.inner.lock();
+        inner.last_used = now.as_millis();
+        if let Some(index) = inner.subscribers.iter().position(|known| known.is(outbox, alias)) {
+            inner.subscribers.swap_remove(index);
+            if inner.subscribers.is_empty() {
+                inner.subscribers = Vec::new();
             }
         }
     }
@@ -126,10 +126,10 @@ impl Channel {
         if outbox.is_crowded() {
             return;
         }
-        let room = self.room.lock();
-        let subscriber = room.subscribers.iter().find(|subscriber| subscriber.is(outbox, alias));
+        let inner = self.inner.lock();
+        let subscriber = inner.subscribers.iter().find(|subscriber| subscriber.is(outbox, alias));
         if let Some(subscriber) = subscriber.filter(|subscriber| subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE)) {
-            sync(subscriber.name_of(&self.name), &room, outbox);
+            sync(subscriber.name_of(&self.name), &inner, outbox);
         }
     }
 }
@@ -185,9 +185,9 @@ impl Attached {
     }
 }
 
-fn sync(channel: &str, room: &Room, outbox: &Outbox) {
+fn sync(channel: &str, inner: &Inner, outbox: &Outbox) {
     let id = random_id(10);
-    let members: Vec<&PresenceMessage> = room.members.iter().collect();
+    let members: Vec<&PresenceMessage> = inner.members.iter().collect();
     let mut rest = Some(&members[..]);
     // At least one, also for nobody: the client waits for the last page.
     let frames = std::iter::from_fn(|| {

@@ -28,7 +28,7 @@ pub use self::{
     subscriber::{Alias, Subscriber},
 };
 
-struct Room {
+struct Inner {
     log: Log,
     subscribers: Vec<Subscriber>,
     members: Members,
@@ -37,11 +37,11 @@ struct Room {
 
 /// How a frame that comes a second time is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeats {
+pub enum RepeatDetection {
     /// By the connection, which remembers what it has answered.
-    Known,
+    ByConnection,
     /// The connection is of before a restart: the log may hold the frame already.
-    MayBeStored,
+    ByLog,
 }
 
 /// Numbers for `GET /channels/{channel}`.
@@ -61,7 +61,7 @@ pub struct Channel {
     pub persisted: bool,
     /// The memory of all channels.
     kept: Arc<Budget>,
-    room: Mutex<Room>,
+    inner: Mutex<Inner>,
 }
 
 impl Channel {
@@ -75,8 +75,8 @@ impl Channel {
     ) -> Self {
         let kept = log.memory().clone();
         kept.take(members.bytes());
-        let room = Room { log, members, subscribers: Vec::new(), last_used: now.as_millis() };
-        Self { name, binding, persisted, kept, room: Mutex::new(room) }
+        let inner = Inner { log, members, subscribers: Vec::new(), last_used: now.as_millis() };
+        Self { name, binding, persisted, kept, inner: Mutex::new(inner) }
     }
 
     /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told
@@ -90,21 +90,21 @@ impl Channel {
         frame_id: Arc<str>,
         connection_id: Option<&Arc<str>>,
         messages: Vec<Message>,
-        repeats: Repeats,
+        repeat_detection: RepeatDetection,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<PublishResult, ErrorInfo> {
-        let mut room = self.room.lock();
-        room.last_used = now.as_millis();
+        let mut inner = self.inner.lock();
+        inner.last_used = now.as_millis();
         let chosen = messages.first().and_then(|message| message.id.clone());
-        let earlier = match (chosen.as_deref(), repeats) {
-            (Some(id), _) => room.log.published(id).cloned(),
-            (None, Repeats::MayBeStored) => {
+        let earlier = match (chosen.as_deref(), repeat_detection) {
+            (Some(id), _) => inner.log.published(id).cloned(),
+            (None, RepeatDetection::ByLog) => {
                 let says = |body: &EntryBody| matches!(body, EntryBody::Messages(known) if *known == messages);
-                let known = room.log.entries().rev().find(|entry| entry.id == frame_id && says(&entry.body));
+                let known = inner.log.entries().rev().find(|entry| entry.id == frame_id && says(&entry.body));
                 known.map(|entry| entry.published())
             }
-            (None, Repeats::Known) => None,
+            (None, RepeatDetection::ByConnection) => None,
         };
         if let Some(earlier) = earlier {
             // What was not in the earlier publish was never published.
@@ -121,9 +121,9 @@ impl Channel {
             body: EntryBody::Messages(messages),
             event,
         };
-        let entry = room.log.append(&self.name, new_entry, now);
-        keep(&entry, &room.log);
-        deliver(&room, &entry);
+        let entry = inner.log.append(&self.name, new_entry, now);
+        keep(&entry, &inner.log);
+        deliver(&inner, &entry);
         Ok(entry.published())
     }
 
@@ -140,20 +140,20 @@ impl Channel {
         frame_id: Arc<str>,
         connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
-        repeats: Repeats,
+        repeat_detection: RepeatDetection,
         most: PresenceLimits,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
-        let mut room = self.room.lock();
+        let mut inner = self.inner.lock();
         let told = |entry: &Entry| entry.id == frame_id && entry.tells(&events);
-        if repeats == Repeats::MayBeStored && room.log.entries().rev().any(|entry| told(entry)) {
+        if repeat_detection == RepeatDetection::ByLog && inner.log.entries().rev().any(|entry| told(entry)) {
             return Ok(None);
         }
-        let before = room.members.bytes();
-        let told = room.members.apply(events, most)?;
-        self.recount_members(&room, before);
-        Ok(self.tell_presence(&mut room, frame_id, connection_id, told, now, keep))
+        let before = inner.members.bytes();
+        let told = inner.members.apply(events, most)?;
+        self.recount_members(&inner, before);
+        Ok(self.tell_presence(&mut inner, frame_id, connection_id, told, now, keep))
     }
 
     /// Makes members of a connection leave, or only the one with this client id. Returns what was told, until there is nothing more to tell.
@@ -164,17 +164,17 @@ impl Channel {
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Option<Arc<Entry>> {
-        let mut room = self.room.lock();
+        let mut inner = self.inner.lock();
         let frame_id: Arc<str> = format!("s{}:0", random_id(12)).into();
-        let before = room.members.bytes();
-        let leaves = room.members.leave(connection_id, client_id, &frame_id, now.as_millis());
-        self.recount_members(&room, before);
-        self.tell_presence(&mut room, frame_id, connection_id, leaves, now, keep)
+        let before = inner.members.bytes();
+        let leaves = inner.members.leave(connection_id, client_id, &frame_id, now.as_millis());
+        self.recount_members(&inner, before);
+        self.tell_presence(&mut inner, frame_id, connection_id, leaves, now, keep)
     }
 
     /// Takes from the memory of all channels what the presence set has grown by, or gives it back.
-    fn recount_members(&self, room: &Room, before: usize) {
-        let now = room.members.bytes();
+    fn recount_members(&self, inner: &Inner, before: usize) {
+        let now = inner.members.bytes();
         match now >= before {
             true => self.kept.take(now - before),
             false => self.kept.give(before - now),
@@ -183,14 +183,14 @@ impl Channel {
 
     fn tell_presence(
         &self,
-        room: &mut Room,
+        inner: &mut Inner,
         frame_id: Arc<str>,
         connection_id: &Arc<str>,
         events: Vec<PresenceMessage>,
         now: Timestamp,
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Option<Arc<Entry>> {
-        room.last_used = now.as_millis();
+        inner.last_used = now.as_millis();
         if events.is_empty() {
             return None;
         }
@@ -200,9 +200,9 @@ impl Channel {
             body: EntryBody::Presence(events),
             event: None,
         };
-        let entry = room.log.append(&self.name, new_entry, now);
-        keep(&entry, &room.log);
-        deliver(room, &entry);
+        let entry = inner.log.append(&self.name, new_entry, now);
+        keep(&entry, &inner.log);
+        deliver(inner, &entry);
         Some(entry)
     }
 
@@ -210,12 +210,12 @@ impl Channel {
 
     /// The entries in memory, oldest first.
     pub fn recent(&self) -> Vec<Arc<Entry>> {
-        self.room.lock().log.entries().cloned().collect()
+        self.inner.lock().log.entries().cloned().collect()
     }
 
     /// Whether the position is known, and entries that follow it are in memory no more.
     pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
-        self.room.lock().log.has_forgotten_since(serial)
+        self.inner.lock().log.has_forgotten_since(serial)
     }
 
     /// Whether the memory of all channels is used up.
@@ -225,71 +225,71 @@ impl Channel {
 
     /// Bytes of the presence set.
     pub fn presence_bytes(&self) -> usize {
-        self.room.lock().members.bytes()
+        self.inner.lock().members.bytes()
     }
 
     pub fn members(&self) -> Vec<PresenceMessage> {
-        self.room.lock().members.iter().cloned().collect()
+        self.inner.lock().members.iter().cloned().collect()
     }
 
     /// Visits the members while they are locked.
     pub fn present(&self, each: &mut dyn FnMut(&PresenceMessage)) {
-        self.room.lock().members.iter().for_each(each);
+        self.inner.lock().members.iter().for_each(each);
     }
 
     pub fn has_members_of(&self, connection_id: &str) -> bool {
-        self.room.lock().members.of_connection(connection_id).next().is_some()
+        self.inner.lock().members.of_connection(connection_id).next().is_some()
     }
 
     pub fn occupancy(&self) -> Occupancy {
-        let room = self.room.lock();
-        let with = |mode| room.subscribers.iter().filter(|subscriber| subscriber.modes.has(mode)).count();
-        let mut present: Vec<&str> = room.members.iter().map(|member| &*member.connection_id).collect();
+        let inner = self.inner.lock();
+        let with = |mode| inner.subscribers.iter().filter(|subscriber| subscriber.modes.has(mode)).count();
+        let mut present: Vec<&str> = inner.members.iter().map(|member| &*member.connection_id).collect();
         present.dedup();
         Occupancy {
-            connections: room.subscribers.len(),
+            connections: inner.subscribers.len(),
             publishers: with(Modes::PUBLISH),
             subscribers: with(Modes::SUBSCRIBE),
             presence_connections: present.len(),
-            presence_members: room.members.len(),
+            presence_members: inner.members.len(),
             presence_subscribers: with(Modes::PRESENCE_SUBSCRIBE),
         }
     }
 
     /// Reads the log and the members while they are locked.
     pub fn read<T>(&self, read: impl FnOnce(&Log, &Members) -> T) -> T {
-        let room = self.room.lock();
-        read(&room.log, &room.members)
+        let inner = self.inner.lock();
+        read(&inner.log, &inner.members)
     }
 
     // ---- housekeeping ----
 
     pub fn prune(&self, now: Timestamp, window: Duration) {
-        self.room.lock().log.prune(now, window);
+        self.inner.lock().log.prune(now, window);
     }
 
     /// Whether nobody could tell that it is gone.
     pub fn is_forgettable(&self, now: Timestamp, window: Duration) -> bool {
-        let room = self.room.lock();
-        room.subscribers.is_empty()
-            && room.members.is_empty()
-            && room.log.is_empty()
-            && now.since(Timestamp::from_millis(room.last_used)) > window
+        let inner = self.inner.lock();
+        inner.subscribers.is_empty()
+            && inner.members.is_empty()
+            && inner.log.is_empty()
+            && now.since(Timestamp::from_millis(inner.last_used)) > window
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.kept.give(self.room.get_mut().members.bytes());
+        self.kept.give(self.inner.get_mut().members.bytes());
     }
 }
 
 /// Looked up once: it is counted for every message.
 static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
 
-fn deliver(room: &Room, entry: &Entry) {
+fn deliver(inner: &Inner, entry: &Entry) {
     let mut told = 0;
-    for subscriber in room.subscribers.iter().filter(|subscriber| subscriber.hears(entry)) {
+    for subscriber in inner.subscribers.iter().filter(|subscriber| subscriber.hears(entry)) {
         if let Some(frame) = subscriber.frame(entry, 0) {
             subscriber.outbox.push(frame);
             told += 1;

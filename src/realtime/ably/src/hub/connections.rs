@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use super::Hub;
 use crate::{
     auth::{ClientId, Grant},
-    channel::Repeats,
+    channel::RepeatDetection,
     connection::{ConnectionState, SocketLease},
     outbox::Outbox,
     persist::ConnectionRow,
@@ -41,7 +41,7 @@ impl Hub {
             &random_id(16),
             grant.clone(),
             client_id.clone(),
-            Repeats::Known,
+            RepeatDetection::ByConnection,
         ));
         self.connections.insert(id, connection.clone());
         let (lease, key) = self.lease_to(&connection, outbox, grant, client_id);
@@ -133,7 +133,7 @@ impl Hub {
             &row.secret,
             grant.clone(),
             client_id.clone(),
-            Repeats::MayBeStored,
+            RepeatDetection::ByLog,
         ));
         let connection = self.connections.entry(connection.id.clone()).or_insert(connection).value().clone();
         self.restored.give_back(&connection);

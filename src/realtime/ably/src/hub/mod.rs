@@ -20,7 +20,7 @@ use self::restored::Restored;
 use crate::{
     application::{Application, ChannelBinding},
     auth::{Key, nonces::Nonces, revocation::Revocations},
-    channel::{Channel, Repeats},
+    channel::{Channel, RepeatDetection},
     config::Config,
     connection::ConnectionState,
     limits::{Account, Accounts, Memory},
@@ -189,7 +189,7 @@ impl Hub {
         frame_id: Arc<str>,
         connection_id: Option<&Arc<str>>,
         messages: Vec<Message>,
-        repeats: Repeats,
+        repeat_detection: RepeatDetection,
         done: impl FnOnce(Result<PublishResult, ErrorInfo>) + Send + 'static,
     ) -> Result<PublishResult, ErrorInfo> {
         let stores = self.stores(channel);
@@ -200,7 +200,7 @@ impl Hub {
         }
         let mut done = Some(done);
         let published =
-            channel.publish(frame_id, connection_id, messages, repeats, self.services.now(), |entry, log| {
+            channel.publish(frame_id, connection_id, messages, repeat_detection, self.services.now(), |entry, log| {
                 if !self.is_main {
                     self.count(entry);
                 }

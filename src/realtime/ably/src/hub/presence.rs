@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Hub;
 use crate::{
     application::PresenceChange,
-    channel::{Channel, Repeats},
+    channel::{Channel, RepeatDetection},
     connection::ConnectionState,
     log::{Entry, EntryBody},
     presence::PresenceLimits,
@@ -32,13 +32,20 @@ impl Hub {
         let most = self.presence_limits(channel);
         let mut done = Some(done);
         let now = self.services.now();
-        let taken =
-            channel.take_presence(frame_id, &connection.id, events, connection.repeats, most, now, |entry, log| {
+        let taken = channel.take_presence(
+            frame_id,
+            &connection.id,
+            events,
+            connection.repeat_detection,
+            most,
+            now,
+            |entry, log| {
                 if stores && let Some(done) = done.take() {
                     let published = entry.published();
                     self.services.rows.keep(&self.app, entry, log, move |result| done(result.map(|()| published)));
                 }
-            });
+            },
+        );
         match channel.has_members_of(&connection.id) {
             true => connection.note_entered(&channel.name),
             false => connection.forget_entered(&channel.name),
@@ -117,7 +124,7 @@ impl Hub {
             frame_id,
             connection_id,
             members,
-            Repeats::Known,
+            RepeatDetection::ByConnection,
             PresenceLimits::ANY,
             now,
             |_, _| (),

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::Hub;
 use crate::{
-    channel::{Channel, Repeats},
+    channel::{Channel, RepeatDetection},
     connection::ConnectionState,
     log::Log,
     presence::Members,
@@ -133,7 +133,7 @@ impl Hub {
         connection: &ConnectionState,
         events: &[PresenceMessage],
     ) {
-        if connection.repeats == Repeats::MayBeStored {
+        if connection.repeat_detection == RepeatDetection::ByLog {
             return;
         }
         for connection_id in self.restored.unreturned_in(&channel.name) {

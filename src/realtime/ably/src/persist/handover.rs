@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::{
         application::ChannelBinding,
-        channel::Repeats,
+        channel::RepeatDetection,
         presence::Members,
         protocol::{Data, Message, data::Payload},
     };
@@ -134,7 +134,7 @@ mod tests {
             let payload = Payload { data: Some(Data::Text("x".repeat(size).into())), encoding: None };
             let message = Message { payload, ..Message::default() };
             let frame_id = format!("f{n}").into();
-            channel.publish(frame_id, None, vec![message], Repeats::Known, NOW, |_, _| ()).unwrap();
+            channel.publish(frame_id, None, vec![message], RepeatDetection::ByConnection, NOW, |_, _| ()).unwrap();
         }
         channel
     }

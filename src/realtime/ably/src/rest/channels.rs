@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     auth::{ClientId, Operation, Proof},
-    channel::Repeats,
+    channel::RepeatDetection,
     history::{self, HistoryKind, HistoryPage, HistoryQuery},
     hub::Hub,
     log::{Entry, EntryBody},
@@ -72,10 +72,16 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     let frame_id = Hub::frame_id();
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
     // A repeated request is told by the ids that its client chose.
-    let published =
-        caller.hub.publish(&channel, frame_id, connection_id.as_ref(), messages, Repeats::Known, move |result| {
+    let published = caller.hub.publish(
+        &channel,
+        frame_id,
+        connection_id.as_ref(),
+        messages,
+        RepeatDetection::ByConnection,
+        move |result| {
             drop(tell.send(result.map(drop)));
-        })?;
+        },
+    )?;
     Ok(Receipt { channel: name.to_owned(), message_id, serials: published.serials().collect(), pending_write })
 }
 

@@ -116,7 +116,7 @@ impl ConnectedClient {
                     frame_id,
                     Some(&self.connection.id),
                     messages,
-                    self.connection.repeats,
+                    self.connection.repeat_detection,
                     settle,
                 );
             }
