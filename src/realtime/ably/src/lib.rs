@@ -77,7 +77,7 @@ pub use self::{
 
 use self::{
     auth::{Credentials, jwt},
-    hub::{Hub, Rules, Services},
+    hub::{AppRules, Hub, Services},
     persist::Rows,
     storage::Storage,
 };
@@ -106,7 +106,7 @@ impl Endpoint {
         storage: Arc<dyn Storage>,
     ) -> Arc<Endpoint> {
         let app = keys.first().map_or("tandem", |key| Key::app_id(&key.name)).to_owned();
-        let rules = Rules {
+        let rules = AppRules {
             persisted: config
                 .namespaces
                 .iter()

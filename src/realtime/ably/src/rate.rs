@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::protocol::ErrorInfo;
 
 #[derive(Debug)]
-pub struct Rate {
+pub struct MessageRate {
     per_second: f64,
     left: f64,
     at: Instant,
@@ -17,24 +17,24 @@ const PATIENCE: u32 = 3;
 
 /// What to do with a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Admission {
-    Welcome,
+pub enum RateDecision {
+    Accepted,
     /// Refused; the next may be welcome.
     Refused(ErrorInfo),
     /// The client does not listen: the connection is to end.
     Flood(ErrorInfo),
 }
 
-impl Rate {
+impl MessageRate {
     pub fn new(per_second: u32) -> Self {
         Self { per_second: per_second.into(), left: per_second.into(), at: Instant::now(), refused: 0 }
     }
 
-    pub fn admit(&mut self, messages: usize) -> Admission {
+    pub fn admit(&mut self, messages: usize) -> RateDecision {
         self.admit_at(messages, Instant::now())
     }
 
-    fn admit_at(&mut self, messages: usize, now: Instant) -> Admission {
+    fn admit_at(&mut self, messages: usize, now: Instant) -> RateDecision {
         let filled = self.left + now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
         self.at = now;
         self.left = filled.min(self.per_second);
@@ -42,14 +42,14 @@ impl Rate {
         if self.left >= wanted || self.left >= self.per_second {
             self.left -= wanted;
             self.refused = 0;
-            return Admission::Welcome;
+            return RateDecision::Accepted;
         }
         self.refused = self.refused.saturating_add(1);
         let error = ErrorInfo::rate_exceeded(format!("more than {} messages per second were sent", self.per_second));
         if f64::from(self.refused) > f64::from(PATIENCE) * self.per_second {
-            Admission::Flood(error)
+            RateDecision::Flood(error)
         } else {
-            Admission::Refused(error)
+            RateDecision::Refused(error)
         }
     }
 }
@@ -62,12 +62,12 @@ mod tests {
 
     #[test]
     fn a_burst_of_a_second_is_welcome_then_the_rate_holds() {
-        let mut rate = Rate::new(10);
+        let mut rate = MessageRate::new(10);
         let start = rate.at;
-        assert!((0..10).all(|_| rate.admit_at(1, start) == Admission::Welcome));
-        assert!(matches!(rate.admit_at(1, start), Admission::Refused(error) if error.code == 42910));
-        assert_eq!(rate.admit_at(1, start + Duration::from_millis(100)), Admission::Welcome);
+        assert!((0..10).all(|_| rate.admit_at(1, start) == RateDecision::Accepted));
+        assert!(matches!(rate.admit_at(1, start), RateDecision::Refused(error) if error.code == 42910));
+        assert_eq!(rate.admit_at(1, start + Duration::from_millis(100)), RateDecision::Accepted);
         let flood: Vec<_> = (0..40).map(|_| rate.admit_at(1, start + Duration::from_millis(100))).collect();
-        assert!(matches!(flood.last(), Some(Admission::Flood(_))));
+        assert!(matches!(flood.last(), Some(RateDecision::Flood(_))));
     }
 }

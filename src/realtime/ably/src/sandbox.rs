@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::{Capability, Key},
-    hub::{Hub, Rules},
+    hub::{AppRules, Hub},
     protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
     random_id,
     rest::{RestRequest, RestResponse},
@@ -119,7 +119,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     }
     let namespaces = wanted.namespaces.unwrap_or_default();
     let asked_members = wanted.limits.and_then(|limits| limits.presence).and_then(|limits| limits.max_members);
-    let rules = Rules {
+    let rules = AppRules {
         persisted: namespaces
             .iter()
             .filter(|namespace| namespace.persisted)

@@ -64,7 +64,7 @@ impl Services {
 
 /// What an app allows itself.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct AppRules {
     /// Namespaces whose channels are persisted.
     pub persisted: Vec<String>,
     pub max_presence_members: usize,
@@ -75,7 +75,7 @@ pub struct Hub {
     pub services: Arc<Services>,
     /// The coordinator's app: its sessions' channels are known, its rows survive a restart.
     pub is_main: bool,
-    pub rules: Rules,
+    pub rules: AppRules,
     pub nonces: Nonces,
     pub stats: Stats,
     pub accounts: Accounts,
@@ -87,7 +87,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    pub fn new(app: &str, keys: Vec<Key>, rules: Rules, services: Arc<Services>, is_main: bool) -> Self {
+    pub fn new(app: &str, keys: Vec<Key>, rules: AppRules, services: Arc<Services>, is_main: bool) -> Self {
         let accounts = Accounts::new(&services.config.limits, services.config.history);
         Self {
             app: app.into(),

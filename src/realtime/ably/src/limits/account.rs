@@ -55,14 +55,14 @@ impl Account {
     ///
     /// # Errors
     /// 42910
-    pub fn sit(self: &Arc<Self>, config: &LimitsConfig) -> Result<Seat, ErrorInfo> {
+    pub fn take_slot(self: &Arc<Self>, config: &LimitsConfig) -> Result<SocketSlot, ErrorInfo> {
         if !self.quotas.lock().connects.take(1, Instant::now()) {
             return Err(refused(
                 "connects",
                 "this client opens connections too fast; try again in a moment".to_owned(),
             ));
         }
-        let seat = Seat(self.clone());
+        let slot = SocketSlot(self.clone());
         if self.sockets.fetch_add(1, Ordering::Relaxed) >= config.connections_per_user {
             let most = config.connections_per_user;
             return Err(refused(
@@ -70,7 +70,7 @@ impl Account {
                 format!("this client has {most} connections, which is the most it may have"),
             ));
         }
-        Ok(seat)
+        Ok(slot)
     }
 
     /// Spends work, and says how long the client has to wait for more.
@@ -108,9 +108,9 @@ impl Account {
 
 /// A socket's place, given up when it is dropped.
 #[derive(Debug)]
-pub struct Seat(Arc<Account>);
+pub struct SocketSlot(Arc<Account>);
 
-impl Drop for Seat {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         self.0.sockets.fetch_sub(1, Ordering::Relaxed);
     }
@@ -201,12 +201,12 @@ mod tests {
         let config = LimitsConfig { connections_per_user: 2, connects_per_user: 1, ..LimitsConfig::default() };
         let accounts = Accounts::new(&config, DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
-        let (one, _two) = (anna.sit(&config).unwrap(), anna.sit(&config).unwrap());
-        assert_eq!(anna.sit(&config).unwrap_err().code, 42910);
+        let (one, _two) = (anna.take_slot(&config).unwrap(), anna.take_slot(&config).unwrap());
+        assert_eq!(anna.take_slot(&config).unwrap_err().code, 42910);
         drop(one);
-        assert!((0..7).all(|_| anna.sit(&config).is_ok()), "as long as one goes before the next comes");
-        assert!(anna.sit(&config).unwrap_err().message.contains("too fast"));
-        assert!(accounts.of_user(&"ben".into()).unwrap().sit(&config).is_ok());
+        assert!((0..7).all(|_| anna.take_slot(&config).is_ok()), "as long as one goes before the next comes");
+        assert!(anna.take_slot(&config).unwrap_err().message.contains("too fast"));
+        assert!(accounts.of_user(&"ben".into()).unwrap().take_slot(&config).is_ok());
     }
 
     #[test]

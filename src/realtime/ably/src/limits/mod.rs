@@ -3,17 +3,17 @@
 
 mod account;
 mod config;
-mod inlet;
+mod frame_limiter;
 mod pace;
 
 use std::sync::Arc;
 use tandem_intake::Budget;
 
 pub use self::{
-    account::{Account, Accounts, Seat},
+    account::{Account, Accounts, SocketSlot},
     config::LimitsConfig,
-    inlet::Inlet,
-    pace::{Fault, Pace, price},
+    frame_limiter::FrameLimiter,
+    pace::{FrameFault, ReadingPace, price},
 };
 
 /// Memory that all connections and channels share.

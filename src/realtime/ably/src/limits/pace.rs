@@ -30,7 +30,7 @@ pub fn price(action: Option<Action>) -> u64 {
 
 /// Why a frame is not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FrameFault {
     /// Its header says that it is larger than frames may be.
     TooLarge,
     /// Its header is none that a client may send.
@@ -40,17 +40,17 @@ pub enum Fault {
 }
 
 #[derive(Debug)]
-pub struct Pace {
+pub struct ReadingPace {
     own: RefCell<Bucket>,
     bytes: RefCell<Bucket>,
     account: Option<Arc<Account>>,
     handle: Option<Handle>,
     spent_in_turn: Cell<u64>,
     waits_until: Cell<Option<Instant>>,
-    fault: Cell<Option<Fault>>,
+    frame_fault: Cell<Option<FrameFault>>,
 }
 
-impl Pace {
+impl ReadingPace {
     pub fn new(config: &LimitsConfig, account: Option<Arc<Account>>, handle: Option<Handle>) -> Self {
         let now = Instant::now();
         Self {
@@ -60,7 +60,7 @@ impl Pace {
             handle,
             spent_in_turn: Cell::new(0),
             waits_until: Cell::new(None),
-            fault: Cell::new(None),
+            frame_fault: Cell::new(None),
         }
     }
 
@@ -131,11 +131,11 @@ impl Pace {
         over
     }
 
-    pub(super) fn fail(&self, fault: Fault) {
-        self.fault.set(Some(fault));
+    pub(super) fn fail(&self, frame_fault: FrameFault) {
+        self.frame_fault.set(Some(frame_fault));
     }
 
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault.get()
+    pub fn frame_fault(&self) -> Option<FrameFault> {
+        self.frame_fault.get()
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Endpoint,
     auth::Credentials,
-    limits::{Inlet, Pace},
+    limits::{FrameLimiter, ReadingPace},
     protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
     socket::{Admitted, Socket},
 };
@@ -41,14 +41,14 @@ pub async fn open(
         Err(error) => {
             // What a wait cures is no failure: the client tries again by itself.
             let action = if error.code == 42910 { Action::Disconnected } else { Action::Error };
-            let pace = Rc::new(Pace::new(&endpoint.services.config.limits, None, None));
+            let pace = Rc::new(ReadingPace::new(&endpoint.services.config.limits, None, None));
             (Socket::Refused { action, error, format }, pace)
         }
     };
     // What is too large has been refused by its header; the codec never sees it.
     let codec = actix_http::ws::Codec::new().max_size(MAX_FRAME_SIZE);
-    let inlet = Inlet::new(stream, pace, MAX_FRAME_SIZE, partial);
-    ws::WsResponseBuilder::new(actor, &request, inlet).codec(codec).start()
+    let frame_limiter = FrameLimiter::new(stream, pace, MAX_FRAME_SIZE, partial);
+    ws::WsResponseBuilder::new(actor, &request, frame_limiter).codec(codec).start()
 }
 
 fn admit(
@@ -64,8 +64,8 @@ fn admit(
     let grant = hub.authenticate(&credentials)?;
     let client_id = grant.client_id.claim(parameter("clientId").or_else(|| parameter("client_id")))?;
     let account = hub.accounts.of(&grant, &client_id);
-    let seat = account.as_ref().map(|account| account.sit(&hub.services.config.limits)).transpose()?;
-    let pace = Rc::new(Pace::new(&hub.services.config.limits, account, handle));
+    let slot = account.as_ref().map(|account| account.take_slot(&hub.services.config.limits)).transpose()?;
+    let pace = Rc::new(ReadingPace::new(&hub.services.config.limits, account, handle));
     let resume = parameter("resume").or_else(|| parameter("recover")).filter(|key| !key.is_empty());
     Ok(Admitted {
         hub,
@@ -77,6 +77,6 @@ fn admit(
         remain_present_for: parameter("remainPresentFor").and_then(|ms| ms.parse().ok()).map(Duration::from_millis),
         resume: resume.map(str::to_owned),
         pace,
-        seat,
+        slot,
     })
 }

@@ -18,12 +18,12 @@ use crate::{
     channel::{Alias, Channel},
     connection::{ConnectionState, SocketLease},
     hub::Hub,
-    limits::{Pace, Seat},
+    limits::{ReadingPace, SocketSlot},
     outbox::Outbox,
     protocol::{
         Action, ErrorInfo, Inbound, MAX_FRAME_SIZE, MAX_MESSAGE_SIZE, Modes, Outbound, frame::ConnectionDetails,
     },
-    rate::Rate,
+    rate::MessageRate,
 };
 
 /// How long an answer to a HEARTBEAT is held back.
@@ -46,7 +46,7 @@ pub struct ConnectedClient {
     pub lease: SocketLease,
     pub outbox: Arc<Outbox>,
     pub attachments: HashMap<Arc<str>, Attachment>,
-    pub rate: Rate,
+    pub rate: MessageRate,
     pub echo: bool,
     pub key: String,
     pub heartbeats: bool,
@@ -60,12 +60,12 @@ pub struct ConnectedClient {
     pub heard_at: Instant,
     pub wrote_at: Instant,
     pub partial: Option<Partial>,
-    pub pace: Rc<Pace>,
+    pub pace: Rc<ReadingPace>,
     /// Bytes of the frame that is being taken.
     pub frame_bytes: usize,
     /// How the WebSocket is closed when everything is written.
     pub close: ws::CloseCode,
-    pub _seat: Option<Seat>,
+    pub _slot: Option<SocketSlot>,
 }
 
 /// A message whose last fragment has not come.

@@ -26,10 +26,10 @@ use self::{
 use crate::{
     auth::{ClientId, Grant},
     hub::Hub,
-    limits::{Fault, Pace, Seat, price},
+    limits::{FrameFault, ReadingPace, SocketSlot, price},
     outbox::Outbox,
     protocol::{Action, ErrorInfo, Format, Inbound, MAX_FRAME_SIZE, Outbound, content_of},
-    rate::Rate,
+    rate::MessageRate,
 };
 
 /// Beyond the promised idle interval, how long a silent client counts as alive.
@@ -50,9 +50,9 @@ pub struct Admitted {
     pub remain_present_for: Option<Duration>,
     /// The key of the connection to resume or recover.
     pub resume: Option<String>,
-    pub pace: Rc<Pace>,
+    pub pace: Rc<ReadingPace>,
     /// Its place among the client's sockets.
-    pub seat: Option<Seat>,
+    pub slot: Option<SocketSlot>,
 }
 
 pub enum Socket {
@@ -93,7 +93,7 @@ impl Actor for Socket {
 
 impl Socket {
     fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
-        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, seat } =
+        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, slot } =
             admitted;
         let outbox =
             Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
@@ -103,7 +103,7 @@ impl Socket {
             Ok(None) => (None, hub.connect(&outbox, grant, client_id)),
             Err(error) => (Some(error), hub.connect(&outbox, grant, client_id)),
         };
-        let rate = Rate::new(hub.services.config.max_inbound_rate);
+        let rate = MessageRate::new(hub.services.config.max_inbound_rate);
         let mut client = Box::new(ConnectedClient {
             hub,
             connection,
@@ -125,7 +125,7 @@ impl Socket {
             pace,
             frame_bytes: 0,
             close: ws::CloseCode::Normal,
-            _seat: seat,
+            _slot: slot,
         });
         client.send_connected(error.as_ref());
         client.recheck_members();
@@ -230,12 +230,12 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Socket {
                 ctx.close(reason);
                 ctx.stop();
             }
-            Err(_) => match self.client().and_then(|client| Some((client.pace.fault()?, client))) {
-                Some((Fault::TooLarge, client)) => client.fail_with(ws::CloseCode::Size, &too_large()),
-                Some((Fault::NoRoom, client)) => client.disconnect(&ErrorInfo::rate_exceeded(
+            Err(_) => match self.client().and_then(|client| Some((client.pace.frame_fault()?, client))) {
+                Some((FrameFault::TooLarge, client)) => client.fail_with(ws::CloseCode::Size, &too_large()),
+                Some((FrameFault::NoRoom, client)) => client.disconnect(&ErrorInfo::rate_exceeded(
                     "too many frames are on their way at the moment; try again in a moment",
                 )),
-                Some((Fault::Malformed, _)) | None => {
+                Some((FrameFault::Malformed, _)) | None => {
                     ctx.close(Some(ws::CloseCode::Protocol.into()));
                     ctx.stop();
                 }

@@ -11,7 +11,7 @@ use crate::{
         frame::PublishResult,
     },
     publication::{message_too_large, prepare},
-    rate::Admission,
+    rate::RateDecision,
     replies::{FrameCheck, Reply, ReplyTicket},
 };
 
@@ -31,12 +31,12 @@ impl ConnectedClient {
         };
         let FrameCheck::Fresh(ticket) = self.connection.check_frame(msg_serial, frame.content()) else { return None };
         match self.rate.admit(messages) {
-            Admission::Welcome => Some((msg_serial, ticket)),
-            Admission::Refused(error) => {
+            RateDecision::Accepted => Some((msg_serial, ticket)),
+            RateDecision::Refused(error) => {
                 self.connection.settle(ticket, Reply::Nack(error));
                 None
             }
-            Admission::Flood(error) => {
+            RateDecision::Flood(error) => {
                 self.connection.settle(ticket, Reply::Nack(error.clone()));
                 self.disconnect(&error);
                 None

@@ -15,7 +15,7 @@ use futures_util::Stream;
 use tandem_intake::{Budget, Share};
 use tokio::time::{Sleep, sleep_until};
 
-use super::pace::{Fault, Pace};
+use super::pace::{FrameFault, ReadingPace};
 
 /// The longest header of a masked frame: 2 bytes, 8 of length, 4 of mask.
 const LONGEST_HEADER: usize = 14;
@@ -24,9 +24,9 @@ const SMALL_FRAME: usize = 16 * 1024;
 /// The largest ping, pong or close.
 const LARGEST_CONTROL: u64 = 125;
 
-pub struct Inlet<S> {
+pub struct FrameLimiter<S> {
     stream: S,
-    pace: std::rc::Rc<Pace>,
+    pace: std::rc::Rc<ReadingPace>,
     largest: usize,
     /// Arrived, and not passed on.
     chunk: Bytes,
@@ -42,9 +42,9 @@ pub struct Inlet<S> {
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Inlet<S> {
+impl<S> FrameLimiter<S> {
     /// Of frames, and messages in fragments, of at most `largest` bytes.
-    pub fn new(stream: S, pace: std::rc::Rc<Pace>, largest: usize, partial: &Arc<Budget>) -> Self {
+    pub fn new(stream: S, pace: std::rc::Rc<ReadingPace>, largest: usize, partial: &Arc<Budget>) -> Self {
         Self {
             stream,
             pace,
@@ -83,7 +83,7 @@ impl<S> Inlet<S> {
     }
 
     /// Takes from the chunk the frame's header, and what follows it.
-    fn read_header(&mut self) -> Result<Bytes, Fault> {
+    fn read_header(&mut self) -> Result<Bytes, FrameFault> {
         let mut taken = 0;
         while taken < self.chunk.len() && self.header_length < self.wanted_header() {
             self.header[self.header_length] = self.chunk[taken];
@@ -114,7 +114,7 @@ impl<S> Inlet<S> {
     }
 
     /// The length of the payload, if the frame may come.
-    fn check_header(&mut self) -> Result<usize, Fault> {
+    fn check_header(&mut self) -> Result<usize, FrameFault> {
         let length = match self.header[1] & 0x7f {
             126 => u64::from(u16::from_be_bytes([self.header[2], self.header[3]])),
             127 => self.header[2..10].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
@@ -122,24 +122,25 @@ impl<S> Inlet<S> {
         };
         let is_control = self.header[0] & 0x08 != 0;
         if is_control {
-            return if length <= LARGEST_CONTROL { Ok(length as usize) } else { Err(Fault::Malformed) };
+            return if length <= LARGEST_CONTROL { Ok(length as usize) } else { Err(FrameFault::Malformed) };
         }
-        let length = usize::try_from(length).ok().filter(|length| *length <= self.largest).ok_or(Fault::TooLarge)?;
+        let length =
+            usize::try_from(length).ok().filter(|length| *length <= self.largest).ok_or(FrameFault::TooLarge)?;
         let is_continuation = self.header[0] & 0x0f == 0;
         let whole = if is_continuation { self.fragments + length } else { length };
         if whole > self.largest {
-            return Err(Fault::TooLarge);
+            return Err(FrameFault::TooLarge);
         }
         let is_last = self.header[0] & 0x80 != 0;
         self.fragments = if is_last { 0 } else { whole };
         if (length > SMALL_FRAME || !is_last) && !self.share.grow(length) {
-            return Err(Fault::NoRoom);
+            return Err(FrameFault::NoRoom);
         }
         Ok(length)
     }
 
     /// Takes from the chunk what belongs to the frame.
-    fn next_part(&mut self) -> Result<Bytes, Fault> {
+    fn next_part(&mut self) -> Result<Bytes, FrameFault> {
         let part = match self.left {
             None => self.read_header()?,
             Some(left) => {
@@ -155,12 +156,12 @@ impl<S> Inlet<S> {
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Inlet<S> {
+impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for FrameLimiter<S> {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.pace.fault().is_some() {
+        if this.pace.frame_fault().is_some() {
             return Poll::Ready(None);
         }
         if std::mem::take(&mut this.passed) {
@@ -184,8 +185,8 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Inlet<S> 
         }
         match this.next_part() {
             Ok(part) => Poll::Ready(Some(Ok(part))),
-            Err(fault) => {
-                this.pace.fail(fault);
+            Err(frame_fault) => {
+                this.pace.fail(frame_fault);
                 this.chunk = Bytes::new();
                 Poll::Ready(Some(Err(PayloadError::Overflow)))
             }
@@ -204,10 +205,10 @@ mod tests {
 
     type Chunks = stream::Iter<std::vec::IntoIter<Result<Bytes, PayloadError>>>;
 
-    fn inlet(bytes: &[u8], cut: usize) -> (Inlet<Chunks>, Rc<Pace>) {
-        let pace = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
+    fn frame_limiter(bytes: &[u8], cut: usize) -> (FrameLimiter<Chunks>, Rc<ReadingPace>) {
+        let pace = Rc::new(ReadingPace::new(&LimitsConfig::default(), None, None));
         let chunks: Vec<_> = bytes.chunks(cut).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        (Inlet::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(2_000)), pace)
+        (FrameLimiter::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(2_000)), pace)
     }
 
     /// A masked frame; the mask is zeros.
@@ -226,11 +227,11 @@ mod tests {
     }
 
     /// What comes out until it pauses, each time; and how it ended.
-    fn drained(inlet: &mut Inlet<Chunks>) -> (Vec<Vec<u8>>, bool) {
+    fn drained(frame_limiter: &mut FrameLimiter<Chunks>) -> (Vec<Vec<u8>>, bool) {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut turns = vec![Vec::new()];
         loop {
-            match Pin::new(&mut *inlet).poll_next(cx) {
+            match Pin::new(&mut *frame_limiter).poll_next(cx) {
                 Poll::Ready(Some(Ok(part))) => turns.last_mut().unwrap().extend_from_slice(&part),
                 Poll::Ready(Some(Err(_))) => return (turns, false),
                 Poll::Ready(None) => {
@@ -247,8 +248,8 @@ mod tests {
         let frames = [frame(0x81, b"one"), frame(0x82, &[7; 300]), frame(0x89, b""), frame(0x81, &[b'x'; 1_000])];
         let wire = frames.concat();
         for cut in [1, 3, 7, 100, wire.len()] {
-            let (mut inlet, _) = inlet(&wire, cut);
-            assert_eq!(drained(&mut inlet), (frames.to_vec(), true), "{cut}");
+            let (mut frame_limiter, _) = frame_limiter(&wire, cut);
+            assert_eq!(drained(&mut frame_limiter), (frames.to_vec(), true), "{cut}");
         }
     }
 
@@ -259,44 +260,44 @@ mod tests {
         terabyte.extend_from_slice(&[0; 4]);
         let mut beyond = vec![0x82, 0xff];
         beyond.extend_from_slice(&[0xff; 12]);
-        for (wire, fault) in [
-            (terabyte, Fault::TooLarge),
-            (beyond, Fault::TooLarge),
-            (frame(0x81, &[0; 1_001]), Fault::TooLarge),
-            (frame(0x89, &[0; 126]), Fault::Malformed),
-            ([frame(0x01, &[0; 600]), frame(0x80, &[0; 401])].concat(), Fault::TooLarge),
-            ([frame(0x01, &[0; 600]), frame(0x89, b""), frame(0x00, &[0; 401])].concat(), Fault::TooLarge),
+        for (wire, frame_fault) in [
+            (terabyte, FrameFault::TooLarge),
+            (beyond, FrameFault::TooLarge),
+            (frame(0x81, &[0; 1_001]), FrameFault::TooLarge),
+            (frame(0x89, &[0; 126]), FrameFault::Malformed),
+            ([frame(0x01, &[0; 600]), frame(0x80, &[0; 401])].concat(), FrameFault::TooLarge),
+            ([frame(0x01, &[0; 600]), frame(0x89, b""), frame(0x00, &[0; 401])].concat(), FrameFault::TooLarge),
         ] {
-            let (mut inlet, pace) = inlet(&wire, 5);
-            assert!(!drained(&mut inlet).1);
-            assert_eq!(pace.fault(), Some(fault));
+            let (mut frame_limiter, pace) = frame_limiter(&wire, 5);
+            assert!(!drained(&mut frame_limiter).1);
+            assert_eq!(pace.frame_fault(), Some(frame_fault));
         }
     }
 
     #[test]
     fn fragments_share_what_incomplete_frames_may_take() {
         let budget = Budget::new(1_500);
-        let pace = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
+        let pace = Rc::new(ReadingPace::new(&LimitsConfig::default(), None, None));
         let wire = [frame(0x01, &[0; 900]), frame(0x80, &[0; 50]), frame(0x01, &[0; 900])].concat();
         let chunks: Vec<_> = vec![Ok(Bytes::from(wire))];
-        let mut first = Inlet::new(stream::iter(chunks), pace, 1_000, &budget);
+        let mut first = FrameLimiter::new(stream::iter(chunks), pace, 1_000, &budget);
         assert!(drained(&mut first).1);
         assert_eq!(budget.taken(), 900);
-        let other = Rc::new(Pace::new(&LimitsConfig::default(), None, None));
+        let other = Rc::new(ReadingPace::new(&LimitsConfig::default(), None, None));
         let chunks: Vec<_> = vec![Ok(Bytes::from(frame(0x01, &[0; 900])))];
-        let mut second = Inlet::new(stream::iter(chunks), other.clone(), 1_000, &budget);
+        let mut second = FrameLimiter::new(stream::iter(chunks), other.clone(), 1_000, &budget);
         assert!(!drained(&mut second).1);
-        assert_eq!(other.fault(), Some(Fault::NoRoom));
+        assert_eq!(other.frame_fault(), Some(FrameFault::NoRoom));
     }
 
     #[actix_web::test]
     async fn a_connection_that_spends_too_much_is_read_more_slowly() {
-        let pace = Rc::new(Pace::new(&LimitsConfig { frame_rate: 100, ..LimitsConfig::default() }, None, None));
+        let pace = Rc::new(ReadingPace::new(&LimitsConfig { frame_rate: 100, ..LimitsConfig::default() }, None, None));
         pace.spend(205);
         let chunks: Vec<_> = vec![Ok(Bytes::from(frame(0x81, b"one")))];
-        let mut inlet = Inlet::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(1_000));
+        let mut frame_limiter = FrameLimiter::new(stream::iter(chunks), pace.clone(), 1_000, &Budget::new(1_000));
         let begun = std::time::Instant::now();
-        let first = std::future::poll_fn(|cx| Pin::new(&mut inlet).poll_next(cx)).await;
+        let first = std::future::poll_fn(|cx| Pin::new(&mut frame_limiter).poll_next(cx)).await;
         assert!(first.is_some_and(|part| part.is_ok()));
         assert!(begun.elapsed() >= std::time::Duration::from_millis(40), "5 units at 100 per second");
         assert!(pace.yields(), "and others had their turn");
