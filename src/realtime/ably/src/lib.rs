@@ -30,12 +30,13 @@ mod auth;
 mod channel;
 mod config;
 mod connection;
-mod handing_over;
+mod handover_file;
 mod history;
 mod hub;
 mod in_process;
 mod limits;
 mod log;
+mod maintenance;
 mod outbox;
 mod persist;
 mod presence;
@@ -49,7 +50,6 @@ mod socket;
 mod stats;
 pub mod storage;
 mod time;
-mod upkeep;
 
 use std::{
     sync::{
@@ -94,7 +94,7 @@ pub struct Endpoint {
     main: Arc<Hub>,
     apps: DashMap<String, Arc<Hub>>,
     start_page: OnceLock<StartPage>,
-    tidying: AtomicBool,
+    has_maintenance: AtomicBool,
 }
 
 impl Endpoint {
@@ -127,7 +127,13 @@ impl Endpoint {
         main.restore_revocations();
         main.restore_members();
         let apps = DashMap::from_iter([(app, main.clone())]);
-        Arc::new(Endpoint { services, main, apps, start_page: OnceLock::new(), tidying: AtomicBool::new(false) })
+        Arc::new(Endpoint {
+            services,
+            main,
+            apps,
+            start_page: OnceLock::new(),
+            has_maintenance: AtomicBool::new(false),
+        })
     }
 
     /// What `GET /` shows to a browser. Set once.
@@ -140,7 +146,7 @@ impl Endpoint {
     /// Mounts the WebSocket and all of REST at the root.
     pub fn configure(self: &Arc<Self>, cfg: &mut actix_web::web::ServiceConfig) {
         rest::mount(self, cfg);
-        self.start_tidying();
+        self.start_maintenance();
     }
 
     /// Says goodbye to every connection, spread over the grace, and takes no new ones.

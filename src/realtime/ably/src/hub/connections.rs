@@ -212,7 +212,7 @@ impl Hub {
     }
 
     /// Deletes the rows of connections that did not come back after the restart. Called once their time is over.
-    pub fn forget_absent(&self) {
+    pub fn delete_absent_connections(&self) {
         match self.services.rows.connections(&self.app) {
             Ok(stored) => {
                 let absent = stored.iter().filter(|id| self.connection(id).is_none());

@@ -16,7 +16,7 @@ use std::{
 
 use dashmap::DashMap;
 
-use self::restored::Restored;
+use self::restored::RestoredPresence;
 use crate::{
     application::{Application, ChannelBinding},
     auth::{Key, nonces::Nonces, revocation::Revocations},
@@ -83,7 +83,7 @@ pub struct Hub {
     channels: DashMap<Arc<str>, Arc<Channel>>,
     connections: DashMap<Arc<str>, Arc<ConnectionState>>,
     revocations: Revocations,
-    restored: Restored,
+    restored: RestoredPresence,
 }
 
 impl Hub {
@@ -101,7 +101,7 @@ impl Hub {
             channels: DashMap::new(),
             connections: DashMap::new(),
             revocations: Revocations::default(),
-            restored: Restored::default(),
+            restored: RestoredPresence::default(),
         }
     }
 
@@ -268,7 +268,7 @@ impl Hub {
     // ---- housekeeping ----
 
     /// Forgets what has become old. Called every few seconds.
-    pub fn tidy(&self) {
+    pub fn prune(&self) {
         let now = self.services.now();
         let config = &self.services.config;
         let channels: Vec<Arc<Channel>> = self.channels.iter().map(|channel| channel.value().clone()).collect();
@@ -277,7 +277,7 @@ impl Hub {
             let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
             channel.prune(now, window);
         }
-        self.accounts.tidy();
+        self.accounts.prune();
         self.channels.retain(|_, channel| !channel.is_forgettable(now, config.continuity));
         metrics::gauge!("tandem_realtime_connections", "app" => if self.is_main { "main" } else { "test" })
             .set(self.connections.len() as f64);

@@ -28,7 +28,7 @@ impl Hub {
             done(Err(ErrorInfo::unavailable("the node is busy or stopping; try again")));
             return;
         }
-        self.replace_unreturned(channel, connection, &events);
+        self.replace_absent(channel, connection, &events);
         let most = self.presence_limits(channel);
         let mut done = Some(done);
         let now = self.services.now();

@@ -16,12 +16,12 @@ use crate::{
 
 /// Connections of before the restart that have not come back, and the channels that they have members in.
 #[derive(Default)]
-struct Unreturned {
+struct AbsentConnections {
     channels: HashMap<Arc<str>, Vec<Arc<str>>>,
     connections: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
 
-impl Unreturned {
+impl AbsentConnections {
     fn add(&mut self, connection_id: &Arc<str>, channel: &Arc<str>) {
         let channels = self.channels.entry(connection_id.clone()).or_default();
         if !channels.contains(channel) {
@@ -47,13 +47,13 @@ impl Unreturned {
 
 /// Waits for channels and connections to take it up.
 #[derive(Default)]
-pub struct Restored {
+pub struct RestoredPresence {
     /// By channel, until that is opened.
     members: Mutex<HashMap<Arc<str>, Vec<PresenceMessage>>>,
-    unreturned: Mutex<Unreturned>,
+    absent: Mutex<AbsentConnections>,
 }
 
-impl Restored {
+impl RestoredPresence {
     pub fn has(&self, channel: &str) -> bool {
         self.members.lock().contains_key(channel)
     }
@@ -70,16 +70,16 @@ impl Restored {
 
     /// A connection is back: its members are its own again.
     pub fn give_back(&self, connection: &ConnectionState) {
-        let channels = self.unreturned.lock().remove(&connection.id);
+        let channels = self.absent.lock().remove(&connection.id);
         channels.iter().for_each(|channel| connection.note_entered(channel));
     }
 
-    fn unreturned_in(&self, channel: &str) -> Vec<Arc<str>> {
-        self.unreturned.lock().connections.get(channel).cloned().unwrap_or_default()
+    fn absent_in(&self, channel: &str) -> Vec<Arc<str>> {
+        self.absent.lock().connections.get(channel).cloned().unwrap_or_default()
     }
 
-    fn next_unreturned(&self) -> Option<Arc<str>> {
-        self.unreturned.lock().channels.keys().next().cloned()
+    fn next_absent(&self) -> Option<Arc<str>> {
+        self.absent.lock().channels.keys().next().cloned()
     }
 }
 
@@ -90,14 +90,14 @@ impl Hub {
             Ok(rows) => rows,
             Err(error) => return tracing::error!(%error, "presence sets could not be read; they begin empty"),
         };
-        let (mut members, mut unreturned) = (self.restored.members.lock(), self.restored.unreturned.lock());
+        let (mut members, mut absent) = (self.restored.members.lock(), self.restored.absent.lock());
         for (channel, member) in rows {
             if !self.is_persisted(&channel) {
                 self.services.rows.forget_member(&self.app, &channel, &member);
                 continue;
             }
             let channel: Arc<str> = channel.into();
-            unreturned.add(&member.connection_id, &channel);
+            absent.add(&member.connection_id, &channel);
             members.entry(channel).or_default().push(member);
         }
     }
@@ -118,8 +118,8 @@ impl Hub {
         if self.is_persisted(&name) || self.channels.contains_key(&name) {
             return;
         }
-        let mut unreturned = self.restored.unreturned.lock();
-        members.iter().for_each(|member| unreturned.add(&member.connection_id, &name));
+        let mut absent = self.restored.absent.lock();
+        members.iter().for_each(|member| absent.add(&member.connection_id, &name));
         let members = members.into_iter().collect();
         let channel = Channel::new(name.clone(), self.binding_of(&name), false, log, members, self.services.now());
         self.channels.insert(name, Arc::new(channel));
@@ -127,16 +127,11 @@ impl Hub {
 
     /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is
     /// taken for present who has gone again meanwhile. A connection that is itself resumed says nothing about the client's others.
-    pub(super) fn replace_unreturned(
-        &self,
-        channel: &Channel,
-        connection: &ConnectionState,
-        events: &[PresenceMessage],
-    ) {
+    pub(super) fn replace_absent(&self, channel: &Channel, connection: &ConnectionState, events: &[PresenceMessage]) {
         if connection.repeat_detection == RepeatDetection::ByLog {
             return;
         }
-        for connection_id in self.restored.unreturned_in(&channel.name) {
+        for connection_id in self.restored.absent_in(&channel.name) {
             for event in events.iter().filter(|event| event.is_present()) {
                 self.leave_as(channel, &connection_id, Some(&event.client_id));
             }
@@ -144,10 +139,10 @@ impl Hub {
     }
 
     /// Whoever has not come back leaves. Called when the grace is over.
-    pub async fn leave_unreturned(&self) {
-        while let Some(connection_id) = self.restored.next_unreturned() {
+    pub async fn end_restored_presence(&self) {
+        while let Some(connection_id) = self.restored.next_absent() {
             // One at a time: until its turn, each can still come back.
-            let channels = self.restored.unreturned.lock().remove(&connection_id);
+            let channels = self.restored.absent.lock().remove(&connection_id);
             for channel in channels {
                 match self.connection(&connection_id) {
                     Some(connection) => connection.note_entered(&channel),

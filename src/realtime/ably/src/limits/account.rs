@@ -174,7 +174,7 @@ impl Accounts {
     }
 
     /// Forgets those who could not be told from newcomers.
-    pub fn tidy(&self) {
+    pub fn prune(&self) {
         let now = Instant::now();
         self.users.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_unused(now));
     }
@@ -233,10 +233,10 @@ mod tests {
     fn nobody_is_remembered_for_nothing() {
         let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
-        accounts.tidy();
+        accounts.prune();
         assert_eq!(accounts.users.len(), 1);
         drop(anna);
-        accounts.tidy();
+        accounts.prune();
         assert!(accounts.users.is_empty());
     }
 }

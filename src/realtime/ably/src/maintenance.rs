@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Endpoint {
     /// Starts the upkeep, once; only where somebody will serve.
-    pub(super) fn start_tidying(self: &Arc<Self>) {
-        if tokio::runtime::Handle::try_current().is_err() || self.tidying.swap(true, Ordering::AcqRel) {
+    pub(super) fn start_maintenance(self: &Arc<Self>) {
+        if tokio::runtime::Handle::try_current().is_err() || self.has_maintenance.swap(true, Ordering::AcqRel) {
             return;
         }
         let endpoint = Arc::downgrade(self);
@@ -32,7 +32,7 @@ impl Endpoint {
         let grace = config.presence_grace.min(config.connection_state_ttl);
         let work = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            runtime.block_on(async { tokio::join!(leave_unreturned(endpoint.clone(), grace), tidy(endpoint)) });
+            runtime.block_on(async { tokio::join!(end_restored_presence(endpoint.clone(), grace), prune(endpoint)) });
             std::io::Result::Ok(())
         };
         let logged = move || {
@@ -46,21 +46,21 @@ impl Endpoint {
     }
 }
 
-async fn leave_unreturned(endpoint: Weak<Endpoint>, grace: Duration) {
+async fn end_restored_presence(endpoint: Weak<Endpoint>, grace: Duration) {
     sleep(grace).await;
     if let Some(endpoint) = endpoint.upgrade() {
-        endpoint.main.leave_unreturned().await;
+        endpoint.main.end_restored_presence().await;
     }
 }
 
-async fn tidy(endpoint: Weak<Endpoint>) {
+async fn prune(endpoint: Weak<Endpoint>) {
     let mut absent_forgotten = false;
-    let mut old_logs = OldLogs::Unread(None);
+    let mut unindexed = UnindexedLogs::Unread(None);
     let mut looks = 0u32;
     loop {
         sleep(EVERY).await;
         let Some(endpoint) = endpoint.upgrade().filter(|endpoint| !endpoint.services.is_stopping()) else { return };
-        endpoint.hubs().iter().for_each(|hub| hub.tidy());
+        endpoint.hubs().iter().for_each(|hub| hub.prune());
         endpoint.services.memory.measure();
         if looks.is_multiple_of(SELDOM) {
             endpoint.hubs().iter().for_each(|hub| hub.forget_revocations());
@@ -69,33 +69,33 @@ async fn tidy(endpoint: Weak<Endpoint>) {
         let running = endpoint.services.now().since(endpoint.services.started_at);
         if !absent_forgotten && running > endpoint.services.config.connection_state_ttl {
             absent_forgotten = true;
-            endpoint.main.forget_absent();
+            endpoint.main.delete_absent_connections();
         }
-        if let Err(error) = expire(&endpoint.main, &mut old_logs).await {
+        if let Err(error) = expire(&endpoint.main, &mut unindexed).await {
             tracing::error!(%error, "old realtime rows could not be deleted");
         }
     }
 }
 
 /// Logs that were stored before there was an index of what is due.
-enum OldLogs {
+enum UnindexedLogs {
     /// Up to this one.
     Unread(Option<RowKey>),
     Read,
 }
 
 /// Deletes stored entries that are older than the history, for as long as the next look is away.
-async fn expire(hub: &Hub, old_logs: &mut OldLogs) -> Result<(), StorageError> {
+async fn expire(hub: &Hub, unindexed: &mut UnindexedLogs) -> Result<(), StorageError> {
     let services = &hub.services;
     let kept = services.config.history.max(services.config.continuity);
     let horizon = services.now().as_millis() - millis(kept);
     let until = Instant::now() + EVERY;
     while Instant::now() < until && !services.is_stopping() {
         let step = services.rows.expire(&hub.app, horizon)?;
-        if let OldLogs::Unread(after) = old_logs {
+        if let UnindexedLogs::Unread(after) = unindexed {
             match services.rows.index_old_log(&hub.app, after.take(), horizon)? {
                 Some(next) => *after = Some(next),
-                None => *old_logs = OldLogs::Read,
+                None => *unindexed = UnindexedLogs::Read,
             }
         } else if step == Step::Done {
             return Ok(());
