@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((members.len(), members.bytes()), (0, 0));
     }
 
-    fn heard(members: &mut Members, event: PresenceMessage) -> Vec<(PresenceAction, Option<Data>)> {
+    fn applied(members: &mut Members, event: PresenceMessage) -> Vec<(PresenceAction, Option<Data>)> {
         members
             .apply(vec![event], most(10))
             .unwrap()
@@ -219,20 +219,20 @@ mod tests {
         use PresenceAction::*;
         let mut members = Members::default();
         let data = |text: &str| Some(Data::Text(text.into()));
-        assert_eq!(heard(&mut members, event(Leave, "conn:0:0", None)), []);
-        assert_eq!(heard(&mut members, event(Update, "conn:1:0", Some("a"))), [(Enter, data("a"))]);
-        assert_eq!(heard(&mut members, event(Enter, "conn:1:0", Some("a"))), [], "the same id again");
-        assert_eq!(heard(&mut members, event(Enter, "conn:2:0", Some("a"))), [(Update, data("a"))], "entered anew");
-        assert_eq!(heard(&mut members, event(Update, "conn:2:1", Some("b"))), [(Update, data("b"))]);
+        assert_eq!(applied(&mut members, event(Leave, "conn:0:0", None)), []);
+        assert_eq!(applied(&mut members, event(Update, "conn:1:0", Some("a"))), [(Enter, data("a"))]);
+        assert_eq!(applied(&mut members, event(Enter, "conn:1:0", Some("a"))), [], "the same id again");
+        assert_eq!(applied(&mut members, event(Enter, "conn:2:0", Some("a"))), [(Update, data("a"))], "entered anew");
+        assert_eq!(applied(&mut members, event(Update, "conn:2:1", Some("b"))), [(Update, data("b"))]);
         assert_eq!(members.iter().map(|member| member.action).collect::<Vec<_>>(), [Present]);
-        assert_eq!(heard(&mut members, event(Leave, "conn:3:0", None)), [(Leave, data("b"))]);
+        assert_eq!(applied(&mut members, event(Leave, "conn:3:0", None)), [(Leave, data("b"))]);
         assert!(members.is_empty());
     }
 
     #[test]
     fn a_leave_that_the_server_makes_does_not_look_like_the_connections_own() {
         let mut members = Members::default();
-        heard(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
+        applied(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
         assert_eq!(members.leave("other", None, "server", 5), []);
         assert_eq!(members.leave("conn", Some("bob"), "server", 5), []);
         let leaves = members.leave("conn", None, "server", 5);

@@ -14,11 +14,11 @@ pub fn message_too_large() -> ErrorInfo {
 /// 40009 too large, 40012 client id, 40031 ids that are not `base:0`, `base:1`, …, and those of [`Message::accept`].
 pub fn prepare(
     messages: Vec<InboundMessage>,
-    speak_as: impl Fn(Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo>,
+    client_id_of: impl Fn(Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo>,
 ) -> Result<Vec<Message>, ErrorInfo> {
     let accept = |inbound| {
         let message = Message::accept(inbound)?;
-        Ok(Message { client_id: speak_as(message.client_id.clone())?, ..message })
+        Ok(Message { client_id: client_id_of(message.client_id.clone())?, ..message })
     };
     let messages: Vec<Message> = messages.into_iter().map(accept).collect::<Result<_, ErrorInfo>>()?;
     if messages.iter().map(Message::size).sum::<usize>() > MAX_MESSAGE_SIZE {

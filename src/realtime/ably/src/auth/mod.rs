@@ -72,7 +72,7 @@ impl ClientId {
     ///
     /// # Errors
     /// 40012 if it claims an id that the connection may not speak for.
-    pub fn speak_as(&self, claimed: Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo> {
+    pub fn for_message(&self, claimed: Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo> {
         match (self, claimed) {
             (_, Some(claimed)) if &*claimed == "*" => Err(ErrorInfo::client_id_mismatch("a clientId must not be '*'")),
             (_, Some(claimed)) if claimed.is_empty() => {

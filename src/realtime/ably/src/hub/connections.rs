@@ -160,7 +160,12 @@ impl Hub {
     }
 
     /// The socket is lost: members leave after the grace, the connection is forgotten after its time.
-    pub fn dropped(self: &Arc<Self>, connection: Arc<ConnectionState>, lease: SocketLease, grace: Option<Duration>) {
+    pub fn socket_lost(
+        self: &Arc<Self>,
+        connection: Arc<ConnectionState>,
+        lease: SocketLease,
+        grace: Option<Duration>,
+    ) {
         if !connection.end_lease(lease) || self.services.is_stopping() {
             return;
         }

@@ -236,7 +236,7 @@ impl Hub {
     ///
     /// # Errors
     /// 42910
-    pub fn pay_for_storage(
+    pub fn charge_storage(
         &self,
         account: Option<&Account>,
         channel: &Channel,

@@ -54,8 +54,8 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     messages.iter_mut().for_each(|message| message.connection_key = None);
     let messages = prepare(messages, |claimed| match &client_id {
         // A key may speak for anybody, and says so for each message.
-        ClientId::Any => ClientId::Any.speak_as(claimed),
-        own => own.speak_as(claimed),
+        ClientId::Any => ClientId::Any.for_message(claimed),
+        own => own.for_message(claimed),
     })?;
     if messages.is_empty() {
         return Err(ErrorInfo::bad_request("there is no message to publish"));
@@ -67,7 +67,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     if let Some(account) = &account {
         account.publish(bytes, &caller.hub.services.config.limits)?;
     }
-    caller.hub.pay_for_storage(account.as_deref(), &channel, bytes, messages.len())?;
+    caller.hub.charge_storage(account.as_deref(), &channel, bytes, messages.len())?;
     let (tell, pending_write) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);

@@ -75,7 +75,7 @@ pub struct Partial {
 }
 
 impl ConnectedClient {
-    pub(super) fn heard(&mut self) {
+    pub(super) fn note_received(&mut self) {
         self.heard_at = Instant::now();
         if !self.confirmed {
             self.confirmed = true;
@@ -84,7 +84,7 @@ impl ConnectedClient {
     }
 
     /// The client has answered a ping: it has what was written before.
-    pub(super) fn ponged(&mut self, payload: &[u8]) {
+    pub(super) fn confirm_delivery(&mut self, payload: &[u8]) {
         let Ok(payload) = payload.try_into() else { return };
         let number = u64::from_be_bytes(payload);
         let (arrived, under_way): (Vec<_>, Vec<_>) = self.written.drain(..).partition(|(_, ping)| *ping <= number);
@@ -104,16 +104,16 @@ impl ConnectedClient {
     }
 
     /// The socket is gone.
-    pub(super) fn lost(self) {
+    pub(super) fn socket_lost(self) {
         let now = self.hub.services.now();
         for attachment in self.attachments.values() {
             attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);
         }
         self.outbox.end(None);
-        self.hub.dropped(self.connection.clone(), self.lease, self.remain_present_for);
+        self.hub.socket_lost(self.connection.clone(), self.lease, self.remain_present_for);
     }
 
-    pub(super) fn take(&mut self, frame: Inbound, ctx: &mut Ctx) {
+    pub(super) fn handle_frame(&mut self, frame: Inbound, ctx: &mut Ctx) {
         match frame.action() {
             Some(Action::Heartbeat) => self.answer_heartbeat(frame.id, ctx),
             Some(Action::Message) => self.publish(frame),

@@ -86,7 +86,7 @@ impl Actor for Socket {
 
     fn stopped(&mut self, _: &mut Ctx) {
         if let Socket::Open(client) = std::mem::replace(self, Socket::Over) {
-            client.lost();
+            client.socket_lost();
         }
     }
 }
@@ -131,7 +131,7 @@ impl Socket {
         client.recheck_members();
         client.watch_expiry(ctx);
         let half_interval = client.hub.services.config.max_idle_interval / 2;
-        ctx.run_interval(half_interval, Socket::beat);
+        ctx.run_interval(half_interval, Socket::check_liveness);
         ctx.spawn(Drain::default());
         *self = Socket::Open(client);
     }
@@ -144,7 +144,7 @@ impl Socket {
     }
 
     /// Keeps a quiet connection alive, and notices a dead one.
-    fn beat(&mut self, ctx: &mut Ctx) {
+    fn check_liveness(&mut self, ctx: &mut Ctx) {
         let Some(client) = self.client() else { return };
         let interval = client.hub.services.config.max_idle_interval;
         if client.heard_at.elapsed() > interval + SILENCE_MARGIN {
@@ -165,7 +165,7 @@ impl Socket {
         }
     }
 
-    fn take(&mut self, bytes: &[u8], ctx: &mut Ctx) {
+    fn handle_frame(&mut self, bytes: &[u8], ctx: &mut Ctx) {
         let Some(client) = self.client() else { return };
         if client.outbox.has_ended() {
             return;
@@ -174,7 +174,7 @@ impl Socket {
         match Inbound::decode(client.outbox.format, bytes) {
             Ok(frame) => {
                 client.pace.spend(price(frame.action()));
-                client.take(frame, ctx);
+                client.handle_frame(frame, ctx);
             }
             Err(unreadable) => match unreadable.msg_serial {
                 Some(msg_serial) => client.refuse(msg_serial, content_of(bytes), unreadable.error),
@@ -183,7 +183,7 @@ impl Socket {
         }
     }
 
-    fn take_part(&mut self, item: Item, ctx: &mut Ctx) {
+    fn handle_fragment(&mut self, item: Item, ctx: &mut Ctx) {
         let Some(client) = self.client() else { return };
         let (bytes, last) = match item {
             Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
@@ -196,7 +196,7 @@ impl Socket {
         let Some(partial) = &mut client.partial else { return };
         partial.bytes.extend_from_slice(&bytes);
         if last && let Some(whole) = client.partial.take() {
-            self.take(&whole.bytes, ctx);
+            self.handle_frame(&whole.bytes, ctx);
         }
     }
 }
@@ -208,12 +208,12 @@ fn too_large() -> ErrorInfo {
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Socket {
     fn handle(&mut self, item: Result<ws::Message, ws::ProtocolError>, ctx: &mut Ctx) {
         if let (Some(client), Ok(_)) = (self.client(), &item) {
-            client.heard();
+            client.note_received();
         }
         match item {
-            Ok(ws::Message::Text(text)) => self.take(text.as_bytes(), ctx),
-            Ok(ws::Message::Binary(bytes)) => self.take(&bytes, ctx),
-            Ok(ws::Message::Continuation(item)) => self.take_part(item, ctx),
+            Ok(ws::Message::Text(text)) => self.handle_frame(text.as_bytes(), ctx),
+            Ok(ws::Message::Binary(bytes)) => self.handle_frame(&bytes, ctx),
+            Ok(ws::Message::Continuation(item)) => self.handle_fragment(item, ctx),
             Ok(ws::Message::Ping(payload)) => {
                 if let Some(client) = self.client() {
                     client.pace.spend(1);
@@ -222,7 +222,7 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Socket {
             }
             Ok(ws::Message::Pong(payload)) => {
                 if let Some(client) = self.client() {
-                    client.ponged(&payload);
+                    client.confirm_delivery(&payload);
                 }
             }
             Ok(ws::Message::Nop) => {}

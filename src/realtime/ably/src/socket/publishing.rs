@@ -20,7 +20,7 @@ static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!
 
 impl ConnectedClient {
     /// Takes a frame's turn. None if there is nothing (more) to do for it.
-    fn turn(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, ReplyTicket)> {
+    fn admit_frame(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, ReplyTicket)> {
         let Some(msg_serial) = frame.msg_serial() else {
             let error = ErrorInfo::bad_request("a publish must have a msgSerial");
             match &frame.channel {
@@ -60,7 +60,7 @@ impl ConnectedClient {
     }
 
     /// The channel of a publish, if the client may do this on it.
-    fn writable(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
+    fn publishable_channel(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
         let attachment = self.attachments.get(name);
         // What is granted follows from the name and the capability, and is looked at again when that changes.
         if let Some(attachment) = attachment.filter(|attachment| attachment.granted.has(mode)) {
@@ -77,27 +77,27 @@ impl ConnectedClient {
         }
     }
 
-    fn pay(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
-        self.pay_for(channel, messages.iter().map(Message::size).sum(), messages.len())
+    fn charge_messages(&self, channel: &Channel, messages: &[Message]) -> Result<(), ErrorInfo> {
+        self.charge(channel, messages.iter().map(Message::size).sum(), messages.len())
     }
 
     /// Pays for what is published: for all of it as traffic, and on persisted channels for what is stored.
-    fn pay_for(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
+    fn charge(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
         self.pace.publish(self.frame_bytes, &self.hub.services.config.limits)?;
         self.hub.note_used(&self.connection);
-        self.hub.pay_for_storage(self.pace.account(), channel, bytes, count)
+        self.hub.charge_storage(self.pace.account(), channel, bytes, count)
     }
 
     pub(super) fn publish(&mut self, mut frame: Inbound) {
         let count = frame.messages.as_ref().map_or(0, Vec::len);
-        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
+        let Some((msg_serial, ticket)) = self.admit_frame(&frame, count) else { return };
         let messages = frame.messages.take().unwrap_or_default();
         let name = frame.channel.as_deref().unwrap_or_default();
-        let prepared = self.writable(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
+        let prepared = self.publishable_channel(name, Operation::Publish, Modes::PUBLISH).and_then(|channel| {
             let client_id = self.connection.client_id();
-            let messages = prepare(messages, |claimed| client_id.speak_as(claimed))?;
+            let messages = prepare(messages, |claimed| client_id.for_message(claimed))?;
             self.hub.refuse_reserved(&channel, &messages)?;
-            self.pay(&channel, &messages)?;
+            self.charge_messages(&channel, &messages)?;
             Ok((channel, messages))
         });
         match prepared {
@@ -125,13 +125,13 @@ impl ConnectedClient {
 
     pub(super) fn presence(&mut self, mut frame: Inbound) {
         let count = frame.presence.as_ref().map_or(0, Vec::len);
-        let Some((msg_serial, ticket)) = self.turn(&frame, count) else { return };
+        let Some((msg_serial, ticket)) = self.admit_frame(&frame, count) else { return };
         let events = frame.presence.take().unwrap_or_default();
         let name = frame.channel.as_deref().unwrap_or_default();
         let frame_id = self.connection.frame_id(msg_serial);
-        let taken = self.writable(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
+        let taken = self.publishable_channel(name, Operation::Presence, Modes::PRESENCE).and_then(|channel| {
             let events = self.presence_events(events, &frame_id)?;
-            self.pay_for(&channel, events.iter().map(PresenceMessage::size).sum(), events.len())?;
+            self.charge(&channel, events.iter().map(PresenceMessage::size).sum(), events.len())?;
             Ok((channel, events))
         });
         match taken {
@@ -152,7 +152,7 @@ impl ConnectedClient {
         let event = |(index, event): (usize, InboundPresence)| {
             let action = event.wanted()?;
             let client_id = own
-                .speak_as(event.client_id.map(Into::into))?
+                .for_message(event.client_id.map(Into::into))?
                 .ok_or_else(|| ErrorInfo::presence_client_id("a clientId is needed to enter, update or leave"))?;
             let payload = Payload::accept(event.data, event.encoding)?;
             let id = event.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{frame_id}:{index}"));
