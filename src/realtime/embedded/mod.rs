@@ -80,7 +80,7 @@ impl Embedded {
 
 impl Realtime for Embedded {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
-        // Published here and now, in order. The future only waits for the store.
+        // The messages are published now, in order. The future only waits for the store.
         let outcomes: Vec<_> = batch.into_iter().map(|publication| self.publish_one(publication)).collect();
         Box::pin(async move {
             for outcome in outcomes {

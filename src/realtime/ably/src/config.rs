@@ -1,4 +1,4 @@
-//! Settings of the embedded endpoint, `[realtime.embedded]`.
+//! Settings of the server. In Tandem: section `[realtime.embedded]`.
 
 use std::time::Duration;
 
@@ -7,45 +7,47 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// API keys. Without any, one is made at the first start and kept in the data directory.
+    /// API keys. If there are none, the node makes one at its first start and keeps it in the data directory.
     pub keys: Vec<KeyConfig>,
-    /// Channel namespaces (the part of a name before the first colon) with rules of their own.
+    /// Channel namespaces with their own rules. The namespace is the part of a channel name before the first colon.
     pub namespaces: Vec<Namespace>,
-    /// Serves `POST /apps`, `DELETE /apps/{id}` and `POST /stats`: test apps for anybody who asks. Only on a loopback address.
+    /// Serves `POST /apps`, `DELETE /apps/{id}` and `POST /stats`, with which everybody can make test apps. Only
+    /// allowed on a loopback address.
     pub sandbox: bool,
-    /// How long a connection that lost its socket can be resumed.
+    /// How long a connection can be resumed after it lost its socket.
     #[serde(with = "humantime_serde")]
     pub connection_state_ttl: Duration,
-    /// The longest silence that a client sees; it drops a socket that is silent for 10 s more.
+    /// The longest time without a frame to a client. A client closes a socket that is silent for 10 s more.
     #[serde(with = "humantime_serde")]
     pub max_idle_interval: Duration,
-    /// How long the presence members of a connection that lost its socket stay.
+    /// How long presence members stay after their connection lost its socket.
     #[serde(with = "humantime_serde")]
     pub presence_grace: Duration,
-    /// How far back a channel can be continued, and history of channels that are not persisted reaches.
+    /// How far back clients can continue a channel. Also the history of channels that are not persisted.
     #[serde(with = "humantime_serde")]
     pub continuity: Duration,
-    /// How far back the history of persisted channels reaches.
+    /// The length of the history of persisted channels.
     #[serde(with = "humantime_serde")]
     pub history: Duration,
-    /// Messages per second that one connection may send.
+    /// The largest number of messages that one connection may send in a second.
     pub max_inbound_rate: u32,
-    /// Members of one channel's presence set.
+    /// The largest number of members of a presence set.
     pub max_presence_members: usize,
-    /// Bytes that may wait for one connection. A subscriber that is further behind is disconnected and continues from the log.
+    /// The largest number of bytes that wait for one connection. A slower subscriber is disconnected and continues
+    /// from the log.
     pub outbound_queue: usize,
-    /// Entries of a channel that are kept in memory at most.
+    /// The largest number of entries of a channel in memory.
     pub log_entries: usize,
     pub limits: crate::limits::LimitsConfig,
 }
 
-/// An API key, `name` is `<app>.<key>`.
+/// An API key. Its name is `<app>.<key>`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     pub name: String,
     pub secret: String,
-    /// A capability as JSON text; everything if absent.
+    /// A capability as JSON text. Absent: all operations on all channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capability: Option<String>,
     /// Whether its tokens can be revoked.
@@ -54,7 +56,7 @@ pub struct KeyConfig {
 }
 
 impl KeyConfig {
-    /// A key for everything, made by the node itself.
+    /// A key with all rights, made by the node itself.
     pub fn generated(name: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { name: name.into(), secret: secret.into(), capability: None, revocable_tokens: true }
     }
@@ -70,7 +72,7 @@ impl std::fmt::Debug for KeyConfig {
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
     pub id: String,
-    /// Whether history, continuity and presence of its channels survive a restart.
+    /// Whether the history, continuity and presence of its channels survive a restart.
     #[serde(default)]
     pub persisted: bool,
 }
@@ -103,10 +105,10 @@ pub struct InvalidConfig {
 }
 
 impl Config {
-    /// Checks what types cannot, and reads the keys.
+    /// Validates the settings and parses the keys.
     ///
     /// # Errors
-    /// Names the setting and what would be right.
+    /// The error names the setting and what would be right.
     pub fn read_keys(&self) -> Result<Vec<crate::auth::Key>, InvalidConfig> {
         let problem = |setting, problem: String| InvalidConfig { setting, problem };
         if self.max_inbound_rate == 0 {

@@ -1,5 +1,5 @@
-//! A connection as its client sees it: an id and a key, longer-lived than any socket. What must survive a lost socket is here; everything
-//! else is in the transport (`connection.rs`).
+//! The state of a connection, which outlives its sockets. Everything that ends with the socket is in
+//! [`crate::socket`].
 
 use std::{
     sync::{
@@ -20,13 +20,13 @@ use crate::{
     replies::{FrameCheck, FrameReplies, Reply, ReplyTicket},
 };
 
-/// How long a new socket has to prove that its client knows the new key, before the old key may be used once more.
+/// If nothing arrives over a new socket within this time, the previous key may be used once more.
 const UNCONFIRMED: Duration = Duration::from_secs(3);
 
 struct Inner {
     secret: Box<str>,
     previous_secret: Option<Box<str>>,
-    /// Something came over the current socket, so that the client knows the current key.
+    /// A frame arrived over the current socket, so the client knows the current key.
     confirmed: bool,
     since: Instant,
     grant: Arc<Grant>,
@@ -35,19 +35,19 @@ struct Inner {
     generation: u64,
     entered: Vec<Arc<str>>,
     replies: FrameReplies,
-    /// The lowest number that no published frame has as its id.
+    /// The lowest number that no frame id uses yet.
     next_frame: u64,
 }
 
 pub struct ConnectionState {
     pub id: Arc<str>,
     pub repeat_detection: RepeatDetection,
-    /// There is something to continue: it was attached, or has published.
+    /// The client can continue something: it was attached, or has published.
     used: AtomicBool,
     inner: Mutex<Inner>,
 }
 
-/// A socket's hold on its peer: as long as no newer socket took over.
+/// Identifies the socket that has the connection. A newer socket ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketLease(u64);
 
@@ -80,13 +80,13 @@ impl ConnectionState {
         }
     }
 
-    // ---- what there is to continue ----
+    // ---- use ----
 
     pub fn was_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// There is something to continue from here on. The present secret, the first time.
+    /// Marks the connection as used. Returns the current secret the first time.
     pub fn note_used(&self) -> Option<Box<str>> {
         if self.was_used() {
             return None;
@@ -97,7 +97,7 @@ impl ConnectionState {
 
     // ---- sockets ----
 
-    /// Whether this key may resume the connection now.
+    /// Whether a client with this secret may resume the connection now.
     pub fn accepts(&self, secret: &str) -> bool {
         let inner = self.inner.lock();
         let equal = |known: &str| bool::from(known.as_bytes().ct_eq(secret.as_bytes()));
@@ -108,7 +108,7 @@ impl ConnectionState {
         unheard && inner.previous_secret.as_deref().is_some_and(equal)
     }
 
-    /// Gives the connection to a socket and takes it from an earlier one.
+    /// Gives the connection to a socket and ends the previous socket.
     pub fn lease_to(&self, outbox: Arc<Outbox>, secret: &str, grant: Arc<Grant>, client_id: ClientId) -> SocketLease {
         let mut inner = self.inner.lock();
         let earlier = inner.transport.replace(outbox);
@@ -130,7 +130,7 @@ impl ConnectionState {
         lease
     }
 
-    /// The socket is gone. False if another one had taken over.
+    /// Ends a lease. False if a newer socket has the connection.
     pub fn end_lease(&self, lease: SocketLease) -> bool {
         let mut inner = self.inner.lock();
         let own = inner.generation == lease.0;
@@ -140,13 +140,13 @@ impl ConnectionState {
         own
     }
 
-    /// Whether nothing has happened since the socket with this tenure was lost.
+    /// Whether no socket has had the connection since the end of this lease.
     pub fn had_no_socket_since(&self, lease: SocketLease) -> bool {
         let inner = self.inner.lock();
         inner.generation == lease.0 && inner.transport.is_none()
     }
 
-    /// Something came over the socket.
+    /// A frame arrived over the socket.
     pub fn confirm(&self) {
         self.inner.lock().confirmed = true;
     }
@@ -165,7 +165,7 @@ impl ConnectionState {
         self.inner.lock().client_id.clone()
     }
 
-    /// Takes new credentials, and returns the present secret of the connection's key.
+    /// Sets new credentials. Returns the current secret.
     pub fn regrant(&self, grant: Arc<Grant>, client_id: ClientId) -> Box<str> {
         let mut inner = self.inner.lock();
         inner.grant = grant;
@@ -186,7 +186,7 @@ impl ConnectionState {
         self.inner.lock().entered.retain(|known| **known != *channel);
     }
 
-    /// The channels that it has members in.
+    /// The channels in which it has presence members.
     pub fn entered(&self) -> Vec<Arc<str>> {
         self.inner.lock().entered.clone()
     }
@@ -195,22 +195,22 @@ impl ConnectionState {
         std::mem::take(&mut self.inner.lock().entered)
     }
 
-    // ---- acknowledgements, in the order of the frames ----
+    // ---- replies, in the order of the frames ----
 
-    /// Looks whether a frame came before; `content` is equal for equal content.
+    /// Checks whether a frame is a repetition. `content` is the frame's content hash.
     pub fn check_frame(&self, msg_serial: u64, content: u64) -> FrameCheck {
         let inner = &mut *self.inner.lock();
         inner.replies.check_frame(msg_serial, content, inner.transport.as_deref())
     }
 
-    /// Answers a frame, and those behind it that waited for it.
+    /// Sets the reply to a frame. Sends it and the replies after it that waited for it.
     pub fn settle(&self, ticket: ReplyTicket, reply: Reply) {
         let inner = &mut *self.inner.lock();
         inner.replies.settle(ticket, reply, inner.transport.as_deref());
     }
 
-    /// The id of a frame that is to be published: made of the connection's id and the frame's serial, or a higher number where that one is
-    /// used already. Receivers tell by the number which of two presence events of a connection is the newer one.
+    /// The id of a frame to publish: the connection's id and the frame's serial, or the next free number if that
+    /// number is used. SDKs compare these numbers to find the newer of two presence events.
     pub fn frame_id(&self, msg_serial: u64) -> Arc<str> {
         let mut inner = self.inner.lock();
         let number = msg_serial.max(inner.next_frame);

@@ -1,6 +1,6 @@
-//! A planned restart loses nothing: a graceful stop writes logs and members of the channels that are not stored to a file, and the next
-//! start takes them up. The file is for its owner's eyes, is used once, and is left aside if it is damaged, or so old that nobody could
-//! continue from it.
+//! Hands over channels that are not stored, so that a planned restart loses nothing. A graceful stop writes their
+//! logs and members to a file, and the next start reads it. Only the owner can read the file. It is used once, and
+//! ignored if it is damaged or so old that no client could continue from it.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -13,11 +13,11 @@ use crate::time::Timestamp;
 
 use crate::{Endpoint, persist::Handover};
 
-/// The largest file, roughly.
+/// The approximate limit of the file's size.
 const MOST: usize = 64 << 20;
 
 impl Endpoint {
-    /// Writes the file. Called when nobody publishes any more.
+    /// Writes the file. Called after the last publish.
     pub fn hand_over(&self, file: &Path) {
         let now = self.services.now();
         let mut handover = Handover::new(&self.main.app, now.as_millis());
@@ -36,7 +36,8 @@ impl Endpoint {
         }
     }
 
-    /// Takes up what an earlier process left in the file, and deletes it. Called before the first connection.
+    /// Reads the file of an earlier process, restores its channels, and deletes it. Called before the first
+    /// connection.
     pub fn take_over(&self, file: &Path) {
         let bytes = match take(file) {
             Ok(bytes) => bytes,
@@ -59,7 +60,7 @@ impl Endpoint {
     }
 }
 
-/// Whole or not at all, and readable by its owner alone.
+/// Writes the whole file or nothing, readable only by its owner.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = file.with_extension("unfinished");
     let mut open = OpenOptions::new();
@@ -70,7 +71,7 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(unfinished, file)
 }
 
-/// Reads the file and deletes it, whatever is in it.
+/// Reads the file and deletes it, even if it is damaged.
 fn take(file: &Path) -> io::Result<Vec<u8>> {
     let input = File::open(file)?;
     fs::remove_file(file)?;

@@ -1,4 +1,4 @@
-//! History: what was published on a channel, page by page, from memory and from the store.
+//! History: the messages or presence events of a channel, page by page, from memory and from the store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
 
 pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
-/// Entries that whoever comes back gets from the store, and their bytes, at most.
+/// The largest number of entries, and of bytes, that a returning client gets from the store.
 const MAX_MISSED: usize = 20_000;
 const MAX_MISSED_BYTES: usize = 4 << 20;
-/// Bytes of a page, and entries that are looked at for one. A page that ends by them has a link to the next.
+/// A page ends at this many bytes, or after this many entries, and links to the next page.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 const MAX_LOOKED_AT: usize = 10_000;
 
@@ -27,7 +27,7 @@ pub enum HistoryKind {
     Presence,
 }
 
-/// A place between two pages: the last item of the page before.
+/// The last item of a page: the next page continues after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub seq: u64,
@@ -47,14 +47,14 @@ pub struct HistoryQuery {
     pub end: Option<i64>,
     pub direction: Direction,
     pub limit: usize,
-    /// Backwards: nothing newer than this; forwards: only what is newer.
+    /// Backwards: no entry newer than this one. Forwards: only newer entries.
     pub from_serial: Option<ChannelSerial>,
     pub cursor: Option<Cursor>,
 }
 
 impl HistoryQuery {
     /// # Errors
-    /// 40000 for parameters that make no sense.
+    /// 40000 for invalid parameters.
     pub fn read(kind: HistoryKind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
         let time = |name| match parameter(name) {
             None => Ok(None),
@@ -105,7 +105,7 @@ impl HistoryQuery {
 }
 
 /// # Errors
-/// 40000 for what is no direction.
+/// 40000 unless the text is a direction.
 pub fn direction(text: Option<&str>) -> Result<Direction, ErrorInfo> {
     match text {
         None | Some("backwards") => Ok(Direction::Backward),
@@ -115,7 +115,7 @@ pub fn direction(text: Option<&str>) -> Result<Direction, ErrorInfo> {
 }
 
 /// # Errors
-/// 40000 for what is not a number between 1 and 1000.
+/// 40000 unless the text is a number between 1 and 1000.
 pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
     match text.map(str::parse) {
         None => Ok(DEFAULT_LIMIT),
@@ -124,7 +124,7 @@ pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
     }
 }
 
-/// Items of entries: which message or event of which entry.
+/// The items of a page: each is an entry and the index of a message or event in it.
 pub struct HistoryPage {
     pub items: Vec<(Arc<Entry>, usize)>,
     /// Where the next page begins, if there is one.
@@ -137,7 +137,7 @@ struct Collector<'q> {
     more: bool,
     bytes: usize,
     looked_at: usize,
-    /// The last entry that was looked at to its end.
+    /// The last entry that was examined completely.
     reached: Option<u64>,
 }
 
@@ -146,7 +146,7 @@ impl Collector<'_> {
         Collector { query, items: Vec::new(), more: false, bytes: 0, looked_at: 0, reached: None }
     }
 
-    /// False when there is enough.
+    /// False if the page is full.
     fn take(&mut self, entry: &Arc<Entry>) -> bool {
         let is_on_earlier_page = self.query.cursor.is_some_and(|cursor| match self.query.direction {
             Direction::Backward => entry.seq > cursor.seq,
@@ -191,7 +191,7 @@ impl Collector<'_> {
     /// Where the next page begins.
     fn next(&self) -> Option<Cursor> {
         let last = self.items.last().map(|(entry, index)| Cursor { seq: entry.seq, index: *index });
-        // Behind entries of which none was wanted.
+        // After examined entries without a matching item.
         let reached = self.reached.map(|seq| match self.query.direction {
             Direction::Backward => Cursor { seq, index: 0 },
             Direction::Forward => Cursor { seq, index: usize::MAX },
@@ -225,7 +225,7 @@ impl Hub {
         Ok(HistoryPage { next: collector.next(), items: collector.items })
     }
 
-    /// Messages of a persisted channel that a rewind may reach, newest first.
+    /// Stored messages for a rewind on a persisted channel, newest first.
     pub fn stored_before(&self, channel: &Channel, rewind: Rewind) -> Vec<Arc<Entry>> {
         if !self.stores(channel) {
             return Vec::new();
@@ -246,15 +246,16 @@ impl Hub {
             from_serial: None,
             cursor: None,
         };
-        // Without the store, the rewind reaches as far as memory does.
+        // If the store cannot be read, the rewind reaches only as far as memory.
         let page = self.history(channel, &query).map(|page| page.items).unwrap_or_default();
         let mut entries: Vec<Arc<Entry>> = page.into_iter().map(|(entry, _)| entry).collect();
         entries.dedup_by_key(|entry| entry.seq);
         entries
     }
 
-    /// Stored entries of a persisted channel that follow a position since which memory has forgotten some, oldest first and without gaps. None at
-    /// all if they are not all there, the position is out of the continuity window, or it is too far behind.
+    /// Stored entries of a persisted channel after a position that memory no longer reaches, oldest first and without
+    /// gaps. Empty if some are missing, if the position is outside of the continuity window, or if there are too
+    /// many.
     pub fn stored_since(&self, channel: &Channel, serial: &str) -> Vec<Arc<Entry>> {
         let Some(serial) = ChannelSerial::parse(serial).filter(|serial| channel.has_forgotten_since(serial)) else {
             return Vec::new();
@@ -282,7 +283,7 @@ impl Hub {
         if lost || read.is_err() { Vec::new() } else { entries }
     }
 
-    /// What is stored and not in memory any more.
+    /// Collects entries that are stored and no longer in memory.
     fn read_stored(
         &self,
         channel: &Channel,
@@ -308,7 +309,7 @@ impl Hub {
             if oldest_recent.is_some_and(|oldest| stored.seq >= oldest) {
                 return query.direction == Direction::Backward;
             }
-            // Times only grow along a log.
+            // The times of a log never decrease.
             let (is_early, is_late) =
                 (query.start.is_some_and(|start| stored.at < start), query.end.is_some_and(|end| stored.at > end));
             match query.direction {

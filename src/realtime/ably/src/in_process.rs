@@ -27,7 +27,7 @@ impl Endpoint {
         let (tell, told) = tokio::sync::oneshot::channel();
         let frame_id: Arc<str> = Hub::frame_id();
         let tell = move |result: Result<_, ErrorInfo>| drop(tell.send(result.map(drop)));
-        // `tell` hears of a refusal, too.
+        // `tell` gets a refusal, too.
         let _ = self.main.publish(&channel, frame_id, None, vec![message], RepeatDetection::ByConnection, tell);
         Ok(told)
     }

@@ -1,4 +1,4 @@
-//! What the endpoint does without anybody asking, on a thread of its own: no worker stands still for it, however much there is.
+//! Periodic maintenance, on a thread of its own, so that it never blocks a worker.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -16,13 +16,13 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(5);
-/// Looks between two of what is done seldom.
+/// Rounds between two runs of the rare tasks.
 const SELDOM: u32 = 60;
-/// Between two steps: others want the store, too.
+/// Pause between two steps, so that others can use the store.
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Endpoint {
-    /// Starts the upkeep, once; only where somebody will serve.
+    /// Starts the maintenance once, if there is a runtime.
     pub(super) fn start_maintenance(self: &Arc<Self>) {
         if tokio::runtime::Handle::try_current().is_err() || self.has_maintenance.swap(true, Ordering::AcqRel) {
             return;
@@ -77,14 +77,14 @@ async fn prune(endpoint: Weak<Endpoint>) {
     }
 }
 
-/// Logs that were stored before there was an index of what is due.
+/// Logs from releases without an index of due entries.
 enum UnindexedLogs {
-    /// Up to this one.
+    /// Not read yet, up to this one.
     Unread(Option<RowKey>),
     Read,
 }
 
-/// Deletes stored entries that are older than the history, for as long as the next look is away.
+/// Deletes stored entries that are older than the history, until the next round begins.
 async fn expire(hub: &Hub, unindexed: &mut UnindexedLogs) -> Result<(), StorageError> {
     let services = &hub.services;
     let kept = services.config.history.max(services.config.continuity);

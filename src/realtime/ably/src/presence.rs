@@ -6,14 +6,14 @@ use crate::protocol::{ErrorInfo, MAX_FRAME_SIZE, PresenceAction, PresenceMessage
 
 type MemberKey = (Arc<str>, Arc<str>);
 
-/// The members, each as it is told to newcomers.
+/// The members, in the form that new subscribers get.
 #[derive(Debug, Default)]
 pub struct Members {
     members: BTreeMap<MemberKey, PresenceMessage>,
     bytes: usize,
 }
 
-/// How large a presence set may become.
+/// The limits of a presence set.
 #[derive(Clone, Copy, Debug)]
 pub struct PresenceLimits {
     pub members: usize,
@@ -47,12 +47,12 @@ impl Members {
         self.members.values().filter(move |member| *member.connection_id == *connection_id)
     }
 
-    /// Takes the events of one frame and returns those that the others hear of: a repetition and the leave of somebody who is not there are
-    /// silent, an update of somebody who is not there is an enter and an enter of somebody who is there an update, a leave without data has the
-    /// member's last.
+    /// Applies the events of one frame, and returns those that subscribers get. A repetition, and a Leave of a
+    /// non-member, are dropped. An Update from a non-member becomes an Enter, and an Enter of a member becomes an
+    /// Update. A Leave without data gets the member's last data.
     ///
     /// # Errors
-    /// 91003 if the set would grow beyond `most`; then nothing has changed.
+    /// 91003 if the set would exceed the limits. Nothing has changed then.
     pub fn apply(
         &mut self,
         events: Vec<PresenceMessage>,
@@ -66,7 +66,7 @@ impl Members {
                 "the presence set is full: it has at most {most} members"
             )));
         }
-        // What an update replaces is not looked at: a set that is nearly full takes leaves, and small updates.
+        // The replaced data is not subtracted. An almost full set still accepts leaves and small updates.
         let more: usize = arriving().map(PresenceMessage::size).sum();
         if more > 0 && self.bytes + more > most.bytes {
             let most = most.bytes;
@@ -97,8 +97,9 @@ impl Members {
         Some(event)
     }
 
-    /// Takes members of a connection out, or only the one with this client id, and returns their leaves, with ids that show that the server made
-    /// them: as many as one frame can tell. None are left when there are none to tell.
+    /// Removes members of a connection, or only the one with this client id. Returns their leaves, at most as many as
+    /// fit in one frame. The ids do not begin with the connection's id, so SDKs order them by time. Empty if no
+    /// member is left.
     pub fn leave(
         &mut self,
         connection_id: &str,
@@ -129,7 +130,7 @@ impl Members {
     }
 }
 
-/// What one frame has room for.
+/// The room of one frame for members.
 #[derive(Default)]
 pub struct FrameRoom {
     members: usize,
@@ -138,10 +139,10 @@ pub struct FrameRoom {
 
 impl FrameRoom {
     const MEMBERS: usize = 100;
-    /// Of ids, data and extras; base64 and escapes make more of them.
+    /// Of ids, data and extras. Base64 and escapes increase the size.
     const BYTES: usize = MAX_FRAME_SIZE / 4;
 
-    /// Whether there is room for another member, which then is in. There always is for the first.
+    /// Adds a member if there is room. The first member always fits.
     pub fn takes(&mut self, member: &PresenceMessage) -> bool {
         let bytes = self.bytes + member.size();
         let takes = self.members == 0 || self.members < Self::MEMBERS && bytes <= Self::BYTES;

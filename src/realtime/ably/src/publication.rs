@@ -1,4 +1,4 @@
-//! What may be published, by WebSocket and by REST alike.
+//! Validation of publishes, by WebSocket and by REST.
 
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ pub fn message_too_large() -> ErrorInfo {
     ErrorInfo::too_large(format!("the messages of one publish must have at most {MAX_MESSAGE_SIZE} bytes together"))
 }
 
-/// Checks and completes the messages of one publish, by WebSocket or by REST.
+/// Validates the messages of one publish, and sets their client ids.
 ///
 /// # Errors
-/// 40009 too large, 40012 client id, 40031 ids that are not `base:0`, `base:1`, …, and those of [`Message::accept`].
+/// 40009 if too large, 40012 for the client id, 40031 for ids other than `base:0`, `base:1`, …, and the errors of
+/// [`Message::accept`].
 pub fn prepare(
     messages: Vec<InboundMessage>,
     client_id_of: impl Fn(Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo>,

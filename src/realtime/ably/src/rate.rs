@@ -1,4 +1,4 @@
-//! How much one connection may send: a bucket that holds one second's worth and fills at the allowed rate.
+//! The rate of messages of one connection: a bucket that holds the messages of one second.
 
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ pub struct MessageRate {
     refused: u32,
 }
 
-/// Frames refused in a row, in seconds' worth, before the connection is ended.
+/// The connection ends after this many seconds' worth of refused frames in a row.
 const PATIENCE: u32 = 3;
 
-/// What to do with a frame.
+/// The decision about a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateDecision {
     Accepted,
-    /// Refused; the next may be welcome.
+    /// Refused. The next frame may be accepted.
     Refused(ErrorInfo),
-    /// The client does not listen: the connection is to end.
+    /// Refused, and the connection must end: the client ignores refusals.
     Flood(ErrorInfo),
 }
 

@@ -1,4 +1,4 @@
-//! Test apps: the provisioning interface that Ably's own SDK test suites use. Each app is apart from all others and lives in memory.
+//! Test apps, by the provisioning API that Ably's SDK test suites use. Each app is isolated and lives in memory.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     rest::{RestRequest, RestResponse},
 };
 
-/// Test apps at a time.
+/// The largest number of test apps.
 const MAX_APPS: usize = 500;
 
 #[derive(Deserialize, Default)]
@@ -83,7 +83,7 @@ struct KeyDescription {
     key_name: String,
     key_secret: String,
     key_str: String,
-    /// The secret, by the name that some SDKs' suites read.
+    /// The secret under the name that some test suites read.
     value: String,
     capability: String,
     revocable_tokens: bool,
@@ -163,7 +163,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     Ok(request.response(201, &app))
 }
 
-/// Puts a fixture's presence members in, all of one connection that nobody has.
+/// Adds the presence members of a fixture, all with the same made-up connection id.
 fn seed(hub: &Hub, channel: NewChannel) -> Result<ChannelDescription, ErrorInfo> {
     super::channel::check_name(&channel.name)?;
     let connection_id: Arc<str> = random_id(10).into();
@@ -187,7 +187,7 @@ fn seed(hub: &Hub, channel: NewChannel) -> Result<ChannelDescription, ErrorInfo>
     Ok(ChannelDescription { name: channel.name, presence: members })
 }
 
-/// Takes fixtures for statistics, and answers with them.
+/// Accepts fixtures for statistics, and returns them.
 pub fn take_stats(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     let fixtures: lenient::OneOrMany<serde_json::Value> = request.body()?;

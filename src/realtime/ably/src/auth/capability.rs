@@ -1,5 +1,6 @@
-//! Capabilities: which operations on which channels. Resources are `[*]*` (everything), `*` (every channel), patterns whose segments
-//! (between colons) may be `*`, the last of which stands for any number of segments, and exact names.
+//! Capabilities: the operations that are allowed on each channel. A resource is one of: `[*]*` (everything), `*`
+//! (every channel), a pattern, or an exact name. A pattern is segments between colons, any of which may be `*`. A
+//! last segment `*` stands for one or more segments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ macro_rules! operations {
     };
 }
 
-// In the order of their names, which is the order in which capabilities are written.
+// The operations stand in the order of their names, which is the order of canonical JSON.
 operations! {
     AnnotationPublish = "annotation-publish",
     AnnotationSubscribe = "annotation-subscribe",
@@ -48,7 +49,7 @@ operations! {
     Subscribe = "subscribe",
 }
 
-/// A set of operations; `*` is all of them, also those to come.
+/// A set of operations. `*` is all operations, including those that Ably adds later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Operations {
     All,
@@ -103,7 +104,8 @@ impl Capability {
     /// Reads the JSON text of a capability.
     ///
     /// # Errors
-    /// 40000 for anything that is not an object of resources with at least one known operation each; `*` stands alone.
+    /// 40000 for text that is not a JSON object of resources, each with at least one known operation. `*` must be the
+    /// only operation of its list.
     pub fn parse(text: &str) -> Result<Self, ErrorInfo> {
         let invalid = || {
             ErrorInfo::bad_request(
@@ -136,7 +138,7 @@ impl Capability {
         self.0.iter().any(|(resource, operations)| operations.has(operation) && covers(resource, channel))
     }
 
-    /// Whether an operation that belongs to no channel is allowed.
+    /// Whether an operation that needs no channel is allowed.
     pub fn allows_somewhere(&self, operation: Operation) -> bool {
         self.0.values().any(|operations| operations.has(operation))
     }
@@ -150,7 +152,7 @@ impl Capability {
             .or(granted(Operation::AnnotationPublish, Modes::ANNOTATION_PUBLISH))
     }
 
-    /// What either allows.
+    /// The union of both capabilities.
     #[must_use]
     pub fn united_with(mut self, other: Capability) -> Self {
         for (resource, operations) in other.0 {
@@ -162,7 +164,7 @@ impl Capability {
         self
     }
 
-    /// What both allow; none if that is nothing.
+    /// The intersection of both capabilities. None if it is empty.
     pub fn intersect(&self, asked: &Capability) -> Option<Capability> {
         let mut common: BTreeMap<String, Operations> = BTreeMap::new();
         for (asked_resource, asked_operations) in &asked.0 {
@@ -197,12 +199,12 @@ impl std::fmt::Display for Capability {
     }
 }
 
-/// Whether everything that `inner` (a name or a pattern) stands for is matched by `pattern`.
+/// Whether `pattern` matches every name that `inner`, a name or a pattern, stands for.
 fn covers(pattern: &str, inner: &str) -> bool {
     if pattern == "[*]*" || pattern == inner {
         return true;
     }
-    // `[*]name` is the channel with and without qualifiers, which are no part of its name.
+    // `[*]name` means the channel with and without qualifiers. Qualifiers are not part of a name.
     if let Some(pattern) = pattern.strip_prefix("[*]") {
         return covers(pattern, inner.strip_prefix("[*]").unwrap_or(inner));
     }
@@ -217,7 +219,7 @@ fn covers(pattern: &str, inner: &str) -> bool {
         match segment {
             "*" if last => return true,
             "*" => {}
-            // A last `*` of the inner pattern stands for more segments than this one.
+            // A last `*` in the inner pattern matches more segments than this segment.
             exact if exact == inner_segment && exact != "*" => {}
             _ => return false,
         }

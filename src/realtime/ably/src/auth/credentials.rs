@@ -1,4 +1,4 @@
-//! What a request or a connection shows: a key, or a token, in a header or in the query.
+//! Credentials of a request or a connection: a key or a token, in a header or in the query.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     /// # Errors
-    /// 40101 if there are none, or they are malformed.
+    /// 40101 if credentials are missing or malformed.
     pub fn find(authorization: Option<&str>, query: &[(String, String)]) -> Result<Self, ErrorInfo> {
         if let Some(header) = authorization {
             return Self::from_header(header);
@@ -50,7 +50,7 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("bearer") || value.is_empty() {
             return Err(malformed());
         }
-        // Base64 has no dots, and every token has one.
+        // Every token contains a dot, and base64 never does.
         let token =
             if value.contains('.') { value.to_owned() } else { decoded(value).unwrap_or_else(|| value.to_owned()) };
         Ok(Credentials::Token(token))

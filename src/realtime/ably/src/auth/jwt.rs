@@ -1,4 +1,4 @@
-//! JWTs as credentials: HS256 with a key's secret, `kid` is the key's name.
+//! JWTs as credentials, signed by HS256 with a key's secret. `kid` is the key's name.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -22,10 +22,10 @@ pub fn looks_like(token: &str) -> bool {
     token.starts_with("eyJ") && token.split('.').count() == 3
 }
 
-/// The name of the key that a JWT says it was signed with.
+/// The name of the key in a JWT's header.
 ///
 /// # Errors
-/// 40144 for what is no JWT, or one that is not HS256 or has no `kid`.
+/// 40144 if the text is not a JWT, is not signed by HS256, or has no `kid`.
 pub fn key_name(token: &str) -> Result<String, ErrorInfo> {
     let header = decode_header(token).map_err(|_| ErrorInfo::jwt_invalid("the JWT cannot be read"))?;
     if header.alg != Algorithm::HS256 {
@@ -34,10 +34,10 @@ pub fn key_name(token: &str) -> Result<String, ErrorInfo> {
     header.kid.ok_or_else(|| ErrorInfo::jwt_invalid("the JWT's header must have the key name as kid"))
 }
 
-/// Reads a JWT. Expiry and revocation are judged by the caller.
+/// Verifies a JWT. The caller checks expiry and revocation.
 ///
 /// # Errors
-/// 40144 if the signature or a claim is wrong, 40160 if it asks for nothing that its key has.
+/// 40144 if the signature or a claim is wrong. 40160 if the key has none of the claimed operations.
 pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_exp = false;
@@ -63,7 +63,7 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
         capability: capability.into(),
         client_id: ClientId::of_token(claims.client_id.as_deref()),
         issued,
-        // As all tokens: nothing is valid for longer than a revocation is kept.
+        // Like all tokens, a JWT must not live longer than a revocation is kept.
         expires: Some(expires.min(issued.saturating_add(MAX_TTL_MS))),
         revocation_key: claims.revocation_key.map(Into::into),
         of_app: false,

@@ -1,4 +1,4 @@
-//! API keys: `name` is `<app>.<key>`, the secret signs and authenticates.
+//! API keys. A name is `<app>.<key>`; the secret signs and authenticates.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::Capability;
 
-/// The HMAC of all parts together.
+/// The HMAC of the concatenated parts.
 pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));

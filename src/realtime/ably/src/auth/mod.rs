@@ -1,4 +1,4 @@
-//! Who may do what: keys, tokens and their capabilities. No I/O; the clock is given.
+//! Authentication and authorization: keys, tokens and capabilities. No I/O; callers pass the time.
 
 pub(crate) mod capability;
 pub(crate) mod credentials;
@@ -18,7 +18,7 @@ pub use token_request::APP_NONCE_PREFIX;
 
 use crate::protocol::ErrorInfo;
 
-/// How a client proved who it is.
+/// How a client authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Key,
@@ -26,12 +26,12 @@ pub enum Proof {
     Jwt,
 }
 
-/// Whose name a client may speak in.
+/// The client ids that a client may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientId {
-    /// Nobody's: an anonymous token.
+    /// None: an anonymous token.
     None,
-    /// Anybody's: a key, or a token for `*`.
+    /// Any: a key, or a token for `*`.
     Any,
     Is(Arc<str>),
 }
@@ -68,10 +68,10 @@ impl ClientId {
         }
     }
 
-    /// The id that a message or presence event carries.
+    /// The client id of a message or presence event.
     ///
     /// # Errors
-    /// 40012 if it claims an id that the connection may not speak for.
+    /// 40012 if the client must not use the claimed id.
     pub fn for_message(&self, claimed: Option<Arc<str>>) -> Result<Option<Arc<str>>, ErrorInfo> {
         match (self, claimed) {
             (_, Some(claimed)) if &*claimed == "*" => Err(ErrorInfo::client_id_mismatch("a clientId must not be '*'")),
@@ -87,18 +87,18 @@ impl ClientId {
     }
 }
 
-/// What a client was found to be allowed.
+/// What a client is allowed to do, after its credentials were verified.
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub proof: Proof,
     pub key_name: Arc<str>,
     pub capability: Arc<Capability>,
     pub client_id: ClientId,
-    /// Milliseconds; 0 for keys.
+    /// In milliseconds; 0 for keys.
     pub issued: i64,
-    /// Milliseconds; none for keys.
+    /// In milliseconds; none for keys.
     pub expires: Option<i64>,
     pub revocation_key: Option<Arc<str>>,
-    /// The coordinator gave it to one of its users: it stands for whatever the user may do, beside what it lists.
+    /// The application signed the token's request for one of its users. See [`crate::Rights::AtLeast`].
     pub of_app: bool,
 }

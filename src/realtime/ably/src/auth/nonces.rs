@@ -1,5 +1,6 @@
-//! Nonces of token requests: each is good once with a timestamp, as Ably's service sees it. A request older than the window is refused
-//! by its timestamp, so that a nonce need not be remembered for longer, and the memory is bounded.
+//! Nonces of token requests. A nonce is valid once with a timestamp, as in Ably's service. The timestamp check
+//! refuses requests that are older than the window. So each nonce is remembered for a bounded time, and memory is
+//! bounded.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -25,10 +26,10 @@ struct Seen {
 pub struct Nonces(Mutex<Seen>);
 
 impl Nonces {
-    /// Takes a nonce of an otherwise valid request, with the timestamp that was signed.
+    /// Marks a nonce of an otherwise valid request as used. `at` is the timestamp that was signed.
     ///
     /// # Errors
-    /// 40105 if it was used before; 42910 if more requests came within the window than can be remembered.
+    /// 40105 if the nonce was used before. 42910 if the memory for nonces is full.
     pub fn spend(&self, key_name: &str, nonce: &str, at: &str, now: Timestamp) -> Result<(), ErrorInfo> {
         let entry: Arc<str> = format!("{key_name}\n{at}\n{nonce}").into();
         let mut seen = self.0.lock();

@@ -1,5 +1,5 @@
-//! Revoked tokens: all of a client, a revocation key or a channel that were issued before a moment. Kept until no token that they could
-//! concern is valid any more.
+//! Revocations. Each revokes the tokens of a client id, a revocation key or a channel that were issued before a time.
+//! It is kept until no token that it revokes can still be valid.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub enum Target {
 
 impl Target {
     /// # Errors
-    /// 40000 for a specifier that is none of `clientId:…`, `revocationKey:…`, `channel:…`.
+    /// 40000 unless the specifier is `clientId:…`, `revocationKey:…` or `channel:…`.
     pub fn parse(specifier: &str) -> Result<Self, ErrorInfo> {
         match specifier.split_once(':') {
             Some(("clientId", value)) if !value.is_empty() => Ok(Target::ClientId(value.to_owned())),
@@ -48,7 +48,7 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// Whether it concerns these credentials, now or once it applies.
+    /// Whether it revokes these credentials, now or when it applies.
     pub fn concerns(&self, grant: &Grant) -> bool {
         grant.proof != Proof::Key
             && *grant.key_name == *self.key_name
@@ -56,24 +56,24 @@ impl Revocation {
             && self.target.concerns(grant)
     }
 
-    /// Whether it applies at once to everything up to now.
+    /// Whether it applies at once to all tokens issued so far.
     pub fn is_complete(&self) -> bool {
         self.applies_at <= self.issued_before
     }
 
-    /// Whether it says all that an earlier one says.
+    /// Whether it revokes everything that an earlier one revokes.
     fn replaces(&self, earlier: &Revocation) -> bool {
         let same = self.key_name == earlier.key_name && self.target == earlier.target;
         same && self.is_complete() && self.issued_before >= earlier.issued_before
     }
 
-    /// Whether no token that it could concern is valid any more.
+    /// Whether no token that it revokes can still be valid.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now.as_millis() - self.issued_before.max(self.applies_at) > Revocations::KEPT_MS
     }
 }
 
-/// What was revoked: by client id, of which there may be many, and otherwise.
+/// Revocations of client ids, of which there may be many, and all others.
 #[derive(Default)]
 struct ByTarget {
     clients: HashMap<String, Vec<Revocation>>,
@@ -84,7 +84,7 @@ struct ByTarget {
 pub struct Revocations(RwLock<ByTarget>);
 
 impl Revocations {
-    /// Longer than any token can be valid.
+    /// Longer than the longest lifetime of a token.
     pub const KEPT_MS: i64 = 25 * 60 * 60 * 1000;
 
     pub fn add(&self, revocation: Revocation) {
@@ -97,7 +97,7 @@ impl Revocations {
         list.push(revocation);
     }
 
-    /// Forgets those that concern no token that could still be valid.
+    /// Forgets revocations whose tokens have all expired.
     pub fn prune(&self, now: Timestamp) {
         let known = &mut *self.0.write();
         known.others.retain(|revocation| !revocation.is_over(now));
@@ -165,7 +165,7 @@ mod tests {
             revocations.add(of_client("alice", now + later, now + later));
         }
         assert_eq!(revocations.0.read().clients["alice"].len(), 1);
-        // One that revokes less takes nothing back.
+        // A revocation that revokes less does not replace one that revokes more.
         revocations.add(of_client("alice", now - 5, now + 200));
         assert!(revocations.check(&grant("alice", now + 98), NOW + std::time::Duration::from_secs(1)).is_err());
         revocations.prune(Timestamp::from_millis(now + Revocations::KEPT_MS - 1));

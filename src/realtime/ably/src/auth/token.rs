@@ -1,5 +1,5 @@
-//! Tokens: self-contained, so that they outlive a restart. `<app>.<base64url of (mac, body)>`; the body is compressed, because it
-//! travels in URLs and holds one capability entry for each of the caller's sessions.
+//! Tokens. They are self-contained, so that they are valid after a restart: `<app>.<base64url of (mac, body)>`. The
+//! body is compressed, because tokens travel in URLs and list one capability entry for each session of the caller.
 
 use std::io::{Read, Write};
 
@@ -13,7 +13,7 @@ use crate::{protocol::ErrorInfo, time::Timestamp};
 
 const MAC: usize = 16;
 const PURPOSE: &[u8] = b"tandem realtime token 1\0";
-/// The most that a body may expand to.
+/// The largest size of a decompressed body.
 const MAX_BODY: u64 = 131_072;
 
 #[derive(Serialize, Deserialize)]
@@ -23,14 +23,14 @@ struct TokenBody {
     expires: i64,
     capability: String,
     client_id: Option<String>,
-    /// Two tokens of the same content and moment differ.
+    /// Makes two tokens with the same content and time differ.
     salt: u64,
     /// See [`Grant::of_app`].
     #[serde(default)]
     of_app: bool,
 }
 
-/// What `requestToken` answers.
+/// The response of `requestToken`.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenDetails {
@@ -73,10 +73,10 @@ pub fn mint(
     }
 }
 
-/// Reads a token that one of these keys has signed. Expiry and revocation are judged by the caller.
+/// Verifies a token that one of these keys has signed. The caller checks expiry and revocation.
 ///
 /// # Errors
-/// 40143 for what is no token, or one of a key that is not there any more.
+/// 40143 if the text is not a token, or its key no longer exists.
 pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k Key>) -> Result<Grant, ErrorInfo> {
     let unrecognised = || ErrorInfo::token_unrecognised("the token is not one that this server has issued");
     let (_, encoded) = token.split_once('.').ok_or_else(unrecognised)?;

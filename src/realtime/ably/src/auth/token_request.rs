@@ -1,4 +1,5 @@
-//! `POST /keys/{keyName}/requestToken`: a signed request, or an unsigned one with the key itself, becomes a token.
+//! `POST /keys/{keyName}/requestToken`: makes a token from a signed request, or from an unsigned one that comes with
+//! the key itself.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer};
@@ -18,7 +19,7 @@ pub const MAX_TTL_MS: i64 = 24 * 3_600_000;
 /// How the nonces of the application's own token requests begin. It signs them for its users.
 pub const APP_NONCE_PREFIX: &str = "tandem-";
 
-/// A token request as it came in. Numbers are kept as the text that was signed.
+/// A token request from a client. Numbers are kept as the text that was signed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TokenRequest {
@@ -38,7 +39,7 @@ fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
     Ok(match Value::deserialize(deserializer)? {
         Value::Null => None,
         Value::String(text) => Some(text),
-        // JavaScript writes large whole numbers in MessagePack as floats.
+        // JavaScript encodes large whole numbers as floats in MessagePack.
         Value::Number(number) => Some(match number.as_f64() {
             Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
             _ => number.to_string(),
@@ -56,7 +57,7 @@ fn capability_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 impl TokenRequest {
-    /// The text whose HMAC is the mac: each field followed by a newline, absent ones empty.
+    /// The text whose HMAC is the mac: each field and a newline. Absent fields are empty.
     fn signed_text(&self) -> String {
         let field = |value: &Option<String>| value.clone().unwrap_or_default();
         format!(
@@ -70,10 +71,11 @@ impl TokenRequest {
         )
     }
 
-    /// Makes a token. `authenticated`: the caller showed the key's secret itself, so that nothing needs to be signed.
+    /// Makes a token. With `authenticated`, the caller has shown the key's secret, so the request need not be signed.
     ///
     /// # Errors
-    /// 40101 mac or key name, 40104 timestamp, 40105 nonce, 40003 ttl, 40000 capability, 40012 client id, 40160 nothing in common.
+    /// 40101 for the mac or key name, 40104 timestamp, 40105 nonce, 40003 ttl, 40000 capability, 40012 client id.
+    /// 40160 if the key has none of the requested operations.
     pub fn redeem(
         &self,
         key: &Key,
@@ -100,12 +102,12 @@ impl TokenRequest {
         Ok(token::mint(key, &capability, self.client_id.clone(), self.is_of_app(), now, ttl))
     }
 
-    /// Whether the coordinator signed it for one of its users.
+    /// Whether the application signed it for one of its users.
     pub fn is_of_app(&self) -> bool {
         self.mac.is_some() && self.nonce.as_deref().is_some_and(|nonce| nonce.starts_with(APP_NONCE_PREFIX))
     }
 
-    /// When it was signed, as it says itself; none if it is not signed.
+    /// The time of signing that it states. None if it is not signed.
     pub fn signed_at(&self) -> Option<i64> {
         self.timestamp.as_deref().filter(|_| self.mac.is_some()).and_then(|text| text.parse().ok())
     }

@@ -1,4 +1,4 @@
-//! How a subscriber comes into a channel: with what it missed, and before anything newer.
+//! Attaching: a subscriber first gets what it missed, then everything newer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Messages that a rewind brings at most.
+/// The largest number of messages that a rewind replays.
 pub const MAX_REWIND: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +35,24 @@ impl Rewind {
     }
 }
 
-/// What an ATTACH asks for, beyond the modes, which are granted already.
+/// An ATTACH request. Its modes are granted already.
 pub struct Attach<'a> {
     pub serial: Option<&'a str>,
-    /// Stored entries since `serial`, where memory has forgotten them.
+    /// Stored entries after `serial` that are no longer in memory.
     pub missed: Vec<Arc<Entry>>,
-    /// The client says that it is not new here.
+    /// Whether the client says that it was attached before.
     pub resumes: bool,
     pub rewind: Option<Rewind>,
-    /// Stored messages that a rewind may reach, newest first.
+    /// Stored messages for the rewind, newest first.
     pub stored: Vec<Arc<Entry>>,
     pub params: &'a [(String, String)],
-    /// What of it is not served, without being a reason not to attach.
+    /// Why a part of the request is not served. The client is attached anyway.
     pub refusal: Option<ErrorInfo>,
 }
 
 impl Channel {
-    /// Subscribes and answers with ATTACHED, what was missed, and the presence set, in this order and before anything newer.
+    /// Subscribes, and sends ATTACHED, the missed entries and the presence set, in this order and before anything
+    /// newer.
     pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
         let mut inner = self.inner.lock();
         inner.last_used = now.as_millis();
@@ -59,7 +60,7 @@ impl Channel {
         let mut answer =
             Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
         match request.serial {
-            // The frames since are on their way already.
+            // The subscriber is attached already: later frames are in its outbox.
             Some(_) if known.is_some() => answer.flags |= flags::RESUMED,
             Some(serial) => answer.resume(&inner.log, ChannelSerial::parse(serial), &request.missed),
             None if known.is_none() && !request.resumes => answer.rewind(&inner.log, request, now),
@@ -89,7 +90,7 @@ impl Channel {
         }
     }
 
-    /// Tells a subscriber that its modes have changed. Nothing was missed.
+    /// Tells a subscriber its changed modes, in an ATTACHED with RESUMED.
     pub fn change_modes(
         &self,
         outbox: &Arc<Outbox>,
@@ -121,7 +122,7 @@ impl Channel {
         }
     }
 
-    /// Sends the presence set to a subscriber that asks for it; not to one that asks faster than it reads.
+    /// Sends the presence set to a subscriber that asks for it, unless its outbox is too full.
     pub fn sync(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) {
         if outbox.is_crowded() {
             return;
@@ -137,7 +138,7 @@ impl Channel {
 struct Attached {
     flags: u64,
     error: Option<ErrorInfo>,
-    /// Entries, each without its first so many messages.
+    /// Entries to replay, each with the number of its first messages to skip.
     replay: Vec<(Arc<Entry>, usize)>,
 }
 
@@ -189,7 +190,7 @@ fn sync(channel: &str, inner: &Inner, outbox: &Outbox) {
     let id = random_id(10);
     let members: Vec<&PresenceMessage> = inner.members.iter().collect();
     let mut rest = Some(&members[..]);
-    // At least one, also for nobody: the client waits for the last page.
+    // Sends at least one frame, even for an empty set: the client waits for the last page.
     let frames = std::iter::from_fn(|| {
         let members = rest.take()?;
         let mut page = FrameRoom::default();

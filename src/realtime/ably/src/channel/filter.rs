@@ -1,7 +1,9 @@
-//! Subscription filters: JMESPath over a message's `name` and the `headers` of its extras. Data is not looked at.
+//! Subscription filters: JMESPath expressions over a message's `name` and the `headers` of its extras. They cannot
+//! see the data.
 //!
-//! A filter runs for every message of a channel, and anybody who may subscribe can bring one: only expressions whose cost is that of reading them
-//! are served. What builds or walks lists and objects (projections, `map`, `to_string`…) can be nested to any cost, and headers are flat anyway.
+//! A filter runs for every message of a channel, and every subscriber can bring one. So only expressions whose cost
+//! is linear in their length are accepted. Projections, `map`, `to_string` and whatever else walks or builds lists
+//! and objects can be nested to any cost.
 
 use base64::{
     Engine, alphabet,
@@ -12,7 +14,7 @@ use serde_json::json;
 
 use crate::protocol::{ErrorInfo, Message};
 
-/// Operators and brackets of an expression: each may nest it deeper, and it is read and evaluated by recursion.
+/// The largest number of operators and brackets. Each may add a level of recursion.
 const MAX_OPERATORS: usize = 96;
 const FUNCTIONS: [&str; 7] = ["contains", "ends_with", "length", "not_null", "starts_with", "to_number", "type"];
 
@@ -25,7 +27,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub struct Filter(Expression<'static>);
 
 impl Filter {
-    /// Reads an expression as it stands in a channel qualifier, in base64.
+    /// Parses an expression from a channel qualifier, in base64.
     ///
     /// # Errors
     /// 40010

@@ -1,4 +1,5 @@
-//! A channel: its log, its subscribers and its presence set, behind one lock that is never held while a socket is written to.
+//! A channel: its log, its subscribers and its presence set, behind one lock. The lock is never held while a socket
+//! is written to.
 
 mod attaching;
 mod filter;
@@ -35,12 +36,12 @@ struct Inner {
     last_used: i64,
 }
 
-/// How a frame that comes a second time is found out.
+/// How a repeated frame of a connection is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepeatDetection {
-    /// By the connection, which remembers what it has answered.
+    /// By the connection, which remembers the replies to its frames.
     ByConnection,
-    /// The connection is of before a restart: the log may hold the frame already.
+    /// By the channel's log: the connection is older than the last restart, so its replies are forgotten.
     ByLog,
 }
 
@@ -59,7 +60,7 @@ pub struct Channel {
     pub name: Arc<str>,
     pub binding: ChannelBinding,
     pub persisted: bool,
-    /// The memory of all channels.
+    /// The memory budget of all channels.
     kept: Arc<Budget>,
     inner: Mutex<Inner>,
 }
@@ -79,12 +80,12 @@ impl Channel {
         Self { name, binding, persisted, kept, inner: Mutex::new(inner) }
     }
 
-    /// Appends and tells the subscribers; returns where it is in the log. A repetition is where it was before, and nobody is told
-    /// again. `frame_id` and the message's place in the frame are the id of a message without one. `keep` sees a new
-    /// entry in the order of the log.
+    /// Appends messages to the log and delivers them to the subscribers. Returns their position. A repeated publish
+    /// returns its first position and is not delivered again. A message without an id gets one from `frame_id` and
+    /// its index. `keep` sees new entries in the order of the log.
     ///
     /// # Errors
-    /// 40031 for the ids of an earlier publish that had fewer messages.
+    /// 40031 if the ids belong to an earlier publish with fewer messages.
     pub fn publish(
         &self,
         frame_id: Arc<str>,
@@ -107,7 +108,7 @@ impl Channel {
             (None, RepeatDetection::ByConnection) => None,
         };
         if let Some(earlier) = earlier {
-            // What was not in the earlier publish was never published.
+            // The additional messages were never published, so this is not a repetition.
             if earlier.messages < messages.len() {
                 return Err(ErrorInfo::invalid_ids("these ids belong to an earlier publish with fewer messages"));
             }
@@ -127,7 +128,7 @@ impl Channel {
         Ok(entry.published())
     }
 
-    /// Takes presence events of one frame. The returned entry is what was told, if anything was: nothing is for a repetition.
+    /// Applies the presence events of one frame. Returns the entry that subscribers get, or none if nothing changed.
     ///
     /// # Errors
     /// 91003 if the set is full.
@@ -156,7 +157,8 @@ impl Channel {
         Ok(self.tell_presence(&mut inner, frame_id, connection_id, told, now, keep))
     }
 
-    /// Makes members of a connection leave, or only the one with this client id. Returns what was told, until there is nothing more to tell.
+    /// Removes members of a connection, or only the one with this client id. Returns the entry that subscribers get.
+    /// Call it again until it returns none: one frame does not hold any number of members.
     pub fn leave(
         &self,
         connection_id: &Arc<str>,
@@ -172,7 +174,7 @@ impl Channel {
         self.tell_presence(&mut inner, frame_id, connection_id, leaves, now, keep)
     }
 
-    /// Takes from the memory of all channels what the presence set has grown by, or gives it back.
+    /// Adjusts the memory budget to the presence set's new size.
     fn recount_members(&self, inner: &Inner, before: usize) {
         let now = inner.members.bytes();
         match now >= before {
@@ -213,12 +215,12 @@ impl Channel {
         self.inner.lock().log.entries().cloned().collect()
     }
 
-    /// Whether the position is known, and entries that follow it are in memory no more.
+    /// Whether the position is in this log, and later entries are no longer in memory.
     pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
         self.inner.lock().log.has_forgotten_since(serial)
     }
 
-    /// Whether the memory of all channels is used up.
+    /// Whether the memory budget of all channels is used up.
     pub fn kept_is_exhausted(&self) -> bool {
         self.kept.is_exhausted()
     }
@@ -256,19 +258,19 @@ impl Channel {
         }
     }
 
-    /// Reads the log and the members while they are locked.
+    /// Reads the log and the members under one lock.
     pub fn read<T>(&self, read: impl FnOnce(&Log, &Members) -> T) -> T {
         let inner = self.inner.lock();
         read(&inner.log, &inner.members)
     }
 
-    // ---- housekeeping ----
+    // ---- maintenance ----
 
     pub fn prune(&self, now: Timestamp, window: Duration) {
         self.inner.lock().log.prune(now, window);
     }
 
-    /// Whether nobody could tell that it is gone.
+    /// Whether dropping the channel has no effect that a client can see.
     pub fn is_forgettable(&self, now: Timestamp, window: Duration) -> bool {
         let inner = self.inner.lock();
         inner.subscribers.is_empty()
@@ -284,7 +286,7 @@ impl Drop for Channel {
     }
 }
 
-/// Looked up once: it is counted for every message.
+/// The counter is looked up once, because it counts every message.
 static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_deliveries_total"));
 
 fn deliver(inner: &Inner, entry: &Entry) {

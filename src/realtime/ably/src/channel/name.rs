@@ -1,19 +1,21 @@
-//! What a channel may be called, and how a client may name it: `[filter=…?rewind=1]name` is the channel `name`, seen in a certain way.
+//! Channel names, and how clients write them: `[filter=…?rewind=1]name` is the channel `name` with a filter and
+//! parameters.
 
 use super::filter::Filter;
 use crate::protocol::ErrorInfo;
 
-/// In bytes, with a qualifier.
+/// In bytes, including the qualifier.
 const MAX_LENGTH: usize = 2_048;
 
 fn too_long() -> ErrorInfo {
     ErrorInfo::invalid_channel(format!("a channel name must have at most {MAX_LENGTH} bytes"))
 }
 
-/// Checks a channel's own name.
+/// Checks a channel's name without a qualifier.
 ///
 /// # Errors
-/// 40010 if it is empty, begins with `:`, `,`, `[` or white space, holds control characters, or is longer than 2048 bytes.
+/// 40010 if it is empty, begins with `:`, `,`, `[` or white space, contains control characters, or is longer than
+/// 2048 bytes.
 pub fn check_name(name: &str) -> Result<(), ErrorInfo> {
     let problem = match name {
         "" => "a channel name must not be empty",
@@ -29,20 +31,20 @@ pub fn check_name(name: &str) -> Result<(), ErrorInfo> {
     Err(ErrorInfo::invalid_channel(problem))
 }
 
-/// A channel as a client names it.
+/// A channel name as a client writes it.
 #[derive(Debug)]
 pub struct Name<'a> {
-    /// The channel's own name.
+    /// The name without the qualifier.
     pub own: &'a str,
-    /// Channel parameters that stand in the qualifier.
+    /// Channel parameters in the qualifier.
     pub params: Vec<(String, String)>,
-    /// Which of its messages are wanted.
+    /// Selects the messages that the client wants.
     pub filter: Option<Filter>,
 }
 
 impl<'a> Name<'a> {
     /// # Errors
-    /// 40010 for a name that no channel has, for other qualifiers than `filter`, and for a filter that makes no sense.
+    /// 40010 for an invalid name, a qualifier other than `filter`, or an invalid filter.
     pub fn parse(text: &'a str) -> Result<Self, ErrorInfo> {
         if text.len() > MAX_LENGTH {
             return Err(too_long());
@@ -68,7 +70,7 @@ impl<'a> Name<'a> {
         Ok(Self { own, params: url::form_urlencoded::parse(params.as_bytes()).into_owned().collect(), filter })
     }
 
-    /// Whether it is more than the channel's own name.
+    /// Whether the text has a qualifier.
     pub fn is_qualified(text: &str) -> bool {
         text.starts_with('[')
     }

@@ -1,4 +1,4 @@
-//! Who hears of what happens on a channel, and how.
+//! Subscribers of a channel, and the frames that each gets.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     protocol::Modes,
 };
 
-/// The name by which a client has attached to a channel, where that is not the channel's own.
+/// The qualified name under which a client is attached.
 #[derive(Debug)]
 pub struct Alias {
     pub name: Arc<str>,
@@ -26,17 +26,17 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// A socket may be attached under several names.
+    /// Whether it is this attachment. A socket may be attached under several names.
     pub fn is(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) -> bool {
         Arc::ptr_eq(&self.outbox, outbox) && self.alias.as_ref().map(|own| &own.name) == alias.map(|alias| &alias.name)
     }
 
-    /// What it calls the channel.
+    /// The name that the client uses for the channel.
     pub fn name_of<'a>(&'a self, channel: &'a str) -> &'a str {
         self.alias.as_ref().map_or(channel, |alias| &alias.name)
     }
 
-    /// Whether it is to hear of the entry.
+    /// Whether it gets the entry.
     pub fn hears(&self, entry: &Entry) -> bool {
         let own = entry.connection_id.as_deref() == Some(&*self.connection_id);
         match entry.body {
@@ -45,7 +45,8 @@ impl Subscriber {
         }
     }
 
-    /// The entry without its first `skip` messages, as this subscriber gets it. None if nothing of it passes the filter.
+    /// The frame for this subscriber, without the entry's first `skip` messages. None if no message passes the
+    /// filter.
     pub fn frame(&self, entry: &Entry, skip: usize) -> Option<Frame> {
         let format = self.outbox.format;
         let Some(alias) = &self.alias else { return Some(entry.frame_from(format, skip)) };

@@ -1,4 +1,5 @@
-//! Connections outlive their sockets: a lost one can be resumed for a while, those of the coordinator's app also after a restart.
+//! Connections outlive their sockets: a client can resume one for a while. Connections of the main app can be resumed
+//! after a restart, too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ use crate::{
     random_id,
 };
 
-/// How long a connection is kept that has nothing to continue: clients come back at once.
+/// How long an unused connection is kept. There is nothing to continue, and clients come back at once.
 const UNUSED_TTL: Duration = Duration::from_secs(15);
 
 impl Hub {
@@ -28,7 +29,7 @@ impl Hub {
         self.connections.iter().map(|connection| connection.value().clone()).collect()
     }
 
-    /// Gives a socket a new connection.
+    /// Makes a new connection for a socket.
     pub fn connect(
         &self,
         outbox: &Arc<Outbox>,
@@ -48,10 +49,11 @@ impl Hub {
         (connection, lease, key)
     }
 
-    /// Gives a socket the connection that it had.
+    /// Gives a socket its earlier connection.
     ///
     /// # Errors
-    /// 80018 if the key makes no sense, 80008 if there is nothing left to resume. A new connection is due then.
+    /// 80018 if the key is malformed. 80008 if the connection no longer exists. The caller makes a new connection
+    /// then.
     pub fn resume(
         &self,
         key: &str,
@@ -71,7 +73,7 @@ impl Hub {
         if !connection.accepts(secret) {
             return Err(expired());
         }
-        // Whoever found the key of a connection has no use for it.
+        // A found key is of no use to another client.
         if connection.client_id() != *client_id || connection.grant().key_name != grant.key_name {
             return Err(malformed());
         }
@@ -94,7 +96,7 @@ impl Hub {
         (lease, format!("{}!{secret}", connection.id))
     }
 
-    /// The connection has new credentials.
+    /// Sets new credentials of a connection.
     pub fn regrant(&self, connection: &ConnectionState, grant: Grant, client_id: ClientId) {
         let changed = connection.client_id() != client_id || connection.grant().key_name != grant.key_name;
         let secret = connection.regrant(Arc::new(grant), client_id.clone());
@@ -103,14 +105,14 @@ impl Hub {
         }
     }
 
-    /// There is something to continue: from here on the connection outlives its socket, and a restart.
+    /// Marks the connection as used: from now on it outlives its socket and a restart.
     pub fn note_used(&self, connection: &ConnectionState) {
         if let Some(secret) = connection.note_used() {
             self.store_connection(connection, &secret, &connection.grant(), &connection.client_id(), None);
         }
     }
 
-    /// A connection of before the restart, for whoever has its key, as long as it would not have expired.
+    /// Restores a connection from before the restart, if the client has its key and it has not expired.
     fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<ConnectionState>> {
         if !self.is_main {
             return None;
@@ -159,7 +161,7 @@ impl Hub {
         }
     }
 
-    /// The socket is lost: members leave after the grace, the connection is forgotten after its time.
+    /// The socket is lost. The members leave after the grace, and the connection ends after its time to live.
     pub fn socket_lost(
         self: &Arc<Self>,
         connection: Arc<ConnectionState>,
@@ -193,12 +195,12 @@ impl Hub {
         });
     }
 
-    /// Forgets a connection without a socket and without anything to continue.
+    /// Forgets an unused connection without a socket.
     fn forget_unused(&self, id: &str) {
         self.connections.remove_if(id, |_, connection| !connection.was_used() && connection.transport().is_none());
     }
 
-    /// The client said goodbye, or its time is over.
+    /// Forgets a connection whose client has closed it, or whose time is over.
     pub fn forget(&self, connection: &ConnectionState) {
         self.leave_everywhere(connection);
         self.connections.remove(&connection.id);
@@ -207,7 +209,7 @@ impl Hub {
         }
     }
 
-    /// Ends every connection's socket with an error.
+    /// Ends all sockets with an error.
     pub fn disconnect_all(&self, error: &ErrorInfo) {
         for connection in self.connections() {
             if let Some(outbox) = connection.transport() {
@@ -216,7 +218,7 @@ impl Hub {
         }
     }
 
-    /// Deletes the rows of connections that did not come back after the restart. Called once their time is over.
+    /// Deletes the rows of connections that did not come back after the restart. Called after their time to live.
     pub fn delete_absent_connections(&self) {
         match self.services.rows.connections(&self.app) {
             Ok(stored) => {

@@ -1,4 +1,4 @@
-//! Who may do what in the app: keys, tokens, and what was revoked.
+//! The credentials of one app: keys, tokens and revocations.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Hub {
     }
 
     /// # Errors
-    /// 40101 for a wrong secret, 40400 for an unknown key; 40141–40144 for a token that is not good (any more).
+    /// 40101 for a wrong secret, 40400 for an unknown key, 40141–40144 for a token that is not valid.
     pub fn authenticate(&self, credentials: &Credentials) -> Result<Grant, ErrorInfo> {
         let now = self.services.now();
         let grant = match credentials {
@@ -60,7 +60,8 @@ impl Hub {
         self.revocations.check(grant, now)
     }
 
-    /// Refuses a token that was asked for by a request that was signed before a revocation: it would be issued after it.
+    /// Refuses a token whose request was signed before a revocation. Such a token would be issued after the
+    /// revocation.
     ///
     /// # Errors
     /// 40141
@@ -79,7 +80,8 @@ impl Hub {
         self.revocations.check(&grant, self.services.now())
     }
 
-    /// Takes a revocation in, and returns the connections that it concerns. `done` hears when it is as durable as the app is.
+    /// Adds a revocation, and returns the connections that it revokes. `done` hears when the revocation is as durable
+    /// as the app is.
     pub fn revoke(
         &self,
         revocation: Revocation,
@@ -99,7 +101,7 @@ impl Hub {
         concerned
     }
 
-    /// Ends the connection of a revoked token: its socket, what it could be resumed by, and its presence.
+    /// Ends the connection of a revoked token: its socket, its resumption and its presence.
     pub fn end_revoked(&self, connection: &ConnectionState) {
         if let Some(outbox) = connection.transport() {
             let error = ErrorInfo::token_revoked("the token was revoked");
@@ -108,18 +110,19 @@ impl Hub {
         self.forget(connection);
     }
 
-    /// Ends every token with this client id, of all keys, and every connection that holds one. `done` hears of each key when that is durable.
+    /// Revokes all tokens with this client id, of every key, and ends their connections. `done` hears for each key
+    /// when that is durable.
     pub fn end_tokens_of(&self, client_id: &str, done: impl Fn(Result<(), ErrorInfo>) + Clone + Send + 'static) {
         let now = self.services.now().as_millis();
         for name in self.keys.keys() {
             let target = Target::ClientId(client_id.to_owned());
-            // Tokens of this very millisecond are meant as well.
+            // Includes tokens that were issued in this millisecond.
             let revocation = Revocation { key_name: name.clone(), target, issued_before: now + 1, applies_at: now };
             self.revoke(revocation, done.clone()).iter().for_each(|connection| self.end_revoked(connection));
         }
     }
 
-    /// Reads what was revoked before the restart. Called before the first connection.
+    /// Reads the revocations from before the restart. Called before the first connection.
     pub fn restore_revocations(&self) {
         match self.services.rows.revocations(&self.app) {
             Ok(revocations) => revocations.into_iter().for_each(|revocation| self.revocations.add(revocation)),
@@ -127,7 +130,7 @@ impl Hub {
         }
     }
 
-    /// Forgets revocations that concern no token any more. Called every few minutes.
+    /// Forgets revocations whose tokens have all expired. Called every few minutes.
     pub fn forget_revocations(&self) {
         let now = self.services.now();
         self.revocations.prune(now);

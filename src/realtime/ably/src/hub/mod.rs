@@ -1,4 +1,5 @@
-//! One app: its keys, channels and connections. The default app is the coordinator's; test apps are apart from it and from each other.
+//! One app: its keys, channels and connections. The main app is the application's. Test apps are isolated from it and
+//! from each other.
 
 mod connections;
 mod credentials;
@@ -32,14 +33,14 @@ use crate::{
     time::{Timestamp, millis},
 };
 
-/// What all apps of the endpoint share.
+/// Shared by all apps of the server.
 pub struct Services {
     pub config: Config,
     pub memory: Memory,
     pub application: Arc<dyn Application>,
     pub rows: Rows,
     pub started_at: Timestamp,
-    /// No new connections: the node is going down.
+    /// The node is stopping and accepts no new connections.
     pub stopping: AtomicBool,
 }
 
@@ -48,7 +49,7 @@ impl Services {
         self.application.now()
     }
 
-    /// What a channel's log may keep in memory.
+    /// The limits of a channel's log in memory.
     pub fn log_limits(&self) -> LogLimits {
         LogLimits {
             entries: self.config.log_entries,
@@ -62,7 +63,7 @@ impl Services {
     }
 }
 
-/// What an app allows itself.
+/// The settings of an app.
 #[derive(Clone, Debug)]
 pub struct AppRules {
     /// Namespaces whose channels are persisted.
@@ -73,7 +74,7 @@ pub struct AppRules {
 pub struct Hub {
     pub app: Arc<str>,
     pub services: Arc<Services>,
-    /// The coordinator's app: its sessions' channels are known, its rows survive a restart.
+    /// Whether it is the main app: its channels have bindings, and its rows survive a restart.
     pub is_main: bool,
     pub rules: AppRules,
     pub nonces: Nonces,
@@ -109,25 +110,25 @@ impl Hub {
         self.channels.get(name).map(|channel| channel.value().clone())
     }
 
-    /// The channel of this name, if there is anything to know of it.
+    /// The channel of this name, if it is in memory or has restored members.
     pub fn known_channel(&self, name: &str) -> Option<Arc<Channel>> {
         if self.restored.has(name) { Some(self.channel(name)) } else { self.find_channel(name) }
     }
 
-    /// The names of the channels that there is something to know of, in no order.
+    /// The names of all such channels, in no order.
     pub fn active_channels(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = self.restored.channels().into_iter().filter(|name| wanted(name)).collect();
         names.extend(self.channels.iter().map(|channel| channel.key().clone()).filter(|name| wanted(name)));
         names
     }
 
-    /// The channel of this name, which comes to be if it is not there. The name is valid.
+    /// The channel of this name. It is opened if it is not in memory. The name must be valid.
     pub fn channel(&self, name: &str) -> Arc<Channel> {
         if let Some(channel) = self.find_channel(name) {
             return channel;
         }
         let name: Arc<str> = name.into();
-        // The entry is locked while the channel is read from the store, so that it is read once.
+        // The entry is locked while the channel is read from the store, so that this happens once.
         self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.open_channel(name))).value().clone()
     }
 
@@ -160,8 +161,8 @@ impl Hub {
         self.rules.persisted.iter().any(|persisted| persisted == namespace)
     }
 
-    /// What clients may publish on a channel: on a session's, neither the coordinator's events nor anything under their ids, by which a
-    /// later event would be taken for a repetition.
+    /// Refuses messages that only the application may publish on a channel with a stream: reserved names, and ids of
+    /// the stream. With such an id, a later event would look like a repetition.
     ///
     /// # Errors
     /// 40160
@@ -179,10 +180,11 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes and calls `done` when it is as durable as the channel is. Returns before that, with where it is (or was already).
+    /// Publishes, and calls `done` when the messages are as durable as the channel is. Returns their position before
+    /// that.
     ///
     /// # Errors
-    /// Why it was refused, as `done` hears it, too.
+    /// The reason of a refusal. `done` gets it, too.
     pub fn publish(
         &self,
         channel: &Channel,
@@ -218,8 +220,8 @@ impl Hub {
         published
     }
 
-    /// Calls `done` for what has led to no new entry that is stored: a repetition, of what may still be on its way to the disk, or anything on an
-    /// ephemeral channel.
+    /// Calls `done` for a publish without a new stored entry: a repetition, whose entry may not be durable yet, or a
+    /// publish on a channel that is not stored.
     fn settle(
         &self,
         channel: &Channel,
@@ -232,7 +234,7 @@ impl Hub {
         }
     }
 
-    /// Pays for what is published on a persisted channel: it stays on the disk for as long as its history.
+    /// Charges the storage quota for messages on a stored channel.
     ///
     /// # Errors
     /// 42910
@@ -243,7 +245,7 @@ impl Hub {
         bytes: usize,
         count: usize,
     ) -> Result<(), ErrorInfo> {
-        /// What the store needs beside the content.
+        /// Bytes of a row beside its content.
         const ROW: usize = 512;
         if self.stores(channel) { self.accounts.store(account, bytes + count.max(1) * ROW) } else { Ok(()) }
     }
@@ -254,7 +256,7 @@ impl Hub {
         self.stats.published(transport, messages.len(), messages.iter().map(Message::size).sum(), entry.at);
     }
 
-    /// Whether what happens on the channel goes to the store.
+    /// Whether the entries of the channel are stored.
     pub fn stores(&self, channel: &Channel) -> bool {
         channel.persisted && self.is_main
     }
@@ -265,15 +267,15 @@ impl Hub {
         }
     }
 
-    // ---- housekeeping ----
+    // ---- maintenance ----
 
-    /// Forgets what has become old. Called every few seconds.
+    /// Drops old entries, unused accounts and empty channels. Called every few seconds.
     pub fn prune(&self) {
         let now = self.services.now();
         let config = &self.services.config;
         let channels: Vec<Arc<Channel>> = self.channels.iter().map(|channel| channel.value().clone()).collect();
         for channel in channels {
-            // Test apps have no store: what they persist stays in memory.
+            // Test apps have no store. Their persisted channels stay in memory.
             let window = if channel.persisted && !self.is_main { config.history } else { config.continuity };
             channel.prune(now, window);
         }
@@ -283,7 +285,7 @@ impl Hub {
             .set(self.connections.len() as f64);
     }
 
-    /// A frame id for what no connection publishes.
+    /// A frame id for messages that no connection publishes.
     pub fn frame_id() -> Arc<str> {
         random_id(14).into()
     }

@@ -1,4 +1,4 @@
-//! Who is in which channel, and what the coordinator hears of it.
+//! Presence: members enter and leave channels, and the application hears of it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Hub {
-    /// Takes the presence events of one frame and calls `done` when they are as durable as the channel is, with 91003 if the set is full.
+    /// Applies the presence events of one frame. Calls `done` when they are as durable as the channel is, or with
+    /// 91003 if the set is full.
     pub fn take_presence(
         &self,
         channel: &Channel,
@@ -61,7 +62,7 @@ impl Hub {
         }
     }
 
-    /// How large the channel's presence set may become: when all channels' memory is used up, none grows but a small one.
+    /// The limits of the channel's presence set. They are small while the memory of all channels is used up.
     fn presence_limits(&self, channel: &Channel) -> PresenceLimits {
         const SMALL: usize = 16 * 1024;
         let members = self.rules.max_presence_members;
@@ -72,13 +73,13 @@ impl Hub {
         PresenceLimits { members, bytes }
     }
 
-    /// Makes the connection's members leave one channel.
+    /// Removes the connection's members from one channel.
     pub fn leave(&self, channel: &Channel, connection: &ConnectionState) {
         self.leave_as(channel, &connection.id, None);
         connection.forget_entered(&channel.name);
     }
 
-    /// The same for a connection of which only the id is left, or for one of its members.
+    /// Removes members of a connection by its id, or only the one with this client id.
     pub(super) fn leave_as(&self, channel: &Channel, connection_id: &Arc<str>, client_id: Option<&str>) {
         let now = self.services.now();
         let leave = || channel.leave(connection_id, client_id, now, |entry, log| self.keep(channel, entry, log));
@@ -87,7 +88,7 @@ impl Hub {
         }
     }
 
-    /// Makes the connection's members leave all channels.
+    /// Removes the connection's members from all channels.
     pub fn leave_everywhere(&self, connection: &ConnectionState) {
         for name in connection.take_entered() {
             if let Some(channel) = self.known_channel(&name) {
@@ -96,7 +97,7 @@ impl Hub {
         }
     }
 
-    /// Reports to the application who has entered and left.
+    /// Reports to the application which members entered and left.
     fn report(&self, channel: &Channel, entry: Option<&Entry>) {
         let Some(Entry { body: EntryBody::Presence(events), at, .. }) = entry else { return };
         if !channel.binding.reports_presence {
@@ -108,7 +109,7 @@ impl Hub {
                 client_id: &event.client_id,
                 connection_id: &event.connection_id,
                 present,
-                // Clients number their own presence messages by connection; what the server says for them has another id.
+                // Clients make ids from their connection's id. The server's own leaves have other ids.
                 vanished: !present && !event.id.starts_with(&*event.connection_id),
                 at: Timestamp::from_millis(*at),
             };
@@ -116,7 +117,7 @@ impl Hub {
         }
     }
 
-    /// Puts a fixture's members into a channel's presence set.
+    /// Adds the members of a fixture to a channel.
     pub fn seed_presence(&self, channel: &Channel, connection_id: &Arc<str>, members: Vec<PresenceMessage>) {
         let now = self.services.now();
         let frame_id = format!("{connection_id}:0").into();

@@ -1,5 +1,5 @@
-//! Members of before a restart: they are there as if nothing had happened, until the grace of a lost socket is over. Whoever has come back
-//! by then stays.
+//! Presence members restored after a restart. They stay members until the grace of a lost socket is over. Then those
+//! whose connection has not come back leave.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     protocol::PresenceMessage,
 };
 
-/// Connections of before the restart that have not come back, and the channels that they have members in.
+/// Connections with restored members that have not come back, and their channels.
 #[derive(Default)]
 struct AbsentConnections {
     channels: HashMap<Arc<str>, Vec<Arc<str>>>,
@@ -30,7 +30,7 @@ impl AbsentConnections {
         }
     }
 
-    /// Takes a connection out, and says where it has members.
+    /// Removes a connection, and returns the channels of its members.
     fn remove(&mut self, connection_id: &str) -> Vec<Arc<str>> {
         let channels = self.channels.remove(connection_id).unwrap_or_default();
         for channel in &channels {
@@ -45,10 +45,10 @@ impl AbsentConnections {
     }
 }
 
-/// Waits for channels and connections to take it up.
+/// Restored members that wait for their channel or their connection.
 #[derive(Default)]
 pub struct RestoredPresence {
-    /// By channel, until that is opened.
+    /// By channel. A channel takes its members when it is opened.
     members: Mutex<HashMap<Arc<str>, Vec<PresenceMessage>>>,
     absent: Mutex<AbsentConnections>,
 }
@@ -58,17 +58,17 @@ impl RestoredPresence {
         self.members.lock().contains_key(channel)
     }
 
-    /// The channels that nobody has opened yet.
+    /// The channels with restored members that are not opened yet.
     pub fn channels(&self) -> Vec<Arc<str>> {
         self.members.lock().keys().cloned().collect()
     }
 
-    /// A channel's members, once.
+    /// Takes a channel's restored members.
     pub fn take_members(&self, channel: &str) -> Members {
         self.members.lock().remove(channel).unwrap_or_default().into_iter().collect()
     }
 
-    /// A connection is back: its members are its own again.
+    /// A connection is back and owns its members again.
     pub fn give_back(&self, connection: &ConnectionState) {
         let channels = self.absent.lock().remove(&connection.id);
         channels.iter().for_each(|channel| connection.note_entered(channel));
@@ -84,7 +84,7 @@ impl RestoredPresence {
 }
 
 impl Hub {
-    /// Reads the members of before the restart. Called before the first connection.
+    /// Reads the members from before the restart. Called before the first connection.
     pub fn restore_members(&self) {
         let rows = match self.services.rows.members(&self.app) {
             Ok(rows) => rows,
@@ -102,8 +102,7 @@ impl Hub {
         }
     }
 
-    /// The channels that are not stored, each with what there is to hand over of it: the ones with members first, then the ones that were
-    /// used last.
+    /// The channels that are not stored, for the handover: those with members first, then those used last.
     pub fn unstored(&self) -> Vec<Arc<Channel>> {
         let mut channels: Vec<_> = self.channels.iter().map(|channel| channel.value().clone()).collect();
         channels.retain(|channel| !self.stores(channel));
@@ -113,7 +112,7 @@ impl Hub {
         channels
     }
 
-    /// Takes up a channel that was handed over. Called before the first connection.
+    /// Restores a channel that was handed over. Called before the first connection.
     pub fn take_over(&self, name: Arc<str>, log: Log, members: Vec<PresenceMessage>) {
         if self.is_persisted(&name) || self.channels.contains_key(&name) {
             return;
@@ -125,8 +124,9 @@ impl Hub {
         self.channels.insert(name, Arc::new(channel));
     }
 
-    /// Somebody who enters under another connection than before the restart has given up the old one: its member leaves first, and nobody is
-    /// taken for present who has gone again meanwhile. A connection that is itself resumed says nothing about the client's others.
+    /// A client that enters under a new connection has given up its connection from before the restart. The old
+    /// member leaves first, so that no client counts as present after it has left. A resumed connection says nothing
+    /// about the client's other connections.
     pub(super) fn replace_absent(&self, channel: &Channel, connection: &ConnectionState, events: &[PresenceMessage]) {
         if connection.repeat_detection == RepeatDetection::ByLog {
             return;
@@ -138,17 +138,17 @@ impl Hub {
         }
     }
 
-    /// Whoever has not come back leaves. Called when the grace is over.
+    /// Removes the members whose connection has not come back. Called after the grace.
     pub async fn end_restored_presence(&self) {
         while let Some(connection_id) = self.restored.next_absent() {
-            // One at a time: until its turn, each can still come back.
+            // One connection at a time: the others can still come back.
             let channels = self.restored.absent.lock().remove(&connection_id);
             for channel in channels {
                 match self.connection(&connection_id) {
                     Some(connection) => connection.note_entered(&channel),
                     None => self.leave_as(&self.channel(&channel), &connection_id, None),
                 }
-                // Each may have to be read from the store.
+                // Opening a channel may read the store.
                 tokio::task::yield_now().await;
             }
         }

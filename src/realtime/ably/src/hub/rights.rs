@@ -1,12 +1,9 @@
-//! What credentials allow on a channel *now*. A token lists what its user might do when it was issued; sessions begin and end after that.
+//! The rights of a client on a channel *now*. A token lists rights from the time of its issue. The application knows
+//! what has changed since, and [`Rights`] is its answer.
 //!
-//! On a channel of a session, for a token that names a user of the coordinator:
-//! - whoever has left the session (withdrawn, or erased the account) has no rights, whatever the token lists;
-//! - whoever is a partner of a session that goes on, or was resolved lately, has the rights of a token that would be issued now, if the
-//!   coordinator issued this one to them: a session that has just begun needs no new token;
-//! - for everybody else, and on all other channels, the token is taken at its word.
 //!
-//! Keys, and tokens that name no user, are the operator's own and always taken at their word.
+//! The application is asked for tokens with a client id. Keys, and tokens without a client id, belong to the
+//! operator: their rights never change.
 
 use std::sync::Arc;
 
@@ -28,7 +25,7 @@ impl Hub {
         Err(ErrorInfo::not_permitted(message))
     }
 
-    /// The channel modes that are allowed.
+    /// The granted channel modes.
     ///
     /// # Errors
     /// 50000 if the store cannot be read.
@@ -48,7 +45,7 @@ impl Hub {
             Rights::Ended => Ok(None),
             Rights::AtLeast(text) if grant.of_app => {
                 let own = Capability::parse(&text)?;
-                // No token may do more than its key.
+                // A token never has more rights than its key.
                 let own = self.key(&grant.key_name).and_then(|key| key.capability.intersect(&own));
                 Ok(Some(own.map_or_else(
                     || grant.capability.clone(),
@@ -59,7 +56,7 @@ impl Hub {
         }
     }
 
-    /// The client id of a token, which is a user of the application.
+    /// The client id of a token, which names a user of the application.
     fn user_of<'g>(&self, grant: &'g Grant) -> Option<&'g Arc<str>> {
         grant.client_id.concrete().filter(|_| self.is_main && grant.proof != Proof::Key)
     }

@@ -1,5 +1,5 @@
-//! What one user takes of the endpoint, over all connections and requests: the client id of a token is a user. Who shows a key, or a token
-//! without a client id, is a server, and is limited by connection only.
+//! The quotas of one user, over all connections and requests. The client id of a token identifies the user. A client
+//! with a key, or with a token without a client id, is a server and has only the limits of a connection.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +20,7 @@ use crate::{
     protocol::ErrorInfo,
 };
 
-/// Connections without a socket, and without anything to continue, that are remembered for one user; and for all servers together.
+/// The largest number of unused connections without a socket, for one user and for all servers together.
 const LINGERING: usize = 16;
 const LINGERING_SERVERS: usize = 4_096;
 
@@ -51,7 +51,7 @@ impl Account {
         Self { sockets: AtomicUsize::new(0), quotas: Mutex::new(quotas), lingering: Mutex::default() }
     }
 
-    /// Takes the place of one more socket.
+    /// Takes a slot for one more socket.
     ///
     /// # Errors
     /// 42910
@@ -73,12 +73,12 @@ impl Account {
         Ok(slot)
     }
 
-    /// Spends work, and says how long the client has to wait for more.
+    /// Charges work, and returns how long the client has to wait.
     pub fn spend(&self, units: u64, now: Instant) -> Duration {
         self.quotas.lock().work.owe(units, now)
     }
 
-    /// Whether the user may publish so many bytes more.
+    /// Charges published bytes.
     ///
     /// # Errors
     /// 42910
@@ -89,7 +89,7 @@ impl Account {
         Err(refused("bytes", format!("this client publishes more than {} bytes per second", config.inbound_bytes)))
     }
 
-    /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
+    /// Adds an unused connection that lost its socket. Returns the connection that must be forgotten for it.
     fn linger(&self, connection_id: Arc<str>, most: usize) -> Option<Arc<str>> {
         let mut lingering = self.lingering.lock();
         lingering.push_back(connection_id);
@@ -106,7 +106,7 @@ impl Account {
     }
 }
 
-/// A socket's place, given up when it is dropped.
+/// A user's slot for one socket. Dropping it frees the slot.
 #[derive(Debug)]
 pub struct SocketSlot(Arc<Account>);
 
@@ -116,7 +116,7 @@ impl Drop for SocketSlot {
     }
 }
 
-/// Of one app.
+/// The accounts of one app.
 #[derive(Debug)]
 pub struct Accounts {
     config: LimitsConfig,
@@ -137,7 +137,7 @@ impl Accounts {
         }
     }
 
-    /// The account of whoever shows these credentials; none for servers.
+    /// The account for these credentials. None for servers.
     pub fn of(&self, grant: &Grant, client_id: &ClientId) -> Option<Arc<Account>> {
         if grant.proof == Proof::Key { None } else { self.of_user(client_id.concrete()?) }
     }
@@ -150,7 +150,7 @@ impl Accounts {
         Some(self.users.entry(id.clone()).or_insert_with(fresh).value().clone())
     }
 
-    /// Whether so many bytes more may be stored.
+    /// Charges stored bytes.
     ///
     /// # Errors
     /// 42910
@@ -165,7 +165,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Remembers a connection that lost its socket and has nothing to continue. Returns the one that is to be forgotten for it.
+    /// Adds an unused connection that lost its socket. Returns the connection that must be forgotten for it.
     pub fn linger(&self, account: Option<&Account>, connection_id: Arc<str>) -> Option<Arc<str>> {
         match account {
             Some(account) => account.linger(connection_id, LINGERING),
@@ -173,14 +173,14 @@ impl Accounts {
         }
     }
 
-    /// Forgets those who could not be told from newcomers.
+    /// Drops accounts that equal fresh ones.
     pub fn prune(&self) {
         let now = Instant::now();
         self.users.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_unused(now));
     }
 }
 
-/// All of it at once, and as much again within the time for which it is kept.
+/// Allows all bytes at once, and the same amount again within the time for which they are kept.
 fn stored(bytes: u64, history: Duration) -> Bucket {
     Bucket::new((bytes / history.as_secs().max(1)).max(1), bytes, Instant::now())
 }

@@ -1,24 +1,25 @@
-//! Section `realtime.embedded.limits` of the configuration.
+//! Limits of clients. In Tandem: section `realtime.embedded.limits`.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Sockets that one client id may have open.
+    /// The largest number of open sockets of one client id.
     pub connections_per_user: usize,
-    /// Connections that one client id may make in a second; ten times as many at once.
+    /// Connections that one client id may make in a second. Ten times as many may come at once.
     pub connects_per_user: u64,
-    /// Attachments of one connection.
+    /// The largest number of attachments of one connection.
     pub attachments: usize,
-    /// Names under which one connection may attach to the same channel, as `[?rewind=1]name`.
+    /// The largest number of names under which one connection may attach to the same channel, as `[?rewind=1]name`.
     pub names_per_channel: usize,
-    /// What a connection, and all connections of one client id together, may spend in a second on other frames than MESSAGE. A HEARTBEAT costs
-    /// 1, an ATTACH 10 and what it replays. Faster clients are read more slowly.
+    /// Work per second for frames other than MESSAGE, of one connection and of all connections of one client id. A
+    /// HEARTBEAT costs 1, an ATTACH 10 and what it replays. The server reads faster clients more slowly.
     pub frame_rate: u64,
-    /// Bytes per second that a connection, and all of one client id together, may publish; twice as many at once.
+    /// Bytes per second that one connection, and all connections of one client id, may publish. Twice as many may
+    /// come at once.
     pub inbound_bytes: u64,
-    /// Bytes on persisted channels that one client id may have stored within `history`.
+    /// Bytes that one client id may have stored on persisted channels within `history`.
     pub stored_bytes_per_user: u64,
     /// The same for all clients together.
     pub stored_bytes: u64,
@@ -28,9 +29,9 @@ pub struct LimitsConfig {
     pub presence_bytes: usize,
     /// Bytes of all logs and presence sets in memory.
     pub kept_bytes: usize,
-    /// Bytes that may wait for all connections together.
+    /// Bytes that wait for all connections together.
     pub outbound_bytes: usize,
-    /// Bytes of frames that are not complete yet.
+    /// Bytes of incomplete frames.
     pub partial_bytes: usize,
 }
 

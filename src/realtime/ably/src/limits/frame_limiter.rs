@@ -1,7 +1,7 @@
-//! What a WebSocket's client sends, on its way to the frames' decoder: one frame at a time, none that its header says is too large, and none
-//! before the connection may go on.
+//! Limits the bytes between a WebSocket and its decoder. It passes one frame at a time, refuses frames that are too
+//! large by their header, and holds frames back while the connection must wait.
 //!
-//! The decoder alone would gather bytes until a frame is complete, however large its header says it is, and everything that is there at once.
+//! Without it, the decoder would buffer a frame of any size, and all frames that have arrived.
 
 use std::{
     pin::Pin,
@@ -17,33 +17,33 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::pace::{FrameFault, ReadingPace};
 
-/// The longest header of a masked frame: 2 bytes, 8 of length, 4 of mask.
+/// The longest header of a masked frame: 2 bytes, 8 bytes of length, 4 bytes of mask.
 const LONGEST_HEADER: usize = 14;
-/// Frames up to here are not worth counting.
+/// Smaller frames are not counted.
 const SMALL_FRAME: usize = 16 * 1024;
-/// The largest ping, pong or close.
+/// The largest payload of a ping, pong or close.
 const LARGEST_CONTROL: u64 = 125;
 
 pub struct FrameLimiter<S> {
     stream: S,
     pace: std::rc::Rc<ReadingPace>,
     largest: usize,
-    /// Arrived, and not passed on.
+    /// Bytes that have arrived and are not passed on yet.
     chunk: Bytes,
     header: [u8; LONGEST_HEADER],
     header_length: usize,
-    /// Bytes of the frame's payload that are still to come; none before its header is complete.
+    /// Missing bytes of the frame's payload. None until its header is complete.
     left: Option<usize>,
-    /// Bytes of a message whose last fragment has not come.
+    /// Bytes of a message whose last fragment is missing.
     fragments: usize,
-    /// A whole frame was passed on: the decoder takes it before it hears of another.
+    /// A whole frame was passed on. The decoder must take it before the next one comes.
     passed: bool,
     share: Share,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> FrameLimiter<S> {
-    /// Of frames, and messages in fragments, of at most `largest` bytes.
+    /// Limits frames, and fragmented messages, to `largest` bytes.
     pub fn new(stream: S, pace: std::rc::Rc<ReadingPace>, largest: usize, partial: &Arc<Budget>) -> Self {
         Self {
             stream,
@@ -60,7 +60,7 @@ impl<S> FrameLimiter<S> {
         }
     }
 
-    /// Whether the connection may go on; else it is woken when it may.
+    /// Whether the connection may go on. If not, the task is woken when it may.
     fn may_go_on(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(until) = self.pace.waits_until() else {
             let yields = self.pace.yields();
@@ -82,7 +82,7 @@ impl<S> FrameLimiter<S> {
         true
     }
 
-    /// Takes from the chunk the frame's header, and what follows it.
+    /// Takes the frame's header, and the payload after it, from the chunk.
     fn read_header(&mut self) -> Result<Bytes, FrameFault> {
         let mut taken = 0;
         while taken < self.chunk.len() && self.header_length < self.wanted_header() {
@@ -92,7 +92,7 @@ impl<S> FrameLimiter<S> {
         }
         if self.header_length == self.wanted_header() {
             let length = self.check_header()?;
-            // What is there of the payload goes along.
+            // The present part of the payload is passed on with the header.
             let payload = length.min(self.chunk.len() - taken);
             self.left = Some(length - payload);
             taken += payload;
@@ -100,7 +100,7 @@ impl<S> FrameLimiter<S> {
         Ok(self.chunk.split_to(taken))
     }
 
-    /// How long the header is, as far as that is known.
+    /// The length of the header, as far as it is known.
     fn wanted_header(&self) -> usize {
         if self.header_length < 2 {
             return 2;
@@ -113,7 +113,7 @@ impl<S> FrameLimiter<S> {
         }
     }
 
-    /// The length of the payload, if the frame may come.
+    /// The length of the payload, if the frame is accepted.
     fn check_header(&mut self) -> Result<usize, FrameFault> {
         let length = match self.header[1] & 0x7f {
             126 => u64::from(u16::from_be_bytes([self.header[2], self.header[3]])),
@@ -139,7 +139,7 @@ impl<S> FrameLimiter<S> {
         Ok(length)
     }
 
-    /// Takes from the chunk what belongs to the frame.
+    /// Takes the next bytes of the frame from the chunk.
     fn next_part(&mut self) -> Result<Bytes, FrameFault> {
         let part = match self.left {
             None => self.read_header()?,
@@ -165,7 +165,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for FrameLimi
             return Poll::Ready(None);
         }
         if std::mem::take(&mut this.passed) {
-            // Whoever polls takes the frame from what it has, and polls again.
+            // The decoder takes the frame from its buffer and polls again.
             return Poll::Pending;
         }
         let between = this.left.is_none() && this.header_length == 0;
@@ -226,7 +226,7 @@ mod tests {
         frame
     }
 
-    /// What comes out until it pauses, each time; and how it ended.
+    /// The bytes between pauses, and whether the stream ended without an error.
     fn drained(frame_limiter: &mut FrameLimiter<Chunks>) -> (Vec<Vec<u8>>, bool) {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut turns = vec![Vec::new()];

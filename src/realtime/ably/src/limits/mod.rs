@@ -1,5 +1,5 @@
-//! What one client may ask of the endpoint, and what all of them may. Everything that waits or is kept is counted in bytes; everything that is
-//! done for a client has a price, and a client that spends faster than it earns is read more slowly.
+//! Limits of each client, and of all clients together. Everything that waits or is kept is counted in bytes. Every
+//! frame has a price, and the server reads a client more slowly that spends too fast.
 
 mod account;
 mod config;
@@ -16,14 +16,14 @@ pub use self::{
     pace::{FrameFault, ReadingPace, price},
 };
 
-/// Memory that all connections and channels share.
+/// Memory budgets of all connections and channels.
 #[derive(Debug)]
 pub struct Memory {
     /// Logs and presence sets of channels.
     pub kept: Arc<Budget>,
-    /// What waits for clients.
+    /// Frames that wait for clients.
     pub outbound: Arc<Budget>,
-    /// Frames that are not complete yet.
+    /// Incomplete frames.
     pub partial: Arc<Budget>,
 }
 
@@ -36,7 +36,7 @@ impl Memory {
         }
     }
 
-    /// Puts what is held at the moment into the metrics.
+    /// Updates the metrics.
     pub fn measure(&self) {
         for (kind, budget) in [("kept", &self.kept), ("outbound", &self.outbound), ("partial", &self.partial)] {
             metrics::gauge!("tandem_realtime_bytes", "kind" => kind).set(budget.taken() as f64);

@@ -1,5 +1,5 @@
-//! How fast one connection is read. Frames have prices; who has spent too much waits, and what it sends waits with it. A connection that has
-//! many frames at hand lets others have their turn between them.
+//! How fast the server reads one connection. Each frame has a price. A client that has spent too much must wait. A
+//! connection with many frames at hand lets other connections run in between.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,12 +11,12 @@ use tandem_intake::{Bucket, Handle};
 use super::{Account, LimitsConfig};
 use crate::protocol::{Action, ErrorInfo};
 
-/// What a connection may spend before others have their turn.
+/// The work of a connection before other connections run.
 const TURN: u64 = 48;
-/// Bytes that cost as much as the smallest frame.
+/// Bytes that cost one unit.
 pub const BYTES_PER_UNIT: usize = 8 * 1024;
 
-/// What a frame costs, before what it brings up is known. MESSAGE has a rate of its own.
+/// The price of a frame, without the price of what it replays. MESSAGE has a limit of its own.
 pub fn price(action: Option<Action>) -> u64 {
     match action {
         Some(Action::Message) => 0,
@@ -28,14 +28,14 @@ pub fn price(action: Option<Action>) -> u64 {
     }
 }
 
-/// Why a frame is not read to its end.
+/// Why a frame is not read completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameFault {
-    /// Its header says that it is larger than frames may be.
+    /// Its header announces too many bytes.
     TooLarge,
-    /// Its header is none that a client may send.
+    /// Its header is invalid.
     Malformed,
-    /// Too many frames are incomplete at the moment.
+    /// Too many frames are incomplete.
     NoRoom,
 }
 
@@ -68,7 +68,7 @@ impl ReadingPace {
         self.account.as_deref()
     }
 
-    /// Pays for work.
+    /// Charges work.
     pub fn spend(&self, units: u64) {
         self.spent_in_turn.set(self.spent_in_turn.get() + units.max(1));
         if units == 0 {
@@ -84,7 +84,7 @@ impl ReadingPace {
         }
     }
 
-    /// Whether so many bytes more may be published.
+    /// Charges published bytes.
     ///
     /// # Errors
     /// 42910
@@ -96,7 +96,7 @@ impl ReadingPace {
         self.account.as_ref().map_or(Ok(()), |account| account.publish(bytes, config))
     }
 
-    /// Pays for bytes that are brought up.
+    /// Charges bytes that a frame causes to be sent.
     pub fn spend_bytes(&self, bytes: usize) {
         let units = (bytes / BYTES_PER_UNIT) as u64;
         if units > 0 {
@@ -104,7 +104,7 @@ impl ReadingPace {
         }
     }
 
-    /// Until when nothing more is read.
+    /// The time until which nothing is read.
     pub(super) fn waits_until(&self) -> Option<Instant> {
         self.waits_until.get()
     }
@@ -122,7 +122,7 @@ impl ReadingPace {
         }
     }
 
-    /// Whether it is the others' turn. Then the next turn begins.
+    /// Whether other connections must run now. If so, the count starts again.
     pub(super) fn yields(&self) -> bool {
         let over = self.spent_in_turn.get() >= TURN;
         if over {

@@ -1,4 +1,4 @@
-//! What stands in a log: one frame's worth of messages or presence events, at its place.
+//! Entries of a log: the messages or presence events of one frame, with their position.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ pub enum EntryBody {
     Presence(Vec<PresenceMessage>),
 }
 
-/// One frame's worth of messages or presence events.
+/// The messages or presence events of one frame.
 #[derive(Debug)]
 pub struct Entry {
     pub seq: u64,
@@ -30,7 +30,7 @@ pub struct Entry {
     /// The channel serial of this position.
     pub serial: Arc<str>,
     pub id: Arc<str>,
-    /// Whose connection published it; none for REST and for the server itself.
+    /// The connection that published it. None for REST and for the server itself.
     pub connection_id: Option<Arc<str>>,
     pub body: EntryBody,
     pub event: Option<Arc<EventRef>>,
@@ -39,7 +39,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry of `log` with this number.
+    /// The entry with this number in `log`.
     pub fn new(channel: &Arc<str>, log: Arc<str>, seq: u64, at: i64, new_entry: NewEntry) -> Arc<Self> {
         Arc::new(Self {
             seq,
@@ -55,7 +55,7 @@ impl Entry {
         })
     }
 
-    /// The frame that carries it, encoded once for each format.
+    /// The frame with this entry, encoded once for each format.
     pub fn bytes(&self, format: Format) -> Bytes {
         let cell = match format {
             Format::Json => &self.json,
@@ -76,7 +76,8 @@ impl Entry {
         Frame { bytes: self.encode(format, &self.channel, skip..self.count()), event: self.event.clone() }
     }
 
-    /// The frame with some of its messages, for whoever knows the channel by another name. Presence events are always all there.
+    /// The frame with some of its messages, for a client that knows the channel by another name. Presence events are
+    /// always complete.
     pub fn frame_as(&self, format: Format, channel: &str, picked: &[usize]) -> Frame {
         Frame { bytes: self.encode(format, channel, picked.iter().copied()), event: self.event.clone() }
     }
@@ -94,13 +95,14 @@ impl Entry {
                 Outbound { presence: Some(events.iter().collect()), ..frame(Action::Presence) }.encode(format)
             }
             EntryBody::Messages(messages) => {
-                // The receiver counts from the frame's id, unless some are missing.
+                // Receivers derive ids from the frame's id and the index. A frame with omitted messages must state
+                // the ids.
                 let own =
                     |(place, index)| ((place != index).then(|| self.message_id(index)), self.message_serial(index));
                 let own: Vec<_> = picked.clone().enumerate().map(own).collect();
                 let positioned = own.iter().zip(picked).map(|((id, serial), index)| {
-                    let place = LogPosition { id: id.as_deref(), connection_id: None, timestamp: None, serial };
-                    PositionedMessage { message: &messages[index], place }
+                    let position = LogPosition { id: id.as_deref(), connection_id: None, timestamp: None, serial };
+                    PositionedMessage { message: &messages[index], position }
                 });
                 Outbound { messages: Some(positioned.collect()), ..frame(Action::Message) }.encode(format)
             }
@@ -128,7 +130,7 @@ impl Entry {
         }
     }
 
-    /// Bytes of its content.
+    /// The bytes of its content.
     pub fn size(&self) -> usize {
         match &self.body {
             EntryBody::Messages(messages) => messages.iter().map(Message::size).sum(),
@@ -136,32 +138,32 @@ impl Entry {
         }
     }
 
-    /// Bytes of memory that it takes: its content, the frame of one format, and the parts around.
+    /// The bytes of memory that it takes: its content, the encoded frame of one format, and overhead.
     pub fn footprint(&self) -> usize {
         const PARTS: usize = 512;
         let ids = self.chosen_id().map_or(0, |id| id.len());
         PARTS + 2 * (self.size() + ids) + PARTS / 2 * self.count()
     }
 
-    /// Whether it tells of these presence events.
+    /// Whether it contains these presence events.
     pub fn tells(&self, events: &[PresenceMessage]) -> bool {
         let EntryBody::Presence(told) = &self.body else { return false };
         let is_told = |event: &PresenceMessage| {
             told.iter().any(|told| {
                 let same = told.client_id == event.client_id && told.is_present() == event.is_present();
-                // A leave without data has the member's last.
+                // A leave without data has the member's last data.
                 same && (told.payload == event.payload || !event.is_present() && event.payload.data.is_none())
             })
         };
         events.iter().all(is_told)
     }
 
-    /// Where it is, for its publisher.
+    /// Its position, for the publisher.
     pub fn published(&self) -> PublishResult {
         PublishResult { serial: Some(self.serial.clone()), messages: self.count() }
     }
 
-    /// The id by which a repetition is recognised: the first message's, if its publisher chose one.
+    /// The id that identifies a repetition: that of the first message, if the publisher chose one.
     pub fn chosen_id(&self) -> Option<&Arc<str>> {
         match &self.body {
             EntryBody::Messages(messages) => messages.first().and_then(|message| message.id.as_ref()),
@@ -170,7 +172,7 @@ impl Entry {
     }
 }
 
-/// What a new entry is made of.
+/// The content of a new entry.
 pub struct NewEntry {
     pub id: Arc<str>,
     pub connection_id: Option<Arc<str>>,

@@ -1,5 +1,5 @@
-//! The ids that publishers chose, by which a repetition is recognised: for as long as a client may try again, also when the entry itself has
-//! left the memory.
+//! Ids that publishers chose. They identify a repetition for as long as a client may retry, even after the entry has
+//! left memory.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,23 +9,23 @@ use std::{
 use super::Entry;
 use crate::protocol::frame::PublishResult;
 
-/// The most that are remembered for one channel: some hundred publishes a second for two minutes.
+/// The largest number of ids of one channel: some hundred publishes a second for two minutes.
 const MOST: usize = 50_000;
 
-/// What an id takes beside its text.
+/// Bytes of memory of an id beside its text.
 const OVERHEAD: usize = 160;
 
 #[derive(Debug)]
 pub struct Ids {
     published: HashMap<Arc<str>, PublishResult>,
-    /// Oldest first, with their entries' times.
+    /// Oldest first, each with the time of its entry.
     order: VecDeque<(i64, Arc<str>)>,
     bytes: usize,
     most_bytes: usize,
 }
 
 impl Ids {
-    /// Of at most so many bytes.
+    /// Keeps ids of at most this many bytes.
     pub fn new(most_bytes: usize) -> Self {
         Self { published: HashMap::new(), order: VecDeque::new(), bytes: 0, most_bytes }
     }
@@ -49,7 +49,7 @@ impl Ids {
         self.published.get(id)
     }
 
-    /// Forgets those from before `horizon`.
+    /// Forgets the ids from before `horizon`.
     pub fn prune(&mut self, horizon: i64) {
         while self.order.front().is_some_and(|(at, _)| *at < horizon) {
             self.forget_first();

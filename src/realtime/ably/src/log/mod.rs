@@ -1,5 +1,5 @@
-//! A channel's log: what was published on it, with positions. Replayed to whoever comes back in time, read for history, and asked whether
-//! a message is a repetition.
+//! A channel's log: its entries with their positions. It is replayed to returning clients, read for history, and
+//! asked whether a message is a repetition.
 
 mod entry;
 mod ids;
@@ -17,11 +17,11 @@ use crate::{
 
 #[derive(Debug)]
 pub struct Log {
-    /// Tells this log from those of earlier lives of the channel.
+    /// Distinguishes this log from earlier logs of the channel.
     pub id: Arc<str>,
     seq: u64,
     last_at: i64,
-    /// Without gaps in `seq`; the last one is the head.
+    /// The numbers have no gaps. The last entry is the head.
     entries: VecDeque<Arc<Entry>>,
     limits: LogLimits,
     /// Bytes of memory that the entries take.
@@ -29,28 +29,28 @@ pub struct Log {
     ids: Ids,
 }
 
-/// What a log may keep.
+/// The limits of a log in memory.
 #[derive(Clone, Debug)]
 pub struct LogLimits {
     pub entries: usize,
     /// Bytes of memory.
     pub bytes: usize,
-    /// Bytes of memory of all logs. When they are used up, each keeps little.
+    /// The budget of all logs. Each log keeps little while it is used up.
     pub all: Arc<Budget>,
 }
 
 #[cfg(test)]
 impl LogLimits {
-    /// With bytes enough.
+    /// Limits only the number of entries.
     pub fn of_entries(entries: usize) -> Self {
         Self { entries, bytes: 1 << 20, all: Budget::new(1 << 20) }
     }
 }
 
-/// What a log keeps when there is little memory left.
+/// The bytes that each log keeps while the budget is used up.
 const FLOOR: usize = 64 * 1024;
 
-/// What has been missed since a position.
+/// The entries after a position.
 pub enum Missed<'a> {
     Known(Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a>),
     Lost,
@@ -68,7 +68,7 @@ impl Log {
         Self { id, seq, last_at, entries: VecDeque::new(), limits: limits.clone(), bytes: 0, ids }
     }
 
-    /// Number and time of the head.
+    /// The number and time of the head.
     pub fn position(&self) -> (u64, i64) {
         (self.seq, self.last_at)
     }
@@ -86,7 +86,7 @@ impl Log {
         entry
     }
 
-    /// Puts back an entry that was stored. They come in order and end at the head.
+    /// Restores a stored entry. Entries come in order and end at the head.
     pub fn restore(&mut self, channel: &Arc<str>, seq: u64, at: i64, new_entry: NewEntry) {
         self.keep(Entry::new(channel, self.id.clone(), seq, at, new_entry));
     }
@@ -103,7 +103,7 @@ impl Log {
         self.shrink(most);
     }
 
-    /// Forgets the oldest entries until there are few enough. The newest one stays.
+    /// Forgets the oldest entries until the limits hold. The newest entry stays.
     fn shrink(&mut self, most: usize) {
         while self.entries.len() > 1 && (self.entries.len() > self.limits.entries || self.bytes > most) {
             self.forget_first();
@@ -126,28 +126,27 @@ impl Log {
         }
     }
 
-    /// The memory of all channels.
+    /// The memory budget of all channels.
     pub fn memory(&self) -> &Arc<Budget> {
         &self.limits.all
     }
 
-    /// What was published under this id.
+    /// The result of the publish with this id.
     pub fn published(&self, id: &str) -> Option<&PublishResult> {
         self.ids.published(id)
     }
 
-    /// The number of the oldest entry that is kept, or would be.
+    /// The number of the oldest kept entry, or of the next entry if there is none.
     fn oldest(&self) -> u64 {
         self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
     }
 
-    /// Whether the position is one of this log's, and entries that follow it are kept no more.
+    /// Whether the position is in this log, and later entries are no longer kept.
     pub fn has_forgotten_since(&self, serial: &ChannelSerial) -> bool {
         serial.log == self.id && serial.seq + 1 < self.oldest()
     }
 
-    /// Whether the entry with the position's number is not the one that it was given for: that one was lost with a crash before it was
-    /// durable, and its number was given again.
+    /// Whether the position's entry was lost in a crash before it was durable. Another entry has its number then.
     fn was_another(&self, serial: &ChannelSerial) -> bool {
         let at = match serial.seq.checked_sub(self.oldest()) {
             _ if serial.seq == self.seq => Some(self.last_at),
@@ -157,7 +156,8 @@ impl Log {
         at.is_some_and(|at| at != serial.at)
     }
 
-    /// What follows a position. `stored` are entries that follow it, oldest first, without gaps: they count where they reach what is kept.
+    /// The entries after a position. `stored` are stored entries after it, oldest first and without gaps. They count
+    /// if they reach the kept entries.
     pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Missed<'a> {
         let oldest = self.oldest();
         if serial.log != self.id || serial.seq > self.seq || self.was_another(serial) {
@@ -178,7 +178,7 @@ impl Log {
         self.entries.iter()
     }
 
-    /// Forgets what is older than the window.
+    /// Forgets entries that are older than the window.
     pub fn prune(&mut self, now: Timestamp, window: Duration) {
         let horizon = now.as_millis().saturating_sub(millis(window));
         while self.entries.front().is_some_and(|first| first.at < horizon) {

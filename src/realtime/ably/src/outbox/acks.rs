@@ -1,6 +1,6 @@
-//! Acknowledgements on their way out. One ACK frame may answer many publishes, and to a client that publishes on without waiting for its
-//! answers each frame is a wake-up more: such a client's ACKs are held for a moment and go out together. Whoever waits for an answer
-//! before the next publish gets it at once; which of the two a client is, shows when an ACK is held for once.
+//! Batches acknowledgements. One ACK frame can answer many publishes. A client that publishes without waiting for
+//! replies gets its ACKs together, held for a moment, because each frame wakes it up. A client that waits for a reply
+//! before its next publish gets its ACK at once. We detect which one by holding one ACK.
 
 use std::time::{Duration, Instant};
 
@@ -8,32 +8,32 @@ use bytes::Bytes;
 
 use crate::protocol::{Action, Format, Outbound, frame::PublishResult};
 
-/// How long ACKs are held.
+/// How long an ACK is held.
 const HOLD: Duration = Duration::from_millis(8);
-/// The part of a hold at whose end a client that waits for its answers has stopped publishing.
+/// A client that waits for replies has stopped publishing by the last part of a hold.
 const HALF: Duration = Duration::from_millis(4);
-/// ACKs that go out at once before one is held to see whether the client waits for it; doubled each time that it does.
+/// ACKs that go out at once before one is held as a test. Doubled each time the client turns out to wait.
 const PATIENCE: u32 = 16;
 const MAX_PATIENCE: u32 = 4_096;
-/// The same for a client that was seen not to wait: it may have been slow for once.
+/// The same after a test in which the client did not wait. It may only have been slow.
 const TRUST: u32 = 2;
-/// Publishes that one ACK frame answers at most.
+/// The largest number of publishes that one ACK frame answers.
 const MOST: usize = 256;
 
 #[derive(Debug)]
 struct Batch {
     first: u64,
     results: Vec<PublishResult>,
-    /// When the newest was added.
+    /// When the newest result was added.
     latest: Instant,
-    /// None: it is to go out with the next write.
+    /// None: the batch goes out with the next write.
     held_until: Option<Instant>,
 }
 
 #[derive(Debug)]
 pub struct Acks {
     batch: Option<Batch>,
-    /// ACKs that still go out at once.
+    /// The remaining ACKs that go out at once.
     at_once: u32,
     patience: u32,
 }
@@ -45,7 +45,7 @@ impl Default for Acks {
 }
 
 impl Acks {
-    /// Adds one. False if it does not continue what is there: that has to go out first.
+    /// Adds a result. False if it does not continue the batch, which must go out first.
     pub fn add(&mut self, msg_serial: u64, result: &PublishResult, now: Instant) -> bool {
         if let Some(batch) = &mut self.batch {
             let next = batch.first + batch.results.len() as u64;
@@ -71,12 +71,12 @@ impl Acks {
         self.batch.is_none()
     }
 
-    /// Until when they are held; none if they go out with the next write.
+    /// The end of the hold. None if the batch goes out with the next write.
     pub fn held_until(&self) -> Option<Instant> {
         self.batch.as_ref().and_then(|batch| batch.held_until)
     }
 
-    /// Nothing else came to be written in time: they go out.
+    /// Ends the hold: no other frame took the batch along.
     pub fn release(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         let Some(held_until) = batch.held_until.take() else { return };
@@ -88,11 +88,11 @@ impl Acks {
         }
     }
 
-    /// The frame that acknowledges everything there is.
+    /// Takes the batch as one ACK frame.
     pub fn take(&mut self, format: Format) -> Option<Bytes> {
         let Batch { first, results, .. } = self.batch.take()?;
         let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
-        // Presence that changed nothing has no serials, and alone no results.
+        // Presence events that change nothing have no serials. A frame with only those has no results.
         let res = results.iter().any(|result| result.messages > 0).then_some(results);
         let frame = Outbound { msg_serial: Some(first), count: Some(count), res, ..Outbound::new(Action::Ack) };
         Some(frame.encode(format))
@@ -112,7 +112,7 @@ mod tests {
         acks.take(Format::Json).map_or(serde_json::Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
     }
 
-    /// Takes all that go out at once.
+    /// Takes all ACKs that go out at once.
     fn exhaust(acks: &mut Acks, now: Instant) -> u32 {
         let mut count = 0;
         loop {

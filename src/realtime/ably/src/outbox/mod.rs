@@ -1,5 +1,5 @@
-//! What waits to be written to one socket. Whoever publishes puts shared bytes in and goes on; the connection takes all that has gathered
-//! with one wake-up. Bounded: a connection that does not keep up is told to go and to continue from the log.
+//! Frames that wait for one socket. A publisher adds shared bytes and goes on; one wake-up of the socket writes all
+//! of them. The outbox is bounded: a connection that is too slow is disconnected and continues from the log.
 
 mod acks;
 
@@ -33,15 +33,15 @@ pub struct Frame {
 
 #[derive(Default)]
 struct Queue {
-    /// Each with what it counts against the limit.
+    /// Each with the bytes that count against the limit.
     frames: VecDeque<(usize, Frame)>,
     bytes: usize,
-    /// Of all frames, counted or not.
+    /// Bytes of all frames, counted or not.
     waiting: usize,
-    /// What of it was taken from all connections' memory.
+    /// The part of them that is charged to the budget of all connections.
     charged: usize,
     ended: bool,
-    /// Behind all frames.
+    /// They go out after all frames.
     acks: Acks,
 }
 
@@ -52,7 +52,7 @@ impl Queue {
         self.frames.push_back((counted, frame));
     }
 
-    /// Puts the ACKs in their place, before whatever comes next.
+    /// Queues the ACKs before the next frame.
     fn put_acks(&mut self, format: Format) {
         if let Some(bytes) = self.acks.take(format) {
             self.put(bytes.len(), Frame { bytes, event: None });
@@ -68,12 +68,12 @@ impl Queue {
     }
 }
 
-/// Bytes that are taken at once, so that a large replay is not copied in one piece.
+/// Bytes of one write, so that a large replay is not copied in one piece.
 const PORTION: usize = 65_536;
 
-/// What waits for a connection up to here is not taken from all connections' memory, and never too much.
+/// Up to this many bytes are never charged to the budget of all connections.
 const FREE: usize = 32 * 1024;
-/// Replayed bytes that may wait beyond the limit.
+/// Replayed bytes that may wait in addition to the limit.
 const MOST_REPLAYED: usize = 16 << 20;
 
 pub struct Outbox {
@@ -82,7 +82,7 @@ pub struct Outbox {
     all: Arc<Budget>,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
-    /// What the client may do has changed since the socket looked.
+    /// The client's rights have changed since the socket checked them.
     rights_changed: AtomicBool,
 }
 
@@ -98,7 +98,7 @@ impl Outbox {
         }
     }
 
-    /// Takes from all connections' memory what waits beyond a little, or gives it back.
+    /// Adjusts the charge to the budget of all connections.
     fn charge(&self, queue: &mut Queue) {
         let due = queue.waiting.saturating_sub(FREE);
         match due.cmp(&queue.charged) {
@@ -109,9 +109,9 @@ impl Outbox {
         queue.charged = due;
     }
 
-    /// Drops everything, and tells the client to go and to continue from the log.
+    /// Drops all frames, and tells the client to reconnect and continue from the log.
     fn give_up(&self, queue: &mut Queue) {
-        // Under one lock: a later frame of another channel would make the client believe that it has what was before it.
+        // Under one lock: a later frame would make the client believe that it has all frames before it.
         queue.frames.clear();
         (queue.bytes, queue.waiting) = (0, 0);
         let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
@@ -120,12 +120,12 @@ impl Outbox {
         metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
     }
 
-    /// Whether more waits than may.
+    /// Whether too many bytes wait.
     fn is_behind(&self, queue: &Queue) -> bool {
         queue.waiting > self.limit + MOST_REPLAYED || (queue.charged > 0 && self.all.is_exhausted())
     }
 
-    /// Puts a frame in; without effect once it has ended.
+    /// Adds a frame. Without effect after the end.
     pub fn push(&self, frame: Frame) {
         let mut queue = self.queue.lock();
         if queue.ended {
@@ -148,7 +148,7 @@ impl Outbox {
         }
     }
 
-    /// Acknowledges a publish: together with others, and not before everything that was put in so far.
+    /// Acknowledges a publish after all frames that are in the outbox now, perhaps together with others.
     pub fn acknowledge(&self, msg_serial: u64, result: &PublishResult) {
         let now = Instant::now();
         let mut queue = self.queue.lock();
@@ -167,17 +167,17 @@ impl Outbox {
         }
     }
 
-    /// Until when ACKs are held that nothing else takes along.
+    /// The end of the hold on ACKs, if no frame takes them along.
     pub fn held_until(&self) -> Option<Instant> {
         self.queue.lock().acks.held_until()
     }
 
-    /// Lets held ACKs go.
+    /// Ends the hold on ACKs.
     pub fn release_acks(&self) {
         self.queue.lock().acks.release();
     }
 
-    /// Puts in what the log holds anyway: it does not count against the limit.
+    /// Adds frames from the log, which do not count against the limit.
     pub fn replay(&self, frames: impl Iterator<Item = Frame>) {
         let mut queue = self.queue.lock();
         if !queue.ended {
@@ -195,7 +195,7 @@ impl Outbox {
         }
     }
 
-    /// Whether so much waits that nothing should be brought on request.
+    /// Whether too many bytes wait to replay something on request.
     pub fn is_crowded(&self) -> bool {
         self.queue.lock().waiting > self.limit
     }
@@ -204,18 +204,18 @@ impl Outbox {
         self.push(Frame { bytes: message.encode(self.format), event: None });
     }
 
-    /// Lets the socket look again at what its client may do.
+    /// Asks the socket to check the client's rights again.
     pub fn note_rights_changed(&self) {
         self.rights_changed.store(true, Ordering::Release);
         self.reader.wake();
     }
 
-    /// Whether it is to look, once.
+    /// Whether the rights have changed since the last call.
     pub fn take_rights_changed(&self) -> bool {
         self.rights_changed.swap(false, Ordering::AcqRel)
     }
 
-    /// No more frames but this one: then the socket is closed.
+    /// Ends the outbox with one last frame. The socket closes after it.
     pub fn end(&self, last: Option<&Outbound<'_>>) {
         let mut queue = self.queue.lock();
         if !queue.ended {
@@ -229,7 +229,7 @@ impl Outbox {
         self.queue.lock().ended
     }
 
-    /// Moves a portion of what waits into `taken`. Ready(true) once it has ended and everything is taken.
+    /// Moves some frames into `taken`. `Ready(true)` after the end, when all are taken.
     pub fn poll_take(&self, cx: &mut Context<'_>, taken: &mut Vec<Frame>) -> Poll<bool> {
         self.reader.register(cx.waker());
         let mut queue = self.queue.lock();
@@ -254,7 +254,7 @@ impl Outbox {
             self.reader.wake();
             return Poll::Ready(false);
         }
-        // An idle connection keeps no buffer.
+        // An idle connection has no buffer.
         if queue.frames.capacity() > 16 {
             queue.frames = VecDeque::new();
         }

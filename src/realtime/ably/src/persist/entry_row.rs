@@ -1,4 +1,4 @@
-//! An entry of a log as it is stored.
+//! The stored form of a log's entry.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ struct PayloadRow {
     text: Option<String>,
     binary: Option<serde_bytes::ByteBuf>,
     encoding: Option<String>,
-    /// As JSON.
+    /// As JSON text.
     extras: Option<String>,
 }
 

@@ -1,9 +1,9 @@
-//! Deletes old entries of stored logs in small steps. An index by time says which channel has something that is due, so that a step costs
-//! what it deletes, however many channels there are.
+//! Deletes old entries of stored logs in small steps. An index by time names the channels with due entries, so that
+//! the cost of a step does not depend on the number of channels.
 //!
-//! Keys: `x <app> 0 <minute> <channel>`: not later than when the channel's oldest entry was made. A channel may have several such rows; each
-//! that comes due is replaced by one for what is the oldest entry then. `y <app>`: the logs that were stored before there was an index have
-//! been looked through.
+//! Keys: `x <app> 0 <minute> <channel>`, a time that is not later than the channel's oldest entry. A channel may have
+//! several such rows. Each that comes due is replaced by one for the oldest entry at that time. `y <app>` says that
+//! the logs from releases without an index are indexed.
 
 use std::collections::HashSet;
 
@@ -17,17 +17,17 @@ use super::{
 use crate::storage::{Change, Direction, RowKey, StorageError};
 
 const MINUTE: i64 = 60_000;
-/// Rows that one step deletes at most, about.
+/// The approximate number of rows that one step deletes.
 const STEP: usize = 256;
-/// Channels that are remembered to be in the index.
+/// The largest number of channels in [`Expiry`].
 const REMEMBERED: usize = 50_000;
 
-/// Which channels are in the index already, as far as it is remembered.
+/// Channels that are known to be in the index.
 #[derive(Default)]
 pub struct Expiry(Mutex<HashSet<String>>);
 
 impl Expiry {
-    /// The index row of a channel that gets an entry at this time, unless it has one.
+    /// The index row for a channel with a new entry, unless it has one.
     pub(super) fn note(&self, app: &str, channel: &str, at: i64) -> Option<Change> {
         let mut known = self.0.lock();
         if known.contains(channel) {
@@ -40,22 +40,22 @@ impl Expiry {
         Some(Change::Put(due_key(app, at, channel), bytes::Bytes::new()))
     }
 
-    /// Before a channel is looked through: what comes in meanwhile gets an index row of its own.
+    /// Called before a channel's entries are read: an entry that comes in meanwhile gets its own index row.
     fn forget(&self, channel: &str) {
         self.0.lock().remove(channel);
     }
 }
 
-/// How a step went.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// There may be more to do at once.
+    /// More may be due.
     More,
     Done,
 }
 
 impl Rows {
-    /// One step: deletes some of the entries that were made before `horizon`.
+    /// Runs one step: deletes some of the entries from before `horizon`.
     pub fn expire(&self, app: &str, horizon: i64) -> Result<Step, StorageError> {
         if !self.has_room() {
             return Ok(Step::Done);
@@ -75,7 +75,7 @@ impl Rows {
         Ok(Step::More)
     }
 
-    /// Deletes a channel's oldest entries, and sees to it that the index knows of the rest.
+    /// Deletes a channel's oldest entries, and indexes the rest.
     fn expire_channel(&self, app: &str, channel: &str, horizon: i64, due: Option<RowKey>) -> Result<(), StorageError> {
         self.expiry.forget(channel);
         let mut changes: Vec<Change> = due.map(Change::Delete).into_iter().collect();
@@ -88,7 +88,7 @@ impl Rows {
             changes.extend((0..stored.parts).map(|part| Change::Delete(entry_key(app, channel, stored.seq, part))));
             true
         })?;
-        // After the deletion of the row that was due, which may be the same one.
+        // This comes after the deletion of the due row, because both may have the same key.
         changes.extend(rest.map(|at| Change::Put(due_key(app, at, channel), bytes::Bytes::new())));
         if !changes.is_empty() {
             self.write(changes, |_| ());
@@ -96,7 +96,7 @@ impl Rows {
         Ok(())
     }
 
-    /// One step of looking through logs that were stored before there was an index: the channel before `after`. None when all are done.
+    /// Indexes the log before `after`, from a release without an index. None when all are indexed.
     pub fn index_old_log(
         &self,
         app: &str,

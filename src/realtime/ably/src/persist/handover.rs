@@ -1,5 +1,5 @@
-//! What a graceful stop leaves for the next start: logs and members of the channels that are not stored. Bytes with a digest in front, so
-//! that a damaged file is none.
+//! The content of the handover file: logs and members of the channels that are not stored. A digest in front reveals
+//! damage.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
 
 const MAGIC: &[u8] = b"tandem handover 1\n";
 const DIGEST: usize = 32;
-/// What one row weighs beside its content.
+/// Bytes of a row beside its content.
 const ROW: usize = 256;
 
 #[derive(Serialize, Deserialize)]
@@ -27,12 +27,12 @@ struct ChannelRow {
     log: String,
     seq: u64,
     at: i64,
-    /// Without gaps; the last one is the head.
+    /// The numbers have no gaps. The last entry is the head.
     entries: Vec<(u64, EntryRow)>,
     members: Vec<PresenceRow>,
 }
 
-/// A channel as it was.
+/// A channel from the earlier process.
 pub struct KeptChannel {
     pub name: Arc<str>,
     pub log: Log,
@@ -42,7 +42,7 @@ pub struct KeptChannel {
 #[derive(Serialize, Deserialize)]
 pub struct Handover {
     app: String,
-    /// When it was written, in milliseconds.
+    /// The time of writing, in milliseconds.
     pub at: i64,
     channels: Vec<ChannelRow>,
     #[serde(skip)]
@@ -54,7 +54,8 @@ impl Handover {
         Self { app: app.to_owned(), at, channels: Vec::new(), size: 0 }
     }
 
-    /// Adds a channel with as much of its log as there is room for, the newest. False if there is not even room for its members.
+    /// Adds a channel with the newest part of its log for which there is room. False if there is no room for its
+    /// members.
     pub fn add(&mut self, channel: &Channel, most: usize) -> bool {
         let row = channel.read(|log, members| {
             let (seq, at) = log.position();
@@ -85,7 +86,7 @@ impl Handover {
         [MAGIC, &Sha256::digest(&body)[..], &body].concat()
     }
 
-    /// None for what is damaged, or of another app.
+    /// None if the bytes are damaged, or are from another app.
     pub fn decode(bytes: &[u8], app: &str) -> Option<Self> {
         let (digest, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
         if Sha256::digest(body)[..] != *digest {

@@ -14,19 +14,19 @@ use crate::{
     storage::{Change, Direction, RowKey, StorageError},
 };
 
-/// A stored entry as history reads it.
+/// A stored entry, for history.
 pub struct StoredEntry {
     pub seq: u64,
     pub at: i64,
     pub log: Arc<str>,
     pub new_entry: NewEntry,
-    /// Bytes of the row.
+    /// The bytes of the row.
     pub size: usize,
     pub(super) parts: u8,
 }
 
 impl Rows {
-    /// Queues a new entry, and what it changes about the presence set; `done` hears when it is durable.
+    /// Queues a new entry, and its changes of the presence set. `done` hears when they are durable.
     pub fn keep(&self, app: &str, entry: &Entry, log: &Log, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         let row = encode(&EntryRow::of(entry, &log.id));
         let value = [&[0][..], &row].concat();
@@ -35,7 +35,7 @@ impl Rows {
         self.write(std::iter::once(change).chain(members::changes(app, entry)).chain(due).collect(), done);
     }
 
-    /// Entries of a channel beyond a `seq` (exclusive), in one direction, until `enough` says so.
+    /// Visits the entries of a channel beyond a number (exclusive) in one direction, until `visit` returns false.
     pub fn entries(
         &self,
         app: &str,
@@ -45,7 +45,7 @@ impl Rows {
         mut visit: impl FnMut(StoredEntry) -> bool,
     ) -> Result<(), StorageError> {
         let prefix = log_prefix(app, channel);
-        // The bound is strictly beyond all parts of `from`.
+        // The bound excludes all parts of `from`.
         let mut after = from.map(|seq| match direction {
             Direction::Forward => entry_key(app, channel, seq, u8::MAX),
             Direction::Backward => entry_key(app, channel, seq, 0),
@@ -86,7 +86,7 @@ impl Rows {
         }
     }
 
-    /// A channel's log as it was, with its entries since `horizon`. A log of which an entry is missing begins after the gap.
+    /// Reads a channel's log with its entries since `horizon`. If an entry is missing, the log begins after the gap.
     pub fn load_log(
         &self,
         app: &str,

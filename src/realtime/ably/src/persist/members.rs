@@ -1,7 +1,7 @@
-//! Presence sets in the store: a row for each member of a persisted channel, changed together with the log that tells of it, so that a
-//! restart makes nobody leave who comes back in time.
+//! Stored presence sets: a row for each member of a persisted channel. It changes together with the log, so that no
+//! member is lost in a restart.
 //!
-//! Keys: `m <app> 0 <channel> 0 <connection> 0 <SHA-256 of the client id>`: client ids may be longer than keys should be.
+//! Keys: `m <app> 0 <channel> 0 <connection> 0 <SHA-256 of the client id>`. Client ids can be too long for keys.
 
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ use crate::{
     storage::{Change, RowKey, StorageError},
 };
 
-/// What an entry changes about its channel's presence set.
+/// The changes of stored members that an entry causes.
 pub(super) fn changes<'e>(app: &'e str, entry: &'e Entry) -> impl Iterator<Item = Change> + 'e {
     let events = match &entry.body {
         EntryBody::Presence(events) => events.as_slice(),
@@ -28,7 +28,7 @@ pub(super) fn changes<'e>(app: &'e str, entry: &'e Entry) -> impl Iterator<Item 
 }
 
 impl Rows {
-    /// The members of all channels, each with its channel's name.
+    /// The stored members of all channels, each with its channel's name.
     pub fn members(&self, app: &str) -> Result<Vec<(String, PresenceMessage)>, StorageError> {
         let prefix = row_key(&[b"m", app.as_bytes(), b"\0"]);
         let channel = |key: &[u8]| {
@@ -40,7 +40,7 @@ impl Rows {
         rows.iter().map(|(key, row)| Ok((channel(key), decode::<PresenceRow>(row)?.read()))).collect()
     }
 
-    /// Deletes the row of a member whose channel is not persisted any more.
+    /// Deletes the row of a member whose channel is no longer persisted.
     pub fn forget_member(&self, app: &str, channel: &str, member: &PresenceMessage) {
         self.write(vec![Change::Delete(member_key(app, channel, member))], |_| ());
     }

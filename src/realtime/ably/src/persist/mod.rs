@@ -1,5 +1,5 @@
-//! What outlives a restart: the logs and presence sets of persisted channels, connections that may be resumed, and revocations. Rows of
-//! the node's store, written through its journal.
+//! The rows that survive a restart: logs and presence sets of persisted channels, connections that can be resumed,
+//! and revocations.
 //!
 //! Keys of connections: `c <app> 0 <connection>`; of revocations: `v <app> 0 <name>`.
 
@@ -24,13 +24,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// A connection that may be resumed after a restart.
+/// A connection that can be resumed after a restart.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ConnectionRow {
     pub secret: String,
     pub key_name: String,
     pub client_id: Option<String>,
-    /// When its socket was lost; none while it has one.
+    /// When it lost its socket. None while it has one.
     pub dropped_at: Option<i64>,
 }
 
@@ -59,7 +59,7 @@ impl Rows {
         self.storage.has_room()
     }
 
-    /// Queues changes; `done` hears when they are durable.
+    /// Queues changes. `done` hears when they are durable.
     fn write(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         let told = |result: Result<(), StorageError>| {
             done(result.map_err(|_| ErrorInfo::unavailable("the message could not be stored")));
@@ -67,7 +67,7 @@ impl Rows {
         self.storage.write(changes, Box::new(told));
     }
 
-    /// Calls `done` when everything that was queued before is durable.
+    /// Calls `done` when all earlier changes are durable.
     pub fn settled(&self, done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static) {
         self.write(Vec::new(), done);
     }
@@ -91,7 +91,8 @@ impl Rows {
         Ok(self.scan_all(&prefix)?.iter().filter_map(|(key, _)| id(key)).collect())
     }
 
-    /// Queues a revocation; `done` hears when it is durable. One that replaces an earlier one takes its row.
+    /// Queues a revocation. `done` hears when it is durable. A revocation that replaces an earlier one has the same
+    /// key.
     pub fn keep_revocation(
         &self,
         app: &str,
@@ -111,7 +112,7 @@ impl Rows {
         rows.iter().map(|(_, bytes)| decode(bytes)).collect()
     }
 
-    /// Deletes the revocations that concern no token any more.
+    /// Deletes revocations whose tokens have all expired.
     pub fn forget_revocations(&self, app: &str, now: Timestamp) -> Result<(), StorageError> {
         let rows = self.scan_all(&row_key(&[b"v", app.as_bytes(), b"\0"]))?;
         let is_over = |bytes: &[u8]| decode::<Revocation>(bytes).is_ok_and(|row| row.is_over(now));
@@ -144,7 +145,7 @@ fn encode<T: Serialize>(row: &T) -> Bytes {
     rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
 }
 
-/// The error does not quote the library's, which may hold what a person wrote.
+/// The error omits the library's text, which may quote private data.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
     rmp_serde::from_slice(bytes).map_err(|_| StorageError::new("a stored row cannot be read: it has another form"))
 }

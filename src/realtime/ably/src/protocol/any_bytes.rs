@@ -1,4 +1,4 @@
-//! Any bytes give a frame or an error; what is accepted can be written and read again in the other format.
+//! Any bytes give a frame or an error. Accepted frames survive writing and reading in the other format.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ fn depth_and_number_of_elements_are_limited() {
         let mut json = br#"{"action":15,"messages":[{"extras":"#.to_vec();
         json.extend(deep(br#"{"a":"#, count));
         assert!(Inbound::decode(Format::Json, &json).is_err());
-        // A map of one entry, `a`, again and again.
+        // A map with one entry `a`, nested many times.
         let msgpack = deep(&[0x81, 0xa1, b'a'], count);
         assert!(Inbound::decode(Format::Msgpack, &msgpack).is_err());
     }
@@ -88,7 +88,7 @@ fn depth_and_number_of_elements_are_limited() {
     many.extend(std::iter::repeat_n(0x80, 500_000));
     let refused = Inbound::decode(Format::Msgpack, &many).unwrap_err();
     assert_eq!(refused.error.code, 40000);
-    // A list that claims four billion elements and has none.
+    // A list with a length of four billion and no elements.
     let mut liar = vec![0x81, 0xa8];
     liar.extend(b"messages");
     liar.extend([0xdd, 0xff, 0xff, 0xff, 0xff]);

@@ -1,11 +1,11 @@
-//! What a frame says, as one number: by it a frame that comes again is told from another one with the same serial.
+//! The content hash of a frame. It distinguishes a repeated frame from a new frame with the same serial.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Inbound, data::RawData};
 
 impl Inbound {
-    /// Equal for frames that publish the same on the same channel.
+    /// Equal for frames that publish the same content on the same channel.
     pub fn content(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.action().map(|action| action as u8), &self.channel).hash(&mut hasher);
@@ -35,7 +35,7 @@ impl Hash for RawData {
     }
 }
 
-/// The same for a frame that cannot be read.
+/// The content hash of a frame that cannot be decoded.
 pub fn content_of(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);

@@ -1,5 +1,5 @@
-//! A message's data and its encodings. Inside the endpoint binary data is binary; the last `base64` step belongs to JSON
-//! alone, so that a message published in one format can be read in the other. Every other encoding is opaque.
+//! A message's data and its encodings. The server keeps binary data as bytes. Only JSON needs a last encoding step
+//! `base64`, so each format can deliver what the other published. All other encodings are opaque.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::ErrorInfo;
 
-/// Up to here an encoding does not count as data: ciphers' names are long, and clients do not count them.
+/// Encodings up to this length do not count as data. Names of ciphers are long, and clients do not count them.
 const MAX_ENCODING: usize = 256;
 
-/// What a client wrote. Never shown by `Debug`: it may hold partners' words.
+/// Data of a client. `Debug` omits it, because it may be private.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
     Text(Box<str>),
@@ -32,16 +32,16 @@ impl fmt::Debug for Data {
     }
 }
 
-/// Data as it stands in an incoming frame.
+/// Data in an incoming frame.
 #[derive(Clone, Default, PartialEq)]
 pub enum RawData {
     #[default]
     None,
     Text(String),
     Binary(Vec<u8>),
-    /// An object or a list: becomes text with the encoding `json`.
+    /// An object or a list. It becomes text with the encoding `json`.
     Structured(Value),
-    /// A number or a boolean: refused.
+    /// A number or a boolean, which is refused.
     Scalar,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Debug for RawData {
     }
 }
 
-/// Data with its encoding, in the form that is kept.
+/// Data with its encoding, in the stored form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     pub data: Option<Data>,
@@ -93,11 +93,11 @@ impl Payload {
             Some(Data::Text(text)) => text.len(),
             Some(Data::Binary(bytes)) => bytes.len(),
         };
-        // A long one is no encoding: it is bounded with the data.
+        // A longer encoding counts as data.
         data + self.encoding.as_ref().map_or(0, |encoding| encoding.len().saturating_sub(MAX_ENCODING))
     }
 
-    /// The encoding as it is written: JSON names the base64 step that it needs.
+    /// The encoding on the wire. JSON adds the base64 step that binary data needs.
     pub fn wire_encoding(&self, human_readable: bool) -> Option<std::borrow::Cow<'_, str>> {
         let own = self.encoding.as_deref();
         match &self.data {
@@ -109,7 +109,7 @@ impl Payload {
     }
 }
 
-/// The encoding without a last step `base64`.
+/// The encoding without its last step `base64`.
 fn before_base64(encoding: &str) -> Option<&str> {
     match encoding.rsplit_once('/') {
         Some((rest, "base64")) => Some(rest),

@@ -1,10 +1,10 @@
-//! Ably's error codes: what the SDK decides by.
+//! Ably's error codes, by which SDKs decide what to do.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// An error as the SDK sees it, in frames and in REST answers.
+/// An error in the form that SDKs read, in frames and in REST responses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{message} (code {code}, status {status_code})")]
@@ -20,12 +20,12 @@ impl ErrorInfo {
         Self { code, status_code, message: message.into(), href: format!("https://help.ably.io/error/{code}") }
     }
 
-    /// The app has no key of this name. 401, as whoever shows it is nobody; the code is that of what is not found.
+    /// 401: unknown key. The code is that of "not found".
     pub fn unknown_key() -> Self {
         Self::new(40400, 401, "the app has no key of this name")
     }
 
-    /// Whether the SDK answers it by fetching a new token.
+    /// Whether the SDK reacts by fetching a new token.
     pub fn is_token_error(&self) -> bool {
         self.status_code == 401 && (40140..40150).contains(&self.code)
     }
@@ -64,7 +64,7 @@ errors! {
     rate_exceeded = 42910 / 429;
     internal = 50000 / 500;
     unavailable = 50003 / 503;
-    /// What this server leaves out.
+    /// For features that this server does not support.
     unsupported = 40300 / 403;
     disconnected = 80003 / 503;
     connection_expired = 80008 / 400;

@@ -1,4 +1,4 @@
-//! What the endpoint does with bytes of a client, without the endpoint: for the property tests and the fuzz targets (`tests/fuzz`).
+//! Decodes and encodes frames as the server does, for the property tests and the fuzz targets (`tests/fuzz`).
 
 use super::{
     Action, Format, Inbound, Message, Outbound, PresenceMessage,
@@ -6,10 +6,10 @@ use super::{
     message::{LogPosition, PositionedMessage},
 };
 
-/// Reads a frame, and writes what it accepts of it in both formats.
+/// Decodes a frame, and encodes what it accepts in both formats.
 ///
 /// # Panics
-/// If what was accepted does not come back the same.
+/// If an accepted frame changes on the way.
 pub fn exercise(format: Format, bytes: &[u8]) {
     let Ok(mut frame) = Inbound::decode(format, bytes) else { return };
     let _ = (frame.action(), frame.msg_serial(), frame.flags());

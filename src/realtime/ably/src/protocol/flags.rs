@@ -1,4 +1,4 @@
-//! Flags of ATTACH and ATTACHED, and the modes among them: what a connection may do on a channel.
+//! Flags of ATTACH and ATTACHED. Some are modes, which say what a connection may do on a channel.
 
 pub const HAS_PRESENCE: u64 = 1;
 pub const HAS_BACKLOG: u64 = 1 << 1;
@@ -16,9 +16,9 @@ impl Modes {
     pub const SUBSCRIBE: Modes = Modes(1 << 18);
     pub const PRESENCE_SUBSCRIBE: Modes = Modes(1 << 19);
     pub const ANNOTATION_PUBLISH: Modes = Modes(1 << 21);
-    /// What an ATTACH that asks for nothing in particular gets, as far as its capability goes.
+    /// The modes of an ATTACH without flags or parameters, as far as the capability allows them.
     pub const DEFAULT: Modes = Modes(0b10_1111 << 16);
-    /// Every bit that asks for a mode, also those that this endpoint never grants.
+    /// All bits that request a mode, including modes that this server never grants.
     const ANY: u64 = 0x37F << 16;
 
     pub fn bits(self) -> u64 {
@@ -43,7 +43,7 @@ impl Modes {
         Modes(self.0 | other.0)
     }
 
-    /// The modes that an ATTACH asks for: by parameter, else by flags, else the default ones.
+    /// The modes that an ATTACH requests: by parameter, else by flags, else the default.
     pub fn asked(params: &[(String, String)], flags: u64) -> Modes {
         let by_param = params.iter().find(|(name, _)| name == "modes").map(|(_, list)| list);
         match by_param {

@@ -1,11 +1,11 @@
-//! The two encodings of everything: JSON in text frames, MessagePack in binary frames.
+//! The two formats of all values: JSON in text frames, MessagePack in binary frames.
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ErrorInfo, lenient::MAX_ELEMENTS, surrogates};
 
-/// How deep a value may nest. JSON's reader has a limit of its own (128).
+/// The deepest nesting of a value. The JSON reader has its own limit of 128.
 const MAX_DEPTH: usize = 96;
 
 /// Most frames are smaller.
@@ -38,12 +38,12 @@ impl Format {
             }
         };
         let bytes = encoded.expect("frames hold only maps with text keys, which both encodings can");
-        // Without the rest of the buffer: frames stay in logs.
+        // Copies the bytes into a buffer of their size, because logs keep them.
         Bytes::copy_from_slice(&bytes)
     }
 
     /// # Errors
-    /// 40000 for bytes that are not one value of this type and nothing else.
+    /// 40000 unless the bytes are one value of this type.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ErrorInfo> {
         match self {
             Format::Json => serde_json::from_slice(bytes).or_else(|error| {
@@ -60,7 +60,7 @@ impl Format {
     }
 }
 
-/// The errors themselves quote what they stumble over, which may be somebody's words.
+/// The library's errors quote the input, which may be private.
 fn unreadable(format: &str, error: &impl std::error::Error) -> ErrorInfo {
     let message = match error.to_string().starts_with("invalid length") {
         true => format!("a list must have at most {MAX_ELEMENTS} elements"),

@@ -85,7 +85,7 @@ impl std::fmt::Debug for AuthDetails {
     }
 }
 
-/// What a client sends. Unknown fields are ignored.
+/// A frame from a client. Unknown fields are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Inbound {
@@ -107,7 +107,7 @@ pub struct Inbound {
     pub auth: Option<AuthDetails>,
 }
 
-/// The part of a frame that can be read even when the rest makes no sense.
+/// The fields that can be read even if the rest of the frame is invalid.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct FrameHeader {
@@ -117,20 +117,20 @@ struct FrameHeader {
     msg_serial: Option<i64>,
 }
 
-/// A frame that cannot be read.
+/// A frame that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The publish that it was, if it was one: that alone is refused.
+    /// The serial of the publish, if it was one. Only that publish is refused.
     pub msg_serial: Option<u64>,
     pub error: ErrorInfo,
 }
 
 impl Inbound {
     /// # Errors
-    /// For bytes that are no ProtocolMessage.
+    /// If the bytes are not a ProtocolMessage.
     pub fn decode(format: Format, bytes: &[u8]) -> Result<Self, Unreadable> {
         if !is_map(format, bytes) {
-            // Structs would be read from lists as well.
+            // Serde would accept a list, too.
             let error = ErrorInfo::bad_request("a frame must be a map");
             return Err(Unreadable { msg_serial: None, error });
         }
@@ -144,7 +144,7 @@ impl Inbound {
         })
     }
 
-    /// None for an action that is not known.
+    /// None for an unknown action.
     pub fn action(&self) -> Option<Action> {
         self.number.and_then(Action::from_number)
     }
@@ -183,10 +183,10 @@ pub struct ConnectionDetails {
     pub server_id: String,
 }
 
-/// Where something was published. On the wire: the serials of its messages.
+/// The result of a publish. On the wire: the serials of its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishResult {
-    /// The serial of its entry; none if it changed nothing.
+    /// The serial of its entry. None if it changed nothing.
     pub serial: Option<Arc<str>>,
     pub messages: usize,
 }
@@ -211,7 +211,7 @@ impl Serialize for PublishResult {
     }
 }
 
-/// What the server sends. Absent fields are not written.
+/// A frame to a client. Absent fields are omitted.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outbound<'a> {

@@ -15,12 +15,12 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// A whole number, in whatever encoding; anything else counts as absent.
+/// A whole number, encoded as an integer or a float. Anything else counts as absent.
 pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(whole(&Value::deserialize(deserializer)?))
 }
 
-/// A map of parameters with their values as text.
+/// A map of parameters. Values become text.
 pub fn params<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
     let Value::Object(map) = Value::deserialize(deserializer)? else { return Ok(Vec::new()) };
     let text = |value: Value| match value {
@@ -32,7 +32,8 @@ pub fn params<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String,
     Ok(map.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect())
 }
 
-/// The most elements that one frame or body may hold: an empty element costs one byte on the wire and a few hundred in memory.
+/// The largest number of elements of a frame or body. An empty element is one byte on the wire and some hundred in
+/// memory.
 pub const MAX_ELEMENTS: usize = 2_048;
 
 /// An optional list of at most [`MAX_ELEMENTS`].
@@ -65,11 +66,11 @@ where
     deserializer.deserialize_any(Bounded(std::marker::PhantomData))
 }
 
-/// One element where several are allowed, or a list of at most [`MAX_ELEMENTS`].
+/// One element or a list of at most [`MAX_ELEMENTS`].
 #[derive(Debug, Clone)]
 pub struct OneOrMany<T> {
     pub list: Vec<T>,
-    /// It was written as a list.
+    /// Whether it was written as a list.
     pub is_list: bool,
 }
 

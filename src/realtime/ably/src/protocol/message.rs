@@ -1,4 +1,4 @@
-//! Messages, as they come in and as they are kept and delivered.
+//! Messages: incoming, stored and delivered.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::{
     lenient,
 };
 
-/// Up to here an id does not count against the limit: clients do not count it.
+/// Ids up to this length do not count against the limit, because clients do not count them.
 const MAX_ID: usize = 256;
 
-/// A message of a client. Fields that only the server decides are read and dropped.
+/// A message from a client. Fields that only the server sets are read and dropped.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InboundMessage {
@@ -30,7 +30,7 @@ pub struct InboundMessage {
     pub serial: Option<String>,
 }
 
-/// A message in a channel's log. Its serial and timestamp are its entry's.
+/// A message in a channel's log. Its entry has its serial and timestamp.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
     pub id: Option<Arc<str>>,
@@ -42,8 +42,8 @@ pub struct Message {
 
 impl Message {
     /// # Errors
-    /// 40013 for data of a kind that messages cannot have, 40000 for extras that are no object, and 40300 for updates and deletes, which
-    /// this endpoint does not serve.
+    /// 40013 for numbers and booleans as data, 40000 for extras that are not an object, 40300 for updates and
+    /// deletes.
     pub fn accept(inbound: InboundMessage) -> Result<Self, ErrorInfo> {
         if inbound.action.unwrap_or(0) != 0 {
             return Err(ErrorInfo::unsupported(
@@ -64,7 +64,7 @@ impl Message {
         })
     }
 
-    /// What counts against the limit: name, client id, data, extras; and an id that is longer than ids are.
+    /// The bytes that count against the limit: name, client id, data and extras, and the excess of a long id.
     pub fn size(&self) -> usize {
         let extras = self.extras.as_ref().map_or(0, |extras| extras.to_string().len())
             + self.id.as_ref().map_or(0, |id| id.len().saturating_sub(MAX_ID));
@@ -75,17 +75,17 @@ impl Message {
     }
 }
 
-/// The fields that a message takes from its place in the log.
+/// The fields that depend on the message's position in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogPosition<'a> {
-    /// For whole messages (history); absent in frames, whose parent carries them.
+    /// Set in history. Absent in frames, which carry their own id.
     pub id: Option<&'a str>,
     pub connection_id: Option<&'a str>,
     pub timestamp: Option<i64>,
     pub serial: &'a str,
 }
 
-/// A message at its place, ready to be written.
+/// A message with its position, ready to encode.
 #[derive(Clone, Copy, Debug)]
 pub struct PositionedMessage<'a> {
     pub message: &'a Message,

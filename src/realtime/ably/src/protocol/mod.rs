@@ -1,5 +1,5 @@
-//! The wire: Ably's protocol as values, in JSON and MessagePack. No I/O, no clock, no state: any bytes give a frame or an
-//! error, never a panic, and never more memory than a small multiple of the bytes that came in.
+//! The wire protocol: Ably's frames as values, in JSON and MessagePack. No I/O, no clock, no state. Any bytes give a
+//! frame or an error and never a panic. The memory is at most a small multiple of the input.
 
 mod content;
 pub(crate) mod data;
@@ -28,7 +28,7 @@ pub use message::{InboundMessage, Message};
 pub use presence::{InboundPresence, PresenceAction, PresenceMessage};
 pub use serial::ChannelSerial;
 
-/// The largest sum of names, data, client ids and extras that one publish may have.
+/// The largest sum of names, data, client ids and extras of one publish.
 pub const MAX_MESSAGE_SIZE: usize = 65_536;
 /// The largest frame.
 pub const MAX_FRAME_SIZE: usize = 524_288;

@@ -1,4 +1,4 @@
-//! Presence messages, as they come in and as they are kept and delivered.
+//! Presence messages: incoming, stored and delivered.
 
 use std::sync::Arc;
 
@@ -52,12 +52,12 @@ pub struct PresenceMessage {
 }
 
 impl PresenceMessage {
-    /// Whether the member is there after this event.
+    /// Whether the client is a member after this event.
     pub fn is_present(&self) -> bool {
         self.action != PresenceAction::Leave
     }
 
-    /// What counts against the limit: ids, data, encoding, extras.
+    /// The bytes that count against the limit: ids, data, encoding and extras.
     pub fn size(&self) -> usize {
         let extras = self.extras.as_ref().map_or(0, |extras| extras.to_string().len());
         self.id.len() + self.client_id.len() + self.payload.size() + extras
@@ -71,11 +71,11 @@ impl PresenceMessage {
 
 impl InboundPresence {
     /// # Errors
-    /// 40000 for an action that clients cannot send.
+    /// 40000 for an action that clients must not send.
     pub fn wanted(&self) -> Result<PresenceAction, ErrorInfo> {
         match self.action.and_then(PresenceAction::from_number) {
             Some(action @ (PresenceAction::Enter | PresenceAction::Update | PresenceAction::Leave)) => Ok(action),
-            // A client that re-enters its members after losing the channel may call them present.
+            // Clients may send Present when they re-enter their members.
             Some(PresenceAction::Present) => Ok(PresenceAction::Enter),
             _ => Err(ErrorInfo::bad_request("the presence action must be enter (2), leave (3) or update (4)")),
         }

@@ -1,5 +1,5 @@
-//! Channel serials: a position in one channel's log. Opaque to clients, ordered as text: the time first, then a counter,
-//! then the log's own name, by which a position in another log (of an earlier life of the channel) is told apart.
+//! Channel serials: positions in a channel's log. They are opaque to clients and sort as text: by time, then by
+//! number. The log's id distinguishes positions in an earlier log of the channel.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ pub struct ChannelSerial {
 }
 
 impl ChannelSerial {
-    /// Accepts also a message's serial (with `:index` behind it).
+    /// Parses a channel serial, or a message serial, which adds `:index`.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 96 {
             return None;
@@ -35,7 +35,7 @@ impl fmt::Display for ChannelSerial {
 }
 
 impl ChannelSerial {
-    /// The same as `to_string`, for every message that is published: without the formatting machinery.
+    /// The same as `to_string`, but faster: it runs for every published message.
     pub fn to_text(&self) -> String {
         let mut text = String::with_capacity(26 + self.log.len());
         push_padded(&mut text, u64::try_from(self.at).unwrap_or(0), 14);
@@ -52,7 +52,7 @@ pub fn message_serial(channel_serial: &str, index: usize) -> String {
     let mut text = String::with_capacity(channel_serial.len() + 5);
     text.push_str(channel_serial);
     text.push(':');
-    // As many digits as the largest frame needs, so that serials sort as text.
+    // Enough digits for the largest frame, so that serials sort as text.
     push_padded(&mut text, index as u64, 4);
     text
 }

@@ -1,7 +1,7 @@
-//! Halves of surrogate pairs in JSON. JavaScript cuts texts in the middle of an emoji and writes `"\ud83d"`, which stands for no character: it is
-//! read as U+FFFD, as everybody does who writes such a text as UTF-8.
+//! Lone surrogates in JSON. JavaScript can cut a text in the middle of an emoji and writes `"\ud83d"`, which is not a
+//! character. It is read as U+FFFD, as in UTF-8 encoders.
 
-/// The JSON with U+FFFD for each lone half; none if there is no such half.
+/// The JSON with U+FFFD for each lone surrogate. None if there is none.
 pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
     let mut mended = Vec::with_capacity(json.len());
     let mut found = false;
@@ -25,7 +25,7 @@ pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
     found.then_some(mended)
 }
 
-/// Whether the text begins with the escape of a first half.
+/// Whether the text begins with the escape of a high surrogate.
 fn is_high(text: &[u8]) -> bool {
     unit(text).is_some_and(|unit| (0xd800..0xdc00).contains(&unit))
 }

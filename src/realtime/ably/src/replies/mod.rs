@@ -1,8 +1,8 @@
-//! A connection's answers to its publishes: one for each frame and socket, in the order in which the frames came. A frame that comes again
-//! over another socket gets the same answer again and is not published twice.
+//! The replies to a connection's publishes: one reply for each frame and socket, in the order of the frames. A frame
+//! that is sent again over another socket gets the same reply and is not published twice.
 //!
-//! A frame comes again if its serial and its content did. Serials alone do not tell: SDK releases exist that number a new frame with the
-//! serial of an earlier one, or with a lower one, after they had to connect anew.
+//! A frame is a repetition if its serial and its content are equal. Serials are not enough: some SDK releases reuse a
+//! serial, or go back to a lower one, after a reconnect.
 
 mod serials;
 
@@ -14,7 +14,7 @@ use crate::{
     protocol::{Action, ErrorInfo, Outbound, frame::PublishResult},
 };
 
-/// Answers that are remembered, so that a frame that comes again is answered the same.
+/// The number of remembered replies.
 const REMEMBERED: usize = 2_048;
 
 #[derive(Clone, Debug)]
@@ -24,25 +24,25 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// For what changed nothing.
+    /// The reply to a frame that changed nothing.
     pub fn nothing() -> Self {
         Reply::Ack(PublishResult::default())
     }
 }
 
-/// For a frame that was acknowledged so long ago that its answer is forgotten.
+/// The reply to a repeated frame whose first reply is forgotten.
 const FORGOTTEN: Reply = Reply::Ack(PublishResult { serial: None, messages: 0 });
 
-/// A frame's claim to an answer.
+/// Identifies the frame that a reply belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyTicket(u64);
 
-/// What to do with a frame.
+/// The result of a check for repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameCheck {
-    /// It is new; `settle` it.
+    /// The frame is new. The caller must call `settle`.
     Fresh(ReplyTicket),
-    /// It came before, and is or will be answered.
+    /// The frame is a repetition. Its reply is sent without the caller.
     Repeated,
 }
 
@@ -51,36 +51,36 @@ struct Slot {
     msg_serial: u64,
     content: u64,
     reply: Option<Reply>,
-    /// Its answer has left, for the socket that it came over last.
+    /// Whether the reply was sent, over the last socket that the frame came over.
     replied: bool,
     /// The socket that it came over last.
     socket: u64,
 }
 
-/// Slots in the order in which the frames came; those that are answered come before those that are not.
+/// Slots in the order of the frames. Slots with a sent reply come before all others.
 #[derive(Debug, Default)]
 pub struct FrameReplies {
     slots: VecDeque<Slot>,
     /// The ticket of the first slot.
     first: u64,
     highest: Option<u64>,
-    /// Serials that were acknowledged, without a slot any more.
+    /// Acknowledged serials without a slot.
     acknowledged: Serials,
-    /// Those of them that have their answer on the present socket.
+    /// Those of them whose reply went out over the current socket.
     told: Serials,
     /// Numbers the sockets.
     socket: u64,
 }
 
 impl FrameReplies {
-    /// Another socket has the connection: what was told to the earlier one may have been lost.
+    /// A new socket has the connection. Replies to the earlier socket may be lost.
     pub fn change_socket(&mut self) {
         self.socket += 1;
         self.told.clear();
     }
 
-    /// Looks whether a frame came before. If it did, over another socket, its answer is sent again as soon as there is one. `content` is
-    /// equal for equal content.
+    /// Checks whether a frame is a repetition. A repetition over another socket gets its reply again. `content` is
+    /// the content hash.
     pub fn check_frame(&mut self, msg_serial: u64, content: u64, outbox: Option<&Outbox>) -> FrameCheck {
         if self.highest.is_none_or(|highest| highest < msg_serial) {
             self.highest = Some(msg_serial);
@@ -118,7 +118,7 @@ impl FrameReplies {
     fn forget_first(&mut self) {
         let Some(oldest) = self.slots.pop_front() else { return };
         self.first += 1;
-        // What was refused was not published: it may come again.
+        // A refused frame was not published, so it may come again.
         if let Some(Reply::Ack(_)) = oldest.reply {
             self.acknowledged.insert(oldest.msg_serial);
             if oldest.socket == self.socket {
@@ -127,7 +127,7 @@ impl FrameReplies {
         }
     }
 
-    /// Answers a frame, and those behind it that waited for it.
+    /// Sets the reply to a frame. Sends it and the replies after it that waited for it.
     pub fn settle(&mut self, ticket: ReplyTicket, reply: Reply, outbox: Option<&Outbox>) {
         let index = ticket.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return };
@@ -136,7 +136,7 @@ impl FrameReplies {
         for slot in self.slots.iter_mut().skip(waiting) {
             let Some(reply) = &slot.reply else { break };
             slot.replied = true;
-            // A client sends again over its new socket what it waits for, and expects no answer before that.
+            // The client sends unanswered frames again over its new socket, and expects no reply before that.
             if let Some(outbox) = outbox.filter(|_| slot.socket == self.socket) {
                 send(outbox, slot.msg_serial, reply);
             }
@@ -145,7 +145,7 @@ impl FrameReplies {
 
     fn position(&self, msg_serial: u64, content: u64) -> Option<usize> {
         let is_it = |slot: &Slot| slot.msg_serial == msg_serial && slot.content == content;
-        // Clients number their frames without gaps: it is where it would be then, or somewhere else.
+        // Clients number frames without gaps, so the slot is usually at this index.
         let behind = self.slots.back().and_then(|latest| latest.msg_serial.checked_sub(msg_serial));
         let expected = behind
             .and_then(|behind| usize::try_from(behind).ok())
@@ -161,7 +161,7 @@ fn send(outbox: &Outbox, msg_serial: u64, reply: &Reply) {
     }
 }
 
-/// Sends an answer in a frame of its own.
+/// Sends a reply in its own frame.
 fn send_again(outbox: &Outbox, msg_serial: u64, reply: &Reply) {
     let frame = |action| Outbound { msg_serial: Some(msg_serial), count: Some(1), ..Outbound::new(action) };
     match reply {

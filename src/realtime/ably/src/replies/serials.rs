@@ -1,11 +1,11 @@
-//! A set of serials. Clients number their frames without gaps, so that a few ranges hold them all.
+//! A set of serials. Clients number frames without gaps, so a few ranges hold them.
 
 use std::collections::BTreeMap;
 
-/// Ranges that are kept. A client that leaves more gaps loses the memory of its lowest serials.
+/// The largest number of ranges. If there are more gaps, the lowest serials are forgotten.
 const MOST: usize = 1_024;
 
-/// Ranges by their first serial, each with its last. They neither overlap nor touch.
+/// Ranges by their first serial, with their last one. They neither overlap nor touch.
 #[derive(Debug, Default)]
 pub struct Serials(BTreeMap<u64, u64>);
 

@@ -1,4 +1,4 @@
-//! Several channels at once.
+//! Batch requests: several channels at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::{
     protocol::{ErrorInfo, InboundMessage, PresenceMessage, lenient::OneOrMany},
 };
 
-/// Channels of one batch request.
+/// The largest number of channels of a batch request.
 const MAX_CHANNELS: usize = 100;
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         let summary = Summary::of(results);
         return Ok(request.response(201, &summary).once_durable(pending_writes(summary.results)));
     }
-    // Before version 3: the bare list, or the whole is an error.
+    // Before version 3 the response is the bare list, or one error if any channel failed.
     if results.iter().any(|outcome| matches!(outcome, ChannelOutcome::Failed { .. })) {
         let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
         let body = PartialFailure { error: error.clone(), batch_response: results };

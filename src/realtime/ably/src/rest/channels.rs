@@ -1,4 +1,4 @@
-//! One channel: publish, history, presence, status.
+//! Routes of one channel: publish, history, presence, status.
 
 use serde::Serialize;
 
@@ -28,12 +28,12 @@ pub struct Receipt {
     pub channel: String,
     pub message_id: String,
     pub serials: Vec<String>,
-    /// Hears when it is as durable as the channel is.
+    /// Hears when the messages are as durable as the channel is.
     #[serde(skip)]
     pub pending_write: PendingWrite,
 }
 
-/// Publishes for a caller who may.
+/// Publishes for an authorized caller.
 pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>) -> Result<Receipt, ErrorInfo> {
     let on_behalf = messages.iter().find_map(|message| message.connection_key.clone());
     let (connection_id, client_id) = match on_behalf {
@@ -44,7 +44,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
                 .and_then(|(id, secret)| caller.hub.connection(id).filter(|connection| connection.accepts(secret)));
             let connection =
                 connection.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
-            // A key may speak for anybody. A token's holder has no more rights by a key that was found somewhere.
+            // A key may publish for any client. A token's holder gets no rights from a found connection key.
             if caller.grant.proof != Proof::Key && connection.client_id() != caller.client_id {
                 return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
             }
@@ -53,7 +53,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     };
     messages.iter_mut().for_each(|message| message.connection_key = None);
     let messages = prepare(messages, |claimed| match &client_id {
-        // A key may speak for anybody, and says so for each message.
+        // A key may publish for any client, and names it in each message.
         ClientId::Any => ClientId::Any.for_message(claimed),
         own => own.for_message(claimed),
     })?;
@@ -71,7 +71,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
     let (tell, pending_write) = tokio::sync::oneshot::channel();
     let frame_id = Hub::frame_id();
     let message_id = messages[0].id.as_deref().map_or_else(|| format!("{frame_id}:0"), str::to_owned);
-    // A repeated request is told by the ids that its client chose.
+    // A repeated request is recognised by the ids that its client chose.
     let published = caller.hub.publish(
         &channel,
         frame_id,
@@ -88,7 +88,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
 pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::Publish])?;
     if request.param("_forceNack").as_deref() == Some("true") {
-        // What Ably's service offers to SDKs, so that they can test a refusal.
+        // Ably's service offers this parameter to SDKs for tests of a refusal.
         return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
     }
     let messages = match request.param("enveloped").as_deref() {
@@ -161,14 +161,14 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     Ok(request.response(200, &page).with_links("presence", request.links(more.then(|| (skip + limit).to_string()))))
 }
 
-/// Who is in a channel's presence set. Looking does not make a channel.
+/// The members of a channel's presence set. This does not open a new channel.
 pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
     hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
 pub fn status(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::ChannelMetadata])?;
-    // Asking for a channel activates it, as at Ably.
+    // The request activates the channel, as in Ably's service.
     let occupancy = caller.hub.channel(&name).occupancy();
     Ok(request.response(200, &ChannelDetails::new(&name, occupancy)))
 }

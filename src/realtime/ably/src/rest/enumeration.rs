@@ -1,4 +1,4 @@
-//! `GET /channels`: the channels that are active, in the order of their names, page by page.
+//! `GET /channels`: the active channels, sorted by name, page by page.
 //!
 //! Source: Ably's "Metadata REST requests" documentation.
 
@@ -59,7 +59,7 @@ impl<'n> ChannelDetails<'n> {
 }
 
 /// # Errors
-/// 40160 for credentials without `channel-metadata`, 40000 for parameters that make no sense.
+/// 40160 for credentials without `channel-metadata`, 40000 for invalid parameters.
 pub fn channels(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let caller = request.caller()?;
     if !caller.grant.capability.allows_somewhere(Operation::ChannelMetadata) {

@@ -1,20 +1,20 @@
-//! Bodies that are forms (`application/x-www-form-urlencoded`): fields of text, some of which hold JSON.
+//! Bodies of type `application/x-www-form-urlencoded`: text fields, some of which hold JSON.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::protocol::ErrorInfo;
 
-/// Fields that are no text: they are written as JSON.
+/// Fields that hold JSON.
 const STRUCTURED: [&str; 4] = ["extras", "messages", "channels", "targets"];
 
-/// Whether a body is a JSON object or list, whatever its headers say.
+/// Whether a body begins like a JSON object or list.
 pub fn looks_like_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// # Errors
-/// 40000 for a field that makes no sense here.
+/// 40000 if the fields are not those of the expected type.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorInfo> {
     let field = |(name, text): (String, String)| {
         let structured = STRUCTURED.contains(&name.as_str()).then(|| serde_json::from_str(&text).ok()).flatten();

@@ -1,4 +1,4 @@
-//! Keys: tokens are made with them, and revoked.
+//! Routes of keys: token requests and revocations.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::{
     protocol::{Action, ErrorInfo, Outbound},
 };
 
-/// How much later a revocation applies that leaves clients time to renew their tokens.
+/// The delay of a revocation that leaves clients time to renew their tokens.
 const REAUTH_MARGIN_MS: i64 = 30_000;
-/// Targets of one revocation request.
+/// The largest number of targets of a revocation request.
 const MAX_TARGETS: usize = 100;
 
 pub fn request_token(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
@@ -27,7 +27,7 @@ pub fn request_token(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
     redeem(request, &token_request)
 }
 
-/// The token request as query parameters: for clients that cannot send a body.
+/// The token request as query parameters, for clients that cannot send a body.
 pub fn token_of_query(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let map: Map<String, Value> =
         request.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
@@ -103,7 +103,7 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
         return Err(ErrorInfo::bad_request(format!("at most {MAX_TARGETS} targets can be revoked at once")));
     }
     let now = request.endpoint.services.now().as_millis();
-    // Tokens of this very millisecond are meant as well.
+    // Includes tokens that were issued in this millisecond.
     let issued_before = revocation_request.issued_before.unwrap_or(now + 1);
     if issued_before > now + 1 {
         return Err(ErrorInfo::bad_request("issuedBefore must not be in the future"));
@@ -132,7 +132,8 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
     Ok(request.response(200, &summary).once_durable(pending_writes))
 }
 
-/// Ends the sockets of revoked tokens: at once, or after the margin, whichever connections hold such a token by then.
+/// Ends the connections of revoked tokens, at once or after the delay. After the delay, it looks for such connections
+/// again.
 fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<ConnectionState>>, delay_ms: i64) {
     if delay_ms <= 0 {
         concerned.iter().for_each(|connection| hub.end_revoked(connection));

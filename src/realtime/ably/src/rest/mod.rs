@@ -1,4 +1,4 @@
-//! Ably's REST interface, and the door of the WebSocket: everything at the root, as the SDK has no base path.
+//! Ably's REST interface and the WebSocket's route. All routes are at the root, because SDKs have no base path.
 
 mod batch;
 mod channels;
@@ -29,16 +29,16 @@ use crate::{
     stats::StatsQuery,
 };
 
-/// The largest body.
+/// The largest body of an authenticated request.
 const MAX_BODY: usize = 2 * MAX_FRAME_SIZE;
-/// The same where anybody may ask.
+/// The largest body of an open route.
 const MAX_OPEN_BODY: usize = MAX_FRAME_SIZE;
-/// Routes that anybody may ask: a token request is signed itself, test apps are for all.
+/// Routes without authentication. A token request is signed itself, and everybody may make test apps.
 const OPEN: [&str; 2] = ["/keys/{key}/requestToken", "/apps"];
 
 type Shared = web::Data<Arc<Endpoint>>;
 
-/// A route of a method. Where GET is answered, HEAD is, too.
+/// A route for a method. HEAD works wherever GET does.
 macro_rules! route {
     (get) => {
         web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
@@ -48,7 +48,7 @@ macro_rules! route {
     };
 }
 
-/// Routes `method path → handler(&Ask) -> Result<Answer, ErrorInfo>`.
+/// Routes: `method path → handler(&RestRequest) -> Result<RestResponse, ErrorInfo>`.
 macro_rules! resource {
     ($cfg:ident, $endpoint:expr, $path:literal, $($method:ident => $handler:path),+) => {
         $cfg.service(
@@ -98,7 +98,8 @@ pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
         resource!(cfg, endpoint, "/apps", post => sandbox::create);
         resource!(cfg, endpoint, "/apps/{app}", delete => sandbox::delete);
     }
-    // A request for what is not there is answered as SDKs expect it, if it means the realtime service; else by the application.
+    // A request for an unknown path gets Ably's "not found" if it comes from an Ably client. All others go to the
+    // application.
     cfg.service(
         web::resource("/{rest:.*}")
             .guard(guard::fn_guard(|context| unknown::is_meant(context.head())))
@@ -123,7 +124,7 @@ async fn respond(
     outcome.unwrap_or_else(RestResponse::error).settled().await.respond(request)
 }
 
-/// The body of a request whose sender may ask.
+/// Reads the body of an authenticated request, or of a request to an open route.
 async fn body_of(
     endpoint: &Arc<Endpoint>,
     request: &HttpRequest,

@@ -1,5 +1,5 @@
-//! How an answer is shown: only some of its fields (`fields`), as a page for a browser (`format=html`), or not at all as the client asked
-//! for, which is said.
+//! How a response is presented: only some of its fields (`fields`), or as an HTML page (`format=html`). Other
+//! presentations are refused.
 //!
 //! Source: "Control of response content" of Ably's REST API reference.
 
@@ -20,7 +20,7 @@ pub enum Presentation {
 }
 
 impl Presentation {
-    /// The format of the query, or of a browser that shows the answer itself.
+    /// HTML if the query or a browser's `Accept` header asks for it.
     pub fn wanted(request: &HttpRequest) -> Self {
         let by_query =
             query(request).into_iter().find(|(name, _)| name == "format").map(|(_, format)| format == "html");
@@ -28,7 +28,7 @@ impl Presentation {
         if by_query.unwrap_or_else(by_header) { Self::Html } else { Self::Plain }
     }
 
-    /// A page that shows a body in JSON.
+    /// An HTML page with a JSON body.
     pub fn html(response: &mut HttpResponseBuilder, body: &[u8]) -> HttpResponse {
         let pretty = serde_json::from_slice::<Value>(body).and_then(|value| serde_json::to_string_pretty(&value));
         let text = pretty.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
@@ -41,10 +41,10 @@ impl Presentation {
     }
 }
 
-/// Answers, and shows of the answer what is wanted.
+/// Runs the handler, and keeps the requested fields of its response.
 ///
 /// # Errors
-/// Those of the handler; 40300 for `jsonp`, `flatten` and `select`, 40000 for an unknown format.
+/// The errors of the handler. 40300 for `jsonp`, `flatten` and `select`, 40000 for an unknown format.
 pub fn present(
     request: &RestRequest<'_>,
     handler: fn(&RestRequest<'_>) -> Result<RestResponse, ErrorInfo>,
@@ -67,10 +67,10 @@ pub fn present(
     }
 }
 
-/// Some fields of a body: `name,status.occupancy`. Those of each element if it is a list.
+/// Keeps some fields of a body, as `name,status.occupancy`, or of each element if it is a list.
 ///
 /// # Errors
-/// 40000 for a body that is not in JSON.
+/// 40000 if the body is not JSON.
 pub fn only_fields(format: Format, body: &[u8], fields: &str) -> Result<Bytes, ErrorInfo> {
     if format != Format::Json {
         return Err(ErrorInfo::bad_request("fields can be chosen of an answer in JSON"));

@@ -1,4 +1,4 @@
-//! A request, read: in which format it is written and answered, with which parameters, and who sends it.
+//! A parsed request: formats, parameters, body and caller.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct RestRequest<'a> {
     body: Bytes,
 }
 
-/// Who asks.
+/// The authenticated sender of a request.
 pub struct Caller {
     pub hub: Arc<Hub>,
     pub grant: Grant,
@@ -38,7 +38,7 @@ pub fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The format that an answer is to have.
+/// The format of the response.
 pub fn response_format(request: &HttpRequest) -> Format {
     let is_msgpack = |text: &str| text.contains("msgpack");
     let by_query = query(request).into_iter().find(|(name, _)| name == "format").map(|(_, format)| is_msgpack(&format));
@@ -55,7 +55,7 @@ impl<'a> RestRequest<'a> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
-    /// The links of a page: the query of the first page again, with a cursor for the others.
+    /// The links of a page: the query of the first page, and a cursor for the other pages.
     pub fn links(&self, next: Option<String>) -> Vec<(&'static str, Vec<(String, String)>)> {
         let not_repeated = ["key", "access_token", "accessToken", "cursor"];
         let first: Vec<(String, String)> =
@@ -75,10 +75,10 @@ impl<'a> RestRequest<'a> {
         links
     }
 
-    /// A part of the path, decoded.
+    /// A path parameter, percent-decoded.
     pub fn path(&self, name: &str) -> Result<String, ErrorInfo> {
         let encoded = self.http.match_info().get(name).unwrap_or_default();
-        // The router has decoded all but what would change the path's structure.
+        // The router leaves characters encoded that would change the path's structure.
         let mut decoded = Vec::with_capacity(encoded.len());
         let mut rest = encoded.as_bytes();
         while let [first, tail @ ..] = rest {
@@ -100,7 +100,7 @@ impl<'a> RestRequest<'a> {
         String::from_utf8(decoded).map_err(|_| ErrorInfo::bad_request("the path is not UTF-8"))
     }
 
-    /// The channel of the path.
+    /// The channel name in the path.
     pub fn channel_name(&self) -> Result<String, ErrorInfo> {
         let name = self.path("channel")?;
         match Name::parse(&name)? {
@@ -109,20 +109,20 @@ impl<'a> RestRequest<'a> {
         }
     }
 
-    /// The media type of the body, in small letters and without parameters.
+    /// The media type of the body, in lower case and without parameters.
     pub fn content_type(&self) -> String {
         let content = header(self.http, "content-type").unwrap_or_default();
         content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The body as JSON, MessagePack or a form.
+    /// Decodes the body as JSON, MessagePack or a form.
     ///
     /// # Errors
-    /// 40000 for what is none of them, or not what is expected here.
+    /// 40000 if the body cannot be decoded as the expected type.
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, ErrorInfo> {
         match self.content_type().as_str() {
             content if content.contains("msgpack") => Format::Msgpack.decode(&self.body),
-            // Some tools say so of whatever they send.
+            // Some tools send this type with JSON bodies.
             "application/x-www-form-urlencoded" if !form::looks_like_json(&self.body) => form::decode(&self.body),
             _ => Format::Json.decode(&self.body),
         }
@@ -141,7 +141,7 @@ impl<'a> RestRequest<'a> {
         header(self.http, name)
     }
 
-    /// The client id that the request names in its header.
+    /// The client id in the request's header.
     pub fn client_id_header(&self) -> Option<String> {
         self.header("x-ably-clientid").map(|encoded| {
             let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -157,7 +157,7 @@ impl<'a> RestRequest<'a> {
         RestResponse::new(status, self.format(), body)
     }
 
-    /// The protocol version that the client speaks.
+    /// The client's protocol version.
     pub fn version(&self) -> u32 {
         let text = header(self.http, "x-ably-version").map(str::to_owned).or_else(|| self.param("v"));
         text.and_then(|text| text.split('.').next().and_then(|major| major.parse().ok())).unwrap_or(u32::MAX)
@@ -168,7 +168,7 @@ impl<'a> RestRequest<'a> {
     }
 
     /// # Errors
-    /// 40101, 4014x, 40400: whoever it is, they may not.
+    /// 40101, 4014x or 40400 if the credentials are not valid.
     pub fn caller(&self) -> Result<Caller, ErrorInfo> {
         let credentials = self.credentials()?;
         let hub = self.endpoint.hub_of(&credentials)?;
@@ -178,7 +178,7 @@ impl<'a> RestRequest<'a> {
         Ok(Caller { hub, grant, client_id })
     }
 
-    /// The caller, if it may do one of these on the channel of the path.
+    /// The caller and the channel in the path, if the caller may do one of the operations there.
     pub fn caller_on_channel(&self, operations: &[Operation]) -> Result<(Caller, String), ErrorInfo> {
         let caller = self.caller()?;
         let name = self.channel_name()?;

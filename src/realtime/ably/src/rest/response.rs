@@ -1,4 +1,5 @@
-//! Answers: in the client's format, with Ably's error headers, in an envelope for clients that cannot read headers.
+//! Responses, in the client's format, with Ably's error headers. Clients that cannot read headers get them in an
+//! envelope.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,16 +16,16 @@ use crate::protocol::{ErrorInfo, Format};
 
 const EXPOSED: &str = "Link, Content-Length, Content-Type, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid";
 
-/// Hears when something is durable.
+/// Hears when a write is durable.
 pub type PendingWrite = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 
 pub struct RestResponse {
     status: u16,
-    /// None for errors, which are written when the request is at hand.
+    /// None for errors, which are encoded when the request's format is known.
     body: Option<(Format, Bytes)>,
     error: Option<ErrorInfo>,
     links: Vec<String>,
-    /// What must be durable before anybody hears the answer.
+    /// Writes that must be durable before the response is sent.
     pending_writes: Vec<PendingWrite>,
 }
 
@@ -63,7 +64,7 @@ impl RestResponse {
         self
     }
 
-    /// The answer itself, or the error that what it promises could not be stored.
+    /// Waits for the writes. Returns the response, or an error if a write failed.
     pub async fn settled(mut self) -> Self {
         for pending_write in std::mem::take(&mut self.pending_writes) {
             match pending_write.await {
@@ -75,10 +76,10 @@ impl RestResponse {
         self
     }
 
-    /// Leaves nothing of the body but some fields. Without effect on errors.
+    /// Keeps only some fields of the body. Without effect on errors.
     ///
     /// # Errors
-    /// 40000 for an answer that is not in JSON.
+    /// 40000 if the response is not JSON.
     pub fn with_fields(mut self, fields: &str) -> Result<Self, ErrorInfo> {
         if let (Some((format, body)), None) = (&self.body, &self.error) {
             self.body = Some((*format, super::presentation::only_fields(*format, body, fields)?));
@@ -86,15 +87,15 @@ impl RestResponse {
         Ok(self)
     }
 
-    /// Adds an error beside the body: for batches that failed in part.
+    /// Adds error headers to a body, for batches that failed in part.
     pub fn with_error(self, error: ErrorInfo) -> Self {
         Self { error: Some(error), ..self }
     }
 
-    /// Links to other pages: relation and query parameters.
+    /// Adds links to other pages: relation and query parameters.
     pub fn with_links(mut self, segment: &str, links: Vec<(&'static str, Vec<(String, String)>)>) -> Self {
         let write = |(relation, params): (&str, Vec<(String, String)>)| {
-            // Commas separate links, and are percent-encoded by the serializer, as is everything else that could disturb.
+            // Commas separate links. The serializer percent-encodes them.
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
             format!("<./{segment}?{query}>; rel=\"{relation}\"")
         };
@@ -124,7 +125,7 @@ impl RestResponse {
                 (200, format, msgpack_envelope(self.status, &self.enveloped(headers), &body))
             }
             _ => {
-                // One for each relation: clients exist that read one relation of a header, whichever stands in it.
+                // One header for each relation: some clients read only one relation of a header.
                 headers.extend(self.links.into_iter().map(|link| ("Link", link)));
                 return finish(request, self.status, format, body, headers);
             }
@@ -132,7 +133,7 @@ impl RestResponse {
         finish(request, status, format, body, Vec::new())
     }
 
-    /// The headers as they stand in an envelope, which has one value for each name.
+    /// The headers for an envelope, which has one value for each name.
     fn enveloped(&self, mut headers: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
         if !self.links.is_empty() {
             headers.push(("Link", self.links.join(", ")));
@@ -180,7 +181,7 @@ fn msgpack_envelope(status: u16, headers: &[(&str, String)], body: &[u8]) -> Byt
     let headers: std::collections::BTreeMap<&str, &str> =
         headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let nil: &[u8] = &[0xc0];
-    // A map of three.
+    // A map with three entries.
     let mut whole = vec![0x83];
     whole.extend_from_slice(&Format::Msgpack.encode("statusCode"));
     whole.extend_from_slice(&Format::Msgpack.encode(&status));
@@ -191,13 +192,13 @@ fn msgpack_envelope(status: u16, headers: &[(&str, String)], body: &[u8]) -> Byt
     whole.into()
 }
 
-/// What a header may hold.
+/// Replaces characters that a header must not contain.
 fn header_text(message: &str) -> String {
     message.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect()
 }
 
 fn allow_origin(request: &HttpRequest, response: &mut actix_web::HttpResponseBuilder) {
-    // Credentials are in headers or in the query, never in cookies: any origin may ask.
+    // Credentials are in headers or the query and never in cookies, so any origin is allowed.
     if request.headers().contains_key(header::ORIGIN) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
         response.insert_header((header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED));

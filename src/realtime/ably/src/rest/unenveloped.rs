@@ -1,15 +1,15 @@
-//! `POST /channels/{channel}/messages?enveloped=false`: the body is the data of one message, whatever it is; everything else about the
-//! message stands in headers or in the query. For webhooks of services that know nothing of messages.
+//! `POST /channels/{channel}/messages?enveloped=false`: the body is the data of one message. The other fields are
+//! headers or query parameters. For webhooks of services that do not know Ably's messages.
 //!
 //! Source: "Unenveloped publish" of Ably's REST API reference.
 
 use super::request::RestRequest;
 use crate::protocol::{ErrorInfo, Format, InboundMessage, data::RawData};
 
-/// The message that a request makes.
+/// The message of a request.
 ///
 /// # Errors
-/// 40000 for a body that is not what its `Content-Type` says.
+/// 40000 if the body does not match its `Content-Type`.
 pub fn message(request: &RestRequest<'_>) -> Result<InboundMessage, ErrorInfo> {
     let given = |header: &str, parameter: &str| {
         let value = request.header(header).map(str::to_owned).or_else(|| request.param(parameter));

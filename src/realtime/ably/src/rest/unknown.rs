@@ -1,12 +1,12 @@
-//! Requests for paths that are not there. Realtime has the root for itself but shares it with the application's few pages: whoever asks as
-//! a realtime client does gets the answer that such a client can read.
+//! Requests for unknown paths. The server shares the root with the application. Ably clients get an error that they
+//! can read.
 
 use actix_web::{HttpRequest, HttpResponse, dev::RequestHead, http::header};
 
 use super::response::RestResponse;
 use crate::protocol::ErrorInfo;
 
-/// The first parts of the paths that are realtime's own.
+/// The first segments of the server's paths.
 const ROOTS: [&str; 12] = [
     "apps",
     "channels",
@@ -22,7 +22,7 @@ const ROOTS: [&str; 12] = [
     "time",
 ];
 
-/// Whether a request that nobody answers was meant for the realtime service.
+/// Whether an unanswered request comes from an Ably client.
 pub fn is_meant(head: &RequestHead) -> bool {
     let path = head.uri.path();
     if path == "/api" || path.starts_with("/api/") {

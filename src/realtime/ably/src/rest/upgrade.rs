@@ -1,4 +1,5 @@
-//! `GET /` with an upgrade: the WebSocket. Whoever may not connect is told so over the WebSocket, as the SDK cannot see HTTP answers.
+//! `GET /` with an upgrade: opens a WebSocket. Refusals are sent as frames, because SDKs cannot read HTTP responses
+//! there.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -39,13 +40,13 @@ pub async fn open(
             (Socket::Waiting(Box::new(admitted)), pace)
         }
         Err(error) => {
-            // What a wait cures is no failure: the client tries again by itself.
+            // For a rate limit the client must retry, and it retries after DISCONNECTED only.
             let action = if error.code == 42910 { Action::Disconnected } else { Action::Error };
             let pace = Rc::new(ReadingPace::new(&endpoint.services.config.limits, None, None));
             (Socket::Refused { action, error, format }, pace)
         }
     };
-    // What is too large has been refused by its header; the codec never sees it.
+    // The limiter has refused larger frames by their header. The codec never sees them.
     let codec = actix_http::ws::Codec::new().max_size(MAX_FRAME_SIZE);
     let frame_limiter = FrameLimiter::new(stream, pace, MAX_FRAME_SIZE, partial);
     ws::WsResponseBuilder::new(actor, &request, frame_limiter).codec(codec).start()

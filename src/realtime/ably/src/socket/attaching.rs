@@ -1,4 +1,4 @@
-//! Channels as a connected client has them: ATTACH, DETACH, SYNC, and what AUTH changes about them.
+//! The channels of a connected client: ATTACH, DETACH, SYNC, and the effects of AUTH on attachments.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::{
     protocol::{Action, ErrorInfo, Inbound, Modes, Outbound, flags},
 };
 
-/// Channel parameters that are confirmed in ATTACHED. `delta` among them, though it is refused in the same frame: the SDK asks for it in passing,
-/// compares what comes back, and is content with whole messages.
+/// Channel parameters that ATTACHED confirms. `delta` is confirmed and refused in the same frame: SDKs compare the
+/// confirmed parameters and accept whole messages.
 const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
 
 impl ConnectedClient {
@@ -22,7 +22,7 @@ impl ConnectedClient {
         let granted = Name::parse(name).and_then(|parsed| {
             let params = [&frame.params[..], &parsed.params].concat();
             let asked = Modes::asked(&params, frame.flags());
-            // Whoever filters only listens.
+            // A filtered attachment can only subscribe.
             let asked = if parsed.filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
             Ok((self.granted(parsed.own, asked)?, asked, params, parsed))
         });
@@ -31,7 +31,7 @@ impl ConnectedClient {
             Ok(granted) => granted,
             Err(error) => {
                 self.drop_attachment(name);
-                // It may be a member from an earlier socket, when it was still allowed.
+                // It may have members from an earlier socket, when it had the right.
                 self.recheck_members();
                 self.fail_channel(name, &error);
                 return;
@@ -53,7 +53,7 @@ impl ConnectedClient {
         params.retain(|(name, _)| KNOWN_PARAMS.contains(&&**name));
         let alias = Name::is_qualified(name).then(|| Arc::new(Alias { name: name.into(), filter }));
         let subscriber = Subscriber {
-            connection: self.connection.id.clone(),
+            connection_id: self.connection.id.clone(),
             outbox: self.outbox.clone(),
             modes: granted,
             echo: self.echo,
@@ -90,14 +90,14 @@ impl ConnectedClient {
 
     fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
         let granted = self.hub.modes(&self.connection.grant(), channel)?.and(asked);
-        // Nobody can attach in order to annotate alone: annotations are not served.
+        // An attachment for annotations alone is refused: annotations are not supported.
         if granted.and(Modes::DEFAULT).is_empty() || granted == Modes::ANNOTATION_PUBLISH {
             return Err(ErrorInfo::not_permitted("channel denied access based on given capability"));
         }
         Ok(granted)
     }
 
-    /// Whether one more attachment is within the connection's limits.
+    /// Checks the limits for one more attachment.
     fn has_room_for(&self, name: &str, own: &str) -> Result<(), ErrorInfo> {
         let limits = &self.hub.services.config.limits;
         if self.attachments.contains_key(name) {
@@ -127,7 +127,7 @@ impl ConnectedClient {
         }
     }
 
-    /// The members of a channel that is not attached under this name any more leave, unless another name holds them.
+    /// Removes the connection's members from a channel that it detached from, unless another attachment holds them.
     fn leave(&self, name: &str, channel: &Arc<Channel>) {
         let holds = |(other, attachment): (&Arc<str>, &Attachment)| {
             **other != *name && Arc::ptr_eq(&attachment.channel, channel) && attachment.granted.has(Modes::PRESENCE)
@@ -149,7 +149,7 @@ impl ConnectedClient {
         if self.attachments.contains_key(name) {
             self.drop_attachment(name);
         } else if let Some(channel) = self.hub.known_channel(parsed.own) {
-            // It was entered without attaching, or over an earlier socket.
+            // The client entered without attaching, or over an earlier socket.
             self.leave(name, &channel);
         }
         self.outbox.send(&Outbound::on(Action::Detached, name));
@@ -179,7 +179,7 @@ impl ConnectedClient {
                 self.watch_expiry(ctx);
                 self.recheck_attachments();
             }
-            // Also where a new token would help (RTC8a2 of Ably's specification): the client has just asked for this one.
+            // ERROR even for token errors (RTC8a2 of Ably's specification): the client has just fetched this token.
             Err(error) => {
                 self.fail(&error);
                 self.hub.forget(&self.connection);
@@ -187,7 +187,8 @@ impl ConnectedClient {
         }
     }
 
-    /// After new credentials, or a change of what they allow: what is not allowed any more ends, what is newly allowed begins.
+    /// After a change of credentials or rights: ends attachments that are no longer allowed, and updates the modes of
+    /// the others.
     pub(super) fn recheck_attachments(&mut self) {
         let mut lost = Vec::new();
         let mut changed = Vec::new();
@@ -214,7 +215,8 @@ impl ConnectedClient {
         self.recheck_members();
     }
 
-    /// Members leave where the client may not be present any more: it may have entered without attaching, or over an earlier socket.
+    /// Removes members from channels where the client has no presence right: it may have entered without attaching,
+    /// or over an earlier socket.
     pub(super) fn recheck_members(&self) {
         let grant = self.connection.grant();
         for name in self.connection.entered() {

@@ -1,4 +1,4 @@
-//! What a socket knows of its connection, and what it does with each frame.
+//! The connected client of a socket, and how its frames are handled.
 
 use std::{
     collections::HashMap,
@@ -26,20 +26,20 @@ use crate::{
     rate::MessageRate,
 };
 
-/// How long an answer to a HEARTBEAT is held back.
+/// The delay of the reply to a HEARTBEAT.
 const HEARTBEAT_PAUSE: Duration = Duration::from_millis(2);
 
-/// What a channel is to this socket.
+/// An attachment of this socket to a channel.
 pub struct Attachment {
     pub channel: Arc<Channel>,
-    /// What the client calls it.
+    /// The name that the client uses.
     pub alias: Option<Arc<Alias>>,
     pub asked: Modes,
     pub granted: Modes,
     pub params: Vec<(String, String)>,
 }
 
-/// What there is once the client is connected.
+/// The state of a socket while its client is connected.
 pub struct ConnectedClient {
     pub hub: Arc<Hub>,
     pub connection: Arc<ConnectionState>,
@@ -52,23 +52,24 @@ pub struct ConnectedClient {
     pub heartbeats: bool,
     pub remain_present_for: Option<Duration>,
     pub confirmed: bool,
-    /// The newest event of each stream that was written and not yet confirmed, with the ping that was written after it.
+    /// The newest event of each stream that was written and is not confirmed yet, with the number of the ping after
+    /// it.
     pub written: Vec<(Arc<EventRef>, u64)>,
-    /// Numbers the pings that ask whether events have arrived.
+    /// The number of the next ping that confirms events.
     pub pings: u64,
     pub expiry: Vec<SpawnHandle>,
     pub heard_at: Instant,
     pub wrote_at: Instant,
     pub partial: Option<Partial>,
     pub pace: Rc<ReadingPace>,
-    /// Bytes of the frame that is being taken.
+    /// The size of the current frame.
     pub frame_bytes: usize,
-    /// How the WebSocket is closed when everything is written.
+    /// The close code for when everything is written.
     pub close: ws::CloseCode,
     pub _slot: Option<SocketSlot>,
 }
 
-/// A message whose last fragment has not come.
+/// A message whose last fragment is missing.
 pub struct Partial {
     pub bytes: BytesMut,
     pub begun: Instant,
@@ -83,7 +84,7 @@ impl ConnectedClient {
         }
     }
 
-    /// The client has answered a ping: it has what was written before.
+    /// Handles a pong: the client has received everything before the ping.
     pub(super) fn confirm_delivery(&mut self, payload: &[u8]) {
         let Ok(payload) = payload.try_into() else { return };
         let number = u64::from_be_bytes(payload);
@@ -103,7 +104,7 @@ impl ConnectedClient {
         }
     }
 
-    /// The socket is gone.
+    /// Handles the loss of the socket.
     pub(super) fn socket_lost(self) {
         let now = self.hub.services.now();
         for attachment in self.attachments.values() {
@@ -129,7 +130,8 @@ impl ConnectedClient {
         }
     }
 
-    /// Echoes a HEARTBEAT, a moment later: to the SDK a round trip of 0 ms, as on a loopback address, is no result.
+    /// Replies to a HEARTBEAT after a short delay. SDKs take a round trip of 0 ms, as on loopback, for a missing
+    /// result.
     fn answer_heartbeat(&self, id: Option<String>, ctx: &mut Ctx) {
         let outbox = self.outbox.clone();
         ctx.run_later(HEARTBEAT_PAUSE, move |_, _| {
@@ -163,18 +165,18 @@ impl ConnectedClient {
         });
     }
 
-    /// The connection fails for good.
+    /// Fails the connection for good.
     pub(super) fn fail(&self, error: &ErrorInfo) {
         self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Error) }));
     }
 
-    /// The same, with what the WebSocket's protocol calls it.
+    /// Fails the connection for good, with a WebSocket close code.
     pub(super) fn fail_with(&mut self, close: ws::CloseCode, error: &ErrorInfo) {
         self.close = close;
         self.fail(error);
     }
 
-    /// The client is to come back.
+    /// Ends the socket. The client reconnects.
     pub(super) fn disconnect(&self, error: &ErrorInfo) {
         self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Disconnected) }));
     }

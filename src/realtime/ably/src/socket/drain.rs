@@ -1,4 +1,4 @@
-//! From the outbox to the socket.
+//! Moves frames from the outbox to the socket.
 
 use std::{
     pin::Pin,
@@ -17,16 +17,16 @@ use crate::{
     protocol::Format,
 };
 
-/// Writes what the outbox holds; ends the actor when the outbox has ended.
+/// Writes the outbox's frames, and stops the actor after the last one.
 #[derive(Default)]
 pub(super) struct Drain {
     taken: Vec<Frame>,
-    /// Ends the hold on ACKs; only connections that publish much have one.
+    /// The timer that ends the hold on ACKs. Only connections that publish much have one.
     hold: Option<Pin<Box<Sleep>>>,
 }
 
 impl Drain {
-    /// Takes a portion of what waits. Held ACKs are waited for no longer than they are held.
+    /// Takes some frames. It waits for held ACKs only as long as they are held.
     fn take(&mut self, outbox: &Outbox, task: &mut Context<'_>) -> Poll<bool> {
         let taken = outbox.poll_take(task, &mut self.taken);
         let Some(until) = outbox.held_until().filter(|_| taken.is_pending()) else { return taken };
@@ -49,7 +49,7 @@ impl ActorFuture<Socket> for Drain {
         let drain = self.get_mut();
         let Some(client) = actor.client() else { return Poll::Ready(()) };
         let taken = drain.take(&client.outbox, task);
-        // Looked at once the task is registered, so that no change is missed.
+        // Checked after the task is registered, so that no change is missed.
         if client.outbox.take_rights_changed() {
             client.recheck_attachments();
         }
@@ -72,7 +72,8 @@ impl ActorFuture<Socket> for Drain {
             return Poll::Ready(());
         }
         if awaits_delivery {
-            // Its pong proves that the events before it have arrived. Any other frame may have crossed them.
+            // The pong proves that the events before the ping have arrived. Any other frame of the client may have
+            // crossed them.
             ctx.ping(&client.pings.to_be_bytes());
             client.pings += 1;
         }

@@ -1,4 +1,4 @@
-//! Tokens end: the client is asked for a new one before that, and its socket ends with the token.
+//! Token expiry: the client is asked for a new token in time, and the socket ends with the token.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Ctx, client::ConnectedClient};
 use crate::protocol::{Action, ErrorInfo, Outbound};
 
 impl ConnectedClient {
-    /// Asks for a new token before the present one expires, and ends the socket when it does.
+    /// Sets timers that ask for a new token, and end the socket at expiry.
     pub(super) fn watch_expiry(&mut self, ctx: &mut Ctx) {
         for timer in self.expiry.drain(..) {
             ctx.cancel_future(timer);
@@ -33,8 +33,8 @@ impl ConnectedClient {
     }
 }
 
-/// How long before expiry the client is asked for a new token: 5 minutes for a token of more than 10, else 30 s; not at all
-/// if there is less left than that.
+/// How long before expiry the client is asked: 5 minutes for a lifetime of more than 10 minutes, else 30 s. None if
+/// less time is left.
 fn notice_before_expiry(lifetime: Duration, left: Duration) -> Option<Duration> {
     let lifetime = lifetime.max(left);
     let notice = if lifetime > Duration::from_secs(600) { Duration::from_secs(300) } else { Duration::from_secs(30) };

@@ -1,5 +1,5 @@
-//! A WebSocket as an actor: reads frames, answers them, and writes what its outbox gathers. Its state is small and ends with the socket;
-//! what must outlive it is in the [`ConnectionState`](super::peer::Peer).
+//! A WebSocket as an actor: it reads frames, handles them, and writes the outbox's frames. Its state ends with the
+//! socket. The [`ConnectionState`](crate::connection::ConnectionState) outlives it.
 
 mod attaching;
 mod client;
@@ -32,31 +32,31 @@ use crate::{
     rate::MessageRate,
 };
 
-/// Beyond the promised idle interval, how long a silent client counts as alive.
+/// A client is dead after the idle interval and this margin without a frame.
 const SILENCE_MARGIN: Duration = Duration::from_secs(10);
-/// How long the fragments of one message may take.
+/// The longest time for the fragments of one message.
 const FRAGMENTS_IN: Duration = Duration::from_secs(30);
 
-/// A client that may connect.
+/// An authenticated client.
 pub struct Admitted {
     pub hub: Arc<Hub>,
     pub grant: Arc<Grant>,
     pub client_id: ClientId,
     pub format: Format,
     pub echo: bool,
-    /// The client cannot see pings: it gets HEARTBEAT frames.
+    /// The client cannot see pings, so it gets HEARTBEAT frames.
     pub heartbeats: bool,
-    /// How long the client's members are to stay when its socket is lost; the configured grace if absent.
+    /// How long the client's members stay when its socket is lost. Absent: the configured grace.
     pub remain_present_for: Option<Duration>,
     /// The key of the connection to resume or recover.
     pub resume: Option<String>,
     pub pace: Rc<ReadingPace>,
-    /// Its place among the client's sockets.
+    /// The client's slot for this socket.
     pub slot: Option<SocketSlot>,
 }
 
 pub enum Socket {
-    /// `action` is ERROR for good, or DISCONNECTED for the moment.
+    /// `action` is ERROR if the client must not retry, else DISCONNECTED.
     Refused {
         action: Action,
         error: ErrorInfo,
@@ -143,7 +143,7 @@ impl Socket {
         }
     }
 
-    /// Keeps a quiet connection alive, and notices a dead one.
+    /// Sends a ping over a quiet connection, and ends a dead one.
     fn check_liveness(&mut self, ctx: &mut Ctx) {
         let Some(client) = self.client() else { return };
         let interval = client.hub.services.config.max_idle_interval;
@@ -244,7 +244,7 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Socket {
     }
 
     fn finished(&mut self, ctx: &mut Ctx) {
-        // What is still to be said (an error, a goodbye) is written first; then the drain stops the actor.
+        // Remaining frames (an error, a goodbye) are written first. Then the drain stops the actor.
         match self.client() {
             Some(client) => client.outbox.end(None),
             None => ctx.stop(),

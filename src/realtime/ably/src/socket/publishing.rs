@@ -1,4 +1,5 @@
-//! MESSAGE and PRESENCE of a connected client: each frame has one turn and one answer, also when it is sent again.
+//! MESSAGE and PRESENCE of a connected client. Each frame is published once and has one reply, even if it is sent
+//! again.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,11 +16,11 @@ use crate::{
     replies::{FrameCheck, Reply, ReplyTicket},
 };
 
-/// Looked up once: it is counted for every message.
+/// The counter is looked up once, because it counts every message.
 static MESSAGES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counter!("tandem_realtime_messages_total"));
 
 impl ConnectedClient {
-    /// Takes a frame's turn. None if there is nothing (more) to do for it.
+    /// Admits a new frame within the rate limit. None if it is a repetition or was refused.
     fn admit_frame(&mut self, frame: &Inbound, messages: usize) -> Option<(u64, ReplyTicket)> {
         let Some(msg_serial) = frame.msg_serial() else {
             let error = ErrorInfo::bad_request("a publish must have a msgSerial");
@@ -44,7 +45,7 @@ impl ConnectedClient {
         }
     }
 
-    /// Refuses a frame; `content` is equal for equal content.
+    /// Refuses a frame. `content` is its content hash.
     pub(super) fn refuse(&self, msg_serial: u64, content: u64, error: ErrorInfo) {
         if let FrameCheck::Fresh(ticket) = self.connection.check_frame(msg_serial, content) {
             self.connection.settle(ticket, Reply::Nack(error));
@@ -59,10 +60,10 @@ impl ConnectedClient {
         }
     }
 
-    /// The channel of a publish, if the client may do this on it.
+    /// The channel of a publish, if the client may do this operation on it.
     fn publishable_channel(&self, name: &str, operation: Operation, mode: Modes) -> Result<Arc<Channel>, ErrorInfo> {
         let attachment = self.attachments.get(name);
-        // What is granted follows from the name and the capability, and is looked at again when that changes.
+        // The granted modes follow from the name and the capability, and are updated when those change.
         if let Some(attachment) = attachment.filter(|attachment| attachment.granted.has(mode)) {
             return Ok(attachment.channel.clone());
         }
@@ -81,7 +82,7 @@ impl ConnectedClient {
         self.charge(channel, messages.iter().map(Message::size).sum(), messages.len())
     }
 
-    /// Pays for what is published: for all of it as traffic, and on persisted channels for what is stored.
+    /// Charges a publish as traffic, and on stored channels as storage.
     fn charge(&self, channel: &Channel, bytes: usize, count: usize) -> Result<(), ErrorInfo> {
         self.pace.publish(self.frame_bytes, &self.hub.services.config.limits)?;
         self.hub.note_used(&self.connection);
@@ -110,7 +111,7 @@ impl ConnectedClient {
                 let settle = move |result: Result<PublishResult, ErrorInfo>| {
                     connection.settle(ticket, result.map_or_else(Reply::Nack, Reply::Ack));
                 };
-                // A refusal is told to `settle`, too.
+                // `settle` gets a refusal, too.
                 let _ = self.hub.publish(
                     &channel,
                     frame_id,

@@ -1,5 +1,5 @@
-//! Fixtures: numbers in the nested form that SDK suites bring, made flat, with the sums over their parts. A sum that a fixture brings itself
-//! counts where it brings no parts.
+//! Fixtures of SDK suites: nested numbers that become flat, with sums over their parts. A sum in the fixture counts
+//! only if its parts are absent.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub fn flattened(fixture: &Value) -> Entries {
     entries
 }
 
-/// Adds to a number and to the sums that it is part of.
+/// Adds to a number and to its sums.
 pub fn add_messages(entries: &mut Entries, side: &str, transport: &str, kind: &str, what: &str, number: f64) {
     let paths = [
         format!("messages.{side}.{transport}.{kind}.{what}"),
@@ -44,7 +44,7 @@ pub fn add_messages(entries: &mut Entries, side: &str, transport: &str, kind: &s
         format!("messages.all.{kind}.{what}"),
         format!("messages.all.all.{what}"),
     ];
-    // Some are the same for a number that is a sum itself.
+    // Some paths are equal for a number that is itself a sum.
     for path in BTreeSet::from(paths) {
         *entries.entry(path).or_default() += number;
     }
@@ -58,7 +58,7 @@ fn add(entries: &mut Entries, places: &[&str], counts: &Value) {
     }
 }
 
-/// What something consists of: its sum only if there is nothing else.
+/// The parts of an object. Its sum only if there are no other parts.
 fn parts(value: &Value) -> Vec<(&str, &Value)> {
     let fields = value.as_object().into_iter().flatten();
     let mut parts: Vec<(&str, &Value)> = fields.map(|(name, value)| (name.as_str(), value)).collect();

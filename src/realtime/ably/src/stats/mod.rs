@@ -1,5 +1,5 @@
-//! Statistics of test apps: the fixtures that SDK suites bring, and what was published since, by minute, summed up into hours, days and
-//! months. The main app keeps none: the node's own numbers are at `/metrics`.
+//! Statistics of test apps: fixtures of SDK suites and later publishes, by minute, with sums for hours, days and
+//! months. The main app has none; the node's metrics are at `/metrics`.
 //!
 //! Source: Ably's "Metadata stats" documentation, the flat form (`entries`) of protocol version 2 and later.
 
@@ -22,10 +22,10 @@ use self::{
 use crate::protocol::ErrorInfo;
 
 const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
-/// Minutes that are kept at most.
+/// The largest number of minutes.
 const MAX_MINUTES: usize = 10_000;
 
-/// Numbers by their path, as `messages.inbound.realtime.messages.count`.
+/// Numbers by path, as `messages.inbound.realtime.messages.count`.
 type Entries = BTreeMap<String, f64>;
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ pub struct Interval {
     schema: &'static str,
     app_id: String,
     entries: Entries,
-    /// Of an interval that is not over: up to which minute it counts.
+    /// The last counted minute of an interval that is not over.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_progress: Option<String>,
 }
@@ -52,11 +52,11 @@ impl Interval {
 pub struct Stats(Mutex<BTreeMap<String, Entries>>);
 
 impl Stats {
-    /// Takes fixtures: objects with an `intervalId` and numbers in the nested form. A minute's fixture replaces what was there, so that a suite
-    /// may bring its fixtures again.
+    /// Accepts fixtures: objects with an `intervalId` and nested numbers. A fixture replaces the numbers of its
+    /// minute, so a suite may send it again.
     ///
     /// # Errors
-    /// 40000 for what has no interval id of a minute.
+    /// 40000 if an interval id is not a minute.
     pub fn take(&self, fixtures: &[Value]) -> Result<(), ErrorInfo> {
         let minute = |fixture: &Value| {
             let id = fixture["intervalId"].as_str().unwrap_or_default().to_owned();
@@ -72,7 +72,7 @@ impl Stats {
         Ok(())
     }
 
-    /// Counts what was published over a connection (`realtime`) or by REST.
+    /// Counts messages that were published over a connection (`realtime`) or by REST.
     pub fn published(&self, transport: &str, messages: usize, bytes: usize, now: i64) {
         let Some(minute) = minute_of(now) else { return };
         let mut entries = Entries::new();
@@ -89,7 +89,7 @@ impl Stats {
         }
     }
 
-    /// A page, and whether there is more.
+    /// A page, and whether another follows.
     pub fn page(&self, app: &str, query: &StatsQuery, now: i64) -> (Vec<Interval>, bool) {
         let mut intervals: BTreeMap<String, Entries> = BTreeMap::new();
         for (minute, entries) in self.0.lock().iter() {
@@ -119,7 +119,7 @@ impl Stats {
     }
 }
 
-/// Sums up, but for peaks.
+/// Adds the numbers. Of peaks it keeps the highest.
 fn merge(into: &mut Entries, other: &Entries) {
     for (path, number) in other {
         let known = into.entry(path.clone()).or_default();

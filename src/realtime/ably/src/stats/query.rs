@@ -1,10 +1,10 @@
-//! Which intervals are asked for.
+//! Queries for intervals.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::{history, protocol::ErrorInfo, storage::Direction};
 
-/// How the id of a minute is written.
+/// The format of a minute's id.
 pub const MINUTE: &str = "%Y-%m-%d:%H:%M";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Unit {
         }
     }
 
-    /// How much of a minute's interval id names the interval of this unit: they all begin `YYYY-MM-DD:HH:MM`.
+    /// The length of this unit's interval id. It is a prefix of a minute's id, `YYYY-MM-DD:HH:MM`.
     pub fn length(self) -> usize {
         match self {
             Self::Minute => 16,
@@ -58,7 +58,7 @@ pub struct StatsQuery {
 
 impl StatsQuery {
     /// # Errors
-    /// 40000 for parameters that make no sense.
+    /// 40000 for invalid parameters.
     pub fn read(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
         let unit = match parameter("unit").or_else(|| parameter("by")) {
             None => Unit::Minute,
@@ -78,7 +78,7 @@ impl StatsQuery {
     }
 
     pub fn wants(&self, id: &str) -> bool {
-        // A bound may be coarser than the unit: it stands for everything within.
+        // A bound may be coarser than the unit. It includes all intervals within.
         let until = |bound: &String| id <= bound.as_str() || id.starts_with(bound.as_str());
         self.start.as_ref().is_none_or(|start| id >= start.as_str())
             && self.end.as_ref().is_none_or(until)
@@ -89,13 +89,13 @@ impl StatsQuery {
     }
 }
 
-/// The interval that a bound names: as an interval id, or in milliseconds since 1970.
+/// The interval of a bound, which is an interval id or milliseconds since 1970.
 fn interval_of(text: &str, unit: Unit) -> Result<String, ErrorInfo> {
     let whole = match text.parse::<i64>() {
         Ok(millis) => minute_of(millis).ok_or_else(|| ErrorInfo::bad_request("start and end must be times"))?,
         Err(_) => text.to_owned(),
     };
-    // The parts that a shorter id leaves out.
+    // The omitted parts of a shorter id.
     let is_id = ["", ":00", ":00:00", "-01:00:00"]
         .iter()
         .any(|rest| DateTime::strptime(MINUTE, format!("{whole}{rest}")).is_ok());
