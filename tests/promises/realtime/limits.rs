@@ -57,11 +57,11 @@ fn outcomes(frames: &[Value]) -> (Vec<u64>, u64) {
 
 /// Sends bytes as they are, and returns the last error and how the WebSocket was closed.
 async fn closed_for(mut wire: Wire, bytes: &[u8]) -> (Option<u64>, CloseCode) {
-    let MaybeTlsStream::Plain(stream) = wire.0.get_mut() else { panic!("a plain socket") };
+    let MaybeTlsStream::Plain(stream) = wire.socket.get_mut() else { panic!("a plain socket") };
     stream.write_all(bytes).await.unwrap();
     let mut code = None;
     loop {
-        match timeout(Duration::from_secs(20), wire.0.next()).await.expect("an end within 20 s") {
+        match timeout(Duration::from_secs(20), wire.socket.next()).await.expect("an end within 20 s") {
             Some(Ok(Message::Close(reason))) => return (code, reason.unwrap().code),
             Some(Ok(Message::Text(text))) => {
                 let frame: Value = serde_json::from_str(&text).unwrap();

@@ -116,7 +116,7 @@ async fn a_frame_that_is_too_large_ends_the_connection_with_40009() {
     let node = node();
     for size in [530_000, 600_000, 4_000_000] {
         let (wire, _) = Wire::connected(&node, "").await;
-        let (mut sink, stream) = wire.0.split();
+        let (mut sink, stream) = wire.socket.split();
         let sending = tokio::spawn(async move {
             // The server need not read it all.
             drop(sink.send(Message::text("x".repeat(size))).await);
@@ -251,10 +251,10 @@ async fn a_frame_against_the_websocket_protocol_is_answered_by_a_close() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     // Not masked, as only servers may send.
-    let MaybeTlsStream::Plain(stream) = wire.0.get_mut() else { panic!("a plain socket") };
+    let MaybeTlsStream::Plain(stream) = wire.socket.get_mut() else { panic!("a plain socket") };
     stream.write_all(b"\x81\x02{}").await.unwrap();
     let closed = loop {
-        match timeout(Duration::from_secs(20), wire.0.next()).await.expect("an end within 20 s") {
+        match timeout(Duration::from_secs(20), wire.socket.next()).await.expect("an end within 20 s") {
             Some(Ok(Message::Close(reason))) => break reason.unwrap(),
             Some(Ok(_)) => {}
             other => panic!("ended without a close: {other:?}"),

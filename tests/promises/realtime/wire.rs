@@ -1,6 +1,6 @@
 //! A bare WebSocket: for what an SDK never does.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -12,7 +12,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 
 use super::node::Node;
 
-pub struct Wire(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Wire {
+    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Serials of publishes over this socket, and whether each has its reply.
+    replied: HashMap<u64, bool>,
+}
 
 impl Wire {
     /// Opens a socket with these query parameters beside the key.
@@ -27,7 +31,7 @@ impl Wire {
     /// Opens a socket to a server at `http://…`.
     pub async fn dial(origin: &str, query: &str) -> Wire {
         let (socket, _) = connect_async(format!("{}/?v=6&{query}", origin.replacen("http", "ws", 1))).await.unwrap();
-        Wire(socket)
+        Wire { socket, replied: HashMap::new() }
     }
 
     /// Opens a socket and takes CONNECTED.
@@ -38,11 +42,14 @@ impl Wire {
     }
 
     pub async fn send(&mut self, frame: Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
+        if let Some(serial) = frame["msgSerial"].as_u64() {
+            self.replied.entry(serial).or_insert(false);
+        }
+        self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
     pub async fn send_raw(&mut self, message: Message) {
-        self.0.send(message).await.unwrap();
+        self.socket.send(message).await.unwrap();
     }
 
     /// The next frame; none when the server has closed the socket.
@@ -54,8 +61,12 @@ impl Wire {
         // Pings are not what is waited for.
         let deadline = Instant::now() + limit;
         loop {
-            match timeout_at(deadline, self.0.next()).await.expect("nothing came in time") {
-                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+            match timeout_at(deadline, self.socket.next()).await.expect("nothing came in time") {
+                Some(Ok(Message::Text(text))) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    self.note_replies(&frame);
+                    return Some(frame);
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(_))) => panic!("a binary frame on a JSON connection"),
                 Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => return None,
@@ -73,17 +84,26 @@ impl Wire {
         }
     }
 
-    /// Everything that comes until the answer to a HEARTBEAT shows that the server is done.
+    fn note_replies(&mut self, frame: &Value) {
+        if frame["action"] == 1 || frame["action"] == 2 {
+            let first = frame["msgSerial"].as_u64().expect("a reply has a serial");
+            let count = frame["count"].as_u64().expect("a reply has a count");
+            self.replied.extend((first..first + count).map(|serial| (serial, true)));
+        }
+    }
+
+    /// All frames until the reply to a HEARTBEAT, and until every publish has its reply: the server is done then.
     pub async fn settle(&mut self) -> Vec<Value> {
         self.send(json!({"action": 0, "id": "settle"})).await;
-        let mut frames = Vec::new();
-        loop {
+        let (mut frames, mut beaten) = (Vec::new(), false);
+        while !beaten || self.replied.values().any(|replied| !replied) {
             let frame = self.next().await.expect("the connection is open");
-            if frame["action"] == 0 && frame["id"] == "settle" {
-                return frames;
+            match frame["action"] == 0 && frame["id"] == "settle" {
+                true => beaten = true,
+                false => frames.push(frame),
             }
-            frames.push(frame);
         }
+        frames
     }
 
     pub async fn attach(&mut self, channel: &str) -> Value {
