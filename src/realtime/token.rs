@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// Computed with Ably's own SDK for the same fields.
+    /// The npm package `ably` 2.28 computes this mac for the same fields (`auth.createTokenRequest`).
     #[test]
     fn the_mac_is_the_hmac_of_the_six_lines() {
         let key = ApiKey::parse("app.key:secret").unwrap();
@@ -129,11 +129,7 @@ mod tests {
             Timestamp::from_millis(1_700_000_000_000),
             "0123456789abcdef".into(),
         );
-        let expected = STANDARD.encode(hmac_sha256(
-            b"secret",
-            &[b"app.key\n3600000\n{\"a\":[\"subscribe\"]}\nalice\n1700000000000\n0123456789abcdef\n"],
-        ));
-        assert_eq!(request.mac, expected);
+        assert_eq!(request.mac, "kofoOj/V1FdFA0O2Mif6W4mN4JRSvZ+NPkG4bmNphVI=");
         assert_eq!(request.ttl, 3_600_000);
     }
 }
