@@ -10,14 +10,14 @@ use tandem_actors::{
 use utoipa::ToSchema;
 
 use crate::realtime::{
-    ApiKey, Config, Provider, ProviderKind,
+    ApiKey, Provider, ProviderKind, RealtimeSettings,
     channels::ChannelNames,
     token::{TokenRequest, capability, fresh_nonce, sign_token_request},
 };
 
 pub struct RealtimeAccess {
     pub provider: Provider,
-    pub config: Config,
+    pub config: RealtimeSettings,
     pub names: ChannelNames,
     /// Signs the app's token requests.
     pub signing_key: ApiKey,
@@ -54,7 +54,7 @@ pub struct Channels {
 impl RealtimeAccess {
     /// A signed request for a token over `sessions`, which are sorted by their last change, the newest first.
     pub fn token_request(&self, user: &UserId, sessions: &[SessionId]) -> TokenRequest {
-        let Config { token_sessions, client_publish, token_ttl, .. } = self.config;
+        let RealtimeSettings { token_sessions, client_publish, token_ttl, .. } = self.config;
         let capability = capability(&self.names, user, sessions, token_sessions, client_publish);
         sign_token_request(&self.signing_key, capability, user, token_ttl, self.clock.now(), fresh_nonce())
     }

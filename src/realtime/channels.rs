@@ -15,8 +15,8 @@ const USER: &str = "{userId}";
 pub struct ChannelNames {
     /// The session channel, to which both partners subscribe. Contains `{sessionId}`.
     pub session_channel: String,
-    /// The channels whose presence sets tell who is in a session: a partner in any of them is there. The first one is the one that
-    /// clients are told to enter; the others are those that both generations of the app enter. Each contains `{sessionId}`.
+    /// The channels whose presence sets count: a partner in any of them is present. Clients are told to enter the
+    /// first. The app's generations enter the others. Each contains `{sessionId}`.
     pub presence_channels: Vec<String>,
     /// A user's own channel, for list screens. Contains `{userId}`.
     pub user_channel: String,
@@ -46,7 +46,8 @@ pub struct InvalidTemplate {
 
 impl ChannelNames {
     /// # Errors
-    /// For a template without its placeholder, one that is a pattern, and a user channel that could be called like a session's.
+    /// If a template lacks its placeholder or is a pattern, or if a user channel could have the name of a session's
+    /// channel.
     pub fn validate(&self) -> Result<(), InvalidTemplate> {
         let check = |setting, template: &str, placeholder| {
             if template.matches(placeholder).count() == 1
@@ -89,12 +90,12 @@ impl ChannelNames {
         }
     }
 
-    /// The session whose channel this is.
+    /// The session with this session channel.
     pub fn parse_session(&self, channel: &str) -> Option<SessionId> {
         session_in(&self.session_channel, channel)?.parse().ok()
     }
 
-    /// The session whose presence channel this is, and which of them.
+    /// The session with this presence channel, and the channel's number.
     pub fn parse_presence(&self, channel: &str) -> Option<(SessionId, usize)> {
         self.presence_channels.iter().enumerate().find_map(|(index, template)| {
             let session = session_in(template, channel)?.parse().ok()?;
@@ -103,7 +104,8 @@ impl ChannelNames {
     }
 }
 
-/// Whether some user's channel has the name of some session's: users' ids may hold anything, sessions' ids letters and digits.
+/// Whether the channel of some user could have the name of some session's channel. Ids of users may contain anything,
+/// ids of sessions only lower-case letters and digits.
 fn may_be_called_alike(user: &str, session: &str) -> bool {
     let (Some((user_front, user_back)), Some((front, back))) = (user.split_once(USER), session.split_once(SESSION))
     else {

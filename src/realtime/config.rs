@@ -17,7 +17,7 @@ pub enum ProviderKind {
 }
 
 impl ProviderKind {
-    /// As it is written in the settings.
+    /// As written in the settings.
     pub const fn name(self) -> &'static str {
         match self {
             ProviderKind::Embedded => "embedded",
@@ -28,30 +28,30 @@ impl ProviderKind {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct RealtimeSettings {
     /// `embedded` or `ably`.
     pub provider: ProviderKind,
     /// Whether partners' tokens let them publish on session channels.
     pub client_publish: bool,
     /// The session channel's name, with `{sessionId}`.
     pub session_channel: String,
-    /// The channels whose presence sets count, each with `{sessionId}`; clients are told to enter the first.
+    /// The channels whose presence sets count, each with `{sessionId}`. Clients are told to enter the first.
     pub presence_channels: Vec<String>,
     /// A user's own channel, with `{userId}`.
     pub user_channel: String,
-    /// How long a client's token is valid.
+    /// The lifetime of a client's token.
     #[serde(with = "humantime_serde")]
     pub token_ttl: Duration,
-    /// A token covers at most so many sessions, newest change first.
+    /// The largest number of sessions of a token, those with the newest changes first.
     pub token_sessions: usize,
     /// A token covers a resolved session for this long, so that its screen still works.
     #[serde(with = "humantime_serde")]
     pub resolved_access: Duration,
     pub embedded: tandem_ably::Config,
-    pub ably: cloud::Config,
+    pub ably: cloud::CloudSettings,
 }
 
-impl Default for Config {
+impl Default for RealtimeSettings {
     fn default() -> Self {
         let names = ChannelNames::default();
         Self {
@@ -64,13 +64,13 @@ impl Default for Config {
             token_sessions: 50,
             resolved_access: Duration::from_secs(7 * 24 * 3600),
             embedded: tandem_ably::Config::default(),
-            ably: cloud::Config::default(),
+            ably: cloud::CloudSettings::default(),
         }
     }
 }
 
-impl Config {
-    /// The names of the channels, as set here.
+impl RealtimeSettings {
+    /// The channel names of these settings.
     pub fn names(&self) -> ChannelNames {
         ChannelNames {
             session_channel: self.session_channel.clone(),

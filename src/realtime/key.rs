@@ -1,4 +1,5 @@
-//! An API key as a client of a realtime provider holds it: it signs the app's token requests, and calls Ably's REST API.
+//! An API key of a realtime provider. It signs the app's token requests, and authenticates requests to Ably's REST
+//! API.
 
 use crate::secret::Secret;
 
@@ -17,7 +18,7 @@ impl ApiKey {
         Self { name: name.into(), secret }
     }
 
-    /// As Ably's dashboard shows it: `appId.keyId:secret`.
+    /// Parses a key as Ably's dashboard shows it: `appId.keyId:secret`.
     pub fn parse(key: &str) -> Result<Self, MalformedKey> {
         match key.split_once(':') {
             Some((name, secret)) if name.contains('.') && !secret.is_empty() => {

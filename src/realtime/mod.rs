@@ -1,4 +1,5 @@
-//! How connected partners hear of their session: channel names, tokens, and the providers that carry the events.
+//! Realtime: how connected partners hear of their session. Channel names, tokens, and the providers that carry the
+//! events.
 
 pub mod channels;
 pub mod cloud;
@@ -10,7 +11,7 @@ pub mod token;
 pub mod webhook;
 
 pub use self::{
-    config::{Config, ProviderKind},
+    config::{ProviderKind, RealtimeSettings},
     key::ApiKey,
     provider::Provider,
 };

@@ -1,5 +1,4 @@
-//! The realtime provider of this node: the embedded endpoint, or Ably's cloud. Session actors see one port and cannot tell
-//! which.
+//! The realtime provider of this node: the embedded endpoint or Ably's cloud. Session actors use one port for both.
 
 use std::{
     net::SocketAddr,
@@ -21,11 +20,11 @@ use tandem_actors::{
 
 use super::{
     cloud::AblyCloud,
-    config::{Config, ProviderKind},
+    config::{ProviderKind, RealtimeSettings},
     embedded::{Embedded, Scope},
 };
 
-/// The file by which a process hands over to the next one.
+/// The file for the handover to the next process.
 const HANDOVER: &str = "realtime.handover";
 
 #[derive(Clone)]
@@ -36,9 +35,9 @@ pub enum Provider {
 
 impl Provider {
     /// # Errors
-    /// In one line: which setting is wrong, and what would be right.
+    /// One line that names the wrong setting and what would be right.
     pub fn new(
-        config: &Config,
+        config: &RealtimeSettings,
         address: SocketAddr,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
@@ -76,14 +75,14 @@ impl Provider {
         }
     }
 
-    /// Ends all tokens that a user has, and the connections that hold one. What is answered is durable.
+    /// Ends all tokens of a user, and the connections that hold one. The answer comes when that is durable.
     ///
     /// # Errors
-    /// Why it may not be durable.
+    /// If it may not be durable.
     pub async fn end_tokens_of(&self, user: &UserId) -> Result<(), String> {
         match self {
             Self::Embedded(embedded) => embedded.end_tokens_of(user).await.map_err(|error| error.message.into_owned()),
-            // Ably's cloud lets them run out: its keys do not revoke tokens unless they are made so.
+            // Tokens of Ably's cloud expire by themselves: keys do not revoke tokens by default.
             Self::Ably { .. } => Ok(()),
         }
     }
@@ -91,12 +90,12 @@ impl Provider {
     pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
         match self {
             Self::Embedded(embedded) => embedded.report_to(sink),
-            // Reports by webhook.
+            // Ably's cloud reports by webhook.
             Self::Ably { .. } => {}
         }
     }
 
-    /// The start page, and the embedded endpoint where there is one.
+    /// Mounts the start page, and the embedded endpoint if there is one.
     pub fn mount(&self, app: &mut ServiceConfig) {
         match self {
             Self::Embedded(embedded) => embedded.endpoint.configure(app),
@@ -120,21 +119,21 @@ impl Provider {
         }
     }
 
-    /// Takes up what an earlier process has left in the data directory. Called before the first connection.
+    /// Restores what an earlier process left in the data directory. Called before the first connection.
     pub fn take_over(&self, data: &Path) {
         if let Self::Embedded(embedded) = self {
             embedded.endpoint.take_over(&data.join(HANDOVER));
         }
     }
 
-    /// Leaves in the data directory what the next process is to take up. Called when nobody publishes any more.
+    /// Writes the state for the next process to the data directory. Called after the last publish.
     pub fn hand_over(&self, data: &Path) {
         if let Self::Embedded(embedded) = self {
             embedded.endpoint.hand_over(&data.join(HANDOVER));
         }
     }
 
-    /// Says goodbye to connections, spread over the grace.
+    /// Disconnects all clients, spread over the grace.
     pub async fn stop(&self, grace: Duration) {
         match self {
             Self::Embedded(embedded) => embedded.endpoint.stop(grace).await,

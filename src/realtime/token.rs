@@ -1,4 +1,5 @@
-//! Token requests for the app: what `GET /api/v1/auth/ably-token` hands out. The same for the embedded endpoint and for Ably's cloud.
+//! Token requests for the app, as `GET /api/v1/auth/ably-token` returns them. The embedded endpoint and Ably's cloud
+//! accept the same requests.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +19,11 @@ use super::{ApiKey, channels::ChannelNames};
 #[serde(rename_all = "camelCase")]
 pub struct TokenRequest {
     pub key_name: String,
-    /// Milliseconds.
+    /// In milliseconds.
     pub ttl: u64,
-    /// Milliseconds since 1970.
+    /// In milliseconds since 1970.
     pub timestamp: i64,
-    /// A JSON object as a string: operations by channel.
+    /// A JSON object as text: the operations of each channel.
     pub capability: String,
     pub client_id: String,
     pub nonce: String,
@@ -58,8 +59,8 @@ pub fn fresh_nonce() -> String {
     format!("{APP_NONCE_PREFIX}{:032x}", rand::random::<u128>())
 }
 
-/// The capability of one user over the given sessions (the caller's active ones, newest first; only the first
-/// `most` are taken), as canonical JSON.
+/// The capability of a user on these sessions, as canonical JSON. The sessions are the user's active ones, newest
+/// first. Only the first `most` count.
 pub fn capability<'a>(
     names: &ChannelNames,
     user: &UserId,
@@ -74,7 +75,7 @@ pub fn capability<'a>(
         granted.sort_unstable();
         granted.dedup();
     };
-    // A name with '*' would be a pattern, which stands for other users' channels as well.
+    // A name with '*' would be a pattern that matches other users' channels.
     let own = names.user(user);
     if !own.contains('*') {
         grant(own, &["subscribe"]);

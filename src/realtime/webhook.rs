@@ -1,5 +1,5 @@
-//! Ably's webhooks about presence: who entered or left a session's presence set. Ably repeats and reorders them; each change
-//! carries its time, by which the receiver tells old from current.
+//! Ably's webhooks about presence: members that entered or left a session's presence set. Ably may repeat and reorder
+//! them. The receiver orders the changes by their time.
 
 use actix_web::http::header::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,7 +23,8 @@ pub enum WebhookError {
     Malformed,
 }
 
-/// The presence changes in a webhook, by time. Other kinds of events, and channels that are no session's, are passed over.
+/// The presence changes in a webhook, in the order of their times. Other events, and channels that belong to no
+/// session, are ignored.
 pub fn verify_and_parse(
     headers: &HeaderMap,
     body: &[u8],
@@ -43,7 +44,7 @@ pub fn verify_and_parse(
     Ok(changes.into_iter().map(|(_, session, change)| (session, change)).collect())
 }
 
-/// Whether a webhook says that it is signed with this key: others are not worth reading.
+/// Whether a webhook names this key. Others need not be read.
 pub fn names_key(headers: &HeaderMap, key: &ApiKey) -> bool {
     let named = headers.get("x-ably-key").is_some_and(|name| bool::from(name.as_bytes().ct_eq(key.name.as_bytes())));
     named && headers.contains_key("x-ably-signature")
@@ -108,7 +109,7 @@ struct PresenceMessage {
     timestamp: Option<i64>,
 }
 
-/// A number on the wire; a word in the envelopes of some integrations.
+/// A number on the wire, or a word in the envelopes of some integrations.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Action {
@@ -117,7 +118,7 @@ enum Action {
 }
 
 impl Action {
-    /// Whether the member is there; `None` for what tells nothing.
+    /// Whether the member is present after it. `None` if it does not say.
     fn is_present(&self) -> Option<bool> {
         match self {
             Action::Number(1 | 2 | 4) => Some(true),
@@ -132,11 +133,11 @@ impl Action {
     }
 }
 
-/// Time, then the connection's own numbering where the id has one.
+/// The time, then the serial and index of the message id, if it has them.
 type Order = (Timestamp, u64, u64);
 
 fn read_set(set: PresenceSet, names: &ChannelNames) -> Vec<(Order, SessionId, PresenceChange)> {
-    let Some((session, place)) = names.parse_presence(&set.channel) else { return Vec::new() };
+    let Some((session, number)) = names.parse_presence(&set.channel) else { return Vec::new() };
     let read = |message: PresenceMessage| {
         let client = message.client_id?;
         let at = Timestamp::from_millis(message.timestamp.or(set.timestamp)?);
@@ -144,7 +145,7 @@ fn read_set(set: PresenceSet, names: &ChannelNames) -> Vec<(Order, SessionId, Pr
         let (serial, index) = serial(&message.id, &connection).unwrap_or_default();
         let change = PresenceChange {
             user: client.parse().ok()?,
-            connection: connection_in(&connection, place),
+            connection: connection_in(&connection, number),
             present: message.action.is_present()?,
             at,
             vanished: false,

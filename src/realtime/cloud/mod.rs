@@ -1,8 +1,8 @@
 //! Ably's cloud by REST, for nodes with `realtime.provider = "ably"`.
 //!
-//! Publishing is idempotent: the message's id is made of session and `seq`, so a publish whose answer was lost is repeated
-//! without a second delivery. Messages of one channel go out in the order in which they were handed over, one request each:
-//! ids of several messages in one request would have to be Ably's to choose.
+//! Publishing is idempotent. Session and `seq` make the message's id, so a publish whose response was lost can be
+//! repeated without a second delivery. Messages of one channel are sent in order, one in each request, because Ably
+//! chooses the ids of several messages in a request.
 
 mod rest;
 
@@ -31,25 +31,25 @@ use crate::secret::Secret;
 
 const DEFAULT_REST_URL: &str = "https://main.realtime.ably.net";
 const PAGE: usize = 1000;
-/// Presence pages that are followed; beyond it, somebody is playing with us.
+/// The largest number of presence pages. More pages mean that the host misbehaves.
 const PAGES: usize = 20;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct CloudSettings {
     /// An API key as Ably's dashboard shows it, `appId.keyId:secret`, with the capabilities publish and presence on the channels.
     pub key: Option<Secret>,
     pub rest_url: String,
-    /// Asked when `rest_url` does not answer. Absent: Ably's own, if `rest_url` is the default.
+    /// Fallback hosts for when `rest_url` does not respond. Absent: Ably's own, if `rest_url` is the default.
     pub fallback_urls: Option<Vec<String>>,
-    /// For one request.
+    /// The time limit of one request.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
-    /// Tries of one publish before the session's outbox takes over.
+    /// The number of tries of one publish before the session's outbox retries it.
     pub tries: usize,
 }
 
-impl Default for Config {
+impl Default for CloudSettings {
     fn default() -> Self {
         Self {
             key: None,
@@ -71,9 +71,10 @@ pub enum CloudError {
     Client(#[from] reqwest::Error),
 }
 
-/// A connection may be in several presence sets of a session, and leave them one by one.
-pub(super) fn connection_in(connection: &str, place: usize) -> String {
-    if place == 0 { connection.to_owned() } else { format!("{connection}/{place}") }
+/// The name of a connection in one of a session's presence sets. A connection may be in several sets and leave them
+/// one by one.
+pub(super) fn connection_in(connection: &str, number: usize) -> String {
+    if number == 0 { connection.to_owned() } else { format!("{connection}/{number}") }
 }
 
 #[derive(Clone)]
@@ -84,18 +85,18 @@ struct Cloud {
     tries: usize,
     names: ChannelNames,
     clock: Arc<dyn Clock>,
-    /// Each channel's last publish: the next one waits for it.
-    turns: DashMap<String, Turn>,
+    /// The last publish of each channel. The next one waits for it.
+    turns: DashMap<String, LastTurn>,
     next_turn: AtomicU64,
 }
 
-struct Turn {
+struct LastTurn {
     number: u64,
     over: oneshot::Receiver<()>,
 }
 
 impl AblyCloud {
-    pub fn new(config: &Config, names: ChannelNames, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
+    pub fn new(config: &CloudSettings, names: ChannelNames, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
         let key = config.key.as_ref().and_then(|key| ApiKey::parse(key.reveal()).ok()).ok_or(CloudError::Key)?;
         Ok(Self(Arc::new(Cloud {
             rest: Rest::new(config, &key, clock.clone())?,
@@ -119,7 +120,7 @@ impl Realtime for AblyCloud {
             }
             channels.entry(name).or_default().push(publication);
         }
-        // The turns are taken before anything is polled: the order of the calls counts.
+        // Turns are taken before any future is polled, in the order of the calls.
         let publishes: Vec<_> = order
             .into_iter()
             .map(|name| {
@@ -135,35 +136,35 @@ impl Realtime for AblyCloud {
         let cloud = self.0.clone();
         let channels: Vec<_> = self.0.names.presence(session).enumerate().collect();
         Box::pin(async move {
-            let sets = channels.iter().map(|(place, channel)| cloud.presence(channel, *place));
+            let sets = channels.iter().map(|(number, channel)| cloud.presence(channel, *number));
             Ok(try_join_all(sets).await?.concat())
         })
     }
 }
 
-struct MyTurn {
+struct HeldTurn {
     number: u64,
     before: Option<oneshot::Receiver<()>>,
-    /// Dropped when the turn is over, however it ends.
+    /// Dropped when the turn ends, also after an error.
     _over: oneshot::Sender<()>,
 }
 
 impl Cloud {
-    fn take_turn(&self, channel: &str) -> MyTurn {
+    fn take_turn(&self, channel: &str) -> HeldTurn {
         let (_over, over) = oneshot::channel();
         let number = self.next_turn.fetch_add(1, Ordering::Relaxed);
-        let before = self.turns.insert(channel.to_owned(), Turn { number, over }).map(|turn| turn.over);
-        MyTurn { number, before, _over }
+        let before = self.turns.insert(channel.to_owned(), LastTurn { number, over }).map(|turn| turn.over);
+        HeldTurn { number, before, _over }
     }
 
     async fn publish_in_turn(
         &self,
         channel: String,
-        turn: MyTurn,
+        turn: HeldTurn,
         publications: Vec<Publication>,
     ) -> Result<(), RealtimeError> {
         if let Some(before) = turn.before {
-            // Ends with an error when its sender is dropped, which is how turns end.
+            // It ends with an error when the sender is dropped, which is how turns end.
             let _ = before.await;
         }
         let mut result = Ok(());
@@ -205,7 +206,7 @@ impl Cloud {
         Ok(())
     }
 
-    async fn presence(&self, channel: &str, place: usize) -> Result<Vec<PresenceMember>, RealtimeError> {
+    async fn presence(&self, channel: &str, number: usize) -> Result<Vec<PresenceMember>, RealtimeError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Present {
@@ -221,14 +222,14 @@ impl Cloud {
                 first.query_pairs_mut().append_pair("limit", &PAGE.to_string());
                 self.rest.http.get(next.clone().unwrap_or(first))
             };
-            // Whoever asks waits for two seconds at most: a second try is all there is time for.
+            // The caller waits for two seconds at most, which is enough for two tries.
             let answer = self.rest.call(request, self.tries.min(2)).await?;
             let page: Vec<Present> = serde_json::from_slice(&answer.body)
                 .map_err(|_| RealtimeError::Unavailable { reason: "unreadable presence".into(), retry_after: None })?;
             members.extend(page.into_iter().filter_map(|present| {
                 let client = present.client_id?;
                 Some(PresenceMember {
-                    connection: connection_in(present.connection_id.as_deref().unwrap_or(&client), place),
+                    connection: connection_in(present.connection_id.as_deref().unwrap_or(&client), number),
                     user: client.parse().ok()?,
                     at: present.timestamp.map_or_else(|| self.clock.now(), Timestamp::from_millis),
                 })

@@ -1,4 +1,4 @@
-//! Requests to Ably's REST hosts: which host, how often, and when not at all.
+//! Requests to Ably's REST hosts: choice of the host, retries, and the circuit breaker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tandem_actors::{
     ports::{Clock, RealtimeError},
 };
 
-use super::{CloudError, Config, DEFAULT_REST_URL};
+use super::{CloudError, CloudSettings, DEFAULT_REST_URL};
 use crate::{
     breaker::{Breaker, Pass},
     realtime::ApiKey,
@@ -25,10 +25,10 @@ const FALLBACKS: [&str; 5] = [
     "https://main.d.fallback.ably-realtime.com",
     "https://main.e.fallback.ably-realtime.com",
 ];
-/// A fallback host that worked is asked first for so long.
+/// How long a fallback host that worked is tried first.
 const STAY_WITH_FALLBACK: Duration = Duration::from_secs(10 * 60);
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
-/// A longer `Retry-After` is handed to the caller.
+/// The caller gets a longer `Retry-After`.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
@@ -38,12 +38,12 @@ pub(super) struct Rest {
     hosts: Vec<Url>,
     clock: Arc<dyn Clock>,
     breaker: Breaker,
-    /// The host that worked last, if it is not the first.
+    /// The last host that worked, if it is not the first one.
     preferred: Mutex<Option<(usize, Timestamp)>>,
 }
 
 impl Rest {
-    pub fn new(config: &Config, key: &ApiKey, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
+    pub fn new(config: &CloudSettings, key: &ApiKey, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
         let host = |setting, text: &str| match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" => Ok(url),
             _ => Err(CloudError::Url { setting }),
@@ -76,7 +76,7 @@ impl Rest {
         })
     }
 
-    /// Asks hosts in turn until one answers, waiting longer each time.
+    /// Tries hosts in turn until one responds, with growing waits.
     pub async fn call(
         &self,
         request: impl Fn(&Url) -> reqwest::RequestBuilder,
@@ -101,7 +101,7 @@ impl Rest {
             metrics::counter!("tandem_ably_failures_total", "kind" => failure.kind()).increment(1);
             let at_least = match &failure {
                 Failure::Refused { status, reason } => {
-                    // Somebody answered: it is not the service that fails.
+                    // The host responded, so the service is up.
                     self.breaker.succeeded();
                     tracing::error!(status = status.as_u16(), reason, "ably refuses");
                     return Err(match *status {
@@ -201,7 +201,7 @@ impl Failure {
     }
 }
 
-/// Ably's code, not its words: they may quote what was sent.
+/// Ably's error code. Its message may quote what was sent.
 fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     match json["error"]["code"].as_u64() {
@@ -210,7 +210,7 @@ fn reason(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-/// The target of `Link: <…>; rel="next"`, if it is at the same host: the key goes nowhere else.
+/// The target of `Link: <…>; rel="next"` if it is on the same host: the key must not go anywhere else.
 fn next_page(headers: &header::HeaderMap, base: &Url) -> Option<Url> {
     let links = headers.get_all(header::LINK).iter().filter_map(|link| link.to_str().ok());
     let mut links = links.flat_map(|link| link.split(',').map(str::trim));

@@ -10,7 +10,7 @@ use serde_json::json;
 use tandem::{
     realtime::{
         channels::ChannelNames,
-        cloud::{AblyCloud, CloudError, Config},
+        cloud::{AblyCloud, CloudError, CloudSettings},
     },
     secret::Secret,
 };
@@ -32,8 +32,8 @@ impl Clock for Wall {
 
 const SESSION_CHANNEL: &str = "mwf:session:csession01";
 
-fn cloud_with(adjust: impl FnOnce(&mut Config)) -> AblyCloud {
-    let mut config = Config { key: Some(Secret::new(KEY)), ..Config::default() };
+fn cloud_with(adjust: impl FnOnce(&mut CloudSettings)) -> AblyCloud {
+    let mut config = CloudSettings { key: Some(Secret::new(KEY)), ..CloudSettings::default() };
     adjust(&mut config);
     let names = ChannelNames {
         session_channel: "mwf:session:{sessionId}".into(),
@@ -185,7 +185,7 @@ async fn presence_is_read_over_all_pages_of_all_channels() {
 
 #[test]
 fn a_key_that_is_none_is_refused_without_being_shown() {
-    let config = Config { key: Some(Secret::new("canary")), ..Config::default() };
+    let config = CloudSettings { key: Some(Secret::new("canary")), ..CloudSettings::default() };
     let error = AblyCloud::new(&config, ChannelNames::default(), Arc::new(Wall)).map(|_| ()).unwrap_err();
     assert!(matches!(error, CloudError::Key));
     assert!(!format!("{error} {config:?}").contains("canary"));
