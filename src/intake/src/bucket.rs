@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_burst_waits_for_a_full_bucket() {
+    fn an_amount_above_the_burst_waits_for_a_full_bucket() {
         let start = Instant::now();
         let mut bucket = Bucket::new(10, 20, start);
         assert!(bucket.take(500, start) && !bucket.take(500, start + Duration::from_secs(1)));

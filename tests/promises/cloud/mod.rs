@@ -78,7 +78,7 @@ async fn an_event_is_published_as_the_sdk_reads_it() {
 }
 
 #[tokio::test]
-async fn whatever_fails_on_the_way_each_event_is_there_once() {
+async fn each_event_arrives_once_after_any_failure() {
     for fault in
         [Fault::Status(503), Fault::After(504), Fault::Throttle { seconds: 0 }, Fault::Late(Duration::from_secs(1))]
     {
@@ -108,7 +108,7 @@ async fn publishes_of_a_channel_keep_the_order_in_which_they_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_publish_that_was_given_up_does_not_block_the_next() {
+async fn an_abandoned_publish_does_not_block_the_next() {
     let ably = FakeAbly::start().await;
     let cloud = cloud(&ably);
     drop(cloud.publish(vec![event(1)]));
@@ -128,7 +128,7 @@ async fn a_fallback_host_serves_when_the_first_does_not() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_apart_from_what_may_work_later() {
+async fn refusals_are_distinguished_from_temporary_failures() {
     let ably = FakeAbly::start().await;
     let cloud = cloud(&ably);
     ably.fault(Fault::Status(400));
@@ -184,7 +184,7 @@ async fn presence_is_read_over_all_pages_of_all_channels() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused_without_being_shown() {
+fn a_malformed_key_is_refused_without_being_shown() {
     let config = CloudSettings { key: Some(Secret::new("canary")), ..CloudSettings::default() };
     let error = AblyCloud::new(&config, ChannelNames::default(), Arc::new(Wall)).map(|_| ()).unwrap_err();
     assert!(matches!(error, CloudError::Key));

@@ -35,7 +35,7 @@ async fn attach_at(wire: &mut Wire, channel: &str, serial: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn whoever_has_missed_more_than_memory_holds_continues_from_the_store() {
+async fn a_client_that_missed_more_than_memory_holds_continues_from_the_store() {
     let node = node();
     let (mut reader, _) = Wire::connected(&node, "").await;
     let (mut writer, _) = Wire::connected(&node, "").await;
@@ -52,7 +52,7 @@ async fn whoever_has_missed_more_than_memory_holds_continues_from_the_store() {
 }
 
 #[tokio::test]
-async fn a_rewind_joins_what_is_stored_and_what_is_in_memory() {
+async fn a_rewind_joins_stored_entries_and_those_in_memory() {
     let node = node();
     let (mut writer, _) = Wire::connected(&node, "").await;
     publish(&mut writer, "kept:a", 0..25).await;
@@ -63,7 +63,7 @@ async fn a_rewind_joins_what_is_stored_and_what_is_in_memory() {
 }
 
 #[tokio::test]
-async fn whoever_has_missed_more_than_is_kept_is_told() {
+async fn a_client_that_missed_more_than_is_kept_is_told() {
     let node = node();
     let (mut reader, _) = Wire::connected(&node, "").await;
     let left = reader.attach("ephemeral").await;
@@ -77,7 +77,7 @@ async fn whoever_has_missed_more_than_is_kept_is_told() {
 }
 
 #[tokio::test]
-async fn a_publish_that_comes_again_is_recognised_after_its_entry_has_left_memory() {
+async fn a_repeated_publish_is_recognised_after_its_entry_has_left_memory() {
     let node = node();
     for channel in ["kept:a", "ephemeral"] {
         let (mut reader, _) = Wire::connected(&node, "").await;
@@ -101,7 +101,7 @@ async fn a_publish_that_comes_again_is_recognised_after_its_entry_has_left_memor
 }
 
 #[tokio::test]
-async fn a_repetition_is_acknowledged_no_sooner_than_what_it_repeats() {
+async fn a_repetition_is_acknowledged_after_the_first_publish() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut first, _) = Wire::connected(&node, "").await;

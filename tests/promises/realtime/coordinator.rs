@@ -88,7 +88,7 @@ async fn events_arrive_once_with_their_names_and_their_delivery_is_reported() {
 }
 
 #[tokio::test]
-async fn nobody_publishes_the_coordinators_events_but_itself() {
+async fn only_the_coordinator_publishes_its_events() {
     let node = Node::start(Config::default());
     let mut alice = partner(&node, "alice").await;
     alice.publish(SESSION_CHANNEL, 0, "agreement.confirmed").await;
@@ -120,7 +120,7 @@ async fn nobody_publishes_the_coordinators_events_but_itself() {
 
 /// Every name of the table, by every way there is to publish.
 #[tokio::test]
-async fn none_of_the_coordinators_names_can_be_forged_by_any_way() {
+async fn no_event_name_of_the_coordinator_can_be_forged() {
     let node = Node::start(Config::default());
     let mut alice = partner(&node, "alice").await;
     alice.attach(SESSION_CHANNEL).await;
@@ -179,7 +179,7 @@ async fn presence_of_both_partners_is_reported_and_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_partner_who_was_present_before_a_restart_is_known_to_be() {
+async fn partners_present_before_a_restart_count_as_present_after_it() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
     let mut alice = partner(&node, "alice").await;

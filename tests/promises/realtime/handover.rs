@@ -28,7 +28,7 @@ async fn dial(server: &Server, query: &str) -> (Wire, Value) {
 }
 
 #[tokio::test]
-async fn channels_that_are_not_stored_go_on_after_a_planned_restart() {
+async fn unstored_channels_continue_after_a_planned_restart() {
     let first = server().start().await;
     let (mut wire, connected) = dial(&first, "clientId=alice").await;
     let attached = wire.attach("lobby").await;
@@ -68,7 +68,7 @@ async fn channels_that_are_not_stored_go_on_after_a_planned_restart() {
 }
 
 #[tokio::test]
-async fn what_is_damaged_or_too_old_is_left_aside() {
+async fn damaged_and_old_handover_files_are_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("handover");
     let config = |continuity| Config {

@@ -117,7 +117,7 @@ async fn bytes_beyond_the_rate_are_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn what_a_user_stores_is_limited_and_other_users_store_on() {
+async fn the_stored_bytes_of_a_user_are_limited_and_other_users_are_not_affected() {
     let node = node(|limits| limits.stored_bytes_per_user = 100_000);
     let mut anna = connected(&node, "anna").await;
     for serial in 0..4 {
@@ -136,7 +136,7 @@ async fn what_a_user_stores_is_limited_and_other_users_store_on() {
 }
 
 #[tokio::test]
-async fn a_flood_of_attaches_is_read_slowly_and_others_have_their_turn() {
+async fn a_flood_of_attaches_is_read_slowly_and_other_clients_are_served() {
     let node = node(|limits| limits.frame_rate = 1_000);
     let mut flood = connected(&node, "anna").await;
     let begun = Instant::now();
@@ -157,7 +157,7 @@ async fn a_flood_of_attaches_is_read_slowly_and_others_have_their_turn() {
 }
 
 #[tokio::test]
-async fn a_connection_has_so_many_attachments_and_names_for_one_channel() {
+async fn attachments_and_names_of_a_channel_are_limited_for_a_connection() {
     let node = node(|limits| (limits.attachments, limits.names_per_channel) = (5, 3));
     let mut wire = connected(&node, "anna").await;
     for n in 0..3 {
@@ -178,7 +178,7 @@ async fn a_connection_has_so_many_attachments_and_names_for_one_channel() {
 }
 
 #[tokio::test]
-async fn a_user_has_so_many_sockets_and_is_told_when_there_is_room_again() {
+async fn a_users_sockets_are_limited_and_free_again_after_a_close() {
     let node = node(|limits| limits.connections_per_user = 3);
     let mut open_sockets =
         vec![connected(&node, "anna").await, connected(&node, "anna").await, connected(&node, "anna").await];
@@ -216,7 +216,7 @@ async fn connections_that_come_too_fast_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn a_presence_set_has_so_many_bytes() {
+async fn a_presence_set_is_bounded_in_bytes() {
     let node = node(|limits| limits.presence_bytes = 10_000);
     let enter = |serial: u64, bytes: usize| json!({"action": 14, "channel": "c", "msgSerial": serial, "presence": [{"action": 2, "data": "x".repeat(bytes)}]});
     let (mut anna, mut ben) = (connected(&node, "anna").await, connected(&node, "ben").await);
@@ -228,7 +228,7 @@ async fn a_presence_set_has_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_page_of_history_has_so_many_bytes_and_the_rest_follows() {
+async fn a_page_of_history_is_bounded_in_bytes_and_links_to_the_rest() {
     let node = node(|_| ());
     let (mut wire, _) = Wire::connected(&node, "").await;
     for serial in 0..40 {

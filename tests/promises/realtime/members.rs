@@ -28,7 +28,7 @@ async fn a_client_may_say_how_long_it_stays_present_without_a_socket() {
 }
 
 #[tokio::test]
-async fn everything_that_a_member_says_counts_against_the_size_limit() {
+async fn all_fields_of_a_member_count_against_the_size_limit() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "clientId=alice").await;
     let large = "x".repeat(70_000);
@@ -74,7 +74,7 @@ async fn a_member_leaves_by_attaching_without_the_presence_mode() {
 }
 
 #[tokio::test]
-async fn a_socket_that_answers_nothing_is_given_up() {
+async fn a_silent_socket_is_closed() {
     let idle = Duration::from_secs(1);
     let node =
         Node::start(Config { max_idle_interval: idle, presence_grace: Duration::from_millis(50), ..Config::default() });

@@ -18,7 +18,7 @@ fn node() -> Node {
 }
 
 #[tokio::test]
-async fn connected_says_everything_that_a_client_needs() {
+async fn connected_has_all_details_that_a_client_needs() {
     let node = node();
     let (_, connected) = Wire::connected(&node, "clientId=alice").await;
     let details = &connected["connectionDetails"];
@@ -34,7 +34,7 @@ async fn connected_says_everything_that_a_client_needs() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_connect_is_told_over_the_socket_and_let_go() {
+async fn a_refused_client_gets_its_error_over_the_socket() {
     let node = node();
     for (query, code) in [
         ("", 40101),
@@ -64,7 +64,7 @@ async fn a_publish_without_a_serial_fails_the_channel_and_not_the_connection() {
 }
 
 #[tokio::test]
-async fn nonsense_in_a_publish_is_refused_with_its_serial() {
+async fn a_malformed_publish_is_refused_with_its_serial() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     let publishes = [
@@ -205,7 +205,7 @@ async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_
 }
 
 #[tokio::test]
-async fn an_attachment_that_is_refused_anew_delivers_nothing_more() {
+async fn an_attachment_that_is_refused_later_delivers_nothing_more() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     let (mut publisher, _) = Wire::connected(&node, "").await;
@@ -237,7 +237,7 @@ async fn messagepack_and_json_see_the_same() {
 }
 
 #[tokio::test]
-async fn half_an_emoji_costs_only_itself() {
+async fn half_an_emoji_becomes_a_replacement_character() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     wire.attach("c").await;
@@ -247,7 +247,7 @@ async fn half_an_emoji_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn a_frame_against_the_websocket_protocol_is_answered_by_a_close() {
+async fn a_frame_that_violates_the_websocket_protocol_closes_the_socket() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     // Not masked, as only servers may send.

@@ -127,7 +127,7 @@ async fn active_channels_are_listed_by_name_as_names_or_with_their_status() {
 }
 
 #[tokio::test]
-async fn a_body_without_an_envelope_is_the_data_whatever_it_is() {
+async fn an_unenveloped_body_is_the_data_of_a_message() {
     let node = node();
     let path = "/channels/c/messages?enveloped=false";
     for (content, body, data, encoding) in [
@@ -153,7 +153,7 @@ async fn a_body_without_an_envelope_is_the_data_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_a_bare_payload_stands_in_headers_or_in_the_query() {
+async fn fields_of_an_unenveloped_message_are_headers_or_query_parameters() {
     let node = node();
     let path = "/channels/c/messages?enveloped=false";
     let by_header = post(&node, path, "text/plain", "x").header("x-ably-name", "greeting");
@@ -172,7 +172,7 @@ async fn what_belongs_to_a_bare_payload_stands_in_headers_or_in_the_query() {
 }
 
 #[tokio::test]
-async fn forms_are_taken_for_messages_and_token_requests() {
+async fn forms_are_accepted_as_messages_and_token_requests() {
     let node = node();
     let form = "application/x-www-form-urlencoded";
     done(post(&node, "/channels/c/messages", form, "name=greeting&data=hello+there&clientId=alice&id=x")).await;
@@ -206,7 +206,7 @@ async fn a_client_chooses_fields_and_browsers_get_a_page() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_as_a_realtime_client_can_read_it() {
+async fn unknown_paths_get_an_error_that_realtime_clients_can_read() {
     let node = node();
     for request in [
         get(&node, "/nowhere"),
@@ -228,7 +228,7 @@ async fn what_is_not_there_is_said_as_a_realtime_client_can_read_it() {
 }
 
 #[tokio::test]
-async fn a_connection_key_that_was_found_lets_nobody_speak_for_its_owner() {
+async fn a_found_connection_key_gives_no_rights_of_its_owner() {
     let node = node();
     let token = async |client_id: &str| {
         let path = format!("/keys/{KEY_NAME}/requestToken");

@@ -28,7 +28,7 @@ fn post(node: &Node, path: &str) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_named_by_what_is_wrong_with_it() {
+async fn an_unreadable_body_is_refused_with_its_fault() {
     let node = node();
     let path = "/channels/c/messages";
     let (status, answer) = ask(post(&node, path).header(header::CONTENT_ENCODING, "gzip").body("not gzip")).await;
@@ -52,7 +52,7 @@ async fn token_for(node: &Node, client_id: &str, capability: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_revocation_with_a_margin_ends_whoever_has_not_renewed_by_then() {
+async fn a_revocation_with_a_margin_ends_connections_that_have_not_renewed() {
     let node = node();
     let mut wires = Vec::new();
     for _ in 0..2 {
@@ -102,7 +102,7 @@ fn jwt(claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn no_jwt_is_valid_for_longer_than_a_day() {
+async fn a_jwt_is_valid_for_at_most_a_day() {
     const HOUR: u64 = 3_600;
     let node = node();
     let time = now();

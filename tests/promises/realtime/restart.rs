@@ -62,7 +62,7 @@ async fn a_client_comes_back_after_a_crash_and_has_missed_nothing() {
 }
 
 #[tokio::test]
-async fn a_goodbye_tells_clients_to_come_back() {
+async fn a_stopping_node_tells_clients_to_reconnect() {
     let node = Node::start(config());
     let mut wires = Vec::new();
     for _ in 0..5 {
@@ -154,7 +154,7 @@ async fn alice_was_there(store: &Arc<MemoryStore>, config: Config) -> Value {
 }
 
 #[tokio::test]
-async fn a_member_who_comes_back_under_another_connection_is_there_once() {
+async fn a_member_that_returns_under_another_connection_is_present_once() {
     let store = Arc::new(MemoryStore::default());
     alice_was_there(&store, config()).await;
     let node = Node::start_on(config(), store, 0);
@@ -170,7 +170,7 @@ async fn a_member_who_comes_back_under_another_connection_is_there_once() {
 }
 
 #[tokio::test]
-async fn whoever_is_back_without_attaching_and_says_goodbye_has_left() {
+async fn a_resumed_client_that_closes_without_attaching_has_left() {
     for (goodbye, answer) in [(json!({"action": 7}), 8), (json!({"action": 12, "channel": "kept:room"}), 13)] {
         says_goodbye(goodbye, answer).await;
     }
@@ -191,7 +191,7 @@ async fn says_goodbye(goodbye: Value, answer: u64) {
 }
 
 #[tokio::test]
-async fn rest_knows_who_is_present_after_a_restart_before_anybody_attaches() {
+async fn rest_lists_restored_members_before_the_first_attach() {
     let store = Arc::new(MemoryStore::default());
     alice_was_there(&store, config()).await;
     let node = Node::start_on(config(), store, 0);

@@ -22,7 +22,7 @@ async fn refused(node: &Node, params: &str, earlier: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn nobody_takes_up_a_connection_under_another_client_id() {
+async fn a_connection_cannot_be_resumed_with_another_client_id() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
     let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;
@@ -36,7 +36,7 @@ async fn nobody_takes_up_a_connection_under_another_client_id() {
 }
 
 #[tokio::test]
-async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() {
+async fn an_expired_connection_cannot_be_resumed_even_after_a_restart() {
     let ttl = Duration::from_millis(300);
     let config = || Config { connection_state_ttl: ttl, ..Config::default() };
     let store = Arc::new(MemoryStore::default());
@@ -51,7 +51,7 @@ async fn a_connection_is_not_taken_up_after_its_time_also_not_after_a_restart() 
 }
 
 #[tokio::test]
-async fn a_connection_is_not_taken_up_with_another_key() {
+async fn a_connection_cannot_be_resumed_with_another_key() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(Config::default(), store.clone(), 0);
     let (mut wire, connected) = Wire::connected(&node, "clientId=alice").await;

@@ -137,7 +137,7 @@ async fn a_session_that_has_just_begun_needs_no_new_token() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_operators_own_making_stays_what_it_is() {
+async fn a_token_signed_by_the_operator_keeps_its_rights() {
     let server = shared().await;
     let anna = server.partner("Anna");
     let (name, basic) = basic(&server);
@@ -180,7 +180,7 @@ impl There {
 }
 
 #[tokio::test]
-async fn a_withdrawal_ends_what_the_partner_had_of_the_session_and_nothing_else() {
+async fn a_withdrawal_ends_the_partners_rights_on_that_session_alone() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let other = text(&both.anna.invite("Carl").await.created()["session"]["id"]);
@@ -271,7 +271,7 @@ async fn signing_out_everywhere_ends_every_realtime_token() {
 }
 
 #[tokio::test]
-async fn a_revocation_by_the_operator_is_as_final() {
+async fn a_revocation_by_the_operator_ends_the_rights_too() {
     let revoke = async |server: &Server, anna: &Member| {
         let (key, basic) = basic(server);
         let request = Request::new(Method::POST, &server.origin, &format!("/keys/{key}/revokeTokens"));
@@ -283,7 +283,7 @@ async fn a_revocation_by_the_operator_is_as_final() {
 }
 
 #[tokio::test]
-async fn who_declines_never_had_any_of_it() {
+async fn a_person_who_declines_has_no_rights() {
     let server = shared().await;
     let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
     let created = anna.post("/sessions", json!({ "personId": ben.id })).await.created();

@@ -45,7 +45,7 @@ async fn serials_in_any_order_are_delivered_and_acknowledged() {
 }
 
 #[tokio::test]
-async fn presence_in_any_order_of_serials_is_told_as_newer_and_acknowledged() {
+async fn presence_in_any_order_of_serials_is_delivered_as_newer_and_acknowledged() {
     let node = node();
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("c").await;
@@ -70,7 +70,7 @@ async fn presence_in_any_order_of_serials_is_told_as_newer_and_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_serial_that_is_given_again_to_another_message_loses_neither() {
+async fn two_messages_with_the_same_serial_are_both_published() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
     wire.attach("c").await;
@@ -86,7 +86,7 @@ async fn a_serial_that_is_given_again_to_another_message_loses_neither() {
 }
 
 #[tokio::test]
-async fn a_repetition_is_answered_once_on_each_socket_and_delivered_once() {
+async fn a_repetition_has_one_reply_on_each_socket_and_is_delivered_once() {
     let node = node();
     let (mut wire, connected) = Wire::connected(&node, "").await;
     wire.attach("c").await;
@@ -130,7 +130,7 @@ async fn after_a_restart_only_what_is_stored_is_a_repetition() {
 }
 
 #[tokio::test]
-async fn presence_that_is_sent_again_after_a_restart_is_not_told_again() {
+async fn repeated_presence_after_a_restart_is_not_delivered_again() {
     let config = || Config { namespaces: vec![Namespace { id: "kept".into(), persisted: true }], ..Config::default() };
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
