@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_and_an_envelope_tell_the_same() {
+    fn a_batch_and_an_envelope_give_the_same_changes() {
         let message = |id: &str, action: Value, at: i64| json!({"id": id, "clientId": "ann", "connectionId": "K1", "action": action, "timestamp": at, "data": "…"});
         let batch = json!({"items": [
             {"webhookId": "w", "name": "presence.message", "timestamp": 9, "data": {"channelId": "p:csession01", "site": "x",

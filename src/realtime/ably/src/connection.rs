@@ -1,5 +1,4 @@
-//! The state of a connection, which outlives its sockets. Everything that ends with the socket is in
-//! [`crate::socket`].
+//! The state of a connection, which outlives its sockets. What ends with a socket is in its actor.
 
 use std::{
     sync::{
@@ -214,6 +213,7 @@ impl ConnectionState {
     pub fn frame_id(&self, msg_serial: u64) -> Arc<str> {
         let mut inner = self.inner.lock();
         let number = msg_serial.max(inner.next_frame);
+        debug_assert!(number >= inner.next_frame, "ids only grow");
         inner.next_frame = number.saturating_add(1);
         format!("{}:{number}", self.id).into()
     }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_before_is_good_only_until_the_client_shows_that_it_knows_the_new_one() {
+    fn the_previous_key_is_valid_until_the_client_has_used_the_new_one() {
         let (connection, outbox) = connection();
         connection.confirm();
         let lease = connection.lease_to(outbox, "two", connection.grant(), ClientId::Any);

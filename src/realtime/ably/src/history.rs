@@ -1,128 +1,25 @@
 //! History: the messages or presence events of a channel, page by page, from memory and from the store.
 
+mod query;
+
 use std::{sync::Arc, time::Duration};
 
-use crate::storage::Direction;
-
+pub use self::query::{Cursor, HistoryKind, HistoryQuery};
 use crate::{
     channel::{Channel, MAX_REWIND, Rewind},
     hub::Hub,
-    log::{Entry, EntryBody},
+    log::Entry,
     protocol::{ChannelSerial, ErrorInfo},
+    storage::Direction,
     time::millis,
 };
 
-pub const DEFAULT_LIMIT: usize = 100;
-pub const MAX_LIMIT: usize = 1_000;
 /// The largest number of entries, and of bytes, that a returning client gets from the store.
 const MAX_MISSED: usize = 20_000;
 const MAX_MISSED_BYTES: usize = 4 << 20;
 /// A page ends at this many bytes, or after this many entries, and links to the next page.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 const MAX_LOOKED_AT: usize = 10_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HistoryKind {
-    Messages,
-    Presence,
-}
-
-/// The last item of a page: the next page continues after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    pub seq: u64,
-    pub index: usize,
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.seq, self.index)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct HistoryQuery {
-    pub kind: HistoryKind,
-    pub start: Option<i64>,
-    pub end: Option<i64>,
-    pub direction: Direction,
-    pub limit: usize,
-    /// Backwards: no entry newer than this one. Forwards: only newer entries.
-    pub from_serial: Option<ChannelSerial>,
-    pub cursor: Option<Cursor>,
-}
-
-impl HistoryQuery {
-    /// # Errors
-    /// 40000 for invalid parameters.
-    pub fn read(kind: HistoryKind, parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ErrorInfo> {
-        let time = |name| match parameter(name) {
-            None => Ok(None),
-            Some(text) => {
-                text.parse().map(Some).map_err(|_| ErrorInfo::bad_request(format!("{name} must be milliseconds")))
-            }
-        };
-        let direction = direction(parameter("direction").as_deref())?;
-        let from_serial = match parameter("fromSerial").or_else(|| parameter("from_serial")) {
-            None => None,
-            Some(text) => Some(
-                ChannelSerial::parse(&text)
-                    .ok_or_else(|| ErrorInfo::bad_request("fromSerial must be a channel serial"))?,
-            ),
-        };
-        let cursor = match parameter("cursor") {
-            None => None,
-            Some(text) => {
-                let parts =
-                    text.split_once('-').and_then(|(seq, index)| Some((seq.parse().ok()?, index.parse().ok()?)));
-                let (seq, index) =
-                    parts.ok_or_else(|| ErrorInfo::bad_request("cursor is not one of a page's links"))?;
-                Some(Cursor { seq, index })
-            }
-        };
-        let (start, end) = (time("start")?, time("end")?);
-        if start.zip(end).is_some_and(|(start, end)| start > end) {
-            return Err(ErrorInfo::bad_request("start must not be after end"));
-        }
-        Ok(Self { kind, start, end, direction, limit: limit(parameter("limit").as_deref())?, from_serial, cursor })
-    }
-
-    fn wants(&self, entry: &Entry) -> bool {
-        let kind = matches!(entry.body, EntryBody::Messages(_)) == (self.kind == HistoryKind::Messages);
-        let side = self.from_serial.as_ref().is_none_or(|from| match self.direction {
-            Direction::Backward => entry.seq <= from.seq,
-            Direction::Forward => entry.seq > from.seq,
-        });
-        kind && side && self.start.is_none_or(|start| entry.at >= start) && self.end.is_none_or(|end| entry.at <= end)
-    }
-
-    fn is_beyond_cursor(&self, place: Cursor) -> bool {
-        self.cursor.is_none_or(|cursor| match self.direction {
-            Direction::Backward => place < cursor,
-            Direction::Forward => place > cursor,
-        })
-    }
-}
-
-/// # Errors
-/// 40000 unless the text is a direction.
-pub fn direction(text: Option<&str>) -> Result<Direction, ErrorInfo> {
-    match text {
-        None | Some("backwards") => Ok(Direction::Backward),
-        Some("forwards") => Ok(Direction::Forward),
-        Some(_) => Err(ErrorInfo::bad_request("direction must be backwards or forwards")),
-    }
-}
-
-/// # Errors
-/// 40000 unless the text is a number between 1 and 1000.
-pub fn limit(text: Option<&str>) -> Result<usize, ErrorInfo> {
-    match text.map(str::parse) {
-        None => Ok(DEFAULT_LIMIT),
-        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(_) => Err(ErrorInfo::bad_request("limit must be a number between 1 and 1000")),
-    }
-}
 
 /// The items of a page: each is an entry and the index of a message or event in it.
 pub struct HistoryPage {
@@ -144,6 +41,11 @@ struct Collector<'q> {
 impl Collector<'_> {
     fn new(query: &HistoryQuery) -> Collector<'_> {
         Collector { query, items: Vec::new(), more: false, bytes: 0, looked_at: 0, reached: None }
+    }
+
+    /// Takes entries until the page is full. False if it is.
+    fn take_all<'e>(&mut self, mut entries: impl Iterator<Item = &'e Arc<Entry>>) -> bool {
+        entries.all(|entry| self.take(entry))
     }
 
     /// False if the page is full.
@@ -213,13 +115,15 @@ impl Hub {
         let oldest_recent = recent.first().map(|entry| entry.seq);
         match query.direction {
             Direction::Backward => {
-                if recent.iter().rev().all(|entry| collector.take(entry)) {
+                if collector.take_all(recent.iter().rev()) {
                     self.read_stored(channel, oldest_recent, query, &mut collector)?;
                 }
             }
             Direction::Forward => {
                 self.read_stored(channel, oldest_recent, query, &mut collector)?;
-                let _ = collector.more || recent.iter().all(|entry| collector.take(entry));
+                if !collector.more {
+                    collector.take_all(recent.iter());
+                }
             }
         }
         Ok(HistoryPage { next: collector.next(), items: collector.items })

@@ -72,7 +72,9 @@ impl Members {
             let most = most.bytes;
             return Err(ErrorInfo::presence_members(format!("the presence set is full: it has at most {most} bytes")));
         }
-        Ok(events.into_iter().filter_map(|event| self.take(event)).collect())
+        let told = events.into_iter().filter_map(|event| self.take(event)).collect();
+        debug_assert_eq!(self.bytes, self.iter().map(PresenceMessage::size).sum::<usize>());
+        Ok(told)
     }
 
     fn take(&mut self, mut event: PresenceMessage) -> Option<PresenceMessage> {
@@ -126,6 +128,7 @@ impl Members {
             !leaves_now
         });
         self.bytes -= gone;
+        debug_assert_eq!(self.bytes, self.iter().map(PresenceMessage::size).sum::<usize>());
         leaves
     }
 }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_so_many_bytes_and_gives_back_those_of_members_that_leave() {
+    fn a_presence_set_is_bounded_in_bytes_and_frees_those_of_leaving_members() {
         use PresenceAction::*;
         let mut members = Members::default();
         let most = PresenceLimits { bytes: 5_000, ..PresenceLimits::ANY };
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_once_and_as_what_they_are() {
+    fn members_events_are_normalised_and_delivered_once() {
         use PresenceAction::*;
         let mut members = Members::default();
         let data = |text: &str| Some(Data::Text(text.into()));
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leave_that_the_server_makes_does_not_look_like_the_connections_own() {
+    fn a_leave_made_by_the_server_has_another_id_than_the_connections_own() {
         let mut members = Members::default();
         applied(&mut members, event(PresenceAction::Enter, "conn:1:0", None));
         assert_eq!(members.leave("other", None, "server", 5), []);

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_of_a_second_is_welcome_then_the_rate_holds() {
+    fn a_burst_of_one_second_is_accepted_and_then_the_rate_holds() {
         let mut rate = MessageRate::new(10);
         let start = rate.at;
         assert!((0..10).all(|_| rate.admit_at(1, start) == RateDecision::Accepted));

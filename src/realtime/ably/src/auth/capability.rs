@@ -2,95 +2,12 @@
 //! (every channel), a pattern, or an exact name. A pattern is segments between colons, any of which may be `*`. A
 //! last segment `*` stands for one or more segments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::operation::{Operation, Operations};
 use crate::protocol::{ErrorInfo, Modes};
-
-macro_rules! operations {
-    ($($variant:ident = $name:literal),* $(,)?) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Operation { $($variant),* }
-
-        impl Operation {
-            pub fn name(self) -> &'static str {
-                match self { $(Operation::$variant => $name),* }
-            }
-
-            fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Operation::$variant),)* _ => None }
-            }
-
-            #[cfg(test)]
-            const ALL: &'static [Operation] = &[$(Operation::$variant),*];
-        }
-    };
-}
-
-// The operations stand in the order of their names, which is the order of canonical JSON.
-operations! {
-    AnnotationPublish = "annotation-publish",
-    AnnotationSubscribe = "annotation-subscribe",
-    ChannelMetadata = "channel-metadata",
-    History = "history",
-    MessageDeleteAny = "message-delete-any",
-    MessageDeleteOwn = "message-delete-own",
-    MessageUpdateAny = "message-update-any",
-    MessageUpdateOwn = "message-update-own",
-    ObjectPublish = "object-publish",
-    ObjectSubscribe = "object-subscribe",
-    Presence = "presence",
-    PrivilegedHeaders = "privileged-headers",
-    Publish = "publish",
-    PushAdmin = "push-admin",
-    PushSubscribe = "push-subscribe",
-    Stats = "stats",
-    Subscribe = "subscribe",
-}
-
-/// A set of operations. `*` is all operations, including those that Ably adds later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Operations {
-    All,
-    Some(BTreeSet<Operation>),
-}
-
-impl Operations {
-    fn has(&self, operation: Operation) -> bool {
-        match self {
-            Operations::All => true,
-            Operations::Some(set) => set.contains(&operation),
-        }
-    }
-
-    fn intersect(&self, other: &Operations) -> Operations {
-        match (self, other) {
-            (Operations::All, other) => other.clone(),
-            (own, Operations::All) => own.clone(),
-            (Operations::Some(own), Operations::Some(other)) => Operations::Some(own & other),
-        }
-    }
-
-    fn unite(&mut self, other: Operations) {
-        match (&mut *self, other) {
-            (Operations::All, _) => {}
-            (own, Operations::All) => *own = Operations::All,
-            (Operations::Some(own), Operations::Some(other)) => own.extend(other),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        matches!(self, Operations::Some(set) if set.is_empty())
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        match self {
-            Operations::All => vec!["*"],
-            Operations::Some(set) => set.iter().map(|operation| operation.name()).collect(),
-        }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability(BTreeMap<String, Operations>);
@@ -267,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_is_cut_down_to_what_the_key_has() {
+    fn a_requested_capability_is_limited_to_that_of_the_key() {
         let key = capability(r#"{"channel2":["publish","subscribe"],"channel6":["*"],"ns:*":["subscribe"]}"#);
         for (asked, expected) in [
             (r#"{"channel2":["presence","subscribe"],"channelx":["presence"]}"#, Some(r#"{"channel2":["subscribe"]}"#)),
@@ -287,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_capability_is_refused() {
+    fn malformed_capabilities_are_refused() {
         for text in [
             "",
             "[]",
@@ -303,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_in_the_order_in_which_they_are_written() {
+    fn operations_are_declared_in_the_order_of_their_names() {
         let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
         assert!(names.is_sorted());
     }

@@ -5,15 +5,17 @@ pub(crate) mod credentials;
 pub(crate) mod jwt;
 pub(crate) mod key;
 pub(crate) mod nonces;
+mod operation;
 pub(crate) mod revocation;
 pub(crate) mod token;
 pub(crate) mod token_request;
 
 use std::sync::Arc;
 
-pub use capability::{Capability, Operation};
+pub use capability::Capability;
 pub use credentials::Credentials;
 pub use key::{Key, hmac_sha256};
+pub use operation::Operation;
 pub use token_request::APP_NONCE_PREFIX;
 
 use crate::protocol::ErrorInfo;

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nonce_is_good_once_and_forgotten_when_its_timestamp_is_refused_anyway() {
+    fn a_nonce_is_valid_once_and_forgotten_when_its_timestamp_has_expired() {
         let nonces = Nonces::default();
         let start = Timestamp::from_millis(1_000_000);
         nonces.spend("a.b", "0123456789abcdef", "1", start).unwrap();

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Operation, Proof};
+use super::{Grant, Operation, Proof, token_request::MAX_TTL_MS};
 use crate::{protocol::ErrorInfo, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,8 @@ impl Revocation {
         now.as_millis() - self.issued_before.max(self.applies_at) > Revocations::KEPT_MS
     }
 }
+
+const _: () = assert!(Revocations::KEPT_MS > MAX_TTL_MS, "revocations outlive tokens");
 
 /// Revocations of client ids, of which there may be many, and all others.
 #[derive(Default)]
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_from_before_are_revoked_and_later_ones_are_not() {
+    fn earlier_tokens_are_revoked_and_later_ones_are_not() {
         let revocations = Revocations::default();
         let now = NOW.as_millis();
         revocations.add(of_client("alice", now, now));

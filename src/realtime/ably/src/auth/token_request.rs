@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_coordinators_own_requests_are_known_by_a_nonce_that_is_signed() {
+    fn the_applications_token_requests_are_recognised_by_their_signed_nonce() {
         let nonce = || Some(format!("{APP_NONCE_PREFIX}0123456789abcdef"));
         assert!(signed(|request| request.nonce = nonce()).is_of_app());
         assert!(!signed(|_| ()).is_of_app());

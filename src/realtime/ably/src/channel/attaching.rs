@@ -8,7 +8,7 @@ use crate::{
     outbox::{Frame, Outbox},
     presence::FrameRoom,
     protocol::{Action, ChannelSerial, ErrorInfo, Modes, Outbound, PresenceMessage, flags, frame::Params},
-    random_id,
+    random::random_id,
     time::Timestamp,
 };
 

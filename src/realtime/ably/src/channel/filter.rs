@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_cost_more_than_it_says_is_refused() {
+    fn expressions_of_unbounded_cost_are_refused() {
         for text in [
             "[@, @] | [@, @]",
             "{a: @}",

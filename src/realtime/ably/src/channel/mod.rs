@@ -4,6 +4,7 @@
 mod attaching;
 mod filter;
 mod name;
+mod occupancy;
 mod subscriber;
 
 use std::{
@@ -19,13 +20,14 @@ use crate::{
     log::{Entry, EntryBody, Log, NewEntry},
     presence::{Members, PresenceLimits},
     protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
-    random_id,
+    random::random_id,
     time::Timestamp,
 };
 
 pub use self::{
     attaching::{Attach, MAX_REWIND, Rewind},
     name::{Name, check_name},
+    occupancy::Occupancy,
     subscriber::{Alias, Subscriber},
 };
 
@@ -43,17 +45,6 @@ pub enum RepeatDetection {
     ByConnection,
     /// By the channel's log: the connection is older than the last restart, so its replies are forgotten.
     ByLog,
-}
-
-/// Numbers for `GET /channels/{channel}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Occupancy {
-    pub connections: usize,
-    pub publishers: usize,
-    pub subscribers: usize,
-    pub presence_connections: usize,
-    pub presence_members: usize,
-    pub presence_subscribers: usize,
 }
 
 pub struct Channel {
@@ -241,21 +232,6 @@ impl Channel {
 
     pub fn has_members_of(&self, connection_id: &str) -> bool {
         self.inner.lock().members.of_connection(connection_id).next().is_some()
-    }
-
-    pub fn occupancy(&self) -> Occupancy {
-        let inner = self.inner.lock();
-        let with = |mode| inner.subscribers.iter().filter(|subscriber| subscriber.modes.has(mode)).count();
-        let mut present: Vec<&str> = inner.members.iter().map(|member| &*member.connection_id).collect();
-        present.dedup();
-        Occupancy {
-            connections: inner.subscribers.len(),
-            publishers: with(Modes::PUBLISH),
-            subscribers: with(Modes::SUBSCRIBE),
-            presence_connections: present.len(),
-            presence_members: inner.members.len(),
-            presence_subscribers: with(Modes::PRESENCE_SUBSCRIBE),
-        }
     }
 
     /// Reads the log and the members under one lock.

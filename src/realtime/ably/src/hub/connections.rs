@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::time::Timestamp;
 use subtle::ConstantTimeEq;
 
 use super::Hub;
@@ -14,7 +13,8 @@ use crate::{
     outbox::Outbox,
     persist::ConnectionRow,
     protocol::{Action, ErrorInfo, Outbound},
-    random_id,
+    random::random_id,
+    time::Timestamp,
 };
 
 /// How long an unused connection is kept. There is nothing to continue, and clients come back at once.

@@ -28,7 +28,7 @@ use crate::{
     log::{Entry, EntryBody, Log, LogLimits},
     persist::Rows,
     protocol::{ErrorInfo, Message, frame::PublishResult},
-    random_id,
+    random::random_id,
     stats::Stats,
     time::{Timestamp, millis},
 };

@@ -197,7 +197,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
-    fn a_user_has_so_many_sockets_and_opens_them_so_fast() {
+    fn a_users_sockets_are_limited_in_number_and_rate() {
         let config = LimitsConfig { connections_per_user: 2, connects_per_user: 1, ..LimitsConfig::default() };
         let accounts = Accounts::new(&config, DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_stores_a_share_and_no_more() {
+    fn a_user_stores_at_most_their_share() {
         let config = LimitsConfig { stored_bytes_per_user: 1_000, stored_bytes: 1_500, ..LimitsConfig::default() };
         let accounts = Accounts::new(&config, DAY);
         let (anna, ben) = (accounts.of_user(&"anna".into()), accounts.of_user(&"ben".into()));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_have_nothing_to_continue_only_the_newest_are_remembered() {
+    fn only_the_newest_unused_connections_are_remembered() {
         let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into());
         let forgotten: Vec<_> =
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_remembered_for_nothing() {
+    fn unused_accounts_are_forgotten() {
         let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into()).unwrap();
         accounts.prune();

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_answers_all_that_follow_each_other() {
+    fn one_ack_frame_covers_consecutive_serials() {
         let (mut acks, now) = (Acks::default(), Instant::now());
         assert!(add(&mut acks, 7, now) && add(&mut acks, 8, now));
         assert!(!add(&mut acks, 10, now), "9 is missing");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_for_its_answers_is_kept_waiting_ever_more_rarely() {
+    fn acks_are_held_ever_more_rarely_for_a_client_that_waits_for_them() {
         let (mut acks, now) = (Acks::default(), Instant::now());
         for at_once in [PATIENCE, PATIENCE, 2 * PATIENCE, 4 * PATIENCE] {
             assert_eq!(exhaust(&mut acks, now), at_once);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_publishes_on_gets_its_answers_together() {
+    fn a_client_that_does_not_wait_gets_its_acks_together() {
         let (mut acks, now) = (Acks::default(), Instant::now());
         exhaust(&mut acks, now);
         for round in 0..3 {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_after_a_burst_is_not_kept_waiting() {
+    fn a_client_that_waits_after_a_burst_gets_its_ack_at_once() {
         let (mut acks, now) = (Acks::default(), Instant::now());
         exhaust(&mut acks, now);
         assert!((1..8).all(|msg_serial| add(&mut acks, msg_serial, now + HOLD / 8)));

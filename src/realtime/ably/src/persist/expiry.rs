@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_goes_the_newest_entry_of_a_channel_too_and_the_rest_stays() {
+    fn old_entries_are_deleted_even_a_channels_last_and_newer_ones_stay() {
         let rows = rows();
         let (mut old, mut young) = (Log::new(&LogLimits::of_entries(10)), Log::new(&LogLimits::of_entries(10)));
         (0..3).for_each(|minute| publish(&rows, &mut old, "old", DAY + minute * MINUTE));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_goes_in_steps() {
+    fn a_long_log_is_deleted_in_steps() {
         let rows = rows();
         let mut log = Log::new(&LogLimits::of_entries(10));
         (0..2 * STEP as i64).for_each(|n| publish(&rows, &mut log, "long", DAY + n));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_from_before_there_was_an_index_are_looked_through_once() {
+    fn logs_without_an_index_are_indexed_once() {
         let rows = rows();
         for channel in ["a", "b", "c"] {
             let mut log = Log::new(&LogLimits::of_entries(10));

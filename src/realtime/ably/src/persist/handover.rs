@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_the_oldest() {
+    fn the_oldest_entries_are_left_out_if_there_is_no_room() {
         let [kept] = &handed_over(&channel(10, 1_000), 5_000)[..] else { panic!("one channel") };
         let seqs: Vec<_> = kept.log.entries().map(|entry| entry.seq).collect();
         assert_eq!(seqs, [8, 9, 10]);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_of_another_app_is_none() {
+    fn damaged_handovers_and_those_of_other_apps_are_ignored() {
         let bytes = Handover::new("app", 1).encode();
         assert!(Handover::decode(&bytes, "app").is_some());
         assert!(Handover::decode(&bytes, "other").is_none());

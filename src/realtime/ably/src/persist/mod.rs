@@ -101,7 +101,7 @@ impl Rows {
     ) {
         let name = match revocation.is_complete() {
             true => hex(&Sha256::digest(encode(&(&revocation.key_name, &revocation.target)))),
-            false => super::random_id(12),
+            false => crate::random::random_id(12),
         };
         let key = row_key(&[b"v", app.as_bytes(), b"\0", name.as_bytes()]);
         self.write(vec![Change::Put(key, encode(revocation))], done);

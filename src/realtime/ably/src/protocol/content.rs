@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_what_is_published_and_not_how_it_is_numbered() {
+    fn the_content_hash_ignores_serials() {
         let first = content(r#"{"action":15,"channel":"c","msgSerial":5,"messages":[{"name":"a","data":{"x":1}}]}"#);
         let again = content(r#"{"messages":[{"data":{"x":1},"name":"a"}],"msgSerial":6,"action":15,"channel":"c"}"#);
         assert_eq!(first, again);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_serial_is_not_read_as_one() {
+    fn malformed_serials_are_not_parsed() {
         for text in ["", "@", "1-2", "-1-2@x", "1-2@", "a-2@x", "99999999999999999999-1@x", "1-2-3@x"] {
             assert_eq!(ChannelSerial::parse(text), None, "{text}");
         }

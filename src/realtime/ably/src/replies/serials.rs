@@ -22,6 +22,10 @@ impl Serials {
         let first = before.filter(|(_, last)| last + 1 == serial).map_or(serial, |(first, _)| first);
         let last = serial.checked_add(1).and_then(|next| self.0.remove(&next)).unwrap_or(serial);
         self.0.insert(first, last);
+        debug_assert!(
+            self.0.range(..first).next_back().is_none_or(|(_, before)| before + 1 < first),
+            "ranges neither overlap nor touch"
+        );
         if self.0.len() > MOST {
             self.0.pop_first();
         }
@@ -37,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serials_are_known_in_whatever_order_they_came() {
+    fn serials_are_known_in_any_order_of_arrival() {
         let mut serials = Serials::default();
         for serial in [5, 0, 1, 7, 6, 3, u64::MAX, 5] {
             serials.insert(serial);
@@ -49,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_cost_no_more_than_a_bounded_memory() {
+    fn gaps_take_bounded_memory() {
         let mut serials = Serials::default();
         (0..3 * MOST as u64).for_each(|n| serials.insert(2 * n));
         assert_eq!(serials.0.len(), MOST);

@@ -38,7 +38,7 @@ fn repeat(replies: &mut FrameReplies, serial: u64, outbox: &Outbox) {
 }
 
 #[test]
-fn answers_go_out_in_the_order_of_the_frames() {
+fn replies_are_sent_in_the_order_of_the_frames() {
     let (mut replies, outbox) = (FrameReplies::default(), outbox());
     let tickets = [5, 0, 1].map(|serial| taken(&mut replies, serial, &outbox));
     replies.settle(tickets[1], Reply::nothing(), Some(&outbox));
@@ -49,7 +49,7 @@ fn answers_go_out_in_the_order_of_the_frames() {
 }
 
 #[test]
-fn a_lower_serial_that_never_came_is_fresh_and_so_is_a_known_serial_with_other_content() {
+fn an_unseen_lower_serial_is_fresh_and_so_is_a_known_serial_with_other_content() {
     let (mut replies, outbox) = (FrameReplies::default(), outbox());
     for serial in [5, 0, 1, 3] {
         publish(&mut replies, serial, &outbox);
@@ -61,7 +61,7 @@ fn a_lower_serial_that_never_came_is_fresh_and_so_is_a_known_serial_with_other_c
 }
 
 #[test]
-fn a_frame_has_one_answer_on_each_socket() {
+fn a_frame_has_one_reply_on_each_socket() {
     let mut replies = FrameReplies::default();
     let first = outbox();
     publish(&mut replies, 0, &first);
@@ -76,7 +76,7 @@ fn a_frame_has_one_answer_on_each_socket() {
 }
 
 #[test]
-fn an_answer_waits_until_the_client_asks_for_it_on_its_new_socket() {
+fn a_reply_waits_until_the_client_sends_the_frame_again_on_its_new_socket() {
     let (mut replies, first) = (FrameReplies::default(), outbox());
     let early = taken(&mut replies, 0, &first);
     let late = taken(&mut replies, 1, &first);
@@ -91,7 +91,7 @@ fn an_answer_waits_until_the_client_asks_for_it_on_its_new_socket() {
 }
 
 #[test]
-fn what_was_acknowledged_long_ago_is_acknowledged_again_and_what_was_refused_may_come_again() {
+fn old_acknowledged_frames_are_acknowledged_again_and_refused_ones_may_come_again() {
     let (mut replies, first) = (FrameReplies::default(), outbox());
     let refused = taken(&mut replies, 0, &first);
     replies.settle(refused, Reply::Nack(ErrorInfo::bad_request("no")), Some(&first));

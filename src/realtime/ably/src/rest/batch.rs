@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     channels::{Receipt, present, publish_as},
     request::RestRequest,
-    response::{PendingWrite, RestResponse},
+    response::RestResponse,
+    summary::Summary,
 };
 use crate::{
     auth::Operation,
     channel::check_name,
+    endpoint::PendingWrite,
     protocol::{ErrorInfo, InboundMessage, PresenceMessage, lenient::OneOrMany},
 };
 
@@ -29,18 +31,9 @@ enum ChannelOutcome<T> {
     Failed { channel: String, error: ErrorInfo },
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary<T> {
-    success_count: usize,
-    failure_count: usize,
-    results: Vec<ChannelOutcome<T>>,
-}
-
-impl<T> Summary<T> {
-    fn of(results: Vec<ChannelOutcome<T>>) -> Self {
-        let failure_count = results.iter().filter(|outcome| matches!(outcome, ChannelOutcome::Failed { .. })).count();
-        Self { success_count: results.len() - failure_count, failure_count, results }
+impl<T> ChannelOutcome<T> {
+    fn has_failed(&self) -> bool {
+        matches!(self, ChannelOutcome::Failed { .. })
     }
 }
 
@@ -71,17 +64,18 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         spec.channels.list.iter().map(|channel| publish_one(channel, &spec.messages.list)).collect()
     };
     if body.is_list {
-        let summaries: Vec<_> = body.list.iter().map(|spec| Summary::of(publish_spec(spec))).collect();
+        let summaries: Vec<_> =
+            body.list.iter().map(|spec| Summary::new(publish_spec(spec), ChannelOutcome::has_failed)).collect();
         let response = request.response(201, &summaries);
         return Ok(response.once_durable(summaries.into_iter().flat_map(|summary| pending_writes(summary.results))));
     }
     let results: Vec<_> = body.list.iter().flat_map(publish_spec).collect();
     if request.version() >= 3 {
-        let summary = Summary::of(results);
+        let summary = Summary::new(results, ChannelOutcome::has_failed);
         return Ok(request.response(201, &summary).once_durable(pending_writes(summary.results)));
     }
     // Before version 3 the response is the bare list, or one error if any channel failed.
-    if results.iter().any(|outcome| matches!(outcome, ChannelOutcome::Failed { .. })) {
+    if results.iter().any(ChannelOutcome::has_failed) {
         let error = ErrorInfo::new(40020, 400, "the batch failed for some channels");
         let body = PartialFailure { error: error.clone(), batch_response: results };
         return Ok(request.response(400, &body).with_error(error).once_durable(pending_writes(body.batch_response)));
@@ -119,5 +113,5 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
             Err(error) => ChannelOutcome::Failed { channel: name.to_owned(), error },
         }
     };
-    Ok(request.response(200, &Summary::of(names.into_iter().map(look).collect())))
+    Ok(request.response(200, &Summary::new(names.into_iter().map(look).collect(), ChannelOutcome::has_failed)))
 }

@@ -5,15 +5,17 @@ use serde::Serialize;
 use super::{
     enumeration::ChannelDetails,
     request::{Caller, RestRequest},
-    response::{PendingWrite, RestResponse},
+    response::RestResponse,
     unenveloped,
 };
 use crate::{
     auth::{ClientId, Operation, Proof},
     channel::RepeatDetection,
-    history::{self, HistoryKind, HistoryPage, HistoryQuery},
+    endpoint::PendingWrite,
+    history::{HistoryKind, HistoryPage, HistoryQuery},
     hub::Hub,
     log::{Entry, EntryBody},
+    paging,
     protocol::{
         ErrorInfo, InboundMessage, Message, PresenceMessage,
         lenient::OneOrMany,
@@ -143,7 +145,7 @@ fn position<'e>(entry: &'e Entry, index: usize, id: &'e str, serial: &'e str) ->
 
 pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::Presence, Operation::Subscribe])?;
-    let limit = history::limit(request.param("limit").as_deref())?;
+    let limit = paging::limit(request.param("limit").as_deref())?;
     let skip: usize = match request.param("cursor") {
         None => 0,
         Some(text) => text.parse().map_err(|_| ErrorInfo::bad_request("cursor is not one of a page's links"))?,

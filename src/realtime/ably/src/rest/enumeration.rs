@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{request::RestRequest, response::RestResponse};
-use crate::{auth::Operation, channel, history, protocol::ErrorInfo};
+use crate::{auth::Operation, channel, paging, protocol::ErrorInfo};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,7 +65,7 @@ pub fn channels(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     if !caller.grant.capability.allows_somewhere(Operation::ChannelMetadata) {
         return Err(ErrorInfo::not_permitted("listing channels needs the channel-metadata operation"));
     }
-    let limit = history::limit(request.param("limit").as_deref())?;
+    let limit = paging::limit(request.param("limit").as_deref())?;
     let names_only = match request.param("by").as_deref() {
         None | Some("value") => false,
         Some("id") => true,

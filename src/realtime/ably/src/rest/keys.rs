@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{request::RestRequest, response::RestResponse};
+use super::{request::RestRequest, response::RestResponse, summary::Summary};
 use crate::{
     auth::{
         Credentials, Key,
@@ -78,14 +78,6 @@ struct Revoked {
     error: Option<ErrorInfo>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    success_count: usize,
-    failure_count: usize,
-    results: Vec<Revoked>,
-}
-
 pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let name = request.path("key")?;
     let caller = request.caller()?;
@@ -127,8 +119,7 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
         }
     };
     let results: Vec<Revoked> = revocation_request.targets.iter().map(&mut revoke).collect();
-    let failure_count = results.iter().filter(|result| result.error.is_some()).count();
-    let summary = Summary { success_count: results.len() - failure_count, failure_count, results };
+    let summary = Summary::new(results, |result| result.error.is_some());
     Ok(request.response(200, &summary).once_durable(pending_writes))
 }
 

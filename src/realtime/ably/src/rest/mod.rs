@@ -8,6 +8,8 @@ mod keys;
 mod presentation;
 mod request;
 mod response;
+mod sandbox;
+mod summary;
 mod unenveloped;
 mod unknown;
 mod upgrade;
@@ -17,15 +19,11 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, guard, http::Method, web};
 use tandem_intake::{IntakeError, Sender};
 
-pub use self::{
-    request::RestRequest,
-    response::{PendingWrite, RestResponse},
-};
+use self::{request::RestRequest, response::RestResponse};
 use crate::{
-    Endpoint,
     auth::Operation,
+    endpoint::Endpoint,
     protocol::{ErrorInfo, MAX_FRAME_SIZE},
-    sandbox,
     stats::StatsQuery,
 };
 
@@ -63,7 +61,15 @@ macro_rules! resource {
     };
 }
 
-pub fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
+impl Endpoint {
+    /// Mounts the WebSocket and all of REST at the root, and starts the maintenance.
+    pub fn configure(self: &Arc<Self>, cfg: &mut web::ServiceConfig) {
+        mount(self, cfg);
+        self.start_maintenance();
+    }
+}
+
+fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/")
             .app_data(web::Data::new(endpoint.clone()))

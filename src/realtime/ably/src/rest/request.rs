@@ -8,11 +8,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{form, response::RestResponse};
 use crate::{
-    Endpoint,
     auth::{ClientId, Credentials, Grant, Operation, Proof},
     channel::Name,
-    history,
+    endpoint::Endpoint,
     hub::Hub,
+    paging,
     protocol::{ErrorInfo, Format},
 };
 
@@ -62,7 +62,7 @@ impl<'a> RestRequest<'a> {
             self.params.iter().filter(|(name, _)| !not_repeated.contains(&name.as_str())).cloned().collect();
         let with_limit = match first.iter().any(|(name, _)| name == "limit") {
             true => first,
-            false => [vec![("limit".to_owned(), history::DEFAULT_LIMIT.to_string())], first].concat(),
+            false => [vec![("limit".to_owned(), paging::DEFAULT_LIMIT.to_string())], first].concat(),
         };
         let at = |cursor: Option<String>| match cursor {
             None => with_limit.clone(),
@@ -189,12 +189,13 @@ impl<'a> RestRequest<'a> {
 
 impl Caller {
     pub fn permit_any(&self, channel: &str, operations: &[Operation]) -> Result<(), ErrorInfo> {
-        let mut outcomes = operations.iter().map(|operation| self.hub.permit(&self.grant, channel, *operation));
-        outcomes
-            .try_fold(None, |_, outcome| match outcome {
-                Ok(()) => Err(()),
-                Err(error) => Ok(Some(error)),
-            })
-            .map_or(Ok(()), |refused| refused.map_or(Ok(()), Err))
+        let mut refusal = None;
+        for operation in operations {
+            match self.hub.permit(&self.grant, channel, *operation) {
+                Ok(()) => return Ok(()),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        refusal.map_or(Ok(()), Err)
     }
 }

@@ -12,12 +12,12 @@ use super::{
     presentation::Presentation,
     request::{query, response_format},
 };
-use crate::protocol::{ErrorInfo, Format};
+use crate::{
+    endpoint::PendingWrite,
+    protocol::{ErrorInfo, Format},
+};
 
 const EXPOSED: &str = "Link, Content-Length, Content-Type, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid";
-
-/// Hears when a write is durable.
-pub type PendingWrite = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 
 pub struct RestResponse {
     status: u16,

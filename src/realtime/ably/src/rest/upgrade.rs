@@ -12,8 +12,8 @@ use super::{
     request::{header as header_of, query},
 };
 use crate::{
-    Endpoint,
     auth::Credentials,
+    endpoint::Endpoint,
     limits::{FrameLimiter, ReadingPace},
     protocol::{Action, ErrorInfo, Format, MAX_FRAME_SIZE},
     socket::{Admitted, Socket},

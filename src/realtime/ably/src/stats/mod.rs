@@ -8,7 +8,6 @@ mod query;
 
 use std::collections::BTreeMap;
 
-use crate::storage::Direction;
 use jiff::civil::DateTime;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -19,7 +18,7 @@ use self::{
     fixture::{add_messages, flattened},
     query::{MINUTE, Unit, minute_of},
 };
-use crate::protocol::ErrorInfo;
+use crate::{protocol::ErrorInfo, storage::Direction};
 
 const SCHEMA: &str = "https://schemas.ably.com/json/app-stats-0.0.5.json";
 /// The largest number of minutes.
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_are_no_times_are_refused() {
+    fn bounds_must_be_times() {
         for parameters in [
             &[("start", "yesterday")][..],
             &[("unit", "year")],

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-use crate::{history, protocol::ErrorInfo, storage::Direction};
+use crate::{paging, protocol::ErrorInfo, storage::Direction};
 
 /// The format of a minute's id.
 pub const MINUTE: &str = "%Y-%m-%d:%H:%M";
@@ -72,8 +72,8 @@ impl StatsQuery {
         {
             return Err(ErrorInfo::bad_request("start must not be after end"));
         }
-        let direction = history::direction(parameter("direction").as_deref())?;
-        let limit = history::limit(parameter("limit").as_deref())?;
+        let direction = paging::direction(parameter("direction").as_deref())?;
+        let limit = paging::limit(parameter("limit").as_deref())?;
         Ok(Self { unit, start, end, direction, limit, cursor: parameter("cursor") })
     }
 

@@ -7,8 +7,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
+use super::Endpoint;
 use crate::{
-    Endpoint,
     hub::Hub,
     persist::Step,
     storage::{RowKey, StorageError},
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Endpoint {
     /// Starts the maintenance once, if there is a runtime.
-    pub(super) fn start_maintenance(self: &Arc<Self>) {
+    pub(crate) fn start_maintenance(self: &Arc<Self>) {
         if tokio::runtime::Handle::try_current().is_err() || self.has_maintenance.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{Endpoint, PendingWrite};
 use crate::{
-    Endpoint, PendingWrite,
     channel::{RepeatDetection, check_name},
     hub::Hub,
     protocol::{Data, ErrorInfo, Message, PresenceMessage, data::Payload},

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{request::RestRequest, response::RestResponse};
 use crate::{
     auth::{Capability, Key},
     hub::{AppRules, Hub},
     protocol::{ErrorInfo, InboundPresence, PresenceAction, PresenceMessage, data::Payload, lenient},
-    random_id,
-    rest::{RestRequest, RestResponse},
+    random::random_id,
 };
 
 /// The largest number of test apps.
@@ -165,7 +165,7 @@ pub fn create(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
 
 /// Adds the presence members of a fixture, all with the same made-up connection id.
 fn seed(hub: &Hub, channel: NewChannel) -> Result<ChannelDescription, ErrorInfo> {
-    super::channel::check_name(&channel.name)?;
+    crate::channel::check_name(&channel.name)?;
     let connection_id: Arc<str> = random_id(10).into();
     let timestamp = hub.services.now().as_millis();
     let member = |(index, member): (usize, InboundPresence)| {

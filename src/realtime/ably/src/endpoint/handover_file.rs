@@ -9,9 +9,8 @@ use std::{
     path::Path,
 };
 
-use crate::time::Timestamp;
-
-use crate::{Endpoint, persist::Handover};
+use super::Endpoint;
+use crate::{persist::Handover, time::Timestamp};
 
 /// The approximate limit of the file's size.
 const MOST: usize = 64 << 20;

@@ -1,0 +1,137 @@
+use super::*;
+use crate::protocol::{Data, Message, data::Payload};
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const WINDOW: Duration = Duration::from_secs(120);
+const LIMIT: usize = 4;
+
+fn limits(entries: usize, bytes: usize, all: usize) -> LogLimits {
+    LogLimits { entries, bytes, all: Budget::new(all) }
+}
+
+fn fresh() -> Log {
+    Log::new(&LogLimits::of_entries(LIMIT))
+}
+
+fn publish(log: &mut Log, id: Option<&str>, now: Timestamp) -> Arc<Entry> {
+    let message = Message { id: id.map(Into::into), ..Message::default() };
+    let body = EntryBody::Messages(vec![message]);
+    log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, now)
+}
+
+fn missed(log: &Log, serial: &str) -> Option<Vec<u64>> {
+    missed_with(log, serial, &[])
+}
+
+fn missed_with(log: &Log, serial: &str, stored: &[Arc<Entry>]) -> Option<Vec<u64>> {
+    match log.since(&ChannelSerial::parse(serial)?, stored) {
+        Missed::Known(entries) => Some(entries.map(|entry| entry.seq).collect()),
+        Missed::Lost => None,
+    }
+}
+
+#[test]
+fn a_client_that_returns_in_time_misses_nothing() {
+    let mut log = fresh();
+    let at_start = log.head();
+    let first = publish(&mut log, None, NOW);
+    publish(&mut log, None, NOW);
+    assert_eq!(missed(&log, &at_start), Some(vec![1, 2]));
+    assert_eq!(missed(&log, &first.serial), Some(vec![2]));
+    assert_eq!(missed(&log, &log.head()), Some(vec![]));
+    log.prune(NOW + 2 * WINDOW, WINDOW);
+    assert_eq!(missed(&log, &log.head()), Some(vec![]), "nothing was missed, however long it took");
+    assert_eq!(missed(&log, &first.serial), None);
+}
+
+#[test]
+fn a_position_of_another_log_or_of_the_future_is_lost() {
+    let mut log = fresh();
+    publish(&mut log, None, NOW);
+    assert_eq!(missed(&log, &fresh().head()), None);
+    assert_eq!(missed(&log, &ChannelSerial { at: 0, seq: 2, log: log.id.clone() }.to_string()), None);
+}
+
+#[test]
+fn a_position_is_lost_if_its_number_was_reused() {
+    let mut log = fresh();
+    let entries = [NOW, NOW + WINDOW / 2].map(|at| publish(&mut log, None, at));
+    let other = |entry: &Entry| ChannelSerial { at: entry.at + 1, seq: entry.seq, log: log.id.clone() }.to_string();
+    for entry in &entries {
+        assert!(missed(&log, &entry.serial).is_some());
+        assert_eq!(missed(&log, &other(entry)), None, "seq {}", entry.seq);
+    }
+}
+
+#[test]
+fn a_repetition_is_recognised_within_the_window() {
+    let mut log = fresh();
+    publish(&mut log, None, NOW);
+    let entry = publish(&mut log, Some("once"), NOW);
+    publish(&mut log, None, NOW + WINDOW);
+    assert_eq!(log.published("once").unwrap().serial, Some(entry.serial.clone()));
+    log.prune(NOW + WINDOW + WINDOW / 2, WINDOW);
+    assert!(log.published("once").is_none());
+}
+
+#[test]
+fn a_log_keeps_its_newest_entries() {
+    let mut log = fresh();
+    let entries: Vec<_> = (0..7).map(|n| publish(&mut log, Some(&n.to_string()), NOW)).collect();
+    assert_eq!(log.entries().map(|entry| entry.seq).collect::<Vec<_>>(), [4, 5, 6, 7]);
+    assert!(log.published("0").is_some(), "what it was published under is known for longer");
+    assert_eq!(missed(&log, &entries[2].serial), Some(vec![4, 5, 6, 7]));
+    assert_eq!(missed(&log, &entries[1].serial), None);
+}
+
+#[test]
+fn stored_entries_continue_a_position_before_memory() {
+    let mut log = fresh();
+    let entries: Vec<_> = (0..9).map(|_| publish(&mut log, None, NOW)).collect();
+    let from = |first: usize| &entries[first..];
+    assert!(log.has_forgotten_since(&ChannelSerial::parse(&entries[1].serial).unwrap()));
+    assert_eq!(missed_with(&log, &entries[1].serial, from(2)), Some(vec![3, 4, 5, 6, 7, 8, 9]));
+    assert_eq!(missed_with(&log, &entries[1].serial, &entries[2..5]), Some(vec![3, 4, 5, 6, 7, 8, 9]));
+    assert_eq!(missed_with(&log, &entries[1].serial, from(3)), None, "the first is missing");
+    assert_eq!(missed_with(&log, &entries[1].serial, &entries[2..4]), None, "the last is missing");
+    assert!(!log.has_forgotten_since(&ChannelSerial::parse(&entries[4].serial).unwrap()));
+    assert_eq!(missed_with(&log, &entries[6].serial, &[]), Some(vec![8, 9]));
+}
+
+fn publish_bytes(log: &mut Log, bytes: usize) {
+    let data = Some(Data::Text("x".repeat(bytes).into()));
+    let message = Message { payload: Payload { data, encoding: None }, ..Message::default() };
+    let body = EntryBody::Messages(vec![message]);
+    log.append(&"channel".into(), NewEntry { id: "frame".into(), connection_id: None, body, event: None }, NOW);
+}
+
+#[test]
+fn each_log_and_all_logs_together_keep_a_bounded_number_of_bytes() {
+    let shared = limits(1_000, 1 << 20, 2 << 20);
+    let mut logs: Vec<_> = (0..8).map(|_| Log::new(&shared)).collect();
+    for log in &mut logs {
+        (0..100).for_each(|_| publish_bytes(log, 10_000));
+        assert!(log.bytes <= 1 << 20 && !log.is_empty());
+    }
+    assert!(shared.all.taken() <= (2 << 20) + (1 << 20), "{}", shared.all.taken());
+    logs.iter_mut().for_each(|log| log.prune(NOW, WINDOW));
+    assert!(!shared.all.is_exhausted());
+    drop(logs);
+    assert_eq!(shared.all.taken(), 0);
+}
+
+#[test]
+fn ids_take_bounded_memory() {
+    let shared = limits(10, 40_000, 1 << 20);
+    let mut log = Log::new(&shared);
+    (0..100).for_each(|n| drop(publish(&mut log, Some(&format!("{n}{}", "i".repeat(1_000))), NOW)));
+    assert!(log.ids.bytes() <= 10_000 && log.ids.bytes() > 5_000);
+}
+
+#[test]
+fn serials_sort_as_text_even_when_the_clock_goes_back() {
+    let mut log = fresh();
+    let first = publish(&mut log, None, NOW);
+    let second = publish(&mut log, None, Timestamp::from_millis(NOW.as_millis() - 5_000));
+    assert!(first.serial < second.serial);
+}
