@@ -1,7 +1,7 @@
-//! How the body of a request comes in, everywhere: with a limit to its bytes, compressed or not, with a time by which it must be there, and
-//! from a share of what all bodies together may take. Whoever sends nothing, or next to nothing, is not waited for.
+//! Reads the bodies of requests. A body may be compressed. It is limited in size and in time, and takes its share of
+//! what all bodies together may take. A client that sends nothing, or next to nothing, is not waited for.
 //!
-//! Callers find out who asks before they read.
+//! Callers authenticate the client before they read.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use crate::{
     inflate::Coding,
 };
 
-/// Who sends a body: nobody known can take away the room of those who are known.
+/// The sender of a body. Unknown clients cannot take the memory of known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
     Known,
@@ -66,17 +66,17 @@ impl IntakeError {
     }
 }
 
-/// How long a body may take beyond what its bytes take at the least rate.
+/// How long a body may take in addition to the time for its bytes at the least rate.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// Bytes per second that a client must send.
 pub const DEFAULT_LEAST_RATE: u64 = 2_048;
 /// Bytes of bodies that may be under way.
 pub const DEFAULT_BYTES: usize = 64 << 20;
 
-/// What is demanded of bodies.
+/// The demands on bodies.
 #[derive(Debug)]
 pub struct Intake {
-    /// How long a body may take beyond what its bytes take at the least rate.
+    /// How long a body may take in addition to the time for its bytes at the least rate.
     grace: Duration,
     /// Bytes per second.
     least_rate: u64,
@@ -91,13 +91,13 @@ impl Default for Intake {
 }
 
 impl Intake {
-    /// `bytes` is what all bodies under way may take; a quarter of it is for strangers.
+    /// `bytes` is the memory for all bodies under way. A quarter of it is for strangers.
     pub fn new(grace: Duration, least_rate: u64, bytes: usize) -> Self {
         let strangers = Budget::new(bytes / 4);
         Self { grace, least_rate: least_rate.max(1), known: Budget::new(bytes - bytes / 4), strangers }
     }
 
-    /// Those of the application that serves the request; the defaults, where it has none.
+    /// The demands of the application that serves the request, or the defaults.
     fn of(request: &HttpRequest) -> Arc<Self> {
         match request.app_data::<Data<Intake>>() {
             Some(intake) => intake.clone().into_inner(),
@@ -117,17 +117,17 @@ impl Intake {
         }
     }
 
-    /// By when the rest must be there if so much is.
+    /// The time by which the next bytes must arrive.
     fn deadline(&self, begun: Instant, received: usize) -> Instant {
         let millis = (received as u64).saturating_mul(1_000) / self.least_rate;
         begun + self.grace + Duration::from_millis(millis)
     }
 }
 
-/// Reads a whole body, at most `limit` bytes of it, inflated.
+/// Reads a whole body of at most `limit` bytes, and inflates it.
 ///
 /// # Errors
-/// Nothing of the body is in the error.
+/// The error contains nothing of the body.
 pub async fn read(
     request: &HttpRequest,
     payload: &mut Payload,

@@ -1,19 +1,19 @@
-//! A token bucket in whole numbers: it holds a burst, and fills at a rate. Looking at the clock is left to the caller.
+//! A token bucket in whole numbers. It holds a burst and fills at a rate. The caller passes the time.
 
 use std::time::{Duration, Instant};
 
-/// Units are what the caller counts in: frames, bytes, connections.
+/// The caller chooses the unit: frames, bytes, connections.
 #[derive(Debug)]
 pub struct Bucket {
     per_second: u64,
     burst: u64,
-    /// In thousandths of a unit, so that a slow rate fills at all. Negative: what is owed.
+    /// In thousandths of a unit, so that a slow rate fills, too. A negative number is a debt.
     left: i64,
     at: Instant,
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub fn new(per_second: u64, burst: u64, now: Instant) -> Self {
         Self { per_second, burst, left: thousands(burst), at: now }
     }
@@ -27,7 +27,7 @@ impl Bucket {
         }
     }
 
-    /// Takes units, if they are all there. What is more than the burst is taken from a full bucket, which then is empty.
+    /// Takes units if all of them are there. An amount above the burst empties a full bucket.
     pub fn take(&mut self, units: u64, now: Instant) -> bool {
         self.fill(now);
         let wanted = thousands(units.min(self.burst));
@@ -38,14 +38,14 @@ impl Bucket {
         there
     }
 
-    /// Takes units whether or not they are there, and says how long it takes until nothing is owed.
+    /// Takes units in any case, and returns the time until the debt is paid.
     pub fn owe(&mut self, units: u64, now: Instant) -> Duration {
         self.fill(now);
         self.left = self.left.saturating_sub(thousands(units));
         Duration::from_millis(self.left.min(0).unsigned_abs().div_ceil(self.per_second.max(1)))
     }
 
-    /// Whether it is full: nobody can tell it from a fresh one.
+    /// Whether it is full, like a fresh one.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.left >= thousands(self.burst)

@@ -1,5 +1,5 @@
-//! Bytes that all users of one kind of memory share. Whoever wants to keep something takes a share first, and gives it back by dropping it:
-//! what the node holds at once is bounded, however many ask.
+//! A memory budget that many users share. A user takes a share before it keeps bytes, and dropping the share gives
+//! them back. So the memory of the node is bounded for any number of clients.
 
 use std::sync::{
     Arc,
@@ -31,7 +31,7 @@ impl Budget {
         self.taken() > self.limit
     }
 
-    /// Counts bytes whether or not there is room for them. They are given back with [`Budget::give`].
+    /// Takes bytes in any case. [`Budget::give`] gives them back.
     pub fn take(&self, bytes: usize) {
         self.taken.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -41,7 +41,7 @@ impl Budget {
     }
 }
 
-/// Bytes that somebody holds. Dropped, they are free again.
+/// Taken bytes. Dropping them frees them.
 #[derive(Debug)]
 pub struct Share {
     budget: Arc<Budget>,
@@ -49,7 +49,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes more. False if that is more than there is: then nothing was taken.
+    /// Takes more bytes. If there are not enough, takes nothing and returns false.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {
         let before = self.budget.taken.fetch_add(bytes, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What a connection is doing, for those who decide how long it may go on.
+//! The state of a connection: what it waits for, and whether it must pause or end.
 
 use std::{
     net::IpAddr,
@@ -13,23 +13,23 @@ use std::{
 use actix_web::HttpRequest;
 use futures_util::task::AtomicWaker;
 
-/// Milliseconds since the process began to ask.
+/// Milliseconds since the first call.
 pub fn now() -> u64 {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whom the connection waits for.
+/// What the connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// For the head of a request, or for a TLS handshake.
+    /// The head of a request, or a TLS handshake.
     Head = 0,
-    /// For the next request.
+    /// The next request.
     Idle = 1,
-    /// For the body of a request.
+    /// The body of a request.
     Body = 2,
-    /// For this node: a request is being answered, or it is a WebSocket.
+    /// This node: it answers a request, or the connection is a WebSocket.
     Busy = 3,
 }
 
@@ -50,15 +50,15 @@ struct Connection {
     phase: AtomicU8,
     /// When the phase began.
     since: AtomicU64,
-    /// Requests that are being answered; more than one if the client does not wait for answers.
+    /// Requests in progress. More than one if the client does not wait for responses.
     under_way: AtomicU32,
-    /// It has had a request answered.
+    /// Whether it has had a response.
     served: AtomicBool,
-    /// Bytes that its client took.
+    /// Bytes that its client has received.
     written: AtomicU64,
-    /// The client does not take what is to be written.
+    /// The client does not read its response.
     blocked: AtomicBool,
-    /// Nothing is read at the moment.
+    /// Nothing is read from it now.
     paused: AtomicBool,
     ended: AtomicBool,
     reader: AtomicWaker,
@@ -86,12 +86,12 @@ impl Handle {
         }))
     }
 
-    /// The connection that a request came over. None where requests come without one, as in tests.
+    /// The connection of a request. None in tests without connections.
     pub fn of(request: &HttpRequest) -> Option<&Self> {
         request.conn_data::<Self>()
     }
 
-    /// Where it comes from: the other end of the socket.
+    /// The address of the other end.
     pub fn address(&self) -> IpAddr {
         self.0.address
     }
@@ -143,14 +143,14 @@ impl Handle {
         self.0.reader.register(waker);
     }
 
-    /// Ends the connection: for its reader the client is gone, for its writer the socket is broken.
+    /// Ends the connection: reads return the end, and writes fail.
     pub fn end(&self) {
         self.0.ended.store(true, Ordering::Release);
         self.0.reader.wake();
         self.0.writer.wake();
     }
 
-    /// Reads nothing until [`Handle::go_on`]: what the client sends waits with the client.
+    /// Stops reading until [`Handle::go_on`]. What the client sends waits with the client.
     pub fn pause(&self) {
         self.0.paused.store(true, Ordering::Release);
     }
@@ -161,14 +161,14 @@ impl Handle {
         }
     }
 
-    /// A request has arrived; it is under way until what is returned is dropped.
+    /// Notes a request, which is in progress until the returned value is dropped.
     pub fn begin(&self) -> UnderWay {
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Busy);
         UnderWay(self.clone())
     }
 
-    /// The request's body is waited for until what is returned is dropped.
+    /// The connection waits for the request's body until the returned value is dropped.
     pub fn waits_for_body(&self) -> impl Drop + use<> {
         struct Waiting(Handle);
         impl Drop for Waiting {
@@ -181,7 +181,7 @@ impl Handle {
     }
 }
 
-/// A request that is not answered yet.
+/// A request in progress.
 #[derive(Debug)]
 pub struct UnderWay(Handle);
 

@@ -1,5 +1,5 @@
-//! Bodies that come compressed, inflated while they arrive and only as far as their limit: a small body that would become a large one is
-//! refused when it passes the limit, not afterwards.
+//! Inflates compressed bodies while they arrive. A small body that becomes too large is refused as soon as it passes
+//! the limit.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use flate2::write::{GzDecoder, ZlibDecoder};
 
 use crate::IntakeError;
 
-/// Where what comes out goes, up to a limit.
+/// The inflated bytes, up to a limit.
 pub(crate) struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
@@ -29,7 +29,7 @@ impl Write for Bounded {
     }
 }
 
-/// A body on its way in, as its `Content-Encoding` says.
+/// A body that arrives, by its `Content-Encoding`.
 pub(crate) enum Coding {
     Identity(Bounded),
     Gzip(GzDecoder<Bounded>),
@@ -38,7 +38,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// # Errors
-    /// For an encoding that is not served.
+    /// For an unsupported encoding.
     pub fn of(encoding: Option<&str>, limit: usize) -> Result<Self, IntakeError> {
         let bounded = Bounded { bytes: Vec::new(), limit, full: false };
         match encoding.map(str::trim) {
@@ -60,7 +60,7 @@ impl Coding {
         }
     }
 
-    /// Bytes that came out so far.
+    /// The number of bytes so far.
     pub fn len(&self) -> usize {
         self.bounded().bytes.len()
     }

@@ -1,7 +1,8 @@
-//! What clients send, read within limits of size, time and memory. Shared by Tandem's own routes and by the Ably server.
+//! What clients send, read within limits of size, time and memory. Shared by Tandem's own routes and by the Ably
+//! server.
 //!
-//! [`read`] reads the body of a request, [`Budget`] bounds what all clients together make the node hold, [`Bucket`] bounds how fast one
-//! client may act, and [`Handle`] is the connection that a request came over.
+//! [`read`] reads the body of a request, [`Budget`] bounds what all clients together make the node hold, [`Bucket`]
+//! bounds how fast one client may act, and [`Handle`] is the connection that a request came over.
 
 mod body;
 mod bucket;

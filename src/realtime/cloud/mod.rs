@@ -37,7 +37,8 @@ const PAGES: usize = 20;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CloudSettings {
-    /// An API key as Ably's dashboard shows it, `appId.keyId:secret`, with the capabilities publish and presence on the channels.
+    /// An API key as Ably's dashboard shows it, `appId.keyId:secret`, with the capabilities publish and presence on the
+    /// channels.
     pub key: Option<Secret>,
     pub rest_url: String,
     /// Fallback hosts for when `rest_url` does not respond. Absent: Ably's own, if `rest_url` is the default.

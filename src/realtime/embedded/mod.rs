@@ -1,4 +1,5 @@
-//! The embedded realtime endpoint: [`tandem_ably`] for the sessions of this node, so that a self-hosted node needs no Ably account.
+//! The embedded realtime endpoint: [`tandem_ably`] for the sessions of this node, so that a self-hosted node needs no
+//! Ably account.
 
 mod rows;
 mod sessions;

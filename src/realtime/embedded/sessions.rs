@@ -1,10 +1,10 @@
-//! What channels mean to the coordinator: whose events they carry, whose presence they show, and what a partner may do there *now*. A token
-//! lists what its user might do when it was issued; sessions begin and end after that.
+//! What channels mean to the coordinator: whose events they carry, whose presence they show, and what a partner may do
+//! there *now*. A token lists what its user might do when it was issued; sessions begin and end after that.
 //!
 //! On a channel of a session, for a token that names a user:
 //! - a user who has left the session (withdrawn, or erased the account) has no rights, whatever the token lists;
-//! - a partner of a session that is live, or was resolved lately, has the rights that a new token would list, if the coordinator signed the
-//!   token's request: a session that has just begun needs no new token;
+//! - a partner of a session that is live, or was resolved lately, has the rights that a new token would list, if the
+//!   coordinator signed the token's request: a session that has just begun needs no new token;
 //! - all others have the rights that the token lists. So does everybody on all other channels.
 
 use std::{

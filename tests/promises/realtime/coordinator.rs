@@ -1,4 +1,5 @@
-//! The coordinator's side: its events go out once and in order, it hears who is there and what has arrived, and nobody speaks in its name.
+//! The coordinator's side: its events go out once and in order, it hears who is there and what has arrived, and nobody
+//! speaks in its name.
 
 use std::{sync::Arc, time::Duration};
 

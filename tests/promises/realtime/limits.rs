@@ -234,7 +234,7 @@ async fn a_page_of_history_is_bounded_in_bytes_and_links_to_the_rest() {
     for serial in 0..40 {
         wire.send(message("meetwithoutfear:long", serial, 60_000)).await;
     }
-    assert_eq!(outcomes(&wire.settle().await), (vec![], 40));
+    assert_eq!(outcomes(&wire.settle_with(40).await), (vec![], 40));
     for direction in ["backwards", "forwards"] {
         let channel = format!("{}/channels/meetwithoutfear:long/", node.url);
         let mut page = format!("messages?limit=1000&direction={direction}");

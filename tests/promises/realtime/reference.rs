@@ -1,4 +1,5 @@
-//! REST as Ably's reference has it, asked as no SDK asks: forms, bare payloads, lists of channels, chosen fields, links.
+//! REST as Ably's reference has it, asked as no SDK asks: forms, bare payloads, lists of channels, chosen fields,
+//! links.
 
 use reqwest::{Client, RequestBuilder, Response, header::CONTENT_TYPE};
 use serde_json::{Value, json};

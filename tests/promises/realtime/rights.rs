@@ -1,5 +1,6 @@
-//! Rights begin and end with what gives them, not with a token: a session that has just begun works on a connection that is older, and who
-//! has left a session, erased the account or signed out is out everywhere, at once and after a restart.
+//! Rights begin and end with what gives them, not with a token: a session that has just begun works on a connection
+//! that is older, and who has left a session, erased the account or signed out is out everywhere, at once and after a
+//! restart.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! An ACK means delivered, whatever serials a client gives its frames; a frame that comes again is answered once on each socket, and
-//! delivered once.
+//! An ACK means delivered, whatever serials a client gives its frames; a frame that comes again is answered once on
+//! each socket, and delivered once.
 
 use std::sync::Arc;
 
@@ -124,7 +124,7 @@ async fn after_a_restart_only_what_is_stored_is_a_repetition() {
     for (serial, name) in [(5, "five"), (0, "zero"), (1, "one"), (5, "another")] {
         wire.publish("kept:a", serial, name).await;
     }
-    let frames = wire.settle().await;
+    let frames = wire.settle_with(4).await;
     assert_eq!(acknowledged(&frames), [5, 0, 1, 5]);
     assert_eq!(names(&frames), ["zero", "one", "another"]);
 }
@@ -153,7 +153,7 @@ async fn repeated_presence_after_a_restart_is_not_delivered_again() {
     for frame in frames.into_iter().chain([event(4, 1, "third")]) {
         alice.send(frame).await;
     }
-    let answers = alice.settle().await;
+    let answers = alice.settle_with(3).await;
     assert_eq!(acknowledged(&answers), [0, 1, 1]);
     let told = watcher.settle().await;
     let data: Vec<_> =

@@ -1,6 +1,6 @@
 //! A bare WebSocket: for what an SDK never does.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -14,8 +14,6 @@ use super::node::Node;
 
 pub struct Wire {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// Serials of publishes over this socket, and whether each has its reply.
-    replied: HashMap<u64, bool>,
 }
 
 impl Wire {
@@ -31,7 +29,7 @@ impl Wire {
     /// Opens a socket to a server at `http://…`.
     pub async fn dial(origin: &str, query: &str) -> Wire {
         let (socket, _) = connect_async(format!("{}/?v=6&{query}", origin.replacen("http", "ws", 1))).await.unwrap();
-        Wire { socket, replied: HashMap::new() }
+        Wire { socket }
     }
 
     /// Opens a socket and takes CONNECTED.
@@ -42,9 +40,6 @@ impl Wire {
     }
 
     pub async fn send(&mut self, frame: Value) {
-        if let Some(serial) = frame["msgSerial"].as_u64() {
-            self.replied.entry(serial).or_insert(false);
-        }
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
@@ -62,11 +57,7 @@ impl Wire {
         let deadline = Instant::now() + limit;
         loop {
             match timeout_at(deadline, self.socket.next()).await.expect("nothing came in time") {
-                Some(Ok(Message::Text(text))) => {
-                    let frame: Value = serde_json::from_str(&text).unwrap();
-                    self.note_replies(&frame);
-                    return Some(frame);
-                }
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(_))) => panic!("a binary frame on a JSON connection"),
                 Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => return None,
@@ -84,22 +75,23 @@ impl Wire {
         }
     }
 
-    fn note_replies(&mut self, frame: &Value) {
-        if frame["action"] == 1 || frame["action"] == 2 {
-            let first = frame["msgSerial"].as_u64().expect("a reply has a serial");
-            let count = frame["count"].as_u64().expect("a reply has a count");
-            self.replied.extend((first..first + count).map(|serial| (serial, true)));
-        }
+    /// All frames until the reply to a HEARTBEAT shows that the server is done.
+    pub async fn settle(&mut self) -> Vec<Value> {
+        self.settle_with(0).await
     }
 
-    /// All frames until the reply to a HEARTBEAT, and until every publish has its reply: the server is done then.
-    pub async fn settle(&mut self) -> Vec<Value> {
+    /// All frames until the reply to a HEARTBEAT, and until so many publishes have their replies. Those of stored channels come when the
+    /// store is done.
+    pub async fn settle_with(&mut self, replies: u64) -> Vec<Value> {
         self.send(json!({"action": 0, "id": "settle"})).await;
-        let (mut frames, mut beaten) = (Vec::new(), false);
-        while !beaten || self.replied.values().any(|replied| !replied) {
+        let (mut frames, mut replied, mut is_done) = (Vec::new(), 0, false);
+        while !is_done || replied < replies {
             let frame = self.next().await.expect("the connection is open");
+            if frame["action"] == 1 || frame["action"] == 2 {
+                replied += frame["count"].as_u64().expect("a reply has a count");
+            }
             match frame["action"] == 0 && frame["id"] == "settle" {
-                true => beaten = true,
+                true => is_done = true,
                 false => frames.push(frame),
             }
         }

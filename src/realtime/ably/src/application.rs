@@ -1,4 +1,5 @@
-//! What the server asks of the application that it serves, and what it reports to it. Test apps of the sandbox have no application.
+//! What the server asks of the application that it serves, and what it reports to it. Test apps of the sandbox have no
+//! application.
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ pub trait Application: Send + Sync + 'static {
     /// Whether clients must not publish messages of this name on a channel that has a stream.
     fn is_reserved(&self, name: &str) -> bool;
 
-    /// What a client may do on a channel now. Asked for tokens with a client id, whenever the server checks an operation.
+    /// What a client may do on a channel now. Asked for tokens with a client id, whenever the server checks an
+    /// operation.
     ///
     /// # Errors
     /// If the application cannot read what it needs. The operation is refused then.
@@ -31,8 +33,8 @@ pub trait Application: Send + Sync + 'static {
 /// What a channel means to the application.
 #[derive(Clone, Debug, Default)]
 pub struct ChannelBinding {
-    /// The stream whose events the application publishes here, with message ids of the form `<stream>:<seq>`. Clients can use neither
-    /// such ids nor reserved names. The application hears of the delivery of its events.
+    /// The stream whose events the application publishes here, with message ids of the form `<stream>:<seq>`. Clients
+    /// can use neither such ids nor reserved names. The application hears of the delivery of its events.
     pub stream: Option<Arc<str>>,
     /// Whether the application hears of changes of the channel's presence set.
     pub reports_presence: bool,
@@ -61,8 +63,8 @@ pub enum Rights {
     AsIssued,
     /// None, whatever the token lists.
     Ended,
-    /// At least the rights of this capability (JSON text), if the application signed the token's request. They count beside those
-    /// that the token lists, as far as the token's key has them.
+    /// At least the rights of this capability (JSON text), if the application signed the token's request. They count
+    /// beside those that the token lists, as far as the token's key has them.
     AtLeast(String),
 }
 

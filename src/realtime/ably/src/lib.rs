@@ -2,28 +2,32 @@
 //!
 //! # What it serves
 //! - WebSocket and REST in JSON and MessagePack, protocol version 6 (the SDKs of older versions from 1.2 on work too).
-//! - Keys, tokens (`requestToken`), JWTs (HS256), capabilities, revocation, in-band AUTH, AUTH asked for before a token expires.
-//! - Channels: modes, `rewind`, parameters in names, filtered channels, publish with and without attachment, echo, extras, opaque
-//!   encodings, binary data across formats, ids chosen by clients (a repetition is delivered once), continuity by channel serial.
+//! - Keys, tokens (`requestToken`), JWTs (HS256), capabilities, revocation, in-band AUTH, AUTH asked for before a token
+//!   expires.
+//! - Channels: modes, `rewind`, parameters in names, filtered channels, publish with and without attachment, echo,
+//!   extras, opaque encodings, binary data across formats, ids chosen by clients (a repetition is delivered once),
+//!   continuity by channel serial.
 //! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
 //! - History with paging, batch publish and presence, channel status and enumeration, unenveloped publish.
-//! - Rights that follow the application: a token is no promise for longer than what gave it.
-//! - Persistence of the channels of configured namespaces, their presence sets included; all others cost no disk, but for what a graceful
-//!   stop hands over to the next start.
-//! - Test apps (`sandbox`), each apart from the others, in memory only.
+//! - Rights that follow the application: a token stops counting when its reason ends.
+//! - Persistence of the channels of configured namespaces, with their presence sets. Other channels need no disk,
+//!   except for the handover of a graceful stop.
+//! - Test apps (`sandbox`), isolated from each other, in memory only.
 //!
 //! # What it does not serve
 //! - LiveObjects, annotations, updating and deleting messages, push administration: refused with 40300.
 //! - Delta compression: ATTACHED comes with an error 40300, and messages come whole.
 //! - Comet transports, metachannels (`[meta]…`: 40010), encrypted or embedded JWTs.
-//! - Statistics: `GET /stats` is an empty list (test apps have some).
+//! - Statistics: `GET /stats` returns an empty list, except for test apps.
 //!
 //! # How it is built
-//! The server stands alone. [`Application`] is what it asks of the application that it serves, and [`storage::Storage`] is where it keeps
-//! rows. [`protocol`] knows the wire and nothing else; [`auth`] decides who may do what; [`hub`] is an app with its channels and connections;
-//! [`channel`] has a log, subscribers and members behind one lock; [`connection`] is a connection that outlives its sockets; [`socket`] is the actor
-//! of one socket; [`outbox`] lies between a channel and a socket, so that a slow reader slows nobody.
+//! The server stands alone. [`Application`] is the interface to the application that it serves, and
+//! [`storage::Storage`] keeps its rows. [`protocol`] knows the wire and nothing else. [`auth`] decides who may do
+//! what. A [`hub`] is one app with its channels and connections. A [`channel`] has a log, subscribers and members
+//! behind one lock. A [`connection`] outlives its sockets. A [`socket`] is an actor. An [`outbox`] lies between
+//! channels and a socket, so that a slow reader slows nobody. [`rest`] has the routes, and [`endpoint`] is the server
+//! as a whole.
 
 mod application;
 mod auth;

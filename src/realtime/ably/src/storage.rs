@@ -42,7 +42,8 @@ pub trait Storage: Send + Sync + 'static {
     /// If the row cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError>;
 
-    /// At most `limit` rows whose keys begin with `prefix`. With `after`, only those strictly beyond it in the given direction.
+    /// At most `limit` rows whose keys begin with `prefix`. With `after`, only those strictly beyond it in the given
+    /// direction.
     ///
     /// # Errors
     /// If a row cannot be read.

@@ -19,7 +19,7 @@ use crate::{
     application::{ChannelBinding, EventRef},
     log::{Entry, EntryBody, Log, NewEntry},
     presence::{Members, PresenceLimits},
-    protocol::{ChannelSerial, ErrorInfo, Message, Modes, PresenceMessage, frame::PublishResult},
+    protocol::{ChannelSerial, ErrorInfo, Message, PresenceMessage, frame::PublishResult},
     random::random_id,
     time::Timestamp,
 };

@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Endpoint {
-    /// Publishes JSON text on a channel at once. Publishing the same `id` again has no effect. The receiver hears when the message is as
-    /// durable as the channel is.
+    /// Publishes JSON text on a channel at once. Publishing the same `id` again has no effect. The receiver hears when
+    /// the message is as durable as the channel is.
     ///
     /// # Errors
     /// 40010 for a name that no channel can have.
@@ -39,7 +39,8 @@ impl Endpoint {
         }
     }
 
-    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members leave.
+    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members
+    /// leave.
     pub fn rights_ended(&self, client_id: &str, channels: &[String]) {
         self.main.rights_ended(client_id, channels);
     }

@@ -61,8 +61,8 @@ impl Hub {
         grant.client_id.concrete().filter(|_| self.is_main && grant.proof != Proof::Key)
     }
 
-    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members leave, also those of
-    /// connections without a socket.
+    /// A client's rights on these channels have ended: its sockets check their attachments again, and its members
+    /// leave, also those of connections without a socket.
     pub fn rights_ended(&self, client_id: &str, channels: &[String]) {
         let is_of_client = |grant: &Grant| self.user_of(grant).is_some_and(|own| **own == *client_id);
         for connection in self.connections.iter().filter(|connection| is_of_client(&connection.grant())) {

@@ -1,7 +1,7 @@
 //! Logs of channels in the store: a row for each entry.
 //!
-//! Keys: `l <app> 0 <channel> 0 <seq> <part>`. Values begin with the number of parts that follow. New rows have one part. Rows of earlier
-//! releases may have several, because those cut large entries.
+//! Keys: `l <app> 0 <channel> 0 <seq> <part>`. Values begin with the number of parts that follow. New rows have one
+//! part. Rows of earlier releases may have several, because those cut large entries.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Fields that clients write in more than one way. A field that makes no sense counts as absent where the protocol allows that.
+//! Fields that clients write in more than one way. A field that makes no sense counts as absent where the protocol
+//! allows that.
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
