@@ -74,7 +74,7 @@ impl Clock for Wanted {
 
 impl PushCheck for Wanted {
     fn check(&self, _: &SessionId, _: &UserId, _: Seq) -> BoxFuture<PushVerdict> {
-        Box::pin(std::future::ready(PushVerdict::Send { unread: 1 }))
+        Box::pin(std::future::ready(PushVerdict::Send { unread: 1, request_id: None }))
     }
 }
 

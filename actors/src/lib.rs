@@ -16,6 +16,7 @@ pub mod session;
 pub mod settling;
 mod stored;
 pub mod supervisor;
+mod trace;
 
 pub use tandem_domain as domain;
 
@@ -26,3 +27,4 @@ pub use rows::{keys, records};
 pub use session::HeartbeatAnswer;
 pub use stored::{explain, idempotency};
 pub use supervisor::Arbiters;
+pub use trace::RequestId;

@@ -12,7 +12,8 @@ use crate::{
         time::Timestamp,
     },
     journal::Obstacle,
-    ports::{PresenceChange, PushVerdict, StoreError, StoreFault},
+    ports::{PresenceChange, StoreError, StoreFault},
+    trace::{RequestId, Trace},
 };
 
 /// A caller's `Idempotency-Key`, as digests.
@@ -94,12 +95,25 @@ impl From<Obstacle> for Refusal {
 /// Where an answer goes. Dropped unanswered, the caller hears [`Refusal::outcome_unknown`].
 pub type ReplyTo<T> = oneshot::Sender<Result<T, Refusal>>;
 
-/// A command on its way.
+/// Who gave a command, how it is found in the log, and where its answer goes.
 #[derive(Debug)]
 pub struct Order {
     pub caller: Caller,
     pub key: Option<IdempotencyKey>,
+    pub trace: Trace,
     pub reply: ReplyTo<Reply>,
+}
+
+/// What a session says of a push that is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushNeed {
+    /// With the id of the request that made the event.
+    Wanted(Option<RequestId>),
+    NotWanted {
+        reason: &'static str,
+    },
+    /// The session could not be asked.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -138,7 +152,7 @@ pub enum Message {
     CheckPush {
         user: UserId,
         seq: Seq,
-        reply: oneshot::Sender<PushVerdict>,
+        reply: oneshot::Sender<PushNeed>,
     },
     /// Answered by an actor that has been loaded.
     Ping {
@@ -165,7 +179,7 @@ impl Message {
                 drop(reply.send(Err(refusal.clone())));
             }
             Self::Ping { reply } => drop(reply.send(Err(refusal.clone()))),
-            Self::CheckPush { reply, .. } => drop(reply.send(PushVerdict::Later)),
+            Self::CheckPush { reply, .. } => drop(reply.send(PushNeed::Unknown)),
             Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::AccountWork | Self::Drain => {}
         }
     }

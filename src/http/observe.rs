@@ -14,6 +14,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use tandem_actors::RequestId;
 use tracing::Instrument;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -103,7 +104,8 @@ impl Observed {
     where
         F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
     {
-        let mut response = answering.instrument(self.span.clone()).await?;
+        let request_id = RequestId::new(self.id.to_str().unwrap_or_default());
+        let mut response = request_id.scope(answering.instrument(self.span.clone())).await?;
         let status = response.status().as_u16();
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tandem_actors::{
+    RequestId,
     backoff::Backoff,
     domain::time::Timestamp,
     keys,
@@ -54,8 +55,13 @@ impl Sender {
         let mut outgoing = Vec::new();
         for (candidate, verdict) in candidates.into_iter().zip(verdicts) {
             match verdict {
-                PushVerdict::Send { unread } => match self.devices.reach(&candidate.id.user) {
-                    Ok(reach) => self.begin(candidate, &reach, unread, now, &mut changes, &mut outgoing),
+                PushVerdict::Send { unread, request_id } => match self.devices.reach(&candidate.id.user) {
+                    Ok(reach) => {
+                        let (session, seq) = (&candidate.id.session, candidate.id.seq);
+                        let request_id = request_id.as_ref().map(RequestId::as_str);
+                        tracing::debug!(request_id, %session, seq, "push attempt begins");
+                        self.begin(candidate, &reach, unread, now, &mut changes, &mut outgoing);
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the devices of a push could not be read");
                         self.postpone(candidate, now, &mut changes);

@@ -10,7 +10,10 @@ use std::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Partner, Request, Setup, eventually, server, tandem};
+use crate::{
+    harness::{Partner, Request, Setup, eventually, server, tandem},
+    routing::{DEVICE, scene},
+};
 
 /// A node with outputs of its own; killed when dropped.
 struct Node {
@@ -167,4 +170,23 @@ fn a_command_whose_reader_has_seen_enough_ends_quietly() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(told.starts_with("tandem: stdout cannot be written") && told.lines().count() == 1, "{told}");
+}
+
+/// The story of a command: its lines come from the actor, the journal's thread, the delivery and the push sender.
+#[tokio::test]
+async fn one_request_id_finds_the_whole_story_of_a_command() {
+    let setup = server().set("telemetry.filter", "debug").set("telemetry.log_format", "json");
+    let (server, expo, both) = scene(setup, Some(DEVICE)).await;
+    let request =
+        server.request(Method::POST, &format!("/api/v1{}", both.anna.path("/compact/sign"))).bearer(&both.anna.token);
+    request.header("X-Request-Id", "story-of-a-signature").json(&json!({ "agreed": true })).send().await.done();
+    expo.push(DEVICE, "partner.signed_compact").await;
+    for step in ["command decided", "commit is durable", "event published", "push attempt begins", "answered"] {
+        eventually(format!("a line of the story: {step}"), || async {
+            let logs = server.logs();
+            let mut lines = logs.lines().filter(|line| line.contains("story-of-a-signature"));
+            lines.any(|line| line.contains(step)).then_some(())
+        })
+        .await;
+    }
 }

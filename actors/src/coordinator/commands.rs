@@ -9,6 +9,7 @@ use crate::{
         ids::{self, SessionId, UserId},
     },
     messages::{IdempotencyKey, Message, Order, Refusal, Reply},
+    trace::Trace,
 };
 
 impl Coordinator {
@@ -24,8 +25,10 @@ impl Coordinator {
             Some(key) => derived_id(&caller.id, key),
             None => self.fresh_id()?,
         };
-        let order =
-            |reply| Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, reply } };
+        let order = |reply| {
+            let trace = Trace::of_command(&session, "create");
+            Message::Create { create: create.clone(), order: Order { caller: caller.clone(), key, trace, reply } }
+        };
         let Some(person) = create.person() else {
             let _reservation = self.reservation_for(&session, &caller.id)?;
             return self.ask(&session, order).await;

@@ -34,6 +34,7 @@ use crate::{
     ports::Store,
     session::{self, SessionDeps},
     supervisor::{Arbiters, Quarantine, SupervisionLimits, Supervisor},
+    trace::Trace,
 };
 
 /// A handle to all sessions of this node; cheap to clone.
@@ -85,7 +86,8 @@ impl Coordinator {
         command: Command,
         key: Option<IdempotencyKey>,
     ) -> Result<Reply, Refusal> {
-        self.ask(session, |reply| Message::Command { command, order: Order { caller, key, reply } }).await
+        let trace = Trace::of_command(session, (&command).into());
+        self.ask(session, |reply| Message::Command { command, order: Order { caller, key, trace, reply } }).await
     }
 
     /// Frees a session from quarantine and tries it. `Ok(false)` if it was not in quarantine.

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::Coordinator;
 use crate::{
     domain::ids::{Seq, SessionId, UserId},
-    messages::Message,
+    messages::{Message, PushNeed},
     ports::{BoxFuture, PresenceChange, PresenceSink, PushCheck, PushVerdict},
 };
 
@@ -23,18 +23,18 @@ impl PushCheck for Coordinator {
     fn check(&self, session: &SessionId, user: &UserId, seq: Seq) -> BoxFuture<PushVerdict> {
         let (coordinator, session, user) = (self.clone(), session.clone(), user.clone());
         Box::pin(async move {
-            let (reply, verdict) = oneshot::channel();
+            let (reply, need) = oneshot::channel();
             let ask = Message::CheckPush { user: user.clone(), seq, reply };
             if coordinator.supervisor.send(&session, ask).is_err() {
                 return PushVerdict::Later;
             }
-            match verdict.await {
-                Ok(PushVerdict::Send { .. }) => match coordinator.unread_count(&user) {
-                    Ok(unread) => PushVerdict::Send { unread },
+            match need.await {
+                Ok(PushNeed::Wanted(request_id)) => match coordinator.unread_count(&user) {
+                    Ok(unread) => PushVerdict::Send { unread, request_id },
                     Err(_) => PushVerdict::Later,
                 },
-                Ok(verdict) => verdict,
-                Err(_) => PushVerdict::Later,
+                Ok(PushNeed::NotWanted { reason }) => PushVerdict::Drop { reason },
+                Ok(PushNeed::Unknown) | Err(_) => PushVerdict::Later,
             }
         })
     }

@@ -1,7 +1,10 @@
 //! Pushes to absent partners.
 
 use super::BoxFuture;
-use crate::domain::ids::{Seq, SessionId, UserId};
+use crate::{
+    domain::ids::{Seq, SessionId, UserId},
+    trace::RequestId,
+};
 
 /// What the session's actor needs to know of a user to route.
 pub trait Devices: Send + Sync + 'static {
@@ -21,8 +24,8 @@ pub trait PushCheck: Send + Sync + 'static {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushVerdict {
-    /// `unread`: the user's sessions with something unseen, for the badge.
-    Send { unread: u32 },
+    /// `unread`: the user's sessions with something unseen, for the badge. `request_id`: of the request that made the event.
+    Send { unread: u32, request_id: Option<RequestId> },
     /// The partner has come back, has seen it, or the session is over.
     Drop { reason: &'static str },
     /// The session could not be asked.

@@ -13,6 +13,7 @@ use crate::{
         time::Timestamp,
     },
     ports::StoreError,
+    trace::RequestId,
 };
 
 /// A push that waits to be sent. Written by the session's actor in the same batch as the event it tells of (or, within the
@@ -61,6 +62,9 @@ pub struct EventRow {
     pub event: Event,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routing: Vec<RecordedDecision>,
+    /// Of the request that made the event, to find it in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
 }
 
 /// How one partner was to be told of one event.

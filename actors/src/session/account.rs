@@ -11,6 +11,7 @@ use crate::{
     ports::Change,
     rows::keys,
     stored,
+    trace::Trace,
 };
 
 impl SessionActor {
@@ -22,7 +23,8 @@ impl SessionActor {
                     tracing::info!(session = %self.inbox.session(), "account work that had waited is done");
                     for command in work.commands() {
                         let (reply, _) = oneshot::channel();
-                        let order = Order { caller: Caller::nameless(user.clone()), key: None, reply };
+                        let trace = Trace::of_command(self.inbox.session(), (&command).into());
+                        let order = Order { caller: Caller::nameless(user.clone()), key: None, trace, reply };
                         self.command(command, order, ctx);
                     }
                 }

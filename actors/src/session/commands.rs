@@ -20,6 +20,7 @@ use crate::{
         records::{self, EventRow},
     },
     stored::{idempotency::StoredAnswer, nicknames},
+    trace::Trace,
 };
 
 impl SessionActor {
@@ -43,6 +44,7 @@ impl SessionActor {
                 Rejection::new(Code::Conflict, "this Idempotency-Key made a session before; send a fresh key");
             return self.refuse(order, refusal.into());
         }
+        let _entered = order.trace.span.clone().entered();
         let id = self.inbox.session().clone();
         let context = self.context(Actor::User(order.caller.clone()));
         match Session::create(id, &create, &context) {
@@ -56,11 +58,11 @@ impl SessionActor {
                 );
                 self.session = Some(session);
                 self.ask_presence(ctx);
-                let mut draft = CommitDraft { changes: vec![invitation], ..CommitDraft::default() };
+                let mut draft = CommitDraft { changes: vec![invitation], ..CommitDraft::new(order.trace.clone()) };
                 self.record(&events, Some(rest), &mut draft);
                 let Some(session) = &self.session else { return };
                 let answer = view::created(session, &order.caller.id, self.now(), &self.deps.domain);
-                self.answer(order, true, &answer, draft, span(&events), ctx);
+                self.answer(order, true, &answer, draft, first_and_last(&events), ctx);
             }
             Err(rejection) => self.refuse(order, rejection.into()),
         }
@@ -84,6 +86,7 @@ impl SessionActor {
             // The log is rewritten as the store shows it: it has to show all of it.
             return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
         }
+        let _entered = order.trace.span.clone().entered();
         failpoint::reach(self.inbox.session(), "before_decide");
         let Some(session) = &self.session else { return self.refuse(order, Rejection::no_such_session().into()) };
         let context = self.context(Actor::User(order.caller.clone()));
@@ -93,7 +96,7 @@ impl SessionActor {
         }
         match decided {
             Ok(events) => {
-                let mut draft = CommitDraft::default();
+                let mut draft = CommitDraft::new(order.trace.clone());
                 if erasure && let Err(error) = self.redact_log(&order.caller, &mut draft) {
                     return self.refuse(order, error.into());
                 }
@@ -112,11 +115,12 @@ impl SessionActor {
                 if erasure {
                     draft.changes.push(self.snapshot());
                 }
-                self.answer(order, command.creates(), &answer, draft, span(&events), ctx);
+                self.answer(order, command.creates(), &answer, draft, first_and_last(&events), ctx);
             }
             Err(mut rejection) => {
                 let noted = std::mem::take(&mut rejection.noted);
-                let mut draft = CommitDraft::default();
+                tracing::debug!(code = ?rejection.code, "command rejected");
+                let mut draft = CommitDraft::new(order.trace.clone());
                 draft.changes.extend(self.account_work_done(&order.caller.id, &command));
                 if !noted.is_empty() || !draft.changes.is_empty() {
                     self.record(&noted, None, &mut draft);
@@ -139,7 +143,7 @@ impl SessionActor {
         if events.is_empty() {
             return;
         }
-        let mut draft = CommitDraft::default();
+        let mut draft = CommitDraft::new(Trace::of_command(self.inbox.session(), "notice"));
         self.record(&events, None, &mut draft);
         self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
@@ -150,7 +154,7 @@ impl SessionActor {
             return; // The row is still there, and is found again.
         }
         self.rows.fired(timer, at);
-        let mut draft = CommitDraft::default();
+        let mut draft = CommitDraft::new(Trace::of_command(self.inbox.session(), "timer"));
         let row = keys::due(at, self.inbox.session(), timer.number());
         draft.changes.push(Change::Delete(row));
         let events = match &self.session {
@@ -174,10 +178,11 @@ impl SessionActor {
             if applied.is_none_or(|applied| index >= applied) {
                 session.apply(event);
             }
-            let routed = self.route(event, &mut draft.changes);
+            let routed = self.route(event, &draft.trace, &mut draft.changes);
             draft.announced |= routed.announced;
             draft.push_jobs |= routed.push_jobs;
-            let row = EventRow { event: event.clone(), routing: routed.decided };
+            let request_id = draft.trace.request_id.clone();
+            let row = EventRow { event: event.clone(), routing: routed.decided, request_id };
             draft.changes.push(Change::Put(keys::event(self.inbox.session(), event.seq), records::encode(&row)));
             if event.is_announced() {
                 draft.changes.push(Change::Put(keys::visible_event(self.inbox.session(), event.seq), Bytes::new()));
@@ -201,8 +206,9 @@ impl SessionActor {
         events: Option<(Seq, Seq)>,
         ctx: &mut ActorContext<Self>,
     ) {
-        let Order { caller, key, reply } = order;
+        let Order { caller, key, reply, trace: _ } = order;
         let last = events.map(|(_, last)| last);
+        tracing::debug!(seq = last, "command decided");
         let data = match to_json(answer) {
             Ok(json) => json,
             Err(refusal) => {
@@ -237,8 +243,8 @@ impl SessionActor {
     }
 }
 
-/// The first and the last `seq` of what a command came to.
-fn span(events: &[Event]) -> Option<(Seq, Seq)> {
+/// The first and the last `seq` of the events that a command made.
+fn first_and_last(events: &[Event]) -> Option<(Seq, Seq)> {
     Some((events.first()?.seq, events.last()?.seq))
 }
 

@@ -15,18 +15,25 @@ use crate::{
         records::{self, SNAPSHOT_VERSION, Snapshot},
     },
     supervisor::Wake,
+    trace::Trace,
 };
 
 /// The rows of one commit, and what has to happen once they are durable.
-#[derive(Default)]
 pub(super) struct CommitDraft {
+    pub trace: Trace,
     pub changes: Vec<Change>,
-    /// The push sender has to be announced_event of jobs.
+    /// There are jobs for the push sender.
     pub push_jobs: bool,
     /// There are events to deliver.
     pub announced: bool,
     /// The users who leave the session with it.
     pub left: Vec<UserId>,
+}
+
+impl CommitDraft {
+    pub fn new(trace: Trace) -> Self {
+        Self { trace, changes: Vec::new(), push_jobs: false, announced: false, left: Vec::new() }
+    }
 }
 
 impl SessionActor {
@@ -53,7 +60,7 @@ impl SessionActor {
         if draft.announced {
             draft.changes.push(self.outbox_row());
         }
-        let session = self.inbox.session().clone();
+        let (session, span) = (self.inbox.session().clone(), draft.trace.span);
         let (ticket, flushed) = self.gate.issue();
         if let Some(last) = last.filter(|_| draft.announced) {
             self.gate.hold(Held::Deliver(last));
@@ -70,9 +77,13 @@ impl SessionActor {
         let commit = Commit { fence: Some(fence), changes: draft.changes };
         let actor = ctx.address();
         let done = move |outcome: Result<(), CommitError>| {
+            let _entered = span.enter();
             // The gate first: a client that has the answer and asks again meets an actor that knows of it.
             let (wake, refusal) = match outcome {
-                Ok(()) => (flushed.durable(ticket), None),
+                Ok(()) => {
+                    tracing::debug!(seq = next, "commit is durable");
+                    (flushed.durable(ticket), None)
+                }
                 Err(error) => {
                     tracing::warn!(%session, %error, "commit refused");
                     (flushed.fail(), Some(Refusal::outcome_unknown()))
@@ -91,7 +102,7 @@ impl SessionActor {
 
     /// Rows that belong to no event: outbox, push jobs, snapshot.
     pub(super) fn commit_rows(&mut self, changes: Vec<Change>, push_jobs: bool, ctx: &mut ActorContext<Self>) {
-        self.commit(CommitDraft { changes, push_jobs, ..CommitDraft::default() }, None, None, ctx);
+        self.commit(CommitDraft { changes, push_jobs, ..CommitDraft::new(Trace::none()) }, None, None, ctx);
     }
 
     /// Sends a refusal. It may have seen a change that is not durable yet, so it waits at the gate like any answer.

@@ -17,6 +17,7 @@ use crate::{
     failpoint,
     ports::{Change, RealtimeError, StoreError},
     rows::keys,
+    trace::Trace,
 };
 
 /// Where delivery stands, beside the stored outbox.
@@ -92,11 +93,12 @@ impl SessionActor {
             if !pending.publications.is_empty() {
                 continue;
             }
-            let announced_event = self.read_announced(pending.seq)?;
-            if let (Some(session), Some(AnnouncedEvent { row, announcement })) = (&self.session, announced_event) {
+            let announced = self.read_announced(pending.seq)?;
+            if let (Some(session), Some(AnnouncedEvent { row, announcement })) = (&self.session, announced) {
                 let pending = &mut self.outbox.pending[index];
                 pending.publications = publications(session, &row.event, &announcement);
                 pending.hints = hints(session, &row.event);
+                pending.trace = Some(Trace::of_stored_event(session.id(), row.request_id));
             }
         }
         Ok(())
@@ -109,7 +111,9 @@ impl SessionActor {
                 let pause = self.retry_pause().max(retry_after.unwrap_or_default());
                 self.delivery.failures += 1;
                 metrics::counter!("tandem_publish_failures_total").increment(1);
-                tracing::warn!(session = %self.inbox.session(), %reason, ?pause, "publishing failed, trying again");
+                let session = self.inbox.session();
+                let warn = || tracing::warn!(%session, %reason, ?pause, "publishing failed, trying again");
+                self.outbox.pending.front().map_or_else(warn, |oldest| oldest.in_span(warn));
                 ctx.run_later(pause, |actor, ctx| actor.deliver(ctx));
             }
             Err(RealtimeError::Refused { reason }) => {
@@ -120,6 +124,11 @@ impl SessionActor {
             Ok(()) => {
                 self.delivery.failures = 0;
                 let published: Vec<PendingEvent> = self.outbox.pending.drain(..count).collect();
+                for pending in &published {
+                    pending.in_span(|| {
+                        tracing::debug!(seq = pending.seq, on_session = pending.publish, "event published")
+                    });
+                }
                 for pending in published.iter().filter(|pending| pending.publish) {
                     self.watch(pending, ctx);
                 }

@@ -11,7 +11,7 @@ use crate::{
     ports::{Clock, Devices, Ids, Push, Realtime, Store},
 };
 
-/// How partners are announced_event. Setting names under `[routing]` and `[realtime]`.
+/// How partners are told. Setting names under `[routing]` and `[realtime]`.
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
     pub when_absent: WhenAbsent,

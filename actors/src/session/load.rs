@@ -1,4 +1,4 @@
-//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be announced_event. A record that
+//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be told. A record that
 //! cannot be read stops it, and is named.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};

@@ -1,7 +1,7 @@
 //! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
 //! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`OutputGate`] until it is.
 //!
-//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is announced_event and `delivery` tells them, `watch` looks after those who leave, `rows`
+//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
 //! keeps the index rows in step, `rest` leaves memory.
 
 mod account;
@@ -48,7 +48,7 @@ enum Held {
     Answer(Box<dyn FnOnce() + Send>),
     /// A message that needs the store to show everything so far.
     Retry(Box<Message>),
-    /// Everything up to this event may be announced_event.
+    /// Everything up to this event may be published.
     Deliver(Seq),
     /// Push jobs were written.
     PushJobs,

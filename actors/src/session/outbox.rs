@@ -1,6 +1,6 @@
-//! What a session still has to tell. Stored as one row in the same commit as the event that it tells of, and read again when
-//! the session is next activated; absent when nothing is outstanding. Pushes are rows of their own (`records::PushJob`): the
-//! push sender takes them over.
+//! The outbox: what a session still has to publish, and which published events partners may have missed. It is one row, written in the same
+//! commit as the event and read again when the session is next activated. There is no row when nothing is outstanding. Pushes are rows of
+//! their own ([`PushJob`](crate::rows::records::PushJob)), which the push sender takes over.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,37 +12,41 @@ use crate::{
         time::Timestamp,
     },
     ports::{Publication, Uptime},
+    trace::Trace,
 };
 
-/// An event that waits to be published on the session channel, or for the decision whether to.
+/// An event that waits to be published on the session channel, or for the decision whether it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PendingEvent {
     pub seq: Seq,
     /// The partners it is meant for.
     pub to: Vec<UserId>,
-    /// Those of them who were present when it was decided to tell them over realtime alone.
+    /// Those of them who were present and are told over realtime alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub present: Vec<UserId>,
-    /// Whether the session channel gets it. Partners' user channels always hear that something changed.
+    /// Whether the session channel gets it. Partners' own channels always get the notice of a change.
     pub publish: bool,
-    /// Partners whose presence has to be found out first.
+    /// Partners for whom nothing is decided before their presence is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<UserId>,
-    /// Made again from the event when the outbox was read from the store.
+    /// Made again from the event after the outbox was read from the store.
     #[serde(skip)]
     pub publications: Vec<Publication>,
-    /// Messages beside the event's own, which go out whether or not the event's own does. Made again like those.
+    /// Messages beside the event's own. They are published whether or not the event's own is. Made again like those.
     #[serde(skip)]
     pub hints: Vec<Publication>,
+    /// Of the command that made the event; made again like the messages.
+    #[serde(skip)]
+    pub trace: Option<Trace>,
 }
 
-/// An event that went out over realtime to a partner who was present, and has not been seen to arrive.
+/// An event that was published to a present partner, of which nothing shows yet that it arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchedEvent {
     pub user: UserId,
     pub seq: Seq,
     pub at: Timestamp,
-    /// Since when this process watches.
+    /// When this process began to watch it.
     #[serde(skip)]
     pub since: Uptime,
 }
@@ -55,22 +59,39 @@ pub struct Outbox {
     pub watched: Vec<WatchedEvent>,
 }
 
-/// After this long nobody is announced_event any more that a message may have missed them: they have met the session again by then, or
-/// their connection is known to be dead.
+/// An event is watched no longer than this. By then the partner has fetched the session again, or the connection is known to be dead.
 const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 
-/// How the partner left, as far as it bears on whether what was sent before has arrived.
+/// How a partner left, as far as it tells whether earlier messages arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure {
     pub at: Uptime,
-    /// Without a word: whatever is still unconfirmed was sent into the void, however long ago.
+    /// The connection broke: nothing that is unconfirmed has arrived, however long ago it was sent.
     pub vanished: bool,
 }
 
 impl PendingEvent {
     pub fn new(seq: Seq) -> Self {
-        let (to, present, unresolved) = (Vec::new(), Vec::new(), Vec::new());
-        Self { seq, to, present, publish: false, unresolved, publications: Vec::new(), hints: Vec::new() }
+        Self {
+            seq,
+            to: Vec::new(),
+            present: Vec::new(),
+            publish: false,
+            unresolved: Vec::new(),
+            publications: Vec::new(),
+            hints: Vec::new(),
+            trace: None,
+        }
+    }
+}
+
+impl PendingEvent {
+    /// Runs `log` within the span of the command that made the event.
+    pub fn in_span(&self, log: impl FnOnce()) {
+        match &self.trace {
+            Some(trace) => trace.span.in_scope(log),
+            None => log(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 /// The message for the session channel, and for each partner's own channel the notice that the session has changed.
 pub(super) fn publications(session: &Session, event: &Event, announcement: &Announcement) -> Vec<Publication> {
     let (id, seq) = (session.id(), event.seq);
-    let announced_event = on_session(session, event, announcement, &format!("{id}:{seq}"));
+    let messages = on_session(session, event, announcement, &format!("{id}:{seq}"));
     let updated = format!(r#"{{"sessionId":"{id}","seq":{seq},"timestamp":{}}}"#, event.at.as_millis());
     let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
     let lists = session.members().filter(concerns).map(|user| Publication {
@@ -21,7 +21,7 @@ pub(super) fn publications(session: &Session, event: &Event, announcement: &Anno
         data: updated.clone().into(),
         at: event.at,
     });
-    announced_event.into_iter().chain(lists).collect()
+    messages.into_iter().chain(lists).collect()
 }
 
 /// The messages beside the event's own. Only sessions with a user of the app have them: elsewhere one event is one message. Their ids do

@@ -1,4 +1,4 @@
-//! Decides who is announced_event of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
+//! Decides who is told of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
 //! stored in the same commit. Where presence is unknown the provider is asked first; the decision is then stored beside the event later.
 
 use std::borrow::Cow;
@@ -21,6 +21,7 @@ use crate::{
         keys,
         records::{self, EventRow, PushJob, RecordedDecision},
     },
+    trace::Trace,
 };
 
 /// The outcome of routing one event.
@@ -38,12 +39,12 @@ pub(super) struct AnnouncedEvent {
 }
 
 impl SessionActor {
-    /// Decides who is announced_event of `event`, and how; push jobs are added to `changes`.
-    pub(super) fn route(&mut self, event: &Event, changes: &mut Vec<Change>) -> RoutingOutcome {
+    /// Decides who is told of `event`, and how; push jobs are added to `changes`.
+    pub(super) fn route(&mut self, event: &Event, trace: &Trace, changes: &mut Vec<Change>) -> RoutingOutcome {
         let Some(session) = &self.session else { return RoutingOutcome::default() };
         let Some(announcement) = event.announcement(session.id()) else { return RoutingOutcome::default() };
         let mut routed = RoutingOutcome { announced: true, ..RoutingOutcome::default() };
-        let mut pending = PendingEvent::new(event.seq);
+        let mut pending = PendingEvent { trace: Some(trace.clone()), ..PendingEvent::new(event.seq) };
         let concerns = |user: &&UserId| announcement.only.as_ref().is_none_or(|only| only == *user);
         for user in session.members().filter(concerns) {
             let presence = self.presence_of(user);
@@ -117,15 +118,15 @@ impl SessionActor {
                     Presence::Unknown => PresenceKnowledge::Unresolved,
                     known => PresenceKnowledge::Known(known),
                 };
-                let Some(announced_event) = self.read_announced(seq)? else { continue };
-                let decision = self.decide(&user, &announced_event.announcement, &announced_event.row.event, knowledge);
+                let Some(announced) = self.read_announced(seq)? else { continue };
+                let decision = self.decide(&user, &announced.announcement, &announced.row.event, knowledge);
                 let pending = &mut self.outbox.pending[index];
                 pending.publish |= decision.route.publishes();
                 if decision.route == DeliveryRoute::Publish && knowledge == PresenceKnowledge::Known(Presence::Present)
                 {
                     pending.present.push(user.clone());
                 }
-                push_jobs |= self.decide_late(&user, announced_event, decision, &mut changes);
+                push_jobs |= self.decide_late(&user, announced, decision, &mut changes);
             }
         }
         if !changes.is_empty() {
@@ -147,9 +148,9 @@ impl SessionActor {
     pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
         let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
         match self.read_announced(seq) {
-            Ok(Some(announced_event)) => {
+            Ok(Some(announced)) => {
                 let mut changes = Vec::new();
-                let push = self.decide_late(user, announced_event, decision, &mut changes);
+                let push = self.decide_late(user, announced, decision, &mut changes);
                 changes.push(self.outbox_row());
                 self.commit_rows(changes, push, ctx);
             }

@@ -19,9 +19,10 @@ use crate::{
         routing::Presence,
         time::Timestamp,
     },
-    messages::ReplyTo,
-    ports::{PresenceChange, PresenceSource, PushVerdict, Uptime},
+    messages::{PushNeed, ReplyTo},
+    ports::{PresenceChange, PresenceSource, Uptime},
     rows::keys,
+    trace::RequestId,
 };
 
 /// Until when the caller counts as present.
@@ -102,22 +103,27 @@ impl SessionActor {
         &mut self,
         user: UserId,
         seq: Seq,
-        reply: oneshot::Sender<PushVerdict>,
+        reply: oneshot::Sender<PushNeed>,
         ctx: &mut Context<Self>,
     ) {
         let visible = self.session.as_ref().is_some_and(|session| session.members().any(|member| *member == user));
-        let verdict = if !visible {
-            PushVerdict::Drop { reason: "no longer a member" }
+        let need = if !visible {
+            PushNeed::NotWanted { reason: "no longer a member" }
         } else if self.needs_no_push(&user, seq) {
-            PushVerdict::Drop { reason: "already seen" }
+            PushNeed::NotWanted { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
             // The partner came back after the decision, perhaps with an older state: the channel tells it.
             self.publish_late(user, seq, ctx);
-            PushVerdict::Drop { reason: "present again" }
+            PushNeed::NotWanted { reason: "present again" }
         } else {
-            PushVerdict::Send { unread: 0 }
+            PushNeed::Wanted(self.request_of(seq))
         };
-        drop(reply.send(verdict));
+        drop(reply.send(need));
+    }
+
+    /// The id of the request that made an announced event. It is only for the log: an unreadable row is no reason to keep a push back.
+    fn request_of(&self, seq: Seq) -> Option<RequestId> {
+        self.read_announced(seq).ok().flatten().and_then(|announced| announced.row.request_id)
     }
 
     fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) {

@@ -138,7 +138,10 @@ fn a_push_is_dropped_for_a_partner_who_has_come_back_and_told_over_realtime_inst
         world.register_device("bob");
         world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
         let job = world.push_jobs().remove(0);
-        assert_eq!(world.coordinator.check(&session, &id("bob"), job.seq).await, PushVerdict::Send { unread: 1 });
+        assert_eq!(
+            world.coordinator.check(&session, &id("bob"), job.seq).await,
+            PushVerdict::Send { unread: 1, request_id: None }
+        );
         world.enter(&session, "bob", true);
         let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
         assert_eq!(verdict, PushVerdict::Drop { reason: "present again" });

@@ -169,7 +169,7 @@ impl PushCheck for Sessions {
         } else if self.silent.lock().contains(session) {
             PushVerdict::Later
         } else {
-            PushVerdict::Send { unread: 3 }
+            PushVerdict::Send { unread: 3, request_id: None }
         };
         let slow = self.slow.lock().remove(session);
         Box::pin(async move {

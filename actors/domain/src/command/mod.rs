@@ -70,7 +70,9 @@ use crate::{
     timer::Timer,
 };
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `&'static str::from(&command)` is the name for logs, without anything that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Command {
     ConfirmInvitation(ConfirmInvitation),
     ConfirmTopicFrame,
