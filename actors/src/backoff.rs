@@ -11,6 +11,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The first wait, and the longest.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
     }

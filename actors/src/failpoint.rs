@@ -1,6 +1,6 @@
 //! Points at which a test can make an actor panic or freeze. In a release build `reach` is empty and nothing can be armed.
 
-/// Where an actor can be hurt.
+/// The points of an actor's life.
 pub const POINTS: [&str; 7] =
     ["activate", "before_decide", "after_apply", "after_append", "after_flush", "before_publish", "passivate"];
 
@@ -15,6 +15,7 @@ mod armed {
     /// What happens when the point is reached.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Harm {
+        /// The actor panics.
         Panic,
         /// Blocks the arbiter's thread.
         Freeze(std::time::Duration),
@@ -30,6 +31,7 @@ mod armed {
         ARMED.lock().get_or_insert_default().insert((session, point.to_owned()), (harm, times));
     }
 
+    /// Does what is armed for the point.
     pub fn reach(session: &SessionId, point: &'static str) {
         let mut armed = ARMED.lock();
         let Some(points) = armed.as_mut() else { return };

@@ -1,4 +1,4 @@
-//! What can be put into a session's inbox, and what comes back.
+//! The messages of a session's inbox, and their answers.
 
 use std::time::Duration;
 
@@ -36,22 +36,28 @@ pub struct Reply {
     pub replayed: bool,
 }
 
-/// No answer.
+/// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The domain says no.
+    /// The domain rejects the command.
     #[error(transparent)]
     Rejected(Box<Rejection>),
-    /// Not now. `reason` may be shown to the caller. The command was not carried out, or nobody can know: a retry with the same
-    /// idempotency key is safe either way.
+    /// Not possible now. `reason` may be shown to the caller. The command was not carried out, or its outcome is
+    /// unknown: a retry with the same idempotency key is safe either way.
     #[error("unavailable: {reason}")]
-    Unavailable { reason: String, retry_after: Duration },
+    Unavailable {
+        /// What is wrong, in words.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// A defect of this node; the text is for its operator, not for the caller.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Refusal {
+    /// A refusal that passes: the caller may try again after `retry_after`.
     pub fn unavailable(reason: impl Into<String>, retry_after: Duration) -> Self {
         Self::Unavailable { reason: reason.into(), retry_after }
     }
@@ -92,12 +98,12 @@ impl From<Obstacle> for Refusal {
     }
 }
 
-/// Where an answer goes. Dropped unanswered, the caller hears [`Refusal::outcome_unknown`].
-pub type ReplyTo<T> = oneshot::Sender<Result<T, Refusal>>;
+/// Where an answer is sent. If it is dropped, the caller gets [`Refusal::outcome_unknown`].
+pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, Refusal>>;
 
 /// Who gave a command, how it is found in the log, and where its answer goes.
 #[derive(Debug)]
-pub struct Order {
+pub(crate) struct Order {
     pub caller: Caller,
     pub key: Option<IdempotencyKey>,
     pub trace: Trace,
@@ -106,7 +112,7 @@ pub struct Order {
 
 /// What a session says of a push that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PushNeed {
+pub(crate) enum PushNeed {
     /// With the id of the request that made the event.
     Wanted(Option<RequestId>),
     NotWanted {
@@ -117,7 +123,7 @@ pub enum PushNeed {
 }
 
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     Create {
         create: CreateSession,
         order: Order,
@@ -126,7 +132,7 @@ pub enum Message {
         command: Command,
         order: Order,
     },
-    /// Without a viewer: the invitation, for anybody who has its id.
+    /// Without a viewer, it is the public view of the invitation.
     Query {
         viewer: Option<UserId>,
         query: Query,
@@ -154,24 +160,24 @@ pub enum Message {
         seq: Seq,
         reply: oneshot::Sender<PushNeed>,
     },
-    /// Answered by an actor that has been loaded.
+    /// Answered by every actor that has been loaded.
     Ping {
         reply: ReplyTo<()>,
     },
-    /// A user asked something of the account that this session could not do then.
+    /// There are account operations that this session could not carry out before.
     AccountWork,
-    /// A stored timer is due. `now` has certainly come.
+    /// A stored timer is due at the settled time `now`.
     Due {
         timer: Timer,
         at: Timestamp,
         now: Timestamp,
     },
-    /// Something is outstanding since before a restart: being started is all that it takes.
+    /// The session has an outbox of an earlier run: activating it is enough.
     Drain,
 }
 
 impl Message {
-    /// Answers without doing anything.
+    /// Answers with a refusal and does nothing else.
     pub(crate) fn refuse(self, refusal: &Refusal) {
         match self {
             Self::Create { order, .. } | Self::Command { order, .. } => drop(order.reply.send(Err(refusal.clone()))),

@@ -1,35 +1,35 @@
-//! A wall time that no jump moves at once. A machine's clock may be wrong for a while: at its start, before the network has set it, after a
-//! suspension, by an administrator's mistake. What cannot be taken back (ending a session, forgetting something) waits until a jump has
-//! lasted; everything else follows the clock as it is.
+//! The settled time: a wall time that follows no jump at once. A machine's clock may be wrong for a while: before the
+//! network has set it, after a suspension, or by mistake. What cannot be undone (ending a session, deleting something)
+//! waits until a jump has lasted. Everything else follows the clock as it is.
 
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// A difference up to this is no jump: clocks drift, and a node that is started again was away for a moment.
+/// A smaller difference is no jump: clocks drift, and a restarted node was away for a moment.
 const TOLERANCE: Duration = Duration::from_secs(120);
-/// More than this between two looks is not believed either: whoever counts was asleep.
+/// Longer steps are not counted in full: the process was suspended.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// Follows a wall clock by a monotonic one.
 #[derive(Debug)]
 pub struct Settling {
-    /// What is certain.
+    /// The settled time.
     certain: Timestamp,
     looked_at: Duration,
-    /// The wall clock jumped: since when, and how far ahead of what is certain it is, in milliseconds.
+    /// Since when the wall clock differs from the settled time, and by how many milliseconds.
     jumped: Option<(Duration, i64)>,
-    /// A jump is believed after so long.
+    /// How long a jump has to last.
     believed_after: Duration,
 }
 
 impl Settling {
-    /// `known`: the last certain time of the run before this one; without it the wall clock is believed as it is.
+    /// `known` is the settled time of the previous run. Without it the wall clock counts as it is.
     pub fn new(known: Option<Timestamp>, wall: Timestamp, uptime: Duration, believed_after: Duration) -> Self {
         Self { certain: known.unwrap_or(wall), looked_at: uptime, jumped: None, believed_after }
     }
 
-    /// The time that has certainly come. To be called about once a second.
+    /// The settled time. To be called about once a second.
     pub fn look(&mut self, wall: Timestamp, uptime: Duration) -> Timestamp {
         self.certain = self.certain + uptime.saturating_sub(self.looked_at).min(LONGEST_STEP);
         self.looked_at = uptime;

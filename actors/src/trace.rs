@@ -1,5 +1,5 @@
-//! One story in the log: the lines of a request, from its command through the flush and the delivery to the push attempt, carry the same
-//! request id.
+//! Request ids in the log. All lines of a request carry the same id: those of its command, of the flush, of the
+//! delivery and of the push attempt.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use tracing::Span;
 
 use crate::domain::ids::SessionId;
 
-/// The id of a client's request, as in the header `X-Request-Id`. It is stored beside the events of the request and with its pushes.
+/// The id of a client's request, as in the header `X-Request-Id`. It is stored beside the events of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(Arc<str>);
@@ -18,12 +18,12 @@ tokio::task_local! {
 }
 
 impl RequestId {
-    /// `text` is what the log shows; the caller has checked that it may stand there.
+    /// The caller has checked that `text` may stand in the log.
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// Runs `work` on behalf of this request: commands that it gives carry the id.
+    /// Runs `work` for this request: its commands carry the id.
     ///
     /// ```
     /// # use tandem_actors::RequestId;
@@ -56,30 +56,30 @@ impl fmt::Display for RequestId {
 
 /// What ties the log lines of one command together.
 #[derive(Clone, Debug)]
-pub struct Trace {
-    /// `None` for what no request asked for, as the end of a timer.
+pub(crate) struct Trace {
+    /// `None` for commands without a request, such as a timer.
     pub request_id: Option<RequestId>,
     pub span: Span,
 }
 
 impl Trace {
-    /// For a command of the request in hand. Its span lies within the request's own.
-    pub fn of_command(session: &SessionId, command: &'static str) -> Self {
+    /// The trace of a command. Its span lies within the span of the running request.
+    pub(crate) fn of_command(session: &SessionId, command: &'static str) -> Self {
         let request_id = RequestId::current();
         let id = request_id.as_ref().map(RequestId::as_str);
         let span = tracing::info_span!("command", request_id = id, %session, command);
         Self { request_id, span }
     }
 
-    /// For an event that was read from the store.
-    pub fn of_stored_event(session: &SessionId, request_id: Option<RequestId>) -> Self {
+    /// The trace of an event that was read from the store.
+    pub(crate) fn of_stored_event(session: &SessionId, request_id: Option<RequestId>) -> Self {
         let id = request_id.as_ref().map(RequestId::as_str);
         let span = tracing::info_span!("event", request_id = id, %session);
         Self { request_id, span }
     }
 
-    /// For lines that belong to no command.
-    pub fn none() -> Self {
+    /// The trace of rows that belong to no command.
+    pub(crate) fn none() -> Self {
         Self { request_id: None, span: Span::none() }
     }
 }

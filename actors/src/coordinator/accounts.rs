@@ -1,5 +1,5 @@
-//! What a user does to the account, done in every session of the user. A session that cannot do it now does it when it works again: a row
-//! says what waits.
+//! Account operations (a new name, a preference, an erasure), carried out in every session of the user. A session that
+//! cannot do its part now does it when it works again; a row keeps what it has to do.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -19,26 +19,26 @@ use crate::{
     stored::idempotency,
 };
 
-/// An account operation waits so long for one session; then the session does it later.
+/// How long an account operation waits for one session. After that the session does its part later.
 const ACCOUNT_WORK_WITHIN: Duration = Duration::from_secs(3);
 /// Rows read from the store at a time.
 const PAGE: usize = 256;
 
 impl Coordinator {
-    /// Lets every session of the user know the name that the user goes by from now on.
+    /// Tells every session of the user the user's new name.
     pub async fn rename(&self, caller: Caller, rename: Rename) -> Result<(), Refusal> {
         let work = AccountWork { rename: rename.name.clone(), ..AccountWork::default() };
         self.in_every_session(caller, &Command::Rename(rename), &work).await
     }
 
-    /// Lets every session of the user know whether partners see when the user was there.
+    /// Tells every session of the user whether partners may see when the user was active.
     pub async fn show_activity(&self, caller: Caller, shown: bool) -> Result<(), Refusal> {
         let work = AccountWork { show_activity: Some(shown), ..AccountWork::default() };
         self.in_every_session(caller, &Command::ShowActivity { shown }, &work).await
     }
 
-    /// Takes the user out of every session, and their words with them. A session that cannot do it now does it when it works again; until
-    /// then the user does not see it, and nobody sees the user's words in it.
+    /// Removes the user and the user's private text from every session. A session that cannot do it now does it when
+    /// it works again. Until then the user does not see the session, and nobody sees the user's private text in it.
     pub async fn erase(&self, caller: Caller) -> Result<(), Refusal> {
         let user = caller.id.clone();
         self.in_every_session(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() })
@@ -101,7 +101,7 @@ impl Coordinator {
         }
     }
 
-    /// The session does it when it works again. An erasure hides the session from the user at once.
+    /// Stores what the session has to do later. An erasure hides the session from the user at once.
     async fn postpone(&self, session: &SessionId, user: &UserId, work: &AccountWork) -> Result<(), Refusal> {
         let key = keys::account_work(session, user);
         let waits: Option<AccountWork> = self.store().get(&key)?.map(|row| records::decode(&row)).transpose()?;
@@ -115,7 +115,7 @@ impl Coordinator {
         self.write(changes).await
     }
 
-    /// Reminds sessions of account work that waits for them. Gives how many there are.
+    /// Reminds sessions of account work that waits for them, and returns how many sessions there are.
     ///
     /// # Errors
     /// If the store fails.
@@ -123,7 +123,7 @@ impl Coordinator {
         let rows = self.store().scan(&keys::all_account_work(), None, Direction::Forward, PAGE)?;
         let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
         for session in &sessions {
-            // A session that still cannot is reminded_at again.
+            // A session that still cannot do it is reminded again.
             let _ = self.supervisor.send(session, Message::AccountWork);
         }
         Ok(sessions.len())

@@ -1,4 +1,5 @@
-//! Stored answers go when they have been kept long enough. They are found by time, in small steps: a sweep costs what it deletes.
+//! Deletes stored answers that have been kept long enough. An index by time finds them, so that a step costs only what
+//! it deletes.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::{
 };
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Between two steps: commands want the journal, too.
+/// The pause between two steps leaves the journal to commands.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Answers in one step.
 const STEP: usize = 256;
@@ -40,7 +41,7 @@ impl Coordinator {
         }
     }
 
-    /// Deletes some of the answers that are old enough; true if there may be more.
+    /// Deletes some of the expired answers. True if there may be more.
     pub(crate) async fn sweep_step(&self, now: Timestamp) -> Result<bool, CommitError> {
         let page = self.store().scan(&keys::answers_by_time(), None, Direction::Forward, STEP)?;
         let mut changes = Vec::new();
@@ -49,7 +50,7 @@ impl Coordinator {
                 Some((at, _)) if now.since(at) < KEPT_FOR => break,
                 Some((at, answer)) => {
                     changes.push(Change::Delete(key));
-                    // The key may have been used again since.
+                    // Under the same key there may be a newer answer.
                     if self.stored_at(&answer)? == Some(at) {
                         changes.push(Change::Delete(answer));
                     }
@@ -68,7 +69,7 @@ impl Coordinator {
         Ok(row.and_then(|row| records::decode::<StoredAnswer>(&row).ok()).map(|stored| stored.at))
     }
 
-    /// Answers that were stored before they could be found by time: looked through once in the life of a store.
+    /// Adds the answers of earlier versions to the index by time. It runs once in the life of a store.
     pub(crate) async fn index_old_answers(&self) -> Result<(), CommitError> {
         let done = keys::meta("answers_by_time");
         if self.store().get(&done)?.is_some() {

@@ -1,4 +1,4 @@
-//! The number on the app's icon, and what it is made of.
+//! The number on the app's icon, and the sessions that it counts.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     messages::Refusal,
 };
 
-/// Sessions that are looked at, the newest change first.
+/// How many sessions are counted at most, the newest change first.
 const MOST: usize = 50;
 
 #[derive(Deserialize)]

@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Coordinator {
-    /// Creates a session. With an idempotency key the session's id follows from caller and key, so that the same request sent
-    /// again meets the same actor.
+    /// Creates a session. With an idempotency key the session's id is derived from the caller and the key, so that a
+    /// repeated request reaches the same actor.
     pub async fn create(
         &self,
         caller: Caller,
@@ -49,7 +49,8 @@ impl Coordinator {
         self.ask(&session, order).await
     }
 
-    /// A place among the caller's live sessions. A session that is there already needs none: the request came again.
+    /// Reserves one of the caller's live sessions. A session that exists already needs no reservation: the request is
+    /// a repetition.
     fn reservation_for(&self, session: &SessionId, user: &UserId) -> Result<Option<Reservation>, Refusal> {
         match self.membership(session, user)? {
             None => self.reserve_session(user).map(Some),
@@ -61,8 +62,8 @@ impl Coordinator {
         self.deps.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
     }
 
-    /// Carries out a command of a member, or of somebody who holds an invitation. Whether the caller is one of these is decided before
-    /// anything is woken, so that a stranger meets the same answer in the same time whatever state the session is in.
+    /// Carries out a command of a member, or of a user with an invitation. Membership is checked before the session is
+    /// woken, so that a stranger gets the same answer in the same time whatever state the session is in.
     pub async fn execute(
         &self,
         session: &SessionId,
@@ -87,8 +88,8 @@ impl Coordinator {
         }
     }
 
-    /// For somebody who has the link. A session that cannot answer is no excuse to tell more: who could not use the invitation anyway hears
-    /// that, and only who could is asked to come back.
+    /// Answers an invitation for a user who has its link. If the session cannot answer, a user who could not use the
+    /// invitation anyway is told so; only a user who could use it is asked to come back.
     async fn answer_invitation(
         &self,
         session: &SessionId,

@@ -1,4 +1,4 @@
-//! What the end of an account comes to, in numbers.
+//! The effects of erasing an account, in numbers.
 
 use super::Coordinator;
 use crate::{
@@ -10,19 +10,19 @@ use crate::{
 /// Rows read from the store at a time.
 const PAGE: usize = 256;
 
-/// What an erasure does to others and to what is stored.
+/// How much an erasure changes for others and in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erasure {
-    /// Sessions that were going on and end with it.
+    /// Live sessions, which end with it.
     pub sessions_abandoned: usize,
     /// Partners in those sessions, who are told.
     pub partners_notified: usize,
-    /// Sessions that lose the user's words, and stored answers that are deleted.
+    /// Sessions that lose the user's private text, and stored answers that are deleted.
     pub records: usize,
 }
 
 impl Coordinator {
-    /// What erasing the user would do at this moment.
+    /// The effects that erasing the user would have at this moment.
     pub fn erasure_of(&self, user: &UserId) -> Result<Erasure, StoreError> {
         let mut erasure = Erasure { records: self.rows_under(&keys::memberships(user))?, ..Erasure::default() };
         erasure.records += self.rows_under(&keys::idempotent_answers_of(user))?;

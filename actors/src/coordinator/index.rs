@@ -1,5 +1,5 @@
-//! Index rows for a store that was written before there were any: places in lists, what is unread, announced events. Made once, before the
-//! node serves; afterwards each commit keeps them in step.
+//! Builds the index rows of a store that was written before there were any: places in lists, unread marks, announced
+//! events. This happens once, before the node serves. From then on each commit keeps them in step.
 
 use std::collections::BTreeSet;
 
@@ -15,15 +15,15 @@ use crate::{
     stored,
 };
 
-/// Raised when an index row changes its meaning: then all of them are made anew.
+/// Is raised when the meaning of an index row changes: all index rows are then rebuilt.
 const VERSION: u8 = 1;
 const PAGE: usize = 256;
 
 impl Coordinator {
-    /// Makes the index rows, unless they are there. Gives how many sessions were indexed.
+    /// Builds the index rows unless they exist. Returns how many sessions were indexed.
     ///
     /// # Errors
-    /// If the store fails. A session that cannot be read is left out, and named in the log.
+    /// If the store fails. A session that cannot be read is skipped, and named in the log.
     pub async fn index_sessions(&self) -> Result<usize, CommitError> {
         let marker = keys::meta("index");
         if self.store().get(&marker)?.as_deref() == Some(&[VERSION]) {

@@ -1,6 +1,6 @@
-//! The sessions of one user. Which there are, in which order and what is unread is read from index rows, a page of them; nothing is woken
-//! for it. What a session shows in the list comes from its actor if that is awake and answers, and else from the store: a session that is
-//! ill or slow costs its neighbours in the list nothing.
+//! The list of one user's sessions. Membership, order and unread marks are read from index rows, page by page, without
+//! waking a session. The summary of a session comes from its actor if that is awake and answers in time, and otherwise
+//! from the store: a faulty or slow session does not delay the others in the list.
 
 use std::time::Duration;
 
@@ -26,13 +26,14 @@ use crate::{
     stored::{self, nicknames},
 };
 
-/// What part of the list is wanted.
+/// Selects a part of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListFilter {
     /// `None`: all.
     pub status: Option<Vec<SessionStatus>>,
-    /// As given with the page before.
+    /// From the previous page.
     pub cursor: Option<String>,
+    /// The most sessions on the page.
     pub limit: usize,
 }
 
@@ -51,7 +52,7 @@ pub struct SessionsPage {
 }
 
 /// Position in the list: newest change first, then by id.
-pub type Position = (std::cmp::Reverse<Timestamp>, SessionId);
+pub(super) type Position = (std::cmp::Reverse<Timestamp>, SessionId);
 
 const ALL_STATUSES: [SessionStatus; 8] = [
     SessionStatus::Created,
@@ -64,8 +65,8 @@ const ALL_STATUSES: [SessionStatus; 8] = [
     SessionStatus::Archived,
 ];
 
-/// The shown statuses of sessions that are going on.
-pub const LIVE_STATUSES: [SessionStatus; 5] = [
+/// The shown statuses of live sessions.
+pub(super) const LIVE_STATUSES: [SessionStatus; 5] = [
     SessionStatus::Created,
     SessionStatus::Invited,
     SessionStatus::Active,
@@ -73,22 +74,22 @@ pub const LIVE_STATUSES: [SessionStatus; 5] = [
     SessionStatus::Paused,
 ];
 
-/// What is made of all sessions of a user at once is made of the newest of them.
+/// Views over all sessions of a user take in this many of them, the newest first.
 const MOST_SHOWN: usize = 1_000;
 
-/// Nobody needs to know of more: a number with three digits is "many".
+/// The unread count stops here: a number with three digits means "many".
 const MOST_UNREAD: usize = 999;
 
-/// An actor that is awake has so long to say how its session stands.
+/// How long an awake actor may take for its summary.
 const SUMMARY_WITHIN: Duration = Duration::from_millis(500);
 
 impl Coordinator {
-    /// The user's part in a session, also after leaving it.
+    /// The user's membership of a session. It outlives the user's leaving.
     pub(crate) fn membership(&self, session: &SessionId, user: &UserId) -> Result<Option<Membership>, StoreError> {
         self.store().get(&keys::membership(user, session))?.map(|row| records::decode(&row)).transpose()
     }
 
-    /// As [`Coordinator::membership`], for lists: a row that cannot be read costs its own place in them and no other.
+    /// Like [`Coordinator::membership`], for lists: an unreadable row costs only its own place in the list.
     fn readable(&self, session: &SessionId, user: &UserId) -> Option<Membership> {
         self.membership(session, user).unwrap_or_else(|error| {
             tracing::error!(%session, %error, "a membership cannot be read");
@@ -96,7 +97,7 @@ impl Coordinator {
         })
     }
 
-    /// Whether the user sees the session. Costs one look into the store, whether or not there is such a session.
+    /// Whether the user sees the session. It reads one row, whether or not the session exists.
     ///
     /// # Errors
     /// If the store fails.
@@ -139,7 +140,7 @@ impl Coordinator {
         Ok(sessions)
     }
 
-    /// As [`Coordinator::in_order`], without the positions.
+    /// Like [`Coordinator::in_order`], without the positions.
     pub(crate) fn memberships(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
         Ok(self.in_order(user)?.into_iter().map(|((_, session), membership)| (session, membership)).collect())
     }
@@ -162,7 +163,7 @@ impl Coordinator {
         serde_json::to_vec(&page).map(Bytes::from).map_err(internal)
     }
 
-    /// The session as it stands in a list; `None` for those who have left it meanwhile.
+    /// The summary of a session; `None` if the user has left it meanwhile.
     async fn summary(
         &self,
         session: &SessionId,
@@ -184,9 +185,9 @@ impl Coordinator {
         }
     }
 
-    /// What the store's last good state answers.
+    /// Answers a query from the last good state in the store.
     pub(crate) fn query_stored(&self, session: &SessionId, user: &UserId, query: Query) -> Result<Bytes, Refusal> {
-        // The row is the first to know of an account that was erased.
+        // The membership row already shows an erasure that the session has not carried out yet.
         if !self.is_member(session, user)? {
             return Err(Rejection::no_such_session().into());
         }
@@ -225,7 +226,7 @@ impl Coordinator {
         Ok(covered.into_iter().map(|((_, session), _)| session).take(limit).collect())
     }
 
-    /// How many of the user's sessions are going on; counts no further than the sessions that a user may have.
+    /// The number of the user's live sessions. Counting stops at the number that a user may have.
     ///
     /// # Errors
     /// If the store fails.
@@ -238,7 +239,7 @@ impl Coordinator {
         Ok(count)
     }
 
-    /// How many of the user's sessions have something that they have not seen; counts no further than 999.
+    /// The number of the user's sessions with unseen events. Counting stops at 999.
     ///
     /// # Errors
     /// If the store fails.
@@ -247,7 +248,7 @@ impl Coordinator {
         Ok(u32::try_from(unread.len()).unwrap_or(u32::MAX))
     }
 
-    /// A live session of these two, or an invitation of one to the other that is still open.
+    /// A live session of these two users, or an open invitation of one to the other.
     pub(crate) fn live_session_of(&self, one: &UserId, other: &UserId) -> Result<Option<SessionId>, StoreError> {
         for (user, partner) in [(one, other), (other, one)] {
             for ((_, session), _) in
@@ -263,7 +264,7 @@ impl Coordinator {
     }
 }
 
-/// `ACTIVE` asks for those who are waiting too: `WAITING` is a way of being active.
+/// The filter `ACTIVE` includes `WAITING`, which is shown for an active session whose viewer waits.
 fn shown_as(mut wanted: Vec<SessionStatus>) -> Vec<SessionStatus> {
     if wanted.contains(&SessionStatus::Active) {
         wanted.push(SessionStatus::Waiting);
@@ -271,7 +272,7 @@ fn shown_as(mut wanted: Vec<SessionStatus>) -> Vec<SessionStatus> {
     ALL_STATUSES.into_iter().filter(|status| wanted.contains(status)).collect()
 }
 
-/// All that can be said of a session of which nothing can be read.
+/// The summary of a session of which nothing can be read.
 fn unreadable(session: &SessionId, status: SessionStatus) -> Bytes {
     let summary: Value = json!({ "id": session, "status": status, "storedStatus": status, "displayStatus": status,
         "condition": view::Condition::Unreadable });

@@ -1,5 +1,5 @@
-//! What has to happen without anybody asking: due timers wake their sessions, sessions with something left to tell are woken at
-//! the start, frozen actors are replaced. What has been kept long enough goes beside that ([`crate::sweep`]).
+//! Work that no request asks for: due timers wake their sessions, sessions with an outbox are woken at the start,
+//! frozen actors are replaced, and expired answers are deleted ([`super::answer_sweep`]).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// The next start believes a clock that is not much further than the last note.
+/// The next start trusts a clock that is not much later than the last note.
 const NOTE_TIME_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 /// A timer that was sent to its session is sent again after this long, if its row is still there.
@@ -24,7 +24,7 @@ const PAGE: usize = 512;
 
 const TIME: &str = "time";
 
-/// The time that had certainly come when the node ran last.
+/// The settled time of the node's last run.
 ///
 /// # Errors
 /// If the store fails.
@@ -35,7 +35,7 @@ pub fn noted_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
 }
 
 impl Coordinator {
-    /// Wakes every session that had something left to tell when the process ended.
+    /// Wakes every session that has an outbox. Returns how many there are.
     pub fn resume_deliveries(&self) -> Result<usize, StoreError> {
         let mut woken = 0;
         let mut after: Option<Key> = None;
@@ -44,7 +44,8 @@ impl Coordinator {
             let Some((last, _)) = page.last() else { return Ok(woken) };
             after = Some(last.clone());
             for session in page.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
-                // A refusal means that the session is being looked after already.
+                // The supervisor refuses only what it looks after itself: a quarantine, or a full inbox of an awake
+                // session.
                 let _ = self.supervisor.send(&session, Message::Drain);
                 woken += 1;
             }
@@ -81,7 +82,7 @@ impl Coordinator {
         }
     }
 
-    /// Writes down what time has certainly come, for the next start.
+    /// Stores the settled time for the next start.
     async fn note_time(&self) {
         let now = self.deps.clock.settled().as_millis().to_be_bytes();
         let note = Change::Put(keys::meta(TIME), Bytes::copy_from_slice(&now));
@@ -92,7 +93,8 @@ impl Coordinator {
 
     fn send_due_timers(&self, sent: &mut HashMap<(SessionId, Timer, Timestamp), Instant>) -> Result<(), StoreError> {
         sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
-        // What a timer ends is not reservation again: a jump of the clock ends nothing at once.
+        // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at
+        // once.
         let now = self.deps.clock.settled();
         let mut after: Option<Key> = None;
         loop {

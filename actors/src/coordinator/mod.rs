@@ -60,14 +60,14 @@ impl Coordinator {
     async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.supervisor.send(session, message(reply))?;
-        // What a frozen actor has in hand, it may hold for good.
+        // A frozen actor may keep the message for ever.
         match tokio::time::timeout(self.supervisor.longest_answer(), self.unless_stalled(answer)).await {
             Ok(answer) => answer,
             Err(_) => Err(Refusal::outcome_unknown()),
         }
     }
 
-    /// The answer, unless the disk does not answer.
+    /// Waits for the answer, but not on a disk that has stalled.
     async fn unless_stalled<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
         let journal = &self.deps.journal;
         loop {
@@ -90,7 +90,7 @@ impl Coordinator {
         self.ask(session, |reply| Message::Command { command, order: Order { caller, key, trace, reply } }).await
     }
 
-    /// Frees a session from quarantine and tries it. `Ok(false)` if it was not in quarantine.
+    /// Releases a session from quarantine and activates it. `Ok(false)` if it was not in quarantine.
     ///
     /// # Errors
     /// If it is in quarantine again, or has not answered in time.
@@ -107,11 +107,12 @@ impl Coordinator {
         self.supervisor.quarantined()
     }
 
-    /// Frees a session from quarantine. False if it was not in it.
+    /// Releases a session from quarantine. False if it was not in quarantine.
     pub fn release(&self, session: &SessionId) -> bool {
         self.supervisor.release(session)
     }
 
+    /// Why the session is in quarantine, if it is.
     pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         self.supervisor.quarantine(session)
     }

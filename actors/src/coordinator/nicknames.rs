@@ -1,5 +1,5 @@
-//! What a user calls the people they know. A nickname belongs to the one who gave it: nobody else ever sees it. It stands beside
-//! the sessions, so that it holds in all of them, those to come included.
+//! Nicknames that a user gives to people. Only the user who gave a nickname ever sees it. Nicknames are stored beside
+//! the sessions, so that they hold in all sessions, future ones included.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Coordinator {
-    /// Gives the person of a relationship a nickname, or takes it away.
+    /// Sets or removes the nickname of the person in a relationship.
     pub async fn set_nickname(
         &self,
         user: &UserId,

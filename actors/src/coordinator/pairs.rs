@@ -1,4 +1,5 @@
-//! Two people, one live session: whoever creates a session for a known person holds the pair's lock from the look to the commit.
+//! At most one live session for each pair of users. A request that creates a session for a known person holds the
+//! pair's lock from the check to the commit.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -21,8 +22,8 @@ impl Default for PairLocks {
 }
 
 impl PairLocks {
-    /// The same lock for both orders; other pairs may share it.
-    pub async fn lock(&self, one: &UserId, other: &UserId) -> OwnedMutexGuard<()> {
+    /// Locks the pair. The order of the two does not matter; other pairs may share the lock.
+    pub(super) async fn lock(&self, one: &UserId, other: &UserId) -> OwnedMutexGuard<()> {
         let (hasher, locks) = &*self.0;
         let pair = (one.min(other), one.max(other));
         locks[hasher.hash_one(pair) as usize % LOCKS].clone().lock_owned().await

@@ -1,4 +1,4 @@
-//! Questions: what members and invited people may see.
+//! Queries of members and invited users.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Coordinator {
-    /// What a member may see. A session in quarantine shows its last good state.
+    /// Answers a member's query. A session in quarantine answers from its last good state.
     pub async fn query(&self, session: &SessionId, viewer: &UserId, query: Query) -> Result<Bytes, Refusal> {
         if !self.is_member(session, viewer)? {
             return Err(Rejection::no_such_session().into());
@@ -27,7 +27,7 @@ impl Coordinator {
             return self.query_stored(session, viewer, query);
         }
         match self.ask_member(session, viewer, query).await {
-            // It went into quarantine while it was asked.
+            // It went into quarantine meanwhile.
             Err(Refusal::Unavailable { .. }) if self.quarantine(session).is_some() => {
                 self.query_stored(session, viewer, query)
             }
@@ -44,7 +44,7 @@ impl Coordinator {
         self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reply }).await
     }
 
-    /// The invitation as anybody who has its id may see it, also while its session cannot answer.
+    /// The public view of an invitation, for every holder of its id, also while its session cannot answer.
     pub async fn invitation(&self, invitation: &InvitationId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
         self.ask_about_invitation(&session, None, Query::PublicInvitation).await
@@ -66,19 +66,20 @@ impl Coordinator {
         }
     }
 
-    /// The invitation for somebody who has followed its link and signed in.
+    /// The view of an invitation for a signed-in user who has followed its link.
     pub async fn acknowledge(&self, invitation: &InvitationId, viewer: &UserId) -> Result<Bytes, Refusal> {
         let session = self.session_of_invitation(invitation)?;
         self.ask_about_invitation(&session, Some(viewer), Query::AcknowledgedInvitation).await
     }
 
+    /// The session that an invitation leads to.
     pub fn session_of_invitation(&self, invitation: &InvitationId) -> Result<SessionId, Refusal> {
         let row = self.store().get(&keys::invitation(invitation))?;
         let id = row.as_deref().and_then(|row| std::str::from_utf8(row).ok()).and_then(|id| id.parse().ok());
         id.ok_or_else(|| Rejection::no_such_invitation().into())
     }
 
-    /// The announced events after `after`.
+    /// A page of the announced events after `after`, at most `limit`.
     pub async fn events(
         &self,
         session: &SessionId,
@@ -97,7 +98,7 @@ impl Coordinator {
         self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reply }).await
     }
 
-    /// Why nothing of a session in quarantine can be shown.
+    /// The refusal for a session of which nothing can be shown.
     pub(crate) fn unavailable(&self, session: &SessionId) -> Refusal {
         match self.quarantine(session) {
             Some(quarantine) => quarantine.refusal(),
@@ -105,7 +106,7 @@ impl Coordinator {
         }
     }
 
-    /// A sign of life, or of leaving, of a client without a realtime connection.
+    /// Reports that a client without a realtime connection is active or has left.
     pub async fn heartbeat(&self, session: &SessionId, user: &UserId, active: bool) -> Result<Bytes, Refusal> {
         if !self.is_member(session, user)? {
             return Err(Rejection::no_such_session().into());

@@ -1,4 +1,4 @@
-//! How many live sessions one user may have. What one user can pile up bounds what that user's lists, counts and tokens cost everybody.
+//! The limit of live sessions for each user. It bounds what one user's lists, counts and tokens cost the node.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,18 +11,18 @@ use crate::{
     messages::Refusal,
 };
 
-/// Sessions that are being created or joined, and are not in any list yet.
+/// Counts the sessions of each user that are being created or joined and have no index rows yet.
 #[derive(Clone, Default)]
 pub(crate) struct Reservations(Arc<Mutex<HashMap<UserId, usize>>>);
 
-/// A session that is being created or joined.
+/// Counts as one live session of its user until it is dropped.
 pub(crate) struct Reservation {
     reservations: Reservations,
     user: UserId,
 }
 
 impl Reservations {
-    /// The guard counts for `user` until it is dropped; with it comes how many others do.
+    /// Makes a reservation. Returns it with the number of the user's other reservations.
     fn reserve(&self, user: &UserId) -> (Reservation, usize) {
         let mut counts = self.0.lock();
         let count = counts.entry(user.clone()).or_default();
@@ -45,7 +45,7 @@ impl Drop for Reservation {
 }
 
 impl Coordinator {
-    /// A place for one more live session of the user, held until the guard is dropped.
+    /// Reserves one more live session of the user until the guard is dropped.
     ///
     /// # Errors
     /// `CONFLICT` if the user has as many as a user may have.

@@ -38,6 +38,7 @@ pub enum CommitError {
 /// Told once, on the journal's thread, when the outcome is known: must be quick and must not block.
 pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
+/// How much may wait for the writer, and how much it takes at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
@@ -100,8 +101,11 @@ pub struct Journal(Arc<Shared>);
 pub struct JournalStats {
     /// Commits that were handed in, written or not.
     pub appended: u64,
+    /// Groups that were written.
     pub flushes: u64,
+    /// Commits in them.
     pub commits: u64,
+    /// Commits that wait at this moment.
     pub waiting: usize,
 }
 
@@ -212,6 +216,7 @@ impl Journal {
         self.0.arrived.notify_one();
     }
 
+    /// The counters at this moment.
     pub fn stats(&self) -> JournalStats {
         JournalStats {
             appended: self.0.appended.load(Ordering::Relaxed),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What keeps the journal from taking another commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The store failed, or the node is stopping.
@@ -35,6 +36,7 @@ impl Obstacle {
         matches!(self, Self::Stalled | Self::NoRoom)
     }
 
+    /// When the caller should try again.
     pub fn retry_after(self) -> Duration {
         Duration::from_secs(match self {
             Self::Failed | Self::Busy => 1,
@@ -57,7 +59,7 @@ pub(super) struct DiskState {
 }
 
 impl DiskState {
-    pub fn new(stall_after: Duration) -> Self {
+    pub(super) fn new(stall_after: Duration) -> Self {
         Self {
             origin: Instant::now(),
             writing_since: AtomicU64::new(0),
@@ -67,35 +69,35 @@ impl DiskState {
         }
     }
 
-    pub fn write_begins(&self) {
+    pub(super) fn write_begins(&self) {
         let since = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         self.writing_since.store(since + 1, Ordering::Release);
     }
 
-    pub fn write_ended(&self) {
+    pub(super) fn write_ended(&self) {
         self.writing_since.store(0, Ordering::Release);
     }
 
     /// How long the write under way has not returned, if that is too long.
-    pub fn stalled(&self) -> Option<Duration> {
+    pub(super) fn stalled(&self) -> Option<Duration> {
         let since = self.writing_since.load(Ordering::Acquire).checked_sub(1)?;
         let lasts = self.origin.elapsed().saturating_sub(Duration::from_millis(since));
         (lasts >= self.stall_after).then_some(lasts)
     }
 
-    pub fn set_no_room(&self, no_room: bool) {
+    pub(super) fn set_no_room(&self, no_room: bool) {
         self.no_room.store(no_room, Ordering::Release);
     }
 
-    pub fn has_no_room(&self) -> bool {
+    pub(super) fn has_no_room(&self) -> bool {
         self.no_room.load(Ordering::Acquire)
     }
 
-    pub fn set_behind(&self, behind: bool) {
+    pub(super) fn set_behind(&self, behind: bool) {
         self.behind.store(behind, Ordering::Release);
     }
 
-    pub fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
     }
 }

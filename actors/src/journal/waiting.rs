@@ -12,25 +12,25 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.commits.len()
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }
 
-    pub fn push(&mut self, commit: Commit, done: Done) {
+    pub(super) fn push(&mut self, commit: Commit, done: Done) {
         self.bytes += size(&commit);
         self.commits.push_back((commit, done));
     }
 
     /// Takes the commits that are written next, at least one.
-    pub fn take_group(&mut self, limits: &Limits, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) {
+    pub(super) fn take_group(&mut self, limits: &Limits, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) {
         let mut bytes = 0;
         while commits.len() < limits.group
             && let Some(next) = self.commits.front().map(|(commit, _)| size(commit))
@@ -44,7 +44,7 @@ impl Waiting {
         self.bytes -= bytes;
     }
 
-    pub fn into_waiters(self) -> impl Iterator<Item = Done> {
+    pub(super) fn into_waiters(self) -> impl Iterator<Item = Done> {
         self.commits.into_iter().map(|(_, done)| done)
     }
 }

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// Time spent, by a clock that nobody sets: the difference between two of them is how long it took.
+/// Time on a clock that nobody sets: the difference of two values is an elapsed time.
 pub type Uptime = Duration;
 
-/// The wall clock, and what does not follow its jumps. Tests give one that they move by hand.
+/// The wall clock, and two times that do not follow its jumps. Tests use a clock that they move by hand.
 pub trait Clock: Send + Sync + 'static {
+    /// The wall clock.
     fn now(&self) -> Timestamp;
 
-    /// Since some moment that stays the same while the process runs. For everything that is short-lived.
+    /// Time since a fixed moment of the process. For everything that is short-lived.
     fn uptime(&self) -> Uptime {
         Duration::from_millis(u64::try_from(self.now().as_millis()).unwrap_or(0))
     }
 
-    /// The time that has certainly come: a jump of the wall clock is believed when it has lasted. For what cannot be taken back.
+    /// The settled time: it follows a jump of the wall clock only after the jump has lasted. For everything that
+    /// cannot be undone.
     fn settled(&self) -> Timestamp {
         self.now()
     }

@@ -6,28 +6,39 @@ use crate::{
     trace::RequestId,
 };
 
-/// What the session's actor needs to know of a user to route.
+/// The users' devices, as far as routing needs to know them.
 pub trait Devices: Send + Sync + 'static {
     /// Whether the user has a push token that can be used.
     fn has_push_token(&self, user: &UserId) -> bool;
 }
 
-/// The push sender. Jobs are rows (`keys::push_job`); this only says that there are some.
+/// The push sender. Jobs are rows ([`push_job`](crate::keys::push_job)); this only announces new ones.
 pub trait Push: Send + Sync + 'static {
+    /// There are new jobs in the store.
     fn jobs_committed(&self);
 }
 
-/// Whether a push is still wanted, asked just before it is sent. Served by the coordinator.
+/// Answers whether a push is still wanted, just before it is sent. The coordinator implements it.
 pub trait PushCheck: Send + Sync + 'static {
+    /// Asks the session about its event `seq`, for this user.
     fn check(&self, session: &SessionId, user: &UserId, seq: Seq) -> BoxFuture<PushVerdict>;
 }
 
+/// What becomes of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushVerdict {
-    /// `unread`: the user's sessions with something unseen, for the badge. `request_id`: of the request that made the event.
-    Send { unread: u32, request_id: Option<RequestId> },
+    /// It is sent.
+    Send {
+        /// The number of the user's sessions with unseen events, for the badge.
+        unread: u32,
+        /// The request that made the event.
+        request_id: Option<RequestId>,
+    },
     /// The partner has come back, has seen it, or the session is over.
-    Drop { reason: &'static str },
+    Drop {
+        /// Why, in stable words.
+        reason: &'static str,
+    },
     /// The session could not be asked.
     Later,
 }

@@ -10,86 +10,115 @@ use crate::domain::{
     time::Timestamp,
 };
 
+/// A channel, by what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Channel {
+    /// The channel of both partners.
     Session(SessionId),
+    /// The channel of one user.
     User(UserId),
 }
 
 /// One message for one channel. Publishing the same `id` again has no effect.
 #[derive(Clone, Debug)]
 pub struct Publication {
+    /// Where it is published.
     pub channel: Channel,
     /// Made of session and `seq`.
     pub id: String,
+    /// The event's name.
     pub name: &'static str,
     /// A JSON object: ids, stages and times only.
     pub data: Bytes,
+    /// When the event happened.
     pub at: Timestamp,
 }
 
+/// Why a provider did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RealtimeError {
     /// May work later.
     #[error("realtime provider unavailable: {reason}")]
-    Unavailable { reason: String, retry_after: Option<Duration> },
+    Unavailable {
+        /// What is wrong, in words.
+        reason: String,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
     /// Will never work as it is.
     #[error("realtime provider refused: {reason}")]
-    Refused { reason: String },
+    Refused {
+        /// What the provider said.
+        reason: String,
+    },
 }
 
-/// One of a partner's connections that is in a session's presence set.
+/// A connection of a partner in a session's presence set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceMember {
+    /// The partner.
     pub user: UserId,
+    /// The provider's name for the connection.
     pub connection: String,
+    /// When it entered.
     pub at: Timestamp,
 }
 
-/// Whoever carries events to connected partners: the embedded endpoint, or Ably's cloud.
+/// A realtime provider, which carries events to connected partners: the embedded endpoint, or Ably's cloud.
 pub trait Realtime: Send + Sync + 'static {
-    /// In order. An error means that none, some or all of them were published.
+    /// Publishes in order. After an error none, some or all of the messages are published.
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>>;
 
-    /// Who is in the session's presence set, over all configured presence channels.
+    /// The session's presence set, over all configured presence channels.
     fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>>;
 
-    /// The same, from a provider that has it in memory.
+    /// The same set, from a provider that has it in memory.
     fn members_in_memory(&self, session: &SessionId) -> Option<Vec<PresenceMember>> {
         let _ = session;
         None
     }
 
-    /// A user has left a session, durably: what the user's connections have of its channels is to end. Providers that cannot do that
-    /// let the user's tokens run out.
+    /// A user has durably left a session: the rights of the user's connections on its channels end. A provider that
+    /// cannot do that lets the user's tokens expire.
     fn rights_ended(&self, session: &SessionId, user: &UserId) {
         let _ = (session, user);
     }
 }
 
+/// Who reported a change of presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PresenceSource {
+    /// The embedded endpoint.
     Embedded,
+    /// Ably's cloud, by webhook.
     Webhook,
+    /// Ably's cloud, when asked.
     Rest,
+    /// The client, over HTTP.
     Heartbeat,
 }
 
 /// A connection entered or left a session's presence set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceChange {
+    /// The partner.
     pub user: UserId,
+    /// The reporter's name for the connection.
     pub connection: String,
+    /// Whether the connection is present from now on.
     pub present: bool,
-    /// It left without saying so: a dead connection, a heartbeat that ran out. What was sent to it last may have reached nobody.
+    /// The connection left without a message: it broke, or a heartbeat ran out. Its last messages may not have
+    /// arrived.
     pub vanished: bool,
-    /// Repeated and reordered changes are told apart by it.
+    /// Tells repeated and reordered reports apart.
     pub at: Timestamp,
+    /// Who reported it.
     pub source: PresenceSource,
 }
 
-/// Where realtime providers report to. Served by the coordinator.
+/// Where realtime providers report to. The coordinator implements it.
 pub trait PresenceSink: Send + Sync + 'static {
+    /// A connection has entered or left the session's presence set.
     fn presence(&self, session: &SessionId, change: PresenceChange);
 
     /// A live connection of `user` has received the session channel's message with this `seq`: it answered a ping that

@@ -36,20 +36,24 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Grows with every claim of a session: an actor that was replaced cannot append any more.
+/// Grows with every claim of a session, so that an actor that was replaced cannot append any more.
 pub type OwnerEpoch = u64;
 
 /// One change of one row.
 #[derive(Clone, Debug)]
 pub enum Change {
+    /// Writes a row, whether or not there was one.
     Put(Key, Bytes),
+    /// Deletes a row if there is one.
     Delete(Key),
 }
 
-/// On what condition a commit is written.
+/// The condition under which a commit is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
+    /// The session that the commit belongs to.
     pub session: SessionId,
+    /// The epoch of the committing owner.
     pub epoch: OwnerEpoch,
     /// The `seq` of the session's last stored event (0: none).
     pub expected: Seq,
@@ -60,27 +64,36 @@ pub struct Fence {
 /// Rows that are written together or not at all.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    /// `None` for rows that belong to no session's log.
     pub fence: Option<Fence>,
+    /// The rows, in order.
     pub changes: Vec<Change>,
 }
 
+/// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// The commit is durable.
     Written,
     /// Another owner claimed the session since, or the log is not where this owner believes it to be. Nothing was written.
     Fenced,
 }
 
+/// What an owner is told when it claims a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
+    /// The epoch of the new owner.
     pub epoch: OwnerEpoch,
     /// The `seq` of the last stored event, 0 for none.
     pub head: Seq,
 }
 
+/// The direction of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
+    /// From small keys to large ones.
     Forward,
+    /// From large keys to small ones.
     Backward,
 }
 
@@ -158,6 +171,7 @@ impl StoreError {
 
 /// An ordered, durable map of rows.
 pub trait Store: Send + Sync + 'static {
+    /// The value of one row.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
     /// The rows whose keys begin with `prefix`, strictly beyond `after` in the given direction if there is one, at most `limit`.
@@ -172,7 +186,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes the caller the session's owner: later commits with an earlier epoch are refused.
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError>;
 
-    /// The owner lets go, so that the store can forget about the session; without effect if somebody else has claimed it.
+    /// The owner gives the session up, so that the store can forget it. It has no effect if another owner has claimed
+    /// the session.
     fn release(&self, session: &SessionId, epoch: OwnerEpoch);
 
     /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the state that
@@ -180,6 +195,6 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
 
-    /// Closes the files, so that the next start has nothing to mend. Nothing can be read or written after it.
+    /// Closes the files, so that the next start has nothing to repair. Nothing can be read or written after it.
     fn close(&self) {}
 }

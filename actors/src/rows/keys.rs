@@ -23,7 +23,7 @@ pub fn events(session: &SessionId) -> Key {
     Key::of_parts(b'e', &[session.as_str().as_bytes(), b"\0"])
 }
 
-/// Says that this event was announced.
+/// Marks an event as announced.
 pub fn visible_event(session: &SessionId, seq: Seq) -> Key {
     Key::of_parts(b'v', &[session.as_str().as_bytes(), b"\0", &seq.to_be_bytes()])
 }
@@ -43,12 +43,12 @@ pub fn snapshot(session: &SessionId) -> Key {
     Key::of_parts(b's', &[session.as_str().as_bytes()])
 }
 
-/// What a session still has to tell; absent when nothing is outstanding.
+/// The outbox of a session; absent when nothing is outstanding.
 pub fn outbox(session: &SessionId) -> Key {
     Key::of_parts(b'o', &[session.as_str().as_bytes()])
 }
 
-/// The sessions with something outstanding.
+/// All outboxes.
 pub fn outboxes() -> Key {
     Key::of_parts(b'o', &[])
 }
@@ -63,7 +63,7 @@ pub fn invitation(invitation: &InvitationId) -> Key {
     Key::of_parts(b'i', &[invitation.as_str().as_bytes()])
 }
 
-/// A user's part in one session.
+/// A user's membership of a session.
 pub fn membership(user: &UserId, session: &SessionId) -> Key {
     Key::of_parts(b'm', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
 }
@@ -114,27 +114,27 @@ const fn status_number(status: SessionStatus) -> u8 {
     }
 }
 
-/// Says that a session holds something that the user has not seen.
+/// Marks a session as unread by a user.
 pub fn unread(user: &UserId, session: &SessionId) -> Key {
     Key::of_parts(b'n', &[user.as_str().as_bytes(), b"\0", session.as_str().as_bytes()])
 }
 
-/// A user's sessions with something unseen.
+/// All unread sessions of a user.
 pub fn unread_of(user: &UserId) -> Key {
     Key::of_parts(b'n', &[user.as_str().as_bytes(), b"\0"])
 }
 
-/// What a user asked of the account while this session could not do it.
+/// The account operations of a user that wait for a session.
 pub fn account_work(session: &SessionId, user: &UserId) -> Key {
     Key::of_parts(b'a', &[session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
-/// All account work that waits for a session.
+/// All account operations that wait for a session.
 pub fn account_work_of(session: &SessionId) -> Key {
     Key::of_parts(b'a', &[session.as_str().as_bytes(), b"\0"])
 }
 
-/// All account work that waits.
+/// All account operations that wait.
 pub fn all_account_work() -> Key {
     Key::of_parts(b'a', &[])
 }
@@ -157,7 +157,7 @@ pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
     std::str::from_utf8(&key.as_bytes()[end + 1..]).ok()?.parse().ok()
 }
 
-/// The prefixes of everything that can be made anew from the logs.
+/// The prefixes of all rows that can be rebuilt from the logs.
 pub fn all_index_rows() -> [Key; 3] {
     [b'l', b'n', b'v'].map(|prefix| Key::of_parts(prefix, &[]))
 }
@@ -182,7 +182,7 @@ pub fn idempotent_answers() -> Key {
     Key::of_parts(b'k', &[])
 }
 
-/// When an answer was stored: what is to be deleted is found by it, the oldest first.
+/// The index of stored answers by time, the oldest first.
 pub fn answer_by_time(at: Timestamp, user: &UserId, digest: &[u8; 32]) -> Key {
     Key::of_parts(b'x', &[&at.as_millis().to_be_bytes(), user.as_str().as_bytes(), b"\0", digest])
 }
@@ -208,7 +208,7 @@ pub fn profile(user: &UserId) -> Key {
     Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0profile"])
 }
 
-/// What a user calls a person.
+/// The nickname that a user gave to a person.
 pub fn nickname(user: &UserId, person: &UserId) -> Key {
     Key::of_parts(b'w', &[user.as_str().as_bytes(), b"\0", person.as_str().as_bytes()])
 }
@@ -218,7 +218,7 @@ pub fn nicknames_of(user: &UserId) -> Key {
     Key::of_parts(b'w', &[user.as_str().as_bytes(), b"\0"])
 }
 
-/// That a user has given a person a nickname, to find it from the person's side.
+/// The index from a person to the users who gave the person a nickname.
 pub fn nicknamed(person: &UserId, user: &UserId) -> Key {
     Key::of_parts(b'W', &[person.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }

@@ -1,5 +1,4 @@
-//! Stored rows that more than one room reads. MessagePack maps with field names, so that fields can be added; an absent field
-//! takes its default.
+//! Stored rows, as MessagePack maps with field names. Fields can be added: an absent field takes its default.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -16,30 +15,36 @@ use crate::{
     trace::RequestId,
 };
 
-/// A push that waits to be sent. Written by the session's actor in the same batch as the event it tells of (or, within the
-/// leave-grace, after it); taken by the push sender.
+/// A push that waits to be sent. The session's actor writes it in the same batch as the event (or after it, within the
+/// leave-grace); the push sender takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushJob {
+    /// The session of the event.
     pub session: SessionId,
+    /// The user who gets the push.
     pub user: UserId,
+    /// The event.
     pub seq: Seq,
     /// The event's name, which chooses the text.
     pub event: String,
+    /// When the push was decided.
     pub created_at: Timestamp,
-    /// Why the push was decided, in stable words ("absent", "left within grace", …).
+    /// The reason of the decision, in stable words ("absent", "left unseen", …).
     pub reason: String,
 }
 
+/// A row as it is stored.
 pub fn encode<T: Serialize>(row: &T) -> bytes::Bytes {
     rmp_serde::to_vec_named(row).expect("rows hold only what MessagePack can").into()
 }
 
+/// Reads a stored row.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     rmp_serde::from_slice(bytes)
         .map_err(|error| StoreError::new(format_args!("a stored row cannot be read: {}", problem(&error))))
 }
 
-/// What is wrong with a row. The library's own text may quote a value, which may be a partner's words.
+/// The problem of an unreadable row. The library's own text may quote a value, which may be private text.
 fn problem(error: &rmp_serde::decode::Error) -> &str {
     use rmp_serde::decode::Error;
     match error {
@@ -55,11 +60,12 @@ fn problem(error: &rmp_serde::decode::Error) -> &str {
     }
 }
 
-/// A stored event with the decisions made of it: "why did this partner get a push?" has its answer beside the event.
+/// A stored event with its delivery decisions, which explain later why a partner got a push.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventRow {
     /// In the domain's own versioned form.
     pub event: Event,
+    /// The delivery decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routing: Vec<RecordedDecision>,
     /// Of the request that made the event, to find it in the log.
@@ -67,27 +73,33 @@ pub struct EventRow {
     pub request_id: Option<RequestId>,
 }
 
-/// How one partner was to be told of one event.
+/// The delivery decision for one partner and one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedDecision {
+    /// The partner.
     pub user: UserId,
+    /// When it was decided.
     pub at: Timestamp,
     /// `publish`, `push`, `publish_and_push` or `resolve`.
     pub legs: std::borrow::Cow<'static, str>,
+    /// Why, in stable words.
     pub reason: std::borrow::Cow<'static, str>,
 }
 
-/// A user's part in a session, as the list needs it without waking the session.
+/// A user's membership of a session, as lists read it without waking the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
+    /// The session's status.
     pub status: SessionStatus,
     /// The other partner, or the person invited, if known.
     pub partner: Option<UserId>,
+    /// When the session was resolved.
     pub resolved_at: Option<Timestamp>,
-    /// When the two came together; none as long as one of them has not joined, or once one has withdrawn.
+    /// When both partners had joined; `None` before that, and after one has withdrawn.
     #[serde(default)]
     pub connected_at: Option<Timestamp>,
-    /// Has withdrawn and no longer sees the session. The row stays: what they wrote is found by it when they erase their account.
+    /// The user has withdrawn and no longer sees the session. The row stays: it leads an erasure of the account to
+    /// what the user wrote.
     #[serde(default)]
     pub left: bool,
 }
@@ -99,19 +111,22 @@ impl Membership {
     }
 }
 
-/// What a user asked of the account while a session could not do it. It is done when the session works again.
+/// Account operations of a user that a session could not carry out. They are carried out when the session works again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountWork {
+    /// The new name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<PrivateText>,
+    /// Whether partners may see when the user was active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_activity: Option<bool>,
+    /// The account is erased.
     pub erase: bool,
 }
 
 impl AccountWork {
-    /// With what was asked later. An erasure is the end of everything else.
+    /// Adds later operations. An erasure replaces all others.
     #[must_use]
     pub fn and_then(self, later: &AccountWork) -> Self {
         if self.erase || later.erase {
@@ -124,7 +139,7 @@ impl AccountWork {
         }
     }
 
-    /// The commands that do it.
+    /// The commands that carry them out.
     pub fn commands(self) -> Vec<Command> {
         if self.erase {
             return vec![Command::EraseAccount];
@@ -138,7 +153,9 @@ impl AccountWork {
 /// A session's state as of its `seq`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot<S> {
+    /// [`SNAPSHOT_VERSION`] when it was written.
     pub v: u8,
+    /// The state.
     pub session: S,
 }
 

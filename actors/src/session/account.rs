@@ -1,5 +1,5 @@
-//! What users asked of their accounts while this session could not do it: a new name, an erasure. Done before anything else when the session
-//! works again.
+//! Account operations that waited for this session, such as a new name or an erasure. They are carried out first when
+//! the session works again.
 
 use actix::Context;
 use tokio::sync::oneshot;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl SessionActor {
-    /// Does what waits.
+    /// Carries out the waiting account operations.
     pub(super) fn account_work(&mut self, ctx: &mut Context<Self>) {
         match stored::account_work(&*self.deps.store, self.inbox.session()) {
             Ok(work) => {
@@ -33,7 +33,7 @@ impl SessionActor {
         }
     }
 
-    /// The end of what may have waited for this command.
+    /// The deletion of the waiting account operation that this command carries out.
     pub(super) fn account_work_done(&self, user: &UserId, command: &Command) -> Option<Change> {
         let is_account_work =
             matches!(command, Command::EraseAccount | Command::Rename(_) | Command::ShowActivity { .. });

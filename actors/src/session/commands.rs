@@ -1,4 +1,4 @@
-//! Commands: decide, apply, commit. The answer leaves on the journal's thread, after the flush.
+//! Commands: decide, apply, commit. The answer is sent on the journal's thread, after the flush.
 
 use actix::Context as ActorContext;
 use bytes::Bytes;
@@ -39,7 +39,8 @@ impl SessionActor {
             Admission::Refused => return,
         };
         if self.session.is_some() {
-            // The id was made of the caller's idempotency key, and what was stored under it is gone by now.
+            // The session's id is derived from the caller's idempotency key, and the answer stored under the key has
+            // expired.
             let refusal =
                 Rejection::new(Code::Conflict, "this Idempotency-Key made a session before; send a fresh key");
             return self.refuse(order, refusal.into());
@@ -83,7 +84,7 @@ impl SessionActor {
         };
         let erasure = matches!(command, Command::EraseAccount);
         if erasure && !self.gate.is_open() {
-            // The log is rewritten as the store shows it: it has to show all of it.
+            // An erasure rewrites the log as the store shows it, so the store has to show all of it.
             return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
         }
         let _entered = order.trace.span.clone().entered();
@@ -131,8 +132,8 @@ impl SessionActor {
         }
     }
 
-    /// A member's question has shown what the member's client is. Recorded once, before it is answered; the answer waits for the
-    /// flush like every other.
+    /// Records once what a member's query shows of the member's client, before the query is answered. The answer waits
+    /// for the flush like every other.
     pub(super) fn notice(&mut self, viewer: &UserId, marker: Marker, ctx: &mut ActorContext<Self>) {
         if !self.deps.journal.has_room() {
             return; // The client asks again.
@@ -148,7 +149,7 @@ impl SessionActor {
         self.commit(draft, events.last().map(|event| event.seq), None, ctx);
     }
 
-    /// A timer's row has come due. What it ends cannot be begun again, so it is decided by the time that has certainly come.
+    /// Handles a due timer. A timer may end the session for good, so it is decided by the settled time `now`.
     pub(super) fn due(&mut self, timer: Timer, at: Timestamp, now: Timestamp, ctx: &mut ActorContext<Self>) {
         if !self.deps.journal.has_room() {
             return; // The row is still there, and is found again.
@@ -171,7 +172,8 @@ impl SessionActor {
         Context { by, now: self.now(), ids: &*self.deps.ids, settings: &self.deps.domain }
     }
 
-    /// Applies events and drafts their rows, with the decision whom to tell and how.
+    /// Applies events and adds their rows to the draft, with the decision whom to tell and how. The first `applied`
+    /// events are part of the state already.
     fn record(&mut self, events: &[Event], applied: Option<usize>, draft: &mut CommitDraft) {
         for (index, event) in events.iter().enumerate() {
             let Some(session) = &mut self.session else { return };
@@ -217,7 +219,7 @@ impl SessionActor {
             }
         };
         let answer = Reply { created, data, replayed: false };
-        // What changed nothing may be asked again: there is nothing to do twice.
+        // A command without events may be repeated: there is nothing to do twice.
         if let (Some(key), Some(events)) = (&key, events) {
             let stored = StoredAnswer::decided(key, created, events, self.deps.clock.settled());
             draft.changes.push(stored.change(&caller.id, key));
@@ -230,7 +232,7 @@ impl SessionActor {
         self.commit(draft, last, Some((reply, answer)), ctx);
     }
 
-    /// Takes a partner's words out of every stored event.
+    /// Removes a partner's private text from every stored event.
     fn redact_log(&self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
         let id = self.inbox.session();
         let rows = self.deps.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
@@ -248,7 +250,7 @@ fn first_and_last(events: &[Event]) -> Option<(Seq, Seq)> {
     Some((events.first()?.seq, events.last()?.seq))
 }
 
-/// The state after the first event, and how many events that took.
+/// The state after the first event, and how many events it contains.
 fn begin(events: &[Event]) -> Option<(Session, usize)> {
     events.first().and_then(Session::start).map(|session| (session, 1))
 }

@@ -1,5 +1,5 @@
-//! Commits: handing rows to the journal, and what waits at the output gate until they are durable. The answer to a command leaves on
-//! the journal's thread, right after the flush.
+//! Commits: hands rows to the journal, and holds everything that depends on them at the output gate. The answer to a
+//! command is sent on the journal's thread, right after the flush.
 
 use actix::{AsyncContext, Context as ActorContext};
 
@@ -31,7 +31,7 @@ pub(super) struct CommitDraft {
 }
 
 impl CommitDraft {
-    pub fn new(trace: Trace) -> Self {
+    pub(super) fn new(trace: Trace) -> Self {
         Self { trace, changes: Vec::new(), push_jobs: false, announced: false, left: Vec::new() }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     trace::Trace,
 };
 
-/// Where delivery stands, beside the stored outbox.
+/// The progress of delivery, beside the stored outbox.
 #[derive(Debug)]
 pub(super) struct DeliveryState {
     durable: Seq,
@@ -33,24 +33,24 @@ pub(super) struct DeliveryState {
 }
 
 impl DeliveryState {
-    pub fn new(durable: Seq, row_stored: bool) -> Self {
+    pub(super) fn new(durable: Seq, row_stored: bool) -> Self {
         Self { durable, publishing: false, resolving: false, failures: 0, row_stored }
     }
 
-    pub fn durable(&mut self, seq: Seq) {
+    pub(super) fn durable(&mut self, seq: Seq) {
         self.durable = self.durable.max(seq);
     }
 
-    pub fn durable_seq(&self) -> Seq {
+    pub(super) fn durable_seq(&self) -> Seq {
         self.durable
     }
 
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         !self.publishing && !self.resolving
     }
 }
 
-/// An outbox that has run empty keeps its row this long: the next event often comes sooner and writes it anyway.
+/// How long the row of an empty outbox stays: often the next event comes sooner and writes it again.
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
 impl SessionActor {
@@ -86,7 +86,7 @@ impl SessionActor {
         ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| actor.published(ready, outcome, ctx)));
     }
 
-    /// Makes the messages of an outbox that was read from the store: its rows only name the events.
+    /// Makes the messages and spans of an outbox that was read from the store: its row only names the events.
     fn restore_publications(&mut self, count: usize) -> Result<(), StoreError> {
         for index in 0..count {
             let pending = &self.outbox.pending[index];
@@ -178,7 +178,8 @@ impl SessionActor {
         })
     }
 
-    /// Asks the provider about partners whose presence is unknown. Then decides, with its answer or, when the time is over, without.
+    /// Asks the provider about partners whose presence is unknown. Then decides with its answer, or without it when
+    /// the time is over.
     fn resolve(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.delivery.resolving, true) {
             return;

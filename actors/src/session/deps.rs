@@ -1,4 +1,4 @@
-//! What every session actor is given: the ports, and the settings of delivery and residency.
+//! The dependencies of every session actor: the ports, and the settings of delivery and residency.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -11,25 +11,29 @@ use crate::{
     ports::{Clock, Devices, Ids, Push, Realtime, Store},
 };
 
-/// How partners are told. Setting names under `[routing]` and `[realtime]`.
+/// Settings of delivery. The names are those under `[routing]` and `[realtime]`.
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
+    /// What an absent partner gets.
     pub when_absent: WhenAbsent,
+    /// How long after a publication a partner who leaves gets a push for it.
     pub leave_grace: Duration,
-    /// How long the provider may take to say who is present.
+    /// How long the provider may take to answer who is present.
     pub resolve_within: Duration,
-    /// How old the provider's last answer may be; `None` if it reports every change by itself.
+    /// How old the provider's last answer may be; `None` if it reports every change.
     pub presence_max_age: Option<Duration>,
-    /// A heartbeat counts this long.
+    /// How long a heartbeat counts.
     pub heartbeat_ttl: Duration,
-    /// The first wait before a publication is tried again; it doubles up to `retry_max`.
+    /// The first pause before a publication is repeated. It doubles up to `retry_max`.
     pub retry_min: Duration,
+    /// The longest pause before a publication is repeated.
     pub retry_max: Duration,
 }
 
-/// When sessions leave memory, and how many there may be. Setting names under `[sessions]`.
+/// Settings of residency. The names are those under `[sessions]`.
 #[derive(Clone, Debug)]
 pub struct ResidencySettings {
+    /// How long a session stays in memory without a message.
     pub idle_after: Duration,
     /// Events between two snapshots.
     pub snapshot_every: u64,
@@ -37,17 +41,27 @@ pub struct ResidencySettings {
     pub live_per_user: usize,
 }
 
+/// The dependencies of every session actor.
 pub struct SessionDeps {
+    /// The rows.
     pub store: Arc<dyn Store>,
+    /// Writes the commits.
     pub journal: Journal,
+    /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Makes identifiers.
     pub ids: Arc<dyn Ids>,
+    /// The realtime provider.
     pub realtime: Arc<dyn Realtime>,
+    /// The users' devices.
     pub devices: Arc<dyn Devices>,
-    /// Set once the push sender runs; jobs committed before are found by it at its start.
+    /// Set once the push sender runs. At its start it finds the jobs that were committed before.
     pub push: OnceLock<Arc<dyn Push>>,
+    /// The settings of the domain.
     pub domain: domain::Settings,
+    /// The settings of delivery.
     pub delivery: DeliverySettings,
+    /// The settings of residency.
     pub residency: ResidencySettings,
 }
 

@@ -1,5 +1,5 @@
-//! Activation: a fresh actor from what the store holds. The snapshot, the events after it, and what was still to be told. A record that
-//! cannot be read stops it, and is named.
+//! Activation: builds a fresh actor from the snapshot, the events after it, and the outbox. An unreadable record ends
+//! it, and is named.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -24,8 +24,8 @@ struct Loaded {
 }
 
 impl SessionActor {
-    /// `None`, after a word in the log, if the store cannot be read.
-    pub fn activate(inbox: Inbox, deps: Arc<SessionDeps>, mut exit: ExitGuard) -> Option<Self> {
+    /// `None`, after a line in the log, if the session cannot be read.
+    pub(crate) fn activate(inbox: Inbox, deps: Arc<SessionDeps>, mut exit: ExitGuard) -> Option<Self> {
         failpoint::reach(inbox.session(), "activate");
         match load(&*deps.store, inbox.session()) {
             Ok(mut loaded) => {
@@ -66,7 +66,7 @@ fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
         return Ok(Loaded { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: Outbox::default() });
     }
     let Stored { session, snapshot_seq, damage } = stored::read(store, id)?;
-    // A snapshot that cannot be read is no loss as long as the events make the state.
+    // An unreadable snapshot does no harm if the events give the whole state.
     let whole = session.as_ref().map_or(0, Session::seq) == claim.head;
     if let Some(damage) = damage.filter(|_| !whole) {
         return Err(Unreadable::Damaged(damage));

@@ -1,8 +1,10 @@
-//! The actor of one session. It alone changes the session's state: one message at a time, each decided on the state that the ones
-//! before it left, whether or not that is on disk yet. What tells anybody of a change waits at the [`OutputGate`] until it is.
+//! The actor of one session. Only it changes the session's state. It handles one message at a time, on the state that
+//! the earlier messages left, whether or not that state is durable yet. What would show a change to anybody waits at
+//! the [`OutputGate`] until the change is durable.
 //!
-//! `commands` decides and commits, `replay` answers what comes again, `reads` answers, `routing` decides who is told and `delivery` tells them, `watch` looks after those who leave, `rows`
-//! keeps the index rows in step, `rest` leaves memory.
+//! From the lowest layer to the highest: `commit` hands rows to the journal; `routing` decides who is told of an
+//! event; `delivery` publishes; `watch` follows partners who leave; `replay` answers repeated requests; `commands`
+//! decides and applies; `reads` answers queries; `passivation` leaves memory. `rows` keeps the index rows in step.
 
 mod account;
 mod commands;
@@ -42,31 +44,31 @@ use crate::{
     supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
 };
 
-/// What waits at the gate.
+/// What waits at the output gate.
 enum Held {
-    /// An answer or a refusal that saw the change.
+    /// An answer or a refusal that shows the change.
     Answer(Box<dyn FnOnce() + Send>),
-    /// A message that needs the store to show everything so far.
+    /// A message that can only be handled once the store shows all commits.
     Retry(Box<Message>),
     /// Everything up to this event may be published.
     Deliver(Seq),
     /// Push jobs were written.
     PushJobs,
-    /// Somebody has left the session.
+    /// A user has left the session.
     Left(UserId),
     /// The snapshot for passivation is written.
     Passivate,
 }
 
-/// One session, awake.
-pub struct SessionActor {
+/// The actor of one awake session.
+pub(crate) struct SessionActor {
     deps: Arc<SessionDeps>,
     inbox: Inbox,
     exit: ExitGuard,
     epoch: OwnerEpoch,
-    /// `None` until the session is created: an actor also answers for an id that nobody has.
+    /// `None` until the session is created: there is also an actor for an unknown id.
     session: Option<Session>,
-    /// The state as the store will show it once the gate opens: which rows exist.
+    /// The index rows that the store has, or will have once the gate opens.
     rows: rows::KnownRows,
     gate: OutputGate<Held>,
     pending_keys: PendingKeys,
@@ -76,21 +78,21 @@ pub struct SessionActor {
     /// What each partner is known to have seen, beyond what they said with `viewed`.
     seen: BTreeMap<UserId, seen::Seen>,
     snapshot_seq: Seq,
-    /// The `seq` of the last event that was handed to the journal.
+    /// The `seq` of the last event that the journal has got.
     committed_seq: Seq,
     active_at: Instant,
     passivating: bool,
 }
 
-/// What the supervisor starts session actors with.
-pub fn factory(deps: Arc<SessionDeps>) -> ActorFactory {
+/// The factory that the supervisor starts session actors with.
+pub(crate) fn factory(deps: Arc<SessionDeps>) -> ActorFactory {
     Box::new(move |inbox, exit| {
         let actor = SessionActor::activate(inbox, deps.clone(), exit)?;
         Some(actor.start().recipient())
     })
 }
 
-/// How many messages are handled before others on the same arbiter get their turn.
+/// How many messages are handled before other sessions on the same arbiter get their turn.
 const TURN: usize = 64;
 
 impl Actor for SessionActor {
@@ -122,7 +124,7 @@ impl Handler<Wake> for SessionActor {
             match self.inbox.next() {
                 Next::Message(message) => self.receive(*message, ctx),
                 Next::Empty => {
-                    // What was held just now may have become durable before anybody knew that it waits.
+                    // An item may have become durable before the journal's thread knew that it waits.
                     self.let_pass(ctx);
                     return self.settle(ctx);
                 }
@@ -189,9 +191,9 @@ impl SessionActor {
         }
     }
 
-    /// Nothing waits in the inbox.
+    /// The inbox is empty.
     fn settle(&mut self, ctx: &mut Context<Self>) {
-        // Somebody asked for an id that no session has: leave no trace of it.
+        // A request named an unknown id: leave no trace of it.
         if self.session.is_none() && self.gate.is_open() && self.inbox.close_if_empty() {
             self.exit(ExitStatus::Passivated, ctx);
         }

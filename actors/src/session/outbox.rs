@@ -17,7 +17,7 @@ use crate::{
 
 /// An event that waits to be published on the session channel, or for the decision whether it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PendingEvent {
+pub(super) struct PendingEvent {
     pub seq: Seq,
     /// The partners it is meant for.
     pub to: Vec<UserId>,
@@ -42,7 +42,7 @@ pub struct PendingEvent {
 
 /// An event that was published to a present partner, of which nothing shows yet that it arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WatchedEvent {
+pub(super) struct WatchedEvent {
     pub user: UserId,
     pub seq: Seq,
     pub at: Timestamp,
@@ -52,7 +52,7 @@ pub struct WatchedEvent {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Outbox {
+pub(super) struct Outbox {
     #[serde(default)]
     pub pending: VecDeque<PendingEvent>,
     #[serde(default)]
@@ -64,14 +64,14 @@ const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 
 /// How a partner left, as far as it tells whether earlier messages arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Departure {
+pub(super) struct Departure {
     pub at: Uptime,
     /// The connection broke: nothing that is unconfirmed has arrived, however long ago it was sent.
     pub vanished: bool,
 }
 
 impl PendingEvent {
-    pub fn new(seq: Seq) -> Self {
+    pub(super) fn new(seq: Seq) -> Self {
         Self {
             seq,
             to: Vec::new(),
@@ -87,7 +87,7 @@ impl PendingEvent {
 
 impl PendingEvent {
     /// Runs `log` within the span of the command that made the event.
-    pub fn in_span(&self, log: impl FnOnce()) {
+    pub(super) fn in_span(&self, log: impl FnOnce()) {
         match &self.trace {
             Some(trace) => trace.span.in_scope(log),
             None => log(),
@@ -96,17 +96,17 @@ impl PendingEvent {
 }
 
 impl Outbox {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.watched.is_empty()
     }
 
     /// The partner has seen everything up to `seq`.
-    pub fn seen(&mut self, user: &UserId, seq: Seq) {
+    pub(super) fn seen(&mut self, user: &UserId, seq: Seq) {
         self.watched.retain(|watched| watched.user != *user || watched.seq > seq);
     }
 
-    /// The partner left: takes out what they may have missed, and gives the newest of it that still warrants a push.
-    pub fn left(&mut self, user: &UserId, departure: Departure, grace: Duration) -> Option<Seq> {
+    /// Removes the partner's watched events. Returns the newest that the partner may have missed.
+    pub(super) fn left(&mut self, user: &UserId, departure: Departure, grace: Duration) -> Option<Seq> {
         let (theirs, others): (Vec<_>, Vec<_>) = self.watched.drain(..).partition(|watched| watched.user == *user);
         self.watched = others;
         let missed =
@@ -114,14 +114,14 @@ impl Outbox {
         theirs.iter().filter(missed).map(|watched| watched.seq).max()
     }
 
-    /// Stops watching what is too old. `grace` may be configured to be longer than the usual limit.
-    pub fn forget_old(&mut self, now: Uptime, grace: Duration) {
+    /// Stops watching old events. `grace` may be configured to be longer than the usual limit.
+    pub(super) fn forget_old(&mut self, now: Uptime, grace: Duration) {
         let limit = WATCH_AT_MOST.max(grace);
         self.watched.retain(|watched| now.saturating_sub(watched.since) <= limit);
     }
 
-    /// The outbox was read from the store: what was watched before is watched from here on.
-    pub fn watch_on(&mut self, now: Uptime) {
+    /// Restarts the watches of an outbox that was read from the store.
+    pub(super) fn watch_on(&mut self, now: Uptime) {
         self.watched.iter_mut().for_each(|watched| watched.since = now);
     }
 }

@@ -1,6 +1,6 @@
-//! The output gate of one session. The actor goes on while its commits are being flushed; whatever would tell somebody of
-//! a change waits here until that change is durable. Answers to commands pass on the journal's thread; reads and deliveries pass
-//! in the actor, which is woken once for a group, not once for a commit.
+//! The output gate of one session. The actor goes on while its commits are flushed. Whatever would show a change to
+//! anybody waits here until the change is durable. Answers to commands pass on the journal's thread. Reads and
+//! deliveries pass in the actor, which is woken once for a group of commits.
 
 use std::{
     collections::VecDeque,
@@ -11,34 +11,35 @@ use std::{
 };
 
 /// Numbers a session's commits, in order.
-pub type Ticket = u64;
+pub(super) type Ticket = u64;
 
-/// The side of the gate that the journal's thread moves.
+/// The part of the gate that the journal's thread sets.
 #[derive(Debug, Default)]
-pub struct Flushed {
+pub(super) struct Flushed {
     durable: AtomicU64,
     failed: AtomicBool,
-    /// Something waits, and the actor was not woken since: set by the actor, taken by the journal's thread.
+    /// Something waits, and the actor has not been woken since. The actor sets it, the journal's thread takes it.
     awaited: AtomicBool,
 }
 
 impl Flushed {
-    /// Records that everything up to `ticket` is durable. True if something waits for it and the actor has to be woken.
-    pub fn durable(&self, ticket: Ticket) -> bool {
-        // Sequentially consistent with `OutputGate::pass`, which announces a wait and then looks again: one of the two sees the other.
+    /// Records that everything up to `ticket` is durable. True if the actor has to be woken.
+    pub(super) fn durable(&self, ticket: Ticket) -> bool {
+        // Sequentially consistent with `OutputGate::pass`, which announces a wait and then looks again: at least one
+        // of the two sees the other.
         self.durable.fetch_max(ticket, Ordering::SeqCst);
         self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst)
     }
 
-    /// Records that a commit was not written: nothing behind it may leave any more. True if the actor has to be woken.
-    pub fn fail(&self) -> bool {
+    /// Records that a commit was not written: from here on nothing passes. True if the actor has to be woken.
+    pub(super) fn fail(&self) -> bool {
         !self.failed.swap(true, Ordering::SeqCst)
     }
 }
 
-/// The actor's side. `T` is what waits.
+/// The actor's part of the gate. `T` is what waits.
 #[derive(Debug)]
-pub struct OutputGate<T> {
+pub(super) struct OutputGate<T> {
     flushed: Arc<Flushed>,
     issued: Ticket,
     waiting: VecDeque<(Ticket, T)>,
@@ -51,29 +52,30 @@ impl<T> Default for OutputGate<T> {
 }
 
 impl<T> OutputGate<T> {
-    /// A ticket for one more commit, and the handle to report it with.
-    pub fn issue(&mut self) -> (Ticket, Arc<Flushed>) {
+    /// Issues a ticket for one more commit, with the handle that reports its outcome.
+    pub(super) fn issue(&mut self) -> (Ticket, Arc<Flushed>) {
         self.issued += 1;
         (self.issued, self.flushed.clone())
     }
 
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.waiting.is_empty() && self.flushed.durable.load(Ordering::Acquire) == self.issued
     }
 
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.flushed.failed.load(Ordering::Acquire)
     }
 
-    /// Holds `item` back until everything issued so far is durable. The flush wakes the actor for it if the commit has not been
-    /// handed to the journal yet; otherwise [`OutputGate::pass`] has to be called once more, since the flush may be over already.
-    pub fn hold(&mut self, item: T) {
+    /// Holds `item` until everything issued so far is durable. The flush wakes the actor if the commit has not been
+    /// handed to the journal yet. Otherwise the flush may be over, and [`OutputGate::pass`] has to be called once
+    /// more.
+    pub(super) fn hold(&mut self, item: T) {
         self.waiting.push_back((self.issued, item));
         self.flushed.awaited.store(true, Ordering::SeqCst);
     }
 
-    /// The next item that may leave. If there is none but something waits, a later flush wakes the actor.
-    pub fn pass(&mut self) -> Option<T> {
+    /// The next item that may pass. If none may but something waits, a later flush wakes the actor.
+    pub(super) fn pass(&mut self) -> Option<T> {
         let (ticket, _) = self.waiting.front()?;
         let durable = || self.flushed.durable.load(Ordering::SeqCst);
         if *ticket > durable() {

@@ -1,5 +1,5 @@
-//! Leaving memory. A session that nobody has asked for anything for a while writes a snapshot, if there is news since the last
-//! one, and goes; the next message starts a fresh actor.
+//! Passivation. An idle session writes a snapshot if its state has changed since the last one, and leaves memory. The
+//! next message starts a fresh actor.
 
 use actix::{AsyncContext, Context};
 
@@ -44,7 +44,7 @@ impl SessionActor {
         ctx.notify(Wake);
     }
 
-    /// The gate is open. A message that came in the meantime keeps the actor.
+    /// Leaves memory, unless a message has come meanwhile. The gate is open.
     pub(super) fn passivate(&mut self, ctx: &mut Context<Self>) {
         if self.passivating && self.gate.is_open() && self.inbox.close_if_empty() {
             self.deps.store.release(self.inbox.session(), self.epoch);

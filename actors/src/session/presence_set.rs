@@ -1,5 +1,5 @@
-//! Who is in the session's view, as far as its actor knows: a set of connections for each partner, with their source and, for
-//! heartbeats, their expiry. Not stored: a fresh actor asks the provider.
+//! The presence set of one session, as its actor knows it: connections of each partner with their source and, for
+//! heartbeats, their expiry. It is not stored: a fresh actor asks the provider.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::{
 #[derive(Debug)]
 struct Connection {
     present: bool,
-    /// By the clock of whoever reported it.
+    /// By the clock of the reporter.
     at: Timestamp,
     heard_at: Uptime,
     expires_at: Option<Uptime>,
 }
 
-/// Two kinds of signs: a provider's reports, whichever way they come, are about the same connections.
+/// The origin of a report. All reports of the provider, by whatever way, are about the same connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Provider,
@@ -34,8 +34,8 @@ impl From<PresenceSource> for Kind {
 }
 
 impl PresenceSource {
-    /// Whether a report may come later than one that was made after it. The reports of this process come in order, and by a clock that may
-    /// be set in between.
+    /// Whether reports can arrive out of order. Reports of this process arrive in order, but their clock may be set in
+    /// between.
     fn may_overtake(self) -> bool {
         matches!(self, Self::Webhook | Self::Rest)
     }
@@ -43,19 +43,20 @@ impl PresenceSource {
 
 /// The presence set of one session.
 #[derive(Debug, Default)]
-pub struct PresenceSet {
+pub(super) struct PresenceSet {
     connections: BTreeMap<(UserId, Kind, String), Connection>,
-    /// When the provider was last asked, and answered.
+    /// When the provider last answered.
     asked_at: Option<Uptime>,
 }
 
-/// How old a provider's answer may be, and still tell "absent" from "unknown". `None`: the provider reports every change.
-pub type MaxAge = Option<std::time::Duration>;
+/// How old the provider's answer may be to distinguish "absent" from "unknown". `None`: the provider reports every
+/// change.
+pub(super) type MaxAge = Option<std::time::Duration>;
 
 impl PresenceSet {
-    /// Takes in one change. Repeated ones have no effect, and of what comes over a network neither have late ones. True if the partner has
-    /// just become absent.
-    pub fn change(&mut self, change: PresenceChange, expires_at: Option<Uptime>, now: Uptime) -> bool {
+    /// Applies one change. A repeated report has no effect, nor has a late report that came over a network. True if
+    /// the partner has just become absent.
+    pub(super) fn change(&mut self, change: PresenceChange, expires_at: Option<Uptime>, now: Uptime) -> bool {
         let was_present = self.is_present(&change.user, now);
         let user = change.user.clone();
         let key = (change.user, change.source.into(), change.connection);
@@ -68,8 +69,8 @@ impl PresenceSet {
         was_present && !self.is_present(&user, now)
     }
 
-    /// Takes in the provider's whole set, which replaces what its own reports said before `now`.
-    pub fn replace(&mut self, members: Vec<PresenceMember>, now: Uptime) {
+    /// Applies the provider's whole set. It replaces what the provider reported before `now`.
+    pub(super) fn replace(&mut self, members: Vec<PresenceMember>, now: Uptime) {
         self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
         for PresenceMember { user, connection, at } in members {
             let connected = Connection { present: true, at, heard_at: now, expires_at: None };
@@ -84,7 +85,7 @@ impl PresenceSet {
         })
     }
 
-    pub fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> Presence {
+    pub(super) fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> Presence {
         if self.is_present(user, now) {
             return Presence::Present;
         }
@@ -95,13 +96,13 @@ impl PresenceSet {
         }
     }
 
-    /// The next heartbeat to run out.
-    pub fn next_expiry(&self, now: Uptime) -> Option<Uptime> {
+    /// When the next heartbeat runs out.
+    pub(super) fn next_expiry(&self, now: Uptime) -> Option<Uptime> {
         self.connections.values().filter(|c| c.present).filter_map(|c| c.expires_at).filter(|at| *at > now).min()
     }
 
-    /// Forgets connections that are gone; gives the partners who became absent by it.
-    pub fn sweep(&mut self, now: Uptime) -> Vec<UserId> {
+    /// Forgets connections that have ended. Returns the partners who became absent by it.
+    pub(super) fn sweep(&mut self, now: Uptime) -> Vec<UserId> {
         let expired: Vec<UserId> = self
             .connections
             .iter()
@@ -116,7 +117,7 @@ impl PresenceSet {
     }
 }
 
-/// A leave is remembered this long, so that an enter that was overtaken by it is recognised as old.
+/// How long a leave is remembered, so that a late enter is recognised as older.
 const REMEMBER_LEAVES: std::time::Duration = std::time::Duration::from_secs(120);
 
 #[cfg(test)]

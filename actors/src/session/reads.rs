@@ -1,4 +1,4 @@
-//! Reads: answered from the state in memory, which may be ahead of the disk; such an answer waits at the gate.
+//! Queries, answered from the state in memory. It may be ahead of the disk, so the answer waits at the gate.
 
 use actix::Context as ActorContext;
 use bytes::Bytes;
@@ -45,7 +45,7 @@ impl SessionActor {
         self.after_flush(move || drop(reply.send(answer)));
     }
 
-    /// Read from the store, which shows only what is durable: nothing has to wait.
+    /// Answers from the store, which shows only durable events: nothing has to wait.
     pub(super) fn events(&mut self, viewer: UserId, after: Seq, limit: usize, reply: ReplyTo<Bytes>) {
         let page = self.events_page(&viewer, after, limit);
         if let Ok(page) = &page {

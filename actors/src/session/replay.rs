@@ -1,4 +1,5 @@
-//! Requests that come again under their `Idempotency-Key`: found, and answered from what was decided, as today's state shows it.
+//! Repeated requests: recognised by their `Idempotency-Key`, and answered from the events of the first decision and
+//! the present state.
 
 use bytes::Bytes;
 
@@ -13,18 +14,18 @@ use crate::{
     },
 };
 
-/// How an order stands to what was ordered before under its key.
+/// How a request relates to an earlier one with the same key.
 pub(super) enum Admission {
     Fresh(Order),
     /// The same request was decided before.
     Decided(Order, StoredAnswer),
-    /// The same key is being written: the store has to show it first.
+    /// A request with the same key is being written: the store has to show it first.
     Unflushed(Order),
-    /// It is answered already.
+    /// It has been answered.
     Refused,
 }
 
-/// For whom an answer is rendered again, and when.
+/// The viewer and the time of a repeated answer.
 pub(super) struct ReplayContext<'a> {
     pub viewer: UserId,
     pub now: Timestamp,
@@ -34,7 +35,7 @@ pub(super) struct ReplayContext<'a> {
 impl SessionActor {
     pub(super) fn admit(&mut self, order: Order) -> Admission {
         if let Some(obstacle) = self.deps.journal.obstacle() {
-            // At once: it has seen nothing of the session.
+            // It is refused at once, since it has seen nothing of the session.
             drop(order.reply.send(Err(obstacle.into())));
             return Admission::Refused;
         }
@@ -60,7 +61,7 @@ impl SessionActor {
         }
     }
 
-    /// Answers from what was decided before, as today's state shows it to the caller.
+    /// Answers from the events of the first decision, as the present state shows them to the caller.
     pub(super) fn replay(
         &mut self,
         order: Order,

@@ -1,5 +1,5 @@
-//! The rows beside the log that have to say the same as the state: memberships, places in lists, what is unread, and timers. Only what has
-//! changed is written.
+//! The index rows beside the log, which have to agree with the state: memberships, places in lists, unread marks, and
+//! timers. Only changed rows are written.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,12 @@ use crate::{
     },
 };
 
-/// Which rows the store has, or will have when the gate opens.
+/// The rows that the store has, or will have when the gate opens.
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
     users: BTreeMap<UserId, UserRows>,
-    /// The earliest row of each kind of timer. A row may be earlier than the timer: it fires, and the timer is asked again.
+    /// The earliest row of each kind of timer. A row may be earlier than its timer: when it fires, the timer decides
+    /// anew.
     timers: BTreeMap<u8, Timestamp>,
 }
 
@@ -37,13 +38,13 @@ struct UserRows {
 }
 
 impl KnownRows {
-    /// What the store has for a state that was read from it.
-    pub fn of(session: &Session, settings: &Settings) -> Self {
+    /// The rows of a state that was read from the store.
+    pub(super) fn of(session: &Session, settings: &Settings) -> Self {
         Self { users: user_rows(session), timers: earliest(session, settings) }
     }
 
-    /// The changes that bring the rows to `session`. Returns those who have left.
-    pub fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Vec<UserId> {
+    /// Adds the changes that bring the rows to `session`. Returns the users who have left.
+    pub(super) fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Vec<UserId> {
         self.follow_timers(session, settings, changes);
         let users = user_rows(session);
         let is_in =
@@ -73,15 +74,15 @@ impl KnownRows {
         }
     }
 
-    /// The row of a timer has fired and is deleted by the caller; `follow` writes another if there is more to wait for.
-    pub fn fired(&mut self, timer: Timer, at: Timestamp) {
+    /// The row of a timer has fired, and the caller deletes it. `follow` writes another one if the timer goes on.
+    pub(super) fn fired(&mut self, timer: Timer, at: Timestamp) {
         if self.timers.get(&timer.number()).is_some_and(|known| *known <= at) {
             self.timers.remove(&timer.number());
         }
     }
 }
 
-/// All rows of one session's users, for a store that does not have them yet.
+/// All list rows of a session, for a store that does not have them yet.
 pub(crate) fn index_rows(session: &Session) -> Vec<Change> {
     let mut changes = Vec::new();
     for (user, rows) in user_rows(session) {

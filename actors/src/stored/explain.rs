@@ -1,4 +1,4 @@
-//! "Why did this partner get a push?": the decisions as they were stored beside each event.
+//! Explains why a partner was told as they were, from the decisions stored beside each event.
 
 use serde::Serialize;
 
@@ -16,31 +16,41 @@ use crate::{
     stored,
 };
 
-/// How one event was told.
+/// An event, and the delivery decisions for each partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
+    /// The event.
     pub seq: Seq,
     /// The name on the channel.
     pub event: &'static str,
+    /// When it happened.
     pub at: Timestamp,
+    /// The user who caused it.
     pub by: Option<UserId>,
+    /// One decision or more for each partner.
     pub decisions: Vec<ExplainedDecision>,
 }
 
+/// A delivery decision for one partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedDecision {
+    /// The partner.
     pub user: UserId,
+    /// When it was decided.
     pub at: Timestamp,
+    /// `publish`, `push`, `publish_and_push`, `resolve` or `nothing`.
     pub legs: String,
+    /// Why, in stable words.
     pub reason: String,
 }
 
-/// What became of a session's announced events.
+/// The delivery decisions of a session's announced events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
+    /// In the order of `seq`.
     pub events: Vec<Explained>,
     /// Records that cannot be read, each with its problem.
     pub unreadable: Vec<String>,
@@ -49,8 +59,9 @@ pub struct Explanation {
 /// Rows read from the store at a time.
 const PAGE: usize = 256;
 
-/// The announced events of a session, or the one with this `seq`, with every decision made of them. Read from the store without waking
-/// the session: it also answers for one in quarantine, and for a store that no node has open. What cannot be read is named.
+/// Reads the decisions for all announced events of a session, or for the event `only`. It reads the store and does not
+/// wake the session, so it also works in quarantine and for a store that no node has open. Unreadable records are
+/// named.
 ///
 /// # Errors
 /// If the store fails.

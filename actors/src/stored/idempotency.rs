@@ -1,9 +1,9 @@
-//! What was decided for an `Idempotency-Key`, kept for a while: the same request from the same user, sent again, is answered and not
-//! done again. It is stored in the same commit as the decision.
+//! The decision that was made for a request with an `Idempotency-Key`, kept for a while: the same request from the
+//! same user is answered again and not carried out again. It is stored in the same commit as the decision.
 //!
-//! A session's answer is not stored. Only the decision is: which events it made. The answer is rendered afresh from them and from the
-//! state of the moment, for the viewer of the moment, by the same views as every other answer. So a repetition never says more than the
-//! same question asked today, and no row here holds a word of anybody's.
+//! The row names the events of the decision and not the answer. A repetition is answered from these events and from
+//! the present state, for the present viewer, by the same views as every other answer. So it never shows more than a
+//! query of today, and no row here holds private text.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -30,13 +30,16 @@ pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// What is stored under a key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredAnswer {
+    /// When the answer was given.
     pub at: Timestamp,
+    /// SHA-256 of the request.
     pub request: [u8; 32],
+    /// Whether something was created.
     pub created: bool,
     /// The first and the last `seq` of the events that a session decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<(Seq, Seq)>,
-    /// The answer itself, where no session decides. It must not hold anybody's words.
+    /// The answer itself, for requests that no session decides. It must not hold private text.
     #[serde(default, skip_serializing_if = "Bytes::is_empty")]
     pub data: Bytes,
 }
@@ -47,16 +50,17 @@ impl StoredAnswer {
         Self { at, request: key.request, created, events: Some(events), data: Bytes::new() }
     }
 
-    /// An answer that no session made. It must not hold anybody's words.
+    /// An answer that no session made. It must not hold private text.
     pub fn without_session(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
         Self { at, request: key.request, created: reply.created, events: None, data: reply.data.clone() }
     }
 
+    /// The row of the answer.
     pub fn change(&self, user: &UserId, key: &IdempotencyKey) -> Change {
         Change::Put(keys::idempotent_answer(user, &key.digest), records::encode(self))
     }
 
-    /// The row by which it is found when it has been kept long enough. Belongs into the same commit.
+    /// The row in the index by time, for the same commit.
     pub fn change_by_time(&self, user: &UserId, key: &IdempotencyKey) -> Change {
         Change::Put(keys::answer_by_time(self.at, user, &key.digest), Bytes::new())
     }
@@ -77,7 +81,7 @@ impl StoredAnswer {
     }
 }
 
-/// The answer stored under the key, unless it is too old.
+/// The answer stored under the key, unless it has expired.
 pub fn find(
     store: &dyn Store,
     user: &UserId,
@@ -97,20 +101,22 @@ pub fn deletion(key: Key, row: &[u8]) -> Vec<Change> {
     changes
 }
 
-/// Keys whose commit is not durable yet: the store does not show them.
+/// Keys whose commit is not durable yet, so that the store does not show them.
 #[derive(Debug, Default)]
 pub struct PendingKeys(HashSet<(UserId, [u8; 32])>);
 
 impl PendingKeys {
+    /// Notes a key whose commit has been handed to the journal.
     pub fn insert(&mut self, user: &UserId, key: &IdempotencyKey) {
         self.0.insert((user.clone(), key.digest));
     }
 
+    /// Whether the key is noted.
     pub fn contains(&self, user: &UserId, key: &IdempotencyKey) -> bool {
         self.0.contains(&(user.clone(), key.digest))
     }
 
-    /// All commits so far are durable: the store has them.
+    /// All commits so far are durable.
     pub fn clear(&mut self) {
         self.0.clear();
     }

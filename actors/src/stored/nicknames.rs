@@ -6,7 +6,7 @@ use crate::{
     rows::{keys, records},
 };
 
-/// What `user` calls `person`, if `user` has said so.
+/// The nickname that `user` has given to `person`.
 pub(crate) fn find(store: &dyn Store, user: &UserId, person: &UserId) -> Result<Option<PrivateText>, StoreError> {
     store.get(&keys::nickname(user, person))?.map(|row| records::decode(&row)).transpose()
 }

@@ -1,5 +1,6 @@
-//! A session's state as the store shows it, read without an actor: for activation, for lists, and for a session in quarantine, whose last
-//! good state stays readable. A record that cannot be read ends the reading; everything before it counts.
+//! The state of a session, read from the store without an actor: for activation, for lists, and for a session in
+//! quarantine, whose last good state stays readable. Reading ends at the first unreadable record; everything before it
+//! counts.
 
 use crate::{
     domain::{
@@ -19,9 +20,9 @@ use crate::{
 /// Rows read from the store at a time.
 const PAGE: usize = 256;
 
-/// A record that stands in the way of reading a session.
+/// A record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub(crate) struct Damage {
     /// As `event 17`.
     pub record: String,
     pub problem: String,
@@ -33,8 +34,8 @@ impl std::fmt::Display for Damage {
     }
 }
 
-/// What could be read.
-pub struct Stored {
+/// The readable part of a session.
+pub(crate) struct Stored {
     /// `None` if there is no such session, or nothing of it can be read.
     pub session: Option<Session>,
     /// The `seq` of the snapshot that the reading began with, 0 without one.
@@ -46,7 +47,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// If the store itself fails.
-pub fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
+pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
     let mut damage = None;
     let row = unless_failed(store.get(&keys::snapshot(id)))?;
     let snapshot = match row.and_then(|row| row.map(|row| read_snapshot(&row)).transpose()) {
@@ -60,7 +61,7 @@ pub fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
     let mut session = snapshot;
     let mut after = keys::event(id, snapshot_seq);
     loop {
-        // A damaged row spoils its page: then the rows are read one by one, up to it.
+        // One damaged row fails its whole page. The rows up to it are then read one by one.
         let page = match unless_failed(store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE))? {
             Ok(page) => page,
             Err(_) => {
@@ -90,7 +91,7 @@ pub fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreError> {
     }
 }
 
-/// Damage of one row is for the caller to deal with; the store's own failure ends everything.
+/// Separates the damage of one row, which the caller handles, from a failure of the store, which ends everything.
 fn unless_failed<T>(outcome: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
     match outcome {
         Err(error) if error.fault() != StoreFault::Damaged => Err(error),
@@ -105,7 +106,7 @@ impl Stored {
     }
 }
 
-/// A snapshot of another version is left aside: the events make the same state.
+/// Skips a snapshot of another version: the events give the same state.
 fn read_snapshot(row: &[u8]) -> Result<Option<Session>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -121,7 +122,7 @@ pub(crate) fn read_event(row: &[u8]) -> Result<Event, StoreError> {
     records::decode::<EventRow>(row).map(|row| row.event)
 }
 
-/// What users asked of their accounts while the session could not do it.
+/// The account operations that wait for the session.
 ///
 /// # Errors
 /// If the store fails.
@@ -137,14 +138,14 @@ pub(crate) fn account_work(store: &dyn Store, id: &SessionId) -> Result<Vec<(Use
     named.collect()
 }
 
-/// A session's last good state, with what users asked of their accounts meanwhile.
+/// The last good state of a session, with the waiting account operations applied.
 pub(crate) struct StateForMembers {
     pub session: Session,
-    /// Whose words must not be shown, although the log still holds them.
+    /// Users whose private text must not be shown, although the log still holds it.
     pub erased: Vec<UserId>,
 }
 
-/// The state as members may see it while the session is in quarantine: accounts that were erased meanwhile are erased in it.
+/// The state that members see while the session is in quarantine. Waiting account operations are applied to it.
 ///
 /// # Errors
 /// If the store fails.
@@ -171,8 +172,8 @@ pub(crate) fn read_for_members(
     Ok(Some(StateForMembers { session, erased }))
 }
 
-/// The announced events after `after`, at most `limit`, without the words of `erased`. Costs as much as the page, however many events
-/// lie between them.
+/// The announced events after `after`, at most `limit`, without the private text of `erased`. The cost depends on the
+/// size of the page, not on the number of events in between.
 ///
 /// # Errors
 /// If the store fails, or holds an event that cannot be read.

@@ -1,6 +1,6 @@
-//! One arbiter, a thread with its own event loop, for each core. A session always goes to the same one, unless that one froze:
-//! then a new thread takes its place and the frozen one is left to itself. Each thread knows whose turn it is, so that a frozen one can be
-//! charged to the session that froze it and to no other.
+//! One arbiter for each core: a thread with its own event loop. A session always runs on the same arbiter. When an
+//! arbiter freezes, a new thread takes its place and the frozen thread is abandoned. Each thread knows which session
+//! it works for, so that a freeze is charged to that session and to no other.
 
 use std::{
     sync::Arc,
@@ -14,18 +14,18 @@ use crate::domain::ids::SessionId;
 
 #[derive(Default)]
 struct ThreadState {
-    /// Since when the thread owes a sign of life.
+    /// When the thread was asked for a sign of life that it has not given yet.
     asked_at: Mutex<Option<Instant>>,
-    /// Whose turn it is.
+    /// The session that it works for.
     turn: Mutex<Option<SessionId>>,
 }
 
-/// A thread, as the sessions on it know it; cheap to clone.
+/// A thread, as its sessions hold it; cheap to clone.
 #[derive(Clone, Default)]
-pub struct ThreadHandle(Arc<ThreadState>);
+pub(crate) struct ThreadHandle(Arc<ThreadState>);
 
 impl ThreadHandle {
-    /// From here to the drop of the guard the thread works for this session.
+    /// Marks the thread as working for this session until the guard is dropped.
     pub(crate) fn take_turn(&self, session: &SessionId) -> ThreadTurn {
         *self.0.turn.lock() = Some(session.clone());
         ThreadTurn(self.clone())
@@ -35,14 +35,14 @@ impl ThreadHandle {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether the thread has owed a sign of life for a while: who waits on it may not be to blame.
+    /// Whether the thread may be frozen: sessions that wait on it are then not to blame.
     pub(crate) fn is_suspect(&self, limit: Duration) -> bool {
         self.0.asked_at.lock().is_some_and(|asked_at| asked_at.elapsed() > limit / 8)
     }
 }
 
-/// A session's turn on its thread.
-pub struct ThreadTurn(ThreadHandle);
+/// Marks the thread as working for a session until it is dropped.
+pub(crate) struct ThreadTurn(ThreadHandle);
 
 impl Drop for ThreadTurn {
     fn drop(&mut self) {
@@ -53,7 +53,7 @@ impl Drop for ThreadTurn {
 /// A thread that gave no sign of life for too long.
 pub(crate) struct Frozen {
     pub thread: ThreadHandle,
-    /// Whose turn it was, if that is known.
+    /// The session that it worked for, if there was one.
     pub culprit: Option<SessionId>,
 }
 
@@ -67,7 +67,7 @@ impl Thread {
         Self { arbiter: Arbiter::new(), handle: ThreadHandle::default() }
     }
 
-    /// Asks for a sign of life, unless one is still owed. True if it has been owed for longer than `limit`.
+    /// Asks for a sign of life unless one is pending. True if it has been pending for longer than `limit`.
     fn is_frozen(&self, limit: Duration) -> bool {
         let mut asked_at = self.handle.0.asked_at.lock();
         if let Some(asked_at) = *asked_at {
@@ -90,7 +90,7 @@ impl Arbiters {
         Self(Arc::new(RwLock::new((0..count.max(1)).map(|_| Thread::start()).collect())))
     }
 
-    /// Runs `task` on the thread that `hash` chooses, and gives that thread. `None` if the thread has ended.
+    /// Runs `task` on the thread that `hash` chooses and returns the thread. `None` if the thread has ended.
     pub(crate) fn spawn(&self, hash: u64, task: impl FnOnce(ThreadHandle) + Send + 'static) -> Option<ThreadHandle> {
         let threads = self.0.read();
         let Thread { arbiter, handle } = &threads[hash as usize % threads.len()];
@@ -107,8 +107,8 @@ impl Arbiters {
         });
     }
 
-    /// Puts a new thread in the place of each that gave no sign of life within `limit`, and asks the others for the next one.
-    /// How often this is called makes no difference to who is taken for frozen.
+    /// Replaces each thread that gave no sign of life within `limit`, and asks the others for the next sign. The
+    /// result does not depend on how often it is called.
     pub(crate) fn replace_frozen(&self, limit: Duration) -> Vec<Frozen> {
         let frozen: Vec<usize> = {
             let threads = self.0.read();
@@ -124,6 +124,7 @@ impl Arbiters {
         frozen.into_iter().map(replace).collect()
     }
 
+    /// Ends all threads.
     pub fn stop(&self) {
         self.0.read().iter().for_each(|thread| {
             thread.arbiter.stop();

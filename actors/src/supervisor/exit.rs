@@ -1,25 +1,26 @@
-//! How a session actor ends, and who hears of it.
+//! How a session actor ends, and the report of its end to the supervisor.
 
-/// Why an actor is gone.
+/// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// Left memory on its own: idle, with nothing behind its gate.
+    /// Left memory by itself: idle, with nothing at its gate.
     Passivated,
     /// A handler panicked.
     Panicked,
-    /// A commit was refused or failed: what it holds in memory may never have been written.
+    /// A commit was refused or failed: the state in memory may never have been written.
     CommitFailed,
     /// The session could not be read from the store.
     LoadFailed,
     /// The supervisor put another actor in its place.
     Replaced,
-    /// Another session's actor froze the arbiter that it lived on. This one did nothing wrong.
+    /// The actor of another session froze their common arbiter.
     Displaced,
-    /// The arbiter ended under it.
+    /// Its arbiter ended.
     Killed,
 }
 
 impl ExitStatus {
+    /// As the log and the quarantine show it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passivated => "passivated",
@@ -33,17 +34,17 @@ impl ExitStatus {
     }
 }
 
-/// Reports the exit when it is dropped, whatever the way: a return, a panic's unwinding, an arbiter that is torn down.
-pub struct ExitGuard {
+/// Reports the exit when it is dropped: on return, when a panic unwinds, or when an arbiter is torn down.
+pub(crate) struct ExitGuard {
     exit: Exit,
     report: Option<Box<dyn FnOnce(Exit) + Send>>,
 }
 
-/// How an actor ended, and why if that can be said.
+/// How an actor ended, and the cause if it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
+pub(crate) struct Exit {
     pub status: ExitStatus,
-    /// Without anybody's words.
+    /// Without private text.
     pub cause: Option<String>,
 }
 
@@ -54,16 +55,16 @@ impl From<ExitStatus> for Exit {
 }
 
 impl ExitGuard {
-    pub fn new(report: impl FnOnce(Exit) + Send + 'static) -> Self {
+    pub(crate) fn new(report: impl FnOnce(Exit) + Send + 'static) -> Self {
         Self { exit: ExitStatus::Killed.into(), report: Some(Box::new(report)) }
     }
 
-    pub fn set(&mut self, status: ExitStatus) {
+    pub(crate) fn set(&mut self, status: ExitStatus) {
         self.exit = status.into();
     }
 
-    /// As [`ExitGuard::set`], with the cause, which must not hold anybody's words.
-    pub fn because(&mut self, status: ExitStatus, cause: String) {
+    /// Like [`ExitGuard::set`], with a cause, which must not hold private text.
+    pub(crate) fn because(&mut self, status: ExitStatus, cause: String) {
         self.exit = Exit { status, cause: Some(cause) };
     }
 }

@@ -11,7 +11,7 @@ use crate::{domain::ids::SessionId, messages::Message};
 
 /// An actor's access to its slot.
 #[derive(Clone)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     pub(super) slot: Arc<Slot>,
     pub(super) generation: u64,
     pub(super) slots: Arc<Slots>,
@@ -21,7 +21,7 @@ pub struct Inbox {
 
 /// What an actor finds in its inbox.
 #[allow(clippy::large_enum_variant, reason = "it lives for one match; a box would be made for each message")]
-pub enum Next {
+pub(crate) enum Next {
     Message(Box<Message>),
     Empty,
     /// Another actor has taken over.
@@ -29,16 +29,16 @@ pub enum Next {
 }
 
 impl Inbox {
-    pub fn session(&self) -> &SessionId {
+    pub(crate) fn session(&self) -> &SessionId {
         &self.slot.session
     }
 
     /// Marks the thread as working for this session until the guard is dropped.
-    pub fn take_turn(&self) -> ThreadTurn {
+    pub(crate) fn take_turn(&self) -> ThreadTurn {
         self.thread.take_turn(&self.slot.session)
     }
 
-    pub fn next(&self) -> Next {
+    pub(crate) fn next(&self) -> Next {
         let mut inner = self.slot.inner.lock();
         if inner.generation != self.generation {
             return Next::Replaced;
@@ -54,7 +54,7 @@ impl Inbox {
     }
 
     /// Gives the slot up if nothing waits: the next message starts a fresh actor. False if the actor has to go on.
-    pub fn close_if_empty(&self) -> bool {
+    pub(crate) fn close_if_empty(&self) -> bool {
         let mut inner = self.slot.inner.lock();
         if inner.generation != self.generation {
             return true;

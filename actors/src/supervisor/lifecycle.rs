@@ -101,7 +101,7 @@ impl Supervisor {
 
     /// Replaces actors that have let their inbox wait for too long, or that have not started in time. To be called about once a
     /// second.
-    pub fn replace_frozen(&self) {
+    pub(crate) fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
         for frozen in self.0.arbiters.replace_frozen(limit) {
             self.leave_frozen(&frozen);

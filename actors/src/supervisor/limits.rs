@@ -1,19 +1,22 @@
-//! How much a session may wait for, and how often it may crash.
+//! Limits for the inbox and the crashes of a session.
 
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// SupervisionLimits of supervision. Setting names under `[sessions]`.
+/// Limits of supervision. The setting names are those under `[sessions]`.
 #[derive(Clone, Debug)]
 pub struct SupervisionLimits {
     /// Messages that may wait for one session.
     pub mailbox: usize,
     /// More crashes than this within `crash_window` quarantine the session.
     pub max_crashes: usize,
+    /// The window in which crashes are counted.
     pub crash_window: Duration,
-    /// The first restart is immediate, the second waits this long, each further one twice as long; with jitter.
+    /// The first restart is immediate. The second waits this long, and each further restart twice as long, with
+    /// jitter.
     pub backoff: Duration,
+    /// The longest pause before a restart.
     pub backoff_max: Duration,
     /// An actor that takes nothing from a waiting inbox for this long is replaced.
     pub answer_within: Duration,
@@ -33,7 +36,7 @@ impl Default for SupervisionLimits {
 }
 
 impl SupervisionLimits {
-    /// The pause before the restart after the next one, with jitter.
+    /// The pause before restart number `exponent + 2`, with jitter.
     pub(super) fn pause(&self, exponent: usize) -> Duration {
         let failures = u32::try_from(exponent).unwrap_or(u32::MAX).saturating_add(1);
         Backoff::new(self.backoff, self.backoff_max).upper_half(failures)

@@ -25,12 +25,10 @@ use std::{
 
 use actix::Recipient;
 
-pub use self::{
-    arbiters::Arbiters,
-    exit::{Exit, ExitGuard, ExitStatus},
+pub use self::{arbiters::Arbiters, exit::ExitStatus, limits::SupervisionLimits, quarantine::Quarantine};
+pub(crate) use self::{
+    exit::{Exit, ExitGuard},
     inbox::{Inbox, Next},
-    limits::SupervisionLimits,
-    quarantine::Quarantine,
 };
 use self::{slot::SlotState, slots::Slots};
 use crate::{
@@ -45,11 +43,11 @@ const QUARANTINED: &str = "tandem_sessions_quarantined";
 /// Tells an actor that something waits: in its inbox, or at its output gate.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-pub struct Wake;
+pub(crate) struct Wake;
 
 /// Builds the actor of a session from the store and starts it on the calling thread. `None` if the session cannot be loaded; the
 /// factory has logged why.
-pub type ActorFactory = Box<dyn Fn(Inbox, ExitGuard) -> Option<Recipient<Wake>> + Send + Sync>;
+pub(crate) type ActorFactory = Box<dyn Fn(Inbox, ExitGuard) -> Option<Recipient<Wake>> + Send + Sync>;
 
 struct Shared {
     slots: Arc<Slots>,
@@ -63,10 +61,15 @@ struct Shared {
 
 /// The table of all awake sessions; cheap to clone.
 #[derive(Clone)]
-pub struct Supervisor(Arc<Shared>);
+pub(crate) struct Supervisor(Arc<Shared>);
 
 impl Supervisor {
-    pub fn new(clock: Arc<dyn Clock>, arbiters: Arbiters, limits: SupervisionLimits, factory: ActorFactory) -> Self {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        arbiters: Arbiters,
+        limits: SupervisionLimits,
+        factory: ActorFactory,
+    ) -> Self {
         Self(Arc::new(Shared {
             slots: Arc::default(),
             arbiters,
@@ -79,7 +82,7 @@ impl Supervisor {
     }
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.
-    pub fn send(&self, session: &SessionId, message: Message) -> Result<(), Refusal> {
+    pub(crate) fn send(&self, session: &SessionId, message: Message) -> Result<(), Refusal> {
         loop {
             let slot = self.0.slots.get_or_insert(session);
             let mut inner = slot.inner.lock();
@@ -110,7 +113,7 @@ impl Supervisor {
     }
 
     /// Like [`Supervisor::send`], but does nothing for a sleeping session: it asks the provider when it wakes.
-    pub fn send_if_awake(&self, session: &SessionId, message: Message) {
+    pub(crate) fn send_if_awake(&self, session: &SessionId, message: Message) {
         if self.0.slots.contains(session) {
             // With a full inbox or in quarantine the report is lost: the session asks the provider when it works again.
             drop(self.send(session, message));
@@ -118,7 +121,7 @@ impl Supervisor {
     }
 
     /// Releases a session from quarantine. False if it was not in quarantine.
-    pub fn release(&self, session: &SessionId) -> bool {
+    pub(crate) fn release(&self, session: &SessionId) -> bool {
         let Some(slot) = self.0.slots.get(session) else { return false };
         let mut inner = slot.inner.lock();
         let quarantined = matches!(inner.state, SlotState::Quarantined(_));
@@ -132,7 +135,7 @@ impl Supervisor {
     }
 
     /// Why the session is in quarantine, if it is.
-    pub fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
+    pub(crate) fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         match &self.0.slots.get(session)?.inner.lock().state {
             SlotState::Quarantined(quarantine) => Some(quarantine.clone()),
             _ => None,
@@ -140,7 +143,7 @@ impl Supervisor {
     }
 
     /// All sessions in quarantine.
-    pub fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
+    pub(crate) fn quarantined(&self) -> Vec<(SessionId, Arc<Quarantine>)> {
         let mut all = Vec::new();
         self.0.slots.for_each(|slot| {
             if let SlotState::Quarantined(quarantine) = &slot.inner.lock().state {
@@ -151,22 +154,22 @@ impl Supervisor {
     }
 
     /// Whether an actor runs that can be expected to answer soon.
-    pub fn is_awake(&self, session: &SessionId) -> bool {
+    pub(crate) fn is_awake(&self, session: &SessionId) -> bool {
         self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, SlotState::Awake(_)))
     }
 
     /// The number of sessions in memory.
-    pub fn resident(&self) -> usize {
+    pub(crate) fn resident(&self) -> usize {
         self.0.slots.len()
     }
 
-    /// How long a caller waits for an answer: the actor and its replacement have both had their time then.
-    pub fn longest_answer(&self) -> Duration {
+    /// How long a caller waits for an answer. By then the actor and its replacement have both had their time.
+    pub(crate) fn longest_answer(&self) -> Duration {
         self.0.limits.answer_within * 2 + Duration::from_secs(2)
     }
 
     /// For the end of the process: refuses all waiting messages and starts no more actors.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
         let refusal = Refusal::stopping();
         self.0.slots.for_each(|slot| {

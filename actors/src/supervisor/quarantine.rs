@@ -1,5 +1,5 @@
-//! A session that crashed too often is left alone until an operator has looked at it. Its last good state stays readable; nothing changes
-//! it.
+//! Quarantine: a session that crashed too often is not started until an operator releases it. Its last good state
+//! stays readable and does not change.
 
 use std::time::Duration;
 
@@ -9,17 +9,20 @@ use crate::{domain::time::Timestamp, messages::Refusal};
 /// Why a session is in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {
+    /// When it began.
     pub since: Timestamp,
+    /// The number of crashes in the window.
     pub crashes: usize,
-    /// Within how long they came.
+    /// The window in which the crashes happened.
     pub window: Duration,
     /// How the last actor ended.
     pub last: ExitStatus,
-    /// Why it did, if that can be said: for a damaged record, which one. Without anybody's words.
+    /// The cause, if it is known; for a damaged record, its name. Without private text.
     pub cause: Option<String>,
 }
 
 impl Quarantine {
+    /// The reason in words, for the operator.
     pub fn reason(&self) -> String {
         let Self { crashes, window, last, cause, .. } = self;
         let cause = cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -1,8 +1,7 @@
-//! The people a user has sessions with. A person is somebody who has joined one of the user's sessions, or whose session the user
-//! has joined, as long as both are still in it: an invitation alone makes nobody known, and for everybody else there is no such
-//! person.
+//! The people whom a user has sessions with. A person is a user who shares a session that both have joined and neither
+//! has left. An invitation alone makes nobody known. For all others the answer is that there is no such person.
 //!
-//! Which people there are is read from index rows; only the newest session of each person on the page is woken.
+//! People are read from index rows; only the newest session of each person on the page is woken.
 
 mod views;
 
@@ -29,31 +28,33 @@ use crate::{
     rows::records::Membership,
 };
 
-/// What part of the people is wanted.
+/// Selects a part of the people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeopleFilter {
-    /// As given with the page before.
+    /// From the previous page.
     pub cursor: Option<String>,
+    /// The most people on the page.
     pub limit: usize,
 }
 
-/// Which of a person's sessions are wanted, the newest change first.
+/// Selects sessions with a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithPerson {
+    /// All that both have joined.
     All,
-    /// Those that were resolved, archived or not.
+    /// Resolved sessions, archived or not.
     Completed,
-    /// Those that go on.
+    /// Active and paused sessions.
     Active,
 }
 
-/// Sessions with one person that are shown at most.
+/// The most sessions with one person that are shown.
 const SESSIONS_SHOWN: usize = 50;
 
-/// Sessions of one person that are asked for the person's name, if the newest cannot answer.
+/// How many sessions are asked for the person's name before the nickname takes its place.
 const ASKED_FOR_NAME: usize = 3;
 
-/// What is read of a session's summary.
+/// The part of a session's summary that is used here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
@@ -99,7 +100,7 @@ impl Summary {
     }
 }
 
-/// A person's sessions with the user that both joined, the newest change first.
+/// A person, and the sessions that the person and the user share, the newest change first.
 struct KnownPerson {
     id: UserId,
     since: Timestamp,
@@ -107,7 +108,7 @@ struct KnownPerson {
 }
 
 impl KnownPerson {
-    /// By the newest session.
+    /// The place among all people, given by the newest session.
     fn position(&self) -> &Position {
         &self.sessions[0].0
     }
@@ -122,7 +123,7 @@ fn is_ongoing(status: SessionStatus) -> bool {
 }
 
 impl Coordinator {
-    /// `{people, cursor, hasMore}`, whoever had the newest change first.
+    /// `{people, cursor, hasMore}`, ordered by the newest change.
     pub async fn people(&self, user: &UserId, filter: PeopleFilter) -> Result<Bytes, Refusal> {
         let after = filter.cursor.as_deref().map(crate::coordinator::list::parse_cursor).transpose()?;
         let known = self.known_people(user)?;
@@ -225,7 +226,7 @@ impl Coordinator {
         known.ok_or_else(|| Rejection::no_such_person().into())
     }
 
-    /// The newest session, and the summary of the newest that can be asked at this moment.
+    /// The newest session, and the summary of the newest session that answers.
     async fn newest_that_answers(
         &self,
         user: &UserId,
@@ -239,7 +240,7 @@ impl Coordinator {
         Ok((person.position().1.clone(), None))
     }
 
-    /// `None` if the session cannot be asked: a fault of one session is no fault of a list.
+    /// `None` if the session cannot be asked: one faulty session does not fail the list.
     async fn person_summary(&self, user: &UserId, session: &SessionId) -> Result<Option<Summary>, Refusal> {
         match self.query(session, user, Query::Summary).await {
             Ok(summary) => Ok(Some(serde_json::from_slice(&summary).map_err(crate::coordinator::list::internal)?)),

@@ -1,5 +1,10 @@
 //! People as their partners see them.
 
+#![expect(
+    missing_docs,
+    reason = "the fields are named for what they are; a comment would only repeat it in the API's description"
+)]
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
