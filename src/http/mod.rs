@@ -5,6 +5,7 @@
 //! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a
 //! route that the other has not.
 
+mod bodies;
 mod body;
 mod call;
 mod config;

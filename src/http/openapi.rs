@@ -16,6 +16,7 @@ use utoipa::{
 };
 
 use super::{
+    bodies,
     error::Failure,
     refusals::{self, REFUSALS},
     routes::{self, Handler, Schemas},
@@ -53,6 +54,11 @@ pub fn description() -> OpenApi {
     }
     schemas.push((Failure::name().into(), Failure::schema()));
     Failure::schemas(&mut schemas);
+
+    bodies::refine(&mut schemas);
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        bodies::say_whether_needed(operation, &schemas);
+    }
 
     let mut components = Components::new();
     components.schemas.extend(schemas.into_iter().map(|(name, schema)| (name, any_of_untagged(schema))));
@@ -125,9 +131,6 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     }
     let asks_for_session = has_ids || parameters.iter().any(|it| matches!(it, RefOr::T(it) if it.name == "sessionId"));
     let takes_parameters = !parameters.is_empty() || operation.request_body.is_some();
-    if let Some(RefOr::T(body)) = &mut operation.request_body {
-        body.required = Some(Required::False);
-    }
     let responses = &mut operation.responses.responses;
     for (_, response) in responses.iter_mut() {
         if let RefOr::T(response) = response
@@ -164,6 +167,10 @@ fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
         }
         other => other,
     }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {

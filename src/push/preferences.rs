@@ -37,6 +37,10 @@ impl Default for Preferences {
 /// Fields that are absent stay as they are; `quietHours: null` ends them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(example = json!({
+    "partnerActions": true,
+    "quietHours": {"start": "22:00", "end": "07:30", "timeZone": "Europe/Berlin"}
+}))]
 pub struct PreferencesPatch {
     pub push_enabled: Option<bool>,
     pub email_enabled: Option<bool>,
@@ -101,7 +105,7 @@ pub struct QuietHours {
     end: Time,
     /// IANA, as `Europe/Berlin`; if absent, that of the device registered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "time-zone", example = "Europe/Berlin")]
     time_zone: Option<Box<str>>,
 }
 

@@ -20,10 +20,14 @@ pub enum Platform {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RegisterPushToken)]
+#[schema(example = json!({
+    "pushToken": "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]",
+    "platform": "ios", "locale": "de-DE", "timeZone": "Europe/Berlin"
+}))]
 pub struct Registration {
     /// `ExponentPushToken[…]`, `ExpoPushToken[…]`, or the 8-4-4-4-12 form.
     #[serde(rename = "pushToken")]
-    #[schema(value_type = String)]
+    #[schema(schema_with = super::tokens::form)]
     pub token: PushToken,
     pub platform: Platform,
     /// BCP 47, chooses the language of texts.

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 
 /// `ExponentPushToken[…]`, `ExpoPushToken[…]`, or 8-4-4-4-12 letters and digits.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +32,13 @@ impl PushToken {
     pub fn device_id(&self) -> DeviceId {
         DeviceId(hex(&self.digest()[..8]).into())
     }
+}
+
+/// As a schema.
+pub fn form() -> RefOr<Schema> {
+    const PATTERN: &str =
+        r#"^(Expo(nent)?PushToken\[[!#-Z^-~]+\]|[A-Za-z0-9]{8}(-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12})$"#;
+    ObjectBuilder::new().schema_type(Type::String).max_length(Some(LONGEST)).pattern(Some(PATTERN)).into()
 }
 
 fn is_push_token(text: &str) -> bool {

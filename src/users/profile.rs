@@ -90,6 +90,7 @@ impl From<PrivacyPreferences> for Privacy {
 /// Fields that are absent stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(example = json!({ "showActivityStatus": false }))]
 pub struct PrivacyPatch {
     pub show_activity_status: Option<bool>,
     pub allow_session_invites: Option<bool>,
@@ -108,13 +109,17 @@ impl PrivacyPreferences {
 /// At least one of the three. Fields that are absent stay as they are.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(example = json!({ "firstName": "Anna", "lastName": "Berg" }))]
 pub struct NamesRequest {
     /// The name that partners see, 1 to 100 characters. If it is absent while a part of it changes, it becomes the first and the
     /// last name.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     name: Option<String>,
     /// 1 to 50 characters.
+    #[schema(min_length = 1, max_length = 50, pattern = r"\S")]
     first_name: Option<String>,
     /// At most 50 characters; an empty text removes it.
+    #[schema(max_length = 50)]
     last_name: Option<String>,
 }
 

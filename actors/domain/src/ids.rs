@@ -25,7 +25,7 @@ fn is_user_id(text: &str) -> bool {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $valid:path) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $pattern:literal, $valid:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -41,7 +41,7 @@ macro_rules! id {
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
-                text.description(Some(concat!($what, ": ", $expected))).into()
+                text.description(Some(concat!($what, ": ", $expected))).pattern(Some($pattern)).into()
             }
         }
 
@@ -88,7 +88,7 @@ macro_rules! id {
 
 macro_rules! coordinator_id {
     ($name:ident, $what:literal) => {
-        id!($name, $what, "'c' followed by 8 to 63 characters of [a-z0-9]", is_coordinator_id);
+        id!($name, $what, "'c' followed by 8 to 63 characters of [a-z0-9]", "^c[a-z0-9]{8,63}$", is_coordinator_id);
     };
 }
 
@@ -109,6 +109,7 @@ id!(
     UserId,
     "a user id",
     "1 to 128 characters without control characters, and not '*'",
+    r"^(?!\*$)[^\x00-\x1f\x7f-\x9f]{1,128}$",
     is_user_id
 );
 

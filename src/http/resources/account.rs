@@ -92,6 +92,7 @@ pub struct PrivacyView {
 /// Either of the two.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(example = json!({ "biometricEnabled": true }))]
 pub struct BiometricRequest {
     biometric_enabled: Option<bool>,
     enabled: Option<bool>,

@@ -40,6 +40,7 @@ pub struct ExportPlace {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
+    #[param(pattern = r"^[0-9]{1,13}\.c[a-z0-9]{8,63}$")]
     cursor: Option<String>,
 }
 

@@ -21,6 +21,7 @@ const MOST_PEOPLE: usize = 100;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PeopleQuery {
+    #[param(pattern = r"^[0-9]{1,13}\.c[a-z0-9]{8,63}$")]
     cursor: Option<String>,
     #[param(minimum = 1, maximum = 100, default = 100)]
     limit: Option<usize>,
@@ -30,15 +31,17 @@ pub struct PeopleQuery {
 #[into_params(parameter_in = Query)]
 pub struct PersonSessionsQuery {
     /// `completed` or `active`; all, if it is left out.
+    #[param(pattern = "^(completed|active)$")]
     status: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({ "nickname": "Benny" }))]
 pub struct NicknameRequest {
     /// 1 to 100 characters; null takes it away.
     #[serde(deserialize_with = "named")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required, min_length = 1, max_length = 100, pattern = r"\S")]
     nickname: Option<Option<String>>,
 }
 

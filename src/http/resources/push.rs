@@ -20,8 +20,10 @@ use crate::{
 /// Which device to forget; without a token: all of the caller's.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schema(example = json!({ "pushToken": "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]" }))]
 pub struct RemovePushToken {
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 255,
+        pattern = r#"^(Expo(nent)?PushToken\[[!#-Z^-~]+\]|[A-Za-z0-9]{8}(-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12})$"#)]
     push_token: Option<PushToken>,
 }
 

@@ -61,8 +61,10 @@ pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> A
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({ "content": "you may have felt alone with the children" }))]
 pub struct WriteEmpathyDraftRequest {
     /// 1 to 2000 characters.
+    #[schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"\S")]
     pub content: Option<String>,
 }
 

@@ -33,8 +33,13 @@ const MOST_EVENTS: usize = 500;
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Names of statuses, separated by commas.
-    #[param(value_type = Option<String>, example = "ACTIVE,PAUSED")]
+    #[param(
+        value_type = Option<String>, example = "ACTIVE,PAUSED",
+        pattern = "^(CREATED|INVITED|ACTIVE|PAUSED|WAITING|RESOLVED|ABANDONED|ARCHIVED)\
+            (,(CREATED|INVITED|ACTIVE|PAUSED|WAITING|RESOLVED|ABANDONED|ARCHIVED))*$"
+    )]
     status: Option<String>,
+    #[param(pattern = r"^[0-9]{1,13}\.c[a-z0-9]{8,63}$")]
     cursor: Option<String>,
     #[param(minimum = 1, maximum = 50, default = 20)]
     limit: Option<usize>,
@@ -64,8 +69,10 @@ pub struct Count {
 
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({ "status": "active" }))]
 pub struct PresenceRequest {
     /// `active` or `away`.
+    #[schema(value_type = String, pattern = "^(active|away)$")]
     status: Option<String>,
 }
 

@@ -164,3 +164,51 @@ fn the_checked_in_description_is_up_to_date() {
     let differs = description.lines().zip(checked_in.lines()).position(|(made, known)| made != known);
     assert!(description == checked_in, "tests/openapi.json differs from line {:?} on", differs.map(|at| at + 1));
 }
+
+/// The example of a body, wherever the description has it.
+fn example(description: &Value, content: &Value) -> Option<Value> {
+    let reference = content["schema"]["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    let schema = reference.map_or(Some(&content["schema"]), |pointer| description.pointer(pointer))?;
+    schema.get("example").or_else(|| schema["examples"].get(0)).cloned()
+}
+
+#[actix_web::test]
+async fn each_body_has_an_example_that_is_understood() {
+    let description = described().await;
+    let mut seen = 0;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let content = &operation["requestBody"]["content"]["application/json"];
+            if content.is_null() || path.ends_with("/webhooks/ably") {
+                continue;
+            }
+            let example = example(&description, content).unwrap_or_else(|| panic!("{method} {path} has no example"));
+            let concrete = path.split('/').map(|part| match part {
+                "{userId}" => "user_anna",
+                part if part.starts_with('{') => SESSION,
+                part => part,
+            });
+            let request = TestRequest::with_uri(&concrete.collect::<Vec<_>>().join("/"))
+                .method(method.to_uppercase().parse().unwrap())
+                .set_payload(example.to_string());
+            let request = if path.contains("/service/") {
+                request.insert_header(("authorization", "Bearer service's token"))
+            } else {
+                anna(request)
+            };
+            let answer = Server::start().send(request).await;
+            assert_ne!(answer.status, 400, "{method} {path} {example}: {:?}", answer.json());
+            seen += 1;
+        }
+    }
+    assert!(seen > 45, "{seen} bodies");
+}
+
+#[actix_web::test]
+async fn a_body_may_be_left_out_exactly_if_nothing_in_it_is_needed() {
+    let description = described().await;
+    let required = |path: &str| description["paths"][path]["post"]["requestBody"]["required"].clone();
+    assert_eq!(required("/api/v1/sessions/{id}/needs"), true);
+    assert_eq!(required("/api/v1/sessions"), true, "one of two fields");
+    assert_eq!(required("/api/v1/sessions/{id}/pause"), false);
+}

@@ -15,10 +15,13 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "fromStage": 1, "toStage": 2 })))]
 pub struct AdvanceRequest {
     /// 0 to 4; the current stage, if left out.
+    #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 4))]
     pub from_stage: Option<i64>,
     /// 0 to 4; the next stage, if left out.
+    #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 4))]
     pub to_stage: Option<i64>,
 }
 

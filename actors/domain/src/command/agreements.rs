@@ -16,19 +16,33 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "strategyId": "cstrategy00000000000000001",
+    "description": "ten quiet minutes every evening",
+    "type": "MICRO_EXPERIMENT",
+    "duration": "two weeks",
+    "measureOfSuccess": "we did it on most days",
+    "followUpDate": "2030-02-01"
+})))]
 pub struct ProposeAgreementRequest {
     /// One of the overlap or of the candidates.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<StrategyId>))]
     pub strategy_id: Option<String>,
     /// 1 to 1000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
     pub description: Option<String>,
     /// One of MICRO_EXPERIMENT, COMMITMENT, CHECK_IN, HYBRID.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schema(value_type = AgreementType))]
     pub kind: Option<String>,
     /// At most 100 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 100))]
     pub duration: Option<String>,
     /// At most 500 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub measure_of_success: Option<String>,
     /// RFC 3339 date or time.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
     pub follow_up_date: Option<String>,
 }
 
@@ -59,9 +73,14 @@ impl TryFrom<ProposeAgreementRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "confirmed": false, "modification": "five minutes, and not on Fridays" }
+)))]
 pub struct ConfirmAgreementRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub confirmed: Option<bool>,
     /// What you would rather have, when `confirmed` is false; at most 1000 characters; your partner sees it.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub modification: Option<String>,
 }
 

@@ -17,8 +17,12 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "confirmations": [{"commonGroundId": "cground0000000000000000001", "confirmed": true}] }
+)))]
 pub struct ConfirmCommonGroundRequest {
     /// Empty if there is nothing in common.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<CommonGroundConfirmationRequest>))]
     pub confirmations: Option<Vec<CommonGroundConfirmationRequest>>,
 }
 
@@ -26,7 +30,9 @@ pub struct ConfirmCommonGroundRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CommonGroundConfirmationRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub common_ground_id: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub confirmed: Option<bool>,
 }
 
@@ -57,6 +63,7 @@ impl TryFrom<ConfirmCommonGroundRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "validated": true })))]
 pub struct ValidateNeedsRequest {
     /// True, if left out.
     pub validated: Option<bool>,

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "agreed": true })))]
 pub struct SignCompactRequest {
     /// May be left out; `false` signs nothing and is refused.
     pub agreed: Option<bool>,

@@ -19,8 +19,10 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "kind": "empathy" })))]
 pub struct RevokeConsentRequest {
     /// `empathy` or `needs`.
+    #[cfg_attr(feature = "schema", schema(pattern = "^([Ee][Mm][Pp][Aa][Tt][Hh][Yy]|[Nn][Ee][Ee][Dd][Ss])$"))]
     pub kind: Option<String>,
     /// As in the history of consents.
     pub consent_record_id: Option<String>,
@@ -48,12 +50,18 @@ impl TryFrom<RevokeConsentRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "consentRequestId": "crequest000000000000000001", "decision": "GRANTED" }
+)))]
 pub struct DecideConsentRequest {
     /// As in the list of pending consents.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub consent_request_id: Option<String>,
     /// `GRANTED` or `DENIED`.
+    #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(GRANTED|DENIED)$"))]
     pub decision: Option<String>,
     /// The attempt as it shall be shared, 1 to 2000 characters. Only for an attempt.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 2000, pattern = r"\S"))]
     pub edited_content: Option<String>,
 }
 

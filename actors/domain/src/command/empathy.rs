@@ -19,8 +19,12 @@ pub(super) const LONGEST: usize = 2_000;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "content": "you may have felt alone with the children", "readyToShare": true }
+)))]
 pub struct SaveEmpathyDraftRequest {
     /// 1 to 2000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"\S"))]
     pub content: Option<String>,
     pub ready_to_share: Option<bool>,
 }
@@ -43,10 +47,13 @@ impl TryFrom<SaveEmpathyDraftRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "consent": true })))]
 pub struct ConsentEmpathyRequest {
     pub consent: Option<bool>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<DraftId>))]
     pub draft_id: Option<String>,
     /// 1 to 2000 characters.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 2000, pattern = r"\S"))]
     pub final_content: Option<String>,
 }
 
@@ -73,9 +80,14 @@ impl TryFrom<ConsentEmpathyRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "validated": false, "feedback": "it was not anger", "consentToShareFeedback": true }
+)))]
 pub struct ValidateEmpathyRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub validated: Option<bool>,
     /// At most 1000 characters; needed when `validated` is false.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub feedback: Option<String>,
     /// Without it the feedback stays with its author.
     pub consent_to_share_feedback: Option<bool>,

@@ -8,10 +8,13 @@ use crate::{event::EventBody, private_text::PrivateText, rejection::Rejection, s
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "confirmed": true, "feedback": "thank you" })))]
 pub struct FeelHeardRequest {
     /// `false`: not yet. Changes nothing.
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub confirmed: Option<bool>,
     /// At most 500 characters; stays with its author.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub feedback: Option<String>,
 }
 

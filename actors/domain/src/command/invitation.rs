@@ -20,12 +20,16 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "inviteName": "Ben", "context": "who cooks on Sundays" })))]
 pub struct CreateSessionRequest {
     /// What you call the person you invite, 1 to 100 characters. This or `personId` is needed.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 100, pattern = r"\S"))]
     pub invite_name: Option<String>,
     /// The user to invite; nobody else can accept then.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<UserId>))]
     pub person_id: Option<String>,
     /// What it is about, at most 500 characters; for you alone.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub context: Option<String>,
     /// `true`: the invitation goes out only when it is confirmed. If left out: `true` for the app, else `false`.
     pub draft: Option<bool>,
@@ -66,8 +70,10 @@ impl TryFrom<CreateSessionRequest> for CreateSession {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "reason": "not now" })))]
 pub struct DeclineInvitationRequest {
     /// At most 500 characters. Nobody is shown it, so it is not kept.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub reason: Option<String>,
 }
 

@@ -20,8 +20,10 @@ const LONGEST: usize = 500;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "message": "I would like us to talk. Will you join me?" })))]
 pub struct ConfirmInvitationRequest {
     /// The text that goes with the link, at most 500 characters; as it stands, if left out.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub message: Option<String>,
 }
 
@@ -47,8 +49,10 @@ impl TryFrom<ConfirmInvitationRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "message": "I would like us to talk. Will you join me?" })))]
 pub struct InvitationMessageRequest {
     /// 1 to 500 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 500, pattern = r"\S"))]
     pub message: Option<String>,
 }
 
@@ -64,10 +68,16 @@ impl TryFrom<InvitationMessageRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "topicFrame": "who cooks on Sundays",
+    "invitationMessage": "I would like us to talk. Will you join me?"
+})))]
 pub struct WriteInvitationRequest {
     /// 1 to 500 characters.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
     pub topic_frame: Option<String>,
     /// 1 to 500 characters.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
     pub invitation_message: Option<String>,
 }
 

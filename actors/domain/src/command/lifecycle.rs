@@ -19,8 +19,10 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "reason": "we need a walk" })))]
 pub struct PauseRequest {
     /// Told to the partner; at most 200 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 200))]
     pub reason: Option<String>,
 }
 

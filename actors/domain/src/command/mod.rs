@@ -11,6 +11,8 @@ mod empathy;
 mod feel_heard;
 pub mod fields;
 mod follow;
+#[cfg(feature = "schema")]
+mod forms;
 mod invitation;
 mod invitation_text;
 mod lifecycle;

@@ -24,8 +24,12 @@ const MOST_OPERATIONS: usize = 50;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "needs": [{"need": "a quiet evening", "category": "SAFETY", "description": "without phones", "evidence": ["you said so on Monday"]}]
+})))]
 pub struct CaptureNeedsRequest {
     /// 1 to 50. They take the place of the caller's unconfirmed needs.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<CapturedNeedRequest>, min_items = 1, max_items = 50))]
     pub needs: Option<Vec<CapturedNeedRequest>>,
 }
 
@@ -34,12 +38,16 @@ pub struct CaptureNeedsRequest {
 #[serde(rename_all = "camelCase")]
 pub struct CapturedNeedRequest {
     /// 1 to 200 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 200, pattern = r"\S"))]
     pub need: Option<String>,
     /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
+    #[cfg_attr(feature = "schema", schema(value_type = NeedCategory))]
     pub category: Option<String>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub description: Option<String>,
     /// At most 10 texts of at most 500 characters. They stay with the caller.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::evidence))]
     pub evidence: Option<Vec<String>>,
 }
 
@@ -93,8 +101,12 @@ impl TryFrom<CapturedNeedRequest> for NewNeed {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "operations": [{"type": "addNeed", "text": "time to think", "category": "AUTONOMY"}] }
+)))]
 pub struct EditNeedsRequest {
     /// 1 to 50. They are carried out all together or not at all.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<NeedOperationRequest>, min_items = 1, max_items = 50))]
     pub operations: Option<Vec<NeedOperationRequest>>,
 }
 
@@ -104,13 +116,19 @@ pub struct EditNeedsRequest {
 pub struct NeedOperationRequest {
     /// `updateNeedText`, `addNeed` or `removeNeed`.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(updateNeedText|addNeed|removeNeed)$"))]
     pub kind: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NeedId>))]
     pub need_id: Option<String>,
     /// 1 to 500 characters, for `updateNeedText`.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
     pub new_text: Option<String>,
     /// 1 to 500 characters, for `addNeed`.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
     pub text: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NeedCategory>))]
     pub category: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NeedCategory>))]
     pub new_category: Option<String>,
 }
 

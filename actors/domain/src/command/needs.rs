@@ -21,12 +21,20 @@ pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "need": "to be heard before decisions",
+    "category": "RECOGNITION",
+    "description": "also when it is late"
+})))]
 pub struct AddNeedRequest {
     /// 1 to 200 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 200, pattern = r"\S"))]
     pub need: Option<String>,
     /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
+    #[cfg_attr(feature = "schema", schema(value_type = NeedCategory))]
     pub category: Option<String>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub description: Option<String>,
 }
 
@@ -57,8 +65,11 @@ pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "needIds": ["cneed00000000000000000001"] })))]
 pub struct ConfirmNeedsRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<NeedId>>, min_items = 1))]
     pub need_ids: Option<Vec<String>>,
+    #[cfg_attr(feature = "schema", schema(min_items = 1))]
     pub confirmations: Option<Vec<NeedConfirmationRequest>>,
     pub adjustments: Option<Vec<NeedConfirmationRequest>>,
 }
@@ -67,11 +78,15 @@ pub struct ConfirmNeedsRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedConfirmationRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = NeedId))]
     pub need_id: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub confirmed: Option<bool>,
     /// A new description, at most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub adjustment: Option<String>,
     /// Another name of `adjustment`.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub correction: Option<String>,
 }
 
@@ -132,8 +147,10 @@ impl TryFrom<NeedConfirmationRequest> for NeedConfirmation {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "needIds": ["cneed00000000000000000001"] })))]
 pub struct ShareNeedsRequest {
     /// At least one, of your own confirmed needs.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<NeedId>, min_items = 1))]
     pub need_ids: Option<Vec<String>>,
 }
 

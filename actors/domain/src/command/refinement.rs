@@ -15,8 +15,10 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "content": "you may have felt tired and alone" })))]
 pub struct ResubmitEmpathyRequest {
     /// 1 to 2000 characters. Sending it is the consent to share it.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"\S"))]
     pub content: Option<String>,
 }
 
@@ -36,10 +38,13 @@ impl TryFrom<ResubmitEmpathyRequest> for Command {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "willingToAccept": true, "reason": "we see it differently" })))]
 pub struct SkipRefinementRequest {
     /// Whether the author accepts that the partner sees it differently.
+    #[cfg_attr(feature = "schema", schema(value_type = bool))]
     pub willing_to_accept: Option<bool>,
     /// At most 500 characters; stays with its author.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub reason: Option<String>,
 }
 

@@ -21,14 +21,24 @@ const MOST: usize = 50;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "description": "walk together after dinner",
+    "needsAddressed": ["to be heard"],
+    "duration": "two weeks",
+    "measureOfSuccess": "we look forward to it"
+})))]
 pub struct ProposeStrategyRequest {
     /// 1 to 1000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
     pub description: Option<String>,
     /// At most 3.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::three_labels))]
     pub needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 100))]
     pub duration: Option<String>,
     /// At most 500 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub measure_of_success: Option<String>,
 }
 
@@ -68,8 +78,12 @@ pub(super) fn needs_addressed(
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "rankedIds": ["cstrategy00000000000000001", "cstrategy00000000000000002"] }
+)))]
 pub struct SubmitRankingRequest {
     /// Strategies of this session, the best first, each once.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<StrategyId>, min_items = 1))]
     pub ranked_ids: Option<Vec<String>>,
 }
 

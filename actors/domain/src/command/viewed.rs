@@ -8,10 +8,14 @@ use crate::{event::EventBody, ids::Seq, private_text::PrivateText, rejection::Re
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "lastSeenSeq": 42, "lastSeenChatItemId": "message-1767225600000" }
+)))]
 pub struct ViewedRequest {
     /// Everything so far, if left out.
     pub last_seen_seq: Option<Seq>,
     /// The chat item that the client saw last, at most 200 characters. Given back in the session's state.
+    #[cfg_attr(feature = "schema", schema(max_length = 200))]
     pub last_seen_chat_item_id: Option<String>,
 }
 

@@ -28,14 +28,23 @@ const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "kind": "NO_SHARED_AGREEMENT",
+    "reason": "USER_STOPPED",
+    "summary": "we stop here for now"
+})))]
 pub struct CloseStage4Request {
     /// SHARED_AGREEMENT or NO_SHARED_AGREEMENT. Left out: shared, if both are willing to do something.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<ClosureKind>))]
     pub kind: Option<String>,
     /// MUTUAL_SELECTION, NO_OVERLAP, BOUNDARY_HONORED or USER_STOPPED.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<ClosureReason>))]
     pub reason: Option<String>,
     /// When to check in, as 2026-02-01. Left out: 10 days from now.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
     pub check_in_date: Option<String>,
     /// At most 2000 characters. Your partner sees it.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub summary: Option<String>,
     /// Another check-in date for single proposals, by their ids.
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]

@@ -14,8 +14,10 @@ use crate::{
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "action": "covered" })))]
 pub struct WalkNeedRequest {
     /// `covered`, `skip` or `reset`.
+    #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(covered|skip|reset)$"))]
     pub action: Option<String>,
 }
 

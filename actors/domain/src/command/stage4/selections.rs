@@ -19,10 +19,13 @@ const DECISION: &str = "WILLING or NOT_WILLING";
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "decision": "WILLING", "note": "on weekdays" })))]
 pub struct SelectOneRequest {
     /// WILLING or NOT_WILLING.
+    #[cfg_attr(feature = "schema", schema(value_type = Decision))]
     pub decision: Option<String>,
     /// At most 1000 characters. Your partner sees it when both of you have shared.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub note: Option<String>,
 }
 
@@ -30,18 +33,25 @@ pub struct SelectOneRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SelectionRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = StrategyId))]
     pub proposal_id: Option<String>,
     /// WILLING or NOT_WILLING.
+    #[cfg_attr(feature = "schema", schema(value_type = Decision))]
     pub decision: Option<String>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub note: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "selections": [{"proposalId": "cstrategy00000000000000001", "decision": "WILLING"}] }
+)))]
 pub struct SelectManyRequest {
     /// At least one, each proposal once.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<SelectionRequest>, min_items = 1))]
     pub selections: Option<Vec<SelectionRequest>>,
 }
 

@@ -20,8 +20,12 @@ const MOST_DRAFTS: usize = 10;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "anchorKind": "NEEDS_BRAINSTORM", "anchorId": "cneed00000000000000000001" }
+)))]
 pub struct OpenSubChatRequest {
     /// NEEDS_BRAINSTORM, PROPOSAL_REFINEMENT or NO_OVERLAP.
+    #[cfg_attr(feature = "schema", schema(value_type = Anchor))]
     pub anchor_kind: Option<String>,
     /// The need or the proposal that it is about.
     pub anchor_id: Option<String>,
@@ -36,8 +40,10 @@ pub struct OpenSubChat {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "content": "what else could we try?" })))]
 pub struct SayInSubChatRequest {
     /// 1 to 4000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
     pub content: Option<String>,
 }
 
@@ -52,8 +58,13 @@ pub struct SayInSubChat {
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "content": "how about a walk?",
+    "candidate": {"description": "walk together after dinner", "needsAddressed": ["to be heard"]}
+})))]
 pub struct AnswerSubChatRequest {
     /// 1 to 4000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
     pub content: Option<String>,
     /// A proposal that the owner of the sub-chat may accept.
     pub candidate: Option<DraftRequest>,
@@ -64,24 +75,34 @@ pub struct AnswerSubChatRequest {
 #[serde(rename_all = "camelCase")]
 pub struct DraftRequest {
     /// The proposal that is put in other words.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<StrategyId>))]
     pub proposal_id: Option<String>,
     /// 1 to 1000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
     pub description: Option<String>,
     /// At most 10.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::ten_labels))]
     pub needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 100))]
     pub duration: Option<String>,
     /// At most 500 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub measure_of_success: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "acceptedProposals": [{"description": "walk together after dinner", "needsAddressed": ["to be heard"]}]
+})))]
 pub struct ResolveSubChatRequest {
     /// Drafts that become proposals; at most 10.
+    #[cfg_attr(feature = "schema", schema(max_items = 10))]
     pub accepted_proposals: Option<Vec<DraftRequest>>,
     /// Drafts that replace the proposals whose ids they name; at most 10.
+    #[cfg_attr(feature = "schema", schema(max_items = 10))]
     pub updated_proposals: Option<Vec<DraftRequest>>,
 }
 

@@ -17,28 +17,38 @@ const MOST_REENTRIES: usize = 20;
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "content": "we walked twice this week" })))]
 pub struct WriteTendingNoteRequest {
     /// 1 to 4000 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
     pub content: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({ "intent": "it came up again" })))]
 pub struct ReenterTendingRequest {
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub intent: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!(
+    { "status": "PARTLY", "reflection": "it was hard on Fridays", "continueChoice": "EXTEND" }
+)))]
 pub struct RespondTendingRequest {
     /// CHECKIN, WORKED, PARTLY, DID_NOT_WORK, DID_NOT_TRY or OTHER.
+    #[cfg_attr(feature = "schema", schema(value_type = ResponseStatus))]
     pub status: Option<String>,
     /// At most 2000 characters; for yourself.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub reflection: Option<String>,
     /// ANOTHER_ROUND, EXTEND, NEW_PROCESS, PARTIAL_CLOSURE or FULL_CLOSURE.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<ContinueChoice>))]
     pub continue_choice: Option<String>,
 }
 

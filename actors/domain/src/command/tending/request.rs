@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+#[cfg(feature = "schema")]
+use crate::{
+    ids::{NoteId, TendingEntryId},
+    tending::{Blocker, ContinueChoice, FollowThrough, Helpfulness, NeedResolution, NextAction, TendingScope},
+};
+
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrientationRequest {
     /// At most 4000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 4000))]
     pub reflection: Option<String>,
     /// At most 2000 characters for each entry, by its id.
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -20,7 +27,9 @@ pub struct OrientationRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ComesNextRequest {
     /// ANOTHER_ROUND, EXTEND, NEW_PROCESS, PARTIAL_CLOSURE or FULL_CLOSURE.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<ContinueChoice>))]
     pub continue_choice: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub next_action: Option<String>,
     /// RESOLVED or CONTINUING for each entry, by its id.
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -41,15 +50,22 @@ pub struct OrientationsRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EntryOutcomeRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = TendingEntryId))]
     pub tending_entry_id: Option<String>,
     /// HAPPENED, PARTLY_HAPPENED, DID_NOT_HAPPEN or NOT_SURE.
+    #[cfg_attr(feature = "schema", schema(value_type = FollowThrough))]
     pub follow_through_status: Option<String>,
     /// HELPED, PARTLY_HELPED, DID_NOT_HELP or NOT_SURE.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Helpfulness>))]
     pub helpfulness_status: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<Blocker>>))]
     pub blocker_categories: Option<Vec<String>>,
     /// At most 2000 characters, like the next two.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub what_happened: Option<String>,
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub helped_need: Option<String>,
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub blocker_note: Option<String>,
     pub still_worth_trying: Option<bool>,
 }
@@ -59,16 +75,23 @@ pub struct EntryOutcomeRequest {
 #[serde(rename_all = "camelCase")]
 pub struct NeedOutcomeRequest {
     /// A need, or an agreement.
+    #[cfg_attr(feature = "schema", schema(max_length = 128))]
     pub need_id: Option<String>,
     /// 1 to 500 characters.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 500, pattern = r"\S"))]
     pub need_label: Option<String>,
+    #[cfg_attr(feature = "schema", schema(max_length = 128))]
     pub source_user_id: Option<String>,
     /// RESOLVED, IMPROVING, STILL_OPEN, CHANGED or NOT_SURE.
+    #[cfg_attr(feature = "schema", schema(value_type = NeedResolution))]
     pub resolution_status: Option<String>,
     /// At most 2000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub note: Option<String>,
     /// At most 500 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub changed_need_label: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub next_action: Option<String>,
 }
 
@@ -77,14 +100,19 @@ pub struct NeedOutcomeRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ReminderRequest {
     /// A shared reminder needs an entry of both.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<TendingEntryId>))]
     pub tending_entry_id: Option<String>,
     /// PRIVATE or SHARED.
+    #[cfg_attr(feature = "schema", schema(value_type = TendingScope))]
     pub scope: Option<String>,
     /// RFC 3339 date or time.
+    #[cfg_attr(feature = "schema", schema(required, schema_with = crate::command::forms::needed_date_or_time))]
     pub remind_at: Option<String>,
     /// ONCE, WEEKLY, MONTHLY or EVERY_COUPLE_MONTHS; any other text of at most 80 characters counts as once.
+    #[cfg_attr(feature = "schema", schema(max_length = 80))]
     pub cadence: Option<String>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub note: Option<String>,
 }
 
@@ -92,34 +120,51 @@ pub struct ReminderRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustmentRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = TendingEntryId))]
     pub tending_entry_id: Option<String>,
     /// PRIVATE or SHARED.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<TendingScope>))]
     pub privacy_scope: Option<String>,
     /// At most 2000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub revised_commitment_text: Option<String>,
     /// At most 200 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 200))]
     pub revised_cadence: Option<String>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub revised_success_criteria: Option<String>,
     /// At most 2000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub reason: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<Blocker>>))]
     pub blocker_addressed: Option<Vec<String>>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schema(example = json!({
+    "orientations": {"whatWorked": {"reflection": "the walks"}, "whatComesNext": {"continueChoice": "EXTEND"}},
+    "entryOutcomes": [],
+    "needOutcomes": [{"needLabel": "to be heard", "resolutionStatus": "IMPROVING"}],
+    "reminders": []
+})))]
 pub struct CheckInRequest {
     pub orientations: Option<OrientationsRequest>,
     pub entry_outcomes: Option<Vec<EntryOutcomeRequest>>,
     pub need_outcomes: Option<Vec<NeedOutcomeRequest>>,
     pub reminders: Option<Vec<ReminderRequest>>,
     pub adjustments: Option<Vec<AdjustmentRequest>>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<NoteId>>))]
     pub included_between_period_note_ids: Option<Vec<String>>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<NoteId>>))]
     pub share_between_period_note_ids: Option<Vec<String>>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub next_action: Option<String>,
     /// The needs are not all resolved, and yet it is enough.
     pub resolved_enough_override: Option<bool>,
     /// At most 1000 characters.
+    #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     pub resolved_enough_override_note: Option<String>,
 }

@@ -1,0 +1,45 @@
+//! Schemas of what has no type of its own in a request.
+
+use utoipa::openapi::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::AnyOfBuilder, schema::Type,
+};
+
+fn text(format: KnownFormat) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
+}
+
+/// RFC 3339, as [`super::fields::date_or_time`] reads it.
+pub fn needed_date_or_time() -> RefOr<Schema> {
+    let either = AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime));
+    RefOr::T(either.description(Some("RFC 3339 date or time.")).into())
+}
+
+pub fn date_or_time() -> RefOr<Schema> {
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let either = AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime)).item(nothing);
+    RefOr::T(either.description(Some("RFC 3339 date or time.")).into())
+}
+
+fn texts(most: usize, shortest: usize, longest: usize) -> RefOr<Schema> {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length((shortest > 0).then_some(shortest))
+        .max_length(Some(longest))
+        .pattern((shortest > 0).then_some(r"\S"));
+    let list = ArrayBuilder::new().items(text).max_items(Some(most));
+    RefOr::T(AnyOfBuilder::new().item(list).item(ObjectBuilder::new().schema_type(Type::Null)).into())
+}
+
+/// The needs that a strategy addresses.
+pub fn three_labels() -> RefOr<Schema> {
+    texts(3, 1, 200)
+}
+
+/// The needs that a draft of a sub-chat addresses.
+pub fn ten_labels() -> RefOr<Schema> {
+    texts(10, 1, 200)
+}
+
+pub fn evidence() -> RefOr<Schema> {
+    texts(10, 0, 500)
+}
