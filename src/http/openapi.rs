@@ -144,7 +144,7 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
             "400" => takes_parameters,
             "401" => is_for_users || path.starts_with("/service/"),
             "403" => is_for_users && has_ids,
-            "404" => asks_for_session,
+            "404" => asks_for_session || path.starts_with("/operator/"),
             "409" => is_post,
             "413" => operation.request_body.is_some() || is_post,
             "500" | "503" => is_api,

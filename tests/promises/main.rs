@@ -28,6 +28,7 @@ mod logging;
 mod needs;
 mod nudge;
 mod people;
+mod presence;
 mod provider;
 mod push;
 mod quarantine;

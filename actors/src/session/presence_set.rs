@@ -15,6 +15,8 @@ struct Connection {
     at: Timestamp,
     heard_at: Uptime,
     expires_at: Option<Uptime>,
+    /// Known by an answer to a question: nobody reports that it has gone.
+    asked: bool,
 }
 
 /// The origin of a report. All reports of the provider, by whatever way, are about the same connections.
@@ -49,7 +51,7 @@ pub(super) struct PresenceSet {
     asked_at: Option<Uptime>,
 }
 
-/// How old the provider's answer may be to distinguish "absent" from "unknown". `None`: the provider reports every
+/// How old the provider's answer may be to tell who is present and who is absent. `None`: the provider reports every
 /// change.
 pub(super) type MaxAge = Option<std::time::Duration>;
 
@@ -64,7 +66,7 @@ impl PresenceSet {
             Some(known) if known.at > change.at && change.source.may_overtake() => return false,
             _ => {}
         }
-        let connection = Connection { present: change.present, at: change.at, heard_at: now, expires_at };
+        let connection = Connection { present: change.present, at: change.at, heard_at: now, expires_at, asked: false };
         self.connections.insert(key, connection);
         was_present && !self.is_present(&user, now)
     }
@@ -73,20 +75,27 @@ impl PresenceSet {
     pub(super) fn replace(&mut self, members: Vec<PresenceMember>, now: Uptime) {
         self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
         for PresenceMember { user, connection, at } in members {
-            let connected = Connection { present: true, at, heard_at: now, expires_at: None };
+            let connected = Connection { present: true, at, heard_at: now, expires_at: None, asked: true };
             self.connections.insert((user, Kind::Provider, connection), connected);
         }
         self.asked_at = Some(now);
     }
 
     fn is_present(&self, user: &UserId, now: Uptime) -> bool {
-        self.connections.iter().any(|((who, ..), connection)| {
-            who == user && connection.present && connection.expires_at.is_none_or(|expiry| expiry > now)
-        })
+        self.connections_of(user, now).next().is_some()
+    }
+
+    fn connections_of(&self, user: &UserId, now: Uptime) -> impl Iterator<Item = &Connection> {
+        let of_user =
+            self.connections.iter().filter(move |((who, ..), _)| who == user).map(|(_, connection)| connection);
+        of_user.filter(move |connection| connection.present && connection.expires_at.is_none_or(|expiry| expiry > now))
     }
 
     pub(super) fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> Presence {
-        if self.is_present(user, now) {
+        let is_believed = |connection: &Connection| {
+            !connection.asked || max_age.is_none_or(|max| now.saturating_sub(connection.heard_at) <= max)
+        };
+        if self.connections_of(user, now).any(is_believed) {
             return Presence::Present;
         }
         match (self.asked_at, max_age) {
@@ -147,6 +156,18 @@ mod tests {
 
     fn ann() -> UserId {
         "ann".parse().unwrap()
+    }
+
+    #[test]
+    fn who_was_there_when_the_provider_was_asked_is_not_believed_to_be_there_for_ever() {
+        let mut presence = PresenceSet::default();
+        presence.replace(vec![PresenceMember { user: ann(), connection: "K1".into(), at: wall(1) }], at(1));
+        let max_age = Some(Duration::from_millis(10));
+        assert_eq!(presence.state(&ann(), at(11), max_age), Presence::Present);
+        assert_eq!(presence.state(&ann(), at(12), max_age), Presence::Unknown);
+        assert_eq!(presence.state(&ann(), at(12), None), Presence::Present, "where every change is reported");
+        presence.change(change("K2", true, 2), None, at(12));
+        assert_eq!(presence.state(&ann(), at(100), max_age), Presence::Present, "it was reported, as its end will be");
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct Count {
 #[schema(example = json!({ "status": "active" }))]
 pub struct PresenceRequest {
     /// `active` or `away`.
-    #[schema(value_type = String, pattern = "^(active|away)$")]
+    #[schema(value_type = String, required, pattern = "^(active|away)$")]
     status: Option<String>,
 }
 
@@ -165,6 +165,7 @@ pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
     let EventsQuery { after, limit } = call.understood(call.fields()).await?;
     let limit = call.understood(page(limit, EVENTS, MOST_EVENTS)).await?;
+    let after = call.understood(at_most("after", after, i64::MAX as u64)).await?;
     Ok(show(&call.state.coordinator.events(&session, &call.user.id, after.unwrap_or(0), limit).await?))
 }
 
@@ -195,6 +196,7 @@ pub async fn share_tab_viewed(call: Call) -> Answered {
 )]
 pub async fn messages(call: Call) -> Answered {
     let MessagesQuery { limit } = call.understood(call.fields()).await?;
+    let limit = call.understood(at_most("limit", limit, i32::MAX as u32)).await?;
     call.query(Query::Messages { limit }).await
 }
 
@@ -226,6 +228,14 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
 )]
 pub async fn nudge(call: Call) -> Answered {
     call.execute(Command::Nudge).await
+}
+
+/// As the description's format says.
+fn at_most<N: PartialOrd + std::fmt::Display>(field: &str, number: Option<N>, most: N) -> Result<Option<N>, ApiError> {
+    match number {
+        Some(number) if number > most => Err(Rejection::invalid(field, number, format_args!("{most} at most")).into()),
+        number => Ok(number),
+    }
 }
 
 fn page(limit: Option<usize>, usual: usize, largest: usize) -> Result<usize, ApiError> {

@@ -18,6 +18,7 @@ use crate::{
 #[cfg_attr(feature = "schema", schema(example = json!({ "agreed": true })))]
 pub struct SignCompactRequest {
     /// May be left out; `false` signs nothing and is refused.
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::agreed))]
     pub agreed: Option<bool>,
 }
 

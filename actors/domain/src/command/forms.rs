@@ -1,7 +1,8 @@
 //! Schemas of what has no type of its own in a request.
 
 use utoipa::openapi::{
-    ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::AnyOfBuilder, schema::Type,
+    ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat,
+    schema::{AllOfBuilder, AnyOfBuilder, Type},
 };
 
 fn text(format: KnownFormat) -> ObjectBuilder {
@@ -42,4 +43,18 @@ pub fn ten_labels() -> RefOr<Schema> {
 
 pub fn evidence() -> RefOr<Schema> {
     texts(10, 0, 500)
+}
+
+/// True, or nothing.
+pub fn agreed() -> RefOr<Schema> {
+    let agreed = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));
+    RefOr::T(AnyOfBuilder::new().item(agreed).item(ObjectBuilder::new().schema_type(Type::Null)).into())
+}
+
+/// Drafts that name a proposal.
+pub fn updated_drafts() -> RefOr<Schema> {
+    let named = ObjectBuilder::new().property("proposalId", ObjectBuilder::new().schema_type(Type::String));
+    let draft = AllOfBuilder::new().item(Ref::from_schema_name("DraftRequest")).item(named.required("proposalId"));
+    let list = ArrayBuilder::new().items(draft).max_items(Some(10));
+    RefOr::T(AnyOfBuilder::new().item(list).item(ObjectBuilder::new().schema_type(Type::Null)).into())
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Enums whose JSON names are in capitals, with the table that requests are read by.
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $text:literal),+;)+) => { $(
+    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $text:tt),+;)+) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -102,7 +102,7 @@ pub struct ResolveSubChatRequest {
     #[cfg_attr(feature = "schema", schema(max_items = 10))]
     pub accepted_proposals: Option<Vec<DraftRequest>>,
     /// Drafts that replace the proposals whose ids they name; at most 10.
-    #[cfg_attr(feature = "schema", schema(max_items = 10))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::updated_drafts))]
     pub updated_proposals: Option<Vec<DraftRequest>>,
 }
 

@@ -27,7 +27,7 @@ pub struct OrientationRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ComesNextRequest {
     /// ANOTHER_ROUND, EXTEND, NEW_PROCESS, PARTIAL_CLOSURE or FULL_CLOSURE.
-    #[cfg_attr(feature = "schema", schema(value_type = Option<ContinueChoice>))]
+    #[cfg_attr(feature = "schema", schema(value_type = ContinueChoice))]
     pub continue_choice: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub next_action: Option<String>,
@@ -43,6 +43,7 @@ pub struct ComesNextRequest {
 pub struct OrientationsRequest {
     pub what_worked: Option<OrientationRequest>,
     pub where_more_support: Option<OrientationRequest>,
+    #[cfg_attr(feature = "schema", schema(value_type = ComesNextRequest))]
     pub what_comes_next: Option<ComesNextRequest>,
 }
 
@@ -151,6 +152,7 @@ pub struct AdjustmentRequest {
     "reminders": []
 })))]
 pub struct CheckInRequest {
+    #[cfg_attr(feature = "schema", schema(value_type = OrientationsRequest))]
     pub orientations: Option<OrientationsRequest>,
     pub entry_outcomes: Option<Vec<EntryOutcomeRequest>>,
     pub need_outcomes: Option<Vec<NeedOutcomeRequest>>,
