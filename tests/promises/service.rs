@@ -135,6 +135,8 @@ async fn a_draft_for_a_member_is_shared_by_the_member_alone() {
     let draft = both.anna.read("/empathy/draft").await.ok()["draft"].clone();
     assert_eq!((&draft["content"], &draft["readyToShare"]), (&json!(words), &json!(false)));
     nowhere_at(&both.ben, words).await;
+    both.anna.share_empathy().await.refused(400, "GATE_NOT_SATISFIED");
+    both.anna.draft(words).await.done();
     both.anna.share_empathy().await.done();
     assert_eq!(both.ben.read("/empathy/partner").await.ok()["attempt"]["content"], words);
     let late = service.put(&both.anna, "/empathy/draft", json!({ "content": "and more" })).await;
