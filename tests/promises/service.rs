@@ -138,6 +138,7 @@ async fn a_draft_for_a_member_is_shared_by_the_member_alone() {
     both.anna.share_empathy().await.refused(400, "GATE_NOT_SATISFIED");
     both.anna.draft(words).await.done();
     both.anna.share_empathy().await.done();
+    both.ben.share_attempt().await;
     assert_eq!(both.ben.read("/empathy/partner").await.ok()["attempt"]["content"], words);
     let late = service.put(&both.anna, "/empathy/draft", json!({ "content": "and more" })).await;
     assert!(!both.ben.read("/empathy/partner").await.body.contains("and more"), "{}", late.body);

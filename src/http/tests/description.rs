@@ -175,6 +175,7 @@ fn example(description: &Value, content: &Value) -> Option<Value> {
 #[actix_web::test]
 async fn each_body_has_an_example_that_is_understood() {
     let description = described().await;
+    let server = Server::start();
     let mut seen = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -183,9 +184,11 @@ async fn each_body_has_an_example_that_is_understood() {
                 continue;
             }
             let example = example(&description, content).unwrap_or_else(|| panic!("{method} {path} has no example"));
+            let created = server.post("/api/v1/sessions", r#"{"inviteName":"Ben","draft":true}"#).await.json();
+            let session = created["data"]["session"]["id"].as_str().unwrap().to_owned();
             let concrete = path.split('/').map(|part| match part {
                 "{userId}" => "user_anna",
-                part if part.starts_with('{') => SESSION,
+                part if part.starts_with('{') => &session,
                 part => part,
             });
             let request = TestRequest::with_uri(&concrete.collect::<Vec<_>>().join("/"))
@@ -196,8 +199,10 @@ async fn each_body_has_an_example_that_is_understood() {
             } else {
                 anna(request)
             };
-            let answer = Server::start().send(request).await;
-            assert_ne!(answer.status, 400, "{method} {path} {example}: {:?}", answer.json());
+            let answer = server.send(request).await;
+            // What the session's stage does not allow is refused as well, by another code.
+            let refused = answer.status == 400 && answer.json()["error"]["code"] == "VALIDATION_ERROR";
+            assert!(!refused, "{method} {path} {example}: {:?}", answer.json());
             seen += 1;
         }
     }
