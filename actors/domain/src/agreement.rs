@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Agreements of one session that are proposed or agreed.
+/// The most agreements of one session that are proposed or agreed.
 pub const MAX_LIVE: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub enum AgreementStatus {
 }
 
 impl AgreementStatus {
-    /// Takes one of the places.
+    /// The agreement counts towards [`MAX_LIVE`].
     pub fn is_live(self) -> bool {
         self != AgreementStatus::Abandoned
     }
@@ -54,7 +54,8 @@ impl AgreementStatus {
 pub struct Agreement {
     pub id: AgreementId,
     pub proposer: Side,
-    /// Who wrote the words, if not the proposer: both were willing to do what one of them had proposed. No view shows it.
+    /// The author of the text, if it is not the proposer: both partners were willing to do what one of them had
+    /// proposed. No view shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_of: Option<Side>,
     pub strategy: Option<StrategyId>,
@@ -68,14 +69,14 @@ pub struct Agreement {
     pub proposed_at: Timestamp,
     pub agreed_at: Option<Timestamp>,
     pub declined_by: Option<Side>,
-    /// What the partner who declined would rather have.
+    /// What the declining partner prefers instead.
     pub modification: Option<PrivateText>,
-    /// Something it was built on has been withdrawn.
+    /// A partner has withdrawn content that the agreement was based on.
     pub has_stale_inputs: bool,
 }
 
 impl Agreement {
-    /// When the partners want to be reminded, unless they have been.
+    /// The time of the reminder. None if it was sent already.
     pub fn follow_up(&self) -> Option<Timestamp> {
         self.follow_up_at.filter(|_| self.status == AgreementStatus::Agreed && !self.reminded)
     }

@@ -1,51 +1,51 @@
-//! App mode: how the product's own app is served. Neither generation of the app ever advances by itself, and both begin a
-//! session before the partner has joined. So a member in app mode is taken on by the coordinator at the moment at which an
-//! advance would succeed; everybody else keeps the explicit contract. The mode belongs to one member of one session, and is an
-//! event: replaying gives the same moves.
+//! App mode: how the coordinator serves the product's own app. No generation of the app calls "advance", and each
+//! begins a session before the partner has joined. So the coordinator advances a member in app mode as soon as an
+//! advance would succeed. Other members call "advance" themselves. The mode belongs to one member of one session. It is
+//! set by an event, so that a replay makes the same moves.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// `app.mode`.
+/// The setting `app.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AppMode {
-    /// Members whose client calls what only the app calls.
+    /// Members whose client makes a call that only the app makes.
     #[default]
     Auto,
     /// Every member.
     On,
-    /// Nobody further. Those in app mode stay in it.
+    /// No further members. Members in app mode stay in it.
     Off,
 }
 
-/// What a call tells of the client that makes it.
+/// What a call reveals about the client that makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Marker {
-    /// Only the app makes it.
+    /// Only the app makes the call.
     App,
-    /// Only the app from June on makes it.
+    /// Only the June generation of the app makes the call.
     June,
 }
 
-/// What is known of a member's client. A member with one is in app mode.
+/// What is known about the client of a member in app mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     pub since: Timestamp,
-    /// The app from June on. False if that is not known.
+    /// The client is the June generation of the app. False if that is unknown.
     pub june: bool,
 }
 
-/// What the app is told while no AI service has written it.
+/// Texts for the app that apply until the AI service has written others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppSettings {
     pub mode: AppMode,
-    /// The topic of a session without context. Empty: there is none, and it cannot be confirmed.
+    /// The topic of a session without context. If empty, there is no topic, and it cannot be confirmed.
     pub topic: String,
-    /// The invitation's text. Empty: there is none.
+    /// The text of the invitation. If empty, there is none.
     pub invitation_message: String,
-    /// Whether every partner in stage 1 may confirm to feel heard. If not, the AI service offers it.
+    /// Whether every partner in stage 1 may confirm that they feel heard. If not, the AI service has to offer it first.
     pub offer_feel_heard: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What a partner has decided about sharing: one record for each decision, so that it can be looked up and taken back later.
-//! The records tell of consents; what may be seen follows from the attempt and the needs themselves.
+//! A partner's decisions about sharing, one record each. The records are for looking up and revoking. What the other
+//! partner may see follows from the attempt and the needs, not from the records.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The newest decisions of one partner that are kept.
+/// The number of decisions that are kept for each partner.
 const KEPT: usize = 50;
 
 /// What a consent is about.
@@ -33,10 +33,10 @@ impl ConsentKind {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentRecord {
-    /// Counts this partner's decisions.
+    /// The position among this partner's decisions, from 1.
     pub number: u32,
     pub kind: ConsentKind,
-    /// Which state of the content the decision was about, see [`request_id`].
+    /// The version of the content that the decision is about. See [`request_id`].
     pub version: u64,
     /// The needs that a consent was given for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,8 +59,8 @@ impl ConsentRecord {
     }
 }
 
-/// The id of the question whether `owner` shares this content. The content's version is part of it: a draft's number, or when
-/// the needs were confirmed. So what has changed since a denial is asked anew.
+/// The id of the request to `owner` to share this version of the content. The version is the number of the draft, or
+/// the time at which the needs were confirmed. Content that has changed since a denial makes a new request.
 pub fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind, version: u64) -> String {
     let (session, owner) = (session.as_str().as_bytes(), owner.as_str().as_bytes());
     ids::derived(&[b"consent request", session, owner, kind.as_str().as_bytes(), &version.to_be_bytes()])

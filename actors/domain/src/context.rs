@@ -1,4 +1,4 @@
-//! What a decision depends on besides the session and the command: who acts, when, fresh identifiers, and limits.
+//! What a decision depends on besides the session and the command: actor, time, fresh identifiers and limits.
 
 use std::{str::FromStr, time::Duration};
 
@@ -20,18 +20,18 @@ pub struct Caller {
     pub id: UserId,
     pub name: Option<PrivateText>,
     pub privacy: Privacy,
-    /// Has called what only the product's own app calls.
+    /// The user's client has made a call that only the product's own app makes.
     pub app: bool,
 }
 
 impl Caller {
-    /// Somebody of whom nothing is known but the id.
+    /// A caller of whom only the id is known.
     pub fn nameless(id: UserId) -> Self {
         Self { id, name: None, privacy: Privacy::default(), app: false }
     }
 }
 
-/// What a user has asked for by the privacy preferences; by default nothing.
+/// The privacy preferences of a user. The default hides nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
     /// The user accepts no invitations.
@@ -40,7 +40,7 @@ pub struct Privacy {
     pub hides_activity: bool,
 }
 
-/// Who causes a command.
+/// The origin of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     User(Caller),
@@ -56,13 +56,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Whether a moment that was noted lies no further ahead than `allowance`. If it does, the clock was wrong when it was noted, and nothing
-    /// may be made to wait for it.
+    /// Whether a stored time lies at most `allowance` in the future. If it lies further ahead, the clock was wrong when
+    /// the time was stored, and nothing may wait for it.
     pub(super) fn is_credible(&self, at: Timestamp, allowance: Duration) -> bool {
         at <= self.now + allowance
     }
 
-    /// A fresh identifier of any coordinator kind.
+    /// A fresh identifier.
     pub(super) fn fresh<T: FromStr>(&self) -> T {
         let Ok(id) = self.ids.fresh().parse() else { unreachable!("the Ids port makes coordinator ids") };
         id
@@ -74,21 +74,21 @@ impl Context<'_> {
 pub struct Settings {
     /// Least time between two nudges of one partner.
     pub nudge_min_interval: Duration,
-    /// How long an invitation can be accepted.
+    /// How long an invitation can be accepted after it was sent.
     pub invitation_ttl: Duration,
     /// How often an invitation may be sent again.
     pub invitation_max_resends: u32,
     /// Least time between two resends.
     pub invitation_resend_interval: Duration,
-    /// A live session without any event for so long is abandoned.
+    /// A live session is abandoned after this time without an event.
     pub abandon_after: Duration,
-    /// Where an invitation is opened; `{invitationId}` is replaced.
+    /// The link of an invitation. `{invitationId}` is replaced.
     pub invitation_url: String,
     pub app: AppSettings,
 }
 
 impl Settings {
-    /// Whether somebody who becomes a member is in app mode from the beginning.
+    /// Whether the caller is in app mode as soon as the caller is a member.
     pub fn serves_app(&self, caller: &Caller) -> bool {
         match self.app.mode {
             AppMode::Auto => caller.app,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ids::DraftId, private_text::PrivateText, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draft {
+pub struct AttemptDraft {
     pub id: DraftId,
     pub content: PrivateText,
     pub version: u32,
@@ -17,25 +17,25 @@ pub struct Draft {
 pub struct Attempt {
     pub content: PrivateText,
     pub shared_at: Timestamp,
-    /// Since when the other partner can see this text: both had consented.
+    /// When both partners had consented, so that the other partner can see this text.
     pub revealed_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
-    /// How often it was shared anew.
+    /// How often the author has shared a new text.
     pub revision: u32,
 }
 
-/// What the partner said of the attempt. The feedback is the partner's, who may keep it private.
+/// The partner's verdict on the attempt. The partner may keep the feedback private.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub validated: bool,
     pub at: Timestamp,
     pub feedback: Option<PrivateText>,
     pub feedback_shared: bool,
-    /// The author took the place of the partner: a revision was asked for, and the author let the attempt stand as it is.
+    /// The partner asked for a revision, and the author kept the attempt as it was.
     pub skipped: bool,
 }
 
-/// Where an attempt stands, in the words of the app.
+/// The status of an attempt, as the app names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -56,16 +56,16 @@ pub enum DeliveryStatus {
     Pending,
     /// Both have shared: the partner can read it.
     Delivered,
-    /// The partner has judged it. When the partner reads it stays the partner's.
+    /// The partner has given a verdict. The time of reading is not recorded.
     Seen,
 }
 
 /// One partner's stage 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empathy {
-    pub draft: Option<Draft>,
+    pub draft: Option<AttemptDraft>,
     pub attempt: Option<Attempt>,
-    /// The other partner's, on the attempt above.
+    /// The other partner's verdict on the attempt.
     pub verdict: Option<Verdict>,
 }
 
@@ -83,7 +83,7 @@ impl Empathy {
         self.verdict.as_ref().is_some_and(|verdict| verdict.validated)
     }
 
-    /// The author let the attempt stand although a revision was asked for.
+    /// The partner asked for a revision, and the author kept the attempt as it was.
     pub fn skipped_refinement(&self) -> bool {
         self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| verdict.skipped)
     }
@@ -99,7 +99,7 @@ impl Empathy {
         })
     }
 
-    /// The partner did not recognise itself: the author is asked to try again.
+    /// The partner asked for a revision.
     pub fn awaits_revision(&self) -> bool {
         self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| !verdict.validated)
     }
@@ -112,7 +112,8 @@ impl Empathy {
         }
     }
 
-    /// A draft may be written until it is shared, and again when a revision is asked for or the consent was revoked.
+    /// Whether the draft can be changed: until it is shared, after a request for a revision, and after a revoked
+    /// consent.
     pub fn may_be_edited(&self) -> bool {
         self.shared().is_none() || self.awaits_revision()
     }

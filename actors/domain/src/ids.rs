@@ -1,12 +1,12 @@
-//! Identifiers. Everything the coordinator makes is `c` followed by `[a-z0-9]`, at least nine characters in all, which
-//! the app checks before it calls; a user's id is the `sub` of the token and is taken as it is.
+//! Identifiers. An id of the coordinator is `c` followed by `[a-z0-9]`, at least nine characters in all. The app checks
+//! this before it calls. The id of a user is the `sub` of the token, unchanged.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// An identifier that is not one.
+/// A text that is not an identifier of the wanted kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected}")]
 pub struct InvalidId {
@@ -116,7 +116,8 @@ id!(
 /// A session's strictly increasing event number; the first event is 1.
 pub type Seq = u64;
 
-/// What two people are to each other, in whatever order they are named: the same in all of their sessions.
+/// The id of the relationship of two people. It is the same in all of their sessions, and for both orders of the
+/// arguments.
 pub fn relationship(one: &UserId, other: &UserId) -> String {
     let (low, high) = (one.min(other), one.max(other));
     derived(&[b"people", low.as_str().as_bytes(), high.as_str().as_bytes()])
@@ -131,7 +132,7 @@ pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// An identifier of the coordinator's form that follows from its parts.
+/// An id in the coordinator's form that is computed from its parts.
 pub(super) fn derived(parts: &[&[u8]]) -> String {
     spelled(digest(parts))
 }

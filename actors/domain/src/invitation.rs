@@ -21,7 +21,7 @@ pub enum InvitationStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// What the creator calls the invited person; for the creator's eyes.
+    /// The name that the creator gives to the invited person. Only the creator sees it.
     pub invite_name: Option<PrivateText>,
     /// The only person who may accept, if the creator invited a known one.
     pub person: Option<UserId>,
@@ -34,7 +34,7 @@ pub struct Invitation {
     pub declined_at: Option<Timestamp>,
     pub resends: u32,
     pub resent_at: Option<Timestamp>,
-    /// What the session is about, for both once it is confirmed.
+    /// The topic of the session. The invited person sees it once the creator has confirmed it.
     #[serde(default)]
     pub topic: Option<PrivateText>,
     #[serde(default)]
@@ -42,14 +42,14 @@ pub struct Invitation {
     /// The text that the creator sends with the link.
     #[serde(default)]
     pub message: Option<PrivateText>,
-    /// The creator has said that the invitation is on its way.
+    /// When the creator said that the invitation was sent.
     #[serde(default)]
     pub sent_at: Option<Timestamp>,
 }
 
 impl Invitation {
-    /// By the time of reading: an invitation is expired before its timer has fired. Before the creator has confirmed it,
-    /// its time does not run.
+    /// The status at the time of reading. An invitation is expired even before its timer has fired. Its time starts
+    /// when the creator confirms it.
     pub fn status(&self, session_is_over: bool, now: Timestamp) -> InvitationStatus {
         if self.accepted_at.is_some() {
             InvitationStatus::Accepted

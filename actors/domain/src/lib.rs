@@ -1,6 +1,5 @@
-//! The domain, pure: no clock, no I/O, no async. A session is what its events say it is: [`Session::decide`] turns a command
-//! into events or a [`Rejection`], [`Session::apply`] folds events into state, and [`view`] shows each partner what that
-//! partner may see and nothing else.
+//! The pure domain: no clock, no I/O, no async. [`Session::decide`] turns a command into events or a [`Rejection`],
+//! [`Session::apply`] folds events into the state, and [`view`] shows each partner only what that partner may see.
 
 pub mod agreement;
 pub mod app;

@@ -20,7 +20,7 @@ pub struct Member {
     pub id: UserId,
     pub name: Option<PrivateText>,
     pub joined_at: Timestamp,
-    /// Has withdrawn: no longer sees the session.
+    /// When the member withdrew. The member no longer sees the session.
     pub left_at: Option<Timestamp>,
     /// The stages opened so far, in order; never empty.
     pub stages: Vec<StageRecord>,
@@ -33,18 +33,18 @@ pub struct Member {
     pub round: Round,
     #[serde(default)]
     pub stage4: Stage4,
-    /// The `seq` of the last event that this partner was told of.
+    /// The `seq` of the last event that was news for this partner.
     pub news: Seq,
     pub last_seen: Seq,
-    /// When something changed that this partner sees.
+    /// When this partner's view of the session last changed.
     #[serde(default)]
     pub changed_at: Timestamp,
     pub viewed_at: Option<Timestamp>,
     pub nudged_at: Option<Timestamp>,
-    /// The partner is not shown when this one was last there.
+    /// The other partner does not see when this one was last active.
     #[serde(default)]
     pub hides_activity: bool,
-    /// Known if the member is in app mode.
+    /// Some if the member is in app mode.
     #[serde(default)]
     pub client: Option<Client>,
     #[serde(default)]
@@ -54,7 +54,7 @@ pub struct Member {
     pub chat_item: Option<PrivateText>,
     #[serde(default)]
     pub share_tab_seen_at: Option<Timestamp>,
-    /// The coordinator has taken this member on, and the member has done nothing since.
+    /// The last deed for this member was an advance by the coordinator.
     #[serde(default)]
     pub was_taken_on: bool,
 }
@@ -89,12 +89,12 @@ impl Member {
         }
     }
 
-    /// Whether the coordinator takes this member on to the next stage by itself.
+    /// Whether the coordinator advances this member to the next stage by itself.
     pub fn in_app_mode(&self) -> bool {
         self.client.is_some()
     }
 
-    /// Whether the member's client is known to be the app from June on.
+    /// Whether the member's client is known to be the June generation of the app.
     pub fn is_june(&self) -> bool {
         self.client.is_some_and(|client| client.june)
     }
@@ -112,7 +112,7 @@ impl Member {
         self.stages.iter_mut().find(|record| record.stage == stage)
     }
 
-    /// The state of the content that a consent given at this moment would be about: it changes with the content.
+    /// The version of the content that a consent given now would be about. It changes with the content.
     pub fn consent_version(&self, kind: ConsentKind) -> u64 {
         match kind {
             ConsentKind::Empathy => self.empathy.draft.as_ref().map_or(0, |draft| draft.version.into()),
@@ -120,7 +120,7 @@ impl Member {
         }
     }
 
-    /// Whether this partner has gone on from a stage.
+    /// Whether this partner has completed a stage.
     pub fn has_left(&self, stage: Stage) -> bool {
         self.record(stage).is_some_and(|record| record.completed_at.is_some())
     }

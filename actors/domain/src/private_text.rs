@@ -1,10 +1,10 @@
-//! What a partner wrote. Its `Debug` shows a length and nothing else, so that no log, trace or panic message can hold it.
+//! A partner's text. Its `Debug` shows the length only, so that no log, trace or panic message can hold the text.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A partner's free text. Reaches the outside only through a view made for somebody who may see it.
+/// A partner's text. It leaves the domain only through a view for somebody who may see it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct PrivateText(Box<str>);
@@ -14,7 +14,7 @@ impl PrivateText {
         Self(text.into())
     }
 
-    /// The text itself: for views, and for nothing else.
+    /// The text itself. For views only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -26,7 +26,7 @@ impl fmt::Debug for PrivateText {
     }
 }
 
-/// The secret of a session, from which the orders of the strategies are made.
+/// The secret of a session that the order of its strategies is computed from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Salt(PrivateText);

@@ -6,7 +6,7 @@ use crate::{app::Marker, stage::Stage};
 pub enum Query {
     /// `{session}`
     Detail,
-    /// The session as it stands in a list.
+    /// The session as a list shows it.
     Summary,
     /// The resync call after a reconnect.
     State,
@@ -28,25 +28,25 @@ pub enum Query {
     Agreements,
     Tending,
     TendingHistory,
-    /// A member's own look at the invitation.
+    /// The invitation, for a member.
     Invitation,
     /// What anybody may see who has the invitation's id; the only query without a viewer.
     PublicInvitation,
-    /// The invitation for somebody who has followed its link and signed in, member or not.
+    /// The invitation, for a user who has followed its link and signed in, member or not.
     AcknowledgedInvitation,
-    /// A live session that is offered in place of another one with the same person.
+    /// A live session with the same person, in place of a new one.
     ExistingSession,
-    /// The chat, which is another service's: always an empty page.
+    /// The chat. Another service keeps it, so the page is always empty.
     Messages {
         limit: Option<u32>,
     },
 }
 
-/// The page that the app asks for from June on.
+/// The page that the June generation of the app asks for.
 const JUNES_PAGE: u32 = 500;
 
 impl Query {
-    /// What asking tells of the viewer's client.
+    /// What the query reveals about the viewer's client.
     pub fn marker(self) -> Option<Marker> {
         match self {
             Query::Messages { limit: Some(JUNES_PAGE) } => Some(Marker::June),

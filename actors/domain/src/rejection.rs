@@ -1,5 +1,5 @@
-//! Why a command or a query was refused. The code is what programs read, the message says what would be right; neither
-//! holds anything that a partner wrote.
+//! Why a command or a query was refused. Programs read the code. The message says what would be right. Neither holds a
+//! text of a partner.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -73,7 +73,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// A refusal. The command changes nothing, except for what [`Rejection::noted`] records about the refusal itself.
+/// A refused command. It changes nothing, except for the events in [`Rejection::noted`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejection {
@@ -81,8 +81,8 @@ pub struct Rejection {
     pub message: Cow<'static, str>,
     pub details: Option<Box<Value>>,
     pub retry_after: Option<Duration>,
-    /// Events that record the refusal (a nudge that came too early). They are applied and stored like all others, and
-    /// nobody is told.
+    /// Events that record the refusal, for example of a nudge that came too early. They are applied and stored like all
+    /// others, and nobody is told.
     pub noted: Vec<Event>,
 }
 
@@ -106,12 +106,12 @@ impl Rejection {
         self
     }
 
-    /// For everybody who is no member, whether or not the session exists.
+    /// For a user who is not a member, whether or not the session exists.
     pub fn no_such_session() -> Self {
         Self::new(Code::NotFound, "there is no such session among yours")
     }
 
-    /// For everybody who may not use the invitation, whether or not it exists.
+    /// For a user who may not use the invitation, whether or not it exists.
     pub fn no_such_invitation() -> Self {
         Self::new(Code::NotFound, "there is no such invitation")
     }
@@ -121,7 +121,7 @@ impl Rejection {
         Self::new(Code::NotFound, "there is no such person among those you have sessions with")
     }
 
-    /// A field that is not as it has to be. `found` describes the value and never repeats it.
+    /// A field with a wrong value. `found` describes the value and never repeats it.
     pub fn invalid(field: &str, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let (found, expected) = (found.to_string(), expected.to_string());
         Self::new(Code::ValidationError, format!("{field} must be {expected}; found {found}"))

@@ -1,5 +1,5 @@
-//! A session's state: what its events add up to. Only [`Session::apply`] changes it; what may happen is decided in
-//! [`crate::command`].
+//! The state of a session: the sum of its events. Only [`Session::apply`] changes it. [`crate::command`] decides what
+//! may happen.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,12 @@ pub struct Session {
     pub(super) status: SessionStatus,
     pub(super) salt: Salt,
     pub(super) created_at: Timestamp,
-    /// When something changed that belongs to both.
+    /// The time of the last event that changed the session.
     pub(super) updated_at: Timestamp,
     pub(super) last_event_at: Timestamp,
-    /// The `seq` of the last event that was not about looking.
+    /// The `seq` of the last event that changed the session. An event of a partner who only looks does not count.
     pub(super) changed: Seq,
-    /// What the creator wrote for itself about the session.
+    /// The creator's private note about the session.
     pub(super) context: Option<PrivateText>,
     pub(super) invitation: Invitation,
     pub(super) creator: Member,
@@ -50,7 +50,7 @@ pub struct Session {
     /// How the proposal path of stage 4 was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) closure: Option<Closure>,
-    /// What becomes of the agreements.
+    /// How the partners tend to their agreements.
     #[serde(default, skip_serializing_if = "Tending::is_empty")]
     pub(super) tending: Tending,
 }
@@ -64,7 +64,7 @@ impl Session {
         &self.invitation.id
     }
 
-    /// The one known person that the session was made for, until somebody has joined.
+    /// The user for whom the session was created, until somebody has joined.
     pub fn invited_person(&self) -> Option<&UserId> {
         self.invitation.person.as_ref()
     }
@@ -73,7 +73,7 @@ impl Session {
         self.seq
     }
 
-    /// The stored status; `WAITING` belongs to a viewer.
+    /// The stored status. Only the status for a viewer can be `WAITING`.
     pub fn status(&self) -> SessionStatus {
         self.status
     }
@@ -95,62 +95,62 @@ impl Session {
         self.invitee.as_ref().map(|invitee| invitee.joined_at)
     }
 
-    /// Those who see the session: joined, and not withdrawn.
+    /// The users who see the session: they have joined and not withdrawn.
     pub fn members(&self) -> impl Iterator<Item = &UserId> {
         Side::BOTH
             .into_iter()
-            .filter_map(|side| self.seat(side))
+            .filter_map(|side| self.member(side))
             .filter(|member| member.left_at.is_none())
             .map(|m| &m.id)
     }
 
-    /// Everybody who ever was a member, also those who have withdrawn: whose words may be in the log.
+    /// All users who were ever a member, including withdrawn ones. The log may hold their texts.
     pub fn participants(&self) -> impl Iterator<Item = &UserId> {
-        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).map(|member| &member.id)
+        Side::BOTH.into_iter().filter_map(|side| self.member(side)).map(|member| &member.id)
     }
 
-    /// Whether anybody's client waits for what only the app waits for.
+    /// Whether a member's client waits for events that only the app waits for.
     pub fn serves_app(&self) -> bool {
-        Side::BOTH.into_iter().filter_map(|side| self.seat(side)).any(Member::in_app_mode)
+        Side::BOTH.into_iter().filter_map(|side| self.member(side)).any(Member::in_app_mode)
     }
 
     pub fn is_member(&self, user: &UserId) -> bool {
         self.side(user).is_some()
     }
 
-    /// The other one, if there is one who still sees the session.
+    /// The other member. None if there is none, or if the other member has withdrawn.
     pub fn partner_of(&self, user: &UserId) -> Option<&UserId> {
-        let partner = self.seat(self.side(user)?.other())?;
+        let partner = self.member(self.side(user)?.other())?;
         partner.left_at.is_none().then_some(&partner.id)
     }
 
-    /// Whether something that the user was told of lies behind what the user has seen.
+    /// Whether there is news that the user has not seen.
     pub fn unread_for(&self, user: &UserId) -> bool {
-        self.side(user).and_then(|side| self.seat(side)).is_some_and(|member| member.news > member.last_seen)
+        self.side(user).and_then(|side| self.member(side)).is_some_and(|member| member.news > member.last_seen)
     }
 
     pub fn last_seen(&self, user: &UserId) -> Seq {
-        self.side(user).and_then(|side| self.seat(side)).map_or(0, |member| member.last_seen)
+        self.side(user).and_then(|side| self.member(side)).map_or(0, |member| member.last_seen)
     }
 
-    /// Which side a user is on; none for whoever never joined or has withdrawn.
+    /// The side of a user. None for a user who never joined or has withdrawn.
     pub(super) fn side(&self, user: &UserId) -> Option<Side> {
-        self.side_ever(user).filter(|side| self.seat(*side).is_some_and(|member| member.left_at.is_none()))
+        self.side_ever(user).filter(|side| self.member(*side).is_some_and(|member| member.left_at.is_none()))
     }
 
-    /// Like [`Session::side`], also for those who have withdrawn.
+    /// The side of a user, also after the user has withdrawn.
     pub(super) fn side_ever(&self, user: &UserId) -> Option<Side> {
-        Side::BOTH.into_iter().find(|side| self.seat(*side).is_some_and(|member| member.id == *user))
+        Side::BOTH.into_iter().find(|side| self.member(*side).is_some_and(|member| member.id == *user))
     }
 
-    pub(super) fn seat(&self, side: Side) -> Option<&Member> {
+    pub(super) fn member(&self, side: Side) -> Option<&Member> {
         match side {
             Side::Creator => Some(&self.creator),
             Side::Invitee => self.invitee.as_ref(),
         }
     }
 
-    pub(super) fn seat_mut(&mut self, side: Side) -> Option<&mut Member> {
+    pub(super) fn member_mut(&mut self, side: Side) -> Option<&mut Member> {
         match side {
             Side::Creator => Some(&mut self.creator),
             Side::Invitee => self.invitee.as_mut(),

@@ -53,26 +53,26 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Where one partner stands in one stage.
+/// The status of one partner in one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StageStatus {
     NotStarted,
     InProgress,
-    /// The own gates are satisfied and the stage is not left yet.
+    /// The member's own gates are satisfied, and the partner's are not.
     GatePending,
     Completed,
 }
 
-/// One partner's way through one stage.
+/// The progress of one partner in one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRecord {
     pub stage: Stage,
     pub started_at: Timestamp,
-    /// When the own gates were satisfied for the first time.
+    /// When the partner's own gates were satisfied for the first time.
     pub satisfied_at: Option<Timestamp>,
-    /// When the partner went on.
+    /// When the partner advanced to the next stage.
     pub completed_at: Option<Timestamp>,
 }
 
@@ -111,12 +111,12 @@ impl SessionStatus {
         }
     }
 
-    /// Whether the session may still go on.
+    /// Whether the session is not over.
     pub const fn is_live(self) -> bool {
         matches!(self, SessionStatus::Created | SessionStatus::Invited | SessionStatus::Active | SessionStatus::Paused)
     }
 
-    /// The table of transitions; whatever is not in it is refused.
+    /// The table of transitions. A transition that is not in it is refused.
     pub const fn may_become(self, next: SessionStatus) -> bool {
         use SessionStatus::*;
         matches!(

@@ -1,4 +1,5 @@
-//! Strategies (stage 4): one unlabelled pool, private rankings, an overlap that both learn at once.
+//! Strategies (stage 4): one pool without authors, private rankings, and an overlap that both partners see at the same
+//! time.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// How far down a ranking two partners can meet.
+/// The number of first places of a ranking that count for the overlap.
 const TOP: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,13 +27,13 @@ pub enum StrategyPhase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strategy {
     pub id: StrategyId,
-    /// Kept for erasure alone; no view shows it.
+    /// Kept for erasure only. No view shows it.
     pub author: Side,
     pub description: PrivateText,
     pub needs_addressed: Vec<PrivateText>,
     pub duration: Option<PrivateText>,
     pub measure_of_success: Option<PrivateText>,
-    /// Put in other words since it was proposed.
+    /// The text has changed since the strategy was proposed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revised: bool,
 }
@@ -46,11 +47,11 @@ impl Strategy {
     }
 }
 
-/// What both rankings of a round came to.
+/// The result of the two rankings of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reveal {
     pub overlap: Vec<StrategyId>,
-    /// The overlap, or, where there is none, each partner's first choice.
+    /// The overlap. If it is empty, the first choice of each partner.
     pub candidates: Vec<StrategyId>,
     pub at: Timestamp,
 }
@@ -58,7 +59,7 @@ pub struct Reveal {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     pub strategies: Vec<Strategy>,
-    /// Rankings that were revealed without an overlap, after which the pool opened again.
+    /// The number of rounds without an overlap. The pool opened again after each.
     pub rounds_without_overlap: u32,
     pub reveal: Option<Reveal>,
 }
@@ -68,8 +69,8 @@ impl Pool {
         self.strategies.iter().find(|strategy| strategy.id == *id)
     }
 
-    /// The strategies in the order in which this viewer sees them: stable for the viewer, and made of a secret, so that it
-    /// tells neither who wrote what nor what came last.
+    /// The strategies in an order that is stable for this viewer. It is computed from a secret, so that it reveals
+    /// neither the authors nor the newest strategy.
     pub fn in_order_for(&self, viewer: &UserId, salt: &Salt) -> Vec<&Strategy> {
         let mut keyed: Vec<_> = self
             .strategies
@@ -91,14 +92,14 @@ pub struct Round {
     pub ready_at: Option<Timestamp>,
     pub ranking: Vec<StrategyId>,
     pub ranked_at: Option<Timestamp>,
-    /// The ranking of the round before, which was revealed without an overlap.
+    /// The ranking of the former round, which was revealed without an overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<StrategyId>,
 }
 
 impl Round {
-    /// What becomes of the round when both are in. Without an overlap it is over, and its ranking is remembered. An overlap
-    /// with the ranking of the round before takes that one up again.
+    /// Ends the round when both rankings are in. Without an overlap the round is over, and its ranking is remembered.
+    /// An overlap with the ranking of the former round makes that ranking count again.
     pub(super) fn reveal(&mut self, is_over: bool, shares_stances: bool, at: Timestamp) {
         if is_over {
             let ranking = if self.ranked_at.is_some() { &mut self.ranking } else { &mut self.previous };
@@ -109,14 +110,14 @@ impl Round {
         }
     }
 
-    /// What was handed in no longer stands; the ranking, for what comes in its place.
+    /// Withdraws what was submitted. Returns the ranking, so that stances can replace it.
     pub(super) fn take_back(&mut self) -> Vec<StrategyId> {
         let previous = std::mem::take(&mut self.previous);
         if self.ranked_at.take().is_some() { std::mem::take(&mut self.ranking) } else { previous }
     }
 }
 
-/// The overlap of two rankings, best first: what is among both partners' first three, by the sum of the ranks, then by id.
+/// The overlap of two rankings: the strategies among the first three of both, by the sum of the ranks, then by id.
 pub fn overlap(one: &[StrategyId], other: &[StrategyId]) -> Vec<StrategyId> {
     let top = |ranking: &[StrategyId], id: &StrategyId| ranking.iter().take(TOP).position(|ranked| ranked == id);
     let mut shared: Vec<_> = one
@@ -129,7 +130,8 @@ pub fn overlap(one: &[StrategyId], other: &[StrategyId]) -> Vec<StrategyId> {
     shared.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
-/// What may be proposed after the rankings: the overlap, or each one's first choice, ordered by id so that it tells no more.
+/// The strategies that can be proposed after the rankings: the overlap, or the first choice of each partner. They are
+/// ordered by id, so that the order reveals nothing.
 pub fn candidates(overlap: &[StrategyId], one: &[StrategyId], other: &[StrategyId]) -> Vec<StrategyId> {
     if !overlap.is_empty() {
         return overlap.to_vec();

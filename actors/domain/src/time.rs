@@ -1,4 +1,4 @@
-//! A point in time. The domain has no clock: every command carries the moment it happens at.
+//! A point in time. The domain has no clock: every command carries its time.
 
 use std::{fmt, time::Duration};
 

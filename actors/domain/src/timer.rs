@@ -1,8 +1,8 @@
-//! What a session has to do by itself when a time has come.
+//! Timers: what a session does by itself at a certain time.
 
 use serde::{Deserialize, Serialize};
 
-/// A timer that fires too early, or for something that is over, changes nothing: rows may be left behind and be asked again.
+/// A timer that fires too early, or without a reason, changes nothing. So a caller may keep outdated timer rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timer {

@@ -2,7 +2,7 @@
 
 use crate::{
     consents::ConsentKind,
-    empathy::{Attempt, Draft, Empathy},
+    empathy::{Attempt, AttemptDraft, Empathy},
     ids::DraftId,
     private_text::PrivateText,
     session::Session,
@@ -13,7 +13,7 @@ use crate::{
 impl Empathy {
     pub(super) fn save_draft(&mut self, id: &DraftId, content: &PrivateText, ready: bool, at: Timestamp) {
         let version = self.draft.as_ref().map_or(1, |draft| draft.version + 1);
-        self.draft = Some(Draft { id: id.clone(), content: content.clone(), version, ready, saved_at: at });
+        self.draft = Some(AttemptDraft { id: id.clone(), content: content.clone(), version, ready, saved_at: at });
     }
 
     pub(super) fn skip_refinement(&mut self, at: Timestamp) {
@@ -38,7 +38,7 @@ impl Empathy {
 
 impl Session {
     pub(super) fn share_attempt(&mut self, author: Option<Side>, content: &PrivateText, at: Timestamp) {
-        let Some(me) = author.and_then(|side| self.seat_mut(side)) else { return };
+        let Some(me) = author.and_then(|side| self.member_mut(side)) else { return };
         me.empathy.share(content, at);
         let version = me.consent_version(ConsentKind::Empathy);
         me.consents.grant(ConsentKind::Empathy, version, Vec::new(), at);
@@ -47,12 +47,12 @@ impl Session {
 
     /// Each attempt is visible from the moment at which both partners have consented.
     fn reveal_attempts(&mut self, at: Timestamp) {
-        let shares = |side| self.seat(side).is_some_and(|member| member.empathy.shared().is_some());
+        let shares = |side| self.member(side).is_some_and(|member| member.empathy.shared().is_some());
         if !Side::BOTH.into_iter().all(shares) {
             return;
         }
         for side in Side::BOTH {
-            if let Some(attempt) = self.seat_mut(side).and_then(|member| member.empathy.attempt.as_mut()) {
+            if let Some(attempt) = self.member_mut(side).and_then(|member| member.empathy.attempt.as_mut()) {
                 attempt.revealed_at.get_or_insert(at);
             }
         }
@@ -60,7 +60,7 @@ impl Session {
 
     /// Agreements that were made with the content in view are marked: the content has been withdrawn.
     pub(super) fn revoke_consent(&mut self, author: Option<Side>, kind: ConsentKind, at: Timestamp) {
-        let Some(me) = author.and_then(|side| self.seat_mut(side)) else { return };
+        let Some(me) = author.and_then(|side| self.member_mut(side)) else { return };
         me.consents.revoke(kind, at);
         match kind {
             ConsentKind::Empathy => {

@@ -31,7 +31,7 @@ impl Session {
         for agreement in &mut self.agreements {
             agreement.forget_texts_of(side);
         }
-        if let Some(verdict) = self.seat_mut(side.other()).and_then(|partner| partner.empathy.verdict.as_mut()) {
+        if let Some(verdict) = self.member_mut(side.other()).and_then(|partner| partner.empathy.verdict.as_mut()) {
             verdict.feedback = None;
         }
     }

@@ -238,7 +238,7 @@ impl Session {
                 due.for_each(|agreement| agreement.reminded = true);
             }
             EventBody::Tending(tending) => {
-                let tenders = self.tenders().len();
+                let tenders = self.remaining_sides().len();
                 self.tending.apply(tending, author, tenders, at);
             }
 
@@ -274,7 +274,7 @@ impl Session {
 
     /// Changes one member. An event whose author is not a member changes nothing.
     fn update(&mut self, side: Option<Side>, change: impl FnOnce(&mut Member)) {
-        if let Some(member) = side.and_then(|side| self.seat_mut(side)) {
+        if let Some(member) = side.and_then(|side| self.member_mut(side)) {
             change(member);
         }
     }
@@ -310,7 +310,7 @@ impl Session {
         }
         let concerns = |user: &UserId| event.only().is_none_or(|only| only == user);
         for side in Side::BOTH {
-            let member = self.seat_mut(side).filter(|member| author != Some(side) && concerns(&member.id));
+            let member = self.member_mut(side).filter(|member| author != Some(side) && concerns(&member.id));
             if let Some(member) = member {
                 member.news = event.seq;
             }

@@ -71,7 +71,7 @@ impl Session {
         at: Timestamp,
     ) {
         let all: Vec<StrategyId> = self.pool.strategies.iter().map(|strategy| strategy.id.clone()).collect();
-        let Some(me) = author.and_then(|side| self.seat_mut(side)) else { return };
+        let Some(me) = author.and_then(|side| self.member_mut(side)) else { return };
         if takes_back {
             me.stage4.shared_at = None;
             let ranking = me.round.take_back();

@@ -14,7 +14,7 @@ impl Session {
         let Some(side) = author else { return };
         let from = self.stage_of(side);
         self.close_stage(side, from, at);
-        if let Some(me) = self.seat_mut(side).filter(|me| me.record(to).is_none()) {
+        if let Some(me) = self.member_mut(side).filter(|me| me.record(to).is_none()) {
             me.stages.push(StageRecord::open(to, at));
         }
     }
@@ -28,7 +28,7 @@ impl Session {
     }
 
     pub(super) fn close_stage(&mut self, side: Side, stage: Stage, at: Timestamp) {
-        let record = self.seat_mut(side).and_then(|member| member.record_mut(stage));
+        let record = self.member_mut(side).and_then(|member| member.record_mut(stage));
         if let Some(record) = record.filter(|record| record.completed_at.is_none()) {
             record.completed_at = Some(at);
         }

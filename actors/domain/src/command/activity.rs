@@ -1,18 +1,18 @@
-//! Whether the partner sees when somebody was last there. It is a preference of the user, for all sessions alike; each session
-//! records it, so that what it shows depends on its own events alone.
+//! Whether the partner sees when a member was last active. It is a preference of the user for all sessions. Each
+//! session records it, so that its views depend on its own events only.
 
-use super::turn::{Events, Turn};
+use super::action::{MemberAction, NewEvents};
 use crate::{context::Caller, event::EventBody, rejection::Rejection};
 
-pub(super) fn show(turn: &mut Turn<'_>, shown: bool) -> Result<(), Rejection> {
-    if turn.me.hides_activity == shown {
-        turn.record(EventBody::ActivityShown { shown });
+pub(super) fn show(action: &mut MemberAction<'_>, shown: bool) -> Result<(), Rejection> {
+    if action.me.hides_activity == shown {
+        action.record(EventBody::ActivityShown { shown });
     }
     Ok(())
 }
 
-/// What somebody who enters a session brings along.
-pub(super) fn at_entry(caller: &Caller, events: &mut Events) {
+/// Records the preference of a user who joins.
+pub(super) fn at_entry(caller: &Caller, events: &mut NewEvents) {
     if caller.privacy.hides_activity {
         events.record(EventBody::ActivityShown { shown: false });
     }

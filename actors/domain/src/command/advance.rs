@@ -1,8 +1,8 @@
-//! Going on to the next stage: moves the caller alone. A blocked advance is an answer, not a refusal.
+//! Advancing to the next stage. Only the caller moves. A blocked advance is an answer, not a rejection.
 
 use serde::Deserialize;
 
-use super::{Command, turn::Turn};
+use super::{Command, action::MemberAction};
 use crate::{
     event::EventBody,
     rejection::Rejection,
@@ -45,29 +45,29 @@ fn stage(field: &str, number: Option<i64>) -> Result<Option<Stage>, Rejection> {
     stage.map(Some).ok_or_else(|| Rejection::invalid(field, number, "an integer from 0 to 4"))
 }
 
-/// How an advance stands to the state.
+/// The outcome of an advance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum AdvanceOutcome {
     Go(Stage),
-    /// What is asked for has happened before.
+    /// The caller has made this advance before.
     Done,
     Blocked(Blocked),
 }
 
-impl Step {
+impl AdvanceOutcome {
     pub fn into_blocked(self) -> Option<Blocked> {
         match self {
-            Step::Blocked(blocked) => Some(blocked),
-            Step::Go(_) | Step::Done => None,
+            AdvanceOutcome::Blocked(blocked) => Some(blocked),
+            AdvanceOutcome::Go(_) | AdvanceOutcome::Done => None,
         }
     }
 }
 
 impl Session {
-    pub(crate) fn step(&self, side: Side, advance: &Advance) -> Step {
+    pub(crate) fn advance_outcome(&self, side: Side, advance: &Advance) -> AdvanceOutcome {
         let current = self.stage_of(side);
-        let was_taken_on = self.seat(side).is_some_and(|member| member.was_taken_on);
-        let blocked = |reason| Step::Blocked(Blocked::because(reason));
+        let was_taken_on = self.member(side).is_some_and(|member| member.was_taken_on);
+        let blocked = |reason| AdvanceOutcome::Blocked(Blocked::because(reason));
         if self.status != SessionStatus::Active {
             return blocked(BlockedReason::SessionNotActive);
         }
@@ -76,7 +76,7 @@ impl Session {
             _ => true,
         };
         let from = advance.from.unwrap_or(current);
-        // Without stages it can only mean the step that the coordinator has just made for the caller.
+        // A request without stages means the advance that the coordinator has just made for the caller.
         let is_made = was_taken_on && *advance == Advance::default();
         let is_done = is_made
             || advance.from.is_some_and(|from| from < current)
@@ -84,18 +84,18 @@ impl Session {
         if !is_consistent {
             blocked(BlockedReason::InvalidStageTransition)
         } else if is_done {
-            Step::Done
+            AdvanceOutcome::Done
         } else if from != current || advance.to.is_some_and(|to| current.next() != Some(to)) {
             blocked(BlockedReason::InvalidStageTransition)
         } else {
-            self.next_stage(side).map_or_else(Step::Blocked, Step::Go)
+            self.next_stage(side).map_or_else(AdvanceOutcome::Blocked, AdvanceOutcome::Go)
         }
     }
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, advance: &Advance) -> Result<(), Rejection> {
-    if let Step::Go(to) = turn.session.step(turn.side, advance) {
-        turn.record(EventBody::Advanced { to, implicit: false });
+pub(super) fn decide(action: &mut MemberAction<'_>, advance: &Advance) -> Result<(), Rejection> {
+    if let AdvanceOutcome::Go(to) = action.session.advance_outcome(action.side, advance) {
+        action.record(EventBody::Advanced { to, implicit: false });
     }
     Ok(())
 }

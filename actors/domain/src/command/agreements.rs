@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{
     agreement::{AgreementStatus, AgreementType, MAX_LIVE},
     event::EventBody,
@@ -100,9 +100,9 @@ impl TryFrom<(AgreementId, ConfirmAgreementRequest)> for Command {
     }
 }
 
-pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeAgreement) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::StrategicRepair)?;
-    let session = turn.session;
+pub(super) fn propose(action: &mut MemberAction<'_>, propose: &ProposeAgreement) -> Result<(), Rejection> {
+    action.must_be_in(Stage::StrategicRepair)?;
+    let session = action.session;
     let Some(candidates) = session.candidates() else {
         return Err(Rejection::gate("agreements can be proposed when both of you have ranked the strategies"));
     };
@@ -120,8 +120,8 @@ pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeAgreement) -> Result
             "a session can have {MAX_LIVE} agreements at most; one has to be declined first"
         )));
     }
-    turn.record(EventBody::AgreementProposed {
-        id: turn.ctx.fresh(),
+    action.record(EventBody::AgreementProposed {
+        id: action.ctx.fresh(),
         strategy: propose.strategy.clone(),
         description: propose.description.clone(),
         kind: propose.kind,
@@ -132,18 +132,18 @@ pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeAgreement) -> Result
     Ok(())
 }
 
-/// Confirming twice, or what one has proposed oneself, changes nothing; declining one's own proposal takes it back.
-pub(super) fn answer(turn: &mut Turn<'_>, answer: &AnswerAgreement) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::StrategicRepair)?;
-    let agreement = turn.session.agreements.iter().find(|agreement| agreement.id == answer.agreement);
+/// Confirming twice, or confirming one's own proposal, changes nothing. Declining one's own proposal withdraws it.
+pub(super) fn answer(action: &mut MemberAction<'_>, answer: &AnswerAgreement) -> Result<(), Rejection> {
+    action.must_be_in(Stage::StrategicRepair)?;
+    let agreement = action.session.agreements.iter().find(|agreement| agreement.id == answer.agreement);
     let agreement =
         agreement.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such agreement in this session"))?;
     let id = agreement.id.clone();
     match (agreement.status, answer.confirmed) {
-        (AgreementStatus::Proposed, true) if agreement.proposer == turn.side => {}
-        (AgreementStatus::Proposed, true) => turn.record(EventBody::AgreementConfirmed { id }),
+        (AgreementStatus::Proposed, true) if agreement.proposer == action.side => {}
+        (AgreementStatus::Proposed, true) => action.record(EventBody::AgreementConfirmed { id }),
         (AgreementStatus::Proposed, false) => {
-            turn.record(EventBody::AgreementDeclined { id, modification: answer.modification.clone() });
+            action.record(EventBody::AgreementDeclined { id, modification: answer.modification.clone() });
         }
         (AgreementStatus::Abandoned, _) => {
             return Err(Rejection::conflict("the proposal was declined; propose another one"));

@@ -1,9 +1,9 @@
-//! Stage 3, its end: what both have in common, and whether the two lists side by side are right. Either answer opens the gate of
-//! the partner who gives it.
+//! The end of stage 3: confirming the common ground, or validating both lists of needs. Either satisfies the third gate
+//! of the partner who does it.
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{
     event::EventBody,
     member::Member,
@@ -81,20 +81,20 @@ impl TryFrom<ValidateNeedsRequest> for Command {
     }
 }
 
-pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmCommonGround) -> Result<(), Rejection> {
-    if turn.me.in_app_mode() && turn.me.has_left(Stage::NeedMapping) && repeats(turn, confirm) {
-        return turn.must_be_active();
+pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmCommonGround) -> Result<(), Rejection> {
+    if action.me.in_app_mode() && action.me.has_left(Stage::NeedMapping) && repeats(action, confirm) {
+        return action.must_be_active();
     }
-    turn.must_be_in(Stage::NeedMapping)?;
-    if !turn.me.needs.consent_stands() {
+    action.must_be_in(Stage::NeedMapping)?;
+    if !action.me.needs.consent_stands() {
         return Err(Rejection::new(Code::ConsentRequired, "share your own needs first"));
     }
-    let Some(common) = turn.session.common_ground() else {
+    let Some(common) = action.session.common_ground() else {
         return Err(Rejection::partner_not_ready("your partner has not shared any needs yet"));
     };
     let mut categories = Vec::with_capacity(confirm.confirmations.len());
     for (id, confirmed) in &confirm.confirmations {
-        let category = common.iter().find(|category| category.common_ground_id(&turn.session.id) == id.reveal());
+        let category = common.iter().find(|category| category.common_ground_id(&action.session.id) == id.reveal());
         let category = *category.ok_or_else(|| {
             Rejection::invalid("confirmations.commonGroundId", "another id", "an id that GET common-ground names")
         })?;
@@ -105,42 +105,42 @@ pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmCommonGround) -> Res
     }
     let confirms = |category: &NeedCategory| match categories.iter().find(|answer| answer.category == *category) {
         Some(answer) => answer.confirmed,
-        None => turn.me.needs.common_ground.contains_key(category),
+        None => action.me.needs.common_ground.contains_key(category),
     };
     let all = common.iter().all(confirms);
-    let gates = turn.session.gates(turn.side, Stage::NeedMapping);
+    let gates = action.session.gates(action.side, Stage::NeedMapping);
     let satisfied = all && matches!(gates, Gates::NeedMapping { confirmed: true, shared: true, .. });
-    turn.record(EventBody::CommonGroundConfirmed { categories });
-    turn.complete_stage(Stage::NeedMapping, satisfied);
+    action.record(EventBody::CommonGroundConfirmed { categories });
+    action.complete_stage(Stage::NeedMapping, satisfied);
     Ok(())
 }
 
-/// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
-fn repeats(turn: &Turn<'_>, confirm: &ConfirmCommonGround) -> bool {
-    let Member { needs: mine, .. } = turn.me;
+/// The app repeats a request whose answer was lost, even if the first request has changed the session.
+fn repeats(action: &MemberAction<'_>, confirm: &ConfirmCommonGround) -> bool {
+    let Member { needs: mine, .. } = action.me;
     let known = |id: &PrivateText| {
-        mine.common_ground.keys().any(|known| known.common_ground_id(&turn.session.id) == id.reveal())
+        mine.common_ground.keys().any(|known| known.common_ground_id(&action.session.id) == id.reveal())
     };
     mine.common_ground_at.is_some() && confirm.confirmations.iter().all(|(id, confirmed)| *confirmed && known(id))
 }
 
-/// A validation is a partner's own word, given with both lists in view: sharing alone never stands for it.
-pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateNeeds) -> Result<(), Rejection> {
-    let mine = &turn.me.needs;
-    if validate.validated && turn.me.has_left(Stage::NeedMapping) {
-        // The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
-        return turn.must_be_active();
+/// A partner validates with both lists in view. Sharing needs does not count as a validation.
+pub(super) fn validate(action: &mut MemberAction<'_>, validate: &ValidateNeeds) -> Result<(), Rejection> {
+    let mine = &action.me.needs;
+    if validate.validated && action.me.has_left(Stage::NeedMapping) {
+        // The app repeats a request whose answer was lost, even if the first request has changed the session.
+        return action.must_be_active();
     }
-    turn.must_be_in(Stage::NeedMapping)?;
+    action.must_be_in(Stage::NeedMapping)?;
     if !mine.consent_stands() {
         return Err(Rejection::gate("share your own needs first; then you see your partner's"));
     }
-    if !turn.partner().is_some_and(|partner| partner.needs.consent_stands()) {
+    if !action.partner().is_some_and(|partner| partner.needs.consent_stands()) {
         return Err(Rejection::partner_not_ready("your partner has not shared any needs yet"));
     }
     if validate.validated != mine.validated_at.is_some() {
-        turn.record(EventBody::NeedsValidated { validated: validate.validated });
-        turn.complete_stage(Stage::NeedMapping, validate.validated && mine.any_confirmed());
+        action.record(EventBody::NeedsValidated { validated: validate.validated });
+        action.complete_stage(Stage::NeedMapping, validate.validated && mine.any_confirmed());
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Command,
-    turn::{Turn, not_active, wrong_stage},
+    action::{MemberAction, not_active, wrong_stage},
 };
 use crate::{
     event::EventBody,
@@ -32,22 +32,23 @@ impl TryFrom<SignCompactRequest> for Command {
     }
 }
 
-/// The creator may sign before the partner has joined, and before the invitation is sent. The app sends again what it has no answer to.
-pub(super) fn decide(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    match turn.session.status {
+/// The creator may sign before the partner has joined, even before the invitation is sent. A repeated signature in app
+/// mode changes nothing, since the app repeats requests whose answer was lost.
+pub(super) fn decide(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    match action.session.status {
         SessionStatus::Created | SessionStatus::Invited | SessionStatus::Active => {}
         status => return Err(not_active(status)),
     }
-    if turn.me.compact_signed_at.is_some() && turn.me.in_app_mode() {
+    if action.me.compact_signed_at.is_some() && action.me.in_app_mode() {
         return Ok(());
     }
-    if turn.me.compact_signed_at.is_some() {
+    if action.me.compact_signed_at.is_some() {
         return Err(Rejection::conflict("you have signed the compact already"));
     }
-    let current = turn.me.stage();
+    let current = action.me.stage();
     if current != Stage::Onboarding {
         return Err(wrong_stage(current, Stage::Onboarding));
     }
-    turn.record(EventBody::CompactSigned {});
+    action.record(EventBody::CompactSigned {});
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Consents looked at by themselves: a pending one is given or denied, and one that was given can be revoked, also when the
-//! session is over. The content is hidden from then on.
+//! Decisions about pending consents, and revocations. A consent can be revoked even when the session is over. The
+//! content is hidden from then on.
 
 use serde::Deserialize;
 
-use super::{Command, empathy, fields, needs, turn::Turn};
+use super::{Command, action::MemberAction, empathy, fields, needs};
 use crate::{
     consents::{self, ConsentKind, ConsentRecord},
     event::EventBody,
@@ -86,7 +86,7 @@ impl TryFrom<DecideConsentRequest> for Command {
 }
 
 impl Session {
-    /// The caller's record that a revocation is about.
+    /// The caller's record that is to be revoked.
     pub(crate) fn revoked_record<'a>(&self, me: &'a Member, revoke: &RevokeConsent) -> Option<&'a ConsentRecord> {
         match revoke {
             RevokeConsent::Kind(kind) => me.consents.iter().rev().find(|record| record.kind == *kind && record.granted),
@@ -94,8 +94,9 @@ impl Session {
         }
     }
 
-    /// Which content, in which version, a request for consent is about: as it is at this moment, or as it was decided before.
-    pub(crate) fn asked(&self, me: &Member, decide: &DecideConsent) -> Option<(ConsentKind, u64)> {
+    /// The content and the version that a consent request is about: the present version, or one that was decided
+    /// before.
+    pub(crate) fn requested_content(&self, me: &Member, decide: &DecideConsent) -> Option<(ConsentKind, u64)> {
         let current = ConsentKind::ALL.map(|kind| (kind, me.consent_version(kind)));
         let decided = me.consents.iter().map(|record| (record.kind, record.version));
         let is_meant = |(kind, version): &(ConsentKind, u64)| {
@@ -106,7 +107,7 @@ impl Session {
 }
 
 impl Member {
-    /// Whether this partner has something to share that it has neither shared nor refused to share, as it is at this moment.
+    /// Whether this partner has content to share and has not decided about it.
     pub(crate) fn is_asked_for_consent(&self, kind: ConsentKind) -> bool {
         let is_prepared = match kind {
             ConsentKind::Empathy => {
@@ -122,14 +123,14 @@ impl Member {
         is_prepared && !self.consents.decided(kind, self.consent_version(kind)).is_some_and(is_decided)
     }
 
-    /// What a consent to sharing needs would be about.
+    /// The needs that a consent given now would share.
     pub(crate) fn confirmed_needs(&self) -> Vec<NeedId> {
         self.needs.list.iter().filter(|need| need.confirmed).map(|need| need.id.clone()).collect()
     }
 }
 
-pub(super) fn revoke(turn: &mut Turn<'_>, revoke: &RevokeConsent) -> Result<(), Rejection> {
-    let record = turn.session.revoked_record(turn.me, revoke);
+pub(super) fn revoke(action: &mut MemberAction<'_>, revoke: &RevokeConsent) -> Result<(), Rejection> {
+    let record = action.session.revoked_record(action.me, revoke);
     let kind = match (revoke, record) {
         (RevokeConsent::Kind(kind), _) => *kind,
         (RevokeConsent::Record(_), None) => {
@@ -139,40 +140,40 @@ pub(super) fn revoke(turn: &mut Turn<'_>, revoke: &RevokeConsent) -> Result<(), 
         (RevokeConsent::Record(_), Some(record)) => record.kind,
     };
     let stands = match kind {
-        ConsentKind::Empathy => turn.me.empathy.shared().is_some(),
-        ConsentKind::Needs => turn.me.needs.consent_stands(),
+        ConsentKind::Empathy => action.me.empathy.shared().is_some(),
+        ConsentKind::Needs => action.me.needs.consent_stands(),
     };
     if !stands || record.is_some_and(|record| !record.granted) {
         return Err(Rejection::conflict("you share nothing of this kind at present"));
     }
-    turn.record(EventBody::ConsentRevoked { kind });
+    action.record(EventBody::ConsentRevoked { kind });
     Ok(())
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, decide: &DecideConsent) -> Result<(), Rejection> {
+pub(super) fn decide(action: &mut MemberAction<'_>, decide: &DecideConsent) -> Result<(), Rejection> {
     let none = || Rejection::new(Code::NotFound, "there is no such request for consent among yours");
-    let (kind, version) = turn.session.asked(turn.me, decide).ok_or_else(none)?;
-    if !turn.me.is_asked_for_consent(kind) || version != turn.me.consent_version(kind) {
-        let decided = turn.me.consents.decided(kind, version).ok_or_else(none)?;
+    let (kind, version) = action.session.requested_content(action.me, decide).ok_or_else(none)?;
+    if !action.me.is_asked_for_consent(kind) || version != action.me.consent_version(kind) {
+        let decided = action.me.consents.decided(kind, version).ok_or_else(none)?;
         return if decided.granted == decide.granted {
             Ok(())
         } else {
             Err(Rejection::conflict("you have decided about this request already"))
         };
     }
-    turn.must_be_in(match kind {
+    action.must_be_in(match kind {
         ConsentKind::Empathy => Stage::PerspectiveStretch,
         ConsentKind::Needs => Stage::NeedMapping,
     })?;
     match (decide.granted, kind) {
-        (false, _) => turn.record(EventBody::ConsentDenied { kind, version }),
+        (false, _) => action.record(EventBody::ConsentDenied { kind, version }),
         (true, ConsentKind::Needs) if decide.edited.is_some() => {
             return Err(Rejection::invalid("editedContent", "a text", "left out: needs are edited one by one"));
         }
-        (true, ConsentKind::Needs) => needs::grant(turn, &turn.me.confirmed_needs()),
+        (true, ConsentKind::Needs) => needs::grant(action, &action.me.confirmed_needs()),
         (true, ConsentKind::Empathy) => {
-            let draft = turn.me.empathy.draft.as_ref().ok_or_else(none)?;
-            empathy::share(turn, decide.edited.as_ref().unwrap_or(&draft.content).clone());
+            let draft = action.me.empathy.draft.as_ref().ok_or_else(none)?;
+            empathy::share(action, decide.edited.as_ref().unwrap_or(&draft.content).clone());
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{
     empathy::Empathy,
     event::EventBody,
@@ -114,16 +114,16 @@ impl TryFrom<ValidateEmpathyRequest> for Command {
     }
 }
 
-pub(super) fn save_draft(turn: &mut Turn<'_>, save: &SaveEmpathyDraft) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::PerspectiveStretch)?;
-    let mine = &turn.me.empathy;
+pub(super) fn save_draft(action: &mut MemberAction<'_>, save: &SaveEmpathyDraft) -> Result<(), Rejection> {
+    action.must_be_in(Stage::PerspectiveStretch)?;
+    let mine = &action.me.empathy;
     if !mine.may_be_edited() {
         return Err(Rejection::conflict(
             "your attempt is shared; it can be changed when your partner asks for a revision, or after you revoke your consent",
         ));
     }
-    let draft = mine.draft.as_ref().map_or_else(|| turn.ctx.fresh(), |draft| draft.id.clone());
-    turn.record(EventBody::EmpathyDraftSaved {
+    let draft = mine.draft.as_ref().map_or_else(|| action.ctx.fresh(), |draft| draft.id.clone());
+    action.record(EventBody::EmpathyDraftSaved {
         draft,
         content: save.content.clone(),
         ready: save.ready.unwrap_or(false),
@@ -131,16 +131,16 @@ pub(super) fn save_draft(turn: &mut Turn<'_>, save: &SaveEmpathyDraft) -> Result
     Ok(())
 }
 
-/// A consent that was revoked can be given again also when the stage is left: it only opens what was hidden.
-pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(), Rejection> {
-    let mine = &turn.me.empathy;
-    if consent.consent && turn.me.in_app_mode() && is_shared_as(mine, consent.final_content.as_ref()) {
+/// A revoked consent can be given again even after the stage: it only shows what was hidden.
+pub(super) fn consent(action: &mut MemberAction<'_>, consent: &ConsentEmpathy) -> Result<(), Rejection> {
+    let mine = &action.me.empathy;
+    if consent.consent && action.me.in_app_mode() && is_shared_as(mine, consent.final_content.as_ref()) {
         return Ok(());
     }
-    if mine.was_revoked() && turn.me.has_left(Stage::PerspectiveStretch) {
-        turn.must_be_active()?;
+    if mine.was_revoked() && action.me.has_left(Stage::PerspectiveStretch) {
+        action.must_be_active()?;
     } else {
-        turn.must_be_in(Stage::PerspectiveStretch)?;
+        action.must_be_in(Stage::PerspectiveStretch)?;
     }
     if !consent.consent {
         return Ok(());
@@ -158,34 +158,34 @@ pub(super) fn consent(turn: &mut Turn<'_>, consent: &ConsentEmpathy) -> Result<(
         return Err(Rejection::gate("save your draft with readyToShare set to true first"));
     }
     let content = consent.final_content.as_ref().unwrap_or(&draft.content).clone();
-    share(turn, content);
+    share(action, content);
     Ok(())
 }
 
-/// The app repeats a request whose answer was lost, also when its first arrival has moved the session on.
+/// The app repeats a request whose answer was lost, even if the first request has changed the session.
 fn is_shared_as(mine: &Empathy, text: Option<&PrivateText>) -> bool {
     let Some(attempt) = mine.shared().filter(|_| !mine.awaits_revision()) else { return false };
     text.is_none_or(|text| *text == attempt.content)
 }
 
 /// The caller has consented to sharing this text.
-pub(super) fn share(turn: &mut Turn<'_>, content: PrivateText) {
-    let resubmits = turn.me.empathy.awaits_revision();
-    let partner_shares = turn.partner_shares_empathy();
-    turn.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });
-    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
+pub(super) fn share(action: &mut MemberAction<'_>, content: PrivateText) {
+    let resubmits = action.me.empathy.awaits_revision();
+    let partner_shares = action.partner_shares_empathy();
+    action.record(EventBody::EmpathyShared { content, reveals: partner_shares && !resubmits, resubmits });
+    let gates = action.session.gates(action.side, Stage::PerspectiveStretch);
     let satisfied = matches!(gates, Gates::PerspectiveStretch { validated: true, .. });
-    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+    action.complete_stage(Stage::PerspectiveStretch, satisfied);
 }
 
-pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateEmpathy) -> Result<(), Rejection> {
-    let theirs = turn.partner().map(|partner| &partner.empathy).filter(|theirs| theirs.shared().is_some());
+pub(super) fn validate(action: &mut MemberAction<'_>, validate: &ValidateEmpathy) -> Result<(), Rejection> {
+    let theirs = action.partner().map(|partner| &partner.empathy).filter(|theirs| theirs.shared().is_some());
     let is_repeat = validate.validated && theirs.is_some_and(Empathy::is_validated);
-    if turn.me.in_app_mode() && turn.me.empathy.shared().is_some() && is_repeat {
+    if action.me.in_app_mode() && action.me.empathy.shared().is_some() && is_repeat {
         return Ok(());
     }
-    turn.must_be_in(Stage::PerspectiveStretch)?;
-    let theirs = judged(turn.me, theirs)?;
+    action.must_be_in(Stage::PerspectiveStretch)?;
+    let theirs = judged(action.me, theirs)?;
     if theirs.is_validated() {
         return if validate.validated {
             Ok(())
@@ -193,17 +193,17 @@ pub(super) fn validate(turn: &mut Turn<'_>, validate: &ValidateEmpathy) -> Resul
             Err(Rejection::conflict("you have validated your partner's attempt already"))
         };
     }
-    turn.record(EventBody::EmpathyJudged {
+    action.record(EventBody::EmpathyJudged {
         validated: validate.validated,
         feedback: validate.feedback.clone(),
         feedback_shared: validate.share_feedback,
     });
-    // Having shared, one's own gates lack nothing but the verdict.
-    turn.complete_stage(Stage::PerspectiveStretch, validate.validated);
+    // The caller has shared, so the verdict is the last of the caller's gates.
+    action.complete_stage(Stage::PerspectiveStretch, validate.validated);
     Ok(())
 }
 
-/// The attempt to judge. The app has codes of its own for one that is not there and one that is not revealed.
+/// The attempt to judge. The app expects different codes for "no attempt" and "not revealed".
 fn judged<'a>(me: &Member, theirs: Option<&'a Empathy>) -> Result<&'a Empathy, Rejection> {
     let not_shared = "share your own attempt first; then you see your partner's";
     let nothing = "your partner has not shared an attempt yet";

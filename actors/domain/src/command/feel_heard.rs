@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{event::EventBody, private_text::PrivateText, rejection::Rejection, stage::Stage};
 
 #[derive(Clone, Default, Deserialize)]
@@ -34,23 +34,23 @@ impl TryFrom<FeelHeardRequest> for Command {
     }
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, confirm: &ConfirmFeelHeard) -> Result<(), Rejection> {
-    if turn.me.in_app_mode() && turn.me.has_left(Stage::Witness) {
+pub(super) fn decide(action: &mut MemberAction<'_>, confirm: &ConfirmFeelHeard) -> Result<(), Rejection> {
+    if action.me.in_app_mode() && action.me.has_left(Stage::Witness) {
         return Ok(());
     }
-    turn.must_be_in(Stage::Witness)?;
-    if confirm.confirmed && turn.me.feel_heard_at.is_none() {
-        turn.record(EventBody::FeelHeardConfirmed { feedback: confirm.feedback.clone() });
-        turn.complete_stage(Stage::Witness, true);
+    action.must_be_in(Stage::Witness)?;
+    if confirm.confirmed && action.me.feel_heard_at.is_none() {
+        action.record(EventBody::FeelHeardConfirmed { feedback: confirm.feedback.clone() });
+        action.complete_stage(Stage::Witness, true);
     }
     Ok(())
 }
 
-/// The AI service's part: the app shows the button once it is offered.
-pub(super) fn offer(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::Witness)?;
-    if turn.me.feel_heard_offered_at.is_none() {
-        turn.record(EventBody::FeelHeardOffered {});
+/// The AI service offers the confirmation. The app then shows its button.
+pub(super) fn offer(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    action.must_be_in(Stage::Witness)?;
+    if action.me.feel_heard_offered_at.is_none() {
+        action.record(EventBody::FeelHeardOffered {});
     }
     Ok(())
 }

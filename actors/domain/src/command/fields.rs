@@ -1,4 +1,5 @@
-//! Parsing what clients send. A refusal names the field, what was found and what would be right, and never repeats the value.
+//! Parsing of request fields. A refusal names the field, what was found and what would be right. It never repeats the
+//! value.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -8,7 +9,7 @@ pub fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -
     value.ok_or_else(|| Rejection::invalid(field, "nothing", expected))
 }
 
-/// A text with a length in characters; not blank if it may not be empty.
+/// A text with a length in characters. It must not be blank, unless it may be empty.
 pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -> Result<PrivateText, Rejection> {
     let expected = || format!("a text of {} to {} characters", length.start(), length.end());
     let text = required(field, value, expected())?;
@@ -22,7 +23,7 @@ pub fn text(field: &str, value: Option<String>, length: RangeInclusive<usize>) -
     Ok(PrivateText::new(text))
 }
 
-/// A text that may be left out; a blank one counts as left out.
+/// An optional text. A blank text counts as left out.
 pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Result<Option<PrivateText>, Rejection> {
     let Some(value) = value else { return Ok(None) };
     let text = text(field, Some(value), 0..=longest)?;
@@ -36,7 +37,7 @@ pub fn id<T: FromStr<Err = InvalidId>>(field: &str, value: &str) -> Result<T, Re
     })
 }
 
-/// Identifiers, each of them once.
+/// A list of ids without duplicates.
 pub fn ids<T: FromStr<Err = InvalidId> + PartialEq>(field: &str, values: &[String]) -> Result<Vec<T>, Rejection> {
     let mut ids = Vec::with_capacity(values.len());
     for value in values {
@@ -60,7 +61,7 @@ pub fn name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) ->
     known.map(|(_, value)| *value).ok_or_else(|| Rejection::invalid(field, "another name", expected()))
 }
 
-/// The same, where it may be left out.
+/// An optional name from a closed set.
 pub fn optional_name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) -> Result<Option<T>, Rejection> {
     value.map(|value| name(field, Some(value), names)).transpose()
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Command, activity, fields, follow, turn::Events};
+use super::{Command, action::NewEvents, activity, app_members, fields};
 use crate::{
     app::Marker,
     context::{Actor, Caller, Context},
@@ -44,7 +44,7 @@ pub struct CreateSession {
 }
 
 impl CreateSession {
-    /// The known person that it invites.
+    /// The invited user, if the creator invites a known one.
     pub fn person(&self) -> Option<&UserId> {
         self.person.as_ref()
     }
@@ -93,7 +93,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
         return Err(Rejection::invalid("personId", "your own id", "the id of another user"));
     }
     let expires_at = ctx.now + ctx.settings.invitation_ttl;
-    let mut events = Events::first(&caller.id, ctx.now);
+    let mut events = NewEvents::first(&caller.id, ctx.now);
     events.record(EventBody::Created {
         session: id,
         invitation: ctx.fresh(),
@@ -107,7 +107,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
     activity::at_entry(caller, &mut events);
     let is_app = ctx.settings.serves_app(caller);
     if is_app {
-        events.record(follow::noticed(Marker::App));
+        events.record(app_members::client_detected(Marker::App));
     }
     if !create.draft.unwrap_or(is_app) {
         events.record(EventBody::InvitationConfirmed { expires_at });
@@ -143,14 +143,14 @@ pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
             .with_retry_after(next.since(ctx.now))
             .with_details(json!({ "nextAllowedAt": next })));
     }
-    let mut events = Events::after(session, Some(&caller.id), ctx);
+    let mut events = NewEvents::after(session, Some(&caller.id), ctx);
     events.record(EventBody::InvitationResent { expires_at: ctx.now + settings.invitation_ttl });
     Ok(events.list)
 }
 
 pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    let mut events = Events::after(session, Some(&caller.id), ctx);
-    // The same member again: the app posts until it has left the page.
+    let mut events = NewEvents::after(session, Some(&caller.id), ctx);
+    // The same member accepts again: the app repeats the request until the user has left the page.
     if session.invitee.is_some() && session.side(&caller.id) == Some(Side::Invitee) {
         return Ok(events.list);
     }
@@ -163,14 +163,14 @@ pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
     events.record(EventBody::Joined { name: caller.name.clone(), told_to_app });
     activity::at_entry(caller, &mut events);
     if ctx.settings.serves_app(caller) {
-        events.record(follow::noticed(Marker::App));
+        events.record(app_members::client_detected(Marker::App));
     }
     Ok(events.list)
 }
 
 pub(super) fn decline(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     must_be_open_to(session, caller, ctx, "you cannot decline your own invitation; withdraw from the session instead")?;
-    let mut events = Events::after(session, Some(&caller.id), ctx);
+    let mut events = NewEvents::after(session, Some(&caller.id), ctx);
     events.record(EventBody::InvitationDeclined {});
     Ok(events.list)
 }

@@ -1,11 +1,12 @@
-//! What the invitation says: the topic, the text that goes with the link, and the creator's word that it may be seen. Until then
-//! both are the creator's alone.
+//! The texts of an invitation: the topic and the message that goes with the link. Only the creator sees them until the
+//! creator confirms them.
 
 use serde::Deserialize;
 
 use super::{
-    Command, fields,
-    turn::{Turn, not_active},
+    Command,
+    action::{MemberAction, not_active},
+    fields,
 };
 use crate::{
     event::EventBody,
@@ -102,7 +103,7 @@ impl TryFrom<WriteInvitationRequest> for Command {
 }
 
 impl Session {
-    /// The topic as it stands: what was written, or the creator's own words, or the operator's.
+    /// The present topic: the written one, or the creator's context, or the operator's default.
     pub(crate) fn topic(&self, standard: &str) -> Option<PrivateText> {
         let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(PrivateText::new);
         self.invitation.topic.clone().or_else(|| self.context.clone()).or_else(standard)
@@ -110,62 +111,62 @@ impl Session {
 }
 
 /// A second confirmation changes nothing.
-pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmInvitation) -> Result<(), Rejection> {
-    must_be_creators(turn)?;
-    must_not_be_over(turn)?;
-    send(turn);
-    let is_sent = turn.session.invitation.sent_at.is_some();
-    if !is_sent && (turn.me.in_app_mode() || confirm.has_message()) {
-        turn.record(EventBody::InvitationSent { message: confirm.message.clone() });
+pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmInvitation) -> Result<(), Rejection> {
+    must_be_creators(action)?;
+    must_not_be_over(action)?;
+    send(action);
+    let is_sent = action.session.invitation.sent_at.is_some();
+    if !is_sent && (action.me.in_app_mode() || confirm.has_message()) {
+        action.record(EventBody::InvitationSent { message: confirm.message.clone() });
     }
     Ok(())
 }
 
 /// The creator shows the topic to the invited person. A second confirmation changes nothing.
-pub(super) fn confirm_topic(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    must_be_creators(turn)?;
-    must_not_be_over(turn)?;
-    if turn.session.invitation.topic_confirmed_at.is_some() {
+pub(super) fn confirm_topic(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    must_be_creators(action)?;
+    must_not_be_over(action)?;
+    if action.session.invitation.topic_confirmed_at.is_some() {
         return Ok(());
     }
-    let Some(topic) = turn.session.topic(&turn.ctx.settings.app.topic) else {
+    let Some(topic) = action.session.topic(&action.ctx.settings.app.topic) else {
         return Err(Rejection::new(Code::ValidationError, "there is no topic yet; it has to be written first"));
     };
-    turn.record(EventBody::TopicFrameConfirmed { topic });
-    send(turn);
+    action.record(EventBody::TopicFrameConfirmed { topic });
+    send(action);
     Ok(())
 }
 
-pub(super) fn write(turn: &mut Turn<'_>, write: &WriteInvitation) -> Result<(), Rejection> {
-    must_be_creators(turn)?;
-    must_not_be_over(turn)?;
-    let invitation = &turn.session.invitation;
+pub(super) fn write(action: &mut MemberAction<'_>, write: &WriteInvitation) -> Result<(), Rejection> {
+    must_be_creators(action)?;
+    must_not_be_over(action)?;
+    let invitation = &action.session.invitation;
     let is_settled = (write.topic.is_some() && invitation.topic_confirmed_at.is_some())
         || (write.message.is_some() && invitation.confirmed_at.is_some());
     if is_settled {
         let message = "the invitation is confirmed; its texts stay as they are";
         return Err(Rejection::new(Code::ValidationError, message));
     }
-    turn.record(EventBody::InvitationWritten { topic: write.topic.clone(), message: write.message.clone() });
+    action.record(EventBody::InvitationWritten { topic: write.topic.clone(), message: write.message.clone() });
     Ok(())
 }
 
-fn send(turn: &mut Turn<'_>) {
-    if turn.session.status == SessionStatus::Created {
-        let expires_at = turn.ctx.now + turn.ctx.settings.invitation_ttl;
-        turn.record(EventBody::InvitationConfirmed { expires_at });
+fn send(action: &mut MemberAction<'_>) {
+    if action.session.status == SessionStatus::Created {
+        let expires_at = action.ctx.now + action.ctx.settings.invitation_ttl;
+        action.record(EventBody::InvitationConfirmed { expires_at });
     }
 }
 
-fn must_be_creators(turn: &Turn<'_>) -> Result<(), Rejection> {
-    if turn.me.id == turn.session.creator.id {
+fn must_be_creators(action: &MemberAction<'_>) -> Result<(), Rejection> {
+    if action.me.id == action.session.creator.id {
         return Ok(());
     }
     Err(Rejection::forbidden("only the one who invites can write and confirm the invitation"))
 }
 
-fn must_not_be_over(turn: &Turn<'_>) -> Result<(), Rejection> {
-    match turn.session.status {
+fn must_not_be_over(action: &MemberAction<'_>) -> Result<(), Rejection> {
+    match action.session.status {
         status @ (SessionStatus::Abandoned | SessionStatus::Archived) => Err(not_active(status)),
         _ => Ok(()),
     }

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Command, fields, tending,
-    turn::{Events, Turn},
+    Command,
+    action::{MemberAction, NewEvents},
+    fields, tending,
 };
 use crate::{
     context::{Caller, Context},
@@ -44,38 +45,38 @@ pub struct Rename {
     pub name: Option<PrivateText>,
 }
 
-pub(super) fn pause(turn: &mut Turn<'_>, pause: &Pause) -> Result<(), Rejection> {
-    turn.must_be_active()?;
-    turn.record(EventBody::Paused { reason: pause.reason.clone() });
+pub(super) fn pause(action: &mut MemberAction<'_>, pause: &Pause) -> Result<(), Rejection> {
+    action.must_be_active()?;
+    action.record(EventBody::Paused { reason: pause.reason.clone() });
     Ok(())
 }
 
-pub(super) fn resume(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    let status = turn.session.status;
+pub(super) fn resume(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    let status = action.session.status;
     if status != SessionStatus::Paused {
         return Err(Rejection::invalid("status", status, "PAUSED for a session to be resumed"));
     }
-    turn.record(EventBody::Resumed {});
+    action.record(EventBody::Resumed {});
     Ok(())
 }
 
-pub(super) fn resolve(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    turn.must_be_active()?;
-    if !turn.session.has_agreed() {
+pub(super) fn resolve(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    action.must_be_active()?;
+    if !action.session.has_agreed() {
         return Err(Rejection::gate("agree on at least one experiment first: one proposes it, the other confirms it")
             .with_details(json!({ "unsatisfiedGates": ["agreementCreated"] })));
     }
-    turn.record(EventBody::Resolved {});
-    tending::schedule(turn);
+    action.record(EventBody::Resolved {});
+    tending::schedule(action);
     Ok(())
 }
 
 /// A second archiving changes nothing.
-pub(super) fn archive(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    match turn.session.status {
+pub(super) fn archive(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    match action.session.status {
         SessionStatus::Archived => Ok(()),
         status if status.may_become(SessionStatus::Archived) => {
-            turn.record(EventBody::Archived {});
+            action.record(EventBody::Archived {});
             Ok(())
         }
         status => Err(Rejection::conflict("only a session that is resolved or abandoned can be archived")
@@ -83,25 +84,25 @@ pub(super) fn archive(turn: &mut Turn<'_>) -> Result<(), Rejection> {
     }
 }
 
-pub(super) fn withdraw(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    if turn.session.status.is_live() {
-        turn.record(EventBody::Abandoned { cause: AbandonCause::Withdrawn });
+pub(super) fn withdraw(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    if action.session.status.is_live() {
+        action.record(EventBody::Abandoned { cause: AbandonCause::Withdrawn });
     }
-    turn.record(EventBody::Left {});
+    action.record(EventBody::Left {});
     Ok(())
 }
 
-pub(super) fn rename(turn: &mut Turn<'_>, rename: &Rename) -> Result<(), Rejection> {
-    if turn.me.name != rename.name {
-        turn.record(EventBody::Renamed { name: rename.name.clone() });
+pub(super) fn rename(action: &mut MemberAction<'_>, rename: &Rename) -> Result<(), Rejection> {
+    if action.me.name != rename.name {
+        action.record(EventBody::Renamed { name: rename.name.clone() });
     }
     Ok(())
 }
 
-/// Also for a partner who has withdrawn before: the words are still there.
+/// Also for a partner who has withdrawn before, whose texts are still stored.
 pub(super) fn erase_account(session: &Session, caller: &Caller, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     session.side_ever(&caller.id).ok_or_else(Rejection::no_such_session)?;
-    let mut events = Events::after(session, Some(&caller.id), ctx);
+    let mut events = NewEvents::after(session, Some(&caller.id), ctx);
     if session.status.is_live() {
         events.record(EventBody::Abandoned { cause: AbandonCause::AccountErased });
     }

@@ -1,16 +1,17 @@
-//! What partners and timers may want of a session. One file for each family: the request as clients send it, the command that
-//! it is parsed into (a command that exists is well-formed), how it is decided, and how its events are applied.
+//! Commands of partners and timers. There is one file for each family. It holds the request as clients send it, the
+//! command that it is parsed into, and the decision. A command that exists is well-formed.
 
+mod action;
 mod activity;
 mod advance;
 mod agreements;
+mod app_members;
 mod common_ground;
 mod compact;
 mod consent;
 mod empathy;
 mod feel_heard;
 pub mod fields;
-mod follow;
 #[cfg(feature = "schema")]
 mod forms;
 mod invitation;
@@ -24,9 +25,9 @@ mod stage4;
 mod strategies;
 mod tending;
 mod timers;
-mod turn;
 mod viewed;
 
+use action::MemberAction;
 pub use advance::{Advance, AdvanceRequest};
 pub use agreements::{AnswerAgreement, ConfirmAgreementRequest, ProposeAgreement, ProposeAgreementRequest};
 pub use common_ground::{ConfirmCommonGround, ConfirmCommonGroundRequest, ValidateNeeds, ValidateNeedsRequest};
@@ -59,7 +60,6 @@ pub use tending::{
     OrientationsRequest, ReenterTendingRequest, ReminderRequest, RespondTendingRequest, TendingCommand,
     WriteTendingNoteRequest,
 };
-use turn::Turn;
 pub use viewed::{Viewed, ViewedRequest};
 
 use crate::{
@@ -115,55 +115,55 @@ pub enum Command {
     Resume,
     Resolve,
     Archive,
-    /// `DELETE /sessions/:id`: the caller no longer sees the session; a live one ends.
+    /// `DELETE /sessions/:id`: the caller no longer sees the session. A live session ends.
     Withdraw,
     EraseAccount,
     Rename(Rename),
-    /// The privacy preferences of the caller say anew whether partners see when the caller was there.
+    /// The caller has changed the preference whether partners see when the caller was last active.
     ShowActivity {
         shown: bool,
     },
     Viewed(Viewed),
     SawShareTab,
-    /// The member's client has called what tells what it is, and wants nothing else.
+    /// The member's client has made a call that reveals what it is. The command does nothing else.
     Notice(Marker),
     Nudge,
     Timer(Timer),
 }
 
 impl Command {
-    /// Whether a success makes something that can be named (HTTP 201).
+    /// Whether a success creates a resource (HTTP 201).
     pub fn creates(&self) -> bool {
-        let makes_tending =
-            |command: &TendingCommand| matches!(command, TendingCommand::WriteNote(_) | TendingCommand::Reenter(_));
-        match self {
-            Command::AddNeed(_) | Command::CaptureNeeds(_) => true,
-            Command::ProposeStrategy(_) | Command::ProposeAgreement(_) => true,
-            Command::Tending(command) => makes_tending(command),
-            _ => false,
-        }
+        matches!(
+            self,
+            Command::AddNeed(_)
+                | Command::CaptureNeeds(_)
+                | Command::ProposeStrategy(_)
+                | Command::ProposeAgreement(_)
+                | Command::Tending(TendingCommand::WriteNote(_) | TendingCommand::Reenter(_))
+        )
     }
 }
 
 impl Session {
-    /// The first events of the session that is to have this id.
+    /// The first events of a new session.
     pub fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         invitation::create(id, create, ctx)
     }
 
-    /// What follows from a command: events to apply and store, all or none; an empty list if nothing changes. Depends on
-    /// its arguments alone.
+    /// The events that follow from a command. They are applied and stored together. The list is empty if nothing
+    /// changes. The result depends on the arguments only.
     pub fn decide(&self, command: &Command, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-        let noticed = self.notice(command, ctx);
+        let noticed = self.detect_client(command, ctx);
         if noticed.is_empty() {
             let mut events = self.decide_alone(command, ctx)?;
-            self.follow(&mut events, ctx);
+            self.advance_app_members(&mut events, ctx);
             return Ok(events);
         }
-        match self.after(&noticed).decide_alone(command, ctx) {
+        match self.with_events(&noticed).decide_alone(command, ctx) {
             Ok(decided) => {
                 let mut events = [noticed, decided].concat();
-                self.follow(&mut events, ctx);
+                self.advance_app_members(&mut events, ctx);
                 Ok(events)
             }
             Err(mut rejection) if !rejection.noted.is_empty() => {
@@ -174,7 +174,7 @@ impl Session {
         }
     }
 
-    /// What the command itself does.
+    /// The events of the command itself.
     fn decide_alone(&self, command: &Command, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         let caller = match (&ctx.by, command) {
             (Actor::System, Command::Timer(timer)) => return Ok(timers::decide(self, *timer, ctx)),
@@ -188,54 +188,54 @@ impl Session {
             Command::EraseAccount => return lifecycle::erase_account(self, caller, ctx),
             _ => {}
         }
-        let mut turn = Turn::of_member(self, caller, ctx)?;
+        let mut action = MemberAction::of_member(self, caller, ctx)?;
         match command {
             Command::AcceptInvitation
             | Command::DeclineInvitation
             | Command::ResendInvitation
             | Command::EraseAccount
             | Command::Timer(_) => Err(Rejection::forbidden("only the coordinator's timers can do that")),
-            Command::ConfirmInvitation(confirm) => invitation_text::confirm(&mut turn, confirm),
-            Command::ConfirmTopicFrame => invitation_text::confirm_topic(&mut turn),
-            Command::WriteInvitation(write) => invitation_text::write(&mut turn, write),
-            Command::SignCompact => compact::decide(&mut turn),
-            Command::ConfirmFeelHeard(confirm) => feel_heard::decide(&mut turn, confirm),
-            Command::OfferFeelHeard => feel_heard::offer(&mut turn),
-            Command::SaveEmpathyDraft(save) => empathy::save_draft(&mut turn, save),
-            Command::ConsentEmpathy(consent) => empathy::consent(&mut turn, consent),
-            Command::ValidateEmpathy(validate) => empathy::validate(&mut turn, validate),
-            Command::ResubmitEmpathy(resubmit) => refinement::resubmit(&mut turn, resubmit),
-            Command::SkipRefinement(skip) => refinement::skip(&mut turn, skip),
-            Command::AddNeed(add) => needs::add(&mut turn, add),
-            Command::CaptureNeeds(capture) => need_edits::capture(&mut turn, capture),
-            Command::EditNeeds(edit) => need_edits::edit(&mut turn, edit),
-            Command::RemoveNeed(remove) => need_edits::remove(&mut turn, remove),
-            Command::ConfirmNeeds(confirm) => needs::confirm(&mut turn, confirm),
-            Command::ShareNeeds(share) => needs::share(&mut turn, share),
-            Command::ConfirmCommonGround(confirm) => common_ground::confirm(&mut turn, confirm),
-            Command::ValidateNeeds(validate) => common_ground::validate(&mut turn, validate),
-            Command::DecideConsent(decide) => consent::decide(&mut turn, decide),
-            Command::RevokeConsent(revoke) => consent::revoke(&mut turn, revoke),
-            Command::ProposeStrategy(propose) => strategies::propose(&mut turn, propose),
-            Command::ReadyToRank => strategies::ready(&mut turn),
-            Command::SubmitRanking(submit) => strategies::rank(&mut turn, submit),
-            Command::ProposeAgreement(propose) => agreements::propose(&mut turn, propose),
-            Command::AnswerAgreement(answer) => agreements::answer(&mut turn, answer),
-            Command::Stage4(command) => stage4::decide(&mut turn, command),
-            Command::Tending(command) => tending::decide(&mut turn, command),
-            Command::Advance(advance) => advance::decide(&mut turn, advance),
-            Command::Pause(pause) => lifecycle::pause(&mut turn, pause),
-            Command::Resume => lifecycle::resume(&mut turn),
-            Command::Resolve => lifecycle::resolve(&mut turn),
-            Command::Archive => lifecycle::archive(&mut turn),
-            Command::Withdraw => lifecycle::withdraw(&mut turn),
-            Command::Rename(rename) => lifecycle::rename(&mut turn, rename),
-            Command::ShowActivity { shown } => activity::show(&mut turn, *shown),
-            Command::Viewed(viewed) => viewed::decide(&mut turn, viewed),
-            Command::SawShareTab => viewed::saw_share_tab(&mut turn),
+            Command::ConfirmInvitation(confirm) => invitation_text::confirm(&mut action, confirm),
+            Command::ConfirmTopicFrame => invitation_text::confirm_topic(&mut action),
+            Command::WriteInvitation(write) => invitation_text::write(&mut action, write),
+            Command::SignCompact => compact::decide(&mut action),
+            Command::ConfirmFeelHeard(confirm) => feel_heard::decide(&mut action, confirm),
+            Command::OfferFeelHeard => feel_heard::offer(&mut action),
+            Command::SaveEmpathyDraft(save) => empathy::save_draft(&mut action, save),
+            Command::ConsentEmpathy(consent) => empathy::consent(&mut action, consent),
+            Command::ValidateEmpathy(validate) => empathy::validate(&mut action, validate),
+            Command::ResubmitEmpathy(resubmit) => refinement::resubmit(&mut action, resubmit),
+            Command::SkipRefinement(skip) => refinement::skip(&mut action, skip),
+            Command::AddNeed(add) => needs::add(&mut action, add),
+            Command::CaptureNeeds(capture) => need_edits::capture(&mut action, capture),
+            Command::EditNeeds(edit) => need_edits::edit(&mut action, edit),
+            Command::RemoveNeed(remove) => need_edits::remove(&mut action, remove),
+            Command::ConfirmNeeds(confirm) => needs::confirm(&mut action, confirm),
+            Command::ShareNeeds(share) => needs::share(&mut action, share),
+            Command::ConfirmCommonGround(confirm) => common_ground::confirm(&mut action, confirm),
+            Command::ValidateNeeds(validate) => common_ground::validate(&mut action, validate),
+            Command::DecideConsent(decide) => consent::decide(&mut action, decide),
+            Command::RevokeConsent(revoke) => consent::revoke(&mut action, revoke),
+            Command::ProposeStrategy(propose) => strategies::propose(&mut action, propose),
+            Command::ReadyToRank => strategies::ready(&mut action),
+            Command::SubmitRanking(submit) => strategies::rank(&mut action, submit),
+            Command::ProposeAgreement(propose) => agreements::propose(&mut action, propose),
+            Command::AnswerAgreement(answer) => agreements::answer(&mut action, answer),
+            Command::Stage4(command) => stage4::decide(&mut action, command),
+            Command::Tending(command) => tending::decide(&mut action, command),
+            Command::Advance(advance) => advance::decide(&mut action, advance),
+            Command::Pause(pause) => lifecycle::pause(&mut action, pause),
+            Command::Resume => lifecycle::resume(&mut action),
+            Command::Resolve => lifecycle::resolve(&mut action),
+            Command::Archive => lifecycle::archive(&mut action),
+            Command::Withdraw => lifecycle::withdraw(&mut action),
+            Command::Rename(rename) => lifecycle::rename(&mut action, rename),
+            Command::ShowActivity { shown } => activity::show(&mut action, *shown),
+            Command::Viewed(viewed) => viewed::decide(&mut action, viewed),
+            Command::SawShareTab => viewed::saw_share_tab(&mut action),
             Command::Notice(_) => Ok(()),
-            Command::Nudge => nudge::decide(&mut turn),
+            Command::Nudge => nudge::decide(&mut action),
         }?;
-        Ok(turn.into_events())
+        Ok(action.into_events())
     }
 }

@@ -1,12 +1,13 @@
-//! Stage 3: the own list of needs in other hands. What was read from the conversation is put in at once, and the partner's
-//! wishes for other words are carried out. What is shared stays as it is: to change it, revoke the consent first.
+//! Stage 3: changes of a partner's own list of needs. The AI service captures needs from the conversation, and the
+//! partner edits them. Shared needs cannot be changed: revoke the consent first.
 
 use serde::Deserialize;
 
 use super::{
-    Command, fields,
+    Command,
+    action::MemberAction,
+    fields,
     needs::{LONGEST_DESCRIPTION, MOST, category, not_mine},
-    turn::Turn,
 };
 use crate::{
     event::EventBody,
@@ -152,7 +153,7 @@ pub struct EditNeeds {
 }
 
 impl EditNeeds {
-    /// Whether an added need was put into a category that nobody had named.
+    /// Whether an added need has the assumed category, because the request named none.
     pub(crate) fn assumes_category(&self) -> bool {
         self.operations.iter().any(|operation| matches!(operation, Operation::Add { category: None, .. }))
     }
@@ -211,46 +212,46 @@ pub struct RemoveNeed {
     pub need: NeedId,
 }
 
-pub(super) fn capture(turn: &mut Turn<'_>, capture: &CaptureNeeds) -> Result<(), Rejection> {
-    must_be_open(turn)?;
-    let kept = turn.me.needs.list.iter().filter(|need| need.confirmed).count();
+pub(super) fn capture(action: &mut MemberAction<'_>, capture: &CaptureNeeds) -> Result<(), Rejection> {
+    must_be_open(action)?;
+    let kept = action.me.needs.list.iter().filter(|need| need.confirmed).count();
     must_have_room(kept + capture.needs.len())?;
     let captured = |need: &NewNeed| CapturedNeed {
-        id: turn.ctx.fresh(),
+        id: action.ctx.fresh(),
         need: need.need.clone(),
         category: need.category,
         description: need.description.clone(),
         evidence: need.evidence.clone(),
     };
     let needs = capture.needs.iter().map(captured).collect();
-    turn.record(EventBody::NeedsCaptured { needs });
+    action.record(EventBody::NeedsCaptured { needs });
     Ok(())
 }
 
-pub(super) fn edit(turn: &mut Turn<'_>, edit: &EditNeeds) -> Result<(), Rejection> {
-    must_be_open(turn)?;
-    // Each operation acts on the list that the ones before it have left.
-    let mut list = turn.me.needs.clone();
+pub(super) fn edit(action: &mut MemberAction<'_>, edit: &EditNeeds) -> Result<(), Rejection> {
+    must_be_open(action)?;
+    // Each operation acts on the result of the operations before it.
+    let mut list = action.me.needs.clone();
     let mut edits = Vec::new();
     for operation in &edit.operations {
-        for change in changes(turn, &list, operation)? {
-            list.edit(&change, turn.ctx.now);
+        for change in changes(action, &list, operation)? {
+            list.edit(&change, action.ctx.now);
             edits.push(change);
         }
     }
     must_have_room(list.list.len())?;
     if !edits.is_empty() {
-        turn.record(EventBody::NeedsEdited { edits });
+        action.record(EventBody::NeedsEdited { edits });
     }
     Ok(())
 }
 
-fn changes(turn: &Turn<'_>, list: &Needs, operation: &Operation) -> Result<Vec<NeedEdit>, Rejection> {
+fn changes(action: &MemberAction<'_>, list: &Needs, operation: &Operation) -> Result<Vec<NeedEdit>, Rejection> {
     let find = |id| -> Result<&Need, Rejection> { list.find(id).ok_or_else(|| not_mine("operations.needId")) };
     Ok(match operation {
         Operation::Add { text, category } => {
             let category = category.unwrap_or(ASSUMED_CATEGORY);
-            vec![NeedEdit::Added { id: turn.ctx.fresh(), need: text.clone(), category }]
+            vec![NeedEdit::Added { id: action.ctx.fresh(), need: text.clone(), category }]
         }
         Operation::Remove { need } => {
             vec![NeedEdit::Removed { need: need.clone(), before: find(need)?.need.clone() }]
@@ -270,29 +271,29 @@ fn changes(turn: &Turn<'_>, list: &Needs, operation: &Operation) -> Result<Vec<N
     })
 }
 
-/// The category of an added need when nobody names one.
+/// The category of an added need, if the request names none.
 pub(crate) const ASSUMED_CATEGORY: NeedCategory = NeedCategory::Meaning;
 
-pub(super) fn remove(turn: &mut Turn<'_>, remove: &RemoveNeed) -> Result<(), Rejection> {
-    must_be_open(turn)?;
-    let mine = &turn.me.needs;
+pub(super) fn remove(action: &mut MemberAction<'_>, remove: &RemoveNeed) -> Result<(), Rejection> {
+    must_be_open(action)?;
+    let mine = &action.me.needs;
     if mine.removed.iter().any(|removed| removed.id == remove.need) {
         return Ok(());
     }
     let need = mine.find(&remove.need).ok_or_else(no_such_need)?;
     let edit = NeedEdit::Removed { need: need.id.clone(), before: need.need.clone() };
-    turn.record(EventBody::NeedsEdited { edits: vec![edit] });
+    action.record(EventBody::NeedsEdited { edits: vec![edit] });
     Ok(())
 }
 
-/// For an id that names no need of the caller's, whether or not it names one of the partner's.
+/// For an id that is not among the caller's needs, even if it is among the partner's.
 pub fn no_such_need() -> Rejection {
     Rejection::new(Code::NotFound, "there is no such need among yours")
 }
 
-fn must_be_open(turn: &Turn<'_>) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::NeedMapping)?;
-    if turn.me.needs.consent_stands() {
+fn must_be_open(action: &MemberAction<'_>) -> Result<(), Rejection> {
+    action.must_be_in(Stage::NeedMapping)?;
+    if action.me.needs.consent_stands() {
         return Err(Rejection::forbidden("your needs are shared and cannot be changed; revoke your consent first"));
     }
     Ok(())

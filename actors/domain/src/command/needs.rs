@@ -1,10 +1,10 @@
-//! Stage 3: one's own needs, and which of them to share.
+//! Stage 3: adding, confirming and sharing one's own needs.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{
     event::EventBody,
     ids::NeedId,
@@ -14,7 +14,7 @@ use crate::{
     stage::Stage,
 };
 
-/// One partner's needs; keeps a session small.
+/// The most needs of one partner. The limit keeps a session small.
 pub(super) const MOST: usize = 50;
 pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
 
@@ -171,13 +171,13 @@ impl TryFrom<ShareNeedsRequest> for Command {
     }
 }
 
-pub(super) fn add(turn: &mut Turn<'_>, add: &AddNeed) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::NeedMapping)?;
-    if turn.me.needs.list.len() >= MOST {
+pub(super) fn add(action: &mut MemberAction<'_>, add: &AddNeed) -> Result<(), Rejection> {
+    action.must_be_in(Stage::NeedMapping)?;
+    if action.me.needs.list.len() >= MOST {
         return Err(Rejection::conflict(format!("you can have {MOST} needs at most")));
     }
-    turn.record(EventBody::NeedAdded {
-        id: turn.ctx.fresh(),
+    action.record(EventBody::NeedAdded {
+        id: action.ctx.fresh(),
         need: add.need.clone(),
         category: add.category,
         description: add.description.clone(),
@@ -185,10 +185,10 @@ pub(super) fn add(turn: &mut Turn<'_>, add: &AddNeed) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What is shared stays as the partner has seen it: to change it, revoke the consent first.
-pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmNeeds) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::NeedMapping)?;
-    let mine = &turn.me.needs;
+/// Shared needs cannot be changed, since the partner has seen them. The consent has to be revoked first.
+pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmNeeds) -> Result<(), Rejection> {
+    action.must_be_in(Stage::NeedMapping)?;
+    let mine = &action.me.needs;
     for change in &confirm.needs {
         let need = mine.find(&change.need).ok_or_else(|| not_mine("needIds"))?;
         let is_frozen = need.shared && mine.consent_stands();
@@ -203,24 +203,24 @@ pub(super) fn confirm(turn: &mut Turn<'_>, confirm: &ConfirmNeeds) -> Result<(),
         return Ok(());
     }
     let any_confirmed = confirm.needs.iter().any(|change| change.confirmed);
-    turn.record(EventBody::NeedsConfirmed {
+    action.record(EventBody::NeedsConfirmed {
         needs: confirm.needs.clone(),
         first: any_confirmed && mine.confirmed_at.is_none(),
     });
     Ok(())
 }
 
-/// A consent that was revoked can be given again also when the stage is left.
-pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejection> {
-    let mine = &turn.me.needs;
-    if turn.me.in_app_mode() && mine.shares_exactly(&share.needs) {
+/// A revoked consent can be given again even after the stage.
+pub(super) fn share(action: &mut MemberAction<'_>, share: &ShareNeeds) -> Result<(), Rejection> {
+    let mine = &action.me.needs;
+    if action.me.in_app_mode() && mine.shares_exactly(&share.needs) {
         // The app repeats a request whose answer was lost.
         return Ok(());
     }
-    if mine.revoked_at.is_some() && turn.me.has_left(Stage::NeedMapping) {
-        turn.must_be_active()?;
+    if mine.revoked_at.is_some() && action.me.has_left(Stage::NeedMapping) {
+        action.must_be_active()?;
     } else {
-        turn.must_be_in(Stage::NeedMapping)?;
+        action.must_be_in(Stage::NeedMapping)?;
     }
     if mine.consent_stands() {
         return Err(Rejection::conflict(
@@ -232,15 +232,15 @@ pub(super) fn share(turn: &mut Turn<'_>, share: &ShareNeeds) -> Result<(), Rejec
             return Err(Rejection::gate("confirm your needs before you share them"));
         }
     }
-    grant(turn, &share.needs);
+    grant(action, &share.needs);
     Ok(())
 }
 
 /// The caller has consented to sharing these needs, all of them confirmed.
-pub(super) fn grant(turn: &mut Turn<'_>, chosen: &[NeedId]) {
-    let mine = &turn.me.needs;
-    let reveals = turn.partner().is_some_and(|partner| partner.needs.consent_stands());
-    let completes = turn.partner().is_some_and(|partner| {
+pub(super) fn grant(action: &mut MemberAction<'_>, chosen: &[NeedId]) {
+    let mine = &action.me.needs;
+    let reveals = action.partner().is_some_and(|partner| partner.needs.consent_stands());
+    let completes = action.partner().is_some_and(|partner| {
         let shares = |category| {
             let mut chosen = chosen.iter().filter_map(|id| mine.find(id));
             chosen.any(|need| need.category == category)
@@ -254,8 +254,8 @@ pub(super) fn grant(turn: &mut Turn<'_>, chosen: &[NeedId]) {
                 .filter(|category| shares(*category))
                 .all(|category| mine.common_ground.contains_key(&category))
     });
-    turn.record(EventBody::NeedsShared { needs: chosen.to_vec(), reveals });
-    turn.complete_stage(Stage::NeedMapping, completes);
+    action.record(EventBody::NeedsShared { needs: chosen.to_vec(), reveals });
+    action.complete_stage(Stage::NeedMapping, completes);
 }
 
 pub(super) fn not_mine(field: &str) -> Rejection {

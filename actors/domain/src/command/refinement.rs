@@ -1,8 +1,8 @@
-//! Stage 2, when the partner did not recognise itself: the author writes the attempt anew, or lets it stand.
+//! Stage 2 after a request for a revision: the author writes the attempt anew, or keeps it.
 
 use serde::Deserialize;
 
-use super::{Command, empathy, fields, turn::Turn};
+use super::{Command, action::MemberAction, empathy, fields};
 use crate::{
     empathy::AttemptStatus,
     event::EventBody,
@@ -68,42 +68,42 @@ impl TryFrom<SkipRefinementRequest> for Command {
 ///
 /// The June client never sends its old text, and its own server refuses it. The April client does: its user may have nothing to
 /// add. So the old text is refused only for members that are known to use the June client.
-pub(super) fn resubmit(turn: &mut Turn<'_>, resubmit: &ResubmitEmpathy) -> Result<(), Rejection> {
+pub(super) fn resubmit(action: &mut MemberAction<'_>, resubmit: &ResubmitEmpathy) -> Result<(), Rejection> {
     let is_repeat = |content: &PrivateText| *content == resubmit.content;
-    let mine = &turn.me.empathy;
+    let mine = &action.me.empathy;
     let attempt = mine.shared().ok_or_else(no_attempt)?;
-    if !mine.awaits_revision() && attempt.revision > 0 && turn.me.in_app_mode() && is_repeat(&attempt.content) {
+    if !mine.awaits_revision() && attempt.revision > 0 && action.me.in_app_mode() && is_repeat(&attempt.content) {
         return Ok(());
     }
-    turn.must_be_in(Stage::PerspectiveStretch)?;
+    action.must_be_in(Stage::PerspectiveStretch)?;
     if !mine.awaits_revision() {
-        return Err(not_refining(mine.status(turn.partner_shares_empathy())));
+        return Err(not_refining(mine.status(action.partner_shares_empathy())));
     }
-    if turn.me.is_june() && is_repeat(&attempt.content) {
+    if action.me.is_june() && is_repeat(&attempt.content) {
         return Err(Rejection::invalid("content", "the text that was shared before", "a revised text"));
     }
-    empathy::share(turn, resubmit.content.clone());
+    empathy::share(action, resubmit.content.clone());
     Ok(())
 }
 
-/// The attempt stands as it is. With this, neither partner waits for a verdict any more.
-pub(super) fn skip(turn: &mut Turn<'_>, skip: &SkipRefinement) -> Result<(), Rejection> {
-    let mine = &turn.me.empathy;
+/// The author keeps the attempt. Neither partner waits for a verdict after this.
+pub(super) fn skip(action: &mut MemberAction<'_>, skip: &SkipRefinement) -> Result<(), Rejection> {
+    let mine = &action.me.empathy;
     mine.shared().ok_or_else(no_attempt)?;
     if mine.skipped_refinement() {
         return Ok(());
     }
-    turn.must_be_in(Stage::PerspectiveStretch)?;
+    action.must_be_in(Stage::PerspectiveStretch)?;
     if !mine.awaits_revision() {
-        return Err(not_refining(mine.status(turn.partner_shares_empathy())));
+        return Err(not_refining(mine.status(action.partner_shares_empathy())));
     }
-    turn.record(EventBody::RefinementSkipped {
+    action.record(EventBody::RefinementSkipped {
         willing_to_accept: skip.willing_to_accept,
         reason: skip.reason.clone(),
     });
-    let gates = turn.session.gates(turn.side, Stage::PerspectiveStretch);
+    let gates = action.session.gates(action.side, Stage::PerspectiveStretch);
     let satisfied = matches!(gates, Gates::PerspectiveStretch { draft_ready: true, consented: true, .. });
-    turn.complete_stage(Stage::PerspectiveStretch, satisfied);
+    action.complete_stage(Stage::PerspectiveStretch, satisfied);
     Ok(())
 }
 

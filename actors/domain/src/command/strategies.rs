@@ -1,8 +1,8 @@
-//! Stage 4: ideas into one pool, both ready, two private rankings, the overlap.
+//! Stage 4 by ranking: strategies in one pool, both partners ready, two private rankings, the overlap.
 
 use serde::Deserialize;
 
-use super::{Command, fields, stage4::enter, turn::Turn};
+use super::{Command, action::MemberAction, fields, stage4::enter};
 use crate::{
     event::EventBody,
     ids::StrategyId,
@@ -11,11 +11,11 @@ use crate::{
     rules::Submission,
     session::Session,
     stage::Stage,
-    stage4::Path,
+    stage4::Stage4Path,
     strategy::{self, StrategyPhase},
 };
 
-/// Strategies of one session; keeps it small.
+/// The most strategies of one session. The limit keeps a session small.
 const MOST: usize = 50;
 
 #[derive(Clone, Default, Deserialize)]
@@ -104,14 +104,14 @@ impl TryFrom<SubmitRankingRequest> for Command {
     }
 }
 
-pub(super) fn propose(turn: &mut Turn<'_>, propose: &ProposeStrategy) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::StrategicRepair)?;
-    if !turn.session.takes_ideas_of(turn.side) {
+pub(super) fn propose(action: &mut MemberAction<'_>, propose: &ProposeStrategy) -> Result<(), Rejection> {
+    action.must_be_in(Stage::StrategicRepair)?;
+    if !action.session.accepts_strategies_of(action.side) {
         return Err(pool_is_closed());
     }
-    must_have_room(turn.session, 1)?;
-    turn.record(EventBody::StrategyProposed {
-        id: turn.ctx.fresh(),
+    must_have_room(action.session, 1)?;
+    action.record(EventBody::StrategyProposed {
+        id: action.ctx.fresh(),
         description: propose.description.clone(),
         needs_addressed: propose.needs_addressed.clone(),
         duration: propose.duration.clone(),
@@ -132,34 +132,34 @@ pub(super) fn must_have_room(session: &Session, more: usize) -> Result<(), Rejec
 }
 
 /// Saying it again changes nothing.
-pub(super) fn ready(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::StrategicRepair)?;
-    if turn.me.round.ready_at.is_some() {
+pub(super) fn ready(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    action.must_be_in(Stage::StrategicRepair)?;
+    if action.me.round.ready_at.is_some() {
         return Ok(());
     }
-    if !turn.session.pool_is_open() {
+    if !action.session.pool_is_open() {
         return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
     }
-    if turn.session.pool.strategies.is_empty() {
+    if action.session.pool.strategies.is_empty() {
         return Err(Rejection::gate("propose at least one strategy first: there is nothing to rank yet"));
     }
-    enter(turn, Path::Ranking);
-    turn.record(EventBody::ReadyToRank {});
+    enter(action, Stage4Path::Ranking);
+    action.record(EventBody::ReadyToRank {});
     Ok(())
 }
 
-/// The answer to the same ranking was lost on the way, and the client sends it again: meanwhile it may have been revealed.
-fn is_in_already(turn: &Turn<'_>, submit: &SubmitRanking) -> bool {
-    let round = &turn.me.round;
+/// The client repeats a ranking whose answer was lost. It may have been revealed meanwhile.
+fn is_in_already(action: &MemberAction<'_>, submit: &SubmitRanking) -> bool {
+    let round = &action.me.round;
     let latest = if round.ranked_at.is_some() { &round.ranking } else { &round.previous };
-    let is_closed = turn.session.strategy_phase() != StrategyPhase::Ranking && !turn.session.is_ready(turn.side);
+    let is_closed = action.session.strategy_phase() != StrategyPhase::Ranking && !action.session.is_ready(action.side);
     *latest == submit.ranking && (round.ranked_at.is_some() || is_closed)
 }
 
-pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
-    turn.must_be_in(Stage::StrategicRepair)?;
-    let session = turn.session;
-    if is_in_already(turn, submit) {
+pub(super) fn rank(action: &mut MemberAction<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
+    action.must_be_in(Stage::StrategicRepair)?;
+    let session = action.session;
+    if is_in_already(action, submit) {
         return Ok(());
     }
     match session.strategy_phase() {
@@ -170,7 +170,7 @@ pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Re
         StrategyPhase::Agreed => {
             return Err(Rejection::conflict("you have agreed on something; there is nothing more to rank"));
         }
-        StrategyPhase::Collecting | StrategyPhase::Negotiating if !session.is_ready(turn.side) => {
+        StrategyPhase::Collecting | StrategyPhase::Negotiating if !session.is_ready(action.side) => {
             return Err(Rejection::gate("say that you are ready to rank first"));
         }
         StrategyPhase::Collecting | StrategyPhase::Negotiating => {
@@ -180,14 +180,14 @@ pub(super) fn rank(turn: &mut Turn<'_>, submit: &SubmitRanking) -> Result<(), Re
     if submit.ranking.iter().any(|id| session.pool.find(id).is_none()) {
         return Err(Rejection::invalid("rankedIds", "another id", "ids of this session's strategies"));
     }
-    turn.record(EventBody::RankingSubmitted {
+    action.record(EventBody::RankingSubmitted {
         ranking: submit.ranking.clone(),
-        replaces: turn.me.round.ranked_at.is_some(),
+        replaces: action.me.round.ranked_at.is_some(),
     });
-    if let Some(theirs) = session.submission(turn.side.other()) {
+    if let Some(theirs) = session.submission(action.side.other()) {
         let overlap = Submission::Ranking(&submit.ranking).overlap(theirs);
         let candidates = strategy::candidates(&overlap, &submit.ranking, &theirs.willing());
-        turn.record(EventBody::OverlapRevealed { overlap, candidates });
+        action.record(EventBody::OverlapRevealed { overlap, candidates });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What the session does by itself. A timer that is early or has lost its reason does nothing.
+//! The commands of timers. A timer that fires too early, or without a reason, does nothing.
 
-use super::turn::Events;
+use super::action::NewEvents;
 use crate::{
     context::Context,
     event::{AbandonCause, Event, EventBody},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn decide(session: &Session, timer: Timer, ctx: &Context<'_>) -> Vec<Event> {
-    let mut events = Events::after(session, None, ctx);
+    let mut events = NewEvents::after(session, None, ctx);
     let is_due = session.timers(ctx.settings).iter().any(|(due, at)| *due == timer && *at <= ctx.now);
     if !is_due {
         return events.list;

@@ -1,8 +1,8 @@
-//! How far a partner has seen. Never goes back.
+//! How much of the session a partner has seen. The value never decreases.
 
 use serde::Deserialize;
 
-use super::{Command, fields, turn::Turn};
+use super::{Command, action::MemberAction, fields};
 use crate::{event::EventBody, ids::Seq, private_text::PrivateText, rejection::Rejection};
 
 #[derive(Clone, Default, Deserialize)]
@@ -33,22 +33,22 @@ impl TryFrom<ViewedRequest> for Command {
     }
 }
 
-/// Looking is an event, but no news: whoever has seen all that is neither its own look nor the partner's has nothing to add,
-/// so that two partners who look in turn do not write for ever.
-pub(super) fn decide(turn: &mut Turn<'_>, viewed: &Viewed) -> Result<(), Rejection> {
-    let session = turn.session;
+/// A look is recorded only if there is something to see other than looks. Otherwise two partners who look in turn would
+/// write events without end.
+pub(super) fn decide(action: &mut MemberAction<'_>, viewed: &Viewed) -> Result<(), Rejection> {
+    let session = action.session;
     let last_seen = viewed.last_seen.unwrap_or(session.seq).min(session.seq);
-    let moves_on = viewed.chat_item.is_some() && viewed.chat_item != turn.me.chat_item;
-    if turn.me.last_seen < last_seen.min(session.changed) || moves_on {
-        turn.record(EventBody::Viewed { last_seen, chat_item: viewed.chat_item.clone() });
+    let moves_on = viewed.chat_item.is_some() && viewed.chat_item != action.me.chat_item;
+    if action.me.last_seen < last_seen.min(session.changed) || moves_on {
+        action.record(EventBody::Viewed { last_seen, chat_item: viewed.chat_item.clone() });
     }
     Ok(())
 }
 
-/// The share tab of the app. Written once for all that has changed since.
-pub(super) fn saw_share_tab(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    if turn.me.share_tab_seen_at.is_none_or(|at| at <= turn.session.updated_at) {
-        turn.record(EventBody::SawShareTab {});
+/// A look at the share tab of the app. It is recorded once for all changes since the last one.
+pub(super) fn saw_share_tab(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    if action.me.share_tab_seen_at.is_none_or(|at| at <= action.session.updated_at) {
+        action.record(EventBody::SawShareTab {});
     }
     Ok(())
 }

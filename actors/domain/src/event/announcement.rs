@@ -1,5 +1,5 @@
-//! What the session's channel hears of an event: ids, stages and times. The one text in it is the reason of a pause, which
-//! a partner writes for the other.
+//! What is published of an event on the session's channel: ids, stages and times. The only text is the reason of a
+//! pause, which a partner writes for the other.
 
 use serde_json::{Map, Value, json};
 
@@ -18,14 +18,14 @@ pub struct Announcement {
     pub name: &'static str,
     pub payload: Map<String, Value>,
     pub audience: Audience,
-    /// The one member whom it concerns, if it does not concern both: the session's channel, which both hear, is not used.
+    /// The only member whom it concerns. If there is one, the session's channel, which both hear, is not used.
     pub only: Option<UserId>,
-    /// Whether somebody who is not there is told by a push.
+    /// Whether an absent member gets a push.
     pub pushes: bool,
 }
 
 impl Announcement {
-    /// The payload of the message for one member. The same for all, unless each gets its own.
+    /// The payload for one member. It is the same for both, unless each gets a message of their own.
     pub fn payload_for(&self, member: &UserId) -> Map<String, Value> {
         let mut payload = self.payload.clone();
         if self.audience == Audience::Each {
@@ -36,13 +36,13 @@ impl Announcement {
 }
 
 impl Event {
-    /// The message that decides who is told, and how. None for what concerns its author alone.
+    /// The message that decides who is told, and how. None if nobody is told.
     pub fn announcement(&self, session: &SessionId) -> Option<Announcement> {
         let Facts { names, fields, .. } = self.facts();
         names.first().map(|name| self.announce(*name, fields, session))
     }
 
-    /// Messages beside the first one, for screens that wait for other names. They are published and never pushed.
+    /// Further messages, for screens that wait for other names. They are published and never pushed.
     pub fn hints(&self, session: &SessionId) -> Vec<Announcement> {
         let Facts { names, fields, .. } = self.facts();
         let hint = |name: &EventName| Announcement { pushes: false, ..self.announce(*name, fields, session) };
@@ -69,7 +69,7 @@ impl Event {
         payload.insert("sessionId".into(), session.as_str().into());
         payload.insert("seq".into(), self.seq.into());
         payload.insert("timestamp".into(), self.at.as_millis().into());
-        // What nobody caused is news for both.
+        // An event without an author is news for both.
         let audience = match name.audience() {
             Audience::Partner if self.by.is_none() => Audience::Both,
             audience => audience,
@@ -106,7 +106,7 @@ impl Event {
             Fields::Selections(change) => {
                 json!({ "change": format!("stage4_selection_{change}"), "submittedBy": self.by })
             }
-            // Without an author, like the proposals that came of it.
+            // The author is left out, as with the proposals that the sub-chat has created.
             Fields::SubChatResolved => json!({ "change": "stage4_subchat_resolved" }),
             Fields::Closed(kind, agreements) => {
                 let ids: Vec<_> = agreements.iter().map(|agreement| &agreement.id).collect();

@@ -1,17 +1,18 @@
 //! Who hears of an event, and by which kind of push.
 
-/// For whom an event is news, and what its payload says of the acting user. Clients drop what names them as the author.
+/// Who hears of an event, and how its payload names the author. Clients drop messages that name them as the author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// The other partner. `excludeUserId` and `triggeredByUserId` name the author.
     Partner,
-    /// Both, the author included: their screens change on this event only. Nobody is named.
+    /// Both partners. The author's screen changes on this message only, so the payload names nobody.
     Both,
-    /// Both, with a message for each: `forUserId` names the receiver, `triggeredByUserId` the author, nobody is excluded.
+    /// Both partners, with a message for each. `forUserId` names the receiver and `triggeredByUserId` the author;
+    /// nobody is excluded.
     Each,
 }
 
-/// The preference with which a user switches pushes off.
+/// The preference by which a user switches this kind of push off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushKind {
     Invitation,
@@ -22,7 +23,7 @@ pub enum PushKind {
 /// What an absent partner gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Push {
-    /// Nothing: another event of the same command tells, or it is not worth a notification.
+    /// Nothing: another event of the same command causes the push, or the event is not worth one.
     Never,
     /// A notification with the general text.
     General(PushKind),

@@ -9,7 +9,9 @@ use crate::{
     needs::{CapturedNeed, CommonGroundConfirmation, NeedCategory, NeedConfirmation, NeedEdit},
     private_text::{PrivateText, Salt},
     stage::Stage,
-    stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
+    stage4::{
+        Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Selection, Stage4Path, WalkStep,
+    },
     tending::TendingEvent,
     time::Timestamp,
 };
@@ -139,7 +141,7 @@ without_text!(
     InvitationId,
     NeedCategory,
     NeedId,
-    Path,
+    Stage4Path,
     Salt,
     SessionId,
     Stage,

@@ -1,5 +1,5 @@
-//! What happened. A session is the sum of its events; each of them has the next `seq`. Stored events are read for ever: a
-//! variant's name and its fields' names are a promise (golden files hold it), new fields take a default.
+//! Events. A session is the sum of its events, and each event has the next `seq`. Stored events are read for ever: the
+//! names of variants and fields are a promise, which golden files check. A new field needs a default.
 
 mod announcement;
 mod audience;
@@ -23,7 +23,9 @@ use crate::{
     needs::{CapturedNeed, CommonGroundConfirmation, NeedCategory, NeedConfirmation, NeedEdit},
     private_text::{PrivateText, Salt},
     stage::Stage,
-    stage4::{Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Path, Selection, WalkStep},
+    stage4::{
+        Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Selection, Stage4Path, WalkStep,
+    },
     tending::TendingEvent,
     time::Timestamp,
 };
@@ -32,7 +34,7 @@ use crate::{
 pub struct Event {
     pub seq: Seq,
     pub at: Timestamp,
-    /// Whose command it came from; nobody's if the coordinator acted by itself.
+    /// The user whose command caused the event. None if the coordinator acted by itself.
     pub by: Option<UserId>,
     pub body: EventBody,
 }
@@ -111,7 +113,7 @@ events! {
         },
         InvitationExpired {},
         InvitationDeclined {},
-        /// Texts for the creator, written by the AI service or by the creator. What is absent stays.
+        /// Texts of the invitation, written by the AI service or by the creator. An absent text stays as it is.
         InvitationWritten {
             topic: Option<PrivateText>,
             message: Option<PrivateText>,
@@ -120,40 +122,40 @@ events! {
         TopicFrameConfirmed {
             topic: PrivateText,
         },
-        /// The creator says that the invitation is on its way, and with which text.
+        /// The creator says that the invitation was sent, and with which message.
         InvitationSent {
             message: Option<PrivateText>,
         },
         Joined {
             name: Option<PrivateText>,
-            /// The creator is in app mode: its screen waits for another name.
+            /// The creator is in app mode. The app waits for another name of the event.
             #[serde(default)]
             told_to_app: bool,
         },
 
         /// The member's client is the product's own app.
         AppNoticed {
-            /// The app from June on.
+            /// The June generation of the app.
             june: bool,
         },
 
         // the stages
         CompactSigned {},
-        /// The AI service offers to confirm to feel heard.
+        /// The AI service offers the partner to confirm that they feel heard.
         FeelHeardOffered {},
         FeelHeardConfirmed {
             feedback: Option<PrivateText>,
         },
-        /// The own gates of a stage are satisfied for the first time.
+        /// The partner's own gates of a stage are satisfied for the first time.
         StageCompleted {
             stage: Stage,
-            /// The stage that the member goes on to in the same commit.
+            /// The stage to which the member advances in the same commit.
             #[serde(default)]
             moves_to: Option<Stage>,
         },
         Advanced {
             to: Stage,
-            /// The coordinator took the member on: nobody called advance.
+            /// The coordinator advanced the member; nobody called "advance".
             #[serde(default)]
             implicit: bool,
         },
@@ -169,7 +171,7 @@ events! {
             /// From this moment each sees what the other wrote.
             #[serde(default)]
             reveals: bool,
-            /// It is the revision that the partner asked for.
+            /// The text is the revision that the partner asked for.
             #[serde(default)]
             resubmits: bool,
         },
@@ -178,7 +180,7 @@ events! {
             feedback: Option<PrivateText>,
             feedback_shared: bool,
         },
-        /// The author lets an attempt stand as it is, although the partner asked for a revision.
+        /// The author keeps the attempt, although the partner asked for a revision.
         RefinementSkipped {
             willing_to_accept: bool,
             reason: Option<PrivateText>,
@@ -191,7 +193,7 @@ events! {
             category: NeedCategory,
             description: Option<PrivateText>,
         },
-        /// They take the place of this partner's unconfirmed ones.
+        /// Captured needs replace the partner's unconfirmed ones.
         NeedsCaptured {
             needs: Vec<CapturedNeed>,
         },
@@ -200,7 +202,7 @@ events! {
         },
         NeedsConfirmed {
             needs: Vec<NeedConfirmation>,
-            /// Before it, none of this partner's needs was confirmed.
+            /// None of this partner's needs was confirmed before.
             first: bool,
         },
         NeedsShared {
@@ -212,7 +214,7 @@ events! {
         CommonGroundConfirmed {
             categories: Vec<CommonGroundConfirmation>,
         },
-        /// The partner has looked at both lists of needs side by side, and finds them right or not.
+        /// The partner has compared both lists of needs, and calls them right or not.
         NeedsValidated {
             validated: bool,
         },
@@ -236,7 +238,7 @@ events! {
         ReadyToRank {},
         RankingSubmitted {
             ranking: Vec<StrategyId>,
-            /// It takes the place of an earlier one of the same round.
+            /// The ranking replaces an earlier one of the same round.
             replaces: bool,
         },
         OverlapRevealed {
@@ -245,21 +247,21 @@ events! {
         },
 
         // stage 4 by proposals
-        /// The first call of the stage shows by which way this partner's client goes.
+        /// The first call of the stage reveals the path of this partner's client.
         PathChosen {
-            path: Path,
-            /// The other partner had said "ready", and both are ready by this.
+            path: Stage4Path,
+            /// The other partner had said "ready", so both are ready now.
             #[serde(default)]
             ready: bool,
         },
         SelectionsMade {
             selections: Vec<Selection>,
-            /// What was handed in before no longer stands.
+            /// The earlier submission is withdrawn.
             #[serde(default)]
             takes_back: bool,
         },
         SelectionsShared {
-            /// Not for the first time.
+            /// The stances were shared before.
             #[serde(default)]
             again: bool,
         },
@@ -270,7 +272,7 @@ events! {
         },
         NeedWalked {
             need: NeedId,
-            /// None if it is to be walked through again.
+            /// None if the need is to be visited again.
             #[serde(default)]
             step: Option<WalkStep>,
         },
@@ -352,7 +354,7 @@ events! {
         },
         Viewed {
             last_seen: Seq,
-            /// The chat item that the client saw last. Made by the client, so that it may say anything.
+            /// The chat item that the client saw last. The client chooses the id, so it may hold any text.
             #[serde(default)]
             chat_item: Option<PrivateText>,
         },

@@ -1,5 +1,5 @@
-//! How events are kept: `{v, seq, at, by, body}`. The version comes first, so that a reader knows the form of the body
-//! before it meets it, and older forms are brought up to date while they are read.
+//! The stored form of events: `{v, seq, at, by, body}`. The version comes first, so that a reader knows the form of the
+//! body before it reads it. Older forms are converted while they are read.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{
 
 use super::{Event, EventBody};
 
-/// The version that is written. Raise it when a field changes its meaning, and teach [`read_body`] the form before.
+/// The version that is written. Raise it when a field changes its meaning, and teach [`read_body`] the former form.
 pub const VERSION: u8 = 1;
 
 impl Serialize for Event {
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for Record {
     }
 }
 
-/// Reads a body in the form of its version and gives it in today's.
+/// Reads a body of any known version and converts it to the present form.
 fn read_body<'de, A: MapAccess<'de>>(version: u8, map: &mut A) -> Result<EventBody, A::Error> {
     match version {
         VERSION => map.next_value(),

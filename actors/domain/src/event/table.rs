@@ -15,7 +15,7 @@ macro_rules! event_names {
         impl EventName {
             pub const ALL: &[EventName] = &[$(EventName::$event),+];
 
-            /// As it is on the channel.
+            /// The name on the channel.
             pub const fn as_str(self) -> &'static str {
                 match self { $(EventName::$event => $name),+ }
             }
@@ -78,12 +78,12 @@ event_names! {
     SessionResolved: "session.resolved", Both, General(PartnerAction);
     SessionResumed: "session.resumed", Partner, General(PartnerAction);
     SessionStrategiesUpdated: "session.strategies_updated", Both, Never;
-    // On the partners' own channels, for lists.
+    // Published on the channels of the users, for lists of sessions.
     SessionUpdated: "session.updated", Each, Never;
     StrategiesOverlapReady: "strategies.overlap_ready", Partner, General(PartnerAction);
 }
 
-/// Whether the coordinator alone may publish under this name on a session's channel.
+/// Whether only the coordinator may publish under this name on a session's channel.
 pub fn is_reserved(name: &str) -> bool {
     EventName::parse(name).is_some()
 }
@@ -145,7 +145,7 @@ impl Event {
             }
             EventBody::EmpathyShared { reveals: true, .. } => told(&[PartnerEmpathyShared, EmpathyRevealed], Common),
             EventBody::EmpathyShared { .. } => told(&[PartnerEmpathyShared], Common),
-            // Screens that do not know a verdict by its name look again at "resubmitted".
+            // Screens that do not know the name of a verdict reload on "resubmitted".
             EventBody::EmpathyJudged { validated: true, .. } => told(&[PartnerValidated, EmpathyResubmitted], Common),
             EventBody::EmpathyJudged { validated: false, .. } => {
                 told(&[PartnerRevisionRequested, EmpathyResubmitted], Common)
@@ -153,7 +153,8 @@ impl Event {
             EventBody::RefinementSkipped { willing_to_accept, .. } => {
                 told(&[PartnerSkippedRefinement, EmpathyResubmitted], Willing(*willing_to_accept))
             }
-            // The partner's list is private: the channel hears that it has changed, and this is no news for the other.
+            // The list is private: the message makes the author's screens reload, and it is no news for the other
+            // partner.
             EventBody::NeedsCaptured { .. } => Facts { is_news: false, ..told(&[SessionNeedsExtracted], Common) },
             EventBody::NeedsConfirmed { first: true, .. } => told(&[PartnerNeedsConfirmed], Common),
             EventBody::NeedsShared { reveals: true, .. } => {
@@ -162,14 +163,15 @@ impl Event {
             EventBody::NeedsShared { .. } => told(&[PartnerNeedsShared], Common),
             EventBody::CommonGroundConfirmed { .. } => told(&[PartnerCommonGroundConfirmed], Common),
             EventBody::NeedsValidated { validated: true } => told(&[PartnerNeedsValidated], Common),
-            // What the screens show has to go at once, also where they do not know a revocation by its name.
+            // The revoked content has to disappear at once, even from screens that do not know the name of a
+            // revocation.
             EventBody::ConsentRevoked { kind: kind @ ConsentKind::Empathy } => {
                 told(&[PartnerConsentRevoked, EmpathyResubmitted], Consent(*kind))
             }
             EventBody::ConsentRevoked { kind: kind @ ConsentKind::Needs } => {
                 told(&[PartnerConsentRevoked, SessionCommonGroundReady], Consent(*kind))
             }
-            // Screens of stage 4 load anew what they show on `partner.marked_ready` or on `session.strategies_updated`.
+            // Screens of stage 4 reload on `partner.marked_ready` or on `session.strategies_updated`.
             EventBody::StrategyProposed { .. } | EventBody::StrategyRevised { .. } => {
                 told(&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
             }

@@ -1,4 +1,4 @@
-//! What events say of needs.
+//! Changes of needs, as events hold them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{ids::NeedId, needs::NeedCategory, private_text::PrivateText};
 pub struct NeedConfirmation {
     pub need: NeedId,
     pub confirmed: bool,
-    /// A new description, if the partner wanted to rephrase it.
+    /// A new description, if the partner changed it.
     #[serde(default)]
     pub adjustment: Option<PrivateText>,
 }
@@ -20,19 +20,20 @@ pub struct CommonGroundConfirmation {
     pub confirmed: bool,
 }
 
-/// A need as it was read from what the partner had said.
+/// A need that the AI service has read from the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapturedNeed {
     pub id: NeedId,
     pub need: PrivateText,
     pub category: NeedCategory,
     pub description: Option<PrivateText>,
-    /// What it was read from.
+    /// The texts that the need was read from.
     #[serde(default)]
     pub evidence: Vec<PrivateText>,
 }
 
-/// One change of the own list. What was there before stays in the log for the answer, until its author erases it.
+/// One change of a partner's own list. The former text stays in the log until its author erases it; the answer shows
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeedEdit {

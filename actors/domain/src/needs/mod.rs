@@ -57,7 +57,7 @@ impl NeedCategory {
         }
     }
 
-    /// The id under which a category is common ground in this session: the same for both partners and at any time.
+    /// The id of this category as common ground of the session. It is the same for both partners and at any time.
     pub fn common_ground_id(self, session: &SessionId) -> String {
         ids::derived(&[b"common ground", session.as_str().as_bytes(), self.as_str().as_bytes()])
     }
@@ -69,18 +69,18 @@ pub struct Need {
     pub need: PrivateText,
     pub category: NeedCategory,
     pub description: Option<PrivateText>,
-    /// What the need was read from. Stays with its owner, also when the need is shared.
+    /// The texts that the need was read from. Only the owner sees them, even when the need is shared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<PrivateText>,
     pub created_at: Timestamp,
     pub confirmed: bool,
-    /// When it was confirmed as it is now.
+    /// When the need was confirmed in its present form.
     pub confirmed_at: Option<Timestamp>,
     /// Chosen for sharing. Counts while the consent stands.
     pub shared: bool,
 }
 
-/// A need that its owner has removed. Its words are gone.
+/// A need that its owner has removed. Its text is no longer kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedNeed {
     pub id: NeedId,
@@ -89,7 +89,7 @@ pub struct RemovedNeed {
     pub at: Timestamp,
 }
 
-/// Removed needs that are remembered, so that a repeated removal has its answer.
+/// The number of removed needs that are kept, so that a repeated removal can be answered.
 const KEPT_REMOVED: usize = 50;
 
 /// One partner's stage 3.
@@ -103,9 +103,9 @@ pub struct Needs {
     pub revoked_at: Option<Timestamp>,
     /// The categories of common ground that this partner has confirmed, and when.
     pub common_ground: BTreeMap<NeedCategory, Timestamp>,
-    /// When this partner last answered on common ground, also if there was none.
+    /// When this partner last confirmed the common ground, even if it was empty.
     pub common_ground_at: Option<Timestamp>,
-    /// When this partner said that the two lists side by side are right. Counts for what the other shares at that time.
+    /// When this partner validated the two lists side by side. It is void when the other partner shares another list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validated_at: Option<Timestamp>,
 }
@@ -147,7 +147,7 @@ impl Needs {
         self.confirmed_at = Some(at).filter(|_| self.any_confirmed());
     }
 
-    /// A confirmation was about the words as they were: a changed need has to be confirmed again.
+    /// A changed need has to be confirmed again, since the confirmation was about the former text.
     pub(super) fn edit(&mut self, edit: &NeedEdit, at: Timestamp) {
         match edit {
             NeedEdit::Added { id, need, category } => {

@@ -1,15 +1,15 @@
-//! Which shared needs the proposals answer. A proposal answers a need that it names, by id, by its words or by its category;
-//! it answers it in part if their words meet. The audit begins when a proposal names a need or a partner walks through the
-//! needs: before that, everything would be open, which tells nobody anything.
+//! Which shared needs the proposals cover. A proposal covers a need that it names by id, text or category. It covers a
+//! need in part if their texts share words. The audit begins when a proposal names a need or a partner walks through
+//! the needs; before that, every need would be open.
 
 use std::collections::BTreeSet;
 
 use crate::{ids::StrategyId, member::Member, needs::Need, session::Session, side::Side, strategy::Strategy};
 
-/// How much of a need's words has to be in a proposal.
+/// The share of the words of a need that a proposal must hold to cover it in part.
 const PARTIAL_FROM: f32 = 0.25;
 
-/// Words that say nothing about what somebody needs.
+/// Words that do not count.
 const EMPTY_WORDS: [&str; 18] = [
     "and", "are", "but", "can", "for", "from", "have", "need", "needs", "not", "that", "the", "this", "want", "when",
     "will", "with", "you",
@@ -27,7 +27,7 @@ pub struct CoverageRow<'a> {
     pub need: &'a Need,
     pub owner: Side,
     pub coverage: Coverage,
-    /// By id: tells neither author nor age.
+    /// Ordered by id, so that the order reveals neither author nor age.
     pub covering: Vec<StrategyId>,
 }
 
@@ -42,11 +42,11 @@ impl Strategy {
         })
     }
 
-    fn touches(&self, need: &Need) -> bool {
+    fn shares_words_with(&self, need: &Need) -> bool {
         let wanted = meaningful_words(need.need.reveal());
         let offered = meaningful_words(self.description.reveal());
         let met = wanted.intersection(&offered).count();
-        // A handful of words each: the loss of precision is none.
+        // The counts are small, so no precision is lost.
         #[allow(clippy::cast_precision_loss)]
         let share = met as f32 / wanted.len().max(1) as f32;
         share >= PARTIAL_FROM
@@ -61,9 +61,9 @@ fn meaningful_words(text: &str) -> BTreeSet<String> {
 }
 
 impl Session {
-    /// Needs that both may see, the viewer's own first; none unless both consents stand.
+    /// The needs that both may see, the viewer's own first. Empty unless both consents stand.
     pub(crate) fn shared_needs(&self, viewer: Side) -> impl Iterator<Item = (Side, &Need)> {
-        let sees = |side| self.seat(side).filter(|member: &&Member| member.needs.consent_stands());
+        let sees = |side| self.member(side).filter(|member: &&Member| member.needs.consent_stands());
         let both = sees(viewer).zip(sees(viewer.other()));
         both.into_iter().flat_map(move |(mine, theirs)| {
             let own = mine.needs.shared().map(move |need| (viewer, need));
@@ -72,14 +72,14 @@ impl Session {
     }
 
     /// Whether a text is the id of anybody's need, shared or not.
-    pub(crate) fn is_a_need(&self, text: &str) -> bool {
-        let mut seats = Side::BOTH.into_iter().filter_map(|side| self.seat(side));
-        seats.any(|member| member.needs.list.iter().any(|need| need.id.as_str() == text))
+    pub(crate) fn is_need_id(&self, text: &str) -> bool {
+        let mut members = Side::BOTH.into_iter().filter_map(|side| self.member(side));
+        members.any(|member| member.needs.list.iter().any(|need| need.id.as_str() == text))
     }
 
     /// The audit of all shared needs; empty before it begins.
     pub(crate) fn coverage(&self, viewer: Side) -> Vec<CoverageRow<'_>> {
-        let walks = self.seat(viewer).is_some_and(|me| me.stage4.walks);
+        let walks = self.member(viewer).is_some_and(|me| me.stage4.walks);
         let names_needs = self.pool.strategies.iter().any(|strategy| !strategy.needs_addressed.is_empty());
         if !walks && !names_needs {
             return Vec::new();
@@ -88,7 +88,7 @@ impl Session {
     }
 
     fn coverage_of<'a>(&'a self, owner: Side, need: &'a Need) -> CoverageRow<'a> {
-        let those = |test: &dyn Fn(&Strategy) -> bool| {
+        let ids_where = |test: &dyn Fn(&Strategy) -> bool| {
             let mut ids: Vec<_> = self
                 .pool
                 .strategies
@@ -99,9 +99,9 @@ impl Session {
             ids.sort();
             ids
         };
-        let named = those(&|strategy| strategy.names(need));
+        let named = ids_where(&|strategy| strategy.names(need));
         let (coverage, covering) = if named.is_empty() {
-            let touched = those(&|strategy| strategy.touches(need));
+            let touched = ids_where(&|strategy| strategy.shares_words_with(need));
             (if touched.is_empty() { Coverage::Open } else { Coverage::Partial }, touched)
         } else {
             (Coverage::Covered, named)

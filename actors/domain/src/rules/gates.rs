@@ -1,5 +1,5 @@
-//! Gates: what a partner has to have done in a stage, and whether the partner may go on. Typed and derived from the
-//! state, so that they cannot disagree with it.
+//! Gates: what a partner has to do in a stage before the partner may advance. They are computed from the state, so that
+//! they cannot disagree with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +78,8 @@ pub enum Gates {
         consented: bool,
         validated: bool,
     },
-    /// The third gate is opened by confirming the common ground or by validating the needs of both. Each of the two generations
-    /// of clients does one of them, and in one session both may occur.
+    /// The third gate is satisfied by confirming the common ground or by validating the needs of both. Each generation
+    /// of clients does one of the two, and both can occur in one session.
     NeedMapping {
         confirmed: bool,
         shared: bool,
@@ -137,7 +137,7 @@ impl Gates {
     }
 }
 
-/// Why a partner cannot go on.
+/// Why a partner cannot advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -151,7 +151,7 @@ pub enum BlockedReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
     pub reason: BlockedReason,
-    /// Own gates by name; of the partner only the derived keys that the viewer may see.
+    /// The names of the caller's own gates. Of the partner's, only the derived keys that the caller may see.
     pub unsatisfied: Vec<&'static str>,
 }
 
@@ -162,10 +162,10 @@ impl Blocked {
 }
 
 impl Session {
-    /// A partner's own gates of a stage; all open if the partner is not there.
+    /// A partner's own gates of a stage. None is satisfied if there is no such partner.
     pub(crate) fn gates(&self, side: Side, stage: Stage) -> Gates {
-        let me = self.seat(side);
-        let partner = self.seat(side.other());
+        let me = self.member(side);
+        let partner = self.member(side.other());
         let of_me = |test: fn(&Member) -> bool| me.is_some_and(test);
         let of_partner = |test: fn(&Member) -> bool| partner.is_some_and(test);
         match stage {
@@ -191,14 +191,15 @@ impl Session {
                 Gates::StrategicRepair {
                     submitted: revealed || handed_in || of_me(|me| me.round.ready_at.is_some()),
                     ranked: revealed || handed_in,
-                    overlap: revealed || self.meeting().is_some_and(|overlap| !overlap.is_empty()),
+                    overlap: revealed || self.round_overlap().is_some_and(|overlap| !overlap.is_empty()),
                     agreement: self.has_agreed(),
                 }
             }
         }
     }
 
-    /// Once the partner has left the stage (for which it needed this gate), a revoked consent does not hold the other back.
+    /// The common ground has to be confirmed as it is now. When the partner has completed the stage, a revoked consent
+    /// no longer holds this partner back.
     fn common_ground_confirmed(&self, me: &Member, partner: Option<&Member>) -> bool {
         me.needs.common_ground_at.is_some()
             && (partner.is_some_and(|partner| partner.has_left(Stage::NeedMapping))
@@ -207,7 +208,7 @@ impl Session {
                 }))
     }
 
-    /// Like [`Session::common_ground_confirmed`], for the other way through the gate.
+    /// Whether the gate is satisfied by validation. See [`Session::common_ground_confirmed`] for the alternative.
     fn needs_validated(&self, me: &Member, partner: Option<&Member>) -> bool {
         me.needs.validated_at.is_some()
             && partner.is_some_and(|partner| {
@@ -215,7 +216,7 @@ impl Session {
             })
     }
 
-    /// The categories that both have shared; none before both have consented.
+    /// The categories that both have shared. None before both have consented.
     pub(crate) fn common_ground(&self) -> Option<Vec<NeedCategory>> {
         let partner = self.invitee.as_ref()?;
         if !self.creator.needs.consent_stands() || !partner.needs.consent_stands() {
@@ -231,17 +232,17 @@ impl Session {
         self.agreements.iter().any(|agreement| agreement.status == AgreementStatus::Agreed)
     }
 
-    /// Whether a partner has what a stage asks for: whoever has gone on had it.
+    /// Whether a partner has satisfied the gates of a stage, or has completed it.
     pub(crate) fn is_done_with(&self, side: Side, stage: Stage) -> bool {
-        self.seat(side).is_some_and(|member| member.has_left(stage)) || self.gates(side, stage).satisfied()
+        self.member(side).is_some_and(|member| member.has_left(stage)) || self.gates(side, stage).satisfied()
     }
 
     pub(crate) fn stage_of(&self, side: Side) -> Stage {
-        self.seat(side).map_or(Stage::Onboarding, Member::stage)
+        self.member(side).map_or(Stage::Onboarding, Member::stage)
     }
 
     pub(crate) fn stage_status(&self, side: Side, stage: Stage) -> StageStatus {
-        match self.seat(side).and_then(|member| member.record(stage)) {
+        match self.member(side).and_then(|member| member.record(stage)) {
             None => StageStatus::NotStarted,
             Some(record) if record.completed_at.is_some() => StageStatus::Completed,
             Some(_) if self.gates(side, stage).satisfied() && self.needs_partner(side, stage) => {
@@ -251,7 +252,8 @@ impl Session {
         }
     }
 
-    /// Where the partner would go, or what stands in the way: session, transition, own gates, partner, in this order.
+    /// The stage that the partner can advance to, or what blocks the advance. The checks are, in this order: session,
+    /// transition, own gates, partner.
     pub(crate) fn next_stage(&self, side: Side) -> Result<Stage, Blocked> {
         let stage = self.stage_of(side);
         if self.status != SessionStatus::Active && !self.works_ahead(side, stage) {
@@ -269,18 +271,18 @@ impl Session {
         Ok(next)
     }
 
-    /// Whether the partner's gates of the stage are missing.
+    /// Whether the advance has to wait for the partner's gates.
     fn needs_partner(&self, side: Side, stage: Stage) -> bool {
         let alone = match stage {
             Stage::Witness => true,
-            // The one who invites begins; the other may never come.
+            // The creator in app mode does not wait, since the invited person may never join.
             Stage::Onboarding => side == Side::Creator && self.creator.in_app_mode(),
             Stage::PerspectiveStretch | Stage::NeedMapping | Stage::StrategicRepair => false,
         };
         !alone && !self.is_done_with(side.other(), stage)
     }
 
-    /// Before the partner has joined, a creator in app mode goes up to stage 2.
+    /// A creator in app mode may work up to stage 2 before the partner has joined.
     fn works_ahead(&self, side: Side, stage: Stage) -> bool {
         let has_begun = match stage {
             Stage::Onboarding => self.invitation.sent_at.is_some(),
@@ -290,7 +292,7 @@ impl Session {
         side == Side::Creator && self.status == SessionStatus::Invited && self.creator.in_app_mode() && has_begun
     }
 
-    /// What of the partner is missing, in the derived keys that a viewer may see.
+    /// The partner's missing gates, as the derived keys that a viewer may see.
     fn partner_keys(&self, side: Side, stage: Stage) -> Vec<&'static str> {
         let mut keys = Vec::new();
         match self.gates(side.other(), stage) {
@@ -304,7 +306,10 @@ impl Session {
                 }
             }
             Gates::NeedMapping { confirmed: false, .. } => keys.push("partnerNeedsConfirmed"),
-            _ => {}
+            Gates::NeedMapping { confirmed: true, .. }
+            | Gates::Onboarding { compact_signed: true }
+            | Gates::Witness { .. }
+            | Gates::StrategicRepair { .. } => {}
         }
         if keys.is_empty() {
             keys.push(PARTNER_READY);
@@ -312,11 +317,11 @@ impl Session {
         keys
     }
 
-    /// Whether this partner has done everything and the other has not.
+    /// Whether this partner only waits for the other one.
     pub(crate) fn is_waiting(&self, side: Side) -> bool {
         matches!(self.next_stage(side), Err(Blocked { reason: BlockedReason::PartnerNotReady, .. }))
     }
 }
 
-/// Stands for whatever the partner still has to do.
+/// The derived key when no other key may be shown.
 pub(crate) const PARTNER_READY: &str = "partnerReady";

@@ -5,19 +5,19 @@ use crate::{ids::UserId, session::Session, stage::SessionStatus, time::Timestamp
 /// A session in one member's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// As the member sees it: `WAITING` belongs to a viewer.
+    /// The status as the member sees it, which can be `WAITING`.
     pub status: SessionStatus,
-    /// When something changed that the member sees.
+    /// When the member's view of the session last changed.
     pub changed_at: Timestamp,
-    /// Something that the member was told of lies behind what the member has seen.
+    /// There is news that the member has not seen.
     pub unread: bool,
 }
 
 impl Session {
-    /// `None` for everybody who does not see the session.
+    /// None for a user who does not see the session.
     pub fn listed_for(&self, user: &UserId) -> Option<Listed> {
         let side = self.side(user)?;
-        let member = self.seat(side)?;
+        let member = self.member(side)?;
         let status = if self.is_waiting(side) { SessionStatus::Waiting } else { self.status };
         Some(Listed { status, changed_at: member.changed_at, unread: member.news > member.last_seen })
     }

@@ -3,9 +3,9 @@
 use crate::{session::Session, side::Side, strategy::StrategyPhase};
 
 impl Session {
-    /// Where the round stands. What a partner is shown may differ: see [`Session::shown_phase`].
+    /// The phase of the round. A client may be shown another one: see [`Session::shown_phase`].
     pub(crate) fn strategy_phase(&self) -> StrategyPhase {
-        let meeting = self.meeting();
+        let meeting = self.round_overlap();
         if self.has_agreed() {
             StrategyPhase::Agreed
         } else if meeting.as_ref().is_some_and(|overlap| !overlap.is_empty()) {
@@ -19,8 +19,8 @@ impl Session {
         }
     }
 
-    /// The phase as a partner's client needs it. A proposed agreement is negotiated, whatever has been revealed. A client that
-    /// moves its user on by itself knows an open pool under one name only.
+    /// The phase as a partner's client needs it. A proposed agreement is negotiated, whatever has been revealed. A
+    /// client in app mode knows only `COLLECTING` for an open pool.
     pub(crate) fn shown_phase(&self, viewer: Side) -> StrategyPhase {
         match self.strategy_phase() {
             StrategyPhase::Agreed => StrategyPhase::Agreed,

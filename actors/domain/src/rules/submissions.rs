@@ -1,5 +1,5 @@
-//! What two partners' submissions come to. A ranking and shared stances are the same thing said in two ways: what is ranked
-//! is willing, and everything else is not.
+//! The submissions of two partners and their overlap. A ranking and shared stances are two forms of a submission: a
+//! ranked strategy is one that the partner is willing to do.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::{
     member::Member,
     session::Session,
     side::Side,
-    stage4::{Decision, Path, Stance},
+    stage4::{Decision, Stage4Path, Stance},
     strategy,
 };
 
-/// What a partner has handed in.
+/// What a partner has submitted.
 #[derive(Clone, Copy, Debug)]
 pub enum Submission<'a> {
     /// The best first.
@@ -29,7 +29,7 @@ impl Submission<'_> {
         }
     }
 
-    /// The place in a ranking. Stances prefer nothing.
+    /// The position in a ranking. Stances have no order.
     fn rank(self, id: &StrategyId) -> usize {
         match self {
             Submission::Ranking(ranking) => ranking.iter().position(|ranked| ranked == id).unwrap_or(ranking.len()),
@@ -37,7 +37,7 @@ impl Submission<'_> {
         }
     }
 
-    /// Everything this partner is willing to do, the preferred first.
+    /// All strategies that this partner is willing to do, the best first.
     pub fn willing(self) -> Vec<StrategyId> {
         match self {
             Submission::Ranking(ranking) => ranking.to_vec(),
@@ -45,14 +45,14 @@ impl Submission<'_> {
         }
     }
 
-    /// What both are willing to do, by the sum of the ranks, then by id: the same for both.
+    /// The strategies that both are willing to do, by the sum of the ranks, then by id. The order is the same for both.
     pub fn mutual(self, other: Submission<'_>) -> Vec<StrategyId> {
         let mut mutual: Vec<_> = self.willing().into_iter().filter(|id| other.is_willing(id)).collect();
         mutual.sort_by_key(|id| (self.rank(id) + other.rank(id), id.clone()));
         mutual
     }
 
-    /// Where the two meet. Two rankings meet among their first three.
+    /// The overlap of two submissions. Of two rankings only the first three places count.
     pub fn overlap(self, other: Submission<'_>) -> Vec<StrategyId> {
         match (self, other) {
             (Submission::Ranking(one), Submission::Ranking(other)) => strategy::overlap(one, other),
@@ -62,10 +62,10 @@ impl Submission<'_> {
 }
 
 impl Session {
-    /// What a partner has handed in for the round that is going on. Shared stances count while there is one for each
-    /// proposal: an idea that came later has to be answered, too.
+    /// A partner's submission in the present round. Shared stances count only while there is one for each strategy, so
+    /// a strategy that was added later needs a stance, too.
     pub(crate) fn submission(&self, side: Side) -> Option<Submission<'_>> {
-        let Member { round, stage4, .. } = self.seat(side)?;
+        let Member { round, stage4, .. } = self.member(side)?;
         if round.ranked_at.is_some() {
             return Some(Submission::Ranking(&round.ranking));
         }
@@ -73,50 +73,52 @@ impl Session {
         stage4.shared_at.filter(|_| is_complete).map(|_| Submission::Stances(&stage4.stances))
     }
 
-    /// The same, or the ranking of the round before, which was revealed without an overlap.
+    /// A partner's submission in the present round, or the ranking of the former round, which was revealed without an
+    /// overlap.
     pub(crate) fn latest_submission(&self, side: Side) -> Option<Submission<'_>> {
         let previous = || {
-            let previous = &self.seat(side)?.round.previous;
+            let previous = &self.member(side)?.round.previous;
             (!previous.is_empty()).then_some(Submission::Ranking(previous))
         };
         self.submission(side).or_else(previous)
     }
 
-    /// What a partner stands for now, handed in or not.
+    /// A partner's present decision on a strategy, submitted or not.
     pub(crate) fn decision_of(&self, side: Side, id: &StrategyId) -> Option<Decision> {
         match self.latest_submission(side) {
             Some(submission @ Submission::Ranking(_)) => {
                 Some(if submission.is_willing(id) { Decision::Willing } else { Decision::NotWilling })
             }
-            _ => self.seat(side)?.stage4.stances.get(id).map(|stance| stance.decision),
+            _ => self.member(side)?.stage4.stances.get(id).map(|stance| stance.decision),
         }
     }
 
-    /// Both submissions of the round that is going on, this side's first; none before both are in.
+    /// Both submissions of the present round, this side's first. None before both are in.
     pub(crate) fn submissions(&self, side: Side) -> Option<(Submission<'_>, Submission<'_>)> {
         self.submission(side).zip(self.submission(side.other()))
     }
 
-    /// The latest submissions of both: what the proposal path shows.
+    /// The latest submissions of both, which the proposal path shows.
     pub(crate) fn latest_submissions(&self, side: Side) -> Option<(Submission<'_>, Submission<'_>)> {
         self.latest_submission(side).zip(self.latest_submission(side.other()))
     }
 
-    /// A partner on the proposal path has no way to say "ready", and counts as ready when the other one says it.
+    /// Whether a partner is ready to rank. A partner on the proposal path cannot say "ready", and counts as ready when
+    /// the other partner says it.
     pub(crate) fn is_ready(&self, side: Side) -> bool {
-        let says_ready = |side| self.seat(side).is_some_and(|member: &Member| member.round.ready_at.is_some());
-        let path = self.seat(side).and_then(|member| member.stage4.path);
-        says_ready(side) || (path == Some(Path::Proposals) && says_ready(side.other()))
+        let says_ready = |side| self.member(side).is_some_and(|member: &Member| member.round.ready_at.is_some());
+        let path = self.member(side).and_then(|member| member.stage4.path);
+        says_ready(side) || (path == Some(Stage4Path::Proposals) && says_ready(side.other()))
     }
 
-    /// Where both meet in the round that is going on; none before both are in.
-    pub(crate) fn meeting(&self) -> Option<Vec<StrategyId>> {
+    /// The overlap of the present round. None before both submissions are in.
+    pub(crate) fn round_overlap(&self) -> Option<Vec<StrategyId>> {
         self.submissions(Side::Creator).map(|(one, other)| one.overlap(other))
     }
 
-    /// What can be proposed as an agreement; none before both were in at least once.
+    /// The strategies that can be proposed as an agreement. None before both have submitted once.
     pub(crate) fn candidates(&self) -> Option<Vec<StrategyId>> {
-        let meeting = self.meeting();
+        let meeting = self.round_overlap();
         match (&self.pool.reveal, &meeting) {
             (Some(reveal), None) => Some(reveal.candidates.clone()),
             (Some(reveal), Some(overlap)) if overlap.is_empty() => Some(reveal.candidates.clone()),
@@ -124,18 +126,18 @@ impl Session {
         }
     }
 
-    /// Whether a partner may bring in ideas. A partner on the proposal path has not asked for the pool to be closed: for such
-    /// a partner it stays open until something is handed in, and for two of them always.
-    pub(crate) fn takes_ideas_of(&self, side: Side) -> bool {
+    /// Whether a partner may add strategies. A partner on the proposal path has not asked to close the pool. For such a
+    /// partner it stays open until something is submitted, and for two of them always.
+    pub(crate) fn accepts_strategies_of(&self, side: Side) -> bool {
         if self.pool_is_open() {
             return true;
         }
         let both = |test: &dyn Fn(Side) -> bool| Side::BOTH.into_iter().all(test);
         let says_nothing = |side| {
-            self.seat(side)
+            self.member(side)
                 .is_none_or(|member: &Member| member.round.ready_at.is_none() && member.round.ranked_at.is_none())
         };
-        let is_on_proposals = self.seat(side).is_some_and(|me| me.stage4.path == Some(Path::Proposals));
+        let is_on_proposals = self.member(side).is_some_and(|me| me.stage4.path == Some(Stage4Path::Proposals));
         is_on_proposals
             && says_nothing(side)
             && !self.has_agreed()
@@ -143,7 +145,8 @@ impl Session {
     }
 
     pub(crate) fn is_in_app_mode(&self, side: Side) -> bool {
-        self.seat(side).is_some_and(|member| member.in_app_mode() || member.stage4.path == Some(Path::Proposals))
+        self.member(side)
+            .is_some_and(|member| member.in_app_mode() || member.stage4.path == Some(Stage4Path::Proposals))
     }
 
     pub(crate) fn has_proposal(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What tending does by itself: opening check-ins, ending the wait for a partner, reminding.
+//! The timers of tending: opening check-ins, ending the wait for a partner, reminding.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::{
 };
 
 impl Session {
-    /// Who still takes part.
-    pub(crate) fn tenders(&self) -> Vec<Side> {
-        let sees = |side: &Side| self.seat(*side).is_some_and(|member| member.left_at.is_none());
+    /// The sides of the members who have not withdrawn.
+    pub(crate) fn remaining_sides(&self) -> Vec<Side> {
+        let sees = |side: &Side| self.member(*side).is_some_and(|member| member.left_at.is_none());
         Side::BOTH.into_iter().filter(sees).collect()
     }
 
@@ -34,18 +34,18 @@ impl Session {
         due.chain(deadlines).chain(reminders).collect()
     }
 
-    /// The events of everything that is due; one for each audience.
+    /// The events of all that is due, one for each audience.
     pub(crate) fn tending_due(&self, timer: Timer, now: Timestamp) -> Vec<TendingEvent> {
         match timer {
             Timer::TendingDue => self.openings(now),
             Timer::TendingDeadline => self.timeouts(now),
             Timer::TendingReminder => self.reminders_due(now),
-            _ => Vec::new(),
+            Timer::InvitationExpiry | Timer::IdleAbandonment | Timer::FollowUp => Vec::new(),
         }
     }
 
     fn id_of(&self, side: Option<Side>) -> Option<UserId> {
-        self.seat(side?).map(|member| member.id.clone())
+        self.member(side?).map(|member| member.id.clone())
     }
 
     fn openings(&self, now: Timestamp) -> Vec<TendingEvent> {
@@ -84,7 +84,8 @@ impl Session {
     }
 }
 
-/// The first time after `now` in the rhythm; none if it comes once. What fell due while the node was down is told once.
+/// The next time of a repeated reminder after `now`. None if the reminder comes once. Times that passed while the node
+/// was down are skipped.
 fn next_time(first: Timestamp, cadence: Option<&PrivateText>, now: Timestamp) -> Option<Timestamp> {
     let cadence = cadence?.reveal().trim().to_uppercase().replace([' ', '-'], "_");
     let step = match cadence.as_str() {
@@ -94,7 +95,7 @@ fn next_time(first: Timestamp, cadence: Option<&PrivateText>, now: Timestamp) ->
         _ => return None,
     };
     let first = jiff::Timestamp::from_millisecond(first.as_millis()).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
-    // The steps are counted from the first time, so that the day of the month stays.
+    // Counting from the first time keeps the day of the month.
     let times = (1..=5_000_i64).map(|times| first.checked_add(step.checked_mul(times).ok()?).ok());
     let later = times.map_while(|at| at).map(|at| Timestamp::from_millis(at.timestamp().as_millisecond()));
     later.into_iter().find(|at| *at > now)

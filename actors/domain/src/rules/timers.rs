@@ -5,8 +5,8 @@ use crate::{
 };
 
 impl Session {
-    /// What is due when. After every event the answer may be another one; the idle timer moves with each of them, so a
-    /// caller may keep an earlier row for it and ask again when that fires.
+    /// The timers and their times. They can change with every event. The idle timer moves with each event, so a caller
+    /// may keep an older row of it and ask again when it fires.
     pub fn timers(&self, settings: &Settings) -> Vec<(Timer, Timestamp)> {
         let mut timers = Vec::new();
         if self.status == SessionStatus::Invited && !self.invitation.expired {

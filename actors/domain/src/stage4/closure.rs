@@ -40,7 +40,7 @@ impl ClosureReason {
         ("USER_STOPPED", ClosureReason::UserStopped),
     ];
 
-    /// A partner may always stop, whatever both are willing to do.
+    /// A partner may always stop, even if both are willing to do something.
     pub const fn is_a_decision_to_stop(self) -> bool {
         matches!(self, ClosureReason::BoundaryHonored | ClosureReason::UserStopped)
     }

@@ -1,6 +1,7 @@
-//! Stage 4 has two ways through one pool of strategies. On the ranking path a partner says "ready" and ranks; on the proposal
-//! path a partner takes a stance on each proposal and shares the stances. Both ways come to the same: a submission, which
-//! says of each strategy whether its partner is willing. Two submissions make the result, whichever way each was made.
+//! Stage 4 has two paths through one pool of strategies. On the ranking path a partner says "ready" and ranks the
+//! strategies. On the proposal path a partner takes a stance on each proposal and shares the stances. Both paths lead
+//! to a submission, which says for each strategy whether its partner is willing. Two submissions make the result,
+//! whatever paths they come from.
 
 mod closure;
 mod sub_chat;
@@ -17,10 +18,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which way a partner's client goes through the stage: shown by its first call of the stage.
+/// The path of a partner's client. The first call of the stage reveals it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Path {
+pub enum Stage4Path {
     Ranking,
     Proposals,
 }
@@ -47,7 +48,7 @@ pub struct Selection {
     pub note: Option<PrivateText>,
 }
 
-/// Where a partner stands on one proposal. Private until both have shared.
+/// A partner's stance on one proposal. It is private until both have shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stance {
     pub decision: Decision,
@@ -69,10 +70,10 @@ pub enum WalkStep {
 #[serde(default)]
 pub struct Stage4 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<Path>,
+    pub path: Option<Stage4Path>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stances: BTreeMap<StrategyId, Stance>,
-    /// When the stances were shared, while they are.
+    /// When the stances were shared. None if they are not shared at present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_at: Option<Timestamp>,
     /// They have been shared at least once.
@@ -83,7 +84,7 @@ pub struct Stage4 {
     pub declined_needs: BTreeSet<NeedId>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub walked: BTreeMap<NeedId, WalkStep>,
-    /// This partner goes through the needs one by one.
+    /// This partner has begun the walkthrough of the needs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub walks: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,7 +100,7 @@ impl Stage4 {
         }
     }
 
-    /// The proposal reads otherwise than the partner has seen it.
+    /// The text of the proposal has changed since the partner took a stance.
     pub(super) fn forget_stance_on(&mut self, strategy: &StrategyId) {
         self.stances.remove(strategy);
         self.shared_at = None;

@@ -1,5 +1,5 @@
-//! A sub-chat: one partner's private conversation about a need, a proposal, or the lack of an overlap. Only what its owner
-//! accepts from it goes into the pool.
+//! A sub-chat: one partner's private conversation about a need, a proposal, or the lack of an overlap. Only what the
+//! owner accepts goes into the pool.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,11 @@ use crate::{
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Anchor {
-    /// A need, for which ideas are wanted.
+    /// A need that has no proposal yet.
     NeedsBrainstorm,
-    /// A proposal that is to be put in other words.
+    /// A proposal that the partner wants to rephrase.
     ProposalRefinement,
-    /// Both have shared, and nothing is willing for both.
+    /// Both have shared, and there is no proposal that both are willing to do.
     NoOverlap,
 }
 
@@ -38,7 +38,7 @@ pub enum ChatRole {
     Ai,
 }
 
-/// A proposal in the making.
+/// A suggested proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The proposal that it would replace.
@@ -63,7 +63,7 @@ impl Candidate {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubChatMessage {
-    /// Its place in the chat, which makes its id.
+    /// The position in the chat, from 1. The id of the message is made of it.
     pub number: u32,
     pub role: ChatRole,
     pub content: PrivateText,

@@ -7,7 +7,7 @@ use super::{
     Reminder, ReminderStatus, Response, ResponseStatus, TakenCheckIn, Tending, TendingEvent, cycle::outcome_in,
 };
 use crate::{
-    ids::{CycleId, TendingEntryId},
+    ids::{CycleId, NoteId, TendingEntryId},
     private_text::PrivateText,
     side::Side,
     time::Timestamp,
@@ -33,7 +33,7 @@ impl Entry {
         }
     }
 
-    fn become_(&mut self, outcome: Outcome, next: Timestamp, at: Timestamp) {
+    fn conclude(&mut self, outcome: Outcome, next: Timestamp, at: Timestamp) {
         match outcome {
             Outcome::Done => {
                 self.status = EntryStatus::Completed;
@@ -89,60 +89,60 @@ impl Tending {
                     }
                 }
             }
-            TendingEvent::NoteWritten { .. }
-            | TendingEvent::Reentered { .. }
-            | TendingEvent::Responded { .. }
-            | TendingEvent::EntryShared { .. }
-            | TendingEvent::CheckedIn { .. } => {
-                if let Some(side) = side {
-                    self.apply_of(tending, side, tenders, at);
-                }
-            }
-        }
-    }
-
-    fn apply_of(&mut self, tending: &TendingEvent, side: Side, tenders: usize, at: Timestamp) {
-        match tending {
-            TendingEvent::NoteWritten { id, content } => self.notes.push(Note {
-                id: id.clone(),
-                by: side,
-                content: content.clone(),
-                selected_for: None,
-                shared_at: None,
-                created_at: at,
-                updated_at: at,
-            }),
-            TendingEvent::Reentered { id, intent } => {
-                let mut entry = Entry::new(id.clone(), EntryKind::Reentry, at);
-                entry.owner = Some(side);
-                entry.status = EntryStatus::Open;
-                entry.opened_at = Some(at);
-                entry.intent = intent.clone();
-                self.entries.push(entry);
-            }
+            TendingEvent::NoteWritten { id, content } => self.write_note(id, side, content, at),
+            TendingEvent::Reentered { id, intent } => self.reenter(id, side, intent.as_ref(), at),
             TendingEvent::Responded { entry, status, reflection, choice, .. } => {
                 let response = Response { status: *status, reflection: reflection.clone(), choice: *choice, at };
-                if let Some(entry) = self.entries.iter_mut().find(|known| known.id == *entry) {
-                    entry.responses.insert(side, response);
-                    let wanted = if entry.is_shared() { tenders } else { 1 };
-                    let is_done = entry.responses.len() >= wanted;
-                    entry.status = if is_done { EntryStatus::Completed } else { EntryStatus::Partial };
-                    entry.completed_at = Some(at).filter(|_| is_done);
-                    entry.updated_at = at;
-                }
+                self.respond(entry, side, response, tenders);
             }
             TendingEvent::EntryShared { entry, shared } => {
-                if let Some(entry) = self.entries.iter_mut().find(|known| known.id == *entry) {
+                if let Some(entry) = self.entry_mut(entry).filter(|_| side.is_some()) {
                     entry.opted_in = *shared;
                     entry.updated_at = at;
                 }
             }
-            TendingEvent::CheckedIn { check_in, cycle } => self.take(check_in, cycle.as_ref(), side, at),
-            _ => {}
+            TendingEvent::CheckedIn { check_in, cycle } => {
+                if let Some(side) = side {
+                    self.record_check_in(check_in, cycle.as_ref(), side, at);
+                }
+            }
         }
     }
 
-    fn take(&mut self, check_in: &CheckIn, cycle: Option<&CycleId>, side: Side, at: Timestamp) {
+    fn entry_mut(&mut self, id: &TendingEntryId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.id == *id)
+    }
+
+    fn write_note(&mut self, id: &NoteId, side: Option<Side>, content: &PrivateText, at: Timestamp) {
+        let Some(by) = side else { return };
+        let (id, content) = (id.clone(), content.clone());
+        let (selected_for, shared_at) = (None, None);
+        self.notes.push(Note { id, by, content, selected_for, shared_at, created_at: at, updated_at: at });
+    }
+
+    fn reenter(&mut self, id: &TendingEntryId, side: Option<Side>, intent: Option<&PrivateText>, at: Timestamp) {
+        let Some(owner) = side else { return };
+        let mut entry = Entry::new(id.clone(), EntryKind::Reentry, at);
+        entry.owner = Some(owner);
+        entry.status = EntryStatus::Open;
+        entry.opened_at = Some(at);
+        entry.intent = intent.cloned();
+        self.entries.push(entry);
+    }
+
+    /// `tenders` is the number of partners who have to answer a shared entry.
+    fn respond(&mut self, id: &TendingEntryId, side: Option<Side>, response: Response, tenders: usize) {
+        let at = response.at;
+        let (Some(side), Some(entry)) = (side, self.entry_mut(id)) else { return };
+        entry.responses.insert(side, response);
+        let wanted = if entry.is_shared() { tenders } else { 1 };
+        let is_done = entry.responses.len() >= wanted;
+        entry.status = if is_done { EntryStatus::Completed } else { EntryStatus::Partial };
+        entry.completed_at = Some(at).filter(|_| is_done);
+        entry.updated_at = at;
+    }
+
+    fn record_check_in(&mut self, check_in: &CheckIn, cycle: Option<&CycleId>, side: Side, at: Timestamp) {
         let open: Vec<TendingEntryId> = self.open_for(side).map(|entry| entry.id.clone()).collect();
         let mut shared = Vec::new();
         for entry in self.entries.iter_mut().filter(|entry| open.contains(&entry.id)) {
@@ -154,7 +154,7 @@ impl Tending {
                 entry.updated_at = at;
                 shared.push(entry.id.clone());
             } else {
-                entry.become_(Outcome::of(check_in, &entry.id), at + EXTEND_BY, at);
+                entry.conclude(Outcome::of(check_in, &entry.id), at + EXTEND_BY, at);
             }
         }
         if let Some(id) = cycle {
@@ -213,7 +213,7 @@ impl Tending {
         let entries = cycle.entries.clone();
         for entry in self.entries.iter_mut().filter(|entry| entries.contains(&entry.id) && entry.is_open()) {
             let outcome = outcome_in(result, &check_ins, &entry.id);
-            entry.become_(outcome, next, at);
+            entry.conclude(outcome, next, at);
         }
     }
 
@@ -239,7 +239,7 @@ impl Tending {
     }
 }
 
-/// What a partner thought of an entry, in one text.
+/// A partner's remarks on an entry, joined.
 fn reflection(check_in: &CheckIn, entry: &TendingEntryId) -> Option<PrivateText> {
     let notes = check_in.entry_notes.get(entry);
     let outcome = check_in.outcomes.iter().find(|outcome| outcome.tending_entry_id == *entry);

@@ -1,4 +1,5 @@
-//! A cycle: the check-ins of both on their shared entries. The choices are held until both are in, or time is up.
+//! A cycle: the check-ins of both partners on their shared entries. The choices stay hidden until both have checked in
+//! or the time is over.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,7 @@ impl Cycle {
     }
 }
 
-/// What becomes of one entry.
+/// The effect of check-ins on one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
@@ -40,7 +41,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What one partner's check-in says of an entry.
+    /// The effect of one partner's check-in on an entry.
     pub fn of(check_in: &CheckIn, entry: &TendingEntryId) -> Outcome {
         match check_in.choice {
             ContinueChoice::Extend => Outcome::Again,
@@ -53,7 +54,7 @@ impl Outcome {
     }
 }
 
-/// What the check-ins of a cycle come to.
+/// The result of the check-ins of a cycle.
 pub fn result(check_ins: &[&CheckIn]) -> CycleResult {
     let all = |choice| !check_ins.is_empty() && check_ins.iter().all(|check_in| check_in.choice == choice);
     if all(ContinueChoice::Extend) {
@@ -67,7 +68,7 @@ pub fn result(check_ins: &[&CheckIn]) -> CycleResult {
     }
 }
 
-/// An entry is done where everybody calls it resolved.
+/// The effect of a cycle on an entry. With partial closure an entry is done if all partners call it resolved.
 pub fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> Outcome {
     match result {
         CycleResult::Extended => Outcome::Again,

@@ -1,4 +1,4 @@
-//! What happens while partners tend to their agreements.
+//! The events of tending.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct ScheduledEntry {
     pub id: TendingEntryId,
     pub agreement: AgreementId,
     pub at: Timestamp,
-    /// The agreement's own follow-up reminds at the same time: the opening is not told again.
+    /// The follow-up of the agreement reminds at the same time, so the opening is not announced.
     #[serde(default)]
     pub quiet: bool,
 }
@@ -29,7 +29,7 @@ pub enum TendingEvent {
     /// Check-ins are due.
     Opened {
         entries: Vec<TendingEntryId>,
-        /// The one whom it concerns; both, if none.
+        /// The only member whom it concerns. None if it concerns both.
         #[serde(default)]
         only: Option<UserId>,
         #[serde(default)]
@@ -58,7 +58,7 @@ pub enum TendingEvent {
     },
     CheckedIn {
         check_in: Box<CheckIn>,
-        /// Where the choices about shared entries are held.
+        /// The cycle that holds the choices about shared entries.
         #[serde(default)]
         cycle: Option<CycleId>,
     },
@@ -68,14 +68,14 @@ pub enum TendingEvent {
         result: CycleResult,
         next: Timestamp,
     },
-    /// The time for checking in is over: what was handed in counts.
+    /// The time for checking in is over. The check-ins that were submitted count.
     CycleTimedOut {
         cycle: CycleId,
         result: CycleResult,
         next: Timestamp,
     },
     RemindersDue {
-        /// With the next time of those that come again.
+        /// Each with its next time, if it repeats.
         reminders: Vec<(ReminderId, Option<Timestamp>)>,
         #[serde(default)]
         only: Option<UserId>,
@@ -83,15 +83,22 @@ pub enum TendingEvent {
 }
 
 impl TendingEvent {
-    /// The one user whom it is told to, if it is not for both.
+    /// The only user whom the event concerns. None if it concerns both.
     pub fn only(&self) -> Option<&UserId> {
         match self {
             TendingEvent::Opened { only, .. } | TendingEvent::RemindersDue { only, .. } => only.as_ref(),
-            _ => None,
+            TendingEvent::Scheduled { .. }
+            | TendingEvent::NoteWritten { .. }
+            | TendingEvent::Reentered { .. }
+            | TendingEvent::Responded { .. }
+            | TendingEvent::EntryShared { .. }
+            | TendingEvent::CheckedIn { .. }
+            | TendingEvent::CycleResolved { .. }
+            | TendingEvent::CycleTimedOut { .. } => None,
         }
     }
 
-    /// What a screen is told to look at; none if nobody is told.
+    /// The action that the announcement names. None if the event is not announced.
     pub fn action(&self) -> Option<&'static str> {
         match self {
             TendingEvent::Opened { quiet: false, .. } => Some("tending_checkin_opened"),

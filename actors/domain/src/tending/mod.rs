@@ -1,6 +1,6 @@
-//! Tending: what becomes of the agreements after the session is resolved. Each agreement has an entry, which opens when its
-//! check-in is due. A partner's reflections, notes and private reminders are that partner's alone; choices about a shared
-//! entry are held until both have checked in, or the time for it is over.
+//! Tending: the partners check in on their agreements after the session is resolved. Each agreement has an entry, which
+//! opens when its check-in is due. Reflections, notes and private reminders are visible to their author only. Choices
+//! about a shared entry stay hidden until both have checked in or the time is over.
 
 mod apply;
 mod cycle;
@@ -24,7 +24,7 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the other partner has to check in.
 pub const RESPONSE_WITHIN: Duration = Duration::from_secs(14 * DAY.as_secs());
-/// From one check-in to the next when partners go on.
+/// The time to the next check-in, when the partners extend.
 pub const EXTEND_BY: Duration = Duration::from_secs(28 * DAY.as_secs());
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,17 +40,17 @@ pub struct Entry {
     pub id: TendingEntryId,
     pub kind: EntryKind,
     pub agreement: Option<AgreementId>,
-    /// Whose it is; none if it belongs to both.
+    /// The owner. None if the entry belongs to both.
     pub owner: Option<Side>,
     /// The owner shows it to the partner.
     pub opted_in: bool,
-    /// Another event reminds of it at the same time.
+    /// Another event reminds of the entry at the same time, so its opening is not announced.
     pub quiet: bool,
     pub status: EntryStatus,
     pub scheduled_for: Option<Timestamp>,
     pub opened_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
-    /// Why its owner has come back.
+    /// Why the owner has re-entered.
     pub intent: Option<PrivateText>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -76,7 +76,7 @@ impl Entry {
     }
 }
 
-/// A note between two check-ins: its writer's alone, until the writer takes it into a check-in and shares it.
+/// A note between two check-ins. Only its author sees it, until the author includes it in a check-in and shares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub id: NoteId,
@@ -129,7 +129,7 @@ pub struct Adjustment {
     pub blocker_addressed: Vec<Blocker>,
 }
 
-/// A reminder as it is asked for.
+/// A requested reminder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewReminder {
     pub id: ReminderId,
@@ -149,14 +149,14 @@ pub struct Reminder {
     pub created_at: Timestamp,
 }
 
-/// What a partner thought of one entry.
+/// A partner's remarks on one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryNotes {
     pub worked: Option<PrivateText>,
     pub support: Option<PrivateText>,
 }
 
-/// One partner's check-in, as it was handed in.
+/// One partner's check-in, as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckIn {
     pub id: CheckInId,
@@ -176,7 +176,7 @@ pub struct CheckIn {
     pub override_note: Option<PrivateText>,
 }
 
-/// A check-in that was taken.
+/// A recorded check-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenCheckIn {
     pub by: Side,
@@ -204,12 +204,12 @@ impl Tending {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// What a partner can check in on now.
+    /// The entries that a partner can check in on now.
     pub fn open_for(&self, side: Side) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.is_open() && entry.belongs_to(side))
     }
 
-    /// How much of the session's memory a partner's words take, in bytes as they are stored.
+    /// The size of a partner's texts in the session, in bytes as they are stored.
     pub fn size_of(&self, side: Side) -> usize {
         let size = |bytes: Result<Vec<u8>, _>| bytes.map_or(0, |bytes: Vec<u8>| bytes.len());
         let check_ins = self.check_ins.iter().filter(|taken| taken.by == side);
@@ -220,7 +220,7 @@ impl Tending {
 }
 
 impl CheckIn {
-    /// Whether two say the same, whatever their ids.
+    /// Whether two check-ins are equal except for their ids.
     pub fn says_the_same_as(&self, other: &CheckIn) -> bool {
         let plain = |check_in: &CheckIn| {
             let mut plain = check_in.clone();
@@ -235,7 +235,7 @@ impl CheckIn {
         plain(self) == plain(other)
     }
 
-    /// Some need is not resolved, and the partner does not call it good enough.
+    /// A need is not resolved, and the partner has not overridden that.
     pub fn leaves_needs_open(&self) -> bool {
         !self.overrides && self.needs.iter().any(|need| need.resolution_status != NeedResolution::Resolved)
     }

@@ -1,8 +1,8 @@
-//! The closed sets of names that a check-in is made of.
+//! The enums of a check-in.
 
 use serde::{Deserialize, Serialize};
 
-/// Enums whose JSON names are in capitals, with the table that requests are read by.
+/// Declares enums with their JSON names, and a table of names for parsing requests.
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident: $($variant:ident = $text:tt),+;)+) => { $(
         $(#[$doc])*
@@ -35,18 +35,18 @@ names! {
         CircumstancesChanged = "CIRCUMSTANCES_CHANGED", NoLongerWanted = "NO_LONGER_WANTED", Other = "OTHER";
     NeedResolution: Resolved = "RESOLVED", Improving = "IMPROVING", StillOpen = "STILL_OPEN", Changed = "CHANGED",
         NotSure = "NOT_SURE";
-    /// What partial closure says of one entry.
+    /// The effect of a partial closure on one entry.
     EntryResolution: Resolved = "RESOLVED", Continuing = "CONTINUING";
     TendingScope: Private = "PRIVATE", Shared = "SHARED";
     ReminderStatus: Scheduled = "SCHEDULED", Delivered = "DELIVERED", Cancelled = "CANCELLED";
     CycleStatus: WaitingForPartner = "WAITING_FOR_PARTNER", ReadyToResolve = "READY_TO_RESOLVE",
         Resolved = "RESOLVED", TimedOut = "TIMED_OUT";
-    /// What the choices of a cycle came to.
+    /// The result of the choices of a cycle.
     CycleResult: Extended = "EXTENDED", Completed = "COMPLETED", PartlyCompleted = "PARTLY_COMPLETED", Held = "HELD";
 }
 
 impl ContinueChoice {
-    /// What follows from the choice, unless the partner names another action.
+    /// The default action of the choice.
     pub const fn next_action(self) -> NextAction {
         match self {
             ContinueChoice::AnotherRound => NextAction::ReopenStrategyWork,

@@ -1,4 +1,4 @@
-//! Agreements: proposed to the partner, so both see all of them.
+//! Agreements. Both partners see all of them.
 
 use serde::Serialize;
 

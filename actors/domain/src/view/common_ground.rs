@@ -1,4 +1,4 @@
-//! Both sides' needs next to each other, while both consents stand: they are looked at on every read.
+//! The needs of both partners side by side. Every read checks that both consents stand.
 
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ fn shared(need: &Need, shared_at: Option<Timestamp>) -> SharedNeedView {
 }
 
 impl Viewer<'_> {
-    /// Both sides' needs, while both consents stand. The app asks before that and expects empty lists.
+    /// The needs of both partners, while both consents stand. The app asks earlier, and expects empty lists then.
     pub(super) fn needs_comparison(&self) -> Result<NeedsComparison, Rejection> {
         match self.both_sides() {
             Ok((mine, theirs)) => Ok(self.comparison(mine, theirs)),
@@ -200,7 +200,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// Also where there is nothing in common, both have to have seen that.
+    /// Both have to confirm even an empty common ground.
     fn both_have_answered(&self) -> bool {
         let theirs = self.partner.and_then(|partner| partner.needs.common_ground_at);
         self.me.needs.common_ground_at.is_some() && theirs.is_some()

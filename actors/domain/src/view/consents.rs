@@ -1,4 +1,4 @@
-//! A partner's own decisions on sharing: what is asked, what was decided, and what became of it.
+//! The viewer's own consents: pending requests, decisions, and revocations.
 
 use serde::Serialize;
 
@@ -163,7 +163,7 @@ impl Viewer<'_> {
     }
 
     pub(super) fn consent_decided(&self, decide: &DecideConsent) -> Answer {
-        let asked = self.session.asked(self.me, decide);
+        let asked = self.session.requested_content(self.me, decide);
         let record = asked.and_then(|(kind, version)| self.me.consents.decided(kind, version));
         let Some(record) = record else { return Answer::Done(Done { done: true, seq: self.session.seq }) };
         Answer::ConsentDecided(Box::new(ConsentDecided {

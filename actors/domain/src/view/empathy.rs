@@ -1,11 +1,11 @@
-//! Empathy: one's own draft, and what the steps of stage 2 are answered with.
+//! The viewer's own draft, and the answers to the commands of stage 2.
 
 use serde::Serialize;
 
 use super::{Answer, AttemptView, Done, Viewer};
 use crate::{
     command::ConsentEmpathy,
-    empathy::{AttemptStatus, DeliveryStatus, Draft},
+    empathy::{AttemptDraft, AttemptStatus, DeliveryStatus},
     ids::{self, DraftId, Seq},
     private_text::PrivateText,
     stage::Stage,
@@ -127,7 +127,7 @@ pub struct EmpathyValidated {
     pub seq: Seq,
 }
 
-impl Draft {
+impl AttemptDraft {
     fn view(&self) -> DraftView {
         DraftView {
             id: self.id.clone(),

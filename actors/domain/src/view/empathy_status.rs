@@ -1,5 +1,5 @@
-//! Empathy: both attempts and where they stand. The partner's shows once both have consented, and as long as both consents
-//! stand: they are looked at on every read.
+//! Empathy: both attempts and their status. The partner's attempt is visible while both consents stand. Every read
+//! checks them.
 
 use serde::Serialize;
 

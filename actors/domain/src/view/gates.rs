@@ -45,7 +45,8 @@ pub struct Stage1Gates {
     pub stage: Stage,
     pub feel_heard_confirmed: bool,
     pub feel_heard_confirmed_at: Option<Timestamp>,
-    /// Whether the app offers the viewer to confirm. No gate: told among those of one's own progress alone.
+    /// Whether the app offers the confirmation to the viewer. It is not a gate, and only the viewer's own progress
+    /// shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feel_heard_check_offered: Option<bool>,
     /// One's own.

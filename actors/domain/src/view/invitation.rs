@@ -171,7 +171,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// Confirmed, the texts are for both. Before, they are the creator's, who is shown what there is to confirm.
+    /// Both see confirmed texts. Unconfirmed texts are visible to the creator only, who has to confirm them.
     fn topic_frame(&self) -> Option<PrivateText> {
         match self.side {
             Side::Creator if self.session.invitation.topic_confirmed_at.is_none() => {

@@ -1,4 +1,4 @@
-//! Pausing and the rest of a session's life; what was seen; the catch-up by `seq`.
+//! Answers about the life of a session, what a partner has seen, and the events after a `seq`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -145,8 +145,8 @@ pub struct EventsPage {
 }
 
 impl SeenEvent {
-    /// What a member may see of a stored event: what the channel was told, in the same words. None for everything else, and
-    /// for whoever is no member.
+    /// What a member may see of a stored event: the same that was published. None for other events, and for users who
+    /// are not members.
     pub fn of(session: &Session, event: &Event, viewer: &UserId) -> Option<Self> {
         session.side(viewer)?;
         let announcement = event.announcement(&session.id)?;

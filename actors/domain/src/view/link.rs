@@ -1,4 +1,4 @@
-//! The invitation for somebody who has its link: who invites, what it is about once the creator shows it, and no more.
+//! The invitation for a user who has its link: the inviter, the confirmed topic, and no more.
 
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ pub struct PublicInvitationEnvelope {
 }
 
 impl PublicInvitationEnvelope {
-    /// An invitation that was not sent yet does not exist for anybody.
+    /// An invitation that was not sent yet is hidden from everybody.
     pub(super) fn of(session: &Session, now: Timestamp) -> Result<Self, Rejection> {
         if session.invitation.confirmed_at.is_none() {
             return Err(Rejection::no_such_invitation());
@@ -100,7 +100,7 @@ impl PublicInvitationEnvelope {
 }
 
 impl InvitationAcknowledged {
-    /// For somebody who has followed the link, member or not.
+    /// For a user who has followed the link, member or not.
     pub(super) fn of(session: &Session, viewer: &UserId, now: Timestamp) -> Result<Self, Rejection> {
         let invitation = PublicInvitationEnvelope::of(session, now)?.invitation;
         if *viewer == session.creator.id {

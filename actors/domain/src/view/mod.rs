@@ -1,5 +1,5 @@
-//! What each partner may see. Every answer is made here, from one viewer's side, and from consents as they stand at this
-//! moment: no handler ever touches the state itself.
+//! What each partner may see. Every answer is made here, for one viewer, from the consents as they stand at this
+//! moment. No handler reads the state itself.
 
 mod agreements;
 mod common_ground;
@@ -154,7 +154,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The partner, in answers that show the session as a whole.
+    /// The partner as the answer shows them, if it shows the whole session.
     pub fn partner_mut(&mut self) -> Option<&mut PartnerView> {
         let session = match self {
             Answer::SessionCreated(answer) => &mut answer.session,
@@ -168,7 +168,7 @@ impl Answer {
         Some(&mut session.partner)
     }
 
-    /// Says in what condition the session is that the answer is about.
+    /// Sets the condition of the session in the answer.
     pub fn mark(&mut self, condition: Condition) {
         match self {
             Answer::Session(envelope) => envelope.session.condition = condition,
@@ -192,8 +192,8 @@ pub(super) struct Viewer<'a> {
 
 impl<'a> Viewer<'a> {
     fn new(session: &'a Session, side: Side, now: Timestamp, settings: &'a Settings) -> Option<Self> {
-        let me = session.seat(side)?;
-        Some(Self { session, side, me, partner: session.seat(side.other()), now, settings })
+        let me = session.member(side)?;
+        Some(Self { session, side, me, partner: session.member(side.other()), now, settings })
     }
 }
 
@@ -260,8 +260,8 @@ pub fn answer(
     }
 }
 
-/// The answer to a command that was decided before, for a caller who asks again. It says what today's state says of it. A caller who
-/// no longer sees the session is told what everybody is told who does not, except about the own no to an invitation.
+/// The answer to a repeated command that was decided before. It is made from the present state. A caller who no longer
+/// sees the session is refused like everybody who does not see it, except after declining an invitation.
 pub fn answer_again(
     session: &Session,
     events: &[Event],
@@ -282,7 +282,7 @@ pub fn created(session: &Session, user: &UserId, now: Timestamp, settings: &Sett
     Some(Answer::SessionCreated(Box::new(viewer.session_created())))
 }
 
-/// What a viewer asks for. Only [`Query::PublicInvitation`] needs no viewer.
+/// The answer to a query. Only [`Query::PublicInvitation`] needs no viewer.
 pub fn query(
     session: &Session,
     user: Option<&UserId>,

@@ -1,4 +1,4 @@
-//! One's own needs, and what the steps of stage 3 are answered with.
+//! The viewer's own needs, and the answers to the commands of stage 3.
 
 use serde::Serialize;
 
@@ -177,7 +177,7 @@ fn own(need: &Need, consent_stands: bool) -> NeedView {
     }
 }
 
-/// `text` is what it said; its words are no longer in the state.
+/// `text` is the former text of the need, which is no longer in the state.
 fn removed(need: &RemovedNeed, text: PrivateText) -> NeedView {
     NeedView {
         id: need.id.clone(),

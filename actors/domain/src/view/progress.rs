@@ -1,4 +1,4 @@
-//! Where the two stand: one's own steps in detail, the partner's as stage and status.
+//! The progress of both partners: the viewer's own in detail, the partner's as stage and status.
 
 use serde::Serialize;
 
@@ -149,7 +149,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// Stage 0 has one gate: that the partner has satisfied it, or gone on, shows when the viewer has signed, too.
+    /// Stage 0 has one gate. That the partner has satisfied it is hidden until the viewer has signed, too.
     pub(super) fn partner_progress(&self) -> PartnerProgress {
         let side = self.side.other();
         let has_signed = self.partner.is_some_and(|partner| partner.compact_signed_at.is_some());
@@ -188,7 +188,7 @@ impl Viewer<'_> {
 
     pub(super) fn advanced(&self, advance: &Advance, events: &[Event]) -> Advanced {
         let moved = events.iter().any(|event| matches!(event.body, EventBody::Advanced { .. }));
-        let blocked = if moved { None } else { self.session.step(self.side, advance).into_blocked() };
+        let blocked = if moved { None } else { self.session.advance_outcome(self.side, advance).into_blocked() };
         let progress = self.my_progress();
         Advanced {
             success: blocked.is_none(),

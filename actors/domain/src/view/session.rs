@@ -1,4 +1,4 @@
-//! The session as a whole: one superset for lists, for its own screen and for the resync call.
+//! The session as a whole: one form for lists, for the session screen and for the resync call.
 
 use serde::{Serialize, Serializer};
 
@@ -193,7 +193,11 @@ impl Viewer<'_> {
             },
             current_gates: self.current_gates(),
             paused_at: session.pause.as_ref().map(|pause| pause.at),
-            paused_by: session.pause.as_ref().and_then(|pause| session.seat(pause.by)).map(|member| member.id.clone()),
+            paused_by: session
+                .pause
+                .as_ref()
+                .and_then(|pause| session.member(pause.by))
+                .map(|member| member.id.clone()),
             pause_reason: session.pause.as_ref().and_then(|pause| pause.reason.clone()),
             unread: me.news > me.last_seen,
             has_unread: me.news > me.last_seen,
@@ -209,7 +213,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// That of the two people; of the session, as long as only one is known.
+    /// The id of the relationship of the two people. While only one is known, it is made from the session.
     fn relationship_id(&self) -> String {
         match self.partner {
             Some(partner) => ids::relationship(&self.me.id, &partner.id),

@@ -1,4 +1,4 @@
-//! Strategies: never attributed, no times, an order that tells nothing. Rankings: nothing before both are in.
+//! Strategies without authors and times, in an order that reveals nothing. Rankings are hidden until both are in.
 
 use serde::Serialize;
 
@@ -155,7 +155,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// A round that was revealed without an overlap is over, and both parts in it are empty again: both were in.
+    /// After a round without an overlap both partners' parts are empty again, although both had submitted.
     pub(super) fn ranking_submitted(&self) -> RankingSubmitted {
         let ranked_at = self.me.round.ranked_at;
         let revealed = self.session.pool.reveal.as_ref().filter(|_| self.is_revealed());
@@ -183,11 +183,11 @@ impl Viewer<'_> {
             && self.revealed_overlap().is_some()
     }
 
-    /// An overlap shows while both stand by what they have handed in. That there was none in an earlier round stays true.
+    /// An overlap is visible while both submissions stand. An empty overlap of an earlier round stays visible.
     fn revealed_overlap(&self) -> Option<Vec<StrategyId>> {
         let reveal = self.session.pool.reveal.as_ref();
         let stays_true = reveal.filter(|reveal| reveal.overlap.is_empty() || self.session.has_agreed());
-        let meeting = self.session.meeting().filter(|overlap| !overlap.is_empty());
+        let meeting = self.session.round_overlap().filter(|overlap| !overlap.is_empty());
         meeting.or_else(|| stays_true.map(|reveal| reveal.overlap.clone()))
     }
 

@@ -12,7 +12,8 @@ use tandem_domain::{
     private_text::{PrivateText, Salt},
     stage::Stage,
     stage4::{
-        Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Path, Selection, WalkStep,
+        Anchor, Candidate, ChatRole, ClosedAgreement, ClosureKind, ClosureReason, Decision, Selection, Stage4Path,
+        WalkStep,
     },
     tending::{ScheduledEntry, TendingEvent},
     time::Timestamp,
@@ -112,7 +113,7 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::ReadyToRank {},
         EventBody::RankingSubmitted { ranking: vec![id.parse().unwrap()], replaces: true },
         EventBody::OverlapRevealed { overlap: vec![id.parse().unwrap()], candidates: vec![id.parse().unwrap()] },
-        EventBody::PathChosen { path: Path::Proposals, ready: true },
+        EventBody::PathChosen { path: Stage4Path::Proposals, ready: true },
         EventBody::SelectionsMade {
             selections: vec![Selection {
                 strategy: id.parse().unwrap(),

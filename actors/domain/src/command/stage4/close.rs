@@ -1,4 +1,4 @@
-//! Closing the stage: what both are willing to do becomes agreements, or the partners part without one.
+//! Closing the stage: the strategies that both are willing to do become agreements, or the partners end without one.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Stage4Command, is_over};
 use crate::{
     agreement::{AgreementStatus, MAX_LIVE},
-    command::{Command, fields, tending, turn::Turn},
+    command::{Command, action::MemberAction, fields, tending},
     event::EventBody,
     ids::StrategyId,
     private_text::PrivateText,
@@ -18,10 +18,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// From closing to the first check-in, unless the partners say otherwise.
+/// The time from closing to the first check-in, unless the request says otherwise.
 pub const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
-/// A date counts as past when it is past everywhere on earth.
+/// A date is past when it is past in every time zone.
 const TIME_ZONES: Duration = Duration::from_secs(36 * 60 * 60);
 const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 
@@ -82,31 +82,31 @@ impl TryFrom<CloseStage4Request> for Command {
     }
 }
 
-/// Closing again, by the one who closed, changes nothing: an answer may have been lost on the way.
-pub(super) fn decide(turn: &mut Turn<'_>, close: &Close) -> Result<(), Rejection> {
-    let session = turn.session;
+/// Closing again by the same partner changes nothing, since the first answer may have been lost.
+pub(super) fn decide(action: &mut MemberAction<'_>, close: &Close) -> Result<(), Rejection> {
+    let session = action.session;
     match &session.closure {
-        Some(closure) if closure.by == turn.side => return Ok(()),
+        Some(closure) if closure.by == action.side => return Ok(()),
         Some(_) => return Err(Rejection::conflict("your partner has closed this stage already")),
         None if session.resolved_at.is_some() => return Err(is_over(session.status)),
         None => {}
     }
-    turn.must_be_in(Stage::StrategicRepair)?;
-    let now = turn.ctx.now;
+    action.must_be_in(Stage::StrategicRepair)?;
+    let now = action.ctx.now;
     let check_in_at = within_reach("checkInDate", close.check_in_at, now)?.unwrap_or(now + CHECK_IN_AFTER);
     for at in close.follow_ups.values() {
         within_reach("followUpDatesByProposalId", Some(*at), now)?;
     }
-    // Before both have shared, nobody learns what the other one is willing to do.
-    let mutual = session.latest_submissions(turn.side).map(|(mine, theirs)| mine.mutual(theirs));
+    // Before both have shared, the answer must not reveal what the partner is willing to do.
+    let mutual = session.latest_submissions(action.side).map(|(mine, theirs)| mine.mutual(theirs));
     let (kind, reason) = outcome(close, mutual.as_deref())?;
     let agreements = match kind {
-        ClosureKind::SharedAgreement => agreements(turn, &mutual.unwrap_or_default(), check_in_at, &close.follow_ups),
+        ClosureKind::SharedAgreement => agreements(action, &mutual.unwrap_or_default(), check_in_at, &close.follow_ups),
         ClosureKind::NoSharedAgreement => Vec::new(),
     };
     let summary = close.summary.clone();
-    turn.record(EventBody::Closed { kind, reason, summary, check_in_at, agreements });
-    tending::schedule(turn);
+    action.record(EventBody::Closed { kind, reason, summary, check_in_at, agreements });
+    tending::schedule(action);
     Ok(())
 }
 
@@ -143,14 +143,15 @@ fn outcome(close: &Close, mutual: Option<&[StrategyId]>) -> Result<(ClosureKind,
     }
 }
 
-/// The first of what both are willing to do, as far as there are places. A proposal that waits for a confirmation has got it.
+/// The agreements of a closure: the first strategies that both are willing to do, up to the limit of agreements. A
+/// proposed agreement among them counts as confirmed.
 fn agreements(
-    turn: &Turn<'_>,
+    action: &MemberAction<'_>,
     mutual: &[StrategyId],
     check_in_at: Timestamp,
     follow_ups: &BTreeMap<StrategyId, Timestamp>,
 ) -> Vec<ClosedAgreement> {
-    let session: &Session = turn.session;
+    let session: &Session = action.session;
     let of = |strategy: &StrategyId, status| {
         let mut agreements = session.agreements.iter();
         agreements.find(|agreement| agreement.strategy.as_ref() == Some(strategy) && agreement.status == status)
@@ -161,7 +162,7 @@ fn agreements(
         .filter(|strategy| of(strategy, AgreementStatus::Agreed).is_none())
         .take(MAX_LIVE.saturating_sub(agreed))
         .map(|strategy| ClosedAgreement {
-            id: of(strategy, AgreementStatus::Proposed).map_or_else(|| turn.ctx.fresh(), |known| known.id.clone()),
+            id: of(strategy, AgreementStatus::Proposed).map_or_else(|| action.ctx.fresh(), |known| known.id.clone()),
             strategy: strategy.clone(),
             check_in_at: follow_ups.get(strategy).copied().unwrap_or(check_in_at),
         })

@@ -16,19 +16,19 @@ pub use sub_chats::{
 
 use super::{
     Command,
-    turn::{Turn, not_active},
+    action::{MemberAction, not_active},
 };
 use crate::{
     event::EventBody,
     ids::SubChatId,
     rejection::{Code, Rejection},
     stage::{SessionStatus, Stage},
-    stage4::{Path, SubChat},
+    stage4::{Stage4Path, SubChat},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage4Command {
-    /// Looks at the stage: the first call of a client that goes by proposals.
+    /// A look at the stage, which is the first call of a client on the proposal path.
     Look,
     Select(Select),
     Share,
@@ -48,54 +48,54 @@ impl From<Stage4Command> for Command {
     }
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, command: &Stage4Command) -> Result<(), Rejection> {
+pub(super) fn decide(action: &mut MemberAction<'_>, command: &Stage4Command) -> Result<(), Rejection> {
     if let Stage4Command::Look = command {
-        return look(turn);
+        return look(action);
     }
     if let Stage4Command::Close(close) = command {
-        return close::decide(turn, close);
+        return close::decide(action, close);
     }
-    must_be_open(turn)?;
-    enter(turn, Path::Proposals);
+    must_be_open(action)?;
+    enter(action, Stage4Path::Proposals);
     match command {
         Stage4Command::Look | Stage4Command::Close(_) => Ok(()),
-        Stage4Command::Select(select) => selections::select(turn, select),
-        Stage4Command::Share => selections::share(turn),
-        Stage4Command::Unshare => selections::unshare(turn),
-        Stage4Command::DeclineNeed(decline) => needs::decline(turn, decline),
-        Stage4Command::WalkNeed(walk) => needs::walk(turn, walk),
-        Stage4Command::OpenSubChat(open) => sub_chats::open(turn, open),
-        Stage4Command::ReadSubChat(id) => sub_chats::own(turn, id).map(drop),
-        Stage4Command::SayInSubChat(say) => sub_chats::say(turn, say),
-        Stage4Command::ResolveSubChat(resolve) => sub_chats::resolve(turn, resolve),
+        Stage4Command::Select(select) => selections::select(action, select),
+        Stage4Command::Share => selections::share(action),
+        Stage4Command::Unshare => selections::unshare(action),
+        Stage4Command::DeclineNeed(decline) => needs::decline(action, decline),
+        Stage4Command::WalkNeed(walk) => needs::walk(action, walk),
+        Stage4Command::OpenSubChat(open) => sub_chats::open(action, open),
+        Stage4Command::ReadSubChat(id) => sub_chats::own(action, id).map(drop),
+        Stage4Command::SayInSubChat(say) => sub_chats::say(action, say),
+        Stage4Command::ResolveSubChat(resolve) => sub_chats::resolve(action, resolve),
     }
 }
 
-/// The stage can be looked at while it goes on, and when it is over.
-fn look(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    match turn.session.status {
-        SessionStatus::Resolved | SessionStatus::Archived if turn.session.resolved_at.is_some() => Ok(()),
+/// The stage can be read while it is open and after it is closed.
+fn look(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    match action.session.status {
+        SessionStatus::Resolved | SessionStatus::Archived if action.session.resolved_at.is_some() => Ok(()),
         _ => {
-            turn.must_be_in(Stage::StrategicRepair)?;
-            enter(turn, Path::Proposals);
+            action.must_be_in(Stage::StrategicRepair)?;
+            enter(action, Stage4Path::Proposals);
             Ok(())
         }
     }
 }
 
-/// The stage goes on: the session is active, the caller is in the stage, and nobody has closed it.
-fn must_be_open(turn: &Turn<'_>) -> Result<(), Rejection> {
-    if turn.session.closure.is_some() {
+/// Checks that the stage is open: the session is active, the caller is in the stage, and nobody has closed it.
+fn must_be_open(action: &MemberAction<'_>) -> Result<(), Rejection> {
+    if action.session.closure.is_some() {
         return Err(Rejection::conflict("this stage is closed; what was decided can only be viewed"));
     }
-    turn.must_be_in(Stage::StrategicRepair)
+    action.must_be_in(Stage::StrategicRepair)
 }
 
-/// Notes by which way the caller's client goes through the stage, by its first call.
-pub(in crate::command) fn enter(turn: &mut Turn<'_>, path: Path) {
-    if turn.me.stage4.path.is_none() {
-        let partner_waits = turn.partner().is_some_and(|partner| partner.round.ready_at.is_some());
-        turn.record(EventBody::PathChosen { path, ready: path == Path::Proposals && partner_waits });
+/// Records the path of the caller's client at its first call of the stage.
+pub(in crate::command) fn enter(action: &mut MemberAction<'_>, path: Stage4Path) {
+    if action.me.stage4.path.is_none() {
+        let partner_waits = action.partner().is_some_and(|partner| partner.round.ready_at.is_some());
+        action.record(EventBody::PathChosen { path, ready: path == Stage4Path::Proposals && partner_waits });
     }
 }
 
@@ -107,7 +107,7 @@ fn is_over(status: SessionStatus) -> Rejection {
     not_active(status)
 }
 
-/// All of a partner's sub-chats together stay below this, in bytes.
+/// The largest size of all sub-chats of one partner, in bytes.
 const MOST_CHAT_BYTES: usize = 256 * 1024;
 
 fn has_room_for(chats: &[SubChat], bytes: usize) -> bool {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Stage4Command, not_found};
 use crate::{
-    command::{Command, fields, turn::Turn},
+    command::{Command, action::MemberAction, fields},
     event::EventBody,
     ids::NeedId,
     rejection::Rejection,
@@ -42,24 +42,24 @@ impl TryFrom<(NeedId, WalkNeedRequest)> for Command {
     }
 }
 
-fn must_be_shared(turn: &Turn<'_>, need: &NeedId) -> Result<(), Rejection> {
-    let is_shared = turn.session.shared_needs(turn.side).any(|(_, shared)| shared.id == *need);
+fn must_be_shared(action: &MemberAction<'_>, need: &NeedId) -> Result<(), Rejection> {
+    let is_shared = action.session.shared_needs(action.side).any(|(_, shared)| shared.id == *need);
     if is_shared { Ok(()) } else { Err(not_found("there is no such need among those that both of you share")) }
 }
 
-pub(super) fn walk(turn: &mut Turn<'_>, walk: &WalkNeed) -> Result<(), Rejection> {
-    must_be_shared(turn, &walk.need)?;
-    let stage4 = &turn.me.stage4;
+pub(super) fn walk(action: &mut MemberAction<'_>, walk: &WalkNeed) -> Result<(), Rejection> {
+    must_be_shared(action, &walk.need)?;
+    let stage4 = &action.me.stage4;
     if !stage4.walks || stage4.walked.get(&walk.need).copied() != walk.step {
-        turn.record(EventBody::NeedWalked { need: walk.need.clone(), step: walk.step });
+        action.record(EventBody::NeedWalked { need: walk.need.clone(), step: walk.step });
     }
     Ok(())
 }
 
-pub(super) fn decline(turn: &mut Turn<'_>, decline: &DeclineNeed) -> Result<(), Rejection> {
-    must_be_shared(turn, &decline.need)?;
-    if turn.me.stage4.declined_needs.contains(&decline.need) != decline.declined {
-        turn.record(EventBody::NeedDeclined { need: decline.need.clone(), declined: decline.declined });
+pub(super) fn decline(action: &mut MemberAction<'_>, decline: &DeclineNeed) -> Result<(), Rejection> {
+    must_be_shared(action, &decline.need)?;
+    if action.me.stage4.declined_needs.contains(&decline.need) != decline.declined {
+        action.record(EventBody::NeedDeclined { need: decline.need.clone(), declined: decline.declined });
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Stage4Command, not_found};
 use crate::{
-    command::{Command, fields, turn::Turn},
+    command::{Command, action::MemberAction, fields},
     event::EventBody,
     ids::StrategyId,
     rejection::Rejection,
@@ -98,54 +98,54 @@ impl TryFrom<SelectManyRequest> for Command {
     }
 }
 
-/// A stance that changes after it was shared takes the sharing back: the partner must not rely on it. Saying the same again
-/// changes nothing.
-pub(super) fn select(turn: &mut Turn<'_>, select: &Select) -> Result<(), Rejection> {
-    let session = turn.session;
+/// A stance that changes after it was shared withdraws the sharing, since the partner must not rely on it. Repeating a
+/// stance changes nothing.
+pub(super) fn select(action: &mut MemberAction<'_>, select: &Select) -> Result<(), Rejection> {
+    let session = action.session;
     if select.selections.iter().any(|selection| session.pool.find(&selection.strategy).is_none()) {
         return Err(not_found("there is no such proposal in this session"));
     }
-    let handed_in = session.latest_submission(turn.side);
+    let handed_in = session.latest_submission(action.side);
     let is_ranked = matches!(handed_in, Some(Submission::Ranking(_)));
     let is_known = |selection: &Selection| {
-        let stance = turn.me.stage4.stances.get(&selection.strategy);
+        let stance = action.me.stage4.stances.get(&selection.strategy);
         let note = stance.and_then(|stance| stance.note.as_ref());
-        session.decision_of(turn.side, &selection.strategy) == Some(selection.decision)
+        session.decision_of(action.side, &selection.strategy) == Some(selection.decision)
             && (note == selection.note.as_ref() || (is_ranked && selection.note.is_none()))
     };
     if select.selections.iter().all(is_known) {
         return Ok(());
     }
-    let takes_back = handed_in.is_some() || turn.me.stage4.shared_at.is_some();
-    turn.record(EventBody::SelectionsMade { selections: select.selections.clone(), takes_back });
+    let takes_back = handed_in.is_some() || action.me.stage4.shared_at.is_some();
+    action.record(EventBody::SelectionsMade { selections: select.selections.clone(), takes_back });
     Ok(())
 }
 
-/// Sharing again changes nothing. The second of two submissions makes the result.
-pub(super) fn share(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    let session = turn.session;
-    if session.submission(turn.side).is_some() {
+/// Sharing again changes nothing. The second submission of a round reveals the result.
+pub(super) fn share(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    let session = action.session;
+    if session.submission(action.side).is_some() {
         return Ok(());
     }
-    must_be_complete(turn)?;
-    turn.record(EventBody::SelectionsShared { again: turn.me.stage4.shared_before });
-    let mine = Submission::Stances(&turn.me.stage4.stances);
-    let theirs = session.latest_submission(turn.side.other());
-    let is_of_this_round = session.submission(turn.side.other()).is_some();
+    must_be_complete(action)?;
+    action.record(EventBody::SelectionsShared { again: action.me.stage4.shared_before });
+    let mine = Submission::Stances(&action.me.stage4.stances);
+    let theirs = session.latest_submission(action.side.other());
+    let is_of_this_round = session.submission(action.side.other()).is_some();
     if let Some(Submission::Ranking(ranking)) = theirs {
         let theirs = Submission::Ranking(ranking);
         let overlap = theirs.overlap(mine);
         if is_of_this_round || !overlap.is_empty() {
             let candidates = strategy::candidates(&overlap, ranking, &mine.willing());
-            turn.record(EventBody::OverlapRevealed { overlap, candidates });
+            action.record(EventBody::OverlapRevealed { overlap, candidates });
         }
     }
     Ok(())
 }
 
-fn must_be_complete(turn: &Turn<'_>) -> Result<(), Rejection> {
-    let session = turn.session;
-    let stances = &turn.me.stage4.stances;
+fn must_be_complete(action: &MemberAction<'_>) -> Result<(), Rejection> {
+    let session = action.session;
+    let stances = &action.me.stage4.stances;
     if session.pool.strategies.is_empty() {
         return Err(Rejection::gate("there is no proposal yet on which you could take a stance"));
     }
@@ -158,9 +158,9 @@ fn must_be_complete(turn: &Turn<'_>) -> Result<(), Rejection> {
             .with_details(json!({ "proposalIds": open })));
     }
     let open: Vec<_> = session
-        .coverage(turn.side)
+        .coverage(action.side)
         .into_iter()
-        .filter(|row| row.coverage == Coverage::Open && !turn.me.stage4.declined_needs.contains(&row.need.id))
+        .filter(|row| row.coverage == Coverage::Open && !action.me.stage4.declined_needs.contains(&row.need.id))
         .map(|row| row.need.id.clone())
         .collect();
     if !open.is_empty() {
@@ -172,10 +172,10 @@ fn must_be_complete(turn: &Turn<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Taking back what is not shared changes nothing.
-pub(super) fn unshare(turn: &mut Turn<'_>) -> Result<(), Rejection> {
-    if turn.session.latest_submission(turn.side).is_some() || turn.me.stage4.shared_at.is_some() {
-        turn.record(EventBody::SelectionsUnshared {});
+/// Unsharing stances that are not shared changes nothing.
+pub(super) fn unshare(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
+    if action.session.latest_submission(action.side).is_some() || action.me.stage4.shared_at.is_some() {
+        action.record(EventBody::SelectionsUnshared {});
     }
     Ok(())
 }

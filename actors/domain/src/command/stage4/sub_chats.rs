@@ -1,10 +1,10 @@
-//! Sub-chats. The coordinator keeps what their owner says and what comes of them; who answers is another service.
+//! Sub-chats. The coordinator keeps the messages and the accepted drafts. Another service writes the answers.
 
 use serde::Deserialize;
 
 use super::{Stage4Command, has_room_for, not_found};
 use crate::{
-    command::{Command, fields, strategies, turn::Turn},
+    command::{Command, action::MemberAction, fields, strategies},
     event::EventBody,
     ids::{NeedId, StrategyId, SubChatId},
     private_text::PrivateText,
@@ -12,9 +12,9 @@ use crate::{
     stage4::{Anchor, Candidate, ChatRole, SubChat},
 };
 
-/// Sub-chats of one partner.
+/// The most sub-chats of one partner.
 const MOST_CHATS: usize = 50;
-/// Drafts that one sub-chat can come to.
+/// The most drafts that one sub-chat can create or update.
 const MOST_DRAFTS: usize = 10;
 
 #[derive(Clone, Default, Deserialize)]
@@ -134,7 +134,7 @@ impl TryFrom<(SubChatId, SayInSubChatRequest)> for Command {
     }
 }
 
-/// What another service answers.
+/// An answer of the other service.
 impl TryFrom<(SubChatId, AnswerSubChatRequest)> for Command {
     type Error = Rejection;
     fn try_from((chat, request): (SubChatId, AnswerSubChatRequest)) -> Result<Self, Rejection> {
@@ -180,12 +180,12 @@ fn draft(field: &str, request: DraftRequest) -> Result<Candidate, Rejection> {
     })
 }
 
-/// The caller's sub-chat. Whoever guesses the partner's learns that it is not theirs, and nothing of it.
-pub(super) fn own<'a>(turn: &Turn<'a>, id: &SubChatId) -> Result<&'a SubChat, Rejection> {
-    if let Some(chat) = turn.me.stage4.sub_chats.iter().find(|chat| chat.id == *id) {
+/// The caller's sub-chat. The id of a partner's sub-chat is refused, and nothing of it is revealed.
+pub(super) fn own<'a>(action: &MemberAction<'a>, id: &SubChatId) -> Result<&'a SubChat, Rejection> {
+    if let Some(chat) = action.me.stage4.sub_chats.iter().find(|chat| chat.id == *id) {
         return Ok(chat);
     }
-    let is_theirs = turn.partner().is_some_and(|partner| partner.stage4.sub_chats.iter().any(|chat| chat.id == *id));
+    let is_theirs = action.partner().is_some_and(|partner| partner.stage4.sub_chats.iter().any(|chat| chat.id == *id));
     Err(if is_theirs {
         Rejection::forbidden("this sub-chat belongs to your partner alone")
     } else {
@@ -193,39 +193,39 @@ pub(super) fn own<'a>(turn: &Turn<'a>, id: &SubChatId) -> Result<&'a SubChat, Re
     })
 }
 
-/// An open one with the same anchor is gone on with.
-pub(super) fn open(turn: &mut Turn<'_>, open: &OpenSubChat) -> Result<(), Rejection> {
+/// If there is an open sub-chat with the same anchor, nothing changes.
+pub(super) fn open(action: &mut MemberAction<'_>, open: &OpenSubChat) -> Result<(), Rejection> {
     let OpenSubChat { anchor, anchor_id } = open;
-    let session = turn.session;
+    let session = action.session;
     if let Some(id) = anchor_id {
         let is_there = match anchor {
-            Anchor::NeedsBrainstorm => session.shared_needs(turn.side).any(|(_, need)| need.id.as_str() == id),
+            Anchor::NeedsBrainstorm => session.shared_needs(action.side).any(|(_, need)| need.id.as_str() == id),
             _ => session.pool.strategies.iter().any(|strategy| strategy.id.as_str() == id),
         };
         if !is_there {
             return Err(not_found("there is no such need or proposal that both of you see"));
         }
     }
-    let chats = &turn.me.stage4.sub_chats;
+    let chats = &action.me.stage4.sub_chats;
     if chats.iter().any(|chat| chat.resolved_at.is_none() && chat.anchor == *anchor && chat.anchor_id == *anchor_id) {
         return Ok(());
     }
     if chats.len() >= MOST_CHATS {
         return Err(Rejection::conflict(format!("you can have {MOST_CHATS} sub-chats at most")));
     }
-    turn.record(EventBody::SubChatOpened { id: turn.ctx.fresh(), anchor: *anchor, anchor_id: anchor_id.clone() });
+    action.record(EventBody::SubChatOpened { id: action.ctx.fresh(), anchor: *anchor, anchor_id: anchor_id.clone() });
     Ok(())
 }
 
-pub(super) fn say(turn: &mut Turn<'_>, say: &SayInSubChat) -> Result<(), Rejection> {
-    if own(turn, &say.chat)?.resolved_at.is_some() {
+pub(super) fn say(action: &mut MemberAction<'_>, say: &SayInSubChat) -> Result<(), Rejection> {
+    if own(action, &say.chat)?.resolved_at.is_some() {
         return Err(Rejection::conflict("this sub-chat is resolved; open another one"));
     }
     let candidate = say.candidate.as_ref().map_or(0, Candidate::size);
-    if !has_room_for(&turn.me.stage4.sub_chats, say.content.reveal().len() + candidate) {
+    if !has_room_for(&action.me.stage4.sub_chats, say.content.reveal().len() + candidate) {
         return Err(Rejection::conflict("your sub-chats are full; resolve what you have talked about"));
     }
-    turn.record(EventBody::SubChatSaid {
+    action.record(EventBody::SubChatSaid {
         chat: say.chat.clone(),
         role: say.role,
         content: say.content.clone(),
@@ -235,14 +235,14 @@ pub(super) fn say(turn: &mut Turn<'_>, say: &SayInSubChat) -> Result<(), Rejecti
 }
 
 /// Resolving again changes nothing.
-pub(super) fn resolve(turn: &mut Turn<'_>, resolve: &ResolveSubChat) -> Result<(), Rejection> {
-    let chat = own(turn, &resolve.chat)?;
+pub(super) fn resolve(action: &mut MemberAction<'_>, resolve: &ResolveSubChat) -> Result<(), Rejection> {
+    let chat = own(action, &resolve.chat)?;
     if chat.resolved_at.is_some() {
         return Ok(());
     }
-    let session = turn.session;
+    let session = action.session;
     let changes = !resolve.accepted.is_empty() || !resolve.updated.is_empty();
-    if changes && !session.takes_ideas_of(turn.side) {
+    if changes && !session.accepts_strategies_of(action.side) {
         return Err(strategies::pool_is_closed());
     }
     strategies::must_have_room(session, resolve.accepted.len())?;
@@ -262,9 +262,9 @@ pub(super) fn resolve(turn: &mut Turn<'_>, resolve: &ResolveSubChat) -> Result<(
     for draft in &resolve.accepted {
         let mut needs_addressed = draft.needs_addressed.clone();
         needs_addressed.extend(need.iter().filter(|need| !draft.needs_addressed.contains(need)).cloned());
-        let id: StrategyId = turn.ctx.fresh();
+        let id: StrategyId = action.ctx.fresh();
         created.push(id.clone());
-        turn.record(EventBody::StrategyProposed {
+        action.record(EventBody::StrategyProposed {
             id,
             description: draft.description.clone(),
             needs_addressed,
@@ -275,7 +275,7 @@ pub(super) fn resolve(turn: &mut Turn<'_>, resolve: &ResolveSubChat) -> Result<(
     for draft in &resolve.updated {
         let Some(id) = draft.strategy.clone() else { continue };
         updated.push(id.clone());
-        turn.record(EventBody::StrategyRevised {
+        action.record(EventBody::StrategyRevised {
             id,
             description: draft.description.clone(),
             needs_addressed: draft.needs_addressed.clone(),
@@ -283,6 +283,6 @@ pub(super) fn resolve(turn: &mut Turn<'_>, resolve: &ResolveSubChat) -> Result<(
             measure_of_success: draft.measure_of_success.clone(),
         });
     }
-    turn.record(EventBody::SubChatResolved { chat: resolve.chat.clone(), created, updated });
+    action.record(EventBody::SubChatResolved { chat: resolve.chat.clone(), created, updated });
     Ok(())
 }

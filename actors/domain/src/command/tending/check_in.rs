@@ -1,4 +1,4 @@
-//! A check-in: on all entries that are open for the caller, in one go.
+//! A check-in on all entries that are open for the caller.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -9,7 +9,7 @@ use super::{
     },
 };
 use crate::{
-    command::{Command, fields, turn::Turn},
+    command::{Command, action::MemberAction, fields},
     ids::{InvalidId, NoteId, TendingEntryId},
     private_text::PrivateText,
     rejection::Rejection,
@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// Items of each list.
+/// The most items of each list.
 const MOST_ITEMS: usize = 50;
-/// A check-in that comes again within this time is a repetition whose answer was lost.
+/// An equal check-in within this time is a repeated request whose answer was lost.
 const REPEATED_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// A check-in without the ids that it will get.
+/// A check-in before it has its ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckInDraft(pub(crate) CheckIn);
+pub struct NewCheckIn(pub(crate) CheckIn);
 
 impl TryFrom<CheckInRequest> for Command {
     type Error = Rejection;
@@ -72,7 +72,7 @@ impl TryFrom<CheckInRequest> for Command {
                 1_000,
             )?,
         };
-        Ok(TendingCommand::CheckIn(Box::new(CheckInDraft(draft))).into())
+        Ok(TendingCommand::CheckIn(Box::new(NewCheckIn(draft))).into())
     }
 }
 
@@ -214,36 +214,36 @@ fn notes(field: &str, ids: Option<Vec<String>>) -> Result<Vec<NoteId>, Rejection
 }
 
 /// A repetition changes nothing. The second check-in of a cycle ends it.
-pub(super) fn decide(turn: &mut Turn<'_>, CheckInDraft(draft): &CheckInDraft) -> Result<(), Rejection> {
-    let tending = &turn.session.tending;
-    let last = tending.check_ins.iter().rev().find(|taken| taken.by == turn.side);
+pub(super) fn decide(action: &mut MemberAction<'_>, NewCheckIn(draft): &NewCheckIn) -> Result<(), Rejection> {
+    let tending = &action.session.tending;
+    let last = tending.check_ins.iter().rev().find(|taken| taken.by == action.side);
     let is_repeated = last
-        .is_some_and(|last| turn.ctx.now.since(last.at) <= REPEATED_WITHIN && last.check_in.says_the_same_as(draft));
+        .is_some_and(|last| action.ctx.now.since(last.at) <= REPEATED_WITHIN && last.check_in.says_the_same_as(draft));
     if is_repeated {
         return Ok(());
     }
-    let open: Vec<_> = tending.open_for(turn.side).map(|entry| entry.id.clone()).collect();
+    let open: Vec<_> = tending.open_for(action.side).map(|entry| entry.id.clone()).collect();
     if open.is_empty() {
         return Err(Rejection::gate("there is no open check-in at present"));
     }
     let shared: Vec<_> =
-        tending.open_for(turn.side).filter(|entry| entry.is_shared()).map(|entry| entry.id.clone()).collect();
+        tending.open_for(action.side).filter(|entry| entry.is_shared()).map(|entry| entry.id.clone()).collect();
     must_fit(draft, &open, &shared)?;
-    must_own_notes(turn, draft)?;
-    must_have_room(turn, rmp_serde::to_vec(draft).map_or(0, |bytes| bytes.len()))?;
+    must_own_notes(action, draft)?;
+    must_have_room(action, rmp_serde::to_vec(draft).map_or(0, |bytes| bytes.len()))?;
     let cycle = (!shared.is_empty())
-        .then(|| tending.waiting_cycle(&shared).map_or_else(|| turn.ctx.fresh(), |cycle| cycle.id.clone()));
+        .then(|| tending.waiting_cycle(&shared).map_or_else(|| action.ctx.fresh(), |cycle| cycle.id.clone()));
     let mut check_in = draft.clone();
-    check_in.id = turn.ctx.fresh();
-    check_in.reminders.iter_mut().for_each(|reminder| reminder.id = turn.ctx.fresh());
-    record(turn, TendingEvent::CheckedIn { check_in: Box::new(check_in.clone()), cycle: cycle.clone() });
+    check_in.id = action.ctx.fresh();
+    check_in.reminders.iter_mut().for_each(|reminder| reminder.id = action.ctx.fresh());
+    record(action, TendingEvent::CheckedIn { check_in: Box::new(check_in.clone()), cycle: cycle.clone() });
     let Some(cycle) = cycle else { return Ok(()) };
     let mut check_ins = tending.check_ins_of(&cycle);
-    check_ins.insert(turn.side, &check_in);
-    if turn.session.tenders().iter().all(|side| check_ins.contains_key(side)) {
+    check_ins.insert(action.side, &check_in);
+    if action.session.remaining_sides().iter().all(|side| check_ins.contains_key(side)) {
         let result = result_of(&check_ins.into_values().collect::<Vec<_>>());
-        let next = turn.ctx.now + EXTEND_BY;
-        record(turn, TendingEvent::CycleResolved { cycle, result, next });
+        let next = action.ctx.now + EXTEND_BY;
+        record(action, TendingEvent::CycleResolved { cycle, result, next });
     }
     Ok(())
 }
@@ -275,13 +275,13 @@ fn must_fit(draft: &CheckIn, open: &[TendingEntryId], shared: &[TendingEntryId])
     Ok(())
 }
 
-fn must_own_notes(turn: &Turn<'_>, draft: &CheckIn) -> Result<(), Rejection> {
+fn must_own_notes(action: &MemberAction<'_>, draft: &CheckIn) -> Result<(), Rejection> {
     if draft.shared_notes.iter().any(|id| !draft.included_notes.contains(id)) {
         let field = "shareBetweenPeriodNoteIds";
         return Err(Rejection::invalid(field, "a note that is not included", "notes of includedBetweenPeriodNoteIds"));
     }
-    let notes = &turn.session.tending.notes;
-    let is_mine = |id: &NoteId| notes.iter().any(|note| note.id == *id && note.by == turn.side);
+    let notes = &action.session.tending.notes;
+    let is_mine = |id: &NoteId| notes.iter().any(|note| note.id == *id && note.by == action.side);
     if !draft.included_notes.iter().all(is_mine) {
         return Err(Rejection::invalid("includedBetweenPeriodNoteIds", "another note", "notes of your own"));
     }

@@ -1,10 +1,10 @@
-//! Notes, coming back, answers to single entries, and showing an entry to the partner.
+//! Notes, re-entries, answers to single entries, and sharing an entry with the partner.
 
 use serde::Deserialize;
 
 use super::{TendingCommand, must_have_room, record};
 use crate::{
-    command::{Command, fields, turn::Turn},
+    command::{Command, action::MemberAction, fields},
     ids::TendingEntryId,
     private_text::PrivateText,
     rejection::{Code, Rejection},
@@ -88,37 +88,37 @@ impl TryFrom<(TendingEntryId, RespondTendingRequest)> for Command {
 }
 
 /// An entry that the caller sees.
-fn find<'a>(turn: &Turn<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection> {
-    let entry = turn.session.tending.find(id).filter(|entry| entry.is_visible_to(turn.side));
+fn find<'a>(action: &MemberAction<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection> {
+    let entry = action.session.tending.find(id).filter(|entry| entry.is_visible_to(action.side));
     entry.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such check-in in this session"))
 }
 
-pub(super) fn write_note(turn: &mut Turn<'_>, content: &PrivateText) -> Result<(), Rejection> {
-    let mine = turn.session.tending.notes.iter().filter(|note| note.by == turn.side).count();
+pub(super) fn write_note(action: &mut MemberAction<'_>, content: &PrivateText) -> Result<(), Rejection> {
+    let mine = action.session.tending.notes.iter().filter(|note| note.by == action.side).count();
     if mine >= MOST_NOTES {
         return Err(Rejection::conflict(format!("you can have {MOST_NOTES} notes at most")));
     }
-    must_have_room(turn, content.reveal().len())?;
-    let id = turn.ctx.fresh();
-    record(turn, TendingEvent::NoteWritten { id, content: content.clone() });
+    must_have_room(action, content.reveal().len())?;
+    let id = action.ctx.fresh();
+    record(action, TendingEvent::NoteWritten { id, content: content.clone() });
     Ok(())
 }
 
-/// Coming back makes an entry of one's own, which is open at once.
-pub(super) fn reenter(turn: &mut Turn<'_>, intent: Option<&PrivateText>) -> Result<(), Rejection> {
-    let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(turn.side);
-    if turn.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
+/// A re-entry creates an entry of the caller's own, which is open at once.
+pub(super) fn reenter(action: &mut MemberAction<'_>, intent: Option<&PrivateText>) -> Result<(), Rejection> {
+    let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(action.side);
+    if action.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
         return Err(Rejection::conflict(format!("you can come back {MOST_REENTRIES} times at most")));
     }
-    let id = turn.ctx.fresh();
-    record(turn, TendingEvent::Reentered { id, intent: intent.cloned() });
+    let id = action.ctx.fresh();
+    record(action, TendingEvent::Reentered { id, intent: intent.cloned() });
     Ok(())
 }
 
 /// The same answer again changes nothing.
-pub(super) fn respond(turn: &mut Turn<'_>, respond: &Respond) -> Result<(), Rejection> {
-    let entry = find(turn, &respond.entry)?;
-    if !entry.belongs_to(turn.side) {
+pub(super) fn respond(action: &mut MemberAction<'_>, respond: &Respond) -> Result<(), Rejection> {
+    let entry = find(action, &respond.entry)?;
+    if !entry.belongs_to(action.side) {
         return Err(Rejection::forbidden("this check-in belongs to your partner alone"));
     }
     match entry.status {
@@ -126,28 +126,28 @@ pub(super) fn respond(turn: &mut Turn<'_>, respond: &Respond) -> Result<(), Reje
         EntryStatus::Cancelled | EntryStatus::Expired => return Err(Rejection::gate("this check-in is over")),
         EntryStatus::Open | EntryStatus::Partial | EntryStatus::Completed => {}
     }
-    let is_known = entry.responses.get(&turn.side).is_some_and(|known| {
+    let is_known = entry.responses.get(&action.side).is_some_and(|known| {
         (known.status, &known.reflection, known.choice) == (respond.status, &respond.reflection, respond.choice)
     });
     if !is_known {
         let shared = entry.is_shared();
         let Respond { entry, status, reflection, choice } = respond.clone();
-        record(turn, TendingEvent::Responded { entry, status, reflection, choice, shared });
+        record(action, TendingEvent::Responded { entry, status, reflection, choice, shared });
     }
     Ok(())
 }
 
-pub(super) fn share(turn: &mut Turn<'_>, id: &TendingEntryId, shared: bool) -> Result<(), Rejection> {
-    let entry = find(turn, id)?;
+pub(super) fn share(action: &mut MemberAction<'_>, id: &TendingEntryId, shared: bool) -> Result<(), Rejection> {
+    let entry = find(action, id)?;
     match entry.owner {
         None => return Err(Rejection::invalid("entry", "a check-in of both of you", "one of your own")),
-        Some(owner) if owner != turn.side => {
+        Some(owner) if owner != action.side => {
             return Err(Rejection::forbidden("only its owner can show a check-in, or hide it"));
         }
         Some(_) => {}
     }
     if entry.opted_in != shared {
-        record(turn, TendingEvent::EntryShared { entry: id.clone(), shared });
+        record(action, TendingEvent::EntryShared { entry: id.clone(), shared });
     }
     Ok(())
 }

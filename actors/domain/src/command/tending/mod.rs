@@ -11,7 +11,7 @@ pub use request::{
 };
 use serde_json::json;
 
-use super::{CHECK_IN_AFTER, Command, turn::Turn};
+use super::{CHECK_IN_AFTER, Command, action::MemberAction};
 use crate::{
     agreement::AgreementStatus,
     event::EventBody,
@@ -22,7 +22,7 @@ use crate::{
     tending::{ScheduledEntry, TendingEvent},
 };
 
-/// What one partner's tending may take of the session's memory, in bytes.
+/// The largest size of one partner's texts of tending, in bytes.
 const MOST_BYTES: usize = 512 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +31,10 @@ pub enum TendingCommand {
     Reenter(Option<PrivateText>),
     Respond(Box<Respond>),
     Share { entry: TendingEntryId, shared: bool },
-    CheckIn(Box<CheckInDraft>),
+    CheckIn(Box<NewCheckIn>),
 }
 
-pub use check_in::CheckInDraft;
+pub use check_in::NewCheckIn;
 
 impl From<TendingCommand> for Command {
     fn from(command: TendingCommand) -> Self {
@@ -42,45 +42,45 @@ impl From<TendingCommand> for Command {
     }
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, command: &TendingCommand) -> Result<(), Rejection> {
-    let status = turn.session.status;
+pub(super) fn decide(action: &mut MemberAction<'_>, command: &TendingCommand) -> Result<(), Rejection> {
+    let status = action.session.status;
     if status != SessionStatus::Resolved {
         let message = "tending begins when the session is resolved, and ends when it is archived";
         return Err(Rejection::new(Code::SessionNotActive, message).with_details(json!({ "status": status })));
     }
     match command {
-        TendingCommand::WriteNote(content) => entries::write_note(turn, content),
-        TendingCommand::Reenter(intent) => entries::reenter(turn, intent.as_ref()),
-        TendingCommand::Respond(respond) => entries::respond(turn, respond),
-        TendingCommand::Share { entry, shared } => entries::share(turn, entry, *shared),
-        TendingCommand::CheckIn(draft) => check_in::decide(turn, draft),
+        TendingCommand::WriteNote(content) => entries::write_note(action, content),
+        TendingCommand::Reenter(intent) => entries::reenter(action, intent.as_ref()),
+        TendingCommand::Respond(respond) => entries::respond(action, respond),
+        TendingCommand::Share { entry, shared } => entries::share(action, entry, *shared),
+        TendingCommand::CheckIn(draft) => check_in::decide(action, draft),
     }
 }
 
-fn record(turn: &mut Turn<'_>, event: TendingEvent) {
-    turn.record(EventBody::Tending(event));
+fn record(action: &mut MemberAction<'_>, event: TendingEvent) {
+    action.record(EventBody::Tending(event));
 }
 
-fn must_have_room(turn: &Turn<'_>, bytes: usize) -> Result<(), Rejection> {
-    if turn.session.tending.size_of(turn.side) + bytes > MOST_BYTES {
+fn must_have_room(action: &MemberAction<'_>, bytes: usize) -> Result<(), Rejection> {
+    if action.session.tending.size_of(action.side) + bytes > MOST_BYTES {
         return Err(Rejection::conflict("your notes and check-ins in this session are full"));
     }
     Ok(())
 }
 
-/// The first check-ins, when the session has just been resolved: for each agreement, at the time that the partners chose.
-pub(in crate::command) fn schedule(turn: &mut Turn<'_>) {
-    let after = turn.after();
+/// Schedules the first check-in of each agreement, when the session is resolved.
+pub(in crate::command) fn schedule(action: &mut MemberAction<'_>) {
+    let after = action.after();
     let agreed = after.agreements.iter().filter(|agreement| agreement.status == AgreementStatus::Agreed);
     let entries: Vec<_> = agreed
         .map(|agreement| ScheduledEntry {
-            id: turn.ctx.fresh(),
+            id: action.ctx.fresh(),
             agreement: agreement.id.clone(),
-            at: agreement.follow_up_at.unwrap_or(turn.ctx.now + CHECK_IN_AFTER),
+            at: agreement.follow_up_at.unwrap_or(action.ctx.now + CHECK_IN_AFTER),
             quiet: agreement.follow_up().is_some(),
         })
         .collect();
     if !entries.is_empty() {
-        record(turn, TendingEvent::Scheduled { entries });
+        record(action, TendingEvent::Scheduled { entries });
     }
 }

@@ -30,7 +30,7 @@ pub enum ProposalStatus {
     ConvertedToAgreement,
 }
 
-/// Whose a need is. Proposals are nobody's.
+/// The owner of a need. Proposals have no visible author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -118,8 +118,8 @@ impl Viewer<'_> {
         }
     }
 
-    /// What the proposal names: needs that both share by their ids and words, everything else by its own words. The id of a
-    /// need that is not shared at present says nothing and is left out.
+    /// The needs that a proposal names. Needs that both share have their id and text; other entries have the proposal's
+    /// own text. The id of a need that is not shared at present is left out.
     pub(in crate::view) fn addressed_needs(&self, strategy: &Strategy) -> Vec<AddressedNeed> {
         let mut addressed: Vec<AddressedNeed> = Vec::new();
         for words in &strategy.needs_addressed {
@@ -129,7 +129,7 @@ impl Viewer<'_> {
                 .shared_needs(self.side)
                 .map(|(_, need)| need)
                 .find(|need| need.id.as_str() == name || need.need.reveal().trim().eq_ignore_ascii_case(name));
-            let is_an_id = self.session.is_a_need(name);
+            let is_an_id = self.session.is_need_id(name);
             let item = match shared {
                 Some(need) => {
                     AddressedNeed { id: Some(need.id.clone()), label: need.need.clone(), coverage: "COVERED" }
@@ -144,9 +144,9 @@ impl Viewer<'_> {
         addressed
     }
 
-    /// A partner's stances, in the viewer's order. A ranking says the same as stances.
+    /// A partner's stances, in the viewer's order. A ranking is shown as stances.
     pub(super) fn selections_of(&self, side: Side) -> Vec<SelectionView> {
-        let Some(member) = self.session.seat(side) else { return Vec::new() };
+        let Some(member) = self.session.member(side) else { return Vec::new() };
         let submission = self.session.latest_submission(side);
         let strategies = self.strategies_in_order().into_iter();
         if let Some(ranking @ Submission::Ranking(_)) = submission {
@@ -174,7 +174,7 @@ impl Viewer<'_> {
         strategies.filter_map(view).collect()
     }
 
-    /// Nothing until both have handed in theirs.
+    /// Empty until both have submitted.
     pub(super) fn partner_selections(&self) -> Vec<SelectionView> {
         match self.session.latest_submissions(self.side) {
             Some(_) => self.selections_of(self.side.other()),

@@ -1,5 +1,5 @@
-//! Stage 4 by proposals, from one partner's side. Proposals bear no author. The partner's stances show when both have handed
-//! in theirs; declined needs, the walkthrough and sub-chats show to their owner alone.
+//! Stage 4 on the proposal path, for one viewer. Proposals have no visible author. The partner's stances are visible
+//! once both have submitted. Declined needs, the walkthrough and sub-chats are visible to their owner only.
 
 mod cards;
 mod closing;
@@ -141,7 +141,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// Of the partner's stances it tells no more than that they are handed in.
+    /// It reveals only that the partner has submitted.
     fn stage4_phase(&self, is_audited: bool) -> Stage4Phase {
         let (session, side) = (self.session, self.side);
         let mine = session.latest_submission(side).is_some();

@@ -1,4 +1,4 @@
-//! Check-ins that were handed in, for whoever handed them in.
+//! Submitted check-ins, for their author.
 
 use serde::Serialize;
 

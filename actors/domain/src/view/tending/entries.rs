@@ -144,7 +144,7 @@ const SHOWN_CYCLES: usize = 10;
 
 impl Viewer<'_> {
     fn user(&self, side: Side) -> Option<UserId> {
-        self.session.seat(side).map(|member| member.id.clone())
+        self.session.member(side).map(|member| member.id.clone())
     }
 
     pub(super) fn entry_view(&self, entry: &Entry) -> TendingEntryView {
@@ -218,7 +218,12 @@ impl Viewer<'_> {
             session_id: self.session.id.clone(),
             status: cycle.status,
             entry_ids: cycle.entries.clone(),
-            participant_user_ids: self.session.tenders().into_iter().filter_map(|side| self.user(side)).collect(),
+            participant_user_ids: self
+                .session
+                .remaining_sides()
+                .into_iter()
+                .filter_map(|side| self.user(side))
+                .collect(),
             submitted_user_ids: cycle.submitted.iter().filter_map(|side| self.user(*side)).collect(),
             response_deadline_at: cycle.deadline,
             resolved_at: cycle.resolved_at,

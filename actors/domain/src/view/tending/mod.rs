@@ -1,5 +1,5 @@
-//! Tending, from one partner's side: shared entries, one's own, and what the partner shows. Answers, notes and check-ins are
-//! their writer's alone.
+//! Tending, for one viewer: shared entries, the viewer's own, and what the partner shares. Answers, notes and check-ins
+//! are visible to their author only.
 
 mod check_ins;
 mod entries;
@@ -85,7 +85,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// The caller's latest check-in: a repetition is answered like the first.
+    /// The caller's latest check-in, so that a repeated request has the same answer.
     fn checked_in(&self) -> Answer {
         let tending = &self.session.tending;
         let Some(taken) = tending.check_ins.iter().rev().find(|taken| taken.by == self.side) else {

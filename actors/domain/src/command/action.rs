@@ -1,4 +1,4 @@
-//! One command's turn: who acts on which session when, and the events so far.
+//! A member's action: who acts on which session, and the events that the command has recorded so far.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::{
 };
 use serde_json::json;
 
-pub(crate) struct Turn<'a> {
+pub(crate) struct MemberAction<'a> {
     pub session: &'a Session,
     pub ctx: &'a Context<'a>,
     pub side: Side,
     pub me: &'a Member,
-    pub events: Events,
+    pub events: NewEvents,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> MemberAction<'a> {
     pub fn of_member(session: &'a Session, caller: &Caller, ctx: &'a Context<'_>) -> Result<Self, Rejection> {
         let side = session.side(&caller.id).ok_or_else(Rejection::no_such_session)?;
-        let me = session.seat(side).ok_or_else(Rejection::no_such_session)?;
-        Ok(Self { session, ctx, side, me, events: Events::after(session, Some(&caller.id), ctx) })
+        let me = session.member(side).ok_or_else(Rejection::no_such_session)?;
+        Ok(Self { session, ctx, side, me, events: NewEvents::after(session, Some(&caller.id), ctx) })
     }
 
     pub fn record(&mut self, body: EventBody) {
@@ -40,11 +40,11 @@ impl<'a> Turn<'a> {
 
     /// The state after what has been recorded so far.
     pub fn after(&self) -> Session {
-        self.session.after(&self.events.list)
+        self.session.with_events(&self.events.list)
     }
 
     pub fn partner(&self) -> Option<&'a Member> {
-        self.session.seat(self.side.other())
+        self.session.member(self.side.other())
     }
 
     pub fn must_be_active(&self) -> Result<(), Rejection> {
@@ -58,7 +58,7 @@ impl<'a> Turn<'a> {
         self.partner().is_some_and(|partner| partner.empathy.shared().is_some())
     }
 
-    /// The session is active and the caller is in this very stage.
+    /// Checks that the session is active and that the caller is in this stage.
     pub fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
         if !self.works_ahead_in(required) {
             self.must_be_active()?;
@@ -67,14 +67,14 @@ impl<'a> Turn<'a> {
         if current == required { Ok(()) } else { Err(wrong_stage(current, required)) }
     }
 
-    /// A creator in app mode begins before the partner has joined.
+    /// A creator in app mode may begin before the partner has joined.
     fn works_ahead_in(&self, required: Stage) -> bool {
         self.session.status == SessionStatus::Invited
             && self.me.in_app_mode()
             && matches!(required, Stage::Witness | Stage::PerspectiveStretch)
     }
 
-    /// Records that the own gates are now satisfied, if `satisfied` and for the first time.
+    /// Records that the member's own gates are satisfied, if `satisfied` and for the first time.
     pub fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
         if satisfied && self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
             self.record(EventBody::StageCompleted { stage, moves_to: None });
@@ -103,18 +103,18 @@ pub(super) fn wrong_stage(current: Stage, required: Stage) -> Rejection {
         .with_details(json!({ "currentStage": current, "requiredStage": required }))
 }
 
-/// A clock that is further ahead of the next reading than this was wrong.
+/// A stored time that lies further ahead than this comes from a wrong clock.
 const WRONG_BY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Events in the making. Their times do not go back when the clock does, unless it had been wrong by days.
-pub(crate) struct Events {
+/// The events of a command. Their times do not go back when the clock does, unless the clock was wrong by days.
+pub(crate) struct NewEvents {
     next: u64,
     at: Timestamp,
     by: Option<UserId>,
     pub list: Vec<Event>,
 }
 
-impl Events {
+impl NewEvents {
     pub fn first(by: &UserId, at: Timestamp) -> Self {
         Self { next: 1, at, by: Some(by.clone()), list: Vec::with_capacity(2) }
     }

@@ -1,5 +1,6 @@
-//! What follows from a command without being asked for: a client shows itself as the app, and members in app mode go on as
-//! soon as they can. Both are events of the same commit, so no crash comes between a gate and the move that it opens.
+//! NewEvents that a command causes besides its own: a client is detected as the app, and members in app mode are advanced
+//! as soon as they can be. They are part of the same commit, so that no crash can separate a gate from the advance that
+//! it allows.
 
 use super::Command;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 impl Command {
-    /// What the command tells of the caller's client.
+    /// What the command reveals about the caller's client.
     fn marker(&self, session: &Session, caller: &Caller) -> Option<Marker> {
         match self {
             Command::ConfirmTopicFrame => Some(Marker::June),
@@ -62,16 +63,16 @@ impl Command {
 
 impl Session {
     /// The state after these events.
-    pub(super) fn after(&self, events: &[Event]) -> Session {
+    pub(super) fn with_events(&self, events: &[Event]) -> Session {
         let mut ahead = self.clone();
         events.iter().for_each(|event| ahead.apply(event));
         ahead
     }
 
-    /// That the caller's client is the app, if that is news.
-    pub(super) fn notice(&self, command: &Command, ctx: &Context<'_>) -> Vec<Event> {
+    /// The event that the caller's client is the app, if that was not known.
+    pub(super) fn detect_client(&self, command: &Command, ctx: &Context<'_>) -> Vec<Event> {
         let Actor::User(caller) = &ctx.by else { return Vec::new() };
-        let Some(member) = self.side(&caller.id).and_then(|side| self.seat(side)) else { return Vec::new() };
+        let Some(member) = self.side(&caller.id).and_then(|side| self.member(side)) else { return Vec::new() };
         let marker = match ctx.settings.app.mode {
             AppMode::Off => None,
             AppMode::On => Some(command.marker(self, caller).unwrap_or(Marker::App)),
@@ -82,19 +83,19 @@ impl Session {
             Marker::June => !member.is_june(),
         });
         match marker.filter(|_| is_news) {
-            Some(marker) => vec![self.next_event(&[], &caller.id, ctx, noticed(marker))],
+            Some(marker) => vec![self.next_event(&[], &caller.id, ctx, client_detected(marker))],
             None => Vec::new(),
         }
     }
 
-    /// Takes every member in app mode on as far as it goes, after `events`.
-    pub(super) fn follow(&self, events: &mut Vec<Event>, ctx: &Context<'_>) {
-        if !self.may_follow(events) {
+    /// Advances every member in app mode as far as possible, after `events`.
+    pub(super) fn advance_app_members(&self, events: &mut Vec<Event>, ctx: &Context<'_>) {
+        if !self.has_app_members(events) {
             return;
         }
-        let mut ahead = self.after(events);
+        let mut ahead = self.with_events(events);
         while let Some((user, to)) = Side::BOTH.into_iter().find_map(|side| {
-            let member = ahead.seat(side).filter(|member| member.in_app_mode() && member.left_at.is_none())?;
+            let member = ahead.member(side).filter(|member| member.in_app_mode() && member.left_at.is_none())?;
             Some((member.id.clone(), ahead.next_stage(side).ok()?))
         }) {
             let from = ahead.side(&user).map(|side| ahead.stage_of(side));
@@ -113,8 +114,8 @@ impl Session {
         }
     }
 
-    /// Whether anybody is, or has just come, into app mode.
-    fn may_follow(&self, events: &[Event]) -> bool {
+    /// Whether a member is in app mode, or enters it by these events.
+    fn has_app_members(&self, events: &[Event]) -> bool {
         self.serves_app() || events.iter().any(|event| matches!(event.body, EventBody::AppNoticed { .. }))
     }
 
@@ -124,6 +125,6 @@ impl Session {
     }
 }
 
-pub(super) fn noticed(marker: Marker) -> EventBody {
+pub(super) fn client_detected(marker: Marker) -> EventBody {
     EventBody::AppNoticed { june: marker == Marker::June }
 }
