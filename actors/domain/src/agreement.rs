@@ -45,7 +45,7 @@ pub enum AgreementStatus {
 
 impl AgreementStatus {
     /// The agreement counts towards [`MAX_LIVE`].
-    pub fn is_live(self) -> bool {
+    pub(crate) fn is_live(self) -> bool {
         self != AgreementStatus::Abandoned
     }
 }
@@ -77,11 +77,11 @@ pub struct Agreement {
 
 impl Agreement {
     /// The time of the reminder. None if it was sent already.
-    pub fn follow_up(&self) -> Option<Timestamp> {
+    pub(crate) fn follow_up(&self) -> Option<Timestamp> {
         self.follow_up_at.filter(|_| self.status == AgreementStatus::Agreed && !self.reminded)
     }
 
-    pub fn is_follow_up_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_follow_up_due(&self, now: Timestamp) -> bool {
         self.follow_up().is_some_and(|at| at <= now)
     }
 

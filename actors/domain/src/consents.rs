@@ -23,7 +23,7 @@ pub enum ConsentKind {
 impl ConsentKind {
     pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
 
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             ConsentKind::Empathy => "empathy",
             ConsentKind::Needs => "needs",
@@ -49,19 +49,19 @@ pub struct ConsentRecord {
 
 impl ConsentRecord {
     /// The id by which the app revokes this consent.
-    pub fn id(&self, session: &SessionId, owner: &UserId) -> String {
+    pub(crate) fn id(&self, session: &SessionId, owner: &UserId) -> String {
         let number = self.number.to_be_bytes();
         ids::derived(&[b"consent record", session.as_str().as_bytes(), owner.as_str().as_bytes(), &number])
     }
 
-    pub fn stands(&self) -> bool {
+    pub(crate) fn stands(&self) -> bool {
         self.granted && self.revoked_at.is_none()
     }
 }
 
 /// The id of the request to `owner` to share this version of the content. The version is the number of the draft, or
 /// the time at which the needs were confirmed. Content that has changed since a denial makes a new request.
-pub fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind, version: u64) -> String {
+pub(crate) fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind, version: u64) -> String {
     let (session, owner) = (session.as_str().as_bytes(), owner.as_str().as_bytes());
     ids::derived(&[b"consent request", session, owner, kind.as_str().as_bytes(), &version.to_be_bytes()])
 }
@@ -74,17 +74,17 @@ pub struct Consents {
 }
 
 impl Consents {
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &ConsentRecord> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &ConsentRecord> {
         self.list.iter()
     }
 
     /// The latest consent of a kind, if it stands.
-    pub fn standing(&self, kind: ConsentKind) -> Option<&ConsentRecord> {
+    pub(crate) fn standing(&self, kind: ConsentKind) -> Option<&ConsentRecord> {
         self.list.iter().rev().find(|record| record.kind == kind && record.stands())
     }
 
     /// What was decided about this version of the content.
-    pub fn decided(&self, kind: ConsentKind, version: u64) -> Option<&ConsentRecord> {
+    pub(crate) fn decided(&self, kind: ConsentKind, version: u64) -> Option<&ConsentRecord> {
         self.list.iter().rev().find(|record| record.kind == kind && record.version == version)
     }
 

@@ -71,25 +71,25 @@ pub struct Empathy {
 
 impl Empathy {
     /// The attempt that the other partner may see once both have one.
-    pub fn shared(&self) -> Option<&Attempt> {
+    pub(crate) fn shared(&self) -> Option<&Attempt> {
         self.attempt.as_ref().filter(|attempt| attempt.revoked_at.is_none())
     }
 
-    pub fn was_revoked(&self) -> bool {
+    pub(crate) fn was_revoked(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.revoked_at.is_some())
     }
 
-    pub fn is_validated(&self) -> bool {
+    pub(crate) fn is_validated(&self) -> bool {
         self.verdict.as_ref().is_some_and(|verdict| verdict.validated)
     }
 
     /// The partner asked for a revision, and the author kept the attempt as it was.
-    pub fn skipped_refinement(&self) -> bool {
+    pub(crate) fn skipped_refinement(&self) -> bool {
         self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| verdict.skipped)
     }
 
     /// None while nothing is shared.
-    pub fn status(&self, partner_shares: bool) -> Option<AttemptStatus> {
+    pub(crate) fn status(&self, partner_shares: bool) -> Option<AttemptStatus> {
         self.shared()?;
         Some(match &self.verdict {
             Some(verdict) if verdict.validated => AttemptStatus::Validated,
@@ -100,11 +100,11 @@ impl Empathy {
     }
 
     /// The partner asked for a revision.
-    pub fn awaits_revision(&self) -> bool {
+    pub(crate) fn awaits_revision(&self) -> bool {
         self.shared().is_some() && self.verdict.as_ref().is_some_and(|verdict| !verdict.validated)
     }
 
-    pub fn delivery_status(&self, partner_shares: bool) -> DeliveryStatus {
+    pub(crate) fn delivery_status(&self, partner_shares: bool) -> DeliveryStatus {
         match (&self.verdict, partner_shares) {
             (Some(_), _) => DeliveryStatus::Seen,
             (None, true) => DeliveryStatus::Delivered,
@@ -114,7 +114,7 @@ impl Empathy {
 
     /// Whether the draft can be changed: until it is shared, after a request for a revision, and after a revoked
     /// consent.
-    pub fn may_be_edited(&self) -> bool {
+    pub(crate) fn may_be_edited(&self) -> bool {
         self.shared().is_none() || self.awaits_revision()
     }
 }

@@ -50,7 +50,7 @@ pub struct Invitation {
 impl Invitation {
     /// The status at the time of reading. An invitation is expired even before its timer has fired. Its time starts
     /// when the creator confirms it.
-    pub fn status(&self, session_is_over: bool, now: Timestamp) -> InvitationStatus {
+    pub(crate) fn status(&self, session_is_over: bool, now: Timestamp) -> InvitationStatus {
         if self.accepted_at.is_some() {
             InvitationStatus::Accepted
         } else if self.declined_at.is_some() {

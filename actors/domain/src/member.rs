@@ -90,21 +90,21 @@ impl Member {
     }
 
     /// Whether the coordinator advances this member to the next stage by itself.
-    pub fn in_app_mode(&self) -> bool {
+    pub(crate) fn in_app_mode(&self) -> bool {
         self.client.is_some()
     }
 
     /// Whether the member's client is known to be the June generation of the app.
-    pub fn is_june(&self) -> bool {
+    pub(crate) fn is_june(&self) -> bool {
         self.client.is_some_and(|client| client.june)
     }
 
     /// The highest stage opened.
-    pub fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         self.stages.last().map_or(Stage::Onboarding, |record| record.stage)
     }
 
-    pub fn record(&self, stage: Stage) -> Option<&StageRecord> {
+    pub(crate) fn record(&self, stage: Stage) -> Option<&StageRecord> {
         self.stages.iter().find(|record| record.stage == stage)
     }
 
@@ -113,7 +113,7 @@ impl Member {
     }
 
     /// The version of the content that a consent given now would be about. It changes with the content.
-    pub fn consent_version(&self, kind: ConsentKind) -> u64 {
+    pub(crate) fn consent_version(&self, kind: ConsentKind) -> u64 {
         match kind {
             ConsentKind::Empathy => self.empathy.draft.as_ref().map_or(0, |draft| draft.version.into()),
             ConsentKind::Needs => self.needs.confirmed_at.map_or(0, |at| at.as_millis().unsigned_abs()),
@@ -121,7 +121,7 @@ impl Member {
     }
 
     /// Whether this partner has completed a stage.
-    pub fn has_left(&self, stage: Stage) -> bool {
+    pub(crate) fn has_left(&self, stage: Stage) -> bool {
         self.record(stage).is_some_and(|record| record.completed_at.is_some())
     }
 }

@@ -101,7 +101,7 @@ impl Rejection {
         self
     }
 
-    pub fn with_noted(mut self, events: Vec<Event>) -> Self {
+    pub(crate) fn with_noted(mut self, events: Vec<Event>) -> Self {
         self.noted = events;
         self
     }

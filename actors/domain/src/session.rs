@@ -78,14 +78,6 @@ impl Session {
         self.status
     }
 
-    pub fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    pub fn updated_at(&self) -> Timestamp {
-        self.updated_at
-    }
-
     pub fn resolved_at(&self) -> Option<Timestamp> {
         self.resolved_at
     }

@@ -13,7 +13,7 @@ pub enum Side {
 impl Side {
     pub const BOTH: [Side; 2] = [Side::Creator, Side::Invitee];
 
-    pub const fn other(self) -> Side {
+    pub(crate) const fn other(self) -> Side {
         match self {
             Side::Creator => Side::Invitee,
             Side::Invitee => Side::Creator,

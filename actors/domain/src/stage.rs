@@ -29,7 +29,7 @@ impl Stage {
         self as u8
     }
 
-    pub fn next(self) -> Option<Stage> {
+    pub(crate) fn next(self) -> Option<Stage> {
         Stage::try_from(self.number() + 1).ok()
     }
 }
@@ -77,7 +77,7 @@ pub struct StageRecord {
 }
 
 impl StageRecord {
-    pub fn open(stage: Stage, at: Timestamp) -> Self {
+    pub(crate) fn open(stage: Stage, at: Timestamp) -> Self {
         Self { stage, started_at: at, satisfied_at: None, completed_at: None }
     }
 }
@@ -98,7 +98,7 @@ pub enum SessionStatus {
 }
 
 impl SessionStatus {
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             SessionStatus::Created => "CREATED",
             SessionStatus::Invited => "INVITED",

@@ -65,13 +65,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn find(&self, id: &StrategyId) -> Option<&Strategy> {
+    pub(crate) fn find(&self, id: &StrategyId) -> Option<&Strategy> {
         self.strategies.iter().find(|strategy| strategy.id == *id)
     }
 
     /// The strategies in an order that is stable for this viewer. It is computed from a secret, so that it reveals
     /// neither the authors nor the newest strategy.
-    pub fn in_order_for(&self, viewer: &UserId, salt: &Salt) -> Vec<&Strategy> {
+    pub(crate) fn in_order_for(&self, viewer: &UserId, salt: &Salt) -> Vec<&Strategy> {
         let mut keyed: Vec<_> = self
             .strategies
             .iter()

@@ -24,42 +24,42 @@ pub(crate) struct MemberAction<'a> {
 }
 
 impl<'a> MemberAction<'a> {
-    pub fn of_member(session: &'a Session, caller: &Caller, ctx: &'a Context<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn of_member(session: &'a Session, caller: &Caller, ctx: &'a Context<'_>) -> Result<Self, Rejection> {
         let side = session.side(&caller.id).ok_or_else(Rejection::no_such_session)?;
         let me = session.member(side).ok_or_else(Rejection::no_such_session)?;
         Ok(Self { session, ctx, side, me, events: NewEvents::after(session, Some(&caller.id), ctx) })
     }
 
-    pub fn record(&mut self, body: EventBody) {
+    pub(crate) fn record(&mut self, body: EventBody) {
         self.events.record(body);
     }
 
-    pub fn into_events(self) -> Vec<Event> {
+    pub(crate) fn into_events(self) -> Vec<Event> {
         self.events.list
     }
 
     /// The state after what has been recorded so far.
-    pub fn after(&self) -> Session {
+    pub(crate) fn after(&self) -> Session {
         self.session.with_events(&self.events.list)
     }
 
-    pub fn partner(&self) -> Option<&'a Member> {
+    pub(crate) fn partner(&self) -> Option<&'a Member> {
         self.session.member(self.side.other())
     }
 
-    pub fn must_be_active(&self) -> Result<(), Rejection> {
+    pub(crate) fn must_be_active(&self) -> Result<(), Rejection> {
         match self.session.status {
             SessionStatus::Active => Ok(()),
             status => Err(not_active(status)),
         }
     }
 
-    pub fn partner_shares_empathy(&self) -> bool {
+    pub(crate) fn partner_shares_empathy(&self) -> bool {
         self.partner().is_some_and(|partner| partner.empathy.shared().is_some())
     }
 
     /// Checks that the session is active and that the caller is in this stage.
-    pub fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
+    pub(crate) fn must_be_in(&self, required: Stage) -> Result<(), Rejection> {
         if !self.works_ahead_in(required) {
             self.must_be_active()?;
         }
@@ -75,7 +75,7 @@ impl<'a> MemberAction<'a> {
     }
 
     /// Records that the member's own gates are satisfied, if `satisfied` and for the first time.
-    pub fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
+    pub(crate) fn complete_stage(&mut self, stage: Stage, satisfied: bool) {
         if satisfied && self.me.record(stage).is_some_and(|record| record.satisfied_at.is_none()) {
             self.record(EventBody::StageCompleted { stage, moves_to: None });
         }
@@ -115,11 +115,11 @@ pub(crate) struct NewEvents {
 }
 
 impl NewEvents {
-    pub fn first(by: &UserId, at: Timestamp) -> Self {
+    pub(crate) fn first(by: &UserId, at: Timestamp) -> Self {
         Self { next: 1, at, by: Some(by.clone()), list: Vec::with_capacity(2) }
     }
 
-    pub fn after(session: &Session, by: Option<&UserId>, ctx: &Context<'_>) -> Self {
+    pub(crate) fn after(session: &Session, by: Option<&UserId>, ctx: &Context<'_>) -> Self {
         let last = Some(session.last_event_at).filter(|last| ctx.is_credible(*last, WRONG_BY));
         Self {
             next: session.seq + 1,
@@ -129,7 +129,7 @@ impl NewEvents {
         }
     }
 
-    pub fn record(&mut self, body: EventBody) {
+    pub(crate) fn record(&mut self, body: EventBody) {
         self.list.push(Event { seq: self.next, at: self.at, by: self.by.clone(), body });
         self.next += 1;
     }

@@ -55,7 +55,7 @@ pub(crate) enum AdvanceOutcome {
 }
 
 impl AdvanceOutcome {
-    pub fn into_blocked(self) -> Option<Blocked> {
+    pub(crate) fn into_blocked(self) -> Option<Blocked> {
         match self {
             AdvanceOutcome::Blocked(blocked) => Some(blocked),
             AdvanceOutcome::Go(_) | AdvanceOutcome::Done => None,

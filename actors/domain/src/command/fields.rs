@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::{ids::InvalidId, private_text::PrivateText, rejection::Rejection, time::Timestamp};
 
-pub fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -> Result<T, Rejection> {
+pub(crate) fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -> Result<T, Rejection> {
     value.ok_or_else(|| Rejection::invalid(field, "nothing", expected))
 }
 
@@ -30,7 +30,7 @@ pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Resu
     Ok(Some(text).filter(|text| !text.reveal().trim().is_empty()))
 }
 
-pub fn id<T: FromStr<Err = InvalidId>>(field: &str, value: &str) -> Result<T, Rejection> {
+pub(crate) fn id<T: FromStr<Err = InvalidId>>(field: &str, value: &str) -> Result<T, Rejection> {
     value.parse().map_err(|invalid: InvalidId| {
         let found = format_args!("{} characters that are not one", value.chars().count()).to_string();
         Rejection::invalid(field, found, format_args!("{}: {}", invalid.what, invalid.expected))
@@ -38,7 +38,10 @@ pub fn id<T: FromStr<Err = InvalidId>>(field: &str, value: &str) -> Result<T, Re
 }
 
 /// A list of ids without duplicates.
-pub fn ids<T: FromStr<Err = InvalidId> + PartialEq>(field: &str, values: &[String]) -> Result<Vec<T>, Rejection> {
+pub(crate) fn ids<T: FromStr<Err = InvalidId> + PartialEq>(
+    field: &str,
+    values: &[String],
+) -> Result<Vec<T>, Rejection> {
     let mut ids = Vec::with_capacity(values.len());
     for value in values {
         let id: T = id(field, value)?;
@@ -62,12 +65,16 @@ pub fn name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) ->
 }
 
 /// An optional name from a closed set.
-pub fn optional_name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) -> Result<Option<T>, Rejection> {
+pub(crate) fn optional_name<T: Copy>(
+    field: &str,
+    value: Option<String>,
+    names: &[(&str, T)],
+) -> Result<Option<T>, Rejection> {
     value.map(|value| name(field, Some(value), names)).transpose()
 }
 
 /// A point in time or a date, which stands for its first moment in UTC.
-pub fn date_or_time(field: &str, value: Option<String>) -> Result<Option<Timestamp>, Rejection> {
+pub(crate) fn date_or_time(field: &str, value: Option<String>) -> Result<Option<Timestamp>, Rejection> {
     let Some(value) = value else { return Ok(None) };
     let date = || value.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     Timestamp::parse(&value)

@@ -35,7 +35,7 @@ impl NeedCategory {
         NeedCategory::Fairness,
     ];
 
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             NeedCategory::Safety => "SAFETY",
             NeedCategory::Connection => "CONNECTION",
@@ -46,7 +46,7 @@ impl NeedCategory {
         }
     }
 
-    pub const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             NeedCategory::Safety => "Safety",
             NeedCategory::Connection => "Connection",
@@ -58,7 +58,7 @@ impl NeedCategory {
     }
 
     /// The id of this category as common ground of the session. It is the same for both partners and at any time.
-    pub fn common_ground_id(self, session: &SessionId) -> String {
+    pub(crate) fn common_ground_id(self, session: &SessionId) -> String {
         ids::derived(&[b"common ground", session.as_str().as_bytes(), self.as_str().as_bytes()])
     }
 }
@@ -111,7 +111,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    pub fn find(&self, id: &NeedId) -> Option<&Need> {
+    pub(crate) fn find(&self, id: &NeedId) -> Option<&Need> {
         self.list.iter().find(|need| need.id == *id)
     }
 
@@ -173,24 +173,24 @@ impl Needs {
         }
     }
 
-    pub fn any_confirmed(&self) -> bool {
+    pub(crate) fn any_confirmed(&self) -> bool {
         self.list.iter().any(|need| need.confirmed)
     }
 
     /// Whether the partner may see the shared ones now.
-    pub fn consent_stands(&self) -> bool {
+    pub(crate) fn consent_stands(&self) -> bool {
         self.shared_at.is_some() && self.revoked_at.is_none()
     }
 
     /// Whether the consent stands, for these needs and no others.
-    pub fn shares_exactly(&self, needs: &[NeedId]) -> bool {
+    pub(crate) fn shares_exactly(&self, needs: &[NeedId]) -> bool {
         self.consent_stands()
             && self.shared().count() == needs.len()
             && self.shared().all(|need| needs.contains(&need.id))
     }
 
     /// What the partner may see: confirmed, chosen, and with a consent that stands.
-    pub fn shared(&self) -> impl Iterator<Item = &Need> {
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Need> {
         let stands = self.consent_stands();
         self.list.iter().filter(move |need| stands && need.confirmed && need.shared)
     }

@@ -29,7 +29,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Gate::CompactSigned => "compactSigned",
             Gate::FeelHeardConfirmed => "feelHeardConfirmed",
@@ -46,7 +46,7 @@ impl Gate {
         }
     }
 
-    pub const fn description(self) -> &'static str {
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             Gate::CompactSigned => "Sign the Curiosity Compact",
             Gate::FeelHeardConfirmed => "Confirm that you feel heard",
@@ -95,7 +95,7 @@ pub enum Gates {
 }
 
 impl Gates {
-    pub fn satisfied(self) -> bool {
+    pub(crate) fn satisfied(self) -> bool {
         match self {
             Gates::Onboarding { compact_signed } => compact_signed,
             Gates::Witness { feel_heard } => feel_heard,
@@ -109,7 +109,7 @@ impl Gates {
         }
     }
 
-    pub fn each(self) -> Vec<(Gate, bool)> {
+    pub(crate) fn each(self) -> Vec<(Gate, bool)> {
         match self {
             Gates::Onboarding { compact_signed } => vec![(Gate::CompactSigned, compact_signed)],
             Gates::Witness { feel_heard } => vec![(Gate::FeelHeardConfirmed, feel_heard)],
@@ -132,7 +132,7 @@ impl Gates {
         }
     }
 
-    pub fn unsatisfied(self) -> Vec<&'static str> {
+    pub(crate) fn unsatisfied(self) -> Vec<&'static str> {
         self.each().into_iter().filter(|(_, satisfied)| !satisfied).map(|(gate, _)| gate.as_str()).collect()
     }
 }

@@ -22,7 +22,7 @@ pub enum Submission<'a> {
 }
 
 impl Submission<'_> {
-    pub fn is_willing(self, id: &StrategyId) -> bool {
+    pub(crate) fn is_willing(self, id: &StrategyId) -> bool {
         match self {
             Submission::Ranking(ranking) => ranking.contains(id),
             Submission::Stances(stances) => stances.get(id).is_some_and(|stance| stance.decision == Decision::Willing),
@@ -38,7 +38,7 @@ impl Submission<'_> {
     }
 
     /// All strategies that this partner is willing to do, the best first.
-    pub fn willing(self) -> Vec<StrategyId> {
+    pub(crate) fn willing(self) -> Vec<StrategyId> {
         match self {
             Submission::Ranking(ranking) => ranking.to_vec(),
             Submission::Stances(stances) => stances.keys().filter(|id| self.is_willing(id)).cloned().collect(),
@@ -46,14 +46,14 @@ impl Submission<'_> {
     }
 
     /// The strategies that both are willing to do, by the sum of the ranks, then by id. The order is the same for both.
-    pub fn mutual(self, other: Submission<'_>) -> Vec<StrategyId> {
+    pub(crate) fn mutual(self, other: Submission<'_>) -> Vec<StrategyId> {
         let mut mutual: Vec<_> = self.willing().into_iter().filter(|id| other.is_willing(id)).collect();
         mutual.sort_by_key(|id| (self.rank(id) + other.rank(id), id.clone()));
         mutual
     }
 
     /// The overlap of two submissions. Of two rankings only the first three places count.
-    pub fn overlap(self, other: Submission<'_>) -> Vec<StrategyId> {
+    pub(crate) fn overlap(self, other: Submission<'_>) -> Vec<StrategyId> {
         match (self, other) {
             (Submission::Ranking(one), Submission::Ranking(other)) => strategy::overlap(one, other),
             _ => self.mutual(other),

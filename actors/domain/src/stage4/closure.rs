@@ -41,7 +41,7 @@ impl ClosureReason {
     ];
 
     /// A partner may always stop, even if both are willing to do something.
-    pub const fn is_a_decision_to_stop(self) -> bool {
+    pub(crate) const fn is_a_decision_to_stop(self) -> bool {
         matches!(self, ClosureReason::BoundaryHonored | ClosureReason::UserStopped)
     }
 }

@@ -54,7 +54,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let rest = [&self.duration, &self.measure_of_success];
         let words = std::iter::once(&self.description).chain(&self.needs_addressed).chain(rest.into_iter().flatten());
         words.map(|words| words.reveal().len()).sum()
@@ -84,7 +84,7 @@ pub struct SubChat {
 
 impl SubChat {
     /// How much of the session's memory the messages take, in bytes.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let candidate = |message: &SubChatMessage| message.candidate.as_ref().map_or(0, Candidate::size);
         self.messages.iter().map(|message| message.content.reveal().len() + candidate(message)).sum()
     }

@@ -26,7 +26,7 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.status == CycleStatus::WaitingForPartner
     }
 }
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The effect of one partner's check-in on an entry.
-    pub fn of(check_in: &CheckIn, entry: &TendingEntryId) -> Outcome {
+    pub(crate) fn of(check_in: &CheckIn, entry: &TendingEntryId) -> Outcome {
         match check_in.choice {
             ContinueChoice::Extend => Outcome::Again,
             ContinueChoice::PartialClosure => match check_in.partial_closure.get(entry) {
@@ -55,7 +55,7 @@ impl Outcome {
 }
 
 /// The result of the check-ins of a cycle.
-pub fn result(check_ins: &[&CheckIn]) -> CycleResult {
+pub(crate) fn result(check_ins: &[&CheckIn]) -> CycleResult {
     let all = |choice| !check_ins.is_empty() && check_ins.iter().all(|check_in| check_in.choice == choice);
     if all(ContinueChoice::Extend) {
         CycleResult::Extended
@@ -69,7 +69,7 @@ pub fn result(check_ins: &[&CheckIn]) -> CycleResult {
 }
 
 /// The effect of a cycle on an entry. With partial closure an entry is done if all partners call it resolved.
-pub fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> Outcome {
+pub(crate) fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEntryId) -> Outcome {
     match result {
         CycleResult::Extended => Outcome::Again,
         CycleResult::Completed => Outcome::Done,
@@ -82,17 +82,17 @@ pub fn outcome_in(result: CycleResult, check_ins: &[CheckIn], entry: &TendingEnt
 }
 
 impl Tending {
-    pub fn cycle(&self, id: &CycleId) -> Option<&Cycle> {
+    pub(crate) fn cycle(&self, id: &CycleId) -> Option<&Cycle> {
         self.cycles.iter().find(|cycle| cycle.id == *id)
     }
 
     /// The waiting cycle that holds any of these entries.
-    pub fn waiting_cycle(&self, entries: &[TendingEntryId]) -> Option<&Cycle> {
+    pub(crate) fn waiting_cycle(&self, entries: &[TendingEntryId]) -> Option<&Cycle> {
         self.cycles.iter().find(|cycle| cycle.is_waiting() && cycle.entries.iter().any(|id| entries.contains(id)))
     }
 
     /// Each partner's latest check-in of a cycle.
-    pub fn check_ins_of(&self, cycle: &CycleId) -> BTreeMap<Side, &CheckIn> {
+    pub(crate) fn check_ins_of(&self, cycle: &CycleId) -> BTreeMap<Side, &CheckIn> {
         let of_cycle = self.check_ins.iter().filter(|taken| taken.cycle.as_ref() == Some(cycle));
         of_cycle.map(|taken| (taken.by, &taken.check_in)).collect()
     }

@@ -84,7 +84,7 @@ pub enum TendingEvent {
 
 impl TendingEvent {
     /// The only user whom the event concerns. None if it concerns both.
-    pub fn only(&self) -> Option<&UserId> {
+    pub(crate) fn only(&self) -> Option<&UserId> {
         match self {
             TendingEvent::Opened { only, .. } | TendingEvent::RemindersDue { only, .. } => only.as_ref(),
             TendingEvent::Scheduled { .. }
@@ -99,7 +99,7 @@ impl TendingEvent {
     }
 
     /// The action that the announcement names. None if the event is not announced.
-    pub fn action(&self) -> Option<&'static str> {
+    pub(crate) fn action(&self) -> Option<&'static str> {
         match self {
             TendingEvent::Opened { quiet: false, .. } => Some("tending_checkin_opened"),
             TendingEvent::Responded { shared: true, .. } => Some("tending_response_submitted"),

@@ -9,7 +9,8 @@ mod names;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use cycle::{Cycle, Outcome, result as result_of};
+pub(crate) use cycle::result as result_of;
+pub use cycle::{Cycle, Outcome};
 pub use event::{ScheduledEntry, TendingEvent};
 pub use names::*;
 use serde::{Deserialize, Serialize};
@@ -58,20 +59,20 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.status, EntryStatus::Open | EntryStatus::Partial)
     }
 
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.owner.is_none()
     }
 
     /// Whether a partner can answer it.
-    pub fn belongs_to(&self, side: Side) -> bool {
+    pub(crate) fn belongs_to(&self, side: Side) -> bool {
         self.owner.is_none_or(|owner| owner == side)
     }
 
-    pub fn is_visible_to(&self, side: Side) -> bool {
+    pub(crate) fn is_visible_to(&self, side: Side) -> bool {
         self.belongs_to(side) || self.opted_in
     }
 }
@@ -196,21 +197,21 @@ pub struct Tending {
 }
 
 impl Tending {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.notes.is_empty()
     }
 
-    pub fn find(&self, id: &TendingEntryId) -> Option<&Entry> {
+    pub(crate) fn find(&self, id: &TendingEntryId) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
     /// The entries that a partner can check in on now.
-    pub fn open_for(&self, side: Side) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn open_for(&self, side: Side) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.is_open() && entry.belongs_to(side))
     }
 
     /// The size of a partner's texts in the session, in bytes as they are stored.
-    pub fn size_of(&self, side: Side) -> usize {
+    pub(crate) fn size_of(&self, side: Side) -> usize {
         let size = |bytes: Result<Vec<u8>, _>| bytes.map_or(0, |bytes: Vec<u8>| bytes.len());
         let check_ins = self.check_ins.iter().filter(|taken| taken.by == side);
         let notes = self.notes.iter().filter(|note| note.by == side);
@@ -221,7 +222,7 @@ impl Tending {
 
 impl CheckIn {
     /// Whether two check-ins are equal except for their ids.
-    pub fn says_the_same_as(&self, other: &CheckIn) -> bool {
+    pub(crate) fn says_the_same_as(&self, other: &CheckIn) -> bool {
         let plain = |check_in: &CheckIn| {
             let mut plain = check_in.clone();
             plain.id = other.id.clone();
@@ -236,7 +237,7 @@ impl CheckIn {
     }
 
     /// A need is not resolved, and the partner has not overridden that.
-    pub fn leaves_needs_open(&self) -> bool {
+    pub(crate) fn leaves_needs_open(&self) -> bool {
         !self.overrides && self.needs.iter().any(|need| need.resolution_status != NeedResolution::Resolved)
     }
 

@@ -47,7 +47,7 @@ names! {
 
 impl ContinueChoice {
     /// The default action of the choice.
-    pub const fn next_action(self) -> NextAction {
+    pub(crate) const fn next_action(self) -> NextAction {
         match self {
             ContinueChoice::AnotherRound => NextAction::ReopenStrategyWork,
             ContinueChoice::Extend => NextAction::Extend,
@@ -59,7 +59,7 @@ impl ContinueChoice {
 }
 
 impl CycleResult {
-    pub const fn sentence(self) -> &'static str {
+    pub(crate) const fn sentence(self) -> &'static str {
         match self {
             CycleResult::Extended => "You go on; the next check-in is scheduled.",
             CycleResult::Completed => "You closed what you had agreed on.",
