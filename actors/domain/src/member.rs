@@ -101,6 +101,7 @@ impl Member {
 
     /// The highest stage opened.
     pub(crate) fn stage(&self) -> Stage {
+        debug_assert!(!self.stages.is_empty(), "a member begins in stage 0");
         self.stages.last().map_or(Stage::Onboarding, |record| record.stage)
     }
 

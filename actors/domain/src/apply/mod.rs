@@ -6,6 +6,7 @@ mod empathy;
 mod erasure;
 mod invitation;
 mod needs;
+mod news;
 mod stage4;
 mod stages;
 
@@ -13,7 +14,6 @@ use crate::{
     agreement::{Agreement, AgreementStatus},
     empathy::Verdict,
     event::{Changes, Event, EventBody},
-    ids::UserId,
     member::Member,
     needs::CapturedNeed,
     session::{Pause, Session},
@@ -34,6 +34,7 @@ impl Session {
     }
 
     pub fn apply(&mut self, event: &Event) {
+        debug_assert!(event.seq > self.seq, "the numbers of events increase");
         let changes = event.facts().changes;
         self.seq = event.seq;
         self.last_event_at = event.at;
@@ -57,6 +58,7 @@ impl Session {
     }
 
     /// One arm for each event.
+    #[allow(clippy::too_many_lines, reason = "one arm for each event")]
     fn apply_body(&mut self, event: &Event, author: Option<Side>) {
         let at = event.at;
         match &event.body {
@@ -123,29 +125,17 @@ impl Session {
                 self.update(author, |me| me.consents.deny(*kind, *version, at));
             }
 
-            EventBody::StrategyProposed { id, description, needs_addressed, duration, measure_of_success } => {
+            EventBody::StrategyProposed { id, description, needs_addressed, duration, measure_of_success }
+            | EventBody::StrategyRevised { id, description, needs_addressed, duration, measure_of_success } => {
                 if let Some(author) = author {
-                    self.pool.strategies.push(Strategy {
+                    self.put_strategy(Strategy {
                         id: id.clone(),
                         author,
                         description: description.clone(),
                         needs_addressed: needs_addressed.clone(),
                         duration: duration.clone(),
                         measure_of_success: measure_of_success.clone(),
-                        revised: false,
-                    });
-                }
-            }
-            EventBody::StrategyRevised { id, description, needs_addressed, duration, measure_of_success } => {
-                if let Some(author) = author {
-                    self.revise_strategy(Strategy {
-                        id: id.clone(),
-                        author,
-                        description: description.clone(),
-                        needs_addressed: needs_addressed.clone(),
-                        duration: duration.clone(),
-                        measure_of_success: measure_of_success.clone(),
-                        revised: true,
+                        revised: matches!(event.body, EventBody::StrategyRevised { .. }),
                     });
                 }
             }
@@ -281,6 +271,7 @@ impl Session {
 
     /// Moves the session to another status, if the table of transitions has the move.
     fn move_to(&mut self, status: SessionStatus) {
+        debug_assert!(status != SessionStatus::Waiting, "a session waits for one viewer only");
         if self.status.may_become(status) {
             self.status = status;
         }
@@ -289,31 +280,5 @@ impl Session {
     fn abandon(&mut self, at: Timestamp) {
         self.move_to(SessionStatus::Abandoned);
         self.abandoned_at = Some(at);
-    }
-
-    /// Notes when each member's view of the session last changed. It orders the list of sessions.
-    fn note_changed(&mut self, at: Timestamp, changes: Changes, author: Option<Side>) {
-        let concerned = match changes {
-            Changes::Nothing => &[][..],
-            Changes::Client | Changes::Author => author.as_slice(),
-            Changes::Both => &Side::BOTH,
-        };
-        for side in concerned {
-            self.update(Some(*side), |member| member.changed_at = at);
-        }
-    }
-
-    fn note_news(&mut self, event: &Event, author: Option<Side>) {
-        let facts = event.facts();
-        if !facts.is_news {
-            return;
-        }
-        let concerns = |user: &UserId| event.only().is_none_or(|only| only == user);
-        for side in Side::BOTH {
-            let member = self.member_mut(side).filter(|member| author != Some(side) && concerns(&member.id));
-            if let Some(member) = member {
-                member.news = event.seq;
-            }
-        }
     }
 }

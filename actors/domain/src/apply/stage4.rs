@@ -51,14 +51,15 @@ impl SubChat {
 }
 
 impl Session {
-    /// Nobody has taken a stance on the new text.
-    pub(super) fn revise_strategy(&mut self, revised: Strategy) {
-        let Some(strategy) = self.pool.strategies.iter_mut().find(|strategy| strategy.id == revised.id) else {
-            return;
-        };
-        *strategy = revised.clone();
+    /// Adds a strategy, or replaces the text of a known one. Nobody has taken a stance on a new text.
+    pub(super) fn put_strategy(&mut self, strategy: Strategy) {
+        if !strategy.revised {
+            return self.pool.strategies.push(strategy);
+        }
+        let Some(known) = self.pool.strategies.iter_mut().find(|known| known.id == strategy.id) else { return };
+        known.clone_from(&strategy);
         for side in Side::BOTH {
-            self.update(Some(side), |member| member.stage4.forget_stance_on(&revised.id));
+            self.update(Some(side), |member| member.stage4.forget_stance_on(&strategy.id));
         }
     }
 

@@ -122,6 +122,7 @@ fn silent<'a>(changes: Changes) -> Facts<'a> {
 
 impl Event {
     /// The row of this event.
+    #[allow(clippy::too_many_lines, reason = "one arm for each event")]
     pub(crate) fn facts(&self) -> Facts<'_> {
         use EventName::*;
         use Fields::*;

@@ -2,6 +2,7 @@
 //! change it. Commands decide by them, and views show them.
 
 mod coverage;
+mod gate;
 mod gates;
 mod listed;
 mod phase;
@@ -10,7 +11,8 @@ mod tending;
 mod timers;
 
 pub use coverage::{Coverage, CoverageRow};
+pub use gate::Gate;
 pub(crate) use gates::PARTNER_READY;
-pub use gates::{Blocked, BlockedReason, Gate, Gates};
+pub use gates::{Blocked, BlockedReason, Gates};
 pub use listed::Listed;
 pub use submissions::Submission;

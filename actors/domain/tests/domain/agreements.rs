@@ -4,14 +4,14 @@ use tandem_domain::{Code, Command, Query, Timer, command::*};
 use crate::world::*;
 
 #[test]
-fn agreements_come_after_the_reveal() {
+fn agreements_are_refused_before_the_reveal() {
     let mut world = World::at_stage(4);
     let body = json!({ "description": "let us try", "type": "HYBRID" });
     assert_eq!(world.post_refused::<ProposeAgreementRequest>(ANN, body).code, Code::GateNotSatisfied);
 }
 
 #[test]
-fn proposing_is_agreeing_and_the_other_decides() {
+fn the_proposer_has_agreed_and_the_partner_decides() {
     let (mut world, ids) = World::revealed();
     let seq = world.session.seq();
     let agreement = world.propose(ANN, Some(&ids[0]));
@@ -38,7 +38,7 @@ fn proposing_is_agreeing_and_the_other_decides() {
 }
 
 #[test]
-fn a_decline_is_announced_as_one_and_frees_the_place() {
+fn a_decline_is_announced_and_frees_its_place() {
     let (mut world, ids) = World::revealed();
     let first = world.propose(ANN, Some(&ids[0]));
     world.propose(BEN, Some(&ids[1]));
@@ -68,7 +68,7 @@ fn declined_proposals_never_use_up_the_limit_nor_the_memory() {
 }
 
 #[test]
-fn a_strategy_has_to_be_one_that_both_came_to() {
+fn an_agreement_needs_a_strategy_of_the_overlap() {
     let (mut world, _) = World::revealed();
     let body = json!({ "strategyId": "cnot0a0candidate", "description": "x", "type": "CHECK_IN" });
     assert_eq!(world.post_refused::<ProposeAgreementRequest>(ANN, body).code, Code::ValidationError);

@@ -100,7 +100,7 @@ fn each_event_is_told_as_the_table_says_and_no_other() {
 
 /// Screens of stage 4 load anew on names of their own.
 #[test]
-fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
+fn changes_of_stage_4_are_published_under_every_name_that_screens_wait_for() {
     let marked = "partner.marked_ready";
     let updated = "session.strategies_updated";
     let expected: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
@@ -133,7 +133,7 @@ fn what_changes_stage_4_is_told_under_every_name_that_screens_wait_for() {
 
 /// Messages that make the app's screens look again, beside the one that tells.
 #[test]
-fn the_apps_screens_are_told_what_to_load_again() {
+fn the_apps_screens_get_names_that_make_them_reload() {
     let shared = |reveals, resubmits| EventBody::EmpathyShared { content: PrivateText::new("x"), reveals, resubmits };
     let needs = |reveals| EventBody::NeedsShared { needs: vec![], reveals };
     let judged = EventBody::EmpathyJudged { validated: false, feedback: None, feedback_shared: false };
@@ -162,7 +162,7 @@ fn the_apps_screens_are_told_what_to_load_again() {
 }
 
 #[test]
-fn what_depends_on_more_than_the_variant() {
+fn announcements_that_depend_on_fields() {
     let told = |body| event(body).name();
     let judged = |validated| EventBody::EmpathyJudged { validated, feedback: None, feedback_shared: false };
     assert_eq!(told(judged(true)), Some("partner.validated"));
@@ -188,14 +188,14 @@ fn the_table_of_names_is_sorted_and_read_back() {
 
 /// Its author's own screen waits for it.
 #[test]
-fn that_a_session_is_resolved_is_told_to_both_and_excludes_nobody() {
+fn resolving_is_told_to_both_and_excludes_nobody() {
     let told = event(EventBody::Resolved {}).announcement(&ID.parse().unwrap()).unwrap();
     assert_eq!(told.audience, Audience::Both);
     assert!(!told.payload.contains_key("excludeUserId") && !told.payload.contains_key("triggeredByUserId"));
 }
 
 #[test]
-fn what_nobody_caused_is_for_both() {
+fn an_event_without_author_is_told_to_both() {
     let mut event = event(EventBody::Resumed {});
     assert_eq!(event.announcement(&ID.parse().unwrap()).unwrap().audience, Audience::Partner);
     event.by = None;
@@ -205,7 +205,7 @@ fn what_nobody_caused_is_for_both() {
 
 /// What has led to it is the news already.
 #[test]
-fn a_move_that_the_coordinator_makes_wakes_nobody() {
+fn an_advance_by_the_coordinator_pushes_to_nobody() {
     for implicit in [false, true] {
         let told = event(EventBody::Advanced { to: Stage::Witness, implicit }).announcement(&ID.parse().unwrap());
         assert_eq!(told.unwrap().pushes, !implicit);
@@ -214,7 +214,7 @@ fn a_move_that_the_coordinator_makes_wakes_nobody() {
 
 /// The app has no handler for `session.joined`.
 #[test]
-fn a_creator_with_the_app_is_told_of_the_partner_by_a_name_that_it_knows() {
+fn the_app_of_the_creator_hears_of_the_partner_under_a_name_that_it_knows() {
     let joined = event(EventBody::Joined { name: None, told_to_app: true });
     let hints = joined.hints(&ID.parse().unwrap());
     assert_eq!((joined.name(), hints.len(), hints[0].name), (Some("session.joined"), 1, "partner.advanced"));

@@ -138,7 +138,7 @@ fn an_unchanged_text_is_refused_for_june_only() {
 }
 
 #[test]
-fn only_what_is_shared_and_sent_back_can_be_resubmitted_or_let_stand() {
+fn only_an_attempt_that_needs_a_revision_can_be_resubmitted_or_kept() {
     let skip = json!({ "willingToAccept": true });
     let mut world = World::app_at_stage(2);
     assert_eq!(world.post_refused::<ResubmitEmpathyRequest>(ANN, resubmit("x")).code, Code::NotFound);
@@ -149,7 +149,7 @@ fn only_what_is_shared_and_sent_back_can_be_resubmitted_or_let_stand() {
 }
 
 #[test]
-fn the_second_positive_verdict_takes_both_on() {
+fn the_second_positive_verdict_advances_both() {
     let mut world = revealed();
     let first = judge(&mut world, ANN, true);
     assert_eq!((&first["validated"], &first["partnerValidated"]), (&json!(true), &json!(false)));
@@ -164,7 +164,7 @@ fn the_second_positive_verdict_takes_both_on() {
 }
 
 #[test]
-fn an_author_may_let_the_attempt_stand() {
+fn an_author_may_keep_the_attempt() {
     let mut world = refining();
     let seq = world.session.seq();
     let skipped = world.post::<SkipRefinementRequest>(ANN, json!({ "willingToAccept": false, "reason": "of ann" }));
@@ -176,7 +176,7 @@ fn an_author_may_let_the_attempt_stand() {
 
 /// Every answer may be lost on its way, and the app sends the same again.
 #[test]
-fn what_was_done_can_be_sent_again() {
+fn a_request_can_be_repeated() {
     let mut world = revealed();
     let seq = world.session.seq();
     assert_eq!(consent(&mut world, ANN)["status"], "REVEALED");
@@ -198,7 +198,7 @@ fn what_was_done_can_be_sent_again() {
 }
 
 #[test]
-fn what_is_not_there_to_judge_has_the_apps_codes() {
+fn a_missing_attempt_is_refused_with_the_apps_codes() {
     let mut world = World::app_at_stage(2);
     let body = json!({ "validated": true });
     assert_eq!(world.post_refused::<ValidateEmpathyRequest>(ANN, body.clone()).code, Code::NotFound);

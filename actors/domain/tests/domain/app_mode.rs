@@ -79,7 +79,7 @@ fn two_with_the_app_reach_stage_four_without_an_advance() {
 }
 
 #[test]
-fn each_partner_keeps_its_own_contract() {
+fn each_partner_keeps_the_contract_of_its_client() {
     for (app, explicit) in [(ANN, BEN), (BEN, ANN)] {
         let mut world = World::active();
         world.ok(app, Command::Notice(Marker::App));
@@ -98,7 +98,7 @@ fn each_partner_keeps_its_own_contract() {
 }
 
 #[test]
-fn an_advance_that_comes_after_the_move_is_done_already() {
+fn an_explicit_advance_after_the_implicit_one_changes_nothing() {
     let mut world = World::of_the_app();
     world.each(|world, who| world.ok(who, Command::SignCompact));
     let seq = world.session.seq();
@@ -117,7 +117,7 @@ fn an_advance_that_comes_after_the_move_is_done_already() {
 
 /// The app repeats every call once that it has no answer to.
 #[test]
-fn what_the_app_sends_again_is_done_already() {
+fn a_request_that_the_app_repeats_changes_nothing() {
     let mut world = of_mode(AppMode::On);
     world.ok(ANN, Command::SignCompact);
     let seq = world.session.seq();
@@ -131,7 +131,7 @@ fn what_the_app_sends_again_is_done_already() {
 }
 
 #[test]
-fn what_only_the_app_does_marks_a_member_once() {
+fn calls_that_only_the_app_makes_mark_a_member_once() {
     for command in [
         Command::SignCompact,
         Command::ConfirmTopicFrame,
@@ -154,7 +154,7 @@ fn what_only_the_app_does_marks_a_member_once() {
 }
 
 #[test]
-fn a_client_noticed_late_is_taken_on_at_once() {
+fn a_client_that_is_detected_late_is_advanced_at_once() {
     let mut world = World::active();
     world.each(|world, who| world.ok(who, Command::SignCompact));
     assert_eq!(stage(&world, BEN), 0);
@@ -166,7 +166,7 @@ fn a_client_noticed_late_is_taken_on_at_once() {
 }
 
 #[test]
-fn a_session_that_was_paused_at_the_wrong_moment_goes_on_when_it_is_resumed() {
+fn resuming_makes_the_advances_that_the_pause_held_back() {
     let mut world = World::active();
     world.each(|world, who| world.ok(who, Command::SignCompact));
     world.post::<PauseRequest>(ANN, json!({}));
@@ -178,7 +178,7 @@ fn a_session_that_was_paused_at_the_wrong_moment_goes_on_when_it_is_resumed() {
 
 /// The partner's own command has taken the other on: it is no news for the one who acted.
 #[test]
-fn a_move_by_the_partners_command_is_no_news_to_the_partner() {
+fn an_advance_by_the_partners_command_is_no_news() {
     let mut world = World::of_the_app();
     world.each(|world, who| world.ok(who, Command::SignCompact));
     world.each(|world, who| world.post::<FeelHeardRequest>(who, json!({ "confirmed": true })));
@@ -191,7 +191,7 @@ fn a_move_by_the_partners_command_is_no_news_to_the_partner() {
 }
 
 #[test]
-fn that_the_creator_is_ahead_does_not_betray_the_signature() {
+fn a_creator_who_works_ahead_does_not_reveal_the_signature() {
     let mut world = of_mode(AppMode::On);
     world.ok(ANN, Command::SignCompact);
     world.post::<ConfirmInvitationRequest>(ANN, json!({}));

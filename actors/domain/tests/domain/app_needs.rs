@@ -38,7 +38,7 @@ fn before_both_have_shared_the_comparison_is_empty() {
 }
 
 #[test]
-fn the_second_answer_takes_both_on_whichever_of_the_two_each_gives() {
+fn the_second_answer_of_either_kind_advances_both() {
     type Answer = fn(&mut World, &str) -> Value;
     let (april, june): (Answer, Answer) = (World::confirm_common_ground, validate);
     for (ann, ben) in [(april, april), (june, june), (april, june), (june, april)] {
@@ -53,7 +53,7 @@ fn the_second_answer_takes_both_on_whichever_of_the_two_each_gives() {
 }
 
 #[test]
-fn a_pair_without_a_shared_category_goes_on_with_empty_lists() {
+fn partners_without_a_shared_category_advance_with_empty_lists() {
     let mut world = shared("SAFETY", "MEANING");
     for query in [Query::CommonGround, Query::NeedsComparison] {
         let seen = world.get(ANN, query);
@@ -127,7 +127,7 @@ fn captured_needs_replace_the_unconfirmed_ones() {
 }
 
 #[test]
-fn edits_are_made_all_together_or_not_at_all() {
+fn edits_are_atomic() {
     let mut world = World::app_at_stage(3);
     let (one, two) = (world.need(ANN, "SAFETY"), world.need(ANN, "MEANING"));
     world.post::<ConfirmNeedsRequest>(ANN, json!({ "needIds": [one, two] }));
@@ -158,7 +158,7 @@ fn edits_are_made_all_together_or_not_at_all() {
 }
 
 #[test]
-fn a_removed_need_is_gone_and_its_removal_can_be_sent_again() {
+fn a_removed_need_is_gone_and_its_removal_can_be_repeated() {
     let mut world = World::app_at_stage(3);
     let (mine, of_ben) = (world.need(ANN, "SAFETY"), world.need(BEN, "SAFETY"));
     let remove = |id: &str| Command::RemoveNeed(RemoveNeed { need: id.parse().unwrap() });
@@ -203,7 +203,7 @@ fn a_correction_rephrases_and_a_confirmed_need_is_locked() {
 
 /// Every answer may be lost on its way, and the app sends the same again.
 #[test]
-fn what_was_done_can_be_sent_again() {
+fn a_request_can_be_repeated() {
     let mut world = World::app_at_stage(3);
     let id = world.need(ANN, "SAFETY");
     let ids = json!({ "needIds": [id] });

@@ -30,7 +30,7 @@ fn declining_to_agree_signs_nothing() {
 }
 
 #[test]
-fn the_partners_signature_shows_only_to_whoever_has_signed() {
+fn the_partners_signature_is_visible_only_after_ones_own() {
     let mut world = World::active();
     world.ok(ANN, Command::SignCompact);
     let ben = world.get(BEN, Query::CompactStatus);
@@ -46,7 +46,7 @@ fn the_partners_signature_shows_only_to_whoever_has_signed() {
 }
 
 #[test]
-fn whoever_has_signed_waits_for_the_other_and_only_that_one_sees_it() {
+fn only_the_partner_who_has_signed_sees_waiting() {
     let mut world = World::active();
     world.ok(ANN, Command::SignCompact);
     let ann = world.get(ANN, Query::Summary);

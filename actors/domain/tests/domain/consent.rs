@@ -45,7 +45,7 @@ fn a_partner_who_went_on_and_revokes_does_not_hold_the_other_back() {
 }
 
 #[test]
-fn what_was_agreed_before_is_marked_stale() {
+fn earlier_agreements_are_marked_stale() {
     let (mut world, ids) = World::revealed();
     let before = world.propose(ANN, Some(&ids[0]));
     revoke(&mut world, BEN, "needs");

@@ -64,7 +64,7 @@ fn confirmed_needs_are_asked_about_all_together() {
 }
 
 #[test]
-fn a_request_that_is_not_ones_own_is_unknown() {
+fn a_request_of_the_partner_is_unknown() {
     let mut world = World::at_stage(2);
     world.draft(ANN, "ann imagines");
     let asked = pending(&world, ANN);
@@ -95,7 +95,7 @@ fn the_history_tells_newest_first_what_was_decided_and_revoked() {
 }
 
 #[test]
-fn nobody_revokes_the_consent_of_another() {
+fn a_consent_can_be_revoked_only_by_its_owner() {
     let mut world = World::at_stage(3);
     let of_ann = world.get(ANN, Query::ConsentHistory)["records"][0]["id"].clone();
     for id in [of_ann, json!("cunknown0record")] {

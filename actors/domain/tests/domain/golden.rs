@@ -293,7 +293,7 @@ fn a_field_that_came_later_does_not_hinder_an_earlier_reader() {
 }
 
 #[test]
-fn no_words_show_in_debug_output() {
+fn debug_output_shows_no_text() {
     for body in samples() {
         let text = format!("{body:?}");
         for word in [

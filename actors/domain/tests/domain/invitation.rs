@@ -29,7 +29,7 @@ fn a_session_begins_with_everything_it_needs() {
 }
 
 #[test]
-fn a_draft_is_nobodys_business_until_it_is_confirmed() {
+fn a_draft_invitation_is_hidden_until_it_is_confirmed() {
     let mut world = World::create(json!({ "inviteName": "Benny", "draft": true }));
     assert_eq!(world.session.status(), SessionStatus::Created);
     assert_eq!(public(&world), Err(Code::NotFound));
@@ -46,7 +46,7 @@ fn a_draft_is_nobodys_business_until_it_is_confirmed() {
 }
 
 #[test]
-fn whoever_has_the_id_sees_who_invites_and_no_more() {
+fn anybody_with_the_id_sees_only_who_invites() {
     let world = World::create(json!({ "inviteName": "Benny", "context": "the kitchen" }));
     let seen = public(&world).unwrap();
     for field in ["id", "sessionId", "invitedBy", "status", "createdAt", "expiresAt"] {
@@ -75,7 +75,7 @@ fn one_person_accepts_once() {
 }
 
 #[test]
-fn an_invitation_for_one_person_is_for_nobody_else() {
+fn only_the_invited_person_can_accept() {
     let mut world = World::create(json!({ "personId": BEN }));
     assert_eq!(world.code(EVE, Command::AcceptInvitation), Code::Forbidden);
     assert_eq!(world.code(EVE, Command::DeclineInvitation), Code::Forbidden);

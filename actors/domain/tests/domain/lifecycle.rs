@@ -11,7 +11,7 @@ use tandem_domain::{
 use crate::world::*;
 
 #[test]
-fn the_table_of_transitions_is_the_whole_truth() {
+fn only_the_transitions_of_the_table_happen() {
     let all = [Created, Invited, Active, Paused, Waiting, Resolved, Abandoned, Archived];
     let allowed: Vec<(SessionStatus, SessionStatus)> =
         all.iter().flat_map(|from| all.map(|to| (*from, to))).filter(|(from, to)| from.may_become(*to)).collect();
@@ -57,7 +57,7 @@ fn either_pauses_and_either_resumes() {
 }
 
 #[test]
-fn only_what_is_over_can_be_archived() {
+fn only_a_session_that_is_over_can_be_archived() {
     let mut world = World::active();
     assert_eq!(world.code(ANN, Command::Archive), Code::Conflict);
     world.ok(BEN, Command::Withdraw);
@@ -70,7 +70,7 @@ fn only_what_is_over_can_be_archived() {
 }
 
 #[test]
-fn whoever_withdraws_no_longer_sees_the_session_and_the_partner_does() {
+fn a_partner_who_withdraws_no_longer_sees_the_session() {
     let mut world = World::active();
     let seq = world.session.seq();
     let answer = world.ok(ANN, Command::Withdraw);
@@ -87,7 +87,7 @@ fn whoever_withdraws_no_longer_sees_the_session_and_the_partner_does() {
 }
 
 #[test]
-fn a_session_that_nobody_touches_is_abandoned() {
+fn an_idle_session_is_abandoned() {
     let mut world = World::active();
     world.pass(89 * DAY);
     assert_eq!(world.fire(Timer::IdleAbandonment), 0);
@@ -104,7 +104,7 @@ fn a_session_that_nobody_touches_is_abandoned() {
 }
 
 #[test]
-fn erasing_an_account_takes_the_words_and_leaves_the_rest() {
+fn erasing_an_account_removes_its_texts_and_keeps_the_rest() {
     let (mut world, ids) = World::revealed();
     world.propose(BEN, Some(&ids[0]));
     let size =

@@ -35,7 +35,7 @@ fn needs_are_private_until_confirmed_and_consented() {
 }
 
 #[test]
-fn what_is_shared_cannot_be_changed_without_revoking() {
+fn shared_needs_cannot_be_changed_without_revoking() {
     let mut world = World::at_stage(3);
     let id = world.need(ANN, "SAFETY");
     world.post::<ConfirmNeedsRequest>(ANN, json!({ "needIds": [id] }));

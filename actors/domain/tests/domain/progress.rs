@@ -95,7 +95,7 @@ fn three_to_four_needs_the_partners_gates_and_not_its_advance() {
 }
 
 #[test]
-fn what_belongs_to_another_stage_is_refused_with_both_stages_named() {
+fn a_command_of_another_stage_is_refused_and_names_both_stages() {
     let mut world = World::at_stage(1);
     let early = world.post_refused::<SaveEmpathyDraftRequest>(ANN, json!({ "content": "too early" }));
     assert_eq!(early.code, Code::InvalidStage);
@@ -128,7 +128,7 @@ fn gates_are_typed_and_told_for_each_stage() {
 }
 
 #[test]
-fn the_whole_way_ends_resolved() {
+fn a_session_can_be_played_to_the_end() {
     let (mut world, ids) = World::revealed();
     let agreement = world.propose(ANN, Some(&ids[0]));
     world.confirm(BEN, &agreement, true);

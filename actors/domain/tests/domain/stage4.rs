@@ -112,7 +112,7 @@ fn a_stance_is_private_until_both_have_shared() {
 }
 
 #[test]
-fn a_stance_that_changes_takes_the_sharing_back() {
+fn changing_a_stance_withdraws_the_sharing() {
     let (mut world, ids) = shared();
     let seq = world.session.seq();
     select(&mut world, ANN, &ids[0], "WILLING");
@@ -150,7 +150,7 @@ fn sharing_needs_a_stance_on_each_proposal() {
 }
 
 #[test]
-fn what_both_are_willing_to_do_becomes_agreements() {
+fn strategies_that_both_are_willing_to_do_become_agreements() {
     let (mut world, ids) = shared();
     let seq = world.session.seq();
     let answer = close(&mut world, ANN, json!({ "kind": "SHARED_AGREEMENT", "summary": "we walk" }));
@@ -181,7 +181,7 @@ fn what_both_are_willing_to_do_becomes_agreements() {
 }
 
 #[test]
-fn at_most_two_agreements_come_of_closing() {
+fn closing_makes_at_most_two_agreements() {
     let mut world = World::at_stage(4);
     let ids: Vec<_> = (0..4).map(|number| world.strategy(ANN, &format!("idea {number}"))).collect();
     world.each(|world, who| {

@@ -73,7 +73,7 @@ fn a_partner_who_comes_later_makes_both_ready_and_the_other_hears_of_it() {
 }
 
 #[test]
-fn a_ranking_and_stances_meet() {
+fn a_ranking_and_stances_overlap() {
     for ranks_first in [true, false] {
         let (mut world, ids) = mixed();
         world.ok(ANN, Command::ReadyToRank);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn words_are_bounded() {
+fn texts_are_bounded() {
     let long = |length: usize| "x".repeat(length);
     let id = "cabcdefghijkl";
     let refused = |outcome: Result<Command, tandem_domain::Rejection>, field: &str| {
@@ -50,7 +50,7 @@ fn sub_chats_take_a_bounded_part_of_the_session() {
 }
 
 #[test]
-fn erasure_takes_the_words_of_stage_4() {
+fn erasure_removes_the_texts_of_stage_4() {
     let (mut world, ids) = shared();
     let note: SelectOneRequest =
         serde_json::from_value(json!({ "decision": "WILLING", "note": "the note of ann" })).unwrap();

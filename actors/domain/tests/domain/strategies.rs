@@ -89,7 +89,7 @@ fn rankings_are_secret_until_both_are_in_and_frozen_after() {
 }
 
 #[test]
-fn rankings_that_do_not_meet_open_the_pool_again() {
+fn rankings_without_an_overlap_open_the_pool_again() {
     let mut world = World::at_stage(4);
     let ids = [world.strategy(ANN, "walk"), world.strategy(BEN, "talk")];
     world.each(|world, who| world.ok(who, Command::ReadyToRank));

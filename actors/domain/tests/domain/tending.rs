@@ -128,7 +128,7 @@ fn a_first_check_in_is_held_until_the_second() {
 }
 
 #[test]
-fn what_two_choices_come_to() {
+fn the_result_of_two_choices() {
     let partial = |world: &World, resolution: &str| {
         let mut body = choose("PARTIAL_CLOSURE");
         body["orientations"]["whatComesNext"]["partialClosure"] = json!({ (entry_of(world, ANN)): resolution });
@@ -171,7 +171,7 @@ fn a_partner_who_does_not_check_in_is_waited_for_14_days() {
 }
 
 #[test]
-fn who_is_left_alone_checks_in_alone() {
+fn a_partner_who_is_left_checks_in_alone() {
     let mut world = due();
     world.ok(BEN, Command::Withdraw);
     let answer = check_in(&mut world, ANN, choose("FULL_CLOSURE"));
@@ -182,7 +182,7 @@ fn who_is_left_alone_checks_in_alone() {
 }
 
 #[test]
-fn full_closure_with_open_needs_has_to_be_said() {
+fn full_closure_with_open_needs_has_to_be_explicit() {
     let mut world = due();
     let mut body = choose("FULL_CLOSURE");
     body["needOutcomes"] = json!([{ "needLabel": "rest", "resolutionStatus": "STILL_OPEN" }]);
@@ -322,7 +322,7 @@ fn notes_are_their_writers_and_bounded() {
 }
 
 #[test]
-fn erasure_takes_the_words_of_tending() {
+fn erasure_removes_the_texts_of_tending() {
     let mut world = due();
     let note = text(&world.post::<WriteTendingNoteRequest>(ANN, json!({ "content": "the note of ann" }))["note"]["id"]);
     world.post::<ReenterTendingRequest>(ANN, json!({ "intent": "the intent of ann" }));

@@ -64,7 +64,7 @@ fn each_kind_has_a_golden_file_that_can_still_be_read() {
 }
 
 #[test]
-fn redaction_takes_every_word() {
+fn redaction_removes_every_text() {
     for (name, body) in samples() {
         let tending: TendingEvent = rmp_serde::from_slice(&rmp_serde::to_vec_named(&body).unwrap()).unwrap();
         let redacted = serde_json::to_string(&event(EventBody::Tending(tending)).redacted(&user(ANN))).unwrap();

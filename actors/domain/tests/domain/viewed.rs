@@ -25,7 +25,7 @@ fn news_is_what_the_partner_did_and_was_announced() {
 }
 
 #[test]
-fn looking_again_writes_nothing_and_two_who_look_make_no_news() {
+fn looking_again_records_nothing_and_looks_are_no_news() {
     let mut world = World::active();
     world.each(|world, who| view(world, who, json!({})));
     let seq = world.session.seq();
@@ -37,7 +37,7 @@ fn looking_again_writes_nothing_and_two_who_look_make_no_news() {
 }
 
 #[test]
-fn what_was_seen_is_clamped_and_never_goes_back() {
+fn last_seen_is_clamped_and_never_decreases() {
     let mut world = World::active();
     let seq = world.session.seq();
     assert_eq!(view(&mut world, ANN, json!({ "lastSeenSeq": 9_999 }))["lastSeenSeq"], seq);
