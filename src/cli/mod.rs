@@ -5,6 +5,7 @@ mod check;
 mod copy;
 mod node;
 mod output;
+mod stored;
 mod token;
 
 use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
@@ -112,6 +113,21 @@ enum StoreCommand {
         #[arg(long, value_name = "STORE")]
         to: Location,
     },
+    /// Read everything that is stored, and name what is damaged; ends with 1 if anything is
+    Verify {
+        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        #[arg(long, value_name = "STORE")]
+        store: Option<Location>,
+    },
+    /// Print every row as a line of JSON, without what people wrote
+    Dump {
+        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        #[arg(long, value_name = "STORE")]
+        store: Option<Location>,
+        /// With what people wrote, and with the ids of users
+        #[arg(long)]
+        words: bool,
+    },
 }
 
 /// Why a command ends with another exit code than 0.
@@ -179,6 +195,8 @@ impl Cli {
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
             Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
+            Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, store),
+            Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, store, words),
             Command::FakeExpo { listen } => node::fake_expo(listen),
         }
     }

@@ -40,6 +40,7 @@ mod service;
 mod settings;
 mod stage4;
 mod starting;
+mod stored;
 mod strangers;
 mod strategies;
 mod supervision;

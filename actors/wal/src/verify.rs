@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    disk::Disk,
+    disk::{Disk, read_all},
     error::{WalError, at},
-    layout::HEADER_BLOCK,
+    layout::{HEADER_BLOCK, SEGMENT_SUFFIX, SegmentHeader},
     read::Content,
     recover::{self, Slot},
 };
@@ -117,4 +117,15 @@ fn torn(log: u64, end: Option<(&Slot, u64)>) -> Result<Option<(PathBuf, u64)>, W
     let number = slot.header.map(|header| header.number);
     let begun = content.header(offset).is_some_and(|header| Some(header.segment) == number);
     Ok(begun.then(|| (slot.path.clone(), offset)))
+}
+
+/// The id of the log in a directory, if a segment says so.
+pub fn log_id(disk: &dyn Disk, directory: &Path) -> Option<u64> {
+    let names = disk.names(directory).ok()?;
+    let segments = names.iter().filter(|name| name.ends_with(SEGMENT_SUFFIX));
+    let mut headers = segments.filter_map(|name| {
+        let file = disk.open(&directory.join(name)).ok()?;
+        SegmentHeader::decode(&read_all(&*file, 0, HEADER_BLOCK as usize).ok()?).ok()
+    });
+    headers.next().map(|header| header.log)
 }

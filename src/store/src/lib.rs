@@ -9,6 +9,7 @@ mod copy;
 pub mod debug;
 mod directory;
 mod disk;
+mod dump;
 mod error;
 mod fence;
 mod files;
@@ -26,6 +27,7 @@ mod seal;
 mod sealed;
 mod sled;
 mod spare;
+mod verify;
 mod watch;
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
@@ -35,11 +37,13 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},
+    dump::{DumpError, dump},
     error::StoreOpenError,
     files::create_directory,
     memory::MemoryStore,
     open::{inspect, is_there, open},
     room::{Left, Space},
+    verify::{Verified, verify},
     watch::{DiskWatch, StallWatch},
 };
 

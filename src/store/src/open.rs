@@ -23,8 +23,7 @@ use super::{
     redb::RedbRows,
     room::Room,
     rows::{Rows, RowsOpenError},
-    seal::seal,
-    sealed::all_sealed,
+    seal::{all_sealed, seal},
     sled::SledRows,
     spare,
 };

@@ -16,6 +16,7 @@ use tandem_actors::{
 use super::{
     Engine, Location, Options, StoreOpenError,
     directory::Directory,
+    fence::LONGEST_WAIT,
     open::{is_full, open_database},
     rows::Rows,
     spare,
@@ -60,7 +61,7 @@ impl Opened {
     /// Closes the database and opens it again. Readers wait.
     pub fn reopen(&self) -> Result<(), StoreOpenError> {
         let mut rows = self.rows.write();
-        drop(rows.take());
+        let_go(rows.take());
         let database = self.directory.database(self.location.engine);
         *rows = Some(open_database(&self.location, &database, &self.options)?);
         self.written.store(0, Ordering::Relaxed);
@@ -93,10 +94,24 @@ impl Opened {
 
     /// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let rows = self.rows.read();
+        // Another thread may be opening it again.
+        let rows = self.rows.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)?;
         let rows = rows.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
         catch_unwind(AssertUnwindSafe(|| work(rows)))
             .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+    }
+}
+
+/// An engine whose file is damaged can panic even when it is closed.
+fn let_go(rows: Option<Box<dyn Rows>>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(rows))).is_err() {
+        tracing::warn!("the engine was not closed in good order");
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let_go(self.rows.get_mut().take());
     }
 }
 

@@ -28,15 +28,25 @@ fn checksum(key: &Key, value: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The version of the schema is for every program that can read it.
+/// Whether it is the store's own row.
+fn is_own(key: &Key) -> bool {
+    key.as_bytes().first() == Some(&b'!')
+}
+
+/// The version of the schema is for every program that can read it; the other row says that there are seals.
 fn stays_plain(key: &Key) -> bool {
-    *key == keys::meta("schema")
+    [keys::meta("schema"), all_sealed()].contains(key)
+}
+
+/// The row that says that all rows of a store are sealed.
+pub(super) fn all_sealed() -> Key {
+    keys::meta("sealed")
 }
 
 /// The change as it is stored.
 pub(super) fn seal(change: &Change) -> Change {
     match change {
-        Change::Put(key, value) if !stays_plain(key) => {
+        Change::Put(key, value) if !(is_own(key) && stays_plain(key)) => {
             let mut sealed = BytesMut::with_capacity(LENGTH + value.len());
             sealed.put_u8(SEAL);
             sealed.put_u32(checksum(key, value));
@@ -52,7 +62,7 @@ pub(super) fn seal(change: &Change) -> Change {
 /// # Errors
 /// If the row is not what was written; with `all_sealed` also if it has no seal.
 pub(super) fn unseal(key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes, StoreError> {
-    if stays_plain(key) {
+    if is_own(key) && stays_plain(key) {
         return Ok(stored);
     }
     match stored.first_chunk::<LENGTH>() {

@@ -4,20 +4,15 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tandem_actors::{
-    keys::{self, Key},
-    ports::StoreError,
-};
+use tandem_actors::{keys::Key, ports::StoreError};
 
-use super::{rows::Rows, seal::unseal};
+use super::{
+    rows::Rows,
+    seal::{all_sealed, unseal},
+};
 
 /// Damaged rows that are told, each once.
 const MOST_TOLD: usize = 10_000;
-
-/// The row that says that all rows of a store are sealed.
-pub(super) fn all_sealed() -> Key {
-    keys::meta("sealed")
-}
 
 /// Takes seals off, and tells which are broken.
 pub(super) struct Seals {

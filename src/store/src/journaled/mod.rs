@@ -31,7 +31,7 @@ use tandem_wal::{Wal, WalError};
 
 pub(super) use self::{
     index::checkpoint_key,
-    start::{Opening, log_key, open_journal},
+    start::{Opening, log_key, open_journal, sessions_in},
 };
 use self::{
     index::{Indexer, Stop},

@@ -181,7 +181,6 @@ fn sealed(key: &Key, value: Bytes) -> Bytes {
 }
 
 /// The sessions that a damaged group was about, as far as it can be read.
-#[expect(dead_code, reason = "for `store verify`")]
 pub(crate) fn sessions_in(record: &[u8]) -> Vec<SessionId> {
     let mut sessions = Vec::new();
     let _ends_somewhere = group::decode(record, |commit| sessions.extend(commit.fence.map(|fence| fence.session)));

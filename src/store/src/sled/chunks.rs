@@ -34,7 +34,8 @@ fn long_head(value: &[u8]) -> IVec {
     [&value[..CHUNK], &(value.len() as u64).to_be_bytes()].concat().into()
 }
 
-/// The whole value whose first row is `head`.
+/// The whole value whose first row is `head`. If a part is missing or too long, it is `head` itself, which no seal fits: the row is damaged,
+/// and others are read.
 pub(super) fn join(
     key: &[u8],
     head: &[u8],
@@ -46,14 +47,10 @@ pub(super) fn join(
     let length = u64::from_be_bytes(*length) as usize;
     let mut value = BytesMut::from(&head[..CHUNK]);
     for number in 1..=continuation(length) {
-        let chunk =
-            read(&continuation_key(key, number))?.ok_or_else(|| StoreError::new("a part of a row is missing"))?;
+        let Some(chunk) = read(&continuation_key(key, number))? else { break };
         value.extend_from_slice(&chunk);
     }
-    if value.len() != length {
-        return Err(StoreError::new("a part of a row has a wrong length"));
-    }
-    Ok(value.freeze())
+    Ok(if value.len() == length { value.freeze() } else { Bytes::copy_from_slice(head) })
 }
 
 /// The long values there are, with the number of their rows beyond the first. The writer must know what to remove without looking:

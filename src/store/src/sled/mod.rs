@@ -34,7 +34,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use sled::IVec;
 use tandem_actors::{
     keys::Key,
@@ -45,6 +45,7 @@ use self::{chunks::LongValues, watchdog::Watchdog};
 use super::{
     Options,
     disk::{Disk, sync_tree},
+    fence::LONGEST_WAIT,
     identity::Identity,
     rows::{Bounds, Rows, RowsOpenError},
 };
@@ -151,6 +152,11 @@ impl SledRows {
         Ok(())
     }
 
+    /// Waits for a batch, but not for a disk that does not answer.
+    fn no_writer(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
+        self.readers.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)
+    }
+
     fn stored(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         self.db.get(key).map_err(StoreError::new)
     }
@@ -176,7 +182,7 @@ impl SledRows {
 
 impl Rows for SledRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        let _no_writer = self.readers.read();
+        let _no_writer = self.no_writer()?;
         let key = key.as_bytes();
         self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
     }
@@ -189,7 +195,7 @@ impl Rows for SledRows {
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
-        let _no_writer = self.readers.read();
+        let _no_writer = self.no_writer()?;
         self.range(&bounds, direction, limit)
     }
 

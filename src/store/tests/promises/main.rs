@@ -5,11 +5,14 @@ mod crash;
 mod damage;
 mod directory;
 mod failure;
+mod flips;
+mod journal;
 mod power;
+mod takeover;
 mod workload;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };

@@ -28,6 +28,13 @@ pub fn group(n: u64) -> Vec<Commit> {
     group
 }
 
+/// The rows that are there after so many groups.
+pub fn expected(latest: u64) -> BTreeMap<String, Vec<u8>> {
+    let mut expected: BTreeMap<_, _> = (latest.saturating_sub(KEPT - 1).max(1)..=latest).flat_map(rows).collect();
+    expected.insert("xlatest".into(), latest.to_be_bytes().to_vec());
+    expected
+}
+
 /// The number of the last group that is there, or what is wrong.
 pub fn latest(store: &dyn Store) -> Result<u64, String> {
     let stored = store.scan(&key("x"), None, Forward, usize::MAX).map_err(|error| error.to_string())?;
@@ -39,8 +46,7 @@ pub fn latest(store: &dyn Store) -> Result<u64, String> {
         return if stored.is_empty() { Ok(0) } else { Err("rows of a group that is not there".into()) };
     };
     let latest = u64::from_be_bytes(latest.as_slice().try_into().map_err(|_| "a wrong number")?);
-    let mut expected: BTreeMap<_, _> = (latest.saturating_sub(KEPT - 1).max(1)..=latest).flat_map(rows).collect();
-    expected.insert("xlatest".into(), latest.to_be_bytes().to_vec());
+    let expected = expected(latest);
     if stored == expected {
         return Ok(latest);
     }

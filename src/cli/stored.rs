@@ -1,0 +1,46 @@
+//! `tandem store verify` and `tandem store dump`, on the store of a stopped node.
+
+use std::io::{self, BufWriter, Write};
+
+use super::{Failure, Outcome, output::print};
+use crate::{
+    config::Settings,
+    store::{self, Location, Verified},
+};
+
+/// Names what is damaged. Ends with 1 if anything is.
+pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
+    let location = location.unwrap_or_else(|| settings.store_location());
+    let Verified { rows, checkpoint, journal, bad } = store::verify(&location, &settings.store_options())?;
+    for line in &bad {
+        print(format_args!("BAD  {line}"))?;
+    }
+    print(format_args!("{location}: {rows} rows in the engine, up to group {checkpoint}"))?;
+    if let (Some(first), Some(last)) = (journal.first, journal.last) {
+        let (groups, segments) = (journal.groups, journal.segments);
+        print(format_args!("journal: {groups} groups, {first} to {last}, in {segments} files"))?;
+    }
+    if let Some((path, offset)) = &journal.torn {
+        print(format_args!(
+            "{}, offset {offset}: the last group is not complete; it was never acknowledged, and is no damage",
+            path.display()
+        ))?;
+    }
+    match bad.len() {
+        0 => Ok(print("nothing is damaged")?),
+        1 => Err(Failure::new("1 place is damaged")),
+        many => Err(Failure::new(format_args!("{many} places are damaged"))),
+    }
+}
+
+/// A line of JSON for each row.
+pub fn dump(settings: &Settings, location: Option<Location>, words: bool) -> Outcome {
+    let location = location.unwrap_or_else(|| settings.store_location());
+    let mut out = BufWriter::new(io::stdout().lock());
+    let dumped = store::dump(&location, &settings.store_options(), words, &mut out).and_then(|_| Ok(out.flush()?));
+    match dumped {
+        // A reader who has seen enough is no failure.
+        Err(store::DumpError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}

@@ -1,0 +1,153 @@
+//! `tandem store verify`: reads everything that a stopped node has stored, and names what is bad.
+//!
+//! The engine is opened as a start opens it. Nothing else is changed.
+
+use std::path::PathBuf;
+
+use tandem_actors::{
+    keys::Key,
+    ports::{Direction, StoreError},
+    records,
+};
+use tandem_wal::{BadPlace, Report, WalError, log_id, verify as verify_journal};
+
+use super::{
+    Location, Options, StoreOpenError,
+    directory::Directory,
+    head::Head,
+    journaled::{checkpoint_key, log_key, sessions_in},
+    names::record,
+    open::{is_without_journal, journal_path, open_rows},
+    opened::Opened,
+    rows::Rows,
+    seal::{all_sealed, unseal},
+};
+
+const PAGE: usize = 1024;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Rows in the engine.
+    pub rows: u64,
+    /// The last group whose rows are all in the engine.
+    pub checkpoint: u64,
+    pub journal: Report,
+    /// One line each.
+    pub bad: Vec<String>,
+}
+
+/// Looks at the store at `location`, which nobody may have open.
+///
+/// # Errors
+/// If there is none, or it cannot be looked at. What is damaged is no error.
+pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreOpenError> {
+    if !Directory::holds_store(&location.path) {
+        return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine });
+    }
+    let directory = Directory::lock(&location.path)?;
+    let mut found = Verified::default();
+    let engine = match open_rows(location, directory, options) {
+        Ok(rows) => Some(rows),
+        Err(error @ (StoreOpenError::Corrupt { .. } | StoreOpenError::Lost { .. })) => {
+            found.bad.push(error.to_string());
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let log = match &engine {
+        Some(rows) => look_at_rows(location, rows, &mut found)?,
+        None => log_id(&*options.wal_disk(), &journal_path(location)),
+    };
+    if let Some(log) = log {
+        look_at_journal(location, options, log, &mut found)?;
+    }
+    if let Some(rows) = &engine {
+        rows.close();
+    }
+    Ok(found)
+}
+
+/// Returns the journal's id, if there is a journal.
+fn look_at_rows(location: &Location, rows: &Opened, found: &mut Verified) -> Result<Option<u64>, StoreOpenError> {
+    let file = || location.path.join(location.engine.name());
+    if let Err(error) = look_at_all(rows, found) {
+        found.bad.push(format!("{}: it cannot be read any further: {}", file().display(), error.text()));
+    }
+    if is_without_journal(location, rows)? {
+        return Ok(None);
+    }
+    let number = |key: &Key| {
+        let row = rows.get(key)?.map(|stored| unseal(key, stored, true)).transpose()?;
+        row.map(|row| records::decode::<u64>(&row)).transpose()
+    };
+    match number(&checkpoint_key()) {
+        Ok(checkpoint) => found.checkpoint = checkpoint.unwrap_or(0),
+        Err(error) => found.bad.push(format!("{}: how far it goes is not known: {}", file().display(), error.text())),
+    }
+    match number(&log_key()) {
+        Ok(Some(log)) => return Ok(Some(log)),
+        Ok(None) => found.bad.push(format!("{}: it names no journal", file().display())),
+        Err(error) => {
+            found.bad.push(format!("{}: which journal is its own is not known: {}", file().display(), error.text()))
+        }
+    }
+    Ok(None)
+}
+
+fn look_at_all(rows: &Opened, found: &mut Verified) -> Result<(), StoreError> {
+    let all_sealed = rows.get(&all_sealed())?.is_some();
+    let (everything, mut last) = (Key::from_bytes([]), None);
+    loop {
+        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE)?;
+        let Some((key, _)) = page.last() else { return Ok(()) };
+        last = Some(key.clone());
+        for (key, stored) in page {
+            found.rows += 1;
+            if unseal(&key, stored, all_sealed).is_err() {
+                found.bad.push(format!("{}: its checksum is wrong", record(&key)));
+            }
+        }
+    }
+}
+
+fn look_at_journal(
+    location: &Location,
+    options: &Options,
+    log: u64,
+    found: &mut Verified,
+) -> Result<(), StoreOpenError> {
+    let path = journal_path(location);
+    match verify_journal(&*options.wal_disk(), &path, log, found.checkpoint) {
+        Ok(report) => found.journal = report,
+        Err(error @ (WalError::Foreign { .. } | WalError::Version { .. })) => {
+            found.bad.push(error.to_string());
+            return Ok(());
+        }
+        Err(error) => return Err(StoreOpenError::Journal { path: location.path.clone(), error }),
+    }
+    found.bad.extend(found.journal.bad.iter().map(told));
+    let Report { first, last, .. } = found.journal;
+    if let Some(first) = first.filter(|first| *first > found.checkpoint + 1) {
+        let needed = found.checkpoint + 1;
+        found.bad.push(format!("{}: group {needed} is needed, and the oldest one is {first}", path.display()));
+    }
+    let last = last.unwrap_or(0).max(found.checkpoint);
+    let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
+    if acknowledged > last {
+        let place = found.journal.torn.as_ref();
+        let (path, offset): (PathBuf, u64) = place.cloned().unwrap_or((path, 0));
+        found.bad.push(format!(
+            "{}, offset {offset}: groups {} to {acknowledged} were acknowledged and are not there",
+            path.display(),
+            last + 1
+        ));
+    }
+    Ok(())
+}
+
+fn told(bad: &BadPlace) -> String {
+    let sessions = bad.payload.as_deref().map(sessions_in).unwrap_or_default();
+    let names: Vec<_> = sessions.iter().map(ToString::to_string).collect();
+    if names.is_empty() { bad.to_string() } else { format!("{bad}; it has events of sessions {}", names.join(", ")) }
+}

@@ -1,0 +1,63 @@
+//! What an operator can learn about the store of a stopped node, and what a damaged journal costs.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Conversation, run, server};
+
+const WORDS: &str = "to be asked how my day was";
+
+#[tokio::test]
+async fn a_store_is_verified_and_dumped_without_what_people_wrote() {
+    for engine in ["sled", "redb"] {
+        let server = server().set("store.engine", engine).start().await;
+        let both = Conversation::at_stage(&server, 3).await;
+        both.anna.need(WORDS, "MEANING").await.created();
+        let setup = server.kill();
+        let data = setup.data().to_str().expect("a path").to_owned();
+        let engine_is = [("TANDEM__STORE__ENGINE", engine)];
+        let store = |arguments: &[&'static str]| {
+            let arguments = [&["store"], arguments, &["--data"]].concat();
+            let data = data.clone();
+            async move { run(&[&arguments[..], &[data.as_str()]].concat(), &engine_is).await }
+        };
+        let verified = store(&["verify"]).await;
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        assert!(verified.stdout.contains("nothing is damaged"), "{verified:?}");
+        let dumped = store(&["dump"]).await;
+        let lines: Vec<Value> =
+            dumped.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+        let event = format!("event 1 of session {}", both.session);
+        assert!(lines.iter().any(|line| line["record"] == event.as_str()), "{engine}: {dumped:?}");
+        assert!(!dumped.stdout.contains(WORDS) && !dumped.stdout.contains("anna"), "{engine}");
+        assert!(store(&["dump", "--words"]).await.stdout.contains(WORDS), "{engine}");
+        setup.start().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_named_and_not_started_on() {
+    let server = server().start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    both.anna.need(WORDS, "MEANING").await.created();
+    both.ben.need("something else", "MEANING").await.created();
+    let setup = server.kill();
+    let journal = setup.data().join("store/journal");
+    let damaged =
+        fs::read_dir(&journal).expect("a directory").map(|entry| entry.expect("an entry").path()).find(|file| {
+            let mut bytes = fs::read(file).expect("a segment");
+            let place = bytes.windows(WORDS.len()).position(|window| window == WORDS.as_bytes());
+            place.inspect(|place| bytes[*place] ^= 1).is_some_and(|_| fs::write(file, bytes).is_ok())
+        });
+    let name = damaged.expect("the words are in it").file_name().expect("a name").to_string_lossy().into_owned();
+    let data = setup.data().to_str().expect("a path").to_owned();
+    let verified = run(&["store", "verify", "--data", &data], &[]).await;
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    for part in ["BAD", &name, "offset", &both.session] {
+        assert!(verified.stdout.contains(part), "{part} in {verified:?}");
+    }
+    let refused = setup.refused().await;
+    let line = refused.refused_with_one_line();
+    assert!(line.contains(&name) && line.contains("offset") && line.contains("tandem store verify"), "{line}");
+}
