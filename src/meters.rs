@@ -1,5 +1,5 @@
-//! What each metric counts, for whoever reads `/metrics`: Prometheus shows it as HELP. A promise test fails for a metric that is not
-//! described here.
+//! Describes each metric: `/metrics` shows the text as HELP. A promise test fails for a metric that is not described
+//! here.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -81,7 +81,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_store_write_stalled_seconds", Gauge, "How long the write under way has been waiting for the disk"),
 ];
 
-/// Describes all metrics. The recorder has to be installed before.
+/// Describes all metrics. Call it after the recorder is installed.
 pub fn describe() {
     for (name, kind, help) in METERS {
         match (kind, name.ends_with("_seconds")) {

@@ -23,7 +23,7 @@ use super::{
     reason::Reason,
 };
 
-/// More is not a key set.
+/// A longer answer is refused as not being a key set.
 const LARGEST_ANSWER: usize = 256 * 1024;
 /// After a failed first fetch, callers are refused for this long before the issuer is asked again.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(2);
@@ -39,8 +39,8 @@ pub(super) struct Jwks {
     edition: AtomicU64,
     /// Held while fetching.
     fetching: Mutex<Attempts>,
-    /// Fetches that have ended, however. Read before the keys are looked at: whoever then waits for `fetching` can tell
-    /// whether somebody else has asked the issuer in the meantime.
+    /// Counts fetches that have ended, successful or not. A caller reads it before it looks for a key. After waiting
+    /// for `fetching` it compares: a higher count means that another caller has asked the issuer in the meantime.
     ended: AtomicU64,
     refreshing: AtomicBool,
 }
@@ -53,6 +53,7 @@ struct Fetched {
 /// An issuer may use one `kid` for keys of two types.
 type Keys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
 
+/// When each kind of fetch was last attempted.
 #[derive(Default)]
 struct Attempts {
     first: Option<Timestamp>,
@@ -116,8 +117,8 @@ impl Jwks {
         self.fetch_unless_done(self.ended(), Purpose::First).await;
     }
 
-    /// Fetches the keys again and again, so that a withdrawn key ends the tokens that were verified with it, whether or not
-    /// anybody calls. Never returns.
+    /// Fetches the keys again and again, so that a withdrawn key ends the tokens that were verified with it, whether or
+    /// not anybody calls. Never returns.
     pub(super) async fn keep_fresh(self: &Arc<Self>) {
         loop {
             tokio::time::sleep(self.refresh).await;
@@ -181,7 +182,7 @@ impl Jwks {
         }
     }
 
-    /// The next background attempt comes after `min_refetch`.
+    /// Sets the age of the keys so that the next background fetch comes after `min_refetch` instead of at once.
     fn postpone_refresh(&self) {
         if let Some(fetched) = self.keys.write().as_mut() {
             let next = self.clock.now().as_millis() + self.min_refetch.as_millis() as i64;
@@ -189,8 +190,8 @@ impl Jwks {
         }
     }
 
-    /// Fetches, unless another fetch has ended since `ended` was read, or it is too early. A fetch goes on when the
-    /// caller that began it has left.
+    /// Fetches, unless another fetch has ended since `ended` was read, or the last attempt was too recently. The fetch
+    /// continues if the caller is dropped.
     async fn fetch_unless_done(self: &Arc<Self>, ended: u64, purpose: Purpose) {
         let this = self.clone();
         let fetch = tokio::spawn(async move {
@@ -203,7 +204,7 @@ impl Jwks {
                 Purpose::UnknownKid => (&mut attempts.for_unknown_kid, this.min_refetch),
             };
             let now = this.clock.now();
-            // An attempt in the future was made before the clock was set back: it says nothing.
+            // An attempt in the future was made before the clock was set back: ignore it.
             if last.is_some_and(|last| last <= now && now.since(last) < pause) {
                 return;
             }
@@ -213,7 +214,7 @@ impl Jwks {
         drop(fetch.await);
     }
 
-    /// False if the keys that were known stay in force.
+    /// Returns false if the fetch failed; the keys that were known stay in force.
     async fn fetch_and_keep(&self) -> bool {
         let answer = self.fetch().await;
         let kept = self.keep(answer);
@@ -274,7 +275,8 @@ enum LookUp {
     NoKeys,
 }
 
-/// The outermost message of a transport error ("error sending request") says nothing; the innermost does.
+/// All messages of the error's chain. The outermost one ("error sending request") does not say what went wrong; the
+/// innermost one does.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

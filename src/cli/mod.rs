@@ -1,5 +1,5 @@
-//! The command line. Every command reads the same settings; what goes wrong is one line on stderr and an exit code: 2 for the command
-//! line and the settings, 1 for everything else.
+//! The command line. Every command reads the same settings. An error is one line on stderr and an exit code: 2 for the
+//! command line and the settings, 1 for everything else.
 
 mod check;
 mod copy;
@@ -156,9 +156,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::files::keep_to_this_user();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        // Also --help and --version, which are no errors.
+        // clap returns --help and --version as errors, too.
         Err(error) => {
-            // A reader who has seen enough is no failure.
+            // Printing fails if the reader of the output has closed it (`| head`): not an error.
             let _printed = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
@@ -182,7 +182,7 @@ impl Cli {
         let mut settings =
             Settings::load(&sources).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
         if matches!(self.command, Command::Demo { .. }) {
-            // The story is on stdout; what its servers log would only interrupt it.
+            // The demo tells its steps on stdout; info lines of its servers' log would interrupt them.
             "warn".clone_into(&mut settings.telemetry.filter);
         }
         telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
@@ -201,7 +201,7 @@ impl Cli {
         }
     }
 
-    /// A flag that a command would pass over was meant for another command.
+    /// Refuses flags that the command would ignore.
     fn refuse_unused_flags(&self) -> Outcome {
         let (command, why) = match self.command {
             Command::Demo { .. } => ("demo", "it runs a node of its own, on defaults, in a temporary directory"),
@@ -229,7 +229,7 @@ impl Cli {
         ];
         Sources {
             file: self.common.config.clone(),
-            // What is not Unicode is no setting of ours.
+            // Variables that are not Unicode are not settings.
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),

@@ -1,5 +1,5 @@
-//! The range of every number and duration that can be set. `config.toml` states it beside the setting, and a test holds the two
-//! together: a setting without a range does not pass.
+//! The range of every setting that is a number or a duration. `config.toml` states the range beside the setting. A test
+//! compares the two and fails for a setting without a range.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use figment::{Figment, value::Value};
 
 use super::check::Wrong;
 
-/// The least and the largest value that can be meant.
+/// The smallest and the largest allowed value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Range {
     Number(u64, u64),
@@ -128,7 +128,7 @@ impl Range {
         }
     }
 
-    /// Whether the value can be meant. A value of another type is left to the type's own check.
+    /// Whether the value is allowed. A value of another type passes here: deserialization refuses it.
     fn holds(self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Array(_, values)) => values.iter().all(|value| self.holds(value)),
@@ -150,7 +150,7 @@ fn parsed(duration: &'static str) -> Duration {
     humantime::parse_duration(duration).unwrap_or_else(|_| unreachable!("{duration} is in the table, and tested"))
 }
 
-/// The first setting that was given a value out of its range.
+/// Refuses the first setting whose value is out of its range.
 pub(super) fn check(given: &Figment) -> Result<(), Wrong> {
     for (key, range) in RANGES {
         let Ok(value) = given.find_value(key) else { continue };
@@ -158,7 +158,7 @@ pub(super) fn check(given: &Figment) -> Result<(), Wrong> {
             continue;
         }
         let found = super::reference::show(&value).unwrap_or_default();
-        // The commonest way to give far too long a duration: humantime reads M as months.
+        // The most common cause of a far too long duration: humantime reads M as months.
         let hint = if found.contains('M') { " (M stands for months, m for minutes)" } else { "" };
         let problem = format!("is {found}, but must be {}{hint}", range.stated());
         return Err(Wrong { key: (*key).to_owned(), problem });
@@ -173,14 +173,14 @@ mod tests {
     use super::*;
     use crate::config::reference::{REFERENCE, TEXT};
 
-    /// Settings that are given as numbers or durations, with the comment above each.
-    fn measured(dict: &Dict, prefix: &str, found: &mut Vec<String>) {
+    /// Collects the settings that are numbers or durations.
+    fn with_range(dict: &Dict, prefix: &str, found: &mut Vec<String>) {
         for (key, value) in dict {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             let is_duration =
                 |value: &Value| value.as_str().is_some_and(|text| humantime::parse_duration(text).is_ok());
             match value {
-                Value::Dict(_, below) => measured(below, &path, found),
+                Value::Dict(_, below) => with_range(below, &path, found),
                 Value::Num(..) => found.push(path),
                 Value::Array(_, values) if values.first().is_some_and(is_duration) => found.push(path),
                 value if is_duration(value) => found.push(path),
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn every_number_and_duration_has_a_range_that_config_toml_states() {
         let mut found = Vec::new();
-        measured(&REFERENCE, "", &mut found);
+        with_range(&REFERENCE, "", &mut found);
         for key in &found {
             let range = RANGES.iter().find(|(ranged, _)| ranged == key);
             let (_, range) = range.unwrap_or_else(|| panic!("{key} has no range in src/config/ranges.rs"));

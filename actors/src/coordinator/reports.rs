@@ -1,4 +1,5 @@
-//! What realtime providers and the push sender report and ask.
+//! The coordinator as the port of realtime providers, which report presence and deliveries, and of the push sender,
+//! which asks whether a push is still wanted.
 
 use tokio::sync::oneshot;
 
