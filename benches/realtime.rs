@@ -1,6 +1,8 @@
 //! How fast the embedded realtime endpoint is: idle connections, fan-out, many rooms of two, and the same rooms on servers of
 //! other makes. One driver thread, JSON frames.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
+
 mod support;
 
 use std::{
@@ -60,7 +62,7 @@ fn idle(args: &Args) {
     let total = args.pick(10_000, 1_000);
     let (_directory, node) = start(args);
     let address = node.address;
-    println!("\nIdle connections: {}\n", count(total as f64));
+    println!("\nIdle connections: {}\n", count(f64::from(total)));
     let mut table = Table::new(&["", "resident", "each", "10,000 of them", "target", ""]);
     block_on(async {
         // What the first ones allocate, none of the others does again.
@@ -82,7 +84,7 @@ fn idle(args: &Args) {
         for (name, from, to) in
             [("connected", before, after_connecting), ("attached, two a channel", after_connecting, after_attaching)]
         {
-            let each = to.saturating_sub(from) as f64 / half as f64;
+            let each = to.saturating_sub(from) as f64 / f64::from(half);
             table.row(vec![
                 name.into(),
                 format!("{} MiB", to >> 20),
@@ -208,7 +210,7 @@ fn pairs(args: &Args) {
     let (p50, p99) = (measured.quantile(0.5), measured.quantile(0.99));
     println!(
         "\n{} channels of two at {} messages/s: {} of {} delivered, p50 {}, p99 {}, server CPU {:.0} µs each (target p50 1 ms, p99 10 ms, {})",
-        count(rooms as f64),
+        count(f64::from(rooms)),
         count(rate as f64),
         count(measured.requests as f64),
         count(expected),

@@ -52,6 +52,7 @@ async fn repeat(said: web::Json<Said>) -> web::Json<Repeated> {
 pub const TRIVIAL_SERVER: &str = "--trivial-server";
 
 /// The bench starts itself with this argument to have the trivial handler in a process of its own, like the server.
+#[expect(clippy::exit, reason = "this process is the server, and nothing else of the bench may run in it")]
 pub fn serve_trivial_if_asked() {
     if std::env::args().any(|arg| arg == TRIVIAL_SERVER) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

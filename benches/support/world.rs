@@ -35,11 +35,6 @@ fn text(value: &Value, pointer: &str) -> String {
 
 /// Sessions between two, in which the creator is in stage 2 and may write a draft.
 pub fn sessions_in_stage_two(address: SocketAddr, count: usize) -> Vec<Session> {
-    let (sessions, invitations) = invited(address, count);
-    let accept = |(session, invitation): (&Session, &String)| {
-        request("POST", &format!("/api/v1/invitations/{invitation}/accept"), Some(&session.partner), None)
-    };
-    all_succeed(address, sessions.iter().zip(&invitations).map(accept).collect());
     type Step = (fn(&Session) -> &String, &'static str, Option<&'static str>);
     const STEPS: [Step; 5] = [
         (|session| &session.creator, "/compact/sign", None),
@@ -48,6 +43,11 @@ pub fn sessions_in_stage_two(address: SocketAddr, count: usize) -> Vec<Session> 
         (|session| &session.creator, "/feel-heard", Some(r#"{"confirmed":true}"#)),
         (|session| &session.creator, "/stages/advance", None),
     ];
+    let (sessions, invitations) = invited(address, count);
+    let accept = |(session, invitation): (&Session, &String)| {
+        request("POST", &format!("/api/v1/invitations/{invitation}/accept"), Some(&session.partner), None)
+    };
+    all_succeed(address, sessions.iter().zip(&invitations).map(accept).collect());
     for (who, path, body) in STEPS {
         let requests = sessions.iter().map(|session| request("POST", &session.path(path), Some(who(session)), body));
         all_succeed(address, requests.collect());

@@ -47,7 +47,7 @@ pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {
 pub fn list_quarantined(settings: &Settings) -> Outcome {
     block_on(async {
         let answer = operator::call(&settings.data, reqwest::Method::GET, "quarantine").await?;
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        print(serde_json::to_string_pretty(&answer)?)?;
         Ok(())
     })
 }

@@ -84,7 +84,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                 // It may have been ended before anybody could be woken.
                 if this.handle.is_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
             }
-            error => error,
+            error @ Poll::Ready(_) => error,
         }
     }
 }

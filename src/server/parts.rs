@@ -56,6 +56,7 @@ impl Durable {
 }
 
 /// The process ends, because a failed sync must not be tried again. The next process reads what is on the disk.
+#[expect(clippy::exit, reason = "nothing may be acknowledged any more, and nothing waits to be written")]
 fn stop_at_once(error: &StoreError) {
     tracing::error!(%error, "the store failed; nothing more can be acknowledged, the node ends");
     let advice = "check the disk, then start again: everything that was answered is there";

@@ -43,13 +43,13 @@ async fn hears(ably: &FakeAbly, session: &str, name: &str) -> Value {
 #[tokio::test]
 async fn who_is_absent_at_ably_gets_a_push_and_who_is_present_hears_it_there() {
     let ably = FakeAbly::start().await;
-    let (_server, expo, both) = scene(&ably.url).await;
+    let (server, expo, both) = scene(&ably.url).await;
     both.anna.sign().await.done();
     expo.push(DEVICE, "partner.signed_compact").await;
     let ben = json!({ "clientId": both.ben.id, "connectionId": "phone", "action": 1, "timestamp": now() * 1000 });
     // The webhook tells of the one who came; a look by REST will see it, too.
     ably.state.lock().present.insert(format!("{}:presence", channel(&both.session)), vec![ben]);
-    webhook(&_server, &both, 2, true).await.ok();
+    webhook(&server, &both, 2, true).await.ok();
     both.anna.press("/pause").await.done();
     let paused = hears(&ably, &both.session, "session.paused").await;
     assert!(text(&paused["id"]).contains(&both.session), "{paused}");

@@ -46,7 +46,7 @@ async fn survives_a_panic_at(point: &str) {
     both.anna.need("before", "SAFETY").await.created();
     arm(&server, &both.anna, point, json!("panic"), 1).await;
     let during = add(&both.anna, "during", "the-key").await;
-    let (undisturbed, _) = (other.anna.need("undisturbed", "SAFETY").await.created(), ());
+    let (undisturbed, ()) = (other.anna.need("undisturbed", "SAFETY").await.created(), ());
     assert!(undisturbed["seq"].is_u64());
     let answered = match during.status {
         201 => true,

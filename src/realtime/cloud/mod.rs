@@ -152,10 +152,10 @@ struct HeldTurn {
 
 impl Cloud {
     fn take_turn(&self, channel: &str) -> HeldTurn {
-        let (_over, over) = oneshot::channel();
+        let (until_dropped, over) = oneshot::channel();
         let number = self.next_turn.fetch_add(1, Ordering::Relaxed);
         let before = self.turns.insert(channel.to_owned(), LastTurn { number, over }).map(|turn| turn.over);
-        HeldTurn { number, before, _over }
+        HeldTurn { number, before, _over: until_dropped }
     }
 
     async fn publish_in_turn(

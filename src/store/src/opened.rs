@@ -79,7 +79,7 @@ impl Opened {
                 tracing::info!(
                     millis = started.elapsed().as_millis() as u64,
                     "opened the engine again: starts stay quick"
-                )
+                );
             }
             Err(error) => tracing::error!(%error, "the engine was closed and cannot be opened again"),
         }
@@ -167,7 +167,7 @@ impl Rows for Opened {
         match catch_unwind(closing) {
             Ok(Ok(())) => tracing::debug!("the store is closed"),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the store was not closed in good order; the next start is slower")
+                tracing::warn!(%error, "the store was not closed in good order; the next start is slower");
             }
             Err(_) => tracing::warn!("the store was not closed in good order; the next start is slower"),
         }

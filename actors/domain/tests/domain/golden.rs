@@ -257,19 +257,20 @@ fn name_of_stored(bytes: &[u8]) -> String {
     record["body"].as_object().unwrap().keys().next().unwrap().clone()
 }
 
+/// MessagePack maps keep the order in which they are written; the version has to be first.
+#[derive(serde::Serialize)]
+struct Later<'a> {
+    v: &'a serde_json::Value,
+    seq: &'a serde_json::Value,
+    at: &'a serde_json::Value,
+    body: &'a serde_json::Value,
+}
+
 #[test]
 fn a_record_of_a_later_version_is_refused_with_its_number() {
     let mut record: serde_json::Map<_, _> =
         rmp_serde::from_slice(&records::encode(&event(EventBody::Resumed {}))).unwrap();
     record.insert("v".into(), 99.into());
-    // MessagePack maps keep the order in which they are written; the version has to be first.
-    #[derive(serde::Serialize)]
-    struct Later<'a> {
-        v: &'a serde_json::Value,
-        seq: &'a serde_json::Value,
-        at: &'a serde_json::Value,
-        body: &'a serde_json::Value,
-    }
     let later = Later { v: &record["v"], seq: &record["seq"], at: &record["at"], body: &record["body"] };
     let error = records::decode::<Event>(&records::encode(&later)).unwrap_err().to_string();
     assert!(error.contains("version 99"), "{error}");

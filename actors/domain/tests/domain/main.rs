@@ -1,5 +1,7 @@
 //! The pure domain, family by family and as a whole.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as promised")]
+
 mod agreements;
 mod announcements;
 mod app_empathy;

@@ -61,8 +61,8 @@ fn edit(operation: Value) -> Result<(), Rejection> {
 
 #[test]
 fn lengths_are_counted_in_characters_at_both_ends() {
-    let long = |length: usize| "ü".repeat(length);
     type Case = (usize, fn(String) -> Result<(), Rejection>);
+    let long = |length: usize| "ü".repeat(length);
     let table: [Case; 19] = [
         (100, |t| create(json!({ "inviteName": t }))),
         (500, |t| create(json!({ "inviteName": "x", "context": t }))),

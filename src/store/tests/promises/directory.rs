@@ -298,7 +298,7 @@ fn copy(from: &Location, to: &Location, mut progress: impl FnMut(Progress)) -> R
     loop {
         match store::copy(from, to, &Options::default(), &mut progress) {
             Err(CopyError::Open(StoreOpenError::Locked { .. })) if Instant::now() < deadline => {
-                std::thread::yield_now()
+                std::thread::yield_now();
             }
             outcome => return outcome,
         }

@@ -1,5 +1,8 @@
 //! Stores: the same contract on every engine, after a kill, after a power cut.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as promised")]
+#![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
+
 mod contract;
 mod crash;
 mod damage;

@@ -41,11 +41,11 @@ impl TryFrom<CheckInRequest> for Command {
             fields::optional_name("orientations.whatComesNext.nextAction", next.next_action, NextAction::NAMES)?;
         let mut entry_notes = BTreeMap::new();
         let worked = orientation("whatWorked", orientations.what_worked, &mut entry_notes, |notes, words| {
-            notes.worked = Some(words)
+            notes.worked = Some(words);
         })?;
         let support =
             orientation("whereMoreSupport", orientations.where_more_support, &mut entry_notes, |notes, words| {
-                notes.support = Some(words)
+                notes.support = Some(words);
             })?;
         let mut reminders = list("reminders", request.reminders, reminder)?;
         reminders.extend(list("reminders", next.reminders, reminder)?);

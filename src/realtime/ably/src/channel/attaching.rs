@@ -151,7 +151,7 @@ impl Attached {
             }
             _ => {
                 self.error =
-                    Some(ErrorInfo::continuity_lost("messages since the channelSerial are not available any more"))
+                    Some(ErrorInfo::continuity_lost("messages since the channelSerial are not available any more"));
             }
         }
         if !self.replay.is_empty() {

@@ -46,12 +46,12 @@ impl Endpoint {
             }
         };
         let Some(handover) = Handover::decode(&bytes, &self.main.app) else {
-            return tracing::warn!(file = %file.display(), "what was handed over is damaged; it is left aside");
+            return tracing::warn!(file = %file.display(), "what was handed over is damaged; it is ignored");
         };
         let config = &self.services.config;
         let age = self.services.now().since(Timestamp::from_millis(handover.at));
         if age > config.continuity.max(config.connection_state_ttl) {
-            return tracing::info!("what was handed over is too old; it is left aside");
+            return tracing::info!("what was handed over is too old; it is ignored");
         }
         for kept in handover.channels(&self.services.log_limits()) {
             self.main.take_over(kept.name, kept.log, kept.members);
