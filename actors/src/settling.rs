@@ -83,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn follows_a_clock_that_goes_right() {
+    fn the_settled_time_follows_a_correct_clock() {
         let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
         assert_eq!(pass(&mut settling, 0, 100, Duration::ZERO), start() + Duration::from_secs(100));
         assert_eq!(pass(&mut settling, 100, 1, Duration::from_secs(60)), start() + Duration::from_secs(161));
     }
 
     #[test]
-    fn a_jump_that_goes_back_again_was_never_believed() {
+    fn a_jump_that_is_undone_has_no_effect() {
         let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
         pass(&mut settling, 0, 10, Duration::ZERO);
         assert_eq!(pass(&mut settling, 10, 3, 100 * DAY), start() + Duration::from_secs(13));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_that_lasts_is_believed_in_the_end() {
+    fn a_lasting_jump_takes_effect_in_the_end() {
         let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
         let before = pass(&mut settling, 0, 3_600, DAY);
         assert!(before < start() + DAY);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_wrong_at_the_start_is_not_believed_at_once() {
+    fn a_clock_that_is_wrong_at_the_start_does_not_count_at_once() {
         let known = start() + Duration::from_secs(1);
         let mut settling = Settling::new(Some(known), start() + 100 * DAY, Duration::ZERO, HOUR);
         assert!(pass(&mut settling, 0, 60, 100 * DAY) < start() + HOUR);
@@ -115,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_certain_never_runs_ahead_of_the_clock() {
+    fn the_settled_time_is_never_later_than_the_clock() {
         let mut settling = Settling::new(Some(start() + HOUR), start(), Duration::ZERO, HOUR);
         assert_eq!(pass(&mut settling, 0, 5, Duration::ZERO), start() + Duration::from_secs(5));
     }
 
     #[test]
-    fn a_sleep_of_the_whole_machine_is_no_time_that_certainly_passed() {
+    fn a_suspension_of_the_machine_does_not_count_in_full() {
         let mut settling = Settling::new(None, start(), Duration::ZERO, HOUR);
         let asleep = 30 * DAY;
         assert!(settling.look(start() + asleep, asleep) <= start() + LONGEST_STEP);

@@ -270,7 +270,7 @@ impl Sender {
                 changes.extend(self.settle(delivery, outcome, None, Duration::ZERO, now).1);
             }
             tracing::warn!(attempts = page.len(), "attempts were cut off: whether they were accepted is unknown");
-            self.journal.write(changes).await.map_err(StoreError::new)?;
+            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
         }
     }
 }

@@ -153,10 +153,10 @@ impl Sender {
             }
         }
         if !changes.is_empty() {
-            self.journal.write(changes).await.map_err(StoreError::new)?;
+            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
         }
         for (user, device, sent_at) in dead {
-            self.devices.heard_dead(user, device, sent_at).await.map_err(StoreError::new)?;
+            self.devices.heard_dead(user, device, sent_at).await.map_err(StoreError::caused_by)?;
         }
         Ok(())
     }

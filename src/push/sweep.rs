@@ -58,7 +58,7 @@ impl Sender {
             }
         }
         if !changes.is_empty() {
-            self.journal.write(changes).await.map_err(StoreError::new)?;
+            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
         }
         Ok(due.len() == PAGE)
     }

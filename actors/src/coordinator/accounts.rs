@@ -14,6 +14,7 @@ use crate::{
     ports::{Change, Direction, StoreError},
     rows::{
         keys::{self, Key},
+        pages::{PAGE, pages},
         records::{self, AccountWork, Membership},
     },
     stored::idempotency,
@@ -21,8 +22,6 @@ use crate::{
 
 /// How long an account operation waits for one session. After that the session does its part later.
 const ACCOUNT_WORK_WITHIN: Duration = Duration::from_secs(3);
-/// Rows read from the store at a time.
-const PAGE: usize = 256;
 
 impl Coordinator {
     /// Tells every session of the user the user's new name.
@@ -43,13 +42,11 @@ impl Coordinator {
         let user = caller.id.clone();
         self.in_every_session(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() })
             .await?;
-        loop {
-            let stored = self.store().scan(&keys::idempotent_answers_of(&user), None, Direction::Forward, PAGE)?;
-            if stored.is_empty() {
-                return Ok(());
-            }
-            self.write(stored.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
+        // Each page is read anew, so that answers which are stored meanwhile are found, too.
+        while let Some(page) = pages(self.store(), keys::idempotent_answers_of(&user)).next() {
+            self.write(page?.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
         }
+        Ok(())
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Refusal> {
@@ -60,34 +57,27 @@ impl Coordinator {
     /// The sessions that the user was ever a member of.
     pub fn sessions_ever(&self, user: &UserId) -> Result<Vec<SessionId>, Refusal> {
         let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.memberships_after(user, after.as_ref())?;
-            let Some((last, _)) = page.last() else { return Ok(all) };
-            after = Some(last.clone());
-            all.extend(page.into_iter().map(|(_, session)| session));
+        for page in self.session_pages(user) {
+            all.extend(page?);
         }
+        Ok(all)
     }
 
-    /// A page of the sessions that the user was ever a member of.
-    fn memberships_after(&self, user: &UserId, after: Option<&Key>) -> Result<Vec<(Key, SessionId)>, Refusal> {
+    /// The same, a page at a time.
+    fn session_pages(&self, user: &UserId) -> impl Iterator<Item = Result<Vec<SessionId>, StoreError>> {
         let prefix = keys::memberships(user);
-        let rows = self.store().scan(&prefix, after, Direction::Forward, PAGE)?;
-        let named = rows.into_iter().map(|(key, _)| {
-            let session = keys::session_of_membership(&key, &prefix);
-            let session = session.ok_or_else(|| StoreError::new("a membership row names no session"))?;
-            Ok((key, session))
-        });
-        named.collect()
+        pages(self.store(), prefix.clone()).map(move |page| {
+            let session = |key: &Key| {
+                let session = keys::session_of_membership(key, &prefix);
+                session.ok_or_else(|| StoreError::new("a membership row names no session"))
+            };
+            page?.iter().map(|(key, _)| session(key)).collect()
+        })
     }
 
     async fn in_every_session(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
-        let mut after = None;
-        loop {
-            let page = self.memberships_after(&caller.id, after.as_ref())?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            for (_, session) in page {
+        for page in self.session_pages(&caller.id) {
+            for session in page? {
                 let done = self.order(&session, caller.clone(), command.clone(), None);
                 match tokio::time::timeout(ACCOUNT_WORK_WITHIN, done).await {
                     Ok(Ok(_)) => {}
@@ -99,6 +89,7 @@ impl Coordinator {
                 }
             }
         }
+        Ok(())
     }
 
     /// Stores what the session has to do later. An erasure hides the session from the user at once.

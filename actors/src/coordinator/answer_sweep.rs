@@ -12,6 +12,7 @@ use crate::{
     ports::{Change, Direction, StoreError},
     rows::{
         keys::{self, Key},
+        pages::{PAGE, pages},
         records,
     },
     stored::idempotency::{KEPT_FOR, StoredAnswer},
@@ -20,8 +21,6 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The pause between two steps leaves the journal to commands.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Answers in one step.
-const STEP: usize = 256;
 
 impl Coordinator {
     /// Runs until the process ends.
@@ -43,7 +42,7 @@ impl Coordinator {
 
     /// Deletes some of the expired answers. True if there may be more.
     pub(crate) async fn sweep_step(&self, now: Timestamp) -> Result<bool, CommitError> {
-        let page = self.store().scan(&keys::answers_by_time(), None, Direction::Forward, STEP)?;
+        let page = self.store().scan(&keys::answers_by_time(), None, Direction::Forward, PAGE)?;
         let mut changes = Vec::new();
         for (key, _) in page {
             match keys::parse_answer_by_time(&key) {
@@ -75,11 +74,8 @@ impl Coordinator {
         if self.store().get(&done)?.is_some() {
             return Ok(());
         }
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store().scan(&keys::idempotent_answers(), after.as_ref(), Direction::Forward, STEP)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
+        for page in pages(self.store(), keys::idempotent_answers()) {
+            let page = page?;
             let by_time = page.iter().filter_map(|(key, row)| {
                 let at = records::decode::<StoredAnswer>(row).ok()?.at;
                 Some(Change::Put(keys::by_time(key, at), bytes::Bytes::new()))

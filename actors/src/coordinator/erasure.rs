@@ -3,12 +3,12 @@
 use super::Coordinator;
 use crate::{
     domain::{ids::UserId, stage::SessionStatus},
-    ports::{Direction, StoreError},
-    rows::keys::{self, Key},
+    ports::StoreError,
+    rows::{
+        keys::{self, Key},
+        pages::pages,
+    },
 };
-
-/// Rows read from the store at a time.
-const PAGE: usize = 256;
 
 /// How much an erasure changes for others and in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Erasure {
 impl Coordinator {
     /// The effects that erasing the user would have at this moment.
     pub fn erasure_of(&self, user: &UserId) -> Result<Erasure, StoreError> {
-        let mut erasure = Erasure { records: self.rows_under(&keys::memberships(user))?, ..Erasure::default() };
-        erasure.records += self.rows_under(&keys::idempotent_answers_of(user))?;
+        let mut erasure = Erasure { records: self.rows_under(keys::memberships(user))?, ..Erasure::default() };
+        erasure.records += self.rows_under(keys::idempotent_answers_of(user))?;
         for (_, membership) in self.memberships(user)? {
             let joined = matches!(membership.status, SessionStatus::Active | SessionStatus::Paused);
             erasure.sessions_abandoned += usize::from(membership.status.is_live());
@@ -33,13 +33,8 @@ impl Coordinator {
         }
         Ok(erasure)
     }
-    fn rows_under(&self, prefix: &Key) -> Result<usize, StoreError> {
-        let (mut count, mut after) = (0, None);
-        loop {
-            let page = self.store().scan(prefix, after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(count) };
-            count += page.len();
-            after = Some(last.clone());
-        }
+
+    fn rows_under(&self, prefix: Key) -> Result<usize, StoreError> {
+        pages(self.store(), prefix).map(|page| page.map(|rows| rows.len())).sum()
     }
 }

@@ -9,15 +9,17 @@ use super::Coordinator;
 use crate::{
     domain::ids::SessionId,
     journal::CommitError,
-    ports::{Change, Direction, StoreError},
-    rows::keys::{self, Key},
+    ports::{Change, StoreError},
+    rows::{
+        keys::{self, Key},
+        pages::pages,
+    },
     session::rows::index_rows,
     stored,
 };
 
 /// Is raised when the meaning of an index row changes: all index rows are then rebuilt.
 const VERSION: u8 = 1;
-const PAGE: usize = 256;
 
 impl Coordinator {
     /// Builds the index rows unless they exist. Returns how many sessions were indexed.
@@ -30,7 +32,7 @@ impl Coordinator {
             return Ok(0);
         }
         for prefix in keys::all_index_rows() {
-            self.delete_all(&prefix).await?;
+            self.delete_all(prefix).await?;
         }
         let sessions = self.all_sessions()?;
         if !sessions.is_empty() {
@@ -52,26 +54,19 @@ impl Coordinator {
     }
 
     fn all_sessions(&self) -> Result<BTreeSet<SessionId>, StoreError> {
-        let prefix = keys::all_memberships();
-        let (mut sessions, mut after) = (BTreeSet::new(), None);
-        loop {
-            let page = self.store().scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(sessions) };
-            after = Some(last.clone());
-            sessions.extend(page.iter().filter_map(|(key, _)| keys::session_of_any_membership(key)));
+        let mut sessions = BTreeSet::new();
+        for page in pages(self.store(), keys::all_memberships()) {
+            sessions.extend(page?.iter().filter_map(|(key, _)| keys::session_of_any_membership(key)));
         }
+        Ok(sessions)
     }
 
     async fn index_session(&self, session: &SessionId) -> Result<(), CommitError> {
         if let Some(state) = stored::read(self.store(), session)?.session {
             self.deps.journal.write(index_rows(&state)).await?;
         }
-        let prefix = keys::events(session);
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store().scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
+        for page in pages(self.store(), keys::events(session)) {
+            let page = page?;
             let announced =
                 page.iter().filter_map(|(_, row)| stored::read_event(row).ok()).filter(|e| e.is_announced());
             let rows: Vec<_> =
@@ -80,15 +75,13 @@ impl Coordinator {
                 self.deps.journal.write(rows).await?;
             }
         }
+        Ok(())
     }
 
-    async fn delete_all(&self, prefix: &Key) -> Result<(), CommitError> {
-        loop {
-            let page = self.store().scan(prefix, None, Direction::Forward, PAGE)?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            self.deps.journal.write(page.into_iter().map(|(key, _)| Change::Delete(key)).collect()).await?;
+    async fn delete_all(&self, prefix: Key) -> Result<(), CommitError> {
+        for page in pages(self.store(), prefix) {
+            self.deps.journal.write(page?.into_iter().map(|(key, _)| Change::Delete(key)).collect()).await?;
         }
+        Ok(())
     }
 }

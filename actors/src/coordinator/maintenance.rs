@@ -10,8 +10,8 @@ use super::Coordinator;
 use crate::{
     domain::{Timer, ids::SessionId, time::Timestamp},
     messages::Message,
-    ports::{Change, Direction, Store, StoreError},
-    rows::keys::{self, Key},
+    ports::{Change, Store, StoreError},
+    rows::{keys, pages::pages},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -20,7 +20,6 @@ const NOTE_TIME_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 /// A timer that was sent to its session is sent again after this long, if its row is still there.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
-const PAGE: usize = 512;
 
 const TIME: &str = "time";
 
@@ -38,18 +37,15 @@ impl Coordinator {
     /// Wakes every session that has an outbox. Returns how many there are.
     pub fn resume_deliveries(&self) -> Result<usize, StoreError> {
         let mut woken = 0;
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store().scan(&keys::outboxes(), after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(woken) };
-            after = Some(last.clone());
-            for session in page.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
+        for page in pages(self.store(), keys::outboxes()) {
+            for session in page?.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
                 // The supervisor refuses only what it looks after itself: a quarantine, or a full inbox of an awake
                 // session.
                 let _ = self.supervisor.send(&session, Message::Drain);
                 woken += 1;
             }
         }
+        Ok(woken)
     }
 
     /// Runs until the process ends.
@@ -96,12 +92,8 @@ impl Coordinator {
         // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at
         // once.
         let now = self.deps.clock.settled();
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store().scan(&keys::all_due(), after.as_ref(), Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            for (key, _) in &page {
+        for page in pages(self.store(), keys::all_due()) {
+            for (key, _) in &page? {
                 let Some((at, session, number)) = keys::parse_due(key) else { continue };
                 if at > now {
                     return Ok(());
@@ -113,5 +105,6 @@ impl Coordinator {
                 }
             }
         }
+        Ok(())
     }
 }

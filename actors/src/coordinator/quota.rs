@@ -36,6 +36,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut counts = self.reservations.0.lock();
         if let Some(count) = counts.get_mut(&self.user) {
+            debug_assert!(*count > 0, "a count of zero is removed");
             *count -= 1;
             if *count == 0 {
                 counts.remove(&self.user);

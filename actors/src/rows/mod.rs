@@ -1,4 +1,5 @@
 //! The rows of the store: how their keys are laid out, and what their values hold.
 
 pub mod keys;
+pub(crate) mod pages;
 pub mod records;

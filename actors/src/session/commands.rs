@@ -180,6 +180,7 @@ impl SessionActor {
             if applied.is_none_or(|applied| index >= applied) {
                 session.apply(event);
             }
+            debug_assert!(event.seq <= session.seq(), "the state includes the event");
             let routed = self.route(event, &draft.trace, &mut draft.changes);
             draft.announced |= routed.announced;
             draft.push_jobs |= routed.push_jobs;
@@ -210,6 +211,7 @@ impl SessionActor {
     ) {
         let Order { caller, key, reply, trace: _ } = order;
         let last = events.map(|(_, last)| last);
+        debug_assert!(last.is_none_or(|last| last == self.seq()), "the answer shows the state after its events");
         tracing::debug!(seq = last, "command decided");
         let data = match to_json(answer) {
             Ok(json) => json,

@@ -72,6 +72,7 @@ impl SessionActor {
             self.gate.hold(Held::Left(user));
         }
         let next = last.unwrap_or(self.committed_seq);
+        debug_assert!(next >= self.committed_seq, "the log only grows");
         let fence = Fence { session: session.clone(), epoch: self.epoch, expected: self.committed_seq, next };
         self.committed_seq = next;
         let commit = Commit { fence: Some(fence), changes: draft.changes };

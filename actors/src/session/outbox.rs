@@ -152,27 +152,27 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(30);
 
     #[test]
-    fn who_leaves_within_the_grace_is_told_of_the_newest_unseen_event() {
+    fn a_partner_who_leaves_within_the_grace_has_missed_the_newest_unseen_event() {
         let mut outbox = outbox();
         assert_eq!(outbox.left(&user("ann"), departure(29_000, false), GRACE), Some(4));
         assert_eq!(outbox.watched.len(), 1, "the other partner's are kept");
     }
 
     #[test]
-    fn who_has_seen_it_is_not_told_again() {
+    fn a_partner_who_has_seen_the_event_has_missed_nothing() {
         let mut outbox = outbox();
         outbox.seen(&user("ann"), 4);
         assert_eq!(outbox.left(&user("ann"), departure(21_000, false), GRACE), None);
     }
 
     #[test]
-    fn after_the_grace_only_a_connection_that_vanished_counts() {
+    fn after_the_grace_only_a_broken_connection_counts() {
         assert_eq!(outbox().left(&user("ann"), departure(60_000, false), GRACE), None);
         assert_eq!(outbox().left(&user("ann"), departure(60_000, true), GRACE), Some(4));
     }
 
     #[test]
-    fn nothing_is_watched_for_ever() {
+    fn watching_an_event_ends() {
         let mut outbox = outbox();
         outbox.forget_old(Duration::from_millis(120_001), GRACE);
         assert_eq!(outbox.watched.len(), 1);

@@ -70,6 +70,10 @@ impl<T> OutputGate<T> {
     /// handed to the journal yet. Otherwise the flush may be over, and [`OutputGate::pass`] has to be called once
     /// more.
     pub(super) fn hold(&mut self, item: T) {
+        debug_assert!(
+            self.waiting.back().is_none_or(|(ticket, _)| *ticket <= self.issued),
+            "items wait in the order of tickets"
+        );
         self.waiting.push_back((self.issued, item));
         self.flushed.awaited.store(true, Ordering::SeqCst);
     }
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_saw_a_change_leaves_after_the_flush_of_that_change_in_order() {
+    fn items_pass_in_order_after_the_flush_of_the_change_that_they_show() {
         let mut gate = OutputGate::default();
         assert!(gate.is_open());
         let (first, flushed) = gate.issue();
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_that_nothing_waits_for_wakes_nobody() {
+    fn a_flush_without_waiting_items_does_not_wake_the_actor() {
         let mut gate = OutputGate::<&str>::default();
         let (first, flushed) = gate.issue();
         assert!(!flushed.durable(first));
@@ -124,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_flush_lets_nothing_pass() {
+    fn nothing_passes_after_a_failed_flush() {
         let mut gate = OutputGate::default();
         let (_, flushed) = gate.issue();
         gate.hold("must not leave");

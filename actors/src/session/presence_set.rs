@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_there_when_the_provider_was_asked_is_not_believed_to_be_there_for_ever() {
+    fn presence_that_was_learned_by_asking_becomes_unknown_with_age() {
         let mut presence = PresenceSet::default();
         presence.replace(vec![PresenceMember { user: ann(), connection: "K1".into(), at: wall(1) }], at(1));
         let max_age = Some(Duration::from_millis(10));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_absent_before_the_provider_was_asked() {
+    fn presence_is_unknown_until_the_provider_has_answered() {
         let mut presence = PresenceSet::default();
         assert_eq!(presence.state(&ann(), at(1), None), Presence::Unknown);
         presence.replace(vec![], at(2));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_away_after_the_clock_was_set_back_is_away() {
+    fn a_partner_who_goes_away_after_the_clock_was_set_back_is_absent() {
         for source in [PresenceSource::Heartbeat, PresenceSource::Embedded] {
             let mut presence = PresenceSet::default();
             presence.replace(vec![], at(0));

@@ -8,9 +8,10 @@ use crate::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    ports::{Direction, Store, StoreError},
+    ports::{Store, StoreError},
     rows::{
         keys,
+        pages::pages,
         records::{self, EventRow},
     },
     stored,
@@ -56,9 +57,6 @@ pub struct Explanation {
     pub unreadable: Vec<String>,
 }
 
-/// Rows read from the store at a time.
-const PAGE: usize = 256;
-
 /// Reads the decisions for all announced events of a session, or for the event `only`. It reads the store and does not
 /// wake the session, so it also works in quarantine and for a store that no node has open. Unreadable records are
 /// named.
@@ -73,16 +71,9 @@ pub fn explain(store: &dyn Store, session: &SessionId, only: Option<Seq>) -> Res
     match only {
         Some(seq) => explanation.add(store, session, seq)?,
         None => {
-            let mut after = None;
-            loop {
-                let prefix = keys::visible_events(session);
-                let page = store.scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
-                for seq in page.iter().filter_map(|(key, _)| keys::seq_of(key)) {
+            for page in pages(store, keys::visible_events(session)) {
+                for seq in page?.iter().filter_map(|(key, _)| keys::seq_of(key)) {
                     explanation.add(store, session, seq)?;
-                }
-                match page.into_iter().next_back() {
-                    Some((last, _)) => after = Some(last),
-                    None => break,
                 }
             }
         }

@@ -47,6 +47,7 @@ pub struct StoredAnswer {
 impl StoredAnswer {
     /// A session decided on these events.
     pub fn decided(key: &IdempotencyKey, created: bool, events: (Seq, Seq), at: Timestamp) -> Self {
+        debug_assert!(events.0 <= events.1, "the first event comes before the last");
         Self { at, request: key.request, created, events: Some(events), data: Bytes::new() }
     }
 

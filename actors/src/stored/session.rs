@@ -13,12 +13,10 @@ use crate::{
     ports::{Direction, Ids, Store, StoreError, StoreFault},
     rows::{
         keys,
+        pages::PAGE,
         records::{self, AccountWork, EventRow, SNAPSHOT_VERSION, Snapshot},
     },
 };
-
-/// Rows read from the store at a time.
-const PAGE: usize = 256;
 
 /// A record that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

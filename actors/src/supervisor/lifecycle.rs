@@ -16,6 +16,7 @@ use crate::messages::Refusal;
 
 impl Supervisor {
     pub(super) fn start(&self, slot: &Arc<Slot>, inner: &mut SlotInner) {
+        debug_assert!(!inner.forgotten, "a forgotten slot starts no actor");
         inner.generation += 1;
         inner.state = SlotState::Starting;
         inner.woken = true;

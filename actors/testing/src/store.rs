@@ -35,6 +35,8 @@ pub struct MemoryStore {
     pub commits: AtomicU64,
     /// Rows that were read.
     pub rows_read: AtomicU64,
+    /// How often each prefix was scanned.
+    scans: Mutex<BTreeMap<Key, u64>>,
 }
 
 /// A group as it is kept in the file: keys, and values or `None` for deletions.
@@ -104,6 +106,11 @@ impl MemoryStore {
         self.read(prefix, None, Direction::Forward, usize::MAX)
     }
 
+    /// How often the rows under exactly this prefix were scanned.
+    pub fn scans(&self, prefix: &Key) -> u64 {
+        self.scans.lock().get(prefix).copied().unwrap_or(0)
+    }
+
     /// The number of rows whose keys contain `part`.
     pub fn rows_with(&self, part: &[u8]) -> usize {
         self.rows.read().keys().filter(|key| key.as_bytes().windows(part.len()).any(|window| window == part)).count()
@@ -137,10 +144,10 @@ impl MemoryStore {
                 Change::Delete(key) => (key.as_bytes().to_vec(), None),
             })
             .collect();
-        let group = rmp_serde::to_vec(&recorded).map_err(StoreError::new)?;
-        let mut record = u32::try_from(group.len()).map_err(StoreError::new)?.to_be_bytes().to_vec();
+        let group = rmp_serde::to_vec(&recorded).map_err(StoreError::caused_by)?;
+        let mut record = u32::try_from(group.len()).map_err(StoreError::caused_by)?.to_be_bytes().to_vec();
         record.extend(group);
-        file.lock().write_all(&record).map_err(StoreError::new)
+        file.lock().write_all(&record).map_err(StoreError::caused_by)
     }
 
     fn apply(&self, commit: &Commit, owners: &mut HashMap<SessionId, (OwnerEpoch, Seq)>) -> Verdict {
@@ -175,6 +182,7 @@ impl Store for MemoryStore {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        *self.scans.lock().entry(prefix.clone()).or_default() += 1;
         let found = self.read(prefix, after, direction, limit);
         self.rows_read.fetch_add(found.len() as u64, Ordering::SeqCst);
         Ok(found)

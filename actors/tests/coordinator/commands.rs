@@ -11,7 +11,7 @@ use tandem_actors::{
 use crate::world::{Options, World, caller, eventually, run};
 
 #[test]
-fn nothing_leaves_before_the_flush() {
+fn no_answer_read_or_message_leaves_before_the_flush() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -47,7 +47,7 @@ fn nothing_leaves_before_the_flush() {
 }
 
 #[test]
-fn one_hot_session_shares_its_flushes() {
+fn commands_of_one_session_share_flushes() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -73,7 +73,7 @@ fn one_hot_session_shares_its_flushes() {
 }
 
 #[test]
-fn the_same_key_is_answered_again_and_done_once() {
+fn a_repeated_idempotency_key_is_answered_again_and_carried_out_once() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -108,7 +108,7 @@ fn an_idle_session_leaves_memory_and_comes_back_as_it_was() {
 }
 
 #[test]
-fn an_id_that_nobody_has_leaves_no_trace() {
+fn an_unknown_session_id_leaves_no_trace() {
     run(async {
         let world = World::new(Options::default());
         let nowhere = "cnowherenowhere".parse().expect("an id");
@@ -121,7 +121,7 @@ fn an_id_that_nobody_has_leaves_no_trace() {
 }
 
 #[test]
-fn an_erased_account_leaves_no_words_in_any_row_also_of_a_session_that_was_withdrawn_from() {
+fn an_erasure_removes_private_text_from_every_row_also_of_sessions_left_before() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;

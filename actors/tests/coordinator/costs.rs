@@ -35,7 +35,7 @@ async fn invite(world: &World) -> Result<SessionId, Refusal> {
 }
 
 #[test]
-fn a_page_of_events_costs_the_page_however_much_lies_between() {
+fn a_page_of_events_reads_only_the_rows_of_the_page() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -56,7 +56,7 @@ fn a_page_of_events_costs_the_page_however_much_lies_between() {
 }
 
 #[test]
-fn lists_counts_and_tokens_cost_a_page_and_wake_nobody() {
+fn lists_counts_and_tokens_read_one_page_and_wake_no_session() {
     run(async {
         let world = World::new(Options { idle_after: Duration::from_millis(20), ..Options::default() });
         for _ in 0..200 {
@@ -76,7 +76,7 @@ fn lists_counts_and_tokens_cost_a_page_and_wake_nobody() {
 }
 
 #[test]
-fn a_user_may_have_so_many_live_sessions_and_no_more() {
+fn the_number_of_live_sessions_of_a_user_is_limited() {
     run(async {
         let world = World::new(Options { live_per_user: 3, ..Options::default() });
         let made = futures_util::future::join_all((0..8).map(|_| invite(&world))).await;
@@ -95,7 +95,7 @@ fn a_user_may_have_so_many_live_sessions_and_no_more() {
 }
 
 #[test]
-fn an_older_store_gets_its_index() {
+fn a_store_without_an_index_gets_one() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;

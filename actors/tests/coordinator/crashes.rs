@@ -41,7 +41,7 @@ fn a_panic_at_any_point_loses_nothing_acknowledged_and_the_next_request_finds_th
 }
 
 #[test]
-fn what_was_published_before_a_crash_is_published_again_and_nothing_is_left_out() {
+fn after_a_crash_events_are_published_again_and_none_is_left_out() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -67,7 +67,7 @@ fn a_refused_commit_is_a_503_and_the_session_starts_afresh_from_the_store() {
 }
 
 #[test]
-fn a_failed_store_acknowledges_nothing_any_more() {
+fn after_a_store_failure_nothing_is_acknowledged() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;

@@ -10,7 +10,7 @@ use tandem_actors::{
 use crate::world::{Options, World, caller, eventually, id, run};
 
 #[test]
-fn a_present_partner_hears_it_and_an_absent_one_gets_a_push() {
+fn a_present_partner_gets_the_event_and_an_absent_partner_gets_a_push() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -41,7 +41,7 @@ fn without_a_push_token_an_absent_partner_is_told_over_realtime_alone() {
 }
 
 #[test]
-fn who_leaves_within_the_grace_without_having_seen_it_gets_a_push_after_all() {
+fn a_partner_who_leaves_within_the_grace_before_seeing_the_event_gets_a_push() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -57,7 +57,7 @@ fn who_leaves_within_the_grace_without_having_seen_it_gets_a_push_after_all() {
 }
 
 #[test]
-fn who_has_seen_it_is_not_pushed_on_leaving() {
+fn a_partner_who_has_seen_the_event_gets_no_push_on_leaving() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -72,7 +72,7 @@ fn who_has_seen_it_is_not_pushed_on_leaving() {
 }
 
 #[test]
-fn unknown_presence_is_asked_for_and_an_unanswered_question_means_both_ways() {
+fn unknown_presence_is_asked_for_and_without_an_answer_both_ways_are_used() {
     run(async {
         let world = World::new(Options { presence_max_age: Some(Duration::from_secs(30)), ..Options::default() });
         *world.realtime.members.lock() = None;
@@ -103,7 +103,7 @@ fn advance() -> Command {
 }
 
 #[test]
-fn a_provider_that_fails_is_tried_again_and_the_answer_does_not_wait() {
+fn publishing_is_repeated_after_a_failure_and_the_answer_does_not_wait_for_it() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -116,7 +116,7 @@ fn a_provider_that_fails_is_tried_again_and_the_answer_does_not_wait() {
 }
 
 #[test]
-fn what_was_not_published_before_a_restart_is_published_after_it() {
+fn an_event_that_was_not_published_before_a_restart_is_published_after_it() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;
@@ -131,7 +131,7 @@ fn what_was_not_published_before_a_restart_is_published_after_it() {
 }
 
 #[test]
-fn a_push_is_dropped_for_a_partner_who_has_come_back_and_told_over_realtime_instead() {
+fn a_partner_who_has_come_back_gets_the_event_over_realtime_instead_of_a_push() {
     run(async {
         let world = World::new(Options::default());
         let session = world.active_session().await;

@@ -23,7 +23,7 @@ fn stored(number: u8, at: Timestamp) -> (StoredAnswer, IdempotencyKey) {
 }
 
 #[test]
-fn stored_answers_go_after_a_day_also_those_of_earlier_versions() {
+fn stored_answers_are_deleted_after_a_day_also_those_of_earlier_versions() {
     run(async {
         let world = World::new(Options::default());
         let now = world.clock.now();

@@ -67,12 +67,12 @@ impl RedbRows {
         &self,
         read: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StorageError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.db.begin_read().map_err(StoreError::new)?;
+        let transaction = self.db.begin_read().map_err(StoreError::caused_by)?;
         let table = transaction.open_table(ROWS).map_err(|error| match error {
             TableError::TableDoesNotExist(_) => StoreError::new("the database has no table of rows"),
-            error => StoreError::new(error),
+            error => StoreError::caused_by(error),
         })?;
-        read(table).map_err(StoreError::new)
+        read(table).map_err(StoreError::caused_by)
     }
 
     fn commit(&self, changes: &[&Change]) -> Result<(), redb::Error> {
@@ -119,7 +119,7 @@ impl Rows for RedbRows {
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
         let started = Instant::now();
-        self.commit(changes).map_err(StoreError::new)?;
+        self.commit(changes).map_err(StoreError::caused_by)?;
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
         Ok(())
     }

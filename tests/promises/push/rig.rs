@@ -2,19 +2,12 @@
 //! talks to the stand-in.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    fs::{File, OpenOptions},
-    io::{Read, Write},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tandem::push::{
     Config, Device, Devices, Platform, Pusher, Registration, Told, explain,
     fake_expo::{FakeExpo, Settings},
@@ -25,131 +18,12 @@ use tandem_actors::{
         time::Timestamp,
     },
     journal::{Journal, Limits},
-    keys::{self, Key},
-    ports::{
-        BoxFuture, Change, Claim, Clock, Commit, Direction, OwnerEpoch, Push as _, PushCheck, PushVerdict, Store,
-        StoreError, Verdict,
-    },
+    keys::{self},
+    ports::{BoxFuture, Change, Clock, Push as _, PushCheck, PushVerdict},
     records::{self, PushJob},
 };
+use tandem_testing::{ManualClock, MemoryStore};
 use tokio::sync::oneshot;
-
-/// Rows in memory; with a file, each group is appended to it and read back on opening, so that they outlive a SIGKILL.
-#[derive(Default)]
-pub struct TestStore {
-    rows: RwLock<BTreeMap<Key, Bytes>>,
-    log: Mutex<Option<File>>,
-}
-
-impl TestStore {
-    pub fn open(path: &Path) -> Self {
-        let store = Self::default();
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path).unwrap();
-        let mut log = Vec::new();
-        file.read_to_end(&mut log).unwrap();
-        let mut rest = log.as_slice();
-        // A group that was cut off in the middle was never acknowledged.
-        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-            let length = u32::from_be_bytes(*length) as usize;
-            let Some((group, behind)) = behind.split_at_checked(length) else { break };
-            store.apply(&rmp_serde::from_slice::<Vec<(Vec<u8>, Option<Vec<u8>>)>>(group).unwrap());
-            rest = behind;
-        }
-        file.set_len((log.len() - rest.len()) as u64).unwrap();
-        *store.log.lock() = Some(file);
-        store
-    }
-
-    fn apply(&self, group: &[(Vec<u8>, Option<Vec<u8>>)]) {
-        let mut rows = self.rows.write();
-        for (key, value) in group {
-            let key = Key::from_bytes(key.clone());
-            match value {
-                Some(value) => drop(rows.insert(key, value.clone().into())),
-                None => drop(rows.remove(&key)),
-            }
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.rows.read().len()
-    }
-}
-
-impl Store for TestStore {
-    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.rows.read().get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let rows = self.rows.read();
-        let own = rows.range(prefix.clone()..).take_while(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()));
-        let row = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
-        Ok(match direction {
-            Direction::Forward => {
-                own.filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).map(row).collect()
-            }
-            Direction::Backward => {
-                let mut all: Vec<_> = own.filter(|(key, _)| after.is_none_or(|after| *key < after)).map(row).collect();
-                all.reverse();
-                all.truncate(limit);
-                all
-            }
-        })
-    }
-
-    fn claim(&self, _: &SessionId) -> Result<Claim, StoreError> {
-        Ok(Claim { epoch: 1, head: 0 })
-    }
-
-    fn release(&self, _: &SessionId, _: OwnerEpoch) {}
-
-    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
-        let changes = group.iter().flat_map(|commit| &commit.changes);
-        let changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = changes
-            .map(|change| match change {
-                Change::Put(key, value) => (key.as_bytes().to_vec(), Some(value.to_vec())),
-                Change::Delete(key) => (key.as_bytes().to_vec(), None),
-            })
-            .collect();
-        if let Some(log) = &mut *self.log.lock() {
-            let group = rmp_serde::to_vec(&changes).unwrap();
-            let mut record = u32::try_from(group.len()).unwrap().to_be_bytes().to_vec();
-            record.extend(group);
-            log.write_all(&record).map_err(StoreError::new)?;
-        }
-        self.apply(&changes);
-        Ok(vec![Verdict::Written; group.len()])
-    }
-}
-
-pub struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    pub fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(Timestamp::parse(text).unwrap().as_millis())))
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-pub struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
-    }
-}
 
 /// Sessions that want every push, except where told otherwise.
 #[derive(Default)]
@@ -182,7 +56,7 @@ impl PushCheck for Sessions {
 }
 
 pub struct Rig {
-    pub store: Arc<TestStore>,
+    pub store: Arc<MemoryStore>,
     pub journal: Journal,
     pub clock: Arc<ManualClock>,
     pub sessions: Arc<Sessions>,
@@ -208,7 +82,7 @@ pub fn quick(url: &str) -> Config {
     }
 }
 
-pub fn journal(store: Arc<TestStore>) -> Journal {
+pub fn journal(store: Arc<MemoryStore>) -> Journal {
     Journal::start(store, Limits::default(), |error| panic!("{error}")).unwrap().0
 }
 
@@ -222,9 +96,9 @@ impl Rig {
         expo.set(Settings { receipt_delay: Duration::ZERO, rate: 100_000, ..Settings::default() });
         let mut config = quick(&expo.url);
         adjust(&mut config);
-        let store = Arc::new(TestStore::default());
+        let store = Arc::new(MemoryStore::default());
         let journal = journal(store.clone());
-        let clock = ManualClock::at(NOON);
+        let clock = Arc::new(ManualClock::at(Timestamp::parse(NOON).unwrap()));
         let sessions = Arc::new(Sessions::default());
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), config.devices_per_user).unwrap();
         let pusher = Pusher::start(
@@ -257,7 +131,7 @@ impl Rig {
     }
 
     pub fn advance(&self, by: Duration) {
-        self.clock.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(by);
         self.expo.advance(by);
         self.pusher.clock_moved();
     }

@@ -18,7 +18,9 @@ use tandem_actors::{
     ports::{Clock as _, Direction, Store as _},
 };
 
-use super::rig::{Sessions, TestStore, WallClock, job_row, journal, quick, session, token, user};
+use tandem_testing::{MemoryStore, WallClock};
+
+use super::rig::{Sessions, job_row, journal, quick, session, token, user};
 
 const PUSHES: u32 = 1_000;
 const KILLS: u32 = 12;
@@ -70,7 +72,7 @@ fn misbehave(expo: &FakeExpo) {
 async fn child_process() {
     let Ok(path_and_url) = std::env::var(CHILD) else { return };
     let (path, url) = path_and_url.split_once('|').unwrap();
-    let store = Arc::new(TestStore::open(Path::new(path)));
+    let store = Arc::new(MemoryStore::open(Path::new(path)).unwrap());
     let (journal, clock) = (journal(store.clone()), Arc::new(WallClock));
     let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), 10).unwrap();
     let sessions = Arc::new(Sessions::default());
@@ -94,7 +96,7 @@ fn start_child(path: &Path, url: &str) -> Child {
 }
 
 async fn decide_all(path: &Path) {
-    let store = Arc::new(TestStore::open(path));
+    let store = Arc::new(MemoryStore::open(path).unwrap());
     let (journal, clock) = (journal(store.clone()), Arc::new(WallClock));
     let devices = Devices::new(store, journal.clone(), clock.clone(), 10).unwrap();
     let now = clock.now();
@@ -132,7 +134,7 @@ async fn killed_at_any_moment_every_push_ends_once_and_is_seen_once() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
-    let store = TestStore::open(&path);
+    let store = MemoryStore::open(&path).unwrap();
     let (mut ends, mut duplicates, mut cut_off) = (BTreeMap::<String, u32>::new(), 0, 0);
     for number in 0..PUSHES {
         let told = serde_json::to_value(explain(&store, &session(number), None).unwrap()).unwrap();

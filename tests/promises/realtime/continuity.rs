@@ -109,7 +109,7 @@ async fn a_repetition_is_acknowledged_after_the_first_publish() {
     let (mut again, _) = Wire::connected(&node, "").await;
     let publish =
         json!({"action": 15, "channel": "kept:a", "msgSerial": 0, "messages": [{"id": "mine", "name": "once"}]});
-    let held = store.hold();
+    let held = store.freeze();
     for wire in [&mut first, &mut again] {
         wire.send(publish.clone()).await;
         assert!(!wire.settle().await.iter().any(|frame| frame["action"] == 1), "nothing is on the disk yet");
@@ -124,7 +124,7 @@ async fn presence_is_acknowledged_when_it_is_on_the_disk() {
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut alice, _) = Wire::connected(&node, "clientId=alice").await;
     alice.attach("kept:a").await;
-    let held = store.hold();
+    let held = store.freeze();
     alice.enter("kept:a").await;
     let heard = alice.settle().await;
     assert!(heard.iter().any(|frame| frame["action"] == 14) && !heard.iter().any(|frame| frame["action"] == 1));

@@ -22,7 +22,7 @@ use tandem_actors::{
 };
 
 use super::{
-    node::{KEY_NAME, KEY_SECRET, MemoryStore, Node, SystemClock},
+    node::{KEY_NAME, KEY_SECRET, MemoryStore, Node, WallClock},
     wire::{Wire, eventually},
 };
 
@@ -39,7 +39,7 @@ fn event(seq: u64) -> Publication {
         id: format!("csession01:{seq}"),
         name: "agreement.confirmed",
         data: json!({"agreementId": "cagreement1", "seq": seq}).to_string().into(),
-        at: SystemClock.now(),
+        at: WallClock.now(),
     }
 }
 
@@ -49,7 +49,7 @@ async fn token(node: &Node, user: &str, client_publish: bool) -> String {
     let capability = capability(&ChannelNames::default(), &user, [&session()], 50, client_publish);
     let key = ApiKey::new(KEY_NAME, Secret::new(KEY_SECRET));
     let request =
-        sign_token_request(&key, capability, &user, Duration::from_secs(3600), SystemClock.now(), fresh_nonce());
+        sign_token_request(&key, capability, &user, Duration::from_secs(3600), WallClock.now(), fresh_nonce());
     let response = reqwest::Client::new()
         .post(format!("{}/keys/{KEY_NAME}/requestToken", node.url))
         .header("content-type", "application/json")

@@ -1,13 +1,11 @@
 //! An endpoint to test: in this process on a free port, or a running server that `TANDEM_URL` names.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, mpsc},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use actix_web::{App, HttpServer};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem::realtime::{
     channels::ChannelNames,
@@ -15,92 +13,16 @@ use tandem::realtime::{
 };
 use tandem_ably::{Capability, Config, Key};
 use tandem_actors::{
-    domain::{
-        ids::{Seq, SessionId, UserId},
-        time::Timestamp,
-    },
+    domain::ids::{Seq, SessionId, UserId},
     journal::{Journal, Limits},
-    keys::Key as Row,
-    ports::{
-        Change, Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Store, StoreError, Verdict,
-    },
+    ports::{PresenceChange, PresenceSink, Store},
 };
+pub use tandem_testing::{MemoryStore, WallClock};
 
 pub const KEY_NAME: &str = "tandem.main";
 /// Of the same app, with the same secret.
 pub const OTHER_KEY_NAME: &str = "tandem.second";
 pub const KEY_SECRET: &str = "a-secret-for-tests";
-
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_millis(since.as_millis() as i64)
-    }
-}
-
-/// A store without a disk; survives a restart of the endpoint, not of the process.
-#[derive(Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Row, Bytes>>);
-
-impl MemoryStore {
-    pub fn rows(&self) -> usize {
-        self.0.lock().len()
-    }
-
-    /// Nothing is written, or read, until the guard is dropped.
-    pub fn hold(&self) -> impl Sized + '_ {
-        self.0.lock()
-    }
-
-    pub fn rows_with(&self, part: &[u8]) -> usize {
-        self.0.lock().keys().filter(|key| key.as_bytes().windows(part.len()).any(|window| window == part)).count()
-    }
-}
-
-impl Store for MemoryStore {
-    fn get(&self, key: &Row) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.0.lock().get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        prefix: &Row,
-        after: Option<&Row>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Row, Bytes)>, StoreError> {
-        let rows = self.0.lock();
-        let inside = rows.iter().filter(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()));
-        let found: Vec<_> = match direction {
-            Direction::Forward => {
-                inside.filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).collect()
-            }
-            Direction::Backward => {
-                inside.rev().filter(|(key, _)| after.is_none_or(|after| *key < after)).take(limit).collect()
-            }
-        };
-        Ok(found.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn claim(&self, _: &SessionId) -> Result<Claim, StoreError> {
-        Ok(Claim { epoch: 1, head: 0 })
-    }
-
-    fn release(&self, _: &SessionId, _: OwnerEpoch) {}
-
-    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
-        let mut rows = self.0.lock();
-        for change in group.iter().flat_map(|commit| &commit.changes) {
-            match change {
-                Change::Put(key, value) => drop(rows.insert(key.clone(), value.clone())),
-                Change::Delete(key) => drop(rows.remove(key)),
-            }
-        }
-        Ok(group.iter().map(|_| Verdict::Written).collect())
-    }
-}
 
 /// What the coordinator would have heard.
 #[derive(Default)]
@@ -141,7 +63,7 @@ impl Node {
         main.revocable_tokens = true;
         let keys = vec![main, Key::new(OTHER_KEY_NAME, KEY_SECRET, capability)];
         let scope = Scope { client_publish: true, resolved_for: Duration::from_secs(3600) };
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(WallClock);
         let embedded = Embedded::new(config, ChannelNames::default(), scope, keys, clock, store, journal);
         let heard = Arc::new(Heard::default());
         embedded.report_to(heard.clone());

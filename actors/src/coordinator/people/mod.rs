@@ -3,6 +3,7 @@
 //!
 //! People are read from index rows; only the newest session of each person on the page is woken.
 
+mod summary;
 mod views;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ pub use self::views::{
     PersonSessions, PersonView, WhoseTurn,
 };
 
+use self::summary::Summary;
 use super::{Coordinator, list::Position};
 use crate::{
     domain::{
@@ -20,7 +22,7 @@ use crate::{
         ids::{self, InvitationId, SessionId, UserId},
         invitation::InvitationStatus,
         private_text::PrivateText,
-        stage::{SessionStatus, Stage, StageStatus},
+        stage::SessionStatus,
         time::Timestamp,
     },
     messages::Refusal,
@@ -53,52 +55,6 @@ const SESSIONS_SHOWN: usize = 50;
 
 /// How many sessions are asked for the person's name before the nickname takes its place.
 const ASKED_FOR_NAME: usize = 3;
-
-/// The part of a session's summary that is used here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    status: SessionStatus,
-    is_waiting: bool,
-    updated_at: Timestamp,
-    resolved_at: Option<Timestamp>,
-    current_stage: Stage,
-    self_action_needed: Vec<String>,
-    partner_progress: Progress,
-    partner: Partner,
-    #[serde(default)]
-    context: Option<PrivateText>,
-    #[serde(default)]
-    topic_frame: Option<PrivateText>,
-}
-
-#[derive(Deserialize)]
-struct Progress {
-    stage: Stage,
-    status: StageStatus,
-}
-
-#[derive(Deserialize)]
-struct Partner {
-    name: Option<PrivateText>,
-    nickname: Option<PrivateText>,
-}
-
-impl Summary {
-    fn turn(&self) -> WhoseTurn {
-        let partner_waits = self.partner_progress.stage == self.current_stage
-            && self.partner_progress.status == StageStatus::GatePending;
-        if self.is_waiting {
-            WhoseTurn::WaitingOnPartner
-        } else if self.self_action_needed.is_empty() {
-            WhoseTurn::YourTurn
-        } else if partner_waits {
-            WhoseTurn::WaitingOnYou
-        } else {
-            WhoseTurn::BothActive
-        }
-    }
-}
 
 /// A person, and the sessions that the person and the user share, the newest change first.
 struct KnownPerson {

@@ -117,7 +117,7 @@ impl Opening {
         let epoch = last + 1;
         store.fences = Fences::new(epoch);
         store.take_epoch(Change::Put(key, records::encode(&epoch)))?;
-        let thread = store.indexer.start().map_err(StoreError::new)?;
+        let thread = store.indexer.start().map_err(StoreError::caused_by)?;
         *store.thread.lock() = Some(thread);
         Ok(store)
     }

@@ -108,7 +108,7 @@ impl SledRows {
     fn write_batch(&self, batch: sled::Batch, keys: &[IVec]) -> Result<(), StoreError> {
         let _no_readers = self.readers.write();
         self.sync_if_anything_was_written()?;
-        self.db.apply_batch(batch).map_err(StoreError::new)?;
+        self.db.apply_batch(batch).map_err(StoreError::caused_by)?;
         let started = Instant::now();
         // sled's flush waits until everything reserved in its log so far is written, so the batch just applied is covered.
         self.flush()?;
@@ -127,7 +127,7 @@ impl SledRows {
 
     /// Returns how many bytes were not written yet.
     fn flush(&self) -> Result<usize, StoreError> {
-        self.flushing.during(|| self.db.flush()).map_err(StoreError::new)
+        self.flushing.during(|| self.db.flush()).map_err(StoreError::caused_by)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -139,15 +139,15 @@ impl SledRows {
     /// Blob files are never synced by sled. None should ever be there; if one is, it is made durable before the group is.
     fn check_blobs(&self) -> Result<(), StoreError> {
         let blobs = self.path.join("blobs");
-        let changed = fs::metadata(&blobs).and_then(|directory| directory.modified()).map_err(StoreError::new)?;
+        let changed = fs::metadata(&blobs).and_then(|directory| directory.modified()).map_err(StoreError::caused_by)?;
         let changed = changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         if self.blobs_seen.swap(changed, Ordering::Relaxed) == changed {
             return Ok(());
         }
-        let some = fs::read_dir(&blobs).map_err(StoreError::new)?.next().is_some();
+        let some = fs::read_dir(&blobs).map_err(StoreError::caused_by)?.next().is_some();
         if some {
             tracing::warn!("sled wrote a blob file: rows are larger than they should be");
-            sync_tree(self.disk.as_ref(), &blobs).map_err(StoreError::new)?;
+            sync_tree(self.disk.as_ref(), &blobs).map_err(StoreError::caused_by)?;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl SledRows {
     }
 
     fn stored(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        self.db.get(key).map_err(StoreError::new)
+        self.db.get(key).map_err(StoreError::caused_by)
     }
 
     fn whole(&self, key: &[u8], head: &IVec) -> Result<Bytes, StoreError> {
@@ -170,7 +170,7 @@ impl SledRows {
         let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
         let rows = self.db.range::<&[u8], _>((from, Bound::Excluded(bounds.to.as_slice())));
         let whole = |row: sled::Result<(IVec, IVec)>| {
-            let (key, head) = row.map_err(StoreError::new)?;
+            let (key, head) = row.map_err(StoreError::caused_by)?;
             Ok((Key::from_bytes(&*key), self.whole(&key, &head)?))
         };
         match direction {
