@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub enum Fault {
     Status(u16),
-    /// Publishes, and fails then.
+    /// Publishes, and then responds with an error.
     After(u16),
     Throttle {
         seconds: u64,

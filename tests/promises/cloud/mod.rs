@@ -1,4 +1,4 @@
-//! Ably's cloud: every event arrives once and in order, whatever the service does.
+//! Ably's cloud: every event arrives once and in order, whatever fails.
 
 pub mod fake_ably;
 
@@ -100,7 +100,7 @@ async fn publishes_of_a_channel_keep_the_order_in_which_they_were_asked_for() {
     ably.fault(Fault::Status(500));
     let cloud = cloud(&ably);
     let publishes: Vec<_> = (1..=20).map(|seq| cloud.publish(vec![event(seq)])).collect();
-    // Polled the other way round.
+    // Polled in the reverse order.
     for result in futures_util::future::join_all(publishes.into_iter().rev()).await {
         result.unwrap();
     }

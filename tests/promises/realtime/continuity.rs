@@ -1,5 +1,5 @@
-//! What memory has forgotten is still known: missed messages are in the store, and ids of what was published are kept
-//! for as long as a client may try again.
+//! Continuity beyond memory: missed messages come from the store, and ids are remembered as long as a client may
+//! retry.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The coordinator's side: its events go out once and in order, it hears who is there and what has arrived, and nobody
-//! speaks in its name.
+//! The endpoint as the coordinator uses it: events go out once and in order, presence and deliveries are reported,
+//! and clients cannot forge events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,7 +43,7 @@ fn event(seq: u64) -> Publication {
     }
 }
 
-/// A token as `GET /api/v1/auth/ably-token` leads to, for one user of the session.
+/// A token for one user of the session, as `GET /api/v1/auth/ably-token` leads to.
 async fn token(node: &Node, user: &str, client_publish: bool) -> String {
     let user: UserId = user.parse().unwrap();
     let capability = capability(&ChannelNames::default(), &user, [&session()], 50, client_publish);
@@ -96,11 +96,11 @@ async fn only_the_coordinator_publishes_its_events() {
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
     alice.publish(SESSION_CHANNEL, 1, "typing").await;
     assert_eq!(alice.next_of(1).await["msgSerial"], 1);
-    // Nor under the id of an event to come, which would then be taken for a repetition.
+    // An id of a later event is refused, too: the event would look like a repetition.
     let forged = json!([{"name": "typing", "id": format!("{}:5", session())}]);
     alice.send(json!({"action": 15, "channel": SESSION_CHANNEL, "msgSerial": 2, "messages": forged})).await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
-    // By REST no more than by WebSocket.
+    // REST refuses the same.
     for message in [json!({"name": "agreement.confirmed"}), forged[0].clone()] {
         let request = reqwest::Client::new().post(format!("{}/channels/{SESSION_CHANNEL}/messages", node.url));
         let request = request.bearer_auth(token(&node, "alice", true).await).header("content-type", "application/json");
@@ -110,7 +110,7 @@ async fn only_the_coordinator_publishes_its_events() {
             (401, &"40160")
         );
     }
-    // Whatever a token asks for: not on another session's channel, and nothing at all where publishing is off.
+    // No token lets its user publish on another session's channel, or anywhere if publishing is off.
     alice.publish("meetwithoutfear:session:cother0001", 3, "typing").await;
     assert_eq!(alice.next_of(2).await["error"]["code"], 40160);
     let mut silent = Wire::open_with(&node, &format!("access_token={}", token(&node, "bob", false).await)).await;
@@ -119,7 +119,7 @@ async fn only_the_coordinator_publishes_its_events() {
     assert_eq!(silent.next_of(2).await["error"]["code"], 40160);
 }
 
-/// Every name of the table, by every way there is to publish.
+/// Publishes every name of the table in every way.
 #[tokio::test]
 async fn no_event_name_of_the_coordinator_can_be_forged() {
     let node = Node::start(Config::default());
@@ -162,7 +162,7 @@ async fn presence_of_both_partners_is_reported_and_can_be_asked_for() {
         node.embedded.members(&session()).await.unwrap().into_iter().map(|member| member.user.to_string()).collect();
     users.sort();
     assert_eq!(users, ["alice", "bob"]);
-    // Bob's socket breaks without a word.
+    // Bob's socket breaks without CLOSE.
     drop(bob);
     let left = |user: &str| {
         let heard = node.heard.presence.lock();
@@ -172,7 +172,7 @@ async fn presence_of_both_partners_is_reported_and_can_be_asked_for() {
     let entered = node.heard.presence.lock().iter().find(|(_, change)| change.user.as_str() == "bob").cloned().unwrap();
     let gone = node.heard.presence.lock().iter().rfind(|(_, change)| change.user.as_str() == "bob").cloned().unwrap();
     assert_eq!(entered.1.connection, gone.1.connection);
-    // Alice closes properly.
+    // Alice sends CLOSE.
     alice.send(json!({"action": 7})).await;
     alice.next_of(8).await;
     eventually("the report that alice is gone", || left("alice")).await;

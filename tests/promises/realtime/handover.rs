@@ -1,4 +1,4 @@
-//! A planned restart: what is not stored goes on, too, once.
+//! A planned restart: unstored channels continue once.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
@@ -19,7 +19,7 @@ fn file(server: &Server) -> PathBuf {
     server.data().join("realtime.handover")
 }
 
-/// A socket with the server's own key.
+/// A socket with the operator's key.
 async fn dial(server: &Server, query: &str) -> (Wire, Value) {
     let key = std::fs::read_to_string(server.data().join("realtime.key")).unwrap();
     let mut wire = Wire::dial(&server.origin, &format!("key={}&{query}", key.trim())).await;
@@ -49,7 +49,7 @@ async fn unstored_channels_continue_after_a_planned_restart() {
     assert_eq!((&there["presence"][0]["clientId"], &there["presence"][0]["action"]), (&json!("alice"), &json!(1)));
     let (mut wire, again) = dial(&second, &format!("clientId=alice&{}", resume(&connected))).await;
     assert_eq!(again["connectionId"], connected["connectionId"]);
-    // The answer to the last publish was lost: it comes again.
+    // The reply to the last publish was lost. The client sends it again.
     wire.publish("lobby", 2, "two").await;
     wire.publish("lobby", 3, "three").await;
     wire.send(json!({"action": 10, "channel": "lobby", "channelSerial": attached["channelSerial"]})).await;
@@ -95,7 +95,7 @@ async fn damaged_and_old_handover_files_are_ignored() {
     written().await;
     assert_eq!(history(100).await, 1);
     written().await;
-    // It is the time itself that has to pass.
+    // This test is about time itself, so it sleeps.
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     assert_eq!(history(0).await, 0, "too old");
     written().await;

@@ -1,4 +1,4 @@
-//! What one client sends or floods costs the others nothing: sizes, rates, caps, and what is kept.
+//! Limits: a client that sends too much does not affect other clients. Sizes, rates, counts and stored bytes.
 
 use std::{
     sync::Arc,
@@ -33,7 +33,7 @@ async fn token(node: &Node, client_id: &str) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-/// A socket of a user, who has a token.
+/// A socket of a user with a token.
 async fn open(node: &Node, client_id: &str) -> Wire {
     Wire::open_with(node, &format!("access_token={}", token(node, client_id).await)).await
 }
@@ -48,14 +48,14 @@ fn message(channel: &str, msg_serial: u64, bytes: usize) -> Value {
     json!({"action": 15, "channel": channel, "msgSerial": msg_serial, "messages": [{"data": "x".repeat(bytes)}]})
 }
 
-/// The codes with which publishes were refused, and how many were not.
+/// The codes of refused publishes, and the number of accepted ones.
 fn outcomes(frames: &[Value]) -> (Vec<u64>, u64) {
     let of = |action: u64| frames.iter().filter(move |frame| frame["action"] == action);
     let refused = of(2).map(|nack| nack["error"]["code"].as_u64().unwrap()).collect();
     (refused, of(1).map(|ack| ack["count"].as_u64().unwrap()).sum())
 }
 
-/// Sends bytes as they are, and returns the last error and how the WebSocket was closed.
+/// Sends raw bytes. Returns the last error and the close code.
 async fn closed_for(mut wire: Wire, bytes: &[u8]) -> (Option<u64>, CloseCode) {
     let MaybeTlsStream::Plain(stream) = wire.socket.get_mut() else { panic!("a plain socket") };
     stream.write_all(bytes).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_frame_that_is_too_large_is_refused_by_its_header() {
     let mut terabyte = vec![0x82, 0x80 | 127];
     terabyte.extend_from_slice(&(1u64 << 40).to_be_bytes());
     terabyte.extend_from_slice(b"mask and some bytes");
-    // Each fragment is small enough, and all together are not.
+    // Each fragment is small, but together they are too large.
     let fragment = |first: u8| [&[first, 0x80 | 126, 0xff, 0xff, 0, 0, 0, 0][..], &[b'x'; 65_535]].concat();
     let mut fragments = fragment(0x01);
     (0..8).for_each(|_| fragments.extend(fragment(0x00)));
@@ -101,7 +101,7 @@ async fn bytes_beyond_the_rate_are_refused_and_the_connection_goes_on() {
     let (of_other, by_other) = outcomes(&other.settle().await);
     refused.extend(of_other);
     taken += by_other;
-    // Two seconds' worth at once, and what the rate lets through meanwhile, for both together.
+    // Twice the rate at once, and what the rate allows in the meantime, for both connections together.
     assert!((3..30).contains(&taken) && refused.iter().all(|code| *code == 42910), "{taken} taken, {refused:?}");
     let mut ben = connected(&node, "ben").await;
     ben.send(message("c", 0, 60_000)).await;
@@ -152,7 +152,7 @@ async fn a_flood_of_attaches_is_read_slowly_and_other_clients_are_served() {
         assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     }
     flood.settle().await;
-    // 3,000 units, of which 2,000 are there at once.
+    // 3,000 units. 2,000 are there at once.
     assert!(begun.elapsed() > Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 

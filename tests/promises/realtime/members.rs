@@ -1,4 +1,4 @@
-//! Presence as no SDK strains it: members that are large, that vanish, that leave without having attached.
+//! Presence in ways that no SDK uses: large members, lost connections, leaves without an attachment.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ async fn a_silent_socket_is_closed() {
         Node::start(Config { max_idle_interval: idle, presence_grace: Duration::from_millis(50), ..Config::default() });
     let (mut watcher, _) = Wire::connected(&node, "").await;
     watcher.attach("c").await;
-    // Open, and never read again: it does not answer pings.
+    // Open, but never read: it does not answer pings.
     let (mut dead, _) = Wire::connected(&node, "clientId=alice").await;
     dead.enter("c").await;
     assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);

@@ -1,4 +1,4 @@
-//! An endpoint to test: in this process on a free port, or a running server that `TANDEM_URL` names.
+//! An endpoint for tests: in this process on a free port, or a running server at `TANDEM_URL`.
 
 use std::{
     sync::{Arc, mpsc},
@@ -24,7 +24,7 @@ pub const KEY_NAME: &str = "tandem.main";
 pub const OTHER_KEY_NAME: &str = "tandem.second";
 pub const KEY_SECRET: &str = "a-secret-for-tests";
 
-/// What the coordinator would have heard.
+/// The reports that the coordinator would get.
 #[derive(Default)]
 pub struct Heard {
     pub presence: Mutex<Vec<(SessionId, PresenceChange)>>,
@@ -55,7 +55,7 @@ impl Node {
     }
 
     pub fn start_on(config: Config, store: Arc<dyn Store>, port: u16) -> Node {
-        // For the HTTP client of the tests; a second time is no matter.
+        // For the HTTP client of the tests. A second call has no effect.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (journal, _) = Journal::start(store.clone(), Limits::default(), |error| panic!("{error}")).unwrap();
         let capability = Capability::everything();
@@ -94,7 +94,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // As a crash would: no goodbye.
+        // Stops like a crash, without a goodbye.
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take()
             && !std::thread::panicking()

@@ -1,4 +1,4 @@
-//! What no SDK does: missing serials, floods, nonsense, sockets that nobody reads.
+//! Clients that no SDK is like: missing serials, floods, malformed frames, sockets that nobody reads.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ async fn a_frame_that_is_too_large_ends_the_connection_with_40009() {
         let (wire, _) = Wire::connected(&node, "").await;
         let (mut sink, stream) = wire.socket.split();
         let sending = tokio::spawn(async move {
-            // The server need not read it all.
+            // The server may stop reading.
             drop(sink.send(Message::text("x".repeat(size))).await);
         });
         let texts = stream.filter_map(|message| async move { message.ok()?.into_text().ok() });
@@ -165,7 +165,7 @@ async fn heartbeat_frames_come_to_clients_that_cannot_see_pings() {
 #[tokio::test]
 async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_log() {
     let mut config = Config { outbound_queue: 65_536, max_inbound_rate: 1_000_000, ..Config::default() };
-    // All that is published here fits the log of one channel, and may come from one connection at once.
+    // All messages fit in the log of one channel and within the rate of one connection.
     (config.limits.log_bytes, config.limits.inbound_bytes) = (64 << 20, 1 << 30);
     let node = Node::start(config);
     let (mut stuck, connected) = Wire::connected(&node, "").await;
@@ -173,7 +173,7 @@ async fn a_subscriber_that_does_not_read_slows_nobody_and_can_continue_from_the_
     let (mut quick, _) = Wire::connected(&node, "").await;
     quick.attach("c").await;
     let (mut publisher, _) = Wire::connected(&node, "echo=false").await;
-    // More than the sockets and the queue together hold, and less than may wait of a replay.
+    // More than the sockets and the queue hold together, and less than may wait for a replay.
     let data = "x".repeat(60_000);
     let count = 240;
     for serial in 0..count {
@@ -250,7 +250,7 @@ async fn half_an_emoji_becomes_a_replacement_character() {
 async fn a_frame_that_violates_the_websocket_protocol_closes_the_socket() {
     let node = node();
     let (mut wire, _) = Wire::connected(&node, "").await;
-    // Not masked, as only servers may send.
+    // An unmasked frame, as only servers may send.
     let MaybeTlsStream::Plain(stream) = wire.socket.get_mut() else { panic!("a plain socket") };
     stream.write_all(b"\x81\x02{}").await.unwrap();
     let closed = loop {

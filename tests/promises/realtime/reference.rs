@@ -1,5 +1,4 @@
-//! REST as Ably's reference has it, asked as no SDK asks: forms, bare payloads, lists of channels, chosen fields,
-//! links.
+//! REST of Ably's reference in ways that no SDK uses: forms, bare payloads, lists of channels, chosen fields, links.
 
 use reqwest::{Client, RequestBuilder, Response, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -36,7 +35,7 @@ async fn newest(node: &Node, channel: &str) -> Value {
     json_of(get(node, &format!("/channels/{channel}/messages?limit=1"))).await[0].clone()
 }
 
-/// The links of a page by their relations: each stands in a header of its own.
+/// The links of a page by relation. Each is in its own header.
 fn links(answer: &Response) -> Vec<(String, String)> {
     let read = |text: &str| {
         let (url, relation) = text.strip_prefix('<').and_then(|text| text.split_once(">; rel=\"")).expect("one link");
@@ -45,7 +44,7 @@ fn links(answer: &Response) -> Vec<(String, String)> {
     answer.headers().get_all("link").iter().map(|value| read(value.to_str().unwrap())).collect()
 }
 
-/// Follows `next` from a first page to the last. How many items each page had.
+/// Follows `next` from the first page to the last. Returns the number of items of each page.
 async fn pages(node: &Node, folder: &str, first: &str) -> Vec<usize> {
     let mut sizes = Vec::new();
     let mut path = format!("{folder}{first}");
@@ -91,7 +90,7 @@ async fn every_page_has_a_header_for_each_link_and_all_pages_are_reached() {
     }
     assert_eq!(pages(&node, "/", "channels?limit=2&by=id").await, [2, 2, 1]);
     assert_eq!(pages(&node, "/", "stats?limit=2").await, [0]);
-    // A client that cannot read headers has them all in one value.
+    // In an envelope all links are in one value.
     let enveloped = json_of(get(&node, "/channels/c/messages?limit=2&envelope=json")).await;
     assert_eq!(enveloped["headers"]["Link"].as_str().unwrap().matches("rel=").count(), 3);
 }
@@ -113,7 +112,7 @@ async fn active_channels_are_listed_by_name_as_names_or_with_their_status() {
     for wrong in ["by=name", "limit=0", "limit=1001"] {
         assert_eq!(json_of(get(&node, &format!("/channels?{wrong}"))).await["error"]["code"], 40000, "{wrong}");
     }
-    // Whoever may not see a channel's status does not learn of the channel.
+    // A client without rights to a channel's status does not see the channel.
     for (capability, expected) in [
         (r#"{"b:*":["channel-metadata"],"a":["subscribe"]}"#, json!(["b:1", "b:2", "b:3"])),
         (r#"{"*":["subscribe"]}"#, Value::Null),
@@ -180,7 +179,7 @@ async fn forms_are_accepted_as_messages_and_token_requests() {
     let message = newest(&node, "c").await;
     assert_eq!((&message["name"], &message["data"]), (&json!("greeting"), &json!("hello there")));
     assert_eq!((&message["clientId"], &message["id"]), (&json!("alice"), &json!("x")));
-    // `curl -d` calls JSON a form.
+    // `curl -d` sends JSON with the type of a form.
     done(post(&node, "/channels/c/messages", form, r#"{"name":"json"}"#)).await;
     assert_eq!(newest(&node, "c").await["name"], "json");
     let wanted = "ttl=60000&clientId=bob&capability=%7B%22c%22%3A%5B%22subscribe%22%5D%7D";

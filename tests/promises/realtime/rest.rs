@@ -1,4 +1,4 @@
-//! REST as no SDK uses it: what is wrong is said, and by whom it may not be asked.
+//! REST in ways that no SDK uses: faults are named, and callers without rights are refused.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -75,7 +75,7 @@ async fn a_revocation_with_a_margin_ends_connections_that_have_not_renewed() {
     let limit = Duration::from_secs(40);
     let ended = tokio::select! {
         ended = does_not.next_within(limit) => ended.unwrap(),
-        // Read as well, so that it is not taken for dead.
+        // It is read, too, so that it answers pings.
         other = renews.next_within(limit) => panic!("{other:?}"),
     };
     assert_eq!((&ended["action"], &ended["error"]["code"]), (&json!(6), &json!(40141)));
@@ -133,7 +133,7 @@ async fn an_invalid_token_in_band_fails_the_connection_and_its_members_leave() {
         alice.enter("c").await;
         assert_eq!(watcher.next_of(14).await["presence"][0]["action"], 2);
         alice.send(json!({"action": 17, "auth": {"accessToken": bad}})).await;
-        // ERROR without a channel: RTC8a2 of Ably's specification.
+        // An ERROR without a channel: RTC8a2 of Ably's specification.
         let error = alice.next_of(9).await;
         assert_eq!((&error["channel"], &error["error"]["code"]), (&Value::Null, &json!(code)));
         assert_eq!(alice.next().await, None);

@@ -1,4 +1,4 @@
-//! A restart of the node: history, continuity and connections go on; ephemeral channels have cost nothing.
+//! A restart of the node: history, continuity and connections continue. Ephemeral channels have no rows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ async fn a_client_comes_back_after_a_crash_and_has_missed_nothing() {
     let (mut wire, again) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
     assert_eq!(again["connectionId"], connected["connectionId"]);
     assert!(again.get("error").is_none(), "{again}");
-    // The answer to the last publish was lost with the node: it comes again, and is not published twice.
+    // The reply to the last publish was lost with the node. The client sends it again, and it is not published twice.
     wire.publish("kept:a", 1, "two").await;
     wire.send(json!({"action": 10, "channel": "kept:a", "channelSerial": attached["channelSerial"]})).await;
     wire.send(json!({"action": 10, "channel": "ephemeral", "channelSerial": ephemeral["channelSerial"]})).await;
@@ -82,7 +82,7 @@ async fn a_closed_connection_leaves_no_row() {
     let store = Arc::new(MemoryStore::default());
     let node = Node::start_on(config(), store.clone(), 0);
     let (mut wire, _) = Wire::connected(&node, "").await;
-    // A connection that has attached to nothing has nothing to continue.
+    // A connection without attachments has nothing to continue.
     assert_eq!(store.rows(), 0);
     wire.attach("c").await;
     eventually("the connection's row", || store.rows() == 1).await;
@@ -132,7 +132,7 @@ async fn members_who_come_back_after_a_restart_never_left_and_the_others_leave_a
     let members = frames.iter().flat_map(|frame| frame["presence"].as_array().into_iter().flatten());
     let id = members.into_iter().find(|member| member["clientId"] == "alice").unwrap()["id"].clone();
     let (mut alice, _) = Wire::connected(&node, &format!("clientId=alice&resume={key}")).await;
-    // As the SDK enters again: with the id that the member had.
+    // The SDK re-enters with the member's earlier id.
     let member = json!({"action": 2, "data": "here", "id": id});
     alice.send(json!({"action": 14, "channel": "kept:room", "msgSerial": 1, "presence": [member]})).await;
     assert_eq!(alice.next_of(1).await["msgSerial"], 1);
@@ -144,7 +144,7 @@ async fn members_who_come_back_after_a_restart_never_left_and_the_others_leave_a
     eventually("no rows of members", || store.rows_with(b"mtandem\0kept:room\0") == 0).await;
 }
 
-/// Alice enters, and the node crashes. What CONNECTED told her.
+/// Alice enters, and the node crashes. Returns her CONNECTED.
 async fn alice_was_there(store: &Arc<MemoryStore>, config: Config) -> Value {
     let node = Node::start_on(config, store.clone(), 0);
     let (mut alice, connected) = Wire::connected(&node, "clientId=alice").await;

@@ -1,4 +1,4 @@
-//! A connection is taken up by whoever had it, in time, and by nobody else.
+//! Only a connection's own client can resume it, and only in time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ fn key(connected: &Value) -> &str {
     connected["connectionDetails"]["connectionKey"].as_str().unwrap()
 }
 
-/// The error with which a new connection was given instead.
+/// The error that comes with a new connection.
 async fn refused(node: &Node, params: &str, earlier: &Value) -> Value {
     let (_, connected) = Wire::connected(node, &format!("{params}&resume={}", key(earlier))).await;
     assert_ne!(connected["connectionId"], earlier["connectionId"]);
@@ -45,7 +45,7 @@ async fn an_expired_connection_cannot_be_resumed_even_after_a_restart() {
     wire.attach("c").await;
     drop((wire, node));
     let node = Node::start_on(config(), store, 0);
-    // It is the time itself that has to pass.
+    // This test is about time itself, so it sleeps.
     tokio::time::sleep(2 * ttl).await;
     assert_eq!(refused(&node, "", &connected).await, 80008);
 }

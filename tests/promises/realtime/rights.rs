@@ -1,6 +1,5 @@
-//! Rights begin and end with what gives them, not with a token: a session that has just begun works on a connection
-//! that is older, and who has left a session, erased the account or signed out is out everywhere, at once and after a
-//! restart.
+//! Rights begin and end with their reason, not with a token. An older connection can use a new session. A user who
+//! has left a session, erased the account or signed out has no rights at once, and after a restart.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,14 +19,14 @@ async fn token(partner: &Partner) -> String {
     text(&Realtime::token(partner).await["token"])
 }
 
-/// A socket with this token, and what CONNECTED said.
+/// A socket with this token, and its CONNECTED.
 async fn connect(origin: &str, token: &str) -> (Wire, Value) {
     let mut wire = Wire::dial(origin, &format!("access_token={token}")).await;
     let connected = wire.next_of(4).await;
     (wire, connected)
 }
 
-/// The code with which a token may not connect.
+/// The error code of a refused token.
 async fn refused(origin: &str, query: &str) -> Value {
     let mut wire = Wire::dial(origin, query).await;
     wire.next_of(9).await["error"]["code"].clone()
@@ -76,7 +75,7 @@ async fn rest(origin: &str, token: &str, method: Method, path: &str, body: Value
     Request::new(method, origin, path).bearer(token).json(&body).send().await
 }
 
-/// Everything that a token could do on a session's channels, each with what came of it.
+/// Tries all operations on a session's channels, and returns each result.
 async fn attempts(origin: &str, token: &str, session: &str) -> Vec<(String, Value)> {
     let (mut wire, _) = connect(origin, token).await;
     let [channel, presence] = channels(session);
@@ -124,7 +123,7 @@ async fn a_session_that_has_just_begun_needs_no_new_token() {
     let created = anna.invite("Ben").await.created();
     let session = text(&created["session"]["id"]);
     may_everything(&server.origin, &annas, &session).await;
-    // Ben has none of it before he has accepted.
+    // Ben has no rights before he accepts.
     may_nothing(&server.origin, &bens, &session).await;
     let [channel, presence] = channels(&session);
     assert_eq!(attach(&mut wire, &channel).await["error"]["code"], 40160);
@@ -150,7 +149,7 @@ async fn a_token_signed_by_the_operator_keeps_its_rights() {
     may_nothing(&server.origin, &narrow, &session).await;
 }
 
-/// Anna's old token, her socket on both channels with a member, and Ben as a witness of the presence.
+/// Anna's old token, her socket on both channels with a member, and Ben, who watches the presence.
 struct There {
     token: String,
     wire: Wire,
@@ -204,11 +203,11 @@ async fn a_withdrawal_ends_the_partners_rights_on_that_session_alone() {
         assert_eq!(enter(&mut there.wire, &presence, 2).await, nack());
         may_nothing(&server.origin, &there.token, &both.session).await;
         may_everything(&server.origin, &there.token, &other).await;
-        // Nor by a request for a token that was signed before.
+        // A token request that was signed before is refused, too.
         let path = format!("/keys/{}/requestToken", text(&held_back["keyName"]));
         let late = Request::new(Method::POST, &server.origin, &path).json(&held_back).send().await;
         may_nothing(&server.origin, &text(&late.json()["token"]), &both.session).await;
-        // The one who stays can still come back to what is left to hear.
+        // The remaining partner can still reconnect.
         assert_eq!(attach(&mut there.witness, &channel).await["action"], ATTACHED);
 
         let server = server.kill_and_start().await;
@@ -217,7 +216,7 @@ async fn a_withdrawal_ends_the_partners_rights_on_that_session_alone() {
     }
 }
 
-/// The server's realtime key, for Basic.
+/// The operator's key, for Basic authentication.
 fn basic(server: &Server) -> (String, String) {
     let key = std::fs::read_to_string(server.data().join("realtime.key")).unwrap();
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.trim());
@@ -245,7 +244,7 @@ async fn is_out_after(end: impl AsyncFn(&Server, &Member)) {
     let path = format!("/keys/{}/requestToken", text(&held_back["keyName"]));
     let late = Request::new(Method::POST, &server.origin, &path).json(&held_back).send().await;
     assert_eq!((late.status, &late.json()["error"]["code"]), (401, &json!(40141)), "signed before");
-    // In band, on a connection of a new token, the old one is as bad.
+    // The old token is refused in AUTH on a new connection, too.
     let (mut fresh, again) = connect(&server.origin, &token(&both.anna).await).await;
     assert_ne!(again["connectionId"], there.connected["connectionId"]);
     fresh.send(json!({"action": 17, "auth": {"accessToken": there.token}})).await;
@@ -294,7 +293,7 @@ async fn a_person_who_declines_has_no_rights() {
     let annas = token(&anna).await;
     ben.post_nothing(&format!("/invitations/{}/decline", text(&created["invitation"]["id"]))).await.done();
     may_nothing(&server.origin, &before, &session).await;
-    // Whoever invited still hears of it on the connection that she has.
+    // The inviter still gets events on her connection.
     let (mut wire, _) = connect(&server.origin, &annas).await;
     assert_eq!(attach(&mut wire, &channels(&session)[0]).await["action"], ATTACHED);
 }

@@ -66,7 +66,7 @@ fn the_unmodified_sdk_cannot_tell_the_difference() {
     assert!(status.success(), "the SDK tests failed; their output is above");
 }
 
-/// For trying things by hand: `cargo test --test promises playground -- --ignored --nocapture`.
+/// For experiments by hand: `cargo test --test promises playground -- --ignored --nocapture`.
 #[test]
 #[ignore = "serves until it is killed"]
 fn playground() {

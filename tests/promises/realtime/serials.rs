@@ -1,5 +1,5 @@
-//! An ACK means delivered, whatever serials a client gives its frames; a frame that comes again is answered once on
-//! each socket, and delivered once.
+//! Serials of publishes: an ACK means delivered, for any serials. A repeated frame has one reply on each socket and
+//! is delivered once.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn node() -> Node {
     Node::start(Config::default())
 }
 
-/// The serials of the publishes that were acknowledged, in the order of the answers.
+/// The acknowledged serials, in the order of the replies.
 fn acknowledged(frames: &[Value]) -> Vec<u64> {
     let acks = frames.iter().filter(|frame| frame["action"] == 1);
     let number = |frame: &Value, field: &str| frame[field].as_u64().unwrap();
@@ -59,7 +59,7 @@ async fn presence_in_any_order_of_serials_is_delivered_as_newer_and_acknowledged
     for data in ["first", "second", "third"] {
         let told = watcher.next_of(14).await;
         assert_eq!(told["presence"][0]["data"], data);
-        // By these numbers the SDK tells which of two events is the newer one.
+        // The SDK compares these numbers to find the newer event.
         let id = told["presence"][0]["id"].as_str().unwrap();
         let [connection, number, _]: [&str; 3] = id.split(':').collect::<Vec<_>>().try_into().unwrap();
         assert_eq!(connection, connected["connectionId"]);

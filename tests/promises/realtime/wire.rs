@@ -1,4 +1,4 @@
-//! A bare WebSocket: for what an SDK never does.
+//! A bare WebSocket, for frames that no SDK sends.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Wire {
         Wire { socket }
     }
 
-    /// Opens a socket and takes CONNECTED.
+    /// Opens a socket and reads CONNECTED.
     pub async fn connected(node: &Node, params: &str) -> (Wire, Value) {
         let mut wire = Self::open(node, params).await;
         let connected = wire.next_of(4).await;
@@ -47,13 +47,13 @@ impl Wire {
         self.socket.send(message).await.unwrap();
     }
 
-    /// The next frame; none when the server has closed the socket.
+    /// The next frame. None after the server has closed the socket.
     pub async fn next(&mut self) -> Option<Value> {
         self.next_within(Duration::from_secs(20)).await
     }
 
     pub async fn next_within(&mut self, limit: Duration) -> Option<Value> {
-        // Pings are not what is waited for.
+        // Pings are skipped.
         let deadline = Instant::now() + limit;
         loop {
             match timeout_at(deadline, self.socket.next()).await.expect("nothing came in time") {
@@ -65,7 +65,7 @@ impl Wire {
         }
     }
 
-    /// The next frame with this action; others are passed over.
+    /// The next frame with this action. Others are skipped.
     pub async fn next_of(&mut self, action: u64) -> Value {
         loop {
             let frame = self.next().await.unwrap_or_else(|| panic!("closed before a frame with action {action}"));
@@ -80,8 +80,8 @@ impl Wire {
         self.settle_with(0).await
     }
 
-    /// All frames until the reply to a HEARTBEAT, and until so many publishes have their replies. Those of stored channels come when the
-    /// store is done.
+    /// All frames until the reply to a HEARTBEAT, and until so many publishes have their replies. Replies of stored
+    /// channels come when the store is done.
     pub async fn settle_with(&mut self, replies: u64) -> Vec<Value> {
         self.send(json!({"action": 0, "id": "settle"})).await;
         let (mut frames, mut replied, mut is_done) = (Vec::new(), 0, false);
@@ -120,7 +120,7 @@ pub fn names(frames: &[Value]) -> Vec<&str> {
     messages.map(|message| message["name"].as_str().unwrap_or_default()).collect()
 }
 
-/// Waits for a condition that another thread brings about.
+/// Waits for a condition that another thread fulfils.
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..2_000 {
         if condition() {
