@@ -113,8 +113,8 @@ impl Members {
         let mut page = FrameRoom::default();
         let mut gone = 0;
         self.members.retain(|(owner, own_id), member| {
-            let is_meant = **owner == *connection_id && client_id.is_none_or(|id| **own_id == *id);
-            let leaves_now = is_meant && page.takes(member);
+            let is_leaving = **owner == *connection_id && client_id.is_none_or(|id| **own_id == *id);
+            let leaves_now = is_leaving && page.takes(member);
             if leaves_now {
                 gone += member.size();
                 let id = format!("{frame_id}:{}", leaves.len()).into();

@@ -28,7 +28,7 @@ impl Target {
         }
     }
 
-    fn concerns(&self, grant: &Grant) -> bool {
+    fn revokes(&self, grant: &Grant) -> bool {
         match self {
             Target::ClientId(id) => grant.client_id.concrete().is_some_and(|own| **own == **id),
             Target::RevocationKey(key) => grant.revocation_key.as_deref() == Some(key),
@@ -49,11 +49,11 @@ pub struct Revocation {
 
 impl Revocation {
     /// Whether it revokes these credentials, now or when it applies.
-    pub fn concerns(&self, grant: &Grant) -> bool {
+    pub fn revokes(&self, grant: &Grant) -> bool {
         grant.proof != Proof::Key
             && *grant.key_name == *self.key_name
             && grant.issued < self.issued_before
-            && self.target.concerns(grant)
+            && self.target.revokes(grant)
     }
 
     /// Whether it applies at once to all tokens issued so far.
@@ -115,7 +115,7 @@ impl Revocations {
         let known = self.0.read();
         let of_client = grant.client_id.concrete().and_then(|id| known.clients.get(&**id));
         let mut all = known.others.iter().chain(of_client.into_iter().flatten());
-        if all.any(|revocation| revocation.applies_at <= now.as_millis() && revocation.concerns(grant)) {
+        if all.any(|revocation| revocation.applies_at <= now.as_millis() && revocation.revokes(grant)) {
             return Err(ErrorInfo::token_revoked("the token was revoked"));
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Channel {
             error: answer.error.as_ref(),
             ..Outbound::on(Action::Attached, subscriber.name_of(&self.name))
         });
-        let wanted = answer.replay.iter().filter(|(entry, _)| subscriber.hears(entry));
+        let wanted = answer.replay.iter().filter(|(entry, _)| subscriber.wants(entry));
         outbox.replay(wanted.filter_map(|(entry, skip)| subscriber.frame(entry, *skip)));
         if shows_presence {
             sync(subscriber.name_of(&self.name), &inner, &outbox);

@@ -138,14 +138,14 @@ impl Channel {
         keep: impl FnOnce(&Arc<Entry>, &Log),
     ) -> Result<Option<Arc<Entry>>, ErrorInfo> {
         let mut inner = self.inner.lock();
-        let told = |entry: &Entry| entry.id == frame_id && entry.tells(&events);
+        let told = |entry: &Entry| entry.id == frame_id && entry.contains_presence(&events);
         if repeat_detection == RepeatDetection::ByLog && inner.log.entries().rev().any(|entry| told(entry)) {
             return Ok(None);
         }
         let before = inner.members.bytes();
         let told = inner.members.apply(events, most)?;
         self.recount_members(&inner, before);
-        Ok(self.tell_presence(&mut inner, frame_id, connection_id, told, now, keep))
+        Ok(self.append_presence(&mut inner, frame_id, connection_id, told, now, keep))
     }
 
     /// Removes members of a connection, or only the one with this client id. Returns the entry that subscribers get.
@@ -162,7 +162,7 @@ impl Channel {
         let before = inner.members.bytes();
         let leaves = inner.members.leave(connection_id, client_id, &frame_id, now.as_millis());
         self.recount_members(&inner, before);
-        self.tell_presence(&mut inner, frame_id, connection_id, leaves, now, keep)
+        self.append_presence(&mut inner, frame_id, connection_id, leaves, now, keep)
     }
 
     /// Adjusts the memory budget to the presence set's new size.
@@ -174,7 +174,7 @@ impl Channel {
         }
     }
 
-    fn tell_presence(
+    fn append_presence(
         &self,
         inner: &mut Inner,
         frame_id: Arc<str>,
@@ -267,7 +267,7 @@ static DELIVERIES: LazyLock<metrics::Counter> = LazyLock::new(|| metrics::counte
 
 fn deliver(inner: &Inner, entry: &Entry) {
     let mut told = 0;
-    for subscriber in inner.subscribers.iter().filter(|subscriber| subscriber.hears(entry)) {
+    for subscriber in inner.subscribers.iter().filter(|subscriber| subscriber.wants(entry)) {
         if let Some(frame) = subscriber.frame(entry, 0) {
             subscriber.outbox.push(frame);
             told += 1;

@@ -37,7 +37,7 @@ impl Subscriber {
     }
 
     /// Whether it gets the entry.
-    pub fn hears(&self, entry: &Entry) -> bool {
+    pub fn wants(&self, entry: &Entry) -> bool {
         let own = entry.connection_id.as_deref() == Some(&*self.connection_id);
         match entry.body {
             EntryBody::Messages(_) => self.modes.has(Modes::SUBSCRIBE) && (self.echo || !own),

@@ -68,8 +68,10 @@ impl Hub {
         if id.len() != 10 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) || secret.is_empty() {
             return Err(malformed());
         }
-        let connection =
-            self.connection(id).or_else(|| self.adopt(id, secret, grant, client_id)).ok_or_else(expired)?;
+        let connection = self
+            .connection(id)
+            .or_else(|| self.restore_connection(id, secret, grant, client_id))
+            .ok_or_else(expired)?;
         if !connection.accepts(secret) {
             return Err(expired());
         }
@@ -113,7 +115,13 @@ impl Hub {
     }
 
     /// Restores a connection from before the restart, if the client has its key and it has not expired.
-    fn adopt(&self, id: &str, secret: &str, grant: &Arc<Grant>, client_id: &ClientId) -> Option<Arc<ConnectionState>> {
+    fn restore_connection(
+        &self,
+        id: &str,
+        secret: &str,
+        grant: &Arc<Grant>,
+        client_id: &ClientId,
+    ) -> Option<Arc<ConnectionState>> {
         if !self.is_main {
             return None;
         }
@@ -176,7 +184,7 @@ impl Hub {
         if !connection.was_used() {
             ttl = ttl.min(UNUSED_TTL);
             let account = self.accounts.of(&connection.grant(), &connection.client_id());
-            if let Some(oldest) = self.accounts.linger(account.as_deref(), connection.id.clone()) {
+            if let Some(oldest) = self.accounts.add_unused(account.as_deref(), connection.id.clone()) {
                 self.forget_unused(&oldest);
             }
         }

@@ -88,17 +88,17 @@ impl Hub {
         done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
     ) -> Vec<Arc<ConnectionState>> {
         self.revocations.add(revocation.clone());
-        let concerned = self
+        let revoked = self
             .connections
             .iter()
-            .filter(|connection| revocation.concerns(&connection.grant()))
+            .filter(|connection| revocation.revokes(&connection.grant()))
             .map(|connection| connection.value().clone())
             .collect();
         match self.is_main {
             true => self.services.rows.keep_revocation(&self.app, &revocation, done),
             false => done(Ok(())),
         }
-        concerned
+        revoked
     }
 
     /// Ends the connection of a revoked token: its socket, its resumption and its presence.

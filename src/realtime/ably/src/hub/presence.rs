@@ -75,12 +75,12 @@ impl Hub {
 
     /// Removes the connection's members from one channel.
     pub fn leave(&self, channel: &Channel, connection: &ConnectionState) {
-        self.leave_as(channel, &connection.id, None);
+        self.remove_members(channel, &connection.id, None);
         connection.forget_entered(&channel.name);
     }
 
     /// Removes members of a connection by its id, or only the one with this client id.
-    pub(super) fn leave_as(&self, channel: &Channel, connection_id: &Arc<str>, client_id: Option<&str>) {
+    pub(super) fn remove_members(&self, channel: &Channel, connection_id: &Arc<str>, client_id: Option<&str>) {
         let now = self.services.now();
         let leave = || channel.leave(connection_id, client_id, now, |entry, log| self.keep(channel, entry, log));
         while let Some(entry) = leave() {

@@ -133,7 +133,7 @@ impl Hub {
         }
         for connection_id in self.restored.absent_in(&channel.name) {
             for event in events.iter().filter(|event| event.is_present()) {
-                self.leave_as(channel, &connection_id, Some(&event.client_id));
+                self.remove_members(channel, &connection_id, Some(&event.client_id));
             }
         }
     }
@@ -146,7 +146,7 @@ impl Hub {
             for channel in channels {
                 match self.connection(&connection_id) {
                     Some(connection) => connection.note_entered(&channel),
-                    None => self.leave_as(&self.channel(&channel), &connection_id, None),
+                    None => self.remove_members(&self.channel(&channel), &connection_id, None),
                 }
                 // Opening a channel may read the store.
                 tokio::task::yield_now().await;

@@ -79,7 +79,7 @@ impl Hub {
                 }
             });
             for connection_id in connections {
-                self.leave_as(&channel, &connection_id, Some(client_id));
+                self.remove_members(&channel, &connection_id, Some(client_id));
             }
         }
     }

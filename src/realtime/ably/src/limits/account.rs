@@ -21,14 +21,14 @@ use crate::{
 };
 
 /// The largest number of unused connections without a socket, for one user and for all servers together.
-const LINGERING: usize = 16;
-const LINGERING_SERVERS: usize = 4_096;
+const MAX_UNUSED: usize = 16;
+const MAX_UNUSED_OF_SERVERS: usize = 4_096;
 
 #[derive(Debug)]
 pub struct Account {
     sockets: AtomicUsize,
     quotas: Mutex<Quotas>,
-    lingering: Mutex<VecDeque<Arc<str>>>,
+    unused: Mutex<VecDeque<Arc<str>>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Account {
             bytes: Bucket::new(config.inbound_bytes, config.inbound_bytes.saturating_mul(2), now),
             stored: stored(config.stored_bytes_per_user, history),
         };
-        Self { sockets: AtomicUsize::new(0), quotas: Mutex::new(quotas), lingering: Mutex::default() }
+        Self { sockets: AtomicUsize::new(0), quotas: Mutex::new(quotas), unused: Mutex::default() }
     }
 
     /// Takes a slot for one more socket.
@@ -90,10 +90,10 @@ impl Account {
     }
 
     /// Adds an unused connection that lost its socket. Returns the connection that must be forgotten for it.
-    fn linger(&self, connection_id: Arc<str>, most: usize) -> Option<Arc<str>> {
-        let mut lingering = self.lingering.lock();
-        lingering.push_back(connection_id);
-        if lingering.len() > most { lingering.pop_front() } else { None }
+    fn add_unused(&self, connection_id: Arc<str>, most: usize) -> Option<Arc<str>> {
+        let mut unused = self.unused.lock();
+        unused.push_back(connection_id);
+        if unused.len() > most { unused.pop_front() } else { None }
     }
 
     fn is_unused(&self, now: Instant) -> bool {
@@ -166,10 +166,10 @@ impl Accounts {
     }
 
     /// Adds an unused connection that lost its socket. Returns the connection that must be forgotten for it.
-    pub fn linger(&self, account: Option<&Account>, connection_id: Arc<str>) -> Option<Arc<str>> {
+    pub fn add_unused(&self, account: Option<&Account>, connection_id: Arc<str>) -> Option<Arc<str>> {
         match account {
-            Some(account) => account.linger(connection_id, LINGERING),
-            None => self.servers.linger(connection_id, LINGERING_SERVERS),
+            Some(account) => account.add_unused(connection_id, MAX_UNUSED),
+            None => self.servers.add_unused(connection_id, MAX_UNUSED_OF_SERVERS),
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let accounts = Accounts::new(&LimitsConfig::default(), DAY);
         let anna = accounts.of_user(&"anna".into());
         let forgotten: Vec<_> =
-            (0..20).filter_map(|n| accounts.linger(anna.as_deref(), n.to_string().into())).collect();
+            (0..20).filter_map(|n| accounts.add_unused(anna.as_deref(), n.to_string().into())).collect();
         assert_eq!(forgotten.iter().map(|id| &**id).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     }
 

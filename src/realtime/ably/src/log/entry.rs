@@ -146,7 +146,7 @@ impl Entry {
     }
 
     /// Whether it contains these presence events.
-    pub fn tells(&self, events: &[PresenceMessage]) -> bool {
+    pub fn contains_presence(&self, events: &[PresenceMessage]) -> bool {
         let EntryBody::Presence(told) = &self.body else { return false };
         let is_told = |event: &PresenceMessage| {
             told.iter().any(|told| {

@@ -59,11 +59,11 @@ pub enum Missed<'a> {
 impl Log {
     /// An empty log.
     pub fn new(limits: &LogLimits) -> Self {
-        Self::continued(crate::random::random_id(8).into(), 0, 0, limits)
+        Self::with_head(crate::random::random_id(8).into(), 0, 0, limits)
     }
 
     /// A log whose head is known, without its entries.
-    pub fn continued(id: Arc<str>, seq: u64, last_at: i64, limits: &LogLimits) -> Self {
+    pub fn with_head(id: Arc<str>, seq: u64, last_at: i64, limits: &LogLimits) -> Self {
         let ids = Ids::new(limits.bytes / 4);
         Self { id, seq, last_at, entries: VecDeque::new(), limits: limits.clone(), bytes: 0, ids }
     }
@@ -148,7 +148,7 @@ impl Log {
     }
 
     /// Whether the position's entry was lost in a crash before it was durable. Another entry has its number then.
-    fn was_another(&self, serial: &ChannelSerial) -> bool {
+    fn is_of_lost_entry(&self, serial: &ChannelSerial) -> bool {
         let at = match serial.seq.checked_sub(self.oldest()) {
             _ if serial.seq == self.seq => Some(self.last_at),
             Some(index) => usize::try_from(index).ok().and_then(|index| self.entries.get(index)).map(|entry| entry.at),
@@ -161,7 +161,7 @@ impl Log {
     /// if they reach the kept entries.
     pub fn since<'a>(&'a self, serial: &ChannelSerial, stored: &'a [Arc<Entry>]) -> Missed<'a> {
         let oldest = self.oldest();
-        if serial.log != self.id || serial.seq > self.seq || self.was_another(serial) {
+        if serial.log != self.id || serial.seq > self.seq || self.is_of_lost_entry(serial) {
             return Missed::Lost;
         }
         let next = serial.seq + 1;

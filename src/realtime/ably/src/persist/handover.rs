@@ -99,7 +99,7 @@ impl Handover {
     pub fn channels(self, limits: &LogLimits) -> impl Iterator<Item = KeptChannel> {
         self.channels.into_iter().map(move |row| {
             let name: Arc<str> = row.name.into();
-            let mut log = Log::continued(row.log.into(), row.seq, row.at, limits);
+            let mut log = Log::with_head(row.log.into(), row.seq, row.at, limits);
             for (seq, entry) in row.entries {
                 log.restore(&name, seq, entry.at, entry.new_entry());
             }

@@ -108,7 +108,7 @@ impl Rows {
             belongs && bytes < limit.bytes
         })?;
         let Some((id, seq, at)) = head else { return Ok(None) };
-        let mut log = Log::continued(id, seq, at, limit);
+        let mut log = Log::with_head(id, seq, at, limit);
         for stored in recent.into_iter().rev() {
             log.restore(channel, stored.seq, stored.at, stored.new_entry);
         }

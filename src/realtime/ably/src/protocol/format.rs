@@ -47,8 +47,8 @@ impl Format {
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ErrorInfo> {
         match self {
             Format::Json => serde_json::from_slice(bytes).or_else(|_| {
-                let mended = surrogates::mended(bytes).and_then(|mended| serde_json::from_slice(&mended).ok());
-                mended.ok_or_else(|| unreadable("JSON"))
+                let repaired = surrogates::repaired(bytes).and_then(|repaired| serde_json::from_slice(&repaired).ok());
+                repaired.ok_or_else(|| unreadable("JSON"))
             }),
             Format::Msgpack => {
                 let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);

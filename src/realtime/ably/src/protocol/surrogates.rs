@@ -2,27 +2,27 @@
 //! character. It is read as U+FFFD, as in UTF-8 encoders.
 
 /// The JSON with U+FFFD for each lone surrogate. None if there is none.
-pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
-    let mut mended = Vec::with_capacity(json.len());
+pub fn repaired(json: &[u8]) -> Option<Vec<u8>> {
+    let mut repaired = Vec::with_capacity(json.len());
     let mut found = false;
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         let (before, escape) = rest.split_at(at);
-        mended.extend_from_slice(before);
+        repaired.extend_from_slice(before);
         let pair = is_high(escape) && escape.get(6..).is_some_and(is_low);
         let length = if pair { 12 } else { 2 };
         if !pair && (is_high(escape) || is_low(escape)) {
             found = true;
-            mended.extend_from_slice(br"\ufffd");
+            repaired.extend_from_slice(br"\ufffd");
             rest = &escape[6..];
             continue;
         }
         let (escape, after) = escape.split_at(length.min(escape.len()));
-        mended.extend_from_slice(escape);
+        repaired.extend_from_slice(escape);
         rest = after;
     }
-    mended.extend_from_slice(rest);
-    found.then_some(mended)
+    repaired.extend_from_slice(rest);
+    found.then_some(repaired)
 }
 
 /// Whether the text begins with the escape of a high surrogate.
@@ -44,8 +44,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Option<String> {
-        let mended = mended(json.as_bytes())?;
-        serde_json::from_slice(&mended).unwrap()
+        let repaired = repaired(json.as_bytes())?;
+        serde_json::from_slice(&repaired).unwrap()
     }
 
     #[test]
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn everything_else_stays() {
         for json in [r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""\u00e9\n\"""#, r#""\"#, r#""\u12"#, ""] {
-            assert_eq!(mended(json.as_bytes()), None, "{json}");
+            assert_eq!(repaired(json.as_bytes()), None, "{json}");
         }
     }
 }

@@ -107,9 +107,9 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
         Ok(target) => {
             let revocation = Revocation { key_name: name.clone(), target, issued_before, applies_at };
             let (tell, pending_write) = tokio::sync::oneshot::channel();
-            let concerned = caller.hub.revoke(revocation, move |result| drop(tell.send(result)));
+            let revoked = caller.hub.revoke(revocation, move |result| drop(tell.send(result)));
             pending_writes.push(pending_write);
-            enforce(&caller.hub, concerned, applies_at - now);
+            enforce(&caller.hub, revoked, applies_at - now);
             Revoked {
                 target: specifier.clone(),
                 issued_before: Some(issued_before.min(now)),
@@ -125,12 +125,12 @@ pub fn revoke_tokens(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInf
 
 /// Ends the connections of revoked tokens, at once or after the delay. After the delay, it looks for such connections
 /// again.
-fn enforce(hub: &Arc<Hub>, concerned: Vec<Arc<ConnectionState>>, delay_ms: i64) {
+fn enforce(hub: &Arc<Hub>, revoked: Vec<Arc<ConnectionState>>, delay_ms: i64) {
     if delay_ms <= 0 {
-        concerned.iter().for_each(|connection| hub.end_revoked(connection));
+        revoked.iter().for_each(|connection| hub.end_revoked(connection));
         return;
     }
-    for outbox in concerned.iter().filter_map(|connection| connection.transport()) {
+    for outbox in revoked.iter().filter_map(|connection| connection.transport()) {
         outbox.send(&Outbound::new(Action::Auth));
     }
     let hub = Arc::downgrade(hub);

@@ -108,7 +108,7 @@ fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     // application.
     cfg.service(
         web::resource("/{rest:.*}")
-            .guard(guard::fn_guard(|context| unknown::is_meant(context.head())))
+            .guard(guard::fn_guard(|context| unknown::is_from_ably_client(context.head())))
             .to(unknown::respond),
     );
 }

@@ -23,7 +23,7 @@ const ROOTS: [&str; 12] = [
 ];
 
 /// Whether an unanswered request comes from an Ably client.
-pub fn is_meant(head: &RequestHead) -> bool {
+pub fn is_from_ably_client(head: &RequestHead) -> bool {
     let path = head.uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return false;
