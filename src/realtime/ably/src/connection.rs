@@ -223,21 +223,21 @@ impl ConnectionState {
 mod tests {
     use super::*;
     use crate::{
-        auth::{Capability, Proof},
+        auth::{AuthMethod, Capability},
         protocol::Format,
     };
     use tandem_intake::Budget;
 
     fn connection() -> (ConnectionState, Arc<Outbox>) {
         let grant = Arc::new(Grant {
-            proof: Proof::Key,
+            auth_method: AuthMethod::Key,
             key_name: "a.b".into(),
             capability: Capability::everything().into(),
             client_id: ClientId::Any,
             issued: 0,
             expires: None,
             revocation_key: None,
-            of_app: false,
+            signed_by_app: false,
         });
         let connection =
             ConnectionState::new("conn".into(), "one", grant.clone(), ClientId::Any, RepeatDetection::ByConnection);

@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::{Capability, ClientId, Grant, Key, Proof, token_request::MAX_TTL_MS};
+use super::{AuthMethod, Capability, ClientId, Grant, Key, token_request::MAX_TTL_MS};
 use crate::protocol::ErrorInfo;
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
             .ok_or_else(|| ErrorInfo::not_permitted("the JWT asks for nothing that its key is allowed"))?,
     };
     Ok(Grant {
-        proof: Proof::Jwt,
+        auth_method: AuthMethod::Jwt,
         key_name: key.name.clone(),
         capability: capability.into(),
         client_id: ClientId::of_token(claims.client_id.as_deref()),
@@ -66,7 +66,7 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
         // Like all tokens, a JWT must not live longer than a revocation is kept.
         expires: Some(expires.min(issued.saturating_add(MAX_TTL_MS))),
         revocation_key: claims.revocation_key.map(Into::into),
-        of_app: false,
+        signed_by_app: false,
     })
 }
 

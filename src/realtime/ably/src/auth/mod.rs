@@ -22,7 +22,7 @@ use crate::protocol::ErrorInfo;
 
 /// How a client authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum AuthMethod {
     Key,
     Token,
     Jwt,
@@ -92,7 +92,7 @@ impl ClientId {
 /// What a client is allowed to do, after its credentials were verified.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    pub proof: Proof,
+    pub auth_method: AuthMethod,
     pub key_name: Arc<str>,
     pub capability: Arc<Capability>,
     pub client_id: ClientId,
@@ -102,5 +102,5 @@ pub struct Grant {
     pub expires: Option<i64>,
     pub revocation_key: Option<Arc<str>>,
     /// The application signed the token's request for one of its users. See [`crate::Rights::AtLeast`].
-    pub of_app: bool,
+    pub signed_by_app: bool,
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Operation, Proof, token_request::MAX_TTL_MS};
+use super::{AuthMethod, Grant, Operation, token_request::MAX_TTL_MS};
 use crate::{protocol::ErrorInfo, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Revocation {
 impl Revocation {
     /// Whether it revokes these credentials, now or when it applies.
     pub fn revokes(&self, grant: &Grant) -> bool {
-        grant.proof != Proof::Key
+        grant.auth_method != AuthMethod::Key
             && *grant.key_name == *self.key_name
             && grant.issued < self.issued_before
             && self.target.revokes(grant)
@@ -131,14 +131,14 @@ mod tests {
 
     fn grant(client_id: &str, issued: i64) -> Grant {
         Grant {
-            proof: Proof::Token,
+            auth_method: AuthMethod::Token,
             key_name: "app.key".into(),
             capability: Capability::everything().into(),
             client_id: ClientId::of_token(Some(client_id)),
             issued,
             expires: Some(i64::MAX),
             revocation_key: None,
-            of_app: false,
+            signed_by_app: false,
         }
     }
 

@@ -8,7 +8,7 @@ use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Capability, ClientId, Grant, Key, Proof};
+use super::{AuthMethod, Capability, ClientId, Grant, Key};
 use crate::{protocol::ErrorInfo, time::Timestamp};
 
 const MAC: usize = 16;
@@ -25,9 +25,9 @@ struct TokenBody {
     client_id: Option<String>,
     /// Makes two tokens with the same content and time differ.
     salt: u64,
-    /// See [`Grant::of_app`].
+    /// See [`Grant::signed_by_app`].
     #[serde(default)]
-    of_app: bool,
+    signed_by_app: bool,
 }
 
 /// The response of `requestToken`.
@@ -47,7 +47,7 @@ pub fn mint(
     key: &Key,
     capability: &Capability,
     client_id: Option<String>,
-    of_app: bool,
+    signed_by_app: bool,
     issued: Timestamp,
     ttl_ms: i64,
 ) -> TokenDetails {
@@ -58,7 +58,7 @@ pub fn mint(
         capability: capability.to_string(),
         client_id,
         salt: rand::random(),
-        of_app,
+        signed_by_app,
     };
     let packed = deflate(&rmp_serde::to_vec(&body).expect("a body holds only what MessagePack can"));
     let mac = key.hmac(&[PURPOSE, &packed]);
@@ -90,14 +90,14 @@ pub fn verify<'k>(token: &str, find_key: impl FnOnce(&str) -> Option<&'k Key>) -
         return Err(unrecognised());
     }
     Ok(Grant {
-        proof: Proof::Token,
+        auth_method: AuthMethod::Token,
         key_name: key.name.clone(),
         capability: Capability::parse(&body.capability).map_err(|_| unrecognised())?.into(),
         client_id: ClientId::of_token(body.client_id.as_deref()),
         issued: body.issued,
         expires: Some(body.expires),
         revocation_key: None,
-        of_app: body.of_app,
+        signed_by_app: body.signed_by_app,
     })
 }
 
@@ -124,7 +124,7 @@ mod tests {
         let details = token(&key);
         let grant = verify(&details.token, |name| (name == "app123.key1").then_some(&key)).unwrap();
         assert_eq!(grant.client_id, ClientId::Is("alice".into()));
-        assert_eq!((grant.issued, grant.expires, grant.of_app), (1_000, Some(61_000), true));
+        assert_eq!((grant.issued, grant.expires, grant.signed_by_app), (1_000, Some(61_000), true));
         assert!(details.token.starts_with("app123.") && !details.token.contains("secret"));
         assert_ne!(details.token, token(&key).token, "each token is its own");
     }
@@ -138,7 +138,7 @@ mod tests {
         let key = key("secret");
         let mac = key.hmac(&[PURPOSE, &packed]);
         let token = format!("app123.{}", URL_SAFE_NO_PAD.encode([&mac[..MAC], &packed].concat()));
-        let grant = verify(&token, |_| Some(&key)).map(|grant| (grant.expires, grant.of_app));
+        let grant = verify(&token, |_| Some(&key)).map(|grant| (grant.expires, grant.signed_by_app));
         assert_eq!(grant, Ok((Some(2), false)));
     }
 

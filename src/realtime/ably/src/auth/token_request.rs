@@ -99,11 +99,11 @@ impl TokenRequest {
                 ErrorInfo::not_permitted("the token request asks for nothing that its key is allowed")
             })?,
         };
-        Ok(token::mint(key, &capability, self.client_id.clone(), self.is_of_app(), now, ttl))
+        Ok(token::mint(key, &capability, self.client_id.clone(), self.is_signed_by_app(), now, ttl))
     }
 
     /// Whether the application signed it for one of its users.
-    pub fn is_of_app(&self) -> bool {
+    pub fn is_signed_by_app(&self) -> bool {
         self.mac.is_some() && self.nonce.as_deref().is_some_and(|nonce| nonce.starts_with(APP_NONCE_PREFIX))
     }
 
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn the_applications_token_requests_are_recognised_by_their_signed_nonce() {
         let nonce = || Some(format!("{APP_NONCE_PREFIX}0123456789abcdef"));
-        assert!(signed(|request| request.nonce = nonce()).is_of_app());
-        assert!(!signed(|_| ()).is_of_app());
-        assert!(!TokenRequest { mac: None, ..signed(|request| request.nonce = nonce()) }.is_of_app());
+        assert!(signed(|request| request.nonce = nonce()).is_signed_by_app());
+        assert!(!signed(|_| ()).is_signed_by_app());
+        assert!(!TokenRequest { mac: None, ..signed(|request| request.nonce = nonce()) }.is_signed_by_app());
         assert_eq!(refused(&TokenRequest { nonce: nonce(), ..signed(|_| ()) }), 40101, "nobody else can say so");
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Hub;
 use crate::{
     auth::{
-        Capability, ClientId, Credentials, Grant, Key, Proof, jwt,
+        AuthMethod, Capability, ClientId, Credentials, Grant, Key, jwt,
         revocation::{Revocation, Target},
         token::{self, TokenDetails},
         token_request::TokenRequest,
@@ -31,14 +31,14 @@ impl Hub {
                     return Err(ErrorInfo::invalid_credentials("the key's secret is wrong"));
                 }
                 return Ok(Grant {
-                    proof: Proof::Key,
+                    auth_method: AuthMethod::Key,
                     key_name: key.name.clone(),
                     capability: key.capability.clone(),
                     client_id: ClientId::Any,
                     issued: 0,
                     expires: None,
                     revocation_key: None,
-                    of_app: false,
+                    signed_by_app: false,
                 });
             }
             Credentials::Token(text) if jwt::looks_like(text) => {
@@ -68,14 +68,14 @@ impl Hub {
     pub fn check_request(&self, key: &Key, request: &TokenRequest, token: &TokenDetails) -> Result<(), ErrorInfo> {
         let Some(signed_at) = request.signed_at() else { return Ok(()) };
         let grant = Grant {
-            proof: Proof::Token,
+            auth_method: AuthMethod::Token,
             key_name: key.name.clone(),
             capability: Capability::parse(&token.capability)?.into(),
             client_id: ClientId::of_token(token.client_id.as_deref()),
             issued: signed_at,
             expires: None,
             revocation_key: None,
-            of_app: request.is_of_app(),
+            signed_by_app: request.is_signed_by_app(),
         };
         self.revocations.check(&grant, self.services.now())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Hub;
 use crate::{
     application::Rights,
-    auth::{Capability, Grant, Operation, Proof},
+    auth::{AuthMethod, Capability, Grant, Operation},
     protocol::{ErrorInfo, Modes},
 };
 
@@ -43,7 +43,7 @@ impl Hub {
         })?;
         match rights {
             Rights::Ended => Ok(None),
-            Rights::AtLeast(text) if grant.of_app => {
+            Rights::AtLeast(text) if grant.signed_by_app => {
                 let own = Capability::parse(&text)?;
                 // A token never has more rights than its key.
                 let own = self.key(&grant.key_name).and_then(|key| key.capability.intersect(&own));
@@ -58,7 +58,7 @@ impl Hub {
 
     /// The client id of a token, which names a user of the application.
     fn user_of<'g>(&self, grant: &'g Grant) -> Option<&'g Arc<str>> {
-        grant.client_id.concrete().filter(|_| self.is_main && grant.proof != Proof::Key)
+        grant.client_id.concrete().filter(|_| self.is_main && grant.auth_method != AuthMethod::Key)
     }
 
     /// A client's rights on these channels have ended: its sockets check their attachments again, and its members

@@ -16,7 +16,7 @@ use tandem_intake::Bucket;
 
 use super::LimitsConfig;
 use crate::{
-    auth::{ClientId, Grant, Proof},
+    auth::{AuthMethod, ClientId, Grant},
     protocol::ErrorInfo,
 };
 
@@ -139,7 +139,7 @@ impl Accounts {
 
     /// The account for these credentials. None for servers.
     pub fn of(&self, grant: &Grant, client_id: &ClientId) -> Option<Arc<Account>> {
-        if grant.proof == Proof::Key { None } else { self.of_user(client_id.concrete()?) }
+        if grant.auth_method == AuthMethod::Key { None } else { self.of_user(client_id.concrete()?) }
     }
 
     fn of_user(&self, id: &Arc<str>) -> Option<Arc<Account>> {

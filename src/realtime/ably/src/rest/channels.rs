@@ -9,7 +9,7 @@ use super::{
     unenveloped,
 };
 use crate::{
-    auth::{ClientId, Operation, Proof},
+    auth::{AuthMethod, ClientId, Operation},
     channel::RepeatDetection,
     endpoint::PendingWrite,
     history::{HistoryKind, HistoryPage, HistoryQuery},
@@ -47,7 +47,7 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
             let connection =
                 connection.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
             // A key may publish for any client. A token's holder gets no rights from a found connection key.
-            if caller.grant.proof != Proof::Key && connection.client_id() != caller.client_id {
+            if caller.grant.auth_method != AuthMethod::Key && connection.client_id() != caller.client_id {
                 return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
             }
             (Some(connection.id.clone()), connection.client_id())

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{form, response::RestResponse};
 use crate::{
-    auth::{ClientId, Credentials, Grant, Operation, Proof},
+    auth::{AuthMethod, ClientId, Credentials, Grant, Operation},
     channel::Name,
     endpoint::Endpoint,
     hub::Hub,
@@ -173,7 +173,7 @@ impl<'a> RestRequest<'a> {
         let credentials = self.credentials()?;
         let hub = self.endpoint.hub_of(&credentials)?;
         let grant = hub.authenticate(&credentials)?;
-        let claimed = self.client_id_header().filter(|_| grant.proof == Proof::Key);
+        let claimed = self.client_id_header().filter(|_| grant.auth_method == AuthMethod::Key);
         let client_id = grant.client_id.claim(claimed.as_deref())?;
         Ok(Caller { hub, grant, client_id })
     }
