@@ -124,7 +124,7 @@ impl Channel {
 
     /// Sends the presence set to a subscriber that asks for it, unless its outbox is too full.
     pub fn sync(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) {
-        if outbox.is_crowded() {
+        if outbox.is_full() {
             return;
         }
         let inner = self.inner.lock();

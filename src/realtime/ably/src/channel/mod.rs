@@ -226,7 +226,7 @@ impl Channel {
     }
 
     /// Visits the members while they are locked.
-    pub fn present(&self, each: &mut dyn FnMut(&PresenceMessage)) {
+    pub fn each_member(&self, each: &mut dyn FnMut(&PresenceMessage)) {
         self.inner.lock().members.iter().for_each(each);
     }
 

@@ -35,7 +35,7 @@ impl Endpoint {
     /// Visits the members of a channel's presence set while the channel is locked.
     pub fn each_member(&self, channel: &str, visit: &mut dyn FnMut(&PresenceMessage)) {
         if let Some(channel) = self.main.known_channel(channel) {
-            channel.present(visit);
+            channel.each_member(visit);
         }
     }
 

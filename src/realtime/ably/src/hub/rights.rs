@@ -73,7 +73,7 @@ impl Hub {
         for name in channels {
             let Some(channel) = self.known_channel(name) else { continue };
             let mut connections = Vec::new();
-            channel.present(&mut |member| {
+            channel.each_member(&mut |member| {
                 if *member.client_id == *client_id {
                     connections.push(member.connection_id.clone());
                 }

@@ -111,7 +111,7 @@ impl Outbox {
     }
 
     /// Drops all frames, and tells the client to reconnect and continue from the log.
-    fn give_up(&self, queue: &mut Queue) {
+    fn disconnect_slow_client(&self, queue: &mut Queue) {
         // Under one lock: a later frame would make the client believe that it has all frames before it.
         queue.frames.clear();
         (queue.bytes, queue.waiting) = (0, 0);
@@ -122,7 +122,7 @@ impl Outbox {
     }
 
     /// Whether too many bytes wait.
-    fn is_behind(&self, queue: &Queue) -> bool {
+    fn exceeds_limits(&self, queue: &Queue) -> bool {
         queue.waiting > self.limit + MOST_REPLAYED || (queue.charged > 0 && self.all.is_exhausted())
     }
 
@@ -132,9 +132,9 @@ impl Outbox {
         if queue.ended {
             return;
         }
-        let overflows = queue.bytes + frame.bytes.len() > self.limit || self.is_behind(&queue);
+        let overflows = queue.bytes + frame.bytes.len() > self.limit || self.exceeds_limits(&queue);
         if overflows && !queue.frames.is_empty() {
-            self.give_up(&mut queue);
+            self.disconnect_slow_client(&mut queue);
             drop(queue);
             self.reader.wake();
             return;
@@ -186,8 +186,8 @@ impl Outbox {
             for frame in frames {
                 queue.put(0, frame);
                 self.charge(&mut queue);
-                if self.is_behind(&queue) {
-                    self.give_up(&mut queue);
+                if self.exceeds_limits(&queue) {
+                    self.disconnect_slow_client(&mut queue);
                     break;
                 }
             }
@@ -197,7 +197,7 @@ impl Outbox {
     }
 
     /// Whether too many bytes wait to replay something on request.
-    pub fn is_crowded(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.queue.lock().waiting > self.limit
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    channels::{Receipt, present, publish_as},
+    channels::{Receipt, members_of, publish_as},
     request::RestRequest,
     response::RestResponse,
     summary::Summary,
@@ -107,9 +107,10 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         let allowed =
             check_name(name).and_then(|()| caller.permit_any(name, &[Operation::Presence, Operation::Subscribe]));
         match allowed {
-            Ok(()) => {
-                ChannelOutcome::Done(ChannelPresence { channel: name.to_owned(), presence: present(&caller.hub, name) })
-            }
+            Ok(()) => ChannelOutcome::Done(ChannelPresence {
+                channel: name.to_owned(),
+                presence: members_of(&caller.hub, name),
+            }),
             Err(error) => ChannelOutcome::Failed { channel: name.to_owned(), error },
         }
     };

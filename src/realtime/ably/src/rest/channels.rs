@@ -155,7 +155,7 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
         client_id.as_deref().is_none_or(|id| *member.client_id == *id)
             && connection_id.as_deref().is_none_or(|id| *member.connection_id == *id)
     };
-    let members = present(&caller.hub, &name);
+    let members = members_of(&caller.hub, &name);
     let mut page: Vec<&PresenceMessage> =
         members.iter().filter(|member| wanted(member)).skip(skip).take(limit + 1).collect();
     let more = page.len() > limit;
@@ -164,7 +164,7 @@ pub fn presence(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
 }
 
 /// The members of a channel's presence set. This does not open a new channel.
-pub fn present(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
+pub fn members_of(hub: &Hub, name: &str) -> Vec<PresenceMessage> {
     hub.known_channel(name).map(|channel| channel.members()).unwrap_or_default()
 }
 
