@@ -55,7 +55,7 @@ pub fn verify(token: &str, key: &Key) -> Result<Grant, ErrorInfo> {
         Some(text) => key
             .capability
             .intersect(&Capability::parse(text)?)
-            .ok_or_else(|| ErrorInfo::not_permitted("the JWT asks for nothing that its key is allowed"))?,
+            .ok_or_else(|| ErrorInfo::not_permitted("the JWT asks for no operation that its key has"))?,
     };
     Ok(Grant {
         auth_method: AuthMethod::Jwt,

@@ -95,9 +95,10 @@ impl TokenRequest {
         }
         let capability = match &self.capability {
             None => (*key.capability).clone(),
-            Some(text) => key.capability.intersect(&Capability::parse(text)?).ok_or_else(|| {
-                ErrorInfo::not_permitted("the token request asks for nothing that its key is allowed")
-            })?,
+            Some(text) => key
+                .capability
+                .intersect(&Capability::parse(text)?)
+                .ok_or_else(|| ErrorInfo::not_permitted("the token request asks for no operation that its key has"))?,
         };
         Ok(token::mint(key, &capability, self.client_id.clone(), self.is_signed_by_app(), now, ttl))
     }

@@ -40,7 +40,7 @@ impl Filter {
         let expression = jmespath::compile(&text).map_err(|_| invalid())?;
         if !is_served(expression.as_ast()) {
             return Err(ErrorInfo::invalid_channel(format!(
-                "a filter may hold fields, literals, comparisons, &&, ||, ! and the functions {}",
+                "a filter may contain fields, literals, comparisons, &&, ||, ! and the functions {}",
                 FUNCTIONS.join(", ")
             )));
         }

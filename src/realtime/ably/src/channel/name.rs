@@ -20,12 +20,12 @@ pub fn check_name(name: &str) -> Result<(), ErrorInfo> {
     let problem = match name {
         "" => "a channel name must not be empty",
         _ if name.starts_with(':') => "a channel name must not begin with ':'",
-        _ if name.starts_with('[') => "a channel name must not begin with '[' here",
+        _ if name.starts_with('[') => "a channel name without a qualifier must not begin with '['",
         _ if name.starts_with(|first: char| first == ',' || first.is_whitespace()) => {
             "a channel name must not begin with ',' or white space"
         }
         _ if name.len() > MAX_LENGTH => return Err(too_long()),
-        _ if name.chars().any(char::is_control) => "a channel name must not hold control characters",
+        _ if name.chars().any(char::is_control) => "a channel name must not contain control characters",
         _ => return Ok(()),
     };
     Err(ErrorInfo::invalid_channel(problem))
@@ -63,7 +63,7 @@ impl<'a> Name<'a> {
             (_, Some(filter)) => Some(Filter::parse(filter)?),
             _ => {
                 return Err(ErrorInfo::invalid_channel(
-                    "of channel qualifiers, this server knows [filter=…] and parameters, as [?rewind=1]",
+                    "this server supports only the channel qualifiers [filter=…] and parameters, as [?rewind=1]",
                 ));
             }
         };

@@ -28,10 +28,13 @@ impl Endpoint {
             .filter(|channel| !handover.add(channel, MOST))
             .count();
         if omitted > 0 {
-            tracing::warn!(channels = omitted, "some channels begin anew after the restart: there are too many");
+            tracing::warn!(
+                channels = omitted,
+                "some channels start empty after the restart, because there are too many"
+            );
         }
         if let Err(error) = write(file, &handover.encode()) {
-            tracing::warn!(file = %file.display(), %error, "channels that are not stored begin anew after the restart");
+            tracing::warn!(file = %file.display(), %error, "channels that are not stored start empty after the restart");
         }
     }
 
@@ -42,16 +45,16 @@ impl Endpoint {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                return tracing::warn!(file = %file.display(), %error, "what was handed over cannot be read");
+                return tracing::warn!(file = %file.display(), %error, "the handover file cannot be read");
             }
         };
         let Some(handover) = Handover::decode(&bytes, &self.main.app) else {
-            return tracing::warn!(file = %file.display(), "what was handed over is damaged; it is ignored");
+            return tracing::warn!(file = %file.display(), "the handover file is damaged and was ignored");
         };
         let config = &self.services.config;
         let age = self.services.now().since(Timestamp::from_millis(handover.at));
         if age > config.continuity.max(config.connection_state_ttl) {
-            return tracing::info!("what was handed over is too old; it is ignored");
+            return tracing::info!("the handover file is too old and was ignored");
         }
         for kept in handover.channels(&self.services.log_limits()) {
             self.main.take_over(kept.name, kept.log, kept.members);

@@ -37,11 +37,11 @@ impl Endpoint {
         };
         let logged = move || {
             if let Err(error) = work() {
-                tracing::error!(%error, "the realtime endpoint has no upkeep");
+                tracing::error!(%error, "the realtime endpoint has no maintenance");
             }
         };
         if let Err(error) = std::thread::Builder::new().name("realtime-upkeep".into()).spawn(logged) {
-            tracing::error!(%error, "the realtime endpoint has no upkeep: there is no thread for it");
+            tracing::error!(%error, "the realtime endpoint has no maintenance: the system gives no thread for it");
         }
     }
 }

@@ -141,7 +141,7 @@ impl Hub {
         let stored = match persisted && self.is_main {
             true => self.services.rows.load_log(&self.app, &name, now.as_millis() - window, &limit).unwrap_or_else(
                 |error| {
-                    tracing::error!(%error, "a channel's log could not be read; it begins anew");
+                    tracing::error!(%error, "a channel's log could not be read; it starts empty");
                     None
                 },
             ),
@@ -174,7 +174,7 @@ impl Hub {
                 return Err(ErrorInfo::not_permitted("events of this name are published by the server alone"));
             }
             if message.id.as_deref().is_some_and(is_event_id) {
-                return Err(ErrorInfo::not_permitted("ids that begin with the session's are the server's alone"));
+                return Err(ErrorInfo::not_permitted("ids of events are used by the server alone"));
             }
         }
         Ok(())

@@ -88,7 +88,7 @@ impl Hub {
     pub fn restore_members(&self) {
         let rows = match self.services.rows.members(&self.app) {
             Ok(rows) => rows,
-            Err(error) => return tracing::error!(%error, "presence sets could not be read; they begin empty"),
+            Err(error) => return tracing::error!(%error, "presence sets could not be read; they start empty"),
         };
         let (mut members, mut absent) = (self.restored.members.lock(), self.restored.absent.lock());
         for (channel, member) in rows {

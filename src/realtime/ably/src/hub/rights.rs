@@ -39,7 +39,7 @@ impl Hub {
         let Some(client_id) = self.user_of(grant) else { return as_issued() };
         let rights = self.services.application.rights(client_id, channel).map_err(|error| {
             tracing::error!(%error, "a client's rights could not be read");
-            ErrorInfo::internal("it cannot be found out what is allowed here; try again")
+            ErrorInfo::internal("the server cannot check what is allowed here; try again")
         })?;
         match rights {
             Rights::Ended => Ok(None),

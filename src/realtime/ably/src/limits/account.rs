@@ -157,10 +157,10 @@ impl Accounts {
     pub fn store(&self, account: Option<&Account>, bytes: usize) -> Result<(), ErrorInfo> {
         let (bytes, now) = (bytes as u64, Instant::now());
         if account.is_some_and(|account| !account.quotas.lock().stored.take(bytes, now)) {
-            return Err(refused("stored", "this client has stored as much as it may on persisted channels".to_owned()));
+            return Err(refused("stored", "this client has used up its storage on persisted channels".to_owned()));
         }
         if !self.stored.lock().take(bytes, now) {
-            return Err(refused("stored", "clients have stored as much as they may on persisted channels".to_owned()));
+            return Err(refused("stored", "the storage of persisted channels for all clients is used up".to_owned()));
         }
         Ok(())
     }

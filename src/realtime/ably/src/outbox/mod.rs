@@ -115,7 +115,7 @@ impl Outbox {
         // Under one lock: a later frame would make the client believe that it has all frames before it.
         queue.frames.clear();
         (queue.bytes, queue.waiting) = (0, 0);
-        let error = ErrorInfo::disconnected("the connection does not keep up with its channels; it can be resumed");
+        let error = ErrorInfo::disconnected("the connection is too slow for its channels; it can be resumed");
         queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
         self.charge(queue);
         metrics::counter!("tandem_realtime_slow_connections_total").increment(1);

@@ -45,10 +45,10 @@ pub fn publish_as(caller: &Caller, name: &str, mut messages: Vec<InboundMessage>
                 .split_once('!')
                 .and_then(|(id, secret)| caller.hub.connection(id).filter(|connection| connection.accepts(secret)));
             let connection =
-                connection.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey is not one of a connection"))?;
+                connection.ok_or_else(|| ErrorInfo::new(40006, 400, "the connectionKey belongs to no connection"))?;
             // A key may publish for any client. A token's holder gets no rights from a found connection key.
             if caller.grant.auth_method != AuthMethod::Key && connection.client_id() != caller.client_id {
-                return Err(ErrorInfo::new(40006, 400, "the connectionKey is one of another client's connection"));
+                return Err(ErrorInfo::new(40006, 400, "the connectionKey belongs to another client's connection"));
             }
             (Some(connection.id.clone()), connection.client_id())
         }
@@ -91,7 +91,7 @@ pub fn publish(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     let (caller, name) = request.caller_on_channel(&[Operation::Publish])?;
     if request.param("_forceNack").as_deref() == Some("true") {
         // Ably's service offers this parameter to SDKs for tests of a refusal.
-        return Err(ErrorInfo::new(40099, 400, "refused, as _forceNack asks for it"));
+        return Err(ErrorInfo::new(40099, 400, "refused because of _forceNack"));
     }
     let messages = match request.param("enveloped").as_deref() {
         Some("false") => vec![unenveloped::message(request)?],

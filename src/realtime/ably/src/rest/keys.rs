@@ -32,7 +32,7 @@ pub fn token_of_query(request: &RestRequest<'_>) -> Result<RestResponse, ErrorIn
     let map: Map<String, Value> =
         request.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let token_request = serde_json::from_value(Value::Object(map))
-        .map_err(|_| ErrorInfo::bad_request("the parameters are no token request"))?;
+        .map_err(|_| ErrorInfo::bad_request("the parameters are not a token request"))?;
     redeem(request, &token_request)
 }
 
@@ -45,7 +45,7 @@ fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<Res
             // A signed token request counts, no matter who carries it.
             let own = shown == name && key.has_secret(&secret);
             if !own && token_request.mac.is_none() {
-                return Err(ErrorInfo::invalid_credentials("the key shown is not the one that the token is asked of"));
+                return Err(ErrorInfo::invalid_credentials("the key in the request is not the key of the path"));
             }
             own
         }
