@@ -1,5 +1,5 @@
-//! What the log needs of a disk. The log does no other I/O, so that a test can lose what was not synced, tear writes, write short, or
-//! run out of room.
+//! What the log needs of a disk. The log does no other I/O, so that a test can lose what was not synced, tear writes,
+//! write short, or run out of room.
 
 use std::{
     fmt::Debug,

@@ -1,17 +1,20 @@
 //! A write-ahead log. It knows groups of bytes, and nothing of what they mean.
 //!
-//! One thread appends. A group is durable when [`Wal::append`] returns: it is one record with checksums, written into a segment that
-//! was allocated and written with zeros before, followed by one fdatasync. Groups are numbered without gaps.
+//! One thread appends. A group is durable when [`Wal::append`] returns: it is one record with checksums, written into a
+//! segment that was allocated and written with zeros before, followed by one fdatasync. Groups are numbered without
+//! gaps.
 //!
 //! ```text
 //! DIRECTORY/00000001.segment   4 KiB header, then records, each aligned to 512 bytes
 //! ```
 //!
-//! - A segment is used again by overwriting its header with a higher number. The checksum of each record covers that number, so that what
-//!   an earlier use left behind is not taken for a record.
-//! - Recovery ([`Wal::open`]) goes through the groups that the caller still needs. A torn end was never acknowledged and is cut
-//!   off. A bad record with a good one behind it is damage: [`WalError::Damaged`] says file, offset and group.
-//! - Each start begins a fresh segment. So a torn end is never written over, and never has records of a later start behind it.
+//! - A segment is used again by overwriting its header with a higher number. The checksum of each record covers that
+//!   number, so that what an earlier use left behind is not taken for a record.
+//! - Recovery ([`Wal::open`]) goes through the groups that the caller still needs. A torn end was never acknowledged
+//!   and is cut off. A bad record with a good one behind it is damage: [`WalError::Damaged`] says file, offset and
+//!   group.
+//! - Each start begins a fresh segment. So a torn end is never written over, and never has records of a later start
+//!   behind it.
 //! - All I/O goes through [`Disk`] and [`File`]. The feature `simulation` has a disk that loses power.
 
 mod disk;

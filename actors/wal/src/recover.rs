@@ -1,8 +1,8 @@
 //! What a directory holds, and the way through its groups.
 //!
-//! A group is written when the one before it is durable. So a good record behind a bad one says that the bad one was acknowledged once:
-//! that is damage. Without one, the bad record is the torn end. The next start begins another segment with the same group number: the
-//! numbers alone tell whether something is missing.
+//! A group is written when the one before it is durable. So a good record behind a bad one says that the bad one was
+//! acknowledged once: that is damage. Without one, the bad record is the torn end. The next start begins another
+//! segment with the same group number: the numbers alone tell whether something is missing.
 
 use std::{
     path::{Path, PathBuf},
@@ -71,7 +71,8 @@ fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std:
     Ok(content.search(HEADER_BLOCK).next().map(|record| record.group))
 }
 
-/// Gives slots with a bad header but groups beyond `after` their header back: each record names its segment. Returns their paths.
+/// Gives slots with a bad header but groups beyond `after` their header back: each record names its segment. Returns
+/// their paths.
 pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Result<Vec<PathBuf>, WalError> {
     let mut restored = Vec::new();
     for slot in slots.iter_mut().filter(|slot| slot.header.is_none()) {
@@ -90,8 +91,8 @@ pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Resul
     Ok(restored)
 }
 
-/// Goes through the groups beyond `after` in order, and returns the last one. `slots` are sorted by their first group; all have one,
-/// and the `empty` ones have none.
+/// Goes through the groups beyond `after` in order, and returns the last one. `slots` are sorted by their first group;
+/// all have one, and the `empty` ones have none.
 pub(crate) fn walk(
     slots: &mut [Slot],
     empty: &[Slot],
@@ -130,8 +131,9 @@ pub(crate) fn walk(
     Ok((expected - 1).max(after))
 }
 
-/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; at the end of the segment before,
-/// or in a segment without a good group, if something is there. None: nowhere; a whole segment is not there, or is in use again.
+/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; at the end of the
+/// segment before, or in a segment without a good group, if something is there. None: nowhere; a whole segment is not
+/// there, or is in use again.
 pub(crate) fn missing_between(
     slot: &Slot,
     empty: &[Slot],

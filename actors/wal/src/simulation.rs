@@ -1,5 +1,6 @@
-//! A disk in memory. It can lose power: then it keeps what was synced, and of what was not any sectors in any order, torn ones as well,
-//! with the old length or the new one. It can write short, run out of room, fail, and lie about syncs.
+//! A disk in memory. It can lose power: then it keeps what was synced, and of what was not any sectors in any order,
+//! torn ones as well, with the old length or the new one. It can write short, run out of room, fail, and lie about
+//! syncs.
 
 use std::{
     collections::BTreeMap,

@@ -54,8 +54,8 @@ pub struct Report {
     pub torn: Option<(PathBuf, u64)>,
 }
 
-/// Looks at all groups of the log in a directory. A bad header counts if its segment has groups beyond `after`: without them it is a file
-/// that was being made ready for another use.
+/// Looks at all groups of the log in a directory. A bad header counts if its segment has groups beyond `after`: without
+/// them it is a file that was being made ready for another use.
 ///
 /// # Errors
 /// If the files cannot be read, or are not of this log.

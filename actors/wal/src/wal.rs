@@ -38,8 +38,8 @@ struct Active {
 }
 
 impl Wal {
-    /// Opens the log in an existing directory, which may be empty. `log` is the same for the life of a log, and is another one for any
-    /// other. `replay` is told the groups beyond `after`, in order.
+    /// Opens the log in an existing directory, which may be empty. `log` is the same for the life of a log, and is
+    /// another one for any other. `replay` is told the groups beyond `after`, in order.
     ///
     /// # Errors
     /// If a group beyond `after` cannot be read although it was acknowledged, or the files cannot be used at all.

@@ -1,4 +1,5 @@
-//! Power cuts at any moment, on a disk that loses, tears and reorders what was not synced. `TANDEM_POWER_ROUNDS` makes it longer.
+//! Power cuts at any moment, on a disk that loses, tears and reorders what was not synced. `TANDEM_POWER_ROUNDS` makes
+//! it longer.
 
 mod support;
 

@@ -1,5 +1,6 @@
-//! How many commands a second a store makes durable, in groups of 1, 16, 64 and 256; how its disk grows; how long a start takes after
-//! a kill. A command writes an event of 300 bytes, rewrites a row of 900 and an index row, and deletes one.
+//! How many commands a second a store makes durable, in groups of 1, 16, 64 and 256; how its disk grows; how long a
+//! start takes after a kill. A command writes an event of 300 bytes, rewrites a row of 900 and an index row, and
+//! deletes one.
 //!
 //! `cargo bench -p tandem-store -- [--sessions 1000000] [--seconds 2] [--engine sled]`
 

@@ -1,7 +1,7 @@
 //! `tandem store copy`: every row of one store into a new one, of either engine, and proof that they are the same.
 //!
-//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves a note, so that no node
-//! takes its directory for a new one.
+//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves a note,
+//! so that no node takes its directory for a new one.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};

@@ -10,8 +10,8 @@
 //! *.unfinished  a database being made; without meaning, removed at the next start
 //! ```
 //!
-//! A database is made in `*.unfinished`, synced and renamed; only then is it marked. A marked database that is missing or empty is
-//! never made anew: that would turn a lost disk into an empty, healthy-looking node.
+//! A database is made in `*.unfinished`, synced and renamed; only then is it marked. A marked database that is missing
+//! or empty is never made anew: that would turn a lost disk into an empty, healthy-looking node.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

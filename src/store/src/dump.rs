@@ -1,4 +1,5 @@
-//! `tandem store dump`: every row of a stopped node as a line of JSON. What people wrote is left out unless it is asked for.
+//! `tandem store dump`: every row of a stopped node as a line of JSON. What people wrote is left out unless it is asked
+//! for.
 
 use std::io::{self, Write};
 

@@ -1,5 +1,5 @@
-//! Who owns which session, in memory: for every claimed session the owner's epoch and the `seq` of the last event that was
-//! let through. Ownership does not outlive the process; epochs do, because each start takes a higher node epoch.
+//! Who owns which session, in memory: for every claimed session the owner's epoch and the `seq` of the last event that
+//! was let through. Ownership does not outlive the process; epochs do, because each start takes a higher node epoch.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,8 @@ use tandem_actors::{
     ports::{Claim, Commit, Fence, OwnerEpoch, StoreError, Verdict},
 };
 
-/// How long anybody waits for a group in flight. A thread that waits for a disk that does not answer serves nobody else.
+/// How long anybody waits for a group in flight. A thread that waits for a disk that does not answer serves nobody
+/// else.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Fences {
@@ -48,8 +49,9 @@ impl Fences {
         }
     }
 
-    /// Takes the session over, then asks `read_head` where its log ends. Waits for a group in flight that writes to this
-    /// session, so that the head is what the log will hold; what an earlier owner still has in the queue will be refused.
+    /// Takes the session over, then asks `read_head` where its log ends. Waits for a group in flight that writes to
+    /// this session, so that the head is what the log will hold; what an earlier owner still has in the queue will be
+    /// refused.
     pub fn claim(
         &self,
         session: &SessionId,

@@ -1,8 +1,9 @@
-//! How far was acknowledged, apart from the database: the number of the last group, in a file of its own. A database that holds less
-//! has lost what was acknowledged, whatever its engine says: a damaged file that was cut off at the damage, or an older copy.
+//! How far was acknowledged, apart from the database: the number of the last group, in a file of its own. A database
+//! that holds less has lost what was acknowledged, whatever its engine says: a damaged file that was cut off at the
+//! damage, or an older copy.
 //!
-//! The number is written after the group is durable and is not synced: after a power cut the file may know less than the
-//! database, never more.
+//! The number is written after the group is durable and is not synced: after a power cut the file may know less than
+//! the database, never more.
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,5 +1,5 @@
-//! Whether a database file is still the one at its path. Who deletes it, or puts another directory in its place, leaves the process
-//! with a file that no later start will find: nothing may be acknowledged into that.
+//! Whether a database file is still the one at its path. Who deletes it, or puts another directory in its place, leaves
+//! the process with a file that no later start will find: nothing may be acknowledged into that.
 
 use std::{
     fs::{self, File},

@@ -1,8 +1,9 @@
 //! Where rows are kept: a journal that decides what is durable, and one of two embedded engines as the index behind it.
 //!
-//! A group of commits is one record of the journal; `commit` returns when the record has survived an fdatasync; readers never see
-//! what is not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never tried again: the
-//! kernel may have dropped the pages). [`open()`] makes or opens the directory, and refuses with one clear line.
+//! A group of commits is one record of the journal; `commit` returns when the record has survived an fdatasync; readers
+//! never see what is not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never
+//! tried again: the kernel may have dropped the pages). [`open()`] makes or opens the directory, and refuses with one
+//! clear line.
 
 mod copy;
 #[cfg(debug_assertions)]
@@ -129,6 +130,8 @@ pub struct Options {
     /// Makes a store also where a copy was cut off.
     pub start_afresh: bool,
     pub journal: JournalOptions,
+    /// Looks at every page of the engine's file, which takes long. Only redb can.
+    pub check_engine: bool,
     pub disk: Arc<dyn Disk>,
     /// The journal's, if it is another one.
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
@@ -185,6 +188,7 @@ impl Default for Options {
             min_free,
             start_afresh: false,
             journal: JournalOptions::default(),
+            check_engine: false,
             disk: Arc::new(RealDisk),
             journal_disk: None,
         }

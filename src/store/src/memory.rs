@@ -1,4 +1,5 @@
-//! A store without a disk, for unit tests and benches: the same contract, gone with the process, and it fails when told to.
+//! A store without a disk, for unit tests and benches: the same contract, gone with the process, and it fails when told
+//! to.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
-//! What a row is, in words that an operator may read: its kind, its session, its place. Keys hold user ids, which are not shown.
+//! What a row is, in words that an operator may read: its kind, its session, its place. Keys hold user ids, which are
+//! not shown.
 
 use tandem_actors::{domain::ids::SessionId, keys::Key};
 

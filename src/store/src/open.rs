@@ -28,7 +28,8 @@ use super::{
     spare,
 };
 
-/// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no journal.
+/// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no
+/// journal.
 const SCHEMA: u32 = 3;
 const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
 const JOURNAL: &str = "journal";
@@ -90,7 +91,8 @@ fn check_nothing_lost(location: &Location, opening: &Opening, head: Option<&mut 
     }
 }
 
-/// Takes over a store of a version without a journal. From here on such a version refuses it: it would not see what is in the journal.
+/// Takes over a store of a version without a journal. From here on such a version refuses it: it would not see what is
+/// in the journal.
 fn begin_journal(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
     make_journal_directory(location, options)?;
     let changes = [schema_row(), new_log()];

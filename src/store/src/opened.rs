@@ -68,7 +68,8 @@ impl Opened {
         Ok(())
     }
 
-    /// sled reads at each start what was written since the start before: an engine that runs for long is opened again now and then.
+    /// sled reads at each start what was written since the start before: an engine that runs for long is opened again
+    /// now and then.
     pub fn renew_if_much_was_written(&self) {
         if self.location.engine != Engine::Sled || self.written.load(Ordering::Relaxed) < VERY_MUCH {
             return;
@@ -147,8 +148,8 @@ impl Rows for Opened {
         self.with("looked", |rows| rows.check_identity())
     }
 
-    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before; a start whose time
-    /// does not matter takes that over.
+    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before; a
+    /// start whose time does not matter takes that over.
     fn close(&self) {
         let rows = self.rows.write().take();
         if rows.is_none() {

@@ -1,4 +1,5 @@
-//! redb 4.6.0: one table, one write transaction per batch, `Durability::Immediate`. Readers see committed transactions only.
+//! redb 4.6.0: one table, one write transaction per batch, `Durability::Immediate`. Readers see committed transactions
+//! only.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -42,7 +43,8 @@ impl RedbRows {
         fs::metadata(path.join(DATABASE)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// Opens the database in the directory `path`, or makes one if there is none. The caller holds the directory's lock.
+    /// Opens the database in the directory `path`, or makes one if there is none. The caller holds the directory's
+    /// lock.
     pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
         let path = path.join(DATABASE);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
@@ -50,7 +52,9 @@ impl RedbRows {
         let identity = Identity::of(&file, &path)?;
         let backend = Backend { file, path, disk: options.disk.clone() };
         let cache = usize::try_from(options.cache_mib << 20).unwrap_or(usize::MAX);
-        let db = Database::builder().set_cache_size(cache).create_with_backend(backend);
+        let mut builder = Database::builder();
+        let builder = builder.set_cache_size(cache).set_check_integrity_on_open(options.check_engine);
+        let db = builder.create_with_backend(backend);
         let db = db.map_err(|error| match error {
             DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
@@ -133,8 +137,8 @@ impl Rows for RedbRows {
     }
 }
 
-/// The file itself is locked: whoever removes the directory's lock file does not get a second writer. A process that is being
-/// started holds for a moment what its parent has locked.
+/// The file itself is locked: whoever removes the directory's lock file does not get a second writer. A process that is
+/// being started holds for a moment what its parent has locked.
 fn lock_patiently(file: &File) -> Result<(), RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {

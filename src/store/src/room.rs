@@ -1,5 +1,5 @@
-//! How much room the disk has left. The last of it is kept free: an engine that meets a full disk is lost until somebody makes
-//! room, and cannot even be opened to read.
+//! How much room the disk has left. The last of it is kept free: an engine that meets a full disk is lost until
+//! somebody makes room, and cannot even be opened to read.
 
 use std::{
     io,
@@ -44,7 +44,8 @@ impl Space {
         }
     }
 
-    /// Whether writing may go on after it had stopped: a little more than the floor, so that it does not stop again at once.
+    /// Whether writing may go on after it had stopped: a little more than the floor, so that it does not stop again at
+    /// once.
     pub fn has_room_again(self) -> bool {
         self.free >= self.floor + self.floor / 8
     }
@@ -58,7 +59,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// `min_free` bytes are kept free of the disk that holds `path`, or a twentieth of it if that is less. 0: nothing is.
+    /// `min_free` bytes are kept free of the disk that holds `path`, or a twentieth of it if that is less. 0: nothing
+    /// is.
     pub fn new(path: &Path, min_free: u64) -> Self {
         Self { path: path.to_owned(), min_free, last: Mutex::new(None) }
     }

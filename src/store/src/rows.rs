@@ -1,5 +1,5 @@
-//! What an engine does: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the schema are the
-//! same for all engines and stand above this.
+//! What an engine does: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the schema
+//! are the same for all engines and stand above this.
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -23,8 +23,8 @@ pub(super) trait Rows: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError>;
 
-    /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an error
-    /// the rows are opened again before it is called again.
+    /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an
+    /// error the rows are opened again before it is called again.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
 
     /// How many bytes are best written at once.
@@ -64,8 +64,8 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// None if nothing can be there. A scan never leaves the rows of [`super::keys`](tandem_actors::keys): it ends before
-    /// the reserved keys.
+    /// None if nothing can be there. A scan never leaves the rows of [`super::keys`](tandem_actors::keys): it ends
+    /// before the reserved keys.
     pub fn of(prefix: &Key, after: Option<&Key>, direction: Direction) -> Option<Self> {
         let prefix = prefix.as_bytes();
         let end = successor(prefix).filter(|end| end[0] <= RESERVED).unwrap_or_else(|| vec![RESERVED]);

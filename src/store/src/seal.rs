@@ -1,5 +1,6 @@
-//! A checksum on each row, over its key and its value: neither engine checks what it reads of a page that is in its cache or was
-//! written long ago. A damaged row is found when it is read, is named, and costs what it belongs to, not the store.
+//! A checksum on each row, over its key and its value: neither engine checks what it reads of a page that is in its
+//! cache or was written long ago. A damaged row is found when it is read, is named, and costs what it belongs to, not
+//! the store.
 //!
 //! ```text
 //! 0xc1   no MessagePack begins with it, and no other row of ours

@@ -31,8 +31,8 @@ impl Seals {
         unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))
     }
 
-    /// The value of a row among others; `None` for a damaged one. It is left out, so that it costs what it belongs to and not what is
-    /// read with it. An event is never left out: its session would go on from a wrong place.
+    /// The value of a row among others; `None` for a damaged one. It is left out, so that it costs what it belongs to
+    /// and not what is read with it. An event is never left out: its session would go on from a wrong place.
     pub fn open_among_others(&self, key: &Key, stored: Bytes) -> Result<Option<Bytes>, StoreError> {
         match self.open(key, stored) {
             Ok(value) => Ok(Some(value)),

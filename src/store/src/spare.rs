@@ -1,5 +1,6 @@
-//! Room for a start on a full disk: sled cannot be opened, not even to read, where it cannot write a little. A file keeps that much for it;
-//! it is given up when opening fails for want of room, and kept again by the next start that has enough.
+//! Room for a start on a full disk: sled cannot be opened, not even to read, where it cannot write a little. A file
+//! keeps that much for it; it is given up when opening fails for want of room, and kept again by the next start that
+//! has enough.
 
 use std::{fs, io, path::Path};
 

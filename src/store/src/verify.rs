@@ -47,6 +47,7 @@ pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreO
     }
     let directory = Directory::lock(&location.path)?;
     let mut found = Verified::default();
+    let options = &Options { check_engine: true, ..options.clone() };
     let engine = match open_rows(location, directory, options) {
         Ok(rows) => Some(rows),
         Err(error @ (StoreOpenError::Corrupt { .. } | StoreOpenError::Lost { .. })) => {

@@ -1,5 +1,5 @@
-//! Looks at the disk while the node runs: whether there is room, whether the database is where it was, whether writes return. What it
-//! finds is told once, in the log, the metrics and `/ready`.
+//! Looks at the disk while the node runs: whether there is room, whether the database is where it was, whether writes
+//! return. What it finds is told once, in the log, the metrics and `/ready`.
 
 use std::{
     sync::{

@@ -1,6 +1,6 @@
-//! Brings recent rows into the engine, on a thread of its own: all rows first, durably, then the number of the last group in them. From
-//! then on the journal needs only what follows; it keeps one checkpoint more, because an engine that is damaged can fall back to the
-//! checkpoint before.
+//! Brings recent rows into the engine, on a thread of its own: all rows first, durably, then the number of the last
+//! group in them. From then on the journal needs only what follows; it keeps one checkpoint more, because an engine
+//! that is damaged can fall back to the checkpoint before.
 
 use std::{
     sync::{Arc, OnceLock},

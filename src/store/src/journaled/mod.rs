@@ -1,4 +1,5 @@
-//! The store: a journal that decides what is durable, and an engine behind it that holds all rows and may be a little behind.
+//! The store: a journal that decides what is durable, and an engine behind it that holds all rows and may be a little
+//! behind.
 //!
 //! ```text
 //! commit ─ fences ─ journal: one record, one fdatasync ─ recent rows ─ verdicts

@@ -1,7 +1,7 @@
 //! Rows that are durable in the journal and not yet in the engine. Reads see them over the engine's.
 //!
-//! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed meanwhile. A row
-//! that changes several times within one generation reaches the engine once, as its last value.
+//! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed
+//! meanwhile. A row that changes several times within one generation reaches the engine once, as its last value.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Instant};
 
@@ -110,7 +110,8 @@ impl Recent {
         }
     }
 
-    /// The generation that is to be written to the engine, if there is anything: the frozen one, or the active one from now on.
+    /// The generation that is to be written to the engine, if there is anything: the frozen one, or the active one from
+    /// now on.
     pub fn freeze(&self) -> Option<Arc<Generation>> {
         let _nobody_minds = self.freezing.write();
         let mut state = self.state.write();
@@ -345,7 +346,8 @@ mod tests {
         take(&recent, 1, &[put("xa", "1")]);
         let rounds = AtomicU32::new(0);
         let found = recent.scan(&key("x"), None, Forward, 9, |_| {
-            // Between the look at what is recent and the engine's answer, another group is committed and reaches the engine.
+            // Between the look at what is recent and the engine's answer, another group is committed and reaches the
+            // engine.
             if rounds.fetch_add(1, Ordering::Relaxed) == 0 {
                 take(&recent, 2, &[delete("xa"), put("xb", "2")]);
                 recent.freeze();

@@ -95,7 +95,8 @@ impl Opening {
         self.wal.last()
     }
 
-    /// As a store. Takes a node epoch that was never used before, durably; if the disk has no room, with the first group.
+    /// As a store. Takes a node epoch that was never used before, durably; if the disk has no room, with the first
+    /// group.
     pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<Journaled, StoreError> {
         let Self { rows, seals, recent, wal, checkpoint } = self;
         let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint);

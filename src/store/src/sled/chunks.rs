@@ -1,11 +1,12 @@
 //! Values of any size in rows of at most [`CHUNK`] bytes (and a length).
 //!
-//! sled writes a page as one log record, and puts a record above 128 KiB into a blob file of its own, which it never syncs. A
-//! page holds up to 17 rows and can take in a neighbour's 3: so it is the sum of twenty rows, keys included, that must stay
-//! below 128 KiB. (With rows of 64 KiB blob files do appear, and with 8 KiB too.)
+//! sled writes a page as one log record, and puts a record above 128 KiB into a blob file of its own, which it never
+//! syncs. A page holds up to 17 rows and can take in a neighbour's 3: so it is the sum of twenty rows, keys included,
+//! that must stay below 128 KiB. (With rows of 64 KiB blob files do appear, and with 8 KiB too.)
 //!
-//! A value of up to `CHUNK` bytes is stored as it is. Of a longer one, the row holds the first `CHUNK` bytes and the whole
-//! length as 8 bytes, and the rest is in rows of its own: key `0xfe, key, 0, chunk number`. So the length of a row tells which it is.
+//! A value of up to `CHUNK` bytes is stored as it is. Of a longer one, the row holds the first `CHUNK` bytes and the
+//! whole length as 8 bytes, and the rest is in rows of its own: key `0xfe, key, 0, chunk number`. So the length of a
+//! row tells which it is.
 
 use std::collections::HashMap;
 
@@ -34,8 +35,8 @@ fn long_head(value: &[u8]) -> IVec {
     [&value[..CHUNK], &(value.len() as u64).to_be_bytes()].concat().into()
 }
 
-/// The whole value whose first row is `head`. If a part is missing or too long, it is `head` itself, which no seal fits: the row is damaged,
-/// and others are read.
+/// The whole value whose first row is `head`. If a part is missing or too long, it is `head` itself, which no seal
+/// fits: the row is damaged, and others are read.
 pub(super) fn join(
     key: &[u8],
     head: &[u8],
@@ -53,8 +54,8 @@ pub(super) fn join(
     Ok(if value.len() == length { value.freeze() } else { Bytes::copy_from_slice(head) })
 }
 
-/// The long values there are, with the number of their rows beyond the first. The writer must know what to remove without looking:
-/// reading makes sled write (see [`super`]).
+/// The long values there are, with the number of their rows beyond the first. The writer must know what to remove
+/// without looking: reading makes sled write (see [`super`]).
 #[derive(Default)]
 pub(super) struct LongValues(HashMap<IVec, usize>);
 

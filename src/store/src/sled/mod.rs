@@ -1,23 +1,25 @@
 //! sled 0.34.7, hardened: what sled itself leaves to the kernel's mercy is done here.
 //!
-//! - sled's flush ends in `sync_file_range`, which promises neither the drive's cache nor the file's length: an fdatasync of `db`
-//!   follows each one.
+//! - sled's flush ends in `sync_file_range`, which promises neither the drive's cache nor the file's length: an
+//!   fdatasync of `db` follows each one.
 //! - `conf`, new `snap.*` files and the directories are fsynced at open; sled does not.
 //! - A leftover `snap.*.generating` makes sled refuse to open, or read half a snapshot: removed first.
-//! - Pages above 128 KiB would go to blob files, which sled never syncs: rows are kept so small that none arises ([`chunks`]).
+//! - Pages above 128 KiB would go to blob files, which sled never syncs: rows are kept so small that none arises
+//!   ([`chunks`]).
 //! - A failed write can leave sled's flush asleep for good: woken by the [`watchdog`].
 //!
 //! # What one sync window may hold
 //!
 //! A segment's header says up to where the log was stable when the segment was begun, and recovery skips without a look
-//! whatever is below. sled takes its own `sync_file_range` for stable. So if a header that was written since the last fdatasync
-//! speaks of records that were written since the last fdatasync as well, a power cut can keep the first and lose the
-//! others: rows vanish, or the database does not open. (Simulated, with batches that span segments: in 1 of 100 cuts.)
+//! whatever is below. sled takes its own `sync_file_range` for stable. So if a header that was written since the last
+//! fdatasync speaks of records that were written since the last fdatasync as well, a power cut can keep the first and
+//! lose the others: rows vanish, or the database does not open. (Simulated, with batches that span segments: in 1 of
+//! 100 cuts.)
 //!
-//! Within a batch it cannot happen: nothing is stable before the batch is complete. But reading writes too: sled splits and
-//! merges pages when somebody comes by. Therefore readers are outside from before a batch until after its sync, and before they
-//! come back the writer visits the pages of the batch itself, with a sync after each visit that wrote something. So readers find
-//! nothing that is left to do.
+//! Within a batch it cannot happen: nothing is stable before the batch is complete. But reading writes too: sled splits
+//! and merges pages when somebody comes by. Therefore readers are outside from before a batch until after its sync, and
+//! before they come back the writer visits the pages of the batch itself, with a sync after each visit that wrote
+//! something. So readers find nothing that is left to do.
 
 mod chunks;
 mod watchdog;
@@ -110,7 +112,8 @@ impl SledRows {
         self.sync_if_anything_was_written()?;
         self.db.apply_batch(batch).map_err(StoreError::caused_by)?;
         let started = Instant::now();
-        // sled's flush waits until everything reserved in its log so far is written, so the batch just applied is covered.
+        // sled's flush waits until everything reserved in its log so far is written, so the batch just applied is
+        // covered.
         self.flush()?;
         self.sync()?;
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
@@ -136,7 +139,8 @@ impl SledRows {
         self.disk.sync_data(&self.file, &path).map_err(failed)
     }
 
-    /// Blob files are never synced by sled. None should ever be there; if one is, it is made durable before the group is.
+    /// Blob files are never synced by sled. None should ever be there; if one is, it is made durable before the group
+    /// is.
     fn check_blobs(&self) -> Result<(), StoreError> {
         let blobs = self.path.join("blobs");
         let changed = fs::metadata(&blobs).and_then(|directory| directory.modified()).map_err(StoreError::caused_by)?;
@@ -213,8 +217,8 @@ impl Rows for SledRows {
     }
 }
 
-/// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process holds that lock only
-/// if somebody has removed the directory's.
+/// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process holds
+/// that lock only if somebody has removed the directory's.
 fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {

@@ -1,4 +1,5 @@
-//! A directory that cannot be used is refused with one line that says where, what and what to do; a copy is complete or not there.
+//! A directory that cannot be used is refused with one line that says where, what and what to do; a copy is complete or
+//! not there.
 
 use std::fs;
 
@@ -148,7 +149,7 @@ fn a_database_that_is_removed_or_swapped_acknowledges_nothing_more() {
     }
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in from.read_dir().unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {

@@ -94,8 +94,8 @@ fn redb_syncs_a_group_before_it_is_acknowledged() {
     a_group_is_in_the_file_and_then_synced_before_it_is_acknowledged(Engine::Redb);
 }
 
-/// While the sync of a group is held back, a read of what it changes gives what was durable before, or waits; so does a claim of
-/// a session in it. Everything else goes on.
+/// While the sync of a group is held back, a read of what it changes gives what was durable before, or waits; so does a
+/// claim of a session in it. Everything else goes on.
 fn nobody_sees_a_group_that_is_not_durable(engine: Engine) {
     let directory = tempfile::tempdir().unwrap();
     let (disk, store) = Watched::open(directory.path(), engine);

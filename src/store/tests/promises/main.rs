@@ -53,8 +53,8 @@ fn open_small(engine: Engine, path: &Path) -> Arc<dyn Store> {
     try_open_with(&location(engine, path), &small()).expect("the store opens")
 }
 
-/// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one holds whatever
-/// was locked here at the fork.
+/// Opens a store that nobody uses. A test beside this one may be starting a process: between fork and exec that one
+/// holds whatever was locked here at the fork.
 fn try_open(location: &Location) -> Result<Arc<dyn Store>, StoreOpenError> {
     try_open_with(location, &Options::default())
 }

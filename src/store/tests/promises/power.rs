@@ -1,10 +1,11 @@
-//! Power cuts, simulated, of journal and engine together: at a sync of either, the files hold everything that was written, and of each
-//! only what was there at its own last sync is certain. A crash image is that, plus any of the sectors written since, plus the old or
-//! the new length. Each image is opened as a store: what was acknowledged before the cut is there, and of a group in flight, all or
-//! nothing. Cuts also fall into starts, recoveries and checkpoints.
+//! Power cuts, simulated, of journal and engine together: at a sync of either, the files hold everything that was
+//! written, and of each only what was there at its own last sync is certain. A crash image is that, plus any of the
+//! sectors written since, plus the old or the new length. Each image is opened as a store: what was acknowledged before
+//! the cut is there, and of a group in flight, all or nothing. Cuts also fall into starts, recoveries and checkpoints.
 //!
-//! Writes are seen at syncs only: of a sector that was written twice in between, the first version is never in an image (the journal's
-//! own tests have that, too). What sled syncs by itself counts as nothing. `TANDEM_POWER_ROUNDS` makes it longer.
+//! Writes are seen at syncs only: of a sector that was written twice in between, the first version is never in an image
+//! (the journal's own tests have that, too). What sled syncs by itself counts as nothing. `TANDEM_POWER_ROUNDS` makes
+//! it longer.
 
 use std::{
     collections::HashMap,
@@ -145,8 +146,8 @@ impl Disk for PowerCuts {
     }
 }
 
-/// Several lives of one store, each but the last ended as if by a kill. Returns how many cuts there were, and what was wrong after each
-/// that did harm.
+/// Several lives of one store, each but the last ended as if by a kill. Returns how many cuts there were, and what was
+/// wrong after each that did harm.
 fn cut_the_power(engine: Engine, wrong: Wrong, seed: u64) -> (usize, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let state = State {

@@ -9,8 +9,8 @@ use super::*;
 /// Older groups delete themselves.
 const KEPT: u64 = 25;
 
-/// The rows of the `n`-th group (from 1) with their values: one to seven commits of one row; some have long values, and some
-/// groups are as large as under load.
+/// The rows of the `n`-th group (from 1) with their values: one to seven commits of one row; some have long values, and
+/// some groups are as large as under load.
 fn rows(n: u64) -> impl Iterator<Item = (String, Vec<u8>)> {
     let count = if n % 50 == 49 { 300 } else { n % 7 + 1 };
     (0..count).map(move |row| {
