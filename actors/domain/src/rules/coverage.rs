@@ -46,8 +46,7 @@ impl Strategy {
         let wanted = meaningful_words(need.need.reveal());
         let offered = meaningful_words(self.description.reveal());
         let met = wanted.intersection(&offered).count();
-        // The counts are small, so no precision is lost.
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(clippy::cast_precision_loss, reason = "the counts are small, so no precision is lost")]
         let share = met as f32 / wanted.len().max(1) as f32;
         share >= PARTIAL_FROM
     }
