@@ -1,16 +1,16 @@
-//! What types cannot say: values that are well-formed but cannot be meant.
+//! Checks that types cannot make: values of the right form that cannot work, and are most likely mistakes.
 
 use url::Url;
 
 use super::Settings;
 use crate::{realtime::ProviderKind, secret::Secret};
 
-/// The least characters of the AI service's token.
+/// Characters that the AI service's token has at least.
 const SERVICE_TOKEN: usize = 16;
-/// The most characters of a text that the app shows, as partners may write them.
+/// Characters of a text that the app shows, at most; the limit for partners' own texts is the same.
 const APP_TEXT: usize = 500;
 
-/// A setting that cannot be meant. `problem` continues a sentence that begins with the key, and says what would be right.
+/// A setting that is refused. `problem` continues a sentence that begins with the key, and says what would be right.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub key: String,
@@ -51,7 +51,7 @@ impl Settings {
         require(filter.is_ok(), "telemetry.filter", "must be a filter, as \"info\" or \"warn,tandem=debug\"")
     }
 
-    /// A text that is set and empty was meant to hold something: often a variable that was not filled in.
+    /// Refuses texts that are set but empty: often an environment variable without a value.
     fn check_texts(&self) -> Result<(), Wrong> {
         let is_empty =
             |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.reveal().trim().is_empty());

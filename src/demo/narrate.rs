@@ -1,4 +1,4 @@
-//! The story on the terminal: plain text, with colour where somebody looks at it.
+//! What the demo prints: plain text, in colour if stdout is a terminal.
 
 use std::{
     fmt,
@@ -114,7 +114,7 @@ impl Narrator {
         if self.colour && !text.is_empty() { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
 
-    /// A closed pipe is the reader's choice, not a failure of the story.
+    /// Ignores a closed pipe: the reader of the output may stop reading.
     fn say(&self, line: fmt::Arguments<'_>) {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
