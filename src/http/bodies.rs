@@ -82,7 +82,9 @@ pub(super) fn refine(schemas: &mut Schemas) {
         let mut object = std::mem::take(object);
         let (description, example) = (object.description.take(), object.example.take());
         let both = AllOfBuilder::new().item(object).item(Schema::from(one_of_them));
-        *schema = RefOr::T(both.description(description).example(example).into());
+        #[expect(deprecated, reason = "the schemas that are derived have `example`, too")]
+        let described = both.description(description).example(example);
+        *schema = RefOr::T(described.into());
     }
 }
 
