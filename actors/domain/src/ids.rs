@@ -140,7 +140,8 @@ pub(super) fn derived(parts: &[&[u8]]) -> String {
 /// The number of characters that an identifier of the coordinator is made of.
 pub const CHARACTERS: u8 = 36;
 
-/// An identifier of the coordinator's form: `c` and a character for each of the first 24 numbers, modulo [`CHARACTERS`].
+/// An identifier of the coordinator's form: `c` and a character for each of the first 24 numbers, modulo
+/// [`CHARACTERS`].
 pub fn spelled(numbers: impl IntoIterator<Item = u8>) -> String {
     const ALPHABET: &[u8; CHARACTERS as usize] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let characters = numbers.into_iter().take(24).map(|number| char::from(ALPHABET[usize::from(number % CHARACTERS)]));

@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. RFC 3339 with milliseconds and `Z` in JSON, a plain integer in stored records.
+/// Milliseconds since 1970-01-01T00:00:00Z. RFC 3339 with milliseconds and `Z` in JSON, a plain integer in stored
+/// records.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 

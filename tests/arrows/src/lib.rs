@@ -1,5 +1,5 @@
-//! Compares the paths in the code with the table "room, may use" of `docs/architecture.md`. A room is a module of a crate. An
-//! arrow leads from a room to a room whose items it names.
+//! Compares the paths in the code with the table "room, may use" of `docs/architecture.md`. A room is a module of a
+//! crate. An arrow leads from a room to a room whose items it names.
 
 mod paths;
 mod source;

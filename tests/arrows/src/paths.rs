@@ -1,5 +1,6 @@
-//! Finds the paths that a file names: in `use` lines, in code and inside macros. A path is followed through `crate`, `self`
-//! and `super`, and through the names that the root of the crate re-exports. Items under `#[cfg(test)]` are left out.
+//! Finds the paths that a file names: in `use` lines, in code and inside macros. A path is followed through `crate`,
+//! `self` and `super`, and through the names that the root of the crate re-exports. Items under `#[cfg(test)]` are left
+//! out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

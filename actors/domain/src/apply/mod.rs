@@ -1,5 +1,6 @@
-//! How events change the state. Every stored event can be applied: an event that does not fit the state changes nothing.
-//! Each event has one arm in [`Session::apply_body`]; an effect of several lines stands in the file of its subject.
+//! How events change the state. Every stored event can be applied: an event that does not fit the state changes
+//! nothing. Each event has one arm in [`Session::apply_body`]; an effect of several lines stands in the file of its
+//! subject.
 
 mod agreements;
 mod empathy;

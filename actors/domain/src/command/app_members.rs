@@ -1,4 +1,4 @@
-//! NewEvents that a command causes besides its own: a client is detected as the app, and members in app mode are advanced
+//! Events that a command causes besides its own: a client is detected as the app, and members in app mode are advanced
 //! as soon as they can be. They are part of the same commit, so that no crash can separate a gate from the advance that
 //! it allows.
 

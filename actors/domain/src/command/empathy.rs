@@ -43,7 +43,8 @@ impl TryFrom<SaveEmpathyDraftRequest> for Command {
     }
 }
 
-/// Either `consent`, or `draftId` (which is a consent to that draft), with the text as it shall be shared if it differs.
+/// Either `consent`, or `draftId` (which is a consent to that draft), with the text as it shall be shared if it
+/// differs.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -60,8 +60,8 @@ pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory
     fields::name(field, name, &NeedCategory::ALL.map(|category| (category.as_str(), category)))
 }
 
-/// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and may name
-/// further ones.
+/// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and
+/// may name further ones.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -66,8 +66,8 @@ impl TryFrom<SkipRefinementRequest> for Command {
 
 /// The revised text replaces the attempt, and the partner judges again.
 ///
-/// The June client never sends its old text, and its own server refuses it. The April client does: its user may have nothing to
-/// add. So the old text is refused only for members that are known to use the June client.
+/// The June client never sends its old text, and its own server refuses it. The April client does: its user may have
+/// nothing to add. So the old text is refused only for members that are known to use the June client.
 pub(super) fn resubmit(action: &mut MemberAction<'_>, resubmit: &ResubmitEmpathy) -> Result<(), Rejection> {
     let is_repeat = |content: &PrivateText| *content == resubmit.content;
     let mine = &action.me.empathy;

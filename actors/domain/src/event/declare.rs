@@ -1,7 +1,7 @@
 //! How the events are declared.
 
-/// Declares the enum, and erases each event field by field. The compiler refuses a field whose type does not say what an
-/// erasure leaves of it.
+/// Declares the enum, and erases each event field by field. The compiler refuses a field whose type does not say what
+/// an erasure leaves of it.
 macro_rules! events {
     (
         $(#[$meta:meta])*

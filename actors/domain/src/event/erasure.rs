@@ -30,8 +30,8 @@ pub(super) trait Erase {
 }
 
 impl Event {
-    /// This event without the text of `erased`. The name that the creator gave to the invited person is removed for either
-    /// of the two: it names one of them and was written by the other.
+    /// This event without the text of `erased`. The name that the creator gave to the invited person is removed for
+    /// either of the two: it names one of them and was written by the other.
     pub fn redacted(&self, erased: &UserId) -> Event {
         let mut event = self.clone();
         if let EventBody::Created { invite_name, .. } = &mut event.body {

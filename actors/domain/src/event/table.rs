@@ -1,6 +1,6 @@
-//! The one table of the events. Its first part lists the names under which events are published, with audience and push. Its
-//! second part says of each event which names it is published under and whose view of the session it changes. The reserved
-//! names of the channel, the pushes that a user can switch off and the texts of pushes follow from it.
+//! The one table of the events. Its first part lists the names under which events are published, with audience and
+//! push. Its second part says of each event which names it is published under and whose view of the session it changes.
+//! The reserved names of the channel, the pushes that a user can switch off and the texts of pushes follow from it.
 
 use super::{Audience, Event, EventBody, Push, PushKind, announcement::Fields};
 use crate::{consents::ConsentKind, ids::UserId, stage::Stage};

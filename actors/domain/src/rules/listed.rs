@@ -1,4 +1,5 @@
-//! How a session stands in the list of a member. What a partner does in private changes nothing that the other one sees.
+//! How a session stands in the list of a member. What a partner does in private changes nothing that the other one
+//! sees.
 
 use crate::{ids::UserId, session::Session, stage::SessionStatus, time::Timestamp};
 

@@ -1,5 +1,5 @@
-//! What follows from the state of a session: gates, submissions, phases, timers. These functions read the state and never
-//! change it. Commands decide by them, and views show them.
+//! What follows from the state of a session: gates, submissions, phases, timers. These functions read the state and
+//! never change it. Commands decide by them, and views show them.
 
 mod coverage;
 mod gate;

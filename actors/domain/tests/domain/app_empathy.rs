@@ -1,4 +1,5 @@
-//! Stage 2 as the app goes through it, in both generations: reveal, verdict, revision, and the move to stage 3 by itself.
+//! Stage 2 as the app goes through it, in both generations: reveal, verdict, revision, and the move to stage 3 by
+//! itself.
 
 use serde_json::{Value, json};
 use tandem_domain::{Code, Query, command::*};

@@ -1,4 +1,5 @@
-//! How the product's own app is served: it never advances by itself, and its creator begins before the partner has joined.
+//! How the product's own app is served: it never advances by itself, and its creator begins before the partner has
+//! joined.
 
 use serde_json::{Value, json};
 use tandem_domain::{

@@ -1,4 +1,5 @@
-//! Stage 3 as the app goes through it: April by the common ground, June by validating both lists, and both in one session.
+//! Stage 3 as the app goes through it: April by the common ground, June by validating both lists, and both in one
+//! session.
 
 use serde_json::{Value, json};
 use tandem_domain::{Code, Command, Query, command::*};

@@ -1,5 +1,5 @@
-//! Whose words may be seen by whom: a second, simple account of the privacy rules, kept from the events alone, against which
-//! everything that leaves the domain is held.
+//! Whose words may be seen by whom: a second, simple account of the privacy rules, kept from the events alone, against
+//! which everything that leaves the domain is held.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -62,3 +62,28 @@ fn a_nudge_goes_out_every_six_hours_and_each_refusal_is_on_record() {
     world.pass(5 * HOUR);
     world.ok(ANN, Command::Nudge);
 }
+
+/// The time of change orders each member's list of sessions.
+#[test]
+fn an_event_moves_the_session_only_in_the_lists_whose_view_it_changes() {
+    fn moved(world: &mut World, act: impl FnOnce(&mut World)) -> [bool; 2] {
+        let times = |world: &World| [ANN, BEN].map(|who| world.session.listed_for(&user(who)).unwrap().changed_at);
+        world.pass(HOUR);
+        let before = times(world);
+        act(world);
+        let after = times(world);
+        [before[0] < after[0], before[1] < after[1]]
+    }
+    let rename = |world: &mut World| {
+        let name = Some(tandem_domain::private_text::PrivateText::new("Anna"));
+        drop(world.ok(ANN, Command::Rename(Rename { name })));
+    };
+    let mut world = World::at_stage(2);
+    assert_eq!(moved(&mut world, rename), [true, true], "both see the name");
+    assert_eq!(moved(&mut world, |world| drop(world.draft(ANN, "you were tired"))), [true, false], "a private draft");
+    assert_eq!(moved(&mut world, |world| drop(view(world, BEN, json!({})))), [false, false], "a look");
+    let hide = |world: &mut World| drop(world.ok(ANN, Command::ShowActivity { shown: false }));
+    assert_eq!(moved(&mut world, hide), [true, false], "a fact about the client");
+    assert_eq!(moved(&mut world, |world| drop(world.ok(ANN, Command::Nudge))), [true, true], "a nudge");
+    assert_eq!(moved(&mut world, |world| drop(world.refused(ANN, Command::Nudge))), [false, false], "a refused nudge");
+}
