@@ -1,5 +1,5 @@
-//! Waits between two tries: they double with each failure and have jitter, so that many callers do not come back at the same
-//! moment. A wait is a function of the number of failures, because that number is often stored.
+//! Waits between two tries: they double with each failure and have jitter, so that many callers do not come back at the
+//! same moment. A wait is a function of the number of failures, because that number is often stored.
 
 use std::time::Duration;
 

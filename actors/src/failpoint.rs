@@ -1,4 +1,5 @@
-//! Points at which a test can make an actor panic or freeze. In a release build `reach` is empty and nothing can be armed.
+//! Points at which a test can make an actor panic or freeze. In a release build `reach` is empty and nothing can be
+//! armed.
 
 /// The points of an actor's life.
 pub const POINTS: [&str; 7] =

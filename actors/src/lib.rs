@@ -1,13 +1,13 @@
-//! The heart of Tandem: the actors that hold sessions, persist them and tell partners of changes, around the pure [`domain`]. It knows no
-//! HTTP, no storage engine, no Ably and no Expo: the shell implements them behind [`ports`].
+//! The heart of Tandem: the actors that hold sessions, persist them and tell partners of changes, around the pure
+//! [`domain`]. It knows no HTTP, no storage engine, no Ably and no Expo: the shell implements them behind [`ports`].
 //!
-//! The way of a command: [`Coordinator::execute`] puts it into the session's inbox, which belongs to the [`supervisor`]. The session's actor
-//! ([`session`]) decides on the state in memory and hands events and index rows to the [`journal`], which writes the commits of many sessions
-//! with one flush. Everything that would show the change to anybody (the answer, reads, publications, pushes) waits at the output gate until
-//! the flush is over.
+//! The way of a command: [`Coordinator::execute`] puts it into the session's inbox, which belongs to the
+//! [`supervisor`]. The session's actor ([`session`]) decides on the state in memory and hands events and index rows to
+//! the [`journal`], which writes the commits of many sessions with one flush. Everything that would show the change to
+//! anybody (the answer, reads, publications, pushes) waits at the output gate until the flush is over.
 //!
-//! Each room uses only the rooms before it: [`ports`], `rows` ([`keys`], [`records`]), [`journal`], `messages`, `stored`
-//! ([`idempotency`], [`explain`]), [`supervisor`], [`session`], `coordinator`.
+//! Each room uses only the rooms before it: [`ports`], `rows` ([`keys`], [`records`]), [`journal`], `messages`,
+//! `stored` ([`idempotency`], [`explain`]), [`supervisor`], [`session`], `coordinator`.
 //!
 //! ```
 //! use std::{sync::{Arc, OnceLock}, time::Duration};
@@ -23,7 +23,8 @@
 //!
 //! actix::System::new().block_on(async {
 //!     let store = Arc::new(MemoryStore::default());
-//!     let (journal, _thread) = Journal::start(store.clone(), journal::Limits::default(), |error| eprintln!("{error}")).unwrap();
+//!     let limits = journal::Limits::default();
+//!     let (journal, _thread) = Journal::start(store.clone(), limits, |error| eprintln!("{error}")).unwrap();
 //!     let deps = SessionDeps {
 //!         store,
 //!         journal,
@@ -42,7 +43,11 @@
 //!             retry_min: Duration::from_millis(250),
 //!             retry_max: Duration::from_secs(30),
 //!         },
-//!         residency: ResidencySettings { idle_after: Duration::from_secs(300), snapshot_every: 64, live_per_user: 100 },
+//!         residency: ResidencySettings {
+//!             idle_after: Duration::from_secs(300),
+//!             snapshot_every: 64,
+//!             live_per_user: 100,
+//!         },
 //!     };
 //!     let coordinator = Coordinator::new(Arc::new(deps), Arbiters::start(1), SupervisionLimits::default());
 //!

@@ -207,8 +207,8 @@ impl Coordinator {
         stored::read_for_members(&*deps.store, session, &*deps.ids, &deps.domain, deps.clock.now())
     }
 
-    /// The sessions that a realtime token may cover: live ones, and resolved ones that were resolved after `resolved_since`;
-    /// newest change first, at most `limit`.
+    /// The sessions that a realtime token may cover: live ones, and resolved ones that were resolved after
+    /// `resolved_since`; newest change first, at most `limit`.
     pub fn active_sessions(
         &self,
         user: &UserId,

@@ -1,5 +1,5 @@
-//! The entry to all sessions: finds a session's actor, puts a message into its inbox and waits for the answer. Nothing outside knows where
-//! a session lives.
+//! The entry to all sessions: finds a session's actor, puts a message into its inbox and waits for the answer. Nothing
+//! outside knows where a session lives.
 
 mod accounts;
 mod answer_sweep;
@@ -47,7 +47,8 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Starts no actor yet: a session's actor starts with its first message. `arbiters` are the threads that the actors run on.
+    /// Starts no actor yet: a session's actor starts with its first message. `arbiters` are the threads that the actors
+    /// run on.
     pub fn new(deps: Arc<SessionDeps>, arbiters: Arbiters, limits: SupervisionLimits) -> Self {
         let supervisor = Supervisor::new(deps.clock.clone(), arbiters, limits, session::factory(deps.clone()));
         Self { supervisor, deps, pairs: PairLocks::default(), reservations: Reservations::default() }

@@ -75,7 +75,8 @@ pub struct Commit {
 pub enum Verdict {
     /// The commit is durable.
     Written,
-    /// Another owner claimed the session since, or the log is not where this owner believes it to be. Nothing was written.
+    /// Another owner claimed the session since, or the log is not where this owner believes it to be. Nothing was
+    /// written.
     Fenced,
 }
 
@@ -174,7 +175,8 @@ pub trait Store: Send + Sync + 'static {
     /// The value of one row.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
-    /// The rows whose keys begin with `prefix`, strictly beyond `after` in the given direction if there is one, at most `limit`.
+    /// The rows whose keys begin with `prefix`, strictly beyond `after` in the given direction if there is one, at most
+    /// `limit`.
     fn scan(
         &self,
         prefix: &Key,
@@ -190,8 +192,8 @@ pub trait Store: Send + Sync + 'static {
     /// the session.
     fn release(&self, session: &SessionId, epoch: OwnerEpoch);
 
-    /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the state that
-    /// the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] and
+    /// Writes a group as one atomic batch and returns when it is durable. Commits are judged in order, each on the
+    /// state that the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] and
     /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
 

@@ -1,5 +1,5 @@
-//! The layout of the store: one ordered key space, one byte of prefix for each kind of row. Identifiers hold no NUL, so NUL separates the
-//! parts. Numbers are big-endian, so that they sort.
+//! The layout of the store: one ordered key space, one byte of prefix for each kind of row. Identifiers hold no NUL, so
+//! NUL separates the parts. Numbers are big-endian, so that they sort.
 
 use crate::domain::{
     ids::{InvitationId, Seq, SessionId, UserId},

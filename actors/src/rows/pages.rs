@@ -7,7 +7,8 @@ use crate::ports::{Direction, Key, Store, StoreError};
 /// Rows in one page.
 pub(crate) const PAGE: usize = 256;
 
-/// The rows under a prefix in the order of their keys, one page at a time. Rows that are added meanwhile behind the last page are found, too.
+/// The rows under a prefix in the order of their keys, one page at a time. Rows that are added meanwhile behind the
+/// last page are found, too.
 pub(crate) struct Pages<'a> {
     store: &'a dyn Store,
     prefix: Key,

@@ -49,7 +49,8 @@ impl SessionActor {
         Change::Put(keys::outbox(self.inbox.session()), records::encode(&self.outbox))
     }
 
-    /// Hands the draft to the journal. `last` is the `seq` of its last event; `release` is the answer that waits for the flush.
+    /// Hands the draft to the journal. `last` is the `seq` of its last event; `release` is the answer that waits for
+    /// the flush.
     pub(super) fn commit(
         &mut self,
         mut draft: CommitDraft,

@@ -1,5 +1,5 @@
-//! Tells the partners. Publishing begins after the flush, in the order of `seq`, and is repeated until the provider has taken the messages.
-//! Pushes are rows that the push sender takes over. Neither waits for the other.
+//! Tells the partners. Publishing begins after the flush, in the order of `seq`, and is repeated until the provider has
+//! taken the messages. Pushes are rows that the push sender takes over. Neither waits for the other.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ impl DeliveryState {
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
 impl SessionActor {
-    /// Publishes what is durable and decided, one batch at a time, and has everything durable decided. Deciding does not wait for
-    /// publishing: a partner who is due a push gets it also while the provider is down.
+    /// Publishes what is durable and decided, one batch at a time, and has everything durable decided. Deciding does
+    /// not wait for publishing: a partner who is due a push gets it also while the provider is down.
     pub(super) fn deliver(&mut self, ctx: &mut Context<Self>) {
         if self.session.is_none() {
             return;
@@ -142,8 +142,8 @@ impl SessionActor {
         Backoff::new(retry_min, retry_max).upper_half(self.delivery.failures.saturating_add(1))
     }
 
-    /// Watches the partners who were present until they have seen the event or have left. A partner who left while the event was on
-    /// its way gets a push at once.
+    /// Watches the partners who were present until they have seen the event or have left. A partner who left while the
+    /// event was on its way gets a push at once.
     fn watch(&mut self, published: &PendingEvent, ctx: &mut Context<Self>) {
         let (at, since) = (self.now(), self.deps.clock.uptime());
         for user in &published.present {

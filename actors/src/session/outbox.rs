@@ -1,6 +1,7 @@
-//! The outbox: what a session still has to publish, and which published events partners may have missed. It is one row, written in the same
-//! commit as the event and read again when the session is next activated. There is no row when nothing is outstanding. Pushes are rows of
-//! their own ([`PushJob`](crate::rows::records::PushJob)), which the push sender takes over.
+//! The outbox: what a session still has to publish, and which published events partners may have missed. It is one row,
+//! written in the same commit as the event and read again when the session is next activated. There is no row when
+//! nothing is outstanding. Pushes are rows of their own ([`PushJob`](crate::rows::records::PushJob)), which the push
+//! sender takes over.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -59,7 +60,8 @@ pub(super) struct Outbox {
     pub watched: Vec<WatchedEvent>,
 }
 
-/// An event is watched no longer than this. By then the partner has fetched the session again, or the connection is known to be dead.
+/// An event is watched no longer than this. By then the partner has fetched the session again, or the connection is
+/// known to be dead.
 const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 
 /// How a partner left, as far as it tells whether earlier messages arrived.

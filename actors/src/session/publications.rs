@@ -24,8 +24,8 @@ pub(super) fn publications(session: &Session, event: &Event, announcement: &Anno
     messages.into_iter().chain(lists).collect()
 }
 
-/// The messages beside the event's own. Only sessions with a user of the app have them: elsewhere one event is one message. Their ids do
-/// not end in `:seq`, because a client that has received a hint has not received the event.
+/// The messages beside the event's own. Only sessions with a user of the app have them: elsewhere one event is one
+/// message. Their ids do not end in `:seq`, because a client that has received a hint has not received the event.
 pub(super) fn hints(session: &Session, event: &Event) -> Vec<Publication> {
     let (id, seq) = (session.id(), event.seq);
     let hints = if session.serves_app() { event.hints(id) } else { Vec::new() };

@@ -1,5 +1,6 @@
-//! Decides who is told of an event, and how. The decision is made together with the event, from the presence that the actor knows, and is
-//! stored in the same commit. Where presence is unknown the provider is asked first; the decision is then stored beside the event later.
+//! Decides who is told of an event, and how. The decision is made together with the event, from the presence that the
+//! actor knows, and is stored in the same commit. Where presence is unknown the provider is asked first; the decision
+//! is then stored beside the event later.
 
 use std::borrow::Cow;
 

@@ -39,8 +39,8 @@ impl SessionActor {
         self.seen.get(user).map_or(0, |seen| seen.fetched).max(viewed) >= seq
     }
 
-    /// Whether a push for this event is superfluous. Where absent partners get both a push and a message, the message alone does not
-    /// make it so.
+    /// Whether a push for this event is superfluous. Where absent partners get both a push and a message, the message
+    /// alone does not make it so.
     pub(super) fn needs_no_push(&self, user: &UserId, seq: Seq) -> bool {
         match self.deps.delivery.when_absent {
             WhenAbsent::Push => self.has_seen(user, seq),

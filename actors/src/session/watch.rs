@@ -1,5 +1,5 @@
-//! Partners who come and go. A partner who leaves within the leave-grace, before seeing a published event, gets a push for it. Before a
-//! push is sent, the session is asked once more whether it is still wanted.
+//! Partners who come and go. A partner who leaves within the leave-grace, before seeing a published event, gets a push
+//! for it. Before a push is sent, the session is asked once more whether it is still wanted.
 
 use std::time::Duration;
 
@@ -121,7 +121,8 @@ impl SessionActor {
         drop(reply.send(need));
     }
 
-    /// The id of the request that made an announced event. It is only for the log: an unreadable row is no reason to keep a push back.
+    /// The id of the request that made an announced event. It is only for the log: an unreadable row is no reason to
+    /// keep a push back.
     fn request_of(&self, seq: Seq) -> Option<RequestId> {
         self.read_announced(seq).ok().flatten().and_then(|announced| announced.row.request_id)
     }
@@ -131,8 +132,8 @@ impl SessionActor {
         if !matches!(self.deps.store.get(&keys::event(session, seq)), Ok(Some(_))) {
             return;
         }
-        // An event that is still to be published is published for this partner, too. An event on its way is published once more, which
-        // is harmless: clients know its id.
+        // An event that is still to be published is published for this partner, too. An event on its way is published
+        // once more, which is harmless: clients know its id.
         let is_free = self.delivery.is_idle();
         if let Some(pending) = self.outbox.pending.iter_mut().find(|pending| is_free && pending.seq == seq) {
             pending.publish = true;

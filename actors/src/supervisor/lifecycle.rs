@@ -1,4 +1,5 @@
-//! The life of a session's actor: start, exit, restart, quarantine, and the replacement of actors and threads that froze.
+//! The life of a session's actor: start, exit, restart, quarantine, and the replacement of actors and threads that
+//! froze.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -100,8 +101,8 @@ impl Supervisor {
         });
     }
 
-    /// Replaces actors that have let their inbox wait for too long, or that have not started in time. To be called about once a
-    /// second.
+    /// Replaces actors that have let their inbox wait for too long, or that have not started in time. To be called
+    /// about once a second.
     pub(crate) fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
         for frozen in self.0.arbiters.replace_frozen(limit) {
@@ -122,7 +123,8 @@ impl Supervisor {
         });
     }
 
-    /// Moves all sessions of a frozen thread to the thread in its place. Only the session that held the turn is charged with a crash.
+    /// Moves all sessions of a frozen thread to the thread in its place. Only the session that held the turn is charged
+    /// with a crash.
     fn leave_frozen(&self, frozen: &Frozen) {
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();

@@ -1,9 +1,10 @@
-//! One actor for each awake session. The supervisor keeps what must survive an actor's death: the inbox, the count of crashes, and
-//! the factory that builds a fresh actor from the store. (`actix::Supervisor` restarts an actor that stops with the same half-changed
-//! struct, and dies with an actor that panics.)
+//! One actor for each awake session. The supervisor keeps what must survive an actor's death: the inbox, the count of
+//! crashes, and the factory that builds a fresh actor from the store. (`actix::Supervisor` restarts an actor that stops
+//! with the same half-changed struct, and dies with an actor that panics.)
 //!
-//! A slot is `Asleep` (and then forgotten), `Starting`, `Awake`, in `Backoff`, or `Quarantined`. A message starts a sleeping session.
-//! A crash starts a fresh actor after a pause. Too many crashes within a window quarantine the session.
+//! A slot is `Asleep` (and then forgotten), `Starting`, `Awake`, in `Backoff`, or `Quarantined`. A message starts a
+//! sleeping session. A crash starts a fresh actor after a pause. Too many crashes within a window quarantine the
+//! session.
 
 mod arbiters;
 mod exit;
@@ -45,8 +46,8 @@ const QUARANTINED: &str = "tandem_sessions_quarantined";
 #[rtype(result = "()")]
 pub(crate) struct Wake;
 
-/// Builds the actor of a session from the store and starts it on the calling thread. `None` if the session cannot be loaded; the
-/// factory has logged why.
+/// Builds the actor of a session from the store and starts it on the calling thread. `None` if the session cannot be
+/// loaded; the factory has logged why.
 pub(crate) type ActorFactory = Box<dyn Fn(Inbox, ExitGuard) -> Option<Recipient<Wake>> + Send + Sync>;
 
 struct Shared {

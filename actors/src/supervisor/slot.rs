@@ -1,4 +1,5 @@
-//! The slot of one session: whether its actor sleeps, starts or runs, and the messages that wait. A slot outlives its actors.
+//! The slot of one session: whether its actor sleeps, starts or runs, and the messages that wait. A slot outlives its
+//! actors.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem_actors::ports::Ids;
 
-/// Identifiers in the order of numbers, unique within the process: failpoints are armed by session id, and tests run side by side.
+/// Identifiers in the order of numbers, unique within the process: failpoints are armed by session id, and tests run
+/// side by side.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CountingIds;
 

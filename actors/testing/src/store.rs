@@ -18,8 +18,8 @@ use tandem_actors::{
 
 type Row = (Key, Bytes);
 
-/// Rows in memory. A test can hold commits up, let them fail, and count what is read and written. Rows that were written to a file
-/// outlive the process.
+/// Rows in memory. A test can hold commits up, let them fail, and count what is read and written. Rows that were
+/// written to a file outlive the process.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<BTreeMap<Key, Bytes>>,

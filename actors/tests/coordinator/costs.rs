@@ -1,5 +1,5 @@
-//! What a request costs does not grow with what others, or the caller, have piled up; and a thread that stands still is charged to the
-//! session that holds it up.
+//! What a request costs does not grow with what others, or the caller, have piled up; and a thread that stands still is
+//! charged to the session that holds it up.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
