@@ -25,7 +25,7 @@ use super::{
 /// Bytes after which a sled database is opened once more when it is closed.
 const MUCH: u64 = 4 << 20;
 /// Bytes after which it is opened once more while it runs.
-const VERY_MUCH: u64 = 256 << 20;
+const VERY_MUCH: u64 = 128 << 20;
 
 /// Rows in a directory that stays locked as long as they are open.
 pub(super) struct Opened {

@@ -151,3 +151,26 @@ fn the_journal_keeps_its_size_whatever_is_written() {
         assert_eq!(workload::latest(store.as_ref()), Ok(600));
     }
 }
+
+/// Two checkpoints' worth of segments are kept, although others are used again meanwhile.
+#[test]
+fn an_engine_that_falls_back_by_one_checkpoint_is_healed() {
+    for engine in Engine::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, older) = (directory.path().join("store"), directory.path().join("older"));
+        let options = Options { journal: without_checkpoints(), ..Options::default() };
+        let open = || try_open_with(&location(engine, &path), &options).expect("the store opens");
+        for life in 0..5 {
+            if life == 4 {
+                directory::copy_tree(&path.join(engine.name()), &older);
+            }
+            let store = open();
+            (life * 60 + 1..=life * 60 + 60).for_each(|n| assert!(store.commit(&workload::group(n)).is_ok()));
+            // The only checkpoint of this life.
+            store.close();
+        }
+        std::fs::remove_dir_all(path.join(engine.name())).unwrap();
+        directory::copy_tree(&older, &path.join(engine.name()));
+        assert_eq!(workload::latest(open().as_ref()), Ok(300));
+    }
+}
