@@ -20,7 +20,7 @@ use super::{
     outcome::{Code, Final, MESSAGE_TOO_BIG, Stage},
     plan::{NO_DEVICE, park},
     reach::{Device, Reach},
-    rows::{self, Decision, Delivery, Story},
+    rows::{self, Decision, Delivery, PushRecord},
     settle,
 };
 
@@ -125,11 +125,11 @@ impl Sender {
     /// The session says that nobody needs to be told any more.
     fn drop_push(&self, candidate: Candidate, reason: &str, now: Timestamp, changes: &mut Vec<Change>) {
         changes.extend(candidate.on_start);
-        if let Origin::Jobs { story, .. } = candidate.origin {
+        if let Origin::Jobs { record, .. } = candidate.origin {
             self.paces.undo(&candidate.id);
             metrics::counter!("tandem_push_decisions_total", "decision" => "dropped").increment(1);
-            let story = Story { decision: Decision::Dropped { why: reason.into() }, ..*story };
-            changes.push(Change::Put(rows::story(&story.id), records::encode(&story)));
+            let record = PushRecord { decision: Decision::Dropped { why: reason.into() }, ..*record };
+            changes.push(Change::Put(rows::record(&record.id), records::encode(&record)));
             return;
         }
         for (mut delivery, _) in candidate.sends {
@@ -141,10 +141,10 @@ impl Sender {
     fn postpone(&self, candidate: Candidate, now: Timestamp, changes: &mut Vec<Change>) {
         let until = now + SESSION_AGAIN.upper_half(1);
         match candidate.origin {
-            Origin::Jobs { newest, job, story, story_is_new } => {
+            Origin::Jobs { newest, job, record, record_is_new } => {
                 self.paces.undo(&candidate.id);
                 let decision = Decision::Held { until, why: "the session could not be asked".into() };
-                changes.extend(self.tell(&Story { decision, ..*story }, story_is_new, now));
+                changes.extend(self.write_record(&PushRecord { decision, ..*record }, record_is_new, now));
                 changes.push(Change::Delete(newest));
                 let later = keys::push_job(until, &job.session, &job.user, job.seq);
                 changes.push(Change::Put(later, records::encode(&job)));

@@ -15,7 +15,7 @@ use tandem_actors::{
 use super::{
     dispatcher::Sender,
     reach::Device,
-    rows::{self, Address, Delivery, PushId, Story},
+    rows::{self, Address, Delivery, PushId, PushRecord},
 };
 
 /// Rows read at once.
@@ -41,8 +41,8 @@ pub enum Origin {
     Jobs {
         newest: Key,
         job: PushJob,
-        story: Box<Story>,
-        story_is_new: bool,
+        record: Box<PushRecord>,
+        record_is_new: bool,
     },
     Retry {
         row: Key,

@@ -15,7 +15,7 @@ use tandem_actors::{
 
 use super::{
     outcome::{Final, Outcome},
-    rows::{self, Attempt, Decision, Delivery, PushId, State, Story},
+    rows::{self, Attempt, Decision, Delivery, PushId, State, PushRecord},
 };
 
 /// One push, for one event and one user.
@@ -114,16 +114,16 @@ const WAITING: usize = 10_000;
 /// All pushes of a session, or those of one event, by `seq`.
 pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Result<Vec<Told>, StoreError> {
     let mut told = Vec::new();
-    let prefix = rows::stories(session);
+    let prefix = rows::records_of(session);
     let mut after = None;
     loop {
         let page = store.scan(&prefix, after.as_ref(), Direction::Forward, PAGE)?;
         let is_last = page.len() < PAGE;
         after = page.last().map(|(key, _)| key.clone());
         for (_, row) in page {
-            let story: Story = records::decode(&row)?;
-            if seq.is_none_or(|seq| seq == story.id.seq) {
-                told.push(tell(store, story)?);
+            let record: PushRecord = records::decode(&row)?;
+            if seq.is_none_or(|seq| seq == record.id.seq) {
+                told.push(tell(store, record)?);
             }
         }
         if is_last {
@@ -151,19 +151,19 @@ pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Resu
     Ok(told)
 }
 
-fn tell(store: &dyn Store, story: Story) -> Result<Told, StoreError> {
-    let rows = store.scan(&rows::deliveries(&story.id), None, Direction::Forward, PAGE)?;
+fn tell(store: &dyn Store, record: PushRecord) -> Result<Told, StoreError> {
+    let rows = store.scan(&rows::deliveries(&record.id), None, Direction::Forward, PAGE)?;
     let deliveries = rows.iter().map(|(_, row)| records::decode::<Delivery>(row).map(told_delivery));
     Ok(Told {
         deliveries: deliveries.collect::<Result<_, _>>()?,
-        seq: story.id.seq,
-        user: story.id.user,
-        event: story.event,
-        reason: story.reason,
-        created_at: story.created_at,
-        decision: Some(story.decision.into()),
-        decided_at: Some(story.decided_at),
-        expires_at: Some(story.expires_at),
+        seq: record.id.seq,
+        user: record.id.user,
+        event: record.event,
+        reason: record.reason,
+        created_at: record.created_at,
+        decision: Some(record.decision.into()),
+        decided_at: Some(record.decided_at),
+        expires_at: Some(record.expires_at),
     })
 }
 
@@ -203,7 +203,7 @@ pub async fn forget(
         changes.push(Change::Delete(rows::session_pace(session, user)));
         for told in explain(store, session, None)?.into_iter().filter(|told| told.user == *user) {
             let id = PushId { session: session.clone(), user: told.user, seq: told.seq };
-            changes.push(Change::Delete(rows::story(&id)));
+            changes.push(Change::Delete(rows::record(&id)));
             let deliveries = store.scan(&rows::deliveries(&id), None, Direction::Forward, PAGE)?;
             changes.extend(deliveries.into_iter().map(|(key, _)| Change::Delete(key)));
         }

@@ -15,12 +15,12 @@ use super::{
     outcome::Final,
     pace::TooSoon,
     reach::{Device, Reach},
-    rows::{self, Address, Decision, Delivery, PushId, State, Story, Tally},
+    rows::{self, Address, Decision, Delivery, PushId, State, PushRecord, Tally},
     settle,
 };
 use crate::breaker::Pass;
 
-/// How many of a session's latest stories are looked through for a newer push.
+/// How many of a session's latest records are looked through for a newer push.
 const LATEST: usize = 32;
 /// Why a push to a device was dropped that is gone, or somebody else's by now.
 pub(super) const NO_DEVICE: &str = "the device is not registered any more";
@@ -41,17 +41,17 @@ impl Sender {
         for (row, older) in group {
             let older_id = PushId::of(&older);
             if older_id != id {
-                let story = self.new_story(&older, Decision::Coalesced { into: id.seq }, now, now);
-                closers.extend(self.tell(&story, self.story(&older_id)?.is_none(), now));
+                let record = self.new_record(&older, Decision::Coalesced { into: id.seq }, now, now);
+                closers.extend(self.write_record(&record, self.record(&older_id)?.is_none(), now));
             }
             closers.push(Change::Delete(row.clone()));
             claimed.push(row);
         }
-        let known = self.story(&id)?;
+        let known = self.record(&id)?;
         let job_due = rows::time_in(&newest, &keys::push_jobs()).unwrap_or(now);
-        let expires_at = known.as_ref().map_or(job_due + self.config.ttl, |story| story.expires_at);
+        let expires_at = known.as_ref().map_or(job_due + self.config.ttl, |record| record.expires_at);
         let reach = self.devices.reach(&id.user)?;
-        let story_is_new = known.is_none();
+        let record_is_new = known.is_none();
 
         let close = |plan: &mut Plan, decision: Option<Decision>, again: Option<Timestamp>| {
             plan.closures.append(&mut closers.clone());
@@ -59,8 +59,8 @@ impl Sender {
             if let Some(decision) = decision {
                 metrics::counter!("tandem_push_decisions_total", "decision" => label(&decision)).increment(1);
                 let expires_at = again.map_or(expires_at, |until| expires_at.max(until + self.config.ttl));
-                let story = self.new_story(&job, decision, now, expires_at);
-                plan.closures.extend(self.tell(&story, story_is_new, now));
+                let record = self.new_record(&job, decision, now, expires_at);
+                plan.closures.extend(self.write_record(&record, record_is_new, now));
             }
             if let Some(again) = again {
                 let later = keys::push_job(again, &id.session, &id.user, id.seq);
@@ -70,8 +70,8 @@ impl Sender {
             plan.closed.extend(claimed.iter().cloned());
         };
 
-        let is_held = |story: &Story| matches!(story.decision, Decision::Held { .. });
-        if known.as_ref().is_some_and(|story| !is_held(story)) {
+        let is_held = |record: &PushRecord| matches!(record.decision, Decision::Held { .. });
+        if known.as_ref().is_some_and(|record| !is_held(record)) {
             close(plan, None, None);
         } else if self.alarm.settled() >= expires_at {
             close(plan, Some(Decision::Expired), None);
@@ -93,9 +93,9 @@ impl Sender {
             }
             self.claimed.lock().extend(claimed.iter().cloned());
             let decision = Decision::Sent { devices: devices.len().try_into().unwrap_or(u32::MAX) };
-            let story = self.new_story(&job, decision, now, expires_at);
+            let record = self.new_record(&job, decision, now, expires_at);
             let mut on_start = closers;
-            on_start.extend(self.tell(&story, story_is_new, now));
+            on_start.extend(self.write_record(&record, record_is_new, now));
             on_start.push(Change::Delete(newest.clone()));
             let mut sends = Vec::new();
             for device in devices {
@@ -121,7 +121,7 @@ impl Sender {
             }
             let event = job.event.clone();
             let on_send = self.paces.begin(&*self.store, &self.config, &id, now)?;
-            let origin = Origin::Jobs { newest, job, story: story.into(), story_is_new };
+            let origin = Origin::Jobs { newest, job, record: record.into(), record_is_new };
             plan.candidates.push(Candidate { id, event, expires_at, claimed, on_start, on_send, origin, sends });
         }
         Ok(())
@@ -201,27 +201,27 @@ impl Sender {
         Scope { project, platform: device.platform }
     }
 
-    fn story(&self, id: &PushId) -> Result<Option<Story>, StoreError> {
-        self.store.get(&rows::story(id))?.map(|row| records::decode(&row)).transpose()
+    fn record(&self, id: &PushId) -> Result<Option<PushRecord>, StoreError> {
+        self.store.get(&rows::record(id))?.map(|row| records::decode(&row)).transpose()
     }
 
     /// A later push of the same session that was handed out for the same user.
     fn newer_push(&self, id: &PushId) -> Result<Option<Seq>, StoreError> {
-        let latest = self.store.scan(&rows::stories(&id.session), None, Direction::Backward, LATEST)?;
+        let latest = self.store.scan(&rows::records_of(&id.session), None, Direction::Backward, LATEST)?;
         for (_, row) in latest {
-            let story: Story = records::decode(&row)?;
-            if story.id.seq <= id.seq {
+            let record: PushRecord = records::decode(&row)?;
+            if record.id.seq <= id.seq {
                 break;
             }
-            if story.id.user == id.user && matches!(story.decision, Decision::Sent { .. }) {
-                return Ok(Some(story.id.seq));
+            if record.id.user == id.user && matches!(record.decision, Decision::Sent { .. }) {
+                return Ok(Some(record.id.seq));
             }
         }
         Ok(None)
     }
 
-    fn new_story(&self, job: &PushJob, decision: Decision, now: Timestamp, expires_at: Timestamp) -> Story {
-        Story {
+    fn new_record(&self, job: &PushJob, decision: Decision, now: Timestamp, expires_at: Timestamp) -> PushRecord {
+        PushRecord {
             id: PushId::of(job),
             event: job.event.clone(),
             reason: job.reason.clone(),
@@ -232,12 +232,12 @@ impl Sender {
         }
     }
 
-    /// Writes a story down, and when it may be forgotten.
-    pub(super) fn tell(&self, story: &Story, is_new: bool, now: Timestamp) -> Vec<Change> {
-        let mut changes = vec![Change::Put(rows::story(&story.id), records::encode(story))];
+    /// Writes a record down, and when it may be forgotten.
+    pub(super) fn write_record(&self, record: &PushRecord, is_new: bool, now: Timestamp) -> Vec<Change> {
+        let mut changes = vec![Change::Put(rows::record(&record.id), records::encode(record))];
         if is_new {
-            let row = rows::forgettable(now + self.config.retention, &story.id);
-            changes.push(Change::Put(row, records::encode(&story.id)));
+            let row = rows::forgettable(now + self.config.retention, &record.id);
+            changes.push(Change::Put(row, records::encode(&record.id)));
         }
         changes
     }

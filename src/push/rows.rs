@@ -1,5 +1,5 @@
-//! The push sender's rows. A **story** says what was decided about one push, a **delivery** what became of it on one device.
-//! Around them lie index rows: deliveries in flight, deliveries that wait for a retry, receipts that are due, and stories by
+//! The push sender's rows. A **record** says what was decided about one push, a **delivery** what became of it on one device.
+//! Around them lie index rows: deliveries in flight, deliveries that wait for a retry, receipts that are due, and records by
 //! the day they may be forgotten. Every change of state moves its index row in the same commit, so a process killed at any
 //! moment leaves each delivery in exactly one place.
 //!
@@ -35,7 +35,7 @@ impl PushId {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Story {
+pub struct PushRecord {
     pub id: PushId,
     pub event: String,
     /// Why the session's actor chose a push.
@@ -167,12 +167,12 @@ pub struct ReceiptDue {
     pub asked: u32,
 }
 
-pub fn story(id: &PushId) -> Key {
+pub fn record(id: &PushId) -> Key {
     keys::push(&[b"s", id.session.as_str().as_bytes(), b"\0", &id.seq.to_be_bytes(), id.user.as_str().as_bytes()])
 }
 
-/// All stories of a session, by `seq`.
-pub fn stories(session: &SessionId) -> Key {
+/// All records of a session, by `seq`.
+pub fn records_of(session: &SessionId) -> Key {
     keys::push(&[b"s", session.as_str().as_bytes(), b"\0"])
 }
 
@@ -210,7 +210,7 @@ pub fn receipts() -> Key {
     keys::push(&[b"r"])
 }
 
-/// Says that a story may be forgotten at `at`.
+/// Says that a record may be forgotten at `at`.
 pub fn forgettable(at: Timestamp, id: &PushId) -> Key {
     keys::push(&[b"z", &at.as_millis().to_be_bytes(), &in_push(b'\0', id)])
 }

@@ -1,4 +1,4 @@
-//! Forgets stories after their retention, and shows how old the oldest waiting push is.
+//! Forgets records after their retention, and shows how old the oldest waiting push is.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ impl Sender {
                 records::decode::<Delivery>(row).map_or(true, |one| matches!(one.state, State::Done { .. }))
             };
             if deliveries.iter().all(|(_, row)| is_over(row)) {
-                changes.push(Change::Delete(rows::story(&id)));
+                changes.push(Change::Delete(rows::record(&id)));
                 changes.push(Change::Delete(rows::session_pace(&id.session, &id.user)));
                 changes.extend(deliveries.into_iter().map(|(key, _)| Change::Delete(key)));
             } else {
