@@ -133,7 +133,7 @@ pub enum Pace {
     /// This device was told to slow down.
     DeviceThrottled,
     /// Somebody has to mend credentials or configuration; the breaker says when to look again.
-    Mended,
+    AfterRepair,
 }
 
 /// Which circuit breaker an outcome speaks to.
@@ -175,10 +175,10 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
             TOO_MANY_REQUESTS => Action::quiet(Next::Again(Pace::Throttled)),
             MESSAGE_RATE_EXCEEDED => Action::quiet(Next::Again(Pace::DeviceThrottled)),
             UNAUTHORIZED | NOT_THE_SERVICE => {
-                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(Pace::Mended)) }
+                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(Pace::AfterRepair)) }
             }
             INVALID_CREDENTIALS | MISMATCH_SENDER_ID => {
-                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(Pace::Mended)) }
+                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(Pace::AfterRepair)) }
             }
             _ => rejected(code, Stage::Ticket),
         },
@@ -209,7 +209,7 @@ impl Pace {
             Pace::Unreachable | Pace::Throttled => Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             Pace::OnceMore => Backoff::constant(Duration::from_secs(5)),
             Pace::DeviceThrottled => Backoff::new(Duration::from_secs(30), Duration::from_secs(60 * 60)),
-            Pace::Mended => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
+            Pace::AfterRepair => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
         }
     }
 }
@@ -251,10 +251,10 @@ mod tests {
             (refused(TOO_MANY_REQUESTS), 0, Next::Again(Pace::Throttled), quiet),
             (refused(TOO_MANY_REQUESTS), 1, Next::Again(Pace::Throttled), quiet),
             (refused(MESSAGE_RATE_EXCEEDED), 0, Next::Again(Pace::DeviceThrottled), quiet),
-            (refused(UNAUTHORIZED), 0, Next::Again(Pace::Mended), (false, Some(Fault::Access), true)),
-            (refused(NOT_THE_SERVICE), 0, Next::Again(Pace::Mended), (false, Some(Fault::Access), true)),
-            (refused(INVALID_CREDENTIALS), 0, Next::Again(Pace::Mended), (false, Some(Fault::Project), true)),
-            (refused(MISMATCH_SENDER_ID), 0, Next::Again(Pace::Mended), (false, Some(Fault::Project), true)),
+            (refused(UNAUTHORIZED), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Access), true)),
+            (refused(NOT_THE_SERVICE), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Access), true)),
+            (refused(INVALID_CREDENTIALS), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
+            (refused(MISMATCH_SENDER_ID), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
             (refused(DEVICE_NOT_REGISTERED), 0, ended(DEVICE_NOT_REGISTERED, Stage::Ticket), (true, None, false)),
             (refused(MESSAGE_TOO_BIG), 0, ended(MESSAGE_TOO_BIG, Stage::Ticket), (false, None, true)),
             (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, Stage::Ticket), (false, None, true)),
