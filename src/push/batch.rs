@@ -135,15 +135,15 @@ impl Sender {
             alive += usize::from(matches!(outcome, Outcome::Accepted { .. }));
             let (action, written) = self.settle(delivery, outcome, is_ticketed.then_some(&scope), at_least, now);
             changes.extend(written);
-            if action.device_dead {
+            if action.device_unregistered {
                 dead.push((user, device, asked_at.unwrap_or(now)));
             }
         }
         self.write(changes).await;
         self.new_receipts.notify_one();
-        self.devices.heard_alive(alive);
+        self.devices.count_registered(alive);
         for (user, device, asked_at) in dead {
-            if let Err(error) = self.devices.heard_dead(user, device, asked_at).await {
+            if let Err(error) = self.devices.mark_unregistered(user, device, asked_at).await {
                 tracing::error!(%error, "a device that is gone could not be retired");
             }
         }

@@ -156,7 +156,7 @@ impl Sender {
             self.journal.write(changes).await.map_err(StoreError::caused_by)?;
         }
         for (user, device, sent_at) in dead {
-            self.devices.heard_dead(user, device, sent_at).await.map_err(StoreError::caused_by)?;
+            self.devices.mark_unregistered(user, device, sent_at).await.map_err(StoreError::caused_by)?;
         }
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Sender {
         if let Next::End(end) = action.next {
             changes.push(settle::end(delivery, end, now));
         }
-        action.device_dead
+        action.device_unregistered
     }
 
     fn next_asking(&self, sent_at: Timestamp, now: Timestamp) -> Timestamp {

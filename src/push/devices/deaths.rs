@@ -23,14 +23,14 @@ const REMEMBERED_RETIREMENTS: usize = 1_000;
 
 impl Devices {
     /// So many devices are there, as far as Expo can tell.
-    pub fn heard_alive(&self, devices: usize) {
+    pub fn count_registered(&self, devices: usize) {
         let (mut guard, now) = (self.guard.lock(), self.clock.now());
         (0..devices).for_each(|_| guard.saw(false, now));
     }
 
     /// Expo, asked at `asked_at` to reach a device, says that the app is not there. A device that was registered since is not
     /// meant by it.
-    pub async fn heard_dead(
+    pub async fn mark_unregistered(
         self: &Arc<Self>,
         user: UserId,
         id: DeviceId,

@@ -149,7 +149,7 @@ pub enum Fault {
 pub struct Action {
     pub next: Next,
     /// The device is not registered any more.
-    pub device_dead: bool,
+    pub device_unregistered: bool,
     pub fault: Option<Fault>,
     /// Worth an operator's attention.
     pub alert: bool,
@@ -157,7 +157,7 @@ pub struct Action {
 
 impl Action {
     fn quiet(next: Next) -> Self {
-        Self { next, device_dead: false, fault: None, alert: false }
+        Self { next, device_unregistered: false, fault: None, alert: false }
     }
 }
 
@@ -197,7 +197,7 @@ fn rejected(code: &Code, by: Stage) -> Action {
     let expected = matches!(code.as_str(), DEVICE_NOT_REGISTERED | MESSAGE_RATE_EXCEEDED);
     Action {
         next: Next::End(Final::Rejected { code: code.clone(), by }),
-        device_dead: code.as_str() == DEVICE_NOT_REGISTERED,
+        device_unregistered: code.as_str() == DEVICE_NOT_REGISTERED,
         fault: None,
         alert: !expected,
     }
@@ -260,7 +260,7 @@ mod tests {
             (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, Stage::Ticket), (false, None, true)),
             (refused("NeverHeardOf"), 0, ended("NeverHeardOf", Stage::Ticket), (false, None, true)),
         ] {
-            let expected = Action { next, device_dead: dead, fault, alert };
+            let expected = Action { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_attempt(&outcome, unknowns), expected, "{outcome:?} after {unknowns} unknown");
         }
     }
@@ -276,7 +276,7 @@ mod tests {
             (Some(MISMATCH_SENDER_ID), ended(MISMATCH_SENDER_ID, Stage::Receipt), false, Some(Fault::Project), true),
             (Some("NeverHeardOf"), ended("NeverHeardOf", Stage::Receipt), false, None, true),
         ] {
-            let expected = Action { next, device_dead: dead, fault, alert };
+            let expected = Action { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_receipt(refusal.map(code).as_ref()), expected, "{refusal:?}");
         }
     }

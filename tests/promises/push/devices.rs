@@ -63,9 +63,9 @@ async fn a_device_registered_after_the_send_is_not_meant_by_its_answer() {
     rig.advance(Duration::from_secs(60));
     rig.register("ann", &token(1)).await;
     let id = token(1).parse::<tandem::push::PushToken>().unwrap().device_id();
-    rig.devices.heard_dead(user("ann"), id.clone(), sent_at).await.unwrap();
+    rig.devices.mark_unregistered(user("ann"), id.clone(), sent_at).await.unwrap();
     assert!(rig.devices.has_push_token(&user("ann")));
-    rig.devices.heard_dead(user("ann"), id, rig.clock.now()).await.unwrap();
+    rig.devices.mark_unregistered(user("ann"), id, rig.clock.now()).await.unwrap();
     assert!(!rig.devices.has_push_token(&user("ann")));
 }
 
@@ -82,7 +82,7 @@ async fn many_deaths_at_once_are_not_believed() {
             rig.restart().await;
         }
         let id = token(number).parse::<tandem::push::PushToken>().unwrap().device_id();
-        rig.devices.heard_dead(user(&format!("user{number}")), id, sent_at).await.unwrap();
+        rig.devices.mark_unregistered(user(&format!("user{number}")), id, sent_at).await.unwrap();
     }
     let state = |number: u32| rig.device_of(&format!("user{number}"), &token(number)).unwrap().state;
     assert!(matches!(state(29), DeviceState::Quarantined { .. }));
@@ -91,7 +91,7 @@ async fn many_deaths_at_once_are_not_believed() {
     rig.advance(Duration::from_secs(2 * 3600));
     assert!(rig.devices.has_push_token(&user("user29")), "tried again after the quarantine");
     let id = token(29).parse::<tandem::push::PushToken>().unwrap().device_id();
-    rig.devices.heard_dead(user("user29"), id, rig.clock.now()).await.unwrap();
+    rig.devices.mark_unregistered(user("user29"), id, rig.clock.now()).await.unwrap();
     assert!(matches!(state(29), DeviceState::Retired { .. }), "and believed the next time");
 }
 
