@@ -39,6 +39,6 @@ pub async fn answer(call: Posted<ConfirmAgreementRequest>) -> Answered {
     let session = call.session()?;
     let agreement = call.agreement()?;
     let (call, Json(body)) = call.split();
-    let command = call.understood(Command::try_from((agreement, body))).await?;
+    let command = call.reject_unless_member(Command::try_from((agreement, body))).await?;
     call.execute_in(session, command).await
 }

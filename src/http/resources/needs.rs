@@ -113,7 +113,7 @@ pub async fn apply_edits(call: Posted<EditNeedsRequest>) -> Answered {
 )]
 pub async fn remove(call: Call) -> Answered {
     let need = call.path("needId").ok_or_else(no_such_need);
-    let need = call.understood(need).await?;
+    let need = call.reject_unless_member(need).await?;
     call.execute(Command::RemoveNeed(RemoveNeed { need })).await
 }
 

@@ -163,9 +163,9 @@ pub async fn state(call: Call) -> Answered {
 )]
 pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
-    let EventsQuery { after, limit } = call.understood(call.fields()).await?;
-    let limit = call.understood(page(limit, EVENTS, MOST_EVENTS)).await?;
-    let after = call.understood(at_most("after", after, i64::MAX as u64)).await?;
+    let EventsQuery { after, limit } = call.reject_unless_member(call.fields()).await?;
+    let limit = call.reject_unless_member(page(limit, EVENTS, MOST_EVENTS)).await?;
+    let after = call.reject_unless_member(at_most("after", after, i64::MAX as u64)).await?;
     Ok(show(&call.state.coordinator.events(&session, &call.user.id, after.unwrap_or(0), limit).await?))
 }
 
@@ -195,8 +195,8 @@ pub async fn share_tab_viewed(call: Call) -> Answered {
     responses((status = 200, body = Success<MessagesPage>))
 )]
 pub async fn messages(call: Call) -> Answered {
-    let MessagesQuery { limit } = call.understood(call.fields()).await?;
-    let limit = call.understood(at_most("limit", limit, i32::MAX as u32)).await?;
+    let MessagesQuery { limit } = call.reject_unless_member(call.fields()).await?;
+    let limit = call.reject_unless_member(at_most("limit", limit, i32::MAX as u32)).await?;
     call.query(Query::Messages { limit }).await
 }
 
@@ -209,7 +209,7 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let session = call.session()?;
     let (call, Json(body)) = call.split();
     let active = fields::name("status", body.status, &[("active", true), ("away", false)]);
-    let active = call.understood(active).await?;
+    let active = call.reject_unless_member(active).await?;
     let user = &call.user.id;
     if call.key.is_some() {
         // A stored answer is for members alone, as a fresh one is.

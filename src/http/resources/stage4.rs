@@ -121,7 +121,7 @@ pub async fn open_sub_chat(call: Posted<OpenSubChatRequest>) -> Answered {
     responses((status = 200, body = Success<SubChatAnswer>))
 )]
 pub async fn sub_chat(call: Call) -> Answered {
-    let id = call.understood(part(&call, "subChatId", NO_SUCH_CHAT)).await?;
+    let id = call.reject_unless_member(part(&call, "subChatId", NO_SUCH_CHAT)).await?;
     call.execute(Stage4Command::ReadSubChat(id).into()).await
 }
 
@@ -151,7 +151,7 @@ const NO_SUCH_NEED: &str = "there is no such need among those that both of you s
 const NO_SUCH_CHAT: &str = "there is no such sub-chat of yours";
 
 async fn decline(call: Call, declined: bool) -> Answered {
-    let need = call.understood(part(&call, "needId", NO_SUCH_NEED)).await?;
+    let need = call.reject_unless_member(part(&call, "needId", NO_SUCH_NEED)).await?;
     call.execute(Stage4Command::DeclineNeed(DeclineNeed { need, declined }).into()).await
 }
 
@@ -167,8 +167,8 @@ where
     Command: TryFrom<(I, B), Error = Rejection>,
 {
     let session = call.session()?;
-    let id: I = call.understood(part(&call, name, missing)).await?;
+    let id: I = call.reject_unless_member(part(&call, name, missing)).await?;
     let (call, Json(body)) = call.split();
-    let command = call.understood(Command::try_from((id, body))).await?;
+    let command = call.reject_unless_member(Command::try_from((id, body))).await?;
     call.execute_in(session, command).await
 }

@@ -70,9 +70,9 @@ pub async fn check_in(call: Posted<CheckInRequest>) -> Answered {
 )]
 pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
     let session = call.session()?;
-    let entry = call.understood(entry(&call)).await?;
+    let entry = call.reject_unless_member(entry(&call)).await?;
     let (call, Json(body)) = call.split();
-    let command = call.understood(Command::try_from((entry, body))).await?;
+    let command = call.reject_unless_member(Command::try_from((entry, body))).await?;
     call.execute_in(session, command).await
 }
 
@@ -95,7 +95,7 @@ pub async fn unshare(call: Call) -> Answered {
 }
 
 async fn show(call: Call, shared: bool) -> Answered {
-    let entry = call.understood(entry(&call)).await?;
+    let entry = call.reject_unless_member(entry(&call)).await?;
     call.execute(TendingCommand::Share { entry, shared }.into()).await
 }
 
