@@ -15,7 +15,7 @@ use tandem_actors::{
 
 use super::{
     outcome::{Final, Outcome},
-    rows::{self, Attempt, Decision, Delivery, PushId, State, PushRecord},
+    rows::{self, Attempt, Decision, Delivery, PushId, DeliveryState, PushRecord},
 };
 
 /// One push, for one event and one user.
@@ -180,12 +180,12 @@ fn told_delivery(delivery: Delivery) -> ToldDelivery {
         attempts: delivery.attempts.into_iter().map(ToldAttempt::from).collect(),
     };
     match delivery.state {
-        State::Started => blank,
-        State::Waiting { until } => ToldDelivery { state: "waiting", due: Some(until), ..blank },
-        State::AwaitingReceipt { ticket, due } => {
+        DeliveryState::Started => blank,
+        DeliveryState::Waiting { until } => ToldDelivery { state: "waiting", due: Some(until), ..blank },
+        DeliveryState::AwaitingReceipt { ticket, due } => {
             ToldDelivery { state: "awaitingReceipt", due: Some(due), ticket: Some(ticket), ..blank }
         }
-        State::Done { outcome, at } => {
+        DeliveryState::Done { outcome, at } => {
             ToldDelivery { state: "done", outcome: Some(outcome), ended_at: Some(at), ..blank }
         }
     }

@@ -15,7 +15,7 @@ use super::{
     outcome::Final,
     pace::TooSoon,
     reach::{Device, Reach},
-    rows::{self, Address, Decision, Delivery, PushId, State, PushRecord, Tally},
+    rows::{self, Address, Decision, Delivery, PushId, DeliveryState, PushRecord, Tally},
     settle,
 };
 use crate::breaker::Pass;
@@ -104,7 +104,7 @@ impl Sender {
                     device: device.id(),
                     event: job.event.clone(),
                     expires_at,
-                    state: State::Waiting { until: now },
+                    state: DeliveryState::Waiting { until: now },
                     possible_duplicate: false,
                     attempts: Vec::new(),
                     tally: Tally::default(),
@@ -245,7 +245,7 @@ impl Sender {
 
 /// The delivery waits until then.
 pub fn park(mut delivery: Delivery, until: Timestamp) -> Vec<Change> {
-    delivery.state = State::Waiting { until };
+    delivery.state = DeliveryState::Waiting { until };
     let address = delivery.address();
     vec![
         Change::Put(rows::waiting(until, &address), records::encode(&address)),

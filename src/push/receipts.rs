@@ -14,7 +14,7 @@ use super::{
     answer::{self, Receipt},
     dispatcher::Sender,
     outcome::{self, Fault, Final, MESSAGE_RATE_EXCEEDED, Next, Pace},
-    rows::{self, Delivery, ReceiptDue, State},
+    rows::{self, Delivery, ReceiptDue, DeliveryState},
     settle,
 };
 
@@ -142,7 +142,7 @@ impl Sender {
                 None if answered => {
                     receipt.asked += 1;
                     let due = self.next_asking(receipt.sent_at, now);
-                    delivery.state = State::AwaitingReceipt { ticket: receipt.ticket.clone(), due };
+                    delivery.state = DeliveryState::AwaitingReceipt { ticket: receipt.ticket.clone(), due };
                     changes.extend([
                         Change::Delete(key),
                         Change::Put(rows::receipt(due, &receipt.ticket), records::encode(&receipt)),

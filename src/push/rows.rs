@@ -70,7 +70,7 @@ pub struct Delivery {
     pub device: DeviceId,
     pub event: String,
     pub expires_at: Timestamp,
-    pub state: State,
+    pub state: DeliveryState,
     /// The first may have arrived when the second was sent.
     #[serde(default)]
     pub possible_duplicate: bool,
@@ -81,7 +81,7 @@ pub struct Delivery {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum DeliveryState {
     /// A request is under way, or was when the process ended.
     Started,
     Waiting {
@@ -121,7 +121,7 @@ impl Delivery {
     const KEPT: usize = 20;
 
     pub fn start(&mut self, now: Timestamp) {
-        self.state = State::Started;
+        self.state = DeliveryState::Started;
         self.tally.attempts += 1;
         if self.attempts.len() >= Self::KEPT {
             // The first ones tell how it began; the middle is what an outage repeats.

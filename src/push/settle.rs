@@ -8,7 +8,7 @@ use super::{
     breakers::Scope,
     dispatcher::Sender,
     outcome::{self, Action, Fault, Final, Next, Outcome, Pace},
-    rows::{self, Delivery, ReceiptDue, State},
+    rows::{self, Delivery, ReceiptDue, DeliveryState},
 };
 
 /// The delivery is over.
@@ -21,7 +21,7 @@ pub fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change {
     if delivery.possible_duplicate {
         metrics::counter!("tandem_push_possible_duplicates_total").increment(1);
     }
-    delivery.state = State::Done { outcome: end, at: now };
+    delivery.state = DeliveryState::Done { outcome: end, at: now };
     Change::Put(delivery.key(), records::encode(delivery))
 }
 
@@ -66,7 +66,7 @@ impl Sender {
                 let due = sent_at + self.config.receipt_schedule.first().copied().unwrap_or_default();
                 let row = ReceiptDue { address: delivery.address(), ticket: ticket.clone(), sent_at, asked: 0 };
                 changes.push(Change::Put(rows::receipt(due, &ticket), records::encode(&row)));
-                delivery.state = State::AwaitingReceipt { ticket, due };
+                delivery.state = DeliveryState::AwaitingReceipt { ticket, due };
                 changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
             }
             Next::Again(pace) => {

@@ -11,7 +11,7 @@ use tandem_actors::{
 
 use super::{
     dispatcher::Sender,
-    rows::{self, Address, Delivery, PushId, State},
+    rows::{self, Address, Delivery, PushId, DeliveryState},
 };
 
 const PAGE: usize = 200;
@@ -47,7 +47,7 @@ impl Sender {
             changes.push(Change::Delete(key.clone()));
             let deliveries = self.store.scan(&rows::deliveries(&id), None, Direction::Forward, PAGE)?;
             let is_over = |row: &[u8]| {
-                records::decode::<Delivery>(row).map_or(true, |one| matches!(one.state, State::Done { .. }))
+                records::decode::<Delivery>(row).map_or(true, |one| matches!(one.state, DeliveryState::Done { .. }))
             };
             if deliveries.iter().all(|(_, row)| is_over(row)) {
                 changes.push(Change::Delete(rows::record(&id)));
