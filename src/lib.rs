@@ -15,7 +15,6 @@ mod network;
 pub mod operator;
 pub mod push;
 pub mod realtime;
-pub mod recent;
 mod retry_after;
 pub mod secret;
 pub mod secrets;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tandem_actors::ports::Clock;
@@ -15,7 +16,7 @@ use super::{
     jwks::Jwks,
     reason::Reason,
 };
-use crate::{recent::Recent, secret::Secret};
+use crate::secret::Secret;
 
 /// No issuer makes longer ones, and whatever is longer need not be hashed.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -34,7 +35,8 @@ pub struct Verifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,
     demands: Demands,
-    verified: Recent<[u8; 32], Verified>,
+    /// Recently verified tokens by their digest.
+    verified: Cache<[u8; 32], Verified>,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,7 +71,7 @@ impl Verifier {
             secret: config.hs256_secret.as_ref().map(|s| DecodingKey::from_secret(s.reveal().as_bytes())),
             jwks: Jwks::from_config(config, clock.clone())?,
             demands: Demands::from(config),
-            verified: Recent::new(config.remembered_tokens),
+            verified: Cache::new(config.remembered_tokens),
             clock,
         })
     }

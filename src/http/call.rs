@@ -71,7 +71,7 @@ impl<B: Body> FromRequest for Call<B> {
             };
             let slot = admitted(&request, &user).await?;
             let call = Call { state, user, body: (), key, request, slot };
-            let body = call.understood(B::parse(&bytes)).await?;
+            let body = call.reject_unless_member(B::parse(&bytes)).await?;
             Ok(call.with(body))
         })
     }
@@ -114,9 +114,9 @@ impl<B> Call<B> {
 
     /// What was made of the request, or why nothing could be: which only a member of the session in the path is told.
     /// For anybody else there is no such session, whatever the request says.
-    pub async fn understood<T>(&self, request: Result<T, impl Into<ApiError>>) -> Result<T, ApiError> {
+    pub async fn reject_unless_member<T>(&self, request: Result<T, impl Into<ApiError>>) -> Result<T, ApiError> {
         let refusal = match request {
-            Ok(understood) => return Ok(understood),
+            Ok(parsed) => return Ok(parsed),
             Err(refusal) => refusal.into(),
         };
         if !self.request.match_pattern().is_some_and(|pattern| pattern.contains(routes::A_SESSION)) {
@@ -166,7 +166,7 @@ where
     pub async fn execute_body(self) -> Answered {
         let session = self.session()?;
         let (call, Json(body)) = self.split();
-        let command = call.understood(Command::try_from(body)).await?;
+        let command = call.reject_unless_member(Command::try_from(body)).await?;
         call.execute_in(session, command).await
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for a moment of the injected clock. Whoever moves the clock by hand says so, and all who wait look again.
+//! Waits for moments of the injected clock. A test that moves the clock says so, and all waits look again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ pub struct Alarm {
     moved: watch::Sender<()>,
 }
 
-/// The wall clock may be set while somebody sleeps.
+/// The wall clock may be set during a wait, so the clock is read again after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 impl Alarm {
@@ -25,18 +25,26 @@ impl Alarm {
         self.clock.now()
     }
 
-    /// For everything short-lived: no jump of the wall clock moves it.
+    /// For short waits: jumps of the wall clock do not change it.
     pub fn uptime(&self) -> Uptime {
         self.clock.uptime()
     }
 
-    /// What has certainly come: for giving up and forgetting.
+    /// The time that has certainly come. For decisions that cannot be taken back: to give up and to forget.
     pub fn settled(&self) -> Timestamp {
         self.clock.settled()
     }
 
     pub fn clock_moved(&self) {
         self.moved.send_replace(());
+    }
+
+    /// Waits for a moment; without one, forever.
+    pub async fn until_some(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.until(at).await,
+            None => std::future::pending().await,
+        }
     }
 
     pub async fn until(&self, at: Timestamp) {
@@ -49,7 +57,7 @@ impl Alarm {
             let sleep = tokio::time::sleep(at.since(now).min(LOOK_AGAIN));
             tokio::select! {
                 () = sleep => {}
-                // The sender lives as long as this does.
+                // It cannot fail, because `self` keeps the sending half.
                 _ = moved.changed() => {}
             }
         }

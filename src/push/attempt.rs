@@ -1,4 +1,4 @@
-//! Beginning an attempt: the session is asked once more, and the start is durable before the request.
+//! Begins attempts: each session is asked once more, and the start is durable before the request.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use tandem_actors::{
 
 use super::{
     breakers::Scope,
-    collect::{Candidate, Origin},
-    dispatcher::Sender,
+    candidate::{Candidate, Origin},
+    decide::NO_DEVICE,
     message::{self, Message, Occasion},
     outcome::{Code, Final, MESSAGE_TOO_BIG, Stage},
-    plan::{NO_DEVICE, park},
     reach::{Device, Reach},
     rows::{self, Decision, Delivery, PushRecord},
+    sender::Sender,
     settle,
 };
 
-/// The session has so long to say whether a push is still wanted.
+/// How long a session may take to say whether a push is still wanted.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// When a session that did not answer is asked again.
 const SESSION_AGAIN: Backoff = Backoff::constant(Duration::from_secs(10));
@@ -38,7 +38,7 @@ pub(super) struct Outgoing {
 }
 
 impl Sender {
-    /// Asks the sessions, and writes down that the attempts begin.
+    /// Asks the sessions, and writes that the attempts begin. `paid` is how many recipients were paid for.
     pub(super) async fn start(&self, candidates: Vec<Candidate>, paid: usize) -> Vec<Outgoing> {
         let verdicts = join_all(candidates.iter().map(|candidate| async {
             let answer = self.check.check(&candidate.id.session, &candidate.id.user, candidate.id.seq);
@@ -82,7 +82,7 @@ impl Sender {
         outgoing
     }
 
-    /// `reach` is as of now: since the push was planned, a phone may have been handed to somebody else.
+    /// `reach` is read again, because a device may have changed its owner since the push was planned.
     fn begin(
         &self,
         candidate: Candidate,
@@ -109,8 +109,8 @@ impl Sender {
             };
             let message = Message::new(&self.config, &self.texts, &device, &occasion);
             if message.size() > message::BUDGET {
-                let end = Final::Rejected { code: Code::new(MESSAGE_TOO_BIG), by: Stage::Budget };
-                changes.push(settle::end(&mut delivery, end, now));
+                let outcome = Final::Rejected { code: Code::new(MESSAGE_TOO_BIG), by: Stage::Budget };
+                changes.push(settle::end(&mut delivery, outcome, now));
                 continue;
             }
             delivery.start(now);
@@ -122,7 +122,7 @@ impl Sender {
         }
     }
 
-    /// The session says that nobody needs to be told any more.
+    /// The session says that the push is not wanted any more.
     fn drop_push(&self, candidate: Candidate, reason: &str, now: Timestamp, changes: &mut Vec<Change>) {
         changes.extend(candidate.on_start);
         if let Origin::Jobs { record, .. } = candidate.origin {
@@ -137,7 +137,7 @@ impl Sender {
         }
     }
 
-    /// The session could not be asked: some seconds later.
+    /// The session could not be asked. The push waits some seconds.
     fn postpone(&self, candidate: Candidate, now: Timestamp, changes: &mut Vec<Change>) {
         let until = now + SESSION_AGAIN.upper_half(1);
         match candidate.origin {
@@ -151,7 +151,7 @@ impl Sender {
             }
             Origin::Retry { row } => {
                 changes.push(Change::Delete(row));
-                changes.extend(candidate.sends.into_iter().flat_map(|(delivery, _)| park(delivery, until)));
+                changes.extend(candidate.sends.into_iter().flat_map(|(delivery, _)| settle::wait(delivery, until)));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One batch, from the last check to the last outcome. A refused batch is cut up until only what is refused is left.
+//! Sends one batch. If the service refuses it, it is halved until only the refused messages are left.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     answer::{self, Reply},
     attempt::Outgoing,
-    collect::Candidate,
-    dispatcher::Sender,
+    candidate::Candidate,
     outcome::{self, Cause, Code, Outcome},
+    sender::Sender,
 };
 use crate::breaker::Pass;
 
@@ -43,7 +43,7 @@ impl Sender {
     }
 
     async fn send(&self, outgoing: Vec<Outgoing>, is_trial: bool) {
-        // The first request of each recipient was paid for together.
+        // The first request of all recipients is paid for already.
         let mut groups: Vec<_> = by_project(outgoing).into_iter().map(|group| Group { group, is_paid: true }).collect();
         while let Some(Group { group, is_paid }) = groups.pop() {
             if !is_paid {
@@ -74,17 +74,14 @@ impl Sender {
                     self.settle_all(group, |_| outcome.clone(), at_least, false).await;
                     continue;
                 }
-                Reply::Bisect { code } => bisect(group).map_err(|poison| (poison, code)),
-                Reply::Split { projects } => self
-                    .split(group, &projects)
-                    .or_else(bisect)
-                    .map_err(|one| (one, Code::new(outcome::TOO_MANY_EXPERIENCES))),
+                Reply::Bisect { code } => halves(group).map_err(|refused| (refused, code)),
+                Reply::Split { projects } => self.parts_by_project(group, &projects),
             };
             match parts {
                 Ok(parts) => groups.extend(parts.into_iter().map(|group| Group { group, is_paid: false })),
-                Err((poison, code)) => {
+                Err((refused, code)) => {
                     let outcome = Outcome::Rejected { code };
-                    self.settle_all(poison, |_| outcome.clone(), Duration::ZERO, false).await;
+                    self.settle_all(refused, |_| outcome.clone(), Duration::ZERO, false).await;
                 }
             }
         }
@@ -95,16 +92,13 @@ impl Sender {
         matches!(self.breakers.look(now), Pass::NobodyFor(_)) || self.limiter.paused(now).is_some()
     }
 
-    /// One part for each project that the service named, and remembers them. The group itself if that leaves it whole.
-    fn split(
+    /// One part for each project that the service named, and remembers the projects. If that leaves the group whole, its halves. The
+    /// group itself and the reason if it has only one recipient.
+    fn parts_by_project(
         &self,
         group: Vec<Outgoing>,
         projects: &HashMap<String, String>,
-    ) -> Result<Vec<Vec<Outgoing>>, Vec<Outgoing>> {
-        const REMEMBERED: usize = 100_000;
-        if self.projects.len() >= REMEMBERED {
-            self.projects.clear();
-        }
+    ) -> Result<Vec<Vec<Outgoing>>, (Vec<Outgoing>, Code)> {
         let named = group
             .into_iter()
             .map(|mut outgoing| {
@@ -116,10 +110,14 @@ impl Sender {
             })
             .collect();
         let mut parts = by_project(named);
-        if parts.len() > 1 { Ok(parts) } else { Err(parts.pop().unwrap_or_default()) }
+        if parts.len() > 1 {
+            return Ok(parts);
+        }
+        let whole = parts.pop().unwrap_or_default();
+        halves(whole).map_err(|refused| (refused, Code::new(outcome::TOO_MANY_EXPERIENCES)))
     }
 
-    /// What is written for a group after its request; devices that turned out dead are retired after it.
+    /// Writes the outcomes of a group. Then marks the devices that turned out unregistered.
     async fn settle_all(
         &self,
         group: Vec<Outgoing>,
@@ -128,35 +126,35 @@ impl Sender {
         is_ticketed: bool,
     ) {
         let now = self.alarm.now();
-        let (mut changes, mut dead, mut alive) = (Vec::new(), Vec::new(), 0);
+        let (mut changes, mut unregistered, mut registered) = (Vec::new(), Vec::new(), 0);
         for (place, Outgoing { delivery, scope, .. }) in group.into_iter().enumerate() {
             let (user, device, asked_at) = (delivery.id.user.clone(), delivery.device.clone(), delivery.started_at());
             let outcome = outcome_of(place);
-            alive += usize::from(matches!(outcome, Outcome::Accepted { .. }));
+            registered += usize::from(matches!(outcome, Outcome::Accepted { .. }));
             let (action, written) = self.settle(delivery, outcome, is_ticketed.then_some(&scope), at_least, now);
             changes.extend(written);
             if action.device_unregistered {
-                dead.push((user, device, asked_at.unwrap_or(now)));
+                unregistered.push((user, device, asked_at.unwrap_or(now)));
             }
         }
         self.write(changes).await;
         self.new_receipts.notify_one();
-        self.devices.count_registered(alive);
-        for (user, device, asked_at) in dead {
+        self.devices.count_registered(registered);
+        for (user, device, asked_at) in unregistered {
             if let Err(error) = self.devices.mark_unregistered(user, device, asked_at).await {
-                tracing::error!(%error, "a device that is gone could not be retired");
+                tracing::error!(%error, "an unregistered device could not be marked");
             }
         }
     }
 
-    /// Writes an outcome. If it cannot be written, the attempt counts as cut off after the restart.
+    /// Writes outcomes. After a restart, an attempt without a written outcome counts as interrupted.
     pub(super) async fn write(&self, changes: Vec<Change>) {
         const TRIES: usize = 50;
         let mut tries = 0;
         while tries < TRIES {
             match self.journal.write(changes.clone()).await {
                 Ok(()) => return,
-                // No push is begun meanwhile: each has to be written first.
+                // No push begins meanwhile, because its start has to be written first.
                 Err(_) if !self.is_stopping() && self.journal.obstacle().is_some_and(Obstacle::passes_by_itself) => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -170,7 +168,7 @@ impl Sender {
         tracing::error!("the outcome of pushes could not be written: the journal is full or closed");
     }
 
-    /// What the answer to a whole request says about the service.
+    /// Tells the breakers and the limiter what the answer to a whole request says about the service.
     fn whole_request(&self, outcome: &Outcome, at_least: Duration) {
         let now = self.alarm.uptime();
         match outcome {
@@ -184,7 +182,7 @@ impl Sender {
                 self.limiter.pause(now + at_least.max(Duration::from_millis(500)) + jitter);
             }
             Outcome::Rejected { code } => {
-                tracing::error!(code = code.as_str(), "the push service does not let this node in");
+                tracing::error!(code = code.as_str(), "the push service refuses this node");
                 self.breakers.access.failed(now, at_least, &code);
             }
             Outcome::Accepted { .. } => {}
@@ -197,7 +195,7 @@ struct Group {
     is_paid: bool,
 }
 
-/// Expo takes one project per request.
+/// One request may hold messages of one project only.
 fn by_project(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
     let mut groups: HashMap<Option<Arc<str>>, Vec<Outgoing>> = HashMap::new();
     for one in outgoing {
@@ -206,8 +204,8 @@ fn by_project(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
     groups.into_values().collect()
 }
 
-/// Two halves, or the group itself if it is only one.
-fn bisect(mut group: Vec<Outgoing>) -> Result<Vec<Vec<Outgoing>>, Vec<Outgoing>> {
+/// Two halves, or the group itself if it has only one recipient.
+fn halves(mut group: Vec<Outgoing>) -> Result<Vec<Vec<Outgoing>>, Vec<Outgoing>> {
     if group.len() < 2 {
         return Err(group);
     }

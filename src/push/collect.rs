@@ -1,4 +1,4 @@
-//! What is due: reads due rows in bounded pages and joins the pushes of one user and session.
+//! Reads the due rows in bounded pages, and groups the jobs of one user and session.
 
 use std::collections::HashMap;
 
@@ -8,75 +8,27 @@ use tandem_actors::{
         time::Timestamp,
     },
     keys::{self, Key},
-    ports::{Change, Direction, StoreError},
+    ports::{Direction, StoreError},
     records::{self, PushJob},
 };
 
 use super::{
-    dispatcher::Sender,
-    reach::Device,
-    rows::{self, Address, Delivery, PushId, PushRecord},
+    candidate::Plan,
+    rows::{self, Address},
+    sender::Sender,
 };
 
 /// Rows read at once.
 const PAGE: usize = 500;
 
-/// A push that may be sent, once the session agrees.
-pub struct Candidate {
-    pub id: PushId,
-    pub event: String,
-    pub expires_at: Timestamp,
-    /// The rows it was made of, which nobody else takes meanwhile.
-    pub claimed: Vec<Key>,
-    /// Written together with the start of the attempt.
-    pub on_start: Vec<Change>,
-    /// Written as well if it is sent.
-    pub on_send: Vec<Change>,
-    pub origin: Origin,
-    pub sends: Vec<(Delivery, Device)>,
-}
-
-pub enum Origin {
-    /// The newest of these jobs; the others are closed by `on_start`.
-    Jobs {
-        newest: Key,
-        job: PushJob,
-        record: Box<PushRecord>,
-        record_is_new: bool,
-    },
-    Retry {
-        row: Key,
-    },
-}
-
-#[derive(Default)]
-pub struct Plan {
-    pub candidates: Vec<Candidate>,
-    /// Decided without anything to send.
-    pub closures: Vec<Change>,
-    pub closed: Vec<Key>,
-    /// When the first row that is not due yet will be.
-    pub next_due: Option<Timestamp>,
-}
-
-impl Plan {
-    pub fn recipients(&self) -> usize {
-        self.candidates.iter().map(|candidate| candidate.sends.len()).sum()
-    }
-
-    pub fn wait_until(&mut self, at: Timestamp) {
-        self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
-    }
-}
-
-/// A page of rows that are due and nobody's.
+/// A page of due rows that no batch has claimed.
 struct Due {
     rows: Vec<(Key, bytes::Bytes)>,
     next_due: Option<Timestamp>,
 }
 
 impl Sender {
-    /// Up to `room` recipients, and at least one push if there is one.
+    /// Plans the due rows: up to `room` recipients, and at least one push if one is due.
     pub(super) fn collect(&self, room: usize, now: Timestamp) -> Result<Plan, StoreError> {
         let mut plan = Plan::default();
         let jobs = self.due(&keys::push_jobs(), now)?;

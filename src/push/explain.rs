@@ -15,7 +15,7 @@ use tandem_actors::{
 
 use super::{
     outcome::{Final, Outcome},
-    rows::{self, Attempt, Decision, Delivery, PushId, DeliveryState, PushRecord},
+    rows::{self, Attempt, Decision, Delivery, DeliveryState, PushId, PushRecord},
 };
 
 /// One push, for one event and one user.

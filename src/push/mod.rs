@@ -6,7 +6,8 @@
 //! by their receipts to the end.
 //!
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
-//! - `dispatcher` → `collect`, `plan` → `batch`, `attempt` → `settle`: from a due row to a written outcome
+//! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome; they share
+//!   `sender`
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
 //! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`mod@explain`]: what became of a push; [`rows`]: how it is kept
@@ -17,8 +18,10 @@ pub mod answer;
 mod attempt;
 mod batch;
 mod breakers;
+mod candidate;
 mod collect;
 pub mod config;
+mod decide;
 pub mod devices;
 mod dispatcher;
 pub mod explain;
@@ -34,6 +37,7 @@ pub mod preferences;
 pub mod reach;
 mod receipts;
 pub mod rows;
+mod sender;
 mod settle;
 mod sweep;
 pub mod texts;
@@ -41,8 +45,8 @@ pub mod tokens;
 
 use std::{collections::HashSet, sync::Arc};
 
-use dashmap::DashMap;
 use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use tandem_actors::{
     journal::Journal,
     ports::{self, Clock, PushCheck, Store},
@@ -53,7 +57,13 @@ use tokio::{
 };
 
 use self::{
-    alarm::Alarm, breakers::Breakers, dispatcher::Sender, expo::Expo, limiter::Limiter, pace::Paces, texts::Texts,
+    alarm::Alarm,
+    breakers::Breakers,
+    expo::Expo,
+    limiter::Limiter,
+    pace::Paces,
+    sender::{PROJECTS, Sender, THROTTLED},
+    texts::Texts,
 };
 pub use self::{
     config::{Config, ConfigError},
@@ -94,8 +104,8 @@ impl Pusher {
             slots: Arc::new(Semaphore::new(config.max_in_flight)),
             claimed: Mutex::new(HashSet::new()),
             paces: Paces::default(),
-            throttled: DashMap::new(),
-            projects: DashMap::new(),
+            throttled: Cache::new(THROTTLED),
+            projects: Cache::new(PROJECTS),
             work: Notify::new(),
             new_receipts: Notify::new(),
             stopping: watch::Sender::new(false),

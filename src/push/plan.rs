@@ -1,5 +1,4 @@
-//! What is to be done about one push that is due: sent, held, or closed, and with what words. Nothing is written here: the plan
-//! holds the changes.
+//! Plans one due push: gathers the facts, has the decision made, and turns it into changes. Nothing is written here.
 
 use tandem_actors::{
     domain::{ids::Seq, time::Timestamp},
@@ -9,125 +8,148 @@ use tandem_actors::{
 };
 
 use super::{
-    breakers::Scope,
-    collect::{Candidate, Origin, Plan},
-    dispatcher::Sender,
-    outcome::Final,
-    pace::TooSoon,
+    candidate::{Candidate, Origin, Plan},
+    decide::{Facts, RetryDecision, decide, decide_retry},
     reach::{Device, Reach},
-    rows::{self, Address, Decision, Delivery, PushId, DeliveryState, PushRecord, Tally},
-    settle,
+    rows::{self, Address, Decision, Delivery, DeliveryState, PushId, PushRecord, Tally},
+    sender::Sender,
+    settle::{end, wait},
 };
-use crate::breaker::Pass;
 
 /// How many of a session's latest records are looked through for a newer push.
 const LATEST: usize = 32;
-/// Why a push to a device was dropped that is gone, or somebody else's by now.
-pub(super) const NO_DEVICE: &str = "the device is not registered any more";
+
+/// Jobs of one user and session. The newest one stands for all.
+struct JobGroup {
+    id: PushId,
+    newest: Key,
+    job: PushJob,
+    /// All rows of the group.
+    claimed: Vec<Key>,
+    /// Closes the older jobs.
+    closers: Vec<Change>,
+    record_is_new: bool,
+    expires_at: Timestamp,
+}
 
 impl Sender {
+    /// Plans the jobs of one user and session. `room` is how many recipients the batch may have.
     pub(super) fn plan_jobs(
         &self,
         plan: &mut Plan,
-        mut group: Vec<(Key, PushJob)>,
+        jobs: Vec<(Key, PushJob)>,
         room: usize,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        group.sort_by_key(|(_, job)| job.seq);
-        let Some((newest, job)) = group.pop() else { return Ok(()) };
+        let Some((group, record)) = self.group(jobs, now)? else { return Ok(()) };
+        let reach = self.devices.reach(&group.id.user)?;
+        let facts = Facts {
+            now,
+            settled: self.alarm.settled(),
+            expires_at: group.expires_at,
+            newer_push: self.newer_push(&group.id)?,
+            reach: &reach,
+        };
+        let too_soon = self.paces.look(&*self.store, &self.config, &group.id, now)?;
+        match decide(&group.job, record.as_ref(), too_soon, &facts) {
+            Some(decision @ Decision::Sent { .. }) => self.send_group(plan, group, decision, &reach, room, now),
+            decision => {
+                self.close_group(plan, group, decision, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The group, and what was decided about its newest job before. `None` without jobs.
+    fn group(
+        &self,
+        mut jobs: Vec<(Key, PushJob)>,
+        now: Timestamp,
+    ) -> Result<Option<(JobGroup, Option<PushRecord>)>, StoreError> {
+        jobs.sort_by_key(|(_, job)| job.seq);
+        let Some((newest, job)) = jobs.pop() else { return Ok(None) };
         let id = PushId::of(&job);
         let mut claimed = vec![newest.clone()];
         let mut closers = Vec::new();
-        for (row, older) in group {
+        for (row, older) in jobs {
             let older_id = PushId::of(&older);
             if older_id != id {
-                let record = self.new_record(&older, Decision::Coalesced { into: id.seq }, now, now);
+                let record = new_record(&older, Decision::Coalesced { into: id.seq }, now, now);
                 closers.extend(self.write_record(&record, self.record(&older_id)?.is_none(), now));
             }
             closers.push(Change::Delete(row.clone()));
             claimed.push(row);
         }
-        let known = self.record(&id)?;
+        let record = self.record(&id)?;
         let job_due = rows::time_in(&newest, &keys::push_jobs()).unwrap_or(now);
-        let expires_at = known.as_ref().map_or(job_due + self.config.ttl, |record| record.expires_at);
-        let reach = self.devices.reach(&id.user)?;
-        let record_is_new = known.is_none();
+        let expires_at = record.as_ref().map_or(job_due + self.config.ttl, |record| record.expires_at);
+        let group = JobGroup { id, newest, job, claimed, closers, record_is_new: record.is_none(), expires_at };
+        Ok(Some((group, record)))
+    }
 
-        let close = |plan: &mut Plan, decision: Option<Decision>, again: Option<Timestamp>| {
-            plan.closures.append(&mut closers.clone());
-            plan.closures.push(Change::Delete(newest.clone()));
-            if let Some(decision) = decision {
-                metrics::counter!("tandem_push_decisions_total", "decision" => label(&decision)).increment(1);
-                let expires_at = again.map_or(expires_at, |until| expires_at.max(until + self.config.ttl));
-                let record = self.new_record(&job, decision, now, expires_at);
-                plan.closures.extend(self.write_record(&record, record_is_new, now));
-            }
-            if let Some(again) = again {
-                let later = keys::push_job(again, &id.session, &id.user, id.seq);
-                plan.closures.push(Change::Put(later, records::encode(&job)));
-                plan.wait_until(again);
-            }
-            plan.closed.extend(claimed.iter().cloned());
+    /// Writes a decision that sends nothing now. Without a decision, only the rows are removed.
+    fn close_group(&self, plan: &mut Plan, group: JobGroup, decision: Option<Decision>, now: Timestamp) {
+        let JobGroup { id, newest, job, claimed, closers, record_is_new, expires_at } = group;
+        plan.closures.extend(closers);
+        plan.closures.push(Change::Delete(newest));
+        plan.closed.extend(claimed);
+        let Some(decision) = decision else { return };
+        metrics::counter!("tandem_push_decisions_total", "decision" => decision.label()).increment(1);
+        let again = match decision {
+            Decision::Held { until, .. } => Some(until),
+            _ => None,
         };
-
-        let is_held = |record: &PushRecord| matches!(record.decision, Decision::Held { .. });
-        if known.as_ref().is_some_and(|record| !is_held(record)) {
-            close(plan, None, None);
-        } else if self.alarm.settled() >= expires_at {
-            close(plan, Some(Decision::Expired), None);
-        } else if let Some(into) = self.newer_push(&id)? {
-            close(plan, Some(Decision::Coalesced { into }), None);
-        } else if let Some(why) = reach.preferences.refuses(&job.event) {
-            close(plan, Some(Decision::Dropped { why: why.into() }), None);
-        } else if let Some(until) = quiet_until(&reach, now) {
-            close(plan, Some(Decision::Held { until, why: "quiet hours".into() }), Some(until));
-        } else if reach.usable(now).next().is_none() {
-            close(plan, Some(Decision::Dropped { why: "no usable push token".into() }), None);
-        } else if let Some(TooSoon { until, why }) = self.paces.look(&*self.store, &self.config, &id, now)? {
-            close(plan, Some(Decision::Held { until, why: why.into() }), Some(until));
-        } else {
-            let devices: Vec<_> = reach.usable(now).cloned().collect();
-            let fits = plan.recipients() + devices.len() <= room || plan.candidates.is_empty();
-            if !fits {
-                return Ok(());
-            }
-            self.claimed.lock().extend(claimed.iter().cloned());
-            let decision = Decision::Sent { devices: devices.len().try_into().unwrap_or(u32::MAX) };
-            let record = self.new_record(&job, decision, now, expires_at);
-            let mut on_start = closers;
-            on_start.extend(self.write_record(&record, record_is_new, now));
-            on_start.push(Change::Delete(newest.clone()));
-            let mut sends = Vec::new();
-            for device in devices {
-                let delivery = Delivery {
-                    id: id.clone(),
-                    device: device.id(),
-                    event: job.event.clone(),
-                    expires_at,
-                    state: DeliveryState::Waiting { until: now },
-                    possible_duplicate: false,
-                    attempts: Vec::new(),
-                    tally: Tally::default(),
-                };
-                match self.not_before(&device, now) {
-                    None => sends.push((delivery, device)),
-                    Some(until) => on_start.extend(park(delivery, until)),
-                }
-            }
-            if sends.is_empty() {
-                plan.closures.extend(on_start);
-                plan.closed.extend(claimed);
-                return Ok(());
-            }
-            let event = job.event.clone();
-            let on_send = self.paces.begin(&*self.store, &self.config, &id, now)?;
-            let origin = Origin::Jobs { newest, job, record: record.into(), record_is_new };
-            plan.candidates.push(Candidate { id, event, expires_at, claimed, on_start, on_send, origin, sends });
+        let expires_at = again.map_or(expires_at, |until| expires_at.max(until + self.config.ttl));
+        let record = new_record(&job, decision, now, expires_at);
+        plan.closures.extend(self.write_record(&record, record_is_new, now));
+        if let Some(until) = again {
+            let later = keys::push_job(until, &id.session, &id.user, id.seq);
+            plan.closures.push(Change::Put(later, records::encode(&job)));
+            plan.wait_until(until);
         }
+    }
+
+    fn send_group(
+        &self,
+        plan: &mut Plan,
+        group: JobGroup,
+        decision: Decision,
+        reach: &Reach,
+        room: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let devices: Vec<Device> = reach.usable(now).cloned().collect();
+        let fits = plan.recipients() + devices.len() <= room || plan.candidates.is_empty();
+        if !fits {
+            return Ok(());
+        }
+        let JobGroup { id, newest, job, claimed, closers, record_is_new, expires_at } = group;
+        self.claimed.lock().extend(claimed.iter().cloned());
+        let record = new_record(&job, decision, now, expires_at);
+        let mut on_start = closers;
+        on_start.extend(self.write_record(&record, record_is_new, now));
+        on_start.push(Change::Delete(newest.clone()));
+        let mut sends = Vec::new();
+        for device in devices {
+            let delivery = new_delivery(&id, &device, &job, expires_at, now);
+            match self.not_before(&device, now) {
+                None => sends.push((delivery, device)),
+                Some(until) => on_start.extend(wait(delivery, until)),
+            }
+        }
+        if sends.is_empty() {
+            plan.closures.extend(on_start);
+            plan.closed.extend(claimed);
+            return Ok(());
+        }
+        let event = job.event.clone();
+        let on_send = self.paces.begin(&*self.store, &self.config, &id, now)?;
+        let origin = Origin::Jobs { newest, job, record: record.into(), record_is_new };
+        plan.candidates.push(Candidate { id, event, expires_at, claimed, on_start, on_send, origin, sends });
         Ok(())
     }
 
-    /// `newest_job` is the newest push that waits for the same user and session.
+    /// Plans a delivery whose retry is due. `newest_job` is the newest job of the same user and session.
     pub(super) fn plan_retry(
         &self,
         plan: &mut Plan,
@@ -136,76 +158,52 @@ impl Sender {
         newest_job: Option<Seq>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut close = |changes: Vec<Change>| {
-            plan.closures.push(Change::Delete(row.clone()));
-            plan.closures.extend(changes);
-            plan.closed.push(row.clone());
-        };
         let stored = self.store.get(&rows::delivery(&address.id, &address.device))?;
         let Some(mut delivery) = stored.map(|row| records::decode::<Delivery>(&row)).transpose()? else {
-            close(Vec::new());
+            plan.close_row(row);
             return Ok(());
         };
         let reach = self.devices.reach(&address.id.user)?;
-        let device = reach.find(&address.device).filter(|device| device.is_usable(now));
-        let unknown = delivery.tally.unknown > 0;
         let newer_job = newest_job.filter(|seq| *seq > address.id.seq);
-        let end = if self.alarm.settled() >= delivery.expires_at {
-            Some(if unknown { Final::Unknown } else { Final::Expired })
-        } else if let Some(into) = newer_job.map_or_else(|| self.newer_push(&address.id), |seq| Ok(Some(seq)))? {
-            Some(Final::Coalesced { into })
-        } else if let Some(why) = reach.preferences.refuses(&delivery.event) {
-            Some(Final::Dropped { why: why.into() })
-        } else if device.is_none() {
-            Some(Final::Dropped { why: NO_DEVICE.into() })
-        } else {
-            None
-        };
-        if let Some(end) = end {
-            close(vec![settle::end(&mut delivery, end, now)]);
-            return Ok(());
-        }
-        let Some(device) = device else { return Ok(()) };
-        if let Some(until) = quiet_until(&reach, now).or_else(|| self.not_before(device, now)) {
-            close(park(delivery, until));
-            plan.wait_until(until);
-            return Ok(());
-        }
-        self.claimed.lock().insert(row.clone());
-        plan.candidates.push(Candidate {
-            id: address.id.clone(),
-            event: delivery.event.clone(),
+        let facts = Facts {
+            now,
+            settled: self.alarm.settled(),
             expires_at: delivery.expires_at,
-            claimed: vec![row.clone()],
-            on_start: vec![Change::Delete(row.clone())],
-            on_send: Vec::new(),
-            origin: Origin::Retry { row },
-            sends: vec![(delivery, device.clone())],
-        });
+            newer_push: newer_job.map_or_else(|| self.newer_push(&address.id), |seq| Ok(Some(seq)))?,
+            reach: &reach,
+        };
+        match decide_retry(&delivery, &facts, |device| self.not_before(device, now)) {
+            RetryDecision::Send(device) => {
+                self.claimed.lock().insert(row.clone());
+                plan.candidates.push(Candidate {
+                    id: address.id.clone(),
+                    event: delivery.event.clone(),
+                    expires_at: delivery.expires_at,
+                    claimed: vec![row.clone()],
+                    on_start: vec![Change::Delete(row.clone())],
+                    on_send: Vec::new(),
+                    origin: Origin::Retry { row },
+                    sends: vec![(delivery, device)],
+                });
+            }
+            RetryDecision::End(outcome) => {
+                plan.close_row(row);
+                plan.closures.push(end(&mut delivery, outcome, now));
+            }
+            RetryDecision::WaitUntil(until) => {
+                plan.close_row(row);
+                plan.closures.extend(wait(delivery, until));
+                plan.wait_until(until);
+            }
+        }
         Ok(())
-    }
-
-    /// Until when this device has to wait: it was told to slow down, or its project's credentials do not work.
-    fn not_before(&self, device: &Device, now: Timestamp) -> Option<Timestamp> {
-        let uptime = self.alarm.uptime();
-        let throttled = self.throttled.get(&device.id()).map(|until| until.saturating_sub(uptime));
-        let throttled = throttled.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
-        throttled.or_else(|| match self.breakers.project(&self.scope(device)).pass(uptime) {
-            Pass::NobodyFor(wait) => Some(now + wait),
-            Pass::All | Pass::Trial => None,
-        })
-    }
-
-    pub(super) fn scope(&self, device: &Device) -> Scope {
-        let project = self.projects.get(&device.id()).map(|project| project.clone());
-        Scope { project, platform: device.platform }
     }
 
     fn record(&self, id: &PushId) -> Result<Option<PushRecord>, StoreError> {
         self.store.get(&rows::record(id))?.map(|row| records::decode(&row)).transpose()
     }
 
-    /// A later push of the same session that was handed out for the same user.
+    /// A later push of the same session that was sent to the same user.
     fn newer_push(&self, id: &PushId) -> Result<Option<Seq>, StoreError> {
         let latest = self.store.scan(&rows::records_of(&id.session), None, Direction::Backward, LATEST)?;
         for (_, row) in latest {
@@ -220,19 +218,7 @@ impl Sender {
         Ok(None)
     }
 
-    fn new_record(&self, job: &PushJob, decision: Decision, now: Timestamp, expires_at: Timestamp) -> PushRecord {
-        PushRecord {
-            id: PushId::of(job),
-            event: job.event.clone(),
-            reason: job.reason.clone(),
-            created_at: job.created_at,
-            decision,
-            decided_at: now,
-            expires_at,
-        }
-    }
-
-    /// Writes a record down, and when it may be forgotten.
+    /// The row of a record. For a new record, also the row that says when it may be forgotten.
     pub(super) fn write_record(&self, record: &PushRecord, is_new: bool, now: Timestamp) -> Vec<Change> {
         let mut changes = vec![Change::Put(rows::record(&record.id), records::encode(record))];
         if is_new {
@@ -243,26 +229,27 @@ impl Sender {
     }
 }
 
-/// The delivery waits until then.
-pub fn park(mut delivery: Delivery, until: Timestamp) -> Vec<Change> {
-    delivery.state = DeliveryState::Waiting { until };
-    let address = delivery.address();
-    vec![
-        Change::Put(rows::waiting(until, &address), records::encode(&address)),
-        Change::Put(delivery.key(), records::encode(&delivery)),
-    ]
+fn new_record(job: &PushJob, decision: Decision, now: Timestamp, expires_at: Timestamp) -> PushRecord {
+    PushRecord {
+        id: PushId::of(job),
+        event: job.event.clone(),
+        reason: job.reason.clone(),
+        created_at: job.created_at,
+        decision,
+        decided_at: now,
+        expires_at,
+    }
 }
 
-fn quiet_until(reach: &Reach, now: Timestamp) -> Option<Timestamp> {
-    reach.preferences.quiet_hours.as_ref()?.until(now, reach.time_zone())
-}
-
-fn label(decision: &Decision) -> &'static str {
-    match decision {
-        Decision::Sent { .. } => "sent",
-        Decision::Held { .. } => "held",
-        Decision::Coalesced { .. } => "coalesced",
-        Decision::Dropped { .. } => "dropped",
-        Decision::Expired => "expired",
+fn new_delivery(id: &PushId, device: &Device, job: &PushJob, expires_at: Timestamp, now: Timestamp) -> Delivery {
+    Delivery {
+        id: id.clone(),
+        device: device.id(),
+        event: job.event.clone(),
+        expires_at,
+        state: DeliveryState::Waiting { until: now },
+        possible_duplicate: false,
+        attempts: Vec::new(),
+        tally: Tally::default(),
     }
 }

@@ -1,20 +1,20 @@
-//! Asks what became of accepted pushes. A receipt is there some minutes after the send and gone after a day; whether it is
-//! there does not depend on who asks or how often, so asking is repeated on any failure. One task asks, so that no receipt is
-//! asked for twice at once.
+//! Asks for the receipts of accepted pushes. A receipt appears some minutes after the send and disappears after a day. A request
+//! changes nothing, so it is repeated after any failure. One task asks, so that no receipt is requested twice at the same time.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tandem_actors::{
     domain::time::Timestamp,
+    keys::Key,
     ports::{Change, Direction, StoreError},
     records,
 };
 
 use super::{
     answer::{self, Receipt},
-    dispatcher::Sender,
     outcome::{self, Fault, Final, MESSAGE_RATE_EXCEEDED, Next, Pace},
-    rows::{self, Delivery, ReceiptDue, DeliveryState},
+    rows::{self, Delivery, DeliveryState, ReceiptDue},
+    sender::Sender,
     settle,
 };
 
@@ -22,7 +22,7 @@ use super::{
 const BATCH: usize = 1000;
 
 struct DueReceipts {
-    rows: Vec<(tandem_actors::keys::Key, ReceiptDue)>,
+    rows: Vec<(Key, ReceiptDue)>,
     next_due: Option<Timestamp>,
 }
 
@@ -40,35 +40,22 @@ impl Sender {
                 }
             };
             if due.rows.is_empty() {
-                self.until_receipts(due.next_due).await;
+                self.wait_for_receipts(due.next_due).await;
                 continue;
             }
             if self.ask(due.rows, now).await {
                 failures = 0;
             } else {
                 failures += 1;
-                self.until(now + Pace::Unreachable.backoff().upper_half(failures)).await;
+                self.rest_until(now + Pace::Unreachable.backoff().upper_half(failures)).await;
             }
         }
     }
 
-    async fn until_receipts(&self, next_due: Option<Timestamp>) {
-        let due = async {
-            match next_due {
-                Some(at) => self.alarm.until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+    async fn wait_for_receipts(&self, next_due: Option<Timestamp>) {
         tokio::select! {
-            () = due => {}
+            () = self.alarm.until_some(next_due) => {}
             () = self.new_receipts.notified() => {}
-            () = self.stopped() => {}
-        }
-    }
-
-    pub(super) async fn until(&self, at: Timestamp) {
-        tokio::select! {
-            () = self.alarm.until(at) => {}
             () = self.stopped() => {}
         }
     }
@@ -89,8 +76,8 @@ impl Sender {
         Ok(due)
     }
 
-    /// False if the answer was none.
-    async fn ask(&self, due: Vec<(tandem_actors::keys::Key, ReceiptDue)>, now: Timestamp) -> bool {
+    /// Requests receipts and takes them in. Returns false if that failed.
+    async fn ask(&self, due: Vec<(Key, ReceiptDue)>, now: Timestamp) -> bool {
         let answer = {
             let slot = tokio::select! {
                 slot = self.slots.acquire() => slot,
@@ -112,12 +99,12 @@ impl Sender {
 
     async fn take_in(
         &self,
-        due: Vec<(tandem_actors::keys::Key, ReceiptDue)>,
+        due: Vec<(Key, ReceiptDue)>,
         receipts: &HashMap<String, Receipt>,
         answered: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (mut changes, mut dead) = (Vec::new(), Vec::new());
+        let (mut changes, mut unregistered) = (Vec::new(), Vec::new());
         for (key, mut receipt) in due {
             let (id, device) = (&receipt.address.id, &receipt.address.device);
             let Some(row) = self.store.get(&rows::delivery(id, device))? else {
@@ -131,7 +118,7 @@ impl Sender {
                     metrics::histogram!("tandem_push_receipt_lag_seconds")
                         .record(now.since(receipt.sent_at).as_secs_f64());
                     if self.take_in_one(&mut delivery, known, now, &mut changes) {
-                        dead.push((id.user.clone(), device.clone(), receipt.sent_at));
+                        unregistered.push((id.user.clone(), device.clone(), receipt.sent_at));
                     }
                     changes.push(Change::Delete(key));
                 }
@@ -155,13 +142,13 @@ impl Sender {
         if !changes.is_empty() {
             self.journal.write(changes).await.map_err(StoreError::caused_by)?;
         }
-        for (user, device, sent_at) in dead {
+        for (user, device, sent_at) in unregistered {
             self.devices.mark_unregistered(user, device, sent_at).await.map_err(StoreError::caused_by)?;
         }
         Ok(())
     }
 
-    /// Whether the receipt says that the device is gone.
+    /// Takes one receipt in. Returns whether it says that the device is unregistered.
     fn take_in_one(
         &self,
         delivery: &mut Delivery,

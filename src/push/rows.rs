@@ -63,6 +63,19 @@ pub enum Decision {
     Expired,
 }
 
+impl Decision {
+    /// For metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Decision::Sent { .. } => "sent",
+            Decision::Held { .. } => "held",
+            Decision::Coalesced { .. } => "coalesced",
+            Decision::Dropped { .. } => "dropped",
+            Decision::Expired => "expired",
+        }
+    }
+}
+
 /// One push to one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {

@@ -1,4 +1,4 @@
-//! Turns an attempt's outcome into what is written: the delivery's next state, and the index row that goes with it.
+//! Turns the outcome of an attempt into changes: the delivery's next state, and the index row that belongs to it.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use tandem_actors::{domain::time::Timestamp, ports::Change, records};
 
 use super::{
     breakers::Scope,
-    dispatcher::Sender,
     outcome::{self, Action, Fault, Final, Next, Outcome, Pace},
-    rows::{self, Delivery, ReceiptDue, DeliveryState},
+    rows::{self, Delivery, DeliveryState, ReceiptDue},
+    sender::Sender,
 };
 
-/// The delivery is over.
-pub fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change {
+/// Ends a delivery.
+pub(super) fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change {
     let code = match &end {
         Final::Rejected { code, .. } => code.label(),
         _ => "",
@@ -25,8 +25,18 @@ pub fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change {
     Change::Put(delivery.key(), records::encode(delivery))
 }
 
+/// Makes a delivery wait until then.
+pub(super) fn wait(mut delivery: Delivery, until: Timestamp) -> Vec<Change> {
+    delivery.state = DeliveryState::Waiting { until };
+    let address = delivery.address();
+    vec![
+        Change::Put(rows::waiting(until, &address), records::encode(&address)),
+        Change::Put(delivery.key(), records::encode(&delivery)),
+    ]
+}
+
 impl Sender {
-    /// An attempt ended. `scope` is `None` if nobody was asked; `at_least` is a wait that the service asked for.
+    /// Settles an attempt. `scope` is absent if the service gave no ticket. `at_least` is the wait that the service asked for.
     pub(super) fn settle(
         &self,
         mut delivery: Delivery,
@@ -75,18 +85,9 @@ impl Sender {
                 if pace == Pace::DeviceThrottled {
                     self.throttle(&delivery.device, wait);
                 }
-                changes.extend(super::plan::park(delivery, now + wait));
+                changes.extend(self::wait(delivery, now + wait));
             }
         }
         (action, changes)
-    }
-
-    pub(super) fn throttle(&self, device: &super::tokens::DeviceId, wait: Duration) {
-        const REMEMBERED: usize = 10_000;
-        let now = self.alarm.uptime();
-        if self.throttled.len() >= REMEMBERED {
-            self.throttled.retain(|_, until| now < *until);
-        }
-        self.throttled.insert(device.clone(), now + wait);
     }
 }

@@ -1,4 +1,4 @@
-//! Forgets records after their retention, and shows how old the oldest waiting push is.
+//! Deletes records after their retention, and measures how old the oldest waiting push is.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use tandem_actors::{
 };
 
 use super::{
-    dispatcher::Sender,
-    rows::{self, Address, Delivery, PushId, DeliveryState},
+    rows::{self, Address, Delivery, DeliveryState, PushId},
+    sender::Sender,
 };
 
 const PAGE: usize = 200;
@@ -25,16 +25,16 @@ impl Sender {
             self.paces.forget_old(&self.config, now);
             match self.forget(now).await {
                 Ok(true) => {}
-                Ok(false) => self.until(now + EVERY).await,
+                Ok(false) => self.rest_until(now + EVERY).await,
                 Err(error) => {
                     tracing::error!(%error, "old pushes could not be forgotten");
-                    self.until(now + EVERY).await;
+                    self.rest_until(now + EVERY).await;
                 }
             }
         }
     }
 
-    /// One page; true if there may be more.
+    /// Deletes one page of records. Returns true if there may be another page.
     async fn forget(&self, now: Timestamp) -> Result<bool, StoreError> {
         let prefix = rows::all_forgettable();
         let page = self.store.scan(&prefix, None, Direction::Forward, PAGE)?;
@@ -76,8 +76,8 @@ impl Sender {
         }
     }
 
-    /// When the push that waits longest was made, among those that are due next: what waits for a retry began with its first
-    /// attempt, however far away the next one is.
+    /// The time of the oldest waiting push, among those that are due next. A delivery that waits for a retry counts from its first
+    /// attempt.
     fn oldest_waiting(&self) -> Option<Timestamp> {
         let page = |prefix: &Key| self.store.scan(prefix, None, Direction::Forward, PAGE).unwrap_or_default();
         let jobs = page(&keys::push_jobs());

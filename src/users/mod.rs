@@ -5,6 +5,7 @@ mod profile;
 
 use std::{hash::BuildHasher, sync::Arc};
 
+use quick_cache::sync::Cache;
 use tandem_actors::{
     domain::{ids::UserId, private_text::PrivateText},
     journal::{CommitError, Journal},
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use self::profile::Row;
 pub use self::profile::{Names, NamesRequest, PrivacyPatch, PrivacyPreferences, User};
 
-use crate::{auth::Identity, recent::Recent};
+use crate::auth::Identity;
 
 const REMEMBERED: usize = 50_000;
 const LANES: usize = 64;
@@ -34,7 +35,8 @@ pub struct Users {
     store: Arc<dyn Store>,
     journal: Journal,
     clock: Arc<dyn Clock>,
-    known: Recent<UserId, Arc<User>>,
+    /// Users that were seen recently.
+    known: Cache<UserId, Arc<User>>,
     /// A user is written by one request at a time: the first requests of a new user come together.
     lanes: [Mutex<()>; LANES],
     hasher: std::hash::RandomState,
@@ -46,7 +48,7 @@ impl Users {
             store,
             journal,
             clock,
-            known: Recent::new(REMEMBERED),
+            known: Cache::new(REMEMBERED),
             lanes: std::array::from_fn(|_| Mutex::new(())),
             hasher: std::hash::RandomState::new(),
         }

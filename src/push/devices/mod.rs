@@ -7,8 +7,8 @@ mod deaths;
 
 use std::sync::Arc;
 
-use dashmap::DashMap;
 use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
     domain::ids::UserId,
@@ -48,15 +48,17 @@ pub struct Devices {
     journal: Journal,
     clock: Arc<dyn Clock>,
     per_user: usize,
-    /// What the store holds, for those who were asked about. A miss is filled while its entry is locked, a change is put in
-    /// after its commit: so an entry is never older than the store.
-    cache: DashMap<UserId, Arc<Reach>>,
+    /// What the store holds of recently requested users. An entry is never older than the store: a change replaces it after the
+    /// commit, also while a miss is being filled.
+    cache: Cache<UserId, Arc<Reach>>,
     guard: Mutex<Guard>,
     /// Held while something is changed: whose a token is, is read and written under it.
     changing: tokio::sync::Mutex<Retirements>,
 }
 
+/// Users whose devices are in memory.
 const CACHED: usize = 50_000;
+
 impl Devices {
     pub fn new(
         store: Arc<dyn Store>,
@@ -70,7 +72,7 @@ impl Devices {
             journal,
             clock,
             per_user: per_user.max(1),
-            cache: DashMap::new(),
+            cache: Cache::new(CACHED),
             guard: Mutex::new(guard),
             changing: tokio::sync::Mutex::default(),
         }))
@@ -78,14 +80,7 @@ impl Devices {
 
     /// A user's devices and preferences.
     pub fn reach(&self, user: &UserId) -> Result<Arc<Reach>, StoreError> {
-        if let Some(reach) = self.cache.get(user) {
-            return Ok(reach.clone());
-        }
-        if self.cache.len() >= CACHED {
-            self.cache.clear();
-        }
-        let entry = self.cache.entry(user.clone()).or_try_insert_with(|| self.load(user).map(Arc::new))?;
-        Ok(entry.clone())
+        self.cache.get_or_insert_with(user, || self.load(user).map(Arc::new))
     }
 
     pub fn preferences(&self, user: &UserId) -> Result<Preferences, StoreError> {

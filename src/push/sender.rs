@@ -1,0 +1,122 @@
+//! What the tasks of the push sender share: the settings, the store, the client, and the limits.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use tandem_actors::{
+    domain::time::Timestamp,
+    journal::Journal,
+    keys::Key,
+    ports::{PushCheck, Store, Uptime},
+};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::{
+    alarm::Alarm,
+    breakers::{Breakers, Scope},
+    candidate::{Candidate, Origin},
+    config::Config,
+    devices::Devices,
+    expo::Expo,
+    limiter::Limiter,
+    pace::Paces,
+    reach::Device,
+    texts::Texts,
+    tokens::DeviceId,
+};
+use crate::breaker::Pass;
+
+/// Devices whose throttling is remembered. One that is forgotten is throttled by the service again.
+pub(super) const THROTTLED: usize = 10_000;
+/// Devices whose project is remembered. One that is forgotten costs one refused batch.
+pub(super) const PROJECTS: usize = 100_000;
+
+pub(super) struct Sender {
+    pub config: Config,
+    pub texts: Texts,
+    pub store: Arc<dyn Store>,
+    pub journal: Journal,
+    pub alarm: Alarm,
+    pub check: Arc<dyn PushCheck>,
+    pub devices: Arc<Devices>,
+    pub expo: Expo,
+    pub limiter: Limiter,
+    pub breakers: Breakers,
+    /// One permit for each request that may be under way.
+    pub slots: Arc<Semaphore>,
+    /// Rows that a batch is working on.
+    pub claimed: Mutex<HashSet<Key>>,
+    /// How often each user was notified of each session lately.
+    pub paces: Paces,
+    /// Until when devices are throttled.
+    pub throttled: Cache<DeviceId, Uptime>,
+    /// The project of devices that were refused because the rest of their batch belonged to another one.
+    pub projects: Cache<DeviceId, Arc<str>>,
+    /// There may be something to send.
+    pub work: Notify,
+    pub new_receipts: Notify,
+    pub stopping: watch::Sender<bool>,
+}
+
+impl Sender {
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // It cannot fail, because `self` keeps the sending half.
+        drop(stopping.wait_for(|stopping| *stopping).await);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Waits, but not beyond the stop.
+    pub async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    /// Waits for a moment of the clock, but not beyond the stop.
+    pub async fn rest_until(&self, at: Timestamp) {
+        tokio::select! {
+            () = self.alarm.until(at) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    /// Gives a candidate back that is not sent now. It can be planned again.
+    pub fn give_back(&self, candidate: &Candidate) {
+        if matches!(candidate.origin, Origin::Jobs { .. }) {
+            self.paces.undo(&candidate.id);
+        }
+        self.unclaim(&candidate.claimed);
+    }
+
+    pub fn unclaim(&self, keys: &[Key]) {
+        let mut claimed = self.claimed.lock();
+        for key in keys {
+            claimed.remove(key);
+        }
+    }
+
+    pub fn scope(&self, device: &Device) -> Scope {
+        Scope { project: self.projects.get(&device.id()), platform: device.platform }
+    }
+
+    pub fn throttle(&self, device: &DeviceId, wait: Duration) {
+        self.throttled.insert(device.clone(), self.alarm.uptime() + wait);
+    }
+
+    /// Until when a device has to wait: it was told to slow down, or its project's credentials do not work.
+    pub fn not_before(&self, device: &Device, now: Timestamp) -> Option<Timestamp> {
+        let uptime = self.alarm.uptime();
+        let throttled = self.throttled.get(&device.id()).map(|until| until.saturating_sub(uptime));
+        let throttled = throttled.filter(|wait| !wait.is_zero()).map(|wait| now + wait);
+        throttled.or_else(|| match self.breakers.project(&self.scope(device)).pass(uptime) {
+            Pass::NobodyFor(wait) => Some(now + wait),
+            Pass::All | Pass::Trial => None,
+        })
+    }
+}
