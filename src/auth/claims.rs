@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, de::IgnoredAny};
 use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
-use super::{config::Config, reason::Reason};
+use super::{config::AuthSettings, reason::Reason};
 
 const NAME_CHARACTERS: usize = 100;
 const EMAIL_CHARACTERS: usize = 320;
@@ -64,8 +64,8 @@ pub(super) struct Demands {
     leeway: Duration,
 }
 
-impl From<&Config> for Demands {
-    fn from(config: &Config) -> Self {
+impl From<&AuthSettings> for Demands {
+    fn from(config: &AuthSettings) -> Self {
         Self {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct AuthSettings {
     /// The shared secret of `HS256` tokens, at least 32 characters. Unset: the node generates one into its data
     /// directory, unless `jwks_url` is set.
     pub hs256_secret: Option<Secret>,
@@ -39,7 +39,7 @@ pub struct Config {
     pub remembered_tokens: usize,
 }
 
-impl Default for Config {
+impl Default for AuthSettings {
     fn default() -> Self {
         Self {
             hs256_secret: None,
@@ -56,7 +56,7 @@ impl Default for Config {
     }
 }
 
-impl Config {
+impl AuthSettings {
     /// In words, where accepted tokens come from.
     pub fn ways(&self) -> &'static str {
         match (&self.hs256_secret, &self.jwks_url) {
@@ -70,7 +70,7 @@ impl Config {
 
 /// A setting of this section that cannot be used, by its key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
+pub enum AuthSettingsError {
     #[error("auth.hs256_secret is empty; give at least 32 characters, or leave it out to have one generated")]
     EmptySecret,
     #[error(

@@ -18,7 +18,7 @@ use tandem_actors::{domain::time::Timestamp, ports::Clock};
 use tokio::sync::Mutex;
 
 use super::{
-    config::{Config, ConfigError},
+    config::{AuthSettings, AuthSettingsError},
     jwk::{IssuerKey, KeyAlgorithm, usable},
     reason::Reason,
 };
@@ -80,12 +80,12 @@ enum FetchError {
 }
 
 impl Jwks {
-    pub(super) fn from_config(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<Self>>, ConfigError> {
+    pub(super) fn from_config(config: &AuthSettings, clock: Arc<dyn Clock>) -> Result<Option<Arc<Self>>, AuthSettingsError> {
         let Some(text) = &config.jwks_url else { return Ok(None) };
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| ConfigError::JwksUrl { found: text.clone() })?;
+            .ok_or_else(|| AuthSettingsError::JwksUrl { found: text.clone() })?;
         let client = crate::tls::http_client()
             .timeout(config.jwks_timeout)
             .connect_timeout(config.jwks_timeout)
@@ -94,7 +94,7 @@ impl Jwks {
             // One request in ten minutes: a kept connection would only be found dead.
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|error| ConfigError::Client(error.to_string()))?;
+            .map_err(|error| AuthSettingsError::Client(error.to_string()))?;
         Ok(Some(Arc::new(Self {
             url,
             client,

@@ -15,7 +15,7 @@ pub use crate::secret::Secret;
 
 pub use self::{
     claims::Identity,
-    config::{Config, ConfigError},
+    config::{AuthSettings, AuthSettingsError},
     reason::Reason,
     sign::{SignError, sign},
     verifier::{SHORT_SECRET, Verifier, is_short},

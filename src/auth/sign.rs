@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
-use super::config::Config;
+use super::config::AuthSettings;
 use crate::secret::Secret;
 
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ struct Claims<'a> {
 /// and the authorized party that `config` demands.
 pub fn sign(
     secret: &Secret,
-    config: &Config,
+    config: &AuthSettings,
     user: &UserId,
     name: Option<&str>,
     ttl: Duration,

@@ -11,7 +11,7 @@ use tandem_actors::ports::Clock;
 
 use super::{
     claims::{Claims, Demands, Identity},
-    config::{Config, ConfigError},
+    config::{AuthSettings, AuthSettingsError},
     jwk::KeyAlgorithm,
     jwks::Jwks,
     reason::Reason,
@@ -57,15 +57,15 @@ struct Header {
 
 impl Verifier {
     /// The secret that the node has generated for itself, if it has, is to be put into `config.hs256_secret` before.
-    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+    pub fn new(config: &AuthSettings, clock: Arc<dyn Clock>) -> Result<Self, AuthSettingsError> {
         if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
-            return Err(ConfigError::EmptySecret);
+            return Err(AuthSettingsError::EmptySecret);
         }
         if config.hs256_secret.as_ref().is_some_and(is_short) {
             tracing::warn!("{SHORT_SECRET}");
         }
         if config.hs256_secret.is_none() && config.jwks_url.is_none() {
-            return Err(ConfigError::NoKeys);
+            return Err(AuthSettingsError::NoKeys);
         }
         Ok(Self {
             secret: config.hs256_secret.as_ref().map(|s| DecodingKey::from_secret(s.reveal().as_bytes())),

@@ -31,7 +31,7 @@ pub struct Settings {
     #[serde(skip)]
     pub start_afresh: bool,
     pub server: http::Config,
-    pub auth: auth::Config,
+    pub auth: auth::AuthSettings,
     pub store: store::Config,
     pub journal: Journal,
     pub sessions: Sessions,
@@ -53,7 +53,7 @@ impl Default for Settings {
             data: DEFAULT_DATA.into(),
             start_afresh: false,
             server: http::Config::default(),
-            auth: auth::Config::default(),
+            auth: auth::AuthSettings::default(),
             store: store::Config::default(),
             journal: Journal::default(),
             sessions: Sessions::default(),

@@ -19,7 +19,7 @@ pub enum StartError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Auth(#[from] auth::ConfigError),
+    Auth(#[from] auth::AuthSettingsError),
     /// A part of the node cannot work with its settings.
     #[error(transparent)]
     Setting(Box<dyn Error + Send + Sync>),

@@ -10,11 +10,11 @@ use super::{
 
 fn verifier(issuer: &Issuer) -> (Arc<Verifier>, Arc<TestClock>) {
     let clock = TestClock::start();
-    let config = Config {
+    let config = AuthSettings {
         hs256_secret: Some(Secret::new(SECRET)),
         jwks_url: Some(issuer.url.clone()),
         jwks_timeout: Duration::from_millis(500),
-        ..Config::default()
+        ..AuthSettings::default()
     };
     (Arc::new(Verifier::new(&config, clock.clone()).unwrap()), clock)
 }
@@ -36,7 +36,7 @@ async fn both_algorithms_and_the_shared_secret_work_side_by_side() {
     let (verifier, clock) = verifier(&issuer);
     let own = sign(
         &Secret::new(SECRET),
-        &Config::default(),
+        &AuthSettings::default(),
         &"user_ben".parse().unwrap(),
         None,
         Duration::from_secs(60),
@@ -147,7 +147,7 @@ async fn a_remembered_token_ends_with_its_key_even_if_nobody_calls() {
     let (one, two) = (rsa("r1"), rsa("r2"));
     let issuer = Issuer::start(key_set(&[&one])).await;
     let config =
-        Config { jwks_url: Some(issuer.url.clone()), jwks_refresh: Duration::from_millis(20), ..Config::default() };
+        AuthSettings { jwks_url: Some(issuer.url.clone()), jwks_refresh: Duration::from_millis(20), ..AuthSettings::default() };
     let verifier = Arc::new(Verifier::new(&config, TestClock::start()).unwrap());
     let token = one.sign(&claims(json!({})));
     assert_eq!(reason(&verifier, &token).await, "accepted");

@@ -3,11 +3,11 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::*;
 
-fn config() -> Config {
-    Config { hs256_secret: Some(Secret::new(SECRET)), ..Config::default() }
+fn config() -> AuthSettings {
+    AuthSettings { hs256_secret: Some(Secret::new(SECRET)), ..AuthSettings::default() }
 }
 
-fn verifier(config: &Config) -> (Verifier, Arc<TestClock>) {
+fn verifier(config: &AuthSettings) -> (Verifier, Arc<TestClock>) {
     let clock = TestClock::start();
     (Verifier::new(config, clock.clone()).unwrap(), clock)
 }
@@ -22,7 +22,7 @@ fn part(json: &Value) -> String {
 
 #[actix_web::test]
 async fn a_token_made_here_is_accepted_with_its_claims() {
-    let config = Config { issuer: Some("tandem".into()), audience: vec!["app".into()], ..config() };
+    let config = AuthSettings { issuer: Some("tandem".into()), audience: vec!["app".into()], ..config() };
     let (verifier, clock) = verifier(&config);
     let user = "auth0|anna".parse().unwrap();
     let token =
@@ -38,7 +38,7 @@ async fn a_token_made_here_is_accepted_with_its_claims() {
 
 #[actix_web::test]
 async fn what_is_wrong_with_a_token_is_said() {
-    let config = Config {
+    let config = AuthSettings {
         issuer: Some("https://issuer".into()),
         audience: vec!["app".into(), "web".into()],
         authorized_parties: vec!["https://app".into()],
@@ -101,15 +101,15 @@ async fn what_is_wrong_with_a_token_is_said() {
 #[test]
 fn a_configuration_that_nobody_could_use_is_refused() {
     let clock = TestClock::start();
-    let refused = |config: Config| Verifier::new(&config, clock.clone()).err();
-    assert_eq!(refused(Config::default()), Some(ConfigError::NoKeys));
+    let refused = |config: AuthSettings| Verifier::new(&config, clock.clone()).err();
+    assert_eq!(refused(AuthSettings::default()), Some(AuthSettingsError::NoKeys));
     assert_eq!(
-        refused(Config { hs256_secret: Some(Secret::new("")), ..Config::default() }),
-        Some(ConfigError::EmptySecret)
+        refused(AuthSettings { hs256_secret: Some(Secret::new("")), ..AuthSettings::default() }),
+        Some(AuthSettingsError::EmptySecret)
     );
     let found = "issuer.example/jwks".to_owned();
-    let config = Config { jwks_url: Some(found.clone()), ..Config::default() };
-    assert_eq!(refused(config), Some(ConfigError::JwksUrl { found }));
+    let config = AuthSettings { jwks_url: Some(found.clone()), ..AuthSettings::default() };
+    assert_eq!(refused(config), Some(AuthSettingsError::JwksUrl { found }));
 }
 
 #[test]

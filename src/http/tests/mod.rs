@@ -57,7 +57,7 @@ fn token(user: &str) -> String {
 }
 
 fn named_token(user: &str, name: Option<&str>) -> String {
-    let (config, user) = (auth::Config::default(), user.parse().unwrap());
+    let (config, user) = (auth::AuthSettings::default(), user.parse().unwrap());
     auth::sign(&secret(), &config, &user, name, Duration::from_secs(60), TestClock.now()).unwrap()
 }
 
@@ -99,7 +99,7 @@ impl Server {
             residency: settings.residency(),
         });
         let arbiters = Arbiters::start(1);
-        let auth = auth::Config { hs256_secret: Some(secret()), ..auth::Config::default() };
+        let auth = auth::AuthSettings { hs256_secret: Some(secret()), ..auth::AuthSettings::default() };
         let stopping = Arc::new(AtomicBool::new(false));
         let key = || ApiKey::parse("app.key:secret").unwrap();
         let state = Data::new(State {
