@@ -40,7 +40,7 @@ pub struct Settings {
     pub nudge: Nudge,
     pub routing: Routing,
     pub realtime: realtime::RealtimeSettings,
-    pub push: push::Config,
+    pub push: push::PushSettings,
     pub limits: limits::Config,
     pub telemetry: telemetry::Config,
 }
@@ -62,7 +62,7 @@ impl Default for Settings {
             nudge: Nudge::default(),
             routing: Routing::default(),
             realtime: realtime::RealtimeSettings::default(),
-            push: push::Config::default(),
+            push: push::PushSettings::default(),
             limits: limits::Config::default(),
             telemetry: telemetry::Config::default(),
         }

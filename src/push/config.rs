@@ -26,7 +26,7 @@ pub enum Priority {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct PushSettings {
     /// Where Expo's push service is: scheme, host and port, without a path.
     pub base_url: String,
     /// Expo access token; needed if the project has enhanced push security.
@@ -75,7 +75,7 @@ pub struct Config {
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
-impl Default for Config {
+impl Default for PushSettings {
     fn default() -> Self {
         Self {
             base_url: "https://exp.host".into(),
@@ -105,20 +105,20 @@ impl Default for Config {
 /// A setting that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("push.{key} is {found}; it must be {expected}")]
-pub struct ConfigError {
+pub struct PushSettingsError {
     pub key: String,
     pub found: String,
     pub expected: String,
 }
 
-impl Config {
+impl PushSettings {
     /// What a range cannot say; ranges and addresses are checked where settings are read.
     ///
     /// # Errors
     /// Names the setting and what would be right.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), PushSettingsError> {
         let wrong = |key: &str, found: &dyn fmt::Debug, expected: &str| {
-            Err(ConfigError { key: key.into(), found: format!("{found:?}"), expected: expected.into() })
+            Err(PushSettingsError { key: key.into(), found: format!("{found:?}"), expected: expected.into() })
         };
         if self.receipt_schedule.is_empty() || !self.receipt_schedule.is_sorted() {
             return wrong("receipt_schedule", &self.receipt_schedule, "a list of durations, the shortest first");
@@ -157,8 +157,8 @@ mod tests {
 
     use super::*;
 
-    fn read(toml: &str) -> Result<Config, String> {
-        let config: Config = Figment::from(Toml::string(toml)).extract().map_err(|error| error.to_string())?;
+    fn read(toml: &str) -> Result<PushSettings, String> {
+        let config: PushSettings = Figment::from(Toml::string(toml)).extract().map_err(|error| error.to_string())?;
         config.validate().map_err(|error| error.to_string())?;
         Ok(config)
     }

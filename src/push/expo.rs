@@ -6,7 +6,7 @@ use std::{io::Write, time::Duration};
 use reqwest::{StatusCode, header};
 use serde::Serialize;
 
-use super::{answer::Transport, config::Config, outcome::Cause};
+use super::{answer::Transport, config::PushSettings, outcome::Cause};
 use crate::{retry_after, secret::Secret};
 
 /// Bodies beyond it are compressed.
@@ -27,7 +27,7 @@ pub struct Expo {
 pub struct ClientError(#[from] reqwest::Error);
 
 impl Expo {
-    pub fn new(config: &Config) -> Result<Self, ClientError> {
+    pub fn new(config: &PushSettings) -> Result<Self, ClientError> {
         let http = crate::tls::http_client()
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tandem_actors::domain::ids::{Seq, SessionId};
 
 use super::{
-    config::{Config, Priority, Text},
+    config::{PushSettings, Priority, Text},
     reach::Device,
     texts::Texts,
     tokens::{PushToken, hex},
@@ -62,7 +62,7 @@ pub struct Occasion<'a> {
 }
 
 impl Message {
-    pub fn new(config: &Config, texts: &Texts, device: &Device, occasion: &Occasion<'_>) -> Self {
+    pub fn new(config: &PushSettings, texts: &Texts, device: &Device, occasion: &Occasion<'_>) -> Self {
         let text = texts.pick(device.locale.as_deref(), occasion.event);
         let short = short_hash(occasion.session);
         Self {
@@ -120,7 +120,7 @@ mod tests {
             time_left: Duration::from_secs(90),
             possible_duplicate,
         };
-        Message::new(&Config::default(), &Texts::new(&Default::default()), &device, &occasion)
+        Message::new(&PushSettings::default(), &Texts::new(&Default::default()), &device, &occasion)
     }
 
     #[test]
@@ -150,12 +150,12 @@ mod tests {
 
     #[test]
     fn a_text_that_cannot_fit_is_refused_when_it_is_configured() {
-        let mut config = Config::default();
+        let mut config = PushSettings::default();
         let long = Text { title: "t".into(), body: "x".repeat(3600) };
         config.texts.entry("de".into()).or_default().insert("default".into(), long);
         let refusal = config.validate().unwrap_err();
         assert!(refusal.key.starts_with("texts.de"), "{refusal}");
-        assert_eq!(Config::default().validate(), Ok(()));
+        assert_eq!(PushSettings::default().validate(), Ok(()));
         assert!(
             message(false).size() < worst_case_size(&Text { title: message(false).title, body: message(false).body })
         );

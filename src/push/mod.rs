@@ -66,7 +66,7 @@ use self::{
     texts::Texts,
 };
 pub use self::{
-    config::{Config, ConfigError},
+    config::{PushSettings, PushSettingsError},
     devices::{Devices, DevicesError},
     explain::{Told, explain},
     expo::ClientError,
@@ -84,7 +84,7 @@ pub struct Pusher {
 impl Pusher {
     /// Starts the sender's tasks on the current tokio runtime.
     pub fn start(
-        config: Config,
+        config: PushSettings,
         store: Arc<dyn Store>,
         journal: Journal,
         clock: Arc<dyn Clock>,

@@ -18,7 +18,7 @@ use tandem_actors::{
 };
 
 use super::{
-    config::Config,
+    config::PushSettings,
     rows::{self, PushId},
 };
 
@@ -61,7 +61,7 @@ impl Paces {
     pub fn look(
         &self,
         store: &dyn Store,
-        config: &Config,
+        config: &PushSettings,
         id: &PushId,
         now: Timestamp,
     ) -> Result<Option<TooSoon>, StoreError> {
@@ -87,7 +87,7 @@ impl Paces {
     pub fn begin(
         &self,
         store: &dyn Store,
-        config: &Config,
+        config: &PushSettings,
         id: &PushId,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
@@ -114,7 +114,7 @@ impl Paces {
     }
 
     /// Forgets what the store knows as well.
-    pub fn forget_old(&self, config: &Config, now: Timestamp) {
+    pub fn forget_old(&self, config: &PushSettings, now: Timestamp) {
         let rest = config.spacing_later * RESTS;
         self.sessions.retain(|_, pace| now.since(pace.last) < rest);
         self.users.retain(|_, pace| pace.paid > now);
@@ -137,7 +137,7 @@ impl Paces {
 
 impl OfSession {
     /// How long after the last one the next may come.
-    fn spacing(self, config: &Config, now: Timestamp) -> Duration {
+    fn spacing(self, config: &PushSettings, now: Timestamp) -> Duration {
         match self.streak {
             _ if self.has_rested(config, now) => Duration::ZERO,
             0 => Duration::ZERO,
@@ -146,17 +146,17 @@ impl OfSession {
         }
     }
 
-    fn has_rested(self, config: &Config, now: Timestamp) -> bool {
+    fn has_rested(self, config: &PushSettings, now: Timestamp) -> bool {
         now.since(self.last) >= config.spacing_later * RESTS
     }
 
-    fn after(self, config: &Config, now: Timestamp) -> Self {
+    fn after(self, config: &PushSettings, now: Timestamp) -> Self {
         let streak = if self.has_rested(config, now) { 0 } else { self.streak };
         Self { last: now, streak: streak.saturating_add(1) }
     }
 }
 
-fn spacing_of_user(config: &Config) -> Option<Duration> {
+fn spacing_of_user(config: &PushSettings) -> Option<Duration> {
     (config.user_rate > 0).then(|| Duration::from_secs(60) / config.user_rate)
 }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_first_is_free_the_second_waits_a_little_and_each_further_one_longer() {
-        let config = Config::default();
+        let config = PushSettings::default();
         let mut pace = OfSession::default();
         for (now, wait) in [(1_000_000, 10), (1_000_010, 60), (1_000_070, 60)] {
             pace = pace.after(&config, at(now));

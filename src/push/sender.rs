@@ -16,7 +16,7 @@ use super::{
     alarm::Alarm,
     breakers::{Breakers, Scope},
     candidate::{Candidate, Origin},
-    config::Config,
+    config::PushSettings,
     devices::Devices,
     expo::Expo,
     limiter::Limiter,
@@ -33,7 +33,7 @@ pub(super) const THROTTLED: usize = 10_000;
 pub(super) const PROJECTS: usize = 100_000;
 
 pub(super) struct Sender {
-    pub config: Config,
+    pub config: PushSettings,
     pub texts: Texts,
     pub store: Arc<dyn Store>,
     pub journal: Journal,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::rig::{Rig, eventually, session, token};
 
 async fn paced() -> Rig {
-    let defaults = tandem::push::Config::default();
+    let defaults = tandem::push::PushSettings::default();
     let rig = Rig::with(|config| {
         (config.spacing, config.spacing_later) = (defaults.spacing, defaults.spacing_later);
         config.user_rate = defaults.user_rate;
