@@ -30,7 +30,7 @@ pub struct Settings {
     /// Not a setting that could stay: a flag for one start. Makes an empty store where one was before.
     #[serde(skip)]
     pub start_afresh: bool,
-    pub server: http::Config,
+    pub server: http::ServerSettings,
     pub auth: auth::AuthSettings,
     pub store: store::Config,
     pub journal: Journal,
@@ -52,7 +52,7 @@ impl Default for Settings {
         Self {
             data: DEFAULT_DATA.into(),
             start_afresh: false,
-            server: http::Config::default(),
+            server: http::ServerSettings::default(),
             auth: auth::AuthSettings::default(),
             store: store::Config::default(),
             journal: Journal::default(),

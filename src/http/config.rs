@@ -8,7 +8,7 @@ use crate::network::Network;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct ServerSettings {
     /// Where to listen. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// Worker threads; 0: one for each core.
@@ -28,15 +28,15 @@ pub struct Config {
     pub webhook_body_limit: usize,
     /// Reverse proxies, as addresses or networks, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    pub cors: Cors,
+    pub cors: CorsSettings,
     /// TLS by the node itself. Unset: plain HTTP, for a reverse proxy in front or a local network.
-    pub tls: Option<Tls>,
-    pub limits: Limits,
+    pub tls: Option<TlsSettings>,
+    pub limits: RateLimitSettings,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Cors {
+pub struct CorsSettings {
     /// Origins whose pages may call, as `https://app.example`, or `*` for all. Empty: CORS is off.
     pub allowed_origins: Vec<String>,
     /// How long a browser may remember the answer to a preflight request.
@@ -46,7 +46,7 @@ pub struct Cors {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tls {
+pub struct TlsSettings {
     /// The certificate chain, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
@@ -56,7 +56,7 @@ pub struct Tls {
 /// Requests per minute, of one user or one address. 0: unlimited.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub struct RateLimitSettings {
     /// `GET /auth/ably-token`, of one user.
     pub ably_token: u32,
     /// `POST /sessions`, by user.
@@ -67,7 +67,7 @@ pub struct Limits {
     pub invitation: u32,
 }
 
-impl Default for Config {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -78,20 +78,20 @@ impl Default for Config {
             body_limit: 64 * 1024,
             webhook_body_limit: 1024 * 1024,
             trusted_proxies: Vec::new(),
-            cors: Cors::default(),
+            cors: CorsSettings::default(),
             tls: None,
-            limits: Limits::default(),
+            limits: RateLimitSettings::default(),
         }
     }
 }
 
-impl Default for Cors {
+impl Default for CorsSettings {
     fn default() -> Self {
         Self { allowed_origins: Vec::new(), max_age: Duration::from_secs(600) }
     }
 }
 
-impl Default for Limits {
+impl Default for RateLimitSettings {
     fn default() -> Self {
         Self { ably_token: 10, create_session: 300, push_token: 5, invitation: 10 }
     }

@@ -16,7 +16,7 @@ use actix_web::{
 use bytes::Bytes;
 use tandem_intake::{Budget, Handle, Share, UnderWay};
 
-use super::{error::ApiError, limits::from_proxies};
+use super::{error::ApiError, rate_limits::from_proxies};
 use crate::{connections::Forwarded, limits::Limits, network::Network};
 
 /// A smaller answer is written at once.

@@ -14,7 +14,7 @@ mod envelope;
 mod error;
 pub mod front;
 mod idempotency;
-mod limits;
+mod rate_limits;
 mod observe;
 pub mod openapi;
 mod readiness;
@@ -41,9 +41,9 @@ use tandem_actors::{
 };
 
 pub use self::{
-    config::{Config, Cors as CorsConfig, Limits as LimitsConfig, Tls},
+    config::{CorsSettings, RateLimitSettings, ServerSettings, TlsSettings},
     error::ApiError,
-    limits::Limits as RateLimits,
+    rate_limits::RateLimits,
     readiness::Readiness,
     realtime_access::RealtimeAccess,
     start_page::{StartPage, start_page},
@@ -56,7 +56,7 @@ use crate::{
 
 /// Everything that handlers reach. Made once, shared by all workers.
 pub struct State {
-    pub config: Config,
+    pub config: ServerSettings,
     pub auth: Arc<Verifier>,
     pub users: Arc<Users>,
     pub coordinator: Coordinator,
@@ -85,7 +85,7 @@ impl State {
 }
 
 impl RateLimits {
-    pub fn from_config(config: &Config) -> Self {
+    pub fn from_config(config: &ServerSettings) -> Self {
         Self::new(&config.limits)
     }
 }
@@ -105,7 +105,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
         .app_data(state);
 }
 
-fn allow(config: &CorsConfig) -> Cors {
+fn allow(config: &CorsSettings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID])

@@ -16,7 +16,7 @@ use crate::http::{
     call::{self, Answered, Call, Posted, show},
     envelope::Success,
     error::ApiError,
-    limits,
+    rate_limits,
 };
 
 /// Look at an invitation
@@ -28,7 +28,7 @@ use crate::http::{
 )]
 pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = State::of(&request)?;
-    state.limits.invitation.check(&limits::client_address(&request, &state.config))?;
+    state.limits.invitation.check(&rate_limits::client_address(&request, &state.config))?;
     let data = state.coordinator.invitation(&call::invitation(&request)?).await?;
     Ok(show(&data))
 }

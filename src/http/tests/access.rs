@@ -48,7 +48,7 @@ async fn the_token_is_looked_at_before_anything_else() {
 async fn a_user_is_made_from_the_first_token_and_survives_a_restart() {
     let store = Arc::new(MemoryStore::default());
     let profile = || store.get(&keys::profile(&"user_anna".parse().unwrap())).unwrap();
-    let server = Server::on(Config::default(), store.clone());
+    let server = Server::on(ServerSettings::default(), store.clone());
     let me = |token: String| {
         TestRequest::get().uri("/api/auth/me").insert_header(("authorization", format!("Bearer {token}")))
     };
@@ -65,7 +65,7 @@ async fn a_user_is_made_from_the_first_token_and_survives_a_restart() {
     assert_eq!(server.send(patch).await.data()["user"]["name"], json!("Annie"));
     drop(server);
 
-    let restarted = Server::on(Config::default(), store.clone());
+    let restarted = Server::on(ServerSettings::default(), store.clone());
     let after = restarted.send(me(named_token("user_anna", Some("Anna")))).await.data();
     assert_eq!(after["user"]["name"], json!("Annie"));
 
@@ -116,9 +116,9 @@ async fn each_user_has_a_rate_limit_of_their_own() {
 
 #[actix_web::test]
 async fn an_invitation_is_open_but_not_to_guessing() {
-    let server = Server::with(Config {
+    let server = Server::with(ServerSettings {
         trusted_proxies: vec![crate::network::Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
-        ..Config::default()
+        ..ServerSettings::default()
     });
     let (_, invitation) = server.invite().await;
     let from = |client: &str| {
@@ -175,8 +175,8 @@ async fn browsers_of_foreign_origins_are_let_in_by_the_configuration_alone() {
     let closed = Server::start().send(preflight()).await;
     assert!(closed.status == 405 && closed.header("access-control-allow-origin").is_none());
 
-    let cors = CorsConfig { allowed_origins: vec!["https://app.example".into()], ..CorsConfig::default() };
-    let server = Server::with(Config { cors, ..Config::default() });
+    let cors = CorsSettings { allowed_origins: vec!["https://app.example".into()], ..CorsSettings::default() };
+    let server = Server::with(ServerSettings { cors, ..ServerSettings::default() });
     let open = server.send(preflight()).await;
     assert_eq!((open.status, open.header("access-control-allow-origin")), (200, Some("https://app.example")));
     let stranger = server.send(preflight().insert_header(("origin", "https://evil.example"))).await;

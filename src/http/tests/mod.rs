@@ -70,14 +70,14 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::with(Config::default())
+        Self::with(ServerSettings::default())
     }
 
-    fn with(config: Config) -> Self {
+    fn with(config: ServerSettings) -> Self {
         Self::on(config, Arc::new(MemoryStore::default()))
     }
 
-    fn on(config: Config, store: Arc<MemoryStore>) -> Self {
+    fn on(config: ServerSettings, store: Arc<MemoryStore>) -> Self {
         let mut settings = Settings { server: config, ..Settings::default() };
         settings.realtime.embedded.keys.push(KeyConfig::generated("app.key", "secret"));
         let clock: Arc<dyn Clock> = Arc::new(TestClock);

@@ -15,21 +15,21 @@ use governor::{
 };
 use tandem_actors::domain::ids::UserId;
 
-use super::{config::Config, error::ApiError};
+use super::{config::{RateLimitSettings, ServerSettings}, error::ApiError};
 use crate::network::{Network, subscriber};
 
 /// So many checks between two clearances of what is back at its full quota.
 const CLEARANCE: u32 = 4096;
 
-pub struct Limits {
+pub struct RateLimits {
     pub ably_token: PerMinute<UserId>,
     pub create_session: PerMinute<UserId>,
     pub push_token: PerMinute<UserId>,
     pub invitation: PerMinute<IpAddr>,
 }
 
-impl Limits {
-    pub fn new(config: &super::config::Limits) -> Self {
+impl RateLimits {
+    pub fn new(config: &RateLimitSettings) -> Self {
         Self {
             ably_token: PerMinute::new(config.ably_token),
             create_session: PerMinute::new(config.create_session),
@@ -64,7 +64,7 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
 
 /// Whom a request without a token comes from: the peer, or what trusted proxies say about it. The last address in
 /// `X-Forwarded-For` that is no trusted proxy is the first one that nobody could make up.
-pub fn client_address(request: &HttpRequest, config: &Config) -> IpAddr {
+pub fn client_address(request: &HttpRequest, config: &ServerSettings) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
     let forwarded = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
     from_proxies(peer, forwarded, &config.trusted_proxies)
