@@ -41,7 +41,7 @@ pub struct Settings {
     pub routing: Routing,
     pub realtime: realtime::RealtimeSettings,
     pub push: push::PushSettings,
-    pub limits: limits::Config,
+    pub limits: limits::LimitSettings,
     pub telemetry: telemetry::Config,
 }
 
@@ -63,7 +63,7 @@ impl Default for Settings {
             routing: Routing::default(),
             realtime: realtime::RealtimeSettings::default(),
             push: push::PushSettings::default(),
-            limits: limits::Config::default(),
+            limits: limits::LimitSettings::default(),
             telemetry: telemetry::Config::default(),
         }
     }

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     auth::{Identity, Reason},
-    limits::{Limits, Slot},
+    limits::{NodeLimits, Slot},
     users::User,
 };
 
@@ -203,14 +203,14 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
 
 /// Who was just refused for overload, and comes again before it is time, waits before anything is read.
 async fn hold_back(request: &HttpRequest, user: &User) {
-    if let Some(limits) = request.app_data::<Data<Limits>>() {
+    if let Some(limits) = request.app_data::<Data<NodeLimits>>() {
         limits.admission.hold_back(user.id.as_str()).await;
     }
 }
 
 /// Waits for the user's turn.
 async fn admitted(request: &HttpRequest, user: &User) -> Result<Option<Slot>, ApiError> {
-    match request.app_data::<Data<Limits>>() {
+    match request.app_data::<Data<NodeLimits>>() {
         Some(limits) => Ok(Some(limits.admission.enter(user.id.as_str()).await?)),
         None => Ok(None),
     }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tandem_intake::{Budget, Handle, Share, UnderWay};
 
 use super::{error::ApiError, rate_limits::from_proxies};
-use crate::{connections::Forwarded, limits::Limits, network::Network};
+use crate::{connections::Forwarded, limits::NodeLimits, network::Network};
 
 /// A smaller answer is written at once.
 const LARGE: u64 = 32 * 1024;
@@ -28,7 +28,7 @@ const LONGEST_PATH: usize = 8 * 1024;
 
 /// Shared by all workers.
 pub struct Front {
-    pub limits: Arc<Limits>,
+    pub limits: Arc<NodeLimits>,
     pub trusted_proxies: Vec<Network>,
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 pub use super::line::Overload;
 use super::{
-    Config,
+    LimitSettings,
     line::{Line, Place},
     turns,
 };
@@ -48,7 +48,7 @@ struct Waiting<'a> {
 }
 
 impl Admission {
-    pub fn new(config: &Config) -> Arc<Self> {
+    pub fn new(config: &LimitSettings) -> Arc<Self> {
         Arc::new(Self {
             patience: config.request_patience,
             hasher: RandomState::new(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 use tandem_intake::{Budget, DEFAULT_BYTES, DEFAULT_GRACE, DEFAULT_LEAST_RATE, Intake};
 
-use super::{Admission, Limits, connections_that_fit};
+use super::{Admission, NodeLimits, connections_that_fit};
 use crate::{
     connections::{Demands, Registry},
     network::Network,
@@ -16,7 +16,7 @@ const HEADS: usize = 32 << 20;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct LimitSettings {
     /// Connections in all. Fewer, if the process may not open so many files.
     pub connections: usize,
     /// Connections from one address; behind a proxy, requests and WebSockets of one address at a time.
@@ -45,7 +45,7 @@ pub struct Config {
     pub answer_bytes: usize,
 }
 
-impl Default for Config {
+impl Default for LimitSettings {
     fn default() -> Self {
         let networks = ["127.0.0.0/8", "::1/128"];
         let network = |text: &&str| Network::try_from((*text).to_owned()).ok();
@@ -66,13 +66,13 @@ impl Default for Config {
     }
 }
 
-impl Config {
+impl LimitSettings {
     pub fn intake(&self) -> Intake {
         Intake::new(self.body_timeout, self.least_rate, self.body_bytes)
     }
 
     /// The limits of a node. `head` is how long the head of a request may take, `idle` how long a connection may wait for one.
-    pub fn limits(&self, trusted_proxies: &[Network], head: Duration, idle: Duration) -> Limits {
+    pub fn limits(&self, trusted_proxies: &[Network], head: Duration, idle: Duration) -> NodeLimits {
         let demands = Demands {
             most: connections_that_fit(self.connections),
             most_from_one: self.connections_per_address,
@@ -82,7 +82,7 @@ impl Config {
             least_rate: self.least_rate,
             heads: HEADS,
         };
-        Limits {
+        NodeLimits {
             connections: Registry::new(demands),
             intake: Arc::new(self.intake()),
             admission: Admission::new(self),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::Config;
+use super::LimitSettings;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) struct Bounds {
     waiting_of_one: usize,
 }
 
-impl From<&Config> for Bounds {
-    fn from(config: &Config) -> Self {
+impl From<&LimitSettings> for Bounds {
+    fn from(config: &LimitSettings) -> Self {
         Self {
             running: config.requests,
             waiting: config.requests_waiting,

@@ -13,13 +13,13 @@ use tandem_intake::{Budget, Intake};
 
 pub use self::{
     admission::{Admission, Overload, Slot},
-    config::Config,
+    config::LimitSettings,
     files::connections_that_fit,
 };
 use crate::connections::Registry;
 
 /// The limits of one node, shared by all workers.
-pub struct Limits {
+pub struct NodeLimits {
     pub connections: Arc<Registry>,
     pub intake: Arc<Intake>,
     pub admission: Arc<Admission>,
@@ -27,7 +27,7 @@ pub struct Limits {
     pub answers: Arc<Budget>,
 }
 
-impl Limits {
+impl NodeLimits {
     /// Puts what is held at the moment into the metrics.
     pub fn measure(&self) {
         let (running, waiting) = self.admission.load();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::parts::{Coordination, Durable, DurableThreads};
-use crate::{limits::Limits, operator::OperatorFile};
+use crate::{limits::NodeLimits, operator::OperatorFile};
 
 /// How long closing the store may take after the time for a graceful stop is over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ pub(super) struct Node {
     pub coordination: Coordination,
     pub stopping: Arc<AtomicBool>,
     pub shutdown_timeout: Duration,
-    pub limits: Arc<Limits>,
+    pub limits: Arc<NodeLimits>,
     pub operator: Option<OperatorFile>,
     pub data: PathBuf,
 }

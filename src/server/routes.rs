@@ -23,7 +23,7 @@ use crate::{
     config::Settings,
     connections::listen::Service,
     http::{self, Readiness, RealtimeAccess, State, front::Front},
-    limits::Limits,
+    limits::NodeLimits,
     realtime::Provider,
     telemetry,
     tls::ServerCertificate,
@@ -33,7 +33,7 @@ use crate::{
 /// What the routes share, beside the parts of the node.
 pub(super) struct Shared {
     pub auth: Arc<Verifier>,
-    pub limits: Arc<Limits>,
+    pub limits: Arc<NodeLimits>,
     pub operator_token: Secret,
     pub stopping: Arc<AtomicBool>,
     pub metrics: PrometheusHandle,
@@ -82,7 +82,7 @@ fn node_metrics(
     handle: PrometheusHandle,
     journal: Journal,
     coordinator: Coordinator,
-    limits: Arc<Limits>,
+    limits: Arc<NodeLimits>,
 ) -> impl Fn() -> String + Send + Sync + 'static {
     move || {
         limits.measure();
@@ -102,7 +102,7 @@ pub(super) fn serve(
     listener: TcpListener,
     state: Data<State>,
     provider: Provider,
-    limits: &Arc<Limits>,
+    limits: &Arc<NodeLimits>,
     certificate: Option<&Arc<ServerCertificate>>,
 ) -> Result<Server, StartError> {
     let config = &settings.server;

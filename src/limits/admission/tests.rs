@@ -5,13 +5,13 @@ use futures_util::FutureExt;
 use super::*;
 
 fn admission(requests: usize, per_user: usize, requests_waiting: usize) -> Arc<Admission> {
-    Admission::new(&Config {
+    Admission::new(&LimitSettings {
         requests,
         requests_waiting,
         requests_per_user: per_user,
         requests_per_user_waiting: 6,
         request_patience: Duration::from_millis(200),
-        ..Config::default()
+        ..LimitSettings::default()
     })
 }
 
