@@ -42,7 +42,7 @@ pub struct Settings {
     pub realtime: realtime::RealtimeSettings,
     pub push: push::PushSettings,
     pub limits: limits::LimitSettings,
-    pub telemetry: telemetry::Config,
+    pub telemetry: telemetry::TelemetrySettings,
 }
 
 const DEFAULT_DATA: &str = "./data";
@@ -64,7 +64,7 @@ impl Default for Settings {
             realtime: realtime::RealtimeSettings::default(),
             push: push::PushSettings::default(),
             limits: limits::LimitSettings::default(),
-            telemetry: telemetry::Config::default(),
+            telemetry: telemetry::TelemetrySettings::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, util::TryInitError};
 /// Section `telemetry`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct TelemetrySettings {
     /// What is logged, in the syntax of `RUST_LOG`, which wins if it is set.
     pub filter: String,
     pub log_format: LogFormat,
@@ -25,7 +25,7 @@ pub enum LogFormat {
     Json,
 }
 
-impl Default for Config {
+impl Default for TelemetrySettings {
     fn default() -> Self {
         Self { filter: "info".into(), log_format: LogFormat::Text }
     }
@@ -43,7 +43,7 @@ pub enum TelemetryError {
 
 /// `RUST_LOG` if it is set and not empty, else the setting. What actix-http logs of requests that it cannot read is left out unless
 /// the filter names it: any stranger can make such lines, and nobody can act on them.
-fn filter(config: &Config) -> Result<EnvFilter, TelemetryError> {
+fn filter(config: &TelemetrySettings) -> Result<EnvFilter, TelemetryError> {
     let environment = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty());
     let text = environment.map_or_else(|| config.filter.clone(), |text| text.to_string_lossy().into_owned());
     let noise = if text.contains("actix_http") { "" } else { ",actix_http=off" };
@@ -57,7 +57,7 @@ static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 ///
 /// # Errors
 /// If it cannot be read; the filter that was in force stays.
-pub fn change_filter(config: &Config) -> Result<(), TelemetryError> {
+pub fn change_filter(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
     if let Some(set) = SET_FILTER.get() {
         set(filter);
@@ -66,7 +66,7 @@ pub fn change_filter(config: &Config) -> Result<(), TelemetryError> {
 }
 
 /// Sends logs to stderr from here on, panics too. Once per process.
-pub fn start_logging(config: &Config) -> Result<(), TelemetryError> {
+pub fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = filter(config)?;
     let logs =
