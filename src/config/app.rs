@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct App {
+pub struct AppSection {
     /// Which members are taken on to the next stage without asking for it.
     pub mode: AppMode,
     /// The topic of a session without context, until the AI service writes one.
@@ -20,14 +20,14 @@ pub struct App {
     pub service_token: Option<Secret>,
 }
 
-impl Default for App {
+impl Default for AppSection {
     fn default() -> Self {
         let AppSettings { mode, topic, invitation_message, offer_feel_heard } = AppSettings::default();
         Self { mode, topic, invitation_message, offer_feel_heard, service_token: None }
     }
 }
 
-impl App {
+impl AppSection {
     pub(super) fn domain(&self) -> AppSettings {
         AppSettings {
             mode: self.mode,

@@ -34,7 +34,7 @@ impl Settings {
     }
 
     fn journal_options(&self) -> store::JournalOptions {
-        let config::Journal { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
+        let config::JournalSettings { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
             self.journal;
         store::JournalOptions {
             segment_bytes,
@@ -47,7 +47,7 @@ impl Settings {
     }
 
     pub fn journal_limits(&self) -> journal::Limits {
-        let config::Journal { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
+        let config::JournalSettings { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
         journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 

@@ -13,7 +13,7 @@ const DAY: u64 = 24 * HOUR;
 /// Group commit, and the files of the journal.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Journal {
+pub struct JournalSettings {
     /// Commits that may wait for the disk; beyond that, callers are told to come back later.
     pub queue: usize,
     /// Their bytes.
@@ -40,7 +40,7 @@ pub struct Journal {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sessions {
+pub struct SessionsSettings {
     /// A session without traffic for so long leaves memory; it comes back when it is needed.
     #[serde(with = "humantime_serde")]
     pub idle_after: Duration,
@@ -67,7 +67,7 @@ pub struct Sessions {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Invitations {
+pub struct InvitationsSettings {
     /// How long an invitation can be accepted.
     #[serde(with = "humantime_serde")]
     pub ttl: Duration,
@@ -82,7 +82,7 @@ pub struct Invitations {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Nudge {
+pub struct NudgeSettings {
     /// Least time between two nudges of one partner.
     #[serde(with = "humantime_serde")]
     pub min_interval: Duration,
@@ -91,7 +91,7 @@ pub struct Nudge {
 /// What an absent partner with a push token is sent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Routing {
+pub struct RoutingSettings {
     pub when_absent: WhenAbsent,
     /// A partner who leaves within this time after an event, without having seen it, is sent a push after all.
     #[serde(with = "humantime_serde")]
@@ -112,7 +112,7 @@ pub struct Routing {
     pub retry_max: Duration,
 }
 
-impl Default for Journal {
+impl Default for JournalSettings {
     fn default() -> Self {
         let Limits { queue, queue_bytes, group, group_bytes, stall_after } = Limits::default();
         let JournalOptions { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
@@ -132,7 +132,7 @@ impl Default for Journal {
     }
 }
 
-impl Default for Sessions {
+impl Default for SessionsSettings {
     fn default() -> Self {
         Self {
             idle_after: Duration::from_secs(600),
@@ -148,7 +148,7 @@ impl Default for Sessions {
     }
 }
 
-impl Default for Invitations {
+impl Default for InvitationsSettings {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(7 * DAY),
@@ -159,13 +159,13 @@ impl Default for Invitations {
     }
 }
 
-impl Default for Nudge {
+impl Default for NudgeSettings {
     fn default() -> Self {
         Self { min_interval: Duration::from_secs(6 * HOUR) }
     }
 }
 
-impl Default for Routing {
+impl Default for RoutingSettings {
     fn default() -> Self {
         Self {
             when_absent: WhenAbsent::Push,
