@@ -23,7 +23,7 @@ use tandem_actors::{
 use tandem_intake::Sender;
 
 use super::{
-    State,
+    AppState,
     body::{Body, Json},
     envelope,
     error::ApiError,
@@ -41,7 +41,7 @@ pub type Answered = Result<HttpResponse, ApiError>;
 pub type Posted<T> = Call<Json<T>>;
 
 pub struct Call<B = ()> {
-    pub state: Data<State>,
+    pub state: Data<AppState>,
     pub user: Arc<User>,
     pub body: B,
     pub key: Option<IdempotencyKey>,
@@ -58,7 +58,7 @@ impl<B: Body> FromRequest for Call<B> {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let state = State::of(&request)?;
+            let state = AppState::of(&request)?;
             let user = authenticate(&state, &request).await?;
             hold_back(&request, &user).await;
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -216,7 +216,7 @@ async fn admitted(request: &HttpRequest, user: &User) -> Result<Option<Slot>, Ap
     }
 }
 
-async fn authenticate(state: &State, request: &HttpRequest) -> Result<Arc<User>, ApiError> {
+async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Arc<User>, ApiError> {
     let token = bearer(request).ok_or(Reason::NoToken)?;
     let identity: Arc<Identity> = match state.auth.remembered(token) {
         Some(known) => known?,

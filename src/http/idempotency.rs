@@ -11,7 +11,7 @@ use tandem_actors::{
     idempotency::{self, StoredAnswer},
 };
 
-use super::{State, error::ApiError};
+use super::{AppState, error::ApiError};
 
 pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -38,7 +38,7 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
 
 /// For routes that no session serves: the stored answer, or what `work` answers, stored. `work` must bear being
 /// repeated: the node may die between it and the storing. Its answer is stored as it is, so it must not hold anybody's words.
-pub async fn once<F>(state: &State, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
+pub async fn once<F>(state: &AppState, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,
 {

@@ -55,7 +55,7 @@ use crate::{
 };
 
 /// Everything that handlers reach. Made once, shared by all workers.
-pub struct State {
+pub struct AppState {
     pub config: ServerSettings,
     pub auth: Arc<Verifier>,
     pub users: Arc<Users>,
@@ -75,9 +75,9 @@ pub struct State {
     pub limits: RateLimits,
 }
 
-impl State {
-    fn of(request: &HttpRequest) -> Result<Data<State>, ApiError> {
-        request.app_data::<Data<State>>().cloned().ok_or_else(|| {
+impl AppState {
+    fn of(request: &HttpRequest) -> Result<Data<AppState>, ApiError> {
+        request.app_data::<Data<AppState>>().cloned().ok_or_else(|| {
             tracing::error!("the routes were mounted without their state");
             ApiError::internal()
         })
@@ -92,7 +92,7 @@ impl RateLimits {
 
 /// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered
 /// before.
-pub fn configure(app: &mut ServiceConfig, state: Data<State>) {
+pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {
         let cors = Condition::new(!cors.allowed_origins.is_empty(), allow(cors));

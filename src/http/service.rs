@@ -12,7 +12,7 @@ use tandem_actors::domain::{
 use tandem_intake::Sender;
 
 use super::{
-    State,
+    AppState,
     body::{Body, Json},
     call::{Answered, bearer, path},
     envelope::success_of,
@@ -20,7 +20,7 @@ use super::{
 };
 
 pub struct ServiceCall<B = ()> {
-    state: Data<State>,
+    state: Data<AppState>,
     session: SessionId,
     /// For whom the service writes.
     member: UserId,
@@ -36,7 +36,7 @@ impl<B: Body> FromRequest for ServiceCall<B> {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let state = State::of(&request)?;
+            let state = AppState::of(&request)?;
             let token = state.service_token.as_ref().ok_or_else(ApiError::no_such_route)?;
             if !bearer(&request).is_some_and(|shown| token.matches(shown)) {
                 return Err(ApiError::new(Code::Unauthorized, "this route is for the AI service, with its own token"));

@@ -22,7 +22,7 @@ use crate::{
     auth::{Secret, Verifier},
     config::Settings,
     connections::listen::Service,
-    http::{self, Readiness, RealtimeAccess, State, front::Front},
+    http::{self, Readiness, RealtimeAccess, AppState, front::Front},
     limits::NodeLimits,
     realtime::Provider,
     telemetry,
@@ -45,7 +45,7 @@ pub(super) fn state(
     threads: &DurableThreads,
     coordination: &Coordination,
     shared: Shared,
-) -> Result<Data<State>, StartError> {
+) -> Result<Data<AppState>, StartError> {
     let Durable { store, journal, clock } = durable.clone();
     let Coordination { coordinator, provider, devices, .. } = coordination;
     let realtime = RealtimeAccess {
@@ -56,7 +56,7 @@ pub(super) fn state(
         webhook_key: settings.ably_key().map_err(StartError::setting)?,
         clock: clock.clone(),
     };
-    Ok(Data::new(State {
+    Ok(Data::new(AppState {
         auth: shared.auth,
         users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
         coordinator: coordinator.clone(),
@@ -100,7 +100,7 @@ fn node_metrics(
 pub(super) fn serve(
     settings: &Settings,
     listener: TcpListener,
-    state: Data<State>,
+    state: Data<AppState>,
     provider: Provider,
     limits: &Arc<NodeLimits>,
     certificate: Option<&Arc<ServerCertificate>>,

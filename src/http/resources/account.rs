@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::realtime::end_realtime_tokens;
 use crate::{
     http::{
-        State,
+        AppState,
         body::Json,
         call::{Answered, Call, Posted},
         envelope::{Success, success_of},
@@ -145,7 +145,7 @@ pub async fn erase(call: Call) -> Answered {
 }
 
 /// Takes the user out of every session, and deletes what was told to the user.
-async fn erase_from_sessions(state: &State, user: &UserId) -> Result<Erasure, ApiError> {
+async fn erase_from_sessions(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
     let coordinator = &state.coordinator;
     let sessions = coordinator.sessions_ever(user)?;
     let erasure = coordinator.erasure_of(user).map_err(Refusal::from)?;

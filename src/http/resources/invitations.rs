@@ -11,7 +11,7 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    State,
+    AppState,
     body::Json,
     call::{self, Answered, Call, Posted, show},
     envelope::Success,
@@ -27,7 +27,7 @@ use crate::http::{
     responses((status = 200, body = Success<PublicInvitationEnvelope>), (status = 429))
 )]
 pub async fn look(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let state = State::of(&request)?;
+    let state = AppState::of(&request)?;
     state.limits.invitation.check(&rate_limits::client_address(&request, &state.config))?;
     let data = state.coordinator.invitation(&call::invitation(&request)?).await?;
     Ok(show(&data))

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::http::{
-    State,
+    AppState,
     envelope::{Success, success_of},
     error::ApiError,
     readiness::Check,
@@ -43,7 +43,7 @@ pub async fn health() -> HttpResponse {
     get, path = "/ready", tag = "node", security(()),
     responses((status = 200, body = Success<Ready>), (status = 503))
 )]
-pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub async fn ready(state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let checks = state.readiness.checks();
     if checks.iter().all(|check| check.ok) {
         let degraded = checks.iter().any(|check| check.problem.is_some());
@@ -58,7 +58,7 @@ pub async fn ready(state: Data<State>) -> Result<HttpResponse, ApiError> {
     get, path = "/metrics", tag = "node", security(()),
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
-pub async fn metrics(state: Data<State>) -> HttpResponse {
+pub async fn metrics(state: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body((state.metrics)())

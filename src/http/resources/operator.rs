@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     http::{
-        State,
+        AppState,
         call::{bearer, path},
         envelope::{Success, success_of},
         error::ApiError,
@@ -145,8 +145,8 @@ pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(success_of(ReleaseOutcome { session_id, released, quarantine, problem }))
 }
 
-fn operator_only(request: &HttpRequest) -> Result<Data<State>, ApiError> {
-    let state = State::of(request)?;
+fn operator_only(request: &HttpRequest) -> Result<Data<AppState>, ApiError> {
+    let state = AppState::of(request)?;
     let shown = bearer(request).unwrap_or_default();
     if !state.operator_token.as_ref().is_some_and(|token| token.matches(shown)) {
         return Err(ApiError::no_such_route());
@@ -154,7 +154,7 @@ fn operator_only(request: &HttpRequest) -> Result<Data<State>, ApiError> {
     Ok(state)
 }
 
-fn operator_on_session(request: &HttpRequest) -> Result<(Data<State>, SessionId), ApiError> {
+fn operator_on_session(request: &HttpRequest) -> Result<(Data<AppState>, SessionId), ApiError> {
     let state = operator_only(request)?;
     let session = path(request, "id").ok_or_else(|| ApiError::new(Code::NotFound, "there is no such session"))?;
     Ok((state, session))

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        State,
+        AppState,
         envelope::{Success, success_of},
         error::ApiError,
     },
@@ -28,7 +28,7 @@ pub struct Accepted {
     responses((status = 200, body = Success<Accepted>), (status = 401), (status = 404))
 )]
 pub async fn ably(request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
-    let state = State::of(&request)?;
+    let state = AppState::of(&request)?;
     let key = state.realtime.webhook_key.as_ref().ok_or_else(ApiError::no_such_route)?;
     // The body of a report that names another key is not read.
     if !names_key(request.headers(), key) {

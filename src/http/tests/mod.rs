@@ -63,7 +63,7 @@ fn named_token(user: &str, name: Option<&str>) -> String {
 
 /// A node without sockets.
 struct Server {
-    state: Data<State>,
+    state: Data<AppState>,
     arbiters: Arbiters,
     stopping: Arc<AtomicBool>,
 }
@@ -102,7 +102,7 @@ impl Server {
         let auth = auth::AuthSettings { hs256_secret: Some(secret()), ..auth::AuthSettings::default() };
         let stopping = Arc::new(AtomicBool::new(false));
         let key = || ApiKey::parse("app.key:secret").unwrap();
-        let state = Data::new(State {
+        let state = Data::new(AppState {
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
             users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
             coordinator: Coordinator::new(deps, arbiters.clone(), settings.supervision()),
