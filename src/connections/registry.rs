@@ -34,13 +34,13 @@ pub struct Demands {
 
 /// Why a connection is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ConnectionRefusal {
     Full,
     TooManyFromOneAddress,
     Stopping,
 }
 
-impl Refusal {
+impl ConnectionRefusal {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -50,7 +50,7 @@ impl Refusal {
     }
 }
 
-impl Refusal {
+impl ConnectionRefusal {
     /// The answer to whatever is asked, as it stands on the wire.
     pub(super) fn answer(self) -> String {
         let (status, code, message) = match self {
@@ -103,7 +103,7 @@ impl Registry {
     ///
     /// # Errors
     /// If it is not to be served.
-    pub fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, Refusal> {
+    pub fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, ConnectionRefusal> {
         let outcome = self.enter(peer.ip().to_canonical());
         if let Err(refusal) = &outcome {
             metrics::counter!("tandem_connections_refused_total", "reason" => refusal.name()).increment(1);
@@ -115,7 +115,7 @@ impl Registry {
     ///
     /// # Errors
     /// If there are too many from there.
-    pub fn admit_forwarded(self: &Arc<Self>, address: IpAddr) -> Result<Forwarded, Refusal> {
+    pub fn admit_forwarded(self: &Arc<Self>, address: IpAddr) -> Result<Forwarded, ConnectionRefusal> {
         if self.is_uncounted(address) {
             return Ok(Forwarded { address: None, registry: self.clone() });
         }
@@ -123,7 +123,7 @@ impl Registry {
         let open = &mut *self.open.lock();
         let from_there = open.addresses.entry(address).or_default();
         if *from_there >= self.demands.most_from_one {
-            let refusal = Refusal::TooManyFromOneAddress;
+            let refusal = ConnectionRefusal::TooManyFromOneAddress;
             metrics::counter!("tandem_connections_refused_total", "reason" => refusal.name()).increment(1);
             return Err(refusal);
         }
@@ -131,18 +131,18 @@ impl Registry {
         Ok(Forwarded { address: Some(address), registry: self.clone() })
     }
 
-    fn enter(&self, address: IpAddr) -> Result<(u64, Handle), Refusal> {
+    fn enter(&self, address: IpAddr) -> Result<(u64, Handle), ConnectionRefusal> {
         let open = &mut *self.open.lock();
         if open.stopping {
-            return Err(Refusal::Stopping);
+            return Err(ConnectionRefusal::Stopping);
         }
         let counted_as = (!self.is_uncounted(address)).then(|| subscriber(address));
         let from_there = counted_as.and_then(|address| open.addresses.get(&address)).copied().unwrap_or(0);
         if from_there >= self.demands.most_from_one {
-            return Err(Refusal::TooManyFromOneAddress);
+            return Err(ConnectionRefusal::TooManyFromOneAddress);
         }
         if open.connections.len() >= self.demands.most && make_room(open, self.demands.most) == 0 {
-            return Err(Refusal::Full);
+            return Err(ConnectionRefusal::Full);
         }
         if let Some(address) = counted_as {
             *open.addresses.entry(address).or_default() += 1;
@@ -299,17 +299,17 @@ pub(super) mod tests {
         let admit = |address| registry.admit(from(address)).map(|admitted| admitted.guard(()));
         let first = admit("192.0.2.1").unwrap();
         let _second = admit("192.0.2.1").unwrap();
-        assert_eq!(admit("192.0.2.1").err(), Some(Refusal::TooManyFromOneAddress));
-        assert_eq!(admit("::ffff:192.0.2.1").err(), Some(Refusal::TooManyFromOneAddress));
+        assert_eq!(admit("192.0.2.1").err(), Some(ConnectionRefusal::TooManyFromOneAddress));
+        assert_eq!(admit("::ffff:192.0.2.1").err(), Some(ConnectionRefusal::TooManyFromOneAddress));
         assert!(admit("192.0.2.2").is_ok());
         drop(first);
         assert!(admit("192.0.2.1").is_ok());
         let _phone = [admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap()];
-        assert_eq!(admit("2001:db8::3").err(), Some(Refusal::TooManyFromOneAddress), "one subscriber has a /64");
+        assert_eq!(admit("2001:db8::3").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "one subscriber has a /64");
         assert!((0..10).map(|_| admit("10.1.2.3")).collect::<Result<Vec<_>, _>>().is_ok(), "a proxy is not counted");
         let forwarded = |address: &str| registry.admit_forwarded(address.parse().unwrap());
         let _brought = [forwarded("192.0.2.2").unwrap(), forwarded("192.0.2.2").unwrap()];
-        assert_eq!(forwarded("192.0.2.2").err(), Some(Refusal::TooManyFromOneAddress), "but those it speaks for are");
+        assert_eq!(forwarded("192.0.2.2").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "but those it speaks for are");
     }
 
     #[test]
@@ -330,7 +330,7 @@ pub(super) mod tests {
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (one, two) = (admit().unwrap(), admit().unwrap());
         let _under_way = [one.handle().begin(), two.handle().begin()];
-        assert_eq!(admit().err(), Some(Refusal::Full));
+        assert_eq!(admit().err(), Some(ConnectionRefusal::Full));
     }
 
     #[test]
@@ -344,6 +344,6 @@ pub(super) mod tests {
         assert!(!busy.handle().is_ended() && idle.handle().is_ended() && !body.handle().is_ended());
         registry.end_bodies();
         assert!(!busy.handle().is_ended() && body.handle().is_ended());
-        assert_eq!(admit().err(), Some(Refusal::Stopping));
+        assert_eq!(admit().err(), Some(ConnectionRefusal::Stopping));
     }
 }
