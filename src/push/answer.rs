@@ -18,7 +18,7 @@ pub enum Transport {
 
 /// What an answer to a send says about its recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum SendReply {
     /// One outcome for each recipient, in order; `errors_too` if the answer also held errors of the whole request.
     Each { outcomes: Vec<Outcome>, errors_too: bool },
     /// The same for all.
@@ -29,9 +29,9 @@ pub enum Reply {
     Split { projects: HashMap<String, String> },
 }
 
-impl Reply {
+impl SendReply {
     fn all(outcome: Outcome) -> Self {
-        Reply::All { outcome, retry_after: None }
+        SendReply::All { outcome, retry_after: None }
     }
 
     fn unknown(why: Cause) -> Self {
@@ -44,10 +44,10 @@ impl Reply {
 }
 
 /// What the answer to a send for so many recipients means.
-pub fn read_send(transport: Transport, recipients: usize) -> Reply {
+pub fn read_send(transport: Transport, recipients: usize) -> SendReply {
     let (status, retry_after, body) = match transport {
-        Transport::NotSent(why) => return Reply::all(Outcome::NotSent { why }),
-        Transport::Broken(why) => return Reply::unknown(why),
+        Transport::NotSent(why) => return SendReply::all(Outcome::NotSent { why }),
+        Transport::Broken(why) => return SendReply::unknown(why),
         Transport::Answered { status, retry_after, body } => (status, retry_after, body),
     };
     let json = serde_json::from_slice::<Value>(&body).ok();
@@ -55,23 +55,23 @@ pub fn read_send(transport: Transport, recipients: usize) -> Reply {
     match status {
         200..=299 => match json.as_ref().map(|json| &json["data"]) {
             Some(Value::Array(tickets)) if tickets.len() == recipients => {
-                Reply::Each { outcomes: tickets.iter().map(read_ticket).collect(), errors_too: !errors.is_empty() }
+                SendReply::Each { outcomes: tickets.iter().map(read_ticket).collect(), errors_too: !errors.is_empty() }
             }
             // A single message may be answered by a single ticket.
             Some(ticket @ Value::Object(_)) if recipients == 1 => {
-                Reply::Each { outcomes: vec![read_ticket(ticket)], errors_too: !errors.is_empty() }
+                SendReply::Each { outcomes: vec![read_ticket(ticket)], errors_too: !errors.is_empty() }
             }
-            Some(Value::Array(_)) => Reply::unknown(Cause::TicketCount),
+            Some(Value::Array(_)) => SendReply::unknown(Cause::TicketCount),
             _ if !errors.is_empty() => refusal(&errors, retry_after),
-            _ => Reply::unknown(Cause::Unreadable),
+            _ => SendReply::unknown(Cause::Unreadable),
         },
-        401 | 403 => Reply::rejected(UNAUTHORIZED),
-        408 => Reply::unknown(Cause::Timeout),
-        429 => Reply::All { outcome: Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) }, retry_after },
-        500..=599 => Reply::All { outcome: Outcome::Unknown { why: Cause::ServerError }, retry_after },
+        401 | 403 => SendReply::rejected(UNAUTHORIZED),
+        408 => SendReply::unknown(Cause::Timeout),
+        429 => SendReply::All { outcome: Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) }, retry_after },
+        500..=599 => SendReply::All { outcome: Outcome::Unknown { why: Cause::ServerError }, retry_after },
         400 | 413 | 422 => refusal(&errors, retry_after),
         _ if !errors.is_empty() => refusal(&errors, retry_after),
-        _ => Reply::rejected(NOT_THE_SERVICE),
+        _ => SendReply::rejected(NOT_THE_SERVICE),
     }
 }
 
@@ -89,26 +89,26 @@ fn request_errors(json: &Value) -> Vec<RequestError<'_>> {
         .collect()
 }
 
-fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> Reply {
+fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> SendReply {
     let first = errors.first().map_or(outcome::VALIDATION_ERROR, |error| error.code);
     for error in errors {
         match error.code {
-            UNAUTHORIZED => return Reply::rejected(UNAUTHORIZED),
+            UNAUTHORIZED => return SendReply::rejected(UNAUTHORIZED),
             TOO_MANY_REQUESTS => {
                 let outcome = Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) };
-                return Reply::All { outcome, retry_after };
+                return SendReply::All { outcome, retry_after };
             }
             TOO_MANY_EXPERIENCES => {
                 let projects = projects(error.details);
                 if projects.is_empty() {
                     break;
                 }
-                return Reply::Split { projects };
+                return SendReply::Split { projects };
             }
             _ => {}
         }
     }
-    Reply::Bisect { code: Code::new(first) }
+    SendReply::Bisect { code: Code::new(first) }
 }
 
 /// `{"@owner/app": ["token", …], …}`, turned around.
@@ -200,16 +200,16 @@ mod tests {
         let each = vec![accepted("a"), rejected("DeviceNotRegistered")];
         let mut both = two.clone();
         both["errors"] = errors("SOMETHING")["errors"].clone();
-        let all = |outcome| Reply::All { outcome, retry_after: None };
+        let all = |outcome| SendReply::All { outcome, retry_after: None };
         let unknown = |why| all(Outcome::Unknown { why });
-        let bisect = |code| Reply::Bisect { code: Code::new(code) };
+        let bisect = |code| SendReply::Bisect { code: Code::new(code) };
         let details = json!({"@a/one": ["t1"], "@b/two": ["t2", "t3"]});
         let split = json!({"errors": [{"code": TOO_MANY_EXPERIENCES, "message": "…", "details": details}]});
         let projects = [("t1", "@a/one"), ("t2", "@b/two"), ("t3", "@b/two")];
         let projects = projects.map(|(token, project)| (token.to_owned(), project.to_owned())).into();
         for (name, transport, reply) in [
-            ("tickets", answered(200, two.clone()), Reply::Each { outcomes: each.clone(), errors_too: false }),
-            ("tickets and errors", answered(200, both), Reply::Each { outcomes: each, errors_too: true }),
+            ("tickets", answered(200, two.clone()), SendReply::Each { outcomes: each.clone(), errors_too: false }),
+            ("tickets and errors", answered(200, both), SendReply::Each { outcomes: each, errors_too: true }),
             (
                 "too few tickets",
                 answered(200, json!({"data": [{"status": "ok", "id": "a"}]})),
@@ -218,7 +218,7 @@ mod tests {
             ("no tickets", answered(200, json!({"data": []})), unknown(Cause::TicketCount)),
             ("another form", answered(200, json!({"hello": 1})), unknown(Cause::Unreadable)),
             ("errors only", answered(200, errors("SOMETHING")), bisect("SOMETHING")),
-            ("several projects", answered(400, split), Reply::Split { projects }),
+            ("several projects", answered(400, split), SendReply::Split { projects }),
             ("several projects, unnamed", answered(400, errors(TOO_MANY_EXPERIENCES)), bisect(TOO_MANY_EXPERIENCES)),
             ("too many", answered(400, errors("PUSH_TOO_MANY_NOTIFICATIONS")), bisect("PUSH_TOO_MANY_NOTIFICATIONS")),
             ("poison", answered(400, errors("VALIDATION_ERROR")), bisect("VALIDATION_ERROR")),
@@ -266,7 +266,7 @@ mod tests {
             no_ticket(),
             accepted("b"),
         ];
-        assert_eq!(read_send(answered(200, tickets), 10), Reply::Each { outcomes, errors_too: false });
+        assert_eq!(read_send(answered(200, tickets), 10), SendReply::Each { outcomes, errors_too: false });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tandem_actors::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    answer::{self, Reply},
+    answer::{self, SendReply},
     attempt::Outgoing,
     candidate::Candidate,
     outcome::{self, Cause, Code, Outcome},
@@ -56,26 +56,26 @@ impl Sender {
             }
             let messages: Vec<_> = group.iter().map(|outgoing| &outgoing.message).collect();
             let reply = answer::read_send(self.expo.send(&messages).await, group.len());
-            if !matches!(reply, Reply::All { .. }) {
+            if !matches!(reply, SendReply::All { .. }) {
                 self.breakers.service.succeeded();
                 self.breakers.access.succeeded();
             }
             let parts = match reply {
-                Reply::Each { outcomes, errors_too } => {
+                SendReply::Each { outcomes, errors_too } => {
                     if errors_too {
                         tracing::warn!("the push service answered with tickets and errors: the tickets count");
                     }
                     self.settle_all(group, |place| outcomes[place].clone(), Duration::ZERO, true).await;
                     continue;
                 }
-                Reply::All { outcome, retry_after } => {
+                SendReply::All { outcome, retry_after } => {
                     let at_least = retry_after.unwrap_or_default();
                     self.whole_request(&outcome, at_least);
                     self.settle_all(group, |_| outcome.clone(), at_least, false).await;
                     continue;
                 }
-                Reply::Bisect { code } => halves(group).map_err(|refused| (refused, code)),
-                Reply::Split { projects } => self.parts_by_project(group, &projects),
+                SendReply::Bisect { code } => halves(group).map_err(|refused| (refused, code)),
+                SendReply::Split { projects } => self.parts_by_project(group, &projects),
             };
             match parts {
                 Ok(parts) => groups.extend(parts.into_iter().map(|group| Group { group, is_paid: false })),
