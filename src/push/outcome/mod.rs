@@ -75,7 +75,7 @@ pub enum Final {
     ReceiptLost,
     Rejected {
         code: Code,
-        by: Stage,
+        by: RejectedBy,
     },
     /// It may have arrived; trying once more did not tell.
     Unknown,
@@ -106,7 +106,7 @@ impl Final {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Stage {
+pub enum RejectedBy {
     Ticket,
     Receipt,
     /// Our own check, before anything was sent.
@@ -180,7 +180,7 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
             INVALID_CREDENTIALS | MISMATCH_SENDER_ID => {
                 Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(Pace::AfterRepair)) }
             }
-            _ => rejected(code, Stage::Ticket),
+            _ => rejected(code, RejectedBy::Ticket),
         },
     }
 }
@@ -189,11 +189,11 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
 pub fn after_receipt(refusal: Option<&Code>) -> Action {
     let Some(code) = refusal else { return Action::quiet(Next::End(Final::Delivered)) };
     let fault = matches!(code.as_str(), INVALID_CREDENTIALS | MISMATCH_SENDER_ID).then_some(Fault::Project);
-    let action = rejected(code, Stage::Receipt);
+    let action = rejected(code, RejectedBy::Receipt);
     Action { fault, alert: action.alert || fault.is_some(), ..action }
 }
 
-fn rejected(code: &Code, by: Stage) -> Action {
+fn rejected(code: &Code, by: RejectedBy) -> Action {
     let expected = matches!(code.as_str(), DEVICE_NOT_REGISTERED | MESSAGE_RATE_EXCEEDED);
     Action {
         next: Next::End(Final::Rejected { code: code.clone(), by }),
@@ -226,7 +226,7 @@ mod tests {
         Outcome::Rejected { code: code(text) }
     }
 
-    fn ended(text: &str, by: Stage) -> Next {
+    fn ended(text: &str, by: RejectedBy) -> Next {
         Next::End(Final::Rejected { code: code(text), by })
     }
 
@@ -255,10 +255,10 @@ mod tests {
             (refused(NOT_THE_SERVICE), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Access), true)),
             (refused(INVALID_CREDENTIALS), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
             (refused(MISMATCH_SENDER_ID), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
-            (refused(DEVICE_NOT_REGISTERED), 0, ended(DEVICE_NOT_REGISTERED, Stage::Ticket), (true, None, false)),
-            (refused(MESSAGE_TOO_BIG), 0, ended(MESSAGE_TOO_BIG, Stage::Ticket), (false, None, true)),
-            (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, Stage::Ticket), (false, None, true)),
-            (refused("NeverHeardOf"), 0, ended("NeverHeardOf", Stage::Ticket), (false, None, true)),
+            (refused(DEVICE_NOT_REGISTERED), 0, ended(DEVICE_NOT_REGISTERED, RejectedBy::Ticket), (true, None, false)),
+            (refused(MESSAGE_TOO_BIG), 0, ended(MESSAGE_TOO_BIG, RejectedBy::Ticket), (false, None, true)),
+            (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, RejectedBy::Ticket), (false, None, true)),
+            (refused("NeverHeardOf"), 0, ended("NeverHeardOf", RejectedBy::Ticket), (false, None, true)),
         ] {
             let expected = Action { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_attempt(&outcome, unknowns), expected, "{outcome:?} after {unknowns} unknown");
@@ -269,12 +269,12 @@ mod tests {
     fn each_receipt_has_its_action_and_none_sends_again() {
         for (refusal, next, dead, fault, alert) in [
             (None, Next::End(Final::Delivered), false, None, false),
-            (Some(DEVICE_NOT_REGISTERED), ended(DEVICE_NOT_REGISTERED, Stage::Receipt), true, None, false),
-            (Some(MESSAGE_RATE_EXCEEDED), ended(MESSAGE_RATE_EXCEEDED, Stage::Receipt), false, None, false),
-            (Some(MESSAGE_TOO_BIG), ended(MESSAGE_TOO_BIG, Stage::Receipt), false, None, true),
-            (Some(INVALID_CREDENTIALS), ended(INVALID_CREDENTIALS, Stage::Receipt), false, Some(Fault::Project), true),
-            (Some(MISMATCH_SENDER_ID), ended(MISMATCH_SENDER_ID, Stage::Receipt), false, Some(Fault::Project), true),
-            (Some("NeverHeardOf"), ended("NeverHeardOf", Stage::Receipt), false, None, true),
+            (Some(DEVICE_NOT_REGISTERED), ended(DEVICE_NOT_REGISTERED, RejectedBy::Receipt), true, None, false),
+            (Some(MESSAGE_RATE_EXCEEDED), ended(MESSAGE_RATE_EXCEEDED, RejectedBy::Receipt), false, None, false),
+            (Some(MESSAGE_TOO_BIG), ended(MESSAGE_TOO_BIG, RejectedBy::Receipt), false, None, true),
+            (Some(INVALID_CREDENTIALS), ended(INVALID_CREDENTIALS, RejectedBy::Receipt), false, Some(Fault::Project), true),
+            (Some(MISMATCH_SENDER_ID), ended(MISMATCH_SENDER_ID, RejectedBy::Receipt), false, Some(Fault::Project), true),
+            (Some("NeverHeardOf"), ended("NeverHeardOf", RejectedBy::Receipt), false, None, true),
         ] {
             let expected = Action { next, device_unregistered: dead, fault, alert };
             assert_eq!(after_receipt(refusal.map(code).as_ref()), expected, "{refusal:?}");
