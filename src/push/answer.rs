@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use serde_json::Value;
 
 use super::outcome::{
-    self, Cause, Code, NOT_THE_SERVICE, Outcome, TOO_MANY_EXPERIENCES, TOO_MANY_REQUESTS, UNAUTHORIZED,
+    self, Cause, ExpoCode, NOT_THE_SERVICE, Outcome, TOO_MANY_EXPERIENCES, TOO_MANY_REQUESTS, UNAUTHORIZED,
 };
 
 /// What came back, or did not.
@@ -24,7 +24,7 @@ pub enum SendReply {
     /// The same for all.
     All { outcome: Outcome, retry_after: Option<Duration> },
     /// Something in the batch is refused, nothing of it was accepted: the halves may fare better.
-    Bisect { code: Code },
+    Bisect { code: ExpoCode },
     /// The recipients belong to several projects: `projects` leads from tokens to them.
     Split { projects: HashMap<String, String> },
 }
@@ -39,7 +39,7 @@ impl SendReply {
     }
 
     fn rejected(code: &str) -> Self {
-        Self::all(Outcome::Rejected { code: Code::new(code) })
+        Self::all(Outcome::Rejected { code: ExpoCode::new(code) })
     }
 }
 
@@ -67,7 +67,7 @@ pub fn read_send(transport: Transport, recipients: usize) -> SendReply {
         },
         401 | 403 => SendReply::rejected(UNAUTHORIZED),
         408 => SendReply::unknown(Cause::Timeout),
-        429 => SendReply::All { outcome: Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) }, retry_after },
+        429 => SendReply::All { outcome: Outcome::Rejected { code: ExpoCode::new(TOO_MANY_REQUESTS) }, retry_after },
         500..=599 => SendReply::All { outcome: Outcome::Unknown { why: Cause::ServerError }, retry_after },
         400 | 413 | 422 => refusal(&errors, retry_after),
         _ if !errors.is_empty() => refusal(&errors, retry_after),
@@ -95,7 +95,7 @@ fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> SendRe
         match error.code {
             UNAUTHORIZED => return SendReply::rejected(UNAUTHORIZED),
             TOO_MANY_REQUESTS => {
-                let outcome = Outcome::Rejected { code: Code::new(TOO_MANY_REQUESTS) };
+                let outcome = Outcome::Rejected { code: ExpoCode::new(TOO_MANY_REQUESTS) };
                 return SendReply::All { outcome, retry_after };
             }
             TOO_MANY_EXPERIENCES => {
@@ -108,7 +108,7 @@ fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> SendRe
             _ => {}
         }
     }
-    SendReply::Bisect { code: Code::new(first) }
+    SendReply::Bisect { code: ExpoCode::new(first) }
 }
 
 /// `{"@owner/app": ["token", …], …}`, turned around.
@@ -135,15 +135,15 @@ fn plain_id(id: &str) -> Option<String> {
     plain.then(|| id.to_owned())
 }
 
-fn error_code(ticket: &Value) -> Code {
-    ticket["details"]["error"].as_str().map_or(Code::new("Unspecified"), Code::new)
+fn error_code(ticket: &Value) -> ExpoCode {
+    ticket["details"]["error"].as_str().map_or(ExpoCode::new("Unspecified"), ExpoCode::new)
 }
 
 /// What a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
     Delivered,
-    Refused(Code),
+    Refused(ExpoCode),
 }
 
 /// The receipts that are there, by ticket; `None` if the answer is not one: asking again costs nothing.
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn rejected(code: &str) -> Outcome {
-        Outcome::Rejected { code: Code::new(code) }
+        Outcome::Rejected { code: ExpoCode::new(code) }
     }
 
     fn accepted(ticket: &str) -> Outcome {
@@ -202,7 +202,7 @@ mod tests {
         both["errors"] = errors("SOMETHING")["errors"].clone();
         let all = |outcome| SendReply::All { outcome, retry_after: None };
         let unknown = |why| all(Outcome::Unknown { why });
-        let bisect = |code| SendReply::Bisect { code: Code::new(code) };
+        let bisect = |code| SendReply::Bisect { code: ExpoCode::new(code) };
         let details = json!({"@a/one": ["t1"], "@b/two": ["t2", "t3"]});
         let split = json!({"errors": [{"code": TOO_MANY_EXPERIENCES, "message": "…", "details": details}]});
         let projects = [("t1", "@a/one"), ("t2", "@b/two"), ("t3", "@b/two")];
@@ -276,7 +276,7 @@ mod tests {
         let receipts = read_receipts(&answered(200, body)).unwrap();
         assert_eq!(receipts.len(), 2);
         assert_eq!(receipts["a"], Receipt::Delivered);
-        assert_eq!(receipts["b"], Receipt::Refused(Code::new("DeviceNotRegistered")));
+        assert_eq!(receipts["b"], Receipt::Refused(ExpoCode::new("DeviceNotRegistered")));
         assert_eq!(read_receipts(&answered(200, json!({"data": []}))), Some(HashMap::new()));
         assert_eq!(read_receipts(&answered(200, json!({"errors": []}))), None);
         assert_eq!(read_receipts(&answered(503, json!({"data": {}}))), None);

@@ -17,7 +17,7 @@ use super::{
     candidate::{Candidate, Origin},
     decide::NO_DEVICE,
     message::{self, Message, Occasion},
-    outcome::{Code, Final, MESSAGE_TOO_BIG, RejectedBy},
+    outcome::{ExpoCode, Final, MESSAGE_TOO_BIG, RejectedBy},
     reach::{Device, Reach},
     rows::{self, Decision, Delivery, PushRecord},
     sender::Sender,
@@ -109,7 +109,7 @@ impl Sender {
             };
             let message = Message::new(&self.config, &self.texts, &device, &occasion);
             if message.size() > message::BUDGET {
-                let outcome = Final::Rejected { code: Code::new(MESSAGE_TOO_BIG), by: RejectedBy::Budget };
+                let outcome = Final::Rejected { code: ExpoCode::new(MESSAGE_TOO_BIG), by: RejectedBy::Budget };
                 changes.push(settle::end(&mut delivery, outcome, now));
                 continue;
             }

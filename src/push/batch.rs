@@ -13,7 +13,7 @@ use super::{
     answer::{self, SendReply},
     attempt::Outgoing,
     candidate::Candidate,
-    outcome::{self, Cause, Code, Outcome},
+    outcome::{self, Cause, ExpoCode, Outcome},
     sender::Sender,
 };
 use crate::breaker::Pass;
@@ -98,7 +98,7 @@ impl Sender {
         &self,
         group: Vec<Outgoing>,
         projects: &HashMap<String, String>,
-    ) -> Result<Vec<Vec<Outgoing>>, (Vec<Outgoing>, Code)> {
+    ) -> Result<Vec<Vec<Outgoing>>, (Vec<Outgoing>, ExpoCode)> {
         let named = group
             .into_iter()
             .map(|mut outgoing| {
@@ -114,7 +114,7 @@ impl Sender {
             return Ok(parts);
         }
         let whole = parts.pop().unwrap_or_default();
-        halves(whole).map_err(|refused| (refused, Code::new(outcome::TOO_MANY_EXPERIENCES)))
+        halves(whole).map_err(|refused| (refused, ExpoCode::new(outcome::TOO_MANY_EXPERIENCES)))
     }
 
     /// Writes the outcomes of a group. Then marks the devices that turned out unregistered.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 /// carry it into rows, logs or metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Code(Box<str>);
+pub struct ExpoCode(Box<str>);
 
-impl Code {
+impl ExpoCode {
     pub fn new(text: &str) -> Self {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         if text.is_empty() || text.len() > 48 || !text.chars().all(plain) {
@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn a_code_that_quotes_something_is_not_kept() {
         for text in ["ExponentPushToken[abc]", "a b", "", &"x".repeat(49)] {
-            assert_eq!(Code::new(text).as_str(), "Unreadable");
+            assert_eq!(ExpoCode::new(text).as_str(), "Unreadable");
         }
-        assert_eq!((Code::new("NeverHeardOf").as_str(), Code::new("NeverHeardOf").label()), ("NeverHeardOf", "other"));
+        assert_eq!((ExpoCode::new("NeverHeardOf").as_str(), ExpoCode::new("NeverHeardOf").label()), ("NeverHeardOf", "other"));
     }
 }

@@ -20,7 +20,7 @@ pub enum Outcome {
         ticket: Option<String>,
     },
     Rejected {
-        code: Code,
+        code: ExpoCode,
     },
     /// The request never left.
     NotSent {
@@ -74,7 +74,7 @@ pub enum Final {
     /// Accepted; its receipt never came.
     ReceiptLost,
     Rejected {
-        code: Code,
+        code: ExpoCode,
         by: RejectedBy,
     },
     /// It may have arrived; trying once more did not tell.
@@ -186,14 +186,14 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
 }
 
 /// What follows from a receipt; `refusal` is its error code, if it holds one. The send itself is over: nothing is sent again.
-pub fn after_receipt(refusal: Option<&Code>) -> Action {
+pub fn after_receipt(refusal: Option<&ExpoCode>) -> Action {
     let Some(code) = refusal else { return Action::quiet(Next::End(Final::Delivered)) };
     let fault = matches!(code.as_str(), INVALID_CREDENTIALS | MISMATCH_SENDER_ID).then_some(Fault::Project);
     let action = rejected(code, RejectedBy::Receipt);
     Action { fault, alert: action.alert || fault.is_some(), ..action }
 }
 
-fn rejected(code: &Code, by: RejectedBy) -> Action {
+fn rejected(code: &ExpoCode, by: RejectedBy) -> Action {
     let expected = matches!(code.as_str(), DEVICE_NOT_REGISTERED | MESSAGE_RATE_EXCEEDED);
     Action {
         next: Next::End(Final::Rejected { code: code.clone(), by }),
@@ -218,8 +218,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn code(text: &str) -> Code {
-        Code::new(text)
+    fn code(text: &str) -> ExpoCode {
+        ExpoCode::new(text)
     }
 
     fn refused(text: &str) -> Outcome {
