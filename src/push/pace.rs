@@ -24,7 +24,7 @@ use super::{
 
 /// How one user was told of one session lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct OfSession {
+struct SessionPace {
     last: Timestamp,
     /// Notifications in a row, without a rest between them.
     streak: u32,
@@ -32,7 +32,7 @@ struct OfSession {
 
 /// How one user was told of anything lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct OfUser {
+struct UserPace {
     /// When everything sent so far is paid for, at the user's rate.
     paid: Timestamp,
 }
@@ -45,8 +45,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2 * 60);
 /// The pace of everybody; what is under way counts although it is not written yet.
 #[derive(Default)]
 pub(super) struct Paces {
-    sessions: DashMap<(SessionId, UserId), OfSession>,
-    users: DashMap<UserId, OfUser>,
+    sessions: DashMap<(SessionId, UserId), SessionPace>,
+    users: DashMap<UserId, UserPace>,
 }
 
 /// A push that has to wait for its turn.
@@ -100,7 +100,7 @@ impl Paces {
         if let Some(each) = spacing_of_user(config) {
             let paid = self.of_user(store, &id.user)?.map_or(now, |pace| pace.paid);
             let from = if is_sane(paid, now) { paid.max(now) } else { now };
-            let of_user = OfUser { paid: from + each };
+            let of_user = UserPace { paid: from + each };
             self.users.insert(id.user.clone(), of_user);
             changes.push(Change::Put(rows::user_pace(&id.user), records::encode(&of_user)));
         }
@@ -120,14 +120,14 @@ impl Paces {
         self.users.retain(|_, pace| pace.paid > now);
     }
 
-    fn of_session(&self, store: &dyn Store, id: &PushId) -> Result<Option<OfSession>, StoreError> {
+    fn of_session(&self, store: &dyn Store, id: &PushId) -> Result<Option<SessionPace>, StoreError> {
         if let Some(pace) = self.sessions.get(&(id.session.clone(), id.user.clone())) {
             return Ok(Some(*pace));
         }
         store.get(&rows::session_pace(&id.session, &id.user))?.map(|row| records::decode(&row)).transpose()
     }
 
-    fn of_user(&self, store: &dyn Store, user: &UserId) -> Result<Option<OfUser>, StoreError> {
+    fn of_user(&self, store: &dyn Store, user: &UserId) -> Result<Option<UserPace>, StoreError> {
         if let Some(pace) = self.users.get(user) {
             return Ok(Some(*pace));
         }
@@ -135,7 +135,7 @@ impl Paces {
     }
 }
 
-impl OfSession {
+impl SessionPace {
     /// How long after the last one the next may come.
     fn spacing(self, config: &PushSettings, now: Timestamp) -> Duration {
         match self.streak {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn the_first_is_free_the_second_waits_a_little_and_each_further_one_longer() {
         let config = PushSettings::default();
-        let mut pace = OfSession::default();
+        let mut pace = SessionPace::default();
         for (now, wait) in [(1_000_000, 10), (1_000_010, 60), (1_000_070, 60)] {
             pace = pace.after(&config, at(now));
             assert_eq!(pace.spacing(&config, at(now)), Duration::from_secs(wait), "{now}");

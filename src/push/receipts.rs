@@ -12,7 +12,7 @@ use tandem_actors::{
 
 use super::{
     answer::{self, Receipt},
-    outcome::{self, Fault, Final, MESSAGE_RATE_EXCEEDED, Next, Pace},
+    outcome::{self, Fault, Final, MESSAGE_RATE_EXCEEDED, Next, RetryPace},
     rows::{self, Delivery, DeliveryState, ReceiptDue},
     sender::Sender,
     settle,
@@ -47,7 +47,7 @@ impl Sender {
                 failures = 0;
             } else {
                 failures += 1;
-                self.rest_until(now + Pace::Unreachable.backoff().upper_half(failures)).await;
+                self.rest_until(now + RetryPace::Unreachable.backoff().upper_half(failures)).await;
             }
         }
     }
@@ -166,7 +166,7 @@ impl Sender {
             tracing::warn!(%session, seq, device = delivery.device.as_str(), ?refusal, "a receipt needs attention");
         }
         if refusal.is_some_and(|code| code.as_str() == MESSAGE_RATE_EXCEEDED) {
-            self.throttle(&delivery.device, Pace::DeviceThrottled.backoff().ceiling(1));
+            self.throttle(&delivery.device, RetryPace::DeviceThrottled.backoff().ceiling(1));
         }
         if action.fault == Some(Fault::Project)
             && let Ok(reach) = self.devices.reach(&delivery.id.user)

@@ -6,7 +6,7 @@ use tandem_actors::{domain::time::Timestamp, ports::Change, records};
 
 use super::{
     breakers::Scope,
-    outcome::{self, Action, Fault, Final, Next, Outcome, Pace},
+    outcome::{self, Action, Fault, Final, Next, Outcome, RetryPace},
     rows::{self, Delivery, DeliveryState, ReceiptDue},
     sender::Sender,
 };
@@ -80,9 +80,9 @@ impl Sender {
                 changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
             }
             Next::Again(pace) => {
-                delivery.possible_duplicate |= pace == Pace::OnceMore;
+                delivery.possible_duplicate |= pace == RetryPace::OnceMore;
                 let wait = at_least + pace.backoff().full_jitter(delivery.tally.failures);
-                if pace == Pace::DeviceThrottled {
+                if pace == RetryPace::DeviceThrottled {
                     self.throttle(&delivery.device, wait);
                 }
                 changes.extend(self::wait(delivery, now + wait));

@@ -118,12 +118,12 @@ pub enum RejectedBy {
 pub enum Next {
     AskForReceipt { ticket: String },
     End(Final),
-    Again(Pace),
+    Again(RetryPace),
 }
 
 /// How long to wait before trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum RetryPace {
     /// The service could not be reached: backoff until the push expires.
     Unreachable,
     /// Once, marked as a possible duplicate.
@@ -166,19 +166,19 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
     match outcome {
         Outcome::Accepted { ticket: Some(ticket) } => Action::quiet(Next::AskForReceipt { ticket: ticket.clone() }),
         Outcome::Accepted { ticket: None } => Action { alert: true, ..Action::quiet(Next::End(Final::Accepted)) },
-        Outcome::NotSent { .. } => Action::quiet(Next::Again(Pace::Unreachable)),
+        Outcome::NotSent { .. } => Action::quiet(Next::Again(RetryPace::Unreachable)),
         Outcome::Unknown { why } => {
-            let next = if unknown == 0 { Next::Again(Pace::OnceMore) } else { Next::End(Final::Unknown) };
+            let next = if unknown == 0 { Next::Again(RetryPace::OnceMore) } else { Next::End(Final::Unknown) };
             Action { alert: *why == Cause::TicketCount, ..Action::quiet(next) }
         }
         Outcome::Rejected { code } => match code.as_str() {
-            TOO_MANY_REQUESTS => Action::quiet(Next::Again(Pace::Throttled)),
-            MESSAGE_RATE_EXCEEDED => Action::quiet(Next::Again(Pace::DeviceThrottled)),
+            TOO_MANY_REQUESTS => Action::quiet(Next::Again(RetryPace::Throttled)),
+            MESSAGE_RATE_EXCEEDED => Action::quiet(Next::Again(RetryPace::DeviceThrottled)),
             UNAUTHORIZED | NOT_THE_SERVICE => {
-                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(Pace::AfterRepair)) }
+                Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(RetryPace::AfterRepair)) }
             }
             INVALID_CREDENTIALS | MISMATCH_SENDER_ID => {
-                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(Pace::AfterRepair)) }
+                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(RetryPace::AfterRepair)) }
             }
             _ => rejected(code, RejectedBy::Ticket),
         },
@@ -203,13 +203,13 @@ fn rejected(code: &ExpoCode, by: RejectedBy) -> Action {
     }
 }
 
-impl Pace {
+impl RetryPace {
     pub fn backoff(self) -> Backoff {
         match self {
-            Pace::Unreachable | Pace::Throttled => Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
-            Pace::OnceMore => Backoff::constant(Duration::from_secs(5)),
-            Pace::DeviceThrottled => Backoff::new(Duration::from_secs(30), Duration::from_secs(60 * 60)),
-            Pace::AfterRepair => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
+            RetryPace::Unreachable | RetryPace::Throttled => Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            RetryPace::OnceMore => Backoff::constant(Duration::from_secs(5)),
+            RetryPace::DeviceThrottled => Backoff::new(Duration::from_secs(30), Duration::from_secs(60 * 60)),
+            RetryPace::AfterRepair => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
         }
     }
 }
@@ -240,21 +240,21 @@ mod tests {
             (accepted.clone(), 0, receipt.clone(), quiet),
             (accepted, 1, receipt, quiet),
             (Outcome::Accepted { ticket: None }, 0, Next::End(Final::Accepted), (false, None, true)),
-            (Outcome::NotSent { why: Cause::NoConnection }, 0, Next::Again(Pace::Unreachable), quiet),
-            (Outcome::NotSent { why: Cause::NoConnection }, 1, Next::Again(Pace::Unreachable), quiet),
-            (unknown(Cause::Reset), 0, Next::Again(Pace::OnceMore), quiet),
-            (unknown(Cause::Timeout), 0, Next::Again(Pace::OnceMore), quiet),
-            (unknown(Cause::ProcessEnded), 0, Next::Again(Pace::OnceMore), quiet),
-            (unknown(Cause::TicketCount), 0, Next::Again(Pace::OnceMore), (false, None, true)),
+            (Outcome::NotSent { why: Cause::NoConnection }, 0, Next::Again(RetryPace::Unreachable), quiet),
+            (Outcome::NotSent { why: Cause::NoConnection }, 1, Next::Again(RetryPace::Unreachable), quiet),
+            (unknown(Cause::Reset), 0, Next::Again(RetryPace::OnceMore), quiet),
+            (unknown(Cause::Timeout), 0, Next::Again(RetryPace::OnceMore), quiet),
+            (unknown(Cause::ProcessEnded), 0, Next::Again(RetryPace::OnceMore), quiet),
+            (unknown(Cause::TicketCount), 0, Next::Again(RetryPace::OnceMore), (false, None, true)),
             (unknown(Cause::ServerError), 1, Next::End(Final::Unknown), quiet),
             (unknown(Cause::ProcessEnded), 2, Next::End(Final::Unknown), quiet),
-            (refused(TOO_MANY_REQUESTS), 0, Next::Again(Pace::Throttled), quiet),
-            (refused(TOO_MANY_REQUESTS), 1, Next::Again(Pace::Throttled), quiet),
-            (refused(MESSAGE_RATE_EXCEEDED), 0, Next::Again(Pace::DeviceThrottled), quiet),
-            (refused(UNAUTHORIZED), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Access), true)),
-            (refused(NOT_THE_SERVICE), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Access), true)),
-            (refused(INVALID_CREDENTIALS), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
-            (refused(MISMATCH_SENDER_ID), 0, Next::Again(Pace::AfterRepair), (false, Some(Fault::Project), true)),
+            (refused(TOO_MANY_REQUESTS), 0, Next::Again(RetryPace::Throttled), quiet),
+            (refused(TOO_MANY_REQUESTS), 1, Next::Again(RetryPace::Throttled), quiet),
+            (refused(MESSAGE_RATE_EXCEEDED), 0, Next::Again(RetryPace::DeviceThrottled), quiet),
+            (refused(UNAUTHORIZED), 0, Next::Again(RetryPace::AfterRepair), (false, Some(Fault::Access), true)),
+            (refused(NOT_THE_SERVICE), 0, Next::Again(RetryPace::AfterRepair), (false, Some(Fault::Access), true)),
+            (refused(INVALID_CREDENTIALS), 0, Next::Again(RetryPace::AfterRepair), (false, Some(Fault::Project), true)),
+            (refused(MISMATCH_SENDER_ID), 0, Next::Again(RetryPace::AfterRepair), (false, Some(Fault::Project), true)),
             (refused(DEVICE_NOT_REGISTERED), 0, ended(DEVICE_NOT_REGISTERED, RejectedBy::Ticket), (true, None, false)),
             (refused(MESSAGE_TOO_BIG), 0, ended(MESSAGE_TOO_BIG, RejectedBy::Ticket), (false, None, true)),
             (refused(VALIDATION_ERROR), 0, ended(VALIDATION_ERROR, RejectedBy::Ticket), (false, None, true)),
