@@ -21,7 +21,7 @@ use super::{
 /// One push, for one event and one user.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub struct ExplainedPush {
     pub seq: Seq,
     pub user: UserId,
     pub event: String,
@@ -29,16 +29,16 @@ pub struct Told {
     pub reason: String,
     pub created_at: Timestamp,
     /// Absent while it waits for its turn.
-    pub decision: Option<ToldDecision>,
+    pub decision: Option<ExplainedPushDecision>,
     pub decided_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
-    pub deliveries: Vec<ToldDelivery>,
+    pub deliveries: Vec<ExplainedDelivery>,
 }
 
 /// [`Decision`], as an operator reads it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub enum ToldDecision {
+pub enum ExplainedPushDecision {
     /// Handed over for so many devices; the deliveries say what became of it.
     #[serde(rename = "send")]
     Sent {
@@ -57,7 +57,7 @@ pub enum ToldDecision {
     Expired,
 }
 
-impl From<Decision> for ToldDecision {
+impl From<Decision> for ExplainedPushDecision {
     fn from(decision: Decision) -> Self {
         match decision {
             Decision::Sent { devices } => Self::Sent { devices },
@@ -71,7 +71,7 @@ impl From<Decision> for ToldDecision {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ToldDelivery {
+pub struct ExplainedDelivery {
     /// The beginning of the token's digest.
     pub device: String,
     /// `started`, `waiting`, `awaitingReceipt` or `done`.
@@ -88,20 +88,20 @@ pub struct ToldDelivery {
     pub possible_duplicate: bool,
     pub attempts_made: u32,
     /// The latest ones.
-    pub attempts: Vec<ToldAttempt>,
+    pub attempts: Vec<ExplainedAttempt>,
 }
 
 /// [`Attempt`], as an operator reads it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ToldAttempt {
+pub struct ExplainedAttempt {
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     /// Absent while it is under way.
     pub outcome: Option<Outcome>,
 }
 
-impl From<Attempt> for ToldAttempt {
+impl From<Attempt> for ExplainedAttempt {
     fn from(Attempt { started_at, ended_at, outcome }: Attempt) -> Self {
         Self { started_at, ended_at, outcome }
     }
@@ -112,7 +112,7 @@ const PAGE: usize = 500;
 const WAITING: usize = 10_000;
 
 /// All pushes of a session, or those of one event, by `seq`.
-pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Result<Vec<Told>, StoreError> {
+pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Result<Vec<ExplainedPush>, StoreError> {
     let mut told = Vec::new();
     let prefix = rows::records_of(session);
     let mut after = None;
@@ -134,7 +134,7 @@ pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Resu
         let job: PushJob = records::decode(&row)?;
         let is_asked_for = job.session == *session && seq.is_none_or(|seq| seq == job.seq);
         if is_asked_for && !told.iter().any(|one| one.seq == job.seq && one.user == job.user) {
-            told.push(Told {
+            told.push(ExplainedPush {
                 seq: job.seq,
                 user: job.user,
                 event: job.event,
@@ -151,10 +151,10 @@ pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Resu
     Ok(told)
 }
 
-fn tell(store: &dyn Store, record: PushRecord) -> Result<Told, StoreError> {
+fn tell(store: &dyn Store, record: PushRecord) -> Result<ExplainedPush, StoreError> {
     let rows = store.scan(&rows::deliveries(&record.id), None, Direction::Forward, PAGE)?;
-    let deliveries = rows.iter().map(|(_, row)| records::decode::<Delivery>(row).map(told_delivery));
-    Ok(Told {
+    let deliveries = rows.iter().map(|(_, row)| records::decode::<Delivery>(row).map(explained_delivery));
+    Ok(ExplainedPush {
         deliveries: deliveries.collect::<Result<_, _>>()?,
         seq: record.id.seq,
         user: record.id.user,
@@ -167,8 +167,8 @@ fn tell(store: &dyn Store, record: PushRecord) -> Result<Told, StoreError> {
     })
 }
 
-fn told_delivery(delivery: Delivery) -> ToldDelivery {
-    let blank = ToldDelivery {
+fn explained_delivery(delivery: Delivery) -> ExplainedDelivery {
+    let blank = ExplainedDelivery {
         device: delivery.device.as_str().into(),
         state: "started",
         due: None,
@@ -177,16 +177,16 @@ fn told_delivery(delivery: Delivery) -> ToldDelivery {
         ended_at: None,
         possible_duplicate: delivery.possible_duplicate,
         attempts_made: delivery.tally.attempts,
-        attempts: delivery.attempts.into_iter().map(ToldAttempt::from).collect(),
+        attempts: delivery.attempts.into_iter().map(ExplainedAttempt::from).collect(),
     };
     match delivery.state {
         DeliveryState::Started => blank,
-        DeliveryState::Waiting { until } => ToldDelivery { state: "waiting", due: Some(until), ..blank },
+        DeliveryState::Waiting { until } => ExplainedDelivery { state: "waiting", due: Some(until), ..blank },
         DeliveryState::AwaitingReceipt { ticket, due } => {
-            ToldDelivery { state: "awaitingReceipt", due: Some(due), ticket: Some(ticket), ..blank }
+            ExplainedDelivery { state: "awaitingReceipt", due: Some(due), ticket: Some(ticket), ..blank }
         }
         DeliveryState::Done { outcome, at } => {
-            ToldDelivery { state: "done", outcome: Some(outcome), ended_at: Some(at), ..blank }
+            ExplainedDelivery { state: "done", outcome: Some(outcome), ended_at: Some(at), ..blank }
         }
     }
 }

@@ -68,7 +68,7 @@ use self::{
 pub use self::{
     config::{PushSettings, PushSettingsError},
     devices::{Devices, DevicesError},
-    explain::{Told, explain},
+    explain::{ExplainedPush, explain},
     expo::ClientError,
     preferences::{Preferences, PreferencesPatch, QuietHours},
     reach::{Device, DeviceState, Platform, Reach, Registration},

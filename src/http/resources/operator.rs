@@ -24,7 +24,7 @@ use crate::{
         envelope::{Success, success_of},
         error::ApiError,
     },
-    push::{self, Told},
+    push::{self, ExplainedPush},
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -46,7 +46,7 @@ pub struct SessionExplanation {
     #[schema(value_type = Vec<Object>)]
     events: Vec<Explained>,
     #[schema(value_type = Vec<Object>)]
-    pushes: Vec<Told>,
+    pushes: Vec<ExplainedPush>,
 }
 
 #[derive(Serialize, ToSchema)]

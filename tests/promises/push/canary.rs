@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tandem::push::{
-    Told,
+    ExplainedPush,
     fake_expo::{DeviceSetup, Fault, FaultKind, ProjectSetup},
 };
 use tandem::secret::Secret;
@@ -78,7 +78,7 @@ async fn nothing_private_is_in_a_body_a_log_or_a_metric() {
     rig.register(USER, DEAD_TOKEN).await;
     for number in 1..=8 {
         rig.decide(number, USER, 1).await;
-        let ended = |told: &Told| {
+        let ended = |told: &ExplainedPush| {
             !told.deliveries.is_empty() && told.deliveries.iter().all(|one| !matches!(one.state, "waiting" | "started"))
         };
         for _ in 0..1_000 {

@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tandem::push::{
-    Config, Device, Devices, Platform, Pusher, Registration, Told, explain,
+    Config, Device, Devices, Platform, Pusher, Registration, ExplainedPush, explain,
     fake_expo::{FakeExpo, Settings},
 };
 use tandem_actors::{
@@ -168,7 +168,7 @@ impl Rig {
         self.pusher.jobs_committed();
     }
 
-    pub fn told(&self, number: u32) -> Vec<Told> {
+    pub fn told(&self, number: u32) -> Vec<ExplainedPush> {
         explain(&*self.store, &session(number), None).unwrap()
     }
 
