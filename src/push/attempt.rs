@@ -16,7 +16,7 @@ use super::{
     breakers::Scope,
     candidate::{Candidate, Origin},
     decide::NO_DEVICE,
-    message::{self, Message, Occasion},
+    message::{self, PushMessage, Occasion},
     outcome::{ExpoCode, Final, MESSAGE_TOO_BIG, RejectedBy},
     reach::{Device, Reach},
     rows::{self, Decision, Delivery, PushRecord},
@@ -33,7 +33,7 @@ const SESSION_AGAIN: Backoff = Backoff::constant(Duration::from_secs(10));
 pub(super) struct Outgoing {
     pub delivery: Delivery,
     pub device: Device,
-    pub message: Message,
+    pub message: PushMessage,
     pub scope: Scope,
 }
 
@@ -107,7 +107,7 @@ impl Sender {
                 time_left: candidate.expires_at.since(now),
                 possible_duplicate: delivery.possible_duplicate,
             };
-            let message = Message::new(&self.config, &self.texts, &device, &occasion);
+            let message = PushMessage::new(&self.config, &self.texts, &device, &occasion);
             if message.size() > message::BUDGET {
                 let outcome = Final::Rejected { code: ExpoCode::new(MESSAGE_TOO_BIG), by: RejectedBy::Budget };
                 changes.push(settle::end(&mut delivery, outcome, now));

@@ -22,7 +22,7 @@ const LONGEST_EVENT: usize = 64;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Message {
+pub struct PushMessage {
     pub to: PushToken,
     /// Absent on the one retry after an unknown outcome: if the first has arrived, it is replaced without ringing twice.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct Occasion<'a> {
     pub possible_duplicate: bool,
 }
 
-impl Message {
+impl PushMessage {
     pub fn new(config: &PushSettings, texts: &Texts, device: &Device, occasion: &Occasion<'_>) -> Self {
         let text = texts.pick(device.locale.as_deref(), occasion.event);
         let short = short_hash(occasion.session);
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use tandem_actors::domain::time::Timestamp;
 
-    fn message(possible_duplicate: bool) -> Message {
+    fn message(possible_duplicate: bool) -> PushMessage {
         let device = Device {
             locale: Some("de-AT".into()),
             ..Device::new("ExponentPushToken[abc]".parse().unwrap(), Timestamp::from_millis(0))
@@ -120,7 +120,7 @@ mod tests {
             time_left: Duration::from_secs(90),
             possible_duplicate,
         };
-        Message::new(&PushSettings::default(), &Texts::new(&Default::default()), &device, &occasion)
+        PushMessage::new(&PushSettings::default(), &Texts::new(&Default::default()), &device, &occasion)
     }
 
     #[test]
