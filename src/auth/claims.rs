@@ -56,15 +56,15 @@ impl Audience {
     }
 }
 
-/// What the configuration demands of the claims.
-pub(super) struct Demands {
+/// What the configuration rules of the claims.
+pub(super) struct ClaimRules {
     issuer: Option<String>,
     audience: Vec<String>,
     authorized_parties: Vec<String>,
     leeway: Duration,
 }
 
-impl From<&AuthSettings> for Demands {
+impl From<&AuthSettings> for ClaimRules {
     fn from(config: &AuthSettings) -> Self {
         Self {
             issuer: config.issuer.clone(),
@@ -75,8 +75,8 @@ impl From<&AuthSettings> for Demands {
     }
 }
 
-impl Demands {
-    /// Everything except the times, which are looked at on every use: [`Demands::check_times`].
+impl ClaimRules {
+    /// Everything except the times, which are looked at on every use: [`ClaimRules::check_times`].
     pub(super) fn accept(&self, claims: Claims) -> Result<Identity, Reason> {
         if let Some(issuer) = &self.issuer
             && claims.iss.and_then(Given::value).as_ref() != Some(issuer)

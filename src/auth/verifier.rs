@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tandem_actors::ports::Clock;
 
 use super::{
-    claims::{Claims, Demands, Identity},
+    claims::{Claims, ClaimRules, Identity},
     config::{AuthSettings, AuthSettingsError},
     jwk::KeyAlgorithm,
     jwks::Jwks,
@@ -34,7 +34,7 @@ pub fn is_short(secret: &Secret) -> bool {
 pub struct Verifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,
-    demands: Demands,
+    rules: ClaimRules,
     /// Recently verified tokens by their digest.
     verified: Cache<[u8; 32], Verified>,
     clock: Arc<dyn Clock>,
@@ -70,7 +70,7 @@ impl Verifier {
         Ok(Self {
             secret: config.hs256_secret.as_ref().map(|s| DecodingKey::from_secret(s.reveal().as_bytes())),
             jwks: Jwks::from_config(config, clock.clone())?,
-            demands: Demands::from(config),
+            rules: ClaimRules::from(config),
             verified: Cache::new(config.remembered_tokens),
             clock,
         })
@@ -100,7 +100,7 @@ impl Verifier {
         if verified.keys_edition != self.keys_edition() {
             return None;
         }
-        let times = self.demands.check_times(&verified.identity, self.clock.now());
+        let times = self.rules.check_times(&verified.identity, self.clock.now());
         Some(times.map(|()| verified.identity))
     }
 
@@ -125,8 +125,8 @@ impl Verifier {
             return Err(Reason::BadSignature);
         }
         let payload = decode(payload)?;
-        let identity = Arc::new(self.demands.accept(parse::<Claims>(&payload)?)?);
-        self.demands.check_times(&identity, self.clock.now())?;
+        let identity = Arc::new(self.rules.accept(parse::<Claims>(&payload)?)?);
+        self.rules.check_times(&identity, self.clock.now())?;
         self.verified.insert(digest(token), Verified { identity: identity.clone(), keys_edition });
         Ok(identity)
     }

@@ -9,6 +9,6 @@ mod stream;
 mod sweep;
 
 pub use self::{
-    registry::{Admitted, Demands, Forwarded, ConnectionRefusal, Registry},
+    registry::{Admitted, ConnectionLimits, Forwarded, ConnectionRefusal, Registry},
     stream::Guarded,
 };

@@ -15,7 +15,7 @@ use crate::network::{Network, subscriber};
 
 /// What is demanded of connections.
 #[derive(Clone, Debug)]
-pub struct Demands {
+pub struct ConnectionLimits {
     /// Connections in all.
     pub most: usize,
     /// Connections from one address; of IPv6, from one network of 64 bits.
@@ -88,15 +88,15 @@ pub(super) struct Known {
 
 /// The connections of a node. One for all workers.
 pub struct Registry {
-    pub(super) demands: Demands,
+    pub(super) limits: ConnectionLimits,
     pub(super) heads: Arc<Budget>,
     pub(super) open: Mutex<Open>,
 }
 
 impl Registry {
-    pub fn new(demands: Demands) -> Arc<Self> {
-        let heads = Budget::new(demands.heads);
-        Arc::new(Self { demands, heads, open: Mutex::default() })
+    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+        let heads = Budget::new(limits.heads);
+        Arc::new(Self { limits, heads, open: Mutex::default() })
     }
 
     /// Takes a connection in. A full node lets go of those that have kept it waiting the longest.
@@ -122,7 +122,7 @@ impl Registry {
         let address = subscriber(address);
         let open = &mut *self.open.lock();
         let from_there = open.addresses.entry(address).or_default();
-        if *from_there >= self.demands.most_from_one {
+        if *from_there >= self.limits.most_from_one {
             let refusal = ConnectionRefusal::TooManyFromOneAddress;
             metrics::counter!("tandem_connections_refused_total", "reason" => refusal.name()).increment(1);
             return Err(refusal);
@@ -138,10 +138,10 @@ impl Registry {
         }
         let counted_as = (!self.is_uncounted(address)).then(|| subscriber(address));
         let from_there = counted_as.and_then(|address| open.addresses.get(&address)).copied().unwrap_or(0);
-        if from_there >= self.demands.most_from_one {
+        if from_there >= self.limits.most_from_one {
             return Err(ConnectionRefusal::TooManyFromOneAddress);
         }
-        if open.connections.len() >= self.demands.most && make_room(open, self.demands.most) == 0 {
+        if open.connections.len() >= self.limits.most && make_room(open, self.limits.most) == 0 {
             return Err(ConnectionRefusal::Full);
         }
         if let Some(address) = counted_as {
@@ -154,7 +154,7 @@ impl Registry {
     }
 
     fn is_uncounted(&self, address: IpAddr) -> bool {
-        self.demands.uncounted.iter().any(|network| network.contains(address))
+        self.limits.uncounted.iter().any(|network| network.contains(address))
     }
 
     pub fn len(&self) -> usize {
@@ -277,8 +277,8 @@ pub(super) fn age(since: u64) -> Duration {
 pub(super) mod tests {
     use super::*;
 
-    pub fn demands(most: usize, most_from_one: usize) -> Demands {
-        Demands {
+    pub fn limits(most: usize, most_from_one: usize) -> ConnectionLimits {
+        ConnectionLimits {
             most,
             most_from_one,
             uncounted: vec![Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
@@ -295,7 +295,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_address_has_its_share_and_gets_it_back() {
-        let registry = Registry::new(demands(100, 2));
+        let registry = Registry::new(limits(100, 2));
         let admit = |address| registry.admit(from(address)).map(|admitted| admitted.guard(()));
         let first = admit("192.0.2.1").unwrap();
         let _second = admit("192.0.2.1").unwrap();
@@ -314,7 +314,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_full_node_lets_go_of_those_that_keep_it_waiting() {
-        let registry = Registry::new(demands(3, 100));
+        let registry = Registry::new(limits(3, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (busy, served, fresh) = (admit().unwrap(), admit().unwrap(), admit().unwrap());
         let _under_way = busy.handle().begin();
@@ -326,7 +326,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_node_that_is_full_of_work_refuses() {
-        let registry = Registry::new(demands(2, 100));
+        let registry = Registry::new(limits(2, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (one, two) = (admit().unwrap(), admit().unwrap());
         let _under_way = [one.handle().begin(), two.handle().begin()];
@@ -335,7 +335,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_node_that_stops_waits_for_work_alone() {
-        let registry = Registry::new(demands(10, 100));
+        let registry = Registry::new(limits(10, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (busy, idle, body) = (admit().unwrap(), admit().unwrap(), admit().unwrap());
         let _under_way = [busy.handle().begin(), body.handle().begin()];

@@ -146,7 +146,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::{super::registry::tests::demands, *};
+    use super::{super::registry::tests::limits, *};
     use crate::connections::Registry;
 
     fn peer() -> SocketAddr {
@@ -155,7 +155,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_connection_that_is_ended_reads_no_more_and_still_writes() {
-        let registry = Registry::new(demands(10, 10));
+        let registry = Registry::new(limits(10, 10));
         let (mut client, server) = duplex(1_000);
         let mut server = registry.admit(peer()).unwrap().guard(server);
         let handle = server.handle().clone();
@@ -177,7 +177,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_connection_that_is_ended_does_not_wait_for_its_reader() {
-        let registry = Registry::new(demands(10, 10));
+        let registry = Registry::new(limits(10, 10));
         let (_client, server) = duplex(10);
         let mut server = registry.admit(peer()).unwrap().guard(server);
         let handle = server.handle().clone();
@@ -190,7 +190,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_pause_leaves_with_the_client_what_it_sends() {
-        let registry = Registry::new(demands(10, 10));
+        let registry = Registry::new(limits(10, 10));
         let (mut client, server) = duplex(100);
         let mut server = registry.admit(peer()).unwrap().guard(server);
         let handle = server.handle().clone();
@@ -208,7 +208,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_head_without_an_end_is_not_read_on() {
-        let registry = Registry::new(demands(10, 10));
+        let registry = Registry::new(limits(10, 10));
         let (mut client, server) = duplex(1 << 20);
         let mut server = registry.admit(peer()).unwrap().guard(server);
         client.write_all(&vec![b'x'; MAX_HEAD + 1]).await.unwrap();

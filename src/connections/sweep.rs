@@ -47,7 +47,7 @@ impl Registry {
             if watched < WATCH {
                 return None;
             }
-            let enough = self.demands.least_rate.saturating_mul(watched.as_secs());
+            let enough = self.limits.least_rate.saturating_mul(watched.as_secs());
             if handle.written() - taken < enough {
                 return Some("slow_reader");
             }
@@ -55,8 +55,8 @@ impl Registry {
         known.watched = None;
         let waited = age(handle.since());
         match handle.phase() {
-            Phase::Head if waited > self.demands.head + MARGIN => Some("slow_head"),
-            Phase::Idle if stopping || waited > self.demands.idle + MARGIN => Some("idle"),
+            Phase::Head if waited > self.limits.head + MARGIN => Some("slow_head"),
+            Phase::Idle if stopping || waited > self.limits.idle + MARGIN => Some("idle"),
             _ => None,
         }
     }
@@ -74,13 +74,13 @@ fn watch(registry: &Weak<Registry>) {
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use super::{super::registry::tests::demands, *};
+    use super::{super::registry::tests::limits, *};
 
     #[test]
     fn those_that_keep_the_node_waiting_are_ended_and_those_at_work_are_not() {
-        let mut demands = demands(10, 10);
-        demands.head = Duration::ZERO;
-        let registry = Registry::new(demands);
+        let mut limits = limits(10, 10);
+        limits.head = Duration::ZERO;
+        let registry = Registry::new(limits);
         let admit = |registry: &Arc<Registry>| registry.admit(SocketAddr::from(([192, 0, 2, 1], 1))).unwrap().guard(());
         let (silent, busy, idle) = (admit(&registry), admit(&registry), admit(&registry));
         let _under_way = busy.handle().begin();

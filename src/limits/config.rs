@@ -7,7 +7,7 @@ use tandem_intake::{Budget, DEFAULT_BYTES, DEFAULT_GRACE, DEFAULT_LEAST_RATE, In
 
 use super::{Admission, NodeLimits, connections_that_fit};
 use crate::{
-    connections::{Demands, Registry},
+    connections::{ConnectionLimits, Registry},
     network::Network,
 };
 
@@ -73,7 +73,7 @@ impl LimitSettings {
 
     /// The limits of a node. `head` is how long the head of a request may take, `idle` how long a connection may wait for one.
     pub fn limits(&self, trusted_proxies: &[Network], head: Duration, idle: Duration) -> NodeLimits {
-        let demands = Demands {
+        let limits = ConnectionLimits {
             most: connections_that_fit(self.connections),
             most_from_one: self.connections_per_address,
             uncounted: [&self.uncounted_addresses[..], trusted_proxies].concat(),
@@ -83,7 +83,7 @@ impl LimitSettings {
             heads: HEADS,
         };
         NodeLimits {
-            connections: Registry::new(demands),
+            connections: Registry::new(limits),
             intake: Arc::new(self.intake()),
             admission: Admission::new(self),
             answers: Budget::new(self.answer_bytes),
