@@ -1,4 +1,4 @@
-//! What a token says, and whether that is acceptable here and now.
+//! The claims of a token, and whether this node accepts them now.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{config::AuthSettings, reason::Reason};
 const NAME_CHARACTERS: usize = 100;
 const EMAIL_CHARACTERS: usize = 320;
 
-/// What a token claims. A claim of another type than it should have is as good as absent: it matters only where it is needed.
+/// The claims that are read. A claim of a wrong type counts as absent.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     sub: Option<Given<String>>,
@@ -27,15 +27,15 @@ pub(super) struct Claims {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Given<T> {
-    AsItShouldBe(T),
-    Otherwise(IgnoredAny),
+    Valid(T),
+    WrongType(IgnoredAny),
 }
 
 impl<T> Given<T> {
     fn value(self) -> Option<T> {
         match self {
-            Given::AsItShouldBe(value) => Some(value),
-            Given::Otherwise(_) => None,
+            Given::Valid(value) => Some(value),
+            Given::WrongType(_) => None,
         }
     }
 }
@@ -56,7 +56,7 @@ impl Audience {
     }
 }
 
-/// What the configuration rules of the claims.
+/// What the settings require of the claims.
 pub(super) struct ClaimRules {
     issuer: Option<String>,
     audience: Vec<String>,
@@ -87,7 +87,7 @@ impl ClaimRules {
         if !self.audience.is_empty() && !audience.is_some_and(|audience| audience.holds_one_of(&self.audience)) {
             return Err(Reason::WrongAudience);
         }
-        // A token that names no party is for all of them; one whose party cannot be read is for none.
+        // A token without a party is for all parties. A token with an unreadable party is for none.
         if let (Some(party), false) = (claims.azp, self.authorized_parties.is_empty())
             && !party.value().is_some_and(|party| self.authorized_parties.contains(&party))
         {
@@ -119,7 +119,7 @@ impl ClaimRules {
     }
 }
 
-/// Users have channels that are called after them, and capabilities read `*` in a channel's name as any name.
+/// A user's channel contains the user's id, and a capability reads `*` in a channel's name as any name.
 fn subject(sub: &str) -> Result<UserId, Reason> {
     if sub.contains('*') {
         return Err(Reason::InvalidSubject);
@@ -127,7 +127,7 @@ fn subject(sub: &str) -> Result<UserId, Reason> {
     sub.parse().map_err(|_| Reason::InvalidSubject)
 }
 
-/// A caller whose token was verified.
+/// A user whose token was verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     pub user: UserId,

@@ -57,7 +57,7 @@ impl Default for AuthSettings {
 }
 
 impl AuthSettings {
-    /// In words, where accepted tokens come from.
+    /// Where accepted tokens come from, in words.
     pub fn ways(&self) -> &'static str {
         match (&self.hs256_secret, &self.jwks_url) {
             (Some(_), Some(_)) => "a shared secret, and an issuer",
@@ -77,7 +77,7 @@ pub enum AuthSettingsError {
         "auth.jwks_url is {found:?}; it must be an http or https address, as https://issuer.example/.well-known/jwks.json"
     )]
     JwksUrl { found: String },
-    #[error("neither auth.hs256_secret nor auth.jwks_url is set; nobody could call")]
+    #[error("neither auth.hs256_secret nor auth.jwks_url is set; no token could be accepted")]
     NoKeys,
     #[error("the HTTP client for auth.jwks_url cannot be built: {0}")]
     Client(String),
@@ -92,7 +92,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         Many(Vec<String>),
     }
     Ok(match OneOrMany::deserialize(deserializer)? {
-        // A list whose bracket or quote is missing is not read as a list, and would be taken for a name that no token has.
+        // A list without its bracket or quote is read as a text, which would be a name that no token has.
         OneOrMany::One(text) if text.contains(['[', ']', '"', '\'']) => {
             return Err(serde::de::Error::custom(
                 "not a list; write [\"one\", \"two\"], or the names separated by commas",

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
-/// The algorithms that are taken of an issuer (RFC 7518, 3.1).
+/// The algorithms that an issuer may use (RFC 7518, 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum KeyAlgorithm {
     Rs256,
@@ -38,7 +38,7 @@ impl From<KeyAlgorithm> for Algorithm {
     }
 }
 
-/// RFC 7518, 3.3: a key of RS256 has at least so many bits.
+/// The least size of an RS256 key (RFC 7518, 3.3).
 const LEAST_RSA_BITS: usize = 2048;
 
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl PartialEq for IssuerKey {
     }
 }
 
-/// A signing key of one of the two algorithms, with its id; everything else in a key set is none of ours.
+/// A signing key of one of the two algorithms, with its id. `None` for all other entries of a key set.
 pub(super) fn usable(value: serde_json::Value) -> Option<((String, KeyAlgorithm), Arc<IssuerKey>)> {
     let source: Jwk = serde_json::from_value(value).ok()?;
     if source.usage.as_deref().is_some_and(|usage| usage != "sig") {

@@ -1,6 +1,6 @@
-//! The issuer's public keys. Fetched when they are first needed, again in the background when they have become old, and
-//! for an unknown key id at most once per `jwks_min_refetch`, by one fetch at a time however many callers wait. When
-//! the issuer cannot be reached the keys that were fetched last stay in force.
+//! The issuer's public keys. They are fetched before the first use, in the background when they are old, and for an unknown key id at
+//! most once per `jwks_min_refetch`. One fetch runs at a time, however many requests wait for it. If the issuer cannot be reached, the
+//! last keys stay valid.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ use super::{
 
 /// A longer answer is refused as not being a key set.
 const LARGEST_ANSWER: usize = 256 * 1024;
-/// After a failed first fetch, callers are refused for this long before the issuer is asked again.
+/// After a failed first fetch, requests are refused for this long before the next fetch.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(2);
 
 pub(super) struct Jwks {
@@ -35,7 +35,7 @@ pub(super) struct Jwks {
     refresh: Duration,
     min_refetch: Duration,
     keys: RwLock<Option<Fetched>>,
-    /// Grows when the set of keys changes.
+    /// Increases when the set of keys changes.
     edition: AtomicU64,
     /// Held while fetching.
     fetching: Mutex<Attempts>,
@@ -91,7 +91,7 @@ impl Jwks {
             .connect_timeout(config.jwks_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-            // One request in ten minutes: a kept connection would only be found dead.
+            // One request in ten minutes: a kept connection would be dead at its next use.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| AuthSettingsError::Client(error.to_string()))?;
@@ -134,14 +134,14 @@ impl Jwks {
         let ended = self.ended();
         let purpose = match self.look_up(kid, algorithm) {
             LookUp::Found(key, edition) => return Ok((key, edition)),
-            LookUp::OfAnotherType => return Err(Reason::AlgorithmNotAllowed),
+            LookUp::OtherAlgorithm => return Err(Reason::AlgorithmNotAllowed),
             LookUp::Unknown => Purpose::UnknownKid,
             LookUp::NoKeys => Purpose::First,
         };
         self.fetch_unless_done(ended, purpose).await;
         match self.look_up(kid, algorithm) {
             LookUp::Found(key, edition) => Ok((key, edition)),
-            LookUp::OfAnotherType => Err(Reason::AlgorithmNotAllowed),
+            LookUp::OtherAlgorithm => Err(Reason::AlgorithmNotAllowed),
             LookUp::Unknown => Err(Reason::UnknownKid),
             LookUp::NoKeys => Err(Reason::KeysUnavailable),
         }
@@ -158,7 +158,7 @@ impl Jwks {
             let of = |algorithm| fetched.keys.get(&(kid.to_owned(), algorithm)).cloned();
             let found = match of(algorithm) {
                 Some(key) => LookUp::Found(key, self.edition()),
-                None if of(algorithm.other()).is_some() => LookUp::OfAnotherType,
+                None if of(algorithm.other()).is_some() => LookUp::OtherAlgorithm,
                 None => LookUp::Unknown,
             };
             (found, fetched.at)
@@ -270,7 +270,7 @@ enum Purpose {
 enum LookUp {
     Found(Arc<IssuerKey>, u64),
     /// The issuer publishes this `kid`, but for the other algorithm.
-    OfAnotherType,
+    OtherAlgorithm,
     Unknown,
     NoKeys,
 }

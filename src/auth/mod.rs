@@ -1,7 +1,6 @@
-//! Who is calling. A caller shows a JWT: signed with the node's shared secret (`HS256`), or by an issuer whose public
-//! keys are fetched from its JWKS address (`RS256`, `ES256`); both ways may be open at once, and a key of one way never
-//! verifies a token of the other. What is refused is refused with a [`Reason`] that says what is wrong and nothing of
-//! the token.
+//! Authentication. A client sends a JWT that is signed with the node's shared secret (`HS256`), or by an issuer whose public keys are
+//! fetched from its JWKS address (`RS256`, `ES256`). Both may be configured; a key of one kind never verifies a token of the other.
+//! A rejected token has a [`Reason`], which says what is wrong without showing the token.
 
 mod claims;
 mod config;

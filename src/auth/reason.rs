@@ -1,4 +1,4 @@
-//! Why a token was refused, in words that are stable enough to be acted on.
+//! Why a token was rejected. The names are stable, so that clients can act on them.
 
 /// Answered as `error.details.reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ pub enum Reason {
     WrongAudience,
     WrongAuthorizedParty,
     InvalidSubject,
-    /// The issuer's keys could not be fetched yet: nothing is wrong with the token as far as anybody knows.
+    /// The issuer's keys could not be fetched, so the token could not be checked.
     KeysUnavailable,
 }
 

@@ -1,4 +1,4 @@
-//! Tokens that this node makes itself: `tandem token`, the demo, tests.
+//! Signs tokens for `tandem token`, the demo and tests.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// A token that a node with this configuration and secret accepts until `now + ttl`: it carries the issuer, the audience
-/// and the authorized party that `config` demands.
+/// A token that a node with these settings and this secret accepts until `now + ttl`. It has the issuer, the audience and the
+/// authorized party that `config` requires.
 pub fn sign(
     secret: &Secret,
     config: &AuthSettings,

@@ -1,4 +1,4 @@
-//! From a bearer token to an [`Identity`].
+//! Verifies bearer tokens.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// No issuer makes longer ones, and whatever is longer need not be hashed.
+/// Longer tokens are rejected without hashing.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// RFC 7518, 3.2: a key of HS256 is at least as long as its hash.
+/// The least length of an HS256 secret (RFC 7518, 3.2).
 const LEAST_SECRET: usize = 32;
 pub const SHORT_SECRET: &str = "auth.hs256_secret is shorter than 32 characters and can be guessed";
 
@@ -29,8 +29,8 @@ pub fn is_short(secret: &Secret) -> bool {
     secret.reveal().len() < LEAST_SECRET
 }
 
-/// Verifies tokens, and remembers which ones it has verified, so that a token costs a signature check once and a hash
-/// on each further use. Expiry is looked at on every use, and a change of the issuer's keys forgets all.
+/// Verifies tokens, and remembers the verified ones: a token costs one signature check, and a hash on each further use. The expiry is
+/// checked on every use. A change of the issuer's keys invalidates all remembered tokens.
 pub struct Verifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,
@@ -43,7 +43,7 @@ pub struct Verifier {
 #[derive(Clone)]
 struct Verified {
     identity: Arc<Identity>,
-    /// The edition of the issuer's keys that the token was verified under.
+    /// The edition of the issuer's keys that verified the token.
     keys_edition: u64,
 }
 
@@ -51,12 +51,12 @@ struct Verified {
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that must be understood (RFC 7515, 4.1.11): none are.
+    /// Extensions that the receiver must support (RFC 7515, 4.1.11). This node supports none.
     crit: Option<serde::de::IgnoredAny>,
 }
 
 impl Verifier {
-    /// The secret that the node has generated for itself, if it has, is to be put into `config.hs256_secret` before.
+    /// A generated secret must be in `config.hs256_secret` before.
     pub fn new(config: &AuthSettings, clock: Arc<dyn Clock>) -> Result<Self, AuthSettingsError> {
         if config.hs256_secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
             return Err(AuthSettingsError::EmptySecret);
@@ -76,7 +76,7 @@ impl Verifier {
         })
     }
 
-    /// Fetches the issuer's keys, so that the first caller need not wait for them. A failure is logged and not fatal.
+    /// Fetches the issuer's keys, so that the first request does not wait for them. A failure is logged and not fatal.
     pub async fn warm_up(&self) {
         if let Some(jwks) = &self.jwks {
             jwks.warm_up().await;
@@ -91,7 +91,7 @@ impl Verifier {
         }
     }
 
-    /// Answers at once for a token that was verified before; `None` if it has to be verified.
+    /// The result for a token that was verified before; `None` if it must be verified.
     pub fn remembered(&self, token: &str) -> Option<Result<Arc<Identity>, Reason>> {
         if token.len() > LONGEST_TOKEN {
             return Some(Err(Reason::Malformed));
@@ -120,7 +120,7 @@ impl Verifier {
             return Err(Reason::Malformed);
         }
         let (key, algorithm, keys_edition) = self.key_for(&header).await?;
-        // An error is an unreadable signature; a key that does not fit its algorithm was never stored.
+        // An error is an unreadable signature, because keys that do not fit their algorithm are not stored.
         if !jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key, algorithm).unwrap_or(false) {
             return Err(Reason::BadSignature);
         }
@@ -131,8 +131,7 @@ impl Verifier {
         Ok(identity)
     }
 
-    /// The algorithm decides which keys are asked, never the other way round: a token cannot have a public key used as
-    /// a shared secret.
+    /// The algorithm decides which keys are tried. So a token cannot make a public key serve as a shared secret.
     async fn key_for(&self, header: &Header) -> Result<(DecodingKey, Algorithm, u64), Reason> {
         let algorithm = match header.alg.as_str() {
             "HS256" => {

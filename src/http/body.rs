@@ -1,32 +1,31 @@
-//! Request bodies. An empty body is an absent one, whatever the content type says: the app sends `Content-Type:
-//! application/json` with nothing behind it. A body that cannot be read is refused with the place and what would be
-//! right, and without repeating what it says.
+//! Request bodies. An empty body counts as absent, whatever its content type: the app sends `Content-Type: application/json` without a
+//! body. The error for a malformed body names the place and what would be right, and never repeats the client's text.
 
 use serde::de::DeserializeOwned;
 use tandem_actors::domain::Rejection;
 
 use super::error::ApiError;
 
-/// What a handler wants of the body.
+/// How a handler reads the body.
 pub trait Body: Sized + 'static {
     fn parse(bytes: &[u8]) -> Result<Self, ApiError>;
 }
 
-/// For routes that take none; whatever is sent is ignored.
+/// For routes without a body. A body is ignored.
 impl Body for () {
     fn parse(_: &[u8]) -> Result<Self, ApiError> {
         Ok(())
     }
 }
 
-/// A JSON object; nothing at all counts as `{}`.
+/// A JSON object. An empty body counts as `{}`.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> Body for Json<T> {
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let bytes = match bytes.trim_ascii() {
             [] => b"{}",
-            // serde would take a list for a struct.
+            // serde accepts a list as a struct.
             [b'[', ..] => return Err(Rejection::invalid("the body", "a list", "a JSON object").into()),
             _ => bytes,
         };
@@ -37,7 +36,7 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
     }
 }
 
-/// Reads it once more, to know the place.
+/// Parses the body again, to find the place of the problem.
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_body_is_refused_with_the_place_and_what_would_be_right() {
+    fn the_error_for_a_malformed_body_names_the_place_and_what_would_be_right() {
         for (body, expected) in [
             ("", "VALIDATION_ERROR: the body: missing field `confirmed`"),
             ("{", "VALIDATION_ERROR: the body is not JSON: it cannot be read at line 1, column 1"),
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_empty_object() {
+    fn an_empty_body_is_an_empty_object() {
         #[derive(Deserialize)]
         struct Optional {
             reason: Option<String>,

@@ -1,6 +1,6 @@
-//! A call by an authenticated user, as handlers see it. Taking a [`Call`] is what makes a route closed: there is no
-//! other way to learn who calls. The checks come in one order on every route: token, `Idempotency-Key`, membership of
-//! the session in the path, body. Membership is the session's own question; only a wrong request asks it apart.
+//! A request by an authenticated user. A handler that takes a [`Call`] is closed to anonymous clients, because only a [`Call`] names
+//! the user. Every route checks in the same order: token, `Idempotency-Key`, membership of the session in the path, body. The session
+//! checks the membership itself; only a malformed request checks it separately, before the client sees the problem.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl<B> Call<B> {
         }
     }
 
-    /// The session in the path. What cannot be a session id is no session of anybody's.
+    /// The session in the path. A malformed id is answered as an unknown session.
     pub fn session(&self) -> Result<SessionId, ApiError> {
         self.path("id").ok_or_else(|| Rejection::no_such_session().into())
     }
@@ -105,15 +105,15 @@ impl<B> Call<B> {
         path(&self.request, name)
     }
 
-    /// The query string's fields.
+    /// The fields of the query string.
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let read = QueryString::<T>::from_query(self.request.query_string());
         read.map(QueryString::into_inner)
             .map_err(|error| ApiError::invalid(format!("the query string: {}", query_problem(&error))))
     }
 
-    /// What was made of the request, or why nothing could be: which only a member of the session in the path is told.
-    /// For anybody else there is no such session, whatever the request says.
+    /// The parsed request, or its problem. Only a member of the session in the path sees the problem; to everybody else the session
+    /// does not exist.
     pub async fn reject_unless_member<T>(&self, request: Result<T, impl Into<ApiError>>) -> Result<T, ApiError> {
         let refusal = match request {
             Ok(parsed) => return Ok(parsed),
@@ -151,7 +151,7 @@ impl<B> Call<B> {
 }
 
 impl<B> Call<B> {
-    /// The call and its body apart.
+    /// Separates the call from its body.
     pub fn split(self) -> (Call, B) {
         let Call { state, user, body, key, request, slot } = self;
         (Call { state, user, body: (), key, request, slot }, body)
@@ -171,7 +171,7 @@ where
     }
 }
 
-/// The answer to a command.
+/// The response to a command.
 pub fn answer(reply: &Reply) -> HttpResponse {
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = envelope::success(status, &reply.data);
@@ -181,7 +181,7 @@ pub fn answer(reply: &Reply) -> HttpResponse {
     response
 }
 
-/// The answer to a query.
+/// The response to a query.
 pub fn show(data: &Bytes) -> HttpResponse {
     envelope::success(StatusCode::OK, data)
 }
@@ -208,7 +208,7 @@ async fn hold_back(request: &HttpRequest, user: &User) {
     }
 }
 
-/// Waits for the user's turn.
+/// Waits for the user's turn, if the application limits requests.
 async fn admitted(request: &HttpRequest, user: &User) -> Result<Option<Slot>, ApiError> {
     match request.app_data::<Data<NodeLimits>>() {
         Some(limits) => Ok(Some(limits.admission.enter(user.id.as_str()).await?)),
@@ -224,11 +224,11 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Arc<Use
     };
     match state.users.remembered(&identity) {
         Some(user) => Ok(user),
-        None => Ok(state.users.seen(&identity).await?),
+        None => Ok(state.users.find_or_create(&identity).await?),
     }
 }
 
-/// The field's problem without its value.
+/// The problem of a query string, without the value that a client sent.
 fn query_problem(error: &actix_web::error::QueryPayloadError) -> &'static str {
     match error {
         actix_web::error::QueryPayloadError::Deserialize(_) => "a field is not what the route takes; see /docs",

@@ -24,9 +24,9 @@ pub struct ServerSettings {
     pub client_request_timeout: Duration,
     /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// The largest body of a webhook, in bytes: they come in batches.
+    /// The largest body of a webhook, in bytes. Webhooks are batches.
     pub webhook_body_limit: usize,
-    /// Reverse proxies, as addresses or networks, whose `X-Forwarded-For` is believed.
+    /// Reverse proxies, as addresses or networks, whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
     pub cors: CorsSettings,
     /// TLS by the node itself. Unset: plain HTTP, for a reverse proxy in front or a local network.

@@ -1,4 +1,4 @@
-//! The pages under `/docs`: files in the binary, which all who ask for them share. None is copied for anybody, and each is compressed once.
+//! The pages under `/docs`. They are files in the binary; all clients share one copy of each, which is compressed once.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ struct File {
     gzip: Bytes,
 }
 
-/// Those that were asked for.
+/// The files that were requested so far.
 static FILES: LazyLock<RwLock<HashMap<String, Arc<File>>>> = LazyLock::new(RwLock::default);
 
 pub(super) fn mount(app: &mut ServiceConfig) {
@@ -47,7 +47,7 @@ fn file(name: &str) -> Option<Arc<File>> {
     let known = FILES.read().get(name).cloned();
     known.or_else(|| {
         let file = Arc::new(read(name)?);
-        // Only files that exist come here: there are about a dozen.
+        // Only existing files are stored: about a dozen.
         FILES.write().insert(name.to_owned(), file.clone());
         Some(file)
     })

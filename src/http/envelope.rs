@@ -1,5 +1,4 @@
-//! The envelope around every answer. `data` arrives as bytes and is not looked at again: an answer costs one allocation
-//! and two copies.
+//! The envelope around every answer. `data` arrives as bytes and is not parsed: an answer costs one allocation and two copies.
 
 use actix_web::{
     HttpResponse,
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 
 const OPENING: &[u8] = b"{\"success\":true,\"data\":";
 
-/// What every successful answer looks like.
+/// The body of every successful answer.
 #[derive(Serialize, ToSchema)]
 pub struct Success<T> {
     /// Always `true`.
@@ -29,7 +28,7 @@ pub fn success(status: StatusCode, data: &[u8]) -> HttpResponse {
     json(status, body.freeze())
 }
 
-/// For answers that this layer makes itself.
+/// An answer that this layer makes itself.
 pub fn success_of<T: Serialize>(data: T) -> HttpResponse {
     HttpResponse::Ok().json(Success { success: true, data })
 }

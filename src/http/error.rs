@@ -1,5 +1,5 @@
-//! What a caller may see of a refusal: a code that programs read, a message that says what would be right. What only
-//! the log may see is logged here and goes no further.
+//! Errors as clients see them: a code for programs, and a message that says what would be right. Details for the operator are logged
+//! here and not sent.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -19,14 +19,14 @@ use utoipa::ToSchema;
 
 use crate::{auth::Reason, limits::Overload, push::DevicesError, retry_after, users::UsersError};
 
-/// For refusals that do not say when it is worth trying again.
-const COME_AGAIN: Duration = Duration::from_secs(1);
+/// The `Retry-After` of errors that name no time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub struct ApiError(Box<Refused>);
+pub struct ApiError(Box<ErrorBody>);
 
 #[derive(Debug)]
-struct Refused {
+struct ErrorBody {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
@@ -35,7 +35,7 @@ struct Refused {
     allow: Option<String>,
 }
 
-/// What every refusal looks like.
+/// The body of every error.
 #[derive(Serialize, ToSchema)]
 pub struct Failure {
     /// Always `false`.
@@ -78,7 +78,7 @@ impl ApiError {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         let status = status_of(code);
         let message = message.into();
-        Self(Box::new(Refused { status, code, message, details: None, retry_after: None, allow: None }))
+        Self(Box::new(ErrorBody { status, code, message, details: None, retry_after: None, allow: None }))
     }
 
     pub fn no_such_route() -> Self {
@@ -92,7 +92,7 @@ impl ApiError {
         error
     }
 
-    /// Another status than that of the code.
+    /// Replaces the status of the code.
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
@@ -141,24 +141,24 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let refused = &self.0;
-        let mut response = HttpResponse::build(refused.status);
-        let must_say_when = matches!(refused.code, Code::RateLimited | Code::ServiceUnavailable);
-        if let Some(wait) = refused.retry_after.or(must_say_when.then_some(COME_AGAIN)) {
+        let error = &self.0;
+        let mut response = HttpResponse::build(error.status);
+        let needs_retry_after = matches!(error.code, Code::RateLimited | Code::ServiceUnavailable);
+        if let Some(wait) = error.retry_after.or(needs_retry_after.then_some(RETRY_AFTER)) {
             response.insert_header((header::RETRY_AFTER, retry_after::whole_seconds(wait)));
         }
-        if refused.status == StatusCode::UNAUTHORIZED {
+        if error.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"tandem\""));
         }
-        if let Some(allow) = &refused.allow {
+        if let Some(allow) = &error.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
         response.json(Failure {
             success: false,
             error: FailureError {
-                code: refused.code,
-                message: refused.message.clone(),
-                details: refused.details.clone(),
+                code: error.code,
+                message: error.message.clone(),
+                details: error.details.clone(),
             },
         })
     }
@@ -189,7 +189,7 @@ impl From<Refusal> for ApiError {
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
         if error == IntakeError::NoRoom {
-            return Self::unavailable(error.to_string(), COME_AGAIN);
+            return Self::unavailable(error.to_string(), RETRY_AFTER);
         }
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         Self::invalid(error.to_string()).with_status(status)
@@ -199,8 +199,8 @@ impl From<IntakeError> for ApiError {
 impl From<Overload> for ApiError {
     fn from(overload: Overload) -> Self {
         match overload {
-            Overload::Node => Self::unavailable("the node has as much to do as it can", COME_AGAIN),
-            Overload::User => Self::rate_limited(COME_AGAIN),
+            Overload::Node => Self::unavailable("the node has as much to do as it can", RETRY_AFTER),
+            Overload::User => Self::rate_limited(RETRY_AFTER),
         }
     }
 }
@@ -227,13 +227,13 @@ impl From<UsersError> for ApiError {
 
 impl From<DevicesError> for ApiError {
     fn from(error: DevicesError) -> Self {
-        Self::unavailable(error.to_string(), COME_AGAIN)
+        Self::unavailable(error.to_string(), RETRY_AFTER)
     }
 }
 
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
         tracing::warn!(%error, "a row was not written");
-        Self::unavailable("the store takes no writes at the moment", COME_AGAIN)
+        Self::unavailable("the store takes no writes at the moment", RETRY_AFTER)
     }
 }

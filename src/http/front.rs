@@ -1,5 +1,5 @@
-//! What holds for every request, before any route: its connection knows that it is under way, a proxy does not hide how much one address asks
-//! for, and an answer goes out in pieces, so that a client that does not read holds a piece and not a copy.
+//! What happens to every request before its route: the connection learns that a request is under way, requests through a proxy are
+//! counted by the client's address, and a large answer is sent in pieces, so that a slow client holds one piece and not a copy.
 
 use std::{
     pin::Pin,
@@ -19,11 +19,11 @@ use tandem_intake::{Budget, Handle, Share, UnderWay};
 use super::{error::ApiError, rate_limits::from_proxies};
 use crate::{connections::Forwarded, limits::NodeLimits, network::Network};
 
-/// A smaller answer is written at once.
+/// Smaller answers are written at once.
 const LARGE: u64 = 32 * 1024;
-/// What is copied to a socket's buffer at a time.
+/// Bytes that are copied to a socket's buffer at a time.
 const PIECE: usize = 16 * 1024;
-/// The longest path: a channel's name in percent encoding fits.
+/// The longest path. A percent-encoded channel name fits.
 const LONGEST_PATH: usize = 8 * 1024;
 
 /// Shared by all workers.
@@ -33,7 +33,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Passes a request on, and watches over its answer.
+    /// Passes a request on, and counts its answer until it is sent.
     pub fn pass<S>(
         self: &Arc<Self>,
         request: ServiceRequest,
@@ -51,7 +51,7 @@ impl Front {
         async move {
             match outcome {
                 Ok((answering, forwarded)) => {
-                    // A client that sends requests without waiting for answers lets others have their turn.
+                    // A client that pipelines requests must not keep the worker from other clients.
                     tokio::task::coop::consume_budget().await;
                     Ok(watched(answering.await?, Watch { _under_way: under_way, _forwarded: forwarded }, &answers))
                 }
@@ -78,7 +78,7 @@ impl Front {
     }
 }
 
-/// What lasts as long as an answer.
+/// Guards that live as long as the answer.
 struct Watch {
     _under_way: Option<UnderWay>,
     _forwarded: Option<Forwarded>,
@@ -95,7 +95,7 @@ fn watched(response: ServiceResponse<BoxBody>, watch: Watch, answers: &Arc<Budge
     let (request, response) = response.into_parts();
     let (response, body) = response.into_parts();
     let body = match body.try_into_bytes() {
-        // Made for this client alone.
+        // Bytes that only this client holds.
         Ok(bytes) if !share.grow(size) => {
             drop(bytes);
             let wait = std::time::Duration::from_secs(1);
@@ -108,7 +108,7 @@ fn watched(response: ServiceResponse<BoxBody>, watch: Watch, answers: &Arc<Budge
     ServiceResponse::new(request, response.set_body(body))
 }
 
-/// Bytes that go out a piece at a time.
+/// A body that is sent in pieces.
 pub struct Pieces {
     whole: Bytes,
     _share: Option<Share>,
@@ -116,7 +116,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Of what is shared with others.
+    /// A body whose bytes are shared, so that they are not counted for one client.
     pub fn of(whole: Bytes) -> Self {
         Self { whole, _share: None, _watch: None }
     }
@@ -136,7 +136,7 @@ impl MessageBody for Pieces {
     }
 }
 
-/// A body that is made as it goes out: a WebSocket's, or one in pieces.
+/// A body of unknown length: of a WebSocket, or in pieces.
 struct Streamed {
     body: BoxBody,
     _watch: Watch,

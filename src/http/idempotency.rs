@@ -1,6 +1,6 @@
-//! `Idempotency-Key`: a client that does not know whether its request arrived sends it again with the same key and gets
-//! the same answer. The sessions keep their own answers, in the same batch as what they answer for; this file reads the
-//! header, and keeps answers for the routes that no session serves.
+//! `Idempotency-Key`: a client that does not know whether its request arrived repeats it with the same key and gets the same answer.
+//! Sessions store their answers in the same batch as their events. This module reads the header, and stores the answers of routes
+//! without a session.
 
 use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
@@ -24,20 +24,20 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
         let found = format_args!("{} bytes", key.len()).to_string();
         return Err(Rejection::invalid("Idempotency-Key", found, "1 to 255 visible ASCII characters").into());
     }
-    // The same route has two addresses.
+    // `/api/v1/…` and `/api/…` are the same route.
     let path = request.path();
     let path = path.strip_prefix("/api/v1").or_else(|| path.strip_prefix("/api")).unwrap_or(path);
-    let mut meant = Sha256::new();
-    meant.update(request.method().as_str());
-    meant.update([0]);
-    meant.update(path);
-    meant.update([0]);
-    meant.update(body);
-    Ok(Some(IdempotencyKey { digest: Sha256::digest(key).into(), request: meant.finalize().into() }))
+    let mut digest = Sha256::new();
+    digest.update(request.method().as_str());
+    digest.update([0]);
+    digest.update(path);
+    digest.update([0]);
+    digest.update(body);
+    Ok(Some(IdempotencyKey { digest: Sha256::digest(key).into(), request: digest.finalize().into() }))
 }
 
-/// For routes that no session serves: the stored answer, or what `work` answers, stored. `work` must bear being
-/// repeated: the node may die between it and the storing. Its answer is stored as it is, so it must not hold anybody's words.
+/// For routes without a session: returns the stored answer, or does the work and stores its answer. `work` must be repeatable, because
+/// the node may die before the answer is stored. The answer is stored as it is, so it must not hold private text.
 pub async fn once<F>(state: &AppState, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,

@@ -1,9 +1,8 @@
-//! The HTTP interface under `/api/v1` and `/api`: what clients send is parsed into commands and queries of the domain,
-//! and what the sessions answer goes out in an envelope. Nothing is decided here except who calls, how often, and how
-//! much.
+//! The HTTP interface under `/api/v1` and `/api`. Requests are parsed into commands and queries of the domain, and the sessions'
+//! answers are put into an envelope. This layer decides only who calls, how often, and how much.
 //!
-//! One table of routes ([`routes`]) serves both the mounting and the OpenAPI description, so that neither can have a
-//! route that the other has not.
+//! One table of routes ([`routes`]) is the source of the mounted routes and of the OpenAPI description. So neither can have a route
+//! that the other lacks.
 
 mod bodies;
 mod body;
@@ -54,7 +53,7 @@ use crate::{
     users::Users,
 };
 
-/// Everything that handlers reach. Made once, shared by all workers.
+/// Everything that handlers use. One for all workers.
 pub struct AppState {
     pub config: ServerSettings,
     pub auth: Arc<Verifier>,
@@ -65,7 +64,7 @@ pub struct AppState {
     pub readiness: Readiness,
     /// The metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Opens the operator's routes; without one they do not exist.
+    /// The operator's token. Without one, the operator's routes answer 404.
     pub operator_token: Option<Secret>,
     /// Opens the AI service's routes; without one they do not exist.
     pub service_token: Option<Secret>,
@@ -78,20 +77,13 @@ pub struct AppState {
 impl AppState {
     fn of(request: &HttpRequest) -> Result<Data<AppState>, ApiError> {
         request.app_data::<Data<AppState>>().cloned().ok_or_else(|| {
-            tracing::error!("the routes were mounted without their state");
+            tracing::error!("the routes were mounted without their application state");
             ApiError::internal()
         })
     }
 }
 
-impl RateLimits {
-    pub fn from_config(config: &ServerSettings) -> Self {
-        Self::new(&config.limits)
-    }
-}
-
-/// Mounts all routes, and the answer to whatever else is asked. Other services of the same app are to be registered
-/// before.
+/// Mounts all routes, and the answer to unknown paths. Register other services of the same app before.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {

@@ -1,5 +1,4 @@
-//! What happens around every request, in one layer: a request id, a tracing span, metrics by route template, and gzip
-//! for the answers that are large enough to be worth it.
+//! One layer around every request: a request id, a tracing span, metrics by route template, and gzip for large answers.
 
 use std::{cell::RefCell, io::Write, rc::Rc, time::Instant};
 
@@ -19,10 +18,10 @@ use tracing::Instrument;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A smaller answer fits one packet anyway.
+/// Smaller answers fit into one packet.
 const WORTH_COMPRESSING: u64 = 1400;
 
-/// The metrics of one route on one worker; handles are looked up once.
+/// The metrics of one route on one worker. Their handles are looked up once.
 #[derive(Clone)]
 pub struct RouteMetrics {
     template: Rc<str>,
@@ -65,7 +64,7 @@ impl RouteMetrics {
     }
 }
 
-/// A closed set: whatever else clients send is not worth a time series of its own.
+/// A closed set, so that clients cannot create time series.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -76,7 +75,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// One request, from its arrival on.
+/// One request from its arrival to its answer.
 pub struct Observed {
     metrics: RouteMetrics,
     started: Instant,
@@ -109,7 +108,7 @@ impl Observed {
         let status = response.status().as_u16();
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id);
-        // Answers are each caller's own.
+        // Answers are private to the caller.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.accepts_gzip && worth_compressing(&response) {
             response = compress(response);
@@ -121,7 +120,7 @@ impl Observed {
     }
 }
 
-/// The client's own, if it can stand in a log, or a fresh one.
+/// The client's own id if it is safe in a log, else a random one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |value: &&HeaderValue| {
         (1..=64).contains(&value.len())

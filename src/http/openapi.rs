@@ -1,5 +1,5 @@
-//! The OpenAPI 3.1 description, made from the table of routes. What is true of all routes (parameters in the path, the
-//! bearer token, the refusals) is added here, so that a handler says only what is its own.
+//! The OpenAPI 3.1 description, made from the table of routes. What all routes have in common (path parameters, the bearer token, the
+//! errors) is added here, so that a handler describes only what is specific to it.
 
 use std::sync::LazyLock;
 
@@ -29,7 +29,7 @@ const BEARER: &str = "bearer";
 pub(super) const OPERATOR: &str = "operator";
 const SERVICE: &str = "service";
 
-/// The description, as it is served.
+/// The description as it is served.
 pub fn json() -> Bytes {
     static JSON: LazyLock<Bytes> = LazyLock::new(|| description().to_json().unwrap_or_default().into());
     JSON.clone()
@@ -157,8 +157,8 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     operation
 }
 
-/// An untagged enum is described as `oneOf`, but a value may fit several of its schemas: a draft is an object, and so is its
-/// absence. `anyOf` is what holds.
+/// Utoipa describes an untagged enum as `oneOf`, but a value may fit several of its schemas: a draft is an object, and an absent draft
+/// is one too. `anyOf` is correct.
 fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::OneOf(one)) if one.discriminator.is_none() => {

@@ -18,7 +18,7 @@ use tandem_actors::domain::ids::UserId;
 use super::{config::{RateLimitSettings, ServerSettings}, error::ApiError};
 use crate::network::{Network, subscriber};
 
-/// So many checks between two clearances of what is back at its full quota.
+/// After this many checks, keys with a full quota are forgotten.
 const CLEARANCE: u32 = 4096;
 
 pub struct RateLimits {
@@ -39,7 +39,7 @@ impl RateLimits {
     }
 }
 
-/// A quota for each key: so many at once, and as many again in each minute.
+/// A quota for each key: this many requests at once, and as many again in each minute.
 pub struct PerMinute<K: Hash + Eq + Clone> {
     limiter: Option<RateLimiter<K, DashMapStateStore<K>, DefaultClock>>,
     clock: DefaultClock,
@@ -62,8 +62,8 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
     }
 }
 
-/// Whom a request without a token comes from: the peer, or what trusted proxies say about it. The last address in
-/// `X-Forwarded-For` that is no trusted proxy is the first one that nobody could make up.
+/// The address that a request comes from: the peer's, or the one that trusted proxies report. That is the last address in
+/// `X-Forwarded-For` that is not a trusted proxy: clients can forge only the addresses before it.
 pub fn client_address(request: &HttpRequest, config: &ServerSettings) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
     let forwarded = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn only_trusted_proxies_name_the_client() {
         assert_eq!(client("198.51.100.1", &["203.0.113.9"], &[]), "198.51.100.1");
         assert_eq!(client("10.0.0.2", &["203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
         assert_eq!(client("10.0.0.2", &["1.1.1.1, 203.0.113.9"], &["10.0.0.2"]), "203.0.113.9");

@@ -1,4 +1,4 @@
-//! Refusals, as the OpenAPI description shows them: for each status the codes that come with it, and an example of each.
+//! Errors in the OpenAPI description: for each status its codes, with an example of each.
 
 use serde_json::json;
 use tandem_actors::domain::Code;
@@ -12,7 +12,7 @@ use utoipa::{
 
 use super::error::{Failure, status_of};
 
-/// What may be refused, on which routes: status, name of the shared response, and why.
+/// Status, name of the shared response, and description.
 pub(super) const REFUSALS: [(&str, &str, &str); 10] = [
     ("400", "Invalid", "The request is not as it has to be, or the session's stage does not allow it"),
     ("401", "Unauthorized", "No token, or one that is not accepted; `error.details.reason` says why"),
@@ -30,7 +30,7 @@ pub(super) const REFUSALS: [(&str, &str, &str); 10] = [
     ("503", "Unavailable", "Not now; `Retry-After` says when"),
 ];
 
-/// The response of all routes that are refused with this status.
+/// The shared response of a status.
 pub(super) fn response(status: &str, text: &str) -> Response {
     let schema = RefOr::Ref(Ref::from_schema_name(Failure::name()));
     let examples = codes(status).map(|code| {
@@ -48,7 +48,7 @@ pub(super) fn response(status: &str, text: &str) -> Response {
 }
 
 fn codes(status: &str) -> impl Iterator<Item = Code> {
-    // Answered by statuses that no code stands for alone.
+    // Statuses that share their code with another status.
     let other = matches!(status, "408" | "413").then_some(Code::ValidationError);
     let status = status.parse().unwrap_or(0);
     Code::ALL.into_iter().filter(move |code| status_of(*code).as_u16() == status).chain(other)

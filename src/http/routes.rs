@@ -1,6 +1,5 @@
-//! The one table of routes. What a route is called, what it takes and answers stands at its handler
-//! (`#[utoipa::path]`); the table says which handlers there are, and is used for mounting them as well as for
-//! describing them.
+//! The table of routes. A handler's `#[utoipa::path]` states its path, input and output. The table lists the handlers; both the
+//! mounted routes and their description are made from it.
 
 use actix_web::{
     HttpResponse, Resource, Scope,
@@ -30,7 +29,7 @@ pub struct Handler {
     pub method: Method,
     pub http_method: HttpMethod,
     pub path: String,
-    /// With an id made of the file's and the handler's names.
+    /// Its id is made of the module's and the handler's names.
     pub operation: Operation,
     pub schemas: fn(&mut Schemas),
     route: fn() -> actix_web::Route,
@@ -66,7 +65,7 @@ impl Route {
         methods.collect::<Vec<_>>().join(", ")
     }
 
-    /// `prefix` is what the surrounding scope has matched of the path.
+    /// `prefix` is the part of the path that the surrounding scope matches.
     fn mount(self, prefix: &str) -> impl HttpServiceFactory + use<> {
         let allow = self.allow();
         let metrics = RouteMetrics::of(&self.path);
@@ -89,8 +88,8 @@ impl Route {
     }
 }
 
-/// The routes under `/api/v1`, or under `/api`. The router tries one after the other, and what has a placeholder costs
-/// a regular expression each time: so a session's id is matched once, for all routes of a session together.
+/// The routes under `/api/v1` or `/api`. The router tries routes one after the other, and each route with a placeholder costs a regular
+/// expression. So the session's id is matched once for all routes of a session.
 pub(super) fn mount_api(base: &str) -> Scope {
     let (of_a_session, others): (Vec<_>, Vec<_>) =
         api().into_iter().partition(|route| route.path.starts_with(A_SESSION));
@@ -113,7 +112,7 @@ fn mount(scope: Scope, routes: Vec<Route>, prefix: &str) -> Scope {
     scope.default_service(web::to(unknown))
 }
 
-/// For whatever no route has been mounted for.
+/// The answer to unknown paths.
 pub(super) async fn unknown() -> Result<HttpResponse, ApiError> {
     Err(ApiError::no_such_route())
 }
@@ -165,7 +164,7 @@ pub fn root() -> Vec<Route> {
     }
 }
 
-/// One entry for each path, in the order of first mention.
+/// One entry for each path, in the order of the table.
 fn grouped(handlers: Vec<Handler>) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for handler in handlers {

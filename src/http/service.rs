@@ -1,4 +1,4 @@
-//! A call by the AI service, which writes for one member of one session what that member may then confirm, share or discard.
+//! A request by the AI service. The service writes for one member of one session; the member then confirms, shares or discards it.
 //! It has a token of its own, names the member, and can do only what the routes under `/service` do: it reads nothing, and
 //! gives no consent in anybody's name. Where no token is set, its routes do not exist.
 
@@ -22,7 +22,7 @@ use super::{
 pub struct ServiceCall<B = ()> {
     state: Data<AppState>,
     session: SessionId,
-    /// For whom the service writes.
+    /// The member for whom the service writes.
     member: UserId,
     body: B,
     request: HttpRequest,
@@ -49,7 +49,7 @@ impl<B: Body> FromRequest for ServiceCall<B> {
     }
 }
 
-/// What the service is told: that it is done, and nothing of the session.
+/// The service learns only that it is done.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct Written {
     /// Always `true`.
@@ -57,13 +57,13 @@ pub struct Written {
 }
 
 impl<B> ServiceCall<B> {
-    /// The call and its body apart.
+    /// Separates the call from its body.
     pub fn split(self) -> (ServiceCall, B) {
         let Self { state, session, member, body, request } = self;
         (ServiceCall { state, session, member, body: (), request }, body)
     }
 
-    /// Carries out a command for the member.
+    /// Executes a command for the member.
     pub async fn execute(self, command: Command) -> Answered {
         let caller = Caller::nameless(self.member);
         self.state.coordinator.execute(&self.session, caller, command, None).await?;
@@ -75,7 +75,7 @@ impl<T: DeserializeOwned> ServiceCall<Json<T>>
 where
     Command: TryFrom<T, Error = Rejection>,
 {
-    /// Carries out the command that the body asks for.
+    /// Executes the command in the body.
     pub async fn execute_body(self) -> Answered {
         let (call, Json(body)) = self.split();
         call.execute(Command::try_from(body)?).await
@@ -83,7 +83,7 @@ where
 }
 
 impl<T: DeserializeOwned> ServiceCall<Json<T>> {
-    /// Carries out what the body asks for, about the thing that the path names.
+    /// Executes the command in the body, on the thing in the path.
     pub async fn execute_about<I>(self, name: &str) -> Answered
     where
         I: std::str::FromStr,

@@ -1,11 +1,11 @@
-//! What a browser sees at `/`: which server this is and where to go from here. Holds no secret.
+//! The page at `/`: which server this is, and where to read on. It holds no secret.
 
 use actix_web::{HttpResponse, http::header::ContentType};
 
 pub struct StartPage<'a> {
     /// `embedded` or `ably`.
     pub provider: &'a str,
-    /// How a token is had on this node, for the operator; plain text.
+    /// How a user of this node gets a token. Plain text.
     pub token_hint: &'a str,
 }
 

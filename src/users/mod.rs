@@ -1,5 +1,5 @@
-//! Who has called so far. A user is made from the claims of the first token that names them, durably before anything is
-//! answered; from then on a request costs one look into memory.
+//! The users of the node. A user is created from the claims of the first token that names them, durably before the first answer.
+//! After that, a request costs one lookup in memory.
 
 mod profile;
 
@@ -37,7 +37,7 @@ pub struct Users {
     clock: Arc<dyn Clock>,
     /// Users that were seen recently.
     known: Cache<UserId, Arc<User>>,
-    /// A user is written by one request at a time: the first requests of a new user come together.
+    /// Only one request at a time writes a user. The first requests of a new user often arrive together.
     lanes: [Mutex<()>; LANES],
     hasher: std::hash::RandomState,
 }
@@ -54,14 +54,13 @@ impl Users {
         }
     }
 
-    /// The user, if memory holds them and the token has nothing to add.
+    /// The user, if they are in memory and the token adds nothing.
     pub fn remembered(&self, identity: &Identity) -> Option<Arc<User>> {
         self.known.get(&identity.user).filter(|user| !adds(identity, user))
     }
 
-    /// The user that a verified token names, made if there is none so far. A name or an address that is still missing
-    /// is taken from the token.
-    pub async fn seen(&self, identity: &Identity) -> Result<Arc<User>, UsersError> {
+    /// The user that a verified token names. A new user is created. A missing name or address is taken from the token.
+    pub async fn find_or_create(&self, identity: &Identity) -> Result<Arc<User>, UsersError> {
         if let Some(user) = self.remembered(identity) {
             return Ok(user);
         }
@@ -89,10 +88,10 @@ impl Users {
                 created_at: self.clock.now(),
             },
         };
-        self.keep(user).await
+        self.save(user).await
     }
 
-    /// Changes the user, and returns the user as it is afterwards. `None` if the account was erased meanwhile.
+    /// Changes the user, and returns the user afterwards. `None` if the account was erased meanwhile.
     pub async fn change(&self, id: &UserId, edit: impl FnOnce(&mut User)) -> Result<Option<Arc<User>>, UsersError> {
         let _lane = self.lane(id).await;
         let Some(before) = self.find(id)? else { return Ok(None) };
@@ -101,10 +100,10 @@ impl Users {
         if user == *before {
             return Ok(Some(before));
         }
-        self.keep(user).await.map(Some)
+        self.save(user).await.map(Some)
     }
 
-    /// Records that the user's client is the product's own app: what only the app calls has been called. Written once.
+    /// Records that the user's client is the product's own app, because it called a route that only the app calls. Written once.
     pub async fn mark_app(&self, user: &User) -> Result<(), UsersError> {
         if user.app {
             return Ok(());
@@ -112,7 +111,7 @@ impl Users {
         self.change(&user.id, |user| user.app = true).await.map(drop)
     }
 
-    /// Forgets the user. A token that is still valid makes a fresh one when it is shown again.
+    /// Deletes the user. A valid token creates a new one at its next use.
     pub async fn erase(&self, id: &UserId) -> Result<(), UsersError> {
         let _lane = self.lane(id).await;
         self.journal.write(vec![Change::Delete(keys::profile(id))]).await?;
@@ -120,7 +119,7 @@ impl Users {
         Ok(())
     }
 
-    /// From memory or from the store. Called in the user's lane, so that memory never gets what is being erased.
+    /// Reads the user from memory or from the store. Called in the user's lane, so that an erased user does not return to memory.
     fn find(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
         if let Some(user) = self.known.get(id) {
             return Ok(Some(user));
@@ -131,7 +130,7 @@ impl Users {
         Ok(Some(user))
     }
 
-    async fn keep(&self, user: User) -> Result<Arc<User>, UsersError> {
+    async fn save(&self, user: User) -> Result<Arc<User>, UsersError> {
         self.journal.write(vec![Change::Put(keys::profile(&user.id), records::encode(&Row::from(&user)))]).await?;
         let user = Arc::new(user);
         self.known.insert(user.id.clone(), user.clone());

@@ -1,4 +1,4 @@
-//! What is kept of a user, and what a user may change about it.
+//! The profile of a user, and how the user may change it.
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::domain::{
@@ -19,15 +19,15 @@ pub struct User {
     pub name: Option<PrivateText>,
     pub first_name: Option<PrivateText>,
     pub last_name: Option<PrivateText>,
-    /// When the user asked to unlock the app by fingerprint or face; none if the user did not.
+    /// When the user enabled unlocking by fingerprint or face. Absent if disabled.
     pub biometric_enrolled_at: Option<Timestamp>,
     pub privacy: PrivacyPreferences,
-    /// Has called what only the product's own app calls.
+    /// The user's client is the product's own app.
     pub app: bool,
     pub created_at: Timestamp,
 }
 
-/// The stored row; the id is in its key.
+/// The stored row. The id is in its key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Row {
     email: Option<PrivateText>,
@@ -149,7 +149,7 @@ impl TryFrom<NamesRequest> for Names {
 }
 
 impl Names {
-    /// Gives the user the names.
+    /// Sets the user's names.
     pub fn change(self, user: &mut User) {
         let Names { name, first, last } = self;
         user.first_name = first.or(user.first_name.take());
@@ -165,7 +165,7 @@ impl User {
         Some(PrivateText::new(format!("{first} {last}").trim()))
     }
 
-    /// What the user's sessions are to know about the name.
+    /// The new name for the user's sessions.
     pub fn as_rename(&self) -> Rename {
         Rename { name: self.name.clone() }
     }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_follows_its_parts_unless_it_is_given_itself() {
+    fn the_name_is_made_of_its_parts_unless_it_is_given() {
         let mut anna = user("anna");
         for (body, name, first, last) in [
             (json!({ "lastName": "Berg" }), "anna", None, Some("Berg")),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_are_refused() {
+    fn empty_and_long_names_are_refused() {
         for body in [
             json!({}),
             json!({ "name": null }),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_before_the_privacy_preferences_can_be_read() {
+    fn rows_without_privacy_preferences_can_be_read() {
         #[derive(Serialize)]
         struct Earlier {
             email: Option<PrivateText>,

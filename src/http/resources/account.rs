@@ -131,7 +131,7 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
 #[utoipa::path(delete, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Erased>)))]
 pub async fn erase(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
-    // The profile goes last: until then, a request that was interrupted can be repeated with the same effect.
+    // The profile is erased last, so that an interrupted request can be repeated with the same effect.
     let erasure = erase_from_sessions(state, user).await?;
     state.devices.erase(user.clone()).await?;
     end_realtime_tokens(state, user).await?;
@@ -190,14 +190,14 @@ pub async fn change_privacy(call: Posted<PrivacyPatch>) -> Answered {
     let (call, Json(patch)) = call.split();
     let preferences = changed(&call, |user| user.privacy.patch(patch)).await?.privacy;
     if patch.show_activity_status.is_some() {
-        // Also if it was so before: an earlier request may have been interrupted between the two.
+        // Also without a change: an earlier request may have been interrupted before this step.
         let caller = Caller::nameless(call.user.id.clone());
         call.state.coordinator.show_activity(caller, preferences.show_activity_status).await?;
     }
     Ok(success_of(PrivacyView { preferences }))
 }
 
-/// The caller after a change.
+/// Changes the caller, and returns the caller afterwards.
 async fn changed(call: &Call, edit: impl FnOnce(&mut User)) -> Result<Arc<User>, ApiError> {
     let user = call.state.users.change(&call.user.id, edit).await?;
     Ok(user.unwrap_or_else(|| call.user.clone()))

@@ -1,5 +1,5 @@
-//! Everything that the caller may see of the own data, to take along. Made of the answers that the caller could ask for one by
-//! one, so that it can show nothing else. It comes in pages: no request costs more than its page.
+//! The caller's data for export. It is made of answers that the caller could request one by one, so it can show nothing else. It is
+//! divided into pages, so that no request costs more than a page.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -154,7 +154,7 @@ async fn shown(call: &Call, session: &SessionId, query: Query) -> Result<Option<
     answered(call.state.coordinator.query(session, &call.user.id, query).await)
 }
 
-/// What consent is missing for is left out, and so is what a session in trouble cannot say.
+/// The answer, or `None` if consent is missing or the session is unavailable.
 fn answered(answer: Result<bytes::Bytes, Refusal>) -> Result<Option<Box<RawValue>>, ApiError> {
     match answer {
         Ok(answer) => serde_json::from_slice(&answer).map(Some).map_err(unreadable),

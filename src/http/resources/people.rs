@@ -1,4 +1,4 @@
-//! The people whom the caller has sessions with. For everybody else there is no such person.
+//! The people whom the caller has sessions with. Other users answer as unknown.
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct NicknameRequest {
     nickname: Option<Option<String>>,
 }
 
-/// Tells `null` from absence.
+/// Distinguishes `null` from an absent field.
 fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -68,7 +68,7 @@ pub async fn list(call: Call) -> Answered {
     if !(1..=MOST_PEOPLE).contains(&limit) {
         return Err(Rejection::invalid("limit", limit, format_args!("1 to {MOST_PEOPLE}")).into());
     }
-    // The app asks for them before it begins a session, and nobody else does.
+    // Only the app requests them, before it begins a session.
     call.state.users.mark_app(&call.user).await?;
     Ok(show(&call.state.coordinator.people(&call.user.id, PeopleFilter { cursor, limit }).await?))
 }
@@ -117,7 +117,7 @@ pub async fn nickname(call: Posted<NicknameRequest>) -> Answered {
     Ok(success_of(Nickname { nickname }))
 }
 
-/// The router leaves some characters of a user id as they were escaped.
+/// The router does not decode all characters of a user id.
 fn person_in_path(call: &Call) -> Result<UserId, ApiError> {
     let id = call.request.match_info().get("id").unwrap_or_default();
     let decoded = percent_decode_str(id).decode_utf8().ok();

@@ -135,7 +135,7 @@ pub async fn config(call: Call) -> Answered {
     let session = match session_id {
         Some(id) => {
             let id: SessionId = id.parse().map_err(|_| Rejection::no_such_session())?;
-            // Refused for whoever is no member.
+            // Rejects users who are not members.
             call.state.coordinator.query(&id, &call.user.id, Query::Summary).await?;
             Some(id)
         }

@@ -212,7 +212,7 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
     let active = call.reject_unless_member(active).await?;
     let user = &call.user.id;
     if call.key.is_some() {
-        // A stored answer is for members alone, as a fresh one is.
+        // A stored answer is for members only, like a fresh one.
         call.state.coordinator.query(&session, user, Query::Summary).await?;
     }
     let beat = async { Ok(call.state.coordinator.heartbeat(&session, user, active).await?) };

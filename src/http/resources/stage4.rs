@@ -155,12 +155,12 @@ async fn decline(call: Call, declined: bool) -> Answered {
     call.execute(Stage4Command::DeclineNeed(DeclineNeed { need, declined }).into()).await
 }
 
-/// An id in the path. What cannot be one names nothing.
+/// An id in the path. A malformed id is answered as unknown.
 fn part<B, T: std::str::FromStr>(call: &Call<B>, name: &str, missing: &'static str) -> Result<T, ApiError> {
     call.path(name).ok_or_else(|| ApiError::new(Code::NotFound, missing))
 }
 
-/// Executes what the body asks for, about the thing in the path.
+/// Executes the command in the body, on the thing in the path.
 async fn on<I, B>(call: Posted<B>, name: &str, missing: &'static str) -> Answered
 where
     I: std::str::FromStr,
