@@ -1,4 +1,4 @@
-//! Reads the service's answers, ticket by ticket: one that is odd costs itself, not the ninety-nine beside it. Pure.
+//! Reads the service's answers, one ticket at a time, so that an unreadable ticket affects only its own message. Pure.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,7 +8,7 @@ use super::outcome::{
     self, Cause, ExpoCode, NOT_THE_SERVICE, Outcome, TOO_MANY_EXPERIENCES, TOO_MANY_REQUESTS, UNAUTHORIZED,
 };
 
-/// What came back, or did not.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub enum Transport {
     Answered { status: u16, retry_after: Option<Duration>, body: Vec<u8> },
@@ -16,16 +16,16 @@ pub enum Transport {
     Broken(Cause),
 }
 
-/// What an answer to a send says about its recipients.
+/// What the answer to a send says about its recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendReply {
     /// One outcome for each recipient, in order; `errors_too` if the answer also held errors of the whole request.
     Each { outcomes: Vec<Outcome>, errors_too: bool },
     /// The same for all.
     All { outcome: Outcome, retry_after: Option<Duration> },
-    /// Something in the batch is refused, nothing of it was accepted: the halves may fare better.
+    /// The service refused the whole batch because of one of its messages. The halves are sent separately.
     Bisect { code: ExpoCode },
-    /// The recipients belong to several projects: `projects` leads from tokens to them.
+    /// The recipients belong to several projects. `projects` maps tokens to them.
     Split { projects: HashMap<String, String> },
 }
 
@@ -43,7 +43,7 @@ impl SendReply {
     }
 }
 
-/// What the answer to a send for so many recipients means.
+/// Reads the answer to a send to this many recipients.
 pub fn read_send(transport: Transport, recipients: usize) -> SendReply {
     let (status, retry_after, body) = match transport {
         Transport::NotSent(why) => return SendReply::all(Outcome::NotSent { why }),
@@ -111,7 +111,7 @@ fn refusal(errors: &[RequestError<'_>], retry_after: Option<Duration>) -> SendRe
     SendReply::Bisect { code: ExpoCode::new(first) }
 }
 
-/// `{"@owner/app": ["token", …], …}`, turned around.
+/// Inverts `{"@owner/app": ["token", …], …}`.
 fn projects(details: &Value) -> HashMap<String, String> {
     let Some(details) = details.as_object() else { return HashMap::new() };
     let tokens = |(project, tokens): (&String, &Value)| -> Vec<(String, String)> {
@@ -129,7 +129,7 @@ fn read_ticket(ticket: &Value) -> Outcome {
     }
 }
 
-/// An id that can be a row's key and be asked for.
+/// An id that is safe as a key of a row and in a request.
 fn plain_id(id: &str) -> Option<String> {
     let plain = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     plain.then(|| id.to_owned())
@@ -146,7 +146,7 @@ pub enum Receipt {
     Refused(ExpoCode),
 }
 
-/// The receipts that are there, by ticket; `None` if the answer is not one: asking again costs nothing.
+/// The available receipts by ticket. `None` if the answer is unreadable; the request can be repeated.
 pub fn read_receipts(transport: &Transport) -> Option<HashMap<String, Receipt>> {
     let Transport::Answered { status: 200..=299, body, .. } = transport else { return None };
     let json = serde_json::from_slice::<Value>(body).ok()?;
@@ -160,13 +160,13 @@ pub fn read_receipts(transport: &Transport) -> Option<HashMap<String, Receipt>> 
     };
     match &json["data"] {
         Value::Object(receipts) => Some(receipts.iter().filter_map(receipt).collect()),
-        // PHP's empty object.
+        // An empty object, as PHP writes it.
         Value::Array(none) if none.is_empty() => Some(HashMap::new()),
         _ => None,
     }
 }
 
-/// Whether the service is there at all, judged by its answer to a harmless question.
+/// Whether the service answers at all, judged by a request without consequences.
 pub fn is_available(transport: &Transport) -> bool {
     matches!(transport, Transport::Answered { status, .. } if *status < 500 && !matches!(status, 408 | 429))
 }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_ticket_costs_itself() {
+    fn an_unreadable_ticket_affects_only_its_message() {
         let tickets = json!({"data": [
             {"status": "ok", "id": "a", "extra": [1]}, {"status": "error", "details": {"error": "NeverHeardOf"}},
             {"status": "error", "message": "only words"}, {"status": "error", "details": {"error": 7}},

@@ -1,4 +1,4 @@
-//! What can be set about pushes. `[push]` in config.toml.
+//! Section `push` of the settings.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -33,7 +33,7 @@ pub struct PushSettings {
     pub access_token: Option<Secret>,
     /// Notifications per second, counted by recipients, retries included. Expo allows 600 per project.
     pub rate: u32,
-    /// Least time between the first notification of a session to a user and the second; what comes in between is merged.
+    /// Least time between the first notification of a session to a user and the second. Pushes in between are merged.
     #[serde(with = "humantime_serde")]
     pub spacing: Duration,
     /// Least time between each two further ones, until the session has been quiet for ten times as long.
@@ -65,7 +65,7 @@ pub struct PushSettings {
     /// A receipt that is not there by then is lost. Expo keeps receipts for 24 hours.
     #[serde(with = "humantime_serde")]
     pub receipt_lost_after: Duration,
-    /// How long it can be explained what became of a push.
+    /// How long the outcome of a push can be explained.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
     /// Texts by locale and event, as `[push.texts.de."partner.signed_compact"]`; the event `default` stands for all others.
@@ -102,7 +102,7 @@ impl Default for PushSettings {
     }
 }
 
-/// A setting that cannot be meant.
+/// An invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("push.{key} is {found}; it must be {expected}")]
 pub struct PushSettingsError {
@@ -112,7 +112,7 @@ pub struct PushSettingsError {
 }
 
 impl PushSettings {
-    /// What a range cannot say; ranges and addresses are checked where settings are read.
+    /// Checks what a range cannot express. Ranges and addresses are checked where settings are read.
     ///
     /// # Errors
     /// Names the setting and what would be right.
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_cannot_be_meant_is_refused_with_what_would_be_right() {
+    fn an_invalid_setting_is_refused_with_what_would_be_right() {
         for (toml, said) in [
             ("receipt_schedule = [\"1h\", \"15m\"]", "the shortest first"),
             ("receipt_schedule = []", "a list of durations"),

@@ -1,5 +1,5 @@
-//! What became of a push, told from its rows: the decision, every attempt on every device, tickets and receipts. Read by
-//! operators; holds no token and no text.
+//! Explains what became of a push, from its rows: the decision, every attempt on every device, tickets and receipts. For operators. It
+//! holds no push token and no text.
 
 use serde::Serialize;
 use tandem_actors::{
@@ -28,7 +28,7 @@ pub struct ExplainedPush {
     /// Why the session's actor chose a push.
     pub reason: String,
     pub created_at: Timestamp,
-    /// Absent while it waits for its turn.
+    /// Absent while the push waits for its turn.
     pub decision: Option<ExplainedPushDecision>,
     pub decided_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub struct ExplainedPush {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum ExplainedPushDecision {
-    /// Handed over for so many devices; the deliveries say what became of it.
+    /// Sent to this many devices. The deliveries explain the rest.
     #[serde(rename = "send")]
     Sent {
         devices: u32,
@@ -76,7 +76,7 @@ pub struct ExplainedDelivery {
     pub device: String,
     /// `started`, `waiting`, `awaitingReceipt` or `done`.
     pub state: &'static str,
-    /// When it is tried again, or its receipt asked for.
+    /// When it is tried again, or when its receipt is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +108,7 @@ impl From<Attempt> for ExplainedAttempt {
 }
 
 const PAGE: usize = 500;
-/// Waiting jobs that are looked through.
+/// Waiting jobs that are searched.
 const WAITING: usize = 10_000;
 
 /// All pushes of a session, or those of one event, by `seq`.
@@ -191,7 +191,7 @@ fn explained_delivery(delivery: Delivery) -> ExplainedDelivery {
     }
 }
 
-/// An account is erased: what was told to the user in these sessions is forgotten.
+/// Deletes what was sent to an erased user in these sessions.
 pub async fn forget(
     store: &dyn Store,
     journal: &Journal,

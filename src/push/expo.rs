@@ -1,5 +1,5 @@
-//! The HTTP client of Expo's push service: says what was answered, or that it cannot be known. It decides nothing and tries
-//! nothing twice.
+//! The HTTP client of Expo's push service. It reports the answer, or that the outcome is unknown. It decides nothing and retries
+//! nothing.
 
 use std::{io::Write, time::Duration};
 
@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::{answer::Transport, config::PushSettings, outcome::Cause};
 use crate::{retry_after, secret::Secret};
 
-/// Bodies beyond it are compressed.
+/// Larger bodies are compressed.
 const COMPRESS_ABOVE: usize = 1024;
-/// Longer answers are not read.
+/// The longest answer that is read.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
@@ -59,7 +59,7 @@ impl Expo {
         self.post(&self.receipts_url, &Ids { ids: tickets }).await
     }
 
-    /// A question without consequences, to see whether somebody answers.
+    /// A request without consequences, to see whether the service answers.
     pub async fn probe(&self) -> Transport {
         self.receipts(&["00000000-0000-0000-0000-000000000000"]).await
     }
@@ -116,7 +116,7 @@ async fn read(mut response: reqwest::Response) -> Transport {
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Transport::Answered { status: status.as_u16(), retry_after, body },
-            // A refusal is one even if its explanation breaks off.
+            // A refusal counts even if its body breaks off.
             Err(_) if is_refusal(status) => return Transport::Answered { status: status.as_u16(), retry_after, body },
             Err(error) => return Transport::Broken(broken(&error)),
         }

@@ -1,12 +1,12 @@
-//! The mass-death guard. A device that was uninstalled is one; when many die at once, it is the service or its credentials
-//! that are wrong, and believing it would silence everybody for good.
+//! Guards against mass unregistration. A few unregistered devices are normal. If many are unregistered at once, the service or its
+//! credentials are probably wrong, and believing it would end all pushes for good.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::domain::time::Timestamp;
 
-/// The last hour's verdicts about devices, in slices of five minutes.
+/// The verdicts about devices in the last hour, in slices of five minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     slices: Vec<Slice>,
@@ -34,7 +34,7 @@ impl Guard {
         }
     }
 
-    /// More than a fifth of at least twenty within the hour.
+    /// Whether more than a fifth of at least twenty devices were unregistered within the hour.
     pub fn suspects_the_service(&self, now: Timestamp) -> bool {
         let recent = self.slices.iter().filter(|slice| now.since(slice.begins) < WINDOW);
         let (alive, dead) = recent.fold((0, 0), |(alive, dead), slice| (alive + slice.alive, dead + slice.dead));

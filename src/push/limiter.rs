@@ -1,4 +1,4 @@
-//! The project's token bucket: each recipient of each request pays, retries too. `Retry-After` pauses it for everybody.
+//! The rate limit of the project: each recipient of each request pays, retries included. `Retry-After` pauses all requests.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 pub struct Limiter {
     each: Duration,
-    /// How far the bucket may be ahead: what may be spent at once after a pause.
+    /// How much may be spent at once after a pause, as time.
     burst: Duration,
     /// When everything spent so far is paid for.
     paid: Mutex<Option<Instant>>,
@@ -25,7 +25,7 @@ impl Limiter {
         }
     }
 
-    /// Spends, and says until when to wait before using it.
+    /// Spends, and returns when the recipients may be sent to.
     fn spend(&self, recipients: usize, now: Instant) -> Instant {
         let mut paid = self.paid.lock();
         let full = now.checked_sub(self.burst).unwrap_or(now);
@@ -35,13 +35,13 @@ impl Limiter {
         after.max(now)
     }
 
-    /// Waits until so many may be sent.
+    /// Waits until this many recipients may be sent to.
     pub async fn pay(&self, recipients: usize) {
         let until = self.spend(recipients, Instant::now());
         tokio::time::sleep_until(until).await;
     }
 
-    /// What was paid for and not sent.
+    /// Returns what was paid for and not sent.
     pub fn refund(&self, recipients: usize) {
         let price = self.each * u32::try_from(recipients).unwrap_or(0);
         let mut paid = self.paid.lock();
@@ -53,7 +53,7 @@ impl Limiter {
         *paused = (*paused).max(until);
     }
 
-    /// For how long nobody may send, if so.
+    /// How long the pause lasts, if there is one.
     pub fn paused(&self, now: Uptime) -> Option<Duration> {
         Some(self.paused_until.lock().saturating_sub(now)).filter(|wait| !wait.is_zero())
     }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_saves_up_no_more_than_the_burst() {
+    fn a_pause_allows_no_more_than_the_burst() {
         let limiter = Limiter::new(500);
         let start = Instant::now();
         assert_eq!(limiter.spend(100, start), start);

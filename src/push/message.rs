@@ -1,5 +1,5 @@
-//! One message as Expo takes it: generic words, and `data` with the session, the event's name and its `seq`, nothing else.
-//! Whatever Apple and Google show on a lock screen is in here, so nothing of a partner's may be.
+//! A message in Expo's format: a generic text, and `data` with the session, the event's name and its `seq`. Apple and Google show it on
+//! lock screens, so it must not hold anything that a partner wrote.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use super::{
     tokens::{PushToken, hex},
 };
 
-/// Bytes that Apple and Google take.
+/// The largest message that Apple and Google accept, in bytes.
 pub const BUDGET: usize = 4096;
 
-/// The longest event name that a budget is reckoned with.
+/// The longest event name that the budget assumes.
 const LONGEST_EVENT: usize = 64;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PushMessage {
     pub to: PushToken,
-    /// Absent on the one retry after an unknown outcome: if the first has arrived, it is replaced without ringing twice.
+    /// Absent on the retry after an unknown outcome: if the first message has arrived, the second replaces it silently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<&'static str>,
     pub title: String,
     pub body: String,
     pub data: Data,
-    /// Seconds that Apple and Google may still try.
+    /// How long Apple and Google may try, in seconds.
     pub ttl: u64,
     pub priority: Priority,
-    /// What replaces an earlier notification of the same session: `collapseId` for Apple, `tag` for Google.
+    /// Makes a notification replace an earlier one of the same session: `collapseId` for Apple, `tag` for Google.
     pub collapse_id: String,
     pub tag: String,
     pub thread_id: String,
@@ -50,7 +50,7 @@ pub struct Data {
     pub seq: Seq,
 }
 
-/// What a message tells, beside whom.
+/// The content of a message.
 #[derive(Clone, Debug)]
 pub struct Occasion<'a> {
     pub session: &'a SessionId,
@@ -81,19 +81,19 @@ impl PushMessage {
         }
     }
 
-    /// What Apple and Google are sent, at least: everything but whom it is for.
+    /// The size of what Apple and Google get: everything except the recipient.
     pub fn size(&self) -> usize {
         let whole = serde_json::to_vec(self).map_or(usize::MAX, |json| json.len());
         whole.saturating_sub(self.to.reveal().len())
     }
 }
 
-/// Names the session to a device without spelling out its id; well below the 64 bytes that Apple allows.
+/// A short name of the session that does not show its id. Apple allows 64 bytes.
 fn short_hash(session: &SessionId) -> String {
     hex(&Sha256::digest(session.as_str().as_bytes())[..12])
 }
 
-/// A text's message with the longest ids and names there are.
+/// The size of a text's message with the longest ids and names.
 pub fn worst_case_size(text: &Text) -> usize {
     const ENVELOPE: usize = 512;
     let json = serde_json::to_vec(text).map_or(usize::MAX, |json| json.len());

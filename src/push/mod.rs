@@ -1,9 +1,8 @@
-//! Tells an absent partner by Expo's push service: once, or says why not.
+//! Notifies an absent partner through Expo's push service: once, or it records why not.
 //!
-//! A push begins as a row that the session's actor wrote together with the event ([`tandem_actors::records::PushJob`]). The
-//! sender takes due rows, asks the session once more, writes down that an attempt begins, sends, and writes down how it
-//! ended; a process killed in between finds out which attempts it does not know the outcome of. Accepted pushes are followed
-//! by their receipts to the end.
+//! A push begins as a row that the session's actor writes together with the event ([`tandem_actors::records::PushJob`]). The sender
+//! takes due rows, asks the session once more, records that an attempt begins, sends, and records the outcome. If the process is
+//! killed in between, the next process finds the attempts whose outcome is unknown. Accepted pushes are followed by their receipts.
 //!
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
 //! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome; they share
@@ -120,18 +119,18 @@ impl Pusher {
         Ok(Arc::new(Self { sender, tasks: Mutex::new(tasks) }))
     }
 
-    /// Takes nothing up any more and waits for what is under way, at most the request timeout.
+    /// Begins no more attempts, and waits for those under way, at most for the request timeout.
     pub async fn stop(&self) {
         self.sender.stopping.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the push sender ended badly");
+                tracing::error!(%error, "a task of the push sender failed");
             }
         }
     }
 
-    /// The injected clock was moved by hand: whoever waits for a moment looks again.
+    /// A test has moved the injected clock: all waits look again.
     pub fn clock_moved(&self) {
         self.sender.alarm.clock_moved();
     }

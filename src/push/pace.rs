@@ -1,8 +1,7 @@
-//! How often one phone rings: one notification of a session at a time, and a share of them for each user. What a partner does in between is
-//! merged into the next one, which tells the last state. So nobody can be buzzed by what a partner does, and nobody uses up the
-//! project's rate for everybody.
+//! Limits how often a phone rings: notifications of one session are spaced, and each user has a rate. Pushes in between are merged into
+//! the next one, which shows the last state. So a partner cannot flood a phone, and no user takes the rate of the whole project.
 //!
-//! The pace is kept beside the pushes, in the commit that starts them, so that it outlives a restart.
+//! The pace is stored in the commit that starts a push, so that it survives a restart.
 
 use std::time::Duration;
 
@@ -22,27 +21,27 @@ use super::{
     rows::{self, PushId},
 };
 
-/// How one user was told of one session lately.
+/// When one user was notified of one session lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct SessionPace {
     last: Timestamp,
-    /// Notifications in a row, without a rest between them.
+    /// Notifications in a row without a rest.
     streak: u32,
 }
 
-/// How one user was told of anything lately.
+/// When one user was notified of any session lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct UserPace {
-    /// When everything sent so far is paid for, at the user's rate.
+    /// When everything sent so far fits the user's rate.
     paid: Timestamp,
 }
 
-/// So many rests of `spacing_later` end a row of notifications.
+/// A rest of this many times `spacing_later` ends a row of notifications.
 const RESTS: u32 = 10;
-/// A clock that was set back leaves times in the future behind. What is further away than any wait is no wait.
+/// The longest real wait. After the clock was set back, stored times may be further in the future; they are ignored.
 const LONGEST_WAIT: Duration = Duration::from_secs(2 * 60);
 
-/// The pace of everybody; what is under way counts although it is not written yet.
+/// The paces of all users. A push under way counts before it is written.
 #[derive(Default)]
 pub(super) struct Paces {
     sessions: DashMap<(SessionId, UserId), SessionPace>,
@@ -57,7 +56,7 @@ pub(super) struct TooSoon {
 }
 
 impl Paces {
-    /// Whether the user has to be left alone for a while.
+    /// Whether a push to the user has to wait.
     pub fn look(
         &self,
         store: &dyn Store,
@@ -70,7 +69,7 @@ impl Paces {
         let user_free = match spacing_of_user(config) {
             Some(each) => {
                 let paid = self.of_user(store, &id.user)?.map(|pace| pace.paid).filter(|paid| is_sane(*paid, now));
-                // A whole minute's worth may go at once.
+                // The notifications of a whole minute may be sent at once.
                 paid.map_or(now, |paid| earlier(paid + each, Duration::from_secs(60)))
             }
             None => now,
@@ -83,7 +82,7 @@ impl Paces {
         Ok((user_free > now).then_some(TooSoon { until: user_free, why }))
     }
 
-    /// A push begins. Gives what is to be written when it is sent.
+    /// Counts a push that begins. Returns the rows to write when it is sent.
     pub fn begin(
         &self,
         store: &dyn Store,
@@ -107,13 +106,13 @@ impl Paces {
         Ok(changes)
     }
 
-    /// The push was not sent after all.
+    /// The push was not sent.
     pub fn undo(&self, id: &PushId) {
         self.sessions.remove(&(id.session.clone(), id.user.clone()));
         self.users.remove(&id.user);
     }
 
-    /// Forgets what the store knows as well.
+    /// Drops entries that do not delay a push any more, or that the store holds too.
     pub fn forget_old(&self, config: &PushSettings, now: Timestamp) {
         let rest = config.spacing_later * RESTS;
         self.sessions.retain(|_, pace| now.since(pace.last) < rest);
@@ -136,7 +135,7 @@ impl Paces {
 }
 
 impl SessionPace {
-    /// How long after the last one the next may come.
+    /// How long after the last notification the next one may be sent.
     fn spacing(self, config: &PushSettings, now: Timestamp) -> Duration {
         match self.streak {
             _ if self.has_rested(config, now) => Duration::ZERO,
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_free_the_second_waits_a_little_and_each_further_one_longer() {
+    fn the_second_notification_waits_a_little_and_each_further_one_longer() {
         let config = PushSettings::default();
         let mut pace = SessionPace::default();
         for (now, wait) in [(1_000_000, 10), (1_000_010, 60), (1_000_070, 60)] {
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_by_days_keeps_nobody_waiting() {
+    fn a_clock_that_was_set_back_by_days_delays_no_push() {
         assert!(is_sane(at(100), at(90)) && is_sane(at(100), at(200)));
         assert!(!is_sane(at(200_000), at(0)));
     }

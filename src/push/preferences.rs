@@ -1,4 +1,4 @@
-//! What a user wants to be told, and when not to be disturbed.
+//! Which notifications a user wants, and when.
 
 use jiff::{
     civil::Time,
@@ -52,8 +52,8 @@ pub struct PreferencesPatch {
     pub quiet_hours: Option<Option<QuietHours>>,
 }
 
-/// Tells `null` from absence. The zone has to exist when it is asked for; what is stored stays readable under a time zone
-/// database that does not know it.
+/// Distinguishes `null` from an absent field. The time zone must exist in a request. Stored preferences stay readable if the time zone
+/// database does not know their zone any more.
 fn wanted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<QuietHours>>, D::Error> {
     let hours = Option::<QuietHours>::deserialize(deserializer)?;
     match hours.as_ref().and_then(|hours| hours.time_zone.as_deref()).is_none_or(is_time_zone) {
@@ -75,9 +75,9 @@ impl Preferences {
         }
     }
 
-    /// Why the user does not want to be told of this event; `None` if they do.
+    /// Why the user does not want a push for this event; `None` if the user wants it.
     pub fn refuses(&self, event: &str) -> Option<&'static str> {
-        // A stored push may be older than the table.
+        // A stored push may have an event that the table does not hold any more.
         let kind = EventName::parse(event).and_then(|name| name.push().kind()).unwrap_or(PushKind::PartnerAction);
         match kind {
             _ if !self.push_enabled => Some("pushes are switched off"),
@@ -110,8 +110,8 @@ pub struct QuietHours {
 }
 
 impl QuietHours {
-    /// When the quiet time that `now` lies in ends; `None` if `now` is not quiet. A zone that is not known any more, or a
-    /// window without length, is never quiet: better told too early than never.
+    /// When the quiet hours end, if `now` is in them. With an unknown zone, or if `start` and `end` are equal, there are no quiet hours: an
+    /// early push is better than none.
     pub fn until(&self, now: Timestamp, device_zone: Option<&str>) -> Option<Timestamp> {
         let zone = zone(self.time_zone.as_deref().or(device_zone).unwrap_or("UTC"))?;
         let local = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(zone.clone()).datetime();
@@ -130,7 +130,7 @@ impl QuietHours {
     }
 }
 
-/// Whether this names a time zone: by the IANA database, or as phones name a plain offset, `GMT+05:30`.
+/// Whether this is a time zone: a name of the IANA database, or an offset as phones write it, `GMT+05:30`.
 pub fn is_time_zone(name: &str) -> bool {
     zone(name).is_some()
 }
@@ -144,7 +144,7 @@ fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().or_else(|| offset(name).map(TimeZone::fixed))
 }
 
-/// `GMT+05:30`, `UTC-3`, `+0530`: what Android calls a zone that it has no name for.
+/// `GMT+05:30`, `UTC-3`, `+0530`: how Android writes a zone without a name.
 fn offset(name: &str) -> Option<Offset> {
     let signed = name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).unwrap_or(name);
     let (sign, digits) = match signed.split_at_checked(1)? {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_end_when_the_users_own_clock_says_so() {
+    fn quiet_hours_follow_the_users_own_clock() {
         let night = hours("22:00", "07:00", Some("Europe/Vienna")).unwrap();
         let noon = hours("12:00", "13:30", None).unwrap();
         for (quiet, device_zone, now, until) in [
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_that_mean_nothing_are_refused() {
+    fn malformed_quiet_hours_are_refused() {
         let (time, zone) = ("a time of day, as 22:00", "timeZone must be an IANA time zone, as Europe/Berlin");
         for (start, end, time_zone, expected) in [
             ("24:00", "07:00", None, time),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_quiet_hours_stay_readable_when_their_zone_is_forgotten() {
+    fn stored_quiet_hours_stay_readable_without_their_zone() {
         let stored = r#"{"start":"22:00","end":"07:00","timeZone":"Mars/Olympus"}"#;
         let quiet: QuietHours = serde_json::from_str(stored).unwrap();
         assert_eq!(quiet.until(at("2026-01-10T23:00:00Z"), None), None);

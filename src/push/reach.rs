@@ -1,4 +1,4 @@
-//! How one user can be reached: devices and preferences.
+//! The devices and preferences of one user.
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::domain::time::Timestamp;
@@ -37,7 +37,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The device's time zone, if there is such a one. A device with a zone that this node does not know can be pushed to like any other.
+    /// The device's time zone, if this node knows it. A device with an unknown zone still gets pushes.
     pub fn known_time_zone(&self) -> Option<&str> {
         self.time_zone.as_deref().filter(|name| is_time_zone(name))
     }
@@ -61,9 +61,9 @@ pub struct Device {
 pub enum DeviceState {
     #[default]
     Active,
-    /// Expo says that the app is not there any more.
+    /// Expo says that the app is not installed any more.
     Retired { at: Timestamp },
-    /// Expo says so of suspiciously many: not used until then, and believed the next time.
+    /// Expo says the same of suspiciously many devices. The device is not used until then; the next verdict is believed.
     Quarantined { until: Timestamp },
 }
 
@@ -85,7 +85,7 @@ impl Device {
     }
 }
 
-/// A user's devices, the one registered last at the end, and preferences.
+/// A user's devices, the last registered one at the end, and the preferences.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     #[serde(default)]
@@ -103,7 +103,7 @@ impl Reach {
         self.devices.iter().find(|device| device.id() == *id)
     }
 
-    /// The zone of the device registered last that told one.
+    /// The zone of the last registered device that has one.
     pub fn time_zone(&self) -> Option<&str> {
         self.devices.iter().rev().find_map(|device| device.time_zone.as_deref())
     }

@@ -1,9 +1,8 @@
-//! The push sender's rows. A **record** says what was decided about one push, a **delivery** what became of it on one device.
-//! Around them lie index rows: deliveries in flight, deliveries that wait for a retry, receipts that are due, and records by
-//! the day they may be forgotten. Every change of state moves its index row in the same commit, so a process killed at any
-//! moment leaves each delivery in exactly one place.
+//! The rows of the push sender. A **record** holds the decision about one push, a **delivery** its progress on one device. Index rows list
+//! deliveries in flight, deliveries that wait for a retry, due receipts, and records by the time they may be deleted. Each change of
+//! state moves its index row in the same commit. So a killed process leaves each delivery in exactly one index.
 //!
-//! Enums that hold a time are not internally tagged: serde would read the time as if it came from JSON.
+//! Enums that hold a time are not internally tagged, because serde would read the time as if it came from JSON.
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
@@ -43,7 +42,7 @@ pub struct PushRecord {
     pub created_at: Timestamp,
     pub decision: Decision,
     pub decided_at: Timestamp,
-    /// After it nobody tries any more.
+    /// After this time, it is not tried any more.
     pub expires_at: Timestamp,
 }
 
@@ -51,15 +50,15 @@ pub struct PushRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decision {
-    /// Handed to that many devices; each has a delivery.
+    /// Sent to this many devices. Each has a delivery.
     Sent { devices: u32 },
-    /// Waits, for the end of the user's quiet hours or for the session to answer.
+    /// Waits for the end of quiet hours, for the pace, or for the session to answer.
     Held { until: Timestamp, why: String },
-    /// A newer push for the same user and session stands for it.
+    /// A newer push to the same user about the same session replaces it.
     Coalesced { into: Seq },
-    /// Not wanted any more, or by nobody.
+    /// Not wanted any more, or not deliverable.
     Dropped { why: String },
-    /// Nobody could be asked or reached in time.
+    /// It could not be sent in time.
     Expired,
 }
 
@@ -84,7 +83,7 @@ pub struct Delivery {
     pub event: String,
     pub expires_at: Timestamp,
     pub state: DeliveryState,
-    /// The first may have arrived when the second was sent.
+    /// The first attempt may have arrived before the second was sent.
     #[serde(default)]
     pub possible_duplicate: bool,
     /// The latest attempts, the oldest first; at most [`Delivery::KEPT`].
@@ -121,7 +120,7 @@ pub struct Attempt {
     pub outcome: Option<Outcome>,
 }
 
-/// What the action table needs to know of earlier attempts.
+/// What the action table needs of earlier attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub attempts: u32,
@@ -137,7 +136,7 @@ impl Delivery {
         self.state = DeliveryState::Started;
         self.tally.attempts += 1;
         if self.attempts.len() >= Self::KEPT {
-            // The first ones tell how it began; the middle is what an outage repeats.
+            // The first attempts show how it began. During an outage, those in the middle are all alike.
             self.attempts.remove(Self::KEPT / 4);
         }
         self.attempts.push(Attempt { started_at: now, ended_at: None, outcome: None });
@@ -163,20 +162,20 @@ impl Delivery {
     }
 }
 
-/// What index rows point with.
+/// How index rows refer to a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     pub id: PushId,
     pub device: DeviceId,
 }
 
-/// A receipt to ask for.
+/// A receipt to request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptDue {
     pub address: Address,
     pub ticket: String,
     pub sent_at: Timestamp,
-    /// Answers so far that did not hold it.
+    /// Answers so far without this receipt.
     pub asked: u32,
 }
 
@@ -223,7 +222,7 @@ pub fn receipts() -> Key {
     keys::push(&[b"r"])
 }
 
-/// Says that a record may be forgotten at `at`.
+/// The index row of a record that may be deleted at `at`.
 pub fn forgettable(at: Timestamp, id: &PushId) -> Key {
     keys::push(&[b"z", &at.as_millis().to_be_bytes(), &in_push(b'\0', id)])
 }
@@ -232,12 +231,12 @@ pub fn all_forgettable() -> Key {
     keys::push(&[b"z"])
 }
 
-/// How often a user was told of a session lately.
+/// When a user was notified of a session lately.
 pub fn session_pace(session: &SessionId, user: &UserId) -> Key {
     keys::push(&[b"c", session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
-/// How often a user was told of anything lately.
+/// When a user was notified of any session lately.
 pub fn user_pace(user: &UserId) -> Key {
     keys::push(&[b"y", user.as_str().as_bytes()])
 }
@@ -247,7 +246,7 @@ pub fn devices(user: &UserId) -> Key {
     keys::push(&[b"u", user.as_str().as_bytes()])
 }
 
-/// The mass-death guard's counts.
+/// The counts of the guard against mass unregistration.
 pub fn guard() -> Key {
     keys::push(&[b"g"])
 }
@@ -262,7 +261,7 @@ fn in_push(kind: u8, id: &PushId) -> Vec<u8> {
     bytes
 }
 
-/// The time in the key of a row of `prefix`, where it stands first: waiting, receipts, forgettable, and the jobs.
+/// The time in a key whose prefix is followed by a time: waiting deliveries, receipts, deletable records, and jobs.
 pub fn time_in(key: &Key, prefix: &Key) -> Option<Timestamp> {
     let behind = key.as_bytes().get(prefix.as_bytes().len()..)?;
     let millis = behind.first_chunk::<8>()?;

@@ -1,5 +1,5 @@
-//! What a notification says: generic words chosen by the event's name alone, never a partner's. English is always there;
-//! the configuration replaces and translates.
+//! The texts of notifications. They are generic and depend only on the event's name. English is built in; the settings replace and
+//! translate texts.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tandem_actors::domain::{EventName, event::Push};
 
 use super::config::Text;
 
-/// Stands for every event that has no text of its own.
+/// The text of all events without a text of their own.
 pub const DEFAULT: &str = "default";
 const ENGLISH: &str = "en";
 
@@ -33,7 +33,7 @@ impl Texts {
         Self(texts)
     }
 
-    /// The text in the device's language, be it only the general one, else in English: nobody gets a mixture.
+    /// The text in the device's language, if need be the general one; else in English. So one user never sees a mixture.
     pub fn pick(&self, locale: Option<&str>, event: &str) -> &Text {
         let wanted = locale.map(normal).unwrap_or_default();
         let language = wanted.split('-').next().unwrap_or_default();

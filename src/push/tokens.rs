@@ -1,5 +1,5 @@
-//! A device's address at Expo. Whoever knows one can send to the device, so it is as secret as a password: it is shown to
-//! Expo and to nobody else.
+//! Push tokens: the addresses of devices at Expo. A push token allows to send to the device, so it is as secret as a password. Only Expo
+//! gets it.
 
 use std::{fmt, str::FromStr};
 
@@ -19,7 +19,7 @@ pub struct InvalidPushToken;
 const LONGEST: usize = 255;
 
 impl PushToken {
-    /// The token itself: for the message to Expo, and for nothing else.
+    /// The token itself, for messages to Expo only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -28,7 +28,7 @@ impl PushToken {
         Sha256::digest(self.0.as_bytes()).into()
     }
 
-    /// What the token is called in rows and logs.
+    /// The device's name in rows and logs.
     pub fn device_id(&self) -> DeviceId {
         DeviceId(hex(&self.digest()[..8]).into())
     }
@@ -90,7 +90,7 @@ impl fmt::Debug for PushToken {
     }
 }
 
-/// The beginning of a token's digest: tells devices apart and leads back to no token.
+/// The beginning of a token's digest. It distinguishes devices and does not reveal the token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeviceId(Box<str>);

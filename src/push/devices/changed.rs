@@ -1,4 +1,4 @@
-//! What a change of devices or preferences writes.
+//! The rows that a change of devices or preferences writes.
 
 use tandem_actors::{domain::ids::UserId, keys, ports::Change, records};
 
@@ -10,7 +10,7 @@ use crate::push::{
 #[derive(Default)]
 pub(super) struct Changed {
     pub rows: Vec<Change>,
-    /// `None`: the user is gone.
+    /// `None`: the user is erased.
     pub users: Vec<(UserId, Option<Reach>)>,
 }
 
@@ -20,7 +20,7 @@ impl Changed {
         self.users.push((user, Some(reach)));
     }
 
-    /// Nobody has these devices any more.
+    /// These devices belong to no user any more.
     pub fn disown(&mut self, gone: impl Iterator<Item = Device>) {
         self.rows.extend(gone.map(|device| Change::Delete(keys::push_token(&device.token.digest()))));
     }

@@ -1,4 +1,4 @@
-//! What Expo says of devices: alive, or gone. Suspiciously many that are gone are not believed at once.
+//! Devices that Expo calls registered or unregistered. If suspiciously many are unregistered, they are kept in quarantine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,21 +15,21 @@ use crate::push::{
     tokens::DeviceId,
 };
 
-/// Retired lately: taken back if it turns out that too many were.
+/// Recently retired devices. They move to quarantine if too many are retired.
 pub(super) type Retirements = Vec<(Timestamp, UserId, DeviceId)>;
 
 const QUARANTINE: Duration = Duration::from_secs(60 * 60);
 const REMEMBERED_RETIREMENTS: usize = 1_000;
 
 impl Devices {
-    /// So many devices are there, as far as Expo can tell.
+    /// Counts devices that Expo calls registered.
     pub fn count_registered(&self, devices: usize) {
         let (mut guard, now) = (self.guard.lock(), self.clock.now());
         (0..devices).for_each(|_| guard.saw(false, now));
     }
 
-    /// Expo, asked at `asked_at` to reach a device, says that the app is not there. A device that was registered since is not
-    /// meant by it.
+    /// Expo was asked at `asked_at` to reach a device, and says that the app is not installed. The verdict does not apply to a device
+    /// that was registered after that.
     pub async fn mark_unregistered(
         self: &Arc<Self>,
         user: UserId,
@@ -46,7 +46,7 @@ impl Devices {
                 guard.suspects_the_service(now)
             };
             if suspicious {
-                tracing::error!(device = id.as_str(), "suspiciously many devices are not registered: quarantined");
+                tracing::error!(device = id.as_str(), "suspiciously many devices are unregistered: quarantined");
                 metrics::counter!("tandem_push_devices_quarantined_total").increment(1);
                 let quarantined = DeviceState::Quarantined { until: now + QUARANTINE };
                 for (retired_at, user, id) in std::mem::take(retired) {
@@ -79,8 +79,8 @@ impl Devices {
             Some((_, Some(reach))) => std::mem::take(reach),
             _ => self.load(&user)?,
         };
-        let meant = |device: &&mut Device| device.id() == *id && device.registered_at <= asked_at;
-        if let Some(device) = reach.devices.iter_mut().find(meant) {
+        let is_meant = |device: &&mut Device| device.id() == *id && device.registered_at <= asked_at;
+        if let Some(device) = reach.devices.iter_mut().find(is_meant) {
             device.state = state;
         }
         changed.put(user, reach);

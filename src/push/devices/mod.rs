@@ -1,6 +1,5 @@
-//! Who can be reached where. A user has several devices; a device belongs to one user, the one who registered it last, so
-//! that a shared phone never shows its former user's pushes to the next one. Each change is one commit: the rows of the users
-//! concerned and of the tokens' owners change together or not at all.
+//! The devices of users. A user has several devices. A device belongs to the user who registered it last, so that a shared phone never
+//! shows pushes of its former user. Each change is one commit: the rows of the users and of the tokens' owners change together.
 
 mod changed;
 mod deaths;
@@ -37,7 +36,7 @@ pub enum DevicesError {
     Interrupted,
 }
 
-/// Whom a token belongs to.
+/// The user that a token belongs to.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     user: UserId,
@@ -52,7 +51,7 @@ pub struct Devices {
     /// commit, also while a miss is being filled.
     cache: Cache<UserId, Arc<Reach>>,
     guard: Mutex<Guard>,
-    /// Held while something is changed: whose a token is, is read and written under it.
+    /// Held during a change. The owner of a token is read and written under it.
     changing: tokio::sync::Mutex<Retirements>,
 }
 
@@ -87,13 +86,13 @@ impl Devices {
         Ok(self.reach(user)?.preferences.clone())
     }
 
-    /// Whether the user is told of anything by push: has a usable device, and has not switched pushes off.
+    /// Whether the user gets pushes: the user has a usable device, and has not switched pushes off.
     pub fn pushes_enabled(&self, user: &UserId) -> Result<bool, StoreError> {
         let reach = self.reach(user)?;
         Ok(reach.preferences.push_enabled && reach.usable(self.clock.now()).next().is_some())
     }
 
-    /// The device is this user's from here on, and nobody else's.
+    /// Registers a device for the user, and takes it from its former user.
     pub async fn register(self: &Arc<Self>, user: UserId, registration: Registration) -> Result<(), DevicesError> {
         self.change(move |devices, _| {
             let time_zone = registration.known_time_zone().map(str::to_owned);
@@ -131,12 +130,12 @@ impl Devices {
         Ok(known)
     }
 
-    /// Sign-out on all devices.
+    /// Removes all devices of the user.
     pub async fn remove_all(self: &Arc<Self>, user: UserId) -> Result<(), DevicesError> {
         self.remove_where(user, |_| true).await
     }
 
-    /// The account is erased: devices, tokens and preferences go.
+    /// Deletes devices, tokens and preferences of an erased account.
     pub async fn erase(self: &Arc<Self>, user: UserId) -> Result<(), DevicesError> {
         self.change(move |devices, _| {
             let mut changed = Changed::default();
@@ -182,7 +181,7 @@ impl Devices {
         .await
     }
 
-    /// Runs to its end even if the caller goes away, so that the cache never misses a commit.
+    /// Makes a change. It completes even if the caller is cancelled, so that the cache never misses a commit.
     async fn change(
         self: &Arc<Self>,
         decide: impl FnOnce(&Devices, &mut Retirements) -> Result<Changed, StoreError> + Send + 'static,
@@ -220,7 +219,7 @@ impl ports::Devices for Devices {
         match self.reach(user) {
             Ok(reach) => reach.usable(self.clock.now()).next().is_some(),
             Err(error) => {
-                // A push that finds no device is closed with that reason; a push that was never decided is not even missed.
+                // A push without a device is closed with that reason. A push that is not decided would be lost without a trace.
                 tracing::error!(%error, "cannot tell whether a user has a push token");
                 true
             }

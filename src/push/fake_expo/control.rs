@@ -1,4 +1,4 @@
-//! The stand-in's own routes: what it shall be like, and what it has seen.
+//! The stand-in's own routes: they set it up, and show the requests.
 
 use std::time::Duration;
 

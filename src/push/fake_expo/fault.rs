@@ -1,4 +1,4 @@
-//! Misbehaviour on demand.
+//! Failures on demand.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub enum FaultKind {
     Slow {
         millis: u64,
     },
-    /// Accepts everything, and answers with something that is no JSON.
+    /// Accepts everything, and answers without JSON.
     Unreadable,
     /// Accepts everything, and leaves the last ticket out.
     Short,
@@ -47,7 +47,7 @@ pub enum FaultKind {
     },
     /// Accepts everything; the first ticket is `null`.
     OddTicket,
-    /// Accepts everything, and complains as well.
+    /// Accepts everything, and adds errors of the whole request.
     TicketsAndErrors,
     /// 401, as for a wrong bearer token.
     Unauthorized,
@@ -73,10 +73,10 @@ pub struct Fault {
     pub kind: FaultKind,
     #[serde(default)]
     pub on: Route,
-    /// How often; absent: until it is ended.
+    /// How many times. Absent: until it is deleted.
     #[serde(default)]
     pub times: Option<u32>,
-    /// Of how many requests it spoils one, between 0 and 1.
+    /// The share of requests that it affects, between 0 and 1.
     #[serde(default = "always")]
     pub probability: f64,
 }
@@ -103,7 +103,7 @@ impl Fault {
     }
 }
 
-/// The fault that hits this request, if any.
+/// The fault that affects this request, if any.
 pub fn take(faults: &mut Vec<Fault>, route: Route) -> Option<FaultKind> {
     let hits = |fault: &Fault| fault.on == route && rand::random_bool(fault.probability.clamp(0.0, 1.0));
     let place = faults.iter().position(hits)?;

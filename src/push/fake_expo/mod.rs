@@ -1,5 +1,5 @@
-//! A stand-in for Expo's push service that remembers: devices, tickets, receipts, projects, limits. It misbehaves when told to,
-//! and shows what a person would have seen on each device. Used by tests, by the demo, and on its own as `tandem fake-expo`.
+//! A stand-in for Expo's push service. It keeps devices, tickets, receipts, projects and limits, fails on demand, and shows the
+//! notifications on each device. Tests and the demo use it, and `tandem fake-expo` runs it alone.
 //!
 //! The service's own routes are `POST /--/api/v2/push/send` and `POST /--/api/v2/push/getReceipts`, as Expo documents them.
 //! Everything under `/control` is the stand-in's:
@@ -10,7 +10,7 @@
 //! | `PUT /control/devices/{token}` | a [`DeviceSetup`] |
 //! | `GET /control/devices/{token}` · `GET /control/devices` | a [`DeviceView`] · all of them |
 //! | `PUT /control/projects/{name}` | a [`ProjectSetup`] |
-//! | `GET /control/requests` | what was asked, the oldest first |
+//! | `GET /control/requests` | the requests, the oldest first |
 //! | `POST /control/clock` | `{"advance": "15m"}` |
 //! | `PUT /control/settings` | [`Settings`] |
 
@@ -38,7 +38,7 @@ pub use self::{
 
 /// A running stand-in. It ends with [`FakeExpo::stop`], or with the process.
 pub struct FakeExpo {
-    /// `http://127.0.0.1:…`, which is what `push.base_url` and `EXPO_BASE_URL` take.
+    /// `http://127.0.0.1:…`, for `push.base_url` and `EXPO_BASE_URL`.
     pub url: String,
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -46,7 +46,7 @@ pub struct FakeExpo {
 }
 
 impl FakeExpo {
-    /// Listens there; port 0 takes a free one. Must be called within a tokio runtime.
+    /// Listens on the address; port 0 takes a free one. Must be called within a tokio runtime.
     pub async fn start(listen: &str) -> io::Result<Self> {
         Self::resume(listen, Arc::default())
     }
@@ -68,7 +68,7 @@ impl FakeExpo {
         Ok(Self { url: format!("http://{address}"), address, state, server: handle })
     }
 
-    /// Refuses connections from here on.
+    /// Refuses connections until [`FakeExpo`] listens again.
     pub async fn stop(&self) {
         self.server.stop(false).await;
     }
@@ -98,7 +98,7 @@ impl FakeExpo {
         self.state.lock().settings = settings;
     }
 
-    /// What a person would see on the device; `None` if nothing was ever sent to it.
+    /// The notifications on the device; `None` if nothing was ever sent to it.
     pub fn device(&self, token: &str) -> Option<DeviceView> {
         self.state.lock().view(token)
     }

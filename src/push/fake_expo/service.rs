@@ -19,7 +19,7 @@ use crate::push::outcome::{
 
 type Shared = web::Data<Mutex<State>>;
 
-/// Ten times what a hundred notifications may take.
+/// Ten times the size of a hundred notifications.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -99,7 +99,7 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-/// Accepts or refuses a request to send; on acceptance the devices have it.
+/// Accepts or refuses a send. Accepted messages reach their devices at once.
 fn accept(state: &mut State, body: &Value, bearer: Option<&str>) -> Answer {
     let messages = match body {
         Value::Array(messages) => messages.as_slice(),
@@ -146,7 +146,7 @@ fn wrong_bearer() -> Answer {
     (401, json!({"error": "invalid_token", "error_description": "The bearer token is invalid"}))
 }
 
-/// Whom a message is for; `None` if the service would not take it.
+/// The recipients of a message; `None` if the service would refuse it.
 fn recipients(message: &Value) -> Option<Vec<&str>> {
     let optional = |key: &str, fits: fn(&Value) -> bool| message[key].is_null() || fits(&message[key]);
     let is_fine = optional("title", Value::is_string)
@@ -163,7 +163,7 @@ fn recipients(message: &Value) -> Option<Vec<&str>> {
     }
 }
 
-/// Answers, or misbehaves.
+/// Answers, or fails as a fault demands.
 async fn respond(
     request: &HttpRequest,
     state: &Shared,

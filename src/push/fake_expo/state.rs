@@ -1,4 +1,4 @@
-//! What the stand-in remembers.
+//! The state of the stand-in.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,15 +18,15 @@ pub const DEFAULT_PROJECT: &str = "@tandem/app";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
-    /// A receipt is there so long after the send.
+    /// A receipt appears this long after the send.
     #[serde(with = "humantime_serde")]
     pub receipt_delay: Duration,
-    /// A receipt is gone so long after the send.
+    /// A receipt disappears this long after the send.
     #[serde(with = "humantime_serde")]
     pub receipt_ttl: Duration,
     /// Notifications per second and project.
     pub rate: u32,
-    /// Whether a device that nobody set up exists: else it is not registered.
+    /// Whether unknown devices are registered.
     pub open: bool,
 }
 
@@ -88,7 +88,7 @@ impl Default for DeviceSetup {
     }
 }
 
-/// A notification that lies on a device.
+/// A notification that a device shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
@@ -98,13 +98,13 @@ pub struct Notification {
     pub badge: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collapse: Option<String>,
-    /// How many messages it was made of: later ones replaced earlier ones.
+    /// How many messages were shown here. Later messages replace earlier ones.
     pub messages: u32,
     /// How often it made a sound.
     pub alerts: u32,
 }
 
-/// What a person would see.
+/// The notifications that a device shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
@@ -120,7 +120,7 @@ struct Device {
     badge: u64,
 }
 
-/// A request as it came, and how it was answered.
+/// A request and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
@@ -147,7 +147,7 @@ pub struct State {
     pub requests: VecDeque<Seen>,
     devices: BTreeMap<String, Device>,
     receipts: HashMap<String, Receipt>,
-    /// Notifications of each project in the second that is under way.
+    /// Notifications of each project in the current second.
     sent: HashMap<String, (u64, u32)>,
     advanced: Duration,
     tickets: u64,
@@ -197,7 +197,7 @@ impl State {
         self.devices.keys().filter_map(|token| self.view(token)).collect()
     }
 
-    /// Whether the project may send so many more in this second.
+    /// Whether the project may send this many more in the current second.
     pub fn within_rate(&mut self, project: &str, recipients: u32) -> bool {
         let second = self.now().as_secs();
         let limit = self.settings.rate;
@@ -209,7 +209,7 @@ impl State {
         sent.1 <= limit
     }
 
-    /// One message for one recipient; the ticket.
+    /// Takes one message for one recipient. Returns the ticket.
     pub fn accept(&mut self, token: &str, message: &Value) -> Value {
         let setup = self.setup(token);
         let credentials = self.projects.get(&setup.project).map(|project| project.credentials).unwrap_or_default();
@@ -274,7 +274,7 @@ impl State {
         }
     }
 
-    /// The receipt of a ticket, if it is there.
+    /// The receipt of a ticket, if it is available.
     pub fn receipt(&self, ticket: &str) -> Option<Value> {
         let now = self.now();
         self.receipts
@@ -284,7 +284,7 @@ impl State {
     }
 }
 
-/// A ticket or receipt that refuses.
+/// A ticket or receipt with an error.
 pub fn error(code: &str, token: &str) -> Value {
     json!({
         "status": "error",

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An error code as Expo gave it: an open set. Kept short and plain, so that a code that quotes a token or a text does not
-/// carry it into rows, logs or metrics.
+/// An error code of Expo; an open set. Codes that are long or hold special characters are dropped, because they might quote a token or a
+/// text into rows, logs or metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExpoCode(Box<str>);
@@ -21,7 +21,7 @@ impl ExpoCode {
         &self.0
     }
 
-    /// For metrics: codes that this table knows, and `other`.
+    /// The code for metrics: a known code, or `other`.
     pub fn label(&self) -> &'static str {
         KNOWN.into_iter().find(|known| *known == self.as_str()).unwrap_or("other")
     }
@@ -37,7 +37,7 @@ pub const UNAUTHORIZED: &str = "UNAUTHORIZED";
 pub const TOO_MANY_EXPERIENCES: &str = "PUSH_TOO_MANY_EXPERIENCE_IDS";
 pub const TOO_MANY_NOTIFICATIONS: &str = "PUSH_TOO_MANY_NOTIFICATIONS";
 pub const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
-/// Ours: an answer that no push service gives, from a proxy or a wrong `push.base_url`.
+/// Tandem's own code for an answer that no push service gives: of a proxy, or of a wrong `push.base_url`.
 pub const NOT_THE_SERVICE: &str = "NotThePushService";
 
 const KNOWN: [&str; 11] = [
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_that_quotes_something_is_not_kept() {
+    fn a_code_that_might_quote_something_is_dropped() {
         for text in ["ExponentPushToken[abc]", "a b", "", &"x".repeat(49)] {
             assert_eq!(ExpoCode::new(text).as_str(), "Unreadable");
         }

@@ -1,6 +1,5 @@
-//! What became of an attempt, and what follows. Expo takes no idempotency key: a request whose answer was lost may have been
-//! accepted. So there are four ends and not two, and "unknown" is one of them. Everything here is pure; the action table is
-//! section 4 of the push design, line by line.
+//! The outcomes of attempts, and the action that follows each. Expo has no idempotency key, so a request whose answer was lost may have
+//! been accepted. Therefore an attempt has four outcomes, and one of them is "unknown". Pure.
 
 mod code;
 
@@ -16,13 +15,13 @@ pub use self::code::*;
 #[serde(tag = "outcome", rename_all = "camelCase")]
 pub enum Outcome {
     Accepted {
-        /// Without one there is no receipt to ask for.
+        /// Without a ticket, there is no receipt to request.
         ticket: Option<String>,
     },
     Rejected {
         code: ExpoCode,
     },
-    /// The request never left.
+    /// The request was not sent.
     NotSent {
         why: Cause,
     },
@@ -48,14 +47,14 @@ impl Outcome {
 pub enum Cause {
     /// Refused, no such name, no TLS.
     NoConnection,
-    /// A circuit breaker opened while it waited for its turn.
+    /// A circuit breaker opened while the message waited.
     HeldBack,
     /// The connection broke after the request was on its way.
     Reset,
     Timeout,
     /// 5xx.
     ServerError,
-    /// Not an answer of the push service's form.
+    /// The answer does not have the form of the push service.
     Unreadable,
     /// Not one ticket for each recipient.
     TicketCount,
@@ -67,20 +66,20 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "camelCase")]
 pub enum Final {
-    /// Apple or Google have it, says the receipt.
+    /// The receipt says that Apple or Google accepted it.
     Delivered,
-    /// Accepted, but without a ticket that a receipt could be asked with.
+    /// Accepted without a ticket, so there is no receipt.
     Accepted,
-    /// Accepted; its receipt never came.
+    /// Accepted, but the receipt never appeared.
     ReceiptLost,
     Rejected {
         code: ExpoCode,
         by: RejectedBy,
     },
-    /// It may have arrived; trying once more did not tell.
+    /// It may have arrived. The second attempt had an unknown outcome too.
     Unknown,
     Expired,
-    /// Not wanted any more when it was about to be tried again.
+    /// Not wanted any more before a retry.
     Dropped {
         why: String,
     },
@@ -109,11 +108,11 @@ impl Final {
 pub enum RejectedBy {
     Ticket,
     Receipt,
-    /// Our own check, before anything was sent.
+    /// Tandem's own check of the size, before sending.
     Budget,
 }
 
-/// What follows for the delivery.
+/// The next step of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     AskForReceipt { ticket: String },
@@ -121,22 +120,22 @@ pub enum Next {
     Again(RetryPace),
 }
 
-/// How long to wait before trying again.
+/// How long to wait before a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryPace {
     /// The service could not be reached: backoff until the push expires.
     Unreachable,
-    /// Once, marked as a possible duplicate.
+    /// One retry, marked as a possible duplicate.
     OnceMore,
     /// The whole project was told to slow down.
     Throttled,
     /// This device was told to slow down.
     DeviceThrottled,
-    /// Somebody has to mend credentials or configuration; the breaker says when to look again.
+    /// An operator must repair credentials or settings. The breaker decides when to try again.
     AfterRepair,
 }
 
-/// Which circuit breaker an outcome speaks to.
+/// The circuit breaker that an outcome affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The node's access to the service as a whole.
@@ -151,7 +150,7 @@ pub struct Action {
     /// The device is not registered any more.
     pub device_unregistered: bool,
     pub fault: Option<Fault>,
-    /// Worth an operator's attention.
+    /// An operator should look at it.
     pub alert: bool,
 }
 
@@ -161,7 +160,7 @@ impl Action {
     }
 }
 
-/// What follows from an attempt's outcome, when `unknown` earlier attempts of the same delivery were unknown.
+/// The action after an attempt. `unknown` counts earlier attempts of the delivery with an unknown outcome.
 pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
     match outcome {
         Outcome::Accepted { ticket: Some(ticket) } => Action::quiet(Next::AskForReceipt { ticket: ticket.clone() }),
@@ -185,7 +184,7 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
     }
 }
 
-/// What follows from a receipt; `refusal` is its error code, if it holds one. The send itself is over: nothing is sent again.
+/// The action after a receipt. `refusal` is its error code, if it has one. A receipt never causes another send.
 pub fn after_receipt(refusal: Option<&ExpoCode>) -> Action {
     let Some(code) = refusal else { return Action::quiet(Next::End(Final::Delivered)) };
     let fault = matches!(code.as_str(), INVALID_CREDENTIALS | MISMATCH_SENDER_ID).then_some(Fault::Project);
