@@ -1,4 +1,4 @@
-//! Failpoints over HTTP, for tests: in debug builds only. A release build has no such route.
+//! Failpoints over HTTP for tests. Only debug builds have these routes.
 
 #[cfg(not(debug_assertions))]
 pub fn configure(_: &mut actix_web::web::ServiceConfig) {}

@@ -1,4 +1,4 @@
-//! The files of a node are its user's alone: people's most fragile words are in them, and the secrets that open them.
+//! The files of a node are readable only by its own user, because they hold private text and secrets.
 
 use std::{
     fs::{self, Permissions},
@@ -12,33 +12,33 @@ use rustix::{
     process::{Resource, Rlimit, setrlimit, umask},
 };
 
-/// Files that this process makes are for its user alone, and a crash leaves no image of its memory behind.
+/// Makes new files readable only by this user, and switches core dumps off.
 pub fn keep_to_this_user() {
     umask(Mode::RWXG | Mode::RWXO);
-    // Neither can fail in a way that somebody could do something about.
+    // There is nothing to do about a failure of either.
     let _limited = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     // The limit alone does not stop a kernel that pipes core dumps to a program.
     #[cfg(target_os = "linux")]
     let _off = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Names that a node gives to what is in its data directory, and an operator to what belongs there.
+/// Names in a data directory: those that a node makes, and those that an operator puts there.
 const DATA: &[&str] =
     &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
 const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb", "journal"];
 
-/// Takes the rights of others from what earlier versions or a careless copy left open. What is not a node's own stays as it is: a
-/// data directory with anything else in it, as `/tmp` would be, and links.
-pub fn mend_modes(data: &Path, store: &Path) {
+/// Removes other users' rights from a node's files, which an earlier version or a copy may have left open. It leaves alone links, and data
+/// directories that hold anything else, as `/tmp` would.
+pub fn restrict_modes(data: &Path, store: &Path) {
     for (directory, names) in [(data, DATA), (store, STORE)] {
-        if let Err(error) = mend_directory(directory, names) {
-            tracing::warn!(path = %directory.display(), %error, "who can read this directory is unknown");
+        if let Err(error) = restrict_directory(directory, names) {
+            tracing::warn!(path = %directory.display(), %error, "the rights of this directory are unknown");
         }
     }
 }
 
-fn mend_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
+fn restrict_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
     let mut all_known = true;
     let entries = match directory.read_dir() {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
@@ -51,7 +51,7 @@ fn mend_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
         } else if entry.file_type()?.is_file() {
             restrict(&entry.path());
         } else if entry.file_type()?.is_dir() && entry.file_name() != "store" {
-            mend_tree(&entry.path())?;
+            restrict_tree(&entry.path())?;
         }
     }
     if all_known {
@@ -60,12 +60,12 @@ fn mend_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-fn mend_tree(directory: &Path) -> io::Result<()> {
+fn restrict_tree(directory: &Path) -> io::Result<()> {
     for entry in directory.read_dir()? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            mend_tree(&entry.path())?;
+            restrict_tree(&entry.path())?;
         } else if kind.is_file() {
             restrict(&entry.path());
         }
@@ -80,7 +80,7 @@ fn restrict(path: &Path) {
         return;
     }
     match fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
-        Ok(()) => tracing::info!(path = %path.display(), "the rights of other users were taken away"),
+        Ok(()) => tracing::info!(path = %path.display(), "the rights of other users were removed"),
         Err(error) => tracing::warn!(path = %path.display(), %error, "other users may be able to read this: chmod it"),
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_nodes_own_is_taken_from_others() {
+    fn other_users_lose_their_rights_on_a_nodes_files() {
         let place = tempfile::tempdir().expect("a directory");
         let data = place.path().join("data");
         let store = data.join("store");
@@ -109,17 +109,17 @@ mod tests {
         files.iter().for_each(|file| fs::write(file, "").expect("a file"));
         let all = || files.iter().chain([&data, &store, &sled]);
         all().for_each(|path| open_to_all(path));
-        mend_modes(&data, &store);
+        restrict_modes(&data, &store);
         assert!(all().all(|path| mode(path) & 0o077 == 0));
     }
 
     #[test]
-    fn what_is_not_a_nodes_own_stays_as_it_is() {
+    fn files_that_are_not_a_nodes_own_stay_as_they_are() {
         let place = tempfile::tempdir().expect("a directory");
         let others = place.path().join("somebody's");
         fs::write(&others, "").expect("a file");
         [place.path(), &others].into_iter().for_each(open_to_all);
-        mend_modes(place.path(), &place.path().join("store"));
+        restrict_modes(place.path(), &place.path().join("store"));
         assert_eq!((mode(place.path()), mode(&others)), (0o755, 0o644));
     }
 }

@@ -1,5 +1,5 @@
-//! The operator's way in: a running node leaves its address and a token in the data directory, readable by its own user alone;
-//! `tandem session …` finds them there and calls the operator's routes.
+//! The operator's access: a running node writes its address and a token into the data directory, readable only by its own user.
+//! `tandem session …` reads them there and calls the operator's routes.
 
 use std::{
     fs, io,
@@ -17,18 +17,18 @@ use crate::secret::Secret;
 const FILE: &str = "operator.json";
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct OperatorAccess {
     url: String,
     token: String,
 }
 
-/// Where the node is, as long as it runs: removed when this is dropped.
+/// The file of a running node. Removed when this is dropped.
 pub struct OperatorFile(PathBuf);
 
 impl OperatorFile {
     pub fn write(data: &Path, scheme: &str, address: SocketAddr, token: &Secret) -> io::Result<Self> {
         let path = data.join(FILE);
-        let written = Written { url: format!("{scheme}://{address}"), token: token.reveal().to_owned() };
+        let written = OperatorAccess { url: format!("{scheme}://{address}"), token: token.reveal().to_owned() };
         let temporary = data.join(format!("{FILE}.new"));
         let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(&serde_json::to_vec(&written)?)?;
@@ -45,12 +45,12 @@ impl Drop for OperatorFile {
     }
 }
 
-/// A token that no one else can guess, for this run of the node.
+/// A random token for this run of the node.
 pub fn fresh_token() -> Secret {
     Secret::new(format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()))
 }
 
-/// What stands in the way of an operator's command.
+/// Why an operator's command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     #[error("no node runs on {data}: start it with `tandem serve --data {data}`")]
@@ -63,7 +63,7 @@ pub enum OperatorError {
     Refused(String),
 }
 
-/// Calls one of the operator's routes of the node that runs on `data`; gives the answer's `data`.
+/// Calls one of the operator's routes of the node that runs on `data`. Returns the `data` of the answer.
 pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<serde_json::Value, OperatorError> {
     let shown = data.display().to_string();
     let file = data.join(FILE);
@@ -71,7 +71,7 @@ pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<se
         io::ErrorKind::NotFound => OperatorError::NoNode { data: shown.clone() },
         _ => OperatorError::Unreadable { file: file.clone(), problem: problem.to_string() },
     })?;
-    let Written { url, token } = serde_json::from_slice(&bytes).map_err(|_| OperatorError::Unreadable {
+    let OperatorAccess { url, token } = serde_json::from_slice(&bytes).map_err(|_| OperatorError::Unreadable {
         file: file.clone(),
         problem: "a running node writes it, and this is not what it wrote".into(),
     })?;
@@ -79,7 +79,7 @@ pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<se
         data: shown.clone(),
         problem: problem.without_url().to_string(),
     };
-    // The node's own certificate need not name the address that it listens on.
+    // The node's certificate may not name the address that the node listens on.
     let client = crate::tls::http_client()
         .timeout(Duration::from_secs(10))
         .danger_accept_invalid_certs(true)

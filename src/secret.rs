@@ -1,4 +1,4 @@
-//! A secret of the configuration, which no log and no error message shows.
+//! A secret setting. Logs and error messages never show it.
 
 use std::{fmt, sync::Arc};
 
@@ -14,12 +14,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself: for signing and verifying, and for nothing else.
+    /// The secret itself, for signing and verifying only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Compares in a time that does not depend on where the two differ.
+    /// Compares in constant time.
     pub fn matches(&self, shown: &str) -> bool {
         self.0.as_bytes().ct_eq(shown.as_bytes()).into()
     }

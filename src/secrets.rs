@@ -1,5 +1,5 @@
-//! Secrets that a node makes for itself on first start, in files of its data directory that only its user can read. If two
-//! processes do at the same moment, both get the same.
+//! Secrets that a node generates at its first start, in files of its data directory that only its user can read. If two processes generate
+//! one at the same moment, both get the same.
 
 use std::{
     fs,
@@ -41,7 +41,7 @@ pub fn token_secret(settings: &Settings) -> Result<Option<Secret>, SecretError> 
     }
 }
 
-/// As [`token_secret`], of a node that has run before: makes nothing.
+/// Like [`token_secret`], for a node that has run before: generates nothing.
 pub fn existing_token_secret(settings: &Settings) -> Result<Option<Secret>, SecretError> {
     let generated = settings.auth.hs256_secret.is_none() && settings.auth.jwks_url.is_none();
     if generated && !settings.data.join(AUTH_SECRET).exists() {
@@ -66,7 +66,7 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-/// What the file holds; made if it is not there.
+/// The content of the file. A missing file is made.
 fn file(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String, SecretError> {
     let path = data.join(name);
     let failed = |doing| {
@@ -91,7 +91,7 @@ fn file(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String
     Ok(text.to_owned())
 }
 
-/// Complete or not there: written beside, synced, and linked to its name, unless somebody was quicker.
+/// Makes the file atomically: it is written under another name, synced, and renamed, unless another process was faster.
 fn create(data: &Path, path: &Path, text: &str) -> io::Result<()> {
     crate::store::create_directory(data)?;
     let mut unfinished =
@@ -106,7 +106,7 @@ fn create(data: &Path, path: &Path, text: &str) -> io::Result<()> {
     fs::File::open(data)?.sync_all()
 }
 
-/// Copies the secrets of one data directory into another that has none of that name. Says which.
+/// Copies the secrets of one data directory into another, without overwriting. Returns the copied names.
 pub fn copy(from: &Path, to: &Path) -> Result<Vec<&'static str>, SecretError> {
     let mut copied = Vec::new();
     for name in FILES {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_once_for_this_user_alone() {
+    fn a_secret_is_made_once_and_only_for_this_user() {
         let directory = tempfile::tempdir().expect("a directory");
         let settings = settings(&directory.path().join("data"));
         let secret = token_secret(&settings).expect("made").expect("there");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_make_a_secret_at_once_get_the_same() {
+    fn processes_that_make_a_secret_at_once_get_the_same() {
         for _ in 0..20 {
             let directory = tempfile::tempdir().expect("a directory");
             let settings = settings(directory.path());
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_is_taken_and_nothing_is_made() {
+    fn with_a_configured_secret_nothing_is_made() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = settings(directory.path());
         settings.auth.jwks_url = Some("https://issuer.example/jwks".into());

@@ -1,4 +1,4 @@
-//! The machine's clock and its randomness, behind their ports.
+//! The machine's clock and random ids, as the coordinator's ports.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A jump of the wall clock is believed after `believed_after`. `known`: the time that had certainly come when the node ran last.
+    /// A jump of the wall clock counts after `believed_after`. `known` is the last settled time of the node's previous run.
     pub fn new(known: Option<Timestamp>, believed_after: Duration) -> Self {
         let settling = Settling::new(known, wall(), Duration::ZERO, believed_after);
         Self { started: Instant::now(), settling: Mutex::new(settling) }

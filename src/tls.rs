@@ -1,5 +1,5 @@
-//! TLS for outgoing and incoming connections goes through rustls with AWS-LC; the process has to say so once before the
-//! first connection is made.
+//! TLS for outgoing and incoming connections: rustls with AWS-LC. The process must install the provider once before the first
+//! connection.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,11 +14,11 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-/// Makes AWS-LC the process's provider. Call it before any HTTP client is built; calling it again has no effect.
+/// Installs AWS-LC as the process's provider, before any HTTP client is built. Repeated calls have no effect.
 pub fn install_provider() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
-        // An error means that the host application has chosen a provider already, which serves as well.
+        // An error means that a provider is installed already, which works too.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     });
 }
@@ -28,8 +28,7 @@ fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
-/// A client for services on the web. It trusts the system's roots and Mozilla's, so that it also works where no roots are
-/// installed, as in an image that holds this binary alone.
+/// A client for web services. It trusts the system's roots and Mozilla's, so that it also works in an image without installed roots.
 pub fn http_client() -> reqwest::ClientBuilder {
     install_provider();
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
@@ -37,8 +36,7 @@ pub fn http_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().tls_certs_merge(parsed)
 }
 
-/// The certificate that the node shows to those who connect. It can be replaced while connections are open: handshakes after
-/// that see the new one.
+/// The node's certificate. It can be replaced while the node runs; later handshakes use the new one.
 #[derive(Debug)]
 pub struct ServerCertificate {
     chain: PathBuf,
@@ -59,7 +57,7 @@ impl ServerCertificate {
     /// Reads both files again.
     ///
     /// # Errors
-    /// As [`ServerCertificate::read`]; the certificate that was shown before stays.
+    /// Like [`ServerCertificate::read`]. The old certificate stays.
     pub fn read_again(&self) -> Result<(), String> {
         let renewed = certified_key(&self.chain, &self.key)?;
         *self.current.write() = renewed;

@@ -1,4 +1,5 @@
-//! `tandem check`: what is configured, what is reachable, what is wrong. Changes nothing: no secret is made, no store is opened.
+//! `tandem check`: reports what is configured, what is reachable, and what is wrong. It changes nothing: it makes no secret and opens no
+//! store.
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
@@ -14,9 +15,9 @@ struct Finding {
 
 enum Verdict {
     Fine,
-    /// `serve` starts, and warns of it.
+    /// `serve` starts with a warning.
     Doubtful(String),
-    /// `serve` refuses to start, or what it needs does not work.
+    /// `serve` does not start, or a service that it needs does not work.
     Wrong(String),
 }
 
@@ -81,7 +82,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// What `serve` would say of it.
+/// The error that `serve` would report.
 fn store(settings: &Settings) -> Result<(), String> {
     match crate::store::inspect(&settings.store_location()) {
         Ok(true) => Ok(()),
@@ -103,7 +104,7 @@ fn tokens(settings: &Settings) -> Finding {
     Finding { what: "tokens", found: settings.auth.ways().into(), verdict }
 }
 
-/// The directory itself, or the first one above it that is there.
+/// Checks the directory, or the first existing one above it.
 fn writable(data: &Path) -> Result<(), String> {
     let there = data.ancestors().map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
     let Some(directory) = there.into_iter().find(|path| path.exists()) else { return Ok(()) };
@@ -120,7 +121,7 @@ fn free(settings: &Settings) -> Result<(), String> {
     })
 }
 
-/// Whether somebody answers there, with whatever status.
+/// Whether a server answers there, with any status.
 async fn reachable(url: &str) -> Result<(), String> {
     let problem = |error: reqwest::Error| format!("not reachable: {}", error.without_url());
     let client = crate::tls::http_client().timeout(Duration::from_secs(5)).build().map_err(problem)?;

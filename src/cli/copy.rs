@@ -1,5 +1,5 @@
-//! `tandem store copy`, with its progress on stderr. Secrets are not in the store but beside it: they go along where it is clear from where
-//! to where, and are named where it is not.
+//! `tandem store copy`, with its progress on stderr. Secrets are beside the store. They are copied too if both data directories are known;
+//! otherwise the command names them.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub fn run(settings: &Settings, from: &Location, to: &Location) -> Outcome {
     copy_secrets(from, to)
 }
 
-/// The data directory that a store is in, if it is where a node puts it.
+/// The data directory of a store, if the store is in its default place.
 fn data_of(store: &Location) -> Option<PathBuf> {
     let is_default = store.path.file_name().is_some_and(|name| name == "store");
     let data = store.path.parent().filter(|_| is_default)?;

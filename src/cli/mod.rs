@@ -130,7 +130,7 @@ enum StoreCommand {
     },
 }
 
-/// Why a command ends with another exit code than 0.
+/// The error of a command.
 #[derive(Debug)]
 pub struct Failure {
     line: String,

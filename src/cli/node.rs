@@ -1,4 +1,4 @@
-//! Commands that run something, or ask what runs.
+//! Commands that run a node or talk to a running one.
 
 use std::{future::Future, net::SocketAddr};
 

@@ -1,11 +1,11 @@
-//! What a command prints on stdout.
+//! Output of commands on stdout.
 
 use std::{
     fmt::Display,
     io::{self, ErrorKind, Write},
 };
 
-/// Writes a line. A reader who has seen enough and is gone (`tandem check | head -1`) is no failure; a full disk is.
+/// Writes a line. A closed pipe (`tandem check | head -1`) is not an error; a full disk is.
 pub fn print(line: impl Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
@@ -15,11 +15,11 @@ pub fn print(line: impl Display) -> io::Result<()> {
     }
 }
 
-/// Writes the line that says where something listens. Whoever reads it, or does not, keeps nobody waiting.
+/// Writes the line that says where a server listens, without waiting for a reader.
 pub fn announce(line: String) {
     let told = move || {
         if let Err(error) = print(&line) {
-            tracing::warn!(%error, %line, "nobody can be told on stdout");
+            tracing::warn!(%error, %line, "stdout cannot be written");
         }
     };
     if let Err(error) = std::thread::Builder::new().name("stdout".into()).spawn(told) {

@@ -1,4 +1,4 @@
-//! The section `app`: how the product's own app is served.
+//! Section `app`: how the product's own app is served.
 
 use serde::Deserialize;
 use tandem_actors::domain::app::{AppMode, AppSettings};
@@ -8,15 +8,15 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AppSection {
-    /// Which members are taken on to the next stage without asking for it.
+    /// Which members move to the next stage automatically.
     pub mode: AppMode,
     /// The topic of a session without context, until the AI service writes one.
     pub topic: String,
     /// The text that goes with an invitation, until the AI service writes one.
     pub invitation_message: String,
-    /// Whether the app offers everybody in stage 1 to confirm to feel heard.
+    /// Whether the app always offers a member in stage 1 to confirm feeling heard.
     pub offer_feel_heard: bool,
-    /// Lets the AI service write for members. Without it, its routes do not exist.
+    /// The token of the AI service. Without it, the service's routes do not exist.
     pub service_token: Option<Secret>,
 }
 

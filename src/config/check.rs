@@ -12,17 +12,17 @@ const APP_TEXT: usize = 500;
 
 /// A setting that is refused. `problem` continues a sentence that begins with the key, and says what would be right.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct InvalidSetting {
     pub key: String,
     pub problem: String,
 }
 
-fn require(holds: bool, key: &str, problem: impl Into<String>) -> Result<(), Wrong> {
-    if holds { Ok(()) } else { Err(Wrong { key: key.into(), problem: problem.into() }) }
+fn require(holds: bool, key: &str, problem: impl Into<String>) -> Result<(), InvalidSetting> {
+    if holds { Ok(()) } else { Err(InvalidSetting { key: key.into(), problem: problem.into() }) }
 }
 
 impl Settings {
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         require(
             self.routing.retry_min <= self.routing.retry_max,
             "routing.retry_max",
@@ -43,7 +43,7 @@ impl Settings {
         self.check_addresses()?;
         self.check_channels()?;
         self.check_realtime_keys()?;
-        self.push.validate().map_err(|error| Wrong {
+        self.push.validate().map_err(|error| InvalidSetting {
             key: format!("push.{}", error.key),
             problem: format!("is {}, but must be {}", error.found, error.expected),
         })?;
@@ -52,7 +52,7 @@ impl Settings {
     }
 
     /// Refuses texts that are set but empty: often an environment variable without a value.
-    fn check_texts(&self) -> Result<(), Wrong> {
+    fn check_texts(&self) -> Result<(), InvalidSetting> {
         let is_empty =
             |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.reveal().trim().is_empty());
         require(
@@ -73,7 +73,7 @@ impl Settings {
         Ok(())
     }
 
-    fn check_app(&self) -> Result<(), Wrong> {
+    fn check_app(&self) -> Result<(), InvalidSetting> {
         let guessable = self.app.service_token.as_ref().is_some_and(|token| token.reveal().len() < SERVICE_TOKEN);
         let right = format!("must have at least {SERVICE_TOKEN} characters, as `openssl rand -hex 32` makes them");
         require(!guessable, "app.service_token", right)?;
@@ -85,7 +85,7 @@ impl Settings {
         Ok(())
     }
 
-    fn check_addresses(&self) -> Result<(), Wrong> {
+    fn check_addresses(&self) -> Result<(), InvalidSetting> {
         if let Some(text) = &self.auth.jwks_url {
             require(
                 web_address(text).is_some(),
@@ -110,7 +110,7 @@ impl Settings {
         exactly_one("invitations.url", &self.invitations.url, "{invitationId}")
     }
 
-    fn check_channels(&self) -> Result<(), Wrong> {
+    fn check_channels(&self) -> Result<(), InvalidSetting> {
         let realtime = &self.realtime;
         exactly_one("realtime.session_channel", &realtime.session_channel, "{sessionId}")?;
         exactly_one("realtime.user_channel", &realtime.user_channel, "{userId}")?;
@@ -135,7 +135,7 @@ impl Settings {
         Ok(())
     }
 
-    fn check_realtime_keys(&self) -> Result<(), Wrong> {
+    fn check_realtime_keys(&self) -> Result<(), InvalidSetting> {
         let well_formed = |key: &str| {
             key.split_once(':').is_some_and(|(name, secret)| {
                 name.split_once('.').is_some_and(|(app, id)| !app.is_empty() && !id.is_empty()) && !secret.is_empty()
@@ -148,7 +148,7 @@ impl Settings {
             .embedded
             .read_keys()
             .map(drop)
-            .map_err(|error| Wrong { key: format!("realtime.embedded.{}", error.setting), problem: error.problem })
+            .map_err(|error| InvalidSetting { key: format!("realtime.embedded.{}", error.setting), problem: error.problem })
     }
 }
 
@@ -156,11 +156,11 @@ fn web_address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Scheme, host and port, and nothing else.
+/// Whether the address has only scheme, host and port.
 fn is_bare(url: &Url) -> bool {
     url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
 }
 
-fn exactly_one(key: &str, text: &str, part: &str) -> Result<(), Wrong> {
+fn exactly_one(key: &str, text: &str, part: &str) -> Result<(), InvalidSetting> {
     require(text.matches(part).count() == 1, key, format!("is {text:?}, but must contain {part} exactly once"))
 }

@@ -1,4 +1,4 @@
-//! Where settings come from, one layer over the other.
+//! The sources of settings, one layer over the other.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{DEFAULT_DATA, Settings, check::Wrong, problem::SettingsError, ranges, reference::unknown_key};
+use super::{DEFAULT_DATA, Settings, check::InvalidSetting, problem::SettingsError, ranges, reference::unknown_key};
 
 const PREFIX: &str = "TANDEM__";
 
@@ -27,9 +27,9 @@ pub struct Flag {
 /// Everything that settings are read from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Given with `--config`. Otherwise `config.toml` in the data directory, if there is one.
+    /// The file of `--config`. Absent: `config.toml` in the data directory, if it exists.
     pub file: Option<PathBuf>,
-    /// Names and values; only those that begin with `TANDEM__` are read.
+    /// Names and values. Only names that begin with `TANDEM__` are read.
     pub environment: Vec<(String, String)>,
     pub flags: Vec<Flag>,
 }
@@ -76,7 +76,7 @@ fn file_layer(file: &Path) -> Result<Layer, SettingsError> {
     let text = fs::read_to_string(file)
         .map_err(|error| SettingsError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
     let dict = Toml::from_str(&text).map_err(|error| {
-        // Of several lines: where, the line itself with a mark below, what.
+        // The message has several lines: the position, the line with a mark below, and the problem.
         let lines = error.to_string();
         let mut lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
         let (first, last) = (lines.next().unwrap_or_default(), lines.next_back().unwrap_or_default());
@@ -91,13 +91,13 @@ impl Layers {
         self.figment.extract().map_err(|error| self.explain(error))
     }
 
-    /// Checks the numbers and durations that were given; the defaults are within their ranges.
-    pub fn check_ranges(&self) -> Result<(), Wrong> {
+    /// Checks the given numbers and durations. The defaults are within their ranges.
+    pub fn check_ranges(&self) -> Result<(), InvalidSetting> {
         ranges::check(&self.figment)
     }
 
-    /// Says where the value was read that cannot be meant.
-    pub fn blame(&self, wrong: Wrong) -> SettingsError {
+    /// Adds the source of an invalid value.
+    pub fn with_source(&self, wrong: InvalidSetting) -> SettingsError {
         let place =
             self.figment.find_metadata(&wrong.key).map_or("settings".into(), |metadata| metadata.name.to_string());
         SettingsError::Problem { place, key: wrong.key, problem: wrong.problem }
@@ -116,8 +116,8 @@ impl Layers {
         Ok(())
     }
 
-    /// A variable is a text, but a setting has a type: the value is taken as JSON or TOML if the setting takes that, and as a text
-    /// otherwise. So `6h` and `"6h"` are durations, and a secret may consist of digits.
+    /// Adds an environment variable. It is read as JSON or TOML if the setting accepts that, else as a text. So `6h` and `"6h"` are
+    /// durations, and a secret may consist of digits.
     fn add_variable(&mut self, name: &str, key: &str, text: &str) -> Result<(), SettingsError> {
         let place = format!("environment variable {name}");
         let mut refused = None;
@@ -133,7 +133,7 @@ impl Layers {
                 Err(error) if error.metadata.as_ref().is_some_and(|metadata| metadata.name == place) => {
                     refused.get_or_insert(with.explain(error));
                 }
-                // An error elsewhere is told when all layers are there.
+                // An error of another source is reported when all layers are merged.
                 _ => {
                     *self = with;
                     return Ok(());
@@ -150,7 +150,7 @@ fn parsed(text: &str) -> Option<Value> {
     json().or_else(toml)
 }
 
-/// Settings from one place.
+/// Settings from one source.
 struct Layer {
     place: String,
     dict: Dict,

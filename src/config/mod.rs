@@ -1,5 +1,5 @@
-//! Settings: defaults, a file, the environment, flags; the later wins. Whatever cannot be meant is refused at start, with the place
-//! it was read from, the key, what was found and what would be right. `config.toml` at the top level lists them all.
+//! Settings come from defaults, a file, the environment and flags; later sources win. An invalid setting is refused at start. The error
+//! names its source, the key, the value, and what would be right. `config.toml` at the top level lists all settings.
 
 mod app;
 mod check;
@@ -27,7 +27,7 @@ use crate::{auth, http, limits, push, realtime, store, telemetry};
 pub struct Settings {
     /// Where the node keeps its store and its generated secrets.
     pub data: PathBuf,
-    /// Not a setting that could stay: a flag for one start. Makes an empty store where one was before.
+    /// A flag for one start, not a setting: makes an empty store where this data directory had one before.
     #[serde(skip)]
     pub start_afresh: bool,
     pub server: http::ServerSettings,
@@ -73,11 +73,11 @@ impl Settings {
     /// Reads all sources.
     ///
     /// # Errors
-    /// The first thing that is wrong, in one line.
+    /// The first invalid setting, in one line.
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
         let layers = sources.layers()?;
         let settings: Self = layers.settings()?;
-        layers.check_ranges().and_then(|()| settings.check()).map_err(|wrong| layers.blame(wrong))?;
+        layers.check_ranges().and_then(|()| settings.check()).map_err(|wrong| layers.with_source(wrong))?;
         Ok(settings)
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a setting, in one line: where it was read, the key, what was found, what would be right.
+//! The error for an invalid setting, in one line: the source, the key, the value, and what would be right.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ fn hint(key: &str) -> String {
     }
 }
 
-/// Whether a value must not be shown. `server.limits.ably_token` is a number of requests, not a token.
+/// Whether the value is secret. `server.limits.ably_token` is a number of requests, not a token.
 pub(super) fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
     let holds_secret = ["secret", "token", "password"].iter().any(|word| name.ends_with(word));
@@ -51,11 +51,11 @@ impl SettingsError {
         Self::Unknown { place, key, hint }
     }
 
-    /// `place` is where the value was read.
+    /// `place` is the source of the value.
     pub(super) fn of(error: figment::Error, figment: &Figment, place: String) -> Self {
         let key = error.path.join(".");
         let wrong = |found: String, expected: String| {
-            let found = if is_secret(&key) { "something that is not shown here".into() } else { found };
+            let found = if is_secret(&key) { "a value that is not shown here".into() } else { found };
             Self::Wrong { place: place.clone(), key: key.clone(), found, expected }
         };
         let value =
@@ -108,7 +108,7 @@ fn with_example(key: &str, expected: &str) -> String {
     example(key).map_or(expected.into(), |example| format!("{expected}, as {example}"))
 }
 
-/// How a value looks; none of secrets.
+/// An example of a value. Secrets have none.
 fn example(key: &str) -> Option<String> {
     reference::example(key).filter(|_| !is_secret(key))
 }

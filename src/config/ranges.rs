@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use figment::{Figment, value::Value};
 
-use super::check::Wrong;
+use super::check::InvalidSetting;
 
 /// The smallest and the largest allowed value.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +151,7 @@ fn parsed(duration: &'static str) -> Duration {
 }
 
 /// Refuses the first setting whose value is out of its range.
-pub(super) fn check(given: &Figment) -> Result<(), Wrong> {
+pub(super) fn check(given: &Figment) -> Result<(), InvalidSetting> {
     for (key, range) in RANGES {
         let Ok(value) = given.find_value(key) else { continue };
         if range.holds(&value) {
@@ -161,7 +161,7 @@ pub(super) fn check(given: &Figment) -> Result<(), Wrong> {
         // The most common cause of a far too long duration: humantime reads M as months.
         let hint = if found.contains('M') { " (M stands for months, m for minutes)" } else { "" };
         let problem = format!("is {found}, but must be {}{hint}", range.stated());
-        return Err(Wrong { key: (*key).to_owned(), problem });
+        return Err(InvalidSetting { key: (*key).to_owned(), problem });
     }
     Ok(())
 }

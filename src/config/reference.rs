@@ -1,4 +1,4 @@
-//! The settings there are, read from `config.toml` itself: a test proves that it lists exactly what the types take.
+//! The list of all settings, read from `config.toml`. A test proves that it lists exactly the fields of the types.
 
 use std::sync::LazyLock;
 
@@ -23,10 +23,10 @@ pub(super) fn enabled(text: &str) -> String {
         .collect()
 }
 
-/// Tables below which keys are the operator's own.
+/// Tables whose keys the operator chooses.
 const FREE: [&str; 1] = ["push.texts"];
 
-/// The first key in `dict` that no setting has.
+/// The first unknown key in `dict`.
 pub(super) fn unknown_key(dict: &Dict) -> Option<String> {
     unknown_below(dict, &REFERENCE, "")
 }
@@ -51,7 +51,7 @@ fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
-/// All settings, and the sections they are in.
+/// All settings, and their sections.
 fn all_keys() -> Vec<String> {
     fn below(dict: &Dict, prefix: &str, keys: &mut Vec<String>) {
         for (key, value) in dict {
@@ -72,7 +72,7 @@ fn all_keys() -> Vec<String> {
     keys
 }
 
-/// The settings that may have been meant, the likeliest first.
+/// Settings with a similar name, the most similar first.
 pub(super) fn nearest(key: &str) -> Vec<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |known: &str| {
@@ -90,14 +90,14 @@ pub(super) fn nearest(key: &str) -> Vec<String> {
     near.into_iter().take(3).filter(|(likeness, _)| *likeness > best - 0.05).map(|(_, known)| known).collect()
 }
 
-/// The settings of the section that `key` would be in.
+/// The settings in the section of `key`.
 pub(super) fn siblings(key: &str) -> Vec<String> {
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let direct = |known: &String| known.rsplit_once('.').map_or("", |(section, _)| section) == section;
     all_keys().into_iter().filter(direct).collect()
 }
 
-/// How a value of this setting looks, as TOML.
+/// An example of this setting's value, as TOML.
 pub(super) fn example(key: &str) -> Option<String> {
     let mut parts = key.split('.');
     let mut value = REFERENCE.get(parts.next()?)?;
@@ -111,7 +111,7 @@ pub(super) fn example(key: &str) -> Option<String> {
     show(value)
 }
 
-/// A value as TOML; none for tables.
+/// A value as TOML. `None` for tables.
 pub(super) fn show(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(format!("{text:?}")),
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn config_toml_with_its_examples_is_accepted() {
         let settings = settings(REFERENCE.clone()).expect("settings");
-        settings.check().expect("can be meant");
+        settings.check().expect("valid settings");
         assert!(settings.server.tls.is_some() && settings.push.texts.contains_key("de"));
     }
 

@@ -1,4 +1,4 @@
-//! The settings as each room takes them.
+//! Converts settings to the types of each module.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Settings {
         }
     }
 
-    /// The embedded endpoint reports every change by itself.
+    /// The embedded endpoint reports each change itself, so its presence never becomes old.
     fn presence_max_age(&self) -> Option<Duration> {
         match self.realtime.provider {
             ProviderKind::Embedded => None,

@@ -14,7 +14,7 @@ const DAY: u64 = 24 * HOUR;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JournalSettings {
-    /// Commits that may wait for the disk; beyond that, callers are told to come back later.
+    /// Commits that may wait for the disk. When more would wait, commands are refused with `Retry-After`.
     pub queue: usize,
     /// Their bytes.
     pub queue_bytes: usize,
@@ -41,13 +41,13 @@ pub struct JournalSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionsSettings {
-    /// A session without traffic for so long leaves memory; it comes back when it is needed.
+    /// A session without traffic for this long leaves memory. It is loaded again when it is needed.
     #[serde(with = "humantime_serde")]
     pub idle_after: Duration,
-    /// A live session without any event for so long is abandoned.
+    /// A live session without events for this long is abandoned.
     #[serde(with = "humantime_serde")]
     pub abandon_after: Duration,
-    /// A jump of the clock ends and forgets nothing until it has lasted so long.
+    /// After a jump of the clock, nothing ends and nothing is deleted for this long.
     #[serde(with = "humantime_serde")]
     pub clock_believed_after: Duration,
     /// Events between two snapshots.
@@ -56,7 +56,7 @@ pub struct SessionsSettings {
     pub live_per_user: usize,
     /// Commands that may wait for one session.
     pub mailbox: usize,
-    /// A session that does not answer for so long is restarted.
+    /// A session that does not answer for this long is restarted.
     #[serde(with = "humantime_serde")]
     pub answer_timeout: Duration,
     /// More crashes than this within `crash_window` quarantine a session.
@@ -88,24 +88,24 @@ pub struct NudgeSettings {
     pub min_interval: Duration,
 }
 
-/// What an absent partner with a push token is sent.
+/// How events reach partners.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoutingSettings {
     pub when_absent: WhenAbsent,
-    /// A partner who leaves within this time after an event, without having seen it, is sent a push after all.
+    /// A partner who leaves within this time after an event, without having seen it, gets a push.
     #[serde(with = "humantime_serde")]
     pub leave_grace: Duration,
-    /// How long the provider may take to say who is present before both ways are taken.
+    /// How long the provider may take to report presence. After that, the event is both published and pushed.
     #[serde(with = "humantime_serde")]
     pub resolve_timeout: Duration,
-    /// How old the answer of Ably's cloud may be, and still tell who is absent.
+    /// How long a presence answer of Ably's cloud is valid.
     #[serde(with = "humantime_serde")]
     pub presence_max_age: Duration,
     /// How long a heartbeat over HTTP makes a partner present.
     #[serde(with = "humantime_serde")]
     pub heartbeat_ttl: Duration,
-    /// The first wait before a publication is tried again; it doubles up to `retry_max`.
+    /// The first wait before a publication is retried. It doubles up to `retry_max`.
     #[serde(with = "humantime_serde")]
     pub retry_min: Duration,
     #[serde(with = "humantime_serde")]

@@ -18,8 +18,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Guarded, Registry};
 
-/// How long a client may take to close a connection that the node has ended.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a client may take to close a connection that the node ends.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a listener is served.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Serves an application on a listener, until the server is stopped. Signals are the caller's.
+    /// Serves an application on a listener until the server is stopped. The caller handles signals.
     ///
     /// # Errors
     /// If the listener cannot be used.
@@ -65,7 +65,7 @@ impl Service {
                     })
                     .keep_alive(KeepAlive::Timeout(self.keep_alive))
                     .client_request_timeout(self.head_timeout)
-                    .client_disconnect_timeout(GOODBYE)
+                    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                     .on_connect_ext(|io: &$io, data| drop(data.insert($handle(io).handle().clone())))
                     .finish(map_config(
                         app().into_factory().map_err(|error: S::Error| error.into().error_response()),
@@ -98,12 +98,12 @@ type Accepted<S> = Result<(S, Protocol, Option<SocketAddr>), DispatchError>;
 
 fn plain(stream: TcpStream, registry: &Arc<Registry>) -> Accepted<Guarded<TcpStream>> {
     let peer = stream.peer_addr()?;
-    // A small frame right behind another one would wait for the client's delayed acknowledgement, 40 ms.
+    // Without it, a second small frame waits up to 40 ms for the client's delayed acknowledgement.
     stream.set_nodelay(true)?;
     match registry.admit(peer) {
         Ok(admitted) => Ok((admitted.guard(stream), Protocol::Http1, Some(peer))),
         Err(refusal) => {
-            // Nobody waits for it: a client that is not there yet learns nothing.
+            // Sent without waiting. A client that does not read yet misses it.
             drop(SockRef::from(&stream).send(refusal.answer().as_bytes()));
             Err(refused())
         }

@@ -1,7 +1,8 @@
-//! Connections from outside, from the moment they are accepted: how many there may be, in all and from one address, and how long each may keep
-//! the node waiting. A connection that waits for its client makes room when the node is full; one that works for its client does not.
+//! Limits for client connections: how many there may be, in all and from one address, and how long each may keep the node waiting. When
+//! the node is full, connections that wait for their client are closed; connections with a request under way are not.
 //!
-//! [`Registry`] knows them all, [`tandem_intake::Handle`] is what others know of one, [`Guarded`] is its socket, [`listen`] serves HTTP over them.
+//! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`Guarded`] is its socket, and [`listen`]
+//! serves HTTP over them.
 
 pub mod listen;
 mod registry;

@@ -1,4 +1,4 @@
-//! All connections there are, and the decision about one more.
+//! All connections, and the decision about a new one.
 
 use std::{
     collections::HashMap,
@@ -13,26 +13,26 @@ use tandem_intake::{Budget, Handle, Phase, now};
 use super::stream::Guarded;
 use crate::network::{Network, subscriber};
 
-/// What is demanded of connections.
+/// The limits of connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     /// Connections in all.
     pub most: usize,
     /// Connections from one address; of IPv6, from one network of 64 bits.
     pub most_from_one: usize,
-    /// Addresses whose connections are not counted by address: proxies, and this machine itself.
+    /// Addresses whose connections are not counted by address: proxies, and this machine.
     pub uncounted: Vec<Network>,
     /// How long the head of a request may take.
     pub head: Duration,
     /// How long a connection may stay open between two requests.
     pub idle: Duration,
-    /// Bytes that a client takes in a second at least, while something waits for it.
+    /// Bytes per second that a client must read while an answer waits.
     pub least_rate: u64,
-    /// Bytes of heads that may be under way.
+    /// Bytes that all request heads together may take.
     pub heads: usize,
 }
 
-/// Why a connection is not served.
+/// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRefusal {
     Full,
@@ -51,7 +51,7 @@ impl ConnectionRefusal {
 }
 
 impl ConnectionRefusal {
-    /// The answer to whatever is asked, as it stands on the wire.
+    /// The HTTP response that is sent before the connection closes.
     pub(super) fn answer(self) -> String {
         let (status, code, message) = match self {
             Self::Full => {
@@ -81,12 +81,12 @@ pub(super) struct Open {
 
 pub(super) struct Known {
     pub handle: Handle,
-    /// What the client had taken when the sweep began to watch it, and when that was.
+    /// While the client reads slowly: the bytes that it had read when the watch began, and when that was.
     pub watched: Option<(u64, u64)>,
     counted_as: Option<IpAddr>,
 }
 
-/// The connections of a node. One for all workers.
+/// The connections of a node, for all workers.
 pub struct Registry {
     pub(super) limits: ConnectionLimits,
     pub(super) heads: Arc<Budget>,
@@ -99,10 +99,10 @@ impl Registry {
         Arc::new(Self { limits, heads, open: Mutex::default() })
     }
 
-    /// Takes a connection in. A full node lets go of those that have kept it waiting the longest.
+    /// Admits a connection. A full node closes those that have kept it waiting the longest.
     ///
     /// # Errors
-    /// If it is not to be served.
+    /// If the connection is refused.
     pub fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, ConnectionRefusal> {
         let outcome = self.enter(peer.ip().to_canonical());
         if let Err(refusal) = &outcome {
@@ -111,10 +111,10 @@ impl Registry {
         outcome.map(|(id, handle)| Admitted { handle, place: Place { id, registry: self.clone() } })
     }
 
-    /// Counts a request that a proxy has brought from this address, until what is returned is dropped.
+    /// Counts a request that a proxy forwards from this address, until the returned guard is dropped.
     ///
     /// # Errors
-    /// If there are too many from there.
+    /// If there are too many from this address.
     pub fn admit_forwarded(self: &Arc<Self>, address: IpAddr) -> Result<Forwarded, ConnectionRefusal> {
         if self.is_uncounted(address) {
             return Ok(Forwarded { address: None, registry: self.clone() });
@@ -165,15 +165,15 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Takes no more connections, and ends those that wait for a request. Those that work end with their work; a request whose
-    /// body is on its way is waited for, until [`Registry::end_bodies`].
+    /// Refuses new connections, and ends those that wait for a request. Connections with a request under way end after its answer. Bodies
+    /// on their way are awaited until [`Registry::end_bodies`].
     pub fn stop(&self) {
         let mut open = self.open.lock();
         open.stopping = true;
         open.end(|phase| matches!(phase, Phase::Head | Phase::Idle));
     }
 
-    /// Ends the connections whose requests' bodies have not come.
+    /// Ends the connections that still wait for a body.
     pub fn end_bodies(&self) {
         self.open.lock().end(|phase| phase == Phase::Body);
     }
@@ -207,7 +207,7 @@ impl Open {
     }
 }
 
-/// A connection that may be served.
+/// An admitted connection.
 pub struct Admitted {
     handle: Handle,
     place: Place,
@@ -220,7 +220,7 @@ impl Admitted {
     }
 }
 
-/// A request that a proxy has brought.
+/// Counts a request that a proxy forwards.
 pub struct Forwarded {
     address: Option<IpAddr>,
     registry: Arc<Registry>,
@@ -234,8 +234,8 @@ impl Drop for Forwarded {
     }
 }
 
-/// Ends connections that wait for their clients: first those that have never had an answer, and of these the ones that have waited the
-/// longest. Several at a time, so that a full node does not look through all of them for each newcomer. Returns how many.
+/// Ends connections that wait for their clients: first those without an answer so far, and among them the longest waiting. It ends
+/// several at a time, so that a full node does not search all connections for each new one. Returns how many.
 fn make_room(open: &mut Open, most: usize) -> usize {
     let mut waiting: Vec<(bool, u64, u64)> = open
         .connections
@@ -257,7 +257,7 @@ fn make_room(open: &mut Open, most: usize) -> usize {
     wanted
 }
 
-/// A connection's place among the others, given up when it is dropped.
+/// A connection's entry in the registry, removed when this is dropped.
 pub(super) struct Place {
     id: u64,
     registry: Arc<Registry>,
@@ -294,7 +294,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_address_has_its_share_and_gets_it_back() {
+    fn one_address_has_a_limit_of_connections() {
         let registry = Registry::new(limits(100, 2));
         let admit = |address| registry.admit(from(address)).map(|admitted| admitted.guard(()));
         let first = admit("192.0.2.1").unwrap();
@@ -308,12 +308,12 @@ pub(super) mod tests {
         assert_eq!(admit("2001:db8::3").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "one subscriber has a /64");
         assert!((0..10).map(|_| admit("10.1.2.3")).collect::<Result<Vec<_>, _>>().is_ok(), "a proxy is not counted");
         let forwarded = |address: &str| registry.admit_forwarded(address.parse().unwrap());
-        let _brought = [forwarded("192.0.2.2").unwrap(), forwarded("192.0.2.2").unwrap()];
-        assert_eq!(forwarded("192.0.2.2").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "but those it speaks for are");
+        let _forwarded = [forwarded("192.0.2.2").unwrap(), forwarded("192.0.2.2").unwrap()];
+        assert_eq!(forwarded("192.0.2.2").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "but the clients behind it are");
     }
 
     #[test]
-    fn a_full_node_lets_go_of_those_that_keep_it_waiting() {
+    fn a_full_node_ends_connections_that_keep_it_waiting() {
         let registry = Registry::new(limits(3, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (busy, served, fresh) = (admit().unwrap(), admit().unwrap(), admit().unwrap());
@@ -325,7 +325,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_node_that_is_full_of_work_refuses() {
+    fn a_node_with_only_busy_connections_refuses_new_ones() {
         let registry = Registry::new(limits(2, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (one, two) = (admit().unwrap(), admit().unwrap());
@@ -334,7 +334,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_node_that_stops_waits_for_work_alone() {
+    fn a_stopping_node_waits_only_for_requests_under_way() {
         let registry = Registry::new(limits(10, 100));
         let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
         let (busy, idle, body) = (admit().unwrap(), admit().unwrap(), admit().unwrap());

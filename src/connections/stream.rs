@@ -1,4 +1,4 @@
-//! A socket that says what happens on it, and that can be ended from elsewhere.
+//! A socket that reports its activity to the registry, and that the registry can end.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use super::registry::Place;
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
-/// Heads up to here are not worth counting: nearly all are smaller.
+/// Smaller heads are not counted. Nearly all heads are smaller.
 const SMALL_HEAD: usize = 4 * 1024;
 
 pub struct Guarded<S> {
@@ -34,7 +34,7 @@ impl<S> Guarded<S> {
         &self.handle
     }
 
-    /// Counts what was read. False if the connection asks for more than its head may have.
+    /// Counts what was read. Returns false if the head is too large.
     fn note_read(&mut self, bytes: usize) -> bool {
         match self.handle.phase() {
             Phase::Body | Phase::Busy => {
@@ -59,7 +59,7 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // An end is the end of what the client sends: what is being answered is still answered.
+        // After the end, nothing more is read. A request under way is still answered.
         if this.handle.is_ended() {
             return Poll::Ready(Ok(()));
         }
@@ -81,7 +81,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             }
             Poll::Pending => {
                 this.handle.wait_to_read(cx.waker());
-                // It may have been ended before anybody could be woken.
+                // The connection may have ended before the waker was registered.
                 if this.handle.is_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
             }
             error @ Poll::Ready(_) => error,

@@ -1,5 +1,5 @@
-//! Looks at all connections twice a second, and ends those that have kept the node waiting for too long. One look at all of them costs less
-//! than a timer for each.
+//! Twice a second, ends the connections that keep the node waiting too long. One pass over all connections costs less than a timer for
+//! each.
 
 use std::{sync::Weak, time::Duration};
 
@@ -8,16 +8,16 @@ use tandem_intake::{Phase, now};
 use super::registry::{Known, Registry, age};
 
 const INTERVAL: Duration = Duration::from_millis(500);
-/// How long a client that takes too little is watched before that counts.
+/// How long a slow reader is watched before it is ended.
 const WATCH: Duration = Duration::from_secs(10);
-/// The server's own timers come first: they say goodbye.
+/// The HTTP server's own timers fire before, because they answer before they close.
 const MARGIN: Duration = Duration::from_secs(2);
 
 impl Registry {
-    /// Watches until the registry is gone.
+    /// Starts the sweep. It runs as long as the registry exists.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If no thread can be started.
     pub fn watch(self: &std::sync::Arc<Self>) -> std::io::Result<()> {
         let registry = std::sync::Arc::downgrade(self);
         std::thread::Builder::new().name("connections".into()).spawn(move || watch(&registry))?;
@@ -77,7 +77,7 @@ mod tests {
     use super::{super::registry::tests::limits, *};
 
     #[test]
-    fn those_that_keep_the_node_waiting_are_ended_and_those_at_work_are_not() {
+    fn waiting_connections_are_ended_and_busy_ones_are_not() {
         let mut limits = limits(10, 10);
         limits.head = Duration::ZERO;
         let registry = Registry::new(limits);

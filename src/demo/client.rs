@@ -1,4 +1,4 @@
-//! One partner's app, the HTTP half of it.
+//! One partner's app: its HTTP requests.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub struct Answer {
     pub status: u16,
     pub data: Value,
     pub took: Duration,
-    /// When the request was sent: what the partner hears is measured from here.
+    /// When the request was sent. Delays of events and pushes are measured from here.
     pub sent_at: Instant,
 }
 
@@ -100,7 +100,7 @@ fn refused(request: String, status: u16, answer: &Value) -> Error {
     Error::Refused { request, status, code: field("code"), message: field("message") }
 }
 
-/// A value as a person would write it: text without quotes.
+/// A value for people: text without quotes.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,8 +1,8 @@
-//! The main job in one command: a server on embedded defaults, both partners over real HTTP and real WebSockets from the
-//! invitation to the resolution, and a stand-in for Expo that receives what an absent partner is sent. Nothing is
-//! simulated but the two people: the server is this binary's `serve` in a process of its own, the tokens come from `token`.
+//! `tandem demo`: a server with default settings, both partners over real HTTP and real WebSockets from the invitation to the resolution,
+//! and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server is this binary's `serve` in its own
+//! process, and the tokens come from `token`.
 //!
-//! Every event and every push is awaited with a deadline; the first that does not come ends the demo with an error.
+//! Every event and every push is awaited with a deadline. The first missing one ends the demo with an error.
 
 mod client;
 mod error;
@@ -37,7 +37,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let mut stage = Stage::new(node, expo, narrator)?;
     if let Err(error) = script::play(&mut stage).await {
-        stage.narrator.failed(&stage.node.last_words());
+        stage.narrator.failed(&stage.node.last_log_lines());
         return Err(error);
     }
     stage.narrator.closing(stage.counted(), started.elapsed());

@@ -1,4 +1,4 @@
-//! The server under demonstration: `serve` of this very binary, in a process of its own, so that it can be killed.
+//! The demo's server: this binary's `serve` in its own process, so that it can be killed.
 
 use std::{
     fs::{self, File},
@@ -33,12 +33,12 @@ impl Node {
         &self.url
     }
 
-    /// SIGKILL: nothing is flushed, nobody is told.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(failed("cannot be killed"))
     }
 
-    /// On the same address and the same data.
+    /// Starts the server on the same address and the same data.
     pub fn start_again(&mut self) -> Result<Duration, Error> {
         let begun = Instant::now();
         let address = self.url.trim_start_matches("http://").to_owned();
@@ -59,7 +59,7 @@ impl Node {
         }
     }
 
-    /// SIGTERM where there is one, then patience, then SIGKILL.
+    /// Stops the server with SIGTERM, and after a while with SIGKILL.
     pub fn stop(mut self) -> Result<(), Error> {
         terminate(&self.child);
         let deadline = Instant::now() + STOP_WITHIN;
@@ -73,8 +73,8 @@ impl Node {
         self.kill()
     }
 
-    /// The end of its log, for somebody who has to find out what went wrong.
-    pub fn last_words(&self) -> Vec<String> {
+    /// The last lines of its log.
+    pub fn last_log_lines(&self) -> Vec<String> {
         let log = fs::read_to_string(log_path(&self.directory)).unwrap_or_default();
         let lines: Vec<_> = log.lines().map(str::to_owned).collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
@@ -95,7 +95,7 @@ fn spawn(directory: &Path, push_base_url: &str, listen: &str) -> Result<(Child, 
     command
         .args(["serve", "--listen", listen])
         .env("TANDEM__PUSH__BASE_URL", push_base_url)
-        // A conversation of weeks is told within seconds.
+        // The demo plays a conversation of weeks within seconds.
         .env("TANDEM__PUSH__SPACING", "0s")
         .env("TANDEM__PUSH__SPACING_LATER", "0s")
         .stdin(Stdio::null())
@@ -120,7 +120,7 @@ fn spawn(directory: &Path, push_base_url: &str, listen: &str) -> Result<(Child, 
     }
 }
 
-/// On embedded defaults: settings of the caller's environment stay outside.
+/// A command with default settings: the caller's environment does not change them.
 fn this_binary(directory: &Path) -> Result<Command, Error> {
     let mut command = Command::new(std::env::current_exe().map_err(failed("cannot find its own binary"))?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TANDEM__")) {

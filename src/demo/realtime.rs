@@ -1,5 +1,4 @@
-//! One partner's app, the realtime half: as much of Ably's client as the story needs, in JSON over a WebSocket. Actions
-//! and flags are those of Ably's protocol.
+//! One partner's app: its realtime connection. A small client of Ably's protocol, in JSON over a WebSocket.
 
 use std::{
     collections::VecDeque,
@@ -37,14 +36,14 @@ mod action {
 const ENTER: u64 = 2;
 const LEAVE: u64 = 3;
 
-/// What a partner hears on the session's channel.
+/// An event on the session's channel.
 pub struct Heard {
     pub name: String,
     pub data: Value,
     pub at: Instant,
 }
 
-/// Somebody enters or leaves the session's presence channel.
+/// A user enters or leaves the session's presence channel.
 pub struct Moved {
     pub user: String,
     pub here: bool,
@@ -61,7 +60,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// As the SDK does it: a token request from the coordinator, a token for it from the realtime service, the socket.
+    /// Connects like the SDK: a token request from the coordinator, a token from the realtime service, then the socket.
     pub async fn open(partner: &Partner, base: &str) -> Result<Self, Error> {
         let who = partner.name;
         let answer = partner.get("/auth/ably-token").await?;
@@ -105,13 +104,13 @@ impl Connection {
         self.answer_to(action::ACK, None).await.map(drop)
     }
 
-    /// Leaves at once, without the grace that a lost connection has.
+    /// Closes the connection properly, so that presence ends at once.
     pub async fn close(mut self) -> Result<(), Error> {
         self.send(json!({ "action": action::CLOSE })).await?;
         self.answer_to(action::CLOSED, None).await.map(drop)
     }
 
-    /// The next event of the partner or of the coordinator; one's own come back on the channel, too, and are dropped.
+    /// The next event of the partner or of the coordinator. Own events are dropped.
     pub async fn next_event(&mut self, within: Duration) -> Result<Option<Heard>, Error> {
         let deadline = Instant::now() + within;
         while self.heard.is_empty() {
@@ -140,7 +139,7 @@ impl Connection {
         self.socket.send(Message::text(frame.to_string())).await.map_err(|error| failed(self.who, error))
     }
 
-    /// Waits for the frame that answers what was sent; what comes before it is kept.
+    /// Waits for the frame with this action. Events in between are kept.
     async fn answer_to(&mut self, expected: u64, channel: Option<&str>) -> Result<Value, Error> {
         let deadline = Instant::now() + WITHIN;
         while let Some(frame) = self.take_frame(deadline).await? {
@@ -152,7 +151,7 @@ impl Connection {
         Err(failed(self.who, format_args!("no answer with action {expected} within {WITHIN:?}")))
     }
 
-    /// Reads one frame and keeps what is in it for the story. None: the deadline has passed.
+    /// Reads one frame and keeps its events. `None` after the deadline.
     async fn take_frame(&mut self, deadline: Instant) -> Result<Option<Value>, Error> {
         loop {
             let Ok(read) = timeout_at(deadline.into(), self.socket.next()).await else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The story: Alex and Sam, from the invitation to the resolution.
+//! The script of the demo: Alex and Sam, from the invitation to the resolution.
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ async fn rankings(stage: &mut Stage) -> Result<(), Error> {
     for who in BOTH {
         let pool = stage.reads(who, "looks at the pool, in which nobody is named", "/strategies").await?;
         let mut ids = pool.ids("/strategies")?;
-        // Both like some of the same three, in orders of their own.
+        // Both rank the same three, in different orders.
         ids.sort();
         ids.truncate(3);
         if who == Sam {
@@ -149,7 +149,7 @@ async fn rankings(stage: &mut Stage) -> Result<(), Error> {
         stage.does(who, "ranks in private", "strategies/rank", json!({ "rankedIds": ids })).await?;
         stage.hears(who.partner(), "partner.ranking_submitted").await?;
     }
-    // Sam, whose ranking was the second, knows it from the answer.
+    // Sam submitted the second ranking, so Sam's answer holds the overlap already.
     stage.hears(Alex, "strategies.overlap_ready").await?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What the script may ask for: a partner does something, hears something, sees the other come or go, is sent a push. Each
-//! is awaited, checked and told.
+//! The steps of the script: a partner acts, hears an event, sees the other enter or leave, or gets a push. Each step is awaited, checked
+//! and printed.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use super::{
 };
 use crate::push::fake_expo::{FakeExpo, Notification};
 
-/// How long anything may take that has to happen.
+/// How long each step may take.
 const WITHIN: Duration = Duration::from_secs(5);
-/// How often somebody looks at the phone.
+/// How often the phone is checked.
 const GLANCE: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn push_token(who: Who) -> String {
     format!("ExponentPushToken[demo-phone-of-{owner}]")
 }
 
-/// What was counted on the way, for the last line.
+/// Totals for the last line.
 #[derive(Clone, Copy, Default)]
 pub struct Counted {
     pub commands: u32,
@@ -119,7 +119,7 @@ impl Stage {
         Ok(answer)
     }
 
-    /// Moves on, and the partner hears of it.
+    /// Advances to the next stage, and the partner hears of it.
     pub async fn advances(&mut self, who: Who, to: u64) -> Result<(), Error> {
         let answer = self.does(who, &format!("goes on to stage {to}"), "stages/advance", Value::Null).await?;
         expect("the answer's newStage", &json!(to), &answer.data["newStage"])?;
@@ -142,7 +142,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Says what was seen, and closes the app.
+    /// Reports what was seen, and closes the app.
     pub async fn leaves(&mut self, who: Who, how: &str) -> Result<(), Error> {
         let seen = json!({ "lastSeenSeq": self.seq });
         self.partner(who).post(&format!("/sessions/{}/viewed", self.session), seen).await?;
@@ -153,7 +153,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The partner's comings and goings, on the presence channel.
+    /// Waits until the partner enters or leaves the presence channel.
     pub async fn sees(&mut self, who: Who, here: bool) -> Result<(), Error> {
         let (name, other) = (self.partner(who).name, self.partner(who.partner()));
         let (other_name, other_user) = (other.name, other.user);
@@ -208,14 +208,14 @@ impl Stage {
         shown.into_iter().find(|notification| notification.data["event"] == event)
     }
 
-    /// SIGKILL, and a start on the same data. Everybody's connection is gone.
+    /// Kills the server and starts it on the same data. All connections are lost.
     pub async fn server_dies_and_returns(&mut self) -> Result<(), Error> {
         self.node.kill()?;
         self.lines = [None, None];
         self.narrator.aside("The server", "is killed (SIGKILL), without a word of warning");
         let took = self.node.start_again()?;
         self.narrator.did("The server", "is started again on the same data", "serve", 0, took);
-        // Their HTTP connections are dead, too.
+        // The HTTP connections are lost too.
         let again = |partner: &Partner, url| Partner::new(partner.name, partner.user, partner.token.clone(), url);
         (self.alex, self.sam) = (again(&self.alex, self.node.url())?, again(&self.sam, self.node.url())?);
         Ok(())
@@ -227,7 +227,7 @@ impl Stage {
     }
 }
 
-/// A request line without what is the same in all of them, and with a word where there is an id.
+/// A request line without the common prefix, and with `ID` for ids.
 fn short(request: &str) -> String {
     let part = |part: &str| if is_id(part) { "ID".to_owned() } else { part.to_owned() };
     request.replace("/api/v1", "").split('/').map(part).collect::<Vec<_>>().join("/")
@@ -237,7 +237,7 @@ fn is_id(part: &str) -> bool {
     part.len() == 25 && part.starts_with('c') && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A payload's own fields: what every payload carries is left out, but for the `seq`.
+/// The fields of a payload, without those that every payload has. The `seq` stays.
 fn told(data: &Value) -> String {
     const EVERYWHERE: [&str; 4] = ["sessionId", "timestamp", "excludeUserId", "triggeredByUserId"];
     let fields = data.as_object().into_iter().flatten();

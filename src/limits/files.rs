@@ -1,11 +1,11 @@
-//! How many files the process may open: each connection is one.
+//! The process's limit of open files. Each connection is one.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// What the store, the log and outgoing connections need.
+/// Files for the store, the log and outgoing connections.
 const OTHERS: u64 = 256;
 
-/// Raises the process's limit as far as the system lets it, and says how many of `wanted` connections fit under it.
+/// Raises the process's limit as far as the system allows. Returns how many of the `wanted` connections fit.
 pub fn connections_that_fit(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let needed = (wanted as u64).saturating_add(OTHERS);

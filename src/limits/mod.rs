@@ -18,17 +18,17 @@ pub use self::{
 };
 use crate::connections::Registry;
 
-/// The limits of one node, shared by all workers.
+/// The limits of one node, for all workers.
 pub struct NodeLimits {
     pub connections: Arc<Registry>,
     pub intake: Arc<Intake>,
     pub admission: Arc<Admission>,
-    /// Bytes of answers that wait for those who asked.
+    /// Bytes of large answers under way.
     pub answers: Arc<Budget>,
 }
 
 impl NodeLimits {
-    /// Puts what is held at the moment into the metrics.
+    /// Updates the metrics of what is held now.
     pub fn measure(&self) {
         let (running, waiting) = self.admission.load();
         for (name, value) in [("running", running), ("waiting", waiting)] {

@@ -50,7 +50,7 @@ impl Application {
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
         // The store comes before the secrets: a secret is a sign that there was a store.
         let store = super::store::open(&settings)?;
-        crate::files::mend_modes(&settings.data, &settings.store_location().path);
+        crate::files::restrict_modes(&settings.data, &settings.store_location().path);
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
         let (durable, threads) = Durable::start(&settings, store)?;

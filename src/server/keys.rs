@@ -25,7 +25,7 @@ pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
             "On this machine, with the same data directory; the node made its own secret there.".to_owned()
         }
         (Some(_), false) => {
-            "On this machine, with the same settings; or from whoever has the shared secret.".to_owned()
+            "On this machine, with the same settings; or from anybody who has the shared secret.".to_owned()
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The socket that the node listens on, and what it demands of those who connect.
+//! The listening socket, and the options of accepted sockets.
 
 use std::{
     io,
@@ -10,8 +10,8 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::StartError;
 
-/// How long a connection may go without a sign that its other end still takes what is sent.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a peer may be silent before its connection counts as dead.
+const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     bind(address).map_err(|error| not_listening(address, &error))
@@ -32,19 +32,19 @@ pub(super) fn not_listening(address: SocketAddr, error: &io::Error) -> StartErro
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    give_up_on_the_dead(&listener)?;
+    detect_dead_peers(&listener)?;
     Ok(listener)
 }
 
-/// A phone that loses its network says no goodbye, and an app that hangs reads nothing: the kernel would hold what waits for
-/// them for a quarter of an hour or, as long as their end answers its probes, for ever. The sockets that the listener accepts
-/// take these options over, under TLS as well.
-fn give_up_on_the_dead(listener: &TcpListener) -> io::Result<()> {
+/// A phone that loses its network sends no FIN, and an app that hangs reads nothing. Without these options, the kernel would keep
+/// unsent data for a quarter of an hour, or forever while the peer answers probes. Accepted sockets inherit the options, also under
+/// TLS.
+fn detect_dead_peers(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
-    let probes = TcpKeepalive::new().with_time(PATIENCE / 2).with_interval(PATIENCE / 6).with_retries(3);
+    let probes = TcpKeepalive::new().with_time(PEER_TIMEOUT / 2).with_interval(PEER_TIMEOUT / 6).with_retries(3);
     socket.set_tcp_keepalive(&probes)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(PATIENCE))?;
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
     Ok(())
 }
 
@@ -55,9 +55,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_connects_is_given_up_when_nothing_is_taken_for_half_a_minute() {
+    fn a_peer_that_acknowledges_nothing_for_half_a_minute_is_dead() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        give_up_on_the_dead(&listener).unwrap();
+        detect_dead_peers(&listener).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         let socket = SockRef::from(&accepted);
@@ -65,7 +65,7 @@ mod tests {
         #[cfg(target_os = "linux")]
         {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(15));
-            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(PATIENCE));
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(PEER_TIMEOUT));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! SIGHUP: what can change while the node runs is read again, which is the certificate and the log's filter. Something that is wrong
-//! is logged, and what was in force stays.
+//! SIGHUP reads again what can change while the node runs: the certificate and the filter of the log. Errors are logged, and the old
+//! value stays.
 
 use std::{io, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     tls::ServerCertificate,
 };
 
-/// Reads the settings from where they came from at the start.
+/// Reads the settings from their original sources.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, SettingsError>>;
 
 pub struct Reload {
@@ -21,7 +21,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// From here on SIGHUP no longer ends the process.
+    /// Registers the signal. Without it, SIGHUP ends the process.
     pub fn new(certificate: Option<Arc<ServerCertificate>>, read_settings: ReadSettings) -> io::Result<Self> {
         Ok(Self { hangups: signal(SignalKind::hangup())?, certificate, read_settings })
     }

@@ -1,5 +1,5 @@
-//! Opens the node's store. A node that had one does not make a new one unasked: a disk that is not mounted would turn into an
-//! empty node that looks healthy.
+//! Opens the node's store. A node that had a store does not make a new one by itself: with an unmounted disk, it would be an empty node
+//! that looks healthy.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use tandem_actors::ports::Store;
 use super::StartError;
 use crate::{config::Settings, secrets, store};
 
-/// In the data directory: a store was made.
+/// A file in the data directory. It says that a store was made.
 const MADE: &str = "store.made";
 
 pub(super) fn open(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
@@ -18,12 +18,12 @@ pub(super) fn open(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     let location = settings.store_location();
     let opened = store::open(&location, &settings.store_options())?;
     if let Err(error) = note(&settings.data, &location) {
-        tracing::warn!(%error, data = %settings.data.display(), "a store that goes missing would not be noticed");
+        tracing::warn!(%error, data = %settings.data.display(), "if the store disappears, it will not be noticed");
     }
     Ok(opened)
 }
 
-/// The error, if there is no store although there was one: the note that one was made, or a secret, says so. Secrets are made after the
+/// The error if the store is missing although there was one. The file [`MADE`] or a secret is the sign; secrets are made after the
 /// store.
 pub fn missing(settings: &Settings) -> Option<StartError> {
     let store = settings.store_location().path;

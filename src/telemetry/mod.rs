@@ -41,8 +41,8 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// `RUST_LOG` if it is set and not empty, else the setting. What actix-http logs of requests that it cannot read is left out unless
-/// the filter names it: any stranger can make such lines, and nobody can act on them.
+/// `RUST_LOG` if it is set and not empty, else the setting. Log lines of actix-http about malformed requests are left out unless the
+/// filter names it: any client can cause such lines, and no operator can act on them.
 fn filter(config: &TelemetrySettings) -> Result<EnvFilter, TelemetryError> {
     let environment = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty());
     let text = environment.map_or_else(|| config.filter.clone(), |text| text.to_string_lossy().into_owned());
@@ -53,10 +53,10 @@ fn filter(config: &TelemetrySettings) -> Result<EnvFilter, TelemetryError> {
 type SetFilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
 static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 
-/// Takes another filter from here on.
+/// Replaces the filter.
 ///
 /// # Errors
-/// If it cannot be read; the filter that was in force stays.
+/// If the new filter is malformed. The old filter stays.
 pub fn change_filter(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
     if let Some(set) = SET_FILTER.get() {
@@ -65,7 +65,7 @@ pub fn change_filter(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Sends logs to stderr from here on, panics too. Once per process.
+/// Starts logging to stderr, panics included. Once per process.
 pub fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = filter(config)?;
@@ -76,7 +76,7 @@ pub fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
             let logs = $logs.with_filter_reloading();
             let handle = logs.reload_handle();
             logs.finish().try_init()?;
-            // It fails only after the subscriber is gone, which it never is.
+            // It fails only after the subscriber is dropped, which never happens.
             let set: SetFilter = Box::new(move |filter| drop(handle.reload(filter)));
             drop(SET_FILTER.set(set));
         }};
@@ -92,11 +92,11 @@ pub fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
 /// Upper bounds of histograms named `…_seconds`: from a flush to a timeout.
 const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
-/// Of all other histograms: sizes of groups and batches.
+/// Upper bounds of all other histograms: sizes of groups and batches.
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Collects metrics from here on; `render()` gives them in Prometheus' text format. Once per process. Whoever holds the handle
-/// calls `run_upkeep()` now and then.
+/// Starts the metrics. `render()` returns them in Prometheus' text format. Once per process. The caller must call `run_upkeep()`
+/// periodically.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets(&COUNTS)?

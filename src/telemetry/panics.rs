@@ -1,9 +1,9 @@
-//! Panics become lines of the log: the standard hook writes to stderr itself, and would wait for a reader that is stuck. Only texts
-//! of the program's own are told: a formatted message can hold what a person wrote.
+//! Logs panics. The standard hook writes to stderr itself, and would block if the reader is stuck. Only literal messages are logged,
+//! because a formatted message may hold private text.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 
-const NOT_SHOWN: &str = "the message is not shown, it may hold what a person wrote";
+const NOT_SHOWN: &str = "the message is not shown, because it may hold private text";
 
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {

@@ -1,5 +1,5 @@
-//! Lines for stderr, written by a thread of their own. A reader that is slow, stuck or gone costs lines, never a request and never the
-//! process: lines beyond [`MOST`] bytes and lines that cannot be written are lost, and counted.
+//! Writes lines to stderr on a thread of its own. A slow, stuck or missing reader never delays a request or the process: lines beyond
+//! [`MOST`] bytes and lines that cannot be written are dropped and counted.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes that may wait for the reader.
 const MOST: usize = 1 << 20;
-/// How long a line waits for a reader of a non-blocking file that takes nothing.
+/// How long a line waits while a non-blocking file accepts nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the last lines.
 const AT_THE_END: Duration = Duration::from_millis(500);
@@ -36,7 +36,7 @@ struct Lines {
 struct Queue {
     lines: VecDeque<Box<[u8]>>,
     bytes: usize,
-    /// The thread has lines in hand.
+    /// The thread is writing a line.
     busy: bool,
 }
 
@@ -45,7 +45,7 @@ impl Lines {
         let lines: &'static Self = Box::leak(Box::default());
         let thread = std::thread::Builder::new().name("stderr".into()).spawn(move || lines.run(output));
         if thread.is_err() {
-            // Without the thread nothing is written: full from the beginning, so that each line counts as lost.
+            // Without the thread, the queue is full from the beginning, so that each line counts as dropped.
             lines.queue.lock().bytes = MOST;
         }
         lines
@@ -92,7 +92,7 @@ impl Lines {
     }
 }
 
-/// As `write_all`. Somebody else may have made the file non-blocking, as Node.js does with a shared terminal.
+/// Like `write_all`, also for a non-blocking file: Node.js makes a shared terminal non-blocking.
 fn write_patiently(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !line.is_empty() {
@@ -109,17 +109,17 @@ fn write_patiently(output: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Says a line on stderr. Never waits, never fails.
+/// Writes a line to stderr. Never waits, never fails.
 pub fn say(line: impl std::fmt::Display) {
     STDERR.push(format!("{line}\n").as_bytes());
 }
 
-/// Lines that nobody will read, since the start.
+/// The number of dropped lines since the start.
 pub fn lost_lines() -> u64 {
     STDERR.lost.load(Ordering::Relaxed)
 }
 
-/// Gives the last lines a moment to get out. Called before the process ends.
+/// Waits shortly for the last lines. Called before the process ends.
 pub fn flush() {
     STDERR.flush(AT_THE_END);
 }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     type Take = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
-    /// Fails, blocks or takes what is written, as it is told.
+    /// Fails, blocks or accepts what is written, as the test says.
     struct Reader(Take);
 
     impl Write for Reader {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_costs_lines_and_nothing_else() {
+    fn a_missing_reader_costs_only_lines() {
         for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull] {
             let lines = lines(move |_| Err(kind.into()));
             (0..3).for_each(|_| lines.push(b"a line\n"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_stuck_costs_lines_and_no_time() {
+    fn a_stuck_reader_costs_lines_and_no_time() {
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let lines = lines(move |line| {
             let _ended = may_go_on.recv();
