@@ -5,11 +5,13 @@
 //! serves HTTP over them.
 
 pub mod listen;
+mod refusal;
 mod registry;
 mod stream;
 mod sweep;
 
 pub use self::{
-    registry::{Admitted, ConnectionLimits, Forwarded, ConnectionRefusal, Registry},
+    refusal::ConnectionRefusal,
+    registry::{Admitted, ConnectionLimits, Forwarded, Registry},
     stream::Guarded,
 };

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tandem_intake::{Budget, Handle, Phase, now};
 
-use super::stream::Guarded;
+use super::refusal::ConnectionRefusal;
 use crate::network::{Network, subscriber};
 
 /// The limits of connections.
@@ -30,45 +30,6 @@ pub struct ConnectionLimits {
     pub least_rate: u64,
     /// Bytes that all request heads together may take.
     pub heads: usize,
-}
-
-/// Why a connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionRefusal {
-    Full,
-    TooManyFromOneAddress,
-    Stopping,
-}
-
-impl ConnectionRefusal {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::TooManyFromOneAddress => "address",
-            Self::Stopping => "stopping",
-        }
-    }
-}
-
-impl ConnectionRefusal {
-    /// The HTTP response that is sent before the connection closes.
-    pub(super) fn answer(self) -> String {
-        let (status, code, message) = match self {
-            Self::Full => {
-                ("503 Service Unavailable", "SERVICE_UNAVAILABLE", "the node serves as many connections as it can")
-            }
-            Self::Stopping => ("503 Service Unavailable", "SERVICE_UNAVAILABLE", "the node is stopping"),
-            Self::TooManyFromOneAddress => {
-                ("429 Too Many Requests", "RATE_LIMITED", "too many connections from this address")
-            }
-        };
-        let body = format!(r#"{{"success":false,"error":{{"code":"{code}","message":"{message}"}}}}"#);
-        let length = body.len();
-        format!(
-            "HTTP/1.1 {status}\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n\r\n{body}"
-        )
-    }
 }
 
 #[derive(Default)]
@@ -209,15 +170,8 @@ impl Open {
 
 /// An admitted connection.
 pub struct Admitted {
-    handle: Handle,
-    place: Place,
-}
-
-impl Admitted {
-    pub fn guard<S>(self, stream: S) -> Guarded<S> {
-        let heads = self.place.registry.heads.share();
-        Guarded::new(stream, self.handle, self.place, heads)
-    }
+    pub(super) handle: Handle,
+    pub(super) place: Place,
 }
 
 /// Counts a request that a proxy forwards.
@@ -231,6 +185,24 @@ impl Drop for Forwarded {
         if let Some(address) = self.address {
             self.registry.open.lock().discount(address);
         }
+    }
+}
+
+/// A connection's entry in the registry, removed when this is dropped.
+pub(super) struct Place {
+    id: u64,
+    registry: Arc<Registry>,
+}
+
+impl Place {
+    pub(super) fn heads(&self) -> &Arc<Budget> {
+        &self.registry.heads
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.leave(self.id);
     }
 }
 
@@ -257,93 +229,9 @@ fn make_room(open: &mut Open, most: usize) -> usize {
     wanted
 }
 
-/// A connection's entry in the registry, removed when this is dropped.
-pub(super) struct Place {
-    id: u64,
-    registry: Arc<Registry>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.registry.leave(self.id);
-    }
-}
-
 pub(super) fn age(since: u64) -> Duration {
     Duration::from_millis(now().saturating_sub(since))
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub fn limits(most: usize, most_from_one: usize) -> ConnectionLimits {
-        ConnectionLimits {
-            most,
-            most_from_one,
-            uncounted: vec![Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
-            head: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
-            least_rate: 1_000,
-            heads: 1 << 20,
-        }
-    }
-
-    fn from(address: &str) -> SocketAddr {
-        SocketAddr::new(address.parse().unwrap(), 1_234)
-    }
-
-    #[test]
-    fn one_address_has_a_limit_of_connections() {
-        let registry = Registry::new(limits(100, 2));
-        let admit = |address| registry.admit(from(address)).map(|admitted| admitted.guard(()));
-        let first = admit("192.0.2.1").unwrap();
-        let _second = admit("192.0.2.1").unwrap();
-        assert_eq!(admit("192.0.2.1").err(), Some(ConnectionRefusal::TooManyFromOneAddress));
-        assert_eq!(admit("::ffff:192.0.2.1").err(), Some(ConnectionRefusal::TooManyFromOneAddress));
-        assert!(admit("192.0.2.2").is_ok());
-        drop(first);
-        assert!(admit("192.0.2.1").is_ok());
-        let _phone = [admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap()];
-        assert_eq!(admit("2001:db8::3").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "one subscriber has a /64");
-        assert!((0..10).map(|_| admit("10.1.2.3")).collect::<Result<Vec<_>, _>>().is_ok(), "a proxy is not counted");
-        let forwarded = |address: &str| registry.admit_forwarded(address.parse().unwrap());
-        let _forwarded = [forwarded("192.0.2.2").unwrap(), forwarded("192.0.2.2").unwrap()];
-        assert_eq!(forwarded("192.0.2.2").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "but the clients behind it are");
-    }
-
-    #[test]
-    fn a_full_node_ends_connections_that_keep_it_waiting() {
-        let registry = Registry::new(limits(3, 100));
-        let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
-        let (busy, served, fresh) = (admit().unwrap(), admit().unwrap(), admit().unwrap());
-        let _under_way = busy.handle().begin();
-        drop(served.handle().begin());
-        let _newcomer = admit().unwrap();
-        assert!(fresh.handle().is_ended(), "it never had an answer");
-        assert!(!served.handle().is_ended() && !busy.handle().is_ended());
-    }
-
-    #[test]
-    fn a_node_with_only_busy_connections_refuses_new_ones() {
-        let registry = Registry::new(limits(2, 100));
-        let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
-        let (one, two) = (admit().unwrap(), admit().unwrap());
-        let _under_way = [one.handle().begin(), two.handle().begin()];
-        assert_eq!(admit().err(), Some(ConnectionRefusal::Full));
-    }
-
-    #[test]
-    fn a_stopping_node_waits_only_for_requests_under_way() {
-        let registry = Registry::new(limits(10, 100));
-        let admit = || registry.admit(from("192.0.2.1")).map(|admitted| admitted.guard(()));
-        let (busy, idle, body) = (admit().unwrap(), admit().unwrap(), admit().unwrap());
-        let _under_way = [busy.handle().begin(), body.handle().begin()];
-        let _waiting = body.handle().waits_for_body();
-        registry.stop();
-        assert!(!busy.handle().is_ended() && idle.handle().is_ended() && !body.handle().is_ended());
-        registry.end_bodies();
-        assert!(!busy.handle().is_ended() && body.handle().is_ended());
-        assert_eq!(admit().err(), Some(ConnectionRefusal::Stopping));
-    }
-}
+pub(super) mod tests;

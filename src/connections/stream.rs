@@ -9,7 +9,7 @@ use std::{
 use tandem_intake::{Handle, Phase, Share};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::registry::Place;
+use super::registry::{Admitted, Place};
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
@@ -137,6 +137,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Admitted {
+    pub fn guard<S>(self, stream: S) -> Guarded<S> {
+        let heads = self.place.heads().share();
+        Guarded::new(stream, self.handle, self.place, heads)
     }
 }
 

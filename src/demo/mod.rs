@@ -10,14 +10,14 @@ mod narrate;
 mod node;
 mod realtime;
 mod script;
-mod stage;
+mod steps;
 
 use std::time::Instant;
 
 pub use error::Error;
 use narrate::Narrator;
 use node::Node;
-use stage::Stage;
+use steps::Steps;
 
 use crate::push::fake_expo::FakeExpo;
 
@@ -35,15 +35,15 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let node = Node::start(directory.path().to_owned(), expo.url.clone())?;
     narrator.opening(node.url(), directory.path(), &expo.url);
 
-    let mut stage = Stage::new(node, expo, narrator)?;
-    if let Err(error) = script::play(&mut stage).await {
-        stage.narrator.failed(&stage.node.last_log_lines());
+    let mut steps = Steps::new(node, expo, narrator)?;
+    if let Err(error) = script::play(&mut steps).await {
+        steps.narrator.failed(&steps.node.last_log_lines());
         return Err(error);
     }
-    stage.narrator.closing(stage.counted(), started.elapsed());
+    steps.narrator.closing(steps.counted(), started.elapsed());
     if options.keep {
-        stage.narrator.keep(stage.node.url(), &stage.alex, &stage.sam, &stage.session);
+        steps.narrator.keep(steps.node.url(), &steps.alex, &steps.sam, &steps.session);
         tokio::signal::ctrl_c().await.map_err(Error::Signal)?;
     }
-    stage.node.stop()
+    steps.node.stop()
 }

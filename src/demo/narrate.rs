@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{client::Partner, stage::Counted};
+use super::client::Partner;
 use crate::push::fake_expo::Notification;
 
 #[derive(Clone, Copy)]
@@ -31,6 +31,14 @@ impl Style {
             Style::Bad => "1;31",
         }
     }
+}
+
+/// Totals for the last line.
+#[derive(Clone, Copy, Default)]
+pub struct Counted {
+    pub commands: u32,
+    pub heard: u32,
+    pub pushes: u32,
 }
 
 #[derive(Clone, Copy)]

@@ -4,7 +4,10 @@
 use serde::de::DeserializeOwned;
 use tandem_actors::domain::Rejection;
 
-use super::error::ApiError;
+use super::{
+    body_problem::{self, Problem},
+    error::ApiError,
+};
 
 /// How a handler reads the body.
 pub trait Body: Sized + 'static {
@@ -36,36 +39,19 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
     }
 }
 
-/// Parses the body again, to find the place of the problem.
+/// Explains why a body does not fit. It is parsed again, because the first error holds neither the place nor the parts of the problem.
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());
         return ApiError::invalid(format!("the body is not JSON: it cannot be read at line {line}, column {column}"));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        return ApiError::invalid("the body is not one JSON object");
-    };
-    let path = error.path().to_string();
-    let (found, expected) = found_and_expected(&error.into_inner().to_string());
-    let place = if path == "." { "the body" } else { &path };
-    match expected {
-        Some(expected) => Rejection::invalid(place, found, expected).into(),
-        None => ApiError::invalid(format!("{place}: {found}")),
+    let value = serde_json::from_slice(bytes).unwrap_or_default();
+    match body_problem::find::<T>(&value) {
+        Some((place, Problem::Mismatch { found, expected })) => Rejection::invalid(&*place, found, expected).into(),
+        Some((place, Problem::Other(problem))) => ApiError::invalid(format!("{place}: {problem}")),
+        // The value fits after parsing: JSON values keep one of two fields with the same name.
+        None => ApiError::invalid("the body has a field twice"),
     }
-}
-
-/// serde's message without the values it quotes: `invalid type: string "…", expected a boolean at line 1 column 9`.
-fn found_and_expected(message: &str) -> (String, Option<String>) {
-    let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
-    let Some((found, expected)) = message.rsplit_once(", expected ") else {
-        return (message.to_owned(), None);
-    };
-    let kind =
-        ["invalid type: ", "invalid value: "].iter().find_map(|prefix| found.strip_prefix(prefix)).unwrap_or(found);
-    let kind = kind.split(['"', '`']).next().unwrap_or_default().trim();
-    let expected = if expected.starts_with("struct ") { "a JSON object" } else { expected };
-    (kind.to_owned(), Some(expected.to_owned()))
 }
 
 #[cfg(test)]
@@ -112,6 +98,7 @@ mod tests {
                 r#"{"confirmed":true,"kinds":["EMPATHY","my: secret"]}"#,
                 "VALIDATION_ERROR: kinds[1] must be `EMPATHY`; found unknown variant",
             ),
+            (r#"{"confirmed":true,"confirmed":false}"#, "VALIDATION_ERROR: the body has a field twice"),
             (
                 r#"{"confirmed":true,"id":"my-secret"}"#,
                 "VALIDATION_ERROR: id: a session id must be 'c' followed by 8 to 63 characters of [a-z0-9]",

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod body;
+mod body_problem;
 mod call;
 mod config;
 mod docs;

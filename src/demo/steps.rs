@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Error,
     client::{Answer, Partner},
-    narrate::Narrator,
+    narrate::{Counted, Narrator},
     node::Node,
     realtime::Connection,
 };
@@ -43,15 +43,7 @@ pub fn push_token(who: Who) -> String {
     format!("ExponentPushToken[demo-phone-of-{owner}]")
 }
 
-/// Totals for the last line.
-#[derive(Clone, Copy, Default)]
-pub struct Counted {
-    pub commands: u32,
-    pub heard: u32,
-    pub pushes: u32,
-}
-
-pub struct Stage {
+pub struct Steps {
     pub narrator: Narrator,
     pub node: Node,
     pub alex: Partner,
@@ -66,7 +58,7 @@ pub struct Stage {
     counted: Counted,
 }
 
-impl Stage {
+impl Steps {
     pub fn new(node: Node, expo: FakeExpo, narrator: Narrator) -> Result<Self, Error> {
         let partner = |name, user| Partner::new(name, user, node.token(user, name)?, node.url());
         let (alex, sam) = (partner("Alex", "demo-alex")?, partner("Sam", "demo-sam")?);
