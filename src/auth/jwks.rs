@@ -80,7 +80,10 @@ enum FetchError {
 }
 
 impl Jwks {
-    pub(super) fn from_config(config: &AuthSettings, clock: Arc<dyn Clock>) -> Result<Option<Arc<Self>>, AuthSettingsError> {
+    pub(super) fn from_config(
+        config: &AuthSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Arc<Self>>, AuthSettingsError> {
         let Some(text) = &config.jwks_url else { return Ok(None) };
         let url = Url::parse(text)
             .ok()

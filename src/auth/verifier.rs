@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tandem_actors::ports::Clock;
 
 use super::{
-    claims::{Claims, ClaimRules, Identity},
+    claims::{ClaimRules, Claims, Identity},
     config::{AuthSettings, AuthSettingsError},
     jwk::KeyAlgorithm,
     jwks::Jwks,

@@ -144,11 +144,10 @@ impl Settings {
         let right = "must be given as appId.keyId:secret, with realtime.provider = \"ably\"";
         let key = self.realtime.ably.key.as_ref().map(|key| well_formed(key.reveal()));
         require(self.realtime.provider != ProviderKind::Ably || key == Some(true), "realtime.ably.key", right)?;
-        self.realtime
-            .embedded
-            .read_keys()
-            .map(drop)
-            .map_err(|error| InvalidSetting { key: format!("realtime.embedded.{}", error.setting), problem: error.problem })
+        self.realtime.embedded.read_keys().map(drop).map_err(|error| InvalidSetting {
+            key: format!("realtime.embedded.{}", error.setting),
+            problem: error.problem,
+        })
     }
 }
 

@@ -155,11 +155,7 @@ impl ResponseError for ApiError {
         }
         response.json(Failure {
             success: false,
-            error: FailureError {
-                code: error.code,
-                message: error.message.clone(),
-                details: error.details.clone(),
-            },
+            error: FailureError { code: error.code, message: error.message.clone(), details: error.details.clone() },
         })
     }
 }

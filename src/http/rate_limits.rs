@@ -15,7 +15,10 @@ use governor::{
 };
 use tandem_actors::domain::ids::UserId;
 
-use super::{config::{RateLimitSettings, ServerSettings}, error::ApiError};
+use super::{
+    config::{RateLimitSettings, ServerSettings},
+    error::ApiError,
+};
 use crate::network::{Network, subscriber};
 
 /// After this many checks, keys with a full quota are forgotten.

@@ -16,7 +16,7 @@ use super::{
     breakers::Scope,
     candidate::{Candidate, Origin},
     decide::NO_DEVICE,
-    message::{self, PushMessage, Occasion},
+    message::{self, Occasion, PushMessage},
     outcome::{ExpoCode, Final, MESSAGE_TOO_BIG, RejectedBy},
     reach::{Device, Reach},
     rows::{self, Decision, Delivery, PushRecord},

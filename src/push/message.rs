@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tandem_actors::domain::ids::{Seq, SessionId};
 
 use super::{
-    config::{PushSettings, Priority, Text},
+    config::{Priority, PushSettings, Text},
     reach::Device,
     texts::Texts,
     tokens::{PushToken, hex},

@@ -22,7 +22,7 @@ use crate::{
     auth::{Secret, Verifier},
     config::Settings,
     connections::listen::Service,
-    http::{self, Readiness, RealtimeAccess, AppState, front::Front},
+    http::{self, AppState, Readiness, RealtimeAccess, front::Front},
     limits::NodeLimits,
     realtime::Provider,
     telemetry,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Expo, Member, Realtime, Server, Setup, has, server};
+use crate::harness::{Conversation, Expo, Member, Realtime, Server, Setup, eventually, has, server};
 
 /// A session at stage 0 whose Ben has a device (or not).
 pub async fn scene(setup: Setup, device: Option<&str>) -> (Server, Expo, Conversation) {
@@ -165,12 +165,17 @@ async fn a_heartbeat_that_stays_away_counts_as_leaving() {
 
 #[tokio::test]
 async fn who_says_goodbye_after_the_grace_is_not_told_again() {
+    const GRACE: std::time::Duration = std::time::Duration::from_millis(100);
     let setup = server().set("routing.leave_grace", "100ms").set("routing.heartbeat_ttl", "10m");
     let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
     heartbeat(&both.ben, "active").await;
+    let mut ear = Realtime::connect(&both.anna).await;
+    ear.attach(&both.session).await;
     both.anna.sign().await.done();
-    // The grace is a span of time: nothing else can be waited for.
-    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    // The grace begins with the publication. Its end can be seen on the clock only.
+    ear.message(&both.session, "partner.signed_compact").await;
+    let published = std::time::Instant::now();
+    eventually("the grace is over", async || (published.elapsed() > 2 * GRACE).then_some(())).await;
     heartbeat(&both.ben, "away").await;
     both.anna.press("/pause").await.done();
     expo.push(DEVICE, "session.paused").await;

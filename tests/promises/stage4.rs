@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Member, Realtime, items, shared, strategies_of, text, three_ideas};
+use crate::harness::{Conversation, Member, Realtime, eventually, items, shared, strategies_of, text, three_ideas};
 
 async fn look(member: &Member) -> Value {
     member.read("/stage4").await.ok()
@@ -126,15 +126,12 @@ async fn after_the_session_partners_tend_to_what_they_agreed_on() {
     both.anna.say("/stage4/close", json!({ "checkInDate": &today[..10] })).await.done();
     let entries = |list: &Value| items(&list["entries"]);
     let open = |list: &Value| entries(list).iter().all(|entry| entry["status"] == "OPEN");
-    let mut list = both.ben.read("/tending").await.ok();
-    for _ in 0..100 {
-        if open(&list) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        list = both.ben.read("/tending").await.ok();
-    }
-    assert!(open(&list) && entries(&list).len() == 2, "{list}");
+    let list = eventually("the check-ins are open", async || {
+        let list = both.ben.read("/tending").await.ok();
+        open(&list).then_some(list)
+    })
+    .await;
+    assert_eq!(entries(&list).len(), 2, "{list}");
 
     let note = both.anna.say("/tending/notes", json!({ "content": "we walked twice" })).await.created();
     assert_eq!(note["note"]["consentToShareWithPartner"], false);

@@ -146,8 +146,11 @@ async fn a_short_rsa_key_is_no_key() {
 async fn a_remembered_token_ends_with_its_key_even_if_nobody_calls() {
     let (one, two) = (rsa("r1"), rsa("r2"));
     let issuer = Issuer::start(key_set(&[&one])).await;
-    let config =
-        AuthSettings { jwks_url: Some(issuer.url.clone()), jwks_refresh: Duration::from_millis(20), ..AuthSettings::default() };
+    let config = AuthSettings {
+        jwks_url: Some(issuer.url.clone()),
+        jwks_refresh: Duration::from_millis(20),
+        ..AuthSettings::default()
+    };
     let verifier = Arc::new(Verifier::new(&config, TestClock::start()).unwrap());
     let token = one.sign(&claims(json!({})));
     assert_eq!(reason(&verifier, &token).await, "accepted");

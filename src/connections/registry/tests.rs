@@ -32,7 +32,11 @@ fn one_address_has_a_limit_of_connections() {
     assert!((0..10).map(|_| admit("10.1.2.3")).collect::<Result<Vec<_>, _>>().is_ok(), "a proxy is not counted");
     let forwarded = |address: &str| registry.admit_forwarded(address.parse().unwrap());
     let _forwarded = [forwarded("192.0.2.2").unwrap(), forwarded("192.0.2.2").unwrap()];
-    assert_eq!(forwarded("192.0.2.2").err(), Some(ConnectionRefusal::TooManyFromOneAddress), "but the clients behind it are");
+    assert_eq!(
+        forwarded("192.0.2.2").err(),
+        Some(ConnectionRefusal::TooManyFromOneAddress),
+        "but the clients behind it are"
+    );
 }
 
 #[test]

@@ -183,62 +183,76 @@ async fn respond(
             status,
         });
     };
-    let status_of = |status: u16| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match kind {
-        None | Some(FaultKind::Code { .. }) => {}
         Some(FaultKind::Slow { millis }) => rt::time::sleep(Duration::from_millis(millis)).await,
-        Some(FaultKind::RateLimit { retry_after }) => {
-            seen(429);
-            let mut response = HttpResponse::TooManyRequests();
-            if let Some(seconds) = retry_after {
-                response.insert_header((header::RETRY_AFTER, seconds));
-            }
-            return response.json(refusal(429, TOO_MANY_REQUESTS, "slow down", None).1);
-        }
-        Some(FaultKind::ErrorBefore { status } | FaultKind::ErrorAfter { status }) => {
-            seen(status);
-            return HttpResponse::build(status_of(status)).body("<html>the gateway is unwell</html>");
+        Some(FaultKind::Hang) => {
+            seen(0);
+            return std::future::pending().await;
         }
         Some(FaultKind::ResetBefore | FaultKind::ResetAfter) => {
             seen(0);
             Connection::cut(request);
             return HttpResponse::Ok().finish();
         }
-        Some(FaultKind::Hang) => {
-            seen(0);
-            return std::future::pending().await;
+        Some(kind) => {
+            if let Some(failure) = failure(&kind) {
+                seen(failure.status().as_u16());
+                return failure;
+            }
+            spoil(&mut answer, &kind);
         }
-        Some(FaultKind::Unreadable) => {
-            seen(200);
-            return HttpResponse::Ok().body("{\"data\": [{\"status\": \"ok");
+        None => {}
+    }
+    seen(status);
+    HttpResponse::build(status_of(status)).json(answer)
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The response of a fault that replaces the answer.
+fn failure(kind: &FaultKind) -> Option<HttpResponse> {
+    Some(match kind {
+        FaultKind::RateLimit { retry_after } => {
+            let mut response = HttpResponse::TooManyRequests();
+            if let Some(seconds) = retry_after {
+                response.insert_header((header::RETRY_AFTER, *seconds));
+            }
+            response.json(refusal(429, TOO_MANY_REQUESTS, "slow down", None).1)
         }
-        Some(FaultKind::Short) => {
+        FaultKind::ErrorBefore { status } | FaultKind::ErrorAfter { status } => {
+            HttpResponse::build(status_of(*status)).body("<html>the gateway is unwell</html>")
+        }
+        FaultKind::Unreadable => HttpResponse::Ok().body("{\"data\": [{\"status\": \"ok"),
+        FaultKind::Unauthorized => HttpResponse::Unauthorized().json(wrong_bearer().1),
+        FaultKind::Endless => {
+            let chunk = || Ok::<_, actix_web::Error>(Bytes::from_static(&[b' '; 64 * 1024]));
+            HttpResponse::Ok().streaming(futures_util::stream::repeat_with(chunk))
+        }
+        FaultKind::Redirect { to } => {
+            HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, to.as_str())).finish()
+        }
+        _ => return None,
+    })
+}
+
+/// Changes the answer as a fault demands.
+fn spoil(answer: &mut Value, kind: &FaultKind) {
+    match kind {
+        FaultKind::Short => {
             if let Some(tickets) = answer["data"].as_array_mut() {
                 tickets.pop();
             }
         }
-        Some(FaultKind::OddTicket) => {
+        FaultKind::OddTicket => {
             if let Some(first) = answer["data"].get_mut(0) {
                 *first = Value::Null;
             }
         }
-        Some(FaultKind::TicketsAndErrors) => {
+        FaultKind::TicketsAndErrors => {
             answer["errors"] = json!([{"code": "SOMETHING_ELSE", "message": "something else is wrong"}]);
         }
-        Some(FaultKind::Unauthorized) => {
-            seen(401);
-            return HttpResponse::Unauthorized().json(wrong_bearer().1);
-        }
-        Some(FaultKind::Endless) => {
-            seen(200);
-            let chunk = || Ok::<_, actix_web::Error>(Bytes::from_static(&[b' '; 64 * 1024]));
-            return HttpResponse::Ok().streaming(futures_util::stream::repeat_with(chunk));
-        }
-        Some(FaultKind::Redirect { to }) => {
-            seen(307);
-            return HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, to)).finish();
-        }
+        _ => {}
     }
-    seen(status);
-    HttpResponse::build(status_of(status)).json(answer)
 }

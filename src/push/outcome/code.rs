@@ -63,6 +63,9 @@ mod tests {
         for text in ["ExponentPushToken[abc]", "a b", "", &"x".repeat(49)] {
             assert_eq!(ExpoCode::new(text).as_str(), "Unreadable");
         }
-        assert_eq!((ExpoCode::new("NeverHeardOf").as_str(), ExpoCode::new("NeverHeardOf").label()), ("NeverHeardOf", "other"));
+        assert_eq!(
+            (ExpoCode::new("NeverHeardOf").as_str(), ExpoCode::new("NeverHeardOf").label()),
+            ("NeverHeardOf", "other")
+        );
     }
 }

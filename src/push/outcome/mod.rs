@@ -176,9 +176,11 @@ pub fn after_attempt(outcome: &Outcome, unknown: u32) -> Action {
             UNAUTHORIZED | NOT_THE_SERVICE => {
                 Action { fault: Some(Fault::Access), alert: true, ..Action::quiet(Next::Again(RetryPace::AfterRepair)) }
             }
-            INVALID_CREDENTIALS | MISMATCH_SENDER_ID => {
-                Action { fault: Some(Fault::Project), alert: true, ..Action::quiet(Next::Again(RetryPace::AfterRepair)) }
-            }
+            INVALID_CREDENTIALS | MISMATCH_SENDER_ID => Action {
+                fault: Some(Fault::Project),
+                alert: true,
+                ..Action::quiet(Next::Again(RetryPace::AfterRepair))
+            },
             _ => rejected(code, RejectedBy::Ticket),
         },
     }
@@ -205,7 +207,9 @@ fn rejected(code: &ExpoCode, by: RejectedBy) -> Action {
 impl RetryPace {
     pub fn backoff(self) -> Backoff {
         match self {
-            RetryPace::Unreachable | RetryPace::Throttled => Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            RetryPace::Unreachable | RetryPace::Throttled => {
+                Backoff::new(Duration::from_secs(1), Duration::from_secs(60))
+            }
             RetryPace::OnceMore => Backoff::constant(Duration::from_secs(5)),
             RetryPace::DeviceThrottled => Backoff::new(Duration::from_secs(30), Duration::from_secs(60 * 60)),
             RetryPace::AfterRepair => Backoff::new(Duration::from_secs(30), Duration::from_secs(30 * 60)),
@@ -271,8 +275,20 @@ mod tests {
             (Some(DEVICE_NOT_REGISTERED), ended(DEVICE_NOT_REGISTERED, RejectedBy::Receipt), true, None, false),
             (Some(MESSAGE_RATE_EXCEEDED), ended(MESSAGE_RATE_EXCEEDED, RejectedBy::Receipt), false, None, false),
             (Some(MESSAGE_TOO_BIG), ended(MESSAGE_TOO_BIG, RejectedBy::Receipt), false, None, true),
-            (Some(INVALID_CREDENTIALS), ended(INVALID_CREDENTIALS, RejectedBy::Receipt), false, Some(Fault::Project), true),
-            (Some(MISMATCH_SENDER_ID), ended(MISMATCH_SENDER_ID, RejectedBy::Receipt), false, Some(Fault::Project), true),
+            (
+                Some(INVALID_CREDENTIALS),
+                ended(INVALID_CREDENTIALS, RejectedBy::Receipt),
+                false,
+                Some(Fault::Project),
+                true,
+            ),
+            (
+                Some(MISMATCH_SENDER_ID),
+                ended(MISMATCH_SENDER_ID, RejectedBy::Receipt),
+                false,
+                Some(Fault::Project),
+                true,
+            ),
             (Some("NeverHeardOf"), ended("NeverHeardOf", RejectedBy::Receipt), false, None, true),
         ] {
             let expected = Action { next, device_unregistered: dead, fault, alert };

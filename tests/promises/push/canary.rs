@@ -94,7 +94,7 @@ async fn nothing_private_is_in_a_body_a_log_or_a_metric() {
     rig.devices.remove_all(user(USER)).await.unwrap();
 
     let logged = String::from_utf8(log.0.lock().clone()).unwrap();
-    for said in ["a push needs attention", "does not let this node in"] {
+    for said in ["a push needs attention", "the push service refuses this node"] {
         assert!(logged.contains(said), "the log is there at all: {said}");
     }
     let mut sent = Vec::new();

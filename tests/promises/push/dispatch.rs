@@ -141,13 +141,17 @@ async fn too_many_requests_pauses_the_whole_project_at_least_as_long_as_asked() 
     rig.register("bob", &token(2)).await;
     rig.decide(2, "bob", 1).await;
     rig.advance(Duration::from_secs(99));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(rig.sends().len(), 1, "nobody sends meanwhile");
     in_time(&rig, "both", Duration::from_secs(1), || {
         rig.expo.device(&token(1)).is_some() && rig.expo.device(&token(2)).is_some()
     })
     .await;
     assert_eq!(rig.delivery(1)["possibleDuplicate"], false);
+    let time = |text: &serde_json::Value| text.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let told_to_wait = time(&rig.delivery(1)["attempts"][0]["endedAt"]);
+    for (number, attempt) in [(1, 1), (2, 0)] {
+        let started = time(&rig.delivery(number)["attempts"][attempt]["startedAt"]);
+        assert!(started.duration_since(told_to_wait).as_secs() >= 100, "{number}: {started} after {told_to_wait}");
+    }
 }
 
 #[tokio::test]

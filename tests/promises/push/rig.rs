@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tandem::push::{
-    Config, Device, Devices, Platform, Pusher, Registration, ExplainedPush, explain,
+    Device, Devices, ExplainedPush, Platform, PushSettings, Pusher, Registration, explain,
     fake_expo::{FakeExpo, Settings},
 };
 use tandem_actors::{
@@ -62,15 +62,15 @@ pub struct Rig {
     pub sessions: Arc<Sessions>,
     pub devices: Arc<Devices>,
     pub expo: FakeExpo,
-    pub config: Config,
+    pub config: PushSettings,
     pub pusher: Arc<Pusher>,
 }
 
 pub const NOON: &str = "2026-01-10T12:00:00Z";
 
 /// No waiting for a batch to fill or for a phone to rest, and a rate that does not slow a test.
-pub fn quick(url: &str) -> Config {
-    Config {
+pub fn quick(url: &str) -> PushSettings {
+    PushSettings {
         base_url: url.into(),
         linger: Duration::ZERO,
         rate: 600,
@@ -78,7 +78,7 @@ pub fn quick(url: &str) -> Config {
         spacing_later: Duration::ZERO,
         user_rate: 0,
         request_timeout: Duration::from_secs(2),
-        ..Config::default()
+        ..PushSettings::default()
     }
 }
 
@@ -91,7 +91,7 @@ impl Rig {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+    pub async fn with(adjust: impl FnOnce(&mut PushSettings)) -> Self {
         let expo = FakeExpo::start("127.0.0.1:0").await.unwrap();
         expo.set(Settings { receipt_delay: Duration::ZERO, rate: 100_000, ..Settings::default() });
         let mut config = quick(&expo.url);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tandem::push::{
-    Config, Devices, Platform, Pusher, Registration, explain,
+    Devices, Platform, PushSettings, Pusher, Registration, explain,
     fake_expo::{DeviceSetup, FakeExpo, Fault, FaultKind, Route, Settings},
     rows,
 };
@@ -27,8 +27,8 @@ const KILLS: u32 = 12;
 const ARRIVE_WITHIN: Duration = Duration::from_secs(6);
 const CHILD: &str = "TANDEM_TEST_PUSH_CHILD";
 
-fn config(url: &str) -> Config {
-    Config {
+fn config(url: &str) -> PushSettings {
+    PushSettings {
         linger: Duration::from_millis(5),
         request_timeout: Duration::from_millis(500),
         receipt_schedule: [200, 400, 800, 1600].map(Duration::from_millis).into(),
@@ -155,7 +155,9 @@ async fn killed_at_any_moment_every_push_ends_once_and_is_seen_once() {
             assert_eq!(shown.len(), 1, "nothing is visible: {told}");
         }
     }
-    println!("{PUSHES} pushes, {KILLS} kills: {ends:?}, {duplicates} possible duplicates, {cut_off} attempts cut off");
+    println!(
+        "{PUSHES} pushes, {KILLS} kills: {ends:?}, {duplicates} possible duplicates, {cut_off} attempts interrupted"
+    );
     assert!(cut_off > 0, "no kill ever hit an attempt: this proves nothing");
     assert!(ends["delivered"] > PUSHES / 2, "{ends:?}");
     assert!(ends["rejected"] >= 5, "{ends:?}");
