@@ -1,26 +1,27 @@
-//! Tandem, the shell around [`tandem_actors`]: whatever touches the outside.
+//! The shell of Tandem: everything around [`tandem_actors`] that touches the outside. Only what other crates, tests and benches use is
+//! public.
 
-pub mod auth;
+mod auth;
 mod breaker;
 pub mod cli;
 pub mod config;
-pub mod connections;
+mod connections;
 pub mod debug;
-pub mod demo;
-pub mod files;
-pub mod http;
-pub mod limits;
+mod demo;
+mod files;
+mod http;
+mod limits;
 mod meters;
 mod network;
-pub mod operator;
+mod operator;
 pub mod push;
 pub mod realtime;
 mod retry_after;
 pub mod secret;
-pub mod secrets;
-pub mod server;
+mod secrets;
+mod server;
 pub use tandem_store as store;
-pub mod system;
-pub mod telemetry;
+mod system;
+mod telemetry;
 pub mod tls;
-pub mod users;
+mod users;

@@ -4,7 +4,7 @@
 //! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`Guarded`] is its socket, and [`listen`]
 //! serves HTTP over them.
 
-pub mod listen;
+pub(crate) mod listen;
 mod refusal;
 mod registry;
 mod stream;

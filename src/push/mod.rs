@@ -12,35 +12,36 @@
 //! - [`mod@explain`]: what became of a push; [`rows`]: how it is kept
 //! - [`fake_expo`]: a stand-in for the service
 
-pub mod alarm;
-pub mod answer;
+mod alarm;
+mod answer;
 mod attempt;
 mod batch;
 mod breakers;
 mod candidate;
+mod check;
 mod collect;
 pub mod config;
 mod decide;
-pub mod devices;
+mod devices;
 mod dispatcher;
-pub mod explain;
+mod explain;
 mod expo;
 pub mod fake_expo;
-pub mod guard;
-pub mod limiter;
-pub mod message;
-pub mod outcome;
+mod guard;
+mod limiter;
+mod message;
+mod outcome;
 mod pace;
 mod plan;
-pub mod preferences;
-pub mod reach;
+mod preferences;
+mod reach;
 mod receipts;
-pub mod rows;
+mod rows;
 mod sender;
 mod settle;
 mod sweep;
-pub mod texts;
-pub mod tokens;
+mod texts;
+mod tokens;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -65,7 +66,8 @@ use self::{
     texts::Texts,
 };
 pub use self::{
-    config::{PushSettings, PushSettingsError},
+    check::PushSettingsError,
+    config::PushSettings,
     devices::{Devices, DevicesError},
     explain::{ExplainedPush, explain},
     expo::ClientError,

@@ -1,7 +1,7 @@
 //! Logs on stderr, and metrics for `/metrics`.
 
 mod panics;
-pub mod stderr;
+pub(crate) mod stderr;
 
 use std::{io::IsTerminal, sync::OnceLock};
 
