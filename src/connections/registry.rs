@@ -160,6 +160,7 @@ impl Open {
 
     fn discount(&mut self, address: IpAddr) {
         if let Some(count) = self.addresses.get_mut(&address) {
+            debug_assert!(*count > 0, "an address without connections has no entry");
             *count -= 1;
             if *count == 0 {
                 self.addresses.remove(&address);

@@ -17,6 +17,7 @@ mod idempotency;
 mod observe;
 mod openapi;
 mod rate_limits;
+mod paging;
 mod readiness;
 mod realtime_access;
 mod refusals;

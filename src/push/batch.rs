@@ -65,6 +65,7 @@ impl Sender {
                     if errors_too {
                         tracing::warn!("the push service answered with tickets and errors: the tickets count");
                     }
+                    debug_assert_eq!(outcomes.len(), group.len(), "an answer has one outcome for each recipient");
                     self.settle_all(group, |place| outcomes[place].clone(), Duration::ZERO, true).await;
                     continue;
                 }

@@ -119,6 +119,7 @@ impl Sender {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let devices: Vec<Device> = reach.usable(now).cloned().collect();
+        debug_assert!(!devices.is_empty(), "a push without usable devices is dropped");
         let fits = plan.recipients() + devices.len() <= room || plan.candidates.is_empty();
         if !fits {
             return Ok(());

@@ -139,6 +139,7 @@ impl Delivery {
             // The first attempts show how it began. During an outage, those in the middle are all alike.
             self.attempts.remove(Self::KEPT / 4);
         }
+        debug_assert!(self.attempts.len() < Self::KEPT);
         self.attempts.push(Attempt { started_at: now, ended_at: None, outcome: None });
     }
 

@@ -14,6 +14,7 @@ use crate::http::{
     call::{Answered, Call, Posted, show},
     envelope::{Success, success_of},
     error::ApiError,
+    paging::page_length,
 };
 
 const MOST_PEOPLE: usize = 100;
@@ -64,10 +65,7 @@ pub struct Nickname {
 )]
 pub async fn list(call: Call) -> Answered {
     let PeopleQuery { cursor, limit } = call.fields()?;
-    let limit = limit.unwrap_or(MOST_PEOPLE);
-    if !(1..=MOST_PEOPLE).contains(&limit) {
-        return Err(Rejection::invalid("limit", limit, format_args!("1 to {MOST_PEOPLE}")).into());
-    }
+    let limit = page_length(limit, MOST_PEOPLE, MOST_PEOPLE)?;
     // Only the app requests them, before it begins a session.
     call.state.users.mark_app(&call.user).await?;
     Ok(show(&call.state.coordinator.people(&call.user.id, PeopleFilter { cursor, limit }).await?))

@@ -22,6 +22,7 @@ use crate::http::{
     envelope::{Success, success_of},
     error::ApiError,
     idempotency,
+    paging::page_length,
 };
 
 const PAGE: usize = 20;
@@ -100,7 +101,7 @@ pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
 pub async fn list(call: Call) -> Answered {
     let ListQuery { status, cursor, limit } = call.fields()?;
     let status = status.map(|names| names.split(',').map(|name| session_status(name.trim())).collect()).transpose()?;
-    let filter = ListFilter { status, cursor, limit: page(limit, PAGE, LARGEST_PAGE)? };
+    let filter = ListFilter { status, cursor, limit: page_length(limit, PAGE, LARGEST_PAGE)? };
     Ok(show(&call.state.coordinator.list(&call.user.id, filter).await?))
 }
 
@@ -230,18 +231,11 @@ pub async fn nudge(call: Call) -> Answered {
     call.execute(Command::Nudge).await
 }
 
-/// As the description's format says.
+/// Refuses numbers above the largest one that the OpenAPI description allows.
 fn at_most<N: PartialOrd + std::fmt::Display>(field: &str, number: Option<N>, most: N) -> Result<Option<N>, ApiError> {
     match number {
         Some(number) if number > most => Err(Rejection::invalid(field, number, format_args!("{most} at most")).into()),
         number => Ok(number),
-    }
-}
-
-fn page(limit: Option<usize>, usual: usize, largest: usize) -> Result<usize, ApiError> {
-    match limit.unwrap_or(usual) {
-        limit if (1..=largest).contains(&limit) => Ok(limit),
-        limit => Err(Rejection::invalid("limit", limit, format_args!("1 to {largest}")).into()),
     }
 }
 
