@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_forms_are_tokens_and_nothing_else_is() {
+    fn only_the_three_forms_are_push_tokens() {
         for good in [
             "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]",
             "ExpoPushToken[a-b_c:d]",

@@ -121,7 +121,7 @@ async fn a_rotated_key_is_fetched_at_once_and_unknown_ones_at_most_once_a_minute
 }
 
 #[actix_web::test]
-async fn one_kid_may_stand_for_a_key_of_each_type() {
+async fn two_keys_of_different_types_may_share_a_kid() {
     let (rsa, ec) = (rsa("k1"), ec("k1"));
     for set in [[&rsa, &ec], [&ec, &rsa]] {
         let issuer = Issuer::start(key_set(&set)).await;
@@ -143,7 +143,7 @@ async fn a_short_rsa_key_is_no_key() {
 }
 
 #[actix_web::test]
-async fn a_remembered_token_ends_with_its_key_even_if_nobody_calls() {
+async fn a_remembered_token_ends_with_its_key_even_without_requests() {
     let (one, two) = (rsa("r1"), rsa("r2"));
     let issuer = Issuer::start(key_set(&[&one])).await;
     let config = AuthSettings {
@@ -183,7 +183,7 @@ async fn many_callers_share_one_fetch() {
 }
 
 #[actix_web::test]
-async fn whoever_waits_for_a_refresh_takes_what_it_brings() {
+async fn a_request_that_waits_for_a_refresh_uses_its_keys() {
     let (one, two) = (rsa("r1"), rsa("r2"));
     let issuer = Issuer::start(key_set(&[&one])).await;
     let (verifier, clock) = verifier(&issuer);
@@ -238,7 +238,7 @@ async fn known_keys_stay_in_force_while_the_issuer_is_down() {
 }
 
 #[actix_web::test]
-async fn without_any_keys_callers_are_asked_to_come_again() {
+async fn without_keys_requests_are_answered_503() {
     let rsa = rsa("r1");
     let issuer = Issuer::start(key_set(&[&rsa])).await;
     issuer.hang();

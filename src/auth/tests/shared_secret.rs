@@ -37,7 +37,7 @@ async fn a_token_made_here_is_accepted_with_its_claims() {
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_a_token_is_said() {
+async fn a_rejected_token_names_its_problem() {
     let config = AuthSettings {
         issuer: Some("https://issuer".into()),
         audience: vec!["app".into(), "web".into()],
@@ -99,7 +99,7 @@ async fn what_is_wrong_with_a_token_is_said() {
 }
 
 #[test]
-fn a_configuration_that_nobody_could_use_is_refused() {
+fn settings_without_a_usable_key_are_refused() {
     let clock = TestClock::start();
     let refused = |config: AuthSettings| Verifier::new(&config, clock.clone()).err();
     assert_eq!(refused(AuthSettings::default()), Some(AuthSettingsError::NoKeys));

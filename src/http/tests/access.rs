@@ -5,7 +5,7 @@ use tandem_actors::keys;
 use super::*;
 
 #[actix_web::test]
-async fn a_closed_route_wants_a_token_and_says_why_it_refuses_one() {
+async fn a_closed_route_needs_a_token_and_names_its_problem() {
     let server = Server::start();
     let path = format!("/api/v1/sessions/{}", server.session().await);
     for (header, reason) in [
@@ -32,7 +32,7 @@ async fn a_closed_route_wants_a_token_and_says_why_it_refuses_one() {
 }
 
 #[actix_web::test]
-async fn the_token_is_looked_at_before_anything_else() {
+async fn the_token_is_checked_first() {
     let server = Server::start();
     for request in [
         TestRequest::get().uri("/api/v1/sessions/not-an-id"),
@@ -115,7 +115,7 @@ async fn each_user_has_a_rate_limit_of_their_own() {
 }
 
 #[actix_web::test]
-async fn an_invitation_is_open_but_not_to_guessing() {
+async fn an_invitation_is_open_and_limited_for_each_address() {
     let server = Server::with(ServerSettings {
         trusted_proxies: vec![crate::network::Network::try_from("10.0.0.0/8".to_owned()).unwrap()],
         ..ServerSettings::default()
@@ -136,7 +136,7 @@ async fn an_invitation_is_open_but_not_to_guessing() {
 }
 
 #[actix_web::test]
-async fn the_operators_routes_exist_for_the_operator_only() {
+async fn the_operators_routes_answer_404_without_the_operators_token() {
     let server = Server::start();
     let session = server.session().await;
     let events = server.get(&format!("/api/v1/sessions/{session}/events")).await.data();
@@ -161,7 +161,7 @@ async fn the_operators_routes_exist_for_the_operator_only() {
 }
 
 #[actix_web::test]
-async fn browsers_of_foreign_origins_are_let_in_by_the_configuration_alone() {
+async fn only_configured_origins_may_call() {
     let preflight = || {
         TestRequest::with_uri(&format!("/api/v1/sessions/{NO_SESSION}/pause"))
             .method(Method::OPTIONS)

@@ -65,7 +65,7 @@ async fn a_fault_shows_nothing_of_the_inside() {
 }
 
 #[actix_web::test]
-async fn what_is_not_there_says_so_in_an_envelope() {
+async fn unknown_paths_are_answered_in_an_envelope() {
     let server = Server::start();
     for path in ["/api/v1/nowhere", "/api/nowhere", "/nowhere", "/api/v1", "/api/v1/sessions/a/b/c/d"] {
         assert_eq!(server.get(path).await.refusal(), refused(404, "NOT_FOUND"), "{path}");

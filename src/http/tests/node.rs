@@ -9,7 +9,7 @@ async fn open(server: &Server, path: &str) -> Answer {
 }
 
 #[actix_web::test]
-async fn the_nodes_condition_is_open_to_see() {
+async fn health_readiness_and_metrics_need_no_token() {
     let server = Server::start();
     let health = open(&server, "/health").await.data();
     assert_eq!((&health["status"], &health["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));
@@ -76,7 +76,7 @@ async fn realtime_access_is_for_the_callers_own_sessions() {
 }
 
 #[actix_web::test]
-async fn notification_preferences_tell_null_from_absence() {
+async fn notification_preferences_distinguish_null_from_an_absent_field() {
     let server = Server::start();
     let path = "/api/v1/auth/me/notification-preferences";
     assert_eq!(server.get(path).await.data()["preferences"]["pushEnabled"], json!(true));
@@ -93,7 +93,7 @@ async fn notification_preferences_tell_null_from_absence() {
 }
 
 #[actix_web::test]
-async fn what_push_cannot_use_is_refused_with_what_would_be_right() {
+async fn malformed_push_settings_are_refused_with_what_would_be_right() {
     let server = Server::start();
     let (token, preferences) = ("/api/v1/auth/push-token", "/api/v1/auth/me/notification-preferences");
     let ios = |fields: &str| format!(r#"{{"platform":"ios",{fields}}}"#);
@@ -120,7 +120,7 @@ async fn what_push_cannot_use_is_refused_with_what_would_be_right() {
 }
 
 #[actix_web::test]
-async fn a_browser_finds_its_way_and_no_secret() {
+async fn the_start_page_links_the_documentation_and_shows_no_secret() {
     let page = StartPage { provider: "embedded", token_hint: "Ask <whoever> runs it." };
     let response = start_page(&page);
     assert_eq!(response.status(), StatusCode::OK);

@@ -28,7 +28,7 @@ async fn exchange(address: std::net::SocketAddr, bytes: &[u8], until: &str) -> S
 }
 
 #[actix_web::test]
-async fn refusals_reach_clients_that_send_too_much() {
+async fn clients_that_send_too_much_receive_the_error() {
     let node = Server::start();
     let session = node.session().await;
     let mounted = node.state.clone();

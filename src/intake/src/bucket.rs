@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_there_at_once_and_comes_back_at_the_rate() {
+    fn a_burst_is_available_at_once_and_refills_at_the_rate() {
         let start = Instant::now();
         let mut bucket = Bucket::new(10, 20, start);
         assert!(bucket.take(20, start) && !bucket.take(1, start));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owed_is_waited_for() {
+    fn a_debt_is_the_time_to_wait() {
         let start = Instant::now();
         let mut bucket = Bucket::new(100, 10, start);
         assert_eq!(bucket.owe(10, start), Duration::ZERO);

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_given_than_there_is_and_what_is_dropped_is_free_again() {
+    fn shares_stay_within_the_budget_and_return_their_bytes_when_dropped() {
         let budget = Budget::new(100);
         let (mut one, mut two) = (budget.share(), budget.share());
         assert!(one.grow(60) && !two.grow(50) && two.grow(40));

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_waits_for_its_client_except_while_it_works_for_it() {
+    fn a_connection_waits_for_its_client_unless_a_request_is_under_way() {
         let handle = Handle::new(Ipv4Addr::LOCALHOST.into());
         assert_eq!((handle.phase(), handle.was_served()), (Phase::Head, false));
         let first = handle.begin();

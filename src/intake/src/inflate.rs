@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_comes_out_as_it_was() {
+    fn a_compressed_body_is_inflated() {
         let plain = b"the same words, many times ".repeat(100);
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(&plain).unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_before_it_has_grown() {
+    fn a_compression_bomb_is_refused_while_it_is_inflated() {
         let bomb = gzip(&vec![0; 64 << 20]);
         let mut coding = Coding::of(Some("gzip"), 1 << 20).unwrap();
         assert!(matches!(coding.take(&bomb), Err(IntakeError::TooLarge { limit: 1_048_576 })));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_it_says_is_refused() {
+    fn a_body_that_is_not_in_its_encoding_is_refused() {
         let packed = gzip(b"words");
         assert!(matches!(inflated("gzip", b"no gzip at all, by any means", 100), Err(IntakeError::Unreadable)));
         assert!(matches!(inflated("gzip", &packed[..packed.len() - 6], 100), Err(IntakeError::Unreadable)));

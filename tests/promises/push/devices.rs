@@ -8,7 +8,7 @@ use tandem_actors::ports::{Clock as _, Devices as _};
 use super::rig::{NOON, Rig, eventually, token, user};
 
 #[tokio::test]
-async fn a_shared_phone_belongs_to_whoever_registered_it_last() {
+async fn a_shared_phone_belongs_to_the_user_who_registered_it_last() {
     let mut rig = Rig::new().await;
     rig.register("ann", &token(1)).await;
     assert!(rig.devices.has_push_token(&user("ann")));
@@ -56,7 +56,7 @@ async fn erasure_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn a_device_registered_after_the_send_is_not_meant_by_its_answer() {
+async fn an_answer_does_not_affect_a_device_registered_after_the_send() {
     let rig = Rig::new().await;
     rig.register("ann", &token(1)).await;
     let sent_at = rig.clock.now();
@@ -70,7 +70,7 @@ async fn a_device_registered_after_the_send_is_not_meant_by_its_answer() {
 }
 
 #[tokio::test]
-async fn many_deaths_at_once_are_not_believed() {
+async fn many_unregistered_devices_at_once_are_quarantined() {
     let mut rig = Rig::new().await;
     let sent_at = rig.clock.now();
     for number in 0..30 {

@@ -48,7 +48,7 @@ async fn an_absent_partner_gets_one_notification_and_its_receipt_is_followed() {
 }
 
 #[tokio::test]
-async fn what_was_seen_meanwhile_is_not_pushed() {
+async fn an_event_that_was_seen_meanwhile_is_not_pushed() {
     let rig = one_push().await;
     rig.sessions.drops.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
@@ -57,7 +57,7 @@ async fn what_was_seen_meanwhile_is_not_pushed() {
 }
 
 #[tokio::test]
-async fn a_phone_handed_on_while_a_push_is_about_to_leave_is_not_sent_it() {
+async fn a_push_is_not_sent_to_a_phone_that_changed_its_user() {
     let rig = one_push().await;
     let (go_on, slow) = oneshot::channel();
     rig.sessions.slow.lock().insert(session(1), slow);
@@ -103,7 +103,7 @@ async fn several_waiting_pushes_of_a_session_become_one_on_every_device() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_tried_once_more_in_silence_and_never_looped() {
+async fn an_unknown_outcome_is_retried_once_and_silently() {
     for kind in [
         FaultKind::ResetAfter,
         FaultKind::ErrorAfter { status: 504 },
@@ -133,7 +133,7 @@ async fn an_unknown_outcome_is_tried_once_more_in_silence_and_never_looped() {
 }
 
 #[tokio::test]
-async fn too_many_requests_pauses_the_whole_project_at_least_as_long_as_asked() {
+async fn a_429_pauses_the_whole_project_for_at_least_its_retry_after() {
     let rig = one_push().await;
     rig.expo.fault(Fault::once(FaultKind::RateLimit { retry_after: Some(100) }));
     rig.decide(1, "ann", 1).await;
@@ -155,7 +155,7 @@ async fn too_many_requests_pauses_the_whole_project_at_least_as_long_as_asked() 
 }
 
 #[tokio::test]
-async fn one_poison_message_among_a_hundred_costs_only_itself() {
+async fn one_refused_message_does_not_affect_the_rest_of_its_batch() {
     let rig = Rig::with(|config| config.linger = Duration::from_millis(50)).await;
     for number in 0..100 {
         rig.register(&format!("user{number}"), &token(number)).await;
@@ -174,7 +174,7 @@ async fn one_poison_message_among_a_hundred_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn devices_of_several_projects_are_told_apart_and_remembered() {
+async fn devices_of_several_projects_are_sent_in_separate_batches() {
     let rig = Rig::with(|config| config.linger = Duration::from_millis(50)).await;
     for number in 0..20 {
         rig.register(&format!("user{number}"), &token(number)).await;
@@ -245,7 +245,7 @@ async fn a_wrong_access_token_delays_everything_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_gone_is_retired_by_ticket_or_receipt() {
+async fn an_unregistered_device_is_retired_by_ticket_or_receipt() {
     let rig = one_push().await;
     rig.register("bob", &token(2)).await;
     rig.expo.set_device(&token(1), DeviceSetup { registered: false, ..DeviceSetup::default() });
@@ -320,7 +320,7 @@ async fn a_service_that_is_down_for_an_hour_delays_pushes_and_loses_none() {
 }
 
 #[tokio::test]
-async fn what_nobody_could_send_in_time_expires() {
+async fn a_push_that_cannot_be_sent_in_time_expires() {
     let rig = one_push().await;
     rig.expo.stop().await;
     rig.decide(1, "ann", 1).await;
@@ -330,7 +330,7 @@ async fn what_nobody_could_send_in_time_expires() {
 }
 
 #[tokio::test]
-async fn what_no_session_would_confirm_in_time_expires() {
+async fn a_push_expires_if_its_session_does_not_confirm_it_in_time() {
     let rig = one_push().await;
     rig.sessions.silent.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
@@ -344,7 +344,7 @@ async fn what_no_session_would_confirm_in_time_expires() {
 }
 
 #[tokio::test]
-async fn a_project_without_credentials_is_left_alone_and_the_others_are_served() {
+async fn a_project_without_credentials_does_not_delay_other_projects() {
     let rig = Rig::new().await;
     for number in 0..60 {
         rig.register_on(Platform::Android, &format!("user{number}"), &token(number)).await;
@@ -407,7 +407,7 @@ async fn large_bodies_are_compressed_and_batches_hold_at_most_a_hundred() {
 }
 
 #[tokio::test]
-async fn an_attempt_cut_off_by_the_end_of_the_process_is_unknown_and_tried_once_more() {
+async fn an_attempt_interrupted_by_the_end_of_the_process_is_unknown_and_retried_once() {
     let mut rig = one_push().await;
     rig.expo.fault(Fault::once(FaultKind::Hang));
     rig.decide(1, "ann", 1).await;
@@ -429,7 +429,7 @@ async fn an_attempt_cut_off_by_the_end_of_the_process_is_unknown_and_tried_once_
 }
 
 #[tokio::test]
-async fn old_stories_are_forgotten() {
+async fn old_records_are_deleted() {
     let rig = one_push().await;
     rig.decide(1, "ann", 1).await;
     eventually("accepted", || rig.delivery(1)["state"] == "awaitingReceipt").await;

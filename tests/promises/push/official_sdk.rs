@@ -204,7 +204,7 @@ async fn theirs(scenario: &Scenario) -> Value {
 }
 
 #[tokio::test]
-async fn where_the_service_behaves_both_senders_agree_and_where_it_does_not_ours_delivers() {
+async fn both_senders_agree_while_the_service_works_and_ours_delivers_despite_failures() {
     if !*sdk_packages::INSTALLED {
         return;
     }

@@ -34,7 +34,7 @@ async fn settled(rig: &Rig, number: u32, pushes: usize) {
 }
 
 #[tokio::test]
-async fn a_partner_who_does_something_ten_times_a_second_rings_three_times_in_a_minute() {
+async fn a_partner_who_acts_ten_times_a_second_causes_three_notifications_a_minute() {
     let rig = paced().await;
     for seq in 1..=200 {
         rig.decide(1, "ann", seq).await;
@@ -57,7 +57,7 @@ async fn a_partner_who_does_something_ten_times_a_second_rings_three_times_in_a_
 }
 
 #[tokio::test]
-async fn the_pace_outlives_a_restart() {
+async fn the_pace_survives_a_restart() {
     let mut rig = paced().await;
     rig.decide(1, "ann", 1).await;
     eventually("sent", || rig.sends().len() == 1).await;
@@ -71,7 +71,7 @@ async fn the_pace_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn many_sessions_together_ring_no_oftener_than_a_user_bears() {
+async fn many_sessions_together_stay_within_the_rate_of_the_user() {
     let rig = paced().await;
     rig.register("ben", &token(2)).await;
     rig.decide_all((1..=60).map(|number| (number, "ann".to_owned(), 1))).await;
@@ -86,7 +86,7 @@ async fn many_sessions_together_ring_no_oftener_than_a_user_bears() {
 }
 
 #[tokio::test]
-async fn a_push_that_is_not_wanted_any_more_does_not_keep_the_next_one_waiting() {
+async fn a_dropped_push_does_not_delay_the_next_one() {
     let rig = paced().await;
     rig.sessions.drops.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
