@@ -16,7 +16,7 @@ pub use self::{
     claims::Identity,
     config::{AuthSettings, AuthSettingsError},
     reason::Reason,
-    sign::{SignError, sign},
+    sign::sign,
     verifier::{SHORT_SECRET, Verifier, is_short},
 };
 

@@ -11,7 +11,6 @@ mod stream;
 mod sweep;
 
 pub use self::{
-    refusal::ConnectionRefusal,
-    registry::{Admitted, ConnectionLimits, Forwarded, Registry},
+    registry::{ConnectionLimits, Forwarded, Registry},
     stream::Guarded,
 };

@@ -123,10 +123,6 @@ impl ApiError {
         self.0.retry_after = Some(wait);
         self
     }
-
-    pub fn code(&self) -> Code {
-        self.0.code
-    }
 }
 
 impl fmt::Display for ApiError {

@@ -42,7 +42,7 @@ use tandem_actors::{
 };
 
 pub use self::{
-    config::{CorsSettings, RateLimitSettings, ServerSettings, TlsSettings},
+    config::{CorsSettings, ServerSettings},
     error::ApiError,
     rate_limits::RateLimits,
     readiness::Readiness,

@@ -36,7 +36,7 @@ mod plan;
 mod preferences;
 mod reach;
 mod receipts;
-mod rows;
+pub mod rows;
 mod sender;
 mod settle;
 mod sweep;
@@ -69,7 +69,7 @@ pub use self::{
     check::PushSettingsError,
     config::PushSettings,
     devices::{Devices, DevicesError},
-    explain::{ExplainedPush, explain},
+    explain::{ExplainedPush, explain, forget},
     expo::ClientError,
     preferences::{Preferences, PreferencesPatch, QuietHours},
     reach::{Device, DeviceState, Platform, Reach, Registration},

@@ -151,7 +151,7 @@ async fn erase_from_sessions(state: &AppState, user: &UserId) -> Result<Erasure,
     let erasure = coordinator.erasure_of(user).map_err(Refusal::from)?;
     coordinator.erase(Caller::nameless(user.clone())).await?;
     coordinator.forget_nicknames(user).await?;
-    push::explain::forget(&*state.store, &state.journal, user, &sessions).await?;
+    push::forget(&*state.store, &state.journal, user, &sessions).await?;
     Ok(erasure)
 }
 
