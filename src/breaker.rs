@@ -1,5 +1,5 @@
-//! A circuit breaker that only delays. After enough failures in a row, it lets no request through for a while. Then one trial
-//! request decides whether it closes.
+//! A circuit breaker that only delays. After enough failures in a row, it lets no request through for a while. Then one
+//! trial request decides whether it closes.
 
 use std::{fmt, time::Duration};
 

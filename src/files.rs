@@ -28,8 +28,8 @@ const DATA: &[&str] =
 /// Names in a store's directory.
 const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb", "journal"];
 
-/// Removes other users' rights from a node's files, which an earlier version or a copy may have left open. It leaves alone links, and data
-/// directories that hold anything else, as `/tmp` would.
+/// Removes other users' rights from a node's files, which an earlier version or a copy may have left open. It leaves
+/// alone links, and data directories that hold anything else, as `/tmp` would.
 pub fn restrict_modes(data: &Path, store: &Path) {
     for (directory, names) in [(data, DATA), (store, STORE)] {
         if let Err(error) = restrict_directory(directory, names) {

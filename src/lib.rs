@@ -1,5 +1,5 @@
-//! The shell of Tandem: everything around [`tandem_actors`] that touches the outside. Only what other crates, tests and benches use is
-//! public.
+//! The shell of Tandem: everything around [`tandem_actors`] that touches the outside. Only what other crates, tests and
+//! benches use is public.
 
 mod auth;
 mod breaker;

@@ -1,5 +1,5 @@
-//! The operator's access: a running node writes its address and a token into the data directory, readable only by its own user.
-//! `tandem session …` reads them there and calls the operator's routes.
+//! The operator's access: a running node writes its address and a token into the data directory, readable only by its
+//! own user. `tandem session …` reads them there and calls the operator's routes.
 
 use std::{
     fs, io,

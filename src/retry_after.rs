@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// How long the server asks to wait: seconds, or an HTTP date. A date is compared with the answer's own `Date`, so that a wrong
-/// clock on either side does not matter; without that header, with this machine's clock.
+/// How long the server asks to wait: seconds, or an HTTP date. A date is compared with the answer's own `Date`, so that
+/// a wrong clock on either side does not matter; without that header, with this machine's clock.
 pub fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

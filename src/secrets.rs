@@ -1,5 +1,5 @@
-//! Secrets that a node generates at its first start, in files of its data directory that only its user can read. If two processes generate
-//! one at the same moment, both get the same.
+//! Secrets that a node generates at its first start, in files of its data directory that only its user can read. If two
+//! processes generate one at the same moment, both get the same.
 
 use std::{
     fs,

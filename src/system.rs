@@ -17,7 +17,8 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A jump of the wall clock counts after `believed_after`. `known` is the last settled time of the node's previous run.
+    /// A jump of the wall clock counts after `believed_after`. `known` is the last settled time of the node's previous
+    /// run.
     pub fn new(known: Option<Timestamp>, believed_after: Duration) -> Self {
         let settling = Settling::new(known, wall(), Duration::ZERO, believed_after);
         Self { started: Instant::now(), settling: Mutex::new(settling) }

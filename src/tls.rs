@@ -1,5 +1,5 @@
-//! TLS for outgoing and incoming connections: rustls with AWS-LC. The process must install the provider once before the first
-//! connection.
+//! TLS for outgoing and incoming connections: rustls with AWS-LC. The process must install the provider once before the
+//! first connection.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,7 +28,8 @@ fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
-/// A client for web services. It trusts the system's roots and Mozilla's, so that it also works in an image without installed roots.
+/// A client for web services. It trusts the system's roots and Mozilla's, so that it also works in an image without
+/// installed roots.
 pub fn http_client() -> reqwest::ClientBuilder {
     install_provider();
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();

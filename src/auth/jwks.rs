@@ -1,6 +1,6 @@
-//! The issuer's public keys. They are fetched before the first use, in the background when they are old, and for an unknown key id at
-//! most once per `jwks_min_refetch`. One fetch runs at a time, however many requests wait for it. If the issuer cannot be reached, the
-//! last keys stay valid.
+//! The issuer's public keys. They are fetched before the first use, in the background when they are old, and for an
+//! unknown key id at most once per `jwks_min_refetch`. One fetch runs at a time, however many requests wait for it. If
+//! the issuer cannot be reached, the last keys stay valid.
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,7 @@
-//! Authentication. A client sends a JWT that is signed with the node's shared secret (`HS256`), or by an issuer whose public keys are
-//! fetched from its JWKS address (`RS256`, `ES256`). Both may be configured; a key of one kind never verifies a token of the other.
-//! A rejected token has a [`Reason`], which says what is wrong without showing the token.
+//! Authentication. A client sends a JWT that is signed with the node's shared secret (`HS256`), or by an issuer whose
+//! public keys are fetched from its JWKS address (`RS256`, `ES256`). Both may be configured; a key of one kind never
+//! verifies a token of the other. A rejected token has a [`Reason`], which says what is wrong without showing the
+//! token.
 
 mod claims;
 mod config;

@@ -28,8 +28,8 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// A token that a node with these settings and this secret accepts until `now + ttl`. It has the issuer, the audience and the
-/// authorized party that `config` requires.
+/// A token that a node with these settings and this secret accepts until `now + ttl`. It has the issuer, the audience
+/// and the authorized party that `config` requires.
 pub fn sign(
     secret: &Secret,
     config: &AuthSettings,

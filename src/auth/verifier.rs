@@ -29,8 +29,8 @@ pub fn is_short(secret: &Secret) -> bool {
     secret.reveal().len() < LEAST_SECRET
 }
 
-/// Verifies tokens, and remembers the verified ones: a token costs one signature check, and a hash on each further use. The expiry is
-/// checked on every use. A change of the issuer's keys invalidates all remembered tokens.
+/// Verifies tokens, and remembers the verified ones: a token costs one signature check, and a hash on each further use.
+/// The expiry is checked on every use. A change of the issuer's keys invalidates all remembered tokens.
 pub struct Verifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,

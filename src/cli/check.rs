@@ -1,5 +1,5 @@
-//! `tandem check`: reports what is configured, what is reachable, and what is wrong. It changes nothing: it makes no secret and opens no
-//! store.
+//! `tandem check`: reports what is configured, what is reachable, and what is wrong. It changes nothing: it makes no
+//! secret and opens no store.
 
 use std::{net::TcpListener, path::Path, time::Duration};
 

@@ -1,5 +1,5 @@
-//! `tandem store copy`, with its progress on stderr. Secrets are beside the store. They are copied too if both data directories are known;
-//! otherwise the command names them.
+//! `tandem store copy`, with its progress on stderr. Secrets are beside the store. They are copied too if both data
+//! directories are known; otherwise the command names them.
 
 use std::path::PathBuf;
 

@@ -71,7 +71,7 @@ enum Command {
         #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
         ttl: Duration,
     },
-    /// Say what is configured, what is reachable and what is wrong
+    /// Report what is configured, what is reachable and what is wrong
     Check,
     /// Operate on one session of the running node
     #[command(subcommand)]
@@ -89,11 +89,11 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum SessionCommand {
-    /// Free a session from quarantine, and try it
+    /// Release a session from quarantine, and try it
     Release { id: SessionId },
-    /// List the sessions in quarantine, and why they are
+    /// List the sessions in quarantine, and the reasons
     Quarantined,
-    /// Tell, for each event and partner, how they were told and why
+    /// Explain for each event and partner how it was delivered and why
     Why {
         id: SessionId,
         /// This event only

@@ -116,8 +116,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Adds an environment variable. It is read as JSON or TOML if the setting accepts that, else as a text. So `6h` and `"6h"` are
-    /// durations, and a secret may consist of digits.
+    /// Adds an environment variable. It is read as JSON or TOML if the setting accepts that, else as a text. So `6h`
+    /// and `"6h"` are durations, and a secret may consist of digits.
     fn add_variable(&mut self, name: &str, key: &str, text: &str) -> Result<(), SettingsError> {
         let place = format!("environment variable {name}");
         let mut refused = None;

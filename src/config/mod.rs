@@ -1,5 +1,6 @@
-//! Settings come from defaults, a file, the environment and flags; later sources win. An invalid setting is refused at start. The error
-//! names its source, the key, the value, and what would be right. `config.toml` at the top level lists all settings.
+//! Settings come from defaults, a file, the environment and flags; later sources win. An invalid setting is refused at
+//! start. The error names its source, the key, the value, and what would be right. `config.toml` at the top level lists
+//! all settings.
 
 mod app;
 mod check;

@@ -1,8 +1,9 @@
-//! Limits for client connections: how many there may be, in all and from one address, and how long each may keep the node waiting. When
-//! the node is full, connections that wait for their client are closed; connections with a request under way are not.
+//! Limits for client connections: how many there may be, in all and from one address, and how long each may keep the
+//! node waiting. When the node is full, connections that wait for their client are closed; connections with a request
+//! under way are not.
 //!
-//! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`Guarded`] is its socket, and [`listen`]
-//! serves HTTP over them.
+//! [`Registry`] holds all connections, [`tandem_intake::Handle`] is the shared state of one, [`Guarded`] is its socket,
+//! and [`listen`] serves HTTP over them.
 
 pub(crate) mod listen;
 mod refusal;

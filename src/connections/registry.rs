@@ -126,8 +126,8 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Refuses new connections, and ends those that wait for a request. Connections with a request under way end after its answer. Bodies
-    /// on their way are awaited until [`Registry::end_bodies`].
+    /// Refuses new connections, and ends those that wait for a request. Connections with a request under way end after
+    /// its answer. Bodies on their way are awaited until [`Registry::end_bodies`].
     pub fn stop(&self) {
         let mut open = self.open.lock();
         open.stopping = true;
@@ -207,8 +207,9 @@ impl Drop for Place {
     }
 }
 
-/// Ends connections that wait for their clients: first those without an answer so far, and among them the longest waiting. It ends
-/// several at a time, so that a full node does not search all connections for each new one. Returns how many.
+/// Ends connections that wait for their clients: first those without an answer so far, and among them the longest
+/// waiting. It ends several at a time, so that a full node does not search all connections for each new one. Returns
+/// how many.
 fn make_room(open: &mut Open, most: usize) -> usize {
     let mut waiting: Vec<(bool, u64, u64)> = open
         .connections

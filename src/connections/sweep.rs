@@ -1,5 +1,5 @@
-//! Twice a second, ends the connections that keep the node waiting too long. One pass over all connections costs less than a timer for
-//! each.
+//! Twice a second, ends the connections that keep the node waiting too long. One pass over all connections costs less
+//! than a timer for each.
 
 use std::{sync::Weak, time::Duration};
 

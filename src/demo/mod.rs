@@ -1,6 +1,6 @@
-//! `tandem demo`: a server with default settings, both partners over real HTTP and real WebSockets from the invitation to the resolution,
-//! and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server is this binary's `serve` in its own
-//! process, and the tokens come from `token`.
+//! `tandem demo`: a server with default settings, both partners over real HTTP and real WebSockets from the invitation
+//! to the resolution, and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server
+//! is this binary's `serve` in its own process, and the tokens come from `token`.
 //!
 //! Every event and every push is awaited with a deadline. The first missing one ends the demo with an error.
 

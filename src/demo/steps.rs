@@ -1,5 +1,5 @@
-//! The steps of the script: a partner acts, hears an event, sees the other enter or leave, or gets a push. Each step is awaited, checked
-//! and printed.
+//! The steps of the script: a partner acts, hears an event, sees the other enter or leave, or gets a push. Each step is
+//! awaited, checked and printed.
 
 use std::time::{Duration, Instant};
 

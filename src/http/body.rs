@@ -1,5 +1,6 @@
-//! Request bodies. An empty body counts as absent, whatever its content type: the app sends `Content-Type: application/json` without a
-//! body. The error for a malformed body names the place and what would be right, and never repeats the client's text.
+//! Request bodies. An empty body counts as absent, whatever its content type: the app sends `Content-Type:
+//! application/json` without a body. The error for a malformed body names the place and what would be right, and never
+//! repeats the client's text.
 
 use serde::de::DeserializeOwned;
 use tandem_actors::domain::Rejection;
@@ -39,7 +40,8 @@ impl<T: DeserializeOwned + 'static> Body for Json<T> {
     }
 }
 
-/// Explains why a body does not fit. It is parsed again, because the first error holds neither the place nor the parts of the problem.
+/// Explains why a body does not fit. It is parsed again, because the first error holds neither the place nor the parts
+/// of the problem.
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());

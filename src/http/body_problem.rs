@@ -1,5 +1,5 @@
-//! Finds the problem of a JSON body that does not fit its type: the place, what was found, and what is expected. serde hands these parts
-//! to an error type; its own error types keep only a text, which quotes the client's values.
+//! Finds the problem of a JSON body that does not fit its type: the place, what was found, and what is expected. serde
+//! hands these parts to an error type; its own error types keep only a text, which quotes the client's values.
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
-//! A request by an authenticated user. A handler that takes a [`Call`] is closed to anonymous clients, because only a [`Call`] names
-//! the user. Every route checks in the same order: token, `Idempotency-Key`, membership of the session in the path, body. The session
-//! checks the membership itself; only a malformed request checks it separately, before the client sees the problem.
+//! A request by an authenticated user. A handler that takes a [`Call`] is closed to anonymous clients, because only a
+//! [`Call`] names the user. Every route checks in the same order: token, `Idempotency-Key`, membership of the session
+//! in the path, body. The session checks the membership itself; only a malformed request checks it separately, before
+//! the client sees the problem.
 
 use std::sync::Arc;
 
@@ -112,8 +113,8 @@ impl<B> Call<B> {
             .map_err(|error| ApiError::invalid(format!("the query string: {}", query_problem(&error))))
     }
 
-    /// The parsed request, or its problem. Only a member of the session in the path sees the problem; to everybody else the session
-    /// does not exist.
+    /// The parsed request, or its problem. Only a member of the session in the path sees the problem; to everybody else
+    /// the session does not exist.
     pub async fn reject_unless_member<T>(&self, request: Result<T, impl Into<ApiError>>) -> Result<T, ApiError> {
         let refusal = match request {
             Ok(parsed) => return Ok(parsed),

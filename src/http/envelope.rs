@@ -1,4 +1,5 @@
-//! The envelope around every answer. `data` arrives as bytes and is not parsed: an answer costs one allocation and two copies.
+//! The envelope around every answer. `data` arrives as bytes and is not parsed: an answer costs one allocation and two
+//! copies.
 
 use actix_web::{
     HttpResponse,

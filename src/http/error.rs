@@ -1,5 +1,5 @@
-//! Errors as clients see them: a code for programs, and a message that says what would be right. Details for the operator are logged
-//! here and not sent.
+//! Errors as clients see them: a code for programs, and a message that says what would be right. Details for the
+//! operator are logged here and not sent.
 
 use std::{borrow::Cow, fmt, time::Duration};
 

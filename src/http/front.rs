@@ -1,5 +1,6 @@
-//! What happens to every request before its route: the connection learns that a request is under way, requests through a proxy are
-//! counted by the client's address, and a large answer is sent in pieces, so that a slow client holds one piece and not a copy.
+//! What happens to every request before its route: the connection learns that a request is under way, requests through
+//! a proxy are counted by the client's address, and a large answer is sent in pieces, so that a slow client holds one
+//! piece and not a copy.
 
 use std::{
     pin::Pin,

@@ -1,6 +1,6 @@
-//! `Idempotency-Key`: a client that does not know whether its request arrived repeats it with the same key and gets the same answer.
-//! Sessions store their answers in the same batch as their events. This module reads the header, and stores the answers of routes
-//! without a session.
+//! `Idempotency-Key`: a client that does not know whether its request arrived repeats it with the same key and gets the
+//! same answer. Sessions store their answers in the same batch as their events. This module reads the header, and
+//! stores the answers of routes without a session.
 
 use actix_web::{HttpRequest, http::header::HeaderName};
 use bytes::Bytes;
@@ -36,8 +36,9 @@ pub fn key(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyKey>,
     Ok(Some(IdempotencyKey { digest: Sha256::digest(key).into(), request: digest.finalize().into() }))
 }
 
-/// For routes without a session: returns the stored answer, or does the work and stores its answer. `work` must be repeatable, because
-/// the node may die before the answer is stored. The answer is stored as it is, so it must not hold private text.
+/// For routes without a session: returns the stored answer, or does the work and stores its answer. `work` must be
+/// repeatable, because the node may die before the answer is stored. The answer is stored as it is, so it must not hold
+/// private text.
 pub async fn once<F>(state: &AppState, user: &UserId, key: Option<IdempotencyKey>, work: F) -> Result<Reply, ApiError>
 where
     F: Future<Output = Result<Bytes, ApiError>>,

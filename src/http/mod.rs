@@ -1,8 +1,8 @@
-//! The HTTP interface under `/api/v1` and `/api`. Requests are parsed into commands and queries of the domain, and the sessions'
-//! answers are put into an envelope. This layer decides only who calls, how often, and how much.
+//! The HTTP interface under `/api/v1` and `/api`. Requests are parsed into commands and queries of the domain, and the
+//! sessions' answers are put into an envelope. This layer decides only who calls, how often, and how much.
 //!
-//! One table of routes ([`routes`]) is the source of the mounted routes and of the OpenAPI description. So neither can have a route
-//! that the other lacks.
+//! One table of routes ([`routes`]) is the source of the mounted routes and of the OpenAPI description. So neither can
+//! have a route that the other lacks.
 
 mod bodies;
 mod body;

@@ -1,5 +1,5 @@
-//! The OpenAPI 3.1 description, made from the table of routes. What all routes have in common (path parameters, the bearer token, the
-//! errors) is added here, so that a handler describes only what is specific to it.
+//! The OpenAPI 3.1 description, made from the table of routes. What all routes have in common (path parameters, the
+//! bearer token, the errors) is added here, so that a handler describes only what is specific to it.
 
 use std::sync::LazyLock;
 
@@ -97,12 +97,12 @@ const TAGS: &[(&str, &str)] = &[
     ("agreements", "Stage 4: agreements"),
     ("stage4", "Stage 4 by proposals: stances instead of rankings"),
     ("tending", "After the session: check-ins on what was agreed"),
-    ("account", "The caller"),
-    ("people", "Those whom the caller has sessions with"),
+    ("account", "The caller's account"),
+    ("people", "The people whom the caller has sessions with"),
     ("push", "Devices and notification preferences"),
     ("realtime", "Access to the realtime channels"),
-    ("operator", "For whoever runs the node"),
-    ("service", "What an AI service writes for a member"),
+    ("operator", "For the operator of the node"),
+    ("service", "What the AI service writes for a member"),
     ("node", "The node's own condition"),
 ];
 
@@ -157,8 +157,8 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     operation
 }
 
-/// Utoipa describes an untagged enum as `oneOf`, but a value may fit several of its schemas: a draft is an object, and an absent draft
-/// is one too. `anyOf` is correct.
+/// Utoipa describes an untagged enum as `oneOf`, but a value may fit several of its schemas: a draft is an object, and
+/// an absent draft is one too. `anyOf` is correct.
 fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::OneOf(one)) if one.discriminator.is_none() => {

@@ -65,8 +65,8 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
     }
 }
 
-/// The address that a request comes from: the peer's, or the one that trusted proxies report. That is the last address in
-/// `X-Forwarded-For` that is not a trusted proxy: clients can forge only the addresses before it.
+/// The address that a request comes from: the peer's, or the one that trusted proxies report. That is the last address
+/// in `X-Forwarded-For` that is not a trusted proxy: clients can forge only the addresses before it.
 pub fn client_address(request: &HttpRequest, config: &ServerSettings) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
     let forwarded = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());

@@ -1,4 +1,5 @@
-//! What a client needs to connect to the realtime provider: a signed token request, the address, and the channels' names.
+//! What a client needs to connect to the realtime provider: a signed token request, the address, and the channels'
+//! names.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The table of routes. A handler's `#[utoipa::path]` states its path, input and output. The table lists the handlers; both the
-//! mounted routes and their description are made from it.
+//! The table of routes. A handler's `#[utoipa::path]` states its path, input and output. The table lists the handlers;
+//! both the mounted routes and their description are made from it.
 
 use actix_web::{
     HttpResponse, Resource, Scope,
@@ -88,8 +88,8 @@ impl Route {
     }
 }
 
-/// The routes under `/api/v1` or `/api`. The router tries routes one after the other, and each route with a placeholder costs a regular
-/// expression. So the session's id is matched once for all routes of a session.
+/// The routes under `/api/v1` or `/api`. The router tries routes one after the other, and each route with a placeholder
+/// costs a regular expression. So the session's id is matched once for all routes of a session.
 pub(super) fn mount_api(base: &str) -> Scope {
     let (of_a_session, others): (Vec<_>, Vec<_>) =
         api().into_iter().partition(|route| route.path.starts_with(A_SESSION));

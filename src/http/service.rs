@@ -1,6 +1,6 @@
-//! A request by the AI service. The service writes for one member of one session; the member then confirms, shares or discards it.
-//! It has a token of its own, names the member, and can do only what the routes under `/service` do: it reads nothing, and
-//! gives no consent in anybody's name. Where no token is set, its routes do not exist.
+//! A request by the AI service. The service writes for one member of one session; the member then confirms, shares or
+//! discards it. It has a token of its own, names the member, and can do only what the routes under `/service` do: it
+//! reads nothing, and gives no consent in anybody's name. Where no token is set, its routes do not exist.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use futures_util::future::LocalBoxFuture;

@@ -71,7 +71,8 @@ impl LimitSettings {
         Intake::new(self.body_timeout, self.least_rate, self.body_bytes)
     }
 
-    /// The limits of a node. `head` is how long the head of a request may take, `idle` how long a connection may wait for one.
+    /// The limits of a node. `head` is how long the head of a request may take, `idle` how long a connection may wait
+    /// for one.
     pub fn limits(&self, trusted_proxies: &[Network], head: Duration, idle: Duration) -> NodeLimits {
         let limits = ConnectionLimits {
             most: connections_that_fit(self.connections),

@@ -1,5 +1,5 @@
-//! What the node can bear. Nothing that strangers, or one user, send, withhold or flood takes more than this: what waits or is kept has a limit in
-//! bytes, and each of those who ask has a share.
+//! What the node can bear. Nothing that strangers, or one user, send, withhold or flood takes more than this: what
+//! waits or is kept has a limit in bytes, and each of those who ask has a share.
 
 mod admission;
 mod config;

@@ -93,8 +93,8 @@ impl Sender {
         matches!(self.breakers.look(now), Pass::NobodyFor(_)) || self.limiter.paused(now).is_some()
     }
 
-    /// One part for each project that the service named, and remembers the projects. If that leaves the group whole, its halves. The
-    /// group itself and the reason if it has only one recipient.
+    /// One part for each project that the service named, and remembers the projects. If that leaves the group whole,
+    /// its halves. The group itself and the reason if it has only one recipient.
     fn parts_by_project(
         &self,
         group: Vec<Outgoing>,

@@ -1,4 +1,5 @@
-//! The circuit breakers of the push sender: for the service, for this node's access to it, and for each project's credentials.
+//! The circuit breakers of the push sender: for the service, for this node's access to it, and for each project's
+//! credentials.
 
 use std::{sync::Arc, time::Duration};
 

@@ -67,7 +67,8 @@ pub struct PushSettings {
     /// How long the outcome of a push can be explained.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
-    /// Texts by locale and event, as `[push.texts.de."partner.signed_compact"]`; the event `default` stands for all others.
+    /// Texts by locale and event, as `[push.texts.de."partner.signed_compact"]`; the event `default` stands for all
+    /// others.
     pub texts: BTreeMap<String, BTreeMap<String, Text>>,
 }
 

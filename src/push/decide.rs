@@ -1,5 +1,5 @@
-//! Decides what becomes of a due push: it is sent, held, or closed. Pure: the facts are gathered before, and the decision is
-//! written afterwards.
+//! Decides what becomes of a due push: it is sent, held, or closed. Pure: the facts are gathered before, and the
+//! decision is written afterwards.
 
 use tandem_actors::{
     domain::{ids::Seq, time::Timestamp},
@@ -13,7 +13,7 @@ use super::{
     rows::{Decision, Delivery, PushRecord},
 };
 
-/// Why a push to a device was dropped that is unregistered, or belongs to somebody else now.
+/// The reason to drop a push whose device is unregistered or belongs to another user.
 pub(super) const NO_DEVICE: &str = "the device is not registered any more";
 
 /// What a decision depends on.

@@ -1,5 +1,5 @@
-//! The loop that sends due pushes in batches: as fast as the rate allows, a few requests at a time, and nothing while a breaker is
-//! open. Pushes wait in rows, not in memory.
+//! The loop that sends due pushes in batches: as fast as the rate allows, a few requests at a time, and nothing while a
+//! breaker is open. Pushes wait in rows, not in memory.
 
 use std::{sync::Arc, time::Duration};
 
@@ -103,8 +103,8 @@ impl Sender {
         drop(tokio::spawn(self.clone().send_batch(candidates, slot, false)));
     }
 
-    /// Sends one push, to see whether the service works again. A request without consequences goes first, so that no push is risked
-    /// while the service does not answer at all.
+    /// Sends one push, to see whether the service works again. A request without consequences goes first, so that no
+    /// push is risked while the service does not answer at all.
     async fn dispatch_trial(self: &Arc<Self>) {
         let Some(slot) = self.slot().await else { return };
         let Some(plan) = self.next_plan(1).await else { return };

@@ -1,5 +1,5 @@
-//! Explains what became of a push, from its rows: the decision, every attempt on every device, tickets and receipts. For operators. It
-//! holds no push token and no text.
+//! Explains what became of a push, from its rows: the decision, every attempt on every device, tickets and receipts.
+//! For operators. It holds no push token and no text.
 
 use serde::Serialize;
 use tandem_actors::{

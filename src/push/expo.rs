@@ -1,5 +1,5 @@
-//! The HTTP client of Expo's push service. It reports the answer, or that the outcome is unknown. It decides nothing and retries
-//! nothing.
+//! The HTTP client of Expo's push service. It reports the answer, or that the outcome is unknown. It decides nothing
+//! and retries nothing.
 
 use std::{io::Write, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Guards against mass unregistration. A few unregistered devices are normal. If many are unregistered at once, the service or its
-//! credentials are probably wrong, and believing it would end all pushes for good.
+//! Guards against mass unregistration. A few unregistered devices are normal. If many are unregistered at once, the
+//! service or its credentials are probably wrong, and believing it would end all pushes for good.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The rate limit of the project: each recipient of each request pays, retries included. `Retry-After` pauses all requests.
+//! The rate limit of the project: each recipient of each request pays, retries included. `Retry-After` pauses all
+//! requests.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A message in Expo's format: a generic text, and `data` with the session, the event's name and its `seq`. Apple and Google show it on
-//! lock screens, so it must not hold anything that a partner wrote.
+//! A message in Expo's format: a generic text, and `data` with the session, the event's name and its `seq`. Apple and
+//! Google show it on lock screens, so it must not hold anything that a partner wrote.
 
 use std::time::Duration;
 

@@ -1,12 +1,13 @@
 //! Notifies an absent partner through Expo's push service: once, or it records why not.
 //!
-//! A push begins as a row that the session's actor writes together with the event ([`tandem_actors::records::PushJob`]). The sender
-//! takes due rows, asks the session once more, records that an attempt begins, sends, and records the outcome. If the process is
-//! killed in between, the next process finds the attempts whose outcome is unknown. Accepted pushes are followed by their receipts.
+//! A push begins as a row that the session's actor writes together with the event
+//! ([`tandem_actors::records::PushJob`]). The sender takes due rows, asks the session once more, records that an
+//! attempt begins, sends, and records the outcome. If the process is killed in between, the next process finds the
+//! attempts whose outcome is unknown. Accepted pushes are followed by their receipts.
 //!
 //! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
-//! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome; they share
-//!   `sender`
+//! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome;
+//!   they share `sender`
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
 //! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
 //! - [`mod@explain`]: what became of a push; [`rows`]: how it is kept

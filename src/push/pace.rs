@@ -1,5 +1,6 @@
-//! Limits how often a phone rings: notifications of one session are spaced, and each user has a rate. Pushes in between are merged into
-//! the next one, which shows the last state. So a partner cannot flood a phone, and no user takes the rate of the whole project.
+//! Limits how often a phone rings: notifications of one session are spaced, and each user has a rate. Pushes in between
+//! are merged into the next one, which shows the last state. So a partner cannot flood a phone, and no user takes the
+//! rate of the whole project.
 //!
 //! The pace is stored in the commit that starts a push, so that it survives a restart.
 

@@ -52,8 +52,8 @@ pub struct PreferencesPatch {
     pub quiet_hours: Option<Option<QuietHours>>,
 }
 
-/// Distinguishes `null` from an absent field. The time zone must exist in a request. Stored preferences stay readable if the time zone
-/// database does not know their zone any more.
+/// Distinguishes `null` from an absent field. The time zone must exist in a request. Stored preferences stay readable
+/// if the time zone database does not know their zone any more.
 fn wanted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<QuietHours>>, D::Error> {
     let hours = Option::<QuietHours>::deserialize(deserializer)?;
     match hours.as_ref().and_then(|hours| hours.time_zone.as_deref()).is_none_or(is_time_zone) {
@@ -110,8 +110,8 @@ pub struct QuietHours {
 }
 
 impl QuietHours {
-    /// When the quiet hours end, if `now` is in them. With an unknown zone, or if `start` and `end` are equal, there are no quiet hours: an
-    /// early push is better than none.
+    /// When the quiet hours end, if `now` is in them. With an unknown zone, or if `start` and `end` are equal, there
+    /// are no quiet hours: an early push is better than none.
     pub fn until(&self, now: Timestamp, device_zone: Option<&str>) -> Option<Timestamp> {
         let zone = zone(self.time_zone.as_deref().or(device_zone).unwrap_or("UTC"))?;
         let local = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?.to_zoned(zone.clone()).datetime();

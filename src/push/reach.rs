@@ -63,7 +63,8 @@ pub enum DeviceState {
     Active,
     /// Expo says that the app is not installed any more.
     Retired { at: Timestamp },
-    /// Expo says the same of suspiciously many devices. The device is not used until then; the next verdict is believed.
+    /// Expo says the same of suspiciously many devices. The device is not used until then; the next verdict is
+    /// believed.
     Quarantined { until: Timestamp },
 }
 

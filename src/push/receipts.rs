@@ -1,5 +1,6 @@
-//! Asks for the receipts of accepted pushes. A receipt appears some minutes after the send and disappears after a day. A request
-//! changes nothing, so it is repeated after any failure. One task asks, so that no receipt is requested twice at the same time.
+//! Asks for the receipts of accepted pushes. A receipt appears some minutes after the send and disappears after a day.
+//! A request changes nothing, so it is repeated after any failure. One task asks, so that no receipt is requested twice
+//! at the same time.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

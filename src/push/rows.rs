@@ -1,6 +1,7 @@
-//! The rows of the push sender. A **record** holds the decision about one push, a **delivery** its progress on one device. Index rows list
-//! deliveries in flight, deliveries that wait for a retry, due receipts, and records by the time they may be deleted. Each change of
-//! state moves its index row in the same commit. So a killed process leaves each delivery in exactly one index.
+//! The rows of the push sender. A **record** holds the decision about one push, a **delivery** its progress on one
+//! device. Index rows list deliveries in flight, deliveries that wait for a retry, due receipts, and records by the
+//! time they may be deleted. Each change of state moves its index row in the same commit. So a killed process leaves
+//! each delivery in exactly one index.
 //!
 //! Enums that hold a time are not internally tagged, because serde would read the time as if it came from JSON.
 

@@ -109,7 +109,7 @@ impl Sender {
         self.throttled.insert(device.clone(), self.alarm.uptime() + wait);
     }
 
-    /// Until when a device has to wait: it was told to slow down, or its project's credentials do not work.
+    /// Until when a device must wait: it is throttled, or its project's credentials do not work.
     pub fn not_before(&self, device: &Device, now: Timestamp) -> Option<Timestamp> {
         let uptime = self.alarm.uptime();
         let throttled = self.throttled.get(&device.id()).map(|until| until.saturating_sub(uptime));

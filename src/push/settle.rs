@@ -36,7 +36,8 @@ pub(super) fn wait(mut delivery: Delivery, until: Timestamp) -> Vec<Change> {
 }
 
 impl Sender {
-    /// Settles an attempt. `scope` is absent if the service gave no ticket. `at_least` is the wait that the service asked for.
+    /// Settles an attempt. `scope` is absent if the service gave no ticket. `at_least` is the wait that the service
+    /// asked for.
     pub(super) fn settle(
         &self,
         mut delivery: Delivery,

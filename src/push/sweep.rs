@@ -76,8 +76,8 @@ impl Sender {
         }
     }
 
-    /// The time of the oldest waiting push, among those that are due next. A delivery that waits for a retry counts from its first
-    /// attempt.
+    /// The time of the oldest waiting push, among those that are due next. A delivery that waits for a retry counts
+    /// from its first attempt.
     fn oldest_waiting(&self) -> Option<Timestamp> {
         let page = |prefix: &Key| self.store.scan(prefix, None, Direction::Forward, PAGE).unwrap_or_default();
         let jobs = page(&keys::push_jobs());

@@ -1,5 +1,5 @@
-//! The texts of notifications. They are generic and depend only on the event's name. English is built in; the settings replace and
-//! translate texts.
+//! The texts of notifications. They are generic and depend only on the event's name. English is built in; the settings
+//! replace and translate texts.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,8 @@ impl Texts {
         Self(texts)
     }
 
-    /// The text in the device's language, if need be the general one; else in English. So one user never sees a mixture.
+    /// The text in the device's language, if need be the general one; else in English. So one user never sees a
+    /// mixture.
     pub fn pick(&self, locale: Option<&str>, event: &str) -> &Text {
         let wanted = locale.map(normal).unwrap_or_default();
         let language = wanted.split('-').next().unwrap_or_default();

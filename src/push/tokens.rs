@@ -1,5 +1,5 @@
-//! Push tokens: the addresses of devices at Expo. A push token allows to send to the device, so it is as secret as a password. Only Expo
-//! gets it.
+//! Push tokens: the addresses of devices at Expo. A push token allows to send to the device, so it is as secret as a
+//! password. Only Expo gets it.
 
 use std::{fmt, str::FromStr};
 

@@ -42,8 +42,8 @@ pub struct Application {
 }
 
 impl Application {
-    /// Opens the store, starts all parts, and listens. Nothing is served before [`Application::run_until_stopped`]. Must be called
-    /// within an actix system.
+    /// Opens the store, starts all parts, and listens. Nothing is served before [`Application::run_until_stopped`].
+    /// Must be called within an actix system.
     pub async fn build(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
         crate::tls::install_provider();
         let listener = listen(settings.server.listen)?;
@@ -100,7 +100,7 @@ impl Application {
         self.certificate.clone()
     }
 
-    /// Serves until SIGTERM or SIGINT. Then it accepts no more connections, finishes what is behind the gate, says goodbye to
+    /// Serves until SIGTERM or SIGINT. Then it accepts no more connections, finishes what is behind the gate, closes
     /// connections, and returns when everything is on disk.
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let Self { http, node, .. } = self;

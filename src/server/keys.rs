@@ -10,7 +10,8 @@ use crate::{
     secrets::{self, SecretError},
 };
 
-/// Puts the secrets that the node made for itself into the settings. Returns how a user gets a token, for the start page.
+/// Puts the secrets that the node made for itself into the settings. Returns how a user gets a token, for the start
+/// page.
 pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     let generated = settings.auth.hs256_secret.is_none();
     settings.auth.hs256_secret = secrets::token_secret(settings)?;
@@ -30,7 +31,8 @@ pub(super) fn complete(settings: &mut Settings) -> Result<String, SecretError> {
     })
 }
 
-/// The key that signs the app's token requests. With the embedded provider it is the first of its keys; `complete` provides one.
+/// The key that signs the app's token requests. With the embedded provider it is the first of its keys; `complete`
+/// provides one.
 pub(super) fn signing_key(settings: &Settings) -> Result<ApiKey, StartError> {
     let first = || {
         let key = settings.realtime.embedded.keys.first()?;

@@ -36,9 +36,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// A phone that loses its network sends no FIN, and an app that hangs reads nothing. Without these options, the kernel would keep
-/// unsent data for a quarter of an hour, or forever while the peer answers probes. Accepted sockets inherit the options, also under
-/// TLS.
+/// A phone that loses its network sends no FIN, and an app that hangs reads nothing. Without these options, the kernel
+/// would keep unsent data for a quarter of an hour, or forever while the peer answers probes. Accepted sockets inherit
+/// the options, also under TLS.
 fn detect_dead_peers(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     let probes = TcpKeepalive::new().with_time(PEER_TIMEOUT / 2).with_interval(PEER_TIMEOUT / 6).with_retries(3);

@@ -1,5 +1,5 @@
-//! SIGHUP reads again what can change while the node runs: the certificate and the filter of the log. Errors are logged, and the old
-//! value stays.
+//! SIGHUP reads again what can change while the node runs: the certificate and the filter of the log. Errors are
+//! logged, and the old value stays.
 
 use std::{io, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Opens the node's store. A node that had a store does not make a new one by itself: with an unmounted disk, it would be an empty node
-//! that looks healthy.
+//! Opens the node's store. A node that had a store does not make a new one by itself: with an unmounted disk, it would
+//! be an empty node that looks healthy.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -23,8 +23,8 @@ pub(super) fn open(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     Ok(opened)
 }
 
-/// The error if the store is missing although there was one. The file [`MADE`] or a secret is the sign; secrets are made after the
-/// store.
+/// The error if the store is missing although there was one. The file [`MADE`] or a secret is the sign; secrets are
+/// made after the store.
 pub fn missing(settings: &Settings) -> Option<StartError> {
     let store = settings.store_location().path;
     let mut signs = std::iter::once(MADE).chain(secrets::FILES).map(|name| settings.data.join(name));

@@ -41,8 +41,8 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// `RUST_LOG` if it is set and not empty, else the setting. Log lines of actix-http about malformed requests are left out unless the
-/// filter names it: any client can cause such lines, and no operator can act on them.
+/// `RUST_LOG` if it is set and not empty, else the setting. Log lines of actix-http about malformed requests are left
+/// out unless the filter names it: any client can cause such lines, and no operator can act on them.
 fn filter(config: &TelemetrySettings) -> Result<EnvFilter, TelemetryError> {
     let environment = std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|text| !text.is_empty());
     let text = environment.map_or_else(|| config.filter.clone(), |text| text.to_string_lossy().into_owned());
@@ -95,8 +95,8 @@ const SECONDS: [f64; 14] =
 /// Upper bounds of all other histograms: sizes of groups and batches.
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Starts the metrics. `render()` returns them in Prometheus' text format. Once per process. The caller must call `run_upkeep()`
-/// periodically.
+/// Starts the metrics. `render()` returns them in Prometheus' text format. Once per process. The caller must call
+/// `run_upkeep()` periodically.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets(&COUNTS)?

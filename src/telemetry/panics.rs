@@ -1,5 +1,5 @@
-//! Logs panics. The standard hook writes to stderr itself, and would block if the reader is stuck. Only literal messages are logged,
-//! because a formatted message may hold private text.
+//! Logs panics. The standard hook writes to stderr itself, and would block if the reader is stuck. Only literal
+//! messages are logged, because a formatted message may hold private text.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 

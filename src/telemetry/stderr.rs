@@ -1,5 +1,5 @@
-//! Writes lines to stderr on a thread of its own. A slow, stuck or missing reader never delays a request or the process: lines beyond
-//! [`MOST`] bytes and lines that cannot be written are dropped and counted.
+//! Writes lines to stderr on a thread of its own. A slow, stuck or missing reader never delays a request or the
+//! process: lines beyond [`MOST`] bytes and lines that cannot be written are dropped and counted.
 
 use std::{
     collections::VecDeque,

@@ -1,5 +1,5 @@
-//! The users of the node. A user is created from the claims of the first token that names them, durably before the first answer.
-//! After that, a request costs one lookup in memory.
+//! The users of the node. A user is created from the claims of the first token that names them, durably before the
+//! first answer. After that, a request costs one lookup in memory.
 
 mod profile;
 
@@ -103,7 +103,8 @@ impl Users {
         self.save(user).await.map(Some)
     }
 
-    /// Records that the user's client is the product's own app, because it called a route that only the app calls. Written once.
+    /// Records that the user's client is the product's own app, because it called a route that only the app calls.
+    /// Written once.
     pub async fn mark_app(&self, user: &User) -> Result<(), UsersError> {
         if user.app {
             return Ok(());
@@ -119,7 +120,8 @@ impl Users {
         Ok(())
     }
 
-    /// Reads the user from memory or from the store. Called in the user's lane, so that an erased user does not return to memory.
+    /// Reads the user from memory or from the store. Called in the user's lane, so that an erased user does not return
+    /// to memory.
     fn find(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
         if let Some(user) = self.known.get(id) {
             return Ok(Some(user));

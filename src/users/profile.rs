@@ -111,8 +111,8 @@ impl PrivacyPreferences {
 #[serde(rename_all = "camelCase", default)]
 #[schema(example = json!({ "firstName": "Anna", "lastName": "Berg" }))]
 pub struct NamesRequest {
-    /// The name that partners see, 1 to 100 characters. If it is absent while a part of it changes, it becomes the first and the
-    /// last name.
+    /// The name that partners see, 1 to 100 characters. If it is absent while a part of it changes, it becomes the
+    /// first and the last name.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     name: Option<String>,
     /// 1 to 50 characters.

@@ -26,7 +26,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     user: UserView,
-    /// How many sessions of the caller's are going on.
+    /// How many of the caller's sessions are live.
     active_sessions: usize,
     push_notifications_enabled: bool,
 }
@@ -42,7 +42,7 @@ pub struct UserView {
     first_name: Option<String>,
     last_name: Option<String>,
     biometric_enabled: bool,
-    /// Always null: moods are another service's.
+    /// Always null. Another service holds moods.
     last_mood_intensity: Option<u8>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -76,11 +76,11 @@ pub struct Erased {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErasureSummary {
-    /// Sessions that were going on and ended.
+    /// Live sessions that ended.
     sessions_abandoned: usize,
-    /// Partners who were told that their session ended.
+    /// Partners who were notified of the end of their session.
     partners_notified: usize,
-    /// Sessions that lost the caller's words, stored answers, and the profile.
+    /// Sessions that lost the caller's texts, stored answers, and the profile.
     data_records_deleted: usize,
 }
 
@@ -89,7 +89,7 @@ pub struct PrivacyView {
     preferences: PrivacyPreferences,
 }
 
-/// Either of the two.
+/// One of the two fields.
 #[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(example = json!({ "biometricEnabled": true }))]
@@ -106,7 +106,7 @@ pub struct Biometric {
     biometric_enrolled_at: Option<Timestamp>,
 }
 
-/// Who the caller is
+/// The caller's account
 #[utoipa::path(get, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Account>)))]
 pub async fn me(call: Call) -> Answered {
     account(&call, &call.user).await
@@ -127,7 +127,7 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
 
 /// Erase the account
 ///
-/// Ends the caller's sessions, and removes what the caller wrote, devices and profile. Repeating it does no harm.
+/// Ends the caller's sessions, and deletes the caller's texts, devices and profile. It can be repeated.
 #[utoipa::path(delete, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Erased>)))]
 pub async fn erase(call: Call) -> Answered {
     let (state, user) = (&call.state, &call.user.id);
@@ -144,7 +144,7 @@ pub async fn erase(call: Call) -> Answered {
     Ok(success_of(Erased { deleted: true, success: true, summary }))
 }
 
-/// Takes the user out of every session, and deletes what was told to the user.
+/// Removes the user from every session, and deletes the user's pushes.
 async fn erase_from_sessions(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
     let coordinator = &state.coordinator;
     let sessions = coordinator.sessions_ever(user)?;
@@ -155,7 +155,7 @@ async fn erase_from_sessions(state: &AppState, user: &UserId) -> Result<Erasure,
     Ok(erasure)
 }
 
-/// Say whether the app is unlocked by fingerprint or face
+/// Enable or disable unlocking by fingerprint or face
 #[utoipa::path(
     patch, path = "/auth/biometric", tag = "account", request_body = BiometricRequest,
     responses((status = 200, body = Success<Biometric>))
@@ -172,7 +172,7 @@ pub async fn biometric(call: Posted<BiometricRequest>) -> Answered {
     Ok(success_of(Biometric { biometric_enabled: biometric_enrolled_at.is_some(), biometric_enrolled_at }))
 }
 
-/// What the caller lets others see
+/// The caller's privacy preferences
 #[utoipa::path(
     get, path = "/auth/me/privacy-preferences", tag = "account",
     responses((status = 200, body = Success<PrivacyView>))
@@ -181,7 +181,7 @@ pub async fn privacy(call: Call) -> Answered {
     Ok(success_of(PrivacyView { preferences: call.user.privacy }))
 }
 
-/// Change what the caller lets others see
+/// Change the caller's privacy preferences
 #[utoipa::path(
     patch, path = "/auth/me/privacy-preferences", tag = "account", request_body = PrivacyPatch,
     responses((status = 200, body = Success<PrivacyView>))

@@ -1,4 +1,4 @@
-//! Stage 2: each imagines how the other feels, and both share it.
+//! Stage 2: each partner writes how the other might feel, and both share it.
 
 use tandem_actors::domain::{
     Query,
@@ -46,7 +46,7 @@ pub async fn consent(call: Posted<ConsentEmpathyRequest>) -> Answered {
 
 /// What the partner wrote about the caller
 ///
-/// Shown once both have consented.
+/// Shown when both have consented.
 #[utoipa::path(
     get, path = "/sessions/{id}/empathy/partner", tag = "empathy",
     responses((status = 200, body = Success<PartnerEmpathy>))
@@ -55,7 +55,7 @@ pub async fn partner(call: Call) -> Answered {
     call.query(Query::EmpathyPartner).await
 }
 
-/// Say whether the partner's attempt is right
+/// Judge the partner's attempt
 #[utoipa::path(
     post, path = "/sessions/{id}/empathy/validate", tag = "empathy", request_body = ValidateEmpathyRequest,
     responses((status = 200, body = Success<EmpathyValidated>))
@@ -64,7 +64,7 @@ pub async fn validate(call: Posted<ValidateEmpathyRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Both attempts, and where they stand
+/// Both attempts and their status
 #[utoipa::path(
     get, path = "/sessions/{id}/empathy/status", tag = "empathy",
     responses((status = 200, body = Success<EmpathyStatus>))
@@ -73,9 +73,9 @@ pub async fn status(call: Call) -> Answered {
     call.query(Query::EmpathyStatus).await
 }
 
-/// Share the attempt anew
+/// Share the attempt again
 ///
-/// When the partner has asked for a revision. The partner judges again.
+/// After the partner has asked for a revision. The partner judges it again.
 #[utoipa::path(
     post, path = "/sessions/{id}/empathy/resubmit", tag = "empathy", request_body = ResubmitEmpathyRequest,
     responses((status = 200, body = Success<EmpathyResubmitted>))
@@ -84,7 +84,7 @@ pub async fn resubmit(call: Posted<ResubmitEmpathyRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Let the attempt stand although the partner has asked for a revision
+/// Keep the attempt although the partner has asked for a revision
 #[utoipa::path(
     post, path = "/sessions/{id}/empathy/skip-refinement", tag = "empathy", request_body = SkipRefinementRequest,
     responses((status = 200, body = Success<RefinementSkipped>))
@@ -95,7 +95,7 @@ pub async fn skip_refinement(call: Posted<SkipRefinementRequest>) -> Answered {
 
 /// What another service offers to share
 ///
-/// There is never any.
+/// Always empty.
 #[utoipa::path(
     get, path = "/sessions/{id}/reconciler/share-offer", tag = "empathy",
     responses((status = 200, body = Success<ShareOffer>))
@@ -104,7 +104,7 @@ pub async fn share_offer(call: Call) -> Answered {
     call.query(Query::ShareOffer).await
 }
 
-/// What the caller is asked to do
+/// The caller's pending actions
 #[utoipa::path(
     get, path = "/sessions/{id}/pending-actions", tag = "empathy",
     responses((status = 200, body = Success<PendingActions>))

@@ -1,5 +1,5 @@
-//! The caller's data for export. It is made of answers that the caller could request one by one, so it can show nothing else. It is
-//! divided into pages, so that no request costs more than a page.
+//! The caller's data for export. It is made of answers that the caller could request one by one, so it can show nothing
+//! else. It is divided into pages, so that no request costs more than a page.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportPlace {
-    /// Answers to the caller's bearer token only.
+    /// Needs the caller's bearer token.
     export_url: String,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
@@ -61,7 +61,8 @@ pub struct Export {
     has_more: bool,
 }
 
-/// What the caller may see of a session: the answers of the routes of the same names. Null where the session could not be asked.
+/// What the caller may see of a session: the answers of the routes with the same names. Null if the session is
+/// unavailable.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedSession {
@@ -84,9 +85,9 @@ pub struct ExportedSession {
     events: Option<Box<RawValue>>,
 }
 
-/// Ask for the caller's data
+/// Request an export of the caller's data
 ///
-/// The address that it is fetched from, with the caller's token.
+/// Returns the address of the export. It needs the caller's token.
 #[utoipa::path(post, path = "/me/export", tag = "account", responses((status = 200, body = Success<ExportPlace>)))]
 pub async fn ask(call: Call) -> Answered {
     let connection = call.request.connection_info().clone();

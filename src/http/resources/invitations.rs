@@ -19,9 +19,9 @@ use crate::http::{
     rate_limits,
 };
 
-/// Look at an invitation
+/// Read an invitation
 ///
-/// Open, for whoever has the link.
+/// Needs no token, only the link.
 #[utoipa::path(
     get, path = "/invitations/{id}", tag = "invitations", security(()),
     responses((status = 200, body = Success<PublicInvitationEnvelope>), (status = 429))
@@ -82,9 +82,9 @@ pub async fn confirm(call: Posted<ConfirmInvitationRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Write the text that goes with the link
+/// Write the text that accompanies the link
 ///
-/// The creator's, until the invitation is confirmed.
+/// The creator may change it until the invitation is confirmed.
 #[utoipa::path(
     put, path = "/sessions/{id}/invitation/message", tag = "invitations", request_body = InvitationMessageRequest,
     responses((status = 200, body = Success<InvitationEnvelope>))
@@ -104,9 +104,9 @@ pub async fn confirm_topic(call: Call) -> Answered {
     call.execute(Command::ConfirmTopicFrame).await
 }
 
-/// Say that the link has been followed
+/// Report that the link was opened
 ///
-/// The app says so before it accepts.
+/// The app does so before it accepts.
 #[utoipa::path(
     post, path = "/invitations/{id}/acknowledge", tag = "invitations",
     responses((status = 200, body = Success<InvitationAcknowledged>))

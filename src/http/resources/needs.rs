@@ -1,4 +1,4 @@
-//! Stage 3: needs, and the ground that both share.
+//! Stage 3: needs and common ground.
 
 use tandem_actors::domain::{
     Command, Query,
@@ -55,7 +55,7 @@ pub async fn share(call: Posted<ShareNeedsRequest>) -> Answered {
 
 /// Both sides' shared needs
 ///
-/// Shown once both have consented.
+/// Shown when both have consented.
 #[utoipa::path(
     get, path = "/sessions/{id}/needs/comparison", tag = "needs",
     responses((status = 200, body = Success<NeedsComparison>))
@@ -64,7 +64,7 @@ pub async fn comparison(call: Call) -> Answered {
     call.query(Query::NeedsComparison).await
 }
 
-/// The ground that both share
+/// The common ground
 #[utoipa::path(
     get, path = "/sessions/{id}/common-ground", tag = "needs",
     responses((status = 200, body = Success<CommonGround>))
@@ -82,9 +82,9 @@ pub async fn confirm_common_ground(call: Posted<ConfirmCommonGroundRequest>) -> 
     call.execute_body().await
 }
 
-/// Put in needs that were read from the conversation
+/// Replace the unconfirmed needs
 ///
-/// They take the place of the caller's unconfirmed needs.
+/// With needs that were read from the conversation.
 #[utoipa::path(
     post, path = "/sessions/{id}/needs/capture", tag = "needs", request_body = CaptureNeedsRequest,
     responses((status = 201, body = Success<NeedsCaptured>))
@@ -95,7 +95,7 @@ pub async fn capture(call: Posted<CaptureNeedsRequest>) -> Answered {
 
 /// Change the caller's needs
 ///
-/// All changes are made together or not at all. Not while the needs are shared.
+/// All changes are made together or not at all. Not possible while the needs are shared.
 #[utoipa::path(
     post, path = "/sessions/{id}/needs/apply-edits", tag = "needs", request_body = EditNeedsRequest,
     responses((status = 200, body = Success<NeedsEdited>))
@@ -106,7 +106,7 @@ pub async fn apply_edits(call: Posted<EditNeedsRequest>) -> Answered {
 
 /// Remove a need
 ///
-/// Not while the needs are shared.
+/// Not possible while the needs are shared.
 #[utoipa::path(
     delete, path = "/sessions/{id}/needs/{needId}", tag = "needs",
     responses((status = 200, body = Success<NeedRemoved>))
@@ -117,7 +117,7 @@ pub async fn remove(call: Call) -> Answered {
     call.execute(Command::RemoveNeed(RemoveNeed { need })).await
 }
 
-/// Say whether both lists of needs are right
+/// Judge both lists of needs
 #[utoipa::path(
     post, path = "/sessions/{id}/needs/validate", tag = "needs", request_body = ValidateNeedsRequest,
     responses((status = 200, body = Success<NeedsValidated>))

@@ -1,4 +1,4 @@
-//! For load balancers and monitoring; open to everybody.
+//! For load balancers and monitoring. These routes need no token.
 
 use actix_web::{HttpResponse, http::header, web::Data};
 use serde::Serialize;
@@ -21,12 +21,12 @@ pub struct Health {
 
 #[derive(Serialize, ToSchema)]
 pub struct Ready {
-    /// `ready`, or `degraded` while it can do its work but something needs an operator
+    /// `ready`, or `degraded` while the node works but needs an operator
     status: &'static str,
     checks: Vec<Check>,
 }
 
-/// Whether the process answers at all
+/// Whether the process answers
 #[utoipa::path(
     get, path = "/health", tag = "node", security(()),
     responses((status = 200, body = Success<Health>))
@@ -37,8 +37,8 @@ pub async fn health() -> HttpResponse {
 
 /// Whether the node can do its work
 ///
-/// 503 while its store cannot be written or it is stopping; `error.details.checks` says what is wrong. While little room is left on the
-/// disk, `status` is `degraded` and a check has a problem.
+/// 503 while the store cannot be written or the node is stopping; `error.details.checks` names the problem. While the
+/// disk has little room, `status` is `degraded` and a check has a problem.
 #[utoipa::path(
     get, path = "/ready", tag = "node", security(()),
     responses((status = 200, body = Success<Ready>), (status = 503))

@@ -31,7 +31,7 @@ pub struct PeopleQuery {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PersonSessionsQuery {
-    /// `completed` or `active`; all, if it is left out.
+    /// `completed` or `active`. Absent: all.
     #[param(pattern = "^(completed|active)$")]
     status: Option<String>,
 }
@@ -40,7 +40,7 @@ pub struct PersonSessionsQuery {
 #[serde(default)]
 #[schema(example = json!({ "nickname": "Benny" }))]
 pub struct NicknameRequest {
-    /// 1 to 100 characters; null takes it away.
+    /// 1 to 100 characters. Null removes it.
     #[serde(deserialize_with = "named")]
     #[schema(value_type = Option<String>, required, min_length = 1, max_length = 100, pattern = r"\S")]
     nickname: Option<Option<String>>,
@@ -58,7 +58,7 @@ pub struct Nickname {
 
 /// The people whom the caller has sessions with
 ///
-/// Only those who have joined.
+/// Only people who have joined a session.
 #[utoipa::path(
     get, path = "/people", tag = "people", params(PeopleQuery),
     responses((status = 200, body = Success<PeoplePage>))
@@ -97,7 +97,7 @@ pub async fn sessions(call: Call) -> Answered {
     Ok(show(&call.state.coordinator.sessions_with(&call.user.id, &person, which).await?))
 }
 
-/// Say what the caller calls a person
+/// Set the caller's nickname for a person
 ///
 /// Only the caller sees it.
 #[utoipa::path(

@@ -1,4 +1,4 @@
-//! The caller's devices, and what the caller wants to be told.
+//! The caller's devices and notification preferences.
 
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::{
     push::{Preferences, PreferencesPatch, PushToken, Registration},
 };
 
-/// Which device to forget; without a token: all of the caller's.
+/// The device to remove. Without a token, all of the caller's devices.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, rename_all = "camelCase")]
 #[schema(example = json!({ "pushToken": "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]" }))]
@@ -31,7 +31,7 @@ pub struct RemovePushToken {
 #[serde(rename_all = "camelCase")]
 pub struct Registered {
     registered: bool,
-    /// Whether the time zone that was given is known. If it is not, quiet hours go by UTC or by the zone that they name.
+    /// Whether the given time zone is known. If not, quiet hours use their own zone, or UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone_known: Option<bool>,
 }
@@ -52,7 +52,7 @@ pub struct PreferencesView {
 
 /// Register a device for pushes
 ///
-/// A token that another user had registered moves to the caller.
+/// A token of another user moves to the caller.
 #[utoipa::path(
     post, path = "/auth/push-token", tag = "push", request_body = Registration,
     responses((status = 200, body = Success<Registered>), (status = 429))
@@ -69,9 +69,9 @@ pub async fn register(call: Posted<Registration>) -> Answered {
     Ok(answer(&idempotency::once(&state, &user.id, key, work).await?))
 }
 
-/// Forget a device
+/// Remove a device
 ///
-/// For signing out. Without a token, all of the caller's devices are forgotten.
+/// At sign-out. Without a token, all of the caller's devices are removed.
 #[utoipa::path(
     delete, path = "/auth/push-token", tag = "push", request_body = RemovePushToken,
     responses((status = 200, body = Success<Registered>), (status = 429))
@@ -86,19 +86,19 @@ pub async fn remove(call: Posted<RemovePushToken>) -> Answered {
     Ok(success_of(Registered { registered: false, time_zone_known: None }))
 }
 
-/// Ask for a push on trial
+/// Request a test push
 ///
-/// For developers of the app, by their own service. This node sends none, and refuses.
+/// For developers of the app. This node sends none and always answers 403.
 #[utoipa::path(
     post, path = "/auth/test-push-notification", tag = "push",
     responses((status = 200, body = Success<TestPush>), (status = 403))
 )]
 pub async fn test(_: Call) -> Result<web::Json<Success<TestPush>>, ApiError> {
-    let message = "this node sends no pushes on trial; register a device and let a partner act";
+    let message = "this node sends no test pushes; register a device and let a partner act";
     Err(ApiError::new(Code::Forbidden, message))
 }
 
-/// What the caller wants to be told
+/// The caller's notification preferences
 #[utoipa::path(
     get, path = "/auth/me/notification-preferences", tag = "push",
     responses((status = 200, body = Success<PreferencesView>))
@@ -107,7 +107,7 @@ pub async fn preferences(call: Call) -> Answered {
     Ok(view(call.state.devices.preferences(&call.user.id).map_err(Refusal::from)?))
 }
 
-/// Change what the caller wants to be told
+/// Change the caller's notification preferences
 #[utoipa::path(
     patch, path = "/auth/me/notification-preferences", tag = "push", request_body = PreferencesPatch,
     responses((status = 200, body = Success<PreferencesView>))

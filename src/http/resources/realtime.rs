@@ -39,7 +39,7 @@ pub struct SignedOut {
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub struct ConfigQuery {
-    /// The session whose channels are asked for.
+    /// The session whose channels are requested.
     session_id: Option<String>,
 }
 
@@ -49,7 +49,7 @@ pub struct RealtimeConfig {
     #[serde(flatten)]
     endpoint: RealtimeDescription,
     recovery: Recovery,
-    /// What to show while the connection is away.
+    /// What to show while the connection is lost.
     show: [Show; 4],
 }
 
@@ -62,7 +62,7 @@ pub struct Recovery {
     suspended_retry_timeout: u32,
 }
 
-/// What a user sees from some time after the connection was lost.
+/// What a user sees some time after the connection was lost.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Show {
@@ -109,8 +109,8 @@ pub async fn ably_token(call: Call) -> Answered {
 
 /// End the caller's realtime connections
 ///
-/// Signs out everywhere: all realtime tokens that the caller has are refused from now on, and the connections that hold one end. A token that
-/// is asked for after that is good.
+/// Signs out everywhere: all of the caller's realtime tokens become invalid, and connections with one end. Tokens that
+/// are requested later are valid.
 #[utoipa::path(
     delete, path = "/auth/ably-token", tag = "realtime",
     responses((status = 200, body = Success<SignedOut>))

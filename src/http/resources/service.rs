@@ -20,7 +20,7 @@ use crate::http::{
 
 /// Write the topic and the text of an invitation
 ///
-/// For the one who invites, until the invitation is confirmed.
+/// For the inviting partner, until the invitation is confirmed.
 #[utoipa::path(
     put, path = "/service/sessions/{id}/members/{userId}/invitation", tag = "service",
     security(("service" = [])), request_body = WriteInvitationRequest,
@@ -30,7 +30,7 @@ pub async fn invitation(call: ServiceCall<Json<WriteInvitationRequest>>) -> Answ
     call.execute_body().await
 }
 
-/// Offer a member in stage 1 to confirm to feel heard
+/// Offer a member in stage 1 to confirm feeling heard
 #[utoipa::path(
     post, path = "/service/sessions/{id}/members/{userId}/feel-heard-offer", tag = "service",
     security(("service" = [])),
@@ -40,7 +40,7 @@ pub async fn offer_feel_heard(call: ServiceCall) -> Answered {
     call.execute(Command::OfferFeelHeard).await
 }
 
-/// Bring a strategy into the pool for a member
+/// Add a strategy to the pool for a member
 #[utoipa::path(
     post, path = "/service/sessions/{id}/members/{userId}/strategies", tag = "service",
     security(("service" = [])), request_body = ProposeStrategyRequest,
@@ -70,7 +70,7 @@ pub struct WriteEmpathyDraftRequest {
 
 /// Write a member's empathy draft
 ///
-/// It is not ready to share: that is the member's to say.
+/// It is not ready to share; only the member can declare that.
 #[utoipa::path(
     put, path = "/service/sessions/{id}/members/{userId}/empathy/draft", tag = "service",
     security(("service" = [])), request_body = WriteEmpathyDraftRequest,
@@ -82,9 +82,9 @@ pub async fn empathy_draft(call: ServiceCall<Json<WriteEmpathyDraftRequest>>) ->
     call.execute(Command::try_from(draft)?).await
 }
 
-/// Put in needs that were read from the conversation with a member
+/// Replace a member's unconfirmed needs
 ///
-/// They take the place of the member's unconfirmed needs. Not while the needs are shared.
+/// With needs that were read from the conversation. Not possible while the needs are shared.
 #[utoipa::path(
     put, path = "/service/sessions/{id}/members/{userId}/needs", tag = "service",
     security(("service" = [])), request_body = CaptureNeedsRequest,

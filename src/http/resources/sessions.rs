@@ -1,4 +1,4 @@
-//! Sessions: made, listed, looked at, followed.
+//! Sessions: create, list, read, follow.
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
@@ -79,7 +79,7 @@ pub struct PresenceRequest {
 
 /// Begin a session and invite the partner
 ///
-/// A live session with the same person is a conflict; the app is given that session instead.
+/// A live session with the same person is a conflict. The app gets that session instead.
 #[utoipa::path(
     post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
     responses(
@@ -105,7 +105,7 @@ pub async fn list(call: Call) -> Answered {
     Ok(show(&call.state.coordinator.list(&call.user.id, filter).await?))
 }
 
-/// How many sessions hold something that the caller has not seen
+/// How many sessions hold something unseen
 #[utoipa::path(
     get, path = "/sessions/unread-count", tag = "sessions",
     responses((status = 200, body = Success<Count>))
@@ -146,7 +146,7 @@ pub async fn withdraw(call: Call) -> Answered {
     call.execute(Command::Withdraw).await
 }
 
-/// Everything that a client needs after a reconnect
+/// The whole state, for a client that reconnects
 #[utoipa::path(
     get, path = "/sessions/{id}/state", tag = "sessions",
     responses((status = 200, body = Success<SessionState>))
@@ -155,9 +155,9 @@ pub async fn state(call: Call) -> Answered {
     call.query(Query::State).await
 }
 
-/// What has happened since
+/// The events after a `seq`
 ///
-/// What the caller may see, in order of `seq`.
+/// Those that the caller may see, in order of `seq`.
 #[utoipa::path(
     get, path = "/sessions/{id}/events", tag = "sessions", params(EventsQuery),
     responses((status = 200, body = Success<EventsPage>))
@@ -170,7 +170,7 @@ pub async fn events(call: Call) -> Answered {
     Ok(show(&call.state.coordinator.events(&session, &call.user.id, after.unwrap_or(0), limit).await?))
 }
 
-/// Say what the caller has seen
+/// Report what the caller has seen
 #[utoipa::path(
     post, path = "/sessions/{id}/viewed", tag = "sessions", request_body = ViewedRequest,
     responses((status = 200, body = Success<Viewed>))
@@ -179,7 +179,7 @@ pub async fn viewed(call: Posted<ViewedRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Say that the app's share tab has been looked at
+/// Report that the app's share tab was opened
 #[utoipa::path(
     post, path = "/sessions/{id}/share-tab-viewed", tag = "sessions",
     responses((status = 200, body = Success<ShareTabViewed>))
@@ -190,7 +190,7 @@ pub async fn share_tab_viewed(call: Call) -> Answered {
 
 /// The chat of a session
 ///
-/// The chat is another service's. The page is always empty: the app asks for one before it shows anything.
+/// Another service holds the chat. The page is always empty; the app requests it before it shows anything.
 #[utoipa::path(
     get, path = "/sessions/{id}/messages", tag = "sessions", params(MessagesQuery),
     responses((status = 200, body = Success<MessagesPage>))
@@ -222,7 +222,7 @@ pub async fn presence(call: Posted<PresenceRequest>) -> Answered {
 
 /// Nudge the partner
 ///
-/// Once in a while, with a fixed text.
+/// Only once in a while, with a fixed text.
 #[utoipa::path(
     post, path = "/sessions/{id}/nudge", tag = "sessions",
     responses((status = 200, body = Success<Nudged>), (status = 429))

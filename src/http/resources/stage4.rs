@@ -48,9 +48,9 @@ pub async fn select_many(call: Posted<SelectManyRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Share one's stances
+/// Share the caller's stances
 ///
-/// Each partner sees the other's when both have shared.
+/// Each partner sees the other's stances when both have shared.
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/share-selections", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
@@ -59,7 +59,7 @@ pub async fn share(call: Call) -> Answered {
     call.execute(Stage4Command::Share.into()).await
 }
 
-/// Take the sharing back
+/// Withdraw the shared stances
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/unshare-selections", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
@@ -77,7 +77,7 @@ pub async fn decline_need(call: Call) -> Answered {
     decline(call, true).await
 }
 
-/// Take the declining of a need back
+/// Address a declined need again
 #[utoipa::path(
     delete, path = "/sessions/{id}/stage4/needs/{needId}/decline", tag = "stage4",
     responses((status = 200, body = Success<Stage4Changed>))
@@ -86,7 +86,7 @@ pub async fn address_need(call: Call) -> Answered {
     decline(call, false).await
 }
 
-/// Go on in the walk through the needs
+/// Continue the walk through the needs
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/walkthrough/needs/{needId}", tag = "stage4", request_body = WalkNeedRequest,
     responses((status = 200, body = Success<Stage4Changed>))
@@ -97,7 +97,7 @@ pub async fn walk(call: Posted<WalkNeedRequest>) -> Answered {
 
 /// Close the stage and resolve the session
 ///
-/// What both are willing to do becomes agreements; or the partners part without one.
+/// Proposals that both are willing to do become agreements. Without any, the partners part without an agreement.
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/close", tag = "stage4", request_body = CloseStage4Request,
     responses((status = 200, body = Success<Stage4Closed>))
@@ -106,7 +106,7 @@ pub async fn close(call: Posted<CloseStage4Request>) -> Answered {
     call.execute_body().await
 }
 
-/// Open a sub-chat, or go on with an open one
+/// Open a sub-chat, or continue an open one
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/subchat", tag = "stage4", request_body = OpenSubChatRequest,
     responses((status = 200, body = Success<SubChatAnswer>))
@@ -125,9 +125,9 @@ pub async fn sub_chat(call: Call) -> Answered {
     call.execute(Stage4Command::ReadSubChat(id).into()).await
 }
 
-/// Say something in a sub-chat
+/// Write in a sub-chat
 ///
-/// The coordinator keeps it; another service answers.
+/// The coordinator stores the message. Another service answers.
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/subchat/{subChatId}/messages", tag = "stage4",
     request_body = SayInSubChatRequest, responses((status = 200, body = Success<SubChatAnswer>))
@@ -138,7 +138,7 @@ pub async fn say(call: Posted<SayInSubChatRequest>) -> Answered {
 
 /// Resolve a sub-chat
 ///
-/// What its owner accepts becomes proposals, or replaces proposals.
+/// What its owner accepts becomes a proposal, or replaces one.
 #[utoipa::path(
     post, path = "/sessions/{id}/stage4/subchat/{subChatId}/resolve", tag = "stage4",
     request_body = ResolveSubChatRequest, responses((status = 200, body = Success<SubChatResolved>))

@@ -1,4 +1,4 @@
-//! Where the two are, and how one of them goes on.
+//! The progress of the partners, and the way to the next stage.
 
 use tandem_actors::domain::{
     Code, Query,
@@ -13,7 +13,7 @@ use crate::http::{
     error::ApiError,
 };
 
-/// Where both partners are
+/// The progress of both partners
 #[utoipa::path(
     get, path = "/sessions/{id}/progress", tag = "stages",
     responses((status = 200, body = Success<Progress>))
@@ -34,9 +34,9 @@ pub async fn gates(call: Call) -> Answered {
     call.query(Query::Gates(stage)).await
 }
 
-/// Go on to the next stage
+/// Advance to the next stage
 ///
-/// Moves the caller only. What stands in the way is answered with 200, `advanced: false` and `blockedReason`.
+/// Moves only the caller. If a gate is not satisfied, the answer is 200 with `advanced: false` and `blockedReason`.
 #[utoipa::path(
     post, path = "/sessions/{id}/stages/advance", tag = "stages", request_body = AdvanceRequest,
     responses((status = 200, body = Success<Advanced>))

@@ -1,4 +1,4 @@
-//! Stage 4: one pool of strategies, ranked by each in private.
+//! Stage 4: one pool of strategies, which each partner ranks in private.
 
 use tandem_actors::domain::{
     Command, Query,
@@ -13,7 +13,7 @@ use crate::http::{
 
 /// The pool
 ///
-/// Without authors and times, in an order that betrays neither.
+/// Without authors and times, in an order that reveals neither.
 #[utoipa::path(
     get, path = "/sessions/{id}/strategies", tag = "strategies",
     responses((status = 200, body = Success<StrategiesList>))
@@ -31,9 +31,9 @@ pub async fn propose(call: Posted<ProposeStrategyRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Say that the pool is complete
+/// Declare the pool complete
 ///
-/// The pool is locked once both have said so.
+/// The pool is locked when both partners have done so.
 #[utoipa::path(
     post, path = "/sessions/{id}/strategies/ready", tag = "strategies",
     responses((status = 200, body = Success<ReadyToRank>))
@@ -44,7 +44,7 @@ pub async fn ready(call: Call) -> Answered {
 
 /// Rank the strategies
 ///
-/// Private, and replaceable until both rankings are in.
+/// Private. It can be replaced until both rankings are submitted.
 #[utoipa::path(
     post, path = "/sessions/{id}/strategies/rank", tag = "strategies", request_body = SubmitRankingRequest,
     responses((status = 200, body = Success<RankingSubmitted>))
@@ -53,9 +53,9 @@ pub async fn rank(call: Posted<SubmitRankingRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// What both ranked high
+/// The strategies that both ranked high
 ///
-/// Revealed to both at once, when both rankings are in.
+/// Revealed to both partners when both rankings are submitted.
 #[utoipa::path(
     get, path = "/sessions/{id}/strategies/overlap", tag = "strategies",
     responses((status = 200, body = Success<Overlap>))

@@ -1,4 +1,4 @@
-//! After the session: check-ins on what was agreed, notes between them, and coming back.
+//! After the session: check-ins on agreements, notes between them, and re-entry.
 
 use tandem_actors::domain::{
     Code, Command, Query,
@@ -23,7 +23,7 @@ pub async fn list(call: Call) -> Answered {
     call.query(Query::Tending).await
 }
 
-/// One's own check-ins so far
+/// The caller's own check-ins
 #[utoipa::path(
     get, path = "/sessions/{id}/tending/history", tag = "tending",
     responses((status = 200, body = Success<TendingHistory>))
@@ -34,7 +34,7 @@ pub async fn history(call: Call) -> Answered {
 
 /// Write a note for the next check-in
 ///
-/// Private, until it is shared with a check-in.
+/// Private until it is shared with a check-in.
 #[utoipa::path(
     post, path = "/sessions/{id}/tending/notes", tag = "tending", request_body = WriteTendingNoteRequest,
     responses((status = 201, body = Success<NoteAnswer>))
@@ -43,7 +43,7 @@ pub async fn write_note(call: Posted<WriteTendingNoteRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Come back without a check-in being due
+/// Re-enter without a due check-in
 #[utoipa::path(
     post, path = "/sessions/{id}/tending/reentry", tag = "tending", request_body = ReenterTendingRequest,
     responses((status = 201, body = Success<TendingEntryAnswer>))
@@ -52,9 +52,10 @@ pub async fn reenter(call: Posted<ReenterTendingRequest>) -> Answered {
     call.execute_body().await
 }
 
-/// Check in on everything that is open
+/// Check in on all open entries
 ///
-/// One's own entries act at once. The choices about shared ones are held until both have checked in, or 14 days have passed.
+/// Own entries take effect at once. Choices about shared entries wait until both partners have checked in, or 14 days
+/// have passed.
 #[utoipa::path(
     post, path = "/sessions/{id}/tending/checkin", tag = "tending", request_body = CheckInRequest,
     responses((status = 200, body = Success<CheckedIn>))
@@ -76,7 +77,7 @@ pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
     call.execute_in(session, command).await
 }
 
-/// Show one's own check-in to the partner
+/// Show the caller's check-in to the partner
 #[utoipa::path(
     post, path = "/sessions/{id}/tending/{entryId}/share", tag = "tending",
     responses((status = 200, body = Success<TendingEntryAnswer>))
@@ -85,7 +86,7 @@ pub async fn share(call: Call) -> Answered {
     show(call, true).await
 }
 
-/// Hide one's own check-in from the partner
+/// Hide the caller's check-in from the partner
 #[utoipa::path(
     post, path = "/sessions/{id}/tending/{entryId}/unshare", tag = "tending",
     responses((status = 200, body = Success<TendingEntryAnswer>))

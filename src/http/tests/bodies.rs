@@ -76,8 +76,8 @@ async fn a_body_is_at_most_64_kib() {
     assert_eq!(server.send(compressed).await.refusal(), refused(400, "VALIDATION_ERROR"));
 }
 
-/// In a session of stage 0, a command of a later stage is refused with that stage, and every other command has its own answer. What
-/// each command does is the subject of the promise tests.
+/// In a session of stage 0, a command of a later stage is refused with that stage, and every other command has its own
+/// answer. What each command does is the subject of the promise tests.
 #[actix_web::test]
 async fn every_command_reaches_its_session() {
     let server = Server::start();

@@ -1,4 +1,5 @@
-//! Devices that Expo calls registered or unregistered. If suspiciously many are unregistered, they are kept in quarantine.
+//! Devices that Expo calls registered or unregistered. If suspiciously many are unregistered, they are kept in
+//! quarantine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,8 +29,8 @@ impl Devices {
         (0..devices).for_each(|_| guard.saw(false, now));
     }
 
-    /// Expo was asked at `asked_at` to reach a device, and says that the app is not installed. The verdict does not apply to a device
-    /// that was registered after that.
+    /// Expo was asked at `asked_at` to reach a device, and says that the app is not installed. The verdict does not
+    /// apply to a device that was registered after that.
     pub async fn mark_unregistered(
         self: &Arc<Self>,
         user: UserId,

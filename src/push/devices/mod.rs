@@ -1,5 +1,6 @@
-//! The devices of users. A user has several devices. A device belongs to the user who registered it last, so that a shared phone never
-//! shows pushes of its former user. Each change is one commit: the rows of the users and of the tokens' owners change together.
+//! The devices of users. A user has several devices. A device belongs to the user who registered it last, so that a
+//! shared phone never shows pushes of its former user. Each change is one commit: the rows of the users and of the
+//! tokens' owners change together.
 
 mod changed;
 mod deaths;
@@ -47,8 +48,8 @@ pub struct Devices {
     journal: Journal,
     clock: Arc<dyn Clock>,
     per_user: usize,
-    /// What the store holds of recently requested users. An entry is never older than the store: a change replaces it after the
-    /// commit, also while a miss is being filled.
+    /// What the store holds of recently requested users. An entry is never older than the store: a change replaces it
+    /// after the commit, also while a miss is being filled.
     cache: Cache<UserId, Arc<Reach>>,
     guard: Mutex<Guard>,
     /// Held during a change. The owner of a token is read and written under it.
@@ -219,7 +220,8 @@ impl ports::Devices for Devices {
         match self.reach(user) {
             Ok(reach) => reach.usable(self.clock.now()).next().is_some(),
             Err(error) => {
-                // A push without a device is closed with that reason. A push that is not decided would be lost without a trace.
+                // A push without a device is closed with that reason. A push that is not decided would be lost without
+                // a trace.
                 tracing::error!(%error, "cannot tell whether a user has a push token");
                 true
             }

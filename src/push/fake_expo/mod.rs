@@ -1,8 +1,8 @@
-//! A stand-in for Expo's push service. It keeps devices, tickets, receipts, projects and limits, fails on demand, and shows the
-//! notifications on each device. Tests and the demo use it, and `tandem fake-expo` runs it alone.
+//! A stand-in for Expo's push service. It keeps devices, tickets, receipts, projects and limits, fails on demand, and
+//! shows the notifications on each device. Tests and the demo use it, and `tandem fake-expo` runs it alone.
 //!
-//! The service's own routes are `POST /--/api/v2/push/send` and `POST /--/api/v2/push/getReceipts`, as Expo documents them.
-//! Everything under `/control` is the stand-in's:
+//! The service's own routes are `POST /--/api/v2/push/send` and `POST /--/api/v2/push/getReceipts`, as Expo documents
+//! them. Everything under `/control` is the stand-in's:
 //!
 //! | route | what |
 //! |---|---|

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An error code of Expo; an open set. Codes that are long or hold special characters are dropped, because they might quote a token or a
-/// text into rows, logs or metrics.
+/// An error code of Expo; an open set. Codes that are long or hold special characters are dropped, because they might
+/// quote a token or a text into rows, logs or metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExpoCode(Box<str>);

@@ -1,5 +1,5 @@
-//! The outcomes of attempts, and the action that follows each. Expo has no idempotency key, so a request whose answer was lost may have
-//! been accepted. Therefore an attempt has four outcomes, and one of them is "unknown". Pure.
+//! The outcomes of attempts, and the action that follows each. Expo has no idempotency key, so a request whose answer
+//! was lost may have been accepted. Therefore an attempt has four outcomes, and one of them is "unknown". Pure.
 
 mod code;
 
@@ -127,9 +127,9 @@ pub enum RetryPace {
     Unreachable,
     /// One retry, marked as a possible duplicate.
     OnceMore,
-    /// The whole project was told to slow down.
+    /// The whole project is throttled.
     Throttled,
-    /// This device was told to slow down.
+    /// This device is throttled.
     DeviceThrottled,
     /// An operator must repair credentials or settings. The breaker decides when to try again.
     AfterRepair,
