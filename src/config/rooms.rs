@@ -34,8 +34,9 @@ impl Settings {
     }
 
     fn journal_options(&self) -> store::JournalOptions {
-        let config::JournalSettings { segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, .. } =
-            self.journal;
+        let config::JournalSettings {
+            segment_bytes, max_bytes, recent_bytes, checkpoint_bytes, checkpoint_after, ..
+        } = self.journal;
         store::JournalOptions {
             segment_bytes,
             max_bytes,
