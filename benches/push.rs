@@ -22,7 +22,7 @@ use support::{
     world,
 };
 use tandem::push::{
-    Config, Devices, Platform, Pusher, Registration,
+    Devices, Platform, PushSettings, Pusher, Registration,
     fake_expo::{FakeExpo, Fault, Settings},
 };
 use tandem_actors::{
@@ -100,7 +100,7 @@ fn drain(args: &Args) {
     std::fs::create_dir(&data).expect("a directory for the store");
     tandem::tls::install_provider();
     actix_web::rt::System::new().block_on(async {
-        let config = Config { base_url: format!("http://{}", stand_in.address), ..Config::default() };
+        let config = PushSettings { base_url: format!("http://{}", stand_in.address), ..PushSettings::default() };
         let rate = f64::from(config.rate);
         let store = store(&args.engine, &data);
         let (journal, _) =
