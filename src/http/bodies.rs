@@ -1,4 +1,4 @@
-//! What the schemas of request bodies cannot say field by field: which of several fields is needed, and which goes with which.
+//! Which of several fields a request body needs. The schemas derived from types cannot say it.
 
 use utoipa::openapi::{
     ObjectBuilder, RefOr, Schema,
@@ -8,12 +8,12 @@ use utoipa::openapi::{
 
 use super::routes::Schemas;
 
-/// A way to be right: these fields, each with one of these values if there are any.
+/// One accepted combination: these fields, each with one of these values if any are listed.
 type Way = &'static [(&'static str, Type, &'static [&'static str])];
 
 const TRUE: &str = "true";
 
-/// For each schema the ways, of which one at least is needed.
+/// For each schema the combinations. A body needs at least one of them.
 const WAYS: &[(&str, &[Way])] = &[
     ("CreateSessionRequest", &[&[("inviteName", Type::String, &[])], &[("personId", Type::String, &[])]]),
     ("WriteInvitationRequest", &[&[("topicFrame", Type::String, &[])], &[("invitationMessage", Type::String, &[])]]),

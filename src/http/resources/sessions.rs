@@ -165,7 +165,7 @@ pub async fn state(call: Call) -> Answered {
 pub async fn events(call: Call) -> Answered {
     let session = call.session()?;
     let EventsQuery { after, limit } = call.reject_unless_member(call.fields()).await?;
-    let limit = call.reject_unless_member(page(limit, EVENTS, MOST_EVENTS)).await?;
+    let limit = call.reject_unless_member(page_length(limit, EVENTS, MOST_EVENTS)).await?;
     let after = call.reject_unless_member(at_most("after", after, i64::MAX as u64)).await?;
     Ok(show(&call.state.coordinator.events(&session, &call.user.id, after.unwrap_or(0), limit).await?))
 }
