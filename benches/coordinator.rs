@@ -1,4 +1,5 @@
-//! How fast the coordinator is, beside what the machine can do at all. Each section prints a table; targets stand beside.
+//! How fast the coordinator is, beside what the machine can do at all. Each section prints a table; targets stand
+//! beside.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
 

@@ -1,5 +1,5 @@
-//! How fast the embedded realtime endpoint is: idle connections, fan-out, many rooms of two, and the same rooms on servers of
-//! other makes. One driver thread, JSON frames.
+//! How fast the embedded realtime endpoint is: idle connections, fan-out, many rooms of two, and the same rooms on
+//! servers of other makes. One driver thread, JSON frames.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
 
@@ -221,7 +221,8 @@ fn pairs(args: &Args) {
     );
 }
 
-/// Each server's turns: the machine's speed changes from second to second, so that they take turns and the middle one counts.
+/// Each server's turns: the machine's speed changes from second to second, so that they take turns and the middle one
+/// counts.
 const ROUNDS: usize = 5;
 
 /// Rooms of two in a closed loop: the next message is sent when the last one has arrived.

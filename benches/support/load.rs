@@ -1,5 +1,6 @@
-//! A closed loop over raw keep-alive HTTP/1.1: every connection sends its next request when the last one is answered. One
-//! thread, requests made beforehand, answers read and not parsed: the driver takes a few microseconds of CPU per request.
+//! A closed loop over raw keep-alive HTTP/1.1: every connection sends its next request when the last one is answered.
+//! One thread, requests made beforehand, answers read and not parsed: the driver takes a few microseconds of CPU per
+//! request.
 
 use std::{
     cell::RefCell,

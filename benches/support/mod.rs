@@ -1,5 +1,5 @@
-//! What the benches share: a load generator that is cheaper than what it drives, the server as a process of its own, the
-//! machine's own limits measured in the same run, and tables.
+//! What the benches share: a load generator that is cheaper than what it drives, the server as a process of its own,
+//! the machine's own limits measured in the same run, and tables.
 #![allow(dead_code, reason = "each bench uses its part")]
 
 pub mod args;

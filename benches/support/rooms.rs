@@ -1,5 +1,5 @@
-//! Rooms whose members pass messages on to each other, in three dialects: Ably's protocol as Tandem serves it, a bare `ws` server
-//! and socket.io, each with the least that the dialect needs.
+//! Rooms whose members pass messages on to each other, in three dialects: Ably's protocol as Tandem serves it, a bare
+//! `ws` server and socket.io, each with the least that the dialect needs.
 
 use std::{
     io,

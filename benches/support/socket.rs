@@ -1,5 +1,5 @@
-//! A WebSocket client of a few microseconds: text frames, an all-zero mask (which the RFC allows and nobody has to apply), and
-//! payloads that are looked at, not parsed.
+//! A WebSocket client of a few microseconds: text frames, an all-zero mask (which the RFC allows and nobody has to
+//! apply), and payloads that are looked at, not parsed.
 
 use std::{io, net::SocketAddr, ops::Range, rc::Rc};
 

@@ -1,4 +1,5 @@
-//! Who reads the log, and whether anybody does, decides nothing: not whether the node starts, nor how it answers, nor how it ends.
+//! Who reads the log, and whether anybody does, decides nothing: not whether the node starts, nor how it answers, nor
+//! how it ends.
 
 use std::{
     fs::File,

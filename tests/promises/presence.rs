@@ -1,5 +1,5 @@
-//! A partner who is in any of the presence channels is there, also where Ably's cloud tells it: when it is asked, and when it reports by
-//! webhook.
+//! A partner who is in any of the presence channels is there, also where Ably's cloud tells it: when it is asked, and
+//! when it reports by webhook.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};

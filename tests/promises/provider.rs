@@ -1,5 +1,5 @@
-//! The same server with Ably's cloud instead of the embedded endpoint: presence by REST and by webhook, and what happens when
-//! the cloud is down.
+//! The same server with Ably's cloud instead of the embedded endpoint: presence by REST and by webhook, and what
+//! happens when the cloud is down.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};

@@ -1,5 +1,5 @@
-//! A session that fails again and again costs nobody but itself: it can be read, its neighbours do not notice, strangers learn nothing, and
-//! the operator learns what to do.
+//! A session that fails again and again costs nobody but itself: it can be read, its neighbours do not notice,
+//! strangers learn nothing, and the operator learns what to do.
 
 use std::{path::Path, time::Duration};
 

@@ -6,7 +6,8 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
 }
 
-/// Whether the packages are there. Without Node: false with one line to say so, except under `CI=true`, where that fails.
+/// Whether the packages are there. Without Node: false with one line to say so, except under `CI=true`, where that
+/// fails.
 pub static INSTALLED: LazyLock<bool> = LazyLock::new(|| {
     let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
     if !works(Command::new("node").arg("--version")) || !works(Command::new("npm").arg("--version")) {

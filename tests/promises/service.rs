@@ -1,4 +1,5 @@
-//! What an AI service writes for one member: that member alone has it until it is confirmed or shared, and nobody else can write so.
+//! What an AI service writes for one member: that member alone has it until it is confirmed or shared, and nobody else
+//! can write so.
 
 use reqwest::Method;
 use serde_json::{Value, json};

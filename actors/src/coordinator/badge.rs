@@ -40,7 +40,8 @@ pub struct Badge {
 }
 
 impl Coordinator {
-    /// `{count, bySession}`: 1 for each session that is going on and holds something that the user has not seen, else 0.
+    /// `{count, bySession}`: 1 for each session that is going on and holds something that the user has not seen, else
+    /// 0.
     pub async fn badge(&self, user: &UserId) -> Result<Bytes, Refusal> {
         let status = Some(vec![SessionStatus::Active, SessionStatus::Invited]);
         let page = self.list(user, ListFilter { status, cursor: None, limit: MOST }).await?;

@@ -136,8 +136,8 @@ impl Journal {
         Ok((Journal(shared), thread))
     }
 
-    /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks first; the
-    /// queue takes what comes later all the same, so that the check cannot race.
+    /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks
+    /// first; the queue takes what comes later all the same, so that the check cannot race.
     pub fn has_room(&self) -> bool {
         self.obstacle().is_none()
     }

@@ -126,7 +126,7 @@ impl SessionActor {
                 let published: Vec<PendingEvent> = self.outbox.pending.drain(..count).collect();
                 for pending in &published {
                     pending.in_span(|| {
-                        tracing::debug!(seq = pending.seq, on_session = pending.publish, "event published")
+                        tracing::debug!(seq = pending.seq, on_session = pending.publish, "event published");
                     });
                 }
                 for pending in published.iter().filter(|pending| pending.publish) {

@@ -90,7 +90,7 @@ fn look_at_rows(location: &Location, rows: &Opened, found: &mut Verified) -> Res
         Ok(Some(log)) => return Ok(Some(log)),
         Ok(None) => found.bad.push(format!("{}: it names no journal", file().display())),
         Err(error) => {
-            found.bad.push(format!("{}: which journal is its own is not known: {}", file().display(), error.text()))
+            found.bad.push(format!("{}: which journal is its own is not known: {}", file().display(), error.text()));
         }
     }
     Ok(None)

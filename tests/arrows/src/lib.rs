@@ -36,7 +36,7 @@ pub fn problems(root: &Path, table: &Table) -> Vec<String> {
 
 fn crate_problems(root: &Path, table: &Table, row: &CrateRow) -> Vec<String> {
     let mut problems = Vec::new();
-    let used = source::dependencies(&root.join(&row.manifest()));
+    let used = source::dependencies(&root.join(row.manifest()));
     for name in used.iter().filter(|name| !row.may_use.contains(name)) {
         problems.push(format!("{} -> {name} is in no row of the crates", row.name));
     }

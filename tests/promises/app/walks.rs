@@ -1,5 +1,5 @@
-//! `tests/sdk/app/*.test.mjs` against the real binary on default settings. The walks are written from what the app's generations
-//! send, read and show; none of them calls `stages/advance`.
+//! `tests/sdk/app/*.test.mjs` against the real binary on default settings. The walks are written from what the app's
+//! generations send, read and show; none of them calls `stages/advance`.
 
 use std::process::Command;
 

@@ -9,7 +9,8 @@ use crate::harness::{Server, server};
 
 const KEYS: &str = r#"[{name="tandem.main",secret="tests"}]"#;
 
-/// Publishes large messages on a channel of its own, as fast as the node takes them, and returns how many were taken and refused.
+/// Publishes large messages on a channel of its own, as fast as the node takes them, and returns how many were taken
+/// and refused.
 async fn flood(server: &Server, channel: &str, messages: u64, bytes: usize) -> (u64, u64) {
     let url = format!("ws://{}/?v=6&format=json&key=tandem.main:tests", server.host());
     let (mut out, mut frames) = connect_async(url).await.expect("the WebSocket opens").0.split();

@@ -1,4 +1,5 @@
-//! Users share the node: one with many requests waits for themselves, and what cannot be worked on soon is refused at once.
+//! Users share the node: one with many requests waits for themselves, and what cannot be worked on soon is refused at
+//! once.
 
 use futures_util::future::join_all;
 use serde_json::json;

@@ -80,7 +80,8 @@ pub struct PersonSessionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhoseTurn {
-    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage does.
+    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage
+    /// does.
     WaitingOnYou,
     /// The caller can go on to the next stage.
     YourTurn,
