@@ -52,10 +52,8 @@ impl RedbRows {
         let identity = Identity::of(&file, &path)?;
         let backend = Backend { file, path, disk: options.disk.clone() };
         let cache = usize::try_from(options.cache_mib << 20).unwrap_or(usize::MAX);
-        let mut builder = Database::builder();
-        let builder = builder.set_cache_size(cache).set_check_integrity_on_open(options.check_engine);
-        let db = builder.create_with_backend(backend);
-        let db = db.map_err(|error| match error {
+        let db = Database::builder().set_cache_size(cache).create_with_backend(backend);
+        let mut db = db.map_err(|error| match error {
             DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                     RowsOpenError::Unreadable(error.to_string())
@@ -64,6 +62,12 @@ impl RedbRows {
             },
             error => RowsOpenError::Unreadable(error.to_string()),
         })?;
+        // A check at opening would mend in silence what it can.
+        if options.check_engine
+            && !db.check_integrity().map_err(|error| RowsOpenError::Unreadable(error.to_string()))?
+        {
+            return Err(RowsOpenError::Unreadable("a page, or the note of which pages are free, is damaged".into()));
+        }
         Ok(Self { db, identity })
     }
 
