@@ -1,5 +1,5 @@
-//! How fast pushes drain, what they cost, and whether deciding on one slows the command that causes it. The stand-in for Expo
-//! runs in a process of its own and takes 50 ms for each request.
+//! How fast pushes drain, what they cost, and whether deciding on one slows the command that causes it. The stand-in
+//! for Expo runs in a process of its own and takes 50 ms for each request.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measures")]
 

@@ -1,6 +1,6 @@
 //! One table of scenarios, two senders: this one and Expo's official SDK for Node, both against the stand-in. Where the
-//! service behaves, they must agree, which proves that the stand-in is not shaped by our own reading only; where it does not,
-//! the table shows what each makes of it.
+//! service behaves, they must agree, which proves that the stand-in is not shaped by our own reading only; where it
+//! does not, the table shows what each makes of it.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 

@@ -1,4 +1,5 @@
-//! However much a partner does, a phone rings once in a while: the last state is told, and the operator can see what was merged.
+//! However much a partner does, a phone rings once in a while: the last state is told, and the operator can see what
+//! was merged.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What the push tests run on: a store in memory or in a file, a clock moved by hand, sessions that agree, and a sender that
-//! talks to the stand-in.
+//! What the push tests run on: a store in memory or in a file, a clock moved by hand, sessions that agree, and a sender
+//! that talks to the stand-in.
 
 use std::{
     collections::{HashMap, HashSet},

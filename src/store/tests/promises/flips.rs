@@ -1,9 +1,10 @@
-//! One flipped bit anywhere in what is stored. In the journal it does no harm, or it is found and named: it never changes what is read,
-//! and no group that was acknowledged goes missing in silence.
+//! One flipped bit anywhere in what is stored. In the journal it does no harm, or it is found and named: it never
+//! changes what is read, and no group that was acknowledged goes missing in silence.
 //!
-//! An engine's file is another matter. Seals find damaged rows. But both engines trust what ties their pages together: a flip there can
-//! bring back an older page, whose rows have good seals. That is a known weakness: it is counted here, and must stay rare. `store
-//! verify` finds it in redb's file where redb's own check does. `TANDEM_FLIP_ROUNDS` makes it longer.
+//! An engine's file is another matter. Seals find damaged rows. But both engines trust what ties their pages together:
+//! a flip there can bring back an older page, whose rows have good seals. That is a known weakness: it is counted here,
+//! and must stay rare. `store verify` finds it in redb's file where redb's own check does. `TANDEM_FLIP_ROUNDS` makes
+//! it longer.
 
 use std::fs;
 
