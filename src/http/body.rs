@@ -49,7 +49,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiE
     }
     let value = serde_json::from_slice(bytes).unwrap_or_default();
     match body_problem::find::<T>(&value) {
-        Some((place, Problem::Mismatch { found, expected })) => Rejection::invalid(&*place, found, expected).into(),
+        Some((place, Problem::Mismatch { found, expected })) => Rejection::invalid(&place, found, expected).into(),
         Some((place, Problem::Other(problem))) => ApiError::invalid(format!("{place}: {problem}")),
         // The value fits after parsing: JSON values keep one of two fields with the same name.
         None => ApiError::invalid("the body has a field twice"),
