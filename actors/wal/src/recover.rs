@@ -60,12 +60,16 @@ fn slot(disk: &dyn Disk, path: PathBuf, name: u64, log: u64) -> Result<Slot, Wal
     Ok(Slot { path, name, file, length, header, first, last: 0, number })
 }
 
+/// The group of the first good record. A torn one is none: a later segment has a group of the same number.
 fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std::io::Result<Option<u64>> {
     let Some(header) = header else { return Ok(None) };
     let beginning = read_all(file, HEADER_BLOCK, RECORD_HEADER)?;
     let first = RecordHeader::decode(&beginning, log).filter(|first| first.segment == header.number);
     if let Some(first) = first {
-        return Ok(Some(first.group));
+        let record = read_all(file, HEADER_BLOCK, RECORD_HEADER + first.length)?;
+        if first.payload(&record).is_some() {
+            return Ok(Some(first.group));
+        }
     }
     let content = Content::load(file, log, Some(header.number))?;
     Ok(content.search(HEADER_BLOCK).next().map(|record| record.group))

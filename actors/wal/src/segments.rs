@@ -98,18 +98,12 @@ impl Segments {
             state.next_name = state.next_name.max(name + 1);
             state.next_number = state.next_number.max(number + 1);
             state.bytes += length;
-            match header {
-                // A file that is shorter than its header says was cut off; it cannot take records without growing.
+            match header.filter(|_| first.is_some()) {
                 Some(header) => {
                     let segment = Ready { path, name, file, number: header.number, length };
-                    if first.is_some() {
-                        state.full.push_back(Full { segment, last });
-                    } else if header.length == length && length >= config.segment {
-                        state.ready.push_back(segment);
-                    } else {
-                        state.free.push(segment.into_free());
-                    }
+                    state.full.push_back(Full { segment, last });
                 }
+                // Also one that was ready: it may hold a torn group, over which nothing is written under the same number.
                 None => state.free.push(Free { path, name, file, length }),
             }
         }

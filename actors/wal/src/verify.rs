@@ -82,7 +82,7 @@ pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result
         end = Some((slot, look_through(slot, log, &mut expected, &mut report)?));
     }
     report.last = report.first.map(|_| expected - 1);
-    report.torn = torn(log, end)?;
+    report.torn = torn(log, end.into_iter().chain(empty.iter().map(|slot| (slot, HEADER_BLOCK))))?;
     Ok(report)
 }
 
@@ -111,12 +111,16 @@ fn look_through(slot: &Slot, log: u64, expected: &mut u64, report: &mut Report) 
     }
 }
 
-fn torn(log: u64, end: Option<(&Slot, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
-    let Some((slot, offset)) = end else { return Ok(None) };
-    let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
-    let number = slot.header.map(|header| header.number);
-    let begun = content.header(offset).is_some_and(|header| Some(header.segment) == number);
-    Ok(begun.then(|| (slot.path.clone(), offset)))
+/// A group that was begun at one of these places and is not complete.
+fn torn<'a>(log: u64, places: impl Iterator<Item = (&'a Slot, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
+    for (slot, offset) in places {
+        let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
+        let number = slot.header.map(|header| header.number);
+        if content.header(offset).is_some_and(|header| Some(header.segment) == number) {
+            return Ok(Some((slot.path.clone(), offset)));
+        }
+    }
+    Ok(None)
 }
 
 /// The id of the log in a directory, if a segment says so.

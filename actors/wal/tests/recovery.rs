@@ -166,6 +166,26 @@ fn a_torn_end_is_cut_off_and_a_later_start_goes_on() {
     assert_eq!((report.last, report.bad.len()), (Some(12), 0));
 }
 
+/// Each start begins a segment with its first group: it is the one that a power cut tears most often.
+#[test]
+fn a_torn_group_at_the_beginning_of_a_segment_is_no_damage_however_often_it_happens() {
+    let disk = SimulatedDisk::new(1);
+    for start in 0..6 {
+        let (mut wal, found) = open(&disk, Config { ready: 2, ..SMALL }, 0).expect("opened");
+        assert_eq!(found.last, start);
+        wal.keeper().prepare().expect("prepared");
+        append(&mut wal).expect("acknowledged");
+        let active = |disk: &SimulatedDisk| places(disk).pop().expect("a group");
+        drop(wal);
+        // Another start, whose first group is torn in its payload.
+        let (mut wal, _) = open(&disk, SMALL, 0).expect("opened");
+        let before = places(&disk);
+        assert_eq!(append(&mut wal).expect("written"), start + 2);
+        let torn = places(&disk).into_iter().find(|place| !before.contains(place)).unwrap_or_else(|| active(&disk));
+        disk.flip(&torn.0, (torn.1 as usize + 40) * 8);
+    }
+}
+
 #[test]
 fn a_segment_that_is_gone_is_missed() {
     let (disk, _wal) = filled(40);
