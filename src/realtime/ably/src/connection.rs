@@ -43,6 +43,8 @@ pub struct ConnectionState {
     pub repeat_detection: RepeatDetection,
     /// The client can continue something: it was attached, or has published.
     used: AtomicBool,
+    /// No client can resume it any more.
+    ended: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -75,6 +77,7 @@ impl ConnectionState {
             id,
             repeat_detection,
             used: AtomicBool::new(repeat_detection == RepeatDetection::ByLog),
+            ended: AtomicBool::new(false),
             inner: Mutex::new(inner),
         }
     }
@@ -98,6 +101,9 @@ impl ConnectionState {
 
     /// Whether a client with this secret may resume the connection now.
     pub fn accepts(&self, secret: &str) -> bool {
+        if self.ended.load(Ordering::Acquire) {
+            return false;
+        }
         let inner = self.inner.lock();
         let equal = |known: &str| bool::from(known.as_bytes().ct_eq(secret.as_bytes()));
         if equal(&inner.secret) {
@@ -105,6 +111,11 @@ impl ConnectionState {
         }
         let unheard = !inner.confirmed && (inner.transport.is_none() || inner.since.elapsed() > UNCONFIRMED);
         unheard && inner.previous_secret.as_deref().is_some_and(equal)
+    }
+
+    /// Ends the connection for good.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
     }
 
     /// Gives the connection to a socket and ends the previous socket.
@@ -251,6 +262,14 @@ mod tests {
         let (connection, _) = connection();
         let ids = [5, 0, 1, 2, 10, 10].map(|serial| connection.frame_id(serial));
         assert_eq!(ids.map(|id| id.to_string()), ["conn:5", "conn:6", "conn:7", "conn:8", "conn:10", "conn:11"]);
+    }
+
+    #[test]
+    fn an_ended_connection_accepts_no_key() {
+        let (connection, _) = connection();
+        assert!(connection.accepts("one"));
+        connection.end();
+        assert!(!connection.accepts("one"));
     }
 
     #[test]

@@ -209,12 +209,17 @@ impl Hub {
     }
 
     /// Forgets a connection whose client has closed it, or whose time is over.
-    pub fn forget(&self, connection: &ConnectionState) {
+    pub fn forget(self: &Arc<Self>, connection: &ConnectionState) {
+        // First: a client that sees the members leave must not be able to resume the connection.
+        connection.end();
         self.leave_everywhere(connection);
-        self.connections.remove(&connection.id);
-        if self.is_main && connection.was_used() {
-            self.services.rows.delete_connection(&self.app, &connection.id);
+        if !(self.is_main && connection.was_used()) {
+            self.connections.remove(&connection.id);
+            return;
         }
+        // It stays in memory until its row is gone. Otherwise a resume would restore it from the row.
+        let (hub, id) = (self.clone(), connection.id.clone());
+        self.services.rows.delete_connection(&self.app, &connection.id, move || drop(hub.connections.remove(&id)));
     }
 
     /// Ends all sockets with an error.
@@ -231,7 +236,7 @@ impl Hub {
         match self.services.rows.connections(&self.app) {
             Ok(stored) => {
                 let absent = stored.iter().filter(|id| self.connection(id).is_none());
-                absent.for_each(|id| self.services.rows.delete_connection(&self.app, id));
+                absent.for_each(|id| self.services.rows.delete_connection(&self.app, id, || ()));
             }
             Err(error) => tracing::error!(%error, "stored connections could not be read"),
         }

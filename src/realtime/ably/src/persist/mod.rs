@@ -76,8 +76,9 @@ impl Rows {
         self.write(vec![Change::Put(connection_key(app, connection_id), encode(row))], |_| ());
     }
 
-    pub fn delete_connection(&self, app: &str, connection_id: &str) {
-        self.write(vec![Change::Delete(connection_key(app, connection_id))], |_| ());
+    /// Queues the deletion. `done` hears when it is durable, or failed.
+    pub fn delete_connection(&self, app: &str, connection_id: &str, done: impl FnOnce() + Send + 'static) {
+        self.write(vec![Change::Delete(connection_key(app, connection_id))], |_| done());
     }
 
     pub fn connection(&self, app: &str, connection_id: &str) -> Result<Option<ConnectionRow>, StorageError> {
