@@ -45,6 +45,33 @@ pub fn evidence() -> RefOr<Schema> {
     texts(10, 0, 500)
 }
 
+/// An object whose keys are ids of the coordinator, or nothing.
+fn by_id(value: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
+    let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$"));
+    let nothing = || ObjectBuilder::new().schema_type(Type::Null);
+    let value = AnyOfBuilder::new().item(value).item(nothing()).build();
+    let values = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(Schema::from(id.build())))
+        .additional_properties(Some(RefOr::T(Schema::from(value))));
+    RefOr::T(AnyOfBuilder::new().item(values).item(nothing()).into())
+}
+
+/// RFC 3339 dates or times.
+pub fn dates_by_id() -> RefOr<Schema> {
+    by_id(needed_date_or_time())
+}
+
+/// Notes on check-ins.
+pub fn notes_by_id() -> RefOr<Schema> {
+    by_id(ObjectBuilder::new().schema_type(Type::String).max_length(Some(2_000)))
+}
+
+/// What becomes of each entry.
+pub fn resolutions_by_id() -> RefOr<Schema> {
+    by_id(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["RESOLVED", "CONTINUING"])))
+}
+
 /// True, or nothing.
 pub fn agreed() -> RefOr<Schema> {
     let agreed = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));

@@ -47,7 +47,7 @@ pub struct CloseStage4Request {
     #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     pub summary: Option<String>,
     /// Another check-in date for single proposals, by their ids.
-    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::dates_by_id))]
     pub follow_up_dates_by_proposal_id: Option<BTreeMap<String, Option<String>>>,
 }
 

@@ -28,6 +28,7 @@ pub struct OpenSubChatRequest {
     #[cfg_attr(feature = "schema", schema(value_type = Anchor))]
     pub anchor_kind: Option<String>,
     /// The need or the proposal that it is about.
+    #[cfg_attr(feature = "schema", schema(pattern = "^c[a-z0-9]{8,63}$"))]
     pub anchor_id: Option<String>,
 }
 

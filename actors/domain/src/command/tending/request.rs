@@ -18,7 +18,7 @@ pub struct OrientationRequest {
     #[cfg_attr(feature = "schema", schema(max_length = 4000))]
     pub reflection: Option<String>,
     /// At most 2000 characters for each entry, by its id.
-    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::notes_by_id))]
     pub per_entry_notes: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -32,7 +32,7 @@ pub struct ComesNextRequest {
     #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub next_action: Option<String>,
     /// RESOLVED or CONTINUING for each entry, by its id.
-    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::resolutions_by_id))]
     pub partial_closure: Option<BTreeMap<String, Option<String>>>,
     pub reminders: Option<Vec<ReminderRequest>>,
 }

@@ -102,7 +102,7 @@ impl Hub {
     }
 
     /// Ends the connection of a revoked token: its socket, its resumption and its presence.
-    pub fn end_revoked(&self, connection: &ConnectionState) {
+    pub fn end_revoked(self: &Arc<Self>, connection: &ConnectionState) {
         if let Some(outbox) = connection.transport() {
             let error = ErrorInfo::token_revoked("the token was revoked");
             outbox.end(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
@@ -112,7 +112,11 @@ impl Hub {
 
     /// Revokes all tokens with this client id, of every key, and ends their connections. `done` hears for each key
     /// when that is durable.
-    pub fn end_tokens_of(&self, client_id: &str, done: impl Fn(Result<(), ErrorInfo>) + Clone + Send + 'static) {
+    pub fn end_tokens_of(
+        self: &Arc<Self>,
+        client_id: &str,
+        done: impl Fn(Result<(), ErrorInfo>) + Clone + Send + 'static,
+    ) {
         let now = self.services.now().as_millis();
         for name in self.keys.keys() {
             let target = Target::ClientId(client_id.to_owned());
