@@ -103,7 +103,8 @@ impl Segments {
                     let segment = Ready { path, name, file, number: header.number, length };
                     state.full.push_back(Full { segment, last });
                 }
-                // Also one that was ready: it may hold a torn group, over which nothing is written under the same number.
+                // Also one that was ready: it may hold a torn group, and nothing is written over that under the same
+                // number.
                 None => state.free.push(Free { path, name, file, length }),
             }
         }
