@@ -46,6 +46,7 @@ fn faulty(name: &'static str, fault: FaultKind, times: usize, ours: Value, their
     Scenario { faults: vec![fault; times], ..plain(name, ours, theirs) }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table: each fault, and what both senders make of it")]
 fn scenarios() -> Vec<Scenario> {
     let all = json!({"delivered": 3});
     let fine = json!({"tickets": {"ok": 3}, "receipts": {"ok": 3}});

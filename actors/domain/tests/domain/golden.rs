@@ -28,6 +28,7 @@ pub fn name(body: &EventBody) -> String {
 }
 
 /// One sample of each variant.
+#[expect(clippy::too_many_lines, reason = "one table: a sample of each event")]
 pub fn samples() -> Vec<EventBody> {
     let words = |text: &str| PrivateText::new(text);
     let at = Timestamp::from_millis(1_800_000_600_000);

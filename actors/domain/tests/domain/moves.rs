@@ -51,6 +51,7 @@ impl Move {
     }
 
     /// `number` makes the words of each move different.
+    #[expect(clippy::too_many_lines, reason = "one table: the command of each move")]
     pub fn command(&self, world: &World, number: usize) -> Result<Played, Rejection> {
         let who = [ANN, BEN, EVE][usize::from(self.who)];
         let words = |kind: &str| format!("<{kind} of {who} {number}>");
