@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A partner's text. It leaves the domain only through a view for somebody who may see it.
+/// A partner's text. It leaves the domain only through the view of a member who may see it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct PrivateText(Box<str>);

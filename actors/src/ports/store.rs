@@ -113,7 +113,7 @@ pub enum StoreFault {
     Damaged,
 }
 
-/// Why the store did not do what was asked. The text is for the operator.
+/// Why a store operation failed. The text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("store: {text}")]
 pub struct StoreError {

@@ -1,5 +1,5 @@
-//! What is published of an event on the session's channel: ids, stages and times. The only text is the reason of a
-//! pause, which a partner writes for the other.
+//! The payload of an event on the session's channel: ids, stages and times. The only text is the reason of a pause,
+//! which one partner writes for the other.
 
 use serde_json::{Map, Value, json};
 
