@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::chance;
+
 /// The first wait doubles with each further failure in a row, up to the longest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -28,12 +30,12 @@ impl Backoff {
 
     /// A wait from zero to the ceiling. For callers that are many.
     pub fn full_jitter(self, failures: u32) -> Duration {
-        self.ceiling(failures).mul_f64(rand::random_range(0.0..=1.0))
+        self.ceiling(failures).mul_f64(chance::fraction())
     }
 
     /// A wait from half of the ceiling to the ceiling. For callers that must not try again at once.
     pub fn upper_half(self, failures: u32) -> Duration {
-        self.ceiling(failures).mul_f64(rand::random_range(0.5..=1.0))
+        self.ceiling(failures).mul_f64(0.5 + chance::fraction() / 2.0)
     }
 }
 

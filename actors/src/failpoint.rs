@@ -34,6 +34,8 @@ mod armed {
 
     /// Does what is armed for the point.
     pub fn reach(session: &SessionId, point: &'static str) {
+        #[cfg(feature = "simulation")]
+        super::hooked::reach(session, point);
         let mut armed = ARMED.lock();
         let Some(points) = armed.as_mut() else { return };
         let key = (session.clone(), point.to_owned());
@@ -54,7 +56,43 @@ mod armed {
 #[cfg(debug_assertions)]
 pub use armed::{Harm, arm, reach};
 
+/// In a simulation, whoever simulates decides at each point.
+#[cfg(feature = "simulation")]
+mod hooked {
+    use std::cell::RefCell;
+
+    use crate::domain::ids::SessionId;
+
+    /// Whether the actor panics there.
+    type Hook = Box<dyn FnMut(&SessionId, &'static str) -> bool>;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    }
+
+    /// Asks `hook` at each point that an actor on this thread reaches.
+    pub fn hook(hook: impl FnMut(&SessionId, &'static str) -> bool + 'static) {
+        HOOK.set(Some(Box::new(hook)));
+    }
+
+    pub(super) fn reach(session: &SessionId, point: &'static str) {
+        let harmed = HOOK.with_borrow_mut(|hook| hook.as_mut().is_some_and(|hook| hook(session, point)));
+        if harmed {
+            panic!("failpoint {point}");
+        }
+    }
+}
+
+#[cfg(feature = "simulation")]
+pub use hooked::hook;
+
+/// Only a simulation can arm anything in a release build.
+#[cfg(all(not(debug_assertions), feature = "simulation"))]
+pub fn reach(session: &crate::domain::ids::SessionId, point: &'static str) {
+    hooked::reach(session, point);
+}
+
 /// Nothing happens here in a release build.
-#[cfg(not(debug_assertions))]
+#[cfg(all(not(debug_assertions), not(feature = "simulation")))]
 #[inline(always)]
 pub fn reach(_: &crate::domain::ids::SessionId, _: &'static str) {}

@@ -68,6 +68,7 @@
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod backoff;
+pub mod chance;
 mod coordinator;
 pub mod failpoint;
 pub mod journal;

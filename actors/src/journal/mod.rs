@@ -74,6 +74,8 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
+    /// Told in place of the thread, if there is none.
+    told: Option<Box<dyn Fn() + Send + Sync>>,
     length: AtomicUsize,
     bytes: AtomicUsize,
     failed: AtomicBool,
@@ -89,6 +91,13 @@ impl Shared {
     fn note(&self, waiting: &Waiting) {
         self.length.store(waiting.len(), Ordering::Relaxed);
         self.bytes.store(waiting.bytes(), Ordering::Relaxed);
+    }
+
+    fn call_writer(&self) {
+        match &self.told {
+            Some(told) => told(),
+            None => drop(self.arrived.notify_one()),
+        }
     }
 }
 
@@ -119,9 +128,26 @@ impl Journal {
         limits: Limits,
         on_failure: impl FnOnce(&StoreError) + Send + 'static,
     ) -> std::io::Result<(Journal, JoinHandle<()>)> {
+        let (journal, writer) = Self::new(store, limits, None);
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(on_failure))?;
+        Ok((journal, thread))
+    }
+
+    /// A journal without a thread: the caller steps the writer. `arrived` is called when commits wait for a writer
+    /// that has found none.
+    pub fn stepped(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        arrived: impl Fn() + Send + Sync + 'static,
+    ) -> (Journal, Writer) {
+        Self::new(store, limits, Some(Box::new(arrived)))
+    }
+
+    fn new(store: Arc<dyn Store>, limits: Limits, told: Option<Box<dyn Fn() + Send + Sync>>) -> (Journal, Writer) {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, writer_sleeps: false }),
+            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, writer_sleeps: true }),
             arrived: Condvar::new(),
+            told,
             length: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
@@ -131,9 +157,8 @@ impl Journal {
             disk: DiskState::new(limits.stall_after),
             limits,
         });
-        let writer = Writer { shared: shared.clone(), store };
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(on_failure))?;
-        Ok((Journal(shared), thread))
+        let writer = Writer { shared: shared.clone(), store, commits: Vec::new(), waiters: Vec::new() };
+        (Journal(shared), writer)
     }
 
     /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks
@@ -189,7 +214,7 @@ impl Journal {
         self.0.note(&queue.waiting);
         if std::mem::take(&mut queue.writer_sleeps) {
             drop(queue);
-            self.0.arrived.notify_one();
+            self.0.call_writer();
         }
     }
 
@@ -213,7 +238,7 @@ impl Journal {
     /// Takes no more commits; the writer ends when the queue is empty.
     pub fn close(&self) {
         self.0.queue.lock().closed = true;
-        self.0.arrived.notify_one();
+        self.0.call_writer();
     }
 
     /// The counters at this moment.
@@ -227,73 +252,110 @@ impl Journal {
     }
 }
 
-struct Writer {
+/// What the writer has found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A group, which is to be written.
+    Group,
+    /// Nothing waits.
+    Nothing,
+    /// Nothing waits, and nothing more will come.
+    Closed,
+}
+
+/// Writes the groups, one at a time.
+pub struct Writer {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    commits: Vec<Commit>,
+    waiters: Vec<Done>,
 }
 
 impl Writer {
-    fn run(self, on_failure: impl FnOnce(&StoreError)) {
-        let mut commits = Vec::new();
-        let mut waiters = Vec::new();
-        while self.take_group(&mut commits, &mut waiters) {
-            self.shared.disk.write_begins();
-            let outcome = self.store.commit(&commits);
-            self.shared.disk.write_ended();
-            match outcome {
-                Ok(verdicts) => {
-                    self.shared.disk.set_behind(false);
-                    self.shared.flushes.fetch_add(1, Ordering::Relaxed);
-                    self.shared.commits.fetch_add(commits.len() as u64, Ordering::Relaxed);
-                    metrics::histogram!("tandem_journal_group_commits").record(commits.len() as f64);
-                    commits.clear();
-                    for (done, verdict) in waiters.drain(..).zip(verdicts) {
-                        done(match verdict {
-                            Verdict::Written => Ok(()),
-                            Verdict::Fenced => Err(CommitError::Fenced),
-                        });
-                    }
-                }
-                Err(error) if matches!(error.fault(), StoreFault::NoRoom | StoreFault::Busy) => {
-                    match error.fault() {
-                        StoreFault::NoRoom => self.shared.disk.set_no_room(true),
-                        _ => self.shared.disk.set_behind(true),
-                    }
-                    commits.clear();
-                    waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
-                }
-                Err(error) => {
-                    self.fail(&error, waiters);
-                    on_failure(&error);
-                    return;
-                }
+    fn run(mut self, on_failure: impl FnOnce(&StoreError)) {
+        while self.wait_for_group() {
+            if let Err(error) = self.write() {
+                return on_failure(&error);
             }
         }
     }
 
     /// False when the journal was closed and everything is written.
-    fn take_group(&self, commits: &mut Vec<Commit>, waiters: &mut Vec<Done>) -> bool {
-        let mut queue = self.shared.queue.lock();
-        while queue.waiting.is_empty() {
-            if queue.closed {
-                return false;
+    fn wait_for_group(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let mut queue = shared.queue.lock();
+        loop {
+            match self.take_from(&mut queue) {
+                Taken::Group => return true,
+                Taken::Closed => return false,
+                Taken::Nothing => shared.arrived.wait(&mut queue),
             }
-            queue.writer_sleeps = true;
-            self.shared.arrived.wait(&mut queue);
         }
-        queue.waiting.take_group(&self.shared.limits, commits, waiters);
-        self.shared.note(&queue.waiting);
-        true
     }
 
-    fn fail(&self, error: &StoreError, in_flight: Vec<Done>) {
+    /// Takes the next group. [`Writer::write`] must follow if there is one.
+    pub fn take(&mut self) -> Taken {
+        let shared = self.shared.clone();
+        self.take_from(&mut shared.queue.lock())
+    }
+
+    fn take_from(&mut self, queue: &mut Queue) -> Taken {
+        if queue.waiting.is_empty() {
+            queue.writer_sleeps = true;
+            return if queue.closed { Taken::Closed } else { Taken::Nothing };
+        }
+        queue.waiting.take_group(&self.shared.limits, &mut self.commits, &mut self.waiters);
+        self.shared.note(&queue.waiting);
+        self.shared.disk.write_begins();
+        Taken::Group
+    }
+
+    /// Writes the group that was taken, and tells those who wait for it.
+    ///
+    /// # Errors
+    /// If the store failed. Then everybody has been refused, and the writer is at its end.
+    pub fn write(&mut self) -> Result<(), StoreError> {
+        let outcome = self.store.commit(&self.commits);
+        self.shared.disk.write_ended();
+        match outcome {
+            Ok(verdicts) => {
+                self.shared.disk.set_behind(false);
+                self.shared.flushes.fetch_add(1, Ordering::Relaxed);
+                self.shared.commits.fetch_add(self.commits.len() as u64, Ordering::Relaxed);
+                metrics::histogram!("tandem_journal_group_commits").record(self.commits.len() as f64);
+                self.commits.clear();
+                for (done, verdict) in self.waiters.drain(..).zip(verdicts) {
+                    done(match verdict {
+                        Verdict::Written => Ok(()),
+                        Verdict::Fenced => Err(CommitError::Fenced),
+                    });
+                }
+                Ok(())
+            }
+            Err(error) if matches!(error.fault(), StoreFault::NoRoom | StoreFault::Busy) => {
+                match error.fault() {
+                    StoreFault::NoRoom => self.shared.disk.set_no_room(true),
+                    _ => self.shared.disk.set_behind(true),
+                }
+                self.commits.clear();
+                self.waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
+                Ok(())
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &StoreError) {
         self.shared.failed.store(true, Ordering::Release);
         let queued = {
             let mut queue = self.shared.queue.lock();
             queue.closed = true;
             std::mem::take(&mut queue.waiting)
         };
-        in_flight.into_iter().for_each(|done| done(Err(error.clone().into())));
+        self.waiters.drain(..).for_each(|done| done(Err(error.clone().into())));
         queued.into_waiters().for_each(|done| done(Err(CommitError::Refused)));
     }
 }

@@ -2,8 +2,10 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// What keeps the journal from taking another commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

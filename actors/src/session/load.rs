@@ -1,7 +1,9 @@
 //! Activation: builds a fresh actor from the snapshot, the events after it, and the outbox. An unreadable record ends
 //! it, and is named.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::time::Instant;
 
 use super::{
     SessionActor, SessionDeps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,

@@ -25,9 +25,10 @@ pub(crate) mod rows;
 mod seen;
 mod watch;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::time::Instant;
 
 pub use self::deps::{DeliverySettings, ResidencySettings, SessionDeps};
 pub use self::watch::HeartbeatAnswer;

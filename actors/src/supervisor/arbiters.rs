@@ -2,15 +2,13 @@
 //! arbiter freezes, a new thread takes its place and the frozen thread is abandoned. Each thread knows which session
 //! it works for, so that a freeze is charged to that session and to no other.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use actix::Arbiter;
+use actix::{Arbiter, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
-use crate::domain::ids::SessionId;
+use crate::{chance, domain::ids::SessionId};
 
 #[derive(Default)]
 struct ThreadState {
@@ -58,13 +56,17 @@ pub(crate) struct Frozen {
 }
 
 struct Thread {
-    arbiter: Arbiter,
+    arbiter: ArbiterHandle,
     handle: ThreadHandle,
 }
 
 impl Thread {
     fn start() -> Self {
-        Self { arbiter: Arbiter::new(), handle: ThreadHandle::default() }
+        Self { arbiter: Arbiter::new().handle(), handle: ThreadHandle::default() }
+    }
+
+    fn current() -> Self {
+        Self { arbiter: Arbiter::current(), handle: ThreadHandle::default() }
     }
 
     /// Asks for a sign of life unless one is pending. True if it has been pending for longer than `limit`.
@@ -90,6 +92,11 @@ impl Arbiters {
         Self(Arc::new(RwLock::new((0..count.max(1)).map(|_| Thread::start()).collect())))
     }
 
+    /// The calling thread, for all sessions. Must be called within an actix `System`.
+    pub fn this_thread() -> Self {
+        Self(Arc::new(RwLock::new(vec![Thread::current()])))
+    }
+
     /// Runs `task` on the thread that `hash` chooses and returns the thread. `None` if the thread has ended.
     pub(crate) fn spawn(&self, hash: u64, task: impl FnOnce(ThreadHandle) + Send + 'static) -> Option<ThreadHandle> {
         let threads = self.0.read();
@@ -101,7 +108,7 @@ impl Arbiters {
     /// Runs `task` on some thread after a pause.
     pub fn spawn_after(&self, pause: Duration, task: impl FnOnce() + Send + 'static) {
         let threads = self.0.read();
-        threads[rand::random_range(0..threads.len())].arbiter.spawn(async move {
+        threads[chance::below(threads.len())].arbiter.spawn(async move {
             tokio::time::sleep(pause).await;
             task();
         });

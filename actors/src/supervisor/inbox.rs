@@ -1,6 +1,8 @@
 //! The inbox of one session, as its actor sees it.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use super::{
     arbiters::{ThreadHandle, ThreadTurn},

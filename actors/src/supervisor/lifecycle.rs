@@ -5,8 +5,9 @@ use std::{
     hash::{BuildHasher, Hasher},
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 use super::{
     Exit, ExitGuard, ExitStatus, Inbox, QUARANTINED, Quarantine, Supervisor, Wake,

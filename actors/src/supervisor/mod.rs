@@ -21,10 +21,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix::Recipient;
+use tokio::time::Instant;
 
 pub use self::{arbiters::Arbiters, exit::ExitStatus, limits::SupervisionLimits, quarantine::Quarantine};
 pub(crate) use self::{

@@ -1,10 +1,11 @@
 //! The slot of one session: whether its actor sleeps, starts or runs, and the messages that wait. A slot outlives its
 //! actors.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::Recipient;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{Quarantine, Wake, arbiters::ThreadHandle};
 use crate::{domain::ids::SessionId, messages::Message};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::Arc,
 };
 
@@ -13,19 +13,22 @@ use crate::domain::ids::SessionId;
 
 const SHARDS: usize = 64;
 
+/// The same in each process, so that a simulation can be repeated. Nobody chooses the ids of sessions.
+type FixedState = BuildHasherDefault<DefaultHasher>;
+
 pub(super) struct Slots {
-    shards: Vec<Mutex<HashMap<SessionId, Arc<Slot>>>>,
-    hasher: RandomState,
+    shards: Vec<Mutex<HashMap<SessionId, Arc<Slot>, FixedState>>>,
+    hasher: FixedState,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: FixedState::default() }
     }
 }
 
 impl Slots {
-    fn shard(&self, session: &SessionId) -> &Mutex<HashMap<SessionId, Arc<Slot>>> {
+    fn shard(&self, session: &SessionId) -> &Mutex<HashMap<SessionId, Arc<Slot>, FixedState>> {
         &self.shards[self.hasher.hash_one(session) as usize % SHARDS]
     }
 

@@ -89,6 +89,22 @@ impl SimulatedDisk {
         disk
     }
 
+    /// Counts one operation of somebody else on the same disk.
+    pub fn operate(&self) -> io::Result<()> {
+        self.0.lock().operate()
+    }
+
+    /// A disk that holds what this one holds, as after the end of a process.
+    pub fn survive(&self, seed: u64) -> Self {
+        let state = self.0.lock();
+        let disk = Self::new(seed);
+        let mut other = disk.0.lock();
+        (other.inodes, other.names) = (state.inodes.clone(), state.names.clone());
+        (other.durable_names, other.naming) = (state.durable_names.clone(), state.naming.clone());
+        drop(other);
+        disk
+    }
+
     /// The files there are.
     pub fn files(&self) -> Vec<PathBuf> {
         self.0.lock().names.keys().cloned().collect()
@@ -276,8 +292,11 @@ impl File for SimulatedFile {
         state.operate()?;
         if !state.faults.lying_syncs {
             let inode = state.inodes.entry(self.number).or_default();
-            inode.durable = inode.content.clone();
-            inode.writes.clear();
+            let Inode { content, durable, writes } = inode;
+            durable.resize(content.len(), 0);
+            for (offset, bytes) in writes.drain(..) {
+                durable[offset..offset + bytes.len()].copy_from_slice(&bytes);
+            }
         }
         Ok(())
     }

@@ -26,6 +26,8 @@ mod room;
 mod rows;
 mod seal;
 mod sealed;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 mod sled;
 mod spare;
 mod verify;

@@ -34,8 +34,8 @@ pub(super) struct Opened {
     location: Location,
     options: Options,
     written: AtomicU64,
-    // After the rows: unlocked when their files are closed.
-    directory: Directory,
+    // After the rows: unlocked when their files are closed. None for rows that are in no directory.
+    directory: Option<Directory>,
 }
 
 impl Opened {
@@ -54,15 +54,23 @@ impl Opened {
             location: location.clone(),
             options: options.clone(),
             written: AtomicU64::new(0),
-            directory,
+            directory: Some(directory),
         })
+    }
+
+    /// Rows that are in no directory.
+    #[cfg(feature = "simulation")]
+    pub fn simulated(rows: impl Rows, location: Location, options: Options) -> Self {
+        let rows = RwLock::new(Some(Box::new(rows) as Box<dyn Rows>));
+        Self { rows, location, options, written: AtomicU64::new(0), directory: None }
     }
 
     /// Closes the database and opens it again. Readers wait.
     pub fn reopen(&self) -> Result<(), StoreOpenError> {
+        let Some(directory) = &self.directory else { return Ok(()) };
         let mut rows = self.rows.write();
         let_go(rows.take());
-        let database = self.directory.database(self.location.engine);
+        let database = directory.database(self.location.engine);
         *rows = Some(open_database(&self.location, &database, &self.options)?);
         self.written.store(0, Ordering::Relaxed);
         Ok(())
@@ -90,7 +98,7 @@ impl Opened {
     pub fn has_no_room(&self, error: &StoreError) -> bool {
         error.text().contains("No space left")
             || error.text().contains("File too large")
-            || is_full(self.directory.root())
+            || self.directory.as_ref().is_some_and(|directory| is_full(directory.root()))
     }
 
     /// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
@@ -158,8 +166,8 @@ impl Rows for Opened {
         let much = self.written.load(Ordering::Relaxed) >= MUCH;
         let closing = AssertUnwindSafe(|| {
             drop(rows);
-            if self.location.engine == Engine::Sled && much {
-                let database = self.directory.database(self.location.engine);
+            if let (Engine::Sled, true, Some(directory)) = (self.location.engine, much, &self.directory) {
+                let database = directory.database(self.location.engine);
                 open_database(&self.location, &database, &self.options).map(drop)
             } else {
                 Ok(())

@@ -37,6 +37,8 @@ pub(super) struct Indexer {
     /// The engine failed for good.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
+    /// There is no thread: whoever would wait for it does its work.
+    stepped: bool,
     wake: Condvar,
     /// Notified when there is room for more.
     eased: Condvar,
@@ -64,6 +66,7 @@ impl Indexer {
         keeper: Keeper,
         options: JournalOptions,
         checkpoint: u64,
+        stepped: bool,
     ) -> Arc<Self> {
         // Nobody knows where the checkpoint before was: everything there is is kept until the next one.
         let control = Control { checkpoints: (checkpoint, 0), ..Control::default() };
@@ -74,6 +77,7 @@ impl Indexer {
             options,
             failed: OnceLock::new(),
             control: Mutex::new(control),
+            stepped,
             wake: Condvar::new(),
             eased: Condvar::new(),
         })
@@ -97,6 +101,12 @@ impl Indexer {
 
     /// Waits until `enough` says so, asking for checkpoints; false if that takes too long.
     pub fn wait_until(&self, mut enough: impl FnMut() -> bool, patience: Duration) -> bool {
+        if self.stepped {
+            if !enough() {
+                self.checkpoint(false);
+            }
+            return enough();
+        }
         let deadline = Instant::now() + patience;
         let mut control = self.control.lock();
         while !enough() {
@@ -122,6 +132,15 @@ impl Indexer {
             if stop.is_some() || self.failed.get().is_some() {
                 return;
             }
+        }
+    }
+
+    /// What the thread does when it is asked. `must` makes a checkpoint also if none is due.
+    #[cfg(feature = "simulation")]
+    pub fn step(&self, must: bool) {
+        self.keep_segments_ready();
+        if must || self.is_due() {
+            self.checkpoint(false);
         }
     }
 

@@ -176,6 +176,12 @@ impl Journaled {
         Ok(())
     }
 
+    /// What the index's thread would do. `must` makes a checkpoint also if none is due.
+    #[cfg(feature = "simulation")]
+    pub fn step(&self, must: bool) {
+        self.indexer.step(must);
+    }
+
     fn end(&self, how: Stop) {
         self.indexer.stop(how);
         if let Some(thread) = self.thread.lock().take() {

@@ -98,8 +98,21 @@ impl Opening {
     /// As a store. Takes a node epoch that was never used before, durably; if the disk has no room, with the first
     /// group.
     pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<Journaled, StoreError> {
+        let store = self.start_without_thread(room, head, options, false)?;
+        let thread = store.indexer.start().map_err(StoreError::caused_by)?;
+        *store.thread.lock() = Some(thread);
+        Ok(store)
+    }
+
+    pub(crate) fn start_without_thread(
+        self,
+        room: Room,
+        head: Option<Head>,
+        options: &Options,
+        stepped: bool,
+    ) -> Result<Journaled, StoreError> {
         let Self { rows, seals, recent, wal, checkpoint } = self;
-        let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint);
+        let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, stepped);
         let writer = Writer { wal, head, first: Vec::new(), segment: None };
         let mut store = Journaled {
             rows,
@@ -118,8 +131,6 @@ impl Opening {
         let epoch = last + 1;
         store.fences = Fences::new(epoch);
         store.take_epoch(Change::Put(key, records::encode(&epoch)))?;
-        let thread = store.indexer.start().map_err(StoreError::caused_by)?;
-        *store.thread.lock() = Some(thread);
         Ok(store)
     }
 }

@@ -1,0 +1,134 @@
+//! The store without files and threads, for a simulation: the journal in its real format on a disk that the caller
+//! gives, and an engine in memory that is as durable as the caller lets it be.
+
+use std::{collections::BTreeMap, fmt, io, ops::Bound, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, Store, StoreError},
+    records,
+};
+
+use crate::{
+    Engine, JournalOptions, Location, Options, StoreOpenError,
+    journaled::{Journaled, log_key, open_journal},
+    opened::Opened,
+    room::Room,
+    rows::{Bounds, Rows},
+    seal::{all_sealed, seal},
+};
+
+/// Asked before each write of the engine; an error is the write's.
+type Gate = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// The rows of an engine. They outlive the stores that use them. Clones are the same rows.
+#[derive(Clone)]
+pub struct EngineRows {
+    rows: Arc<Mutex<BTreeMap<Key, Bytes>>>,
+    gate: Gate,
+}
+
+impl EngineRows {
+    /// A new engine, for the journal with this number.
+    pub fn new(log: u64) -> Self {
+        let own =
+            [seal(&Change::Put(log_key(), records::encode(&log))), Change::Put(all_sealed(), Bytes::from_static(&[1]))];
+        let rows = own.into_iter().filter_map(|change| match change {
+            Change::Put(key, value) => Some((key, value)),
+            Change::Delete(_) => None,
+        });
+        Self { rows: Arc::new(Mutex::new(rows.collect())), gate: Arc::new(|| Ok(())) }
+    }
+
+    /// The same rows, behind another gate.
+    pub fn behind(&self, gate: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { rows: self.rows.clone(), gate: Arc::new(gate) }
+    }
+}
+
+impl fmt::Debug for EngineRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineRows").finish_non_exhaustive()
+    }
+}
+
+impl Rows for EngineRows {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.rows.lock().get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
+        let from = Key::from_bytes(bounds.from);
+        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
+        let rows = self.rows.lock();
+        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to))));
+        let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
+        Ok(match direction {
+            Direction::Forward => range.take(limit).map(copy).collect(),
+            Direction::Backward => range.rev().take(limit).map(copy).collect(),
+        })
+    }
+
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        (self.gate)().map_err(StoreError::caused_by)?;
+        let mut rows = self.rows.lock();
+        for change in changes {
+            match change {
+                Change::Put(key, value) => rows.insert(key.clone(), value.clone()),
+                Change::Delete(key) => rows.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn batch_bytes(&self) -> usize {
+        // Several batches make a checkpoint.
+        4_096
+    }
+}
+
+/// An open store. Nothing happens in it unless somebody calls it.
+pub struct SimulatedStore(Arc<Journaled>);
+
+impl SimulatedStore {
+    /// Opens the journal on `disk`, and takes up what the engine does not have yet.
+    ///
+    /// # Errors
+    /// If the disk fails, or what was acknowledged is not there.
+    pub fn open(
+        rows: &EngineRows,
+        disk: Arc<dyn tandem_wal::Disk>,
+        journal: JournalOptions,
+    ) -> Result<Self, StoreOpenError> {
+        let location = Location { engine: Engine::Redb, path: "/store".into() };
+        let options = Options { journal, min_free: 0, journal_disk: Some(disk), ..Options::default() };
+        let opened = Opened::simulated(rows.clone(), location.clone(), options.clone());
+        let opening = open_journal(&location, opened, Path::new("/store/journal"), &options)?;
+        let room = Room::new(Path::new("/store"), 0);
+        let store = opening.start_without_thread(room, None, &options, true);
+        store.map(|store| Self(Arc::new(store))).map_err(|error| StoreOpenError::Corrupt {
+            path: location.path,
+            engine: location.engine,
+            reason: error.text().to_owned(),
+        })
+    }
+
+    /// As the port.
+    pub fn port(&self) -> Arc<dyn Store> {
+        self.0.clone()
+    }
+
+    /// What the index's thread would do. `must` makes a checkpoint also if none is due.
+    pub fn step(&self, must: bool) {
+        self.0.step(must);
+    }
+}
