@@ -9,12 +9,12 @@ use utoipa::openapi::{
 use super::routes::Schemas;
 
 /// One accepted combination: these fields, each with one of these values if any are listed.
-type Way = &'static [(&'static str, Type, &'static [&'static str])];
+type Combination = &'static [(&'static str, Type, &'static [&'static str])];
 
 const TRUE: &str = "true";
 
 /// For each schema the combinations. A body needs at least one of them.
-const WAYS: &[(&str, &[Way])] = &[
+const COMBINATIONS: &[(&str, &[Combination])] = &[
     ("CreateSessionRequest", &[&[("inviteName", Type::String, &[])], &[("personId", Type::String, &[])]]),
     ("WriteInvitationRequest", &[&[("topicFrame", Type::String, &[])], &[("invitationMessage", Type::String, &[])]]),
     ("ConsentEmpathyRequest", &[&[("consent", Type::Boolean, &[])], &[("draftId", Type::String, &[])]]),
@@ -59,7 +59,7 @@ const WAYS: &[(&str, &[Way])] = &[
     ("BiometricRequest", &[&[("biometricEnabled", Type::Boolean, &[])], &[("enabled", Type::Boolean, &[])]]),
 ];
 
-fn way(fields: Way) -> Schema {
+fn combination(fields: Combination) -> Schema {
     let field = |object: ObjectBuilder, (name, kind, values): &(&'static str, Type, &'static [&'static str])| {
         let value = ObjectBuilder::new().schema_type(kind.clone());
         let value = match *values {
@@ -76,9 +76,9 @@ fn way(fields: Way) -> Schema {
 /// Adds to the schemas what several of their fields must say together.
 pub(super) fn refine(schemas: &mut Schemas) {
     for (name, schema) in schemas {
-        let Some((_, ways)) = WAYS.iter().find(|(of, _)| of == name) else { continue };
+        let Some((_, combinations)) = COMBINATIONS.iter().find(|(of, _)| of == name) else { continue };
         let RefOr::T(Schema::Object(object)) = schema else { continue };
-        let one_of_them = ways.iter().fold(AnyOfBuilder::new(), |any, fields| any.item(way(fields)));
+        let one_of_them = combinations.iter().fold(AnyOfBuilder::new(), |any, fields| any.item(combination(fields)));
         let mut object = std::mem::take(object);
         let (description, example) = (object.description.take(), object.example.take());
         let both = AllOfBuilder::new().item(object).item(Schema::from(one_of_them));

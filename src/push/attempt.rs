@@ -38,8 +38,9 @@ pub(super) struct Outgoing {
 }
 
 impl Sender {
-    /// Asks the sessions, and writes that the attempts begin. `paid` is how many recipients were paid for.
-    pub(super) async fn start(&self, candidates: Vec<Candidate>, paid: usize) -> Vec<Outgoing> {
+    /// Asks the sessions, and writes that the attempts begin. `reserved` is how many recipients the rate limit has
+    /// let through.
+    pub(super) async fn start(&self, candidates: Vec<Candidate>, reserved: usize) -> Vec<Outgoing> {
         let verdicts = join_all(candidates.iter().map(|candidate| async {
             let answer = self.check.check(&candidate.id.session, &candidate.id.user, candidate.id.seq);
             tokio::time::timeout(CHECK_TIMEOUT, answer).await.unwrap_or(PushVerdict::Later)
@@ -57,10 +58,7 @@ impl Sender {
             match verdict {
                 PushVerdict::Send { unread, request_id } => match self.devices.reach(&candidate.id.user) {
                     Ok(reach) => {
-                        let (session, seq) = (&candidate.id.session, candidate.id.seq);
-                        let request_id = request_id.as_ref().map(RequestId::as_str);
-                        tracing::debug!(request_id, %session, seq, "push attempt begins");
-                        self.begin(candidate, &reach, unread, now, &mut changes, &mut outgoing);
+                        self.begin(candidate, &reach, request_id, unread, now, &mut changes, &mut outgoing);
                     }
                     Err(error) => {
                         tracing::error!(%error, "the devices of a push could not be read");
@@ -71,10 +69,10 @@ impl Sender {
                 PushVerdict::Later => self.postpone(candidate, now, &mut changes),
             }
         }
-        self.limiter.refund(paid.saturating_sub(outgoing.len()));
+        self.limiter.release(reserved.saturating_sub(outgoing.len()));
         if let Err(error) = self.journal.write(changes).await {
             tracing::error!(%error, "pushes could not be started");
-            self.limiter.refund(outgoing.len());
+            self.limiter.release(outgoing.len());
             planned.iter().for_each(|id| self.paces.undo(id));
             self.rest(Duration::from_secs(1)).await;
             return Vec::new();
@@ -87,6 +85,7 @@ impl Sender {
         &self,
         candidate: Candidate,
         reach: &Reach,
+        request_id: Option<RequestId>,
         unread: u32,
         now: Timestamp,
         changes: &mut Vec<Change>,
@@ -95,6 +94,7 @@ impl Sender {
         changes.extend(candidate.on_start);
         changes.extend(candidate.on_send);
         for (mut delivery, device) in candidate.sends {
+            delivery.request_id.clone_from(&request_id);
             if !reach.find(&device.id()).is_some_and(|device| device.is_usable(now)) {
                 changes.push(settle::end(&mut delivery, Final::Dropped { why: NO_DEVICE.into() }, now));
                 continue;
@@ -114,6 +114,8 @@ impl Sender {
                 continue;
             }
             delivery.start(now);
+            let (session, seq) = (&delivery.id.session, delivery.id.seq);
+            tracing::debug!(request_id = delivery.request_id(), %session, seq, "push attempt begins");
             let address = delivery.address();
             changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
             changes.push(Change::Put(rows::in_flight(&address), records::encode(&address)));

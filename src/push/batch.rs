@@ -26,11 +26,11 @@ impl Sender {
         is_trial: bool,
     ) {
         let recipients = candidates.iter().map(|candidate| candidate.sends.len()).sum();
-        let is_paid = tokio::select! {
-            () = self.limiter.pay(recipients) => true,
+        let is_reserved = tokio::select! {
+            () = self.limiter.acquire(recipients) => true,
             () = self.stopped() => false,
         };
-        if is_paid {
+        if is_reserved {
             let claimed: Vec<_> = candidates.iter().flat_map(|candidate| candidate.claimed.clone()).collect();
             let outgoing = self.start(candidates, recipients).await;
             self.unclaim(&claimed);
@@ -43,11 +43,12 @@ impl Sender {
     }
 
     async fn send(&self, outgoing: Vec<Outgoing>, is_trial: bool) {
-        // The first request of all recipients is paid for already.
-        let mut groups: Vec<_> = by_project(outgoing).into_iter().map(|group| Group { group, is_paid: true }).collect();
-        while let Some(Group { group, is_paid }) = groups.pop() {
-            if !is_paid {
-                self.limiter.pay(group.len()).await;
+        // The first request of all recipients has been let through already.
+        let mut groups: Vec<_> =
+            by_project(outgoing).into_iter().map(|group| Group { group, is_reserved: true }).collect();
+        while let Some(Group { group, is_reserved }) = groups.pop() {
+            if !is_reserved {
+                self.limiter.acquire(group.len()).await;
             }
             if !is_trial && self.is_shut() {
                 let outcome = Outcome::NotSent { why: Cause::HeldBack };
@@ -79,7 +80,7 @@ impl Sender {
                 SendReply::Split { projects } => self.parts_by_project(group, &projects),
             };
             match parts {
-                Ok(parts) => groups.extend(parts.into_iter().map(|group| Group { group, is_paid: false })),
+                Ok(parts) => groups.extend(parts.into_iter().map(|group| Group { group, is_reserved: false })),
                 Err((refused, code)) => {
                     let outcome = Outcome::Rejected { code };
                     self.settle_all(refused, |_| outcome.clone(), Duration::ZERO, false).await;
@@ -193,7 +194,7 @@ impl Sender {
 
 struct Group {
     group: Vec<Outgoing>,
-    is_paid: bool,
+    is_reserved: bool,
 }
 
 /// One request may hold messages of one project only.

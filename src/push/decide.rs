@@ -195,6 +195,7 @@ mod tests {
             id: id(),
             device: device().id(),
             event: job().event,
+            request_id: None,
             expires_at: at(60),
             state: DeliveryState::Waiting { until: at(0) },
             possible_duplicate: false,

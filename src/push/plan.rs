@@ -247,6 +247,7 @@ fn new_delivery(id: &PushId, device: &Device, job: &PushJob, expires_at: Timesta
         id: id.clone(),
         device: device.id(),
         event: job.event.clone(),
+        request_id: None,
         expires_at,
         state: DeliveryState::Waiting { until: now },
         possible_duplicate: false,

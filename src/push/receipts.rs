@@ -124,7 +124,8 @@ impl Sender {
                     changes.push(Change::Delete(key));
                 }
                 None if is_lost => {
-                    tracing::warn!(session = %id.session, seq = id.seq, "a push's receipt never came");
+                    let request_id = delivery.request_id();
+                    tracing::warn!(request_id, session = %id.session, seq = id.seq, "a push's receipt never came");
                     changes.extend([settle::end(&mut delivery, Final::ReceiptLost, now), Change::Delete(key)]);
                 }
                 None if answered => {
@@ -163,8 +164,9 @@ impl Sender {
         };
         let action = outcome::after_receipt(refusal);
         if action.alert {
-            let (session, seq) = (&delivery.id.session, delivery.id.seq);
-            tracing::warn!(%session, seq, device = delivery.device.as_str(), ?refusal, "a receipt needs attention");
+            let (request_id, session, seq) = (delivery.request_id(), &delivery.id.session, delivery.id.seq);
+            let device = delivery.device.as_str();
+            tracing::warn!(request_id, %session, seq, device, ?refusal, "a receipt needs attention");
         }
         if refusal.is_some_and(|code| code.as_str() == MESSAGE_RATE_EXCEEDED) {
             self.throttle(&delivery.device, RetryPace::DeviceThrottled.backoff().ceiling(1));

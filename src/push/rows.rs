@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
+    RequestId,
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
@@ -82,6 +83,9 @@ pub struct Delivery {
     pub id: PushId,
     pub device: DeviceId,
     pub event: String,
+    /// The request that caused the event, for the log. Absent for timers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
     pub expires_at: Timestamp,
     pub state: DeliveryState,
     /// The first attempt may have arrived before the second was sent.
@@ -149,6 +153,11 @@ impl Delivery {
             attempt.ended_at = Some(now);
             attempt.outcome = Some(outcome);
         }
+    }
+
+    /// As in the log.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
     }
 
     pub fn started_at(&self) -> Option<Timestamp> {

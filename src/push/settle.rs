@@ -21,6 +21,8 @@ pub(super) fn end(delivery: &mut Delivery, end: Final, now: Timestamp) -> Change
     if delivery.possible_duplicate {
         metrics::counter!("tandem_push_possible_duplicates_total").increment(1);
     }
+    let (session, seq) = (&delivery.id.session, delivery.id.seq);
+    tracing::debug!(request_id = delivery.request_id(), %session, seq, outcome = end.label(), code, "push ended");
     delivery.state = DeliveryState::Done { outcome: end, at: now };
     Change::Put(delivery.key(), records::encode(delivery))
 }
@@ -52,9 +54,11 @@ impl Sender {
             _ => "",
         };
         metrics::counter!("tandem_push_attempts_total", "outcome" => outcome.label(), "code" => code).increment(1);
+        let (request_id, session, seq) = (delivery.request_id(), &delivery.id.session, delivery.id.seq);
+        tracing::debug!(request_id, %session, seq, outcome = outcome.label(), code, "push attempt settled");
         if action.alert {
-            let (session, seq) = (&delivery.id.session, delivery.id.seq);
-            tracing::warn!(%session, seq, device = delivery.device.as_str(), ?outcome, "a push needs attention");
+            let device = delivery.device.as_str();
+            tracing::warn!(request_id, %session, seq, device, ?outcome, "a push needs attention");
         }
         if let Some(scope) = scope {
             let breaker = self.breakers.project(scope);

@@ -177,12 +177,21 @@ fn a_command_whose_reader_has_seen_enough_ends_quietly() {
 #[tokio::test]
 async fn one_request_id_finds_the_whole_story_of_a_command() {
     let setup = server().set("telemetry.filter", "debug").set("telemetry.log_format", "json");
+    let setup = setup.set("push.receipt_schedule", r#"["100ms"]"#);
     let (server, expo, both) = scene(setup, Some(DEVICE)).await;
     let request =
         server.request(Method::POST, &format!("/api/v1{}", both.anna.path("/compact/sign"))).bearer(&both.anna.token);
     request.header("X-Request-Id", "story-of-a-signature").json(&json!({ "agreed": true })).send().await.done();
     expo.push(DEVICE, "partner.signed_compact").await;
-    for step in ["command decided", "commit is durable", "event published", "push attempt begins", "answered"] {
+    for step in [
+        "command decided",
+        "commit is durable",
+        "event published",
+        "push attempt begins",
+        "push attempt settled",
+        "push ended",
+        "answered",
+    ] {
         eventually(format!("a line of the story: {step}"), || async {
             let logs = server.logs();
             let mut lines = logs.lines().filter(|line| line.contains("story-of-a-signature"));

@@ -21,8 +21,8 @@ use crate::{
 /// The time from closing to the first check-in, unless the request says otherwise.
 pub const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
-/// A date is past when it is past in every time zone.
-const TIME_ZONES: Duration = Duration::from_secs(36 * 60 * 60);
+/// Clients send local dates. A date is past when it is past in every time zone.
+const PAST_IN_EVERY_ZONE: Duration = Duration::from_secs(36 * 60 * 60);
 const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 
 #[derive(Clone, Default, Deserialize)]
@@ -171,7 +171,7 @@ fn agreements(
 
 fn within_reach(field: &str, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Rejection> {
     match at {
-        Some(at) if now.since(at) > TIME_ZONES => {
+        Some(at) if now.since(at) > PAST_IN_EVERY_ZONE => {
             Err(Rejection::invalid(field, "a date in the past", "a date from today on"))
         }
         Some(at) if at.since(now) > FARTHEST => {
