@@ -22,6 +22,11 @@ pub fn keep_to_this_user() {
     let _off = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
+/// Lets other users read new files, for those that hold nothing private.
+pub fn share_with_all_users() {
+    umask(Mode::WGRP | Mode::WOTH);
+}
+
 /// Names in a data directory: those that a node makes, and those that an operator puts there.
 const DATA: &[&str] =
     &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];

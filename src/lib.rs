@@ -25,3 +25,4 @@ mod system;
 mod telemetry;
 pub mod tls;
 mod users;
+mod version;

@@ -2,9 +2,11 @@
 //! command line and the settings, 1 for everything else.
 
 mod check;
+mod config;
 mod copy;
 mod node;
 mod output;
+mod shell;
 mod stored;
 mod token;
 
@@ -17,11 +19,12 @@ use crate::{
     config::{Flag, Settings, SettingsError, Sources},
     store::Location,
     telemetry,
+    version::VERSION,
 };
 
 /// Session coordinator for two partners: durable session actors, embedded realtime, push
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, arg_required_else_help = true)]
+#[command(name = "tandem", version = VERSION, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -73,6 +76,9 @@ enum Command {
     },
     /// Report what is configured, what is reachable and what is wrong
     Check,
+    /// Write a settings file, or show the settings in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Operate on one session of the running node
     #[command(subcommand)]
     Session(SessionCommand),
@@ -85,6 +91,22 @@ enum Command {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
         listen: std::net::SocketAddr,
     },
+    /// Print a script that completes commands and flags in a shell
+    Completions { shell: clap_complete::Shell },
+    /// Write manual pages
+    Man {
+        /// Where the pages go, as man1/ of a directory of manual pages
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Write a file with every setting as a comment: to --config, else config.toml in the data directory
+    Init,
+    /// Print every setting with its value and its origin, as TOML; secrets are not shown
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,6 +201,13 @@ impl Cli {
     fn run(self) -> Outcome {
         self.refuse_unused_flags()?;
         let sources = self.sources();
+        // They must also work where no valid settings are.
+        match self.command {
+            Command::Completions { shell } => return shell::completions(shell),
+            Command::Man { out } => return shell::manual(&out),
+            Command::Config(ConfigCommand::Init) => return config::init(&sources),
+            _ => {}
+        }
         let mut settings =
             Settings::load(&sources).map_err(|error: SettingsError| Failure { code: 2, ..error.into() })?;
         if matches!(self.command, Command::Demo { .. }) {
@@ -191,6 +220,7 @@ impl Cli {
             Command::Demo { keep } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
+            Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
@@ -198,6 +228,7 @@ impl Cli {
             Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, store),
             Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, store, words),
             Command::FakeExpo { listen } => node::fake_expo(listen),
+            Command::Completions { .. } | Command::Man { .. } | Command::Config(ConfigCommand::Init) => Ok(()),
         }
     }
 

@@ -64,11 +64,16 @@ impl Sources {
     }
 
     fn file_in_data(&self) -> Option<PathBuf> {
+        Some(self.own_file()).filter(|file| file.exists())
+    }
+
+    /// `config.toml` in the data directory.
+    pub(crate) fn own_file(&self) -> PathBuf {
         let flag = self.flags.iter().rev().find(|flag| flag.key == "data").map(|flag| flag.value.as_str());
         let variable =
             || self.environment.iter().find(|(name, _)| name == "TANDEM__DATA").map(|(_, value)| value.as_str());
         let data = flag.or_else(variable).unwrap_or(DEFAULT_DATA);
-        Some(PathBuf::from(data).join("config.toml")).filter(|file| file.exists())
+        PathBuf::from(data).join("config.toml")
     }
 }
 
@@ -83,7 +88,7 @@ fn file_layer(file: &Path) -> Result<Layer, SettingsError> {
         let at = first.strip_prefix("TOML parse error at ").unwrap_or(first);
         SettingsError::Syntax { file: file.to_owned(), reason: format!("{at}: {last}") }
     })?;
-    Ok(Layer { place: file.display().to_string(), dict })
+    Ok(Layer { place: file.display().to_string(), file: Some(file.to_owned()), dict })
 }
 
 impl Layers {
@@ -101,6 +106,13 @@ impl Layers {
         let place =
             self.figment.find_metadata(&wrong.key).map_or("settings".into(), |metadata| metadata.name.to_string());
         SettingsError::Problem { place, key: wrong.key, problem: wrong.problem }
+    }
+
+    /// The value of a setting and its source, if any source gives it.
+    pub fn given(&self, key: &str) -> Option<(Value, Metadata)> {
+        let value = self.figment.find_value(key).ok()?;
+        let metadata = self.figment.get_metadata(value.tag()).cloned().unwrap_or_default();
+        Some((value, metadata))
     }
 
     fn explain(&self, error: figment::Error) -> SettingsError {
@@ -153,19 +165,23 @@ fn parsed(text: &str) -> Option<Value> {
 /// Settings from one source.
 struct Layer {
     place: String,
+    file: Option<PathBuf>,
     dict: Dict,
 }
 
 impl Layer {
     fn of(place: String, key: &str, value: Value) -> Self {
         let dict = figment::util::nest(key, value).into_dict().unwrap_or_default();
-        Self { place, dict }
+        Self { place, file: None, dict }
     }
 }
 
 impl Provider for Layer {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.place.clone())
+        match &self.file {
+            Some(file) => Metadata::from(self.place.clone(), file.as_path()),
+            None => Metadata::named(self.place.clone()),
+        }
     }
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {

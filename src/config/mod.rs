@@ -4,6 +4,7 @@
 
 mod app;
 mod check;
+mod effective;
 mod layers;
 mod problem;
 mod ranges;
@@ -21,6 +22,7 @@ pub use self::{
     problem::SettingsError,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
+pub(crate) use self::{effective::effective, reference::template};
 use crate::{auth, http, limits, push, realtime, store, telemetry};
 
 #[derive(Clone, Debug, Deserialize)]

@@ -23,6 +23,24 @@ pub(super) fn enabled(text: &str) -> String {
         .collect()
 }
 
+/// The line of `config.toml` that explains its examples, and what it says where the defaults are comments, too.
+const EXPLAINED: [&str; 2] = [
+    "# A line that begins with #, without a space, is a setting that is unset by default, with an example.",
+    "# A line that begins with #, without a space, is a setting with its default, or with an example if it is unset by default. To set \
+     it,\n# remove the #, also from the line in brackets above it.",
+];
+
+/// `config.toml` with every setting as a comment: a file to begin with. Later versions of Tandem may change defaults; a
+/// default that is written in a node's file would stay as it was.
+pub(crate) fn template() -> String {
+    let lines = TEXT.lines().map(|line| {
+        let stays = line.is_empty() || line.starts_with('#') || (line.starts_with('[') && !line.starts_with("[["));
+        let mark = if stays { "" } else { "#" };
+        format!("{mark}{line}\n")
+    });
+    lines.collect::<String>().replace(EXPLAINED[0], EXPLAINED[1])
+}
+
 /// Tables whose keys the operator chooses.
 const FREE: [&str; 1] = ["push.texts"];
 
@@ -49,6 +67,29 @@ fn unknown_below(dict: &Dict, known: &Dict, prefix: &str) -> Option<String> {
 
 fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+/// All settings that hold a value, in alphabetical order. A list of tables is one setting.
+pub(super) fn leaves() -> Vec<String> {
+    fn below(dict: &Dict, prefix: &str, keys: &mut Vec<String>) {
+        for (key, value) in dict {
+            let path = join(prefix, key);
+            match value.as_dict() {
+                Some(table) if !FREE.contains(&path.as_str()) => below(table, &path, keys),
+                _ => keys.push(path),
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    below(&REFERENCE, "", &mut keys);
+    keys
+}
+
+/// The default of a setting. `None`: unset by default.
+pub(super) fn default(key: &str) -> Option<Value> {
+    static DEFAULTS: LazyLock<Value> =
+        LazyLock::new(|| Value::from(Toml::from_str::<Dict>(TEXT).expect("config.toml is TOML: tested")));
+    DEFAULTS.find_ref(key).cloned()
 }
 
 /// All settings, and their sections.
@@ -143,6 +184,15 @@ mod tests {
     fn config_toml_is_the_defaults() {
         let listed = settings(Toml::from_str(TEXT).expect("TOML")).expect("settings");
         assert_eq!(format!("{listed:#?}"), format!("{:#?}", Settings::default()));
+    }
+
+    #[test]
+    fn a_node_of_the_template_runs_with_defaults_until_a_line_is_uncommented() {
+        let template = template();
+        assert!(template.contains(EXPLAINED[1]), "{template}");
+        let plain = settings(Toml::from_str(&template).expect("TOML")).expect("settings");
+        assert_eq!(format!("{plain:#?}"), format!("{:#?}", Settings::default()));
+        assert_eq!(Toml::from_str::<Dict>(&enabled(&template)).expect("TOML"), *REFERENCE);
     }
 
     #[test]

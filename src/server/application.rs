@@ -27,6 +27,7 @@ use crate::{
     http::{StartPage, start_page},
     operator::{self, OperatorFile},
     tls::ServerCertificate,
+    version::VERSION,
 };
 
 /// A stopping node waits this long for request bodies that are on their way.
@@ -141,7 +142,7 @@ impl Application {
 /// Logs the settings that a reader of an unknown node's log needs first. Secrets are never shown.
 fn announce(settings: &Settings, address: SocketAddr) {
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         %address,
         tls = settings.server.tls.is_some(),
         data = %settings.data.display(),

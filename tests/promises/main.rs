@@ -13,6 +13,7 @@ mod auth;
 mod canary;
 mod channel;
 mod cloud;
+mod command_line;
 mod commands;
 mod consent;
 mod conversation;
