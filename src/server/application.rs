@@ -12,6 +12,7 @@ use std::{
 
 use actix_web::dev::Server;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tandem_actors::Coordinator;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -106,11 +107,7 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let Self { http, node, .. } = self;
         let coordinator = &node.coordination.coordinator;
-        let woken = coordinator.resume_deliveries().map_err(io::Error::other)?;
-        if woken > 0 {
-            tracing::info!(sessions = woken, "sessions have something left to tell from before the restart");
-        }
-        let maintenance = actix_web::rt::spawn(coordinator.clone().run_maintenance());
+        let upkeep = actix_web::rt::spawn(upkeep(coordinator.clone()));
         let handle = http.handle();
         let mut serving = std::pin::pin!(http);
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -120,7 +117,7 @@ impl Application {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
-        maintenance.abort();
+        upkeep.abort();
         let timeout = node.shutdown_timeout;
         node.stopping.store(true, Ordering::Release);
         node.limits.connections.stop();
@@ -137,6 +134,18 @@ impl Application {
         node.stop_after(no_more_calls, timeout).await;
         Ok(())
     }
+}
+
+/// Runs until the process ends.
+async fn upkeep(coordinator: Coordinator) {
+    let resume = async {
+        match coordinator.resume_deliveries().await {
+            Ok(0) => {}
+            Ok(sessions) => tracing::info!(sessions, "sessions had something left to tell from before the restart"),
+            Err(error) => tracing::error!(%error, "what is left to tell from before the restart cannot be read"),
+        }
+    };
+    tokio::join!(resume, coordinator.clone().run_maintenance());
 }
 
 /// Logs the settings that a reader of an unknown node's log needs first. Secrets are never shown.

@@ -23,6 +23,7 @@ mod empathy;
 mod envelope;
 mod gates;
 mod handbook;
+mod indexes;
 mod invitations;
 mod keeping;
 mod lifecycle;

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::future::try_join_all;
+
 use super::Coordinator;
 use crate::{
     domain::{
@@ -20,6 +22,8 @@ use crate::{
     stored::idempotency,
 };
 
+/// How many sessions carry out an account operation at the same time: they share flushes.
+const AT_ONCE: usize = 32;
 /// How long an account operation waits for one session. After that the session does its part later.
 const ACCOUNT_WORK_WITHIN: Duration = Duration::from_secs(3);
 
@@ -77,19 +81,29 @@ impl Coordinator {
 
     async fn in_every_session(&self, caller: Caller, command: &Command, work: &AccountWork) -> Result<(), Refusal> {
         for page in self.session_pages(&caller.id) {
-            for session in page? {
-                let done = self.order(&session, caller.clone(), command.clone(), None);
-                match tokio::time::timeout(ACCOUNT_WORK_WITHIN, done).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(Refusal::Rejected(rejection))) if rejection.code == Code::NotFound => {}
-                    Ok(Err(refusal @ Refusal::Rejected(_))) => return Err(refusal),
-                    Ok(Err(Refusal::Unavailable { .. } | Refusal::Internal(_))) | Err(_) => {
-                        self.postpone(&session, &caller.id, work).await?;
-                    }
-                }
+            for turn in page?.chunks(AT_ONCE) {
+                try_join_all(turn.iter().map(|session| self.in_session(session, &caller, command, work))).await?;
             }
         }
         Ok(())
+    }
+
+    async fn in_session(
+        &self,
+        session: &SessionId,
+        caller: &Caller,
+        command: &Command,
+        work: &AccountWork,
+    ) -> Result<(), Refusal> {
+        let done = self.order(session, caller.clone(), command.clone(), None);
+        match tokio::time::timeout(ACCOUNT_WORK_WITHIN, done).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Refusal::Rejected(rejection))) if rejection.code == Code::NotFound => Ok(()),
+            Ok(Err(refusal @ Refusal::Rejected(_))) => Err(refusal),
+            Ok(Err(Refusal::Unavailable { .. } | Refusal::Internal(_))) | Err(_) => {
+                self.postpone(session, &caller.id, work).await
+            }
+        }
     }
 
     /// Stores what the session has to do later. An erasure hides the session from the user at once.
@@ -106,17 +120,14 @@ impl Coordinator {
         self.write(changes).await
     }
 
-    /// Reminds sessions of account work that waits for them, and returns how many sessions there are.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn remind_of_account_work(&self) -> Result<usize, StoreError> {
-        let rows = self.store().scan(&keys::all_account_work(), None, Direction::Forward, PAGE)?;
+    /// Reminds sessions of the account work that waits for them, a page of them. Returns where the next page begins.
+    pub(super) fn remind_of_account_work(&self, after: Option<&Key>) -> Result<Option<Key>, StoreError> {
+        let mut rows = self.store().scan(&keys::all_account_work(), after, Direction::Forward, PAGE)?;
         let sessions: BTreeSet<_> = rows.iter().filter_map(|(key, _)| keys::session_of_account_work(key)).collect();
         for session in &sessions {
             // A session that still cannot do it is reminded again.
             let _ = self.supervisor.send(session, Message::AccountWork);
         }
-        Ok(sessions.len())
+        Ok(if rows.len() < PAGE { None } else { rows.pop().map(|(key, _)| key) })
     }
 }

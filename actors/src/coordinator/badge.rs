@@ -1,33 +1,24 @@
-//! The number on the app's icon, and the sessions that it counts.
+//! The number on the app's icon, and the sessions that it counts. Both are read from index rows.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Coordinator, list::ListFilter};
+use super::Coordinator;
 use crate::{
     domain::{
         ids::{SessionId, UserId},
         stage::SessionStatus,
     },
-    messages::Refusal,
+    ports::StoreError,
+    rows::keys,
 };
 
 /// How many sessions are counted at most, the newest change first.
 const MOST: usize = 50;
 
-#[derive(Deserialize)]
-struct SessionsPage {
-    items: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item {
-    id: SessionId,
-    has_unread: bool,
-}
+/// The shown statuses of the sessions that are counted.
+const COUNTED: [SessionStatus; 3] = [SessionStatus::Invited, SessionStatus::Active, SessionStatus::Waiting];
 
 /// One for each session that holds something unseen
 #[derive(Serialize, utoipa::ToSchema)]
@@ -40,16 +31,18 @@ pub struct Badge {
 }
 
 impl Coordinator {
-    /// `{count, bySession}`: 1 for each session that is going on and holds something that the user has not seen, else
-    /// 0.
-    pub async fn badge(&self, user: &UserId) -> Result<Bytes, Refusal> {
-        let status = Some(vec![SessionStatus::Active, SessionStatus::Invited]);
-        let page = self.list(user, ListFilter { status, cursor: None, limit: MOST }).await?;
-        let internal = |error| Refusal::Internal(format!("a list cannot be read: {error}"));
-        let page: SessionsPage = serde_json::from_slice(&page).map_err(internal)?;
-        let by_session: BTreeMap<_, _> =
-            page.items.into_iter().map(|item| (item.id, u32::from(item.has_unread))).collect();
-        let badge = Badge { count: by_session.values().sum(), by_session };
-        serde_json::to_vec(&badge).map(Bytes::from).map_err(internal)
+    /// 1 for each session that is going on and holds something that the user has not seen, else 0.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn badge(&self, user: &UserId) -> Result<Badge, StoreError> {
+        let mut by_session = BTreeMap::new();
+        for ((_, session), _) in self.listed(user, &COUNTED, None, MOST)? {
+            if self.is_member(&session, user)? {
+                let unread = self.store().get(&keys::unread(user, &session))?.is_some();
+                by_session.insert(session, u32::from(unread));
+            }
+        }
+        Ok(Badge { count: by_session.values().sum(), by_session })
     }
 }

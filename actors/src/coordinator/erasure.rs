@@ -26,9 +26,9 @@ impl Coordinator {
     pub fn erasure_of(&self, user: &UserId) -> Result<Erasure, StoreError> {
         let mut erasure = Erasure { records: self.rows_under(keys::memberships(user))?, ..Erasure::default() };
         erasure.records += self.rows_under(keys::idempotent_answers_of(user))?;
-        for (_, membership) in self.memberships(user)? {
+        for (_, membership) in self.live_in_order(user)? {
             let joined = matches!(membership.status, SessionStatus::Active | SessionStatus::Paused);
-            erasure.sessions_abandoned += usize::from(membership.status.is_live());
+            erasure.sessions_abandoned += 1;
             erasure.partners_notified += usize::from(joined && membership.partner.is_some());
         }
         Ok(erasure)

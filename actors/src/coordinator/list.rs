@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use serde_json::{Value, json, value::RawValue};
 
 use super::Coordinator;
@@ -131,18 +132,27 @@ impl Coordinator {
 
     /// The sessions that the user sees, the newest change first, with their rows; no more than [`MOST_SHOWN`].
     pub(crate) fn in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
+        self.with_memberships(user, &ALL_STATUSES, MOST_SHOWN)
+    }
+
+    /// The user's live sessions, the newest change first, with their rows. There are as many as a user may have.
+    pub(crate) fn live_in_order(&self, user: &UserId) -> Result<Vec<(Position, Membership)>, StoreError> {
+        self.with_memberships(user, &LIVE_STATUSES, self.deps.residency.live_per_user.max(1))
+    }
+
+    fn with_memberships(
+        &self,
+        user: &UserId,
+        statuses: &[SessionStatus],
+        most: usize,
+    ) -> Result<Vec<(Position, Membership)>, StoreError> {
         let mut sessions = Vec::new();
-        for (position, _) in self.listed(user, &ALL_STATUSES, None, MOST_SHOWN)? {
+        for (position, _) in self.listed(user, statuses, None, most)? {
             if let Some(membership) = self.readable(&position.1, user).filter(|membership| !membership.left) {
                 sessions.push((position, membership));
             }
         }
         Ok(sessions)
-    }
-
-    /// Like [`Coordinator::in_order`], without the positions.
-    pub(crate) fn memberships(&self, user: &UserId) -> Result<Vec<(SessionId, Membership)>, StoreError> {
-        Ok(self.in_order(user)?.into_iter().map(|((_, session), membership)| (session, membership)).collect())
     }
 
     /// `{items, sessions, cursor, hasMore}`, newest change first.
@@ -153,11 +163,11 @@ impl Coordinator {
         let has_more = page.len() > filter.limit;
         page.truncate(filter.limit);
         let cursor = page.last().filter(|_| has_more).map(|(position, _)| cursor(position));
+        // All at once, so that slow sessions delay the page only once.
+        let summaries = page.iter().map(|((_, session), status)| self.summary(session, user, *status));
         let mut items: Vec<Box<RawValue>> = Vec::new();
-        for ((_, session), status) in page {
-            if let Some(summary) = self.summary(&session, user, status).await? {
-                items.push(serde_json::from_slice(&summary).map_err(internal)?);
-            }
+        for summary in try_join_all(summaries).await?.into_iter().flatten() {
+            items.push(serde_json::from_slice(&summary).map_err(internal)?);
         }
         let page = SessionsPage { sessions: items.clone(), items, cursor, has_more };
         serde_json::to_vec(&page).map(Bytes::from).map_err(internal)
@@ -251,13 +261,10 @@ impl Coordinator {
     /// A live session of these two users, or an open invitation of one to the other.
     pub(crate) fn live_session_of(&self, one: &UserId, other: &UserId) -> Result<Option<SessionId>, StoreError> {
         for (user, partner) in [(one, other), (other, one)] {
-            for ((_, session), _) in
-                self.listed(user, &LIVE_STATUSES, None, self.deps.residency.live_per_user.max(1))?
-            {
-                let membership = self.readable(&session, user);
-                if membership.is_some_and(|membership| membership.partner.as_ref() == Some(partner)) {
-                    return Ok(Some(session));
-                }
+            let mut live = self.live_in_order(user)?.into_iter();
+            let with_partner = live.find(|(_, membership)| membership.partner.as_ref() == Some(partner));
+            if let Some(((_, session), _)) = with_partner {
+                return Ok(Some(session));
             }
         }
         Ok(None)

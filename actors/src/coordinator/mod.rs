@@ -15,6 +15,7 @@ pub mod people;
 mod queries;
 mod quota;
 mod reports;
+mod timers;
 
 use std::sync::Arc;
 

@@ -25,8 +25,8 @@ impl Coordinator {
         relationship: &str,
         nickname: Option<PrivateText>,
     ) -> Result<(), Refusal> {
-        let known = self.memberships(user)?.into_iter().filter_map(|(_, membership)| membership.connected_person());
-        let person = known.into_iter().find(|person| ids::relationship(user, person) == relationship);
+        let mut known = self.in_order(user)?.into_iter().filter_map(|(_, membership)| membership.connected_person());
+        let person = known.find(|person| ids::relationship(user, person) == relationship);
         let person =
             person.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such relationship among yours"))?;
         let changes = match nickname {

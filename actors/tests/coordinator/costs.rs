@@ -14,7 +14,7 @@ use tandem_actors::{
     },
     failpoint::{self, Harm},
     keys::{self, Key},
-    ports::{Change, Commit, Store},
+    ports::{Change, Clock, Commit, Store},
     supervisor::SupervisionLimits,
 };
 
@@ -72,6 +72,54 @@ fn lists_counts_and_tokens_read_one_page_and_wake_no_session() {
         let (_, read) = rows_read(&world, async { world.coordinator.unread_count(&user).expect("a count") }).await;
         assert!(read < 5, "{read} rows for a count of nothing");
         assert_eq!(world.coordinator.resident(), 0, "nobody was woken");
+    });
+}
+
+#[test]
+fn timers_that_are_due_together_wake_a_few_sessions_at_a_time() {
+    run(async {
+        let idle_after = Duration::from_millis(20);
+        let world = World::new(Options { idle_after, live_per_user: 1_000, ..Options::default() });
+        for _ in 0..600 {
+            invite(&world).await.expect("invited");
+        }
+        eventually("all sleep", || world.coordinator.resident() == 0).await;
+        world.clock.advance(Duration::from_secs(400 * 24 * 3600));
+        world.store.hold_commits();
+        actix::spawn(world.coordinator.clone().run_maintenance());
+        let looks = || world.store.scans(&keys::all_due());
+        let begun = looks();
+        eventually("many turns", || looks() > begun + 20).await;
+        let awake = world.coordinator.resident();
+        assert!((200..=256).contains(&awake), "{awake} sessions are awake, and none of them can go on");
+        world.store.release_commits();
+        let now = world.clock.now();
+        let is_due = |key: &Key| keys::parse_due(key).is_some_and(|(at, ..)| at <= now);
+        let any_due = || world.store.rows_under(&keys::all_due()).iter().any(|(key, _)| is_due(key));
+        eventually("all timers are done", || !any_due()).await;
+    });
+}
+
+#[test]
+fn slow_sessions_delay_a_list_once_and_not_each() {
+    run(async {
+        let world = World::new(Options::default());
+        let mut sessions = Vec::new();
+        for _ in 0..20 {
+            sessions.push(invite(&world).await.expect("invited"));
+        }
+        world.store.hold_commits();
+        for session in &sessions {
+            let withdrawn = world.coordinator.execute(session, caller("ann"), Command::Withdraw, None);
+            drop(tokio::time::timeout(Duration::from_millis(5), withdrawn).await);
+        }
+        // Each answers when the disk has answered. A list gives each half a second, all of them together.
+        let filter = ListFilter { status: None, cursor: None, limit: 20 };
+        let user = id("ann");
+        let list = world.coordinator.list(&user, filter);
+        let page = tokio::time::timeout(Duration::from_secs(5), list).await.expect("not half a second for each");
+        let page: Value = serde_json::from_slice(&page.expect("a page")).expect("JSON");
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(20), "{page}");
     });
 }
 

@@ -125,7 +125,7 @@ fn an_event_that_was_not_published_before_a_restart_is_published_after_it() {
         let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::default());
         *realtime.members.lock() = Some(Err(RealtimeError::Refused { reason: "none".into() }));
         let next = World::over(world.store.clone(), realtime, Options::default());
-        assert_eq!(next.coordinator.resume_deliveries().expect("readable"), 1);
+        assert_eq!(next.coordinator.resume_deliveries().await.expect("readable"), 1);
         eventually("published", || next.realtime.names().contains(&"partner.signed_compact")).await;
     });
 }

@@ -123,7 +123,7 @@ pub async fn unread_count(call: Call) -> Answered {
     responses((status = 200, body = Success<Badge>))
 )]
 pub async fn badge_count(call: Call) -> Answered {
-    Ok(show(&call.state.coordinator.badge(&call.user.id).await?))
+    Ok(success_of(call.state.coordinator.badge(&call.user.id).map_err(Refusal::from)?))
 }
 
 /// One session

@@ -235,10 +235,10 @@ impl Coordinator {
             resent_at: Option<Timestamp>,
             expires_at: Timestamp,
         }
-        let open = self.memberships(user)?.into_iter().find(|(_, membership)| {
+        let open = self.live_in_order(user)?.into_iter().find(|(_, membership)| {
             membership.status == SessionStatus::Invited && membership.partner.as_ref() == Some(person)
         });
-        let Some((session_id, _)) = open else { return Ok(None) };
+        let Some(((_, session_id), _)) = open else { return Ok(None) };
         let Ok(answer) = self.query(&session_id, user, Query::Invitation).await else { return Ok(None) };
         let invitation =
             serde_json::from_slice::<Envelope>(&answer).map_err(crate::coordinator::list::internal)?.invitation;

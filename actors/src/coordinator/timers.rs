@@ -1,0 +1,102 @@
+//! Wakes sessions whose timers are due, and at the start those with an outbox. Rows sorted by time say which timers are
+//! due, so a look costs what is due and not what there is. Much that is due at once, as after a long stop, is woken in
+//! turns: commands go on in between.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::Coordinator;
+use crate::{
+    domain::{Timer, ids::SessionId, time::Timestamp},
+    messages::Message,
+    ports::StoreError,
+    rows::{
+        keys,
+        pages::{PAGE, pages},
+    },
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// The pause between two turns while more is due.
+const TURN: Duration = Duration::from_millis(20);
+/// The most timers that are sent and not done.
+const AT_ONCE: usize = PAGE;
+/// A timer that was sent to its session is sent again after this long, if its row is still there.
+const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// When each timer was sent.
+type Sent = HashMap<(SessionId, Timer, Timestamp), Instant>;
+
+/// What is left after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// More may be due.
+    More,
+    Done,
+}
+
+impl Coordinator {
+    /// Wakes every session that has an outbox, a page at a time. Returns how many there are.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn resume_deliveries(&self) -> Result<usize, StoreError> {
+        let mut woken = 0;
+        for page in pages(self.store(), keys::outboxes()) {
+            let page = page?;
+            for session in page.iter().filter_map(|(key, _)| keys::session_of_outbox(key)) {
+                // The supervisor refuses only what it looks after itself: a quarantine, or a full inbox of an awake
+                // session.
+                let _ = self.supervisor.send(&session, Message::Drain);
+                woken += 1;
+            }
+            if page.len() == PAGE {
+                sleep(TURN).await;
+            }
+        }
+        Ok(woken)
+    }
+
+    /// Runs until the process ends.
+    pub(super) async fn run_timers(&self) {
+        let mut sent = Sent::new();
+        loop {
+            let turn = self.send_due_timers(&mut sent).unwrap_or_else(|error| {
+                tracing::error!(%error, "timers cannot be read");
+                Turn::Done
+            });
+            sleep(if turn == Turn::More { TURN } else { TICK }).await;
+        }
+    }
+
+    /// A row that is still there stands for a timer that is not done. It is sent once, and again much later.
+    fn send_due_timers(&self, sent: &mut Sent) -> Result<Turn, StoreError> {
+        sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
+        // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at
+        // once.
+        let now = self.deps.clock.settled();
+        let mut under_way = 0;
+        for page in pages(self.store(), keys::all_due()) {
+            for (key, _) in &page? {
+                let Some((at, session, number)) = keys::parse_due(key) else { continue };
+                if at > now {
+                    return Ok(Turn::Done);
+                }
+                let Some(timer) = Timer::from_number(number) else { continue };
+                let due = (session, timer, at);
+                if sent.contains_key(&due) {
+                    under_way += 1;
+                } else if self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_ok() {
+                    // A session in quarantine takes none, and does not hold up the others.
+                    sent.insert(due, Instant::now());
+                    under_way += 1;
+                }
+                if under_way == AT_ONCE {
+                    return Ok(Turn::More);
+                }
+            }
+        }
+        Ok(Turn::Done)
+    }
+}
