@@ -229,8 +229,8 @@ const ROUNDS: usize = 5;
 fn closed_rooms(args: &Args) {
     println!("\nRooms of two in a closed loop, messages/s\n");
     let (_directory, node) = start(args);
-    let ws = NodeServer::start("ws.mjs");
-    let socket_io = NodeServer::start("socketio.mjs");
+    let ws = NodeServer::start("ws.mjs", &[]);
+    let socket_io = NodeServer::start("socketio.mjs", &[]);
     if ws.is_none() || socket_io.is_none() {
         println!("  (no comparison: Node is missing, or its packages cannot be installed)\n");
     }

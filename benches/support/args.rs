@@ -1,6 +1,7 @@
-//! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [--connections N] [--seconds N] [SECTION…]`
+//! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [--connections N] [--seconds N] [--rounds N]
+//! [--stored DIRECTORY] [SECTION…]`
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 pub struct Args {
     pub quick: bool,
@@ -8,13 +9,23 @@ pub struct Args {
     /// Only this concurrency, for profiling.
     connections: Option<usize>,
     seconds: Option<u64>,
+    rounds: Option<usize>,
+    /// Where stores that were prepared are kept for the next run.
+    pub stored: Option<PathBuf>,
     sections: Vec<String>,
 }
 
 impl Args {
     pub fn parse() -> Self {
-        let mut parsed =
-            Self { quick: false, engine: "sled".into(), connections: None, seconds: None, sections: Vec::new() };
+        let mut parsed = Self {
+            quick: false,
+            engine: "sled".into(),
+            connections: None,
+            seconds: None,
+            rounds: None,
+            stored: None,
+            sections: Vec::new(),
+        };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -24,6 +35,8 @@ impl Args {
                 "--engine" => parsed.engine = args.next().expect("--engine takes sled or redb"),
                 "--connections" => parsed.connections = args.next().and_then(|number| number.parse().ok()),
                 "--seconds" => parsed.seconds = args.next().and_then(|number| number.parse().ok()),
+                "--rounds" => parsed.rounds = args.next().and_then(|number| number.parse().ok()),
+                "--stored" => parsed.stored = args.next().map(PathBuf::from),
                 section => parsed.sections.push(section.to_owned()),
             }
         }
@@ -45,11 +58,16 @@ impl Args {
 
     /// How long one cell of a table is measured.
     pub fn measured(&self) -> Duration {
-        let usual = self.pick(Duration::from_secs(5), Duration::from_millis(500));
+        let usual = self.pick(Duration::from_secs(2), Duration::from_millis(500));
         self.seconds.map_or(usual, Duration::from_secs)
     }
 
     pub fn warm_up(&self) -> Duration {
         self.pick(Duration::from_secs(1), Duration::from_millis(150))
+    }
+
+    /// How often each figure is measured; the median counts.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(self.pick(5, 1)).max(1)
     }
 }

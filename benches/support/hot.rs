@@ -18,11 +18,11 @@ use tandem_actors::{
     },
     journal::{Journal, Limits as JournalLimits},
     ports::{BoxFuture, Clock, Devices, Ids, PresenceMember, Publication, Realtime, RealtimeError, Store},
-    session::SessionDeps,
+    session::{ResidencySettings, SessionDeps},
     supervisor::SupervisionLimits,
 };
 
-use super::load::Measured;
+use super::{load::Measured, world::DRAFT};
 
 struct Quiet(AtomicU64);
 
@@ -58,9 +58,15 @@ impl Devices for Quiet {
 pub struct Heart {
     coordinator: Coordinator,
     pub journal: Journal,
-    session: SessionId,
+    pub session: SessionId,
+    /// Of the session.
+    pub invitation: String,
     arbiters: Arbiters,
 }
+
+/// The two in the session.
+pub const CREATOR: &str = "creator-0000000";
+pub const PARTNER: &str = "partner-0000000";
 
 /// A store of that engine in a directory, or one in memory that makes nothing durable.
 pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
@@ -74,6 +80,10 @@ pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
 impl Heart {
     /// Must run within an actix system. One session, with its creator in stage 2.
     pub async fn start(store: Arc<dyn Store>) -> Self {
+        Self::start_with(store, Settings::default().residency()).await
+    }
+
+    pub async fn start_with(store: Arc<dyn Store>, residency: ResidencySettings) -> Self {
         let quiet = Arc::new(Quiet(AtomicU64::new(1)));
         let (journal, _) =
             Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}")).expect("a thread");
@@ -88,16 +98,17 @@ impl Heart {
             push: OnceLock::new(),
             domain: settings.domain(),
             delivery: settings.delivery(),
-            residency: settings.residency(),
+            residency,
         });
         let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
         let coordinator = Coordinator::new(deps, arbiters.clone(), SupervisionLimits::default());
         let request: CreateSessionRequest = parse(r#"{"inviteName":"Sam"}"#);
         let create = CreateSession::try_from(request).expect("a valid request");
-        let created = coordinator.create(caller("alex"), create, None).await.expect("a session");
+        let created = coordinator.create(caller(CREATOR), create, None).await.expect("a session");
         let created: Value = serde_json::from_slice(&created.data).expect("JSON");
         let session = created["session"]["id"].as_str().and_then(|id| id.parse().ok()).expect("a session id");
-        let heart = Self { coordinator, journal, session, arbiters };
+        let invitation = created["invitationId"].as_str().expect("an invitation").to_owned();
+        let heart = Self { coordinator, journal, session, invitation, arbiters };
         heart.bring_to_stage_two().await;
         heart
     }
@@ -106,15 +117,29 @@ impl Heart {
         let advance = || Command::try_from(parse::<AdvanceRequest>("{}")).expect("valid");
         let heard = Command::try_from(parse::<FeelHeardRequest>(r#"{"confirmed":true}"#)).expect("valid");
         let steps = [
-            ("sam", Command::AcceptInvitation),
-            ("alex", Command::SignCompact),
-            ("sam", Command::SignCompact),
-            ("alex", advance()),
-            ("alex", heard),
-            ("alex", advance()),
+            (PARTNER, Command::AcceptInvitation),
+            (CREATOR, Command::SignCompact),
+            (PARTNER, Command::SignCompact),
+            (CREATOR, advance()),
+            (CREATOR, heard),
+            (CREATOR, advance()),
         ];
         for (who, command) in steps {
             self.coordinator.execute(&self.session, caller(who), command, None).await.expect("a step on the way");
+        }
+    }
+
+    pub async fn save_draft(&self) {
+        let request = SaveEmpathyDraftRequest { content: Some(DRAFT.into()), ready_to_share: Some(false) };
+        let command = Command::try_from(request).expect("a valid request");
+        let done = self.coordinator.execute(&self.session, caller(CREATOR), command, None).await;
+        done.expect("a draft is saved");
+    }
+
+    /// Until no session is in memory.
+    pub async fn asleep(&self) {
+        while self.coordinator.resident() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -122,10 +147,6 @@ impl Heart {
     pub async fn drive(&self, in_flight: usize, warm_up: Duration, measured: Duration) -> Measured {
         let begin = Instant::now() + warm_up;
         let end = begin + measured;
-        let content =
-            "You might feel that your evenings are never your own, and that I decide without you when we meet.";
-        let request = SaveEmpathyDraftRequest { content: Some(content.into()), ready_to_share: Some(false) };
-        let command = Command::try_from(request).expect("a valid request");
         let loops = (0..in_flight).map(|_| async {
             let mut latencies = Vec::new();
             loop {
@@ -133,8 +154,7 @@ impl Heart {
                 if sent >= end {
                     return latencies;
                 }
-                let done = self.coordinator.execute(&self.session, caller("alex"), command.clone(), None).await;
-                done.expect("a draft is saved");
+                self.save_draft().await;
                 let now = Instant::now();
                 if sent >= begin && now <= end {
                     latencies.push(now - sent);

@@ -4,11 +4,17 @@
 
 pub mod args;
 pub mod baseline;
+pub mod compare;
+pub mod driver;
+pub mod growth;
 pub mod hot;
 pub mod load;
 pub mod node;
+pub mod peers;
 pub mod process;
 pub mod rooms;
 pub mod socket;
+pub mod stored;
 pub mod table;
+pub mod targets;
 pub mod world;

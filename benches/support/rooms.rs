@@ -90,14 +90,20 @@ pub struct NodeServer {
 
 impl NodeServer {
     /// None without Node.
-    pub fn start(script: &str) -> Option<Self> {
+    pub fn start(script: &str, arguments: &[String]) -> Option<Self> {
         use std::io::BufRead;
         let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/node");
-        if !directory.join("node_modules").exists() {
+        if !directory.join("node_modules/fastify").exists() {
             let installed = Command::new("npm").arg("ci").current_dir(&directory).stdout(Stdio::null()).status();
             installed.ok().filter(|status| status.success())?;
         }
-        let mut child = Command::new("node").arg(script).current_dir(directory).stdout(Stdio::piped()).spawn().ok()?;
+        let mut child = Command::new("node")
+            .arg(script)
+            .args(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
         let mut line = String::new();
         std::io::BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
         let address = line.trim().strip_prefix("listening on http://")?.parse().ok()?;

@@ -23,7 +23,16 @@ pub struct Session {
     pub partner: String,
 }
 
+/// What is saved again and again.
+pub const DRAFT: &str =
+    "You might feel that your evenings are never your own, and that I decide without you when we meet.";
+
 impl Session {
+    /// The n-th creator and partner, in no session yet.
+    pub fn of_people(n: usize) -> Self {
+        Self { id: String::new(), creator: token(&format!("creator-{n}")), partner: token(&format!("partner-{n}")) }
+    }
+
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/sessions/{}{rest}", self.id)
     }
@@ -57,21 +66,22 @@ pub fn sessions_in_stage_two(address: SocketAddr, count: usize) -> Vec<Session> 
 
 /// Sessions with an open invitation, and the invitations' ids.
 pub fn invited(address: SocketAddr, count: usize) -> (Vec<Session>, Vec<String>) {
-    let people: Vec<_> = (0..count).map(|n| (token(&format!("creator-{n}")), token(&format!("partner-{n}")))).collect();
-    let body = r#"{"inviteName":"Sam"}"#;
-    let invite = |(creator, _): &(String, String)| request("POST", "/api/v1/sessions", Some(creator), Some(body));
-    let created = all_succeed(address, people.iter().map(invite).collect());
+    let people: Vec<_> = (0..count).map(Session::of_people).collect();
+    let created = all_succeed(address, people.iter().map(|session| invite(&session.creator)).collect());
     let invitations = created.iter().map(|data| text(data, "/invitationId")).collect();
-    let sessions = people.into_iter().zip(&created);
     let sessions =
-        sessions.map(|((creator, partner), data)| Session { id: text(data, "/session/id"), creator, partner });
+        people.into_iter().zip(&created).map(|(people, data)| Session { id: text(data, "/session/id"), ..people });
     (sessions.collect(), invitations)
+}
+
+/// Creates a session.
+pub fn invite(creator: &str) -> Vec<u8> {
+    request("POST", "/api/v1/sessions", Some(creator), Some(r#"{"inviteName":"Sam"}"#))
 }
 
 /// Saves the creator's empathy draft: one durable event each time, of which nobody is told.
 pub fn save_draft(session: &Session) -> Vec<u8> {
-    let content = "You might feel that your evenings are never your own, and that I decide without you when we meet.";
-    let body = json!({ "content": content, "readyToShare": false }).to_string();
+    let body = json!({ "content": DRAFT, "readyToShare": false }).to_string();
     request("POST", &session.path("/empathy/draft"), Some(&session.creator), Some(&body))
 }
 

@@ -1,0 +1,192 @@
+//! Stores with many sessions. One session is made by the real actors; all others are its rows with other ids, written
+//! through the store. A session has ten events, a snapshot, and its index rows.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tandem::{config::Settings, store};
+use tandem_actors::{
+    keys::{self, Key},
+    ports::{Change, Commit, Direction, Store, StoreFault},
+    session::ResidencySettings,
+};
+
+use super::{
+    args::Args,
+    hot::{CREATOR, Heart, PARTNER},
+    node::{Node, data_directory},
+    table::count,
+    world::{self, token},
+};
+
+pub const EVENTS: usize = 10;
+/// Sessions in one group of the journal.
+const GROUP: usize = 64;
+/// Raised when the rows of a session change.
+const VERSION: u32 = 1;
+/// The prefixes of a session's rows.
+const KINDS: &[u8] = b"evsoimlnd";
+
+/// A data directory with so many sessions.
+pub struct Stored {
+    pub data: PathBuf,
+    pub sessions: usize,
+    /// Bytes of the keys and values that were written.
+    pub live: u64,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// One user has so many of the sessions.
+pub const COLLECTOR: &str = "creator-collect";
+
+impl Stored {
+    /// From an earlier run, or made now. Only a directory that was named outlives the run.
+    pub fn prepare(args: &Args, sessions: usize) -> Self {
+        let (temporary, data) = match &args.stored {
+            Some(directory) => (None, directory.join(format!("{}-{sessions}", args.engine))),
+            None => {
+                let (temporary, data) = data_directory("stored");
+                (Some(temporary), data)
+            }
+        };
+        let template = Template::record();
+        let live = sessions as u64 * template.bytes();
+        let stored = Self { data, sessions, live, _temporary: temporary };
+        let complete = stored.data.join("complete");
+        let expected = format!("{sessions} sessions, rows of version {VERSION}\n");
+        if fs::read_to_string(&complete).is_ok_and(|found| found == expected) {
+            return stored;
+        }
+        let _ = fs::remove_dir_all(&stored.data);
+        fs::create_dir_all(&stored.data).expect("a directory for the store");
+        // A first start makes what every store has.
+        Node::start(&stored.data, &args.engine, &[]).stop();
+        let begun = Instant::now();
+        stored.load(&template, &args.engine);
+        let took = begun.elapsed().as_secs_f64();
+        println!("  prepared {} sessions in {took:.1} s", count(sessions as f64));
+        fs::write(complete, expected).expect("the store is marked as complete");
+        stored
+    }
+
+    fn load(&self, template: &Template, engine: &str) {
+        let location = format!("{engine}:{}", self.data.join("store").display()).parse().expect("a location");
+        let journal =
+            store::JournalOptions { checkpoint_bytes: 256 << 20, recent_bytes: 512 << 20, ..Default::default() };
+        let options = store::Options { cache_mib: 1024, journal, ..Default::default() };
+        let store: Arc<dyn Store> = store::open(&location, &options).expect("the store opens");
+        for first in (0..self.sessions).step_by(GROUP) {
+            let last = (first + GROUP).min(self.sessions);
+            let commit = |n| Commit { fence: None, changes: template.changes(n, self.creator(n)) };
+            let group: Vec<Commit> = (first..last).map(commit).collect();
+            while let Err(error) = store.commit(&group) {
+                assert_eq!(error.fault(), StoreFault::Busy, "{error}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        store.close();
+    }
+
+    /// Half of them belong to one user, but not more than 10,000.
+    pub fn collected(&self) -> usize {
+        (self.sessions / 2).min(10_000)
+    }
+
+    fn creator(&self, n: usize) -> String {
+        if n < self.collected() { COLLECTOR.into() } else { format!("creator-{n:07}") }
+    }
+
+    pub fn session(&self, n: usize) -> world::Session {
+        let partner = token(&format!("partner-{n:07}"));
+        world::Session { id: id(2 * n), creator: token(&self.creator(n)), partner }
+    }
+
+    /// `most` of the sessions that have a creator of their own, spread over all.
+    pub fn some(&self, most: usize) -> Vec<world::Session> {
+        let others = self.sessions - self.collected();
+        let every = (others / most).max(1);
+        (0..others.min(most)).map(|n| self.session(self.collected() + n * every)).collect()
+    }
+
+    /// Bytes of the engine's files.
+    pub fn on_disk(&self, engine: &str) -> u64 {
+        size_of(&self.data.join("store").join(engine))
+    }
+}
+
+fn size_of(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return fs::metadata(path).map_or(0, |file| file.len()) };
+    entries.flatten().map(|entry| size_of(&entry.path())).sum()
+}
+
+/// In an order that has nothing to do with `n`, as random ids are.
+fn id(n: usize) -> String {
+    let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bf0_3635;
+    format!("c{:016x}{n:08}", mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9))
+}
+
+/// The rows of one session, and where its ids stand in them.
+struct Template {
+    rows: Vec<[Piece; 2]>,
+}
+
+/// Bytes with the places of ids: offset, and which id.
+struct Piece(Vec<u8>, Vec<(usize, usize)>);
+
+impl Template {
+    fn record() -> Self {
+        let store: Arc<dyn Store> = Arc::new(store::MemoryStore::default());
+        let recorded = store.clone();
+        let ids = actix::System::new().block_on(async move {
+            let residency = Settings::default().residency();
+            let idle = ResidencySettings { idle_after: Duration::from_millis(50), ..residency };
+            let heart = Heart::start_with(store.clone(), idle).await;
+            let events = || store.scan(&keys::events(&heart.session), None, Direction::Forward, usize::MAX);
+            while events().expect("rows").len() < EVENTS {
+                heart.save_draft().await;
+            }
+            heart.asleep().await;
+            [heart.session.as_str().to_owned(), heart.invitation.clone(), CREATOR.to_owned(), PARTNER.to_owned()]
+        });
+        let scan = |kind: &u8| recorded.scan(&Key::from_bytes([*kind]), None, Direction::Forward, usize::MAX);
+        let rows = KINDS.iter().flat_map(|kind| scan(kind).expect("rows"));
+        let rows = rows.map(|(key, value)| [Piece::of(key.as_bytes(), &ids), Piece::of(&value, &ids)]);
+        Self { rows: rows.collect() }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.iter().flatten().map(|piece| piece.0.len() as u64).sum()
+    }
+
+    fn changes(&self, n: usize, creator: String) -> Vec<Change> {
+        let ids = [id(2 * n), id(2 * n + 1), creator, format!("partner-{n:07}")];
+        let put =
+            |[key, value]: &[Piece; 2]| Change::Put(Key::from_bytes(key.with(&ids)), Bytes::from(value.with(&ids)));
+        self.rows.iter().map(put).collect()
+    }
+}
+
+impl Piece {
+    fn of(bytes: &[u8], ids: &[String; 4]) -> Self {
+        let mut places = Vec::new();
+        for (which, id) in ids.iter().enumerate() {
+            let found = bytes.windows(id.len()).enumerate().filter(|(_, window)| *window == id.as_bytes());
+            places.extend(found.map(|(at, _)| (at, which)));
+        }
+        Self(bytes.to_vec(), places)
+    }
+
+    /// With other ids, which are as long.
+    fn with(&self, ids: &[String; 4]) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        for (at, which) in &self.1 {
+            bytes[*at..at + ids[*which].len()].copy_from_slice(ids[*which].as_bytes());
+        }
+        bytes
+    }
+}
