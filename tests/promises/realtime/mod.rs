@@ -2,6 +2,7 @@
 
 mod continuity;
 mod coordinator;
+mod event_stream;
 mod handover;
 mod limits;
 mod members;

@@ -9,6 +9,7 @@
 //!   continuity by channel serial.
 //! - Presence: enter, update, leave, on behalf of others, paged sync, grace for lost sockets, history.
 //! - Resume and recover of connections for `connection_state_ttl`, also across a restart of the node (main app).
+//! - Events without an SDK: server-sent events and JSON lines.
 //! - History with paging, batch publish and presence, channel status and enumeration, unenveloped publish.
 //! - Rights that follow the application: a token stops counting when its reason ends.
 //! - Persistence of the channels of configured namespaces, with their presence sets. Other channels need no disk,
@@ -35,6 +36,7 @@ mod channel;
 mod config;
 mod connection;
 mod endpoint;
+mod event_stream;
 mod history;
 mod hub;
 mod limits;

@@ -52,8 +52,8 @@ pub struct Attach<'a> {
 
 impl Channel {
     /// Subscribes, and sends ATTACHED, the missed entries and the presence set, in this order and before anything
-    /// newer.
-    pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) {
+    /// newer. Returns the serial of the log's head.
+    pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) -> String {
         let mut inner = self.inner.lock();
         inner.last_used = now.as_millis();
         let known = inner.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
@@ -88,6 +88,7 @@ impl Channel {
             Some(index) => inner.subscribers[index] = subscriber,
             None => inner.subscribers.push(subscriber),
         }
+        head
     }
 
     /// Tells a subscriber its changed modes, in an ATTACHED with RESUMED.

@@ -109,6 +109,11 @@ impl ReadingPace {
         self.waits_until.get()
     }
 
+    /// Ends the wait. Returns the time until which the caller waits in its place.
+    pub fn take_wait(&self) -> Option<Instant> {
+        self.waits_until.take()
+    }
+
     pub(super) fn go_on(&self) {
         self.waits_until.set(None);
         if let Some(handle) = &self.handle {

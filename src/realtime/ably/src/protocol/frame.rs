@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ErrorInfo, Format, InboundMessage, InboundPresence, PresenceMessage, lenient, message::PositionedMessage,
+    ErrorInfo, Format, InboundMessage, InboundPresence, Modes, PresenceMessage, lenient, message::PositionedMessage,
     serial::message_serial,
 };
 
@@ -142,6 +142,18 @@ impl Inbound {
             });
             Unreadable { msg_serial: publish.and_then(|header| serial(header.msg_serial)), error }
         })
+    }
+
+    /// An ATTACH.
+    pub fn attach(channel: String, serial: Option<String>, params: Vec<(String, String)>, modes: Modes) -> Self {
+        Self {
+            number: Some(Action::Attach as i64),
+            channel: Some(channel),
+            channel_serial: serial,
+            params,
+            flags: i64::try_from(modes.bits()).ok(),
+            ..Self::default()
+        }
     }
 
     /// None for an unknown action.

@@ -3,6 +3,7 @@
 mod batch;
 mod channels;
 mod enumeration;
+mod event_stream;
 mod form;
 mod keys;
 mod presentation;
@@ -97,8 +98,15 @@ fn mount(endpoint: &Arc<Endpoint>, cfg: &mut web::ServiceConfig) {
     resource!(cfg, endpoint, "/push/{rest:.*}", get => unsupported_route, post => unsupported_route, put => unsupported_route, patch => unsupported_route, delete => unsupported_route);
     resource!(cfg, endpoint, "/push", get => unsupported_route, post => unsupported_route);
     resource!(cfg, endpoint, "/comet/{rest:.*}", get => unsupported_route, post => unsupported_route);
-    resource!(cfg, endpoint, "/sse", get => unsupported_route);
-    resource!(cfg, endpoint, "/event-stream", get => unsupported_route);
+    for path in ["/sse", "/event-stream"] {
+        cfg.service(
+            web::resource(path)
+                .app_data(web::Data::new(endpoint.clone()))
+                .route(web::get().to(event_stream::open))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(response::preflight))
+                .default_service(web::to(not_allowed)),
+        );
+    }
     resource!(cfg, endpoint, "/channels", get => enumeration::channels);
     if endpoint.services.config.sandbox {
         resource!(cfg, endpoint, "/apps", post => sandbox::create);
@@ -182,6 +190,6 @@ fn stats(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
 fn unsupported_route(request: &RestRequest<'_>) -> Result<RestResponse, ErrorInfo> {
     request.caller()?;
     Err(ErrorInfo::unsupported(
-        "this server does not support this: LiveObjects, annotations, message updates, push administration, comet and SSE are left out",
+        "this server does not support this: LiveObjects, annotations, message updates, push administration and comet are left out",
     ))
 }

@@ -197,7 +197,7 @@ fn header_text(message: &str) -> String {
     message.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect()
 }
 
-fn allow_origin(request: &HttpRequest, response: &mut actix_web::HttpResponseBuilder) {
+pub fn allow_origin(request: &HttpRequest, response: &mut actix_web::HttpResponseBuilder) {
     // Credentials are in headers or the query and never in cookies, so any origin is allowed.
     if request.headers().contains_key(header::ORIGIN) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));

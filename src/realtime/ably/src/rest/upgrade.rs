@@ -52,7 +52,8 @@ pub async fn open(
     ws::WsResponseBuilder::new(actor, &request, frame_limiter).codec(codec).start()
 }
 
-fn admit(
+/// Authenticates a client, and takes a slot for it.
+pub(super) fn admit(
     endpoint: &Arc<Endpoint>,
     authorization: Option<&str>,
     params: &[(String, String)],

@@ -19,37 +19,38 @@ const KNOWN_PARAMS: [&str; 3] = ["modes", "rewind", "delta"];
 impl ConnectedClient {
     pub(super) fn attach(&mut self, frame: &Inbound) {
         let name = frame.channel.as_deref().unwrap_or_default();
-        let granted = Name::parse(name).and_then(|parsed| {
-            let params = [&frame.params[..], &parsed.params].concat();
-            let asked = Modes::asked(&params, frame.flags());
-            // A filtered attachment can only subscribe.
-            let asked = if parsed.filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
-            Ok((self.granted(parsed.own, asked)?, asked, params, parsed))
-        });
-        let granted = granted.and_then(|granted| self.has_room_for(name, granted.3.own).map(|()| granted));
-        let (granted, asked, mut params, Name { own, filter, .. }) = match granted {
-            Ok(granted) => granted,
+        match self.try_attach(frame) {
+            Ok(_) => self.hub.note_used(&self.connection),
             Err(error) => {
                 self.drop_attachment(name);
                 // It may have members from an earlier socket, when it had the right.
                 self.recheck_members();
                 self.fail_channel(name, &error);
-                return;
             }
-        };
+        }
+    }
+
+    /// Attaches, and sends ATTACHED and what follows it. Returns the serial of the channel's newest entry.
+    ///
+    /// # Errors
+    /// If the client must not attach, or the channel or a parameter is not valid. Then nothing is sent.
+    pub fn try_attach(&mut self, frame: &Inbound) -> Result<String, ErrorInfo> {
+        let name = frame.channel.as_deref().unwrap_or_default();
+        let Name { own, params: in_name, filter } = Name::parse(name)?;
+        let mut params = [&frame.params[..], &in_name].concat();
+        let asked = Modes::asked(&params, frame.flags());
+        // A filtered attachment can only subscribe.
+        let asked = if filter.is_some() { asked.and(Modes::SUBSCRIBE) } else { asked };
+        let granted = self.granted(own, asked)?;
+        self.has_room_for(name, own)?;
+        let rewind = params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
+        if let Some(None) = rewind {
+            return Err(ErrorInfo::bad_request("rewind must be a number of messages, or a time as 30s or 2m"));
+        }
         let channel = match self.attachments.get(name) {
             Some(attachment) => attachment.channel.clone(),
             None => self.hub.channel(own),
         };
-        let rewind = params.iter().find(|(name, _)| name == "rewind").map(|(_, text)| Rewind::parse(text));
-        if let Some(None) = rewind {
-            self.drop_attachment(name);
-            self.fail_channel(
-                name,
-                &ErrorInfo::bad_request("rewind must be a number of messages, or a time as 30s or 2m"),
-            );
-            return;
-        }
         params.retain(|(name, _)| KNOWN_PARAMS.contains(&&**name));
         let alias = Name::is_qualified(name).then(|| Arc::new(Alias { name: name.into(), filter }));
         let subscriber = Subscriber {
@@ -82,10 +83,10 @@ impl ConnectedClient {
         };
         let brought = request.missed.iter().chain(&request.stored).map(|entry| entry.size());
         self.pace.spend_bytes(brought.sum());
-        self.hub.note_used(&self.connection);
-        channel.attach(subscriber, &request, self.hub.services.now());
+        let head = channel.attach(subscriber, &request, self.hub.services.now());
         let known_as = alias.as_ref().map_or(&channel.name, |alias| &alias.name).clone();
         self.attachments.insert(known_as, Attachment { channel, alias, asked, granted, params });
+        Ok(head)
     }
 
     fn granted(&self, channel: &str, asked: Modes) -> Result<Modes, ErrorInfo> {
@@ -189,7 +190,7 @@ impl ConnectedClient {
 
     /// After a change of credentials or rights: ends attachments that are no longer allowed, and updates the modes of
     /// the others.
-    pub(super) fn recheck_attachments(&mut self) {
+    pub fn recheck_attachments(&mut self) {
         let mut lost = Vec::new();
         let mut changed = Vec::new();
         for (name, attachment) in &self.attachments {

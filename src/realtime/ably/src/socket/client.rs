@@ -11,7 +11,7 @@ use actix::{AsyncContext, SpawnHandle};
 use actix_web_actors::ws;
 use bytes::BytesMut;
 
-use super::Ctx;
+use super::{Admitted, Ctx};
 use crate::{
     application::EventRef,
     auth::ClientId,
@@ -76,6 +76,45 @@ pub struct Partial {
 }
 
 impl ConnectedClient {
+    /// Gives the client its earlier connection, or a new one. The error says why it is a new one.
+    pub fn connect(admitted: Admitted) -> (Self, Option<ErrorInfo>) {
+        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, slot } =
+            admitted;
+        let outbox =
+            Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
+        let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();
+        let (error, (connection, lease, key)) = match resumed {
+            Ok(Some(resumed)) => (None, resumed),
+            Ok(None) => (None, hub.connect(&outbox, grant, client_id)),
+            Err(error) => (Some(error), hub.connect(&outbox, grant, client_id)),
+        };
+        let rate = MessageRate::new(hub.services.config.max_inbound_rate);
+        let client = Self {
+            hub,
+            connection,
+            lease,
+            outbox,
+            attachments: HashMap::new(),
+            rate,
+            echo,
+            key,
+            heartbeats,
+            remain_present_for,
+            confirmed: false,
+            written: Vec::new(),
+            pings: 0,
+            expiry: Vec::new(),
+            heard_at: Instant::now(),
+            wrote_at: Instant::now(),
+            partial: None,
+            pace,
+            frame_bytes: 0,
+            close: ws::CloseCode::Normal,
+            _slot: slot,
+        };
+        (client, error)
+    }
+
     pub(super) fn note_received(&mut self) {
         self.heard_at = Instant::now();
         if !self.confirmed {
@@ -177,11 +216,12 @@ impl ConnectedClient {
     }
 
     /// Ends the socket. The client reconnects.
-    pub(super) fn disconnect(&self, error: &ErrorInfo) {
+    pub fn disconnect(&self, error: &ErrorInfo) {
         self.outbox.end(Some(&Outbound { error: Some(error), ..Outbound::new(Action::Disconnected) }));
     }
 
-    fn close(&mut self) {
+    /// Ends the connection for good, as its client wants.
+    pub fn close(&mut self) {
         let now = self.hub.services.now();
         for (_, attachment) in self.attachments.drain() {
             attachment.channel.unsubscribe(&self.outbox, attachment.alias.as_ref(), now);

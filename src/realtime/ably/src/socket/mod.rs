@@ -8,7 +8,6 @@ mod expiry;
 mod publishing;
 
 use std::{
-    collections::HashMap,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -19,17 +18,16 @@ use actix_http::ws::Item;
 use actix_web_actors::ws;
 use bytes::BytesMut;
 
+pub use self::client::ConnectedClient;
 use self::{
-    client::{ConnectedClient, Partial},
+    client::Partial,
     drain::{Drain, finish, write},
 };
 use crate::{
     auth::{ClientId, Grant},
     hub::Hub,
     limits::{FrameFault, ReadingPace, SocketSlot, price},
-    outbox::Outbox,
     protocol::{Action, ErrorInfo, Format, Inbound, MAX_FRAME_SIZE, Outbound, content_of},
-    rate::MessageRate,
 };
 
 /// A client is dead after the idle interval and this margin without a frame.
@@ -93,40 +91,8 @@ impl Actor for Socket {
 
 impl Socket {
     fn open(&mut self, admitted: Admitted, ctx: &mut Ctx) {
-        let Admitted { hub, grant, client_id, format, echo, heartbeats, remain_present_for, resume, pace, slot } =
-            admitted;
-        let outbox =
-            Arc::new(Outbox::new(format, hub.services.config.outbound_queue, hub.services.memory.outbound.clone()));
-        let resumed = resume.map(|key| hub.resume(&key, &outbox, &grant, &client_id)).transpose();
-        let (error, (connection, lease, key)) = match resumed {
-            Ok(Some(resumed)) => (None, resumed),
-            Ok(None) => (None, hub.connect(&outbox, grant, client_id)),
-            Err(error) => (Some(error), hub.connect(&outbox, grant, client_id)),
-        };
-        let rate = MessageRate::new(hub.services.config.max_inbound_rate);
-        let mut client = Box::new(ConnectedClient {
-            hub,
-            connection,
-            lease,
-            outbox,
-            attachments: HashMap::new(),
-            rate,
-            echo,
-            key,
-            heartbeats,
-            remain_present_for,
-            confirmed: false,
-            written: Vec::new(),
-            pings: 0,
-            expiry: Vec::new(),
-            heard_at: Instant::now(),
-            wrote_at: Instant::now(),
-            partial: None,
-            pace,
-            frame_bytes: 0,
-            close: ws::CloseCode::Normal,
-            _slot: slot,
-        });
+        let (client, error) = ConnectedClient::connect(admitted);
+        let mut client = Box::new(client);
         client.send_connected(error.as_ref());
         client.recheck_members();
         client.watch_expiry(ctx);

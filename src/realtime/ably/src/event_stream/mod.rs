@@ -1,0 +1,157 @@
+//! A response that does not end: the events of some channels, for clients without an SDK. The client is a connection
+//! like that of a WebSocket, with the same limits and rights, but it sends nothing, and nothing of it is left when it
+//! goes. It continues by the id of the last event that it received.
+//!
+//! Frames reach it in JSON, like any client, and are translated to events here. That costs more than a frame over a
+//! WebSocket, and leaves channels and outboxes alone.
+
+mod events;
+mod position;
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+pub use self::{
+    events::{Events, Style},
+    position::Position,
+};
+use crate::{
+    channel::Name,
+    limits::price,
+    outbox::Frame,
+    protocol::{Action, ErrorInfo, Inbound, Modes},
+    socket::{Admitted, ConnectedClient},
+};
+
+/// What a client asks for.
+pub struct Subscription {
+    /// Names as the client writes them, each once.
+    pub channels: Vec<String>,
+    /// For channels whose name has none.
+    pub rewind: Option<String>,
+    pub last_event: Option<Position>,
+    pub style: Style,
+    pub enveloped: bool,
+    /// Keepalives are events.
+    pub heartbeats: bool,
+}
+
+pub struct EventStream {
+    client: ConnectedClient,
+    events: Events,
+    /// Written before anything else.
+    opening: Option<Bytes>,
+    taken: Vec<Frame>,
+    keepalive: Pin<Box<Sleep>>,
+    expiry: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+impl EventStream {
+    /// Connects, and attaches to all channels.
+    ///
+    /// # Errors
+    /// If one of the channels must not be subscribed to, or a parameter is not valid. Nothing is left of the client.
+    pub async fn open(admitted: Admitted, asked: Subscription) -> Result<Self, ErrorInfo> {
+        let (client, _) = ConnectedClient::connect(admitted);
+        let left = client.connection.grant().expires.map(|expires| {
+            let left = expires.saturating_sub(client.hub.services.now().as_millis());
+            Duration::from_millis(u64::try_from(left).unwrap_or(0))
+        });
+        let keepalive = client.hub.services.config.max_idle_interval / 2;
+        let mut stream = Self {
+            client,
+            events: Events::new(asked.style, asked.enveloped, asked.heartbeats),
+            opening: None,
+            taken: Vec::new(),
+            keepalive: Box::pin(sleep(keepalive)),
+            expiry: left.map(|left| Box::pin(sleep(left))),
+            ended: false,
+        };
+        for (index, name) in asked.channels.into_iter().enumerate() {
+            let serial = asked.last_event.as_ref().and_then(|position| position.serial(index));
+            stream.attach(name, serial, asked.rewind.as_deref()).await?;
+        }
+        stream.opening = stream.events.opening();
+        Ok(stream)
+    }
+
+    async fn attach(&mut self, name: String, serial: Option<&str>, rewind: Option<&str>) -> Result<(), ErrorInfo> {
+        let pace = self.client.pace.clone();
+        pace.spend(price(Some(Action::Attach)));
+        if let Some(until) = pace.take_wait() {
+            sleep_until(until.into()).await;
+        }
+        let has_own = Name::parse(&name)?.params.iter().any(|(name, _)| name == "rewind");
+        let rewind = rewind.filter(|_| !has_own).map(|rewind| ("rewind".to_owned(), rewind.to_owned()));
+        let modes = Modes::SUBSCRIBE.or(Modes::PRESENCE_SUBSCRIBE);
+        let serial = serial.map(str::to_owned);
+        let frame = Inbound::attach(name.clone(), serial.clone(), rewind.into_iter().collect(), modes);
+        let head = self.client.try_attach(&frame)?;
+        self.events.add_channel(name, serial.unwrap_or(head));
+        Ok(())
+    }
+
+    /// Ends what the client may not have any more.
+    fn enforce_rights(&mut self, cx: &mut Context<'_>) {
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(cx).is_ready()) {
+            self.expiry = None;
+            self.client.disconnect(&ErrorInfo::token_expired("the token has expired"));
+        }
+        if self.client.outbox.take_rights_changed() {
+            self.client.recheck_attachments();
+            if self.client.attachments.is_empty() {
+                self.client.outbox.end(None);
+            }
+        }
+    }
+
+    fn restart_keepalive(&mut self) {
+        let next = Instant::now() + self.client.hub.services.config.max_idle_interval / 2;
+        self.keepalive.as_mut().reset(next);
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = self.get_mut();
+        if let Some(opening) = stream.opening.take() {
+            return Poll::Ready(Some(Ok(opening)));
+        }
+        while !stream.ended {
+            let taken = stream.client.outbox.poll_take(cx, &mut stream.taken);
+            // Checked after the task is registered, so that no change is missed.
+            stream.enforce_rights(cx);
+            let Poll::Ready(ended) = taken else {
+                if stream.keepalive.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                stream.restart_keepalive();
+                return Poll::Ready(Some(Ok(stream.events.keepalive())));
+            };
+            stream.ended = ended;
+            let bytes = stream.events.translate(stream.taken.drain(..));
+            if !bytes.is_empty() {
+                stream.restart_keepalive();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.client.close();
+    }
+}
