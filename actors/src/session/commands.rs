@@ -154,7 +154,7 @@ impl SessionActor {
         if !self.deps.journal.has_room() {
             return; // The row is still there, and is found again.
         }
-        self.rows.fired(timer, at);
+        self.rows.fired(timer);
         let mut draft = CommitDraft::new(Trace::of_command(self.inbox.session(), "timer"));
         let row = keys::due(at, self.inbox.session(), timer.number());
         draft.changes.push(Change::Delete(row));

@@ -22,7 +22,8 @@ struct Loaded {
     epoch: OwnerEpoch,
     session: Option<Session>,
     snapshot_seq: u64,
-    outbox: Outbox,
+    /// `None` without a row. A row may be empty.
+    outbox: Option<Outbox>,
 }
 
 impl SessionActor {
@@ -30,8 +31,10 @@ impl SessionActor {
     pub(crate) fn activate(inbox: Inbox, deps: Arc<SessionDeps>, mut exit: ExitGuard) -> Option<Self> {
         failpoint::reach(inbox.session(), "activate");
         match load(&*deps.store, inbox.session()) {
-            Ok(mut loaded) => {
-                loaded.outbox.watch_on(deps.clock.uptime());
+            Ok(loaded) => {
+                let row_stored = loaded.outbox.is_some();
+                let mut outbox = loaded.outbox.unwrap_or_default();
+                outbox.watch_on(deps.clock.uptime());
                 let rows = loaded.session.as_ref().map(|s| KnownRows::of(s, &deps.domain)).unwrap_or_default();
                 let durable = loaded.session.as_ref().map_or(0, Session::seq);
                 Some(Self {
@@ -44,8 +47,8 @@ impl SessionActor {
                     gate: OutputGate::default(),
                     pending_keys: PendingKeys::default(),
                     presence: PresenceSet::default(),
-                    delivery: DeliveryState::new(durable, !loaded.outbox.is_empty()),
-                    outbox: loaded.outbox,
+                    delivery: DeliveryState::new(durable, row_stored),
+                    outbox,
                     seen: BTreeMap::new(),
                     snapshot_seq: loaded.snapshot_seq,
                     committed_seq: durable,
@@ -65,7 +68,7 @@ impl SessionActor {
 fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
     let claim = store.claim(id)?;
     if claim.head == 0 {
-        return Ok(Loaded { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: Outbox::default() });
+        return Ok(Loaded { epoch: claim.epoch, session: None, snapshot_seq: 0, outbox: None });
     }
     let Stored { session, snapshot_seq, damage } = stored::read(store, id)?;
     // An unreadable snapshot does no harm if the events give the whole state.
@@ -78,7 +81,7 @@ fn load(store: &dyn Store, id: &SessionId) -> Result<Loaded, Unreadable> {
         return Err(Unreadable::Damaged(Damage { record, problem: "it is missing".into() }));
     }
     let outbox = match store.get(&keys::outbox(id))?.map(|row| records::decode(&row)).transpose() {
-        Ok(outbox) => outbox.unwrap_or_default(),
+        Ok(outbox) => outbox,
         Err(error) => return Err(Unreadable::Damaged(Damage { record: "outbox".into(), problem: error.to_string() })),
     };
     Ok(Loaded { epoch: claim.epoch, session, snapshot_seq, outbox })

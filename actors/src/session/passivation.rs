@@ -1,6 +1,8 @@
 //! Passivation. An idle session writes a snapshot if its state has changed since the last one, and leaves memory. The
 //! next message starts a fresh actor.
 
+use std::time::Duration;
+
 use actix::{AsyncContext, Context};
 
 use super::{Held, SessionActor};
@@ -13,7 +15,8 @@ impl SessionActor {
     pub(super) fn schedule_passivation(&mut self, ctx: &mut Context<Self>) {
         let idle_after = self.deps.residency.idle_after;
         let left = idle_after.saturating_sub(self.active_at.elapsed());
-        ctx.run_later(left.max(std::time::Duration::from_millis(10)), move |actor, ctx| {
+        // One that is idle and may not leave yet is looked at now and then.
+        ctx.run_later(left.max(idle_after / 10).max(Duration::from_millis(10)), move |actor, ctx| {
             if actor.active_at.elapsed() >= idle_after && actor.may_passivate() {
                 actor.prepare_passivation(ctx);
             }
@@ -21,7 +24,9 @@ impl SessionActor {
         });
     }
 
-    fn may_passivate(&self) -> bool {
+    fn may_passivate(&mut self) -> bool {
+        // A partner who stays connected and says nothing keeps the session in memory no longer than this.
+        self.outbox.forget_old(self.deps.clock.uptime(), self.deps.delivery.leave_grace);
         self.gate.is_open()
             && self.outbox.is_empty()
             && self.delivery.is_idle()

@@ -1,0 +1,407 @@
+//! Clumsy clients: they try again with and without keys, tap twice, break off, come late, and use two devices at once.
+
+use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tandem_actors::{
+    IdempotencyKey, Refusal, Reply,
+    domain::{
+        Caller, CreateSession, Query,
+        command::CreateSessionRequest,
+        ids::{SessionId, UserId},
+    },
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    deeds::Deed,
+    node::{Node, Phones},
+    oracle::{Outcome, Sent, Status},
+    plan::{Chance, Fault, Plan},
+    world::World,
+};
+
+/// A client gives up after so long; the oracle complains earlier.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// A command, as its client keeps it until it knows the outcome.
+#[derive(Clone, Debug)]
+struct Request {
+    number: u64,
+    deed: Deed,
+    session: Option<SessionId>,
+    body: Value,
+    key: Option<IdempotencyKey>,
+}
+
+struct Memory {
+    chance: Chance,
+    /// Its outcome is not known.
+    pending: Option<Request>,
+    /// Done before; a late retry may come.
+    done: VecDeque<Request>,
+    connected: Vec<SessionId>,
+}
+
+/// One device of a user. It remembers what it does not know the outcome of, also when the node is gone.
+pub struct Client {
+    number: u64,
+    user: UserId,
+    is_clumsy: bool,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Clone)]
+struct Call {
+    world: Arc<World>,
+    node: Rc<Node>,
+}
+
+impl Client {
+    pub fn new(plan: &Plan, number: u64, user: UserId) -> Self {
+        let memory = Memory {
+            chance: plan.chance("client", number),
+            pending: None,
+            done: VecDeque::new(),
+            connected: Vec::new(),
+        };
+        Self { number, user, is_clumsy: plan.has(Fault::Clients), memory: Mutex::new(memory) }
+    }
+
+    /// Until the world has had enough commands, and nothing is pending.
+    pub async fn run(self: Arc<Self>, world: Arc<World>, node: Rc<Node>) {
+        let call = Call { world: world.clone(), node };
+        self.come_back(&call);
+        loop {
+            let again = self.with(|memory| memory.pending.clone());
+            let usual = if again.is_some() { 3_000 } else { 250 };
+            let pause = self.with(|memory| memory.chance.pause(usual, 90_000));
+            sleep(if world.is_over() { pause.min(Duration::from_millis(usual)) } else { pause }).await;
+            match again {
+                Some(request) => self.once_more(&call, request).await,
+                None if world.one_more() => self.something(&call).await,
+                None => return,
+            }
+            if world.has_failed() {
+                return;
+            }
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
+        look(&mut self.memory.lock())
+    }
+
+    fn chance(&self, mille: u32) -> bool {
+        self.is_clumsy && self.with(|memory| memory.chance.mille(mille))
+    }
+
+    fn connection(&self, session: &SessionId) -> (String, String, String) {
+        (session.to_string(), self.user.to_string(), format!("device{}", self.number))
+    }
+
+    /// The node was away: some connections come back, others are found to be dead.
+    fn come_back(self: &Arc<Self>, call: &Call) {
+        let connected = self.with(|memory| memory.connected.clone());
+        for session in connected {
+            if !call.world.provider.is_cloud && self.with(|memory| memory.chance.mille(500)) {
+                let late = self.with(|memory| memory.chance.between(500, 15_000));
+                let (client, call) = (self.clone(), call.clone());
+                actix::spawn(async move {
+                    sleep(Duration::from_millis(late)).await;
+                    client.presence(&call, &session, false);
+                });
+            }
+        }
+    }
+
+    async fn something(self: &Arc<Self>, call: &Call) {
+        match self.with(|memory| memory.chance.below(100)) {
+            0..=13 => self.query(call).await,
+            14..=21 => self.toggle_presence(call),
+            22..=25 if self.is_clumsy => self.late_retry(call).await,
+            26..=27 if self.is_clumsy => self.misuse_key(call).await,
+            _ => self.command(call).await,
+        }
+    }
+
+    /// A session of this user.
+    fn some_session(&self, call: &Call) -> Option<SessionId> {
+        let user = self.user.as_str();
+        let oracle = call.world.oracle.lock();
+        let mine: Vec<_> = oracle
+            .sessions()
+            .filter(|(_, model)| model.members.iter().any(|member| member.user == user && !member.left))
+            .map(|(id, _)| id.clone())
+            .collect();
+        drop(oracle);
+        self.with(|memory| memory.chance.pick(&mine).and_then(|id| id.parse().ok()))
+    }
+
+    /// An invitation that this user may accept.
+    fn some_invitation(&self, call: &Call) -> Option<SessionId> {
+        let oracle = call.world.oracle.lock();
+        let open = oracle.sessions().filter(|(_, model)| {
+            model.status == Status::Invited && model.members.iter().all(|member| member.user != self.user.as_str())
+        });
+        let open: Vec<_> = open.map(|(id, _)| id.clone()).collect();
+        drop(oracle);
+        self.with(|memory| memory.chance.pick(&open).and_then(|id| id.parse().ok()))
+    }
+
+    fn choose(&self, call: &Call) -> Option<Request> {
+        let number = call.world.number();
+        let user = self.user.as_str();
+        let fresh = self.with(|memory| memory.chance.below(100));
+        let live = {
+            let oracle = call.world.oracle.lock();
+            oracle.sessions().filter(|(_, model)| model.status.is_live()).count()
+        };
+        let (deed, session) = match fresh {
+            _ if live < 3 => (Deed::Create, None),
+            0..=1 if live < 10 => (Deed::Create, None),
+            2..=9 => {
+                let declines = self.with(|memory| memory.chance.mille(80));
+                (if declines { Deed::Decline } else { Deed::Accept }, Some(self.some_invitation(call)?))
+            }
+            _ => {
+                let session = self.some_session(call)?;
+                let oracle = call.world.oracle.lock();
+                let model = oracle.model(session.as_str())?;
+                let side = model.side(user)?;
+                (self.with(|memory| Deed::next(model, side, &mut memory.chance)), Some(session))
+            }
+        };
+        let body = {
+            let oracle = call.world.oracle.lock();
+            let model = session.as_ref().and_then(|session| oracle.model(session.as_str()));
+            let seen = model.and_then(|model| Some((model, model.side(user)?)));
+            self.with(|memory| deed.body(user, number, seen, &mut memory.chance))
+        };
+        let has_key = !self.is_clumsy || self.with(|memory| memory.chance.mille(800));
+        let key = has_key.then(|| key_of(number, 0));
+        call.world.oracle.lock().begin(number, deed.name(), user, has_key, deed.has_marker());
+        Some(Request { number, deed, session, body, key })
+    }
+
+    async fn command(self: &Arc<Self>, call: &Call) {
+        let Some(request) = self.choose(call) else { return };
+        self.with(|memory| memory.pending = Some(request.clone()));
+        if self.chance(60) {
+            // A double tap: both are on their way at once.
+            let (one, other) = tokio::join!(self.send(call, &request), self.send(call, &request));
+            self.learn(&request, one);
+            return self.learn(&request, other);
+        }
+        let outcome = self.send(call, &request).await;
+        self.learn(&request, outcome);
+    }
+
+    async fn once_more(self: &Arc<Self>, call: &Call, request: Request) {
+        if request.key.is_none() && !self.with(|memory| memory.chance.mille(500)) {
+            return self.with(|memory| memory.pending = None);
+        }
+        let outcome = self.send(call, &request).await;
+        self.learn(&request, outcome);
+    }
+
+    fn learn(&self, request: &Request, outcome: Outcome) {
+        self.with(|memory| match outcome {
+            Outcome::Done { .. } => {
+                memory.pending = None;
+                memory.done.push_back(request.clone());
+                if memory.done.len() > 6 {
+                    memory.done.pop_front();
+                }
+            }
+            Outcome::Rejected(_) => memory.pending = None,
+            Outcome::Unavailable(_) | Outcome::Internal(_) | Outcome::Broken => {}
+        });
+    }
+
+    /// A request that was answered long ago comes once more.
+    async fn late_retry(self: &Arc<Self>, call: &Call) {
+        let old = self.with(|memory| memory.done.pop_front());
+        if let Some(request) = old.filter(|request| request.key.is_some()) {
+            self.send(call, &request).await;
+        }
+    }
+
+    /// A key is used again for another request.
+    async fn misuse_key(self: &Arc<Self>, call: &Call) {
+        let old = self.with(|memory| memory.done.back().cloned());
+        let Some(request) = old.filter(|request| request.key.is_some() && request.deed.has_marker()) else { return };
+        let other = Request { key: Some(key_of(request.number, 1)), ..request.clone() };
+        let sent = call.world.oracle.lock().send(None, None, call.world.truth());
+        let outcome = self.carry_out(call, &other).await;
+        let checked = call.world.oracle.lock().misused_key(request.number, &outcome);
+        self.tell(call, &other, sent, &outcome);
+        call.world.check(checked);
+    }
+
+    /// Sends a command, and tells the oracle of it.
+    async fn send(self: &Arc<Self>, call: &Call, request: &Request) -> Outcome {
+        let session = request.session.as_ref().map(SessionId::as_str);
+        let sent = call.world.oracle.lock().send(Some(request.number), session, call.world.truth());
+        let looks = matches!(request.deed, Deed::Viewed);
+        if let Some(session) = session.filter(|_| looks) {
+            call.world.oracle.lock().looks(session, self.user.as_str(), true);
+        }
+        let patience = if self.chance(30) {
+            Duration::from_millis(self.with(|memory| memory.chance.between(0, 40)))
+        } else {
+            LONGEST
+        };
+        let broken_off = patience < LONGEST;
+        let outcome = match timeout(patience, self.carry_out(call, request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Broken,
+        };
+        if matches!(outcome, Outcome::Broken) && !broken_off {
+            call.world.fail(format!("{request:?} was never answered"));
+        }
+        if let Some(session) = session.filter(|_| looks && !matches!(outcome, Outcome::Broken)) {
+            call.world.oracle.lock().looks(session, self.user.as_str(), false);
+        }
+        self.tell(call, request, sent, &outcome);
+        let (session, user) = (session, self.user.as_str());
+        let checked =
+            call.world.oracle.lock().ended(Some(request.number), session, user, sent, &outcome, call.world.truth());
+        call.world.check(checked);
+        outcome
+    }
+
+    fn tell(&self, call: &Call, request: &Request, sent: Sent, outcome: &Outcome) {
+        let data = match outcome {
+            Outcome::Done { data, .. } => data.clone(),
+            _ => bytes::Bytes::new(),
+        };
+        let line = || {
+            let (number, deed) = (request.number, request.deed.name());
+            let session = request.session.as_ref().map_or("", SessionId::as_str);
+            let short = match outcome {
+                Outcome::Done { created, replayed, .. } => format!("done created {created} replayed {replayed}"),
+                other => format!("{other:?}"),
+            };
+            format!(
+                "{} {number} {deed} {session} sent at {} after {}: {short}",
+                self.user,
+                sent.at % 10_000_000,
+                sent.seq
+            )
+        };
+        call.world.note(line, &data);
+    }
+
+    async fn carry_out(&self, call: &Call, request: &Request) -> Outcome {
+        let coordinator = &call.node.coordinator;
+        let caller = Caller::nameless(self.user.clone());
+        let answer = match (&request.session, request.deed) {
+            (_, Deed::Create) => {
+                let create = serde_json::from_value::<CreateSessionRequest>(request.body.clone());
+                match create.ok().and_then(|create| CreateSession::try_from(create).ok()) {
+                    Some(create) => coordinator.create(caller, create, request.key).await,
+                    None => return Outcome::Rejected("VALIDATION_ERROR"),
+                }
+            }
+            (Some(session), deed) => match deed.command(&request.body) {
+                Some(command) => coordinator.execute(session, caller, command, request.key).await,
+                None => return Outcome::Rejected("VALIDATION_ERROR"),
+            },
+            (None, _) => return Outcome::Rejected("VALIDATION_ERROR"),
+        };
+        outcome(answer)
+    }
+
+    /// Looks at a session.
+    async fn query(self: &Arc<Self>, call: &Call) {
+        let Some(session) = self.some_session(call) else { return };
+        let kind = self.with(|memory| memory.chance.below(8));
+        let (id, user) = (session.as_str(), self.user.as_str());
+        let sent = call.world.oracle.lock().send(None, Some(id), call.world.truth());
+        let looks = kind <= 2;
+        if looks {
+            call.world.oracle.lock().looks(id, user, true);
+        }
+        let coordinator = &call.node.coordinator;
+        let query = match kind {
+            0 | 1 => Query::State,
+            3 => Query::EmpathyPartner,
+            4 => Query::NeedsComparison,
+            5 => Query::Strategies,
+            6 => Query::Progress,
+            _ => Query::Detail,
+        };
+        let answer = match kind {
+            2 => coordinator.events(&session, &self.user, 0, 50).await,
+            _ => coordinator.query(&session, &self.user, query).await,
+        };
+        let answer = answer.map(|data| Reply { created: false, data, replayed: false });
+        let outcome = outcome(answer);
+        if looks {
+            call.world.oracle.lock().looks(id, user, false);
+        }
+        let data = if let Outcome::Done { data, .. } = &outcome { data.clone() } else { bytes::Bytes::new() };
+        call.world.note(|| format!("{user} asked {query:?} of {id}"), &data);
+        let checked = call.world.oracle.lock().ended(None, Some(id), user, sent, &outcome, call.world.truth());
+        call.world.check(checked);
+    }
+
+    fn toggle_presence(&self, call: &Call) {
+        let leaves = self.with(|memory| {
+            let leaves = memory.chance.mille(500) && !memory.connected.is_empty();
+            leaves.then(|| {
+                let place = memory.chance.below(memory.connected.len());
+                memory.connected.swap_remove(place)
+            })
+        });
+        if let Some(session) = leaves {
+            return self.presence(call, &session, false);
+        }
+        let Some(session) = self.some_session(call) else { return };
+        self.with(|memory| {
+            if !memory.connected.contains(&session) {
+                memory.connected.push(session.clone());
+            }
+        });
+        self.presence(call, &session, true);
+    }
+
+    fn presence(&self, call: &Call, session: &SessionId, present: bool) {
+        let connection = self.connection(session);
+        let (id, user, device) = connection.clone();
+        if !present {
+            self.with(|memory| memory.connected.retain(|other| other != session));
+        }
+        if !call.world.provider.set(connection, present) {
+            return;
+        }
+        call.node.realtime.report(session, &self.user, &device, present);
+        if call.world.provider.is_cloud {
+            return;
+        }
+        let mut oracle = call.world.oracle.lock();
+        if present {
+            oracle.came(&id, &user);
+        } else if !call.world.provider.is_present(&id, &user) {
+            oracle.left(&id, &user, Phones::has(&user), call.world.truth());
+        }
+    }
+}
+
+/// The digests of a key, and of a request that comes with it.
+fn key_of(number: u64, request: u8) -> IdempotencyKey {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&number.to_be_bytes());
+    IdempotencyKey { digest, request: [request; 32] }
+}
+
+fn outcome(answer: Result<Reply, Refusal>) -> Outcome {
+    match answer {
+        Ok(Reply { created, data, replayed }) => Outcome::Done { data, created, replayed },
+        Err(Refusal::Rejected(rejection)) => Outcome::Rejected(rejection.code.as_str()),
+        Err(Refusal::Unavailable { reason, .. }) => Outcome::Unavailable(reason),
+        Err(Refusal::Internal(reason)) => Outcome::Internal(reason),
+    }
+}

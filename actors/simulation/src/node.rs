@@ -1,0 +1,321 @@
+//! One life of the node: the whole heart on one thread, from its start to its end.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem_actors::{
+    Arbiters, Coordinator,
+    domain::{
+        Settings,
+        app::{AppMode, AppSettings},
+        ids::{Seq, SessionId, UserId},
+        routing::WhenAbsent,
+    },
+    failpoint,
+    journal::{self, Journal, Taken, Writer},
+    keys::Key,
+    noted_time,
+    ports::{Claim, Commit, Devices, Direction, OwnerEpoch, PresenceChange, PresenceSink, Store, StoreError, Verdict},
+    session::{DeliverySettings, ResidencySettings, SessionDeps},
+    supervisor::SupervisionLimits,
+};
+use tandem_store::{JournalOptions, simulated::SimulatedStore};
+use tokio::{sync::Notify, time::sleep};
+
+use crate::{
+    plan::{Chance, Fault},
+    realtime::{RealtimeHandle, RealtimePort},
+    world::{Life, World, WorldIds},
+};
+
+/// The node's store, and the oracle that looks over its shoulder.
+struct Watched {
+    store: Arc<dyn Store>,
+    world: Arc<World>,
+}
+
+impl Store for Watched {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.store.get(key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.store.scan(prefix, after, direction, limit)
+    }
+
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
+        self.store.claim(session)
+    }
+
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
+        self.store.release(session, epoch);
+    }
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        let verdicts = self.store.commit(group).inspect_err(|_| {
+            // Everybody who waits is refused.
+            self.world.disturbed(20_000);
+        })?;
+        let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
+        let now = self.world.truth();
+        let mut oracle = self.world.oracle.lock();
+        let checked = oracle.committed(written.flat_map(|(commit, _)| &commit.changes), now);
+        let stored = oracle.stored.as_mut().map(std::mem::take).unwrap_or_default();
+        drop(oracle);
+        stored.into_iter().for_each(|line| self.world.note(|| line, &[]));
+        if group.iter().any(|commit| !commit.changes.is_empty()) {
+            self.world.note(|| format!("group of {} {verdicts:?}", group.len()), &[]);
+        }
+        self.world.check(checked);
+        Ok(verdicts)
+    }
+
+    fn close(&self) {
+        self.store.close();
+    }
+}
+
+/// Every other user has a phone.
+pub struct Phones;
+
+impl Phones {
+    pub fn has(user: &str) -> bool {
+        user.bytes().last().is_some_and(|last| last % 2 == 0)
+    }
+}
+
+impl Devices for Phones {
+    fn has_push_token(&self, user: &UserId) -> bool {
+        Self::has(user.as_str())
+    }
+}
+
+/// What the provider reports to.
+struct Sink(Coordinator);
+
+impl PresenceSink for Sink {
+    fn presence(&self, session: &SessionId, change: PresenceChange) {
+        self.0.presence(session, change);
+    }
+
+    fn delivered(&self, session: &SessionId, user: &UserId, seq: Seq) {
+        self.0.delivered(session, user, seq);
+    }
+}
+
+pub struct Node {
+    pub coordinator: Coordinator,
+    pub journal: Journal,
+    pub realtime: Arc<RealtimePort>,
+    store: Arc<SimulatedStore>,
+    port: Arc<dyn Store>,
+    _sink: Arc<dyn PresenceSink>,
+}
+
+impl Node {
+    /// Opens the store and starts everything. To be called within the life's runtime.
+    pub async fn start(world: &Arc<World>, life: &Life) -> Result<Self, String> {
+        let disk = world.disk.lock().clone();
+        let gate = disk.clone();
+        let engine = world.engine.behind(move || gate.operate());
+        let store = SimulatedStore::open(&engine, Arc::new(disk), journal_options()).map_err(|e| e.to_string())?;
+        let store = Arc::new(store);
+        let known = noted_time(&*store.port()).map_err(|error| error.to_string())?;
+        life.clock.settle(known);
+        let watched: Arc<dyn Store> = Arc::new(Watched { store: store.port(), world: world.clone() });
+        let arrived = Arc::new(Notify::new());
+        let bell = arrived.clone();
+        let (journal, writer) = Journal::stepped(watched.clone(), journal_limits(), move || bell.notify_one());
+        let writing = Writing { world: world.clone(), life: life.clone(), store: store.clone() };
+        actix::spawn(writing.run(writer, arrived));
+        actix::spawn(watch_disk(world.clone(), journal.clone()));
+        let realtime = Arc::new(RealtimePort { world: world.clone(), sink: Mutex::new(None) });
+        let deps = SessionDeps {
+            store: watched.clone(),
+            journal: journal.clone(),
+            clock: life.clock.clone(),
+            ids: Arc::new(WorldIds(world.clone())),
+            realtime: Arc::new(RealtimeHandle(realtime.clone())),
+            devices: Arc::new(Phones),
+            push: OnceLock::new(),
+            domain: domain_settings(),
+            delivery: delivery(world),
+            residency: ResidencySettings {
+                idle_after: Duration::from_secs(20),
+                snapshot_every: 12,
+                live_per_user: 100,
+            },
+        };
+        harm_actors(world);
+        let coordinator = Coordinator::new(Arc::new(deps), Arbiters::this_thread(), SupervisionLimits::default());
+        let sink: Arc<dyn PresenceSink> = Arc::new(Sink(coordinator.clone()));
+        *realtime.sink.lock() = Some(Arc::downgrade(&sink));
+        coordinator.index_sessions().await.map_err(|error| error.to_string())?;
+        coordinator.resume_deliveries().map_err(|error| error.to_string())?;
+        actix::spawn(coordinator.clone().run_maintenance());
+        Ok(Self { coordinator, journal, realtime, store, port: watched, _sink: sink })
+    }
+
+    /// Compares what is stored with what is known to be durable.
+    pub fn check_recovered(&self, world: &World) {
+        let rows = self.port.scan(&Key::from_bytes(*b"e"), None, Direction::Forward, usize::MAX);
+        let checked = match rows {
+            Ok(rows) => world.oracle.lock().recovered(&rows, world.truth()),
+            Err(error) => Err(error.to_string()),
+        };
+        world.check(checked);
+    }
+
+    /// The sessions that have something left to deliver.
+    pub fn outboxes(&self) -> Vec<String> {
+        let rows = self.port.scan(&Key::from_bytes(*b"o"), None, Direction::Forward, usize::MAX).unwrap_or_default();
+        let told = |(key, row): &(Key, Bytes)| {
+            let session = String::from_utf8_lossy(&key.as_bytes()[1..]).into_owned();
+            let row = rmp_serde::from_slice::<serde_json::Value>(row).unwrap_or_default();
+            format!("{session}: {row}")
+        };
+        rows.iter().map(told).collect()
+    }
+
+    /// Stops in good order.
+    pub async fn stop(&self, world: &World) {
+        world.disturbed(60_000);
+        self.coordinator.stop();
+        self.journal.close();
+        sleep(Duration::from_secs(3)).await;
+        self.store.port().close();
+    }
+
+    /// Ends at once: no more actors are started.
+    pub fn kill(&self) {
+        self.coordinator.stop();
+    }
+}
+
+fn journal_options() -> JournalOptions {
+    JournalOptions {
+        segment_bytes: 32 << 10,
+        max_bytes: 1 << 20,
+        recent_bytes: 256 << 10,
+        checkpoint_bytes: 64 << 10,
+        // The simulation says when a checkpoint is due: this time is not simulated.
+        checkpoint_after: Duration::from_secs(1_000_000),
+        ..JournalOptions::default()
+    }
+}
+
+fn journal_limits() -> journal::Limits {
+    journal::Limits { group: 16, ..journal::Limits::default() }
+}
+
+pub fn domain_settings() -> Settings {
+    Settings {
+        nudge_min_interval: Duration::from_secs(60),
+        invitation_ttl: Duration::from_secs(600),
+        invitation_resend_interval: Duration::from_secs(60),
+        abandon_after: Duration::from_secs(7_200),
+        app: AppSettings { mode: AppMode::Off, ..AppSettings::default() },
+        ..Settings::default()
+    }
+}
+
+fn delivery(world: &World) -> DeliverySettings {
+    DeliverySettings {
+        when_absent: WhenAbsent::Push,
+        leave_grace: Duration::from_secs(30),
+        resolve_within: Duration::from_secs(2),
+        presence_max_age: world.provider.is_cloud.then_some(Duration::from_secs(20)),
+        heartbeat_ttl: Duration::from_secs(30),
+        retry_min: Duration::from_millis(250),
+        retry_max: Duration::from_secs(5),
+    }
+}
+
+/// Lets actors panic at the points of their life.
+fn harm_actors(world: &Arc<World>) {
+    let (panics, poison) = (world.plan.has(Fault::Panics), world.plan.has(Fault::Poison));
+    let (world, mut chance) = (world.clone(), world.plan.chance("panics", world.truth().unsigned_abs()));
+    failpoint::hook(move |session, point| {
+        if world.is_calm() {
+            return false;
+        }
+        let poisoned = poison && point == "before_decide" && world.is_poisoned(session.as_str());
+        let harmed = poisoned || panics && chance.mille(2);
+        if harmed {
+            let now = world.truth();
+            let mut oracle = world.oracle.lock();
+            oracle.harmed(session.as_str(), now);
+            oracle.put_off(Some(session.as_str()), now + 120_000);
+            drop(oracle);
+            world.note(|| format!("{session} panics at {point}"), &[]);
+        }
+        harmed
+    });
+}
+
+/// The journal's thread, as a task: it takes a group, the disk takes its time, the group is written.
+struct Writing {
+    world: Arc<World>,
+    life: Life,
+    store: Arc<SimulatedStore>,
+}
+
+impl Writing {
+    async fn run(self, mut writer: Writer, arrived: Arc<Notify>) {
+        let truth = self.world.truth().unsigned_abs();
+        let mut chance = self.world.plan.chance("writer", truth);
+        let slow = self.world.plan.has(Fault::SlowDisk);
+        loop {
+            match writer.take() {
+                Taken::Nothing => arrived.notified().await,
+                Taken::Closed => return,
+                Taken::Group => {
+                    self.wait_for_disk(slow, &mut chance).await;
+                    if let Err(error) = writer.write() {
+                        self.world.note(|| format!("the store failed: {error}"), &[]);
+                        self.life.end.notify_one();
+                        return;
+                    }
+                    if chance.mille(30) {
+                        self.store.step(chance.mille(300));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait_for_disk(&self, slow: bool, chance: &mut Chance) {
+        let stalls = slow && !self.world.is_calm() && chance.mille(3);
+        let took = if stalls { chance.between(1_000, 8_000) } else { chance.between(0, 2) };
+        if stalls {
+            self.world.disturbed(20_000);
+        }
+        if took > 0 {
+            sleep(Duration::from_millis(took)).await;
+        }
+    }
+}
+
+/// What the node's watch of the disk does: it says when there is room again, and writes nothing now and then.
+async fn watch_disk(world: Arc<World>, journal: Journal) {
+    while journal.is_alive() {
+        sleep(Duration::from_secs(1)).await;
+        if journal.obstacle().is_some() {
+            world.disturbed(20_000);
+        }
+        if !world.is_disk_full() {
+            journal.set_no_room(false);
+        }
+        journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));
+    }
+}

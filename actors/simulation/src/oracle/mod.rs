@@ -1,0 +1,219 @@
+//! Checks, step by step, what the node promises. It sees what the node stores, answers and publishes, and what clients
+//! and partners do. It knows the stored form of events, and nothing of how the node comes to its decisions.
+
+mod answers;
+mod delivery;
+mod model;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tandem_actors::{keys::Key, ports::Change};
+
+pub use self::answers::{Outcome, Sent};
+pub use self::model::{Limits, Model, Status};
+use self::{answers::Operation, delivery::Delivery, model::Event};
+
+/// The time within which everything that waits is over, in milliseconds.
+pub const PATIENCE: i64 = 75_000;
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Decision {
+    pub user: String,
+    pub legs: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Row {
+    event: Event,
+    #[serde(default)]
+    routing: Vec<Decision>,
+}
+
+/// An event, as the store has it.
+struct Stored {
+    bytes: Bytes,
+    row: Row,
+}
+
+#[derive(Default)]
+struct Session {
+    model: Model,
+    /// In the order of `seq`, which begins with 1.
+    stored: Vec<Stored>,
+    delivery: Delivery,
+    /// When an actor of the session was last harmed.
+    harmed_at: Option<i64>,
+    /// Members whose account was erased.
+    erased: Vec<String>,
+}
+
+pub struct Oracle {
+    pub limits: Limits,
+    pub leave_grace: i64,
+    sessions: BTreeMap<String, Session>,
+    operations: BTreeMap<u64, Operation>,
+    /// The disk, or the node as a whole, was disturbed until then.
+    disturbed_until: i64,
+    /// What was stored lately, if somebody wants to know.
+    pub stored: Option<Vec<String>>,
+}
+
+/// The session and the `seq` in the key of an event.
+fn event_key(key: &Key) -> Option<(&str, u64)> {
+    let (b'e', rest) = key.as_bytes().split_first()? else { return None };
+    let (session, seq) = rest.split_at_checked(rest.len().checked_sub(8)?)?;
+    let session = std::str::from_utf8(session.strip_suffix(&[0])?).ok()?;
+    Some((session, u64::from_be_bytes(seq.try_into().ok()?)))
+}
+
+impl Oracle {
+    pub fn new(trace: bool) -> Self {
+        Self {
+            limits: Limits { abandon_after: 7_200_000, nudge_interval: 60_000 },
+            leave_grace: 30_000,
+            sessions: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            disturbed_until: i64::MIN,
+            stored: trace.then(Vec::new),
+        }
+    }
+
+    /// The session's state, as the stored events tell it.
+    pub fn model(&self, session: &str) -> Option<&Model> {
+        self.sessions.get(session).map(|session| &session.model)
+    }
+
+    pub fn sessions(&self) -> impl Iterator<Item = (&String, &Model)> {
+        self.sessions.iter().map(|(id, session)| (id, &session.model))
+    }
+
+    /// The disk or the node is disturbed: until then, and a little longer, anybody may be refused.
+    pub fn disturbed(&mut self, until: i64) {
+        self.disturbed_until = self.disturbed_until.max(until);
+    }
+
+    /// An actor of this session was harmed.
+    pub fn harmed(&mut self, session: &str, now: i64) {
+        self.sessions.entry(session.to_owned()).or_default().harmed_at = Some(now);
+    }
+
+    /// A commit is durable.
+    pub fn committed<'a>(&mut self, changes: impl Iterator<Item = &'a Change>, now: i64) -> Result<(), String> {
+        for change in changes {
+            match change {
+                Change::Put(key, value) => {
+                    if let Some((session, seq)) = event_key(key) {
+                        self.event_stored(session, seq, value, now)?;
+                    }
+                }
+                Change::Delete(key) => {
+                    if let Some((session, seq)) = event_key(key) {
+                        return Err(format!("event {seq} of {session} was deleted"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn event_stored(&mut self, id: &str, seq: u64, value: &Bytes, now: i64) -> Result<(), String> {
+        let row: Row = rmp_serde::from_slice(value).map_err(|error| format!("an event cannot be read: {error}"))?;
+        let limits = self.limits;
+        let session = self.sessions.entry(id.to_owned()).or_default();
+        if seq <= session.model.seq {
+            if let Some(stored) = &mut self.stored {
+                stored.push(format!("stored again {id}:{seq}, told {:?}", row.routing));
+            }
+            return session.rewritten(id, seq, value, row, now);
+        }
+        session.model.take(&row.event, limits).map_err(|error| format!("{id}: {error}"))?;
+        let (name, fields) = row.event.parts();
+        if let Some(stored) = &mut self.stored {
+            stored.push(format!("stored {id}:{seq} {name} by {:?}, told {:?}", row.event.by, row.routing));
+        }
+        if name == "account_erased" {
+            session.erased.extend(row.event.by.clone());
+        }
+        let erased = row.event.by.clone().filter(|_| name == "account_erased");
+        let done = answers::marker_of(name, fields);
+        session.delivery.decided(id, seq, &row.routing, now)?;
+        session.delivery.check_first(id, seq, &row.event, &row.routing, &session.model)?;
+        session.stored.push(Stored { bytes: value.clone(), row });
+        if let Some(user) = erased {
+            session.forgotten(id, &user)?;
+        }
+        match done {
+            Some(operation) => self.carried_out(operation, seq),
+            None => Ok(()),
+        }
+    }
+
+    /// When nothing has happened for longer than an invitation lasts: no timer was forgotten.
+    pub fn check_timers(&self, now: i64) -> Result<(), String> {
+        for (id, Session { model, .. }) in &self.sessions {
+            if model.status == Status::Invited && !model.expired && model.expires_at + 30_000 < now {
+                return Err(format!("{id}: the invitation has not expired"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All events, as the store shows them after a start. What was known before has to be there, unchanged. What
+    /// nobody was told of may be there as well.
+    pub fn recovered(&mut self, rows: &[(Key, Bytes)], now: i64) -> Result<(), String> {
+        let mut there: BTreeMap<String, u64> = BTreeMap::new();
+        for (key, value) in rows {
+            let Some((id, seq)) = event_key(key) else { continue };
+            there.insert(id.to_owned(), seq);
+            let known = self.sessions.get(id).and_then(|session| session.stored.get(seq as usize - 1));
+            if known.is_none_or(|known| known.bytes != *value) {
+                self.event_stored(id, seq, value, now)?;
+            }
+        }
+        for (id, session) in &self.sessions {
+            let found = there.get(id).copied().unwrap_or_default();
+            if found < session.model.seq {
+                return Err(format!("{id}: {} events were durable, {found} are there", session.model.seq));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Only deliveries may be noted beside a stored event, except that an erasure takes texts out.
+    fn rewritten(&mut self, id: &str, seq: u64, value: &Bytes, row: Row, now: i64) -> Result<(), String> {
+        let Some(stored) = self.stored.get_mut(seq as usize - 1) else {
+            return Err(format!("{id}: event {seq} is written before the one before"));
+        };
+        let (before, after) = (&stored.row, &row);
+        let same = before.event.body == after.event.body || !self.erased.is_empty() || is_erasure(before, after);
+        let parts = (before.event.seq, before.event.at, &before.event.by);
+        if !same || parts != (after.event.seq, after.event.at, &after.event.by) {
+            return Err(format!("{id}: event {seq} was changed after it was durable"));
+        }
+        let noted = before.routing.len().min(after.routing.len());
+        let fresh = after.routing[noted..].to_vec();
+        (stored.bytes, stored.row) = (value.clone(), row);
+        self.delivery.decided(id, seq, &fresh, now)
+    }
+
+    /// After an erasure no text of the user is stored.
+    fn forgotten(&self, id: &str, user: &str) -> Result<(), String> {
+        let mark = format!("~{user}.");
+        match self.stored.iter().find(|stored| stored.row.event.body.to_string().contains(&mark)) {
+            Some(left) => Err(format!("{id}: event {} holds a text of {user}, who was erased", left.row.event.seq)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rows of an erasure come before the event that tells of it.
+fn is_erasure(before: &Row, after: &Row) -> bool {
+    before.event.parts().0 == after.event.parts().0
+        && before.event.body.to_string().contains('~')
+        && after.event.body.to_string().len() < before.event.body.to_string().len()
+}

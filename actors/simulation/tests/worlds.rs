@@ -1,0 +1,27 @@
+//! A few worlds in the normal run, others each time. A failure says how to live through it again.
+
+use std::process::{Command, Output};
+
+use rand::Rng;
+
+fn simulate(arguments: &[&str]) -> Output {
+    let seed = rand::rng().random_range(0..1_000_000_000_u64).to_string();
+    let binary = env!("CARGO_BIN_EXE_tandem-simulation");
+    let output = Command::new(binary).arg("simulate").args(arguments).args(["--seed", &seed]).output();
+    output.expect("the simulation runs")
+}
+
+fn must_hold(output: &Output) {
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_node_keeps_its_promises_in_every_world() {
+    must_hold(&simulate(&["--commands", "8000", "--per-world", "1000"]));
+}
+
+#[test]
+fn a_seed_makes_the_same_world_each_time() {
+    must_hold(&simulate(&["--commands", "1000", "--per-world", "500", "--twice"]));
+}
