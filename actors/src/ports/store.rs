@@ -155,6 +155,11 @@ impl StoreError {
         Self::with(StoreFault::Damaged, format_args!("{record} is damaged: its checksum is wrong"))
     }
 
+    /// `record` names what is not as it was written last.
+    pub fn outdated(record: impl fmt::Display) -> Self {
+        Self::with(StoreFault::Damaged, format_args!("{record} is damaged: it is not what was written last"))
+    }
+
     fn with(fault: StoreFault, error: impl fmt::Display) -> Self {
         Self { text: error.to_string().into(), fault, source: None }
     }

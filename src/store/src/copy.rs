@@ -14,7 +14,7 @@ use super::{
     Location, Options, StoreOpenError,
     directory::Directory,
     journaled::{checkpoint_key, log_key},
-    open::{create, is_without_journal, open_journal_of, open_rows},
+    open::{create, read_rows},
     rows::Rows,
 };
 
@@ -76,11 +76,7 @@ pub fn copy(
     if let Some(found) = Directory::engine_at(&from.path).filter(|found| *found != from.engine) {
         return Err(StoreOpenError::NamedOtherEngine { path: from.path.clone(), found, asked: from.engine }.into());
     }
-    let source = open_rows(from, Directory::lock(&from.path)?, options)?;
-    let source: Box<dyn Rows> = match is_without_journal(from, &source)? {
-        true => Box::new(source),
-        false => Box::new(open_journal_of(from, source, options)?),
-    };
+    let source = read_rows(from, options, true)?;
     let source = source.as_ref();
     if Directory::holds_store(&to.path) {
         return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());

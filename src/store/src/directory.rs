@@ -4,6 +4,7 @@
 //! lock          held while the store is open; names the holder
 //! engine        "sled" or "redb": a complete database of this engine is here; written once, last
 //! sled/ redb/   the database
+//! digests       what each row of the engine has to be
 //! acknowledged  the number of the last group that was acknowledged
 //! copying       a copy into this directory is not complete
 //! spare         room for a start on a full disk

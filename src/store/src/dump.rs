@@ -13,8 +13,7 @@ use super::{
     Location, Options, StoreOpenError,
     directory::Directory,
     names::record,
-    open::{is_without_journal, open_journal_of, open_rows},
-    rows::Rows,
+    open::read_rows,
     seal::{all_sealed, unseal},
 };
 
@@ -35,11 +34,7 @@ pub fn dump(location: &Location, options: &Options, words: bool, out: &mut dyn W
     if !Directory::holds_store(&location.path) {
         return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine }.into());
     }
-    let rows = open_rows(location, Directory::lock(&location.path)?, options)?;
-    let rows: Box<dyn Rows> = match is_without_journal(location, &rows)? {
-        true => Box::new(rows),
-        false => Box::new(open_journal_of(location, rows, options)?),
-    };
+    let rows = read_rows(location, options, false)?;
     let read = |error| DumpError::Read(location.clone(), error);
     let all_sealed = rows.get(&all_sealed()).map_err(read)?.is_some();
     let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);

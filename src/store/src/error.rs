@@ -60,6 +60,15 @@ pub enum StoreOpenError {
     JournalVersion { path: PathBuf, reason: String },
 
     #[error(
+        "store {path}: {path}/digests cannot be used: {reason}: `tandem store repair` makes it anew from the engine's rows, as they are",
+        path = .path.display()
+    )]
+    Digests { path: PathBuf, reason: String },
+
+    #[error("store {path}: {path}/digests belongs to another store: restore the directory as a whole from a backup", path = .path.display())]
+    DigestsForeign { path: PathBuf },
+
+    #[error(
         "store {path}: the directory {path}/journal is missing: restore the store as a whole from a backup; to go on without what only the \
          journal held, make an empty directory of this name", path = .path.display()
     )]

@@ -8,6 +8,7 @@
 mod copy;
 #[cfg(debug_assertions)]
 pub mod debug;
+mod digests;
 mod directory;
 mod disk;
 mod dump;

@@ -9,29 +9,31 @@ use std::{
 use bytes::Bytes;
 use rand::Rng;
 use tandem_actors::{
-    keys,
+    keys::{self, Key},
     ports::{Change, Store, StoreError},
     records,
 };
 
 use super::{
     Engine, Location, Options, StoreOpenError,
+    digests,
     directory::Directory,
     head::Head,
-    journaled::{Opening, log_key, open_journal},
+    journaled::{Opening, checkpoint_key, log_key, open_journal},
     opened::Opened,
     redb::RedbRows,
     room::Room,
     rows::{Rows, RowsOpenError},
-    seal::{all_sealed, seal},
+    seal::{all_sealed, seal, unseal},
     sled::SledRows,
     spare,
 };
 
 /// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no
-/// journal.
-const SCHEMA: u32 = 3;
+/// journal; 3 has no digests.
+const SCHEMA: u32 = 4;
 const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
+const WITHOUT_DIGESTS: u32 = 3;
 const JOURNAL: &str = "journal";
 
 /// Opens the store at `location`, and makes it if nothing is there.
@@ -52,25 +54,55 @@ pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, St
     });
     let mut head = head.ok();
     let room = Room::new(directory.root(), options.min_free);
+    let mut loading = digests::load(&location.path);
     let rows = open_rows(location, directory, options)?;
     spare::keep(&location.path, location.engine, &room);
-    if WITHOUT_JOURNAL.contains(&schema(location, &rows)?) {
-        begin_journal(location, &rows, options)?;
+    if is_of_earlier_version(location, &rows)? {
+        take_over(location, &rows, options)?;
+        loading = digests::load(&location.path);
     }
-    let opening = open_journal_of(location, rows, options)?;
+    let opening = open_journal_of(location, rows, loading, options)?;
     check_nothing_lost(location, &opening, head.as_mut())?;
     let store = opening.start(room, head, options).map_err(|error| unusable(location, error.text()))?;
     Ok(Arc::new(store))
 }
 
 /// An open engine with its journal, to be read.
-pub(super) fn open_journal_of(location: &Location, rows: Opened, options: &Options) -> Result<Opening, StoreOpenError> {
+pub(super) fn open_journal_of(
+    location: &Location,
+    rows: Opened,
+    loading: digests::Loading,
+    options: &Options,
+) -> Result<Opening, StoreOpenError> {
     let path = journal_path(location);
     let names = options.wal_disk().names(&path);
     if names.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(StoreOpenError::JournalLost { path: location.path.clone() });
     }
-    open_journal(location, rows, &path, options)
+    open_journal(location, rows, digests::loaded(loading), &path, options)
+}
+
+/// All rows of a store that nobody has open. With `is_strict`, a flaw is an error.
+pub(super) fn read_rows(
+    location: &Location,
+    options: &Options,
+    is_strict: bool,
+) -> Result<Box<dyn Rows>, StoreOpenError> {
+    let mut loading = digests::load(&location.path);
+    let rows = open_rows(location, Directory::lock(&location.path)?, options)?;
+    if is_without_journal(location, &rows)? {
+        return Ok(Box::new(rows));
+    }
+    if is_of_earlier_version(location, &rows)? {
+        begin_digests(location, &rows, options)?;
+        loading = digests::load(&location.path);
+    }
+    open_journal_of(location, rows, loading, options).map(|opening| Box::new(opening.strict(is_strict)) as Box<dyn Rows>)
+}
+
+/// Whether an earlier version has made the store: it has no digests, and may have no journal.
+pub(super) fn is_of_earlier_version(location: &Location, rows: &dyn Rows) -> Result<bool, StoreOpenError> {
+    Ok(schema(location, rows)? != SCHEMA)
 }
 
 /// Whether a store has no journal yet, because an earlier version has made it.
@@ -91,14 +123,34 @@ fn check_nothing_lost(location: &Location, opening: &Opening, head: Option<&mut 
     }
 }
 
-/// Takes over a store of a version without a journal. From here on such a version refuses it: it would not see what is
-/// in the journal.
-fn begin_journal(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
-    make_journal_directory(location, options)?;
-    let changes = [schema_row(), new_log()];
-    rows.write(&changes.iter().collect::<Vec<_>>()).map_err(|error| unusable(location, error.text()))?;
-    tracing::info!(store = %location.path.display(), "the store has a journal from now on; earlier versions cannot open it any more");
+/// Takes over a store of an earlier version. From here on that version refuses it: it would not see what is in the
+/// journal, and not keep the digests.
+fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
+    let written = |outcome: Result<(), StoreError>| outcome.map_err(|error| unusable(location, error.text()));
+    if schema(location, rows)? != WITHOUT_DIGESTS {
+        make_journal_directory(location, options)?;
+        written(rows.write(&[&new_log()]))?;
+    }
+    begin_digests(location, rows, options)?;
+    written(rows.write(&[&schema_row()]))?;
+    tracing::info!(store = %location.path.display(), "the store was taken over; earlier versions cannot open it any more");
     Ok(())
+}
+
+/// Trusts the engine's rows as they are.
+pub(super) fn begin_digests(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
+    let unreadable = |error: StoreError| unusable(location, error.text());
+    let number = |key: &Key| own_number(rows, key).map_err(unreadable);
+    let log = number(&log_key())?.ok_or_else(|| unusable(location, "it names no journal"))?;
+    let found = digests::survey(rows, log, number(&checkpoint_key())?.unwrap_or(0)).map_err(unreadable)?;
+    digests::write(&found, &location.path, &*options.disk)
+        .map_err(|error| StoreOpenError::of(&location.path, "write the digests", error))
+}
+
+/// A number that the store keeps in a row of its own.
+pub(super) fn own_number(rows: &dyn Rows, key: &Key) -> Result<Option<u64>, StoreError> {
+    let row = rows.get(key)?.map(|stored| unseal(key, stored, true)).transpose()?;
+    row.map(|row| records::decode::<u64>(&row)).transpose()
 }
 
 fn make_journal_directory(location: &Location, options: &Options) -> Result<(), StoreOpenError> {
@@ -184,7 +236,9 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
         let rows = open_database(location, path, options)?;
         let own = [schema_row(), new_log()];
         rows.write(&own.iter().collect::<Vec<_>>()).map_err(|error| unusable(location, error.text()))?;
-        fill(rows.as_ref())
+        let filled = fill(rows.as_ref())?;
+        begin_digests(location, rows.as_ref(), options)?;
+        Ok(filled)
     })
 }
 
@@ -225,7 +279,7 @@ fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
     let row = rows.get(&keys::meta("schema")).map_err(unreadable)?;
     let row = row.ok_or_else(|| unusable(location, "it has no schema version"))?;
     match records::decode::<u32>(&row).map_err(unreadable)? {
-        known if known == SCHEMA || WITHOUT_JOURNAL.contains(&known) => Ok(known),
+        known if [SCHEMA, WITHOUT_DIGESTS].contains(&known) || WITHOUT_JOURNAL.contains(&known) => Ok(known),
         found => Err(StoreOpenError::Schema { path: location.path.clone(), found, known: SCHEMA }),
     }
 }

@@ -18,7 +18,7 @@ use super::{
     directory::Directory,
     fence::LONGEST_WAIT,
     open::{is_full, open_database},
-    rows::Rows,
+    rows::{Bounds, Rows},
     spare,
 };
 
@@ -129,14 +129,8 @@ impl Rows for Opened {
         self.with("read", |rows| rows.get(key))
     }
 
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        self.with("read", |rows| rows.scan(prefix, after, direction, limit))
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.with("read", |rows| rows.range(bounds, direction, limit))
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {

@@ -106,14 +106,7 @@ impl Rows for RedbRows {
         self.read(|table| Ok(table.get(key.as_bytes())?.map(|value| Bytes::copy_from_slice(value.value()))))
     }
 
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let from = bounds.from.as_slice();
         let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
         self.read(|table| {

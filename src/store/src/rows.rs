@@ -15,13 +15,18 @@ pub(super) trait Rows: Send + Sync + 'static {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
     /// Sees durable changes only, all of one moment.
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
+
+    /// The rows whose keys begin with `prefix`, beyond `after`.
     fn scan(
         &self,
         prefix: &Key,
         after: Option<&Key>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError>;
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        Bounds::of(prefix, after, direction).map_or(Ok(Vec::new()), |bounds| self.range(&bounds, direction, limit))
+    }
 
     /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an
     /// error the rows are opened again before it is called again.
@@ -54,7 +59,7 @@ pub(super) enum RowsOpenError {
 }
 
 /// Where a scan begins and ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub from: Vec<u8>,
     /// Whether `from` itself is left out.
@@ -79,6 +84,17 @@ impl Bounds {
             _ => {}
         }
         (bounds.from < bounds.to).then_some(bounds)
+    }
+
+    /// From the first key to before the second; none: all that follow.
+    pub fn between(from: &Key, to: Option<&Key>) -> Self {
+        let to = to.map_or(vec![RESERVED], |to| to.as_bytes().to_vec());
+        Self { from: from.as_bytes().to_vec(), beyond_from: false, to }
+    }
+
+    pub fn contains(&self, key: &Key) -> bool {
+        let (key, from) = (key.as_bytes(), self.from.as_slice());
+        (if self.beyond_from { key > from } else { key >= from }) && key < self.to.as_slice()
     }
 }
 

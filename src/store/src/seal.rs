@@ -21,12 +21,20 @@ use super::names::record;
 const SEAL: u8 = 0xc1;
 const LENGTH: usize = 1 + size_of::<u32>();
 
-fn checksum(key: &Key, value: &[u8]) -> u32 {
+pub(super) fn checksum(key: &Key, value: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key.as_bytes());
     hasher.update(&[0]);
     hasher.update(value);
     hasher.finalize()
+}
+
+/// The checksum of a stored row: the one in its seal, if it has one.
+pub(super) fn sum(key: &Key, stored: &[u8]) -> u32 {
+    match stored.first_chunk::<LENGTH>() {
+        Some([SEAL, sum @ ..]) => u32::from_be_bytes(*sum),
+        _ => checksum(key, stored),
+    }
 }
 
 /// Whether it is the store's own row.

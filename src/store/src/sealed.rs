@@ -42,7 +42,7 @@ impl Seals {
     }
 
     /// Tells the operator, once for each row.
-    fn told(&self, key: &Key, error: StoreError) -> StoreError {
+    pub fn told(&self, key: &Key, error: StoreError) -> StoreError {
         let mut damaged = self.damaged.lock();
         if damaged.len() < MOST_TOLD && damaged.insert(key.clone()) {
             metrics::counter!("tandem_store_damaged_rows_total").increment(1);

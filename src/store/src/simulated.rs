@@ -13,7 +13,9 @@ use tandem_actors::{
 
 use crate::{
     Engine, JournalOptions, Location, Options, StoreOpenError,
-    journaled::{Journaled, log_key, open_journal},
+    digests::{self, LoadError},
+    journaled::{Journaled, checkpoint_key, log_key, open_journal},
+    open::own_number,
     opened::Opened,
     room::Room,
     rows::{Bounds, Rows},
@@ -59,18 +61,11 @@ impl Rows for EngineRows {
         Ok(self.rows.lock().get(key).cloned())
     }
 
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
-        let from = Key::from_bytes(bounds.from);
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let from = Key::from_bytes(bounds.from.as_slice());
         let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
         let rows = self.rows.lock();
-        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to))));
+        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to.as_slice()))));
         let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
         Ok(match direction {
             Direction::Forward => range.take(limit).map(copy).collect(),
@@ -112,7 +107,12 @@ impl SimulatedStore {
         let location = Location { engine: Engine::Redb, path: "/store".into() };
         let options = Options { journal, min_free: 0, journal_disk: Some(disk), ..Options::default() };
         let opened = Opened::simulated(rows.clone(), location.clone(), options.clone());
-        let opening = open_journal(&location, opened, Path::new("/store/journal"), &options)?;
+        let digests = own_number(rows, &log_key()).and_then(|log| {
+            let group = own_number(rows, &checkpoint_key())?.unwrap_or(0);
+            digests::survey(rows, log.unwrap_or(0), group)
+        });
+        let digests = digests.map_err(|error| LoadError::Io(io::Error::other(error)));
+        let opening = open_journal(&location, opened, digests, Path::new("/store/journal"), &options)?;
         let room = Room::new(Path::new("/store"), 0);
         let store = opening.start_without_thread(room, None, &options, true);
         store.map(|store| Self(Arc::new(store))).map_err(|error| StoreOpenError::Corrupt {

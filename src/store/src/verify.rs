@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use tandem_actors::{
     keys::Key,
     ports::{Direction, StoreError},
-    records,
 };
 use tandem_wal::{BadPlace, Report, WalError, log_id, verify as verify_journal};
 
 use super::{
     Location, Options, StoreOpenError,
+    digests::{Loading, load},
     directory::Directory,
     head::Head,
     journaled::{checkpoint_key, log_key, sessions_in},
     names::record,
-    open::{is_without_journal, journal_path, open_rows},
+    open::{is_of_earlier_version, is_without_journal, journal_path, open_journal_of, open_rows, own_number},
     opened::Opened,
     rows::Rows,
     seal::{all_sealed, unseal},
@@ -48,6 +48,7 @@ pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreO
     let directory = Directory::lock(&location.path)?;
     let mut found = Verified::default();
     let options = &Options { check_engine: true, ..options.clone() };
+    let loading = load(&location.path);
     let engine = match open_rows(location, directory, options) {
         Ok(rows) => Some(rows),
         Err(error @ (StoreOpenError::Corrupt { .. } | StoreOpenError::Lost { .. })) => {
@@ -63,10 +64,41 @@ pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreO
     if let Some(log) = log {
         look_at_journal(location, options, log, &mut found)?;
     }
-    if let Some(rows) = &engine {
-        rows.close();
+    if let Some(rows) = engine {
+        look_at_digests(location, options, rows, loading, &mut found)?;
     }
     Ok(found)
+}
+
+/// Needs a good journal: rows that are in it can be in the engine, or not.
+fn look_at_digests(
+    location: &Location,
+    options: &Options,
+    rows: Opened,
+    loading: Loading,
+    found: &mut Verified,
+) -> Result<(), StoreOpenError> {
+    if !found.journal.bad.is_empty() || is_of_earlier_version(location, &rows)? {
+        rows.close();
+        return Ok(());
+    }
+    let opening = match open_journal_of(location, rows, loading, options) {
+        Ok(opening) => opening,
+        Err(error @ (StoreOpenError::Inaccessible { .. } | StoreOpenError::Full { .. })) => return Err(error),
+        Err(error) => {
+            found.bad.push(error.to_string());
+            return Ok(());
+        }
+    };
+    let looked = opening.rows.look_through(|flaws| {
+        found.bad.extend(flaws.wrong.iter().map(|key| format!("{}: an older state of it, or one that was deleted, is there", record(key))));
+        found.bad.extend(flaws.missing.iter().map(|(start, rows)| format!("{} rows are gone, at or after {}", rows.len(), record(start))));
+    });
+    if let Err(error) = looked {
+        found.bad.push(format!("{}: it cannot be read any further: {}", location.path.display(), error.text()));
+    }
+    opening.rows.close();
+    Ok(())
 }
 
 /// Returns the journal's id, if there is a journal.
@@ -78,10 +110,7 @@ fn look_at_rows(location: &Location, rows: &Opened, found: &mut Verified) -> Res
     if is_without_journal(location, rows)? {
         return Ok(None);
     }
-    let number = |key: &Key| {
-        let row = rows.get(key)?.map(|stored| unseal(key, stored, true)).transpose()?;
-        row.map(|row| records::decode::<u64>(&row)).transpose()
-    };
+    let number = |key: &Key| own_number(rows, key);
     match number(&checkpoint_key()) {
         Ok(checkpoint) => found.checkpoint = checkpoint.unwrap_or(0),
         Err(error) => found.bad.push(format!("{}: how far it goes is not known: {}", file().display(), error.text())),

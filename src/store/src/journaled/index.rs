@@ -17,7 +17,7 @@ use tandem_actors::{
 use tandem_wal::Keeper;
 
 use super::recent::{Generation, Recent};
-use crate::{JournalOptions, opened::Opened, rows::Rows, seal::seal};
+use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
 
 /// How long the thread waits before it tries again on a disk without room.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(crate) fn checkpoint_key() -> Key {
 }
 
 pub(super) struct Indexer {
-    pub rows: Arc<Opened>,
+    pub rows: Arc<Checked>,
     pub recent: Arc<Recent>,
     pub keeper: Keeper,
     pub options: JournalOptions,
@@ -61,7 +61,7 @@ pub(super) enum Stop {
 
 impl Indexer {
     pub fn new(
-        rows: Arc<Opened>,
+        rows: Arc<Checked>,
         recent: Arc<Recent>,
         keeper: Keeper,
         options: JournalOptions,
@@ -126,8 +126,12 @@ impl Indexer {
                 return;
             }
             self.keep_segments_ready();
-            if stop.is_some() || self.is_due() {
-                self.checkpoint(stop.is_some());
+            if stop.is_none() && self.is_due() {
+                self.checkpoint(false);
+            }
+            // What was taken up at the start may still wait, and what was committed since behind it.
+            while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
+                self.checkpoint(true);
             }
             if stop.is_some() || self.failed.get().is_some() {
                 return;
@@ -175,7 +179,7 @@ impl Indexer {
         let Some(generation) = self.recent.freeze() else { return };
         let started = Instant::now();
         while let Err(error) = self.write(&generation) {
-            if is_last || !self.rows.has_no_room(&error) {
+            if is_last || !self.rows.engine.has_no_room(&error) {
                 tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
                 self.failed.get_or_init(|| error);
                 self.eased.notify_all();
@@ -186,7 +190,7 @@ impl Indexer {
                 return;
             }
             // An engine that has failed once does nothing any more until it is opened again.
-            if let Err(error) = self.rows.reopen() {
+            if let Err(error) = self.rows.engine.reopen() {
                 tracing::warn!(%error, "the store's engine cannot be opened yet");
             }
         }
@@ -202,7 +206,7 @@ impl Indexer {
         }
         self.keep_segments_ready();
         if !is_last {
-            self.rows.renew_if_much_was_written();
+            self.rows.engine.renew_if_much_was_written();
         }
     }
 
@@ -214,10 +218,12 @@ impl Indexer {
         control.stop.is_some()
     }
 
-    fn write(&self, generation: &Generation) -> Result<(), StoreError> {
+    fn write(&self, generation: &Arc<Generation>) -> Result<(), StoreError> {
+        self.rows.begin(generation);
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
         if self.options.checkpoint_before_rows {
             self.rows.write(&[&checkpoint])?;
+            self.rows.finish(generation)?;
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (key, value) in &generation.rows {
@@ -234,6 +240,7 @@ impl Indexer {
         // With the last rows, if these fit one batch; all before are durable by now.
         batch.push(checkpoint);
         self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+        self.rows.finish(generation)?;
         self.rows.check_identity()
     }
 }

@@ -32,6 +32,7 @@ use tandem_wal::{Wal, WalError};
 
 pub(super) use self::{
     index::checkpoint_key,
+    recent::Generation,
     start::{Opening, log_key, open_journal, sessions_in},
 };
 use self::{
@@ -40,20 +41,18 @@ use self::{
 };
 use super::{
     JournalOptions,
+    digests::Checked,
     fence::Fences,
     head::Head,
-    opened::Opened,
     room::Room,
-    rows::{RESERVED, Rows},
-    sealed::Seals,
+    rows::{Bounds, RESERVED, Rows},
 };
 
 /// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Journaled {
-    rows: Arc<Opened>,
-    seals: Seals,
+    rows: Arc<Checked>,
     recent: Arc<Recent>,
     indexer: Arc<Indexer>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -210,7 +209,7 @@ impl Store for Journaled {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         match self.recent.get(key) {
             Some(recent) => Ok(recent),
-            None => self.rows.get(key)?.map(|stored| self.seals.open(key, stored)).transpose(),
+            None => self.rows.get(key)?.map(|stored| self.rows.seals.open(key, stored)).transpose(),
         }
     }
 
@@ -223,15 +222,16 @@ impl Store for Journaled {
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let mut after = after.cloned();
         loop {
-            let engine = |limit| self.rows.scan(prefix, after.as_ref(), direction, limit);
-            let merged = self.recent.scan(prefix, after.as_ref(), direction, limit, engine)?;
+            let Some(bounds) = Bounds::of(prefix, after.as_ref(), direction) else { return Ok(Vec::new()) };
+            let engine = |limit| self.rows.range(&bounds, direction, limit);
+            let merged = self.recent.scan(&bounds, direction, limit, engine)?;
             let Some((last, ..)) = merged.last() else { return Ok(Vec::new()) };
             let last = last.clone();
             let mut rows = Vec::with_capacity(merged.len());
             for (key, value, origin) in merged {
                 let value = match origin {
                     Origin::Recent => Some(value),
-                    Origin::Engine => self.seals.open_among_others(&key, value)?,
+                    Origin::Engine => self.rows.seals.open_among_others(&key, value)?,
                 };
                 rows.extend(value.map(|value| (key, value)));
             }

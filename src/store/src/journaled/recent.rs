@@ -18,10 +18,10 @@ use crate::rows::Bounds;
 const AROUND: usize = 128;
 
 /// Rows by key; none: deleted.
-type Map = BTreeMap<Key, Option<Bytes>>;
+pub(crate) type Map = BTreeMap<Key, Option<Bytes>>;
 
 #[derive(Debug, Default)]
-pub(super) struct Generation {
+pub(crate) struct Generation {
     pub rows: Map,
     /// The last group in it.
     pub group: u64,
@@ -140,17 +140,18 @@ impl Recent {
     /// A scan over recent rows and the engine's, all of one moment.
     pub fn scan(
         &self,
-        prefix: &Key,
-        after: Option<&Key>,
+        bounds: &Bounds,
         direction: Direction,
         limit: usize,
         engine: impl Fn(usize) -> Result<Vec<(Key, Bytes)>, StoreError>,
     ) -> Result<Vec<Merged>, StoreError> {
-        let Some(bounds) = Bounds::of(prefix, after, direction).filter(|_| limit > 0) else { return Ok(Vec::new()) };
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let (mut wanted, mut overtaken, mut hold) = (limit, 0, None);
         loop {
             // Before the engine is asked: what retires meanwhile is in both.
-            let overlay = self.overlay(&bounds, direction, wanted.saturating_add(16));
+            let overlay = self.overlay(bounds, direction, wanted.saturating_add(16));
             let page = engine(wanted)?;
             if self.state.read().active.number != overlay.number {
                 // The engine may have rows of a later moment.
@@ -333,7 +334,11 @@ mod tests {
             }
             let direction = if forward { Forward } else { Backward };
             let after = after.map(|after| key(&name(after)));
-            let found = recent.scan(&key("x"), after.as_ref(), direction, limit, engine(&stored, after.as_ref(), direction));
+            let engine_scan = engine(&stored, after.as_ref(), direction);
+            let found = match Bounds::of(&key("x"), after.as_ref(), direction) {
+                Some(bounds) => recent.scan(&bounds, direction, limit, engine_scan),
+                None => Ok(Vec::new()),
+            };
             let found: Vec<_> = found.expect("a scan").into_iter().map(|(key, value, _)| (key, value)).collect();
             let expected = engine(&whole, after.as_ref(), direction)(limit).expect("a scan");
             assert_eq!(found, expected);
@@ -345,7 +350,8 @@ mod tests {
         let recent = Recent::default();
         take(&recent, 1, &[put("xa", "1")]);
         let rounds = AtomicU32::new(0);
-        let found = recent.scan(&key("x"), None, Forward, 9, |_| {
+        let bounds = Bounds::of(&key("x"), None, Forward).expect("bounds");
+        let found = recent.scan(&bounds, Forward, 9, |_| {
             // Between the look at what is recent and the engine's answer, another group is committed and reaches the
             // engine.
             if rounds.fetch_add(1, Ordering::Relaxed) == 0 {

@@ -19,7 +19,9 @@ use super::{
     recent::{Origin, Recent},
 };
 use crate::{
-    Location, Options, StoreOpenError, fence::Fences, head::Head, opened::Opened, room::Room, rows::Rows, seal::seal,
+    Location, Options, StoreOpenError,
+    digests::{Checked, Digests, LoadError, Loaded},
+    fence::Fences, head::Head, open::own_number, opened::Opened, room::Room, rows::{Bounds, Rows}, seal::seal,
     sealed::Seals,
 };
 
@@ -30,8 +32,7 @@ pub(crate) fn log_key() -> Key {
 
 /// An engine with the journal in front of it, before it takes commits.
 pub(crate) struct Opening {
-    pub rows: Arc<Opened>,
-    pub seals: Seals,
+    pub rows: Checked,
     recent: Arc<Recent>,
     wal: Wal,
     /// How far the engine's rows go.
@@ -41,7 +42,8 @@ pub(crate) struct Opening {
 /// Opens the journal of an open engine in `directory`, and takes up what the engine does not have yet.
 pub(crate) fn open_journal(
     location: &Location,
-    rows: Opened,
+    engine: Opened,
+    loaded: Result<Loaded, LoadError>,
     directory: &Path,
     options: &Options,
 ) -> Result<Opening, StoreOpenError> {
@@ -50,11 +52,8 @@ pub(crate) fn open_journal(
         engine: location.engine,
         reason: error.text().to_owned(),
     };
-    let seals = Seals::of(&rows).map_err(unusable)?;
-    let number = |key: &Key| {
-        let row = rows.get(key)?.map(|stored| seals.open(key, stored)).transpose()?;
-        row.map(|row| records::decode::<u64>(&row)).transpose()
-    };
+    let seals = Seals::of(&engine).map_err(unusable)?;
+    let number = |key: &Key| own_number(&engine, key);
     let checkpoint = number(&checkpoint_key()).map_err(unusable)?.unwrap_or(0);
     let Some(log) = number(&log_key()).map_err(unusable)? else {
         return Err(unusable(StoreError::new("it names no journal")));
@@ -64,6 +63,15 @@ pub(crate) fn open_journal(
         error if error.is_no_room() => StoreOpenError::Full { path: path(), doing: "open the journal" },
         error => StoreOpenError::Journal { path: path(), error },
     };
+    let loaded = match loaded {
+        Ok(loaded) if loaded.log == log => loaded,
+        Ok(_) => return Err(StoreOpenError::DigestsForeign { path: path() }),
+        Err(LoadError::Io(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreOpenError::of(&location.path, "read the digests", source));
+        }
+        Err(error) => return Err(StoreOpenError::Digests { path: path(), reason: error.to_string() }),
+    };
+    let checkpoint = checkpoint.min(loaded.group);
     let recent = Arc::new(Recent::default());
     let mut not_understood: Option<(u64, NotUnderstood)> = None;
     let opened =
@@ -86,10 +94,19 @@ pub(crate) fn open_journal(
     if recovered.last > checkpoint {
         tracing::info!(groups = recovered.last - checkpoint, "took up what the engine does not have yet");
     }
-    Ok(Opening { rows: Arc::new(rows), seals, recent, wal, checkpoint })
+    // The engine may have these in part.
+    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone());
+    let rows = Checked { engine, digests, seals, is_strict: false };
+    Ok(Opening { rows, recent, wal, checkpoint })
 }
 
 impl Opening {
+    /// Whether a scan with a flaw fails.
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.rows.is_strict = is_strict;
+        self
+    }
+
     /// The last group there is.
     pub fn last(&self) -> u64 {
         self.wal.last()
@@ -111,12 +128,12 @@ impl Opening {
         options: &Options,
         stepped: bool,
     ) -> Result<Journaled, StoreError> {
-        let Self { rows, seals, recent, wal, checkpoint } = self;
+        let Self { rows, recent, wal, checkpoint } = self;
+        let rows = Arc::new(rows);
         let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, stepped);
         let writer = Writer { wal, head, first: Vec::new(), segment: None };
         let mut store = Journaled {
             rows,
-            seals,
             recent,
             indexer,
             thread: Mutex::new(None),
@@ -161,15 +178,9 @@ impl Rows for Opening {
         }
     }
 
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let engine = |limit| self.rows.scan(prefix, after, direction, limit);
-        let merged = self.recent.scan(prefix, after, direction, limit, engine)?;
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let engine = |limit| self.rows.range(bounds, direction, limit);
+        let merged = self.recent.scan(bounds, direction, limit, engine)?;
         let as_stored = |(key, value, origin)| match origin {
             Origin::Engine => (key, value),
             Origin::Recent => {

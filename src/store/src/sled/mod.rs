@@ -168,8 +168,17 @@ impl SledRows {
     fn whole(&self, key: &[u8], head: &IVec) -> Result<Bytes, StoreError> {
         chunks::join(key, head, |chunk| self.stored(chunk))
     }
+}
+
+impl Rows for SledRows {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let _no_writer = self.no_writer()?;
+        let key = key.as_bytes();
+        self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
+    }
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let _no_writer = self.no_writer()?;
         let from = bounds.from.as_slice();
         let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
         let rows = self.db.range::<&[u8], _>((from, Bound::Excluded(bounds.to.as_slice())));
@@ -181,26 +190,6 @@ impl SledRows {
             Direction::Forward => rows.take(limit).map(whole).collect(),
             Direction::Backward => rows.rev().take(limit).map(whole).collect(),
         }
-    }
-}
-
-impl Rows for SledRows {
-    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        let _no_writer = self.no_writer()?;
-        let key = key.as_bytes();
-        self.stored(key)?.map(|head| self.whole(key, &head)).transpose()
-    }
-
-    fn scan(
-        &self,
-        prefix: &Key,
-        after: Option<&Key>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
-        let _no_writer = self.no_writer()?;
-        self.range(&bounds, direction, limit)
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {

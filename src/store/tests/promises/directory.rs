@@ -98,13 +98,13 @@ fn files_that_are_no_database_are_refused() {
 fn a_later_versions_store_is_refused() {
     for engine in BOTH {
         let directory = tempfile::tempdir().unwrap();
-        let schema = Change::Put(keys::meta("schema"), records::encode(&4_u32));
+        let schema = Change::Put(keys::meta("schema"), records::encode(&5_u32));
         let store = open(engine, directory.path());
         store.commit(&[free(vec![schema])]).unwrap();
         store.close();
         drop(store);
         let error = refusal(&location(engine, directory.path()));
-        assert!(matches!(error, StoreOpenError::Schema { found: 4, known: 3, .. }), "{error:?}");
+        assert!(matches!(error, StoreOpenError::Schema { found: 5, known: 4, .. }), "{error:?}");
     }
 }
 

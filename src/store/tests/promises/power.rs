@@ -68,7 +68,7 @@ impl fmt::Debug for PowerCuts {
 /// Files whose content is durable at their own syncs only. All others are small and synced when they are made.
 fn is_watched(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    matches!(name, "db" | "tandem.redb") || name.ends_with(".segment")
+    matches!(name, "db" | "tandem.redb" | "digests" | "digests.unfinished") || name.ends_with(".segment")
 }
 
 fn is_journal(path: &Path) -> bool {
@@ -124,7 +124,7 @@ impl Disk for PowerCuts {
         if state.begun > 0 && state.random.random_bool(0.15) {
             let image = self.images.join(state.cuts.len().to_string());
             let acknowledged = state.acknowledged;
-            let store = path.parent().and_then(Path::parent).unwrap();
+            let store = path.ancestors().find(|path| path.join("engine").is_file()).unwrap();
             state.copy(store, &image)?;
             let begun = state.begun;
             state.cuts.push(Cut { image, acknowledged, begun });

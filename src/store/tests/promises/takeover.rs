@@ -46,7 +46,7 @@ fn a_store_without_a_journal_is_taken_over() {
         for start in 0..3 {
             let store = open(engine, directory.path());
             let schema = store.get(&keys::meta("schema")).unwrap().unwrap();
-            assert_eq!(records::decode::<u32>(&schema).unwrap(), 3, "the version before refuses it from now on");
+            assert_eq!(records::decode::<u32>(&schema).unwrap(), 4, "the version before refuses it from now on");
             let claim = store.claim(&session).unwrap();
             assert_eq!((claim.epoch >> 32, claim.head), (3 + start, 2 + start), "two starts before, two events");
             assert_eq!(store.get(&key("xlong")).unwrap().unwrap(), vec![2; 9000]);

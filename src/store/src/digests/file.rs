@@ -1,0 +1,287 @@
+//! The digests on the disk: all of them, followed by what each checkpoint has changed.
+//!
+//! ```text
+//! "TNDMDIG\x01", log id (u64)
+//! frames: kind (u8), length (u32), CRC-32 of kind, length and payload, payload
+//!   1  ranges: start (length, bytes), number of digests, digests
+//!   2  a checkpoint: group (u64), number of changes, changes, number of divided ranges,
+//!      each with its start, a number of ranges, and these as above
+//!        change: key, 0: the row is deleted; or key, 1, checksum of the row
+//! ```
+//!
+//! Numbers are big-endian, u32 where nothing else is said. A frame that is cut off, or damaged, ends the file: the
+//! journal has what is missing, or says that it has not.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, Read},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
+
+use tandem_actors::keys::Key;
+
+use super::ranges::{DIGEST_BYTES, Digest, Divided, Ranges, hash};
+use crate::disk::Disk;
+
+pub(crate) const FILE: &str = "digests";
+const MAGIC: [u8; 8] = *b"TNDMDIG\x01";
+const HEADER: usize = 16;
+const FRAME: usize = 9;
+const RANGES: u8 = 1;
+const CHECKPOINT: u8 = 2;
+/// Bytes of ranges in one frame.
+const CHUNK: usize = 64 << 10;
+/// Bytes of changes after which the file is written anew, at least.
+const MANY: u64 = 4 << 20;
+
+/// What the file says.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub log: u64,
+    /// The last group in them.
+    pub group: u64,
+    pub(super) ranges: Ranges,
+    /// None if they are in memory only.
+    pub(super) file: Option<DigestFile>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is damaged at offset {offset}")]
+    Damaged { offset: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct DigestFile {
+    path: PathBuf,
+    file: File,
+    log: u64,
+    /// Where the next frame begins.
+    end: u64,
+    /// Where the first checkpoint's changes begin.
+    image: u64,
+}
+
+/// A file that is being read.
+pub(crate) type Loading = JoinHandle<Result<Loaded, LoadError>>;
+
+/// Reads the file on a thread of its own.
+pub(crate) fn load(directory: &Path) -> Loading {
+    let path = directory.join(FILE);
+    std::thread::spawn(move || DigestFile::load(&path))
+}
+
+/// Waits for it.
+pub(crate) fn loaded(loading: Loading) -> Result<Loaded, LoadError> {
+    loading.join().unwrap_or_else(|_| Err(LoadError::Damaged { offset: 0 }))
+}
+
+impl DigestFile {
+    fn load(path: &Path) -> Result<Loaded, LoadError> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut reader = BufReader::with_capacity(1 << 20, &file);
+        let mut header = [0; HEADER];
+        reader.read_exact(&mut header).map_err(|_| LoadError::Damaged { offset: 0 })?;
+        if header[..8] != MAGIC {
+            return Err(LoadError::Damaged { offset: 0 });
+        }
+        let log = u64::from_be_bytes(*header.last_chunk().unwrap_or(&[0; 8]));
+        let (mut offset, mut found) = (HEADER as u64, Vec::new());
+        let mut loaded: Option<(u64, Ranges, u64)> = None;
+        while let Some((kind, payload)) = frame(&mut reader)? {
+            let mut payload_left = Decoder(&payload);
+            let understood = match (kind, &mut loaded) {
+                (RANGES, None) => payload_left.ranges(&mut found),
+                (CHECKPOINT, None) => payload_left.checkpoint(&mut Ranges::of(std::iter::empty())).map(|group| {
+                    let image = offset + (FRAME + payload.len()) as u64;
+                    loaded = Some((group, Ranges::of(std::mem::take(&mut found).into_iter()), image));
+                }),
+                (CHECKPOINT, Some((last, ranges, _))) => payload_left.checkpoint(ranges).map(|group| *last = group),
+                _ => None,
+            };
+            // Its checksum is right: a later version has written it.
+            understood.ok_or(LoadError::Damaged { offset })?;
+            offset += (FRAME + payload.len()) as u64;
+        }
+        drop(reader);
+        let (group, ranges, image) = loaded.ok_or(LoadError::Damaged { offset })?;
+        let file = Self { path: path.to_owned(), file, log, end: offset, image };
+        Ok(Loaded { log, group, ranges, file: Some(file) })
+    }
+
+    /// Writes all digests into a new file, durably.
+    pub fn write(directory: &Path, disk: &dyn Disk, log: u64, group: u64, ranges: &Ranges) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let unfinished = directory.join(format!("{FILE}.unfinished"));
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let header = [&MAGIC[..], &log.to_be_bytes()].concat();
+        let mut new = Self { path, file, log, end: 0, image: 0 };
+        new.put(&header)?;
+        let mut chunk = Vec::new();
+        for (start, digests) in ranges.iter() {
+            range(&mut chunk, start, digests);
+            if chunk.len() >= CHUNK {
+                new.put(&framed(RANGES, &chunk))?;
+                chunk.clear();
+            }
+        }
+        new.put(&framed(RANGES, &chunk))?;
+        new.put(&framed(CHECKPOINT, &[&group.to_be_bytes()[..], &[0; 8]].concat()))?;
+        new.image = new.end;
+        disk.sync_data(&new.file, &unfinished)?;
+        fs::rename(&unfinished, &new.path)?;
+        disk.sync_path(directory)?;
+        Ok(new)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Adds what a checkpoint has changed, durably. After an error it can be tried again.
+    pub fn add(
+        &mut self,
+        disk: &dyn Disk,
+        group: u64,
+        changes: &[(&Key, Option<Digest>)],
+        divided: &[Divided],
+    ) -> io::Result<()> {
+        let mut payload = group.to_be_bytes().to_vec();
+        number(&mut payload, changes.len());
+        for (key, row) in changes {
+            bytes(&mut payload, key.as_bytes());
+            payload.push(u8::from(row.is_some()));
+            payload.extend(row.iter().flat_map(|row| row.sum().to_be_bytes()));
+        }
+        number(&mut payload, divided.len());
+        for Divided { start, into } in divided {
+            bytes(&mut payload, start.as_bytes());
+            number(&mut payload, into.len());
+            into.iter().for_each(|(start, digests)| range(&mut payload, start.as_bytes(), digests));
+        }
+        let begin = self.end;
+        let written = self.put(&framed(CHECKPOINT, &payload)).and_then(|()| {
+            // What a torn frame has left behind it.
+            self.file.set_len(self.end)?;
+            disk.sync_data(&self.file, &self.path)
+        });
+        written.inspect_err(|_| self.end = begin)
+    }
+
+    /// Whether it is time to write the file anew.
+    pub fn is_long(&self) -> bool {
+        self.end - self.image > self.image.max(MANY)
+    }
+
+    pub fn log(&self) -> u64 {
+        self.log
+    }
+
+    pub fn directory(&self) -> PathBuf {
+        self.path.parent().map(Path::to_owned).unwrap_or_default()
+    }
+}
+
+fn framed(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let sum = frame_sum(kind, length, payload).to_be_bytes();
+    [&[kind][..], &length, &sum, payload].concat()
+}
+
+fn frame_sum(kind: u8, length: [u8; 4], payload: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    [&[kind][..], &length, payload].into_iter().for_each(|part| sum.update(part));
+    sum.finalize()
+}
+
+/// The next frame; none at the end, and where a frame is cut off or damaged.
+fn frame(reader: &mut impl Read) -> io::Result<Option<(u8, Vec<u8>)>> {
+    let mut header = [0; FRAME];
+    match reader.read_exact(&mut header) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let [kind, a, b, c, d, sum @ ..] = header;
+    let (length, mut payload) = ([a, b, c, d], Vec::new());
+    reader.take(u32::from_be_bytes(length).into()).read_to_end(&mut payload)?;
+    let intact = payload.len() == u32::from_be_bytes(length) as usize
+        && frame_sum(kind, length, &payload) == u32::from_be_bytes(sum);
+    Ok(intact.then_some((kind, payload)))
+}
+
+fn number(to: &mut Vec<u8>, number: usize) {
+    to.extend(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+fn bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    number(to, bytes.len());
+    to.extend_from_slice(bytes);
+}
+
+fn range(to: &mut Vec<u8>, start: &[u8], digests: &[Digest]) {
+    bytes(to, start);
+    number(to, digests.len());
+    digests.iter().for_each(|digest| to.extend(digest.to_bytes()));
+}
+
+struct Decoder<'a>(&'a [u8]);
+
+impl<'a> Decoder<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        self.take().map(|number| u32::from_be_bytes(number) as usize)
+    }
+
+    fn key(&mut self) -> Option<Key> {
+        let length = self.number()?;
+        let (key, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Key::from_bytes(key))
+    }
+
+    fn range(&mut self) -> Option<(Key, Vec<Digest>)> {
+        let (start, count) = (self.key()?, self.number()?);
+        let (digests, rest) = self.0.split_at_checked(count.checked_mul(DIGEST_BYTES)?)?;
+        self.0 = rest;
+        Some((start, digests.as_chunks().0.iter().map(|digest| Digest::from_bytes(*digest)).collect()))
+    }
+
+    fn ranges(&mut self, to: &mut Vec<(Key, Vec<Digest>)>) -> Option<()> {
+        while !self.0.is_empty() {
+            to.push(self.range()?);
+        }
+        Some(())
+    }
+
+    /// Makes a checkpoint's changes, and returns its group.
+    fn checkpoint(&mut self, to: &mut Ranges) -> Option<u64> {
+        let group = u64::from_be_bytes(self.take()?);
+        for _ in 0..self.number()? {
+            let key = self.key()?;
+            let [is_there] = self.take()?;
+            let row = match is_there {
+                0 => None,
+                _ => Some(Digest::new(hash(&key), u32::from_be_bytes(self.take()?))),
+            };
+            to.put(&key, row);
+        }
+        for _ in 0..self.number()? {
+            let (start, count) = (self.key()?, self.number()?);
+            let into = (0..count).map(|_| self.range()).collect::<Option<_>>()?;
+            to.divide(&Divided { start, into });
+        }
+        self.0.is_empty().then_some(group)
+    }
+}

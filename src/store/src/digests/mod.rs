@@ -1,0 +1,198 @@
+//! What each of the engine's rows was when it was written last, kept apart from the engine.
+//!
+//! Both engines trust what ties their pages together. A flipped bit there can bring back an older page, whose rows have
+//! good seals; sled leaves out what it cannot read of its log. Therefore the store keeps a [`Digest`] of each row, in
+//! memory and in a file of its own. Rows are compared with their digests whenever the engine is read: an older row, a
+//! row that is gone, and one that was deleted are found, and named.
+//!
+//! Digests are kept by ranges of some dozens of neighbouring rows. One row is compared by itself; a scan reads whole
+//! ranges, so that a row that is not there is missed.
+//!
+//! Digests change after the engine's rows and before the recent rows are forgotten. Rows that are being written are
+//! not compared: everybody reads the recent ones.
+
+mod checked;
+mod file;
+mod ranges;
+
+use std::{io, path::Path, sync::Arc};
+
+use parking_lot::{Mutex, RwLock};
+use tandem_actors::{
+    keys::Key,
+    ports::{Direction, StoreError},
+};
+
+pub(super) use self::{
+    checked::Checked,
+    file::{LoadError, Loaded, Loading, load, loaded},
+};
+use self::{
+    file::DigestFile,
+    ranges::{Digest, Divided, FULL, Flaws, Part, Ranges, compare, has_no_digest, in_ranges},
+};
+use crate::{
+    disk::Disk,
+    journaled::Generation,
+    rows::{Bounds, Rows},
+};
+
+/// Rows that are read at once when all are read.
+const PAGE: usize = 4096;
+/// Changes that are made while readers wait.
+const TURN: usize = 512;
+
+struct State {
+    ranges: Ranges,
+    /// Rows that are being written to the engine.
+    writing: Option<Arc<Generation>>,
+    /// Counts what changes here.
+    moment: u64,
+}
+
+pub(super) struct Digests {
+    state: RwLock<State>,
+    /// None: in memory only.
+    file: Option<Mutex<DigestFile>>,
+    disk: Arc<dyn Disk>,
+}
+
+/// Some ranges at one moment.
+struct Seen {
+    part: Part,
+    writing: Option<Arc<Generation>>,
+    moment: u64,
+}
+
+impl Digests {
+    /// `writing`: rows that the engine may have in part.
+    pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>) -> Self {
+        let Loaded { ranges, file, .. } = loaded;
+        Self { state: RwLock::new(State { ranges, writing, moment: 0 }), file: file.map(Mutex::new), disk }
+    }
+
+    /// The rows of a generation are going to be written.
+    pub fn begin(&self, generation: &Arc<Generation>) {
+        let mut state = self.state.write();
+        state.writing = Some(generation.clone());
+        state.moment += 1;
+    }
+
+    /// The rows of the generation are in the engine.
+    ///
+    /// # Errors
+    /// If that cannot be made durable. It can be tried again.
+    pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
+        let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
+            value.as_ref().map(|value| Digest::of_value(key, value))
+        };
+        let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
+        let mut full: Vec<Key> = Vec::new();
+        for turn in changes.chunks(TURN) {
+            let mut state = self.state.write();
+            for (key, row) in turn {
+                let rows = state.ranges.put(key, *row);
+                if rows > FULL || rows == 0 {
+                    let start = state.ranges.start(key);
+                    if full.last() != Some(&start) {
+                        full.push(start);
+                    }
+                }
+            }
+        }
+        let divided = self.divide(full, engine)?;
+        {
+            let mut state = self.state.write();
+            divided.iter().for_each(|divided| state.ranges.divide(divided));
+            state.writing = None;
+            state.moment += 1;
+        }
+        let Some(mut file) = self.file.as_ref().map(Mutex::lock) else { return Ok(()) };
+        file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
+        if file.is_long() {
+            // Readers go on: nobody else changes anything.
+            let state = self.state.read();
+            let directory = file.directory();
+            *file = DigestFile::write(&directory, &*self.disk, file.log(), generation.group, &state.ranges)
+                .map_err(StoreError::caused_by)?;
+        }
+        Ok(())
+    }
+
+    /// Ranges with many rows become several, those without rows join the one before.
+    fn divide(&self, starts: Vec<Key>, engine: &dyn Rows) -> Result<Vec<Divided>, StoreError> {
+        let mut divided = Vec::new();
+        for start in starts {
+            let part = self.state.read().ranges.first(&Bounds::between(&start, None), 1);
+            let [(_, digests)] = &part.ranges[..] else { continue };
+            if digests.len() > FULL {
+                let rows = engine.range(&Bounds::between(&start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
+                let rows = digests_of(&rows);
+                let mut flaws = Flaws::default();
+                compare(&start, digests, &rows, std::iter::empty(), &mut flaws);
+                // A range with a flaw stays as it is: the flaw is told when it is read.
+                if flaws.is_none() {
+                    let into = in_ranges(&start, &rows);
+                    divided.push(Divided { start, into });
+                }
+            } else if digests.is_empty() && !start.as_bytes().is_empty() {
+                divided.push(Divided { start, into: Vec::new() });
+            }
+        }
+        Ok(divided)
+    }
+
+    fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> Seen {
+        let state = self.state.read();
+        Seen { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
+    }
+
+    fn moment(&self) -> u64 {
+        self.state.read().moment
+    }
+}
+
+fn digests_of(rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
+    let rows = rows.iter().filter(|(key, _)| !has_no_digest(key));
+    rows.map(|(key, stored)| (key.clone(), Digest::of_stored(key, stored))).collect()
+}
+
+impl Seen {
+    /// Compares these ranges with what the engine has in them.
+    fn compare(&self, rows: &[(Key, bytes::Bytes)]) -> Flaws {
+        let is_written = |key: &Key| self.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
+        let mut rows = digests_of(rows);
+        rows.retain(|(key, _)| !is_written(key));
+        let (mut flaws, mut rows) = (Flaws::default(), rows.as_slice());
+        for ((start, digests), end) in self.part.ranges.iter().zip(self.part.ends()) {
+            let here = end.map_or(rows.len(), |end| rows.partition_point(|(key, _)| key < end));
+            let (of_range, rest) = rows.split_at(here);
+            rows = rest;
+            compare(start, digests, of_range, self.written_in(start, end), &mut flaws);
+        }
+        flaws
+    }
+
+    fn written_in(&self, start: &Key, end: Option<&Key>) -> impl Iterator<Item = u64> {
+        let rows = self.writing.iter().flat_map(move |writing| writing.rows.range(start.clone()..));
+        rows.map(|(key, _)| key).take_while(move |key| end.is_none_or(|end| *key < end)).map(ranges::hash)
+    }
+}
+
+/// The digests of the engine's rows as they are, in memory.
+pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<Loaded, StoreError> {
+    let (everything, mut last, mut ranges) = (Key::from_bytes([]), None, Vec::new());
+    loop {
+        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE)?;
+        let Some((key, _)) = page.last() else { break };
+        let first = last.map_or_else(|| everything.clone(), |_| page[0].0.clone());
+        last = Some(key.clone());
+        ranges.extend(in_ranges(&first, &digests_of(&page)));
+    }
+    Ok(Loaded { log, group, ranges: Ranges::of(ranges.into_iter()), file: None })
+}
+
+/// Writes digests into a store's directory.
+pub(super) fn write(loaded: &Loaded, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
+    DigestFile::write(directory, disk, loaded.log, loaded.group, &loaded.ranges).map(drop)
+}
