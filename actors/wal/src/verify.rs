@@ -74,9 +74,12 @@ pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result
         if let (Some(first), Some(before)) = (slot.first, end)
             && first > expected
         {
-            let found = recover::missing_between(slot, &empty, log, before)?;
-            let (path, offset) = found.unwrap_or_else(|| (slot.path.clone(), HEADER_BLOCK));
-            report.bad.push(BadPlace { path, offset, what: BadPart::Group(expected), payload: None });
+            // Segments that are not needed are used again in any order.
+            if first > after + 1 {
+                let found = recover::missing_between(slot, &empty, log, before)?;
+                let (path, offset) = found.unwrap_or_else(|| (slot.path.clone(), HEADER_BLOCK));
+                report.bad.push(BadPlace { path, offset, what: BadPart::Group(expected), payload: None });
+            }
             expected = first;
         }
         end = Some((slot, look_through(slot, log, &mut expected, &mut report)?));

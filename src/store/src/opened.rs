@@ -24,8 +24,8 @@ use super::{
 
 /// Bytes after which a sled database is opened once more when it is closed.
 const MUCH: u64 = 4 << 20;
-/// Bytes after which it is opened once more while it runs.
-const VERY_MUCH: u64 = 128 << 20;
+/// Bytes after which it notes where its pages are while it runs.
+const VERY_MUCH: u64 = 64 << 20;
 
 /// Rows in a directory that stays locked as long as they are open.
 pub(super) struct Opened {
@@ -76,21 +76,21 @@ impl Opened {
         Ok(())
     }
 
-    /// sled reads at each start what was written since the start before: an engine that runs for long is opened again
-    /// now and then.
-    pub fn renew_if_much_was_written(&self) {
-        if self.location.engine != Engine::Sled || self.written.load(Ordering::Relaxed) < VERY_MUCH {
+    /// Lets the engine shorten the next start, if much was written. Called while nobody writes.
+    pub fn shorten_next_start_if_much_was_written(&self) {
+        if self.written.load(Ordering::Relaxed) < VERY_MUCH {
             return;
         }
+        self.written.store(0, Ordering::Relaxed);
         let started = Instant::now();
-        match self.reopen() {
-            Ok(()) => {
-                tracing::info!(
-                    millis = started.elapsed().as_millis() as u64,
-                    "opened the engine again: starts stay quick"
-                );
-            }
-            Err(error) => tracing::error!(%error, "the engine was closed and cannot be opened again"),
+        let rows = self.rows.read();
+        match rows.as_ref().map_or(Ok(false), |rows| rows.shorten_next_start()) {
+            Ok(true) => tracing::info!(
+                millis = started.elapsed().as_millis() as u64,
+                "the engine noted where its pages are: starts stay quick"
+            ),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower"),
         }
     }
 
@@ -140,6 +140,10 @@ impl Rows for Opened {
         };
         self.written.fetch_add(changes.iter().map(bytes).sum::<usize>() as u64, Ordering::Relaxed);
         self.with("wrote", |rows| rows.write(changes))
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        self.with("wrote", |rows| rows.settle())
     }
 
     fn batch_bytes(&self) -> usize {

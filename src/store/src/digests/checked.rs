@@ -24,6 +24,9 @@ const FURTHER: u64 = 10_000;
 /// Ranges that are read at once.
 const MOST: usize = 64;
 
+/// Rows as the engine has them.
+type Found = Vec<(Key, Bytes)>;
+
 pub(crate) struct Checked {
     pub engine: Opened,
     pub digests: Digests,
@@ -43,7 +46,7 @@ impl Checked {
     }
 
     /// Some ranges, their rows, and what is wrong with them.
-    fn read(&self, ranges: impl Fn(&Ranges) -> Part) -> Result<(Part, Vec<(Key, Bytes)>, Flaws), StoreError> {
+    fn read(&self, ranges: impl Fn(&Ranges) -> Part) -> Result<(Part, Found, Flaws), StoreError> {
         loop {
             let seen = self.digests.see(&ranges);
             let bounds = Bounds::between(seen.part.from(), seen.part.to.as_ref());
@@ -177,5 +180,116 @@ impl Rows for Checked {
 
     fn close(&self) {
         self.engine.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tandem_actors::{
+        keys,
+        ports::{Change, Commit, Store, StoreFault},
+    };
+
+    use super::*;
+    use crate::{Engine, Location, Options, copy, open, open::open_database, seal::seal, verify};
+
+    fn key(name: &str) -> Key {
+        Key::from_bytes(name.as_bytes())
+    }
+
+    fn put(name: &str, value: &'static str) -> Change {
+        Change::Put(key(name), value.into())
+    }
+
+    fn commit(store: &dyn Store, changes: Vec<Change>) {
+        store.commit(&[Commit { fence: None, changes }]).expect("written");
+    }
+
+    fn location(engine: Engine, path: &Path) -> Location {
+        Location { engine, path: path.to_owned() }
+    }
+
+    /// What a damaged page of the engine can show: rows with good seals.
+    fn tamper(at: &Location, changes: &[Change]) {
+        let rows = open_database(at, &at.path.join(at.engine.name()), &Options::default()).expect("a database");
+        let sealed: Vec<_> = changes.iter().map(seal).collect();
+        rows.write(&sealed.iter().collect::<Vec<_>>()).expect("written");
+    }
+
+    fn is_damaged(store: &dyn Store, name: &str) -> bool {
+        store.get(&key(name)).is_err_and(|error| error.fault() == StoreFault::Damaged)
+    }
+
+    #[test]
+    fn rows_that_are_older_or_gone_or_back_are_found_and_named() {
+        for engine in Engine::ALL {
+            let directory = tempfile::tempdir().expect("a directory");
+            let at = location(engine, &directory.path().join("store"));
+            let store = open(&at, &Options::default()).expect("a store");
+            commit(&*store, (b'a'..=b'z').map(|name| put(&format!("x{}", name as char), "first")).collect());
+            commit(&*store, vec![put("xb", "second"), Change::Delete(key("xc"))]);
+            store.close();
+            drop(store);
+            tamper(&at, &[put("xb", "first"), put("xc", "first"), Change::Delete(key("xd"))]);
+
+            let store = open(&at, &Options::default()).expect("the rest is there");
+            let found = ["xa", "xb", "xc", "xd", "xe"].map(|name| is_damaged(&*store, name));
+            assert_eq!(found, [false, true, true, true, false], "{engine}");
+            let rows = store.scan(&key("x"), None, Direction::Forward, 99).expect("a scan");
+            assert_eq!(rows.len(), 23, "{engine}: all but the deleted one and the two that are not as they should be");
+            assert!(rows.iter().all(|(key, _)| !["xb", "xc", "xd"].map(self::key).contains(key)));
+            drop(store);
+            assert_eq!(verify(&at, &Options::default()).expect("looked at").bad.len(), 3, "{engine}");
+            let to = location(engine, &directory.path().join("copy"));
+            copy(&at, &to, &Options::default(), |_| {}).expect_err("nothing damaged is copied in silence");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_gone_costs_its_session_and_no_other() {
+        for engine in Engine::ALL {
+            let directory = tempfile::tempdir().expect("a directory");
+            let at = location(engine, directory.path());
+            let [hurt, other] = ["caaaaaaaaaaaaaaaaaaaaaaaa", "caaaaaaaaaaaaaaaaaaaaaaab"]
+                .map(|id| id.parse().expect("an id of a session"));
+            let store = open(&at, &Options::default()).expect("a store");
+            let events = |session| (1..=5).map(move |seq| Change::Put(keys::event(session, seq), "event".into()));
+            commit(&*store, events(&hurt).chain(events(&other)).collect());
+            store.close();
+            drop(store);
+            tamper(&at, &[Change::Delete(keys::event(&hurt, 5))]);
+
+            let store = open(&at, &Options::default()).expect("the rest is there");
+            assert_eq!(store.claim(&hurt).expect_err("its end is gone").fault(), StoreFault::Damaged);
+            assert_eq!(store.claim(&other).expect("a claim").head, 5);
+            let events = store.scan(&keys::events(&other), None, Direction::Forward, 99).expect("a log");
+            assert_eq!(events.len(), 5);
+        }
+    }
+
+    /// Ranges are divided, emptied and read back from the file as they were.
+    #[test]
+    fn many_rows_come_and_go() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = location(Engine::Redb, directory.path());
+        for round in 0..6_u32 {
+            let store = open(&at, &Options::default()).expect("a store");
+            let name = |number: u32| format!("x{:05}", number * 7919 % 20_011);
+            commit(&*store, (0..2_000).map(|number| put(&name(round * 1_000 + number), "row")).collect());
+            if round % 2 == 1 {
+                commit(&*store, (0..1_500).map(|number| Change::Delete(key(&name(number)))).collect());
+            }
+            let rows = store.scan(&key("x"), None, Direction::Backward, usize::MAX).expect("a scan").len();
+            if round % 3 < 2 {
+                store.close();
+            }
+            drop(store);
+            assert_eq!(verify(&at, &Options::default()).expect("looked at").bad, [""; 0], "round {round}");
+            let store = open(&at, &Options::default()).expect("a store");
+            let again = store.scan(&key("x"), None, Direction::Forward, usize::MAX).expect("a scan").len();
+            assert_eq!(again, rows, "round {round}");
+        }
     }
 }

@@ -127,6 +127,7 @@ impl Digests {
             let [(_, digests)] = &part.ranges[..] else { continue };
             if digests.len() > FULL {
                 let rows = engine.range(&Bounds::between(&start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
+                engine.settle()?;
                 let rows = digests_of(&rows);
                 let mut flaws = Flaws::default();
                 compare(&start, digests, &rows, std::iter::empty(), &mut flaws);

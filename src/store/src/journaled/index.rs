@@ -206,7 +206,7 @@ impl Indexer {
         }
         self.keep_segments_ready();
         if !is_last {
-            self.rows.engine.renew_if_much_was_written();
+            self.rows.engine.shorten_next_start_if_much_was_written();
         }
     }
 

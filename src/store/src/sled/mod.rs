@@ -22,6 +22,7 @@
 //! something. So readers find nothing that is left to do.
 
 mod chunks;
+mod snapshot;
 mod watchdog;
 
 use std::{
@@ -82,6 +83,7 @@ impl SledRows {
     /// Opens the database in `path`, or makes one in an empty directory. The caller holds the directory's lock.
     pub fn open(path: &Path, options: &Options) -> Result<Self, RowsOpenError> {
         remove_unfinished_snapshots(path)?;
+        snapshot::remove_rest(path)?;
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(options.cache_mib.max(1) << 20)
@@ -203,6 +205,14 @@ impl Rows for SledRows {
 
     fn check_identity(&self) -> Result<(), StoreError> {
         self.identity.check()
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        self.sync_if_anything_was_written()
+    }
+
+    fn shorten_next_start(&self) -> std::io::Result<bool> {
+        snapshot::advance(&self.path, &*self.disk)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A store of the version before the journal is taken over by the first start. The fixtures were made by that version.
+//! A store of an earlier version is taken over by the first start. The fixtures were made by these versions: 2 had no
+//! journal, 3 no digests.
 
 use std::{fs, io::Read};
 
@@ -11,8 +12,9 @@ use tandem_store::{Engine, verify};
 
 use super::*;
 
-fn unpacked(engine: Engine, to: &Path) {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/fixtures/schema-2").join(engine.name());
+fn unpacked(version: u32, engine: Engine, to: &Path) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/fixtures");
+    let fixture = fixtures.join(format!("schema-{version}")).join(engine.name());
     unpack(&fixture, to);
 }
 
@@ -37,10 +39,10 @@ fn unpack(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_store_without_a_journal_is_taken_over() {
-    for engine in Engine::ALL {
+fn a_store_of_an_earlier_version_is_taken_over() {
+    for (version, engine) in [2, 3].into_iter().flat_map(|version| Engine::ALL.map(|engine| (version, engine))) {
         let directory = tempfile::tempdir().unwrap();
-        unpacked(engine, directory.path());
+        unpacked(version, engine, directory.path());
         assert_eq!(verify(&location(engine, directory.path()), &Options::default()).unwrap().bad, [""; 0]);
         let session = session("a");
         for start in 0..3 {
@@ -68,12 +70,12 @@ fn a_store_without_a_journal_is_taken_over() {
 fn a_takeover_that_was_cut_off_is_done_again() {
     for engine in Engine::ALL {
         let directory = tempfile::tempdir().unwrap();
-        unpacked(engine, directory.path());
+        unpacked(2, engine, directory.path());
         fs::create_dir(directory.path().join("journal")).unwrap();
         assert_eq!(open(engine, directory.path()).claim(&session("a")).unwrap().head, 2);
 
         let other = tempfile::tempdir().unwrap();
-        unpacked(engine, other.path());
+        unpacked(2, engine, other.path());
         fs::create_dir(other.path().join("journal")).unwrap();
         fs::write(other.path().join("journal/00000001.segment"), "somebody else's").unwrap();
         let error = try_open(&location(engine, other.path())).err().expect("refused");
