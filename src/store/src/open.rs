@@ -15,8 +15,7 @@ use tandem_actors::{
 };
 
 use super::{
-    Engine, Location, Options, StoreOpenError,
-    digests,
+    Engine, Location, Options, StoreOpenError, digests,
     directory::Directory,
     head::Head,
     journaled::{Opening, checkpoint_key, log_key, open_journal},
@@ -97,7 +96,8 @@ pub(super) fn read_rows(
         begin_digests(location, &rows, options)?;
         loading = digests::load(&location.path);
     }
-    open_journal_of(location, rows, loading, options).map(|opening| Box::new(opening.strict(is_strict)) as Box<dyn Rows>)
+    open_journal_of(location, rows, loading, options)
+        .map(|opening| Box::new(opening.strict(is_strict)) as Box<dyn Rows>)
 }
 
 /// Whether an earlier version has made the store: it has no digests, and may have no journal.

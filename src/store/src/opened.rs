@@ -90,7 +90,9 @@ impl Opened {
                 "the engine noted where its pages are: starts stay quick"
             ),
             Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower"),
+            Err(error) => {
+                tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower")
+            }
         }
     }
 

@@ -91,8 +91,18 @@ fn look_at_digests(
         }
     };
     let looked = opening.rows.look_through(|flaws| {
-        found.bad.extend(flaws.wrong.iter().map(|key| format!("{}: an older state of it, or one that was deleted, is there", record(key))));
-        found.bad.extend(flaws.missing.iter().map(|(start, rows)| format!("{} rows are gone, at or after {}", rows.len(), record(start))));
+        found.bad.extend(
+            flaws
+                .wrong
+                .iter()
+                .map(|key| format!("{}: an older state of it, or one that was deleted, is there", record(key))),
+        );
+        found.bad.extend(
+            flaws
+                .missing
+                .iter()
+                .map(|(start, rows)| format!("{} rows are gone, at or after {}", rows.len(), record(start))),
+        );
     });
     if let Err(error) = looked {
         found.bad.push(format!("{}: it cannot be read any further: {}", location.path.display(), error.text()));

@@ -8,7 +8,10 @@ use tandem_actors::{
     ports::{Direction, StoreError},
 };
 
-use super::{Digests, Flaws, Part, has_no_digest, ranges::{Digest, FILL, Ranges, hash}};
+use super::{
+    Digests, Flaws, Part, has_no_digest,
+    ranges::{Digest, FILL, Ranges, hash},
+};
 use crate::{
     journaled::Generation,
     names::record,
@@ -97,8 +100,8 @@ impl Checked {
     }
 }
 
-/// Whether one of the rows that are gone can be among the events that are read from `from` on. Others that share a range
-/// with them are not touched.
+/// Whether one of the rows that are gone can be among the events that are read from `from` on. Others that share a
+/// range with them are not touched.
 fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], missing: &[Digest]) -> bool {
     let Some(length) = from.iter().position(|byte| *byte == 0) else { return true };
     let session = &from[..=length];

@@ -83,9 +83,8 @@ impl Digests {
     /// # Errors
     /// If that cannot be made durable. It can be tried again.
     pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
-        let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
-            value.as_ref().map(|value| Digest::of_value(key, value))
-        };
+        let digest =
+            |(key, value): (&'_ Key, &Option<bytes::Bytes>)| value.as_ref().map(|value| Digest::of_value(key, value));
         let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
         let mut full: Vec<Key> = Vec::new();
         for turn in changes.chunks(TURN) {

@@ -154,9 +154,10 @@ impl Ranges {
     pub fn first(&self, bounds: &Bounds, most: usize) -> Part {
         let from = self.start(&Key::from_bytes(bounds.from.as_slice()));
         let mut following = self.0.range::<[u8], _>((Bound::Included(from.as_bytes()), Bound::Unbounded));
-        let within = following.by_ref().take(most).take_while(|(start, _)| {
-            start.as_ref() < bounds.to.as_slice() || start.as_ref() == from.as_bytes()
-        });
+        let within = following
+            .by_ref()
+            .take(most)
+            .take_while(|(start, _)| start.as_ref() < bounds.to.as_slice() || start.as_ref() == from.as_bytes());
         let ranges: Vec<_> = within.map(|(start, digests)| (Key::from_bytes(&**start), digests.clone())).collect();
         self.part(ranges)
     }

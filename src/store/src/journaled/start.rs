@@ -21,7 +21,13 @@ use super::{
 use crate::{
     Location, Options, StoreOpenError,
     digests::{Checked, Digests, LoadError, Loaded},
-    fence::Fences, head::Head, open::own_number, opened::Opened, room::Room, rows::{Bounds, Rows}, seal::seal,
+    fence::Fences,
+    head::Head,
+    open::own_number,
+    opened::Opened,
+    room::Room,
+    rows::{Bounds, Rows},
+    seal::seal,
     sealed::Seals,
 };
 

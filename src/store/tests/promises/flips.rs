@@ -106,9 +106,7 @@ fn one_bit(engine: Engine, part: Part, seed: u64) -> Outcome {
     if let Outcome::Found(told) = &outcome {
         let name = file.file_name().unwrap().to_str().unwrap();
         let is_named = match part {
-            Part::Journal => {
-                told.contains(name) || told.contains("were acknowledged") || told.contains("is needed")
-            }
+            Part::Journal => told.contains(name) || told.contains("were acknowledged") || told.contains("is needed"),
             Part::Digests => told.contains(name) || told.contains("is needed"),
             Part::Engine => true,
         };
