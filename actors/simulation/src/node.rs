@@ -161,7 +161,7 @@ impl Node {
         let sink: Arc<dyn PresenceSink> = Arc::new(Sink(coordinator.clone()));
         *realtime.sink.lock() = Some(Arc::downgrade(&sink));
         coordinator.index_sessions().await.map_err(|error| error.to_string())?;
-        coordinator.resume_deliveries().map_err(|error| error.to_string())?;
+        coordinator.resume_deliveries().await.map_err(|error| error.to_string())?;
         actix::spawn(coordinator.clone().run_maintenance());
         Ok(Self { coordinator, journal, realtime, store, port: watched, _sink: sink })
     }
