@@ -98,3 +98,9 @@ pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<se
         None => Ok(body["data"].take()),
     }
 }
+
+/// Where the node that runs on `data` listens, as it wrote it there.
+pub fn url(data: &Path) -> Option<String> {
+    let written = fs::read(data.join(FILE)).ok()?;
+    serde_json::from_slice(&written).ok().map(|OperatorAccess { url, .. }| url)
+}

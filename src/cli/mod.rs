@@ -4,6 +4,7 @@
 mod check;
 mod config;
 mod copy;
+mod health;
 mod node;
 mod output;
 mod shell;
@@ -76,6 +77,12 @@ enum Command {
     },
     /// Report what is configured, what is reachable and what is wrong
     Check,
+    /// Say whether the node on this data directory answers; ends with 1 if it does not
+    Health {
+        /// Whether it can also do its work: the store takes writes, and the node is not stopping
+        #[arg(long)]
+        ready: bool,
+    },
     /// Write a settings file, or show the settings in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -220,6 +227,7 @@ impl Cli {
             Command::Demo { keep } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
+            Command::Health { ready } => health::run(&settings, ready),
             Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),

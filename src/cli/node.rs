@@ -21,8 +21,7 @@ fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
 
 pub fn serve(settings: Settings, sources: Sources) -> Outcome {
     let metrics = telemetry::start_metrics()?;
-    let read_settings = Box::new(move || Settings::load(&sources));
-    block_on(async { Ok(server::run(settings, metrics, announce, read_settings).await?) })
+    block_on(async { Ok(server::run(settings, sources, metrics, announce).await?) })
 }
 
 pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {

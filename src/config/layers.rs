@@ -54,7 +54,11 @@ impl Sources {
         }
         for (name, value) in &self.environment {
             if let Some(path) = name.strip_prefix(PREFIX) {
-                layers.add_variable(name, &path.to_lowercase().replace("__", "."), value)?;
+                let key = path.to_lowercase().replace("__", ".");
+                match key.strip_suffix("_file") {
+                    Some(key) => layers.add_variable(name, key, &content(name, key, value)?)?,
+                    None => layers.add_variable(name, &key, value)?,
+                }
             }
         }
         for Flag { name, key, value } in &self.flags {
@@ -75,6 +79,16 @@ impl Sources {
         let data = flag.or_else(variable).unwrap_or(DEFAULT_DATA);
         PathBuf::from(data).join("config.toml")
     }
+}
+
+/// What a file says that `TANDEM__SECTION__KEY_FILE` names, without the end of its last line.
+fn content(variable: &str, key: &str, file: &str) -> Result<String, SettingsError> {
+    let text = fs::read_to_string(file).map_err(|error| SettingsError::Problem {
+        place: format!("environment variable {variable}"),
+        key: key.into(),
+        problem: format!("cannot be read from {file}: {error}"),
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn file_layer(file: &Path) -> Result<Layer, SettingsError> {

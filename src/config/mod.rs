@@ -22,7 +22,10 @@ pub use self::{
     problem::SettingsError,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
-pub(crate) use self::{effective::effective, reference::template};
+pub(crate) use self::{
+    effective::{EffectiveSetting, effective},
+    reference::template,
+};
 use crate::{auth, http, limits, push, realtime, store, telemetry};
 
 #[derive(Clone, Debug, Deserialize)]

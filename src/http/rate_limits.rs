@@ -13,6 +13,7 @@ use governor::{
     clock::{Clock, DefaultClock},
     state::keyed::DashMapStateStore,
 };
+use parking_lot::RwLock;
 use tandem_actors::domain::ids::UserId;
 
 use super::{
@@ -40,11 +41,22 @@ impl RateLimits {
             invitation: PerMinute::new(config.invitation),
         }
     }
+
+    /// Replaces the limits. Where one is the same as before, what was counted stays.
+    pub fn change(&self, config: &RateLimitSettings) {
+        self.ably_token.change(config.ably_token);
+        self.create_session.change(config.create_session);
+        self.push_token.change(config.push_token);
+        self.invitation.change(config.invitation);
+    }
 }
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock>;
 
 /// A quota for each key: this many requests at once, and as many again in each minute.
 pub struct PerMinute<K: Hash + Eq + Clone> {
-    limiter: Option<RateLimiter<K, DashMapStateStore<K>, DefaultClock>>,
+    /// With the requests per minute that it allows. `None`: unlimited.
+    limiter: RwLock<(u32, Option<Limiter<K>>)>,
     clock: DefaultClock,
     checks: AtomicU32,
 }
@@ -52,12 +64,24 @@ pub struct PerMinute<K: Hash + Eq + Clone> {
 impl<K: Hash + Eq + Clone> PerMinute<K> {
     /// 0: unlimited.
     fn new(requests: u32) -> Self {
-        let limiter = NonZeroU32::new(requests).map(|requests| RateLimiter::dashmap(Quota::per_minute(requests)));
+        let limiter = RwLock::new((requests, Self::limiter(requests)));
         Self { limiter, clock: DefaultClock::default(), checks: AtomicU32::new(0) }
     }
 
+    fn limiter(requests: u32) -> Option<Limiter<K>> {
+        NonZeroU32::new(requests).map(|requests| RateLimiter::dashmap(Quota::per_minute(requests)))
+    }
+
+    fn change(&self, requests: u32) {
+        let mut current = self.limiter.write();
+        if current.0 != requests {
+            *current = (requests, Self::limiter(requests));
+        }
+    }
+
     pub fn check(&self, key: &K) -> Result<(), ApiError> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
+        let current = self.limiter.read();
+        let Some(limiter) = &current.1 else { return Ok(()) };
         if self.checks.fetch_add(1, Ordering::Relaxed) % CLEARANCE == CLEARANCE - 1 {
             limiter.retain_recent();
         }

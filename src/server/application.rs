@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-use actix_web::dev::Server;
+use actix_web::{dev::Server, web::Data};
 use metrics_exporter_prometheus::PrometheusHandle;
+use sd_notify::NotifyState;
 use tandem_actors::Coordinator;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,10 +23,11 @@ use super::{
     node::Node,
     parts::{Coordination, Durable, verifier},
     routes::{Shared, serve, state},
+    service_manager,
 };
 use crate::{
     config::Settings,
-    http::{StartPage, start_page},
+    http::{AppState, StartPage, start_page},
     operator::{self, OperatorFile},
     tls::ServerCertificate,
     version::VERSION,
@@ -39,6 +41,7 @@ pub struct Application {
     address: SocketAddr,
     scheme: &'static str,
     certificate: Option<Arc<ServerCertificate>>,
+    state: Data<AppState>,
     http: Server,
     node: Node,
 }
@@ -80,7 +83,8 @@ impl Application {
         let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
         let certificate = tls.transpose().map_err(StartError::Tls)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
-        let http = serve(&settings, listener, state, coordination.provider.clone(), &limits, certificate.as_ref())?;
+        let http =
+            serve(&settings, listener, state.clone(), coordination.provider.clone(), &limits, certificate.as_ref())?;
         // On a full disk the file cannot be written, and the node still serves what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .inspect_err(|error| {
@@ -90,7 +94,7 @@ impl Application {
         let shutdown_timeout = settings.server.shutdown_timeout;
         let data = settings.data;
         let node = Node { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, data };
-        Ok(Self { address, scheme, certificate, http, node })
+        Ok(Self { address, scheme, certificate, state, http, node })
     }
 
     /// `http://ADDR:PORT`
@@ -100,6 +104,10 @@ impl Application {
 
     pub(super) fn certificate(&self) -> Option<Arc<ServerCertificate>> {
         self.certificate.clone()
+    }
+
+    pub(super) fn state(&self) -> Data<AppState> {
+        self.state.clone()
     }
 
     /// Serves until SIGTERM or SIGINT. Then it accepts no more connections, finishes what is behind the gate, closes
@@ -117,6 +125,7 @@ impl Application {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
+        service_manager::tell(&[NotifyState::Stopping]);
         upkeep.abort();
         let timeout = node.shutdown_timeout;
         node.stopping.store(true, Ordering::Release);

@@ -13,8 +13,12 @@ use super::StartError;
 /// How long a peer may be silent before its connection counts as dead.
 const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The socket that the service manager opened for this process (socket activation), else one of its own.
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    bind(address).map_err(|error| not_listening(address, &error))
+    let passed = listenfd::ListenFd::from_env().take_tcp_listener(0);
+    let passed =
+        passed.map_err(|error| StartError::Listen { address, problem: format!("{error}, which was passed") })?;
+    prepared(passed, address).map_err(|error| not_listening(address, &error))
 }
 
 pub(super) fn not_listening(address: SocketAddr, error: &io::Error) -> StartError {
@@ -29,8 +33,8 @@ pub(super) fn not_listening(address: SocketAddr, error: &io::Error) -> StartErro
     StartError::Listen { address, problem }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+fn prepared(passed: Option<TcpListener>, address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = passed.map_or_else(|| TcpListener::bind(address), Ok)?;
     listener.set_nonblocking(true)?;
     detect_dead_peers(&listener)?;
     Ok(listener)

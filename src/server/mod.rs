@@ -8,29 +8,35 @@ mod node;
 mod parts;
 mod reload;
 mod routes;
+mod service_manager;
 mod store;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use self::reload::{ReadSettings, Reload};
+use sd_notify::NotifyState;
+
+use self::reload::Reload;
 pub use self::{application::Application, error::StartError, store::missing as missing_store};
-use crate::config::Settings;
+use crate::config::{Settings, Sources};
 
 /// The number of processor cores.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
-/// Runs a node until it stops. `tell` gets the line that says where it listens. `read_settings` is called on SIGHUP.
+/// Runs a node until it stops. `tell` gets the line that says where it listens. SIGHUP reads `sources` again.
 pub async fn run(
     settings: Settings,
+    sources: Sources,
     metrics: PrometheusHandle,
     tell: fn(String),
-    read_settings: ReadSettings,
 ) -> Result<(), StartError> {
     let application = Application::build(settings, metrics).await?;
-    let reload = Reload::new(application.certificate(), read_settings).map_err(StartError::Thread)?;
+    let reload = Reload::new(application.certificate(), application.state(), sources)?;
     actix_web::rt::spawn(reload.run());
-    tell(format!("listening on {}", application.url()));
+    actix_web::rt::spawn(service_manager::report_alive());
+    let where_it_listens = format!("listening on {}", application.url());
+    service_manager::tell(&[NotifyState::Ready, NotifyState::Status(&where_it_listens)]);
+    tell(where_it_listens);
     application.run_until_stopped().await.map_err(StartError::Ended)
 }

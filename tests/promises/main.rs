@@ -42,6 +42,7 @@ mod renewal;
 mod replays;
 mod routing;
 mod service;
+mod service_manager;
 mod settings;
 mod stage4;
 mod starting;

@@ -56,6 +56,30 @@ async fn sighup_reads_the_filter_of_the_log_again() {
 }
 
 #[tokio::test]
+async fn sighup_applies_the_limits_of_requests_and_names_what_waits_for_a_restart() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("tandem.toml");
+    fs::write(&file, "[server.limits]\npush_token = 0").expect("a file");
+    let server = server().arguments(&["--config", file.to_str().expect("a path")]).start().await;
+    let anna = server.partner("Anna");
+    let forget = || {
+        let request = server.request(reqwest::Method::DELETE, "/api/v1/auth/push-token").bearer(&anna.token);
+        request.json(&serde_json::json!({ "pushToken": "ExponentPushToken[none]" })).send()
+    };
+    for _ in 0..3 {
+        assert_ne!(forget().await.status, 429);
+    }
+    fs::write(&file, "[server]\nbody_limit = 1000\n[server.limits]\npush_token = 1").expect("a file");
+    server.hang_up();
+    eventually("the new limit holds", || async { (forget().await.status == 429).then_some(()) }).await;
+    eventually("the log names the other setting", || async {
+        server.logs().lines().any(|line| line.contains("restart") && line.contains("server.body_limit")).then_some(())
+    })
+    .await;
+    assert!(!server.logs().contains("server.limits.push_token"), "{}", server.logs());
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_read_writes_no_line() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = server().start().await;

@@ -232,6 +232,21 @@ fn every_setting_can_come_from_the_environment_in_any_order() {
 }
 
 #[test]
+fn a_variable_may_name_the_file_that_holds_the_value() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("secret");
+    fs::write(&file, "a secret that a service manager hands over\n").unwrap();
+    let given = given().variable("TANDEM__AUTH__HS256_SECRET_FILE", file.to_str().unwrap());
+    let secret = given.settings().auth.hs256_secret.unwrap();
+    assert_eq!(secret.reveal(), "a secret that a service manager hands over");
+    let line = self::given().variable("TANDEM__APP__SERVICE_TOKEN_FILE", "/no/such/file").refusal();
+    assert!(
+        line.contains("TANDEM__APP__SERVICE_TOKEN_FILE: app.service_token cannot be read from /no/such/file"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told() {
     let sources = Sources { file: Some(PathBuf::from("no/such.toml")), ..Sources::default() };
     let line = Settings::load(&sources).unwrap_err().to_string();
