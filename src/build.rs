@@ -2,8 +2,10 @@
 //! where the build runs, so builds of one commit are equal. The sources, in order:
 //!
 //! 1. the environment variable `TANDEM_COMMIT`, as `HASH DATE`, for builds that see no repository
-//! 2. git, if this directory is the top of a repository
+//! 2. git, in release builds, if this directory is the top of a repository
 //! 3. `.git_archival.txt`, which `git archive` fills in
+//!
+//! A debug build names no commit by itself: each new commit would compile the whole crate again.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -18,6 +20,9 @@ fn main() {
 }
 
 fn of_repository() -> Option<String> {
+    if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
+        return None;
+    }
     let here = env::var("CARGO_MANIFEST_DIR").ok()?;
     let top = git(&["rev-parse", "--show-toplevel"])?;
     // A copy of the sources may lie in somebody else's repository.
