@@ -1,31 +1,34 @@
 //! Describes each metric: `/metrics` shows the text as HELP. A promise test fails for a metric that is not described
 //! here.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 #[derive(Clone, Copy)]
 enum Kind {
+    /// One series, which is 0 from the start: an increase from nothing to 1 would be invisible to Prometheus.
     Counter,
+    /// A counter with a series for each value of its labels.
+    Labelled,
     Gauge,
     Histogram,
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use Kind::{Counter, Gauge, Histogram, Labelled};
 
 const METERS: &[(&str, Kind, &str)] = &[
-    ("tandem_ably_failures_total", Counter, "Requests to Ably's cloud that failed, by kind"),
+    ("tandem_ably_failures_total", Labelled, "Requests to Ably's cloud that failed, by kind"),
     ("tandem_ably_publish_seconds", Histogram, "Time of a publish to Ably's cloud, retries included"),
-    ("tandem_auth_refused_total", Counter, "Requests refused for their token, by reason"),
+    ("tandem_auth_refused_total", Labelled, "Requests refused for their token, by reason"),
     ("tandem_breaker_open", Gauge, "1 while a circuit breaker lets nothing through, by breaker"),
     ("tandem_connections", Gauge, "Connections from outside that are open"),
-    ("tandem_connections_ended_total", Counter, "Connections ended because they kept the node waiting, by reason"),
-    ("tandem_connections_refused_total", Counter, "Connections not served, by reason"),
+    ("tandem_connections_ended_total", Labelled, "Connections ended because they kept the node waiting, by reason"),
+    ("tandem_connections_refused_total", Labelled, "Connections not served, by reason"),
     ("tandem_http_answer_bytes", Gauge, "Bytes of large answers under way"),
-    ("tandem_http_bodies_refused_total", Counter, "Request bodies not read, by reason"),
+    ("tandem_http_bodies_refused_total", Labelled, "Request bodies not read, by reason"),
     ("tandem_http_body_bytes", Gauge, "Bytes of request bodies under way"),
     ("tandem_http_requests_admitted", Gauge, "Requests that are worked on, and that wait for their turn, by state"),
-    ("tandem_http_requests_shed_total", Counter, "Requests refused because the node, or their user, has too many"),
-    ("tandem_http_requests_total", Counter, "Requests answered, by route, method and status"),
+    ("tandem_http_requests_shed_total", Labelled, "Requests refused because the node, or their user, has too many"),
+    ("tandem_http_requests_total", Labelled, "Requests answered, by route, method and status"),
     ("tandem_http_request_seconds", Histogram, "Time from the head of a request to its answer, by route and method"),
     ("tandem_journal_checkpoint_age_seconds", Gauge, "Age of the oldest commit that the engine does not have yet"),
     ("tandem_journal_commits_total", Counter, "Commits made durable"),
@@ -35,11 +38,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_journal_segment_bytes", Gauge, "Bytes of the journal's files"),
     ("tandem_journal_sync_seconds", Histogram, "Time of writing and syncing one group"),
     ("tandem_journal_waiting", Gauge, "Commits that wait for the disk"),
-    ("tandem_jwks_fetches_total", Counter, "Fetches of the issuer's keys, by outcome"),
+    ("tandem_jwks_fetches_total", Labelled, "Fetches of the issuer's keys, by outcome"),
     ("tandem_log_lost_lines_total", Counter, "Log lines that were dropped because stderr was blocked"),
     ("tandem_publish_failures_total", Counter, "Publications that failed and are tried again"),
-    ("tandem_push_attempts_total", Counter, "Notifications handed to the push service, retries included"),
-    ("tandem_push_decisions_total", Counter, "Pushes by what was decided: sent, held, merged, dropped, expired"),
+    ("tandem_push_attempts_total", Labelled, "Notifications handed to the push service, retries included"),
+    ("tandem_push_decisions_total", Labelled, "Pushes by what was decided: sent, held, merged, dropped, expired"),
     (
         "tandem_push_devices_quarantined_total",
         Counter,
@@ -48,7 +51,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_push_devices_retired_total", Counter, "Devices retired because the service calls them unregistered"),
     ("tandem_push_in_flight", Gauge, "Requests to the push service under way"),
     ("tandem_push_oldest_waiting_seconds", Gauge, "Age of the oldest push that is not sent yet"),
-    ("tandem_push_outcomes_total", Counter, "Deliveries that ended, by outcome"),
+    ("tandem_push_outcomes_total", Labelled, "Deliveries that ended, by outcome"),
     ("tandem_push_possible_duplicates_total", Counter, "Notifications repeated although the first may have arrived"),
     ("tandem_push_receipt_lag_seconds", Histogram, "Time from a send to its receipt"),
     ("tandem_push_receipts_overdue_seconds", Gauge, "How long the oldest receipt has been due"),
@@ -58,7 +61,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_realtime_messages_total", Counter, "Realtime messages accepted from clients and from the coordinator"),
     (
         "tandem_realtime_refused_total",
-        Counter,
+        Labelled,
         "Realtime connections and messages refused by a user's limits, by reason",
     ),
     ("tandem_realtime_silent_connections_total", Counter, "Realtime connections ended because the client was silent"),
@@ -68,7 +71,7 @@ const METERS: &[(&str, Kind, &str)] = &[
         "Realtime connections ended because the client read too slowly",
     ),
     ("tandem_realtime_slowed_total", Counter, "Waits of realtime connections that spent more than they earn"),
-    ("tandem_session_exits_total", Counter, "Session actors that ended, by how"),
+    ("tandem_session_exits_total", Labelled, "Session actors that ended, by how"),
     ("tandem_session_mailbox_full_total", Counter, "Messages refused because too many waited for one session"),
     ("tandem_session_slots", Gauge, "Sessions known to the supervisor: awake, starting or in quarantine"),
     ("tandem_sessions_quarantined", Gauge, "Sessions that failed too often and wait for an operator"),
@@ -85,7 +88,11 @@ const METERS: &[(&str, Kind, &str)] = &[
 pub fn describe() {
     for (name, kind, help) in METERS {
         match (kind, name.ends_with("_seconds")) {
-            (Counter, _) => describe_counter!(*name, *help),
+            (Counter, _) => {
+                describe_counter!(*name, *help);
+                counter!(*name).increment(0);
+            }
+            (Labelled, _) => describe_counter!(*name, *help),
             (Gauge, false) => describe_gauge!(*name, *help),
             (Gauge, true) => describe_gauge!(*name, Unit::Seconds, *help),
             (Histogram, false) => describe_histogram!(*name, *help),

@@ -30,6 +30,7 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod logging;
+mod monitoring;
 mod needs;
 mod nudge;
 mod people;

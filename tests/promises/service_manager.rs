@@ -128,7 +128,7 @@ async fn health_tells_whether_the_node_answers_and_whether_it_is_ready() {
     assert!(finished.refused_with_one_line().contains("does not answer"), "{finished:?}");
 }
 
-/// systemd rates the exposure of a unit; 0 is none, 10 is all. The issue of a rating above 2.0 is in its table.
+/// systemd rates the exposure of a unit from 0, none, to 10. `--threshold` counts tenths.
 #[test]
 fn the_unit_is_hardened() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd/tandem.service");
@@ -137,7 +137,7 @@ fn the_unit_is_hardened() {
         .arg(&unit)
         .output();
     let Ok(rating) = rating else {
-        assert!(std::env::var("CI").is_err(), "systemd-analyze is not installed");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "systemd-analyze is not installed");
         println!("skipped: systemd-analyze is not installed");
         return;
     };
