@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 
-use super::{Outcome, output::print};
+use super::{Outcome, output::print, progress};
 use crate::{
     config::Settings,
     secrets,
@@ -13,9 +13,8 @@ use crate::{
 };
 
 pub fn run(settings: &Settings, from: &Location, to: &Location) -> Outcome {
-    let counting = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows")?;
     let known = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} rows, {eta}")?;
-    let bar = ProgressBar::new_spinner().with_style(counting);
+    let bar = progress::counting(name(Phase::Counting));
     let mut last = None;
     let report = store::copy(from, to, &settings.store_options(), |Progress { phase, rows, total }| {
         if last.replace(phase) != Some(phase) {

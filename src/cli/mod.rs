@@ -7,6 +7,7 @@ mod copy;
 mod health;
 mod node;
 mod output;
+mod progress;
 mod shell;
 mod stored;
 mod token;

@@ -1,8 +1,10 @@
 //! `tandem store verify` and `tandem store dump`, on the store of a stopped node.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
-use super::{Failure, Outcome, output::print};
+use indicatif::ProgressBar;
+
+use super::{Failure, Outcome, output::print, progress};
 use crate::{
     config::Settings,
     store::{self, Location, Verified},
@@ -11,7 +13,10 @@ use crate::{
 /// Names what is damaged. Ends with 1 if anything is.
 pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
     let location = location.unwrap_or_else(|| settings.store_location());
-    let Verified { rows, checkpoint, journal, bad } = store::verify(&location, &settings.store_options())?;
+    let bar = progress::counting("verifying");
+    let verified = store::verify_reporting(&location, &settings.store_options(), &mut |rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    let Verified { rows, checkpoint, journal, bad } = verified?;
     for line in &bad {
         print(format_args!("BAD  {line}"))?;
     }
@@ -37,7 +42,12 @@ pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
 pub fn dump(settings: &Settings, location: Option<Location>, words: bool) -> Outcome {
     let location = location.unwrap_or_else(|| settings.store_location());
     let mut out = BufWriter::new(io::stdout().lock());
-    let dumped = store::dump(&location, &settings.store_options(), words, &mut out).and_then(|_| Ok(out.flush()?));
+    // On a terminal, the rows themselves show how far it is.
+    let bar = if io::stdout().is_terminal() { ProgressBar::hidden() } else { progress::counting("dumping") };
+    let report = &mut |rows| bar.set_position(rows);
+    let dumped = store::dump(&location, &settings.store_options(), words, &mut out, report);
+    bar.finish_and_clear();
+    let dumped = dumped.and_then(|_| Ok(out.flush()?));
     match dumped {
         // A reader who has seen enough is no failure.
         Err(store::DumpError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -23,6 +23,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("server.shutdown_timeout", Span("0s", "10m")),
     ("server.keep_alive", Span("0s", "1h")),
     ("server.client_request_timeout", Span("100ms", "5m")),
+    ("server.slow_request", Span("0s", "1h")),
     ("server.body_limit", Number(1, 16_777_216)),
     ("server.webhook_body_limit", Number(1, 16_777_216)),
     ("server.cors.max_age", Span("0s", "24h")),

@@ -22,6 +22,9 @@ pub struct ServerSettings {
     /// How long a client may take to send the head of a request.
     #[serde(with = "humantime_serde")]
     pub client_request_timeout: Duration,
+    /// A request that takes longer has a line in the log at `info`.
+    #[serde(with = "humantime_serde")]
+    pub slow_request: Duration,
     /// The largest request body, in bytes.
     pub body_limit: usize,
     /// The largest body of a webhook, in bytes. Webhooks are batches.
@@ -75,6 +78,7 @@ impl Default for ServerSettings {
             shutdown_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             client_request_timeout: Duration::from_secs(10),
+            slow_request: Duration::from_secs(1),
             body_limit: 64 * 1024,
             webhook_body_limit: 1024 * 1024,
             trusted_proxies: Vec::new(),

@@ -1,6 +1,11 @@
 //! One layer around every request: a request id, a tracing span, metrics by route template, and gzip for large answers.
 
-use std::{cell::RefCell, io::Write, rc::Rc, time::Instant};
+use std::{
+    cell::RefCell,
+    io::Write,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error,
@@ -10,11 +15,14 @@ use actix_web::{
         Method,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
+    web::Data,
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use tandem_actors::RequestId;
-use tracing::Instrument;
+use tracing::{Instrument, Level};
+
+use super::AppState;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -115,8 +123,26 @@ impl Observed {
         }
         let elapsed = self.started.elapsed();
         self.metrics.record(&self.method, status, elapsed.as_secs_f64());
-        self.span.in_scope(|| tracing::debug!(status, micros = elapsed.as_micros() as u64, "answered"));
+        let slow =
+            response.request().app_data::<Data<AppState>>().map_or(Duration::MAX, |state| state.config.slow_request);
+        let micros = elapsed.as_micros() as u64;
+        self.span.in_scope(|| match log_level(status, elapsed > slow) {
+            Level::WARN => tracing::warn!(status, micros, "answered"),
+            Level::INFO => tracing::info!(status, micros, "answered"),
+            _ => tracing::debug!(status, micros, "answered"),
+        });
         Ok(response)
+    }
+}
+
+/// How important the line about a request is. The causes of a 503 have lines of their own: one for each refused request
+/// would be too many.
+fn log_level(status: u16, is_slow: bool) -> Level {
+    match status {
+        503 if !is_slow => Level::DEBUG,
+        500.. if status != 503 => Level::WARN,
+        _ if is_slow => Level::INFO,
+        _ => Level::DEBUG,
     }
 }
 
@@ -165,4 +191,17 @@ pub fn gzip(plain: &[u8]) -> Bytes {
     // Writing to memory cannot fail.
     drop(encoder.write_all(plain));
     encoder.finish().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_requests_are_warnings_and_slow_ones_are_worth_a_line() {
+        assert_eq!([200, 404, 503].map(|status| log_level(status, false)), [Level::DEBUG; 3]);
+        assert_eq!([200, 404, 503].map(|status| log_level(status, true)), [Level::INFO; 3]);
+        assert_eq!([500, 502].map(|status| log_level(status, false)), [Level::WARN; 2]);
+        assert_eq!(log_level(500, true), Level::WARN);
+    }
 }

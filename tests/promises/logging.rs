@@ -2,6 +2,7 @@
 //! how it ends.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, pipe},
     path::Path,
@@ -199,4 +200,47 @@ async fn one_request_id_finds_the_whole_story_of_a_command() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_slow_request_has_a_line_and_a_usual_one_has_none() {
+    for (slow, lines) in [("0s", true), ("1h", false)] {
+        let server = server().set("server.slow_request", slow).start().await;
+        server.get("/api/v1/auth/me").header("X-Request-Id", "the-slow-one").send().await.refused(401, "UNAUTHORIZED");
+        server.terminate();
+        eventually("the log ends", || async { server.logs().contains("stopped").then_some(()) }).await;
+        let logs = server.logs();
+        let answered = logs.lines().find(|line| line.contains("answered"));
+        assert_eq!(answered.is_some(), lines, "{slow}: {logs}");
+        assert!(answered.is_none_or(|line| line.contains("INFO") && line.contains("the-slow-one")), "{answered:?}");
+    }
+}
+
+/// The fields that a table of the documentation names, and no others, are in the lines of a node without faults.
+#[tokio::test]
+async fn the_fields_of_json_lines_are_documented() {
+    let page = include_str!("../../docs/deployment.md");
+    let section = page.split("\n## ").find(|section| section.starts_with("Logs\n")).expect("a section about logs");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let documented: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`').step_by(2)).collect();
+
+    let setup = server().set("telemetry.filter", "info,tandem::http=debug").set("telemetry.log_format", "json");
+    let server = setup.set("server.slow_request", "0s").unset("auth.hs256_secret").start().await;
+    server.get("/api/v1/auth/me").send().await.refused(401, "UNAUTHORIZED");
+    let logs = eventually("the request is logged", || async {
+        let logs = server.logs();
+        logs.contains("answered").then_some(logs)
+    })
+    .await;
+    let lines = logs.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let own = lines.filter(|line| line["target"].as_str().is_some_and(|target| target.starts_with("tandem")));
+    let mut seen = BTreeSet::new();
+    for line in own {
+        let span = line["span"].as_object().into_iter().flatten();
+        let fields = line.as_object().into_iter().flatten().chain(span).map(|(name, _)| name.clone());
+        seen.extend(fields.filter(|name| name != "name"));
+    }
+    assert!(seen.contains("micros") && seen.contains("route") && seen.contains("tokens"), "{seen:?}");
+    let undocumented: Vec<_> = seen.iter().filter(|name| !documented.contains(name.as_str())).collect();
+    assert!(undocumented.is_empty(), "{undocumented:?} are not in {documented:?}");
 }

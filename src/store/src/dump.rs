@@ -29,8 +29,15 @@ pub enum DumpError {
     Write(#[from] io::Error),
 }
 
-/// Writes all rows of the store at `location`, with what people wrote if `words` is set. Returns how many there were.
-pub fn dump(location: &Location, options: &Options, words: bool, out: &mut dyn Write) -> Result<u64, DumpError> {
+/// Writes all rows of the store at `location`, with what people wrote if `words` is set. Returns how many there were;
+/// `progress` gets how many there are so far.
+pub fn dump(
+    location: &Location,
+    options: &Options,
+    words: bool,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, DumpError> {
     if !Directory::holds_store(&location.path) {
         return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine }.into());
     }
@@ -48,6 +55,7 @@ pub fn dump(location: &Location, options: &Options, words: bool, out: &mut dyn W
             out.write_all(b"\n")?;
             count += 1;
         }
+        progress(count);
     }
 }
 

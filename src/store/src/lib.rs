@@ -47,7 +47,7 @@ pub use self::{
     memory::MemoryStore,
     open::{inspect, is_there, open},
     room::{Left, Space},
-    verify::{Verified, verify},
+    verify::{Verified, verify, verify_reporting},
     watch::{DiskWatch, StallWatch},
 };
 

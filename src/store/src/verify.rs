@@ -37,11 +37,20 @@ pub struct Verified {
     pub bad: Vec<String>,
 }
 
-/// Looks at the store at `location`, which nobody may have open.
+/// As [`verify_reporting`], without progress.
+pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreOpenError> {
+    verify_reporting(location, options, &mut |_| {})
+}
+
+/// Looks at the store at `location`, which nobody may have open. `progress` gets the number of rows so far.
 ///
 /// # Errors
 /// If there is none, or it cannot be looked at. What is damaged is no error.
-pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreOpenError> {
+pub fn verify_reporting(
+    location: &Location,
+    options: &Options,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, StoreOpenError> {
     if !Directory::holds_store(&location.path) {
         return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine });
     }
@@ -58,7 +67,7 @@ pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreO
         Err(error) => return Err(error),
     };
     let log = match &engine {
-        Some(rows) => look_at_rows(location, rows, &mut found)?,
+        Some(rows) => look_at_rows(location, rows, &mut found, progress)?,
         None => log_id(&*options.wal_disk(), &journal_path(location)),
     };
     if let Some(log) = log {
@@ -112,9 +121,14 @@ fn look_at_digests(
 }
 
 /// Returns the journal's id, if there is a journal.
-fn look_at_rows(location: &Location, rows: &Opened, found: &mut Verified) -> Result<Option<u64>, StoreOpenError> {
+fn look_at_rows(
+    location: &Location,
+    rows: &Opened,
+    found: &mut Verified,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<u64>, StoreOpenError> {
     let file = || location.path.join(location.engine.name());
-    if let Err(error) = look_at_all(rows, found) {
+    if let Err(error) = look_at_all(rows, found, progress) {
         found.bad.push(format!("{}: it cannot be read any further: {}", file().display(), error.text()));
     }
     if is_without_journal(location, rows)? {
@@ -135,7 +149,7 @@ fn look_at_rows(location: &Location, rows: &Opened, found: &mut Verified) -> Res
     Ok(None)
 }
 
-fn look_at_all(rows: &Opened, found: &mut Verified) -> Result<(), StoreError> {
+fn look_at_all(rows: &Opened, found: &mut Verified, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
     let all_sealed = rows.get(&all_sealed())?.is_some();
     let (everything, mut last) = (Key::from_bytes([]), None);
     loop {
@@ -148,6 +162,7 @@ fn look_at_all(rows: &Opened, found: &mut Verified) -> Result<(), StoreError> {
                 found.bad.push(format!("{}: its checksum is wrong", record(&key)));
             }
         }
+        progress(found.rows);
     }
 }
 

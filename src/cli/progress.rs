@@ -1,0 +1,10 @@
+//! The progress of long work, on stderr. Nothing is shown unless stderr is a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Counts rows whose number is not known.
+pub fn counting(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::new_spinner().with_style(style).with_message(what)
+}
