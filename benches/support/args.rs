@@ -1,5 +1,5 @@
 //! `cargo bench --bench NAME -- [--quick] [--engine sled|redb] [--connections N] [--seconds N] [--rounds N]
-//! [--stored DIRECTORY] [SECTION…]`
+//! [--stored DIRECTORY] [--sessions N] [SECTION…]`
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,6 +12,8 @@ pub struct Args {
     rounds: Option<usize>,
     /// Where stores that were prepared are kept for the next run.
     pub stored: Option<PathBuf>,
+    /// The most sessions of a store.
+    most: Option<usize>,
     sections: Vec<String>,
 }
 
@@ -24,6 +26,7 @@ impl Args {
             seconds: None,
             rounds: None,
             stored: None,
+            most: None,
             sections: Vec::new(),
         };
         let mut args = std::env::args().skip(1);
@@ -37,6 +40,7 @@ impl Args {
                 "--seconds" => parsed.seconds = args.next().and_then(|number| number.parse().ok()),
                 "--rounds" => parsed.rounds = args.next().and_then(|number| number.parse().ok()),
                 "--stored" => parsed.stored = args.next().map(PathBuf::from),
+                "--sessions" => parsed.most = args.next().and_then(|number| number.parse().ok()),
                 section => parsed.sections.push(section.to_owned()),
             }
         }
@@ -64,6 +68,14 @@ impl Args {
 
     pub fn warm_up(&self) -> Duration {
         self.pick(Duration::from_secs(1), Duration::from_millis(150))
+    }
+
+    /// The sizes of the stores that are compared. Without a directory to keep them, none is larger than 100,000.
+    pub fn stored_sessions(&self) -> Vec<usize> {
+        let kept = if self.stored.is_some() { 1_000_000 } else { 100_000 };
+        let most = self.most.unwrap_or(self.pick(kept, 5_000));
+        let smaller = [1_000, 100_000].into_iter().filter(|size| *size < most);
+        smaller.chain([most]).collect()
     }
 
     /// How often each figure is measured; the median counts.

@@ -98,14 +98,8 @@ fn announced(args: &Args, node: &Node, world: &[world::Session]) {
 
 /// CPU of a command with few sessions stored, and with many.
 pub fn stores(args: &Args, targets: &mut Targets) {
-    let sizes = args.pick([1_000, 1_000_000], [1_000, 5_000]);
-    if sizes[1] > 100_000 && args.stored.is_none() {
-        println!(
-            "\nA store with {} sessions is skipped: `--stored DIRECTORY` says where to keep it",
-            count(sizes[1] as f64)
-        );
-        return;
-    }
+    let sizes = args.stored_sessions();
+    let sizes = [sizes[0], sizes[sizes.len() - 1]];
     println!("\nThe same command with {EVENTS} events stored for each session, {WORKING_SET} sessions in use\n");
     let stored = sizes.map(|sessions| Stored::prepare(args, sessions));
     let nodes = [0, 1].map(|n| Node::start(&stored[n].data, &args.engine, &[]));

@@ -25,13 +25,8 @@ const REPEATED: usize = 50;
 type Column = Vec<(&'static str, String)>;
 
 pub fn growth(args: &Args, targets: &mut Targets) {
-    let largest = 1_000_000;
-    let mut sizes = args.pick(vec![1_000, 100_000, largest], vec![1_000, 5_000]);
-    if args.stored.is_none() && sizes.contains(&largest) {
-        sizes.pop();
-        println!("\n{} sessions are skipped: `--stored DIRECTORY` says where to keep them", count(largest as f64));
-    }
-    println!("\nCosts by the number of stored sessions (ten events each)\n");
+    let sizes = args.stored_sessions();
+    println!("\nCosts by the number of stored sessions, ten events each (`--stored DIRECTORY`: up to 1,000,000)\n");
     let last = sizes.last().copied();
     let columns: Vec<Column> = sizes
         .iter()

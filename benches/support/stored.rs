@@ -26,7 +26,7 @@ use super::{
 
 pub const EVENTS: usize = 10;
 /// Sessions in one group of the journal.
-const GROUP: usize = 64;
+const GROUP: usize = 256;
 /// Raised when the rows of a session change.
 const VERSION: u32 = 1;
 /// The prefixes of a session's rows.
