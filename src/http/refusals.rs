@@ -51,7 +51,7 @@ fn codes(status: &str) -> impl Iterator<Item = Code> {
     // Statuses that share their code with another status.
     let other = matches!(status, "408" | "413").then_some(Code::ValidationError);
     let status = status.parse().unwrap_or(0);
-    Code::ALL.into_iter().filter(move |code| status_of(*code).as_u16() == status).chain(other)
+    Code::ALL.iter().copied().filter(move |code| status_of(*code).as_u16() == status).chain(other)
 }
 
 fn message(code: Code) -> &'static str {

@@ -10,34 +10,36 @@ use crate::{
 };
 
 /// The most agreements of one session that are proposed or agreed.
-pub const MAX_LIVE: usize = 2;
+pub(crate) const MAX_LIVE: usize = 2;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The kind of step that the partners agree on. The proposer chooses it; nothing else follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AgreementType {
+    /// A small step, tried for a limited time.
     MicroExperiment,
+    /// A lasting promise.
     Commitment,
+    /// A conversation at a later time.
     CheckIn,
+    /// A mixture of the others.
     Hybrid,
 }
 
-impl AgreementType {
-    pub const NAMES: [(&'static str, AgreementType); 4] = [
-        ("MICRO_EXPERIMENT", AgreementType::MicroExperiment),
-        ("COMMITMENT", AgreementType::Commitment),
-        ("CHECK_IN", AgreementType::CheckIn),
-        ("HYBRID", AgreementType::Hybrid),
-    ];
-}
-
+/// The status of an agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AgreementStatus {
+    /// Waits for the other partner's answer.
     Proposed,
+    /// Both partners have confirmed it.
     Agreed,
+    /// Reserved: the app knows it, and the coordinator never sets it.
     InProgress,
+    /// Reserved: the app knows it, and the coordinator never sets it.
     Completed,
     /// Declined, or taken back by its proposer.
     Abandoned,
@@ -51,28 +53,28 @@ impl AgreementStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agreement {
-    pub id: AgreementId,
-    pub proposer: Side,
+pub(crate) struct Agreement {
+    pub(crate) id: AgreementId,
+    pub(crate) proposer: Side,
     /// The author of the text, if it is not the proposer: both partners were willing to do what one of them had
     /// proposed. No view shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words_of: Option<Side>,
-    pub strategy: Option<StrategyId>,
-    pub description: PrivateText,
-    pub kind: AgreementType,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
-    pub follow_up_at: Option<Timestamp>,
-    pub reminded: bool,
-    pub status: AgreementStatus,
-    pub proposed_at: Timestamp,
-    pub agreed_at: Option<Timestamp>,
-    pub declined_by: Option<Side>,
+    pub(crate) words_of: Option<Side>,
+    pub(crate) strategy: Option<StrategyId>,
+    pub(crate) description: PrivateText,
+    pub(crate) kind: AgreementType,
+    pub(crate) duration: Option<PrivateText>,
+    pub(crate) measure_of_success: Option<PrivateText>,
+    pub(crate) follow_up_at: Option<Timestamp>,
+    pub(crate) reminded: bool,
+    pub(crate) status: AgreementStatus,
+    pub(crate) proposed_at: Timestamp,
+    pub(crate) agreed_at: Option<Timestamp>,
+    pub(crate) declined_by: Option<Side>,
     /// What the declining partner prefers instead.
-    pub modification: Option<PrivateText>,
+    pub(crate) modification: Option<PrivateText>,
     /// A partner has withdrawn content that the agreement was based on.
-    pub has_stale_inputs: bool,
+    pub(crate) has_stale_inputs: bool,
 }
 
 impl Agreement {

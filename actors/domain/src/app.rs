@@ -32,14 +32,15 @@ pub enum Marker {
 /// What is known about the client of a member in app mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
     /// The client is the June generation of the app. False if that is unknown.
-    pub june: bool,
+    pub(crate) june: bool,
 }
 
 /// Texts for the app that apply until the AI service has written others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppSettings {
+    /// Which members are in app mode.
     pub mode: AppMode,
     /// The topic of a session without context. If empty, there is no topic, and it cannot be confirmed.
     pub topic: String,

@@ -12,39 +12,31 @@ use crate::{
 const KEPT: usize = 50;
 
 /// What a consent is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ConsentKind {
+    /// What the owner wrote about the partner's feelings.
     Empathy,
+    /// The owner's confirmed needs.
     Needs,
 }
 
-impl ConsentKind {
-    pub const ALL: [ConsentKind; 2] = [ConsentKind::Empathy, ConsentKind::Needs];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            ConsentKind::Empathy => "empathy",
-            ConsentKind::Needs => "needs",
-        }
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsentRecord {
+pub(crate) struct ConsentRecord {
     /// The position among this partner's decisions, from 1.
-    pub number: u32,
-    pub kind: ConsentKind,
+    pub(crate) number: u32,
+    pub(crate) kind: ConsentKind,
     /// The version of the content that the decision is about. See [`request_id`].
-    pub version: u64,
+    pub(crate) version: u64,
     /// The needs that a consent was given for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub needs: Vec<NeedId>,
-    pub granted: bool,
-    pub decided_at: Timestamp,
+    pub(crate) needs: Vec<NeedId>,
+    pub(crate) granted: bool,
+    pub(crate) decided_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked_at: Option<Timestamp>,
+    pub(crate) revoked_at: Option<Timestamp>,
 }
 
 impl ConsentRecord {
@@ -63,12 +55,12 @@ impl ConsentRecord {
 /// the time at which the needs were confirmed. Content that has changed since a denial makes a new request.
 pub(crate) fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind, version: u64) -> String {
     let (session, owner) = (session.as_str().as_bytes(), owner.as_str().as_bytes());
-    ids::derived(&[b"consent request", session, owner, kind.as_str().as_bytes(), &version.to_be_bytes()])
+    ids::derived(&[b"consent request", session, owner, <&str>::from(kind).as_bytes(), &version.to_be_bytes()])
 }
 
 /// One partner's decisions, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consents {
+pub(crate) struct Consents {
     made: u32,
     list: Vec<ConsentRecord>,
 }

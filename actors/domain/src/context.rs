@@ -11,14 +11,18 @@ use crate::{
 
 /// Fresh identifiers: `c` and 24 characters of `[a-z0-9]`, unguessable.
 pub trait Ids: Send + Sync + 'static {
+    /// Another identifier with each call.
     fn fresh(&self) -> String;
 }
 
 /// Who calls: the subject of the token, and the name that the user goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
+    /// The `sub` of the token.
     pub id: UserId,
+    /// What partners see; none if neither the token nor the user gave one.
     pub name: Option<PrivateText>,
+    /// As the user has set it.
     pub privacy: Privacy,
     /// The user's client has made a call that only the product's own app makes.
     pub app: bool,
@@ -43,15 +47,21 @@ pub struct Privacy {
 /// The origin of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
+    /// A partner, or the AI service in the name of one.
     User(Caller),
     /// A timer of the coordinator.
     System,
 }
 
+/// What [`crate::Session::decide`] gets besides the command.
 pub struct Context<'a> {
+    /// Who causes the events.
     pub by: Actor,
+    /// The time of the decision. The events have it, unless the clock went back.
     pub now: Timestamp,
+    /// For what the events create.
     pub ids: &'a dyn Ids,
+    /// The operator's limits.
     pub settings: &'a Settings,
 }
 
@@ -84,6 +94,7 @@ pub struct Settings {
     pub abandon_after: Duration,
     /// The link of an invitation. `{invitationId}` is replaced.
     pub invitation_url: String,
+    /// How the product's own app is served.
     pub app: AppSettings,
 }
 

@@ -5,41 +5,41 @@ use serde::{Deserialize, Serialize};
 use crate::{ids::DraftId, private_text::PrivateText, time::Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptDraft {
-    pub id: DraftId,
-    pub content: PrivateText,
-    pub version: u32,
-    pub ready: bool,
-    pub saved_at: Timestamp,
+pub(crate) struct AttemptDraft {
+    pub(crate) id: DraftId,
+    pub(crate) content: PrivateText,
+    pub(crate) version: u32,
+    pub(crate) ready: bool,
+    pub(crate) saved_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub content: PrivateText,
-    pub shared_at: Timestamp,
+pub(crate) struct Attempt {
+    pub(crate) content: PrivateText,
+    pub(crate) shared_at: Timestamp,
     /// When both partners had consented, so that the other partner can see this text.
-    pub revealed_at: Option<Timestamp>,
-    pub revoked_at: Option<Timestamp>,
+    pub(crate) revealed_at: Option<Timestamp>,
+    pub(crate) revoked_at: Option<Timestamp>,
     /// How often the author has shared a new text.
-    pub revision: u32,
+    pub(crate) revision: u32,
 }
 
 /// The partner's verdict on the attempt. The partner may keep the feedback private.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    pub validated: bool,
-    pub at: Timestamp,
-    pub feedback: Option<PrivateText>,
-    pub feedback_shared: bool,
+pub(crate) struct Verdict {
+    pub(crate) validated: bool,
+    pub(crate) at: Timestamp,
+    pub(crate) feedback: Option<PrivateText>,
+    pub(crate) feedback_shared: bool,
     /// The partner asked for a revision, and the author kept the attempt as it was.
-    pub skipped: bool,
+    pub(crate) skipped: bool,
 }
 
 /// The status of an attempt, as the app names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AttemptStatus {
+pub(crate) enum AttemptStatus {
     /// The partner has not shared, so nobody sees it yet.
     Held,
     Revealed,
@@ -52,7 +52,7 @@ pub enum AttemptStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum DeliveryStatus {
+pub(crate) enum DeliveryStatus {
     Pending,
     /// Both have shared: the partner can read it.
     Delivered,
@@ -62,11 +62,11 @@ pub enum DeliveryStatus {
 
 /// One partner's stage 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Empathy {
-    pub draft: Option<AttemptDraft>,
-    pub attempt: Option<Attempt>,
+pub(crate) struct Empathy {
+    pub(crate) draft: Option<AttemptDraft>,
+    pub(crate) attempt: Option<Attempt>,
     /// The other partner's verdict on the attempt.
-    pub verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Empathy {

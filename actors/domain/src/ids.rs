@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected}")]
 pub struct InvalidId {
-    pub what: &'static str,
-    pub expected: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 fn is_coordinator_id(text: &str) -> bool {
@@ -26,12 +26,14 @@ fn is_user_id(text: &str) -> bool {
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $pattern:literal, $valid:path) => {
+        #[doc = concat!("The form of ", $what, ": ", $expected, ".")]
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// The id as requests and answers hold it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

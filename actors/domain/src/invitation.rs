@@ -8,43 +8,48 @@ use crate::{
     time::Timestamp,
 };
 
+/// The status of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InvitationStatus {
+    /// It can be accepted or declined.
     Pending,
+    /// The invited person has joined the session.
     Accepted,
+    /// The invited person has declined; the session is abandoned.
     Declined,
+    /// Its time is over, or the session has ended. A resend makes it `PENDING` again.
     Expired,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invitation {
-    pub id: InvitationId,
+pub(crate) struct Invitation {
+    pub(crate) id: InvitationId,
     /// The name that the creator gives to the invited person. Only the creator sees it.
-    pub invite_name: Option<PrivateText>,
+    pub(crate) invite_name: Option<PrivateText>,
     /// The only person who may accept, if the creator invited a known one.
-    pub person: Option<UserId>,
-    pub created_at: Timestamp,
-    pub confirmed_at: Option<Timestamp>,
-    pub expires_at: Timestamp,
+    pub(crate) person: Option<UserId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) confirmed_at: Option<Timestamp>,
+    pub(crate) expires_at: Timestamp,
     /// The expiry has been recorded; a resend clears it.
-    pub expired: bool,
-    pub accepted_at: Option<Timestamp>,
-    pub declined_at: Option<Timestamp>,
-    pub resends: u32,
-    pub resent_at: Option<Timestamp>,
+    pub(crate) expired: bool,
+    pub(crate) accepted_at: Option<Timestamp>,
+    pub(crate) declined_at: Option<Timestamp>,
+    pub(crate) resends: u32,
+    pub(crate) resent_at: Option<Timestamp>,
     /// The topic of the session. The invited person sees it once the creator has confirmed it.
     #[serde(default)]
-    pub topic: Option<PrivateText>,
+    pub(crate) topic: Option<PrivateText>,
     #[serde(default)]
-    pub topic_confirmed_at: Option<Timestamp>,
+    pub(crate) topic_confirmed_at: Option<Timestamp>,
     /// The text that the creator sends with the link.
     #[serde(default)]
-    pub message: Option<PrivateText>,
+    pub(crate) message: Option<PrivateText>,
     /// When the creator said that the invitation was sent.
     #[serde(default)]
-    pub sent_at: Option<Timestamp>,
+    pub(crate) sent_at: Option<Timestamp>,
 }
 
 impl Invitation {

@@ -16,47 +16,47 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    pub id: UserId,
-    pub name: Option<PrivateText>,
-    pub joined_at: Timestamp,
+pub(crate) struct Member {
+    pub(crate) id: UserId,
+    pub(crate) name: Option<PrivateText>,
+    pub(crate) joined_at: Timestamp,
     /// When the member withdrew. The member no longer sees the session.
-    pub left_at: Option<Timestamp>,
+    pub(crate) left_at: Option<Timestamp>,
     /// The stages opened so far, in order; never empty.
-    pub stages: Vec<StageRecord>,
-    pub compact_signed_at: Option<Timestamp>,
-    pub feel_heard_at: Option<Timestamp>,
-    pub feel_heard_feedback: Option<PrivateText>,
-    pub empathy: Empathy,
-    pub needs: Needs,
-    pub consents: Consents,
-    pub round: Round,
+    pub(crate) stages: Vec<StageRecord>,
+    pub(crate) compact_signed_at: Option<Timestamp>,
+    pub(crate) feel_heard_at: Option<Timestamp>,
+    pub(crate) feel_heard_feedback: Option<PrivateText>,
+    pub(crate) empathy: Empathy,
+    pub(crate) needs: Needs,
+    pub(crate) consents: Consents,
+    pub(crate) round: Round,
     #[serde(default)]
-    pub stage4: Stage4,
+    pub(crate) stage4: Stage4,
     /// The `seq` of the last event that was news for this partner.
-    pub news: Seq,
-    pub last_seen: Seq,
+    pub(crate) news: Seq,
+    pub(crate) last_seen: Seq,
     /// When this partner's view of the session last changed.
     #[serde(default)]
-    pub changed_at: Timestamp,
-    pub viewed_at: Option<Timestamp>,
-    pub nudged_at: Option<Timestamp>,
+    pub(crate) changed_at: Timestamp,
+    pub(crate) viewed_at: Option<Timestamp>,
+    pub(crate) nudged_at: Option<Timestamp>,
     /// The other partner does not see when this one was last active.
     #[serde(default)]
-    pub hides_activity: bool,
+    pub(crate) hides_activity: bool,
     /// Some if the member is in app mode.
     #[serde(default)]
-    pub client: Option<Client>,
+    pub(crate) client: Option<Client>,
     #[serde(default)]
-    pub feel_heard_offered_at: Option<Timestamp>,
+    pub(crate) feel_heard_offered_at: Option<Timestamp>,
     /// The chat item that the member's client saw last.
     #[serde(default)]
-    pub chat_item: Option<PrivateText>,
+    pub(crate) chat_item: Option<PrivateText>,
     #[serde(default)]
-    pub share_tab_seen_at: Option<Timestamp>,
+    pub(crate) share_tab_seen_at: Option<Timestamp>,
     /// The last deed for this member was an advance by the coordinator.
     #[serde(default)]
-    pub was_taken_on: bool,
+    pub(crate) was_taken_on: bool,
 }
 
 impl Member {

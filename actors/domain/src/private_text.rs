@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct PrivateText(Box<str>);
 
 impl PrivateText {
+    /// Wraps a text, of any length.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
@@ -32,6 +33,7 @@ impl fmt::Debug for PrivateText {
 pub struct Salt(PrivateText);
 
 impl Salt {
+    /// Wraps a secret. It must be unguessable and never change.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(PrivateText::new(text))
     }

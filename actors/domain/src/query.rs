@@ -2,6 +2,7 @@
 
 use crate::{app::Marker, stage::Stage};
 
+/// A question about one session. All but [`Query::PublicInvitation`] have a viewer, who has to be a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
     /// `{session}`
@@ -10,23 +11,41 @@ pub enum Query {
     Summary,
     /// The resync call after a reconnect.
     State,
+    /// `GET …/progress`
     Progress,
+    /// The viewer's gates of one stage.
     Gates(Stage),
+    /// Who has signed the compact; of the partner only what the viewer may know.
     CompactStatus,
+    /// The viewer's own draft.
     EmpathyDraft,
+    /// The partner's attempt, if both have shared.
     EmpathyPartner,
+    /// Stage 2 at one glance.
     EmpathyStatus,
+    /// `GET …/reconciler/share-offer`. Another service makes offers, so there is never one.
     ShareOffer,
+    /// What the viewer is asked to judge.
     PendingActions,
+    /// Content that the viewer is asked to share.
     PendingConsents,
+    /// The viewer's own decisions about sharing.
     ConsentHistory,
+    /// The viewer's own needs.
     Needs,
+    /// The shared needs of both. A rejection until both have shared.
     NeedsComparison,
+    /// The categories that both have shared.
     CommonGround,
+    /// The pool, without authors.
     Strategies,
+    /// The result of both rankings.
     Overlap,
+    /// All agreements of the session.
     Agreements,
+    /// The entries that the viewer may see.
     Tending,
+    /// The check-ins that were made.
     TendingHistory,
     /// The invitation, for a member.
     Invitation,
@@ -38,6 +57,7 @@ pub enum Query {
     ExistingSession,
     /// The chat. Another service keeps it, so the page is always empty.
     Messages {
+        /// The size of the page that the client asks for. It says which client it is.
         limit: Option<u32>,
     },
 }

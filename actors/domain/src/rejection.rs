@@ -9,61 +9,48 @@ use serde_json::{Value, json};
 use crate::event::Event;
 
 /// The error codes of the HTTP interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
+    /// The token is missing, invalid or expired.
     Unauthorized,
+    /// The caller is known and may not do this.
     Forbidden,
+    /// The caller's own consent has to come first.
     ConsentRequired,
+    /// Nothing there that the caller may see.
     NotFound,
+    /// A field has a wrong value; `details` names it.
     ValidationError,
+    /// An earlier step is missing; the message names it.
     GateNotSatisfied,
+    /// A step of the partner is missing.
     PartnerNotReady,
+    /// The status of the session does not allow it; `details.status` has it.
     SessionNotActive,
+    /// It belongs to another stage than the caller's.
     InvalidStage,
+    /// It was done before, or contradicts what was done before.
     Conflict,
+    /// The time of the invitation is over.
     InvitationExpired,
+    /// Too early or too often; `Retry-After` says when to try again.
     RateLimited,
+    /// Nothing was decided; try again after `Retry-After`.
     ServiceUnavailable,
+    /// A fault of the coordinator.
     InternalError,
 }
 
 impl Code {
-    pub const ALL: [Code; 14] = [
-        Code::Unauthorized,
-        Code::Forbidden,
-        Code::ConsentRequired,
-        Code::NotFound,
-        Code::ValidationError,
-        Code::GateNotSatisfied,
-        Code::PartnerNotReady,
-        Code::SessionNotActive,
-        Code::InvalidStage,
-        Code::Conflict,
-        Code::InvitationExpired,
-        Code::RateLimited,
-        Code::ServiceUnavailable,
-        Code::InternalError,
-    ];
+    /// All codes.
+    pub const ALL: &[Code] = <Code as strum::VariantArray>::VARIANTS;
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Code::Unauthorized => "UNAUTHORIZED",
-            Code::Forbidden => "FORBIDDEN",
-            Code::ConsentRequired => "CONSENT_REQUIRED",
-            Code::NotFound => "NOT_FOUND",
-            Code::ValidationError => "VALIDATION_ERROR",
-            Code::GateNotSatisfied => "GATE_NOT_SATISFIED",
-            Code::PartnerNotReady => "PARTNER_NOT_READY",
-            Code::SessionNotActive => "SESSION_NOT_ACTIVE",
-            Code::InvalidStage => "INVALID_STAGE",
-            Code::Conflict => "CONFLICT",
-            Code::InvitationExpired => "INVITATION_EXPIRED",
-            Code::RateLimited => "RATE_LIMITED",
-            Code::ServiceUnavailable => "SERVICE_UNAVAILABLE",
-            Code::InternalError => "INTERNAL_ERROR",
-        }
+    /// The code as in JSON, for example `NOT_FOUND`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -77,9 +64,13 @@ impl fmt::Display for Code {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejection {
+    /// Decides the HTTP status.
     pub code: Code,
+    /// For people, in English. It says what would be right.
     pub message: Cow<'static, str>,
+    /// For programs: the object `error.details`.
     pub details: Option<Box<Value>>,
+    /// When a retry can succeed. None if time alone does not help.
     pub retry_after: Option<Duration>,
     /// Events that record the refusal, for example of a nudge that came too early. They are applied and stored like all
     /// others, and nobody is told.
@@ -87,15 +78,18 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// A rejection. The message says what would be right, in lower case without a full stop.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), details: None, retry_after: None, noted: Vec::new() }
     }
 
+    /// Adds `error.details`, which programs can read.
     pub fn with_details(mut self, details: Value) -> Self {
         self.details = Some(Box::new(details));
         self
     }
 
+    /// Adds the wait after which a retry can succeed.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
@@ -151,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_code_is_spelled_alike_in_json_and_in_text() {
-        for code in Code::ALL {
+        for code in Code::ALL.iter().copied() {
             assert_eq!(serde_json::to_value(code).unwrap(), json!(code.as_str()));
         }
     }

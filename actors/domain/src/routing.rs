@@ -9,8 +9,11 @@ use crate::event::{Announcement, Audience};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
+    /// A device of the partner is on the session's channel.
     Present,
+    /// No device of the partner is there.
     Absent,
+    /// Nobody has asked yet, or the look-up failed.
     Unknown,
 }
 
@@ -28,46 +31,51 @@ pub enum WhenAbsent {
 /// What the decision knows of the partner's presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PresenceKnowledge {
+    /// What the presence set said.
     Known(Presence),
     /// The realtime provider did not answer in time.
     Unresolved,
 }
 
 /// How one event is delivered to one partner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeliveryRoute {
+    /// On the channel only.
     Publish,
+    /// By push only.
     Push,
+    /// Both ways.
     PublishAndPush,
     /// Ask the realtime provider first, then decide again.
     Resolve,
+    /// Neither way.
     Nothing,
 }
 
 impl DeliveryRoute {
+    /// Whether the event goes to the channel.
     pub const fn publishes(self) -> bool {
         matches!(self, DeliveryRoute::Publish | DeliveryRoute::PublishAndPush)
     }
 
+    /// Whether the event becomes a push.
     pub const fn pushes(self) -> bool {
         matches!(self, DeliveryRoute::Push | DeliveryRoute::PublishAndPush)
     }
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            DeliveryRoute::Publish => "publish",
-            DeliveryRoute::Push => "push",
-            DeliveryRoute::PublishAndPush => "publish_and_push",
-            DeliveryRoute::Resolve => "resolve",
-            DeliveryRoute::Nothing => "nothing",
-        }
+    /// The name in metrics and stored decisions.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// The route that was chosen, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutingDecision {
+    /// How the event is delivered.
     pub route: DeliveryRoute,
+    /// A fixed wording, without anything personal.
     pub reason: &'static str,
 }
 
@@ -76,10 +84,13 @@ pub struct RoutingDecision {
 pub struct Recipient {
     /// The event comes from a command of this partner.
     pub is_author: bool,
+    /// Of this partner, when the decision is made.
     pub knowledge: PresenceKnowledge,
+    /// Any device of this partner can get pushes.
     pub has_push_token: bool,
 }
 
+/// Decides how one announcement reaches one partner.
 pub fn route(announcement: &Announcement, recipient: Recipient, when_absent: WhenAbsent) -> RoutingDecision {
     decide(announcement.audience, announcement.pushes, recipient, when_absent)
 }

@@ -19,11 +19,12 @@ use crate::{
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pause {
-    pub at: Timestamp,
-    pub by: Side,
-    pub reason: Option<PrivateText>,
+    pub(crate) at: Timestamp,
+    pub(crate) by: Side,
+    pub(crate) reason: Option<PrivateText>,
 }
 
+/// The state of one session. It is stored as a snapshot, and built from events otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     pub(super) id: SessionId,
@@ -56,10 +57,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Never changes.
     pub fn id(&self) -> &SessionId {
         &self.id
     }
 
+    /// The id in the invitation's link.
     pub fn invitation_id(&self) -> &InvitationId {
         &self.invitation.id
     }
@@ -69,6 +72,7 @@ impl Session {
         self.invitation.person.as_ref()
     }
 
+    /// The `seq` of the last event.
     pub fn seq(&self) -> Seq {
         self.seq
     }
@@ -78,6 +82,7 @@ impl Session {
         self.status
     }
 
+    /// None if the session was never resolved.
     pub fn resolved_at(&self) -> Option<Timestamp> {
         self.resolved_at
     }
@@ -106,6 +111,7 @@ impl Session {
         Side::BOTH.into_iter().filter_map(|side| self.member(side)).any(Member::in_app_mode)
     }
 
+    /// Whether the user sees the session: joined, and not withdrawn.
     pub fn is_member(&self, user: &UserId) -> bool {
         self.side(user).is_some()
     }
@@ -121,6 +127,7 @@ impl Session {
         self.side(user).and_then(|side| self.member(side)).is_some_and(|member| member.news > member.last_seen)
     }
 
+    /// The `seq` up to which the user has seen the session; 0 for others.
     pub fn last_seen(&self, user: &UserId) -> Seq {
         self.side(user).and_then(|side| self.member(side)).map_or(0, |member| member.last_seen)
     }

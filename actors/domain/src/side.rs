@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 /// One of the two partners: the creator of the session, or the person who was invited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub(crate) enum Side {
     Creator,
     Invitee,
 }
 
 impl Side {
-    pub const BOTH: [Side; 2] = [Side::Creator, Side::Invitee];
+    pub(crate) const BOTH: [Side; 2] = [Side::Creator, Side::Invitee];
 
     pub(crate) const fn other(self) -> Side {
         match self {

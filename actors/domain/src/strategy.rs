@@ -13,29 +13,35 @@ use crate::{
 /// The number of first places of a ranking that count for the overlap.
 const TOP: usize = 3;
 
+/// The phase of stage 4 on the ranking path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum StrategyPhase {
+pub(crate) enum StrategyPhase {
+    /// The pool is open.
     Collecting,
+    /// The pool is locked, and a ranking is missing.
     Ranking,
+    /// Both have ranked, and the overlap can be seen.
     Revealing,
+    /// The rankings do not meet, and the pool is open again; or an agreement is proposed.
     Negotiating,
+    /// There is an agreement of both.
     Agreed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Strategy {
-    pub id: StrategyId,
+pub(crate) struct Strategy {
+    pub(crate) id: StrategyId,
     /// Kept for erasure only. No view shows it.
-    pub author: Side,
-    pub description: PrivateText,
-    pub needs_addressed: Vec<PrivateText>,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
+    pub(crate) author: Side,
+    pub(crate) description: PrivateText,
+    pub(crate) needs_addressed: Vec<PrivateText>,
+    pub(crate) duration: Option<PrivateText>,
+    pub(crate) measure_of_success: Option<PrivateText>,
     /// The text has changed since the strategy was proposed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub revised: bool,
+    pub(crate) revised: bool,
 }
 
 impl Strategy {
@@ -49,19 +55,19 @@ impl Strategy {
 
 /// The result of the two rankings of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reveal {
-    pub overlap: Vec<StrategyId>,
+pub(crate) struct Reveal {
+    pub(crate) overlap: Vec<StrategyId>,
     /// The overlap. If it is empty, the first choice of each partner.
-    pub candidates: Vec<StrategyId>,
-    pub at: Timestamp,
+    pub(crate) candidates: Vec<StrategyId>,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
-    pub strategies: Vec<Strategy>,
+pub(crate) struct Pool {
+    pub(crate) strategies: Vec<Strategy>,
     /// The number of rounds without an overlap. The pool opened again after each.
-    pub rounds_without_overlap: u32,
-    pub reveal: Option<Reveal>,
+    pub(crate) rounds_without_overlap: u32,
+    pub(crate) reveal: Option<Reveal>,
 }
 
 impl Pool {
@@ -88,13 +94,13 @@ impl Pool {
 
 /// One partner's part in the round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
-    pub ready_at: Option<Timestamp>,
-    pub ranking: Vec<StrategyId>,
-    pub ranked_at: Option<Timestamp>,
+pub(crate) struct Round {
+    pub(crate) ready_at: Option<Timestamp>,
+    pub(crate) ranking: Vec<StrategyId>,
+    pub(crate) ranked_at: Option<Timestamp>,
     /// The ranking of the former round, which was revealed without an overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub previous: Vec<StrategyId>,
+    pub(crate) previous: Vec<StrategyId>,
 }
 
 impl Round {

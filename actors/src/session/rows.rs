@@ -7,9 +7,8 @@ use bytes::Bytes;
 
 use crate::{
     domain::{
-        Session, Settings, Timer,
+        Listed, Session, Settings, Timer,
         ids::{SessionId, UserId},
-        rules::Listed,
         stage::SessionStatus,
         time::Timestamp,
     },

@@ -4,8 +4,7 @@
 
 use crate::{
     domain::{
-        Caller, Context, Event, Session, Settings,
-        context::Actor,
+        Actor, Caller, Context, Event, Session, Settings,
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
         view::{EventsPage, SeenEvent},

@@ -35,7 +35,7 @@ async fn sent(refusal: Refusal) -> Answer {
 #[actix_web::test]
 async fn every_code_has_its_status() {
     const STATUSES: [u16; 14] = [401, 403, 403, 404, 400, 400, 400, 400, 400, 409, 410, 429, 503, 500];
-    for (code, status) in Code::ALL.into_iter().zip(STATUSES) {
+    for (code, status) in Code::ALL.iter().copied().zip(STATUSES) {
         let rejection = Rejection::new(code, "as it is").with_details(json!({ "sessionId": NO_SESSION }));
         let answer = sent(rejection.into()).await;
         assert_eq!(answer.refusal(), (status, code.to_string()));

@@ -34,6 +34,7 @@ impl Session {
         Some(session)
     }
 
+    /// Changes the state by one event. Events have to be applied in the order of their `seq`.
     pub fn apply(&mut self, event: &Event) {
         debug_assert!(event.seq > self.seq, "the numbers of events increase");
         let changes = event.facts().changes;

@@ -16,11 +16,11 @@ use crate::{
 use serde_json::json;
 
 pub(crate) struct MemberAction<'a> {
-    pub session: &'a Session,
-    pub ctx: &'a Context<'a>,
-    pub side: Side,
-    pub me: &'a Member,
-    pub events: NewEvents,
+    pub(super) session: &'a Session,
+    pub(super) ctx: &'a Context<'a>,
+    pub(super) side: Side,
+    pub(super) me: &'a Member,
+    events: NewEvents,
 }
 
 impl<'a> MemberAction<'a> {
@@ -48,10 +48,8 @@ impl<'a> MemberAction<'a> {
     }
 
     pub(crate) fn must_be_active(&self) -> Result<(), Rejection> {
-        match self.session.status {
-            SessionStatus::Active => Ok(()),
-            status => Err(not_active(status)),
-        }
+        let status = self.session.status;
+        if status == SessionStatus::Active { Ok(()) } else { Err(not_active(status)) }
     }
 
     pub(crate) fn partner_shares_empathy(&self) -> bool {
@@ -88,7 +86,11 @@ pub(super) fn not_active(status: SessionStatus) -> Rejection {
             "the session becomes active when the partner accepts the invitation"
         }
         SessionStatus::Paused => "the session is paused; resume it first",
-        _ => "the session is over and can only be viewed",
+        SessionStatus::Active
+        | SessionStatus::Waiting
+        | SessionStatus::Resolved
+        | SessionStatus::Abandoned
+        | SessionStatus::Archived => "the session is over and can only be viewed",
     };
     Rejection::new(Code::SessionNotActive, message).with_details(json!({ "status": status }))
 }
@@ -111,7 +113,7 @@ pub(crate) struct NewEvents {
     next: u64,
     at: Timestamp,
     by: Option<UserId>,
-    pub list: Vec<Event>,
+    pub(super) list: Vec<Event>,
 }
 
 impl NewEvents {

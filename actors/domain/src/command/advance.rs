@@ -12,6 +12,7 @@ use crate::{
     stage::{SessionStatus, Stage},
 };
 
+/// The body of `POST /sessions/{id}/stages/advance`. Without stages it means the caller's next stage.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -19,12 +20,13 @@ use crate::{
 pub struct AdvanceRequest {
     /// 0 to 4; the current stage, if left out.
     #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 4))]
-    pub from_stage: Option<i64>,
+    from_stage: Option<i64>,
     /// 0 to 4; the next stage, if left out.
     #[cfg_attr(feature = "schema", schema(minimum = 0, maximum = 4))]
-    pub to_stage: Option<i64>,
+    to_stage: Option<i64>,
 }
 
+/// An advance, with the stages that the client believes in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advance {
     from: Option<Stage>,

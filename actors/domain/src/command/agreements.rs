@@ -24,26 +24,27 @@ use crate::{
     "measureOfSuccess": "we did it on most days",
     "followUpDate": "2030-02-01"
 })))]
+/// The body of `POST /sessions/{id}/agreements`. Whoever proposes has agreed.
 pub struct ProposeAgreementRequest {
     /// One of the overlap or of the candidates.
     #[cfg_attr(feature = "schema", schema(value_type = Option<StrategyId>))]
-    pub strategy_id: Option<String>,
+    strategy_id: Option<String>,
     /// 1 to 1000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
-    pub description: Option<String>,
+    description: Option<String>,
     /// One of MICRO_EXPERIMENT, COMMITMENT, CHECK_IN, HYBRID.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "schema", schema(value_type = AgreementType))]
-    pub kind: Option<String>,
+    kind: Option<String>,
     /// At most 100 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 100))]
-    pub duration: Option<String>,
+    duration: Option<String>,
     /// At most 500 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub measure_of_success: Option<String>,
+    measure_of_success: Option<String>,
     /// RFC 3339 date or time.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
-    pub follow_up_date: Option<String>,
+    follow_up_date: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl TryFrom<ProposeAgreementRequest> for Command {
         Ok(Command::ProposeAgreement(ProposeAgreement {
             strategy: request.strategy_id.map(|id| fields::id("strategyId", &id)).transpose()?,
             description: fields::text("description", request.description, 1..=1_000)?,
-            kind: fields::name("type", request.kind, &AgreementType::NAMES)?,
+            kind: fields::variant("type", request.kind)?,
             duration: fields::optional_text("duration", request.duration, 100)?,
             measure_of_success: fields::optional_text("measureOfSuccess", request.measure_of_success, 500)?,
             follow_up_at: fields::date_or_time("followUpDate", request.follow_up_date)?,
@@ -70,6 +71,7 @@ impl TryFrom<ProposeAgreementRequest> for Command {
     }
 }
 
+/// The body of `POST /sessions/{id}/agreements/{agreementId}/confirm`: the answer to a proposal.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -78,10 +80,10 @@ impl TryFrom<ProposeAgreementRequest> for Command {
 )))]
 pub struct ConfirmAgreementRequest {
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub confirmed: Option<bool>,
+    confirmed: Option<bool>,
     /// What you would rather have, when `confirmed` is false; at most 1000 characters; your partner sees it.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub modification: Option<String>,
+    modification: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,11 +99,9 @@ impl Session {
             Some((member.id.clone(), ahead.next_stage(side).ok()?))
         }) {
             let from = ahead.side(&user).map(|side| ahead.stage_of(side));
-            let completed = events.iter_mut().rev().find_map(|event| match &mut event.body {
-                EventBody::StageCompleted { stage, moves_to } if event.by.as_ref() == Some(&user) => {
-                    (Some(*stage) == from).then_some(moves_to)
-                }
-                _ => None,
+            let completed = events.iter_mut().rev().find_map(|event| {
+                let EventBody::StageCompleted { stage, moves_to } = &mut event.body else { return None };
+                (event.by.as_ref() == Some(&user) && Some(*stage) == from).then_some(moves_to)
             });
             if let Some(moves_to) = completed {
                 *moves_to = Some(to);

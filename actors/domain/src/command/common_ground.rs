@@ -14,6 +14,7 @@ use crate::{
     stage::Stage,
 };
 
+/// The body of `POST /sessions/{id}/common-ground/confirm`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -23,17 +24,18 @@ use crate::{
 pub struct ConfirmCommonGroundRequest {
     /// Empty if there is nothing in common.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<CommonGroundConfirmationRequest>))]
-    pub confirmations: Option<Vec<CommonGroundConfirmationRequest>>,
+    confirmations: Option<Vec<CommonGroundConfirmationRequest>>,
 }
 
+/// The caller's answer on one category of the common ground.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CommonGroundConfirmationRequest {
+pub(super) struct CommonGroundConfirmationRequest {
     #[cfg_attr(feature = "schema", schema(value_type = String))]
-    pub common_ground_id: Option<String>,
+    common_ground_id: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub confirmed: Option<bool>,
+    confirmed: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +62,14 @@ impl TryFrom<ConfirmCommonGroundRequest> for Command {
     }
 }
 
+/// The body of `POST /sessions/{id}/needs/validate`: whether both lists, seen side by side, are right.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", schema(example = json!({ "validated": true })))]
 pub struct ValidateNeedsRequest {
     /// True, if left out.
-    pub validated: Option<bool>,
+    validated: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use crate::{
     stage::{SessionStatus, Stage},
 };
 
+/// The body of `POST /sessions/{id}/compact/sign`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -19,7 +20,7 @@ use crate::{
 pub struct SignCompactRequest {
     /// May be left out; `false` signs nothing and is refused.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::agreed))]
-    pub agreed: Option<bool>,
+    agreed: Option<bool>,
 }
 
 impl TryFrom<SignCompactRequest> for Command {
@@ -35,9 +36,9 @@ impl TryFrom<SignCompactRequest> for Command {
 /// The creator may sign before the partner has joined, even before the invitation is sent. A repeated signature in app
 /// mode changes nothing, since the app repeats requests whose answer was lost.
 pub(super) fn decide(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
-    match action.session.status {
-        SessionStatus::Created | SessionStatus::Invited | SessionStatus::Active => {}
-        status => return Err(not_active(status)),
+    let status = action.session.status;
+    if !matches!(status, SessionStatus::Created | SessionStatus::Invited | SessionStatus::Active) {
+        return Err(not_active(status));
     }
     if action.me.compact_signed_at.is_some() && action.me.in_app_mode() {
         return Ok(());

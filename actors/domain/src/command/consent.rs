@@ -2,6 +2,7 @@
 //! content is hidden from then on.
 
 use serde::Deserialize;
+use strum::VariantArray;
 
 use super::{Command, action::MemberAction, empathy, fields, needs};
 use crate::{
@@ -23,9 +24,9 @@ use crate::{
 pub struct RevokeConsentRequest {
     /// `empathy` or `needs`.
     #[cfg_attr(feature = "schema", schema(pattern = "^([Ee][Mm][Pp][Aa][Tt][Hh][Yy]|[Nn][Ee][Ee][Dd][Ss])$"))]
-    pub kind: Option<String>,
+    kind: Option<String>,
     /// As in the history of consents.
-    pub consent_record_id: Option<String>,
+    consent_record_id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +43,11 @@ impl TryFrom<RevokeConsentRequest> for Command {
             return Ok(Command::RevokeConsent(RevokeConsent::Record(PrivateText::new(id.as_str()))));
         }
         let kind = request.kind.map(|kind| kind.to_ascii_lowercase());
-        let kinds = ConsentKind::ALL.map(|kind| (kind.as_str(), kind));
-        Ok(Command::RevokeConsent(RevokeConsent::Kind(fields::name("kind", kind, &kinds)?)))
+        Ok(Command::RevokeConsent(RevokeConsent::Kind(fields::variant("kind", kind)?)))
     }
 }
 
+/// The body of `POST /sessions/{id}/consent/decide`: the answer to a request of `GET …/consent/pending`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -56,13 +57,13 @@ impl TryFrom<RevokeConsentRequest> for Command {
 pub struct DecideConsentRequest {
     /// As in the list of pending consents.
     #[cfg_attr(feature = "schema", schema(value_type = String))]
-    pub consent_request_id: Option<String>,
+    consent_request_id: Option<String>,
     /// `GRANTED` or `DENIED`.
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(GRANTED|DENIED)$"))]
-    pub decision: Option<String>,
+    decision: Option<String>,
     /// The attempt as it shall be shared, 1 to 2000 characters. Only for an attempt.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 2000, pattern = r"\S"))]
-    pub edited_content: Option<String>,
+    edited_content: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,12 +98,12 @@ impl Session {
     /// The content and the version that a consent request is about: the present version, or one that was decided
     /// before.
     pub(crate) fn requested_content(&self, me: &Member, decide: &DecideConsent) -> Option<(ConsentKind, u64)> {
-        let current = ConsentKind::ALL.map(|kind| (kind, me.consent_version(kind)));
+        let current = ConsentKind::VARIANTS.iter().map(|kind| (*kind, me.consent_version(*kind)));
         let decided = me.consents.iter().map(|record| (record.kind, record.version));
         let is_meant = |(kind, version): &(ConsentKind, u64)| {
             consents::request_id(&self.id, &me.id, *kind, *version) == decide.request.reveal()
         };
-        current.into_iter().chain(decided).find(is_meant)
+        current.chain(decided).find(is_meant)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 
 pub(super) const LONGEST: usize = 2_000;
 
+/// The body of `POST /sessions/{id}/empathy/draft`. It replaces the caller's draft.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +27,7 @@ pub struct SaveEmpathyDraftRequest {
     /// 1 to 2000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"\S"))]
     pub content: Option<String>,
+    /// Whether the draft satisfies the gate `empathyDraftReady`; false, if left out.
     pub ready_to_share: Option<bool>,
 }
 
@@ -50,12 +52,12 @@ impl TryFrom<SaveEmpathyDraftRequest> for Command {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", schema(example = json!({ "consent": true })))]
 pub struct ConsentEmpathyRequest {
-    pub consent: Option<bool>,
+    consent: Option<bool>,
     #[cfg_attr(feature = "schema", schema(value_type = Option<DraftId>))]
-    pub draft_id: Option<String>,
+    draft_id: Option<String>,
     /// 1 to 2000 characters.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 2000, pattern = r"\S"))]
-    pub final_content: Option<String>,
+    final_content: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,7 @@ impl TryFrom<ConsentEmpathyRequest> for Command {
     }
 }
 
+/// The body of `POST /sessions/{id}/empathy/validate`: whether the partner's attempt is right.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -86,12 +89,12 @@ impl TryFrom<ConsentEmpathyRequest> for Command {
 )))]
 pub struct ValidateEmpathyRequest {
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub validated: Option<bool>,
+    validated: Option<bool>,
     /// At most 1000 characters; needed when `validated` is false.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub feedback: Option<String>,
+    feedback: Option<String>,
     /// Without it the feedback stays with its author.
-    pub consent_to_share_feedback: Option<bool>,
+    consent_to_share_feedback: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

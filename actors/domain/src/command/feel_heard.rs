@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Command, action::MemberAction, fields};
 use crate::{event::EventBody, private_text::PrivateText, rejection::Rejection, stage::Stage};
 
+/// The body of `POST /sessions/{id}/feel-heard`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -12,10 +13,10 @@ use crate::{event::EventBody, private_text::PrivateText, rejection::Rejection, s
 pub struct FeelHeardRequest {
     /// `false`: not yet. Changes nothing.
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub confirmed: Option<bool>,
+    confirmed: Option<bool>,
     /// At most 500 characters; stays with its author.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub feedback: Option<String>,
+    feedback: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
+use strum::VariantArray;
+
 use crate::{ids::InvalidId, private_text::PrivateText, rejection::Rejection, time::Timestamp};
 
 pub(crate) fn required<T>(field: &str, value: Option<T>, expected: impl fmt::Display) -> Result<T, Rejection> {
@@ -64,13 +66,21 @@ pub fn name<T: Copy>(field: &str, value: Option<String>, names: &[(&str, T)]) ->
     known.map(|(_, value)| *value).ok_or_else(|| Rejection::invalid(field, "another name", expected()))
 }
 
-/// An optional name from a closed set.
-pub(crate) fn optional_name<T: Copy>(
-    field: &str,
-    value: Option<String>,
-    names: &[(&str, T)],
-) -> Result<Option<T>, Rejection> {
-    value.map(|value| name(field, Some(value), names)).transpose()
+/// A variant by its name in JSON.
+pub(crate) fn variant<T>(field: &str, value: Option<String>) -> Result<T, Rejection>
+where
+    T: VariantArray + Copy + Into<&'static str>,
+{
+    let names: Vec<_> = T::VARIANTS.iter().map(|variant| ((*variant).into(), *variant)).collect();
+    name(field, value, &names)
+}
+
+/// As [`variant`], if there is a value.
+pub(crate) fn optional_variant<T>(field: &str, value: Option<String>) -> Result<Option<T>, Rejection>
+where
+    T: VariantArray + Copy + Into<&'static str>,
+{
+    value.map(|value| variant(field, Some(value))).transpose()
 }
 
 /// A point in time or a date, which stands for its first moment in UTC.

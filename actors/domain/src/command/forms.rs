@@ -10,12 +10,12 @@ fn text(format: KnownFormat) -> ObjectBuilder {
 }
 
 /// RFC 3339, as [`super::fields::date_or_time`] reads it.
-pub fn needed_date_or_time() -> RefOr<Schema> {
+pub(crate) fn needed_date_or_time() -> RefOr<Schema> {
     let either = AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime));
     RefOr::T(either.description(Some("RFC 3339 date or time.")).into())
 }
 
-pub fn date_or_time() -> RefOr<Schema> {
+pub(crate) fn date_or_time() -> RefOr<Schema> {
     let nothing = ObjectBuilder::new().schema_type(Type::Null);
     let either = AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime)).item(nothing);
     RefOr::T(either.description(Some("RFC 3339 date or time.")).into())
@@ -32,16 +32,16 @@ fn texts(most: usize, shortest: usize, longest: usize) -> RefOr<Schema> {
 }
 
 /// The needs that a strategy addresses.
-pub fn three_labels() -> RefOr<Schema> {
+pub(crate) fn three_labels() -> RefOr<Schema> {
     texts(3, 1, 200)
 }
 
 /// The needs that a draft of a sub-chat addresses.
-pub fn ten_labels() -> RefOr<Schema> {
+pub(crate) fn ten_labels() -> RefOr<Schema> {
     texts(10, 1, 200)
 }
 
-pub fn evidence() -> RefOr<Schema> {
+pub(crate) fn evidence() -> RefOr<Schema> {
     texts(10, 0, 500)
 }
 
@@ -58,28 +58,28 @@ fn by_id(value: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
 }
 
 /// RFC 3339 dates or times.
-pub fn dates_by_id() -> RefOr<Schema> {
+pub(crate) fn dates_by_id() -> RefOr<Schema> {
     by_id(needed_date_or_time())
 }
 
 /// Notes on check-ins.
-pub fn notes_by_id() -> RefOr<Schema> {
+pub(crate) fn notes_by_id() -> RefOr<Schema> {
     by_id(ObjectBuilder::new().schema_type(Type::String).max_length(Some(2_000)))
 }
 
 /// What becomes of each entry.
-pub fn resolutions_by_id() -> RefOr<Schema> {
+pub(crate) fn resolutions_by_id() -> RefOr<Schema> {
     by_id(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["RESOLVED", "CONTINUING"])))
 }
 
 /// True, or nothing.
-pub fn agreed() -> RefOr<Schema> {
+pub(crate) fn agreed() -> RefOr<Schema> {
     let agreed = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));
     RefOr::T(AnyOfBuilder::new().item(agreed).item(ObjectBuilder::new().schema_type(Type::Null)).into())
 }
 
 /// Drafts that name a proposal.
-pub fn updated_drafts() -> RefOr<Schema> {
+pub(crate) fn updated_drafts() -> RefOr<Schema> {
     let named = ObjectBuilder::new().property("proposalId", ObjectBuilder::new().schema_type(Type::String));
     let draft = AllOfBuilder::new().item(Ref::from_schema_name("DraftRequest")).item(named.required("proposalId"));
     let list = ArrayBuilder::new().items(draft).max_items(Some(10));

@@ -17,6 +17,7 @@ use crate::{
     stage::SessionStatus,
 };
 
+/// The body of `POST /sessions`. It names the invited person by `inviteName` or `personId`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -24,17 +25,18 @@ use crate::{
 pub struct CreateSessionRequest {
     /// What you call the person you invite, 1 to 100 characters. This or `personId` is needed.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 100, pattern = r"\S"))]
-    pub invite_name: Option<String>,
+    invite_name: Option<String>,
     /// The user to invite; nobody else can accept then.
     #[cfg_attr(feature = "schema", schema(value_type = Option<UserId>))]
-    pub person_id: Option<String>,
+    person_id: Option<String>,
     /// What it is about, at most 500 characters; for you alone.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub context: Option<String>,
+    context: Option<String>,
     /// `true`: the invitation goes out only when it is confirmed. If left out: `true` for the app, else `false`.
-    pub draft: Option<bool>,
+    draft: Option<bool>,
 }
 
+/// The creation of a session with its invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateSession {
     invite_name: Option<PrivateText>,
@@ -67,6 +69,7 @@ impl TryFrom<CreateSessionRequest> for CreateSession {
     }
 }
 
+/// The body of `POST /invitations/{id}/decline`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -74,7 +77,7 @@ impl TryFrom<CreateSessionRequest> for CreateSession {
 pub struct DeclineInvitationRequest {
     /// At most 500 characters. Nobody is shown it, so it is not kept.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub reason: Option<String>,
+    reason: Option<String>,
 }
 
 impl TryFrom<DeclineInvitationRequest> for Command {
@@ -124,9 +127,10 @@ pub(super) fn resend(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
         return Err(Rejection::forbidden("only the one who invited can send the invitation again"));
     }
     if session.status != SessionStatus::Invited {
-        let message = match session.status {
-            SessionStatus::Created => "confirm the invitation first; that sends it",
-            _ => "the invitation has been answered or withdrawn; it cannot be sent again",
+        let message = if session.status == SessionStatus::Created {
+            "confirm the invitation first; that sends it"
+        } else {
+            "the invitation has been answered or withdrawn; it cannot be sent again"
         };
         return Err(Rejection::conflict(message));
     }

@@ -18,6 +18,7 @@ use crate::{
 
 const LONGEST: usize = 500;
 
+/// The body of `POST /sessions/{id}/invitation/confirm`: the creator has sent the invitation.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +26,7 @@ const LONGEST: usize = 500;
 pub struct ConfirmInvitationRequest {
     /// The text that goes with the link, at most 500 characters; as it stands, if left out.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub message: Option<String>,
+    message: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl TryFrom<ConfirmInvitationRequest> for Command {
     }
 }
 
+/// The body of `POST /sessions/{id}/invitation/message`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -54,7 +56,7 @@ impl TryFrom<ConfirmInvitationRequest> for Command {
 pub struct InvitationMessageRequest {
     /// 1 to 500 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 500, pattern = r"\S"))]
-    pub message: Option<String>,
+    message: Option<String>,
 }
 
 impl TryFrom<InvitationMessageRequest> for Command {
@@ -76,10 +78,10 @@ impl TryFrom<InvitationMessageRequest> for Command {
 pub struct WriteInvitationRequest {
     /// 1 to 500 characters.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
-    pub topic_frame: Option<String>,
+    topic_frame: Option<String>,
     /// 1 to 500 characters.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
-    pub invitation_message: Option<String>,
+    invitation_message: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,8 +168,7 @@ fn must_be_creators(action: &MemberAction<'_>) -> Result<(), Rejection> {
 }
 
 fn must_not_be_over(action: &MemberAction<'_>) -> Result<(), Rejection> {
-    match action.session.status {
-        status @ (SessionStatus::Abandoned | SessionStatus::Archived) => Err(not_active(status)),
-        _ => Ok(()),
-    }
+    let status = action.session.status;
+    let is_over = matches!(status, SessionStatus::Abandoned | SessionStatus::Archived);
+    if is_over { Err(not_active(status)) } else { Ok(()) }
 }

@@ -17,6 +17,7 @@ use crate::{
     stage::SessionStatus,
 };
 
+/// The body of `POST /sessions/{id}/pause`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -27,6 +28,7 @@ pub struct PauseRequest {
     pub reason: Option<String>,
 }
 
+/// A pause by a partner, with the reason for the other one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
     reason: Option<PrivateText>,
@@ -42,6 +44,7 @@ impl TryFrom<PauseRequest> for Command {
 /// The name that a user goes by, for all of the user's sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
+    /// What partners see from now on; none if the user has no name.
     pub name: Option<PrivateText>,
 }
 
@@ -73,15 +76,14 @@ pub(super) fn resolve(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
 
 /// A second archiving changes nothing.
 pub(super) fn archive(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
-    match action.session.status {
-        SessionStatus::Archived => Ok(()),
-        status if status.may_become(SessionStatus::Archived) => {
-            action.record(EventBody::Archived {});
-            Ok(())
-        }
-        status => Err(Rejection::conflict("only a session that is resolved or abandoned can be archived")
-            .with_details(json!({ "status": status }))),
+    let status = action.session.status;
+    if status.may_become(SessionStatus::Archived) {
+        action.record(EventBody::Archived {});
+    } else if status != SessionStatus::Archived {
+        return Err(Rejection::conflict("only a session that is resolved or abandoned can be archived")
+            .with_details(json!({ "status": status })));
     }
+    Ok(())
 }
 
 pub(super) fn withdraw(action: &mut MemberAction<'_>) -> Result<(), Rejection> {

@@ -29,36 +29,42 @@ mod viewed;
 
 use action::MemberAction;
 pub use advance::{Advance, AdvanceRequest};
-pub use agreements::{AnswerAgreement, ConfirmAgreementRequest, ProposeAgreement, ProposeAgreementRequest};
-pub use common_ground::{ConfirmCommonGround, ConfirmCommonGroundRequest, ValidateNeeds, ValidateNeedsRequest};
+pub(crate) use agreements::AnswerAgreement;
+use agreements::ProposeAgreement;
+pub use agreements::{ConfirmAgreementRequest, ProposeAgreementRequest};
+use common_ground::{ConfirmCommonGround, ValidateNeeds};
+pub use common_ground::{ConfirmCommonGroundRequest, ValidateNeedsRequest};
 pub use compact::SignCompactRequest;
-pub use consent::{DecideConsent, DecideConsentRequest, RevokeConsent, RevokeConsentRequest};
-pub use empathy::{
-    ConsentEmpathy, ConsentEmpathyRequest, SaveEmpathyDraft, SaveEmpathyDraftRequest, ValidateEmpathy,
-    ValidateEmpathyRequest,
-};
-pub use feel_heard::{ConfirmFeelHeard, FeelHeardRequest};
+pub(crate) use consent::{DecideConsent, RevokeConsent};
+pub use consent::{DecideConsentRequest, RevokeConsentRequest};
+pub(crate) use empathy::ConsentEmpathy;
+pub use empathy::{ConsentEmpathyRequest, SaveEmpathyDraftRequest, ValidateEmpathyRequest};
+use empathy::{SaveEmpathyDraft, ValidateEmpathy};
+use feel_heard::ConfirmFeelHeard;
+pub use feel_heard::FeelHeardRequest;
 pub use invitation::{CreateSession, CreateSessionRequest, DeclineInvitationRequest};
-pub use invitation_text::{
-    ConfirmInvitation, ConfirmInvitationRequest, InvitationMessageRequest, WriteInvitation, WriteInvitationRequest,
-};
+use invitation_text::{ConfirmInvitation, WriteInvitation};
+pub use invitation_text::{ConfirmInvitationRequest, InvitationMessageRequest, WriteInvitationRequest};
 pub use lifecycle::{Pause, PauseRequest, Rename};
 pub(crate) use need_edits::ASSUMED_CATEGORY;
-pub use need_edits::{
-    CaptureNeeds, CaptureNeedsRequest, EditNeeds, EditNeedsRequest, NeedOperationRequest, RemoveNeed, no_such_need,
-};
-pub use needs::{AddNeed, AddNeedRequest, ConfirmNeeds, ConfirmNeedsRequest, ShareNeeds, ShareNeedsRequest};
-pub use refinement::{ResubmitEmpathy, ResubmitEmpathyRequest, SkipRefinement, SkipRefinementRequest};
+use need_edits::CaptureNeeds;
+pub(crate) use need_edits::EditNeeds;
+pub use need_edits::{CaptureNeedsRequest, EditNeedsRequest, NeedOperationRequest, RemoveNeed, no_such_need};
+pub(crate) use needs::ConfirmNeeds;
+use needs::{AddNeed, ShareNeeds};
+pub use needs::{AddNeedRequest, ConfirmNeedsRequest, ShareNeedsRequest};
+use refinement::{ResubmitEmpathy, SkipRefinement};
+pub use refinement::{ResubmitEmpathyRequest, SkipRefinementRequest};
+
 pub use stage4::{
-    AnswerSubChatRequest, CHECK_IN_AFTER, CloseStage4Request, DeclineNeed, DraftRequest, OpenSubChat,
-    OpenSubChatRequest, ResolveSubChatRequest, SayInSubChatRequest, SelectManyRequest, SelectOneRequest,
-    SelectionRequest, Stage4Command, WalkNeedRequest,
+    AnswerSubChatRequest, CloseStage4Request, DeclineNeed, OpenSubChatRequest, ResolveSubChatRequest,
+    SayInSubChatRequest, SelectManyRequest, SelectOneRequest, Stage4Command, WalkNeedRequest,
 };
-pub use strategies::{ProposeStrategy, ProposeStrategyRequest, SubmitRanking, SubmitRankingRequest};
+pub(crate) use stage4::{CHECK_IN_AFTER, OpenSubChat};
+use strategies::{ProposeStrategy, SubmitRanking};
+pub use strategies::{ProposeStrategyRequest, SubmitRankingRequest};
 pub use tending::{
-    AdjustmentRequest, CheckInRequest, ComesNextRequest, EntryOutcomeRequest, NeedOutcomeRequest, OrientationRequest,
-    OrientationsRequest, ReenterTendingRequest, ReminderRequest, RespondTendingRequest, TendingCommand,
-    WriteTendingNoteRequest,
+    CheckInRequest, ReenterTendingRequest, RespondTendingRequest, TendingCommand, WriteTendingNoteRequest,
 };
 pub use viewed::{Viewed, ViewedRequest};
 
@@ -76,58 +82,98 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Command {
+    /// By the creator: the invitation was sent, and its time starts.
     ConfirmInvitation(ConfirmInvitation),
+    /// By the creator: the invited person may see the topic.
     ConfirmTopicFrame,
     /// Texts of the invitation, by the creator or, for the creator, by the AI service.
     WriteInvitation(WriteInvitation),
+    /// By the invited person, who becomes a member. The session becomes active.
     AcceptInvitation,
+    /// By the invited person. The session is abandoned.
     DeclineInvitation,
+    /// By the creator. Extends the expiry; limited in number and frequency.
     ResendInvitation,
+    /// Stage 0: the caller signs the compact.
     SignCompact,
+    /// Stage 1: the caller feels heard, or says "not yet".
     ConfirmFeelHeard(ConfirmFeelHeard),
     /// By the AI service, for a member.
     OfferFeelHeard,
+    /// Stage 2: the caller's draft of what the partner feels.
     SaveEmpathyDraft(SaveEmpathyDraft),
+    /// Stage 2: the caller shares the draft, or declines to.
     ConsentEmpathy(ConsentEmpathy),
+    /// Stage 2: the caller judges the partner's attempt.
     ValidateEmpathy(ValidateEmpathy),
+    /// Stage 2: the caller shares a revision that the partner asked for.
     ResubmitEmpathy(ResubmitEmpathy),
+    /// Stage 2: the caller keeps the attempt, although the partner asked for a revision.
     SkipRefinement(SkipRefinement),
+    /// Stage 3: the caller enters a need by hand.
     AddNeed(AddNeed),
+    /// Stage 3: needs that the AI service has read replace the caller's unconfirmed ones.
     CaptureNeeds(CaptureNeeds),
+    /// Stage 3: several changes of the caller's needs, all or none.
     EditNeeds(EditNeeds),
+    /// Stage 3: the caller removes a need.
     RemoveNeed(RemoveNeed),
+    /// Stage 3: which of the caller's needs are right.
     ConfirmNeeds(ConfirmNeeds),
+    /// Stage 3: the caller consents to share these confirmed needs.
     ShareNeeds(ShareNeeds),
+    /// Stage 3: which categories the caller sees as common ground.
     ConfirmCommonGround(ConfirmCommonGround),
+    /// Stage 3: the caller calls both lists right, or not.
     ValidateNeeds(ValidateNeeds),
+    /// The caller answers a request to share content.
     DecideConsent(DecideConsent),
+    /// The caller withdraws a consent. The content is hidden from the partner.
     RevokeConsent(RevokeConsent),
+    /// Stage 4: the caller adds a strategy to the pool.
     ProposeStrategy(ProposeStrategy),
+    /// Stage 4: the caller adds no more strategies. The pool locks when both are ready.
     ReadyToRank,
+    /// Stage 4: the caller's private ranking. The second one reveals the overlap.
     SubmitRanking(SubmitRanking),
+    /// Stage 4: the caller proposes an agreement, and has agreed to it.
     ProposeAgreement(ProposeAgreement),
+    /// Stage 4: the caller confirms or declines a proposed agreement.
     AnswerAgreement(AnswerAgreement),
     /// Stage 4 by proposals.
     Stage4(Stage4Command),
+    /// After the session is resolved: check-ins on the agreements.
     Tending(TendingCommand),
+    /// The caller alone moves to the next stage.
     Advance(Advance),
+    /// By either partner, in an active session.
     Pause(Pause),
+    /// By either partner, in a paused session.
     Resume,
+    /// By either partner; needs an agreement.
     Resolve,
+    /// By either partner, when the session is over.
     Archive,
     /// `DELETE /sessions/:id`: the caller no longer sees the session. A live session ends.
     Withdraw,
+    /// The caller's account is erased: the caller leaves, and the caller's texts go.
     EraseAccount,
+    /// The caller goes by another name.
     Rename(Rename),
     /// The caller has changed the preference whether partners see when the caller was last active.
     ShowActivity {
+        /// Whether partners see it from now on.
         shown: bool,
     },
+    /// The caller has seen the session up to a `seq`.
     Viewed(Viewed),
+    /// The caller has looked at the share tab of the app.
     SawShareTab,
     /// The member's client has made a call that reveals what it is. The command does nothing else.
     Notice(Marker),
+    /// The caller reminds the partner. The text is fixed, and the frequency limited.
     Nudge,
+    /// A timer is due. Only the coordinator itself sends it.
     Timer(Timer),
 }
 
@@ -181,12 +227,18 @@ impl Session {
             (Actor::User(caller), _) => caller,
             (Actor::System, _) => return Err(Rejection::forbidden("only a partner can do that")),
         };
-        match command {
-            Command::AcceptInvitation => return invitation::accept(self, caller, ctx),
-            Command::DeclineInvitation => return invitation::decline(self, caller, ctx),
-            Command::ResendInvitation => return invitation::resend(self, caller, ctx),
-            Command::EraseAccount => return lifecycle::erase_account(self, caller, ctx),
-            _ => {}
+        // The caller of these need not be a member.
+        if let Command::AcceptInvitation = command {
+            return invitation::accept(self, caller, ctx);
+        }
+        if let Command::DeclineInvitation = command {
+            return invitation::decline(self, caller, ctx);
+        }
+        if let Command::ResendInvitation = command {
+            return invitation::resend(self, caller, ctx);
+        }
+        if let Command::EraseAccount = command {
+            return lifecycle::erase_account(self, caller, ctx);
         }
         let mut action = MemberAction::of_member(self, caller, ctx)?;
         match command {

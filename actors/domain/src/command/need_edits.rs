@@ -28,32 +28,34 @@ const MOST_OPERATIONS: usize = 50;
 #[cfg_attr(feature = "schema", schema(example = json!({
     "needs": [{"need": "a quiet evening", "category": "SAFETY", "description": "without phones", "evidence": ["you said so on Monday"]}]
 })))]
+/// The body of `POST /sessions/{id}/needs/capture`.
 pub struct CaptureNeedsRequest {
     /// 1 to 50. They take the place of the caller's unconfirmed needs.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<CapturedNeedRequest>, min_items = 1, max_items = 50))]
-    pub needs: Option<Vec<CapturedNeedRequest>>,
+    needs: Option<Vec<CapturedNeedRequest>>,
 }
 
+/// A need that was read from the conversation.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CapturedNeedRequest {
+pub(super) struct CapturedNeedRequest {
     /// 1 to 200 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 200, pattern = r"\S"))]
-    pub need: Option<String>,
+    need: Option<String>,
     /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
     #[cfg_attr(feature = "schema", schema(value_type = NeedCategory))]
-    pub category: Option<String>,
+    category: Option<String>,
     /// At most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub description: Option<String>,
+    description: Option<String>,
     /// At most 10 texts of at most 500 characters. They stay with the caller.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::evidence))]
-    pub evidence: Option<Vec<String>>,
+    evidence: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewNeed {
+pub(super) struct NewNeed {
     need: PrivateText,
     category: NeedCategory,
     description: Option<PrivateText>,
@@ -99,6 +101,7 @@ impl TryFrom<CapturedNeedRequest> for NewNeed {
     }
 }
 
+/// The body of `POST /sessions/{id}/needs/apply-edits`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -108,9 +111,10 @@ impl TryFrom<CapturedNeedRequest> for NewNeed {
 pub struct EditNeedsRequest {
     /// 1 to 50. They are carried out all together or not at all.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<NeedOperationRequest>, min_items = 1, max_items = 50))]
-    pub operations: Option<Vec<NeedOperationRequest>>,
+    operations: Option<Vec<NeedOperationRequest>>,
 }
 
+/// One change. `needId` is left out for `addNeed`, and needed for the others.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -118,19 +122,19 @@ pub struct NeedOperationRequest {
     /// `updateNeedText`, `addNeed` or `removeNeed`.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(updateNeedText|addNeed|removeNeed)$"))]
-    pub kind: Option<String>,
+    kind: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = Option<NeedId>))]
-    pub need_id: Option<String>,
+    need_id: Option<String>,
     /// 1 to 500 characters, for `updateNeedText`.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
-    pub new_text: Option<String>,
+    new_text: Option<String>,
     /// 1 to 500 characters, for `addNeed`.
     #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 500, pattern = r"\S"))]
-    pub text: Option<String>,
+    text: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = Option<NeedCategory>))]
-    pub category: Option<String>,
+    category: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = Option<NeedCategory>))]
-    pub new_category: Option<String>,
+    new_category: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -207,8 +211,10 @@ fn edit_text(field: &str, text: Option<String>) -> Result<PrivateText, Rejection
     fields::text(field, text, 1..=LONGEST_EDIT)
 }
 
+/// The removal of one of the caller's needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveNeed {
+    /// One of the caller's own needs, confirmed or not.
     pub need: NeedId,
 }
 

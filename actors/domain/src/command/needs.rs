@@ -26,16 +26,17 @@ pub(super) const LONGEST_DESCRIPTION: usize = 1_000;
     "category": "RECOGNITION",
     "description": "also when it is late"
 })))]
+/// The body of `POST /sessions/{id}/needs`.
 pub struct AddNeedRequest {
     /// 1 to 200 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 200, pattern = r"\S"))]
-    pub need: Option<String>,
+    need: Option<String>,
     /// One of SAFETY, CONNECTION, AUTONOMY, RECOGNITION, MEANING, FAIRNESS.
     #[cfg_attr(feature = "schema", schema(value_type = NeedCategory))]
-    pub category: Option<String>,
+    category: Option<String>,
     /// At most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub description: Option<String>,
+    description: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl TryFrom<AddNeedRequest> for Command {
 }
 
 pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory, Rejection> {
-    fields::name(field, name, &NeedCategory::ALL.map(|category| (category.as_str(), category)))
+    fields::variant(field, name)
 }
 
 /// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and
@@ -68,10 +69,10 @@ pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory
 #[cfg_attr(feature = "schema", schema(example = json!({ "needIds": ["cneed00000000000000000001"] })))]
 pub struct ConfirmNeedsRequest {
     #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<NeedId>>, min_items = 1))]
-    pub need_ids: Option<Vec<String>>,
+    need_ids: Option<Vec<String>>,
     #[cfg_attr(feature = "schema", schema(min_items = 1))]
-    pub confirmations: Option<Vec<NeedConfirmationRequest>>,
-    pub adjustments: Option<Vec<NeedConfirmationRequest>>,
+    confirmations: Option<Vec<NeedConfirmationRequest>>,
+    adjustments: Option<Vec<NeedConfirmationRequest>>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -79,15 +80,15 @@ pub struct ConfirmNeedsRequest {
 #[serde(rename_all = "camelCase")]
 pub struct NeedConfirmationRequest {
     #[cfg_attr(feature = "schema", schema(value_type = NeedId))]
-    pub need_id: Option<String>,
+    need_id: Option<String>,
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub confirmed: Option<bool>,
+    confirmed: Option<bool>,
     /// A new description, at most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub adjustment: Option<String>,
+    adjustment: Option<String>,
     /// Another name of `adjustment`.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub correction: Option<String>,
+    correction: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +145,7 @@ impl TryFrom<NeedConfirmationRequest> for NeedConfirmation {
     }
 }
 
+/// The body of `POST /sessions/{id}/needs/consent`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -151,7 +153,7 @@ impl TryFrom<NeedConfirmationRequest> for NeedConfirmation {
 pub struct ShareNeedsRequest {
     /// At least one, of your own confirmed needs.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<NeedId>, min_items = 1))]
-    pub need_ids: Option<Vec<String>>,
+    need_ids: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

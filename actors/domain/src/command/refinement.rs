@@ -12,6 +12,7 @@ use crate::{
     stage::Stage,
 };
 
+/// The body of `POST /sessions/{id}/empathy/resubmit`: the revision that the partner asked for.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -19,7 +20,7 @@ use crate::{
 pub struct ResubmitEmpathyRequest {
     /// 1 to 2000 characters. Sending it is the consent to share it.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 2000, pattern = r"\S"))]
-    pub content: Option<String>,
+    content: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ impl TryFrom<ResubmitEmpathyRequest> for Command {
     }
 }
 
+/// The body of `POST /sessions/{id}/empathy/skip-refinement`: the attempt stays as it is.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -42,10 +44,10 @@ impl TryFrom<ResubmitEmpathyRequest> for Command {
 pub struct SkipRefinementRequest {
     /// Whether the author accepts that the partner sees it differently.
     #[cfg_attr(feature = "schema", schema(value_type = bool))]
-    pub willing_to_accept: Option<bool>,
+    willing_to_accept: Option<bool>,
     /// At most 500 characters; stays with its author.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub reason: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,19 +27,20 @@ const MOST: usize = 50;
     "duration": "two weeks",
     "measureOfSuccess": "we look forward to it"
 })))]
+/// The body of `POST /sessions/{id}/strategies`. The partner never sees whose strategy it is.
 pub struct ProposeStrategyRequest {
     /// 1 to 1000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
-    pub description: Option<String>,
+    description: Option<String>,
     /// At most 3.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::three_labels))]
-    pub needs_addressed: Option<Vec<String>>,
+    needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 100))]
-    pub duration: Option<String>,
+    duration: Option<String>,
     /// At most 500 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub measure_of_success: Option<String>,
+    measure_of_success: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,7 @@ pub(super) fn needs_addressed(
     needs.into_iter().map(|need| fields::text(field, Some(need), 1..=200)).collect()
 }
 
+/// The body of `POST /sessions/{id}/strategies/rank`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -84,7 +86,7 @@ pub(super) fn needs_addressed(
 pub struct SubmitRankingRequest {
     /// Strategies of this session, the best first, each once.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<StrategyId>, min_items = 1))]
-    pub ranked_ids: Option<Vec<String>>,
+    ranked_ids: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Command, action::MemberAction, fields};
 use crate::{event::EventBody, ids::Seq, private_text::PrivateText, rejection::Rejection};
 
+/// The body of `POST /sessions/{id}/viewed`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -13,15 +14,16 @@ use crate::{event::EventBody, ids::Seq, private_text::PrivateText, rejection::Re
 )))]
 pub struct ViewedRequest {
     /// Everything so far, if left out.
-    pub last_seen_seq: Option<Seq>,
+    last_seen_seq: Option<Seq>,
     /// The chat item that the client saw last, at most 200 characters. Given back in the session's state.
     #[cfg_attr(feature = "schema", schema(max_length = 200))]
-    pub last_seen_chat_item_id: Option<String>,
+    last_seen_chat_item_id: Option<String>,
 }
 
+/// What a partner has seen: events up to a `seq`, and a chat item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewed {
-    pub last_seen: Option<Seq>,
+    last_seen: Option<Seq>,
     chat_item: Option<PrivateText>,
 }
 

@@ -15,8 +15,11 @@ use crate::{
 /// A message for the session's channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Announcement {
+    /// A name of [`EventName`].
     pub name: &'static str,
+    /// At least `sessionId`, `seq` and `timestamp` (in milliseconds).
     pub payload: Map<String, Value>,
+    /// Who hears of it.
     pub audience: Audience,
     /// The only member whom it concerns. If there is one, the session's channel, which both hear, is not used.
     pub only: Option<UserId>,
@@ -49,6 +52,7 @@ impl Event {
         names.iter().skip(1).map(hint).collect()
     }
 
+    /// Whether the event is published under any name.
     pub fn is_announced(&self) -> bool {
         !self.facts().names.is_empty()
     }
@@ -70,10 +74,8 @@ impl Event {
         payload.insert("seq".into(), self.seq.into());
         payload.insert("timestamp".into(), self.at.as_millis().into());
         // An event without an author is news for both.
-        let audience = match name.audience() {
-            Audience::Partner if self.by.is_none() => Audience::Both,
-            audience => audience,
-        };
+        let for_both = name.audience() == Audience::Partner && self.by.is_none();
+        let audience = if for_both { Audience::Both } else { name.audience() };
         match name.audience() {
             Audience::Partner => {
                 payload.insert("excludeUserId".into(), by.clone());
@@ -115,10 +117,7 @@ impl Event {
             Fields::Action(action) => json!({ "actionType": action }),
             Fields::Pause(reason) => json!({ "by": self.by, "reason": reason }),
         };
-        match fields {
-            Value::Object(payload) => payload,
-            _ => Map::new(),
-        }
+        if let Value::Object(payload) = fields { payload } else { Map::new() }
     }
 }
 

@@ -15,8 +15,11 @@ pub enum Audience {
 /// The preference by which a user switches this kind of push off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushKind {
+    /// The preference `newInvitations`.
     Invitation,
+    /// The preference `followUpReminders`.
     FollowUp,
+    /// The preference `partnerActions`.
     PartnerAction,
 }
 
@@ -32,6 +35,7 @@ pub enum Push {
 }
 
 impl Push {
+    /// The preference that the push is subject to. None if there is no push.
     pub const fn kind(self) -> Option<PushKind> {
         match self {
             Push::Never => None,

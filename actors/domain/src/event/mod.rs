@@ -32,12 +32,16 @@ use crate::{
     time::Timestamp,
 };
 
+/// A fact of one session. Events are numbered by `seq` without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// The position among the session's events, from 1.
     pub seq: Seq,
+    /// Never earlier than the event before it, unless the clock was wrong by days.
     pub at: Timestamp,
     /// The user whose command caused the event. None if the coordinator acted by itself.
     pub by: Option<UserId>,
+    /// What happened.
     pub body: EventBody,
 }
 
@@ -45,14 +49,19 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AbandonCause {
+    /// A partner left a live session.
     Withdrawn,
+    /// A partner erased the account.
     AccountErased,
+    /// No event came for the time that the settings allow.
     Idle,
 }
 
 events! {
+    /// What happened. Variants and fields are stored under their names.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
+    #[expect(missing_docs, reason = "a name says what happened; a comment stands where it does not say all")]
     pub enum EventBody {
         // the session and its invitation
         Created {

@@ -10,9 +10,10 @@ macro_rules! event_names {
     ($($event:ident: $name:literal, $audience:expr, $push:expr;)+) => {
         /// An event's name on the session channel.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventName { $($event),+ }
+        pub enum EventName { $(#[doc = concat!("`", $name, "`")] $event),+ }
 
         impl EventName {
+            /// All names, in alphabetical order.
             pub const ALL: &[EventName] = &[$(EventName::$event),+];
 
             /// The name on the channel.
@@ -20,14 +21,17 @@ macro_rules! event_names {
                 match self { $(EventName::$event => $name),+ }
             }
 
+            /// Who hears of it.
             pub const fn audience(self) -> Audience {
                 match self { $(EventName::$event => $audience),+ }
             }
 
+            /// What an absent partner gets.
             pub const fn push(self) -> Push {
                 match self { $(EventName::$event => $push),+ }
             }
 
+            /// None for a name that the coordinator never publishes.
             pub fn parse(name: &str) -> Option<EventName> {
                 match name { $($name => Some(EventName::$event),)+ _ => None }
             }

@@ -13,39 +13,40 @@ use crate::{
     time::Timestamp,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The six categories of needs. Needs are compared by category.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum NeedCategory {
+    /// To be free of threat, in body and mind.
     Safety,
+    /// To be close to each other.
     Connection,
+    /// To decide for oneself.
     Autonomy,
+    /// To be seen and appreciated.
     Recognition,
+    /// To have a purpose. Also of a need that was added without a category.
     Meaning,
+    /// To be treated justly.
     Fairness,
 }
 
 impl NeedCategory {
-    pub const ALL: [NeedCategory; 6] = [
-        NeedCategory::Safety,
-        NeedCategory::Connection,
-        NeedCategory::Autonomy,
-        NeedCategory::Recognition,
-        NeedCategory::Meaning,
-        NeedCategory::Fairness,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            NeedCategory::Safety => "SAFETY",
-            NeedCategory::Connection => "CONNECTION",
-            NeedCategory::Autonomy => "AUTONOMY",
-            NeedCategory::Recognition => "RECOGNITION",
-            NeedCategory::Meaning => "MEANING",
-            NeedCategory::Fairness => "FAIRNESS",
-        }
-    }
-
     pub(crate) const fn label(self) -> &'static str {
         match self {
             NeedCategory::Safety => "Safety",
@@ -59,34 +60,34 @@ impl NeedCategory {
 
     /// The id of this category as common ground of the session. It is the same for both partners and at any time.
     pub(crate) fn common_ground_id(self, session: &SessionId) -> String {
-        ids::derived(&[b"common ground", session.as_str().as_bytes(), self.as_str().as_bytes()])
+        ids::derived(&[b"common ground", session.as_str().as_bytes(), <&str>::from(self).as_bytes()])
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
-    pub id: NeedId,
-    pub need: PrivateText,
-    pub category: NeedCategory,
-    pub description: Option<PrivateText>,
+pub(crate) struct Need {
+    pub(crate) id: NeedId,
+    pub(crate) need: PrivateText,
+    pub(crate) category: NeedCategory,
+    pub(crate) description: Option<PrivateText>,
     /// The texts that the need was read from. Only the owner sees them, even when the need is shared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<PrivateText>,
-    pub created_at: Timestamp,
-    pub confirmed: bool,
+    pub(crate) evidence: Vec<PrivateText>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) confirmed: bool,
     /// When the need was confirmed in its present form.
-    pub confirmed_at: Option<Timestamp>,
+    pub(crate) confirmed_at: Option<Timestamp>,
     /// Chosen for sharing. Counts while the consent stands.
-    pub shared: bool,
+    pub(crate) shared: bool,
 }
 
 /// A need that its owner has removed. Its text is no longer kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemovedNeed {
-    pub id: NeedId,
-    pub category: NeedCategory,
-    pub created_at: Timestamp,
-    pub at: Timestamp,
+pub(crate) struct RemovedNeed {
+    pub(crate) id: NeedId,
+    pub(crate) category: NeedCategory,
+    pub(crate) created_at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// The number of removed needs that are kept, so that a repeated removal can be answered.
@@ -94,20 +95,20 @@ const KEPT_REMOVED: usize = 50;
 
 /// One partner's stage 3.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Needs {
-    pub list: Vec<Need>,
+pub(crate) struct Needs {
+    pub(crate) list: Vec<Need>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub removed: Vec<RemovedNeed>,
-    pub confirmed_at: Option<Timestamp>,
-    pub shared_at: Option<Timestamp>,
-    pub revoked_at: Option<Timestamp>,
+    pub(crate) removed: Vec<RemovedNeed>,
+    pub(crate) confirmed_at: Option<Timestamp>,
+    pub(crate) shared_at: Option<Timestamp>,
+    pub(crate) revoked_at: Option<Timestamp>,
     /// The categories of common ground that this partner has confirmed, and when.
-    pub common_ground: BTreeMap<NeedCategory, Timestamp>,
+    pub(crate) common_ground: BTreeMap<NeedCategory, Timestamp>,
     /// When this partner last confirmed the common ground, even if it was empty.
-    pub common_ground_at: Option<Timestamp>,
+    pub(crate) common_ground_at: Option<Timestamp>,
     /// When this partner validated the two lists side by side. It is void when the other partner shares another list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validated_at: Option<Timestamp>,
+    pub(crate) validated_at: Option<Timestamp>,
 }
 
 impl Needs {

@@ -16,19 +16,19 @@ const EMPTY_WORDS: [&str; 18] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coverage {
+pub(crate) enum Coverage {
     Covered,
     Partial,
     Open,
 }
 
 #[derive(Clone, Debug)]
-pub struct CoverageRow<'a> {
-    pub need: &'a Need,
-    pub owner: Side,
-    pub coverage: Coverage,
+pub(crate) struct CoverageRow<'a> {
+    pub(crate) need: &'a Need,
+    pub(crate) owner: Side,
+    pub(crate) coverage: Coverage,
     /// Ordered by id, so that the order reveals neither author nor age.
-    pub covering: Vec<StrategyId>,
+    pub(crate) covering: Vec<StrategyId>,
 }
 
 impl Strategy {
@@ -36,9 +36,7 @@ impl Strategy {
         self.needs_addressed.iter().any(|words| {
             let words = words.reveal().trim();
             words == need.id.as_str()
-                || [need.need.reveal().trim(), need.category.as_str()]
-                    .iter()
-                    .any(|name| words.eq_ignore_ascii_case(name))
+                || [need.need.reveal().trim(), need.category.into()].iter().any(|name| words.eq_ignore_ascii_case(name))
         })
     }
 

@@ -1,7 +1,8 @@
 //! The names of the gates.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "camelCase")]
+pub(crate) enum Gate {
     CompactSigned,
     FeelHeardConfirmed,
     EmpathyDraftReady,
@@ -17,21 +18,8 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Gate::CompactSigned => "compactSigned",
-            Gate::FeelHeardConfirmed => "feelHeardConfirmed",
-            Gate::EmpathyDraftReady => "empathyDraftReady",
-            Gate::EmpathyConsented => "empathyConsented",
-            Gate::EmpathyValidated => "empathyValidated",
-            Gate::NeedsConfirmed => "needsConfirmed",
-            Gate::NeedsShared => "needsShared",
-            Gate::CommonGroundConfirmed => "commonGroundConfirmed",
-            Gate::StrategiesSubmitted => "strategiesSubmitted",
-            Gate::RankingsSubmitted => "rankingsSubmitted",
-            Gate::OverlapIdentified => "overlapIdentified",
-            Gate::AgreementCreated => "agreementCreated",
-        }
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 
     pub(crate) const fn description(self) -> &'static str {

@@ -2,6 +2,7 @@
 //! they cannot disagree with it.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use super::gate::Gate;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 
 /// One partner's own gates of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gates {
+pub(crate) enum Gates {
     Onboarding {
         compact_signed: bool,
     },
@@ -90,7 +91,7 @@ impl Gates {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum BlockedReason {
+pub(crate) enum BlockedReason {
     GatesNotSatisfied,
     PartnerNotReady,
     SessionNotActive,
@@ -98,10 +99,10 @@ pub enum BlockedReason {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: BlockedReason,
+pub(crate) struct Blocked {
+    pub(crate) reason: BlockedReason,
     /// The names of the caller's own gates. Of the partner's, only the derived keys that the caller may see.
-    pub unsatisfied: Vec<&'static str>,
+    pub(crate) unsatisfied: Vec<&'static str>,
 }
 
 impl Blocked {
@@ -172,7 +173,7 @@ impl Session {
             return None;
         }
         let shares = |member: &Member, category| member.needs.shared().any(|need| need.category == category);
-        let mut categories = NeedCategory::ALL.to_vec();
+        let mut categories = NeedCategory::VARIANTS.to_vec();
         categories.retain(|category| shares(&self.creator, *category) && shares(partner, *category));
         Some(categories)
     }

@@ -10,9 +10,9 @@ mod submissions;
 mod tending;
 mod timers;
 
-pub use coverage::{Coverage, CoverageRow};
-pub use gate::Gate;
+pub(crate) use coverage::{Coverage, CoverageRow};
+pub(crate) use gate::Gate;
 pub(crate) use gates::PARTNER_READY;
-pub use gates::{Blocked, BlockedReason, Gates};
+pub(crate) use gates::{Blocked, BlockedReason, Gates};
 pub use listed::Listed;
-pub use submissions::Submission;
+pub(crate) use submissions::Submission;

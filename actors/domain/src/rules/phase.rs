@@ -26,7 +26,10 @@ impl Session {
             StrategyPhase::Agreed => StrategyPhase::Agreed,
             _ if self.has_proposal() => StrategyPhase::Negotiating,
             StrategyPhase::Negotiating if self.is_in_app_mode(viewer) => StrategyPhase::Collecting,
-            phase => phase,
+            phase @ (StrategyPhase::Collecting
+            | StrategyPhase::Ranking
+            | StrategyPhase::Revealing
+            | StrategyPhase::Negotiating) => phase,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// What a partner has submitted.
 #[derive(Clone, Copy, Debug)]
-pub enum Submission<'a> {
+pub(crate) enum Submission<'a> {
     /// The best first.
     Ranking(&'a [StrategyId]),
     Stances(&'a BTreeMap<StrategyId, Stance>),

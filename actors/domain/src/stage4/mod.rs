@@ -8,9 +8,11 @@ mod sub_chat;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use closure::{ClosedAgreement, Closure, ClosureKind, ClosureReason};
+pub(crate) use closure::Closure;
+pub use closure::{ClosedAgreement, ClosureKind, ClosureReason};
 use serde::{Deserialize, Serialize};
-pub use sub_chat::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage};
+pub use sub_chat::{Anchor, Candidate, ChatRole};
+pub(crate) use sub_chat::{SubChat, SubChatMessage};
 
 use crate::{
     ids::{NeedId, StrategyId},
@@ -22,73 +24,79 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage4Path {
+    /// "Ready", then a ranking.
     Ranking,
+    /// A stance on each proposal.
     Proposals,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A partner's stance on a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Decision {
+    /// The partner would do it.
     Willing,
+    /// The partner would not do it.
     NotWilling,
-}
-
-impl Decision {
-    pub const NAMES: [(&'static str, Decision); 2] =
-        [("WILLING", Decision::Willing), ("NOT_WILLING", Decision::NotWilling)];
 }
 
 /// A decision as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
+    /// The proposal.
     pub strategy: StrategyId,
+    /// Whether the partner would do it.
     pub decision: Decision,
+    /// The partner's own words; private until both have shared.
     #[serde(default)]
     pub note: Option<PrivateText>,
 }
 
 /// A partner's stance on one proposal. It is private until both have shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stance {
-    pub decision: Decision,
-    pub note: Option<PrivateText>,
-    pub selected_at: Timestamp,
-    pub updated_at: Timestamp,
+pub(crate) struct Stance {
+    pub(crate) decision: Decision,
+    pub(crate) note: Option<PrivateText>,
+    pub(crate) selected_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// What a partner did with a need in the walkthrough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WalkStep {
+    /// The partner has proposals for the need.
     Covered,
+    /// The partner leaves the need without a proposal.
     Skipped,
 }
 
 /// One partner's part of the proposal path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Stage4 {
+pub(crate) struct Stage4 {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<Stage4Path>,
+    pub(crate) path: Option<Stage4Path>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub stances: BTreeMap<StrategyId, Stance>,
+    pub(crate) stances: BTreeMap<StrategyId, Stance>,
     /// When the stances were shared. None if they are not shared at present.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shared_at: Option<Timestamp>,
+    pub(crate) shared_at: Option<Timestamp>,
     /// They have been shared at least once.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub shared_before: bool,
+    pub(crate) shared_before: bool,
     /// Needs that this partner does not want to address.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub declined_needs: BTreeSet<NeedId>,
+    pub(crate) declined_needs: BTreeSet<NeedId>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub walked: BTreeMap<NeedId, WalkStep>,
+    pub(crate) walked: BTreeMap<NeedId, WalkStep>,
     /// This partner has begun the walkthrough of the needs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub walks: bool,
+    pub(crate) walks: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub sub_chats: Vec<SubChat>,
+    pub(crate) sub_chats: Vec<SubChat>,
 }
 
 impl Stage4 {

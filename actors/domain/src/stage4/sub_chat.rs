@@ -10,9 +10,10 @@ use crate::{
 };
 
 /// What a sub-chat is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Anchor {
     /// A need that has no proposal yet.
     NeedsBrainstorm,
@@ -22,19 +23,14 @@ pub enum Anchor {
     NoOverlap,
 }
 
-impl Anchor {
-    pub const NAMES: [(&'static str, Anchor); 3] = [
-        ("NEEDS_BRAINSTORM", Anchor::NeedsBrainstorm),
-        ("PROPOSAL_REFINEMENT", Anchor::ProposalRefinement),
-        ("NO_OVERLAP", Anchor::NoOverlap),
-    ];
-}
-
+/// Who wrote a message of a sub-chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ChatRole {
+    /// The owner of the sub-chat.
     User,
+    /// The AI service.
     Ai,
 }
 
@@ -44,11 +40,15 @@ pub struct Candidate {
     /// The proposal that it would replace.
     #[serde(default)]
     pub strategy: Option<StrategyId>,
+    /// 1 to 1000 characters.
     pub description: PrivateText,
+    /// Labels of needs.
     #[serde(default)]
     pub needs_addressed: Vec<PrivateText>,
+    /// At most 100 characters.
     #[serde(default)]
     pub duration: Option<PrivateText>,
+    /// At most 500 characters.
     #[serde(default)]
     pub measure_of_success: Option<PrivateText>,
 }
@@ -62,24 +62,24 @@ impl Candidate {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubChatMessage {
+pub(crate) struct SubChatMessage {
     /// The position in the chat, from 1. The id of the message is made of it.
-    pub number: u32,
-    pub role: ChatRole,
-    pub content: PrivateText,
-    pub candidate: Option<Candidate>,
-    pub at: Timestamp,
+    pub(crate) number: u32,
+    pub(crate) role: ChatRole,
+    pub(crate) content: PrivateText,
+    pub(crate) candidate: Option<Candidate>,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubChat {
-    pub id: SubChatId,
-    pub anchor: Anchor,
+pub(crate) struct SubChat {
+    pub(crate) id: SubChatId,
+    pub(crate) anchor: Anchor,
     /// The need or the proposal that it is about.
-    pub anchor_id: Option<String>,
-    pub opened_at: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub messages: Vec<SubChatMessage>,
+    pub(crate) anchor_id: Option<String>,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) resolved_at: Option<Timestamp>,
+    pub(crate) messages: Vec<SubChatMessage>,
 }
 
 impl SubChat {

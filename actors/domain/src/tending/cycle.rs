@@ -13,16 +13,16 @@ use crate::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cycle {
-    pub id: CycleId,
-    pub status: CycleStatus,
-    pub entries: Vec<TendingEntryId>,
-    pub submitted: Vec<Side>,
-    pub deadline: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub result: Option<CycleResult>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
+pub(crate) struct Cycle {
+    pub(crate) id: CycleId,
+    pub(crate) status: CycleStatus,
+    pub(crate) entries: Vec<TendingEntryId>,
+    pub(crate) submitted: Vec<Side>,
+    pub(crate) deadline: Timestamp,
+    pub(crate) resolved_at: Option<Timestamp>,
+    pub(crate) result: Option<CycleResult>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 impl Cycle {
@@ -33,8 +33,10 @@ impl Cycle {
 
 /// The effect of check-ins on one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
+    /// The entry is completed.
     Done,
+    /// The entry is scheduled anew.
     Again,
     /// It stays open.
     Held,

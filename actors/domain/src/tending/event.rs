@@ -9,23 +9,27 @@ use crate::{
     time::Timestamp,
 };
 
+/// The first check-in on an agreement, and when it opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledEntry {
+    /// The new entry.
     pub id: TendingEntryId,
+    /// The agreement that the partners check in on.
     pub agreement: AgreementId,
+    /// When the entry opens.
     pub at: Timestamp,
     /// The follow-up of the agreement reminds at the same time, so the opening is not announced.
     #[serde(default)]
     pub quiet: bool,
 }
 
+/// What happened in the tending of a resolved session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are named after what they hold, and their types are documented")]
 pub enum TendingEvent {
     /// The session is resolved, and its agreements have a first check-in.
-    Scheduled {
-        entries: Vec<ScheduledEntry>,
-    },
+    Scheduled { entries: Vec<ScheduledEntry> },
     /// Check-ins are due.
     Opened {
         entries: Vec<TendingEntryId>,
@@ -35,14 +39,11 @@ pub enum TendingEvent {
         #[serde(default)]
         quiet: bool,
     },
-    NoteWritten {
-        id: NoteId,
-        content: PrivateText,
-    },
-    Reentered {
-        id: TendingEntryId,
-        intent: Option<PrivateText>,
-    },
+    /// The author wrote a private note.
+    NoteWritten { id: NoteId, content: PrivateText },
+    /// The author began a check-in outside the schedule. It is open at once.
+    Reentered { id: TendingEntryId, intent: Option<PrivateText> },
+    /// The author answered one entry.
     Responded {
         entry: TendingEntryId,
         status: ResponseStatus,
@@ -52,10 +53,9 @@ pub enum TendingEvent {
         #[serde(default)]
         shared: bool,
     },
-    EntryShared {
-        entry: TendingEntryId,
-        shared: bool,
-    },
+    /// The owner of an entry shows it to the partner, or hides it again.
+    EntryShared { entry: TendingEntryId, shared: bool },
+    /// The author checked in on all open entries at once.
     CheckedIn {
         check_in: Box<CheckIn>,
         /// The cycle that holds the choices about shared entries.
@@ -63,17 +63,10 @@ pub enum TendingEvent {
         cycle: Option<CycleId>,
     },
     /// All who take part have checked in.
-    CycleResolved {
-        cycle: CycleId,
-        result: CycleResult,
-        next: Timestamp,
-    },
+    CycleResolved { cycle: CycleId, result: CycleResult, next: Timestamp },
     /// The time for checking in is over. The check-ins that were submitted count.
-    CycleTimedOut {
-        cycle: CycleId,
-        result: CycleResult,
-        next: Timestamp,
-    },
+    CycleTimedOut { cycle: CycleId, result: CycleResult, next: Timestamp },
+    /// Reminders that a check-in asked for are due.
     RemindersDue {
         /// Each with its next time, if it repeats.
         reminders: Vec<(ReminderId, Option<Timestamp>)>,

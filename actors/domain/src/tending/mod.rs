@@ -9,10 +9,11 @@ mod names;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub(crate) use cycle::Cycle;
+pub(crate) use cycle::Outcome;
 pub(crate) use cycle::result as result_of;
-pub use cycle::{Cycle, Outcome};
 pub use event::{ScheduledEntry, TendingEvent};
-pub use names::*;
+pub(crate) use names::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,38 +25,38 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the other partner has to check in.
-pub const RESPONSE_WITHIN: Duration = Duration::from_secs(14 * DAY.as_secs());
+pub(crate) const RESPONSE_WITHIN: Duration = Duration::from_secs(14 * DAY.as_secs());
 /// The time to the next check-in, when the partners extend.
-pub const EXTEND_BY: Duration = Duration::from_secs(28 * DAY.as_secs());
+pub(crate) const EXTEND_BY: Duration = Duration::from_secs(28 * DAY.as_secs());
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Response {
-    pub status: ResponseStatus,
-    pub reflection: Option<PrivateText>,
-    pub choice: Option<ContinueChoice>,
-    pub at: Timestamp,
+pub(crate) struct Response {
+    pub(crate) status: ResponseStatus,
+    pub(crate) reflection: Option<PrivateText>,
+    pub(crate) choice: Option<ContinueChoice>,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    pub id: TendingEntryId,
-    pub kind: EntryKind,
-    pub agreement: Option<AgreementId>,
+pub(crate) struct Entry {
+    pub(crate) id: TendingEntryId,
+    pub(crate) kind: EntryKind,
+    pub(crate) agreement: Option<AgreementId>,
     /// The owner. None if the entry belongs to both.
-    pub owner: Option<Side>,
+    pub(crate) owner: Option<Side>,
     /// The owner shows it to the partner.
-    pub opted_in: bool,
+    pub(crate) opted_in: bool,
     /// Another event reminds of the entry at the same time, so its opening is not announced.
-    pub quiet: bool,
-    pub status: EntryStatus,
-    pub scheduled_for: Option<Timestamp>,
-    pub opened_at: Option<Timestamp>,
-    pub completed_at: Option<Timestamp>,
+    pub(crate) quiet: bool,
+    pub(crate) status: EntryStatus,
+    pub(crate) scheduled_for: Option<Timestamp>,
+    pub(crate) opened_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Timestamp>,
     /// Why the owner has re-entered.
-    pub intent: Option<PrivateText>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub responses: BTreeMap<Side, Response>,
+    pub(crate) intent: Option<PrivateText>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) responses: BTreeMap<Side, Response>,
 }
 
 impl Entry {
@@ -79,121 +80,126 @@ impl Entry {
 
 /// A note between two check-ins. Only its author sees it, until the author includes it in a check-in and shares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    pub id: NoteId,
-    pub by: Side,
-    pub content: PrivateText,
-    pub selected_for: Option<CheckInId>,
-    pub shared_at: Option<Timestamp>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
+pub(crate) struct Note {
+    pub(crate) id: NoteId,
+    pub(crate) by: Side,
+    pub(crate) content: PrivateText,
+    pub(crate) selected_for: Option<CheckInId>,
+    pub(crate) shared_at: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
+/// What became of one entry, as its author tells it in a check-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct EntryOutcome {
-    pub tending_entry_id: TendingEntryId,
-    pub follow_through_status: FollowThrough,
-    pub helpfulness_status: Option<Helpfulness>,
-    pub blocker_categories: Vec<Blocker>,
-    pub what_happened: Option<PrivateText>,
-    pub helped_need: Option<PrivateText>,
-    pub blocker_note: Option<PrivateText>,
-    pub still_worth_trying: Option<bool>,
+pub(crate) struct EntryOutcome {
+    pub(crate) tending_entry_id: TendingEntryId,
+    pub(crate) follow_through_status: FollowThrough,
+    pub(crate) helpfulness_status: Option<Helpfulness>,
+    pub(crate) blocker_categories: Vec<Blocker>,
+    pub(crate) what_happened: Option<PrivateText>,
+    pub(crate) helped_need: Option<PrivateText>,
+    pub(crate) blocker_note: Option<PrivateText>,
+    pub(crate) still_worth_trying: Option<bool>,
 }
 
+/// How far a need is met, as the author of a check-in sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct NeedOutcome {
+pub(crate) struct NeedOutcome {
     /// A need, or an agreement.
-    pub need_id: Option<String>,
-    pub need_label: PrivateText,
-    pub source_user_id: Option<String>,
-    pub resolution_status: NeedResolution,
-    pub note: Option<PrivateText>,
-    pub changed_need_label: Option<PrivateText>,
-    pub next_action: Option<NextAction>,
+    pub(crate) need_id: Option<String>,
+    pub(crate) need_label: PrivateText,
+    pub(crate) source_user_id: Option<String>,
+    pub(crate) resolution_status: NeedResolution,
+    pub(crate) note: Option<PrivateText>,
+    pub(crate) changed_need_label: Option<PrivateText>,
+    pub(crate) next_action: Option<NextAction>,
 }
 
+/// A change of an agreement that the author of a check-in suggests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Adjustment {
-    pub tending_entry_id: TendingEntryId,
-    pub privacy_scope: TendingScope,
-    pub revised_commitment_text: Option<PrivateText>,
-    pub revised_cadence: Option<PrivateText>,
-    pub revised_success_criteria: Option<PrivateText>,
-    pub reason: Option<PrivateText>,
-    pub blocker_addressed: Vec<Blocker>,
+pub(crate) struct Adjustment {
+    pub(crate) tending_entry_id: TendingEntryId,
+    pub(crate) privacy_scope: TendingScope,
+    pub(crate) revised_commitment_text: Option<PrivateText>,
+    pub(crate) revised_cadence: Option<PrivateText>,
+    pub(crate) revised_success_criteria: Option<PrivateText>,
+    pub(crate) reason: Option<PrivateText>,
+    pub(crate) blocker_addressed: Vec<Blocker>,
 }
 
 /// A requested reminder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewReminder {
-    pub id: ReminderId,
-    pub entry: Option<TendingEntryId>,
-    pub scope: TendingScope,
-    pub remind_at: Timestamp,
-    pub cadence: Option<PrivateText>,
-    pub note: Option<PrivateText>,
+pub(crate) struct NewReminder {
+    pub(crate) id: ReminderId,
+    pub(crate) entry: Option<TendingEntryId>,
+    pub(crate) scope: TendingScope,
+    pub(crate) remind_at: Timestamp,
+    pub(crate) cadence: Option<PrivateText>,
+    pub(crate) note: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reminder {
-    pub new: NewReminder,
-    pub check_in: CheckInId,
-    pub by: Side,
-    pub status: ReminderStatus,
-    pub created_at: Timestamp,
+pub(crate) struct Reminder {
+    pub(crate) new: NewReminder,
+    pub(crate) check_in: CheckInId,
+    pub(crate) by: Side,
+    pub(crate) status: ReminderStatus,
+    pub(crate) created_at: Timestamp,
 }
 
 /// A partner's remarks on one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryNotes {
-    pub worked: Option<PrivateText>,
-    pub support: Option<PrivateText>,
+pub(crate) struct EntryNotes {
+    pub(crate) worked: Option<PrivateText>,
+    pub(crate) support: Option<PrivateText>,
 }
 
 /// One partner's check-in, as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckIn {
-    pub id: CheckInId,
-    pub choice: ContinueChoice,
-    pub next_action: NextAction,
+    pub(crate) id: CheckInId,
+    pub(crate) choice: ContinueChoice,
+    pub(crate) next_action: NextAction,
+    /// What worked, for all entries together. Private to the author.
     pub worked: Option<PrivateText>,
+    /// Where more support is needed, for all entries together. Private to the author.
     pub support: Option<PrivateText>,
-    pub entry_notes: BTreeMap<TendingEntryId, EntryNotes>,
-    pub partial_closure: BTreeMap<TendingEntryId, EntryResolution>,
-    pub outcomes: Vec<EntryOutcome>,
-    pub needs: Vec<NeedOutcome>,
-    pub adjustments: Vec<Adjustment>,
-    pub reminders: Vec<NewReminder>,
-    pub included_notes: Vec<NoteId>,
-    pub shared_notes: Vec<NoteId>,
-    pub overrides: bool,
-    pub override_note: Option<PrivateText>,
+    pub(crate) entry_notes: BTreeMap<TendingEntryId, EntryNotes>,
+    pub(crate) partial_closure: BTreeMap<TendingEntryId, EntryResolution>,
+    pub(crate) outcomes: Vec<EntryOutcome>,
+    pub(crate) needs: Vec<NeedOutcome>,
+    pub(crate) adjustments: Vec<Adjustment>,
+    pub(crate) reminders: Vec<NewReminder>,
+    pub(crate) included_notes: Vec<NoteId>,
+    pub(crate) shared_notes: Vec<NoteId>,
+    pub(crate) overrides: bool,
+    pub(crate) override_note: Option<PrivateText>,
 }
 
 /// A recorded check-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenCheckIn {
-    pub by: Side,
-    pub at: Timestamp,
-    pub cycle: Option<CycleId>,
-    pub check_in: CheckIn,
+pub(crate) struct TakenCheckIn {
+    pub(crate) by: Side,
+    pub(crate) at: Timestamp,
+    pub(crate) cycle: Option<CycleId>,
+    pub(crate) check_in: CheckIn,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Tending {
-    pub entries: Vec<Entry>,
-    pub cycles: Vec<Cycle>,
-    pub check_ins: Vec<TakenCheckIn>,
-    pub notes: Vec<Note>,
-    pub reminders: Vec<Reminder>,
+pub(crate) struct Tending {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) cycles: Vec<Cycle>,
+    pub(crate) check_ins: Vec<TakenCheckIn>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) reminders: Vec<Reminder>,
 }
 
 impl Tending {

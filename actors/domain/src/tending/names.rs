@@ -2,47 +2,43 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Declares enums with their JSON names, and a table of names for parsing requests.
+/// Declares enums with their JSON names.
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident: $($variant:ident = $text:tt),+;)+) => { $(
+    ($($(#[$doc:meta])* $vis:vis $name:ident: $($variant:ident = $text:tt),+;)+) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            pub const NAMES: &[(&'static str, $name)] = &[$(($text, $name::$variant)),+];
-        }
+        $vis enum $name { $(#[serde(rename = $text)] #[strum(serialize = $text)] $variant),+ }
     )+ };
 }
 
 names! {
-    EntryKind: SharedAgreement = "SCHEDULED_SHARED_AGREEMENT_CHECKIN",
+    pub(crate) EntryKind: SharedAgreement = "SCHEDULED_SHARED_AGREEMENT_CHECKIN",
         IndividualCommitment = "SCHEDULED_INDIVIDUAL_COMMITMENT_CHECKIN", Reentry = "USER_INITIATED_REENTRY";
-    EntryStatus: Scheduled = "SCHEDULED", Open = "OPEN", Partial = "PARTIAL", Completed = "COMPLETED",
+    pub(crate) EntryStatus: Scheduled = "SCHEDULED", Open = "OPEN", Partial = "PARTIAL", Completed = "COMPLETED",
         Expired = "EXPIRED", Cancelled = "CANCELLED";
-    ResponseStatus: Checkin = "CHECKIN", Worked = "WORKED", Partly = "PARTLY", DidNotWork = "DID_NOT_WORK",
+    pub ResponseStatus: Checkin = "CHECKIN", Worked = "WORKED", Partly = "PARTLY", DidNotWork = "DID_NOT_WORK",
         DidNotTry = "DID_NOT_TRY", Other = "OTHER";
-    ContinueChoice: AnotherRound = "ANOTHER_ROUND", Extend = "EXTEND", NewProcess = "NEW_PROCESS",
+    pub ContinueChoice: AnotherRound = "ANOTHER_ROUND", Extend = "EXTEND", NewProcess = "NEW_PROCESS",
         PartialClosure = "PARTIAL_CLOSURE", FullClosure = "FULL_CLOSURE";
-    NextAction: FullClosure = "FULL_CLOSURE", Extend = "EXTEND", AdjustCommitment = "ADJUST_COMMITMENT",
+    pub(crate) NextAction: FullClosure = "FULL_CLOSURE", Extend = "EXTEND", AdjustCommitment = "ADJUST_COMMITMENT",
         ReopenStrategyWork = "REOPEN_STRATEGY_WORK", NewProcess = "NEW_PROCESS", PartialClosure = "PARTIAL_CLOSURE";
-    FollowThrough: Happened = "HAPPENED", PartlyHappened = "PARTLY_HAPPENED", DidNotHappen = "DID_NOT_HAPPEN",
+    pub(crate) FollowThrough: Happened = "HAPPENED", PartlyHappened = "PARTLY_HAPPENED", DidNotHappen = "DID_NOT_HAPPEN",
         NotSure = "NOT_SURE";
-    Helpfulness: Helped = "HELPED", PartlyHelped = "PARTLY_HELPED", DidNotHelp = "DID_NOT_HELP", NotSure = "NOT_SURE";
-    Blocker: Forgot = "FORGOT", TooHard = "TOO_HARD", TooFrequent = "TOO_FREQUENT", Unclear = "UNCLEAR",
+    pub(crate) Helpfulness: Helped = "HELPED", PartlyHelped = "PARTLY_HELPED", DidNotHelp = "DID_NOT_HELP", NotSure = "NOT_SURE";
+    pub(crate) Blocker: Forgot = "FORGOT", TooHard = "TOO_HARD", TooFrequent = "TOO_FREQUENT", Unclear = "UNCLEAR",
         PartnerDidNotDoPart = "PARTNER_DID_NOT_DO_PART", IDidNotDoPart = "I_DID_NOT_DO_PART",
         CircumstancesChanged = "CIRCUMSTANCES_CHANGED", NoLongerWanted = "NO_LONGER_WANTED", Other = "OTHER";
-    NeedResolution: Resolved = "RESOLVED", Improving = "IMPROVING", StillOpen = "STILL_OPEN", Changed = "CHANGED",
+    pub(crate) NeedResolution: Resolved = "RESOLVED", Improving = "IMPROVING", StillOpen = "STILL_OPEN", Changed = "CHANGED",
         NotSure = "NOT_SURE";
     /// The effect of a partial closure on one entry.
-    EntryResolution: Resolved = "RESOLVED", Continuing = "CONTINUING";
-    TendingScope: Private = "PRIVATE", Shared = "SHARED";
-    ReminderStatus: Scheduled = "SCHEDULED", Delivered = "DELIVERED", Cancelled = "CANCELLED";
-    CycleStatus: WaitingForPartner = "WAITING_FOR_PARTNER", ReadyToResolve = "READY_TO_RESOLVE",
+    pub(crate) EntryResolution: Resolved = "RESOLVED", Continuing = "CONTINUING";
+    pub(crate) TendingScope: Private = "PRIVATE", Shared = "SHARED";
+    pub(crate) ReminderStatus: Scheduled = "SCHEDULED", Delivered = "DELIVERED", Cancelled = "CANCELLED";
+    pub(crate) CycleStatus: WaitingForPartner = "WAITING_FOR_PARTNER", ReadyToResolve = "READY_TO_RESOLVE",
         Resolved = "RESOLVED", TimedOut = "TIMED_OUT";
     /// The result of the choices of a cycle.
-    CycleResult: Extended = "EXTENDED", Completed = "COMPLETED", PartlyCompleted = "PARTLY_COMPLETED", Held = "HELD";
+    pub CycleResult: Extended = "EXTENDED", Completed = "COMPLETED", PartlyCompleted = "PARTLY_COMPLETED", Held = "HELD";
 }
 
 impl ContinueChoice {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Viewer};
+use super::{Answer, Viewer};
 use crate::{
     agreement::{Agreement, AgreementStatus, AgreementType, MAX_LIVE},
     command::AnswerAgreement,
@@ -12,60 +12,70 @@ use crate::{
     time::Timestamp,
 };
 
+/// An agreement, as both partners see it. "Me" is the viewer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct AgreementView {
-    pub id: AgreementId,
-    pub strategy_id: Option<StrategyId>,
-    pub description: PrivateText,
+pub(super) struct AgreementView {
+    id: AgreementId,
+    strategy_id: Option<StrategyId>,
+    description: PrivateText,
     #[serde(rename = "type")]
-    pub kind: AgreementType,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
-    pub status: AgreementStatus,
-    pub proposed_by_me: bool,
-    pub proposed_at: Timestamp,
-    pub agreed_by_me: bool,
-    pub agreed_by_partner: bool,
+    kind: AgreementType,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
+    status: AgreementStatus,
+    proposed_by_me: bool,
+    proposed_at: Timestamp,
+    agreed_by_me: bool,
+    agreed_by_partner: bool,
     /// When both had agreed.
-    pub agreed_at: Option<Timestamp>,
-    pub follow_up_date: Option<Timestamp>,
+    agreed_at: Option<Timestamp>,
+    /// When both are reminded; null if never.
+    follow_up_date: Option<Timestamp>,
     /// What the partner who declined would rather have.
-    pub modification: Option<PrivateText>,
-    pub has_stale_inputs: bool,
+    modification: Option<PrivateText>,
+    /// A partner has withdrawn content that the agreement was based on.
+    has_stale_inputs: bool,
 }
 
+/// The answer to `GET /sessions/{id}/agreements`, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgreementsList {
-    pub agreements: Vec<AgreementView>,
-    pub max_agreements: usize,
-    pub seq: Seq,
+    agreements: Vec<AgreementView>,
+    /// How many agreements of a session can be proposed or agreed at a time.
+    max_agreements: usize,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/agreements`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgreementProposed {
-    pub agreement: AgreementView,
-    pub awaiting_partner_confirmation: bool,
-    pub seq: Seq,
+    agreement: AgreementView,
+    /// False if a repeated request finds the proposal answered.
+    awaiting_partner_confirmation: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/agreements/{agreementId}/confirm`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgreementAnswered {
-    pub agreement: AgreementView,
-    pub confirmed: bool,
-    pub confirmed_at: Option<Timestamp>,
-    pub partner_confirmed: bool,
-    pub session_can_resolve: bool,
+    agreement: AgreementView,
+    confirmed: bool,
+    confirmed_at: Option<Timestamp>,
+    /// The partner stands behind it: as the proposer, or by confirming.
+    partner_confirmed: bool,
+    /// There is an agreement of both.
+    session_can_resolve: bool,
     /// Resolving is explicit, so this is true only after it.
-    pub session_complete: bool,
-    pub seq: Seq,
+    session_complete: bool,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
@@ -101,9 +111,9 @@ impl Viewer<'_> {
     }
 
     pub(super) fn agreement_proposed(&self, events: &[Event]) -> Answer {
-        let proposed = events.iter().find_map(|event| match &event.body {
-            EventBody::AgreementProposed { id, .. } => self.session.agreements.iter().find(|one| one.id == *id),
-            _ => None,
+        let proposed = events.iter().find_map(|event| {
+            let EventBody::AgreementProposed { id, .. } = &event.body else { return None };
+            self.session.agreements.iter().find(|one| one.id == *id)
         });
         match proposed {
             Some(agreement) => Answer::AgreementProposed(AgreementProposed {
@@ -111,13 +121,13 @@ impl Viewer<'_> {
                 awaiting_partner_confirmation: agreement.status == AgreementStatus::Proposed,
                 seq: self.session.seq,
             }),
-            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+            None => Answer::done(self.session.seq),
         }
     }
 
     pub(super) fn agreement_answered(&self, answer: &AnswerAgreement) -> Answer {
         let agreement = self.session.agreements.iter().find(|agreement| agreement.id == answer.agreement);
-        let Some(agreement) = agreement else { return Answer::Done(Done { done: true, seq: self.session.seq }) };
+        let Some(agreement) = agreement else { return Answer::done(self.session.seq) };
         let view = self.agreement(agreement);
         Answer::AgreementAnswered(AgreementAnswered {
             confirmed: view.agreed_by_me,

@@ -17,84 +17,91 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SharedNeedView {
-    pub id: NeedId,
-    pub need: PrivateText,
-    pub category: NeedCategory,
-    pub description: PrivateText,
+pub(super) struct SharedNeedView {
+    id: NeedId,
+    need: PrivateText,
+    category: NeedCategory,
+    description: PrivateText,
     /// Empty: it stays with the need's owner.
-    pub evidence: [String; 0],
-    pub confirmed: bool,
-    pub ai_confidence: u8,
+    evidence: [String; 0],
+    confirmed: bool,
+    /// Always 1: a partner's own words are certain.
+    ai_confidence: u8,
     /// When it was shared.
-    pub created_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
 }
 
+/// The answer to `GET /sessions/{id}/needs/comparison`: the shared needs of both partners.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsComparison {
-    pub my_needs: Vec<SharedNeedView>,
-    pub partner_needs: Vec<SharedNeedView>,
-    pub common_ground: Vec<CommonGroundView>,
+    my_needs: Vec<SharedNeedView>,
+    partner_needs: Vec<SharedNeedView>,
+    common_ground: Vec<CommonGroundView>,
     /// Both have shared their needs.
-    pub analysis_complete: bool,
+    analysis_complete: bool,
     /// Both have shared, and no category is in both lists.
-    pub no_overlap: bool,
-    pub my_validated: bool,
-    pub partner_validated: bool,
-    pub can_advance: bool,
-    pub seq: Seq,
+    no_overlap: bool,
+    /// The viewer calls both lists right.
+    my_validated: bool,
+    partner_validated: bool,
+    can_advance: bool,
+    seq: Seq,
 }
 
 /// A category that both have shared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CommonGroundView {
-    pub id: String,
-    pub need: &'static str,
-    pub category: NeedCategory,
-    pub description: String,
-    pub confirmed_by_me: bool,
-    pub confirmed_by_partner: bool,
+pub(super) struct CommonGroundView {
+    id: String,
+    need: &'static str,
+    category: NeedCategory,
+    description: String,
+    confirmed_by_me: bool,
+    confirmed_by_partner: bool,
     /// When both had confirmed it.
-    pub confirmed_at: Option<Timestamp>,
+    confirmed_at: Option<Timestamp>,
 }
 
+/// The answer to `GET /sessions/{id}/common-ground`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CommonGround {
-    pub common_ground: Vec<CommonGroundView>,
+    common_ground: Vec<CommonGroundView>,
     /// Both have shared their needs.
-    pub analysis_complete: bool,
-    pub both_confirmed: bool,
+    analysis_complete: bool,
+    /// Both have confirmed all of it, even if it is empty.
+    both_confirmed: bool,
     /// Both have shared, and no category is in both lists.
-    pub no_overlap: bool,
-    pub seq: Seq,
+    no_overlap: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/common-ground/confirm`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CommonGroundConfirmed {
-    pub updated: Vec<CommonGroundView>,
-    pub all_confirmed_by_me: bool,
-    pub all_confirmed_by_both: bool,
-    pub can_advance: bool,
-    pub seq: Seq,
+    updated: Vec<CommonGroundView>,
+    all_confirmed_by_me: bool,
+    all_confirmed_by_both: bool,
+    can_advance: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs/validate`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsValidated {
-    pub validated: bool,
-    pub validated_at: Option<Timestamp>,
-    pub partner_validated: bool,
-    pub can_advance: bool,
-    pub seq: Seq,
+    validated: bool,
+    validated_at: Option<Timestamp>,
+    partner_validated: bool,
+    can_advance: bool,
+    seq: Seq,
 }
 
 fn shared(need: &Need, shared_at: Option<Timestamp>) -> SharedNeedView {

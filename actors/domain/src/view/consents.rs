@@ -1,8 +1,9 @@
 //! The viewer's own consents: pending requests, decisions, and revocations.
 
 use serde::Serialize;
+use strum::VariantArray;
 
-use super::{Answer, Done, Viewer};
+use super::{Answer, Viewer};
 use crate::{
     command::{DecideConsent, RevokeConsent},
     consents::{self, ConsentKind, ConsentRecord},
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ConsentContent {
+pub(super) enum ConsentContent {
     EmpathyDraft,
     EmpathyAttempt,
     IdentifiedNeed,
@@ -23,97 +24,101 @@ pub enum ConsentContent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ConsentDecision {
+pub(super) enum ConsentDecision {
     Granted,
     Denied,
 }
 
+/// The answer to `GET /sessions/{id}/consent/pending`: what the caller is asked to share.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PendingConsents {
-    pub pending_requests: Vec<ConsentRequestView>,
-    pub seq: Seq,
+    pending_requests: Vec<ConsentRequestView>,
+    seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ConsentRequestView {
-    pub id: String,
-    pub content_type: ConsentContent,
-    pub target_id: String,
-    pub created_at: Timestamp,
-    pub metadata: Option<ConsentMetadata>,
+pub(super) struct ConsentRequestView {
+    id: String,
+    content_type: ConsentContent,
+    target_id: String,
+    created_at: Timestamp,
+    metadata: Option<ConsentMetadata>,
 }
 
 /// The needs that would be shared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ConsentMetadata {
-    pub need_ids: Vec<NeedId>,
+pub(super) struct ConsentMetadata {
+    need_ids: Vec<NeedId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ConsentRecordView {
-    pub id: String,
-    pub content_type: ConsentContent,
-    pub target_id: String,
-    pub decision: ConsentDecision,
-    pub decided_at: Timestamp,
-    pub revoked_at: Option<Timestamp>,
-    pub created_at: Timestamp,
-    pub metadata: Option<ConsentMetadata>,
+pub(super) struct ConsentRecordView {
+    id: String,
+    content_type: ConsentContent,
+    target_id: String,
+    decision: ConsentDecision,
+    decided_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+    created_at: Timestamp,
+    metadata: Option<ConsentMetadata>,
 }
 
+/// The answer to `GET /sessions/{id}/consent/history`: the caller's latest decisions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConsentHistory {
     /// Newest first; the last 50.
-    pub records: Vec<ConsentRecordView>,
-    pub seq: Seq,
+    records: Vec<ConsentRecordView>,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/consent/decide`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConsentDecided {
-    pub recorded: bool,
-    pub consent_record: ConsentRecordView,
-    pub shared_content: Option<SharedContent>,
-    pub seq: Seq,
+    recorded: bool,
+    consent_record: ConsentRecordView,
+    shared_content: Option<SharedContent>,
+    seq: Seq,
 }
 
 /// The caller's own words, as the partner may see them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SharedContent {
-    pub id: String,
-    pub source_user_id: UserId,
-    pub transformed_content: PrivateText,
-    pub consented_at: Timestamp,
-    pub consent_active: bool,
+pub(super) struct SharedContent {
+    id: String,
+    source_user_id: UserId,
+    transformed_content: PrivateText,
+    consented_at: Timestamp,
+    consent_active: bool,
 }
 
+/// The answer to `POST /sessions/{id}/consent/revoke`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConsentRevoked {
-    pub revoked: bool,
-    pub revoked_at: Option<Timestamp>,
-    pub kind: Option<ConsentKind>,
-    pub consent_record_id: Option<String>,
-    pub seq: Seq,
+    revoked: bool,
+    revoked_at: Option<Timestamp>,
+    kind: Option<ConsentKind>,
+    consent_record_id: Option<String>,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
     pub(super) fn pending_consents(&self) -> PendingConsents {
-        let asked = ConsentKind::ALL.into_iter().filter(|kind| self.me.is_asked_for_consent(*kind));
+        let asked = ConsentKind::VARIANTS.iter().copied().filter(|kind| self.me.is_asked_for_consent(*kind));
         let view = |kind: ConsentKind| {
             let version = self.me.consent_version(kind);
             ConsentRequestView {
@@ -165,7 +170,7 @@ impl Viewer<'_> {
     pub(super) fn consent_decided(&self, decide: &DecideConsent) -> Answer {
         let asked = self.session.requested_content(self.me, decide);
         let record = asked.and_then(|(kind, version)| self.me.consents.decided(kind, version));
-        let Some(record) = record else { return Answer::Done(Done { done: true, seq: self.session.seq }) };
+        let Some(record) = record else { return Answer::done(self.session.seq) };
         Answer::ConsentDecided(Box::new(ConsentDecided {
             recorded: true,
             consent_record: self.consent_record(record),

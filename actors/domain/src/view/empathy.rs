@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, AttemptView, Done, Viewer};
+use super::{Answer, AttemptView, Viewer};
 use crate::{
     command::ConsentEmpathy,
     empathy::{AttemptDraft, AttemptStatus, DeliveryStatus},
@@ -15,116 +15,129 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct DraftView {
-    pub id: DraftId,
-    pub content: PrivateText,
-    pub version: u32,
-    pub ready_to_share: bool,
-    pub updated_at: Timestamp,
+pub(super) struct DraftView {
+    id: DraftId,
+    content: PrivateText,
+    /// Counts the saved versions of the draft, from 1.
+    version: u32,
+    ready_to_share: bool,
+    updated_at: Timestamp,
 }
 
 /// `{}`
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct NoDraft {}
+pub(super) struct NoDraft {}
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(untagged)]
-pub enum MaybeDraft {
+pub(super) enum MaybeDraft {
     Draft(DraftView),
     None(NoDraft),
 }
 
+/// The answer to `POST /sessions/{id}/empathy/draft`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyDraftSaved {
-    pub draft: DraftView,
-    pub ready_to_share: bool,
-    pub draft_id: DraftId,
-    pub saved_at: Timestamp,
-    pub seq: Seq,
+    draft: DraftView,
+    ready_to_share: bool,
+    draft_id: DraftId,
+    saved_at: Timestamp,
+    seq: Seq,
 }
 
+/// The answer to `GET /sessions/{id}/empathy/draft`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyDraft {
-    pub draft: MaybeDraft,
-    pub can_consent: bool,
-    pub already_consented: bool,
+    draft: MaybeDraft,
+    /// The draft is ready, and can be shared as it is.
+    can_consent: bool,
+    /// The caller's consent stands.
+    already_consented: bool,
     /// The partner's verdict on one's own attempt.
-    pub partner_validated: bool,
-    pub awaiting_revision: bool,
+    partner_validated: bool,
+    awaiting_revision: bool,
     /// If the partner has agreed to share it.
-    pub partner_feedback: Option<PrivateText>,
-    pub seq: Seq,
+    partner_feedback: Option<PrivateText>,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/empathy/consent`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyConsented {
-    pub consented: bool,
-    pub consented_at: Option<Timestamp>,
-    pub waiting_for_partner: bool,
-    pub partner_consented: bool,
-    pub can_reveal: bool,
+    consented: bool,
+    consented_at: Option<Timestamp>,
+    waiting_for_partner: bool,
+    partner_consented: bool,
+    /// Both have shared.
+    can_reveal: bool,
     /// Of the caller's attempt.
-    pub status: Option<AttemptStatus>,
+    status: Option<AttemptStatus>,
     /// The caller's attempt, as the chat shows it.
-    pub empathy_message: Option<EmpathyMessage>,
-    pub transition_message: Option<PrivateText>,
-    pub partner_attempt: Option<AttemptView>,
-    pub seq: Seq,
+    empathy_message: Option<EmpathyMessage>,
+    /// Always null: another service writes it.
+    transition_message: Option<PrivateText>,
+    partner_attempt: Option<AttemptView>,
+    seq: Seq,
 }
 
 /// The caller's own attempt as an item of the chat.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct EmpathyMessage {
-    pub id: String,
-    pub content: PrivateText,
-    pub stage: Stage,
-    pub timestamp: Timestamp,
-    pub delivery_status: DeliveryStatus,
+pub(super) struct EmpathyMessage {
+    id: String,
+    content: PrivateText,
+    stage: Stage,
+    timestamp: Timestamp,
+    delivery_status: DeliveryStatus,
 }
 
+/// The answer to `POST /sessions/{id}/empathy/resubmit`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyResubmitted {
-    pub status: Option<AttemptStatus>,
-    pub message: &'static str,
-    pub empathy_message: Option<EmpathyMessage>,
-    pub transition_message: Option<PrivateText>,
-    pub revision_count: u32,
-    pub seq: Seq,
+    status: Option<AttemptStatus>,
+    /// A sentence in English, for the caller.
+    message: &'static str,
+    empathy_message: Option<EmpathyMessage>,
+    transition_message: Option<PrivateText>,
+    /// How often the caller's attempt was shared anew.
+    revision_count: u32,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/empathy/skip-refinement`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefinementSkipped {
-    pub success: bool,
-    pub status: Option<AttemptStatus>,
-    pub can_advance: bool,
-    pub seq: Seq,
+    success: bool,
+    status: Option<AttemptStatus>,
+    can_advance: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/empathy/validate`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyValidated {
-    pub validated: bool,
-    pub validated_at: Option<Timestamp>,
-    pub feedback_shared: bool,
-    pub awaiting_revision: bool,
-    pub can_advance: bool,
-    pub partner_validated: bool,
-    pub seq: Seq,
+    validated: bool,
+    validated_at: Option<Timestamp>,
+    feedback_shared: bool,
+    awaiting_revision: bool,
+    can_advance: bool,
+    partner_validated: bool,
+    seq: Seq,
 }
 
 impl AttemptDraft {
@@ -142,7 +155,7 @@ impl AttemptDraft {
 impl Viewer<'_> {
     pub(super) fn empathy_draft_saved(&self) -> Answer {
         let Some(draft) = &self.me.empathy.draft else {
-            return Answer::Done(Done { done: true, seq: self.session.seq });
+            return Answer::done(self.session.seq);
         };
         Answer::EmpathyDraftSaved(EmpathyDraftSaved {
             draft: draft.view(),

@@ -18,38 +18,39 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct AttemptView {
-    pub id: String,
-    pub source_user_id: UserId,
-    pub content: PrivateText,
-    pub shared_at: Timestamp,
-    pub status: AttemptStatus,
+pub(super) struct AttemptView {
+    pub(super) id: String,
+    pub(super) source_user_id: UserId,
+    pub(super) content: PrivateText,
+    shared_at: Timestamp,
+    pub(super) status: AttemptStatus,
     /// Since when both can see what the other wrote.
-    pub revealed_at: Option<Timestamp>,
+    revealed_at: Option<Timestamp>,
     /// The consent that its author has given.
-    pub consent_record_id: Option<String>,
+    consent_record_id: Option<String>,
     /// How often it was shared anew.
-    pub revision_count: u32,
-    pub delivery_status: DeliveryStatus,
-    pub validated_at: Option<Timestamp>,
+    revision_count: u32,
+    delivery_status: DeliveryStatus,
+    validated_at: Option<Timestamp>,
 }
 
+/// The answer to `GET /sessions/{id}/empathy/partner`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerEmpathy {
-    pub attempt: Option<AttemptView>,
-    pub waiting_for_partner: bool,
+    attempt: Option<AttemptView>,
+    waiting_for_partner: bool,
     /// Also of an attempt that is not revealed yet.
-    pub partner_status: Option<AttemptStatus>,
+    partner_status: Option<AttemptStatus>,
     /// The viewer's own verdict.
-    pub validated: bool,
-    pub validated_at: Option<Timestamp>,
+    validated: bool,
+    validated_at: Option<Timestamp>,
     /// The viewer has asked for a revision that has not come yet.
-    pub awaiting_revision: bool,
+    awaiting_revision: bool,
     /// The viewer's own.
-    pub feedback: Option<PrivateText>,
-    pub seq: Seq,
+    feedback: Option<PrivateText>,
+    seq: Seq,
 }
 
 /// Stage 2 at one glance. Fields that belong to other services are there and empty.
@@ -57,31 +58,44 @@ pub struct PartnerEmpathy {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EmpathyStatus {
-    pub my_attempt: Option<AttemptView>,
+    my_attempt: Option<AttemptView>,
     /// Only what there is to judge, or what was judged right.
-    pub partner_attempt: Option<AttemptView>,
-    pub partner_completed_stage1: bool,
-    pub analyzing: bool,
-    pub awaiting_sharing: bool,
+    partner_attempt: Option<AttemptView>,
+    partner_completed_stage1: bool,
+    /// Always false: nothing is analysed.
+    analyzing: bool,
+    /// Always false.
+    awaiting_sharing: bool,
     /// The viewer is asked for a revision.
-    pub has_new_shared_context: bool,
-    pub has_unviewed_shared_context: bool,
-    pub shared_context: Option<PrivateText>,
-    pub refinement_hint: Option<PrivateText>,
-    pub ready_for_stage3: bool,
+    has_new_shared_context: bool,
+    /// Always false.
+    has_unviewed_shared_context: bool,
+    /// Always null: another service shares context.
+    shared_context: Option<PrivateText>,
+    /// Always null.
+    refinement_hint: Option<PrivateText>,
+    /// The viewer has left stage 2, or can leave it.
+    ready_for_stage3: bool,
     /// 1 while a revision is asked for.
-    pub message_count_since_shared_context: u32,
-    pub shared_content_delivery_status: Option<DeliveryStatus>,
-    pub my_shared_context: Option<PrivateText>,
-    pub my_shared_at: Option<Timestamp>,
-    pub my_reconciler_result: Option<PrivateText>,
-    pub partner_has_submitted_empathy: bool,
-    pub partner_empathy_held_status: Option<AttemptStatus>,
-    pub partner_empathy_submitted_at: Option<Timestamp>,
+    message_count_since_shared_context: u32,
+    /// Always null.
+    shared_content_delivery_status: Option<DeliveryStatus>,
+    /// Always null.
+    my_shared_context: Option<PrivateText>,
+    /// Always null.
+    my_shared_at: Option<Timestamp>,
+    /// Always null.
+    my_reconciler_result: Option<PrivateText>,
+    /// The partner's consent stands.
+    partner_has_submitted_empathy: bool,
+    /// The status of the partner's attempt; null while it is not shared.
+    partner_empathy_held_status: Option<AttemptStatus>,
+    partner_empathy_submitted_at: Option<Timestamp>,
     /// What the partner said of the viewer's attempt, if the partner has agreed to share it.
-    pub partner_feedback: Option<PrivateText>,
-    pub status_version: Seq,
-    pub seq: Seq,
+    partner_feedback: Option<PrivateText>,
+    /// The same as `seq`.
+    status_version: Seq,
+    seq: Seq,
 }
 
 /// Another service offers context to share. There is none here.
@@ -89,9 +103,11 @@ pub struct EmpathyStatus {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShareOffer {
-    pub has_suggestion: bool,
-    pub suggestion: Option<PrivateText>,
-    pub seq: Seq,
+    /// Always false.
+    has_suggestion: bool,
+    /// Always null.
+    suggestion: Option<PrivateText>,
+    seq: Seq,
 }
 
 impl Viewer<'_> {

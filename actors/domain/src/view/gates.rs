@@ -9,17 +9,21 @@ use crate::{private_text::PrivateText, rules::Gates, stage::Stage, time::Timesta
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct GateView {
-    pub id: &'static str,
-    pub description: &'static str,
-    pub satisfied: bool,
-    pub required_for_advance: bool,
+pub(super) struct GateView {
+    /// The key of the gate, as in `gates`, for example `compactSigned`.
+    id: &'static str,
+    /// What to do, in English, for example "Sign the Curiosity Compact".
+    description: &'static str,
+    satisfied: bool,
+    /// Always true.
+    required_for_advance: bool,
 }
 
+/// The viewer's gates of one stage. The fields depend on the stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(untagged)]
-pub enum GatesView {
+pub(super) enum GatesView {
     Stage0(Stage0Gates),
     Stage1(Stage1Gates),
     Stage2(Stage2Gates),
@@ -27,69 +31,75 @@ pub enum GatesView {
     Stage4(Stage4Gates),
 }
 
+/// Onboarding: both sign the compact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage0Gates {
-    pub stage: Stage,
-    pub compact_signed: bool,
-    pub compact_signed_at: Option<Timestamp>,
+pub(super) struct Stage0Gates {
+    stage: Stage,
+    compact_signed: bool,
+    compact_signed_at: Option<Timestamp>,
     /// False until the viewer has signed.
-    pub partner_compact_signed: bool,
+    partner_compact_signed: bool,
 }
 
+/// The Witness: the viewer feels heard.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage1Gates {
-    pub stage: Stage,
-    pub feel_heard_confirmed: bool,
-    pub feel_heard_confirmed_at: Option<Timestamp>,
+pub(super) struct Stage1Gates {
+    stage: Stage,
+    feel_heard_confirmed: bool,
+    feel_heard_confirmed_at: Option<Timestamp>,
     /// Whether the app offers the confirmation to the viewer. It is not a gate, and only the viewer's own progress
     /// shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub feel_heard_check_offered: Option<bool>,
+    feel_heard_check_offered: Option<bool>,
     /// One's own.
-    pub feedback: Option<PrivateText>,
-    pub final_emotional_reading: Option<u8>,
+    feedback: Option<PrivateText>,
+    /// Always null: another service keeps the emotional barometer.
+    final_emotional_reading: Option<u8>,
 }
 
+/// Perspective Stretch: both share an attempt and validate the other's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage2Gates {
-    pub stage: Stage,
-    pub empathy_draft_ready: bool,
-    pub empathy_consented: bool,
+pub(super) struct Stage2Gates {
+    stage: Stage,
+    empathy_draft_ready: bool,
+    empathy_consented: bool,
     /// The viewer has validated what the partner wrote.
-    pub empathy_validated: bool,
-    pub partner_consented: bool,
+    empathy_validated: bool,
+    partner_consented: bool,
     /// The partner has validated what the viewer wrote.
-    pub partner_validated: bool,
+    partner_validated: bool,
 }
 
+/// Need Mapping: both confirm and share needs, and confirm the common ground.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage3Gates {
-    pub stage: Stage,
-    pub needs_confirmed: bool,
-    pub needs_shared: bool,
-    pub common_ground_confirmed: bool,
+pub(super) struct Stage3Gates {
+    stage: Stage,
+    needs_confirmed: bool,
+    needs_shared: bool,
+    common_ground_confirmed: bool,
     /// The viewer finds both lists right. Stands for the gate of the common ground.
-    pub needs_validated: bool,
-    pub partner_needs_confirmed: bool,
+    needs_validated: bool,
+    partner_needs_confirmed: bool,
 }
 
+/// Strategic Repair: the steps to an agreement. The session ends by resolving, without an advance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage4Gates {
-    pub stage: Stage,
-    pub strategies_submitted: bool,
-    pub rankings_submitted: bool,
-    pub overlap_identified: bool,
-    pub agreement_created: bool,
+pub(super) struct Stage4Gates {
+    stage: Stage,
+    strategies_submitted: bool,
+    rankings_submitted: bool,
+    overlap_identified: bool,
+    agreement_created: bool,
 }
 
 impl Viewer<'_> {
@@ -138,12 +148,11 @@ impl Viewer<'_> {
     /// The gates as the app reads them in one's own progress.
     pub(super) fn gates_satisfied(&self, stage: Stage) -> GatesView {
         let offered = self.settings.app.offer_feel_heard || self.me.feel_heard_offered_at.is_some();
-        match self.gates(stage) {
-            GatesView::Stage1(gates) => {
-                GatesView::Stage1(Stage1Gates { feel_heard_check_offered: Some(offered), ..gates })
-            }
-            gates => gates,
+        let mut gates = self.gates(stage);
+        if let GatesView::Stage1(gates) = &mut gates {
+            gates.feel_heard_check_offered = Some(offered);
         }
+        gates
     }
 
     pub(super) fn current_gates(&self) -> Vec<GateView> {

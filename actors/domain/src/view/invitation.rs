@@ -13,101 +13,109 @@ use crate::{
     time::Timestamp,
 };
 
+/// The creator of the session. `name` is null if the token names nobody.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct InvitedBy {
-    pub id: UserId,
-    pub name: Option<PrivateText>,
+pub(super) struct InvitedBy {
+    id: UserId,
+    name: Option<PrivateText>,
 }
 
+/// The invitation, for a member of the session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct InvitationView {
-    pub id: InvitationId,
-    pub session_id: SessionId,
-    pub invited_by: InvitedBy,
-    pub status: InvitationStatus,
-    pub created_at: Timestamp,
-    pub expires_at: Timestamp,
-    pub is_inviter: bool,
-    pub message_confirmed: bool,
-    pub message_confirmed_at: Option<Timestamp>,
-    pub accepted_at: Option<Timestamp>,
-    pub declined_at: Option<Timestamp>,
+pub(super) struct InvitationView {
+    id: InvitationId,
+    session_id: SessionId,
+    invited_by: InvitedBy,
+    status: InvitationStatus,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    is_inviter: bool,
+    message_confirmed: bool,
+    message_confirmed_at: Option<Timestamp>,
+    accepted_at: Option<Timestamp>,
+    declined_at: Option<Timestamp>,
     /// What the inviter calls the invited person; for the inviter.
-    pub name: Option<PrivateText>,
+    name: Option<PrivateText>,
     /// The same as `name`.
-    pub invite_name: Option<PrivateText>,
+    invite_name: Option<PrivateText>,
     /// Null for the invited.
-    pub invitation_url: Option<String>,
-    pub resends: u32,
-    pub resent_at: Option<Timestamp>,
+    invitation_url: Option<String>,
+    resends: u32,
+    resent_at: Option<Timestamp>,
     /// The text that goes with the link. Null for the invited until it is sent.
-    pub invitation_message: Option<PrivateText>,
+    invitation_message: Option<PrivateText>,
     /// What the session is about. Null for the invited until the inviter has confirmed it.
-    pub topic_frame: Option<PrivateText>,
-    pub topic_frame_confirmed_at: Option<Timestamp>,
+    topic_frame: Option<PrivateText>,
+    topic_frame_confirmed_at: Option<Timestamp>,
 }
 
+/// The answer to `GET /sessions/{id}/invitation`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationEnvelope {
-    pub invitation: InvitationView,
-    pub seq: Seq,
+    invitation: InvitationView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/invitation/confirm`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationConfirmed {
-    pub confirmed: bool,
-    pub invitation: InvitationView,
+    confirmed: bool,
+    invitation: InvitationView,
     /// The stage that the app's creator has gone on to.
-    pub advanced_to_stage: Option<Stage>,
-    pub seq: Seq,
+    advanced_to_stage: Option<Stage>,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/topic-frame/confirm`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TopicFrameConfirmed {
-    pub topic_frame: Option<PrivateText>,
-    pub confirmed_at: Option<Timestamp>,
-    pub invitation: InvitationView,
-    pub seq: Seq,
+    topic_frame: Option<PrivateText>,
+    confirmed_at: Option<Timestamp>,
+    invitation: InvitationView,
+    seq: Seq,
 }
 
+/// The answer to `POST /invitations/{id}/decline`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationDeclined {
-    pub declined: bool,
-    pub declined_at: Timestamp,
-    pub seq: Seq,
+    declined: bool,
+    declined_at: Timestamp,
+    seq: Seq,
 }
 
+/// The answer to `POST /invitations/{id}/resend`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationResent {
-    pub sent: bool,
-    pub sent_at: Option<Timestamp>,
-    pub expires_at: Timestamp,
-    pub seq: Seq,
+    sent: bool,
+    sent_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions`: the session with its invitation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCreated {
-    pub session: SessionView,
-    pub invitation_id: InvitationId,
-    pub invitation_url: String,
-    pub invitation: InvitationView,
-    pub seq: Seq,
+    pub(super) session: SessionView,
+    invitation_id: InvitationId,
+    invitation_url: String,
+    invitation: InvitationView,
+    seq: Seq,
 }
 
 /// A live session with the invited person, in place of another one.
@@ -115,18 +123,18 @@ pub struct SessionCreated {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExistingSession {
-    pub existing_active_session: ExistingActiveSession,
+    existing_active_session: ExistingActiveSession,
     #[serde(flatten)]
-    pub existing: SessionCreated,
+    existing: SessionCreated,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ExistingActiveSession {
-    pub id: SessionId,
-    pub status: SessionStatus,
-    pub updated_at: Timestamp,
+pub(super) struct ExistingActiveSession {
+    id: SessionId,
+    status: SessionStatus,
+    updated_at: Timestamp,
 }
 
 pub(super) fn invited_by(session: &Session) -> InvitedBy {

@@ -14,102 +14,114 @@ use crate::{
     time::Timestamp,
 };
 
+/// The answer to `POST /sessions/{id}/pause`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Paused {
-    pub paused: bool,
-    pub paused_at: Option<Timestamp>,
-    pub status: SessionStatus,
-    pub session: SessionView,
-    pub seq: Seq,
+    paused: bool,
+    paused_at: Option<Timestamp>,
+    status: SessionStatus,
+    pub(super) session: SessionView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/resume`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Resumed {
-    pub resumed: bool,
-    pub resumed_at: Timestamp,
-    pub status: SessionStatus,
-    pub session: SessionView,
-    pub seq: Seq,
+    resumed: bool,
+    resumed_at: Timestamp,
+    status: SessionStatus,
+    pub(super) session: SessionView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/resolve`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Resolved {
-    pub resolved: bool,
-    pub resolved_at: Option<Timestamp>,
+    resolved: bool,
+    resolved_at: Option<Timestamp>,
     /// The ones that both have agreed on.
-    pub agreements: Vec<AgreementView>,
-    pub follow_up_scheduled: bool,
-    pub seq: Seq,
+    agreements: Vec<AgreementView>,
+    /// One of the agreements has a follow-up date.
+    follow_up_scheduled: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/archive`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Archived {
-    pub archived: bool,
-    pub archived_at: Option<Timestamp>,
-    pub seq: Seq,
+    archived: bool,
+    archived_at: Option<Timestamp>,
+    seq: Seq,
 }
 
+/// The answer to `DELETE /sessions/{id}`: the caller no longer sees the session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Deleted {
-    pub deleted: bool,
-    pub summary: WithdrawalSummary,
-    pub seq: Seq,
+    deleted: bool,
+    summary: WithdrawalSummary,
+    seq: Seq,
 }
 
 /// What the caller leaves behind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct WithdrawalSummary {
-    pub session_id: SessionId,
-    pub status: SessionStatus,
-    pub session_abandoned: bool,
+pub(super) struct WithdrawalSummary {
+    session_id: SessionId,
+    status: SessionStatus,
+    /// The session is abandoned.
+    session_abandoned: bool,
     /// The caller's own.
-    pub needs: usize,
-    pub strategies: usize,
-    pub agreements: usize,
+    needs: usize,
+    strategies: usize,
+    agreements: usize,
 }
 
+/// The answer to `POST /sessions/{id}/viewed`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Viewed {
-    pub success: bool,
-    pub last_viewed_at: Timestamp,
-    pub last_seen_seq: Seq,
+    success: bool,
+    last_viewed_at: Timestamp,
+    last_seen_seq: Seq,
     /// As the client has named it.
-    pub last_seen_chat_item_id: Option<PrivateText>,
-    pub unread: bool,
-    pub seq: Seq,
+    last_seen_chat_item_id: Option<PrivateText>,
+    /// There is still news after `lastSeenSeq`.
+    unread: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/share-tab-viewed`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShareTabViewed {
-    pub success: bool,
-    pub last_viewed_share_tab_at: Timestamp,
-    pub seq: Seq,
+    success: bool,
+    last_viewed_share_tab_at: Timestamp,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/nudge`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Nudged {
-    pub nudged: bool,
-    pub nudged_at: Option<Timestamp>,
-    pub next_allowed_at: Timestamp,
-    pub seq: Seq,
+    nudged: bool,
+    nudged_at: Option<Timestamp>,
+    /// When the caller can nudge again.
+    next_allowed_at: Timestamp,
+    seq: Seq,
 }
 
 /// A change without an answer of its own.
@@ -117,8 +129,8 @@ pub struct Nudged {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Done {
-    pub done: bool,
-    pub seq: Seq,
+    pub(super) done: bool,
+    pub(super) seq: Seq,
 }
 
 /// An event as it was announced.
@@ -126,21 +138,27 @@ pub struct Done {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SeenEvent {
-    pub seq: Seq,
+    seq: Seq,
     /// The name on the session's channel.
-    pub name: &'static str,
-    pub event: &'static str,
+    name: &'static str,
+    /// The same as `name`.
+    event: &'static str,
+    /// The payload that was published for the caller.
     #[cfg_attr(feature = "schema", schema(value_type = Object))]
-    pub data: Map<String, Value>,
-    pub timestamp: Timestamp,
+    data: Map<String, Value>,
+    timestamp: Timestamp,
 }
 
+/// The answer to `GET /sessions/{id}/events`: a page of the events that the caller may see, in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventsPage {
+    /// In the order of their `seq`. Events that the caller may not see are left out.
     pub events: Vec<SeenEvent>,
+    /// The place to go on from, as `after`.
     pub seq: Seq,
+    /// There are events after this page; ask again with `after` set to `seq`.
     pub has_more: bool,
 }
 

@@ -21,22 +21,22 @@ use crate::{
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PublicInvitation {
-    pub id: InvitationId,
-    pub session_id: SessionId,
-    pub invited_by: InvitedBy,
-    pub status: InvitationStatus,
-    pub created_at: Timestamp,
-    pub expires_at: Timestamp,
-    pub session: PublicSession,
+    id: InvitationId,
+    session_id: SessionId,
+    invited_by: InvitedBy,
+    status: InvitationStatus,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    session: PublicSession,
 }
 
 /// What the session is about, once the creator has confirmed that the invited person may see it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct PublicSession {
+pub(super) struct PublicSession {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub topic_frame: Option<PrivateText>,
+    topic_frame: Option<PrivateText>,
 }
 
 /// Whether the invitation waits for an answer of the caller.
@@ -44,30 +44,31 @@ pub struct PublicSession {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationAcknowledged {
-    pub acknowledged: bool,
+    acknowledged: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'static str>,
-    pub invitation: AcknowledgedInvitation,
+    reason: Option<&'static str>,
+    invitation: AcknowledgedInvitation,
 }
 
+/// An invitation, for a user who has followed its link and signed in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AcknowledgedInvitation {
-    pub id: InvitationId,
-    pub status: InvitationStatus,
-    pub invited_by: InvitedBy,
-    pub session: SessionMark,
-    pub expires_at: Timestamp,
+    id: InvitationId,
+    status: InvitationStatus,
+    invited_by: InvitedBy,
+    session: SessionMark,
+    expires_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SessionMark {
-    pub id: SessionId,
-    pub status: SessionStatus,
+pub(super) struct SessionMark {
+    id: SessionId,
+    status: SessionStatus,
 }
 
 /// The invitation, and the same fields flat.
@@ -75,9 +76,9 @@ pub struct SessionMark {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PublicInvitationEnvelope {
-    pub invitation: PublicInvitation,
+    invitation: PublicInvitation,
     #[serde(flatten)]
-    pub flat: PublicInvitation,
+    flat: PublicInvitation,
 }
 
 impl PublicInvitationEnvelope {

@@ -18,66 +18,54 @@ mod stage4;
 mod strategies;
 mod tending;
 
-pub use agreements::{AgreementAnswered, AgreementProposed, AgreementView, AgreementsList};
-pub use common_ground::{
-    CommonGround, CommonGroundConfirmed, CommonGroundView, NeedsComparison, NeedsValidated, SharedNeedView,
-};
-pub use consents::{
-    ConsentDecided, ConsentHistory, ConsentRecordView, ConsentRequestView, ConsentRevoked, PendingConsents,
-    SharedContent,
-};
+use agreements::AgreementView;
+pub use agreements::{AgreementAnswered, AgreementProposed, AgreementsList};
+pub use common_ground::{CommonGround, CommonGroundConfirmed, NeedsComparison, NeedsValidated};
+pub use consents::{ConsentDecided, ConsentHistory, ConsentRevoked, PendingConsents};
 pub use empathy::{
-    DraftView, EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyMessage, EmpathyResubmitted, EmpathyValidated,
-    MaybeDraft, NoDraft, RefinementSkipped,
+    EmpathyConsented, EmpathyDraft, EmpathyDraftSaved, EmpathyResubmitted, EmpathyValidated, RefinementSkipped,
 };
-pub use empathy_status::{AttemptView, EmpathyStatus, PartnerEmpathy, ShareOffer};
-pub use gates::{GateView, GatesView, Stage0Gates, Stage1Gates, Stage2Gates, Stage3Gates, Stage4Gates};
+use empathy_status::AttemptView;
+pub use empathy_status::{EmpathyStatus, PartnerEmpathy, ShareOffer};
+use gates::{GateView, GatesView};
 pub use invitation::{
-    ExistingActiveSession, ExistingSession, InvitationConfirmed, InvitationDeclined, InvitationEnvelope,
-    InvitationResent, InvitationView, InvitedBy, SessionCreated, TopicFrameConfirmed,
+    ExistingSession, InvitationConfirmed, InvitationDeclined, InvitationEnvelope, InvitationResent, SessionCreated,
+    TopicFrameConfirmed,
 };
+use invitation::{InvitationView, InvitedBy};
 pub use lifecycle::{
     Archived, Deleted, Done, EventsPage, Nudged, Paused, Resolved, Resumed, SeenEvent, ShareTabViewed, Viewed,
-    WithdrawalSummary,
 };
-pub use link::{
-    AcknowledgedInvitation, InvitationAcknowledged, PublicInvitation, PublicInvitationEnvelope, PublicSession,
-    SessionMark,
-};
-pub use needs::{
-    AppliedEdit, NeedAdded, NeedRemoved, NeedView, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared,
-};
-pub use pending_actions::{PendingAction, PendingActions};
-pub use progress::{
-    Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Milestones, MyProgress, PartnerProgress, Progress,
-};
+pub use link::{AcknowledgedInvitation, InvitationAcknowledged, PublicInvitation, PublicInvitationEnvelope};
+pub use needs::{NeedAdded, NeedRemoved, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared};
+pub use pending_actions::PendingActions;
+pub use progress::{Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Progress};
 use serde::Serialize;
-pub use session::{
-    Condition, MessagesPage, PartnerView, Relationship, SessionEnvelope, SessionState, SessionView, StageProgress,
-    StatusSummary,
-};
-pub use stage4::{
-    AddressedNeed, CandidateView, CoverageAudit, CoverageRowView, Inventory, ProposalCard, ProposalGroup, ProposalKind,
-    ProposalStatus, QualityWarning, SelectionStatus, SelectionSubmitted, SelectionView, SourceLabel, Stage4Changed,
-    Stage4Closed, Stage4Outcome, Stage4Phase, Stage4State, SubChatAnswer, SubChatMessageView, SubChatResolved,
-    SubChatStatus, SubChatView, UnaddressedNeed, WalkedNeed, WalkedNeedStatus, Walkthrough, WalkthroughPhase,
-};
-pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed, StrategyView};
-pub use tending::{
-    CheckInView, CheckedIn, CycleView, HistoryCycleView, HistoryEntryReview, NeedOutcomeView, NoteAnswer, NoteView,
-    ReminderView, ResponseView, TendingEntryAnswer, TendingEntryView, TendingHistory, TendingList, TendingPreview,
-    TendingScopeView,
-};
+use session::PartnerView;
+pub use session::{Condition, MessagesPage, SessionEnvelope, SessionState, SessionView};
+pub use stage4::{SelectionSubmitted, Stage4Changed, Stage4Closed, Stage4State, SubChatAnswer, SubChatResolved};
+pub use strategies::{Overlap, RankingSubmitted, ReadyToRank, StrategiesList, StrategyProposed};
+use tending::TendingPreview;
+pub use tending::{CheckedIn, NoteAnswer, TendingEntryAnswer, TendingHistory, TendingList};
 
 use crate::{
-    command::Command, context::Settings, event::Event, ids::UserId, member::Member, query::Query, rejection::Rejection,
-    session::Session, side::Side, time::Timestamp,
+    command::Command,
+    context::Settings,
+    event::Event,
+    ids::{Seq, UserId},
+    member::Member,
+    query::Query,
+    rejection::Rejection,
+    session::Session,
+    side::Side,
+    time::Timestamp,
 };
 
 /// The `data` of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(untagged)]
+#[expect(missing_docs, reason = "each variant holds the view of its name, and the view is documented")]
 pub enum Answer {
     SessionCreated(Box<SessionCreated>),
     ExistingSession(Box<ExistingSession>),
@@ -154,27 +142,33 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// For what has nothing to show but its `seq`.
+    fn done(seq: Seq) -> Self {
+        Answer::Done(Done { done: true, seq })
+    }
+
     /// The partner as the answer shows them, if it shows the whole session.
     pub fn partner_mut(&mut self) -> Option<&mut PartnerView> {
-        let session = match self {
-            Answer::SessionCreated(answer) => &mut answer.session,
-            Answer::Session(answer) => &mut answer.session,
-            Answer::Summary(session) => session,
-            Answer::State(answer) => &mut answer.session,
-            Answer::Paused(answer) => &mut answer.session,
-            Answer::Resumed(answer) => &mut answer.session,
-            _ => return None,
-        };
-        Some(&mut session.partner)
+        self.session_mut().map(|session| &mut session.partner)
     }
 
     /// Sets the condition of the session in the answer.
     pub fn mark(&mut self, condition: Condition) {
+        if let Some(session) = self.session_mut() {
+            session.condition = condition;
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other views do not show the whole session")]
+    fn session_mut(&mut self) -> Option<&mut SessionView> {
         match self {
-            Answer::Session(envelope) => envelope.session.condition = condition,
-            Answer::Summary(session) => session.condition = condition,
-            Answer::State(state) => state.session.condition = condition,
-            _ => {}
+            Answer::SessionCreated(answer) => Some(&mut answer.session),
+            Answer::Session(answer) => Some(&mut answer.session),
+            Answer::Summary(session) => Some(session),
+            Answer::State(answer) => Some(&mut answer.session),
+            Answer::Paused(answer) => Some(&mut answer.session),
+            Answer::Resumed(answer) => Some(&mut answer.session),
+            _ => None,
         }
     }
 }
@@ -210,7 +204,7 @@ pub fn answer(
         return Answer::InvitationDeclined(InvitationDeclined::of(session, now));
     }
     let viewer = session.side_ever(user).and_then(|side| Viewer::new(session, side, now, settings));
-    let Some(viewer) = viewer else { return Answer::Done(Done { done: true, seq: session.seq }) };
+    let Some(viewer) = viewer else { return Answer::done(session.seq) };
     match command {
         Command::AcceptInvitation => Answer::Session(Box::new(viewer.session_envelope())),
         Command::ConfirmInvitation(_) => Answer::InvitationConfirmed(viewer.invitation_confirmed()),
@@ -256,7 +250,7 @@ pub fn answer(
         | Command::Rename(_)
         | Command::ShowActivity { .. }
         | Command::Notice(_)
-        | Command::Timer(_) => Answer::Done(Done { done: true, seq: session.seq }),
+        | Command::Timer(_) => Answer::done(session.seq),
     }
 }
 

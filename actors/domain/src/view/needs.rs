@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Viewer};
+use super::{Answer, Viewer};
 use crate::{
     command::{ASSUMED_CATEGORY, ConfirmNeeds, EditNeeds, RemoveNeed},
     event::{Event, EventBody},
@@ -21,142 +21,156 @@ const _: () = assert!(matches!(ASSUMED_CATEGORY, NeedCategory::Meaning));
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct NeedView {
-    pub id: NeedId,
-    pub need: PrivateText,
-    pub category: NeedCategory,
+pub(super) struct NeedView {
+    id: NeedId,
+    need: PrivateText,
+    category: NeedCategory,
     /// Empty if there is none.
-    pub description: PrivateText,
-    pub evidence: Vec<PrivateText>,
-    pub confirmed: bool,
-    pub shared: bool,
+    description: PrivateText,
+    evidence: Vec<PrivateText>,
+    confirmed: bool,
+    shared: bool,
     /// A partner's own words are certain.
-    pub ai_confidence: u8,
-    pub created_at: Timestamp,
-    pub status: NeedStatus,
+    ai_confidence: u8,
+    created_at: Timestamp,
+    status: NeedStatus,
     /// When it was confirmed as it is.
-    pub locked_at: Option<Timestamp>,
-    pub deleted_at: Option<Timestamp>,
-    pub superseded_by_need_id: Option<NeedId>,
+    locked_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+    /// Always null.
+    superseded_by_need_id: Option<NeedId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum NeedStatus {
+pub(super) enum NeedStatus {
     Draft,
     /// Confirmed.
     Locked,
     Deleted,
 }
 
+/// The answer to `GET /sessions/{id}/needs`: the caller's own needs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsList {
-    pub needs: Vec<NeedView>,
+    needs: Vec<NeedView>,
     /// When the stage was opened: needs are entered by hand.
-    pub synthesized_at: Timestamp,
+    synthesized_at: Timestamp,
     /// Another service may be at work on needs; this one never is.
-    pub extracting: bool,
-    pub is_dirty: bool,
-    pub confirmed_at: Option<Timestamp>,
-    pub shared_at: Option<Timestamp>,
-    pub seq: Seq,
+    extracting: bool,
+    /// Always false.
+    is_dirty: bool,
+    confirmed_at: Option<Timestamp>,
+    shared_at: Option<Timestamp>,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedAdded {
-    pub need: NeedView,
-    pub seq: Seq,
+    need: NeedView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs/confirm`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsConfirmed {
     /// The needs that the request named, as they are now.
-    pub updated: Vec<NeedView>,
-    pub confirmed: bool,
-    pub confirmed_at: Option<Timestamp>,
-    pub all_confirmed: bool,
-    pub partner_confirmed: bool,
-    pub can_advance: bool,
-    pub can_proceed_to_common_ground: bool,
-    pub seq: Seq,
+    updated: Vec<NeedView>,
+    confirmed: bool,
+    confirmed_at: Option<Timestamp>,
+    all_confirmed: bool,
+    partner_confirmed: bool,
+    can_advance: bool,
+    /// Any need of the caller is confirmed.
+    can_proceed_to_common_ground: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs/consent`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsShared {
-    pub consented: bool,
-    pub shared_at: Option<Timestamp>,
-    pub waiting_for_partner: bool,
-    pub common_ground_ready: bool,
+    consented: bool,
+    shared_at: Option<Timestamp>,
+    /// The partner shares nothing at present.
+    waiting_for_partner: bool,
+    /// Both have shared.
+    common_ground_ready: bool,
     /// Both lists can be seen.
-    pub needs_reveal_ready: bool,
+    needs_reveal_ready: bool,
     /// The caller is in stage 4. Sharing alone never leads there.
-    pub advanced_to_stage4: bool,
-    pub seq: Seq,
+    advanced_to_stage4: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs/capture`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsCaptured {
     /// The caller's needs.
-    pub needs: Vec<NeedView>,
-    pub captured_at: Timestamp,
-    pub seq: Seq,
+    needs: Vec<NeedView>,
+    captured_at: Timestamp,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/needs/apply-edits`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedsEdited {
     /// The caller's needs.
-    pub needs: Vec<NeedView>,
+    needs: Vec<NeedView>,
     /// What has changed, in order.
-    pub applied: Vec<AppliedEdit>,
-    pub warnings: Vec<&'static str>,
-    pub seq: Seq,
+    applied: Vec<AppliedEdit>,
+    /// In English, for the caller; empty if there is nothing to note.
+    warnings: Vec<&'static str>,
+    seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct AppliedEdit {
-    pub need_id: NeedId,
+pub(super) struct AppliedEdit {
+    need_id: NeedId,
     /// A text, or the name of a category.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<PrivateText>,
+    before: Option<PrivateText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<PrivateText>,
-    pub operation: EditOperation,
+    after: Option<PrivateText>,
+    /// The kind of change. `before` is left out for `add`, `after` for `remove`.
+    operation: EditOperation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum EditOperation {
+pub(super) enum EditOperation {
     TextChange,
     CategoryChange,
     Add,
     Remove,
 }
 
+/// The answer to `DELETE /sessions/{id}/needs/{needId}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NeedRemoved {
-    pub deleted: bool,
-    pub need_id: NeedId,
+    deleted: bool,
+    need_id: NeedId,
     /// As it was.
-    pub need: Option<NeedView>,
-    pub seq: Seq,
+    need: Option<NeedView>,
+    seq: Seq,
 }
 
 fn own(need: &Need, consent_stands: bool) -> NeedView {
@@ -197,7 +211,7 @@ fn removed(need: &RemovedNeed, text: PrivateText) -> NeedView {
 }
 
 fn applied(edit: &NeedEdit) -> AppliedEdit {
-    let name = |category: &NeedCategory| Some(PrivateText::new(category.as_str()));
+    let name = |category: &NeedCategory| Some(PrivateText::new(<&str>::from(category)));
     let (need_id, before, after, operation) = match edit {
         NeedEdit::Added { id, need, .. } => (id, None, Some(need.clone()), EditOperation::Add),
         NeedEdit::Reworded { need, before, after } => {
@@ -212,10 +226,11 @@ fn applied(edit: &NeedEdit) -> AppliedEdit {
 }
 
 fn edits(events: &[Event]) -> impl Iterator<Item = &NeedEdit> {
-    events.iter().flat_map(|event| match &event.body {
-        EventBody::NeedsEdited { edits } => edits.as_slice(),
-        _ => &[],
-    })
+    let edits = events.iter().filter_map(|event| {
+        let EventBody::NeedsEdited { edits } = &event.body else { return None };
+        Some(edits)
+    });
+    edits.flatten()
 }
 
 impl Viewer<'_> {
@@ -243,9 +258,9 @@ impl Viewer<'_> {
     }
 
     pub(super) fn need_removed(&self, remove: &RemoveNeed, events: &[Event]) -> NeedRemoved {
-        let text = edits(events).find_map(|edit| match edit {
-            NeedEdit::Removed { before, .. } => Some(before.clone()),
-            _ => None,
+        let text = edits(events).find_map(|edit| {
+            let NeedEdit::Removed { before, .. } = edit else { return None };
+            Some(before.clone())
         });
         let need = self.me.needs.removed.iter().find(|need| need.id == remove.need);
         NeedRemoved {
@@ -270,13 +285,13 @@ impl Viewer<'_> {
     }
 
     pub(super) fn need_added(&self, events: &[Event]) -> Answer {
-        let added = events.iter().find_map(|event| match &event.body {
-            EventBody::NeedAdded { id, .. } => self.me.needs.list.iter().find(|need| need.id == *id),
-            _ => None,
+        let added = events.iter().find_map(|event| {
+            let EventBody::NeedAdded { id, .. } = &event.body else { return None };
+            self.me.needs.list.iter().find(|need| need.id == *id)
         });
         match added {
             Some(need) => Answer::NeedAdded(Box::new(NeedAdded { need: self.my_need(need), seq: self.session.seq })),
-            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+            None => Answer::done(self.session.seq),
         }
     }
 

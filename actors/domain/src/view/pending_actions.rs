@@ -9,33 +9,34 @@ use crate::{
     private_text::PrivateText,
 };
 
+/// The answer to `GET /sessions/{id}/pending-actions`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PendingActions {
     /// Empty when the session is over.
-    pub actions: Vec<PendingAction>,
-    pub sent_tab_updates: u32,
-    pub seq: Seq,
+    actions: Vec<PendingAction>,
+    sent_tab_updates: u32,
+    seq: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct PendingAction {
+pub(super) struct PendingAction {
     /// `validate_empathy`: the partner's attempt is there to judge.
     #[serde(rename = "type")]
-    pub kind: &'static str,
-    pub id: String,
-    pub data: AttemptToJudge,
+    kind: &'static str,
+    id: String,
+    data: AttemptToJudge,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct AttemptToJudge {
-    pub content: PrivateText,
-    pub source_user_id: UserId,
+pub(super) struct AttemptToJudge {
+    content: PrivateText,
+    source_user_id: UserId,
 }
 
 impl Viewer<'_> {

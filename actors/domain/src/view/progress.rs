@@ -12,118 +12,136 @@ use crate::{
     time::Timestamp,
 };
 
+/// The answer to `GET /sessions/{id}/progress`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    pub session_id: SessionId,
-    pub session_status: SessionStatus,
-    pub my_progress: MyProgress,
-    pub partner_progress: PartnerProgress,
-    pub can_advance: bool,
+    session_id: SessionId,
+    session_status: SessionStatus,
+    my_progress: MyProgress,
+    partner_progress: PartnerProgress,
+    can_advance: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub advance_blocked_reason: Option<BlockedReason>,
-    pub milestones: Milestones,
-    pub seq: Seq,
+    advance_blocked_reason: Option<BlockedReason>,
+    milestones: Milestones,
+    seq: Seq,
 }
 
+/// The viewer's current stage, in detail.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct MyProgress {
-    pub stage: Stage,
-    pub status: StageStatus,
-    pub started_at: Option<Timestamp>,
-    pub completed_at: Option<Timestamp>,
-    pub gates: GatesView,
-    pub gates_satisfied: GatesView,
+pub(super) struct MyProgress {
+    stage: Stage,
+    status: StageStatus,
+    started_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    gates: GatesView,
+    /// The same as `gates`, with what only the app reads.
+    gates_satisfied: GatesView,
 }
 
+/// The partner's current stage. The partner's gates stay private.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct PartnerProgress {
-    pub stage: Stage,
-    pub status: StageStatus,
+pub(super) struct PartnerProgress {
+    pub(super) stage: Stage,
+    pub(super) status: StageStatus,
 }
 
 /// The viewer's own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Milestones {
-    pub compact_signed_at: Option<Timestamp>,
-    pub witness_started_at: Option<Timestamp>,
-    pub feel_heard_confirmed_at: Option<Timestamp>,
-    pub empathy_shared_at: Option<Timestamp>,
-    pub needs_shared_at: Option<Timestamp>,
-    pub resolved_at: Option<Timestamp>,
+pub(super) struct Milestones {
+    compact_signed_at: Option<Timestamp>,
+    /// When stage 1 was opened; null before.
+    witness_started_at: Option<Timestamp>,
+    feel_heard_confirmed_at: Option<Timestamp>,
+    empathy_shared_at: Option<Timestamp>,
+    needs_shared_at: Option<Timestamp>,
+    resolved_at: Option<Timestamp>,
 }
 
+/// The answer to `GET /sessions/{id}/stages/{stage}/gates`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GatesAnswer {
-    pub stage: Stage,
-    pub gates: GatesView,
-    pub seq: Seq,
+    stage: Stage,
+    gates: GatesView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/stages/advance`. A blocked advance is an answer, too.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Advanced {
-    pub success: bool,
-    pub advanced: bool,
-    pub new_progress: MyProgress,
-    pub new_stage: Stage,
-    pub new_status: StageStatus,
+    success: bool,
+    /// The same as `success`.
+    advanced: bool,
+    /// The caller's progress after the call, whether advanced or not.
+    new_progress: MyProgress,
+    new_stage: Stage,
+    new_status: StageStatus,
     /// When the stage that the caller is in was opened.
-    pub advanced_at: Option<Timestamp>,
+    advanced_at: Option<Timestamp>,
+    /// Left out if the caller has advanced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blocked_reason: Option<BlockedReason>,
+    blocked_reason: Option<BlockedReason>,
+    /// The keys of the caller's missing gates. Left out if the caller has advanced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unsatisfied_gates: Option<Vec<&'static str>>,
-    pub seq: Seq,
+    unsatisfied_gates: Option<Vec<&'static str>>,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/compact/sign`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CompactSigned {
-    pub signed: bool,
-    pub signed_at: Option<Timestamp>,
-    pub partner_signed: bool,
-    pub can_advance: bool,
-    pub seq: Seq,
+    signed: bool,
+    signed_at: Option<Timestamp>,
+    partner_signed: bool,
+    can_advance: bool,
+    seq: Seq,
 }
 
+/// The answer to `GET /sessions/{id}/compact/status`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CompactStatus {
-    pub my_signed: bool,
-    pub my_signed_at: Option<Timestamp>,
+    my_signed: bool,
+    my_signed_at: Option<Timestamp>,
     /// False until the viewer has signed.
-    pub partner_signed: bool,
-    pub partner_signed_at: Option<Timestamp>,
-    pub can_advance: bool,
-    pub is_first_session: bool,
-    pub seq: Seq,
+    partner_signed: bool,
+    /// Null until the viewer has signed.
+    partner_signed_at: Option<Timestamp>,
+    can_advance: bool,
+    /// Always true.
+    is_first_session: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/feel-heard`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FeelHeard {
-    pub confirmed: bool,
-    pub confirmed_at: Option<Timestamp>,
-    pub can_advance: bool,
+    confirmed: bool,
+    confirmed_at: Option<Timestamp>,
+    can_advance: bool,
     /// The partner is past this stage.
-    pub partner_completed: bool,
-    pub final_emotional_reading: Option<u8>,
-    pub advanced_to_stage: Option<Stage>,
-    pub seq: Seq,
+    partner_completed: bool,
+    /// Always null: another service keeps the emotional barometer.
+    final_emotional_reading: Option<u8>,
+    /// 2 if the coordinator has advanced the caller, else null.
+    advanced_to_stage: Option<Stage>,
+    seq: Seq,
 }
 
 impl Viewer<'_> {

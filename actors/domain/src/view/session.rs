@@ -13,53 +13,67 @@ use crate::{
     time::Timestamp,
 };
 
+/// A session, as one partner sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
-    pub id: SessionId,
-    pub relationship_id: String,
-    pub relationship: Relationship,
+    id: SessionId,
+    /// The id of the two people's relationship. It is the same in all of their sessions, once both are known.
+    relationship_id: String,
+    relationship: Relationship,
     /// `WAITING` if the viewer has done everything and the partner has not, else the stored one.
-    pub status: SessionStatus,
-    pub stored_status: SessionStatus,
-    pub display_status: SessionStatus,
-    pub is_waiting: bool,
-    pub status_summary: StatusSummary,
-    pub condition: Condition,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub abandoned_at: Option<Timestamp>,
-    pub archived_at: Option<Timestamp>,
-    pub partner: PartnerView,
-    pub is_inviter: bool,
-    pub invitation_id: InvitationId,
+    status: SessionStatus,
+    /// The status without `WAITING`, the same for both partners.
+    stored_status: SessionStatus,
+    /// The same as `status`.
+    display_status: SessionStatus,
+    /// The viewer has satisfied the gates, and the partner has not.
+    is_waiting: bool,
+    status_summary: StatusSummary,
+    pub(super) condition: Condition,
+    created_at: Timestamp,
+    /// When the viewer's view of the session last changed.
+    updated_at: Timestamp,
+    resolved_at: Option<Timestamp>,
+    abandoned_at: Option<Timestamp>,
+    archived_at: Option<Timestamp>,
+    pub(super) partner: PartnerView,
+    is_inviter: bool,
+    invitation_id: InvitationId,
     /// What the creator wrote about the session, for the creator.
-    pub context: Option<PrivateText>,
-    pub current_stage: Stage,
-    pub stage_status: StageStatus,
-    pub my_progress: StageProgress,
-    pub partner_progress: StageProgress,
-    pub current_gates: Vec<GateView>,
-    pub self_action_needed: Vec<&'static str>,
-    pub partner_action_needed: Vec<&'static str>,
-    pub paused_at: Option<Timestamp>,
-    pub paused_by: Option<UserId>,
-    pub pause_reason: Option<PrivateText>,
-    pub unread: bool,
-    pub has_unread: bool,
-    pub last_seen_seq: Seq,
-    pub last_viewed_at: Option<Timestamp>,
+    context: Option<PrivateText>,
+    /// The viewer's; the same as `myProgress.stage`.
+    current_stage: Stage,
+    stage_status: StageStatus,
+    my_progress: StageProgress,
+    partner_progress: StageProgress,
+    current_gates: Vec<GateView>,
+    /// The keys of the viewer's missing gates. Empty while the session is paused or over.
+    self_action_needed: Vec<&'static str>,
+    /// `["partnerReady"]` while the viewer waits for the partner, else empty.
+    partner_action_needed: Vec<&'static str>,
+    paused_at: Option<Timestamp>,
+    /// Who paused; null unless paused.
+    paused_by: Option<UserId>,
+    /// What the partner who paused wrote; both see it.
+    pause_reason: Option<PrivateText>,
+    /// There is news that the viewer has not seen.
+    unread: bool,
+    /// The same as `unread`.
+    has_unread: bool,
+    /// Up to here the viewer has seen the session.
+    last_seen_seq: Seq,
+    last_viewed_at: Option<Timestamp>,
     /// When the partner last looked at the session; null if the partner does not show it.
-    pub partner_last_viewed_at: Option<Timestamp>,
+    partner_last_viewed_at: Option<Timestamp>,
     /// When the partner was last there; null if the partner does not show it.
-    pub partner_last_active_at: Option<Timestamp>,
+    partner_last_active_at: Option<Timestamp>,
     /// Always null: inner thoughts are another service's.
-    pub source_inner_thoughts: Option<PrivateText>,
+    source_inner_thoughts: Option<PrivateText>,
     /// As the viewer's client has named it.
-    pub last_seen_chat_item_id: Option<PrivateText>,
-    pub seq: Seq,
+    last_seen_chat_item_id: Option<PrivateText>,
+    seq: Seq,
 }
 
 fn empty_if_none<S: Serializer>(id: &Option<UserId>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -72,8 +86,8 @@ fn empty_if_none<S: Serializer>(id: &Option<UserId>, serializer: S) -> Result<S:
 #[serde(rename_all = "camelCase")]
 pub struct MessagesPage {
     #[cfg_attr(feature = "schema", schema(value_type = Vec<Object>))]
-    pub messages: [(); 0],
-    pub has_more: bool,
+    messages: [(); 0],
+    has_more: bool,
 }
 
 /// Whether the session works.
@@ -81,6 +95,7 @@ pub struct MessagesPage {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
+    /// The session works.
     Ok,
     /// It failed too often. This is its last good state; nothing changes it until an operator has looked at it.
     Quarantined,
@@ -91,10 +106,11 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Relationship {
-    pub id: String,
-    pub created_at: Timestamp,
-    pub session_count: u32,
+pub(super) struct Relationship {
+    id: String,
+    created_at: Timestamp,
+    /// Always 1.
+    session_count: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,7 +122,7 @@ pub struct PartnerView {
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub id: Option<UserId>,
     /// The partner's own name, or what the viewer called the partner when inviting.
-    pub name: Option<PrivateText>,
+    name: Option<PrivateText>,
     /// What the viewer calls the partner, or called the partner when inviting.
     pub nickname: Option<PrivateText>,
     pub joined: bool,
@@ -115,42 +131,44 @@ pub struct PartnerView {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct StageProgress {
-    pub stage: Stage,
-    pub status: StageStatus,
+pub(super) struct StageProgress {
+    stage: Stage,
+    status: StageStatus,
     /// Null for the partner.
-    pub started_at: Option<Timestamp>,
+    started_at: Option<Timestamp>,
     /// Null for the partner.
-    pub completed_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
 }
 
 /// Two short lines for a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct StatusSummary {
-    pub user_status: &'static str,
-    pub partner_status: &'static str,
+pub(super) struct StatusSummary {
+    user_status: &'static str,
+    partner_status: &'static str,
 }
 
+/// The answer to `GET /sessions/{id}`, and to a call that shows the whole session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionEnvelope {
-    pub session: SessionView,
-    pub seq: Seq,
+    pub(super) session: SessionView,
+    seq: Seq,
 }
 
+/// The answer to `GET /sessions/{id}/state`: what a client needs after a reconnect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionState {
-    pub session: SessionView,
-    pub progress: Progress,
-    pub invitation: InvitationView,
-    pub compact: CompactStatus,
-    pub messages: MessagesPage,
-    pub seq: Seq,
+    pub(super) session: SessionView,
+    progress: Progress,
+    invitation: InvitationView,
+    compact: CompactStatus,
+    messages: MessagesPage,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
@@ -258,9 +276,12 @@ impl Viewer<'_> {
             SessionStatus::Resolved => ("Resolved", "Resolved"),
             SessionStatus::Abandoned => ("Ended", "Ended"),
             SessionStatus::Archived => ("Archived", "Archived"),
-            _ if is_waiting => ("You are done with this step", "Waiting for your partner"),
-            _ if self.can_advance() => ("Ready to go on", "Working at their own pace"),
-            _ => ("Your turn", "Working at their own pace"),
+            SessionStatus::Active | SessionStatus::Waiting if is_waiting => {
+                ("You are done with this step", "Waiting for your partner")
+            }
+            SessionStatus::Active | SessionStatus::Waiting => {
+                (if self.can_advance() { "Ready to go on" } else { "Your turn" }, "Working at their own pace")
+            }
         };
         StatusSummary { user_status, partner_status }
     }

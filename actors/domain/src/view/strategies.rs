@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Answer, Done, Viewer};
+use super::{Answer, Viewer};
 use crate::{
     event::{Event, EventBody},
     ids::{Seq, StrategyId},
@@ -14,80 +14,93 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct StrategyView {
-    pub id: StrategyId,
-    pub description: PrivateText,
-    pub needs_addressed: Vec<PrivateText>,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
+pub(super) struct StrategyView {
+    id: StrategyId,
+    description: PrivateText,
+    /// Labels of needs, at most 3.
+    needs_addressed: Vec<PrivateText>,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
 }
 
+/// The answer to `GET /sessions/{id}/strategies`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StrategiesList {
-    pub strategies: Vec<StrategyView>,
-    pub phase: StrategyPhase,
-    pub my_ready_to_rank: bool,
-    pub partner_ready_to_rank: bool,
-    pub can_mark_ready_to_rank: bool,
-    pub can_rank: bool,
-    pub rankable_strategy_count: usize,
+    strategies: Vec<StrategyView>,
+    phase: StrategyPhase,
+    my_ready_to_rank: bool,
+    /// The partner adds no more strategies.
+    partner_ready_to_rank: bool,
+    /// The caller can say "ready": the pool is open and not empty.
+    can_mark_ready_to_rank: bool,
+    /// Both are ready, and a ranking is missing.
+    can_rank: bool,
+    rankable_strategy_count: usize,
     /// One's own.
-    pub my_ranking: Vec<StrategyId>,
-    pub ai_suggestions_available: bool,
-    pub seq: Seq,
+    my_ranking: Vec<StrategyId>,
+    /// Always false: another service suggests.
+    ai_suggestions_available: bool,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/strategies`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StrategyProposed {
-    pub strategy: StrategyView,
-    pub created_at: Timestamp,
-    pub total_strategies: usize,
-    pub seq: Seq,
+    strategy: StrategyView,
+    created_at: Timestamp,
+    total_strategies: usize,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/strategies/ready`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReadyToRank {
-    pub ready: bool,
-    pub ready_at: Option<Timestamp>,
-    pub partner_ready: bool,
-    pub can_start_ranking: bool,
-    pub phase: StrategyPhase,
-    pub seq: Seq,
+    ready: bool,
+    ready_at: Option<Timestamp>,
+    partner_ready: bool,
+    can_start_ranking: bool,
+    phase: StrategyPhase,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/strategies/rank`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RankingSubmitted {
-    pub submitted: bool,
-    pub submitted_at: Option<Timestamp>,
-    pub ranked: bool,
-    pub ranked_at: Option<Timestamp>,
-    pub partner_submitted: bool,
-    pub partner_ranked: bool,
-    pub awaiting_reveal: bool,
-    pub can_reveal: bool,
-    pub phase: StrategyPhase,
-    pub seq: Seq,
+    submitted: bool,
+    submitted_at: Option<Timestamp>,
+    ranked: bool,
+    ranked_at: Option<Timestamp>,
+    partner_submitted: bool,
+    partner_ranked: bool,
+    /// The partner's ranking is missing.
+    awaiting_reveal: bool,
+    /// Both rankings are in.
+    can_reveal: bool,
+    phase: StrategyPhase,
+    seq: Seq,
 }
 
+/// The answer to `GET /sessions/{id}/strategies/overlap`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Overlap {
     /// Null before both have ranked; empty if the rankings do not meet.
-    pub overlap: Option<Vec<StrategyView>>,
-    pub phase: StrategyPhase,
-    pub waiting_for_partner: bool,
+    overlap: Option<Vec<StrategyView>>,
+    phase: StrategyPhase,
+    /// Nothing is revealed yet.
+    waiting_for_partner: bool,
     /// What can be proposed: the overlap, or each one's first choice.
-    pub agreement_candidates: Vec<StrategyView>,
-    pub seq: Seq,
+    agreement_candidates: Vec<StrategyView>,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
@@ -124,9 +137,9 @@ impl Viewer<'_> {
     }
 
     pub(super) fn strategy_proposed(&self, events: &[Event]) -> Answer {
-        let proposed = events.iter().find_map(|event| match &event.body {
-            EventBody::StrategyProposed { id, .. } => Some((self.session.pool.find(id)?, event.at)),
-            _ => None,
+        let proposed = events.iter().find_map(|event| {
+            let EventBody::StrategyProposed { id, .. } = &event.body else { return None };
+            Some((self.session.pool.find(id)?, event.at))
         });
         match proposed {
             Some((strategy, created_at)) => Answer::StrategyProposed(StrategyProposed {
@@ -135,7 +148,7 @@ impl Viewer<'_> {
                 total_strategies: self.session.pool.strategies.len(),
                 seq: self.session.seq,
             }),
-            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+            None => Answer::done(self.session.seq),
         }
     }
 

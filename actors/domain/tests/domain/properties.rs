@@ -211,7 +211,7 @@ fn play(start_at: u8, moves: Vec<Move>) {
             secrets.check_erased(who, &world);
         }
         check_moves(&world, &events);
-        for timer in Timer::ALL {
+        for timer in Timer::ALL.iter().copied() {
             let (length, before) = (world.log.len(), world.session.clone());
             world.fire(timer);
             check_events(&before, &world.log[length..]);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The time from closing to the first check-in, unless the request says otherwise.
-pub const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+pub(crate) const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Clients send local dates. A date is past when it is past in every time zone.
 const PAST_IN_EVERY_ZONE: Duration = Duration::from_secs(36 * 60 * 60);
@@ -33,22 +33,23 @@ const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
     "reason": "USER_STOPPED",
     "summary": "we stop here for now"
 })))]
+/// The body of `POST /sessions/{id}/stage4/close`. It closes the session, with or without agreements.
 pub struct CloseStage4Request {
     /// SHARED_AGREEMENT or NO_SHARED_AGREEMENT. Left out: shared, if both are willing to do something.
     #[cfg_attr(feature = "schema", schema(value_type = Option<ClosureKind>))]
-    pub kind: Option<String>,
+    kind: Option<String>,
     /// MUTUAL_SELECTION, NO_OVERLAP, BOUNDARY_HONORED or USER_STOPPED.
     #[cfg_attr(feature = "schema", schema(value_type = Option<ClosureReason>))]
-    pub reason: Option<String>,
+    reason: Option<String>,
     /// When to check in, as 2026-02-01. Left out: 10 days from now.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
-    pub check_in_date: Option<String>,
+    check_in_date: Option<String>,
     /// At most 2000 characters. Your partner sees it.
     #[cfg_attr(feature = "schema", schema(max_length = 2000))]
-    pub summary: Option<String>,
+    summary: Option<String>,
     /// Another check-in date for single proposals, by their ids.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::dates_by_id))]
-    pub follow_up_dates_by_proposal_id: Option<BTreeMap<String, Option<String>>>,
+    follow_up_dates_by_proposal_id: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +70,8 @@ impl TryFrom<CloseStage4Request> for Command {
                 follow_ups.insert(fields::id("followUpDatesByProposalId", &id)?, at);
             }
         }
-        let kind = fields::optional_name("kind", request.kind, &ClosureKind::NAMES)?;
-        let reason = fields::optional_name("reason", request.reason, &ClosureReason::NAMES)?;
+        let kind = fields::optional_variant("kind", request.kind)?;
+        let reason = fields::optional_variant("reason", request.reason)?;
         Ok(Stage4Command::Close(Close {
             kind,
             reason,

@@ -6,13 +6,18 @@ mod needs;
 mod selections;
 mod sub_chats;
 
-pub use close::{CHECK_IN_AFTER, Close, CloseStage4Request};
-pub use needs::{DeclineNeed, WalkNeed, WalkNeedRequest};
-pub use selections::{Select, SelectManyRequest, SelectOneRequest, SelectionRequest};
-pub use sub_chats::{
-    AnswerSubChatRequest, DraftRequest, OpenSubChat, OpenSubChatRequest, ResolveSubChat, ResolveSubChatRequest,
-    SayInSubChat, SayInSubChatRequest,
-};
+pub(crate) use close::CHECK_IN_AFTER;
+pub(super) use close::Close;
+pub use close::CloseStage4Request;
+use needs::WalkNeed;
+pub use needs::{DeclineNeed, WalkNeedRequest};
+
+pub(super) use selections::Select;
+pub use selections::{SelectManyRequest, SelectOneRequest};
+
+pub(crate) use sub_chats::OpenSubChat;
+pub use sub_chats::{AnswerSubChatRequest, OpenSubChatRequest, ResolveSubChatRequest, SayInSubChatRequest};
+use sub_chats::{ResolveSubChat, SayInSubChat};
 
 use super::{
     Command,
@@ -26,19 +31,30 @@ use crate::{
     stage4::{Stage4Path, SubChat},
 };
 
+/// A command of the proposal path of stage 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage4Command {
     /// A look at the stage, which is the first call of a client on the proposal path.
     Look,
+    /// The caller's stance on one or more proposals.
     Select(Select),
+    /// The caller shows the stances to the partner, once the partner does the same.
     Share,
+    /// The caller takes the stances back.
     Unshare,
+    /// The caller does not want a need to be addressed, or no longer minds.
     DeclineNeed(DeclineNeed),
+    /// The caller goes on to the next need of the walkthrough.
     WalkNeed(WalkNeed),
+    /// The stage and the session end.
     Close(Close),
+    /// The caller begins a private conversation with the AI service.
     OpenSubChat(OpenSubChat),
+    /// The caller reads a sub-chat. It changes nothing.
     ReadSubChat(SubChatId),
+    /// A message in a sub-chat: from the caller, or from the AI service for the caller.
     SayInSubChat(SayInSubChat),
+    /// The caller ends a sub-chat. Accepted drafts go into the pool.
     ResolveSubChat(ResolveSubChat),
 }
 
@@ -73,14 +89,13 @@ pub(super) fn decide(action: &mut MemberAction<'_>, command: &Stage4Command) -> 
 
 /// The stage can be read while it is open and after it is closed.
 fn look(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
-    match action.session.status {
-        SessionStatus::Resolved | SessionStatus::Archived if action.session.resolved_at.is_some() => Ok(()),
-        _ => {
-            action.must_be_in(Stage::StrategicRepair)?;
-            enter(action, Stage4Path::Proposals);
-            Ok(())
-        }
+    let session = action.session;
+    let is_closed = matches!(session.status, SessionStatus::Resolved | SessionStatus::Archived);
+    if !is_closed || session.resolved_at.is_none() {
+        action.must_be_in(Stage::StrategicRepair)?;
+        enter(action, Stage4Path::Proposals);
     }
+    Ok(())
 }
 
 /// Checks that the stage is open: the session is active, the caller is in the stage, and nobody has closed it.

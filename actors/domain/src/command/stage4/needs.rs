@@ -11,6 +11,7 @@ use crate::{
     stage4::WalkStep,
 };
 
+/// The body of `POST /sessions/{id}/stage4/walkthrough/needs/{needId}`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -18,7 +19,7 @@ use crate::{
 pub struct WalkNeedRequest {
     /// `covered`, `skip` or `reset`.
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(covered|skip|reset)$"))]
-    pub action: Option<String>,
+    action: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +28,12 @@ pub struct WalkNeed {
     step: Option<WalkStep>,
 }
 
+/// Whether the caller wants a need to be left unaddressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclineNeed {
+    /// One of the needs that both partners share.
     pub need: NeedId,
+    /// False takes an earlier refusal back.
     pub declined: bool,
 }
 

@@ -16,6 +16,7 @@ use crate::{
 
 const DECISION: &str = "WILLING or NOT_WILLING";
 
+/// The body of `POST /sessions/{id}/stage4/proposals/{proposalId}/selection`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -23,26 +24,27 @@ const DECISION: &str = "WILLING or NOT_WILLING";
 pub struct SelectOneRequest {
     /// WILLING or NOT_WILLING.
     #[cfg_attr(feature = "schema", schema(value_type = Decision))]
-    pub decision: Option<String>,
+    decision: Option<String>,
     /// At most 1000 characters. Your partner sees it when both of you have shared.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub note: Option<String>,
+    note: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SelectionRequest {
+pub(crate) struct SelectionRequest {
     #[cfg_attr(feature = "schema", schema(value_type = StrategyId))]
-    pub proposal_id: Option<String>,
+    proposal_id: Option<String>,
     /// WILLING or NOT_WILLING.
     #[cfg_attr(feature = "schema", schema(value_type = Decision))]
-    pub decision: Option<String>,
+    decision: Option<String>,
     /// At most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub note: Option<String>,
+    note: Option<String>,
 }
 
+/// The body of `POST /sessions/{id}/stage4/selections`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -52,7 +54,7 @@ pub struct SelectionRequest {
 pub struct SelectManyRequest {
     /// At least one, each proposal once.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<SelectionRequest>, min_items = 1))]
-    pub selections: Option<Vec<SelectionRequest>>,
+    selections: Option<Vec<SelectionRequest>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ fn selection(strategy: StrategyId, decision: Option<String>, note: Option<String
     let decision = fields::required("decision", decision, DECISION)?;
     Ok(Selection {
         strategy,
-        decision: fields::name("decision", Some(decision), &Decision::NAMES)?,
+        decision: fields::variant("decision", Some(decision))?,
         note: fields::optional_text("note", note, 1_000)?,
     })
 }

@@ -17,6 +17,7 @@ const MOST_CHATS: usize = 50;
 /// The most drafts that one sub-chat can create or update.
 const MOST_DRAFTS: usize = 10;
 
+/// The body of `POST /sessions/{id}/stage4/subchat`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -26,10 +27,10 @@ const MOST_DRAFTS: usize = 10;
 pub struct OpenSubChatRequest {
     /// NEEDS_BRAINSTORM, PROPOSAL_REFINEMENT or NO_OVERLAP.
     #[cfg_attr(feature = "schema", schema(value_type = Anchor))]
-    pub anchor_kind: Option<String>,
+    anchor_kind: Option<String>,
     /// The need or the proposal that it is about.
     #[cfg_attr(feature = "schema", schema(pattern = "^c[a-z0-9]{8,63}$"))]
-    pub anchor_id: Option<String>,
+    anchor_id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct OpenSubChat {
     pub(crate) anchor_id: Option<String>,
 }
 
+/// The body of `POST /sessions/{id}/stage4/subchat/{subChatId}/messages`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -45,7 +47,7 @@ pub struct OpenSubChat {
 pub struct SayInSubChatRequest {
     /// 1 to 4000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
-    pub content: Option<String>,
+    content: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,33 +65,34 @@ pub struct SayInSubChat {
     "content": "how about a walk?",
     "candidate": {"description": "walk together after dinner", "needsAddressed": ["to be heard"]}
 })))]
+/// The AI service's message in a sub-chat.
 pub struct AnswerSubChatRequest {
     /// 1 to 4000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
-    pub content: Option<String>,
+    content: Option<String>,
     /// A proposal that the owner of the sub-chat may accept.
-    pub candidate: Option<DraftRequest>,
+    candidate: Option<DraftRequest>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct DraftRequest {
+pub(crate) struct DraftRequest {
     /// The proposal that is put in other words.
     #[cfg_attr(feature = "schema", schema(value_type = Option<StrategyId>))]
-    pub proposal_id: Option<String>,
+    proposal_id: Option<String>,
     /// 1 to 1000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
-    pub description: Option<String>,
+    description: Option<String>,
     /// At most 10.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::ten_labels))]
-    pub needs_addressed: Option<Vec<String>>,
+    needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 100))]
-    pub duration: Option<String>,
+    duration: Option<String>,
     /// At most 500 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
-    pub measure_of_success: Option<String>,
+    measure_of_success: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -98,13 +101,14 @@ pub struct DraftRequest {
 #[cfg_attr(feature = "schema", schema(example = json!({
     "acceptedProposals": [{"description": "walk together after dinner", "needsAddressed": ["to be heard"]}]
 })))]
+/// The body of `POST /sessions/{id}/stage4/subchat/{subChatId}/resolve`.
 pub struct ResolveSubChatRequest {
     /// Drafts that become proposals; at most 10.
     #[cfg_attr(feature = "schema", schema(max_items = 10))]
-    pub accepted_proposals: Option<Vec<DraftRequest>>,
+    accepted_proposals: Option<Vec<DraftRequest>>,
     /// Drafts that replace the proposals whose ids they name; at most 10.
     #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::updated_drafts))]
-    pub updated_proposals: Option<Vec<DraftRequest>>,
+    updated_proposals: Option<Vec<DraftRequest>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +121,7 @@ pub struct ResolveSubChat {
 impl TryFrom<OpenSubChatRequest> for Command {
     type Error = Rejection;
     fn try_from(request: OpenSubChatRequest) -> Result<Self, Rejection> {
-        let anchor = fields::name("anchorKind", request.anchor_kind, &Anchor::NAMES)?;
+        let anchor = fields::variant("anchorKind", request.anchor_kind)?;
         let anchor_id = match (anchor, request.anchor_id) {
             (Anchor::NeedsBrainstorm, Some(id)) => Some(fields::id::<NeedId>("anchorId", &id)?.to_string()),
             (Anchor::ProposalRefinement, Some(id)) => Some(fields::id::<StrategyId>("anchorId", &id)?.to_string()),
@@ -201,7 +205,9 @@ pub(super) fn open(action: &mut MemberAction<'_>, open: &OpenSubChat) -> Result<
     if let Some(id) = anchor_id {
         let is_there = match anchor {
             Anchor::NeedsBrainstorm => session.shared_needs(action.side).any(|(_, need)| need.id.as_str() == id),
-            _ => session.pool.strategies.iter().any(|strategy| strategy.id.as_str() == id),
+            Anchor::ProposalRefinement | Anchor::NoOverlap => {
+                session.pool.strategies.iter().any(|strategy| strategy.id.as_str() == id)
+            }
         };
         if !is_there {
             return Err(not_found("there is no such need or proposal that both of you see"));

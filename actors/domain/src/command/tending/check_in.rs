@@ -14,9 +14,8 @@ use crate::{
     private_text::PrivateText,
     rejection::Rejection,
     tending::{
-        Adjustment, Blocker, CheckIn, ContinueChoice, EXTEND_BY, EntryNotes, EntryOutcome, EntryResolution,
-        FollowThrough, Helpfulness, NeedOutcome, NeedResolution, NewReminder, NextAction, TendingEvent, TendingScope,
-        result_of,
+        Adjustment, Blocker, CheckIn, ContinueChoice, EXTEND_BY, EntryNotes, EntryOutcome, NeedOutcome, NewReminder,
+        TendingEvent, TendingScope, result_of,
     },
 };
 
@@ -35,10 +34,9 @@ impl TryFrom<CheckInRequest> for Command {
         let orientations = request.orientations.unwrap_or_default();
         let next = orientations.what_comes_next.unwrap_or_default();
         let choice = "orientations.whatComesNext.continueChoice";
-        let choice: ContinueChoice = fields::name(choice, next.continue_choice, ContinueChoice::NAMES)?;
-        let action = fields::optional_name("nextAction", request.next_action, NextAction::NAMES)?;
-        let other =
-            fields::optional_name("orientations.whatComesNext.nextAction", next.next_action, NextAction::NAMES)?;
+        let choice: ContinueChoice = fields::variant(choice, next.continue_choice)?;
+        let action = fields::optional_variant("nextAction", request.next_action)?;
+        let other = fields::optional_variant("orientations.whatComesNext.nextAction", next.next_action)?;
         let mut entry_notes = BTreeMap::new();
         let worked = orientation("whatWorked", orientations.what_worked, &mut entry_notes, |notes, words| {
             notes.worked = Some(words);
@@ -57,7 +55,7 @@ impl TryFrom<CheckInRequest> for Command {
             support,
             entry_notes,
             partial_closure: by_entry("partialClosure", next.partial_closure, |value| {
-                fields::name("partialClosure", value, EntryResolution::NAMES)
+                fields::variant("partialClosure", value)
             })?,
             outcomes: list("entryOutcomes", request.entry_outcomes, outcome)?,
             needs: list("needOutcomes", request.need_outcomes, need)?,
@@ -130,7 +128,7 @@ fn entry_id(field: &str, id: Option<String>) -> Result<TendingEntryId, Rejection
 fn blockers(field: &str, names: Option<Vec<String>>) -> Result<Vec<Blocker>, Rejection> {
     let mut blockers = Vec::new();
     for name in names.unwrap_or_default() {
-        let blocker = fields::name(field, Some(name), Blocker::NAMES)?;
+        let blocker = fields::variant(field, Some(name))?;
         if !blockers.contains(&blocker) {
             blockers.push(blocker);
         }
@@ -142,16 +140,8 @@ fn outcome(request: EntryOutcomeRequest) -> Result<EntryOutcome, Rejection> {
     let text = |name: &str, text| fields::optional_text(&format!("entryOutcomes.{name}"), text, 2_000);
     Ok(EntryOutcome {
         tending_entry_id: entry_id("entryOutcomes.tendingEntryId", request.tending_entry_id)?,
-        follow_through_status: fields::name(
-            "entryOutcomes.followThroughStatus",
-            request.follow_through_status,
-            FollowThrough::NAMES,
-        )?,
-        helpfulness_status: fields::optional_name(
-            "entryOutcomes.helpfulnessStatus",
-            request.helpfulness_status,
-            Helpfulness::NAMES,
-        )?,
+        follow_through_status: fields::variant("entryOutcomes.followThroughStatus", request.follow_through_status)?,
+        helpfulness_status: fields::optional_variant("entryOutcomes.helpfulnessStatus", request.helpfulness_status)?,
         blocker_categories: blockers("entryOutcomes.blockerCategories", request.blocker_categories)?,
         what_happened: text("whatHappened", request.what_happened)?,
         helped_need: text("helpedNeed", request.helped_need)?,
@@ -169,14 +159,10 @@ fn need(request: NeedOutcomeRequest) -> Result<NeedOutcome, Rejection> {
         need_id: plain("needId", request.need_id)?,
         need_label: fields::text("needOutcomes.needLabel", request.need_label, 1..=500)?,
         source_user_id: plain("sourceUserId", request.source_user_id)?,
-        resolution_status: fields::name(
-            "needOutcomes.resolutionStatus",
-            request.resolution_status,
-            NeedResolution::NAMES,
-        )?,
+        resolution_status: fields::variant("needOutcomes.resolutionStatus", request.resolution_status)?,
         note: fields::optional_text("needOutcomes.note", request.note, 2_000)?,
         changed_need_label: fields::optional_text("needOutcomes.changedNeedLabel", request.changed_need_label, 500)?,
-        next_action: fields::optional_name("needOutcomes.nextAction", request.next_action, NextAction::NAMES)?,
+        next_action: fields::optional_variant("needOutcomes.nextAction", request.next_action)?,
     })
 }
 
@@ -185,7 +171,7 @@ fn reminder(request: ReminderRequest) -> Result<NewReminder, Rejection> {
     Ok(NewReminder {
         id: placeholder(),
         entry: request.tending_entry_id.map(|id| fields::id("reminders.tendingEntryId", &id)).transpose()?,
-        scope: fields::name("reminders.scope", request.scope, TendingScope::NAMES)?,
+        scope: fields::variant("reminders.scope", request.scope)?,
         remind_at: fields::required("reminders.remindAt", remind_at, "an RFC 3339 date or time")?,
         cadence: fields::optional_text("reminders.cadence", request.cadence, 80)?,
         note: fields::optional_text("reminders.note", request.note, 1_000)?,
@@ -196,7 +182,7 @@ fn adjustment(request: AdjustmentRequest) -> Result<Adjustment, Rejection> {
     let text = |name: &str, text, longest| fields::optional_text(&format!("adjustments.{name}"), text, longest);
     Ok(Adjustment {
         tending_entry_id: entry_id("adjustments.tendingEntryId", request.tending_entry_id)?,
-        privacy_scope: fields::optional_name("adjustments.privacyScope", request.privacy_scope, TendingScope::NAMES)?
+        privacy_scope: fields::optional_variant("adjustments.privacyScope", request.privacy_scope)?
             .unwrap_or(TendingScope::Private),
         revised_commitment_text: text("revisedCommitmentText", request.revised_commitment_text, 2_000)?,
         revised_cadence: text("revisedCadence", request.revised_cadence, 200)?,

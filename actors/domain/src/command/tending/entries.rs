@@ -14,6 +14,7 @@ use crate::{
 const MOST_NOTES: usize = 200;
 const MOST_REENTRIES: usize = 20;
 
+/// The body of `POST /sessions/{id}/tending/notes`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -21,9 +22,10 @@ const MOST_REENTRIES: usize = 20;
 pub struct WriteTendingNoteRequest {
     /// 1 to 4000 characters.
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 4000, pattern = r"\S"))]
-    pub content: Option<String>,
+    content: Option<String>,
 }
 
+/// The body of `POST /sessions/{id}/tending/reentry`: a check-in that the caller begins.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -31,9 +33,10 @@ pub struct WriteTendingNoteRequest {
 pub struct ReenterTendingRequest {
     /// At most 1000 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
-    pub intent: Option<String>,
+    intent: Option<String>,
 }
 
+/// The body of `POST /sessions/{id}/tending/{entryId}/responses`.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -43,13 +46,13 @@ pub struct ReenterTendingRequest {
 pub struct RespondTendingRequest {
     /// CHECKIN, WORKED, PARTLY, DID_NOT_WORK, DID_NOT_TRY or OTHER.
     #[cfg_attr(feature = "schema", schema(value_type = ResponseStatus))]
-    pub status: Option<String>,
+    status: Option<String>,
     /// At most 2000 characters; for yourself.
     #[cfg_attr(feature = "schema", schema(max_length = 2000))]
-    pub reflection: Option<String>,
+    reflection: Option<String>,
     /// ANOTHER_ROUND, EXTEND, NEW_PROCESS, PARTIAL_CLOSURE or FULL_CLOSURE.
     #[cfg_attr(feature = "schema", schema(value_type = Option<ContinueChoice>))]
-    pub continue_choice: Option<String>,
+    continue_choice: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +82,9 @@ impl TryFrom<(TendingEntryId, RespondTendingRequest)> for Command {
     fn try_from((entry, request): (TendingEntryId, RespondTendingRequest)) -> Result<Self, Rejection> {
         let respond = Respond {
             entry,
-            status: fields::name("status", request.status, ResponseStatus::NAMES)?,
+            status: fields::variant("status", request.status)?,
             reflection: fields::optional_text("reflection", request.reflection, 2_000)?,
-            choice: fields::optional_name("continueChoice", request.continue_choice, ContinueChoice::NAMES)?,
+            choice: fields::optional_variant("continueChoice", request.continue_choice)?,
         };
         Ok(TendingCommand::Respond(Box::new(respond)).into())
     }

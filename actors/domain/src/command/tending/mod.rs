@@ -4,14 +4,13 @@ mod check_in;
 mod entries;
 mod request;
 
-pub use entries::{ReenterTendingRequest, Respond, RespondTendingRequest, WriteTendingNoteRequest};
-pub use request::{
-    AdjustmentRequest, CheckInRequest, ComesNextRequest, EntryOutcomeRequest, NeedOutcomeRequest, OrientationRequest,
-    OrientationsRequest, ReminderRequest,
-};
+use entries::Respond;
+pub use entries::{ReenterTendingRequest, RespondTendingRequest, WriteTendingNoteRequest};
+pub use request::CheckInRequest;
+
 use serde_json::json;
 
-use super::{CHECK_IN_AFTER, Command, action::MemberAction};
+use super::{CHECK_IN_AFTER, Command, MemberAction};
 use crate::{
     agreement::AgreementStatus,
     event::EventBody,
@@ -25,16 +24,27 @@ use crate::{
 /// The largest size of one partner's texts of tending, in bytes.
 const MOST_BYTES: usize = 512 * 1024;
 
+/// A command of tending, for a member of a resolved session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TendingCommand {
+    /// A private note between check-ins.
     WriteNote(PrivateText),
+    /// The caller begins a check-in outside the schedule, with an intent or without one.
     Reenter(Option<PrivateText>),
+    /// The caller answers one open entry.
     Respond(Box<Respond>),
-    Share { entry: TendingEntryId, shared: bool },
+    /// The owner of an entry shows it to the partner, or hides it again.
+    Share {
+        /// An entry that the caller began.
+        entry: TendingEntryId,
+        /// Whether the partner sees it from now on.
+        shared: bool,
+    },
+    /// The caller checks in on all open entries at once.
     CheckIn(Box<NewCheckIn>),
 }
 
-pub use check_in::NewCheckIn;
+use check_in::NewCheckIn;
 
 impl From<TendingCommand> for Command {
     fn from(command: TendingCommand) -> Self {

@@ -17,14 +17,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ProposalKind {
+pub(crate) enum ProposalKind {
     SharedProposal,
 }
 
+/// `CONVERTED_TO_AGREEMENT`: both have agreed to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ProposalStatus {
+pub(crate) enum ProposalStatus {
     Active,
     Revised,
     ConvertedToAgreement,
@@ -34,7 +35,7 @@ pub enum ProposalStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SourceLabel {
+pub(crate) enum SourceLabel {
     You,
     Partner,
     Unknown,
@@ -43,43 +44,46 @@ pub enum SourceLabel {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct AddressedNeed {
+pub(crate) struct AddressedNeed {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<NeedId>,
-    pub label: PrivateText,
+    id: Option<NeedId>,
+    pub(crate) label: PrivateText,
     /// COVERED: the proposal names the need.
-    pub coverage: &'static str,
+    coverage: &'static str,
 }
 
+/// A strategy of the pool, as the proposal path shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ProposalCard {
-    pub id: StrategyId,
-    pub kind: ProposalKind,
-    pub description: PrivateText,
+pub(crate) struct ProposalCard {
+    id: StrategyId,
+    kind: ProposalKind,
+    description: PrivateText,
     /// Always UNKNOWN: ideas bear no author.
-    pub source_label: SourceLabel,
-    pub needs_addressed: Vec<AddressedNeed>,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
-    pub status: ProposalStatus,
+    source_label: SourceLabel,
+    needs_addressed: Vec<AddressedNeed>,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
+    status: ProposalStatus,
+    /// Left out while the viewer has no stance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub my_decision: Option<Decision>,
+    my_decision: Option<Decision>,
     /// Absent until both have shared.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub partner_decision_visible: Option<Decision>,
+    partner_decision_visible: Option<Decision>,
 }
 
+/// A partner's stance on one proposal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SelectionView {
-    pub proposal_id: StrategyId,
-    pub decision: Decision,
-    pub note: Option<PrivateText>,
-    pub selected_at: Timestamp,
-    pub updated_at: Timestamp,
+pub(crate) struct SelectionView {
+    proposal_id: StrategyId,
+    decision: Decision,
+    note: Option<PrivateText>,
+    selected_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 impl Viewer<'_> {

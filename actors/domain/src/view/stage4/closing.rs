@@ -8,33 +8,34 @@ use crate::{
     rules::CoverageRow,
     stage4::{ClosureKind, ClosureReason},
     time::Timestamp,
-    view::{AgreementView, Answer, Done, Viewer},
+    view::{AgreementView, Answer, Viewer},
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Stage4Outcome {
-    pub kind: ClosureKind,
-    pub reason: ClosureReason,
+pub(crate) struct Stage4Outcome {
+    kind: ClosureKind,
+    reason: ClosureReason,
     /// The words of the partner who closed, or a general sentence.
-    pub summary: String,
-    pub agreements: Vec<AgreementView>,
-    pub individual_commitments: Vec<ProposalCard>,
-    pub open_needs: Vec<UnaddressedNeed>,
-    pub closed_at: Timestamp,
-    pub check_in_at: Option<Timestamp>,
+    summary: String,
+    agreements: Vec<AgreementView>,
+    individual_commitments: Vec<ProposalCard>,
+    open_needs: Vec<UnaddressedNeed>,
+    closed_at: Timestamp,
+    check_in_at: Option<Timestamp>,
 }
 
+/// The answer to `POST /sessions/{id}/stage4/close`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stage4Closed {
-    pub closed: bool,
-    pub closed_at: Timestamp,
-    pub outcome: Stage4Outcome,
-    pub state: Stage4State,
-    pub seq: Seq,
+    closed: bool,
+    closed_at: Timestamp,
+    outcome: Stage4Outcome,
+    state: Stage4State,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
@@ -67,7 +68,7 @@ impl Viewer<'_> {
                 state,
                 seq: self.session.seq,
             })),
-            None => Answer::Done(Done { done: true, seq: self.session.seq }),
+            None => Answer::done(self.session.seq),
         }
     }
 }

@@ -6,22 +6,22 @@ mod closing;
 mod sub_chats;
 mod walkthrough;
 
-pub use cards::{AddressedNeed, ProposalCard, ProposalKind, ProposalStatus, SelectionView, SourceLabel};
-pub use closing::{Stage4Closed, Stage4Outcome};
+pub(super) use cards::{ProposalCard, SelectionView};
+pub use closing::Stage4Closed;
+pub(super) use closing::Stage4Outcome;
 use serde::Serialize;
-pub use sub_chats::{CandidateView, SubChatAnswer, SubChatMessageView, SubChatResolved, SubChatStatus, SubChatView};
-pub use walkthrough::{
-    CoverageAudit, CoverageRowView, ProposalGroup, QualityWarning, UnaddressedNeed, WalkedNeed, WalkedNeedStatus,
-    Walkthrough, WalkthroughPhase,
-};
+
+pub use sub_chats::{SubChatAnswer, SubChatResolved};
+pub(super) use walkthrough::{CoverageAudit, UnaddressedNeed, Walkthrough};
 
 use super::{Answer, TendingPreview, Viewer};
 use crate::{command::Stage4Command, event::Event, ids::Seq, stage4::ClosureKind, time::Timestamp};
 
+/// Where the viewer is on the proposal path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Stage4Phase {
+pub(super) enum Stage4Phase {
     InventoryBuilding,
     CoverageReview,
     Selection,
@@ -31,10 +31,11 @@ pub enum Stage4Phase {
     ClosedNoSharedAgreement,
 }
 
+/// Whether a partner has handed in all stances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SelectionStatus {
+pub(super) enum SelectionStatus {
     NotStarted,
     Submitted,
 }
@@ -45,35 +46,39 @@ impl SelectionStatus {
     }
 }
 
+/// The proposals, and the needs that none of them addresses.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Inventory {
-    pub shared_proposals: Vec<ProposalCard>,
-    pub individual_commitments: Vec<ProposalCard>,
-    pub unaddressed_needs: Vec<UnaddressedNeed>,
-    pub removed_proposal_count: usize,
-    pub updated_at: Timestamp,
+pub(super) struct Inventory {
+    shared_proposals: Vec<ProposalCard>,
+    /// Always empty.
+    individual_commitments: Vec<ProposalCard>,
+    unaddressed_needs: Vec<UnaddressedNeed>,
+    /// Always 0.
+    removed_proposal_count: usize,
+    updated_at: Timestamp,
 }
 
+/// The answer to `GET /sessions/{id}/stage4`: the proposal path as the viewer sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stage4State {
-    pub phase: Stage4Phase,
-    pub walkthrough: Walkthrough,
-    pub inventory: Inventory,
-    pub coverage_audit: CoverageAudit,
-    pub my_selections: Vec<SelectionView>,
+    phase: Stage4Phase,
+    walkthrough: Walkthrough,
+    inventory: Inventory,
+    coverage_audit: CoverageAudit,
+    my_selections: Vec<SelectionView>,
     /// Empty until both have shared.
-    pub partner_selections: Vec<SelectionView>,
-    pub my_selection_status: SelectionStatus,
-    pub partner_selection_status: SelectionStatus,
+    partner_selections: Vec<SelectionView>,
+    my_selection_status: SelectionStatus,
+    partner_selection_status: SelectionStatus,
     /// Null until one of the two has closed the stage.
-    pub outcome: Option<Stage4Outcome>,
+    outcome: Option<Stage4Outcome>,
     /// Null until the session is resolved.
-    pub tending_preview: Option<TendingPreview>,
-    pub seq: Seq,
+    tending_preview: Option<TendingPreview>,
+    seq: Seq,
 }
 
 /// The answer to a change.
@@ -81,20 +86,21 @@ pub struct Stage4State {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stage4Changed {
-    pub state: Stage4State,
-    pub seq: Seq,
+    state: Stage4State,
+    seq: Seq,
 }
 
+/// The answer to a stance: one proposal, or several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SelectionSubmitted {
-    pub submitted: bool,
-    pub submitted_at: Option<Timestamp>,
+    submitted: bool,
+    submitted_at: Option<Timestamp>,
     /// The partner has handed in all stances.
-    pub partner_submitted: bool,
-    pub state: Stage4State,
-    pub seq: Seq,
+    partner_submitted: bool,
+    state: Stage4State,
+    seq: Seq,
 }
 
 impl Viewer<'_> {

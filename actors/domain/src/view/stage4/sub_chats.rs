@@ -9,13 +9,13 @@ use crate::{
     private_text::PrivateText,
     stage4::{Anchor, Candidate, ChatRole, SubChat, SubChatMessage},
     time::Timestamp,
-    view::{Answer, Done, Viewer},
+    view::{Answer, Viewer},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SubChatStatus {
+pub(crate) enum SubChatStatus {
     Active,
     Resolved,
 }
@@ -23,57 +23,59 @@ pub enum SubChatStatus {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CandidateView {
+pub(crate) struct CandidateView {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proposal_id: Option<StrategyId>,
-    pub description: PrivateText,
-    pub needs_addressed: Vec<PrivateText>,
-    pub duration: Option<PrivateText>,
-    pub measure_of_success: Option<PrivateText>,
+    proposal_id: Option<StrategyId>,
+    description: PrivateText,
+    needs_addressed: Vec<PrivateText>,
+    duration: Option<PrivateText>,
+    measure_of_success: Option<PrivateText>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SubChatMessageView {
-    pub id: String,
-    pub role: ChatRole,
-    pub content: PrivateText,
-    pub created_at: Timestamp,
-    pub candidate: Option<CandidateView>,
+pub(crate) struct SubChatMessageView {
+    id: String,
+    role: ChatRole,
+    content: PrivateText,
+    created_at: Timestamp,
+    candidate: Option<CandidateView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct SubChatView {
-    pub id: SubChatId,
-    pub session_id: SessionId,
-    pub user_id: UserId,
-    pub anchor_kind: Anchor,
-    pub anchor_id: Option<String>,
-    pub status: SubChatStatus,
-    pub created_at: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub messages: Vec<SubChatMessageView>,
+pub(crate) struct SubChatView {
+    id: SubChatId,
+    session_id: SessionId,
+    user_id: UserId,
+    anchor_kind: Anchor,
+    anchor_id: Option<String>,
+    status: SubChatStatus,
+    created_at: Timestamp,
+    resolved_at: Option<Timestamp>,
+    messages: Vec<SubChatMessageView>,
 }
 
+/// The answer to all calls about one sub-chat, except for its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SubChatAnswer {
-    pub sub_chat: SubChatView,
-    pub seq: Seq,
+    sub_chat: SubChatView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/stage4/subchat/{subChatId}/resolve`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SubChatResolved {
-    pub sub_chat: SubChatView,
-    pub created_proposal_ids: Vec<StrategyId>,
-    pub updated_proposal_ids: Vec<StrategyId>,
-    pub seq: Seq,
+    sub_chat: SubChatView,
+    created_proposal_ids: Vec<StrategyId>,
+    updated_proposal_ids: Vec<StrategyId>,
+    seq: Seq,
 }
 
 fn candidate(candidate: &Candidate) -> CandidateView {
@@ -112,7 +114,7 @@ impl Viewer<'_> {
         let seq = self.session.seq;
         match chat {
             Some(chat) => Answer::SubChat(Box::new(SubChatAnswer { sub_chat: self.sub_chat_view(chat), seq })),
-            None => Answer::Done(Done { done: true, seq }),
+            None => Answer::done(seq),
         }
     }
 
@@ -131,11 +133,11 @@ impl Viewer<'_> {
     pub(super) fn sub_chat_resolved(&self, id: &SubChatId, events: &[Event]) -> Answer {
         let seq = self.session.seq;
         let Some(chat) = self.me.stage4.sub_chats.iter().find(|chat| chat.id == *id) else {
-            return Answer::Done(Done { done: true, seq });
+            return Answer::done(seq);
         };
-        let resolved = events.iter().find_map(|event| match &event.body {
-            EventBody::SubChatResolved { created, updated, .. } => Some((created.clone(), updated.clone())),
-            _ => None,
+        let resolved = events.iter().find_map(|event| {
+            let EventBody::SubChatResolved { created, updated, .. } = &event.body else { return None };
+            Some((created.clone(), updated.clone()))
         });
         let (created_proposal_ids, updated_proposal_ids) = resolved.unwrap_or_default();
         Answer::SubChatResolved(Box::new(SubChatResolved {

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum WalkthroughPhase {
+pub(crate) enum WalkthroughPhase {
     MyNeeds,
     PartnerNeeds,
     QualityReview,
@@ -29,7 +29,7 @@ pub enum WalkthroughPhase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum WalkedNeedStatus {
+pub(crate) enum WalkedNeedStatus {
     NotStarted,
     InProgress,
     Covered,
@@ -41,82 +41,82 @@ pub enum WalkedNeedStatus {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct WalkedNeed {
-    pub id: NeedId,
-    pub label: PrivateText,
-    pub source: SourceLabel,
-    pub status: WalkedNeedStatus,
+pub(crate) struct WalkedNeed {
+    id: NeedId,
+    label: PrivateText,
+    source: SourceLabel,
+    status: WalkedNeedStatus,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ProposalGroup {
-    pub key: &'static str,
-    pub title: &'static str,
-    pub read_only: bool,
-    pub proposals: Vec<ProposalCard>,
+pub(crate) struct ProposalGroup {
+    key: &'static str,
+    title: &'static str,
+    read_only: bool,
+    proposals: Vec<ProposalCard>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct QualityWarning {
-    pub proposal_id: StrategyId,
-    pub description: PrivateText,
-    pub warning: String,
+pub(crate) struct QualityWarning {
+    proposal_id: StrategyId,
+    description: PrivateText,
+    warning: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub suggested_revision: Option<String>,
+    suggested_revision: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Walkthrough {
-    pub phase: WalkthroughPhase,
-    pub current_need: Option<WalkedNeed>,
-    pub current_index: usize,
-    pub total_in_phase: usize,
-    pub own_needs: Vec<WalkedNeed>,
-    pub partner_needs: Vec<WalkedNeed>,
-    pub proposal_groups: Vec<ProposalGroup>,
+pub(crate) struct Walkthrough {
+    phase: WalkthroughPhase,
+    current_need: Option<WalkedNeed>,
+    current_index: usize,
+    total_in_phase: usize,
+    own_needs: Vec<WalkedNeed>,
+    partner_needs: Vec<WalkedNeed>,
+    proposal_groups: Vec<ProposalGroup>,
     /// Always empty: judging the wording is another service's work.
-    pub quality_warnings: Vec<QualityWarning>,
+    quality_warnings: Vec<QualityWarning>,
     /// As 2026-02-01.
-    pub default_check_in_date: String,
+    default_check_in_date: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CoverageRowView {
-    pub id: NeedId,
-    pub label: PrivateText,
-    pub source: SourceLabel,
-    pub covering_proposal_ids: Vec<StrategyId>,
-    pub note: Option<PrivateText>,
+pub(crate) struct CoverageRowView {
+    id: NeedId,
+    label: PrivateText,
+    source: SourceLabel,
+    covering_proposal_ids: Vec<StrategyId>,
+    note: Option<PrivateText>,
     /// The viewer's own.
-    pub user_declined_to_address: bool,
+    user_declined_to_address: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CoverageAudit {
-    pub covered: Vec<CoverageRowView>,
-    pub partial: Vec<CoverageRowView>,
-    pub open: Vec<CoverageRowView>,
-    pub updated_at: Option<Timestamp>,
+pub(crate) struct CoverageAudit {
+    covered: Vec<CoverageRowView>,
+    partial: Vec<CoverageRowView>,
+    open: Vec<CoverageRowView>,
+    updated_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct UnaddressedNeed {
-    pub id: NeedId,
-    pub label: PrivateText,
-    pub source: SourceLabel,
-    pub note: &'static str,
+pub(crate) struct UnaddressedNeed {
+    id: NeedId,
+    label: PrivateText,
+    source: SourceLabel,
+    note: &'static str,
 }
 
 /// The day in UTC, as 2026-02-01.

@@ -17,74 +17,75 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct NeedOutcomeView {
-    pub id: String,
-    pub checkin_id: CheckInId,
-    pub session_id: SessionId,
+pub(crate) struct NeedOutcomeView {
+    id: String,
+    checkin_id: CheckInId,
+    session_id: SessionId,
     #[serde(flatten)]
-    pub outcome: NeedOutcome,
-    pub created_at: Timestamp,
+    outcome: NeedOutcome,
+    created_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CheckInView {
-    pub id: CheckInId,
-    pub session_id: SessionId,
-    pub user_id: UserId,
-    pub coordination_cycle_id: Option<CycleId>,
-    pub continue_choice: ContinueChoice,
-    pub next_action: NextAction,
-    pub reflection_summary: Option<PrivateText>,
-    pub submitted_at: Timestamp,
-    pub created_at: Timestamp,
-    pub need_outcomes: Vec<NeedOutcomeView>,
-    pub adjustments: Vec<Adjustment>,
-    pub reminders: Vec<ReminderView>,
+pub(crate) struct CheckInView {
+    id: CheckInId,
+    session_id: SessionId,
+    user_id: UserId,
+    coordination_cycle_id: Option<CycleId>,
+    continue_choice: ContinueChoice,
+    next_action: NextAction,
+    reflection_summary: Option<PrivateText>,
+    submitted_at: Timestamp,
+    created_at: Timestamp,
+    need_outcomes: Vec<NeedOutcomeView>,
+    adjustments: Vec<Adjustment>,
+    reminders: Vec<ReminderView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct HistoryEntryReview {
-    pub tending_entry_id: TendingEntryId,
-    pub summary: Option<PrivateText>,
-    pub scope: TendingScopeView,
-    pub follow_through_status: FollowThrough,
-    pub helpfulness_status: Option<Helpfulness>,
-    pub blocker_categories: Vec<Blocker>,
-    pub what_happened: Option<PrivateText>,
-    pub helped_need: Option<PrivateText>,
-    pub still_worth_trying: Option<bool>,
+pub(crate) struct HistoryEntryReview {
+    tending_entry_id: TendingEntryId,
+    summary: Option<PrivateText>,
+    scope: TendingScopeView,
+    follow_through_status: FollowThrough,
+    helpfulness_status: Option<Helpfulness>,
+    blocker_categories: Vec<Blocker>,
+    what_happened: Option<PrivateText>,
+    helped_need: Option<PrivateText>,
+    still_worth_trying: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct HistoryCycleView {
-    pub checkin_id: CheckInId,
-    pub session_id: SessionId,
-    pub user_id: UserId,
-    pub submitted_at: Timestamp,
-    pub continue_choice: Option<ContinueChoice>,
-    pub next_action: Option<NextAction>,
-    pub reflection_summary: Option<PrivateText>,
-    pub entry_reviews: Vec<HistoryEntryReview>,
-    pub need_outcomes: Vec<NeedOutcomeView>,
-    pub adjustments: Vec<Adjustment>,
-    pub reminders: Vec<ReminderView>,
-    pub coordination_status: Option<CycleStatus>,
-    pub coordination_summary: Option<&'static str>,
+pub(crate) struct HistoryCycleView {
+    checkin_id: CheckInId,
+    session_id: SessionId,
+    user_id: UserId,
+    submitted_at: Timestamp,
+    continue_choice: Option<ContinueChoice>,
+    next_action: Option<NextAction>,
+    reflection_summary: Option<PrivateText>,
+    entry_reviews: Vec<HistoryEntryReview>,
+    need_outcomes: Vec<NeedOutcomeView>,
+    adjustments: Vec<Adjustment>,
+    reminders: Vec<ReminderView>,
+    coordination_status: Option<CycleStatus>,
+    coordination_summary: Option<&'static str>,
 }
 
+/// The answer to `GET /sessions/{id}/tending/history`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TendingHistory {
     /// The viewer's own check-ins, the newest first.
-    pub cycles: Vec<HistoryCycleView>,
-    pub seq: Seq,
+    cycles: Vec<HistoryCycleView>,
+    seq: Seq,
 }
 
 fn reflection(check_in: &CheckIn) -> Option<PrivateText> {

@@ -18,125 +18,134 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum TendingScopeView {
+pub(crate) enum TendingScopeView {
     Shared,
     Individual,
 }
 
+/// A partner's answer on one entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ResponseView {
-    pub id: String,
-    pub tending_entry_id: TendingEntryId,
-    pub user_id: UserId,
-    pub status: ResponseStatus,
-    pub reflection: Option<PrivateText>,
-    pub continue_choice: Option<ContinueChoice>,
-    pub submitted_at: Timestamp,
+pub(crate) struct ResponseView {
+    id: String,
+    tending_entry_id: TendingEntryId,
+    user_id: UserId,
+    status: ResponseStatus,
+    reflection: Option<PrivateText>,
+    continue_choice: Option<ContinueChoice>,
+    submitted_at: Timestamp,
 }
 
+/// A reminder that a check-in asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ReminderView {
-    pub id: ReminderId,
-    pub checkin_id: CheckInId,
-    pub session_id: SessionId,
-    pub tending_entry_id: Option<TendingEntryId>,
-    pub user_id: Option<UserId>,
-    pub scope: TendingScope,
-    pub remind_at: Timestamp,
-    pub cadence: Option<PrivateText>,
-    pub note: Option<PrivateText>,
-    pub status: ReminderStatus,
-    pub created_at: Timestamp,
+pub(crate) struct ReminderView {
+    id: ReminderId,
+    checkin_id: CheckInId,
+    session_id: SessionId,
+    tending_entry_id: Option<TendingEntryId>,
+    user_id: Option<UserId>,
+    scope: TendingScope,
+    remind_at: Timestamp,
+    cadence: Option<PrivateText>,
+    note: Option<PrivateText>,
+    status: ReminderStatus,
+    created_at: Timestamp,
 }
 
+/// A check-in that is scheduled, or one that a partner began.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct TendingEntryView {
-    pub id: TendingEntryId,
-    pub session_id: SessionId,
-    pub agreement_id: Option<AgreementId>,
+pub(crate) struct TendingEntryView {
+    pub(super) id: TendingEntryId,
+    session_id: SessionId,
+    /// Null for a check-in that a partner began.
+    agreement_id: Option<AgreementId>,
     #[serde(rename = "type")]
-    pub kind: EntryKind,
-    pub scope: TendingScopeView,
-    pub owner_user_id: Option<UserId>,
-    pub opted_in_shared: bool,
-    pub status: EntryStatus,
-    pub scheduled_for: Option<Timestamp>,
-    pub opened_at: Option<Timestamp>,
-    pub completed_at: Option<Timestamp>,
+    kind: EntryKind,
+    pub(super) scope: TendingScopeView,
+    /// Null if the entry belongs to both.
+    owner_user_id: Option<UserId>,
+    /// The owner shows it to the partner.
+    opted_in_shared: bool,
+    status: EntryStatus,
+    pub(super) scheduled_for: Option<Timestamp>,
+    pub(super) opened_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
     /// The agreement, or why its owner has come back.
-    pub summary: Option<PrivateText>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
+    pub(super) summary: Option<PrivateText>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     /// The viewer's own.
-    pub my_response: Option<ResponseView>,
-    pub response_count: usize,
+    my_response: Option<ResponseView>,
+    /// How many partners have answered.
+    response_count: usize,
     /// The viewer's own.
-    pub latest_outcome: Option<EntryOutcome>,
+    latest_outcome: Option<EntryOutcome>,
     /// The viewer's own, and shared ones.
-    pub reminders: Vec<ReminderView>,
+    reminders: Vec<ReminderView>,
+}
+
+/// The check-ins of both partners on their shared entries.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CycleView {
+    id: CycleId,
+    session_id: SessionId,
+    status: CycleStatus,
+    entry_ids: Vec<TendingEntryId>,
+    participant_user_ids: Vec<UserId>,
+    submitted_user_ids: Vec<UserId>,
+    response_deadline_at: Timestamp,
+    resolved_at: Option<Timestamp>,
+    pub(super) result_summary: Option<&'static str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct CycleView {
-    pub id: CycleId,
-    pub session_id: SessionId,
-    pub status: CycleStatus,
-    pub entry_ids: Vec<TendingEntryId>,
-    pub participant_user_ids: Vec<UserId>,
-    pub submitted_user_ids: Vec<UserId>,
-    pub response_deadline_at: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub result_summary: Option<&'static str>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
+pub(crate) struct NoteView {
+    id: NoteId,
+    session_id: SessionId,
+    user_id: UserId,
+    content: PrivateText,
+    carry_forward_selected: bool,
+    consent_to_share_with_partner: bool,
+    share_consent_at: Option<Timestamp>,
+    selected_for_checkin_id: Option<CheckInId>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct NoteView {
-    pub id: NoteId,
-    pub session_id: SessionId,
-    pub user_id: UserId,
-    pub content: PrivateText,
-    pub carry_forward_selected: bool,
-    pub consent_to_share_with_partner: bool,
-    pub share_consent_at: Option<Timestamp>,
-    pub selected_for_checkin_id: Option<CheckInId>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-}
-
+/// The answer to `GET /sessions/{id}/tending`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TendingList {
-    pub entries: Vec<TendingEntryView>,
-    pub coordination_cycles: Vec<CycleView>,
+    entries: Vec<TendingEntryView>,
+    coordination_cycles: Vec<CycleView>,
     /// The viewer's own.
-    pub between_period_notes: Vec<NoteView>,
+    between_period_notes: Vec<NoteView>,
     /// The partner's, which the partner has shared.
-    pub partner_notes: Vec<NoteView>,
-    pub seq: Seq,
+    partner_notes: Vec<NoteView>,
+    seq: Seq,
 }
 
 /// What stage 4 shows of tending.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct TendingPreview {
-    pub next_entry: Option<TendingEntryView>,
-    pub scheduled_count: usize,
-    pub open_count: usize,
-    pub passive_reentry_available: bool,
+pub(crate) struct TendingPreview {
+    next_entry: Option<TendingEntryView>,
+    scheduled_count: usize,
+    open_count: usize,
+    passive_reentry_available: bool,
 }
 
 /// Cycles that a list shows.

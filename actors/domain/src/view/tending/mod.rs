@@ -4,13 +4,13 @@
 mod check_ins;
 mod entries;
 
-pub use check_ins::{CheckInView, HistoryCycleView, HistoryEntryReview, NeedOutcomeView, TendingHistory};
-pub use entries::{
-    CycleView, NoteView, ReminderView, ResponseView, TendingEntryView, TendingList, TendingPreview, TendingScopeView,
-};
+pub(super) use check_ins::CheckInView;
+pub use check_ins::TendingHistory;
+pub use entries::TendingList;
+pub(super) use entries::{CycleView, NoteView, ReminderView, TendingEntryView, TendingPreview, TendingScopeView};
 use serde::Serialize;
 
-use super::{Answer, Done, Viewer};
+use super::{Answer, Viewer};
 use crate::{
     command::TendingCommand,
     event::{Event, EventBody},
@@ -19,36 +19,39 @@ use crate::{
     time::Timestamp,
 };
 
+/// The answer to a call about one entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TendingEntryAnswer {
-    pub entry: TendingEntryView,
-    pub seq: Seq,
+    entry: TendingEntryView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/tending/notes`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NoteAnswer {
-    pub note: NoteView,
-    pub seq: Seq,
+    note: NoteView,
+    seq: Seq,
 }
 
+/// The answer to `POST /sessions/{id}/tending/checkin`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedIn {
     /// What the check-in was about.
-    pub entries: Vec<TendingEntryView>,
-    pub checkin: CheckInView,
+    entries: Vec<TendingEntryView>,
+    checkin: CheckInView,
     /// Where the choices about shared entries are held.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub coordination_cycle: Option<CycleView>,
-    pub continue_choice: ContinueChoice,
+    coordination_cycle: Option<CycleView>,
+    continue_choice: ContinueChoice,
     /// When the next check-in is, if it is settled.
-    pub next_scheduled_for: Option<Timestamp>,
-    pub seq: Seq,
+    next_scheduled_for: Option<Timestamp>,
+    seq: Seq,
 }
 
 impl Viewer<'_> {
@@ -59,9 +62,9 @@ impl Viewer<'_> {
                 None => self.nothing(),
             },
             TendingCommand::Reenter(_) => {
-                let made = events.iter().find_map(|event| match &event.body {
-                    EventBody::Tending(TendingEvent::Reentered { id, .. }) => Some(id.clone()),
-                    _ => None,
+                let made = events.iter().find_map(|event| {
+                    let EventBody::Tending(TendingEvent::Reentered { id, .. }) = &event.body else { return None };
+                    Some(id.clone())
                 });
                 made.map_or_else(|| self.nothing(), |id| self.tending_entry(&id))
             }
@@ -72,7 +75,7 @@ impl Viewer<'_> {
     }
 
     fn nothing(&self) -> Answer {
-        Answer::Done(Done { done: true, seq: self.session.seq })
+        Answer::done(self.session.seq)
     }
 
     fn tending_entry(&self, id: &TendingEntryId) -> Answer {
