@@ -6,7 +6,7 @@ mod breaker;
 pub mod cli;
 pub mod config;
 mod connections;
-pub mod debug;
+mod debug;
 mod demo;
 mod files;
 mod http;

@@ -1,3 +1,5 @@
+//! The executable. Everything is in the library.
+
 use std::process::ExitCode;
 
 #[global_allocator]

@@ -5,11 +5,13 @@ use std::{fmt, sync::Arc};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
+/// A secret setting. Its `Debug` and its JSON never show it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct Secret(Arc<str>);
 
 impl Secret {
+    /// Wraps a secret.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }

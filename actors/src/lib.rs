@@ -65,7 +65,7 @@
 //! });
 //! ```
 
-#![warn(missing_docs, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod backoff;
 pub mod chance;

@@ -162,13 +162,13 @@ enum StoreCommand {
 
 /// The error of a command.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     line: String,
     code: u8,
 }
 
 impl Failure {
-    pub fn new(error: impl fmt::Display) -> Self {
+    pub(crate) fn new(error: impl fmt::Display) -> Self {
         Self { line: error.to_string(), code: 1 }
     }
 }
@@ -179,7 +179,7 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-pub type Outcome = Result<(), Failure>;
+pub(crate) type Outcome = Result<(), Failure>;
 
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -19,8 +19,11 @@ const PREFIX: &str = "TANDEM__";
 /// A flag that gives a setting.
 #[derive(Clone, Debug)]
 pub struct Flag {
+    /// As it was typed, for errors.
     pub name: &'static str,
+    /// The setting that it sets, for example `server.listen`.
     pub key: &'static str,
+    /// As it was typed.
     pub value: String,
 }
 
@@ -31,6 +34,7 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Names and values. Only names that begin with `TANDEM__` are read.
     pub environment: Vec<(String, String)>,
+    /// Flags of the command line. They win over everything else.
     pub flags: Vec<Flag>,
 }
 

@@ -16,20 +16,22 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use self::{
+pub use self::layers::{Flag, Sources};
+use self::{
     app::AppSection,
-    layers::{Flag, Sources},
-    problem::SettingsError,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
 pub(crate) use self::{
     effective::{EffectiveSetting, effective},
+    problem::SettingsError,
     reference::template,
 };
 use crate::{auth, http, limits, push, realtime, store, telemetry};
 
+/// All settings of a node, each with its default if no source names it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "a field is the section of its name, which config.toml explains")]
 pub struct Settings {
     /// Where the node keeps its store and its generated secrets.
     pub data: PathBuf,

@@ -23,6 +23,7 @@ impl Settings {
         store::Location { engine: self.store.engine, path }
     }
 
+    /// How the store is opened.
     pub fn store_options(&self) -> store::Options {
         store::Options {
             cache_mib: self.store.cache_mib,
@@ -47,11 +48,13 @@ impl Settings {
         }
     }
 
+    /// When a group commit is cut.
     pub fn journal_limits(&self) -> journal::Limits {
         let config::JournalSettings { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
         journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 
+    /// When a session is put into quarantine.
     pub fn supervision(&self) -> supervisor::SupervisionLimits {
         supervisor::SupervisionLimits {
             mailbox: self.sessions.mailbox,
@@ -62,6 +65,7 @@ impl Settings {
         }
     }
 
+    /// The limits that the domain knows.
     pub fn domain(&self) -> domain::Settings {
         domain::Settings {
             nudge_min_interval: self.nudge.min_interval,
@@ -74,6 +78,7 @@ impl Settings {
         }
     }
 
+    /// How events are routed and retried.
     pub fn delivery(&self) -> DeliverySettings {
         DeliverySettings {
             when_absent: self.routing.when_absent,
@@ -94,6 +99,7 @@ impl Settings {
         }
     }
 
+    /// How long sessions stay in memory.
     pub fn residency(&self) -> ResidencySettings {
         ResidencySettings {
             idle_after: self.sessions.idle_after,

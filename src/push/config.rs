@@ -10,7 +10,9 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
+    /// The first line of the notification.
     pub title: String,
+    /// The text below the title.
     pub body: String,
 }
 
@@ -18,11 +20,15 @@ pub struct Text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
+    /// Expo's default: `normal` on Android, `high` on iOS.
     Default,
+    /// Delivered when the device is awake anyway.
     Normal,
+    /// Wakes the device.
     High,
 }
 
+/// Section `[push]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PushSettings {
@@ -45,6 +51,7 @@ pub struct PushSettings {
     pub linger: Duration,
     /// Requests under way at once. Expo asks for at most 6.
     pub max_in_flight: usize,
+    /// How long a connection to Expo may take to open.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// For a whole request, answer included.
@@ -53,6 +60,7 @@ pub struct PushSettings {
     /// A push that could not be sent or delivered for so long is given up.
     #[serde(with = "humantime_serde")]
     pub ttl: Duration,
+    /// How urgent all pushes are.
     pub priority: Priority,
     /// Android notification channel. The app must have created it: otherwise Android shows nothing.
     pub channel_id: Option<String>,

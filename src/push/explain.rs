@@ -22,16 +22,23 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedPush {
+    /// The event's.
     pub seq: Seq,
+    /// Who was to be notified.
     pub user: UserId,
+    /// The event's name on the channel.
     pub event: String,
     /// Why the session's actor chose a push.
     pub reason: String,
+    /// When the event was committed.
     pub created_at: Timestamp,
     /// Absent while the push waits for its turn.
     pub decision: Option<ExplainedPushDecision>,
+    /// Absent while the push waits for its turn.
     pub decided_at: Option<Timestamp>,
+    /// After this time it is not tried any more.
     pub expires_at: Option<Timestamp>,
+    /// One for each device that it was sent to.
     pub deliveries: Vec<ExplainedDelivery>,
 }
 

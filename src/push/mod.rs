@@ -67,14 +67,17 @@ use self::{
     texts::Texts,
 };
 pub use self::{
-    check::PushSettingsError,
     config::PushSettings,
-    devices::{Devices, DevicesError},
-    explain::{ExplainedPush, explain, forget},
+    devices::Devices,
+    explain::{ExplainedPush, explain},
+    reach::{Device, DeviceState, Platform, Registration},
+    tokens::PushToken,
+};
+pub(crate) use self::{
+    devices::DevicesError,
+    explain::forget,
     expo::ClientError,
-    preferences::{Preferences, PreferencesPatch, QuietHours},
-    reach::{Device, DeviceState, Platform, Reach, Registration},
-    tokens::{InvalidPushToken, PushToken},
+    preferences::{Preferences, PreferencesPatch},
 };
 
 /// The running push sender.

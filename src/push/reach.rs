@@ -9,10 +9,13 @@ use super::{
     tokens::{DeviceId, PushToken},
 };
 
+/// The operating system of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
+    /// Pushes go through APNs.
     Ios,
+    /// Pushes go through FCM.
     Android,
 }
 
@@ -29,6 +32,7 @@ pub struct Registration {
     #[serde(rename = "pushToken")]
     #[schema(schema_with = super::tokens::form)]
     pub token: PushToken,
+    /// `ios` or `android`
     pub platform: Platform,
     /// BCP 47, chooses the language of texts.
     pub locale: Option<String>,
@@ -43,40 +47,58 @@ impl Registration {
     }
 }
 
+/// A device of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
+    /// Belongs to one user at a time.
     pub token: PushToken,
+    /// Not known of devices from old records.
     #[serde(default)]
     pub platform: Option<Platform>,
+    /// As in [`Registration::locale`].
     #[serde(default)]
     pub locale: Option<String>,
+    /// A zone that this node knew at the registration.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// The last registration. Older verdicts of Expo's do not count.
     pub registered_at: Timestamp,
+    /// Expo's verdicts change it.
     #[serde(default)]
     pub state: DeviceState,
 }
 
+/// Whether pushes go to the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceState {
+    /// They do.
     #[default]
     Active,
     /// Expo says that the app is not installed any more.
-    Retired { at: Timestamp },
+    Retired {
+        /// When Expo said so.
+        at: Timestamp,
+    },
     /// Expo says the same of suspiciously many devices. The device is not used until then; the next verdict is
     /// believed.
-    Quarantined { until: Timestamp },
+    Quarantined {
+        /// The end of the quarantine.
+        until: Timestamp,
+    },
 }
 
 impl Device {
+    /// An active device of which nothing else is known.
     pub fn new(token: PushToken, registered_at: Timestamp) -> Self {
         Self { token, platform: None, locale: None, time_zone: None, registered_at, state: DeviceState::Active }
     }
 
+    /// What logs and answers show in place of the token.
     pub fn id(&self) -> DeviceId {
         self.token.device_id()
     }
 
+    /// Whether pushes go to it at this time.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         match self.state {
             DeviceState::Active => true,

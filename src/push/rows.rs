@@ -23,35 +23,35 @@ use super::{
 
 /// One push: an event for one user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PushId {
-    pub session: SessionId,
-    pub user: UserId,
-    pub seq: Seq,
+pub(crate) struct PushId {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) seq: Seq,
 }
 
 impl PushId {
-    pub fn of(job: &PushJob) -> Self {
+    pub(crate) fn of(job: &PushJob) -> Self {
         Self { session: job.session.clone(), user: job.user.clone(), seq: job.seq }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PushRecord {
-    pub id: PushId,
-    pub event: String,
+pub(crate) struct PushRecord {
+    pub(crate) id: PushId,
+    pub(crate) event: String,
     /// Why the session's actor chose a push.
-    pub reason: String,
-    pub created_at: Timestamp,
-    pub decision: Decision,
-    pub decided_at: Timestamp,
+    pub(crate) reason: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) decision: Decision,
+    pub(crate) decided_at: Timestamp,
     /// After this time, it is not tried any more.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// What the sender decided about a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Sent to this many devices. Each has a delivery.
     Sent { devices: u32 },
     /// Waits for the end of quiet hours, for the pace, or for the session to answer.
@@ -66,7 +66,7 @@ pub enum Decision {
 
 impl Decision {
     /// For metrics.
-    pub fn label(&self) -> &'static str {
+    pub(crate) fn label(&self) -> &'static str {
         match self {
             Decision::Sent { .. } => "sent",
             Decision::Held { .. } => "held",
@@ -79,26 +79,26 @@ impl Decision {
 
 /// One push to one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    pub id: PushId,
-    pub device: DeviceId,
-    pub event: String,
+pub(crate) struct Delivery {
+    pub(crate) id: PushId,
+    pub(crate) device: DeviceId,
+    pub(crate) event: String,
     /// The request that caused the event, for the log. Absent for timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<RequestId>,
-    pub expires_at: Timestamp,
-    pub state: DeliveryState,
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) state: DeliveryState,
     /// The first attempt may have arrived before the second was sent.
     #[serde(default)]
-    pub possible_duplicate: bool,
+    pub(crate) possible_duplicate: bool,
     /// The latest attempts, the oldest first; at most [`Delivery::KEPT`].
-    pub attempts: Vec<Attempt>,
-    pub tally: Tally,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) tally: Tally,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum DeliveryState {
+pub(crate) enum DeliveryState {
     /// A request is under way, or was when the process ended.
     Started,
     Waiting {
@@ -116,28 +116,28 @@ pub enum DeliveryState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub started_at: Timestamp,
+pub(crate) struct Attempt {
+    pub(crate) started_at: Timestamp,
     #[serde(default)]
-    pub ended_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
     /// Absent while it is under way.
     #[serde(default)]
-    pub outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 /// What the action table needs of earlier attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    pub attempts: u32,
-    pub unknown: u32,
+pub(crate) struct Tally {
+    pub(crate) attempts: u32,
+    pub(crate) unknown: u32,
     /// In a row, for the backoff.
-    pub failures: u32,
+    pub(crate) failures: u32,
 }
 
 impl Delivery {
     const KEPT: usize = 20;
 
-    pub fn start(&mut self, now: Timestamp) {
+    pub(crate) fn start(&mut self, now: Timestamp) {
         self.state = DeliveryState::Started;
         self.tally.attempts += 1;
         if self.attempts.len() >= Self::KEPT {
@@ -148,7 +148,7 @@ impl Delivery {
         self.attempts.push(Attempt { started_at: now, ended_at: None, outcome: None });
     }
 
-    pub fn end_attempt(&mut self, outcome: Outcome, now: Timestamp) {
+    pub(crate) fn end_attempt(&mut self, outcome: Outcome, now: Timestamp) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended_at = Some(now);
             attempt.outcome = Some(outcome);
@@ -156,109 +156,112 @@ impl Delivery {
     }
 
     /// As in the log.
-    pub fn request_id(&self) -> Option<&str> {
+    pub(crate) fn request_id(&self) -> Option<&str> {
         self.request_id.as_ref().map(RequestId::as_str)
     }
 
-    pub fn started_at(&self) -> Option<Timestamp> {
+    pub(crate) fn started_at(&self) -> Option<Timestamp> {
         self.attempts.last().map(|attempt| attempt.started_at)
     }
 
-    pub fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         delivery(&self.id, &self.device)
     }
 
-    pub fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         Address { id: self.id.clone(), device: self.device.clone() }
     }
 }
 
 /// How index rows refer to a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    pub id: PushId,
-    pub device: DeviceId,
+pub(crate) struct Address {
+    pub(crate) id: PushId,
+    pub(crate) device: DeviceId,
 }
 
 /// A receipt to request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptDue {
-    pub address: Address,
-    pub ticket: String,
-    pub sent_at: Timestamp,
+pub(crate) struct ReceiptDue {
+    pub(crate) address: Address,
+    pub(crate) ticket: String,
+    pub(crate) sent_at: Timestamp,
     /// Answers so far without this receipt.
-    pub asked: u32,
+    pub(crate) asked: u32,
 }
 
-pub fn record(id: &PushId) -> Key {
+pub(crate) fn record(id: &PushId) -> Key {
     keys::push(&[b"s", id.session.as_str().as_bytes(), b"\0", &id.seq.to_be_bytes(), id.user.as_str().as_bytes()])
 }
 
 /// All records of a session, by `seq`.
-pub fn records_of(session: &SessionId) -> Key {
+pub(crate) fn records_of(session: &SessionId) -> Key {
     keys::push(&[b"s", session.as_str().as_bytes(), b"\0"])
 }
 
-pub fn delivery(id: &PushId, device: &DeviceId) -> Key {
+pub(crate) fn delivery(id: &PushId, device: &DeviceId) -> Key {
     keys::push(&[&in_push(b'x', id), device.as_str().as_bytes()].map(|part| part as &[u8]))
 }
 
 /// All deliveries of a push.
-pub fn deliveries(id: &PushId) -> Key {
+pub(crate) fn deliveries(id: &PushId) -> Key {
     keys::push(&[&in_push(b'x', id)])
 }
 
-pub fn in_flight(address: &Address) -> Key {
+pub(crate) fn in_flight(address: &Address) -> Key {
     keys::push(&[&in_push(b'f', &address.id), address.device.as_str().as_bytes()].map(|part| part as &[u8]))
 }
 
+/// All deliveries whose request is under way.
 pub fn all_in_flight() -> Key {
     keys::push(&[b"f"])
 }
 
-pub fn waiting(until: Timestamp, address: &Address) -> Key {
+pub(crate) fn waiting(until: Timestamp, address: &Address) -> Key {
     let behind = in_push(b'\0', &address.id);
     keys::push(&[b"w", &until.as_millis().to_be_bytes(), &behind, address.device.as_str().as_bytes()])
 }
 
+/// All deliveries that wait for a retry, by time.
 pub fn all_waiting() -> Key {
     keys::push(&[b"w"])
 }
 
-pub fn receipt(due: Timestamp, ticket: &str) -> Key {
+pub(crate) fn receipt(due: Timestamp, ticket: &str) -> Key {
     keys::push(&[b"r", &due.as_millis().to_be_bytes(), ticket.as_bytes()])
 }
 
+/// All receipts to request, by time.
 pub fn receipts() -> Key {
     keys::push(&[b"r"])
 }
 
 /// The index row of a record that may be deleted at `at`.
-pub fn forgettable(at: Timestamp, id: &PushId) -> Key {
+pub(crate) fn forgettable(at: Timestamp, id: &PushId) -> Key {
     keys::push(&[b"z", &at.as_millis().to_be_bytes(), &in_push(b'\0', id)])
 }
 
-pub fn all_forgettable() -> Key {
+pub(crate) fn all_forgettable() -> Key {
     keys::push(&[b"z"])
 }
 
 /// When a user was notified of a session lately.
-pub fn session_pace(session: &SessionId, user: &UserId) -> Key {
+pub(crate) fn session_pace(session: &SessionId, user: &UserId) -> Key {
     keys::push(&[b"c", session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
 /// When a user was notified of any session lately.
-pub fn user_pace(user: &UserId) -> Key {
+pub(crate) fn user_pace(user: &UserId) -> Key {
     keys::push(&[b"y", user.as_str().as_bytes()])
 }
 
 /// A user's devices and preferences.
-pub fn devices(user: &UserId) -> Key {
+pub(crate) fn devices(user: &UserId) -> Key {
     keys::push(&[b"u", user.as_str().as_bytes()])
 }
 
 /// The counts of the guard against mass unregistration.
-pub fn guard() -> Key {
+pub(crate) fn guard() -> Key {
     keys::push(&[b"g"])
 }
 
@@ -273,7 +276,7 @@ fn in_push(kind: u8, id: &PushId) -> Vec<u8> {
 }
 
 /// The time in a key whose prefix is followed by a time: waiting deliveries, receipts, deletable records, and jobs.
-pub fn time_in(key: &Key, prefix: &Key) -> Option<Timestamp> {
+pub(crate) fn time_in(key: &Key, prefix: &Key) -> Option<Timestamp> {
     let behind = key.as_bytes().get(prefix.as_bytes().len()..)?;
     let millis = behind.first_chunk::<8>()?;
     Some(Timestamp::from_millis(i64::from_be_bytes(*millis)))

@@ -24,6 +24,7 @@ impl PushToken {
         &self.0
     }
 
+    /// SHA-256, for keys of rows.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }

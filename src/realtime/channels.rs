@@ -36,11 +36,15 @@ impl Default for ChannelNames {
     }
 }
 
+/// A template that gives no usable channel names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("realtime.{setting} is '{found}', but {expected}")]
 pub struct InvalidTemplate {
+    /// The setting below `realtime`.
     pub setting: &'static str,
+    /// The template.
     pub found: String,
+    /// What would be right.
     pub expected: String,
 }
 
@@ -70,10 +74,12 @@ impl ChannelNames {
         self.presence_channels.iter().try_for_each(|template| check("presence_channels", template, SESSION))
     }
 
+    /// The channel that both partners of a session hear.
     pub fn session(&self, session: &SessionId) -> String {
         self.session_channel.replace(SESSION, session.as_str())
     }
 
+    /// The channel of one user, for lists of sessions.
     pub fn user(&self, user: &UserId) -> String {
         self.user_channel.replace(USER, user.as_str())
     }
@@ -83,6 +89,7 @@ impl ChannelNames {
         self.presence_channels.iter().map(|template| template.replace(SESSION, session.as_str()))
     }
 
+    /// The name of a channel.
     pub fn of(&self, channel: &Channel) -> String {
         match channel {
             Channel::Session(session) => self.session(session),

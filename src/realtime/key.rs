@@ -3,9 +3,12 @@
 
 use crate::secret::Secret;
 
+/// An API key of Ably's form: `<app>.<key>:<secret>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
+    /// `<app>.<key>`
     pub name: String,
+    /// What is behind the colon.
     pub secret: Secret,
 }
 
@@ -14,6 +17,7 @@ pub struct ApiKey {
 pub struct MalformedKey;
 
 impl ApiKey {
+    /// A key of these parts.
     pub fn new(name: impl Into<String>, secret: Secret) -> Self {
         Self { name: name.into(), secret }
     }

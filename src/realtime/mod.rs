@@ -3,15 +3,15 @@
 
 pub mod channels;
 pub mod cloud;
-pub mod config;
+pub(crate) mod config;
 pub mod embedded;
-pub mod key;
-pub mod provider;
+pub(crate) mod key;
+pub(crate) mod provider;
 pub mod token;
-pub mod webhook;
+pub(crate) mod webhook;
 
-pub use self::{
+pub use self::key::ApiKey;
+pub(crate) use self::{
     config::{ProviderKind, RealtimeSettings},
-    key::ApiKey,
     provider::Provider,
 };

@@ -18,6 +18,7 @@ use super::{ApiKey, channels::ChannelNames};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRequest {
+    /// `<app>.<key>`
     pub key_name: String,
     /// In milliseconds.
     pub ttl: u64,
@@ -25,8 +26,11 @@ pub struct TokenRequest {
     pub timestamp: i64,
     /// A JSON object as text: the operations of each channel.
     pub capability: String,
+    /// The user.
     pub client_id: String,
+    /// At least 16 characters, never used twice.
     pub nonce: String,
+    /// HMAC-SHA-256 of the other fields, in Base64.
     pub mac: String,
 }
 

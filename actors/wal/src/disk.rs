@@ -23,8 +23,10 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens a file to read and write.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
+    /// Gives a file another name, also in the place of another file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
@@ -33,10 +35,13 @@ pub trait Disk: Debug + Send + Sync + 'static {
 
 /// An open file. Reads and writes may be shorter than asked.
 pub trait File: Debug + Send + Sync + 'static {
+    /// In bytes.
     fn length(&self) -> io::Result<u64>;
 
+    /// Returns how many bytes were read; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Returns how many bytes were written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Makes content and length durable.

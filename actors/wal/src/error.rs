@@ -5,6 +5,7 @@ use std::{
 
 /// Why the log cannot be used, or cannot take a group.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum WalError {
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },

@@ -35,7 +35,9 @@ impl Default for Config {
 /// What a log takes up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Files, with groups or without.
     pub segments: usize,
+    /// The size of all files.
     pub bytes: u64,
     /// Segments with groups.
     pub used: usize,
@@ -282,6 +284,7 @@ impl Keeper {
         self.0.forget(upto)
     }
 
+    /// What the log takes up at present.
     pub fn usage(&self) -> Usage {
         self.0.usage()
     }

@@ -59,6 +59,7 @@ struct State {
 pub struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
+    /// An empty disk without faults. The seed decides what the faults hit.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             random: StdRng::seed_from_u64(seed),
@@ -70,6 +71,7 @@ impl SimulatedDisk {
         })))
     }
 
+    /// Faults from now on.
     pub fn set(&self, faults: Faults) {
         self.0.lock().faults = faults;
     }
@@ -110,6 +112,7 @@ impl SimulatedDisk {
         self.0.lock().names.keys().cloned().collect()
     }
 
+    /// What a reader sees in the file, durable or not; empty if there is no file.
     pub fn content(&self, path: &Path) -> Vec<u8> {
         let state = self.0.lock();
         state.names.get(path).map(|number| state.inodes[number].content.clone()).unwrap_or_default()
@@ -127,6 +130,7 @@ impl SimulatedDisk {
         }
     }
 
+    /// The size of all files.
     pub fn bytes(&self) -> u64 {
         self.0.lock().bytes()
     }

@@ -16,13 +16,17 @@ use crate::{
 /// A place that cannot be what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPlace {
+    /// The segment's file.
     pub path: PathBuf,
+    /// In the file, in bytes.
     pub offset: u64,
+    /// What was written there.
     pub what: BadPart,
     /// What is left of the group, if its header is good.
     pub payload: Option<Vec<u8>>,
 }
 
+/// A part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadPart {
     /// A segment's header.
@@ -44,11 +48,15 @@ impl fmt::Display for BadPlace {
 /// What a log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
+    /// Files, with groups or without.
     pub segments: usize,
     /// Good ones.
     pub groups: u64,
+    /// The number of the first good group; none if there is no group.
     pub first: Option<u64>,
+    /// The number of the last good group.
     pub last: Option<u64>,
+    /// Empty if all that was acknowledged can be read.
     pub bad: Vec<BadPlace>,
     /// A group that was never acknowledged, cut off by the end of a process or of the power.
     pub torn: Option<(PathBuf, u64)>,

@@ -22,6 +22,7 @@ pub struct Recovered {
     pub restored: Vec<PathBuf>,
 }
 
+/// The writer of a log. There is one at a time.
 pub struct Wal {
     segments: Arc<Segments>,
     log: u64,
@@ -76,6 +77,7 @@ impl Wal {
         self.active.as_ref().map(|active| active.segment.number)
     }
 
+    /// A handle by which another thread frees segments, while this one writes.
     pub fn keeper(&self) -> Keeper {
         Keeper(self.segments.clone())
     }

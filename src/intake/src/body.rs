@@ -21,12 +21,15 @@ use crate::{
 /// The sender of a body. Unknown clients cannot take the memory of known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
+    /// A client that has authenticated itself.
     Known,
+    /// Anybody: the route needs no credentials.
     Stranger,
 }
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum IntakeError {
     #[error("the body must not be larger than {limit} bytes")]
     TooLarge { limit: usize },

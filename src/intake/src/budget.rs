@@ -14,6 +14,7 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, taken: AtomicUsize::new(0) })
     }
@@ -23,10 +24,12 @@ impl Budget {
         Share { budget: self.clone(), bytes: 0 }
     }
 
+    /// Bytes, and more than the limit if [`Budget::take`] was used.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Whether more is taken than the limit.
     pub fn is_exhausted(&self) -> bool {
         self.taken() > self.limit
     }
@@ -36,6 +39,7 @@ impl Budget {
         self.taken.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Gives back what [`Budget::take`] took.
     pub fn give(&self, bytes: usize) {
         self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -70,6 +70,7 @@ struct Connection {
 pub struct Handle(Arc<Connection>);
 
 impl Handle {
+    /// A connection that was just accepted.
     pub fn new(address: IpAddr) -> Self {
         Self(Arc::new(Connection {
             address,
@@ -96,49 +97,60 @@ impl Handle {
         self.0.address
     }
 
+    /// What it waits for now.
     pub fn phase(&self) -> Phase {
         Phase::of(self.0.phase.load(Ordering::Relaxed))
     }
 
+    /// When the phase began, on the clock of [`now`].
     pub fn since(&self) -> u64 {
         self.0.since.load(Ordering::Relaxed)
     }
 
+    /// Whether it has had a response.
     pub fn was_served(&self) -> bool {
         self.0.served.load(Ordering::Relaxed)
     }
 
+    /// Bytes that the client has received.
     pub fn written(&self) -> u64 {
         self.0.written.load(Ordering::Relaxed)
     }
 
+    /// Whether the client does not read its response.
     pub fn is_blocked(&self) -> bool {
         self.0.blocked.load(Ordering::Relaxed)
     }
 
+    /// Whether [`Handle::end`] was called.
     pub fn is_ended(&self) -> bool {
         self.0.ended.load(Ordering::Acquire)
     }
 
+    /// Whether [`Handle::pause`] was called, without [`Handle::go_on`] after it.
     pub fn is_paused(&self) -> bool {
         self.0.paused.load(Ordering::Acquire)
     }
 
+    /// Begins a phase.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Relaxed);
         self.0.since.store(now(), Ordering::Relaxed);
     }
 
+    /// The client has received more bytes.
     pub fn note_written(&self, bytes: usize) {
         self.0.written.fetch_add(bytes as u64, Ordering::Relaxed);
         self.0.blocked.store(false, Ordering::Relaxed);
     }
 
+    /// A write waits for the client. [`Handle::end`] wakes it.
     pub fn note_blocked(&self, waker: &Waker) {
         self.0.writer.register(waker);
         self.0.blocked.store(true, Ordering::Relaxed);
     }
 
+    /// A read waits. [`Handle::go_on`] and [`Handle::end`] wake it.
     pub fn wait_to_read(&self, waker: &Waker) {
         self.0.reader.register(waker);
     }
@@ -155,6 +167,7 @@ impl Handle {
         self.0.paused.store(true, Ordering::Release);
     }
 
+    /// Reads again after [`Handle::pause`].
     pub fn go_on(&self) {
         if self.0.paused.swap(false, Ordering::AcqRel) {
             self.0.reader.wake();

@@ -43,6 +43,7 @@ struct Owner {
     user: UserId,
 }
 
+/// The devices and preferences of all users.
 pub struct Devices {
     store: Arc<dyn Store>,
     journal: Journal,
@@ -60,6 +61,7 @@ pub struct Devices {
 const CACHED: usize = 50_000;
 
 impl Devices {
+    /// Reads the guard's counts; users are read when they are needed.
     pub fn new(
         store: Arc<dyn Store>,
         journal: Journal,
@@ -83,6 +85,7 @@ impl Devices {
         self.cache.get_or_insert_with(user, || self.load(user).map(Arc::new))
     }
 
+    /// The defaults, if the user has set nothing.
     pub fn preferences(&self, user: &UserId) -> Result<Preferences, StoreError> {
         Ok(self.reach(user)?.preferences.clone())
     }
@@ -147,6 +150,7 @@ impl Devices {
         .await
     }
 
+    /// Changes the preferences that the patch names, and returns all of them.
     pub async fn patch_preferences(
         self: &Arc<Self>,
         user: UserId,

@@ -78,22 +78,27 @@ impl FakeExpo {
         Self::resume(&self.address.to_string(), self.state.clone())
     }
 
+    /// Adds a fault behind those that are there.
     pub fn fault(&self, fault: Fault) {
         self.state.lock().faults.push(fault);
     }
 
+    /// Takes all faults away.
     pub fn end_faults(&self) {
         self.state.lock().faults.clear();
     }
 
+    /// Registers a device, or changes it.
     pub fn set_device(&self, token: &str, setup: DeviceSetup) {
         self.state.lock().set_device(token, setup);
     }
 
+    /// Adds a project, or changes it.
     pub fn set_project(&self, name: &str, setup: ProjectSetup) {
         self.state.lock().projects.insert(name.into(), setup);
     }
 
+    /// Settings from now on.
     pub fn set(&self, settings: Settings) {
         self.state.lock().settings = settings;
     }
@@ -103,10 +108,12 @@ impl FakeExpo {
         self.state.lock().view(token)
     }
 
+    /// The latest requests, the oldest first.
     pub fn requests(&self) -> Vec<Seen> {
         self.state.lock().requests.iter().cloned().collect()
     }
 
+    /// Moves the clock of the stand-in, so that receipts appear or disappear.
     pub fn advance(&self, by: Duration) {
         self.state.lock().advance(by);
     }

@@ -15,6 +15,7 @@ use crate::push::reach::Platform;
 const REQUESTS: usize = 5_000;
 pub const DEFAULT_PROJECT: &str = "@tandem/app";
 
+/// How the stand-in answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
@@ -41,9 +42,11 @@ impl Default for Settings {
     }
 }
 
+/// The state of a project's credentials for FCM and APNs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credentials {
+    /// They work.
     #[default]
     Fine,
     /// Tickets say so.
@@ -52,18 +55,23 @@ pub enum Credentials {
     BrokenLater,
 }
 
+/// A project, to which devices belong. A request may name devices of one project only.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProjectSetup {
     /// With enhanced push security, only this bearer token may send.
     pub access_token: Option<String>,
+    /// Whether messages reach FCM and APNs.
     pub credentials: Credentials,
 }
 
+/// A device, and how messages to it end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceSetup {
+    /// For example `@tandem/app`.
     pub project: String,
+    /// Not known, if left out.
     pub platform: Option<Platform>,
     /// Whether the app is installed.
     pub registered: bool,
@@ -92,9 +100,13 @@ impl Default for DeviceSetup {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
+    /// As in the message.
     pub title: String,
+    /// As in the message.
     pub body: String,
+    /// What the app gets.
     pub data: Value,
+    /// The number for the app's icon; none leaves it as it is.
     pub badge: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collapse: Option<String>,
@@ -108,9 +120,13 @@ pub struct Notification {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
+    /// The device's push token.
     pub token: String,
+    /// Whether the app is installed.
     pub registered: bool,
+    /// The number on the app's icon.
     pub badge: u64,
+    /// The oldest first.
     pub notifications: Vec<Notification>,
 }
 
@@ -124,10 +140,15 @@ struct Device {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
+    /// Without a query.
     pub path: String,
+    /// Milliseconds since 1970, by the stand-in's clock.
     pub at_millis: u64,
+    /// Whether the body was compressed.
     pub gzip: bool,
+    /// Whether the request had a bearer token.
     pub bearer: bool,
+    /// The request's JSON.
     pub body: Value,
     /// 0: no answer.
     pub status: u16,

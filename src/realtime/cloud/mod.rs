@@ -34,12 +34,14 @@ const PAGE: usize = 1000;
 /// The largest number of presence pages. More pages mean that the host misbehaves.
 const PAGES: usize = 20;
 
+/// Section `[realtime.ably]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CloudSettings {
     /// An API key as Ably's dashboard shows it, `appId.keyId:secret`, with the capabilities publish and presence on the
     /// channels.
     pub key: Option<Secret>,
+    /// The base address of Ably's REST API.
     pub rest_url: String,
     /// Fallback hosts for when `rest_url` does not respond. Absent: Ably's own, if `rest_url` is the default.
     pub fallback_urls: Option<Vec<String>>,
@@ -62,7 +64,9 @@ impl Default for CloudSettings {
     }
 }
 
+/// Why Ably's cloud cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum CloudError {
     #[error("realtime.ably.key must be a key as Ably's dashboard shows it: appId.keyId:secret")]
     Key,
@@ -78,6 +82,7 @@ pub(super) fn connection_in(connection: &str, number: usize) -> String {
     if number == 0 { connection.to_owned() } else { format!("{connection}/{number}") }
 }
 
+/// Ably's cloud as a realtime provider. Cheap to clone.
 #[derive(Clone)]
 pub struct AblyCloud(Arc<Cloud>);
 
@@ -97,6 +102,7 @@ struct LastTurn {
 }
 
 impl AblyCloud {
+    /// Makes the HTTP client. It calls nobody yet.
     pub fn new(config: &CloudSettings, names: ChannelNames, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
         let key = config.key.as_ref().and_then(|key| ApiKey::parse(key.reveal()).ok()).ok_or(CloudError::Key)?;
         Ok(Self(Arc::new(Cloud {

@@ -20,7 +20,9 @@ use super::{
 
 const PAGE: usize = 1024;
 
+/// Why a store was not copied.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum CopyError {
     #[error(transparent)]
     Open(#[from] StoreOpenError),
@@ -40,14 +42,18 @@ pub enum CopyError {
 pub enum Phase {
     /// Reading the source: counting.
     Counting,
+    /// Writing the copy.
     Copying,
     /// Reading the copy.
     Verifying,
 }
 
+/// How far a copy is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Each phase counts its rows from 0.
     pub phase: Phase,
+    /// Rows of this phase so far.
     pub rows: u64,
     /// Unknown while counting.
     pub total: Option<u64>,
@@ -56,6 +62,7 @@ pub struct Progress {
 /// What was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyReport {
+    /// All rows of the source.
     pub rows: u64,
     /// Of keys and values.
     pub bytes: u64,

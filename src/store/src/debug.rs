@@ -15,10 +15,12 @@ pub fn pretend_free(free: Option<u64>) {
     *FREE.lock() = free;
 }
 
+/// What was pretended last. None for the truth.
 pub fn free() -> Option<u64> {
     *FREE.lock()
 }
 
+/// Makes all syncs wait for this long.
 pub fn hang(duration: Duration) {
     *UNTIL.lock() = Some(Instant::now() + duration);
 }

@@ -19,7 +19,9 @@ use super::{
 
 const PAGE: usize = 1024;
 
+/// Why the rows were not written out.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum DumpError {
     #[error(transparent)]
     Open(#[from] StoreOpenError),

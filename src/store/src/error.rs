@@ -9,7 +9,9 @@ use tandem_wal::WalError;
 
 use super::Engine;
 
+/// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
 pub enum StoreOpenError {
     #[error(
         "store {path}: in use by another process{}: stop that one, or give this one another directory with --data",

@@ -71,16 +71,21 @@ impl Default for Config {
     }
 }
 
+/// What keeps the rows behind the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
+    /// A log-structured tree; the default.
     Sled,
+    /// A copy-on-write B-tree in one file.
     Redb,
 }
 
 impl Engine {
+    /// All engines.
     pub const ALL: [Engine; 2] = [Engine::Sled, Engine::Redb];
 
+    /// As in settings, locations and file names.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Sled => "sled",
@@ -98,10 +103,13 @@ impl fmt::Display for Engine {
 /// Where a store is: `sled:PATH` or `redb:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
+    /// It has to be the one that made the directory.
     pub engine: Engine,
+    /// The store's directory.
     pub path: PathBuf,
 }
 
+/// A text that is not a location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' must be sled:DIRECTORY or redb:DIRECTORY")]
 pub struct InvalidLocation(String);
@@ -127,14 +135,17 @@ impl fmt::Display for Location {
 /// How to open.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// As [`Config::cache_mib`].
     pub cache_mib: u64,
     /// As [`Config::min_free`].
     pub min_free: u64,
     /// Makes a store also where a copy was cut off.
     pub start_afresh: bool,
+    /// The journal in front of the engine.
     pub journal: JournalOptions,
     /// Looks at every page of the engine's file, which takes long. Only redb can.
     pub check_engine: bool,
+    /// Where files are synced, and how much room there is.
     pub disk: Arc<dyn Disk>,
     /// The journal's, if it is another one.
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,

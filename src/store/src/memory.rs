@@ -20,6 +20,7 @@ use tandem_actors::{
 
 use super::{fence::Fences, rows::Bounds};
 
+/// Rows in memory. The fences are the same as on disk.
 pub struct MemoryStore {
     rows: RwLock<BTreeMap<Key, Bytes>>,
     fences: Fences,

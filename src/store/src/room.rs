@@ -19,15 +19,18 @@ const PART: u64 = 20;
 /// A look at the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
+    /// What an unprivileged process can still write.
     pub free: u64,
     /// Below this nothing is written.
     pub floor: u64,
+    /// The size of the disk.
     pub total: u64,
 }
 
 /// What a disk's room allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
+    /// At least twice what is kept free.
     Enough,
     /// Time to make room: less than twice what is kept free.
     Little,
@@ -36,6 +39,7 @@ pub enum Left {
 }
 
 impl Space {
+    /// What may be done with this much room.
     pub fn left(self) -> Left {
         match self.free {
             free if free < self.floor => Left::Nothing,

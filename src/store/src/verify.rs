@@ -32,6 +32,7 @@ pub struct Verified {
     pub rows: u64,
     /// The last group whose rows are all in the engine.
     pub checkpoint: u64,
+    /// What the journal holds.
     pub journal: Report,
     /// One line each.
     pub bad: Vec<String>,

@@ -12,7 +12,9 @@ pub use table::{CrateRow, RoomRow, Table};
 /// One use of a room by another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
+    /// The room that names the item.
     pub from: String,
+    /// The room that the item belongs to.
     pub to: String,
     /// Where it was found: a file, and the path that is named there.
     pub place: String,

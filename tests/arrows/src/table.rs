@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A crate of the workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrateRow {
+    /// As in its manifest.
     pub name: String,
     /// Where its sources are, from the root of the repository.
     pub folder: String,
@@ -22,12 +23,16 @@ impl CrateRow {
 /// Rooms of one crate with the same neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRow {
+    /// Names of modules.
     pub rooms: Vec<String>,
+    /// Rooms whose items these may name.
     pub may_use: Vec<String>,
 }
 
+/// The tables of `docs/architecture.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
+    /// In the order of the page.
     pub crates: Vec<CrateRow>,
     /// By crate. A crate without rooms is checked as a whole.
     pub rooms: BTreeMap<String, Vec<RoomRow>>,

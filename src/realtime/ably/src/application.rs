@@ -43,7 +43,9 @@ pub struct ChannelBinding {
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRef {
+    /// As in [`ChannelBinding::stream`].
     pub stream: Arc<str>,
+    /// The number of the event in its stream.
     pub seq: u64,
 }
 
@@ -71,12 +73,15 @@ pub enum Rights {
 /// A change of a channel's presence set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceChange<'a> {
+    /// The member's.
     pub client_id: &'a str,
+    /// One client can be a member over several connections.
     pub connection_id: &'a str,
     /// Whether the member is in the set after the change.
     pub present: bool,
     /// The member left because its connection was lost, and not by its own request.
     pub vanished: bool,
+    /// When the change happened.
     pub at: Timestamp,
 }
 

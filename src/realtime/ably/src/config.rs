@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// Settings of the server. An absent setting has its default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -38,6 +39,7 @@ pub struct Config {
     pub outbound_queue: usize,
     /// The largest number of entries of a channel in memory.
     pub log_entries: usize,
+    /// Limits of clients.
     pub limits: crate::limits::LimitsConfig,
 }
 
@@ -45,7 +47,9 @@ pub struct Config {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
+    /// `<app>.<key>`
     pub name: String,
+    /// Any text. Clients authenticate with `<name>:<secret>`.
     pub secret: String,
     /// A capability as JSON text. Absent: all operations on all channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,9 +72,11 @@ impl std::fmt::Debug for KeyConfig {
     }
 }
 
+/// Rules for all channels whose names begin with the id and a colon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
+    /// Without the colon.
     pub id: String,
     /// Whether the history, continuity and presence of its channels survive a restart.
     #[serde(default)]
@@ -97,10 +103,13 @@ impl Default for Config {
     }
 }
 
+/// The first setting that the server cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} {problem}")]
 pub struct InvalidConfig {
+    /// The path below the section, for example `keys`.
     pub setting: &'static str,
+    /// What would be right.
     pub problem: String,
 }
 

@@ -7,18 +7,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// Rows are ordered by the bytes of their keys.
 pub type RowKey = Vec<u8>;
 
 /// One change of one row.
 #[derive(Clone, Debug)]
 pub enum Change {
+    /// Writes a row, also in the place of another one.
     Put(RowKey, Bytes),
+    /// Removes a row, if there is one.
     Delete(RowKey),
 }
 
+/// The order of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
+    /// Ascending keys.
     Forward,
+    /// Descending keys.
     Backward,
 }
 
@@ -28,6 +34,7 @@ pub enum Direction {
 pub struct StorageError(Arc<str>);
 
 impl StorageError {
+    /// The reason must not hold what clients wrote.
     pub fn new(reason: impl std::fmt::Display) -> Self {
         Self(reason.to_string().into())
     }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::operation::{Operation, Operations};
 use crate::protocol::{ErrorInfo, Modes};
 
+/// What a key or a token allows: operations by channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability(BTreeMap<String, Operations>);
 
@@ -51,6 +52,7 @@ impl Capability {
         Some(Self(capability))
     }
 
+    /// Whether the operation is allowed on a channel of this name.
     pub fn allows(&self, channel: &str, operation: Operation) -> bool {
         self.0.iter().any(|(resource, operations)| operations.has(operation) && covers(resource, channel))
     }

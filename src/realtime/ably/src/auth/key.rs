@@ -15,10 +15,13 @@ pub fn hmac_sha256(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// An API key that the server knows. Its `Debug` shows the name only.
 #[derive(Clone)]
 pub struct Key {
+    /// `<app>.<key>`
     pub name: Arc<str>,
     secret: Arc<str>,
+    /// The most that tokens of this key can have.
     pub capability: Arc<Capability>,
     /// Whether tokens of this key can be revoked.
     pub revocable_tokens: bool,
@@ -31,6 +34,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
+    /// A key whose tokens cannot be revoked.
     pub fn new(name: &str, secret: &str, capability: Capability) -> Self {
         Self { name: name.into(), secret: secret.into(), capability: capability.into(), revocable_tokens: false }
     }
@@ -40,14 +44,17 @@ impl Key {
         name.split('.').next().unwrap_or(name)
     }
 
+    /// Compares in constant time.
     pub fn has_secret(&self, secret: &str) -> bool {
         self.secret.as_bytes().ct_eq(secret.as_bytes()).into()
     }
 
+    /// For signatures of JWTs.
     pub fn secret_bytes(&self) -> &[u8] {
         self.secret.as_bytes()
     }
 
+    /// SHA-256, over the concatenated parts.
     pub fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
         hmac_sha256(self.secret.as_bytes(), parts)
     }

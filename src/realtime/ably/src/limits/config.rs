@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How much one client may use, and all clients together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {

@@ -9,13 +9,18 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 #[error("{message} (code {code}, status {status_code})")]
 pub struct ErrorInfo {
+    /// Ably's code. SDKs decide by it.
     pub code: u32,
+    /// The HTTP status.
     pub status_code: u16,
+    /// For people.
     pub message: Cow<'static, str>,
+    /// Ably's page about the code.
     pub href: String,
 }
 
 impl ErrorInfo {
+    /// An error with Ably's page about its code.
     pub fn new(code: u32, status_code: u16, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, status_code, message: message.into(), href: format!("https://help.ably.io/error/{code}") }
     }
@@ -34,7 +39,9 @@ impl ErrorInfo {
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $code:literal / $status:literal;)*) => {
         impl ErrorInfo {
-            $($(#[$doc])* pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+            $(#[doc = concat!("Code ", $code, ", HTTP status ", $status, ".")]
+            $(#[$doc])*
+            pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
                 Self::new($code, $status, message)
             })*
         }

@@ -11,13 +11,17 @@ const MAX_DEPTH: usize = 96;
 /// Most frames are smaller.
 const USUAL_SIZE: usize = 512;
 
+/// The encoding of frames and bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
+    /// Text frames; `application/json`.
     Json,
+    /// Binary frames; `application/x-msgpack`.
     Msgpack,
 }
 
 impl Format {
+    /// The value of the `Content-Type` header.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Json => "application/json",
@@ -25,6 +29,7 @@ impl Format {
         }
     }
 
+    /// In a buffer of just its size.
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Bytes {
         let encoded = match self {
             Format::Json => {

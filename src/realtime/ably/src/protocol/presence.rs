@@ -42,12 +42,19 @@ pub struct InboundPresence {
 /// A presence event, or a member of a presence set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PresenceMessage {
+    /// What happened, or `Present` for a member of a set.
     pub action: PresenceAction,
+    /// `<connection>:<msgSerial>:<index>`; decides which of two messages about a member is newer.
     pub id: Arc<str>,
+    /// The member's.
     pub client_id: Arc<str>,
+    /// The member's connection. One client can be a member over several.
     pub connection_id: Arc<str>,
+    /// Milliseconds since 1970.
     pub timestamp: i64,
+    /// What the member says about itself.
     pub payload: Payload,
+    /// As the client sent them.
     pub extras: Option<Box<Value>>,
 }
 
@@ -63,6 +70,7 @@ impl PresenceMessage {
         self.id.len() + self.client_id.len() + self.payload.size() + extras
     }
 
+    /// The same member and data, with another action.
     #[must_use]
     pub fn with_action(&self, action: PresenceAction) -> Self {
         Self { action, ..self.clone() }
