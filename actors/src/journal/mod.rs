@@ -1,7 +1,9 @@
-//! Group commit. One thread writes: while it flushes, commits queue up; then it takes all of them as one batch. Whoever
-//! waits is told after the flush, in the order of the commits. The queue is bounded: full means refused at once, and so
-//! does a disk that is almost full or does not answer.
+//! Group commit. One thread writes: while it flushes, commits queue up; then it takes all of them as one batch, after
+//! it has waited for those that will come at once (`gathering`). Whoever waits is told after the flush, in the order of
+//! the commits. The queue is bounded: full means refused at once, and so does a disk that is almost full or does not
+//! answer.
 
+mod gathering;
 mod obstacle;
 mod waiting;
 
@@ -11,14 +13,14 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 pub use self::obstacle::Obstacle;
-use self::{obstacle::DiskState, waiting::Waiting};
+use self::{gathering::Gathering, obstacle::DiskState, waiting::Waiting};
 use crate::ports::{Change, Commit, Store, StoreError, StoreFault, Verdict};
 
 /// Why a commit did not become durable, as far as anybody can know.
@@ -68,7 +70,15 @@ impl Default for Limits {
 struct Queue {
     waiting: Waiting,
     closed: bool,
-    writer_sleeps: bool,
+    /// The writer sleeps until so many commits wait; `None` if it does not sleep.
+    wake_at: Option<usize>,
+}
+
+impl Queue {
+    /// Whether the writer has to be woken. It is woken once.
+    fn wakes_writer(&mut self) -> bool {
+        self.wake_at.take_if(|enough| self.waiting.len() >= *enough).is_some()
+    }
 }
 
 struct Shared {
@@ -145,7 +155,7 @@ impl Journal {
 
     fn new(store: Arc<dyn Store>, limits: Limits, told: Option<Box<dyn Fn() + Send + Sync>>) -> (Journal, Writer) {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, writer_sleeps: true }),
+            queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, wake_at: Some(1) }),
             arrived: Condvar::new(),
             told,
             length: AtomicUsize::new(0),
@@ -157,7 +167,13 @@ impl Journal {
             disk: DiskState::new(limits.stall_after),
             limits,
         });
-        let writer = Writer { shared: shared.clone(), store, commits: Vec::new(), waiters: Vec::new() };
+        let writer = Writer {
+            shared: shared.clone(),
+            store,
+            gathering: Gathering::default(),
+            commits: Vec::new(),
+            waiters: Vec::new(),
+        };
         (Journal(shared), writer)
     }
 
@@ -212,7 +228,7 @@ impl Journal {
         queue.waiting.push(commit, done);
         self.0.appended.fetch_add(1, Ordering::Relaxed);
         self.0.note(&queue.waiting);
-        if std::mem::take(&mut queue.writer_sleeps) {
+        if queue.wakes_writer() {
             drop(queue);
             self.0.call_writer();
         }
@@ -267,6 +283,7 @@ pub enum Taken {
 pub struct Writer {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    gathering: Gathering,
     commits: Vec<Commit>,
     waiters: Vec<Done>,
 }
@@ -285,12 +302,30 @@ impl Writer {
         let shared = self.shared.clone();
         let mut queue = shared.queue.lock();
         loop {
+            self.gather(&mut queue);
             match self.take_from(&mut queue) {
                 Taken::Group => return true,
                 Taken::Closed => return false,
                 Taken::Nothing => shared.arrived.wait(&mut queue),
             }
         }
+    }
+
+    /// Once there is a commit, waits until there are as many as probably come at once, but not for long.
+    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
+        if queue.waiting.is_empty() {
+            return;
+        }
+        let Limits { group, group_bytes, .. } = self.shared.limits;
+        let enough = self.gathering.enough().min(group);
+        let deadline = Instant::now() + gathering::PATIENCE;
+        while queue.waiting.len() < enough && queue.waiting.bytes() < group_bytes && !queue.closed {
+            queue.wake_at = Some(enough);
+            if self.shared.arrived.wait_until(queue, deadline).timed_out() {
+                break;
+            }
+        }
+        queue.wake_at = None;
     }
 
     /// Takes the next group. [`Writer::write`] must follow if there is one.
@@ -301,7 +336,7 @@ impl Writer {
 
     fn take_from(&mut self, queue: &mut Queue) -> Taken {
         if queue.waiting.is_empty() {
-            queue.writer_sleeps = true;
+            queue.wake_at = Some(1);
             return if queue.closed { Taken::Closed } else { Taken::Nothing };
         }
         queue.waiting.take_group(&self.shared.limits, &mut self.commits, &mut self.waiters);
@@ -323,6 +358,7 @@ impl Writer {
                 self.shared.flushes.fetch_add(1, Ordering::Relaxed);
                 self.shared.commits.fetch_add(self.commits.len() as u64, Ordering::Relaxed);
                 metrics::histogram!("tandem_journal_group_commits").record(self.commits.len() as f64);
+                self.gathering.written(self.commits.len(), self.shared.length.load(Ordering::Relaxed));
                 self.commits.clear();
                 for (done, verdict) in self.waiters.drain(..).zip(verdicts) {
                     done(match verdict {

@@ -1,0 +1,55 @@
+//! When a group is large enough to be written. Each flush costs the same, however many commits are in it, and so does
+//! waking those who wait for it. Clients that have just been answered come again soon: a group that waits for most of
+//! them is as quick for everybody, and costs less.
+//!
+//! The writer waits for four fifths of the commits that were with it when the last group was durable. A lone client
+//! never waits. If commits come at random, the groups grow to at most what comes during four flushes.
+
+use std::time::Duration;
+
+/// The longest wait. By then those who were there have gone.
+pub(super) const PATIENCE: Duration = Duration::from_millis(2);
+
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    /// Commits of the last group, and those that waited when it was durable.
+    present: usize,
+}
+
+impl Gathering {
+    pub(super) fn written(&mut self, group: usize, waiting: usize) {
+        self.present = group + waiting;
+    }
+
+    /// So many commits are worth a flush.
+    pub(super) fn enough(&self) -> usize {
+        (self.present * 4 / 5).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_waits_for_most_of_those_who_were_there_and_a_lone_client_waits_for_nobody() {
+        let mut gathering = Gathering::default();
+        assert_eq!(gathering.enough(), 1);
+        for (group, waiting, enough) in [(1, 0, 1), (1, 1, 1), (51, 13, 51), (3, 0, 2)] {
+            gathering.written(group, waiting);
+            assert_eq!(gathering.enough(), enough);
+        }
+    }
+
+    #[test]
+    fn groups_do_not_grow_for_ever_if_commits_come_at_random() {
+        let mut gathering = Gathering::default();
+        let during_a_flush = 10;
+        let mut group = 1;
+        for _ in 0..100 {
+            gathering.written(group, during_a_flush);
+            group = gathering.enough().max(during_a_flush);
+        }
+        assert!(group <= 4 * during_a_flush, "{group}");
+    }
+}
