@@ -117,7 +117,9 @@ impl Coordinator {
             let left = Membership { left: true, ..membership };
             changes.push(Change::Put(keys::membership(user, session), records::encode(&left)));
         }
-        self.write(changes).await
+        let written = self.write(changes).await;
+        self.supervisor.distrust_members(session);
+        written
     }
 
     /// Reminds sessions of the account work that waits for them, a page of them. Returns where the next page begins.

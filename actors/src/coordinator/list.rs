@@ -98,11 +98,15 @@ impl Coordinator {
         })
     }
 
-    /// Whether the user sees the session. It reads one row, whether or not the session exists.
+    /// Whether the user sees the session. For a member, an awake session knows. For everybody else it reads one row,
+    /// whether or not the session exists.
     ///
     /// # Errors
     /// If the store fails.
     pub fn is_member(&self, session: &SessionId, user: &UserId) -> Result<bool, StoreError> {
+        if self.supervisor.lists_member(session, user) {
+            return Ok(true);
+        }
         Ok(self.membership(session, user)?.is_some_and(|membership| !membership.left))
     }
 

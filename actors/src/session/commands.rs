@@ -3,7 +3,7 @@
 use actix::Context as ActorContext;
 use bytes::Bytes;
 
-use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission};
+use super::{Held, SessionActor, commit::CommitDraft, reads::to_json, replay::Admission, rows::Followed};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Event, Rejection, Session, Timer,
@@ -193,7 +193,11 @@ impl SessionActor {
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
-        draft.left.extend(self.rows.follow(session, &self.deps.domain, &mut draft.changes));
+        let Followed { left, other_members } = self.rows.follow(session, &self.deps.domain, &mut draft.changes);
+        draft.left.extend(left);
+        if other_members && std::mem::take(&mut self.members_listed) {
+            self.inbox.list_members(Vec::new());
+        }
         if session.seq() - self.snapshot_seq >= self.deps.residency.snapshot_every {
             let snapshot = self.snapshot();
             draft.changes.push(snapshot);

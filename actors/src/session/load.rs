@@ -54,6 +54,7 @@ impl SessionActor {
                     committed_seq: durable,
                     active_at: Instant::now(),
                     passivating: false,
+                    members_listed: false,
                 })
             }
             Err(error) => {

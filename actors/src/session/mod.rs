@@ -83,6 +83,8 @@ pub(crate) struct SessionActor {
     committed_seq: Seq,
     active_at: Instant,
     passivating: bool,
+    /// Whether the slot lists the members as the store shows them.
+    members_listed: bool,
 }
 
 /// The factory that the supervisor starts session actors with.
@@ -195,8 +197,13 @@ impl SessionActor {
     /// The inbox is empty.
     fn settle(&mut self, ctx: &mut Context<Self>) {
         // A request named an unknown id: leave no trace of it.
-        if self.session.is_none() && self.gate.is_open() && self.inbox.close_if_empty() {
+        if !self.gate.is_open() {
+            return;
+        }
+        if self.session.is_none() && self.inbox.close_if_empty() {
             self.exit(ExitStatus::Passivated, ctx);
+        } else if !std::mem::replace(&mut self.members_listed, true) {
+            self.inbox.list_members(self.rows.members().cloned().collect());
         }
     }
 }

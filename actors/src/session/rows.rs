@@ -1,8 +1,6 @@
 //! The index rows beside the log, which have to agree with the state: memberships, places in lists, unread marks, and
 //! timers. Only changed rows are written.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::{
@@ -19,13 +17,14 @@ use crate::{
     },
 };
 
-/// The rows that the store has, or will have when the gate opens.
+/// The rows that the store has, or will have when the gate opens. There are two users and a few timers: lists take less
+/// memory than maps, and less time with every command.
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
-    users: BTreeMap<UserId, UserRows>,
+    users: Vec<(UserId, UserRows)>,
     /// The earliest row of each kind of timer. A row may be earlier than its timer: when it fires, the timer decides
     /// anew.
-    timers: BTreeMap<u8, Timestamp>,
+    timers: Vec<(u8, Timestamp)>,
 }
 
 /// One user's rows of this session.
@@ -36,38 +35,60 @@ struct UserRows {
     listed: Option<Listed>,
 }
 
+/// What changed beside the rows.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// The users who have left.
+    pub left: Vec<UserId>,
+    /// Others see the session than before.
+    pub other_members: bool,
+}
+
 impl KnownRows {
     /// The rows of a state that was read from the store.
     pub(super) fn of(session: &Session, settings: &Settings) -> Self {
         Self { users: user_rows(session), timers: earliest(session, settings) }
     }
 
-    /// Adds the changes that bring the rows to `session`. Returns the users who have left.
-    pub(super) fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Vec<UserId> {
+    /// The users who see the session.
+    pub(super) fn members(&self) -> impl Iterator<Item = &UserId> {
+        members(&self.users)
+    }
+
+    /// Adds the changes that bring the rows to `session`.
+    pub(super) fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Followed {
         self.follow_timers(session, settings, changes);
         let users = user_rows(session);
+        if users == self.users {
+            return Followed::default();
+        }
         let is_in =
-            |rows: &BTreeMap<UserId, UserRows>, user: &UserId| rows.get(user).is_some_and(|rows| rows.listed.is_some());
-        let left = self.users.keys().filter(|user| is_in(&self.users, user) && !is_in(&users, user)).cloned().collect();
+            |rows: &[(UserId, UserRows)], user: &UserId| find(rows, user).is_some_and(|rows| rows.listed.is_some());
+        let stays = |user: &UserId| !is_in(&self.users, user) || is_in(&users, user);
+        let left = self.users.iter().map(|(user, _)| user).filter(|user| !stays(user)).cloned().collect();
         for (user, rows) in &users {
-            let known = self.users.get(user);
+            let known = find(&self.users, user);
             if known.map(|known| &known.membership) != Some(&rows.membership) {
                 changes.push(Change::Put(keys::membership(user, session.id()), records::encode(&rows.membership)));
             }
             follow_listed(user, session.id(), known.and_then(|known| known.listed), rows.listed, changes);
         }
-        for (gone, rows) in self.users.iter().filter(|(user, _)| !users.contains_key(*user)) {
+        for (gone, rows) in self.users.iter().filter(|(user, _)| find(&users, user).is_none()) {
             changes.push(Change::Delete(keys::membership(gone, session.id())));
             follow_listed(gone, session.id(), rows.listed, None, changes);
         }
-        self.users = users;
-        left
+        let before = std::mem::replace(&mut self.users, users);
+        Followed { left, other_members: !members(&before).eq(self.members()) }
     }
 
     fn follow_timers(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) {
         for (timer, at) in earliest(session, settings) {
-            if self.timers.get(&timer).is_none_or(|known| at < *known) {
-                self.timers.insert(timer, at);
+            let known = self.timers.iter().position(|(known, _)| *known == timer);
+            if known.is_none_or(|known| at < self.timers[known].1) {
+                match known {
+                    Some(known) => self.timers[known].1 = at,
+                    None => self.timers.push((timer, at)),
+                }
                 changes.push(Change::Put(keys::due(at, session.id(), timer), Bytes::new()));
             }
         }
@@ -76,7 +97,7 @@ impl KnownRows {
     /// A row of the timer has fired, and the caller deletes it. `follow` writes another one if the timer goes on: after
     /// an activation the row that is known may never have been written, because there was an earlier one.
     pub(super) fn fired(&mut self, timer: Timer) {
-        self.timers.remove(&timer.number());
+        self.timers.retain(|(known, _)| *known != timer.number());
     }
 }
 
@@ -113,7 +134,15 @@ fn counts_as_unread(listed: Listed) -> bool {
     listed.unread && listed.status != SessionStatus::Archived
 }
 
-fn user_rows(session: &Session) -> BTreeMap<UserId, UserRows> {
+fn find<'a>(rows: &'a [(UserId, UserRows)], user: &UserId) -> Option<&'a UserRows> {
+    rows.iter().find(|(known, _)| known == user).map(|(_, rows)| rows)
+}
+
+fn members(rows: &[(UserId, UserRows)]) -> impl Iterator<Item = &UserId> {
+    rows.iter().filter(|(_, rows)| !rows.membership.left).map(|(user, _)| user)
+}
+
+fn user_rows(session: &Session) -> Vec<(UserId, UserRows)> {
     session
         .participants()
         .map(|user| {
@@ -130,11 +159,13 @@ fn user_rows(session: &Session) -> BTreeMap<UserId, UserRows> {
         .collect()
 }
 
-fn earliest(session: &Session, settings: &Settings) -> BTreeMap<u8, Timestamp> {
-    let mut earliest = BTreeMap::new();
+fn earliest(session: &Session, settings: &Settings) -> Vec<(u8, Timestamp)> {
+    let mut earliest: Vec<(u8, Timestamp)> = Vec::new();
     for (timer, at) in session.timers(settings) {
-        let known = earliest.entry(timer.number()).or_insert(at);
-        *known = at.min(*known);
+        match earliest.iter_mut().find(|(known, _)| *known == timer.number()) {
+            Some((_, known)) => *known = at.min(*known),
+            None => earliest.push((timer.number(), at)),
+        }
     }
     earliest
 }

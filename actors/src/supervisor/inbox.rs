@@ -9,7 +9,10 @@ use super::{
     slot::{Slot, SlotState},
     slots::Slots,
 };
-use crate::{domain::ids::SessionId, messages::Message};
+use crate::{
+    domain::ids::{SessionId, UserId},
+    messages::Message,
+};
 
 /// An actor's access to its slot.
 #[derive(Clone)]
@@ -22,7 +25,6 @@ pub(crate) struct Inbox {
 }
 
 /// What an actor finds in its inbox.
-#[allow(clippy::large_enum_variant, reason = "it lives for one match; a box would be made for each message")]
 pub(crate) enum Next {
     Message(Box<Message>),
     Empty,
@@ -47,11 +49,21 @@ impl Inbox {
         }
         inner.last_progress = Instant::now();
         match inner.waiting.pop_front() {
-            Some(message) => Next::Message(Box::new(message)),
+            Some(message) => Next::Message(message),
             None => {
                 inner.woken = false;
                 Next::Empty
             }
+        }
+    }
+
+    /// Lists the users whom the stored memberships show as members. An empty list sends everybody to the store.
+    pub(crate) fn list_members(&self, members: Vec<UserId>) {
+        let mut inner = self.slot.inner.lock();
+        if inner.generation == self.generation
+            && let Some(listed) = &mut inner.members
+        {
+            *listed = members;
         }
     }
 

@@ -21,6 +21,7 @@ impl Supervisor {
         debug_assert!(!inner.forgotten, "a forgotten slot starts no actor");
         inner.generation += 1;
         inner.state = SlotState::Starting;
+        inner.members = Some(Vec::new());
         inner.woken = true;
         inner.last_progress = Instant::now();
         let (on, generation) = (slot.clone(), inner.generation);

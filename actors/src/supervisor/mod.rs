@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 use self::{slot::SlotState, slots::Slots};
 use crate::{
-    domain::ids::SessionId,
+    domain::ids::{SessionId, UserId},
     messages::{Message, Refusal},
     ports::Clock,
 };
@@ -85,6 +85,7 @@ impl Supervisor {
 
     /// Puts a message into the session's inbox and wakes its actor, which is started if it sleeps.
     pub(crate) fn send(&self, session: &SessionId, message: Message) -> Result<(), Refusal> {
+        let message = Box::new(message);
         loop {
             let slot = self.0.slots.get_or_insert(session);
             let mut inner = slot.inner.lock();
@@ -119,6 +120,19 @@ impl Supervisor {
         if self.0.slots.contains(session) {
             // With a full inbox or in quarantine the report is lost: the session asks the provider when it works again.
             drop(self.send(session, message));
+        }
+    }
+
+    /// Whether the session's actor has listed the user as a member. If it has not, the store knows.
+    pub(crate) fn lists_member(&self, session: &SessionId, user: &UserId) -> bool {
+        let slot = self.0.slots.get(session);
+        slot.is_some_and(|slot| slot.inner.lock().members.as_ref().is_some_and(|members| members.contains(user)))
+    }
+
+    /// A membership was changed past the actor: until there is another one, the store alone knows the members.
+    pub(crate) fn distrust_members(&self, session: &SessionId) {
+        if let Some(slot) = self.0.slots.get(session) {
+            slot.inner.lock().members = None;
         }
     }
 

@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Quarantine, Wake, arbiters::ThreadHandle};
-use crate::{domain::ids::SessionId, messages::Message};
+use crate::{
+    domain::ids::{SessionId, UserId},
+    messages::Message,
+};
 
 pub(super) enum SlotState {
     Asleep,
@@ -26,11 +29,15 @@ pub(super) struct SlotInner {
     pub(super) generation: u64,
     /// The slot was removed from the table; look it up again.
     pub(super) forgotten: bool,
-    pub(super) waiting: VecDeque<Message>,
+    /// Boxed: an empty queue keeps its room, and messages are large.
+    pub(super) waiting: VecDeque<Box<Message>>,
     /// The actor has an unhandled [`Wake`].
     pub(super) woken: bool,
     pub(super) last_progress: Instant,
     pub(super) crashes: VecDeque<Instant>,
+    /// Users whom the stored memberships show as members, as the actor lists them. `None`: this actor's list does not
+    /// count.
+    pub(super) members: Option<Vec<UserId>>,
     /// The thread of the newest actor.
     pub(super) thread: Option<ThreadHandle>,
 }
@@ -52,6 +59,7 @@ impl Slot {
                 woken: false,
                 last_progress: Instant::now(),
                 crashes: VecDeque::new(),
+                members: None,
                 thread: None,
             }),
         }
