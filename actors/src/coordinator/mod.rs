@@ -62,23 +62,23 @@ impl Coordinator {
     async fn ask<T>(&self, session: &SessionId, message: impl FnOnce(ReplyTo<T>) -> Message) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.supervisor.send(session, message(reply))?;
-        // A frozen actor may keep the message for ever.
-        match tokio::time::timeout(self.supervisor.longest_answer(), self.unless_stalled(answer)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Refusal::outcome_unknown()),
-        }
+        self.wait_for(answer).await
     }
 
-    /// Waits for the answer, but not on a disk that has stalled.
-    async fn unless_stalled<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+    /// Waits for the answer, but not on a disk that has stalled, and not for ever: a frozen actor may keep the message.
+    async fn wait_for<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
         let journal = &self.deps.journal;
-        loop {
-            match tokio::time::timeout(journal.stall_after(), &mut answer).await {
+        let mut patience = self.supervisor.longest_answer();
+        // One timer at a time: setting one for each answer costs.
+        while !patience.is_zero() {
+            let step = journal.stall_after().min(patience);
+            match tokio::time::timeout(step, &mut answer).await {
                 Ok(answer) => return answer.unwrap_or_else(|_| Err(Refusal::outcome_unknown())),
                 Err(_) if journal.stalled().is_some() => return Err(Obstacle::Stalled.into()),
-                Err(_) => {}
+                Err(_) => patience -= step,
             }
         }
+        Err(Refusal::outcome_unknown())
     }
 
     pub(crate) async fn order(

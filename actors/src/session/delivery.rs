@@ -30,11 +30,20 @@ pub(super) struct DeliveryState {
     failures: u32,
     /// The store has, or will have, an outbox row.
     pub(super) row_stored: bool,
+    /// A timer runs, after which the row of the empty outbox goes.
+    clearing: Option<Clearing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clearing {
+    Due,
+    /// There was another event: the row stays for one more pause.
+    Waits,
 }
 
 impl DeliveryState {
     pub(super) fn new(durable: Seq, row_stored: bool) -> Self {
-        Self { durable, publishing: false, resolving: false, failures: 0, row_stored }
+        Self { durable, publishing: false, resolving: false, failures: 0, row_stored, clearing: None }
     }
 
     pub(super) fn durable(&mut self, seq: Seq) {
@@ -161,12 +170,23 @@ impl SessionActor {
 
     fn clear_outbox_later(&mut self, ctx: &mut Context<Self>) {
         if self.delivery.row_stored && self.outbox.is_empty() {
-            ctx.run_later(CLEAR_AFTER, |actor, ctx| {
-                if let Some(change) = actor.clear_outbox() {
-                    actor.commit_rows(vec![change], false, ctx);
-                }
-            });
+            // One timer, however many events come: an actor looks after each of its timers whenever it is woken.
+            if self.delivery.clearing.replace(Clearing::Waits).is_none() {
+                self.clear_outbox_after_a_pause(ctx);
+            }
         }
+    }
+
+    fn clear_outbox_after_a_pause(&mut self, ctx: &mut Context<Self>) {
+        self.delivery.clearing = Some(Clearing::Due);
+        ctx.run_later(CLEAR_AFTER, |actor, ctx| {
+            if actor.delivery.clearing.take() == Some(Clearing::Waits) {
+                return actor.clear_outbox_after_a_pause(ctx);
+            }
+            if let Some(change) = actor.clear_outbox() {
+                actor.commit_rows(vec![change], false, ctx);
+            }
+        });
     }
 
     /// The deletion of the stored row, if nothing is outstanding any more.
