@@ -10,7 +10,7 @@ use actix_web::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use tandem_actors::{
-    Refusal,
+    Refusal, RequestId,
     domain::{Code, Rejection},
     journal::CommitError,
 };
@@ -165,13 +165,18 @@ impl From<Rejection> for ApiError {
     }
 }
 
+/// Of the request that is being answered.
+fn request_id() -> Option<String> {
+    RequestId::current().map(|id| id.to_string())
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Rejected(rejection) => (*rejection).into(),
             Refusal::Unavailable { reason, retry_after } => Self::unavailable(reason, retry_after),
             Refusal::Internal(problem) => {
-                tracing::error!(problem, "a request failed");
+                tracing::error!(request_id = request_id().as_deref(), problem, "a request failed");
                 Self::internal()
             }
         }
@@ -210,7 +215,7 @@ impl From<UsersError> for ApiError {
         match error {
             UsersError::Commit(error) => error.into(),
             UsersError::Store(error) => {
-                tracing::error!(%error, "a user cannot be read");
+                tracing::error!(request_id = request_id().as_deref(), %error, "a user cannot be read");
                 Self::internal()
             }
         }
@@ -225,7 +230,7 @@ impl From<DevicesError> for ApiError {
 
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
-        tracing::warn!(%error, "a row was not written");
+        tracing::warn!(request_id = request_id().as_deref(), %error, "a row was not written");
         Self::unavailable("the store takes no writes at the moment", RETRY_AFTER)
     }
 }

@@ -20,7 +20,7 @@ use actix_web::{
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use tandem_actors::RequestId;
-use tracing::{Instrument, Level};
+use tracing::{Instrument, Level, Span};
 
 use super::AppState;
 
@@ -90,19 +90,16 @@ pub struct Observed {
     id: HeaderValue,
     method: Method,
     accepts_gzip: bool,
-    span: tracing::Span,
+    span: Span,
 }
 
 impl Observed {
     pub fn begin(metrics: &RouteMetrics, request: &ServiceRequest) -> Self {
         let id = request_id(request.headers());
         let method = request.method().clone();
-        let span = tracing::info_span!(
-            "request",
-            id = id.to_str().unwrap_or_default(),
-            method = method_label(&method),
-            route = &*metrics.template
-        );
+        // Making a span costs more than most of a request. Only `debug` lines are within it.
+        let is_wanted = tracing::enabled!(Level::DEBUG);
+        let span = if is_wanted { span(&id, &method, &metrics.template) } else { Span::none() };
         let accepts_gzip = accepts_gzip(request.headers());
         Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
     }
@@ -115,7 +112,7 @@ impl Observed {
         let mut response = request_id.scope(answering.instrument(self.span.clone())).await?;
         let status = response.status().as_u16();
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, self.id);
+        headers.insert(REQUEST_ID, self.id.clone());
         // Answers are private to the caller.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.accepts_gzip && worth_compressing(&response) {
@@ -126,13 +123,20 @@ impl Observed {
         let slow =
             response.request().app_data::<Data<AppState>>().map_or(Duration::MAX, |state| state.config.slow_request);
         let micros = elapsed.as_micros() as u64;
-        self.span.in_scope(|| match log_level(status, elapsed > slow) {
+        let level = log_level(status, elapsed > slow);
+        let is_made = level == Level::DEBUG || !self.span.is_disabled();
+        let span = if is_made { self.span } else { span(&self.id, &self.method, &self.metrics.template) };
+        span.in_scope(|| match level {
             Level::WARN => tracing::warn!(status, micros, "answered"),
             Level::INFO => tracing::info!(status, micros, "answered"),
             _ => tracing::debug!(status, micros, "answered"),
         });
         Ok(response)
     }
+}
+
+fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {
+    tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method = method_label(method), route)
 }
 
 /// How important the line about a request is. The causes of a 503 have lines of their own: one for each refused request

@@ -93,7 +93,8 @@ impl SessionActor {
         let context = self.context(Actor::User(order.caller.clone()));
         let decided = session.decide(&command, &context);
         if matches!(command, Command::Nudge) {
-            tracing::info!(session = %self.inbox.session(), by = %order.caller.id, sent = decided.is_ok(), "nudge");
+            let (request_id, session) = (order.trace.id(), self.inbox.session());
+            tracing::info!(request_id, %session, by = %order.caller.id, sent = decided.is_ok(), "nudge");
         }
         match decided {
             Ok(events) => {
@@ -107,7 +108,7 @@ impl SessionActor {
                 draft.changes.extend(self.account_work_done(&viewer, &command));
                 let mut answer = view::answer(session, &events, &viewer, &command, self.now(), &self.deps.domain);
                 if let Err(error) = nicknames::put_into(&mut answer, &*self.deps.store, &viewer) {
-                    tracing::error!(%error, "a nickname cannot be read");
+                    tracing::error!(request_id = draft.trace.id(), %error, "a nickname cannot be read");
                 }
                 if matches!(command, Command::Viewed(_)) {
                     let seen = session.last_seen(&viewer);

@@ -61,7 +61,7 @@ impl SessionActor {
         if draft.announced {
             draft.changes.push(self.outbox_row());
         }
-        let (session, span) = (self.inbox.session().clone(), draft.trace.span);
+        let (session, trace) = (self.inbox.session().clone(), draft.trace);
         let (ticket, flushed) = self.gate.issue();
         if let Some(last) = last.filter(|_| draft.announced) {
             self.gate.hold(Held::Deliver(last));
@@ -79,7 +79,7 @@ impl SessionActor {
         let commit = Commit { fence: Some(fence), changes: draft.changes };
         let actor = ctx.address();
         let done = move |outcome: Result<(), CommitError>| {
-            let _entered = span.enter();
+            let _entered = trace.span.enter();
             // The gate first: a client that has the answer and asks again meets an actor that knows of it.
             let (wake, refusal) = match outcome {
                 Ok(()) => {
@@ -87,7 +87,7 @@ impl SessionActor {
                     (flushed.durable(ticket), None)
                 }
                 Err(error) => {
-                    tracing::warn!(%session, %error, "commit refused");
+                    tracing::warn!(request_id = trace.id(), %session, %error, "commit refused");
                     (flushed.fail(), Some(Refusal::outcome_unknown()))
                 }
             };

@@ -120,9 +120,9 @@ impl SessionActor {
                 let pause = self.retry_pause().max(retry_after.unwrap_or_default());
                 self.delivery.failures += 1;
                 metrics::counter!("tandem_publish_failures_total").increment(1);
-                let session = self.inbox.session();
-                let warn = || tracing::warn!(%session, %reason, ?pause, "publishing failed, trying again");
-                self.outbox.pending.front().map_or_else(warn, |oldest| oldest.in_span(warn));
+                let (session, oldest) = (self.inbox.session(), self.outbox.pending.front());
+                let request_id = oldest.and_then(|oldest| oldest.trace.as_ref()).and_then(Trace::id);
+                tracing::warn!(request_id, %session, %reason, ?pause, "publishing failed, trying again");
                 ctx.run_later(pause, |actor, ctx| actor.deliver(ctx));
             }
             Err(RealtimeError::Refused { reason }) => {
