@@ -149,6 +149,12 @@ enum StoreCommand {
         #[arg(long, value_name = "STORE")]
         store: Option<Location>,
     },
+    /// Save what is not damaged into a new store in its place, and say what is given up
+    Repair {
+        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        #[arg(long, value_name = "STORE")]
+        store: Option<Location>,
+    },
     /// Print every row as a line of JSON, without what people wrote
     Dump {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
@@ -235,6 +241,7 @@ impl Cli {
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
             Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
             Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, store),
+            Command::Store(StoreCommand::Repair { store }) => stored::repair(&settings, store),
             Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, store, words),
             Command::FakeExpo { listen } => node::fake_expo(listen),
             Command::Completions { .. } | Command::Man { .. } | Command::Config(ConfigCommand::Init) => Ok(()),

@@ -1,4 +1,4 @@
-//! `tandem store verify` and `tandem store dump`, on the store of a stopped node.
+//! `tandem store verify`, `tandem store repair` and `tandem store dump`, on the store of a stopped node.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use super::{Failure, Outcome, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, Location, Verified},
+    store::{self, Location, Repaired, Verified},
 };
 
 /// Names what is damaged. Ends with 1 if anything is.
@@ -36,6 +36,17 @@ pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
         1 => Err(Failure::new("1 place is damaged")),
         many => Err(Failure::new(format_args!("{many} places are damaged"))),
     }
+}
+
+/// Puts a store without damage in the place of a damaged one, and says what it gave up.
+pub fn repair(settings: &Settings, location: Option<Location>) -> Outcome {
+    let location = location.unwrap_or_else(|| settings.store_location());
+    let Repaired { rows, given_up, kept } = store::repair(&location, &settings.store_options())?;
+    for line in &given_up {
+        print(format_args!("GAVE UP  {line}"))?;
+    }
+    print(format_args!("{location}: {rows} rows are saved; the damaged store is in {}", kept.display()))?;
+    Ok(print(if given_up.is_empty() { "nothing was given up" } else { "everything else is as it was" })?)
 }
 
 /// A line of JSON for each row.

@@ -1,6 +1,6 @@
 //! What an operator can learn about the store of a stopped node, and what a damaged journal costs.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -36,6 +36,17 @@ async fn a_store_is_verified_and_dumped_without_what_people_wrote() {
     }
 }
 
+/// Flips a bit of each place in the journal where the words are. Returns the name of the file.
+fn damage_journal(data: &Path) -> String {
+    let files = fs::read_dir(data.join("store/journal")).expect("a directory");
+    let damaged = files.map(|entry| entry.expect("an entry").path()).find(|file| {
+        let mut bytes = fs::read(file).expect("a segment");
+        let place = bytes.windows(WORDS.len()).position(|window| window == WORDS.as_bytes());
+        place.inspect(|place| bytes[*place] ^= 1).is_some_and(|_| fs::write(file, bytes).is_ok())
+    });
+    damaged.expect("the words are in it").file_name().expect("a name").to_string_lossy().into_owned()
+}
+
 #[tokio::test]
 async fn a_damaged_journal_is_named_and_not_started_on() {
     let server = server().start().await;
@@ -43,14 +54,7 @@ async fn a_damaged_journal_is_named_and_not_started_on() {
     both.anna.need(WORDS, "MEANING").await.created();
     both.ben.need("something else", "MEANING").await.created();
     let setup = server.kill();
-    let journal = setup.data().join("store/journal");
-    let damaged =
-        fs::read_dir(&journal).expect("a directory").map(|entry| entry.expect("an entry").path()).find(|file| {
-            let mut bytes = fs::read(file).expect("a segment");
-            let place = bytes.windows(WORDS.len()).position(|window| window == WORDS.as_bytes());
-            place.inspect(|place| bytes[*place] ^= 1).is_some_and(|_| fs::write(file, bytes).is_ok())
-        });
-    let name = damaged.expect("the words are in it").file_name().expect("a name").to_string_lossy().into_owned();
+    let name = damage_journal(setup.data());
     let data = setup.data().to_str().expect("a path").to_owned();
     let verified = run(&["store", "verify", "--data", &data], &[]).await;
     assert_eq!(verified.code, Some(1), "{verified:?}");
@@ -60,4 +64,31 @@ async fn a_damaged_journal_is_named_and_not_started_on() {
     let refused = setup.refused().await;
     let line = refused.refused_with_one_line();
     assert!(line.contains(&name) && line.contains("offset") && line.contains("tandem store verify"), "{line}");
+}
+
+#[tokio::test]
+async fn repair_saves_what_a_damaged_journal_did_not_hit() {
+    for engine in ["sled", "redb"] {
+        let server = server().set("store.engine", engine).start().await;
+        let other = Conversation::at_stage(&server, 3).await;
+        let hurt = Conversation::at_stage(&server, 3).await;
+        let before = hurt.anna.seq().await;
+        hurt.anna.need(WORDS, "MEANING").await.created();
+        other.ben.need("something else", "MEANING").await.created();
+        let seen = other.ben.seq().await;
+        let setup = server.kill();
+        damage_journal(setup.data());
+        let data = setup.data().to_str().expect("a path").to_owned();
+        let engine_is = [("TANDEM__STORE__ENGINE", engine)];
+        let repaired = run(&["store", "repair", "--data", &data], &engine_is).await;
+        assert_eq!(repaired.code, Some(0), "{repaired:?}");
+        let given_up: Vec<_> = repaired.stdout.lines().filter(|line| line.starts_with("GAVE UP")).collect();
+        assert!(given_up.iter().any(|line| line.contains(&hurt.session)), "{engine}: {repaired:?}");
+        assert!(!given_up.iter().any(|line| line.contains(&other.session)), "{engine}: {repaired:?}");
+        let server = setup.start().await;
+        let (other, hurt) = (other.back_at(&server), hurt.back_at(&server));
+        assert_eq!(other.ben.seq().await, seen, "{engine}: nothing is lost");
+        assert_eq!(hurt.anna.seq().await, before, "{engine}: it goes on from before what was lost");
+        hurt.anna.need("said again", "MEANING").await.created();
+    }
 }

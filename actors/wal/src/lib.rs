@@ -33,6 +33,6 @@ pub use self::{
     error::WalError,
     layout::{HEADER_BLOCK, LARGEST_PAYLOAD, RECORD_ALIGNMENT, RECORD_HEADER, SEGMENT_SUFFIX},
     segments::{Config, Keeper, Usage},
-    verify::{BadPart, BadPlace, Report, log_id, verify},
+    verify::{BadPart, BadPlace, Report, log_id, salvage, verify},
     wal::{Recovered, Wal},
 };

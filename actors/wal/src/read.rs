@@ -47,11 +47,12 @@ impl Content {
         Some(Record { offset, group, segment, payload, end: end_of_record(offset, payload.len()) })
     }
 
-    /// The bytes behind a header, good or bad, as many as there are.
-    pub fn suspect(&self, offset: u64) -> Option<&[u8]> {
-        let header = self.header(offset)?;
+    /// What is left of a payload: the bytes behind a header, good or bad, before the next record.
+    pub fn suspect(&self, offset: u64, next: u64) -> &[u8] {
         let payload = self.from(offset + crate::layout::RECORD_HEADER as u64);
-        Some(&payload[..header.length.min(payload.len())])
+        let before_next = usize::try_from(next.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = self.header(offset).map_or(before_next, |header| header.length);
+        &payload[..length.min(before_next).min(payload.len())]
     }
 
     /// The good records from this offset on, wherever they begin.

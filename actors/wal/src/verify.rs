@@ -22,7 +22,7 @@ pub struct BadPlace {
     pub offset: u64,
     /// What was written there.
     pub what: BadPart,
-    /// What is left of the group, if its header is good.
+    /// What is left of the group.
     pub payload: Option<Vec<u8>>,
 }
 
@@ -33,6 +33,13 @@ pub enum BadPart {
     Header,
     /// A group with good ones behind it.
     Group(u64),
+}
+
+impl BadPlace {
+    /// Whether a group beyond this one is damaged.
+    pub fn is_beyond(&self, group: u64) -> bool {
+        matches!(self.what, BadPart::Group(bad) if bad > group)
+    }
 }
 
 impl fmt::Display for BadPlace {
@@ -68,6 +75,20 @@ pub struct Report {
 /// # Errors
 /// If the files cannot be read, or are not of this log.
 pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result<Report, WalError> {
+    salvage(disk, directory, log, after, &mut |_, _| {})
+}
+
+/// As [`verify`], and tells `take` all good groups in order.
+///
+/// # Errors
+/// As [`verify`].
+pub fn salvage(
+    disk: &dyn Disk,
+    directory: &Path,
+    log: u64,
+    after: u64,
+    take: &mut dyn FnMut(u64, &[u8]),
+) -> Result<Report, WalError> {
     let mut slots = recover::slots(disk, directory, log)?;
     let mut report = Report { segments: slots.len(), ..Report::default() };
     for path in recover::restore_headers(&mut slots, log, after)? {
@@ -90,19 +111,26 @@ pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result
             }
             expected = first;
         }
-        end = Some((slot, look_through(slot, log, &mut expected, &mut report)?));
+        end = Some((slot, look_through(slot, log, &mut expected, &mut report, take)?));
     }
     report.last = report.first.map(|_| expected - 1);
     report.torn = torn(log, end.into_iter().chain(empty.iter().map(|slot| (slot, HEADER_BLOCK))))?;
     Ok(report)
 }
 
-fn look_through(slot: &Slot, log: u64, expected: &mut u64, report: &mut Report) -> Result<u64, WalError> {
+fn look_through(
+    slot: &Slot,
+    log: u64,
+    expected: &mut u64,
+    report: &mut Report,
+    take: &mut dyn FnMut(u64, &[u8]),
+) -> Result<u64, WalError> {
     let number = slot.header.map(|header| header.number);
     let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
     let mut offset = HEADER_BLOCK;
     loop {
         if let Some(record) = content.record(offset).filter(|record| record.group == *expected) {
+            take(record.group, record.payload);
             report.groups += 1;
             *expected += 1;
             offset = record.end;
@@ -114,7 +142,7 @@ fn look_through(slot: &Slot, log: u64, expected: &mut u64, report: &mut Report) 
                 path: slot.path.clone(),
                 offset,
                 what: BadPart::Group(*expected),
-                payload: content.suspect(offset).map(<[u8]>::to_vec),
+                payload: Some(content.suspect(offset, good.offset).to_vec()),
             });
         }
         *expected = good.group;

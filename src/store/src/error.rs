@@ -130,7 +130,8 @@ fn advice(error: &io::Error) -> &'static str {
 fn journal_advice(error: &WalError) -> &'static str {
     match error {
         WalError::Damaged { .. } => {
-            "`tandem store verify` lists all that is damaged; restore the directory as a whole from a backup"
+            "`tandem store verify` lists all that is damaged; restore the directory as a whole from a backup, or save what is not damaged \
+             with `tandem store repair`"
         }
         WalError::Missing { .. } => {
             "the engine's database has fallen back further than the journal reaches: it is damaged, or an older copy; restore the \

@@ -23,6 +23,7 @@ mod names;
 mod open;
 mod opened;
 mod redb;
+mod repair;
 mod room;
 mod rows;
 mod seal;
@@ -46,6 +47,7 @@ pub use self::{
     files::create_directory,
     memory::MemoryStore,
     open::{inspect, is_there, open},
+    repair::{RepairError, Repaired, repair},
     room::{Left, Space},
     verify::{Verified, verify, verify_reporting},
     watch::{DiskWatch, StallWatch},

@@ -202,7 +202,8 @@ fn look_at_journal(
     Ok(())
 }
 
-fn told(bad: &BadPlace) -> String {
+/// Names the sessions that a damaged group was about, as far as it can be read.
+pub(super) fn told(bad: &BadPlace) -> String {
     let sessions = bad.payload.as_deref().map(sessions_in).unwrap_or_default();
     let names: Vec<_> = sessions.iter().map(ToString::to_string).collect();
     if names.is_empty() { bad.to_string() } else { format!("{bad}; it has events of sessions {}", names.join(", ")) }

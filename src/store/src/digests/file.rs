@@ -80,6 +80,13 @@ pub(crate) fn loaded(loading: Loading) -> Result<Loaded, LoadError> {
     loading.join().unwrap_or_else(|_| Err(LoadError::Damaged { offset: 0 }))
 }
 
+impl Loaded {
+    /// All ranges in order: where each begins, and the digests of its rows.
+    pub fn into_ranges(self) -> Vec<(Key, Vec<Digest>)> {
+        self.ranges.iter().map(|(start, digests)| (Key::from_bytes(start), digests.to_vec())).collect()
+    }
+}
+
 impl DigestFile {
     fn load(path: &Path) -> Result<Loaded, LoadError> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;

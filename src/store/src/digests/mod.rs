@@ -23,13 +23,14 @@ use tandem_actors::{
     ports::{Direction, StoreError},
 };
 
+pub(super) use self::ranges::{Digest, has_no_digest};
 pub(super) use self::{
     checked::Checked,
     file::{LoadError, Loaded, Loading, load, loaded},
 };
 use self::{
     file::DigestFile,
-    ranges::{Digest, Divided, FULL, Flaws, Part, Ranges, compare, has_no_digest, in_ranges},
+    ranges::{Divided, FULL, Flaws, Part, Ranges, compare, in_ranges},
 };
 use crate::{
     disk::Disk,

@@ -56,7 +56,11 @@ impl Digest {
     }
 
     /// Whether it is of a row with this key.
-    pub(super) fn is_of(self, hash: u64) -> bool {
+    pub fn is_of(self, key: &Key) -> bool {
+        self.has_hash(hash(key))
+    }
+
+    pub(super) fn has_hash(self, hash: u64) -> bool {
         self.0[0] == (hash >> 32) as u32 && self.0[1] == hash as u32
     }
 }
@@ -119,14 +123,14 @@ impl Ranges {
     pub fn get(&self, key: &Key) -> Option<Digest> {
         let hash = hash(key);
         let range = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
-        range.and_then(|(_, digests)| digests.iter().copied().find(|digest| digest.is_of(hash)))
+        range.and_then(|(_, digests)| digests.iter().copied().find(|digest| digest.has_hash(hash)))
     }
 
     /// Returns how many rows its range has.
     pub(super) fn put(&mut self, key: &Key, row: Option<Digest>) -> usize {
         let hash = hash(key);
         let digests = self.holder(key.as_bytes());
-        let place = digests.iter().position(|digest| digest.is_of(hash));
+        let place = digests.iter().position(|digest| digest.has_hash(hash));
         match (place, row) {
             (Some(place), Some(row)) => digests[place] = row,
             (Some(place), None) => drop(digests.swap_remove(place)),
@@ -224,7 +228,7 @@ pub(super) fn compare(
 ) {
     let mut expected = digests.to_vec();
     for hash in left_out {
-        expected.retain(|digest| !digest.is_of(hash));
+        expected.retain(|digest| !digest.has_hash(hash));
     }
     expected.sort_unstable();
     let mut found: Vec<_> = rows.iter().map(|(_, digest)| *digest).collect();
@@ -236,7 +240,7 @@ pub(super) fn compare(
         match expected.iter().position(|expected| expected == digest) {
             Some(place) => drop(expected.remove(place)),
             None => {
-                expected.retain(|expected| !expected.is_of(hash(key)));
+                expected.retain(|expected| !expected.is_of(key));
                 flaws.wrong.push(key.clone());
             }
         }

@@ -33,7 +33,7 @@ use tandem_wal::{Wal, WalError};
 pub(super) use self::{
     index::checkpoint_key,
     recent::Generation,
-    start::{Opening, log_key, open_journal, sessions_in},
+    start::{Opening, commits_in, log_key, open_journal, sessions_in},
 };
 use self::{
     index::{Indexer, Stop},

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tandem_actors::{
     domain::ids::SessionId,
     keys::{self, Key},
-    ports::{Change, Direction, Store, StoreError, StoreFault},
+    ports::{Change, Commit, Direction, Store, StoreError, StoreFault},
     records,
 };
 use tandem_wal::{Wal, WalError};
@@ -207,6 +207,14 @@ fn sealed(key: &Key, value: Bytes) -> Bytes {
         Change::Put(_, sealed) => sealed,
         Change::Delete(_) => Bytes::new(),
     }
+}
+
+/// The commits of a good group.
+pub(crate) fn commits_in(record: &[u8]) -> Vec<Commit> {
+    let mut commits = Vec::new();
+    // A group of a later version is not begun.
+    let _whole = group::decode(record, |commit| commits.push(commit));
+    commits
 }
 
 /// The sessions that a damaged group was about, as far as it can be read.

@@ -265,4 +265,48 @@ mod tests {
         rows.write(&[&Change::Delete(key)]).expect("written");
         assert!(rows.db.is_empty());
     }
+
+    /// What a start after a kill finds is what was written, also behind a snapshot that was made meanwhile.
+    #[test]
+    fn a_snapshot_beside_the_open_database_is_good() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        drop(SledRows::open(path, &Options::default()).expect("a database"));
+        let mut expected = std::collections::BTreeMap::new();
+        let mut made = 0;
+        for life in 0..4_u32 {
+            let rows = SledRows::open(path, &Options::default()).expect("a database");
+            for round in 0..6_u32 {
+                let numbers = (0..400).map(|number| (number * 7 + round * 131 + life * 17) % 3_000);
+                let changes = numbers.map(|number| {
+                    let key = Key::from_bytes(format!("x{number:05}").as_bytes());
+                    let size = (number * 13 + round) as usize % 900;
+                    if (number + round) % 5 == 0 {
+                        Change::Delete(key)
+                    } else {
+                        Change::Put(key, vec![round as u8; size].into())
+                    }
+                });
+                let changes: Vec<_> = changes.collect();
+                for change in &changes {
+                    match change {
+                        Change::Put(key, value) => expected.insert(key.clone(), value.clone()),
+                        Change::Delete(key) => expected.remove(key),
+                    };
+                }
+                rows.write(&changes.iter().collect::<Vec<_>>()).expect("written");
+                if round % 2 == 1 {
+                    made += u32::from(rows.shorten_next_start().expect("a snapshot"));
+                }
+            }
+            let found = rows.scan(&Key::from_bytes(*b"x"), None, Direction::Forward, usize::MAX).expect("a scan");
+            assert!(found.into_iter().eq(expected.clone()), "life {life}, in use");
+            drop(rows);
+            let rows = SledRows::open(path, &Options::default()).expect("a database");
+            let found = rows.scan(&Key::from_bytes(*b"x"), None, Direction::Forward, usize::MAX).expect("a scan");
+            assert!(found.into_iter().eq(expected.clone()), "life {life}, opened again");
+        }
+        assert!(made >= 8, "{made} snapshots were made");
+        assert!(!path.join("advancing").exists());
+    }
 }

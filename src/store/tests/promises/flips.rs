@@ -26,14 +26,14 @@ enum Outcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     Journal,
     Engine,
     Digests,
 }
 
 /// Places that hold something: those of zeros are not in use.
-fn flip(path: &Path, part: Part, random: &mut StdRng) -> PathBuf {
+pub fn flip(path: &Path, part: Part, random: &mut StdRng) -> PathBuf {
     let mut files: Vec<PathBuf> = match part {
         Part::Journal => fs::read_dir(path.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect(),
         Part::Engine => engine_files(path),

@@ -11,6 +11,7 @@ mod failure;
 mod flips;
 mod journal;
 mod power;
+mod repair;
 mod takeover;
 mod workload;
 

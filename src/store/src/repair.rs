@@ -1,0 +1,353 @@
+//! `tandem store repair`: saves from a damaged store what is as it was written last, into a new store in its place, and
+//! says what it gave up. The damaged store is kept beside it.
+//!
+//! A row of the engine is saved if it agrees with its digest. A session whose log has a hole goes on from before the
+//! hole. If a group of the journal is lost, only the sessions that it was about go back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tandem_actors::{
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Commit, Direction, StoreError},
+    records,
+};
+use tandem_wal::{Report, WalError, log_id, salvage};
+
+use super::{
+    Engine, Location, Options, StoreOpenError,
+    digests::{Digest, Loaded, has_no_digest, load, loaded},
+    directory::Directory,
+    head::Head,
+    journaled::{checkpoint_key, commits_in, log_key},
+    names::{record, session_of},
+    open::{create, journal_path, own_number},
+    opened::Opened,
+    rows::{Bounds, Rows},
+    seal::{all_sealed, seal, unseal},
+    verify::told,
+};
+
+const PAGE: usize = 1024;
+
+/// Why a store was not repaired.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
+pub enum RepairError {
+    #[error(transparent)]
+    Open(#[from] StoreOpenError),
+    #[error("writing {0}: {1}")]
+    Write(Location, StoreError),
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Move { doing: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// What became of a store.
+#[derive(Debug, Default)]
+pub struct Repaired {
+    /// Saved.
+    pub rows: u64,
+    /// One line each.
+    pub given_up: Vec<String>,
+    /// Where the damaged store is.
+    pub kept: PathBuf,
+}
+
+/// Repairs the store at `location`, which nobody may have open.
+///
+/// # Errors
+/// If there is none, or its engine cannot be opened at all, or the new one cannot be written.
+pub fn repair(location: &Location, options: &Options) -> Result<Repaired, RepairError> {
+    let Location { engine, path } = location;
+    if !Directory::holds_store(path) {
+        return Err(StoreOpenError::Absent { path: path.clone(), engine: *engine }.into());
+    }
+    let moved = |name: &str| path.with_file_name(format!("{}.{name}", path.file_name().unwrap_or_default().display()));
+    let to = Location { engine: *engine, path: moved("repaired") };
+    let again = |source| RepairError::Move { doing: "remove", path: to.path.clone(), source };
+    if to.path.exists() {
+        fs::remove_dir_all(&to.path).map_err(again)?;
+    }
+    let mut found = Repaired::default();
+    let mut source = Source::open(location, options, &mut found.given_up)?;
+    let target = Directory::lock(&to.path)?;
+    create(&to, &target, options, |rows| {
+        let written = source.save(rows, &mut found).and_then(|()| match found.given_up.is_empty() {
+            true => Ok(()),
+            false => make_all_whole(rows, &mut found.given_up),
+        });
+        written.map_err(|error| RepairError::Write(to.clone(), error))
+    })?;
+    source.engine.close();
+    let free = (1..).map(|number| moved(&format!("damaged-{number}"))).find(|path| !path.exists());
+    found.kept = free.unwrap_or_else(|| moved("damaged"));
+    let rename = |from: &Path, to: &Path| {
+        fs::rename(from, to).map_err(|source| RepairError::Move { doing: "rename", path: from.to_owned(), source })
+    };
+    rename(path, &found.kept)?;
+    rename(&to.path, path)?;
+    let above = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = options.disk.sync_path(above);
+    synced.map_err(|source| RepairError::Move { doing: "sync", path: above.to_owned(), source })?;
+    Ok(found)
+}
+
+/// A damaged store.
+struct Source {
+    engine: Opened,
+    digests: Option<Loaded>,
+    all_sealed: bool,
+    /// How far the engine's rows go; 0 if that is not known.
+    checkpoint: u64,
+    /// What the journal holds beyond the engine; none: deleted.
+    recent: BTreeMap<Key, Option<Bytes>>,
+    /// Sessions that a lost group was about.
+    broken: BTreeSet<SessionId>,
+}
+
+impl Source {
+    fn open(location: &Location, options: &Options, given_up: &mut Vec<String>) -> Result<Self, StoreOpenError> {
+        let engine = open_engine(location, options, given_up)?;
+        let digests = loaded(load(&location.path)).inspect_err(|error| {
+            given_up.push(format!("the digests ({error}): the engine's rows are taken as they are"));
+        });
+        let digests = digests.ok();
+        let checkpoint = own_number(&engine, &checkpoint_key()).ok().flatten();
+        let known = checkpoint.into_iter().chain(digests.as_ref().map(|digests| digests.group));
+        let after = known.min().unwrap_or(0);
+        let journal = journal_path(location);
+        let log = own_number(&engine, &log_key()).ok().flatten();
+        let log = log.or_else(|| log_id(&*options.wal_disk(), &journal));
+        let all_sealed = engine.get(&all_sealed()).is_ok_and(|row| row.is_some());
+        let mut source = Self {
+            engine,
+            digests,
+            all_sealed,
+            checkpoint: checkpoint.unwrap_or(0),
+            recent: BTreeMap::new(),
+            broken: BTreeSet::new(),
+        };
+        let Some(log) = log else {
+            given_up.push("the journal: nothing says which one it is".into());
+            return Ok(source);
+        };
+        let mut replay = Replay { next: after + 1, heads: HashMap::new(), has_gap: false };
+        let report = salvage(&*options.wal_disk(), &journal, log, after, &mut |group, payload| {
+            if group > after {
+                source.take(&mut replay, group, payload);
+            }
+        });
+        match report {
+            Ok(report) => source.note(location, &report, after, given_up),
+            Err(error @ WalError::Version { .. }) => {
+                return Err(StoreOpenError::Journal { path: location.path.clone(), error });
+            }
+            Err(error) => given_up.push(format!("the journal: {error}")),
+        }
+        given_up.extend(source.broken.iter().map(|session| format!("later changes of session {session}")));
+        Ok(source)
+    }
+
+    /// What the journal does not have.
+    fn note(&mut self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
+        given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(told));
+        let first = report.first.unwrap_or(u64::MAX);
+        if self.digests.take_if(|digests| first > digests.group + 1 && self.checkpoint > digests.group).is_some() {
+            given_up.push("the digests: their end is damaged; the engine's rows are taken as they are".into());
+        }
+        let last = report.last.unwrap_or(0).max(self.checkpoint);
+        let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
+        if acknowledged > last {
+            given_up.push(format!("groups {} to {acknowledged} of the journal: they are not there", last + 1));
+        }
+    }
+
+    fn take(&mut self, replay: &mut Replay, group: u64, payload: &[u8]) {
+        replay.has_gap |= group > replay.next;
+        replay.next = group + 1;
+        for Commit { fence, changes } in commits_in(payload) {
+            if let Some(fence) = &fence {
+                // Without a gap before it, each commit follows the one before.
+                let head = replay.heads.get(&fence.session).copied();
+                let follows = !replay.has_gap || head.or_else(|| self.head(&fence.session)) == Some(fence.expected);
+                if !follows || self.broken.contains(&fence.session) {
+                    self.broken.insert(fence.session.clone());
+                    continue;
+                }
+                replay.heads.insert(fence.session.clone(), fence.next);
+            }
+            for change in changes {
+                match change {
+                    Change::Put(key, value) => self.recent.insert(key, Some(value)),
+                    Change::Delete(key) => self.recent.insert(key, None),
+                };
+            }
+        }
+    }
+
+    fn head(&self, session: &SessionId) -> Option<Seq> {
+        let events = keys::events(session);
+        let last = self.engine.scan(&events, None, Direction::Backward, 1).ok()?;
+        Some(last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0))
+    }
+
+    /// Writes what can be saved.
+    fn save(&mut self, to: &dyn Rows, found: &mut Repaired) -> Result<(), StoreError> {
+        let ranges = self.digests.take().map(Loaded::into_ranges);
+        let ranges = ranges.unwrap_or_else(|| vec![(Key::from_bytes([]), Vec::new())]);
+        for (at, (start, digests)) in ranges.iter().enumerate() {
+            let end = ranges.get(at + 1).map(|(start, _)| start);
+            let digests = (ranges.len() > 1 || !digests.is_empty()).then_some(digests.as_slice());
+            self.save_range(&Bounds::between(start, end), start, digests, to, found)?;
+        }
+        let recent = std::mem::take(&mut self.recent);
+        let puts = recent.into_iter().filter_map(|(key, value)| Some(seal(&Change::Put(key, value?))));
+        let puts: Vec<_> = puts.collect();
+        found.rows += puts.len() as u64;
+        for page in puts.chunks(PAGE) {
+            to.write(&page.iter().collect::<Vec<_>>())?;
+        }
+        to.write(&[&Change::Put(all_sealed(), Bytes::from_static(&[1]))])
+    }
+
+    fn save_range(
+        &self,
+        bounds: &Bounds,
+        start: &Key,
+        digests: Option<&[Digest]>,
+        to: &dyn Rows,
+        found: &mut Repaired,
+    ) -> Result<(), StoreError> {
+        let mut missing: Vec<Digest> = digests.unwrap_or_default().to_vec();
+        let mut left = bounds.clone();
+        loop {
+            let rows = match self.engine.range(&left, Direction::Forward, PAGE) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    found.given_up.push(format!("rows at or after {}: {}", record(start), error.text()));
+                    break;
+                }
+            };
+            let Some((last, _)) = rows.last() else { break };
+            (left.from, left.beyond_from) = (last.as_bytes().to_vec(), true);
+            let mut good = Vec::with_capacity(rows.len());
+            for (key, stored) in rows {
+                strike(&mut missing, &key);
+                if has_no_digest(&key) || self.recent.contains_key(&key) {
+                    continue;
+                }
+                let is_current = digests.is_none_or(|digests| digests.contains(&Digest::of_stored(&key, &stored)));
+                match unseal(&key, stored, self.all_sealed) {
+                    Ok(value) if is_current => good.push(seal(&Change::Put(key, value))),
+                    _ => found.given_up.push(record(&key)),
+                }
+            }
+            found.rows += good.len() as u64;
+            to.write(&good.iter().collect::<Vec<_>>())?;
+        }
+        // Rows that are gone are known by the hashes of their keys only.
+        let written = self.recent.range(start.clone()..).map(|(key, _)| key).take_while(|key| bounds.contains(key));
+        written.for_each(|key| strike(&mut missing, key));
+        if !missing.is_empty() {
+            found.given_up.push(format!("{} rows at or after {}: they are gone", missing.len(), record(start)));
+        }
+        Ok(())
+    }
+}
+
+/// A row with this key is there, or would have been written anew.
+fn strike(missing: &mut Vec<Digest>, key: &Key) {
+    missing.retain(|digest| !digest.is_of(key));
+}
+
+struct Replay {
+    /// The group that follows.
+    next: u64,
+    /// Of the sessions in the groups so far.
+    heads: HashMap<SessionId, Seq>,
+    has_gap: bool,
+}
+
+/// Opens the engine's rows whatever they are. sled can do without its snapshot.
+fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String>) -> Result<Opened, StoreOpenError> {
+    let open = || Opened::open(location, Directory::lock(&location.path)?, options);
+    match open() {
+        Err(StoreOpenError::Corrupt { reason, .. }) if location.engine == Engine::Sled => {
+            let directory = location.path.join(location.engine.name());
+            let set_aside = |source| StoreOpenError::of(&location.path, "set sled's snapshot aside", source);
+            for entry in directory.read_dir().map_err(set_aside)? {
+                let name = entry.map_err(set_aside)?.file_name().display().to_string();
+                if name.starts_with("snap.") {
+                    fs::rename(directory.join(&name), directory.join(format!("unusable-{name}"))).map_err(set_aside)?;
+                }
+            }
+            given_up.push(format!("sled's note of where its pages are: {reason}"));
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// The state's `seq`, of a snapshot.
+#[derive(Deserialize)]
+struct Snapshot {
+    session: State,
+}
+
+#[derive(Deserialize)]
+struct State {
+    seq: Seq,
+}
+
+fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
+    let (events, mut last) = (Key::from_bytes(*b"e"), None);
+    loop {
+        let page = rows.scan(&events, last.as_ref(), Direction::Forward, PAGE)?;
+        let Some((key, _)) = page.last() else { return Ok(()) };
+        last = Some(key.clone());
+        // A session that goes on in the next page is looked at twice.
+        let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
+        sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
+    }
+}
+
+/// Takes back what a session cannot go on from: events behind a hole, and a snapshot of what is not there.
+fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) -> Result<(), StoreError> {
+    let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
+    let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();
+    let snapshot_key = keys::snapshot(session);
+    let snapshot = rows.get(&snapshot_key)?.and_then(|row| unseal(&snapshot_key, row, true).ok());
+    let snapshot = snapshot.and_then(|row| records::decode::<Snapshot>(&row).ok()).map_or(0, |row| row.session.seq);
+    let last = seqs.last().copied().unwrap_or(0);
+    let is_of_the_past = snapshot <= last;
+    let begin = if is_of_the_past { snapshot } else { 0 };
+    let mut end = begin;
+    for seq in seqs.iter().filter(|seq| **seq > begin) {
+        if *seq != end + 1 {
+            break;
+        }
+        end = *seq;
+    }
+    let mut gone: Vec<Change> = Vec::new();
+    if !is_of_the_past {
+        gone.push(Change::Delete(snapshot_key));
+    }
+    for seq in seqs.into_iter().filter(|seq| *seq > end) {
+        gone.extend([keys::event(session, seq), keys::visible_event(session, seq)].map(Change::Delete));
+    }
+    if !gone.is_empty() {
+        gone.push(Change::Delete(keys::outbox(session)));
+        given_up.push(match end {
+            0 => format!("session {session}"),
+            end => format!("session {session} after event {end}: it goes on from there"),
+        });
+        rows.write(&gone.iter().collect::<Vec<_>>())?;
+    }
+    Ok(())
+}

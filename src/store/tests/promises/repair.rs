@@ -1,0 +1,120 @@
+//! `store repair`: one flipped bit anywhere, in journal, engine or digests, costs at most the sessions that it hit, and
+//! these are named. `TANDEM_REPAIR_ROUNDS` makes it longer.
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use tandem_actors::{keys, ports::Direction::Forward};
+use tandem_store::{Engine, repair, verify};
+
+use super::{
+    flips::{Part, flip},
+    *,
+};
+
+const SESSIONS: u64 = 40;
+const COMMITS: u64 = 400;
+
+fn rounds() -> u64 {
+    std::env::var("TANDEM_REPAIR_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50)
+}
+
+fn the(number: u64) -> SessionId {
+    session(&format!("s{number}"))
+}
+
+fn event(number: u64, seq: u64) -> Bytes {
+    format!("event {seq} of {number}, {}", "and so on ".repeat((seq * 7 % 40) as usize)).into()
+}
+
+/// Groups of one to five commits, each of one session. Returns how many events each session has.
+fn fill(store: &dyn Store, random: &mut StdRng) -> Vec<u64> {
+    let epochs: Vec<_> = (0..SESSIONS).map(|number| store.claim(&the(number)).unwrap().epoch).collect();
+    let mut heads = vec![0; SESSIONS as usize];
+    let mut done = 0;
+    while done < COMMITS {
+        let mut group = Vec::new();
+        for _ in 0..random.random_range(1..6) {
+            let number = random.random_range(0..SESSIONS);
+            let (id, head) = (the(number), heads[number as usize]);
+            let rows = vec![Change::Put(keys::event(&id, head + 1), event(number, head + 1))];
+            group.push(fenced(&id, epochs[number as usize], head, head + 1, rows));
+            heads[number as usize] += 1;
+        }
+        done += group.len() as u64;
+        store.commit(&group).unwrap();
+    }
+    heads
+}
+
+/// Whether it could be repaired at all. Everything that is not as it was is named.
+fn is_repaired(engine: Engine, seed: u64) -> bool {
+    let mut random = StdRng::seed_from_u64(seed);
+    let directory = tempfile::tempdir().unwrap();
+    let at = location(engine, &directory.path().join("store"));
+    let mut options = small();
+    if random.random_bool(0.5) {
+        options.journal.checkpoint_bytes = 1 << 30;
+        options.journal.checkpoint_after = Duration::from_secs(3600);
+    }
+    let store = try_open_with(&at, &options).unwrap();
+    let heads = fill(&*store, &mut random);
+    if random.random_bool(0.3) {
+        store.close();
+    }
+    drop(store);
+    let part = [Part::Journal, Part::Engine, Part::Digests][random.random_range(0..3)];
+    let file = flip(&at.path, part, &mut random);
+    let report = match repair(&at, &options) {
+        Ok(report) => report,
+        Err(error) => {
+            println!("{engine}, seed {seed}, {part:?}, {}: {error}", file.display());
+            return false;
+        }
+    };
+    assert_eq!(verify(&at, &options).unwrap().bad, [""; 0], "seed {seed}: repaired");
+    let store = try_open_with(&at, &options).expect("a repaired store opens");
+    for (number, written) in heads.into_iter().enumerate() {
+        let id = the(number as u64);
+        let head = store.claim(&id).expect("a session can go on").head;
+        let events = store.scan(&keys::events(&id), None, Forward, usize::MAX).unwrap();
+        let expected = (1..=head).map(|seq| (keys::event(&id, seq), event(number as u64, seq)));
+        assert!(events.into_iter().eq(expected), "seed {seed}: whole events, without a hole");
+        assert!(head <= written, "seed {seed}");
+        let is_named = report.given_up.iter().any(|line| {
+            line.contains(id.as_str()) || line.contains("rows at or after") || line.contains("are not there")
+        });
+        assert!(head == written || is_named, "seed {seed}: {id} lost events in silence: {:?}", report.given_up);
+    }
+    assert!(report.kept.is_dir(), "the damaged store stays");
+    true
+}
+
+fn a_flipped_bit_costs_what_it_hit(engine: Engine) {
+    let first: u64 = rand::rng().random();
+    let refused = (0..rounds()).filter(|round| !is_repaired(engine, first.wrapping_add(*round))).count() as u64;
+    println!("{engine}: {} of {} damaged stores were repaired", rounds() - refused, rounds());
+    assert!(refused <= 2 + rounds() / 20, "{refused} of {} could not be repaired", rounds());
+}
+
+#[test]
+fn repair_saves_what_a_flipped_bit_did_not_hit_on_sled() {
+    a_flipped_bit_costs_what_it_hit(Engine::Sled);
+}
+
+#[test]
+fn repair_saves_what_a_flipped_bit_did_not_hit_on_redb() {
+    a_flipped_bit_costs_what_it_hit(Engine::Redb);
+}
+
+#[test]
+fn a_store_without_damage_is_the_same_after_a_repair() {
+    for engine in Engine::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let at = location(engine, &directory.path().join("store"));
+        let store = open_small(engine, &at.path);
+        (1..=60).for_each(|n| assert!(store.commit(&workload::group(n)).is_ok()));
+        drop(store);
+        let report = repair(&at, &small()).unwrap();
+        assert_eq!(report.given_up, [""; 0]);
+        assert_eq!(workload::latest(open_small(engine, &at.path).as_ref()), Ok(60));
+    }
+}
