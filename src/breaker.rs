@@ -13,6 +13,21 @@ pub struct Breaker {
     trips_after: u32,
     wait: Backoff,
     state: Mutex<State>,
+    /// Why it opened last.
+    cause: Mutex<Option<String>>,
+}
+
+/// A breaker, as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerReport {
+    pub name: &'static str,
+    pub is_open: bool,
+    /// How long nothing passes from now on.
+    pub opens_in: Option<Duration>,
+    /// Failed trials since it opened.
+    pub failed_trials: u32,
+    /// Why it opened.
+    pub cause: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +64,28 @@ impl Breaker {
     pub fn new(name: &'static str, trips_after: u32, first_wait: Duration, longest_wait: Duration) -> Self {
         debug_assert!(trips_after > 0 && first_wait <= longest_wait);
         let wait = Backoff::new(first_wait, longest_wait);
-        Self { name, trips_after, wait, state: Mutex::new(State::Closed { failures: 0 }) }
+        Self { name, trips_after, wait, state: Mutex::new(State::Closed { failures: 0 }), cause: Mutex::new(None) }
+    }
+
+    pub fn report(&self, now: Uptime) -> BreakerReport {
+        let state = *self.state.lock();
+        let (is_open, failed_trials) = match state {
+            State::Closed { .. } => (false, 0),
+            State::Open { level, .. } | State::Trial { level, .. } => (true, level),
+        };
+        let opens_in = match state.look(now) {
+            Pass::NobodyFor(wait) => Some(wait),
+            Pass::All | Pass::Trial => None,
+        };
+        let cause = self.cause.lock().clone().filter(|_| is_open);
+        BreakerReport { name: self.name, is_open, opens_in, failed_trials, cause }
+    }
+
+    /// Closes it, because an operator has repaired the cause.
+    pub fn reset(&self) {
+        let mut state = self.state.lock();
+        *state = State::Closed { failures: 0 };
+        self.show(*state);
     }
 
     /// Which requests may pass. Does not begin a trial.
@@ -95,6 +131,7 @@ impl Breaker {
 
     fn open(&self, now: Uptime, at_least: Duration, level: u32, cause: &dyn fmt::Debug) -> State {
         let wait = self.wait.upper_half(level + 1).max(at_least);
+        *self.cause.lock() = Some(format!("{cause:?}"));
         tracing::warn!(breaker = self.name, ?cause, ?wait, level, "the breaker opened after too many failures");
         State::Open { until: now + wait, level }
     }
@@ -149,6 +186,19 @@ mod tests {
         assert_eq!(breaker.pass(until), Pass::Trial);
         breaker.succeeded();
         assert_eq!(breaker.pass(until), Pass::All);
+    }
+
+    #[test]
+    fn an_open_breaker_reports_its_cause_and_can_be_reset() {
+        let breaker = Breaker::new("test", 1, Duration::from_secs(2), Duration::from_secs(8));
+        assert!(!breaker.report(Duration::ZERO).is_open);
+        breaker.failed(Duration::ZERO, Duration::from_secs(5), &"a test");
+        let report = breaker.report(Duration::ZERO);
+        assert_eq!((report.is_open, report.opens_in), (true, Some(Duration::from_secs(5))));
+        assert_eq!(report.cause.as_deref(), Some("\"a test\""));
+        breaker.reset();
+        assert_eq!(breaker.pass(Duration::ZERO), Pass::All);
+        assert_eq!(breaker.report(Duration::ZERO).cause, None);
     }
 
     #[test]

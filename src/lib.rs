@@ -6,6 +6,7 @@ mod breaker;
 pub mod cli;
 pub mod config;
 mod connections;
+mod console;
 mod debug;
 mod demo;
 mod files;

@@ -65,34 +65,12 @@ pub enum OperatorError {
 
 /// Calls one of the operator's routes of the node that runs on `data`. Returns the `data` of the answer.
 pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<serde_json::Value, OperatorError> {
-    let shown = data.display().to_string();
-    let file = data.join(FILE);
-    let bytes = fs::read(&file).map_err(|problem| match problem.kind() {
-        io::ErrorKind::NotFound => OperatorError::NoNode { data: shown.clone() },
-        _ => OperatorError::Unreadable { file: file.clone(), problem: problem.to_string() },
-    })?;
-    let OperatorAccess { url, token } = serde_json::from_slice(&bytes).map_err(|_| OperatorError::Unreadable {
-        file: file.clone(),
-        problem: "a running node writes it, and this is not what it wrote".into(),
-    })?;
-    let no_answer = |problem: reqwest::Error| OperatorError::NoAnswer {
-        data: shown.clone(),
-        problem: problem.without_url().to_string(),
+    let node = RunningNode::on(data)?;
+    let answer = node.request(method, &format!("/api/v1/operator/{path}"))?.send().await;
+    let mut body: serde_json::Value = match answer {
+        Ok(answer) => answer.json().await.map_err(|problem| node.no_answer(problem))?,
+        Err(problem) => return Err(node.no_answer(problem)),
     };
-    // The node's certificate may not name the address that the node listens on.
-    let client = crate::tls::http_client()
-        .timeout(Duration::from_secs(10))
-        .danger_accept_invalid_certs(true)
-        .no_proxy()
-        .build()
-        .map_err(no_answer)?;
-    let answer = client
-        .request(method, format!("{url}/api/v1/operator/{path}"))
-        .bearer_auth(token)
-        .send()
-        .await
-        .map_err(no_answer)?;
-    let mut body: serde_json::Value = answer.json().await.map_err(no_answer)?;
     match body["error"]["message"].as_str() {
         Some(message) => Err(OperatorError::Refused(message.to_owned())),
         None => Ok(body["data"].take()),
@@ -103,4 +81,59 @@ pub async fn call(data: &Path, method: reqwest::Method, path: &str) -> Result<se
 pub fn url(data: &Path) -> Option<String> {
     let written = fs::read(data.join(FILE)).ok()?;
     serde_json::from_slice(&written).ok().map(|OperatorAccess { url, .. }| url)
+}
+
+/// A link that signs somebody of this name in to the console of the node that runs on `data`. `at` is where a browser
+/// reaches the node; if absent, it is the address that the node listens on.
+pub async fn console_link(data: &Path, name: &str, at: Option<&str>) -> Result<String, OperatorError> {
+    let node = RunningNode::on(data)?;
+    let request = node.request(reqwest::Method::POST, "/console/link")?;
+    let answer = request.json(&serde_json::json!({ "name": name })).send().await;
+    let answer = answer.map_err(|problem| node.no_answer(problem))?;
+    if answer.status() == reqwest::StatusCode::NOT_FOUND {
+        return Err(OperatorError::Refused("this node has no console: console.enabled is false".into()));
+    }
+    let body: serde_json::Value = answer.json().await.map_err(|problem| node.no_answer(problem))?;
+    let path = body["path"].as_str().ok_or_else(|| OperatorError::Refused("the node gave no link".into()))?;
+    Ok(format!("{}{path}", at.unwrap_or(&node.access.url).trim_end_matches('/')))
+}
+
+struct RunningNode {
+    data: String,
+    access: OperatorAccess,
+}
+
+impl RunningNode {
+    fn on(data: &Path) -> Result<Self, OperatorError> {
+        let access = read(data)?;
+        Ok(Self { data: data.display().to_string(), access })
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> Result<reqwest::RequestBuilder, OperatorError> {
+        // The node's certificate may not name the address that the node listens on.
+        let client = crate::tls::http_client()
+            .timeout(Duration::from_secs(10))
+            .danger_accept_invalid_certs(true)
+            .no_proxy()
+            .build()
+            .map_err(|problem| self.no_answer(problem))?;
+        Ok(client.request(method, format!("{}{path}", self.access.url)).bearer_auth(&self.access.token))
+    }
+
+    fn no_answer(&self, problem: reqwest::Error) -> OperatorError {
+        OperatorError::NoAnswer { data: self.data.clone(), problem: problem.without_url().to_string() }
+    }
+}
+
+fn read(data: &Path) -> Result<OperatorAccess, OperatorError> {
+    let shown = data.display().to_string();
+    let file = data.join(FILE);
+    let bytes = fs::read(&file).map_err(|problem| match problem.kind() {
+        io::ErrorKind::NotFound => OperatorError::NoNode { data: shown },
+        _ => OperatorError::Unreadable { file: file.clone(), problem: problem.to_string() },
+    })?;
+    serde_json::from_slice(&bytes).map_err(|_| OperatorError::Unreadable {
+        file: file.clone(),
+        problem: "a running node writes it, and this is not what it wrote".into(),
+    })
 }

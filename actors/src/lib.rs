@@ -83,8 +83,8 @@ mod trace;
 
 pub use tandem_domain as domain;
 
-pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, SessionsPage, noted_time, people};
-pub use messages::{IdempotencyKey, Refusal, Reply};
+pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, noted_time, people};
+pub use messages::{IdempotencyKey, PartnerPresence, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
 pub use rows::{keys, records};
 pub use session::HeartbeatAnswer;

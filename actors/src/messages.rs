@@ -9,6 +9,7 @@ use crate::{
     domain::{
         Caller, Command, CreateSession, Query, Rejection, Timer,
         ids::{Seq, UserId},
+        routing::Presence,
         time::Timestamp,
     },
     journal::Obstacle,
@@ -122,6 +123,17 @@ pub(crate) enum PushNeed {
     Unknown,
 }
 
+/// Whether a partner is present, as far as the session knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerPresence {
+    /// The partner.
+    pub user: UserId,
+    /// Present, absent or unknown.
+    pub presence: Presence,
+    /// Since when. Absent if the session does not remember it.
+    pub since: Option<Timestamp>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Message {
     Create {
@@ -160,6 +172,10 @@ pub(crate) enum Message {
         seq: Seq,
         reply: oneshot::Sender<PushNeed>,
     },
+    /// Who is present, as the session knows it. It does not count as activity.
+    WhoIsPresent {
+        reply: oneshot::Sender<Vec<PartnerPresence>>,
+    },
     /// Answered by every actor that has been loaded.
     Ping {
         reply: ReplyTo<()>,
@@ -186,6 +202,7 @@ impl Message {
             }
             Self::Ping { reply } => drop(reply.send(Err(refusal.clone()))),
             Self::CheckPush { reply, .. } => drop(reply.send(PushNeed::Unknown)),
+            Self::WhoIsPresent { reply } => drop(reply),
             Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::AccountWork | Self::Drain => {}
         }
     }

@@ -87,6 +87,15 @@ enum Command {
     /// Write a settings file, or show the settings in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print a link that signs in to the console of the running node, once and within five minutes
+    Console {
+        /// Who signs in; changes are logged under this name [default: the user who runs this]
+        #[arg(long)]
+        name: Option<String>,
+        /// Where a browser reaches the node, as https://tandem.example.org [default: where it listens]
+        #[arg(long, value_name = "URL")]
+        at: Option<String>,
+    },
     /// Operate on one session of the running node
     #[command(subcommand)]
     Session(SessionCommand),
@@ -236,6 +245,7 @@ impl Cli {
             Command::Check => check::run(&settings),
             Command::Health { ready } => health::run(&settings, ready),
             Command::Config(ConfigCommand::Show) => config::show(&sources),
+            Command::Console { name, at } => node::console(&settings, name, at.as_deref()),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),

@@ -9,7 +9,7 @@ use super::{
     output::{announce, print},
 };
 use crate::{
-    config::{Settings, Sources},
+    config::{self, Settings, Sources},
     demo, operator,
     push::fake_expo::FakeExpo,
     server, telemetry,
@@ -22,6 +22,12 @@ fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
 pub fn serve(settings: Settings, sources: Sources) -> Outcome {
     let metrics = telemetry::start_metrics()?;
     block_on(async { Ok(server::run(settings, sources, metrics, announce).await?) })
+}
+
+pub fn console(settings: &Settings, name: Option<String>, at: Option<&str>) -> Outcome {
+    let from_environment = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let name = name.or_else(from_environment).unwrap_or_else(|| "operator".to_owned());
+    block_on(async { Ok(print(operator::console_link(&settings.data, &name, at).await?)?) })
 }
 
 pub fn release_session(settings: &Settings, session: &SessionId) -> Outcome {

@@ -4,6 +4,7 @@
 
 mod app;
 mod check;
+mod console;
 mod effective;
 mod layers;
 mod problem;
@@ -19,10 +20,11 @@ use serde::Deserialize;
 pub use self::layers::{Flag, Sources};
 use self::{
     app::AppSection,
+    console::ConsoleSettings,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
 pub(crate) use self::{
-    effective::{EffectiveSetting, effective},
+    effective::{EffectiveSetting, Origin, effective},
     problem::SettingsError,
     reference::template,
 };
@@ -45,6 +47,7 @@ pub struct Settings {
     pub sessions: SessionsSettings,
     pub invitations: InvitationsSettings,
     pub app: AppSection,
+    pub console: ConsoleSettings,
     pub nudge: NudgeSettings,
     pub routing: RoutingSettings,
     pub realtime: realtime::RealtimeSettings,
@@ -67,6 +70,7 @@ impl Default for Settings {
             sessions: SessionsSettings::default(),
             invitations: InvitationsSettings::default(),
             app: AppSection::default(),
+            console: ConsoleSettings::default(),
             nudge: NudgeSettings::default(),
             routing: RoutingSettings::default(),
             realtime: realtime::RealtimeSettings::default(),

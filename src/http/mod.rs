@@ -13,6 +13,7 @@ mod docs;
 mod envelope;
 mod error;
 pub(crate) mod front;
+mod handbook;
 mod idempotency;
 mod observe;
 mod openapi;
@@ -41,6 +42,7 @@ use tandem_actors::{
     ports::{Clock, Store},
 };
 
+pub(crate) use self::resources::{account::erase_account, realtime::end_realtime_tokens};
 pub use self::{
     config::{CorsSettings, ServerSettings},
     error::ApiError,
@@ -95,6 +97,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     routes::mount_root(app);
     app.service(web::redirect("/docs", "/docs/"))
         .configure(docs::mount)
+        .configure(handbook::mount)
         .default_service(web::to(routes::unknown))
         .app_data(state);
 }

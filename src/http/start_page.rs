@@ -1,55 +1,113 @@
-//! The page at `/`: which server this is, and where to read on. It holds no secret.
+//! The page at `/`: which server this is, whether it is well, and where to go on. It holds no secret.
 
-use actix_web::{HttpResponse, http::header::ContentType};
+use std::sync::LazyLock;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::readiness::Check;
 
 pub struct StartPage<'a> {
     /// `embedded` or `ably`.
     pub provider: &'a str,
-    /// How a user of this node gets a token. Plain text.
+    /// How a user of this node gets a token.
     pub token_hint: &'a str,
+    /// Whether there is a console.
+    pub console: bool,
+    /// The page of a demo's two phones, if this is the node of a demo.
+    pub phones: Option<&'a str>,
+    pub checks: Vec<Check>,
 }
 
-pub fn start_page(page: &StartPage<'_>) -> HttpResponse {
-    let html = format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tandem</title>
-<style>
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1.5rem; color: #222; background: #fdfcfa }}
-code, pre {{ font-family: ui-monospace, monospace; background: #f1eee8; border-radius: 4px }}
-code {{ padding: .1em .3em }}
-pre {{ padding: 1rem; overflow-x: auto }}
-dt {{ font-weight: 600 }}
-dd {{ margin: 0 0 .8rem }}
-@media (prefers-color-scheme: dark) {{ body {{ color: #eee; background: #1c1b19 }} code, pre {{ background: #2b2926 }} a {{ color: #9cc4ff }} }}
-</style>
-</head>
-<body>
-<h1>Tandem</h1>
-<p>Coordinates sessions of two partners. Version {version}, realtime provider <code>{provider}</code>.</p>
-<dl>
-<dt><a href="/docs/">/docs</a></dt><dd>All routes, to read and to try</dd>
-<dt><a href="/api/v1/openapi.json">/api/v1/openapi.json</a></dt><dd>The same for programs (OpenAPI 3.1)</dd>
-<dt><a href="/health">/health</a>, <a href="/ready">/ready</a>, <a href="/metrics">/metrics</a></dt><dd>The node's condition</dd>
-</dl>
-<h2>A token</h2>
-<p>{token_hint}</p>
-<pre>TOKEN=$(tandem token --user anna --name Anna)
-curl -H "Authorization: Bearer $TOKEN" http://{example}/api/v1/auth/me</pre>
-</body>
-</html>
-"#,
-        version = env!("CARGO_PKG_VERSION"),
-        provider = escaped(page.provider),
-        token_hint = escaped(page.token_hint),
-        example = "HOST:PORT",
-    );
-    HttpResponse::Ok().content_type(ContentType::html()).body(html)
+pub(super) const STYLE: &str = include_str!("start_page.css");
+
+/// Only the page's own style, and no script.
+pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+/// `request` tells under which address the page was opened: the shell lines on it carry that address.
+pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
+    let connection = request.connection_info();
+    let origin = format!("{}://{}", connection.scheme(), connection.host());
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(document(page, &origin).into_string())
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+fn document(page: &StartPage<'_>, origin: &str) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Tandem" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    h1 { "Tandem" }
+                    p { "This server coordinates the sessions of two partners. Version " (crate::version::VERSION)
+                        ", realtime provider " code { (page.provider) } "." }
+                    (condition(&page.checks))
+                    (places(page))
+                    h2 { "A token, and a first call" }
+                    p { (page.token_hint) }
+                    pre tabindex="0" {
+                        "TOKEN=$(tandem token --user alex --name Alex)\n"
+                        "curl -H \"Authorization: Bearer $TOKEN\" " (origin) "/api/v1/auth/me"
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the node is well, in a word or in the words of its checks.
+fn condition(checks: &[Check]) -> Markup {
+    let problems: Vec<&Check> = checks.iter().filter(|check| check.problem.is_some()).collect();
+    html! {
+        @if problems.is_empty() {
+            p.well { "It is well." }
+        } @else {
+            @for check in problems {
+                p.ill { (if check.ok { "It works, but: " } else { "It is not well: " }) (check.problem.as_deref().unwrap_or("")) "." }
+            }
+        }
+    }
+}
+
+fn places(page: &StartPage<'_>) -> Markup {
+    html! {
+        dl {
+            @if let Some(phones) = page.phones {
+                dt { a href=(phones) { "Two phones" } }
+                dd { "Play both partners in this browser" }
+            }
+            @if page.console {
+                dt { a href="/console" { "Console" } }
+                dd { "For the operator: how the node is, and why a partner heard of an event or did not. "
+                    code { "tandem console" } " prints a link that signs in" }
+            }
+            dt { a href="/docs/" { "API" } }
+            dd { "All operations, to read and to try; for programs as "
+                a href="/api/v1/openapi.json" { "OpenAPI" } }
+            dt { a href="/handbook/README.md" { "Handbook" } }
+            dd { "How to run it, how to connect an app, what it promises" }
+            dt { a href="/health" { "Health" } ", " a href="/ready" { "readiness" } ", " a href="/metrics" { "metrics" } }
+            dd { "The node's condition, for programs" }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The circuit breakers of the push sender: for the service, for this node's access to it, and for each project's
 //! credentials.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use tandem_actors::ports::Uptime;
@@ -17,12 +17,23 @@ pub struct Scope {
     pub platform: Option<Platform>,
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let platform = match self.platform {
+            Some(Platform::Ios) => "iOS",
+            Some(Platform::Android) => "Android",
+            None => "all platforms",
+        };
+        write!(f, "credentials of {} for {platform}", self.project.as_deref().unwrap_or("the only project"))
+    }
+}
+
 /// All breakers of the sender.
 pub struct Breakers {
     /// Whether the service answers.
-    pub service: Breaker,
+    pub service: Arc<Breaker>,
     /// Whether it lets this node in.
-    pub access: Breaker,
+    pub access: Arc<Breaker>,
     projects: DashMap<Scope, Arc<Breaker>>,
 }
 
@@ -30,8 +41,8 @@ impl Default for Breakers {
     fn default() -> Self {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         Self {
-            service: Breaker::new("service", 5, 2 * second, minute),
-            access: Breaker::new("access", 1, 30 * second, 10 * minute),
+            service: Breaker::new("service", 5, 2 * second, minute).into(),
+            access: Breaker::new("access", 1, 30 * second, 10 * minute).into(),
             projects: DashMap::new(),
         }
     }
@@ -41,6 +52,13 @@ impl Breakers {
     pub fn project(&self, scope: &Scope) -> Arc<Breaker> {
         let new = || Breaker::new("project", 3, Duration::from_secs(30), Duration::from_secs(30 * 60)).into();
         self.projects.entry(scope.clone()).or_insert_with(new).clone()
+    }
+
+    /// Each breaker with what it is for.
+    pub fn all(&self) -> Vec<(String, Arc<Breaker>)> {
+        let projects = self.projects.iter().map(|entry| (entry.key().to_string(), entry.value().clone()));
+        let whole = [("Expo's service", &self.service), ("access to Expo", &self.access)];
+        whole.map(|(name, breaker)| (name.to_owned(), breaker.clone())).into_iter().chain(projects).collect()
     }
 
     /// What the two breakers of the whole node allow together.

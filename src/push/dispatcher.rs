@@ -47,7 +47,10 @@ impl Sender {
         }
         while !self.is_stopping() {
             match self.mode() {
-                Mode::Wait { until } => self.rest_until(until).await,
+                Mode::Wait { until } => tokio::select! {
+                    () = self.rest_until(until) => {}
+                    () = self.repaired.notified() => {}
+                },
                 Mode::Batches => self.dispatch_some(self.batch_size()).await,
                 Mode::Trial => self.dispatch_trial().await,
             }

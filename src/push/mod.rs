@@ -32,6 +32,7 @@ mod guard;
 mod limiter;
 mod message;
 mod outcome;
+mod overview;
 mod pace;
 mod plan;
 mod preferences;
@@ -41,6 +42,7 @@ pub mod rows;
 mod sender;
 mod settle;
 mod sweep;
+mod test_push;
 mod texts;
 mod tokens;
 
@@ -56,6 +58,8 @@ use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
 };
+
+use crate::breaker::{Breaker, BreakerReport};
 
 use self::{
     alarm::Alarm,
@@ -75,9 +79,12 @@ pub use self::{
 };
 pub(crate) use self::{
     devices::DevicesError,
-    explain::forget,
+    explain::{ExplainedDelivery, ExplainedPushDecision, forget},
     expo::ClientError,
+    outcome::{Cause, Final, Outcome, RejectedBy},
+    overview::{DevicesOverview, LostDevice, MOST as MOST_COUNTED, PushOverview, WaitingPush},
     preferences::{Preferences, PreferencesPatch},
+    reach::Reach,
 };
 
 /// The running push sender.
@@ -113,6 +120,7 @@ impl Pusher {
             projects: Cache::new(PROJECTS),
             work: Notify::new(),
             new_receipts: Notify::new(),
+            repaired: Notify::new(),
             stopping: watch::Sender::new(false),
             config,
         });
@@ -134,6 +142,24 @@ impl Pusher {
                 tracing::error!(%error, "a task of the push sender failed");
             }
         }
+    }
+
+    /// Each circuit breaker of the sender with what it is for, and how it is.
+    pub fn breakers(&self) -> Vec<(String, BreakerReport)> {
+        let now = self.sender.alarm.uptime();
+        let report = |(name, breaker): (String, Arc<Breaker>)| (name, breaker.report(now));
+        self.sender.breakers.all().into_iter().map(report).collect()
+    }
+
+    /// Closes a breaker. False if there is none of this name.
+    pub fn reset_breaker(&self, name: &str) -> bool {
+        let known = self.sender.breakers.all().into_iter().find(|(of, _)| of == name);
+        let found = known.is_some();
+        if let Some((_, breaker)) = known {
+            breaker.reset();
+            self.sender.repaired.notify_one();
+        }
+        found
     }
 
     /// A test has moved the injected clock: all waits look again.

@@ -1,5 +1,7 @@
 //! Which notifications a user wants, and when.
 
+use std::fmt;
+
 use jiff::{
     civil::Time,
     tz::{Offset, TimeZone},
@@ -127,6 +129,14 @@ impl QuietHours {
         let day = if ends_tomorrow { local.date().tomorrow().ok()? } else { local.date() };
         let end = day.to_datetime(self.end).to_zoned(zone).ok()?.timestamp();
         Some(Timestamp::from_millis(end.as_millisecond())).filter(|end| *end > now)
+    }
+}
+
+/// As `22:00–07:30, Europe/Berlin`.
+impl fmt::Display for QuietHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = self.time_zone.as_deref().unwrap_or("the device's time zone");
+        write!(f, "{}–{}, {zone}", self.start.strftime("%H:%M"), self.end.strftime("%H:%M"))
     }
 }
 

@@ -260,6 +260,17 @@ pub(crate) fn devices(user: &UserId) -> Key {
     keys::push(&[b"u", user.as_str().as_bytes()])
 }
 
+/// The devices and preferences of all users.
+pub fn all_devices() -> Key {
+    keys::push(&[b"u"])
+}
+
+/// The user of a key under [`all_devices`].
+pub fn user_of(key: &Key) -> Option<UserId> {
+    let behind = key.as_bytes().get(all_devices().as_bytes().len()..)?;
+    std::str::from_utf8(behind).ok()?.parse().ok()
+}
+
 /// The counts of the guard against mass unregistration.
 pub(crate) fn guard() -> Key {
     keys::push(&[b"g"])

@@ -56,6 +56,8 @@ pub(super) struct Sender {
     /// There may be something to send.
     pub work: Notify,
     pub new_receipts: Notify,
+    /// An operator has closed a breaker.
+    pub repaired: Notify,
     pub stopping: watch::Sender<bool>,
 }
 

@@ -24,6 +24,18 @@ impl PushToken {
         &self.0
     }
 
+    /// As an operator may see it: the form, and so little of the rest that nobody can send with it.
+    pub fn shortened(&self) -> String {
+        let (form, inner, end) = match self.0.split_once('[') {
+            Some((form, inner)) => (form, inner.trim_end_matches(']'), "]"),
+            None => ("", &*self.0, ""),
+        };
+        // Of a short token, four characters would be too much.
+        let shown: String = if inner.len() >= 16 { inner.chars().take(4).collect() } else { String::new() };
+        let bracket = if end.is_empty() { "" } else { "[" };
+        format!("{form}{bracket}{shown}…{end}")
+    }
+
     /// SHA-256, for keys of rows.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
@@ -139,6 +151,14 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<PushToken>(), Err(InvalidPushToken), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_shortened_token_shows_four_characters_at_most() {
+        let shortened = |token: &str| token.parse::<PushToken>().unwrap().shortened();
+        assert_eq!(shortened("ExponentPushToken[xyzwxxxxxxxxxxxxxxxxxx]"), "ExponentPushToken[xyzw…]");
+        assert_eq!(shortened("ExpoPushToken[abcdefgh]"), "ExpoPushToken[…]");
+        assert_eq!(shortened("F5741A13-BCDA-434B-A316-5DC0E6FFA94F"), "F574…");
     }
 
     #[test]

@@ -97,6 +97,14 @@ impl ChannelNames {
         }
     }
 
+    /// Whether the channel may be one of a session or of a user.
+    pub fn is_coordinators(&self, channel: &str) -> bool {
+        let is_users = self.user_channel.split_once(USER).is_some_and(|(before, after)| {
+            channel.len() > before.len() + after.len() && channel.starts_with(before) && channel.ends_with(after)
+        });
+        is_users || self.parse_session(channel).is_some() || self.parse_presence(channel).is_some()
+    }
+
     /// The session with this session channel.
     pub fn parse_session(&self, channel: &str) -> Option<SessionId> {
         session_in(&self.session_channel, channel)?.parse().ok()
@@ -133,6 +141,19 @@ fn session_in<'c>(template: &str, channel: &'c str) -> Option<&'c str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_coordinators_channels_are_known_by_name() {
+        let names = ChannelNames::default();
+        for channel in
+            ["meetwithoutfear:user:x:y", "meetwithoutfear:session:csession01", "meetwithoutfear:presence:csession01"]
+        {
+            assert!(names.is_coordinators(channel), "{channel}");
+        }
+        for channel in ["meetwithoutfear:user:", "meetwithoutfear:session:", "test", "my:user:x"] {
+            assert!(!names.is_coordinators(channel), "{channel}");
+        }
+    }
 
     #[test]
     fn names_are_read_back() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     web::{self, ServiceConfig},
 };
 use tandem_ably::StartPage;
@@ -17,6 +17,8 @@ use tandem_actors::{
     journal::Journal,
     ports::{Clock, PresenceSink, Realtime, Store},
 };
+
+use crate::breaker::Breaker;
 
 use super::{
     cloud::AblyCloud,
@@ -87,6 +89,22 @@ impl Provider {
         }
     }
 
+    /// The embedded endpoint, if the node has one.
+    pub fn embedded(&self) -> Option<&Embedded> {
+        match self {
+            Self::Embedded(embedded) => Some(embedded),
+            Self::Ably { .. } => None,
+        }
+    }
+
+    /// The circuit breaker of Ably's cloud, if that is the provider.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Ably { cloud, .. } => Some(cloud.breaker()),
+        }
+    }
+
     pub fn report_to(&self, sink: Arc<dyn PresenceSink>) {
         match self {
             Self::Embedded(embedded) => embedded.report_to(sink),
@@ -101,8 +119,8 @@ impl Provider {
             Self::Embedded(embedded) => embedded.endpoint.configure(app),
             Self::Ably { start_page, .. } => {
                 let start_page = start_page.clone();
-                let page = move || {
-                    let page = start_page.get().map_or_else(|| HttpResponse::Ok().finish(), |page| page());
+                let page = move |request: HttpRequest| {
+                    let page = start_page.get().map_or_else(|| HttpResponse::Ok().finish(), |page| page(&request));
                     std::future::ready(page)
                 };
                 app.route("/", web::get().to(page.clone())).route("/", web::head().to(page));

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{dev::Server, web::Data};
+use actix_web::{HttpRequest, dev::Server, web::Data};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use tandem_actors::Coordinator;
@@ -26,7 +26,8 @@ use super::{
     service_manager,
 };
 use crate::{
-    config::Settings,
+    config::{EffectiveSetting, Settings},
+    console::Console,
     http::{AppState, StartPage, start_page},
     operator::{self, OperatorFile},
     tls::ServerCertificate,
@@ -49,7 +50,11 @@ pub struct Application {
 impl Application {
     /// Opens the store, starts all parts, and listens. Nothing is served before [`Application::run_until_stopped`].
     /// Must be called within an actix system.
-    pub async fn build(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, StartError> {
+    pub async fn build(
+        mut settings: Settings,
+        effective: Vec<EffectiveSetting>,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, StartError> {
         crate::tls::install_provider();
         let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
@@ -78,13 +83,35 @@ impl Application {
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         let provider = coordination.provider.name();
-        let page = move || start_page(&StartPage { provider, token_hint: &token_hint });
+        // The page must not keep the node's parts alive: they keep the page.
+        let (of_page, console_is_there) = (Arc::downgrade(&state.clone().into_inner()), settings.console.enabled);
+        // `tandem demo --open` tells its node where its phones are.
+        let phones = std::env::var("TANDEM_PHONES").ok();
+        let page = move |request: &HttpRequest| {
+            let checks = of_page.upgrade().map(|state| state.readiness.checks()).unwrap_or_default();
+            let (token_hint, phones) = (token_hint.as_str(), phones.as_deref());
+            start_page(&StartPage { provider, token_hint, console: console_is_there, phones, checks }, request)
+        };
         coordination.provider.set_start_page(Arc::new(page));
         let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
         let certificate = tls.transpose().map_err(StartError::Tls)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
-        let http =
-            serve(&settings, listener, state.clone(), coordination.provider.clone(), &limits, certificate.as_ref())?;
+        let console = settings.console.enabled.then(|| {
+            let store = settings.store_location().path;
+            Console::new(state.clone(), coordination.pusher.clone(), store, effective)
+        });
+        if let Some(console) = &console {
+            actix_web::rt::spawn(console.clone().keep_history());
+        }
+        let http = serve(
+            &settings,
+            listener,
+            state.clone(),
+            console,
+            coordination.provider.clone(),
+            &limits,
+            certificate.as_ref(),
+        )?;
         // On a full disk the file cannot be written, and the node still serves what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .inspect_err(|error| {

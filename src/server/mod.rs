@@ -17,7 +17,7 @@ use sd_notify::NotifyState;
 
 use self::reload::Reload;
 pub use self::{application::Application, error::StartError, store::missing as missing_store};
-use crate::config::{Settings, Sources};
+use crate::config::{self, Settings, Sources};
 
 /// The number of processor cores.
 pub fn cores() -> usize {
@@ -31,7 +31,8 @@ pub async fn run(
     metrics: PrometheusHandle,
     tell: fn(String),
 ) -> Result<(), StartError> {
-    let application = Application::build(settings, metrics).await?;
+    let effective = config::effective(&sources).map_err(StartError::setting)?;
+    let application = Application::build(settings, effective, metrics).await?;
     let reload = Reload::new(application.certificate(), application.state(), sources)?;
     actix_web::rt::spawn(reload.run());
     actix_web::rt::spawn(service_manager::report_alive());

@@ -22,6 +22,7 @@ use crate::{
     auth::{Secret, Verifier},
     config::Settings,
     connections::listen::Service,
+    console::{self, Console},
     http::{self, AppState, Readiness, RealtimeAccess, front::Front},
     limits::NodeLimits,
     realtime::Provider,
@@ -101,6 +102,7 @@ pub(super) fn serve(
     settings: &Settings,
     listener: TcpListener,
     state: Data<AppState>,
+    console: Option<Arc<Console>>,
     provider: Provider,
     limits: &Arc<NodeLimits>,
     certificate: Option<&Arc<ServerCertificate>>,
@@ -109,12 +111,14 @@ pub(super) fn serve(
     let front = Arc::new(Front { limits: limits.clone(), trusted_proxies: config.trusted_proxies.clone() });
     let registry = limits.connections.clone();
     let app = move || {
-        let (state, provider, front) = (state.clone(), provider.clone(), front.clone());
+        let (state, console) = (state.clone(), console.clone());
+        let (provider, front) = (provider.clone(), front.clone());
         App::new()
             .app_data(Data::from(front.limits.clone()))
             .app_data(Data::from(front.limits.intake.clone()))
             .wrap_fn(move |request, service| front.pass(request, service))
             .configure(crate::debug::configure)
+            .configure(move |app| console::configure(app, console))
             .configure(move |app| provider.mount(app))
             .configure(move |app| http::configure(app, state))
     };

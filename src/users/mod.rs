@@ -91,6 +91,12 @@ impl Users {
         self.save(user).await
     }
 
+    /// The user, if there is an account.
+    pub async fn look_up(&self, id: &UserId) -> Result<Option<Arc<User>>, UsersError> {
+        let _lane = self.lane(id).await;
+        self.find(id)
+    }
+
     /// Changes the user, and returns the user afterwards. `None` if the account was erased meanwhile.
     pub async fn change(&self, id: &UserId, edit: impl FnOnce(&mut User)) -> Result<Option<Arc<User>>, UsersError> {
         let _lane = self.lane(id).await;

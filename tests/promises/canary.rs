@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::harness::{Conversation, Expo, GET_ROUTES, Member, Realtime, Server, fill, server, strategies_of, text};
+use crate::{
+    console::pages,
+    harness::{Console, Conversation, Expo, GET_ROUTES, Member, Realtime, Server, fill, server, strategies_of, text},
+};
 
 const OF_BEN: &str = "ExponentPushToken[of-ben]";
 
@@ -230,6 +233,14 @@ async fn nothing_private_leaves() {
     let in_frames: Vec<_> = everything.iter().filter(|word| **word != planted("pauseReason")).cloned().collect();
     absent(&in_frames, "a frame", &frames);
     absent(&everything, "the metrics", &server.get("/metrics").send().await.body);
+    let console = Console::sign_in(&server).await;
+    for member in scene.both.members() {
+        for path in pages(session, &member.id) {
+            let page = console.get(&path).await;
+            assert_eq!(page.status, 200, "{path}: {}", page.body);
+            absent(&everything, &path, &page.body);
+        }
+    }
     let logs = server.logs();
     assert!(logs.lines().count() > 20, "there is a log to search");
     absent(&everything, "the log", &logs);

@@ -16,6 +16,7 @@ mod cloud;
 mod command_line;
 mod commands;
 mod consent;
+mod console;
 mod conversation;
 mod devices;
 mod durability;

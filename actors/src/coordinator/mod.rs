@@ -10,6 +10,7 @@ mod index;
 mod list;
 mod maintenance;
 mod nicknames;
+mod oversight;
 mod pairs;
 pub mod people;
 mod queries;
@@ -26,6 +27,7 @@ pub use self::{
     erasure::Erasure,
     list::{ListFilter, SessionsPage},
     maintenance::noted_time,
+    oversight::Overseen,
 };
 use self::{pairs::PairLocks, quota::Reservations};
 use crate::{

@@ -176,9 +176,13 @@ impl SessionActor {
     }
 
     fn receive(&mut self, message: Message, ctx: &mut Context<Self>) {
+        if let Message::WhoIsPresent { reply } = message {
+            return drop(reply.send(self.partners_present()));
+        }
         self.passivating = false;
         self.active_at = Instant::now();
         match message {
+            Message::WhoIsPresent { .. } => {}
             Message::Create { create, order } => self.create(create, order, ctx),
             Message::Command { command, order } => self.command(command, order, ctx),
             Message::Due { timer, at, now } => self.due(timer, at, now, ctx),

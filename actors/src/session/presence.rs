@@ -5,12 +5,24 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::SessionActor;
 use crate::{
     domain::{ids::UserId, routing::Presence},
+    messages::PartnerPresence,
     ports::{PresenceMember, RealtimeError},
 };
 
 impl SessionActor {
     pub(super) fn presence_of(&self, user: &UserId) -> Presence {
         self.presence.state(user, self.deps.clock.uptime(), self.deps.delivery.presence_max_age)
+    }
+
+    /// Each member's presence, for the operator.
+    pub(super) fn partners_present(&self) -> Vec<PartnerPresence> {
+        let members = self.session.iter().flat_map(|session| session.members());
+        let present = members.map(|user| {
+            let presence = self.presence_of(user);
+            let since = self.presence.since(user, presence == Presence::Present, self.deps.clock.uptime());
+            PartnerPresence { user: user.clone(), presence, since }
+        });
+        present.collect()
     }
 
     /// Learns who is present: at once if the provider runs in this process, otherwise by asking it.

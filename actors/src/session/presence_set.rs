@@ -105,6 +105,14 @@ impl PresenceSet {
         }
     }
 
+    /// Since when the user has been present, or absent. Leaves are not remembered for long.
+    pub(super) fn since(&self, user: &UserId, present: bool, now: Uptime) -> Option<Timestamp> {
+        if present {
+            return self.connections_of(user, now).map(|connection| connection.at).min();
+        }
+        self.connections.iter().filter(|((who, ..), _)| who == user).map(|(_, connection)| connection.at).max()
+    }
+
     /// When the next heartbeat runs out.
     pub(super) fn next_expiry(&self, now: Uptime) -> Option<Uptime> {
         self.connections.values().filter(|c| c.present).filter_map(|c| c.expires_at).filter(|at| *at > now).min()

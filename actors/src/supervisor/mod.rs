@@ -174,6 +174,17 @@ impl Supervisor {
         self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, SlotState::Awake(_)))
     }
 
+    /// Some sessions that have an actor, at most `limit`, in no order.
+    pub(crate) fn awake(&self, limit: usize) -> Vec<SessionId> {
+        let mut awake = Vec::new();
+        self.0.slots.for_each(|slot| {
+            if awake.len() < limit && matches!(slot.inner.lock().state, SlotState::Awake(_)) {
+                awake.push(slot.session.clone());
+            }
+        });
+        awake
+    }
+
     /// The number of sessions in memory.
     pub(crate) fn resident(&self) -> usize {
         self.0.slots.len()

@@ -130,18 +130,23 @@ pub async fn rename(call: Posted<NamesRequest>) -> Answered {
 /// Ends the caller's sessions, and deletes the caller's texts, devices and profile. It can be repeated.
 #[utoipa::path(delete, path = "/auth/me", tag = "account", responses((status = 200, body = Success<Erased>)))]
 pub async fn erase(call: Call) -> Answered {
-    let (state, user) = (&call.state, &call.user.id);
-    // The profile is erased last, so that an interrupted request can be repeated with the same effect.
-    let erasure = erase_from_sessions(state, user).await?;
-    state.devices.erase(user.clone()).await?;
-    end_realtime_tokens(state, user).await?;
-    state.users.erase(user).await?;
+    let erasure = erase_account(&call.state, &call.user.id).await?;
     let summary = ErasureSummary {
         sessions_abandoned: erasure.sessions_abandoned,
         partners_notified: erasure.partners_notified,
         data_records_deleted: erasure.records + 1,
     };
     Ok(success_of(Erased { deleted: true, success: true, summary }))
+}
+
+/// Erases everything of a user. The profile is erased last, so that what was interrupted can be repeated with the same
+/// effect.
+pub(crate) async fn erase_account(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
+    let erasure = erase_from_sessions(state, user).await?;
+    state.devices.erase(user.clone()).await?;
+    end_realtime_tokens(state, user).await?;
+    state.users.erase(user).await?;
+    Ok(erasure)
 }
 
 /// Removes the user from every session, and deletes the user's pushes.

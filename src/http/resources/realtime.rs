@@ -120,7 +120,7 @@ pub async fn sign_out(call: Call) -> Answered {
     Ok(success_of(SignedOut { signed_out: true }))
 }
 
-pub(super) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<(), ApiError> {
+pub(crate) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<(), ApiError> {
     let ended = state.realtime.provider.end_tokens_of(user).await;
     ended.map_err(|reason| ApiError::unavailable(reason, Duration::from_secs(1)))
 }

@@ -121,12 +121,26 @@ async fn malformed_push_settings_are_refused_with_what_would_be_right() {
 
 #[actix_web::test]
 async fn the_start_page_links_the_documentation_and_shows_no_secret() {
-    let page = StartPage { provider: "embedded", token_hint: "Ask <whoever> runs it." };
-    let response = start_page(&page);
+    let page = StartPage {
+        provider: "embedded",
+        token_hint: "Ask <whoever> runs it.",
+        console: true,
+        phones: None,
+        checks: Vec::new(),
+    };
+    let request = TestRequest::default().insert_header(("host", "tandem.example.org")).to_http_request();
+    let response = start_page(&page, &request);
     assert_eq!(response.status(), StatusCode::OK);
     let html = actix_web::body::to_bytes(response.into_body()).await.unwrap();
     let html = String::from_utf8_lossy(&html);
-    for expected in [env!("CARGO_PKG_VERSION"), "embedded", "/docs/", "/health", "Ask &lt;whoever&gt; runs it."] {
+    for expected in [
+        env!("CARGO_PKG_VERSION"),
+        "embedded",
+        "/docs/",
+        "/health",
+        "Ask &lt;whoever&gt; runs it.",
+        "http://tandem.example.org/api",
+    ] {
         assert!(html.contains(expected), "{expected}");
     }
     let server = Server::start();

@@ -102,6 +102,11 @@ struct LastTurn {
 }
 
 impl AblyCloud {
+    /// The circuit breaker of its REST hosts.
+    pub fn breaker(&self) -> &crate::breaker::Breaker {
+        &self.0.rest.breaker
+    }
+
     /// Makes the HTTP client. It calls nobody yet.
     pub fn new(config: &CloudSettings, names: ChannelNames, clock: Arc<dyn Clock>) -> Result<Self, CloudError> {
         let key = config.key.as_ref().and_then(|key| ApiKey::parse(key.reveal()).ok()).ok_or(CloudError::Key)?;

@@ -37,7 +37,7 @@ pub(super) struct Rest {
     authorization: header::HeaderValue,
     hosts: Vec<Url>,
     clock: Arc<dyn Clock>,
-    breaker: Breaker,
+    pub breaker: Breaker,
     /// The last host that worked, if it is not the first one.
     preferred: Mutex<Option<(usize, Timestamp)>>,
 }

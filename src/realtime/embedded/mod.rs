@@ -17,6 +17,8 @@ use tandem_actors::{
 };
 
 pub use self::sessions::Scope;
+pub use tandem_ably::{CredentialsOverview, Overview};
+
 use self::{
     rows::JournalRows,
     sessions::{Sessions, connection_name},
@@ -68,6 +70,20 @@ impl Embedded {
     /// Ends all tokens that a user has, and the connections that hold one. The answer comes when that is durable.
     pub fn end_tokens_of(&self, user: &UserId) -> impl Future<Output = Result<(), ErrorInfo>> + Send + 'static {
         self.endpoint.end_tokens_of(user.as_str())
+    }
+
+    /// Publishes a test message. The coordinator's channels carry events that partners rely on, so they take none.
+    ///
+    /// # Errors
+    /// Why it was not published.
+    pub async fn publish_test(&self, channel: &str, name: &str, json: String) -> Result<(), String> {
+        if self.sessions.names.is_coordinators(channel) {
+            return Err("this channel is the coordinator's".into());
+        }
+        let id = format!("test:{:016x}", rand::random::<u64>());
+        let published = self.endpoint.publish(channel, id, name, json).map_err(|error| error.message.into_owned())?;
+        let stored = published.await.unwrap_or_else(|_| Err(ErrorInfo::unavailable("the node is stopping")));
+        stored.map_err(|error| error.message.into_owned())
     }
 
     fn publish_one(&self, publication: Publication) -> Result<tandem_ably::PendingWrite, RealtimeError> {

@@ -2,6 +2,7 @@
 
 mod ably;
 mod answer;
+mod console;
 mod conversation;
 mod expo;
 mod partner;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use ably::Realtime;
 pub use answer::{Answer, has, items, text};
+pub use console::Console;
 pub use conversation::{Conversation, Member, strategies_of, three_ideas};
 pub use expo::Expo;
 pub use partner::{Partner, Request, http_from};

@@ -11,6 +11,7 @@ mod invitation;
 mod lifecycle;
 mod link;
 mod needs;
+mod oversight;
 mod pending_actions;
 mod progress;
 mod session;
@@ -38,6 +39,7 @@ pub use lifecycle::{
 };
 pub use link::{AcknowledgedInvitation, InvitationAcknowledged, PublicInvitation, PublicInvitationEnvelope};
 pub use needs::{NeedAdded, NeedRemoved, NeedsCaptured, NeedsConfirmed, NeedsEdited, NeedsList, NeedsShared};
+pub use oversight::{Oversight, PartnerOversight, StageOversight};
 pub use pending_actions::PendingActions;
 pub use progress::{Advanced, CompactSigned, CompactStatus, FeelHeard, GatesAnswer, Progress};
 use serde::Serialize;

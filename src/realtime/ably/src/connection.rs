@@ -165,6 +165,11 @@ impl ConnectionState {
         self.inner.lock().transport.clone()
     }
 
+    /// The time since a socket got the connection.
+    pub fn socket_age(&self) -> Duration {
+        self.inner.lock().since.elapsed()
+    }
+
     // ---- credentials ----
 
     pub fn grant(&self) -> Arc<Grant> {

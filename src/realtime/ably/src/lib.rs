@@ -62,7 +62,7 @@ pub use self::{
     application::{Application, ChannelBinding, EventRef, PresenceChange, Rights},
     auth::{APP_NONCE_PREFIX, Capability, Key, hmac_sha256},
     config::{Config, InvalidConfig, KeyConfig, Namespace},
-    endpoint::{Endpoint, PendingWrite, StartPage},
+    endpoint::{ChannelOverview, ConnectionOverview, CredentialsOverview, Endpoint, Overview, PendingWrite, StartPage},
     limits::LimitsConfig,
     protocol::{ErrorInfo, Format, PresenceMessage},
     time::Timestamp,

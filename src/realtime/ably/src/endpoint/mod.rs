@@ -3,6 +3,7 @@
 mod handover_file;
 mod in_process;
 mod maintenance;
+mod overview;
 
 use std::{
     sync::{
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use dashmap::DashMap;
 
 use crate::{
@@ -26,11 +27,13 @@ use crate::{
     storage::Storage,
 };
 
+pub use self::overview::{ChannelOverview, ConnectionOverview, CredentialsOverview, Overview};
+
 /// Hears when a write is durable.
 pub type PendingWrite = tokio::sync::oneshot::Receiver<Result<(), ErrorInfo>>;
 
 /// Answers `GET /` without an upgrade.
-pub type StartPage = Arc<dyn Fn() -> HttpResponse + Send + Sync>;
+pub type StartPage = Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>;
 
 /// The time between two clients that are sent away and will come back, as long as there is enough of it.
 const RETURN_INTERVAL: Duration = Duration::from_millis(10);

@@ -62,6 +62,7 @@ impl EventStream {
     /// If one of the channels must not be subscribed to, or a parameter is not valid. Nothing is left of the client.
     pub async fn open(admitted: Admitted, asked: Subscription) -> Result<Self, ErrorInfo> {
         let (client, _) = ConnectedClient::connect(admitted);
+        client.outbox.note_event_stream();
         let left = client.connection.grant().expires.map(|expires| {
             let left = expires.saturating_sub(client.hub.services.now().as_millis());
             Duration::from_millis(u64::try_from(left).unwrap_or(0))

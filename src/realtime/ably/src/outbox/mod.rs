@@ -82,6 +82,8 @@ pub struct Outbox {
     all: Arc<Budget>,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
+    /// The frames become server-sent events.
+    is_event_stream: AtomicBool,
     /// The client's rights have changed since the socket checked them.
     rights_changed: AtomicBool,
 }
@@ -94,6 +96,7 @@ impl Outbox {
             all,
             queue: Mutex::default(),
             reader: AtomicWaker::new(),
+            is_event_stream: AtomicBool::new(false),
             rights_changed: AtomicBool::new(false),
         }
     }
@@ -196,6 +199,11 @@ impl Outbox {
         }
     }
 
+    /// Bytes that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().waiting
+    }
+
     /// Whether too many bytes wait to replay something on request.
     pub fn is_full(&self) -> bool {
         self.queue.lock().waiting > self.limit
@@ -203,6 +211,20 @@ impl Outbox {
 
     pub fn send(&self, message: &Outbound<'_>) {
         self.push(Frame { bytes: message.encode(self.format), event: None });
+    }
+
+    /// The client is one without a WebSocket.
+    pub fn note_event_stream(&self) {
+        self.is_event_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// How the frames reach the client, in words.
+    pub fn transport(&self) -> &'static str {
+        match self.format {
+            _ if self.is_event_stream.load(Ordering::Relaxed) => "server-sent events",
+            Format::Json => "WebSocket, JSON",
+            Format::Msgpack => "WebSocket, MessagePack",
+        }
     }
 
     /// Asks the socket to check the client's rights again.

@@ -165,9 +165,9 @@ fn refused(error: IntakeError) -> ErrorInfo {
     ErrorInfo::new(code, error.status(), error.to_string())
 }
 
-async fn start_page(endpoint: Shared) -> HttpResponse {
+async fn start_page(request: HttpRequest, endpoint: Shared) -> HttpResponse {
     match endpoint.start_page.get() {
-        Some(page) => page(),
+        Some(page) => page(&request),
         None => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("Tandem\n"),
     }
 }

@@ -1,0 +1,233 @@
+//! What the console's buttons do. Each is a form that carries the key of the sign-in, and each leaves a line in the
+//! changes.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{self, Data, Form, ServiceConfig},
+};
+use maud::html;
+use serde::Deserialize;
+use tandem_actors::domain::ids::{SessionId, UserId};
+
+use super::{
+    Console,
+    changes::Change,
+    explained::attempted,
+    layout,
+    pages::{self, push::ABLY},
+    routes::{not_signed_in, nothing_here, shown, signed_in},
+    sign_in::Operator,
+    view::View,
+    words,
+};
+use crate::http;
+
+pub fn mount(app: &mut ServiceConfig) {
+    app.route("/release", web::post().to(release))
+        .route("/test-push", web::post().to(test_push))
+        .route("/sign-out", web::post().to(sign_out))
+        .route("/erase", web::post().to(erase))
+        .route("/reset-breaker", web::post().to(reset_breaker))
+        .route("/publish", web::post().to(publish))
+        .route("/rights", web::post().to(rights));
+}
+
+/// Somebody who is signed in and sent the console's own form.
+struct Acting {
+    operator: Operator,
+    cookie: String,
+}
+
+impl Acting {
+    fn of(request: &HttpRequest, console: &Console, form_key: &str) -> Result<Self, HttpResponse> {
+        let (operator, cookie) = signed_in(request, console).ok_or_else(not_signed_in)?;
+        if operator.sent(form_key) {
+            return Ok(Self { operator, cookie });
+        }
+        let words = html! { p { "This form is not from the page that you see. Load the page again." } };
+        Err(shown(StatusCode::FORBIDDEN, &layout::alone("Refused", &words)))
+    }
+
+    /// Notes the change and shows a page that says how it ended.
+    fn done(self, console: &Console, what: &'static str, of: &str, outcome: &str, next: &str) -> HttpResponse {
+        let (at, of) = (console.node.clock.now(), of.to_owned());
+        console.sign_ins.notify(&self.cookie, format!("{of}: {outcome}."));
+        console.changes.note(Change { at, by: self.operator.name, what, of, outcome: outcome.to_owned() });
+        HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish()
+    }
+}
+
+#[derive(Deserialize)]
+pub struct JustKey {
+    key: String,
+}
+
+pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
+    match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => {
+            console.sign_ins.leave(&acting.cookie);
+            HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
+        }
+        Err(refused) => refused,
+    }
+}
+
+#[derive(Deserialize)]
+struct OfSession {
+    key: String,
+    session: String,
+}
+
+async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSession>) -> HttpResponse {
+    let acting = match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => acting,
+        Err(refused) => return refused,
+    };
+    let Ok(session) = form.session.parse::<SessionId>() else { return nothing_here() };
+    let coordinator = &console.node.coordinator;
+    let tried = coordinator.try_release(&session).await;
+    let outcome = match (tried, coordinator.quarantine(&session)) {
+        (_, Some(quarantine)) => format!("back in quarantine: {}", quarantine.reason()),
+        (Ok(true), None) => "released, it works again".to_owned(),
+        (Ok(false), None) => "it was not in quarantine".to_owned(),
+        (Err(refusal), None) => format!("released, and does not answer yet: {refusal}"),
+    };
+    let next = format!("/console/session?id={session}");
+    acting.done(&console, "release from quarantine", session.as_str(), &outcome, &next)
+}
+
+#[derive(Deserialize)]
+struct OfUser {
+    key: String,
+    user: String,
+    /// What was typed to confirm an erasure.
+    #[serde(default)]
+    confirm: String,
+}
+
+impl OfUser {
+    fn read(&self, request: &HttpRequest, console: &Console) -> Result<(Acting, UserId, String), HttpResponse> {
+        let acting = Acting::of(request, console, &self.key)?;
+        let user: UserId = self.user.parse().map_err(|_| nothing_here())?;
+        let next = format!("/console/people?user={}", words::encoded(user.as_str()));
+        Ok((acting, user, next))
+    }
+}
+
+async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+    let (acting, user, next) = match form.read(&request, &console) {
+        Ok(read) => read,
+        Err(refused) => return refused,
+    };
+    let outcome = match console.pusher.send_test(&user).await {
+        Ok(outcomes) if outcomes.is_empty() => "no device can be reached".to_owned(),
+        Ok(outcomes) => {
+            let told = outcomes.iter().map(|(device, outcome)| format!("{device}: {}", attempted(Some(outcome))));
+            told.collect::<Vec<_>>().join("; ")
+        }
+        Err(_) => "the devices cannot be read".to_owned(),
+    };
+    acting.done(&console, "test push", user.as_str(), &outcome, &next)
+}
+
+async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+    let (acting, user, next) = match form.read(&request, &console) {
+        Ok(read) => read,
+        Err(refused) => return refused,
+    };
+    let outcome = match http::end_realtime_tokens(&console.node, &user).await {
+        Ok(()) => "signed out everywhere".to_owned(),
+        Err(error) => format!("not signed out: {error}"),
+    };
+    acting.done(&console, "sign out", user.as_str(), &outcome, &next)
+}
+
+async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
+    let (acting, user, next) = match form.read(&request, &console) {
+        Ok(read) => read,
+        Err(refused) => return refused,
+    };
+    if form.confirm.trim() != user.as_str() {
+        console.sign_ins.notify(&acting.cookie, "Not erased: the id that was typed is another one.".to_owned());
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish();
+    }
+    let outcome = match http::erase_account(&console.node, &user).await {
+        Ok(erasure) => {
+            format!("erased; {} ended", words::count(erasure.sessions_abandoned, "live session"))
+        }
+        Err(error) => format!("not erased: {error}"),
+    };
+    acting.done(&console, "erase", user.as_str(), &outcome, &next)
+}
+
+#[derive(Deserialize)]
+struct OfBreaker {
+    key: String,
+    breaker: String,
+}
+
+async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<OfBreaker>) -> HttpResponse {
+    let acting = match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => acting,
+        Err(refused) => return refused,
+    };
+    let of_cloud = console.node.realtime.provider.breaker().filter(|_| form.breaker == ABLY);
+    let found = match of_cloud {
+        Some(breaker) => {
+            breaker.reset();
+            true
+        }
+        None => console.pusher.reset_breaker(&form.breaker),
+    };
+    if !found {
+        return nothing_here();
+    }
+    acting.done(&console, "reset breaker", &form.breaker, "closed", "/console/push")
+}
+
+#[derive(Deserialize)]
+struct TestMessage {
+    key: String,
+    channel: String,
+    name: String,
+    data: String,
+}
+
+async fn publish(request: HttpRequest, console: Data<Console>, form: Form<TestMessage>) -> HttpResponse {
+    let acting = match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => acting,
+        Err(refused) => return refused,
+    };
+    let Some(embedded) = console.node.realtime.provider.embedded() else { return nothing_here() };
+    let outcome = match serde_json::from_str::<serde_json::Value>(&form.data) {
+        Ok(json) => embedded.publish_test(&form.channel, &form.name, json.to_string()).await,
+        Err(_) => Err("the data is not JSON".to_owned()),
+    };
+    let outcome = match outcome {
+        Ok(()) => "published".to_owned(),
+        Err(problem) => format!("not published: {problem}"),
+    };
+    acting.done(&console, "publish a test message", &form.channel, &outcome, "/console/realtime")
+}
+
+#[derive(Deserialize)]
+struct Pasted {
+    key: String,
+    token: String,
+}
+
+/// Changes nothing, and so leaves no line. It is a form because a token must not stand in an address.
+async fn rights(request: HttpRequest, console: Data<Console>, form: Form<Pasted>) -> HttpResponse {
+    let acting = match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => acting,
+        Err(refused) => return refused,
+    };
+    let Some(embedded) = console.node.realtime.provider.embedded() else { return nothing_here() };
+    let rights = embedded.endpoint.rights_of(form.token.trim());
+    let page = match &rights {
+        Ok(rights) => pages::realtime::with_rights(&acting.operator, Ok(rights)),
+        Err(error) => pages::realtime::with_rights(&acting.operator, Err(&error.message)),
+    };
+    shown(StatusCode::OK, &layout::whole(&View::Realtime, &page, &acting.operator, None))
+}

@@ -1,0 +1,19 @@
+//! The style sheet, the script and the icon. They are the same for everybody and hold nothing of the node.
+
+use actix_web::{HttpResponse, http::header};
+
+pub async fn style() -> HttpResponse {
+    file("text/css; charset=utf-8", include_str!("style.css"))
+}
+
+pub async fn script() -> HttpResponse {
+    file("text/javascript; charset=utf-8", include_str!("script.js"))
+}
+
+pub async fn icon() -> HttpResponse {
+    file("image/svg+xml", include_str!("icon.svg"))
+}
+
+fn file(content_type: &'static str, text: &'static str) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, content_type)).body(text)
+}

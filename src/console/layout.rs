@@ -1,0 +1,113 @@
+//! What all pages have in common.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{
+    sign_in::Operator,
+    view::{Page, Section, View},
+};
+
+/// The pages in the navigation.
+const PLACES: [(&str, &str); 7] = [
+    ("/console", "Now"),
+    ("/console/sessions", "Sessions"),
+    ("/console/people", "People"),
+    ("/console/realtime", "Realtime"),
+    ("/console/push", "Push"),
+    ("/console/settings", "Settings"),
+    ("/console/changes", "Changes"),
+];
+
+/// A page for somebody who is signed in.
+pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&str>) -> Markup {
+    let body = html! {
+        header.top {
+            a.brand href="/console" { "Tandem" }
+            nav aria-label="Pages" {
+                @for (path, name) in PLACES {
+                    a href=(path) aria-current=[(view.place() == path).then_some("page")] { (name) }
+                }
+            }
+            form.leave method="post" action="/console/leave" {
+                (form_key(operator))
+                span.who { (operator.name) }
+                button.quiet type="submit" { "Sign out" }
+            }
+        }
+        main #main {
+            div.title {
+                h1 { (page.title) }
+                p #live hidden { "Live" }
+            }
+            @if let Some(notice) = notice { p.notice role="status" { (notice) } }
+            @for section in &page.sections { (part(section)) }
+        }
+    };
+    document(&format!("{} · Tandem", page.title), true, &body)
+}
+
+/// A section, as it stands on the page and as it comes later.
+pub fn part(section: &Section) -> Markup {
+    html! { section id=(section.id) { (section.content) } }
+}
+
+/// A page for somebody who is not signed in, or for whom there is nothing.
+pub fn alone(title: &str, content: &Markup) -> Markup {
+    let body = html! { main.alone { h1 { (title) } (content) } };
+    document(&format!("{title} · Tandem"), false, &body)
+}
+
+fn document(title: &str, script: bool, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { (title) }
+                link rel="icon" href="/console/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/console/style.css";
+                @if script { script src="/console/script.js" defer {} }
+            }
+            body {
+                @if script { a.skip href="#main" { "Skip to the content" } }
+                (body)
+            }
+        }
+    }
+}
+
+/// The hidden field that shows that a form is the console's own.
+pub fn form_key(operator: &Operator) -> Markup {
+    html! { input type="hidden" name="key" value=(operator.form_key); }
+}
+
+/// A button that changes something, with what it is about.
+pub fn button(operator: &Operator, action: &str, about: &[(&str, &str)], label: &str) -> Markup {
+    html! {
+        form.act method="post" action={ "/console/" (action) } {
+            (form_key(operator))
+            @for (name, value) in about { input type="hidden" name=(name) value=(value); }
+            button type="submit" { (label) }
+        }
+    }
+}
+
+/// A word with a colour: `good`, `bad`, `care` or `calm`.
+pub fn mark(kind: &'static str, word: &str) -> Markup {
+    html! { span class={ "mark " (kind) } { (word) } }
+}
+
+/// After a sign-in. A redirect would not carry the strict cookie if the link was opened from another site.
+pub fn entered() -> Markup {
+    let body = html! {
+        main.alone {
+            h1 { "Signed in" }
+            p { a href="/console" { "To the console" } }
+        }
+    };
+    let whole = document("Signed in · Tandem", false, &body).into_string();
+    PreEscaped(whole.replacen("<head>", "<head><meta http-equiv=\"refresh\" content=\"0;url=/console\">", 1))
+}

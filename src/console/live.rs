@@ -1,0 +1,86 @@
+//! Keeps an open page current: the page is rendered again every few moments, and the sections that changed are sent as
+//! a server-sent event.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix_web::{HttpResponse, http::header};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::{Console, layout, sign_in::Operator, view::View};
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// A comment is sent after so many looks without a change, so that the browser and proxies keep the connection.
+const QUIET: u32 = 15;
+
+struct Watching {
+    console: Arc<Console>,
+    view: View,
+    operator: Operator,
+    cookie: String,
+    /// What the browser has, by section.
+    shown: HashMap<&'static str, String>,
+    quiet: u32,
+    begun: bool,
+}
+
+/// The answer to a browser's `EventSource`.
+pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: String) -> HttpResponse {
+    let watching = Watching { console, view, operator, cookie, shown: HashMap::new(), quiet: 0, begun: false };
+    let events = stream::unfold(watching, |mut watching| async move {
+        let event = watching.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), watching))
+    });
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(events)
+}
+
+impl Watching {
+    /// The next event; `None` ends the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.begun {
+            self.begun = true;
+            return Some(Bytes::from_static(b"retry: 2000\n\n"));
+        }
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let stopping = self.console.node.readiness.stopping.load(std::sync::atomic::Ordering::Acquire);
+            if stopping || self.console.sign_ins.who(&self.cookie).is_none() {
+                return None;
+            }
+            let changed = self.changed().await;
+            self.quiet += 1;
+            if !changed.is_empty() {
+                self.quiet = 0;
+                return Some(event(&changed));
+            }
+            if self.quiet >= QUIET {
+                self.quiet = 0;
+                return Some(Bytes::from_static(b":\n\n"));
+            }
+        }
+    }
+
+    /// The sections that changed since the last look. The first look sends all: the page may be older.
+    async fn changed(&mut self) -> String {
+        // A failing store shows on the page that is asked for next.
+        let Ok(page) = self.view.page(&self.console, &self.operator).await else { return String::new() };
+        let mut changed = String::new();
+        for section in page.sections.iter().filter(|section| section.live) {
+            let html = layout::part(section).into_string();
+            if self.shown.get(section.id) != Some(&html) {
+                changed += &html;
+                self.shown.insert(section.id, html);
+            }
+        }
+        changed
+    }
+}
+
+fn event(html: &str) -> Bytes {
+    let lines = html.lines().map(|line| format!("data: {line}\n"));
+    format!("event: sections\n{}\n", lines.collect::<String>()).into()
+}

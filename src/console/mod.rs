@@ -1,0 +1,113 @@
+//! The console under `/console`: pages for the operator of the node. The server renders them; a few lines of script
+//! replace the parts that change, as server-sent events bring them. Every page also works without the script.
+//!
+//! It shows what the node knows and nothing that a partner wrote. [`sign_in`] decides who sees it, [`view`] which page
+//! a path names, [`pages`] what stands on it, [`live`] keeps it current, and [`acts`] does what its buttons ask for.
+//! [`changes`] remembers who did that.
+
+mod acts;
+mod changes;
+mod chart;
+mod explained;
+mod files;
+mod history;
+mod layout;
+mod live;
+mod meters;
+mod pages;
+mod routes;
+mod sign_in;
+mod troubles;
+mod view;
+mod words;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Data;
+use parking_lot::Mutex;
+use tandem_actors::ports::StoreError;
+
+pub use self::routes::configure;
+use self::{changes::Changes, history::History, sign_in::SignIns};
+use crate::{
+    config::EffectiveSetting,
+    http::AppState,
+    push::{DevicesOverview, Pusher},
+};
+
+/// The console of a node, shared by all workers.
+pub struct Console {
+    node: Data<AppState>,
+    pusher: Arc<Pusher>,
+    /// Where the store's files are.
+    store: PathBuf,
+    settings: Vec<EffectiveSetting>,
+    sign_ins: SignIns,
+    changes: Changes,
+    history: History,
+    /// The devices of all users as they were a moment ago. An open page must not read them every second.
+    devices: Mutex<Option<(Instant, Arc<DevicesOverview>)>>,
+}
+
+impl Console {
+    /// The console of a node whose store's files are in `store`.
+    pub fn new(
+        node: Data<AppState>,
+        pusher: Arc<Pusher>,
+        store: PathBuf,
+        settings: Vec<EffectiveSetting>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            pusher,
+            store,
+            settings,
+            sign_ins: SignIns::default(),
+            changes: Changes::default(),
+            history: History::default(),
+            devices: Mutex::new(None),
+        })
+    }
+
+    /// The devices of all users, not older than [`EVERY`].
+    fn devices(&self) -> Result<Arc<DevicesOverview>, StoreError> {
+        let mut known = self.devices.lock();
+        if let Some((at, devices)) = known.as_ref()
+            && at.elapsed() < EVERY
+        {
+            return Ok(devices.clone());
+        }
+        let devices = Arc::new(DevicesOverview::read(&*self.node.store, self.node.clock.now())?);
+        *known = Some((Instant::now(), devices.clone()));
+        Ok(devices)
+    }
+
+    /// Notes the node's numbers every few seconds, as long as the console exists.
+    pub async fn keep_history(self: Arc<Self>) {
+        let weak = Arc::downgrade(&self);
+        drop(self);
+        while let Some(console) = weak.upgrade() {
+            console.history.note((console.node.metrics)(), store_bytes(&console.store));
+            drop(console);
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
+/// The time between two points of the charts.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The bytes of all files of the store. Unreadable ones do not count: an engine may just have deleted them.
+fn store_bytes(directory: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => store_bytes(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}

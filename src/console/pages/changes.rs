@@ -1,0 +1,37 @@
+//! What was changed by the console.
+
+use maud::html;
+
+use crate::console::{
+    Console,
+    view::{Page, Section},
+    words,
+};
+
+pub fn page(console: &Console) -> Page {
+    let changes = console.changes.latest();
+    let content = html! {
+        p.hint { "Since the node was started. Each is also a line of the log." }
+        @if changes.is_empty() {
+            p { "Nothing was changed yet." }
+        } @else {
+            div.wide tabindex="0" role="region" aria-label="Changes" {
+                table {
+                    thead { tr { th { "When (UTC)" } th { "Who" } th { "What" } th { "Of" } th { "Outcome" } } }
+                    tbody {
+                        @for change in &changes {
+                            tr {
+                                td { (words::date(change.at)) }
+                                td { (change.by) }
+                                td { (change.what) }
+                                td.id { (change.of) }
+                                td { (change.outcome) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Page { title: "Changes".to_owned(), sections: vec![Section::live("changes", content)] }
+}

@@ -1,0 +1,10 @@
+//! The pages, one file each.
+
+pub mod changes;
+pub mod now;
+pub mod people;
+pub mod push;
+pub mod realtime;
+pub mod session;
+pub mod sessions;
+pub mod settings;

@@ -1,0 +1,41 @@
+'use strict';
+// Replaces the sections of the page that changed, as the server sends them.
+
+const live = document.getElementById('live');
+const places = 'a, button, summary, input, select, textarea';
+
+function say(text, lost) {
+  live.hidden = false;
+  live.textContent = text;
+  live.classList.toggle('lost', lost);
+}
+
+function replace(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (!old) return;
+  const selection = getSelection();
+  // Whoever is marking a text to copy it keeps it.
+  if (!selection.isCollapsed && old.contains(selection.anchorNode)) return;
+  for (const open of old.querySelectorAll('details[open][id]')) {
+    const same = fresh.querySelector(`#${CSS.escape(open.id)}`);
+    if (same) same.open = true;
+  }
+  const focus = [...old.querySelectorAll(places)].indexOf(document.activeElement);
+  old.replaceWith(fresh);
+  if (focus >= 0) fresh.querySelectorAll(places)[focus]?.focus({ preventScroll: true });
+}
+
+if (live) {
+  const source = new EventSource(location.href);
+  source.addEventListener('open', () => say('Live', false));
+  source.addEventListener('error', () => {
+    const ended = source.readyState === EventSource.CLOSED;
+    say(ended ? 'Signed out: reload the page' : 'Not connected', true);
+  });
+  source.addEventListener('sections', (event) => {
+    const sent = document.createElement('template');
+    sent.innerHTML = event.data;
+    for (const fresh of [...sent.content.children]) replace(fresh);
+  });
+  addEventListener('pagehide', () => source.close());
+}

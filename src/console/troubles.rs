@@ -1,0 +1,160 @@
+//! What is wrong with the node, in words, with what to do.
+
+use maud::{Markup, html};
+
+use super::{Console, meters::Meters, words};
+
+pub struct Trouble {
+    /// `bad`: partners notice it. `care`: they may soon.
+    pub kind: &'static str,
+    pub what: String,
+    pub advice: &'static str,
+    /// The page that shows more.
+    pub page: Option<&'static str>,
+}
+
+/// Everything that is wrong at the moment, the worst first.
+pub fn troubles(console: &Console, meters: &Meters) -> Vec<Trouble> {
+    let mut all: Vec<Trouble> = of_the_store(console).collect();
+    let quarantined = console.node.coordinator.quarantined().len();
+    if quarantined > 0 {
+        all.push(Trouble {
+            kind: "bad",
+            what: format!("{} in quarantine: it can be read, not changed", words::count(quarantined, "session")),
+            advice: "Look at its reason. Release it when the cause is gone.",
+            page: Some("/console/sessions"),
+        });
+    }
+    for (breaker, open) in meters.by("tandem_breaker_open", "breaker") {
+        if open > 0.0 {
+            all.push(Trouble {
+                kind: "bad",
+                what: format!("The breaker \"{breaker}\" is open: nothing is sent through it"),
+                advice: "It tries again by itself. Look at its cause; after a repair, reset it.",
+                page: Some("/console/push"),
+            });
+        }
+    }
+    all.extend(LIMITS.iter().filter_map(|limit| limit.trouble(meters)));
+    all.sort_by_key(|trouble| trouble.kind != "bad");
+    all
+}
+
+fn of_the_store(console: &Console) -> impl Iterator<Item = Trouble> {
+    console.node.readiness.checks().into_iter().filter_map(|check| {
+        let advice = match check.name {
+            "room" => "Make room on the disk, or lower store.min_free. It goes on by itself.",
+            "store" => "Look at the log and at the disk, then start the node again.",
+            "writes" => "Look at the disk. It goes on by itself when the disk answers.",
+            "journal" => "The disk is too slow for the load. Clients are told to wait.",
+            _ => "",
+        };
+        let kind = if check.ok { "care" } else { "bad" };
+        Some(Trouble { kind, what: upper(&check.problem?), advice, page: None })
+    })
+}
+
+/// A number that should not be above a limit.
+struct Limit {
+    metric: &'static str,
+    above: f64,
+    kind: &'static str,
+    /// With the number in place of `{}`.
+    what: &'static str,
+    is_duration: bool,
+    advice: &'static str,
+    page: Option<&'static str>,
+}
+
+const LIMITS: &[Limit] = &[
+    Limit {
+        metric: "tandem_push_oldest_waiting_seconds",
+        above: 300.0,
+        kind: "bad",
+        what: "The oldest push has been waiting for {}",
+        is_duration: true,
+        advice: "Pushes may be held by quiet hours. Otherwise look at the breakers.",
+        page: Some("/console/push"),
+    },
+    Limit {
+        metric: "tandem_push_receipts_overdue_seconds",
+        above: 1800.0,
+        kind: "care",
+        what: "The oldest receipt has been due for {}",
+        is_duration: true,
+        advice: "Expo does not answer questions for receipts. They are asked for again for 23 hours.",
+        page: Some("/console/push"),
+    },
+    Limit {
+        metric: "tandem_store_damaged_rows_total",
+        above: 0.0,
+        kind: "bad",
+        what: "Damaged rows were read: {}",
+        is_duration: false,
+        advice: "The log names each. Check the disk, and run tandem store verify on a stopped node.",
+        page: None,
+    },
+    Limit {
+        metric: "tandem_push_devices_quarantined_total",
+        above: 0.0,
+        kind: "care",
+        what: "Expo called suspiciously many devices unregistered; kept for an hour: {}",
+        is_duration: false,
+        advice: "Look whether the project's credentials at Expo are right.",
+        page: Some("/console/push"),
+    },
+    Limit {
+        metric: "tandem_http_requests_shed_total",
+        above: 0.0,
+        kind: "care",
+        what: "Requests refused because there were too many: {}",
+        is_duration: false,
+        advice: "Clients come again by themselves. If it goes on, look at limits.requests.",
+        page: None,
+    },
+    Limit {
+        metric: "tandem_log_lost_lines_total",
+        above: 0.0,
+        kind: "care",
+        what: "Lines of the log that nobody could be given: {}",
+        is_duration: false,
+        advice: "Whatever reads the node's stderr is too slow or stuck.",
+        page: None,
+    },
+];
+
+impl Limit {
+    fn trouble(&self, meters: &Meters) -> Option<Trouble> {
+        let value = meters.sum(self.metric);
+        let shown = match self.is_duration {
+            true => words::about(std::time::Duration::from_secs_f64(value.max(0.0))),
+            false => words::number(value),
+        };
+        let trouble =
+            Trouble { kind: self.kind, what: self.what.replace("{}", &shown), advice: self.advice, page: self.page };
+        (value > self.above).then_some(trouble)
+    }
+}
+
+fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The list as a part of a page.
+pub fn shown(troubles: &[Trouble]) -> Markup {
+    html! {
+        @if troubles.is_empty() {
+            p.well { "All is well." }
+        } @else {
+            ul.troubles {
+                @for trouble in troubles {
+                    li class=(trouble.kind) {
+                        strong { (trouble.what) "." } " " (trouble.advice)
+                        @if let Some(page) = trouble.page { " " a href=(page) { "Show" } }
+                    }
+                }
+            }
+        }
+    }
+}

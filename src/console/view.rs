@@ -1,0 +1,124 @@
+//! Which page a request asks for, and what a page consists of.
+
+use actix_web::{HttpRequest, web::Query};
+use maud::Markup;
+use serde::Deserialize;
+use tandem_actors::{
+    domain::ids::{InvitationId, SessionId},
+    ports::StoreError,
+};
+
+use super::{Console, pages, sign_in::Operator};
+
+/// A page, with what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    Now,
+    /// What somebody looks for.
+    Sessions(String),
+    Session(String),
+    People(String),
+    Realtime,
+    Push,
+    Settings,
+    Changes,
+}
+
+/// What stands on a page.
+pub struct Page {
+    pub title: String,
+    pub sections: Vec<Section>,
+}
+
+/// A part of a page.
+pub struct Section {
+    /// Its `id` in the document.
+    pub id: &'static str,
+    /// Whether it is replaced when it changes. A section with a form is not: somebody may be filling it in.
+    pub live: bool,
+    pub content: Markup,
+}
+
+impl Section {
+    pub fn live(id: &'static str, content: Markup) -> Self {
+        Self { id, live: true, content }
+    }
+
+    pub fn fixed(id: &'static str, content: Markup) -> Self {
+        Self { id, live: false, content }
+    }
+}
+
+#[derive(Deserialize)]
+struct About {
+    #[serde(default)]
+    find: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    user: String,
+}
+
+impl View {
+    /// The page that a request asks for, if there is one at its path.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        let about = Query::<About>::from_query(request.query_string()).ok()?.into_inner();
+        let trimmed = |text: String| text.trim().to_owned();
+        Some(match request.path().trim_end_matches('/') {
+            "/console" => Self::Now,
+            "/console/sessions" => Self::Sessions(trimmed(about.find)),
+            "/console/session" => Self::Session(trimmed(about.id)),
+            "/console/people" => Self::People(trimmed(about.user)),
+            "/console/realtime" => Self::Realtime,
+            "/console/push" => Self::Push,
+            "/console/settings" => Self::Settings,
+            "/console/changes" => Self::Changes,
+            _ => return None,
+        })
+    }
+
+    /// The page as it is at this moment.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn page(&self, console: &Console, operator: &Operator) -> Result<Page, StoreError> {
+        match self {
+            Self::Now => pages::now::page(console),
+            Self::Sessions(find) => pages::sessions::page(console, find).await,
+            Self::Session(id) => pages::session::page(console, operator, id).await,
+            Self::People(user) => pages::people::page(console, operator, user).await,
+            Self::Realtime => Ok(pages::realtime::page(console, operator)),
+            Self::Push => pages::push::page(console, operator),
+            Self::Settings => Ok(pages::settings::page(console)),
+            Self::Changes => Ok(pages::changes::page(console)),
+        }
+    }
+
+    /// The page in the navigation that it belongs to.
+    pub fn place(&self) -> &'static str {
+        match self {
+            Self::Now => "/console",
+            Self::Sessions(_) | Self::Session(_) => "/console/sessions",
+            Self::People(_) => "/console/people",
+            Self::Realtime => "/console/realtime",
+            Self::Push => "/console/push",
+            Self::Settings => "/console/settings",
+            Self::Changes => "/console/changes",
+        }
+    }
+}
+
+/// The session that a text may name.
+pub enum Found {
+    Session(SessionId),
+    Invitation(InvitationId),
+}
+
+impl Found {
+    /// All readings of a text, the likeliest first.
+    pub fn readings(text: &str) -> impl Iterator<Item = Self> {
+        let session = text.parse().ok().map(Self::Session);
+        let invitation = text.parse().ok().map(Self::Invitation);
+        session.into_iter().chain(invitation)
+    }
+}

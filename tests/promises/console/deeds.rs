@@ -1,0 +1,154 @@
+//! What the console's pages show of people, of pushes and of the realtime endpoint, and what their buttons do.
+
+use serde_json::json;
+use tandem::push::fake_expo::{FakeExpo, Fault, FaultKind};
+
+use crate::harness::{Console, Conversation, Expo, Realtime, eventually, server, text};
+
+const OF_BEN: &str = "ExponentPushToken[abcdefghijklmnopqrstuv]";
+
+fn has_notice(page: &str, words: &str) -> bool {
+    page.split_once("role=\"status\">")
+        .is_some_and(|(_, notice)| notice.split('<').next().is_some_and(|n| n.contains(words)))
+}
+
+#[tokio::test]
+async fn a_person_is_shown_and_can_be_rung_signed_out_and_erased() {
+    let expo = Expo::start();
+    let server = server().set("push.base_url", &expo.url).start().await;
+    let both = Conversation::joined(&server).await;
+    let console = Console::sign_in(&server).await;
+    both.ben.register_push_token(OF_BEN).await.ok();
+    let quiet = json!({ "quietHours": { "start": "22:00", "end": "07:00", "timeZone": "Europe/Berlin" } });
+    both.ben.patch("/auth/me/notification-preferences", quiet).await.ok();
+    let of_ben = format!("/console/people?user={}", both.ben.id);
+    let page = console.get(&of_ben).await.body;
+    for words in
+        [&both.session, &both.anna.id, "ExponentPushToken[abcd…]", "22:00–07:00, Europe/Berlin", "iOS", "in use"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("efgh"), "no more of a push token is shown");
+
+    let user = [("user", both.ben.id.as_str())];
+    console.send("/console/test-push", &user).await;
+    let rung = expo.pushes_to(OF_BEN);
+    assert!(rung.iter().any(|push| push["title"] == "Test" && push.get("data").is_none()), "{rung:?}");
+    assert!(has_notice(&console.get(&of_ben).await.body, "accepted"));
+
+    let ear = Realtime::connect(&both.ben).await;
+    console.send("/console/sign-out", &user).await;
+    ear.frame("DISCONNECTED", |frame| frame["action"] == 6 && frame["error"]["code"] == 40141).await;
+
+    console.send("/console/erase", &[("user", &both.ben.id), ("confirm", "somebody else")]).await;
+    assert!(has_notice(&console.get(&of_ben).await.body, "Not erased"));
+    assert_eq!(both.anna.read("").await.ok()["session"]["status"], "ACTIVE");
+    console.send("/console/erase", &[("user", &both.ben.id), ("confirm", &both.ben.id)]).await;
+    let page = console.get(&of_ben).await.body;
+    assert!(page.contains("has no account of this user") && !page.contains("ExponentPushToken"), "{page}");
+    assert_eq!(both.anna.read("").await.ok()["session"]["status"], "ABANDONED");
+    let changes = console.get("/console/changes").await.body;
+    for deed in ["test push", "sign out", "erase"] {
+        assert!(changes.contains(&format!("<td>{deed}</td>")), "{deed}: {changes}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_breaker_is_shown_with_its_cause_and_can_be_reset() {
+    let expo = FakeExpo::start("127.0.0.1:0").await.unwrap();
+    let server = server().set("push.base_url", &expo.url).start().await;
+    let both = Conversation::joined(&server).await;
+    both.ben.register_push_token(OF_BEN).await.ok();
+    let console = Console::sign_in(&server).await;
+    assert!(console.get("/console/push").await.body.contains("closed"));
+    expo.fault(Fault::forever(FaultKind::Unauthorized));
+    both.anna.sign().await.done();
+    let page = eventually("the breaker opens", || async {
+        let page = console.get("/console/push").await.body;
+        page.contains("Reset</button>").then_some(page)
+    })
+    .await;
+    assert!(page.contains("access to Expo") && page.contains("UNAUTHORIZED") && page.contains(&both.session), "{page}");
+    let now = console.get("/console").await.body;
+    assert!(now.contains("The breaker &quot;access&quot; is open") && !now.contains("All is well"), "{now}");
+    expo.end_faults();
+    console.send("/console/reset-breaker", &[("breaker", "access to Expo")]).await;
+    let page = console.get("/console/push").await.body;
+    assert!(!page.contains("Reset</button>"), "{page}");
+    both.anna.say("/pause", json!({})).await.done();
+    eventually("a push goes out again", || async { expo.device(OF_BEN).filter(|it| !it.notifications.is_empty()) })
+        .await;
+}
+
+#[tokio::test]
+async fn a_dead_device_is_listed() {
+    let expo = FakeExpo::start("127.0.0.1:0").await.unwrap();
+    let server = server().set("push.base_url", &expo.url).start().await;
+    let both = Conversation::joined(&server).await;
+    both.ben.register_push_token(OF_BEN).await.ok();
+    let console = Console::sign_in(&server).await;
+    expo.fault(Fault::once(FaultKind::Code { code: "DeviceNotRegistered".into() }));
+    both.anna.sign().await.done();
+    let page = eventually("the device is retired", || async {
+        let page = console.get(&format!("/console/people?user={}", both.ben.id)).await.body;
+        page.contains("retired").then_some(page)
+    });
+    assert!(page.await.contains("Expo says the app is not installed any more"));
+    let page = console.session(&both.session).await;
+    assert!(page.contains("push failed: refused by Expo: DeviceNotRegistered"), "{page}");
+    let page = console.get("/console/push").await.body;
+    assert!(page.contains("ExponentPushToken[abcd…]") && page.contains("1 device of"), "{page}");
+}
+
+#[tokio::test]
+async fn channels_connections_and_rights_are_shown_and_a_test_message_is_published() {
+    let server = server().start().await;
+    let both = Conversation::joined(&server).await;
+    let console = Console::sign_in(&server).await;
+    let mut ear = Realtime::connect(&both.ben).await;
+    ear.enter(&both.session).await;
+    let page = console.get("/console/realtime").await.body;
+    let presence = format!("meetwithoutfear:session:{}:presence", both.session);
+    for words in [&presence, &both.ben.id, "WebSocket, JSON"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let session = console.session(&both.session).await;
+    assert!(session.contains(">present</span> since"), "{session}");
+
+    let token = text(&Realtime::token(&both.ben).await["token"]);
+    let rights = console.send("/console/rights", &[("token", &token)]).await.body;
+    assert!(rights.contains(&presence) && rights.contains(&both.ben.id) && !rights.contains(&token), "{rights}");
+    let refused = console.send("/console/rights", &[("token", "tandem.no:such")]).await.body;
+    assert!(refused.contains("Not valid") && !refused.contains("no:such"), "{refused}");
+
+    let mut message = [("channel", "test"), ("name", "hello"), ("data", "{\"a\":1}")];
+    console.send("/console/publish", &message).await;
+    assert!(has_notice(&console.get("/console/realtime").await.body, "test: published"));
+    let own = format!("meetwithoutfear:session:{}", both.session);
+    for (channel, data, problem) in
+        [(own.as_str(), "{}", "coordinator"), ("test", "no json", "not JSON"), ("", "{}", "empty")]
+    {
+        (message[0].1, message[2].1) = (channel, data);
+        console.send("/console/publish", &message).await;
+        let page = console.get("/console/realtime").await.body;
+        assert!(has_notice(&page, "not published") && has_notice(&page, problem), "{problem}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn each_setting_is_shown_with_its_origin_and_secrets_are_not() {
+    let token = "a token that nobody guesses";
+    let server = server()
+        .set("push.access_token", token)
+        .set("app.service_token", token)
+        .set("nudge.min_interval", "5h")
+        .arguments(&["--log-format", "json"])
+        .start()
+        .await;
+    let page = Console::sign_in(&server).await.get("/console/settings").await.body;
+    for words in ["nudge.min_interval", "5h", "TANDEM__NUDGE__MIN_INTERVAL", "flag --log-format", "push.access_token"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(page.contains("console.enabled") && page.contains("[redacted]"), "{page}");
+    assert!(!page.contains(token) && !page.contains(crate::harness::SECRET), "no secret is shown: {page}");
+}
