@@ -12,6 +12,7 @@ mod config;
 mod docs;
 mod envelope;
 mod error;
+mod examples;
 pub(crate) mod front;
 mod handbook;
 mod idempotency;

@@ -1,14 +1,15 @@
 //! The OpenAPI 3.1 description, made from the table of routes. What all routes have in common (path parameters, the
 //! bearer token, the errors) is added here, so that a handler describes only what is specific to it.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use bytes::Bytes;
+use tandem_actors::domain::Code;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Schema, SecurityRequirement,
-        Server, Tag,
+        Components, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Response, Schema,
+        SecurityRequirement, Server, Tag,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{AnyOfBuilder, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -18,6 +19,7 @@ use utoipa::{
 use super::{
     bodies,
     error::Failure,
+    examples,
     refusals::{self, REFUSALS},
     routes::{self, Handler, Schemas},
 };
@@ -38,13 +40,14 @@ pub fn json() -> Bytes {
 pub fn description() -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = Schemas::new();
+    let mut refused = BTreeMap::new();
     for (base, table) in [(BASE, routes::api()), ("", routes::root())] {
         let is_api = base == BASE;
         for Handler { path, http_method, operation, schemas: referenced, .. } in
             table.into_iter().flat_map(|route| route.handlers)
         {
             referenced(&mut schemas);
-            let operation = complete(operation, &path, &http_method, is_api);
+            let operation = complete(operation, &path, &http_method, is_api, &mut refused);
             let full = format!("{base}{path}");
             match paths.paths.get_mut(&full) {
                 Some(item) => item.merge_operations(PathItem::new(http_method, operation)),
@@ -62,9 +65,7 @@ pub fn description() -> OpenApi {
 
     let mut components = Components::new();
     components.schemas.extend(schemas.into_iter().map(|(name, schema)| (name, any_of_untagged(schema))));
-    for (status, name, text) in REFUSALS {
-        components.responses.insert(name.into(), RefOr::T(refusals::response(status, text)));
-    }
+    components.responses.extend(refused);
     components.add_security_scheme(BEARER, bearer("A user's JWT.", Some("JWT")));
     components.add_security_scheme(OPERATOR, bearer("The node's operator token.", None));
     components.add_security_scheme(SERVICE, bearer("The AI service's token, `app.service_token`.", None));
@@ -80,9 +81,22 @@ pub fn description() -> OpenApi {
     openapi
 }
 
-const DESCRIPTION: &str = "Coordinates sessions of two partners through five stages. All routes under `/api/v1` answer under \
-    `/api` too. Answers come in an envelope: `{\"success\": true, \"data\": …}` or `{\"success\": false, \"error\": \
-    {\"code\", \"message\", \"details\"}}`. An empty request body counts as `{}`.";
+const DESCRIPTION: &str = r#"Coordinates sessions of two partners through five stages. All routes under `/api/v1` answer under `/api` too.
+
+## First use
+
+1. Get a token. On the machine of a node that makes its own secret: `tandem token --user alex --name Alex`. Where the node is
+   configured for an issuer, the app's sign-in gives it.
+2. Press **Authorize**, paste the token at `bearer`, and press **Authorize** there.
+3. Try `GET /api/v1/auth/me`: it answers who you are. Then `POST /api/v1/sessions` begins a session, and with the token of a second
+   user `POST /api/v1/invitations/{id}/accept` joins it.
+
+In a shell, the token is a header: `curl -H "Authorization: Bearer $TOKEN" …/api/v1/auth/me`.
+
+## Answers
+
+Answers come in an envelope: `{"success": true, "data": …}` or `{"success": false, "error": {"code", "message", "details"}}`. Each
+operation lists the codes that it gives. An empty request body counts as `{}`."#;
 
 const TAGS: &[(&str, &str)] = &[
     ("sessions", "A session, its state and its events"),
@@ -120,7 +134,15 @@ fn bearer(text: &str, format: Option<&str>) -> SecurityScheme {
     })
 }
 
-fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: bool) -> Operation {
+/// Adds what the operation has in common with others. `refused` collects the responses that it refers to.
+fn complete(
+    mut operation: Operation,
+    path: &str,
+    method: &HttpMethod,
+    is_api: bool,
+    refused: &mut BTreeMap<String, RefOr<Response>>,
+) -> Operation {
+    let id = operation.operation_id.clone().unwrap_or_default();
     let is_for_users = operation.security.is_none();
     let has_ids = path.contains('{');
     let is_post = *method == HttpMethod::Post && is_for_users;
@@ -131,30 +153,54 @@ fn complete(mut operation: Operation, path: &str, method: &HttpMethod, is_api: b
     }
     let asks_for_session = has_ids || parameters.iter().any(|it| matches!(it, RefOr::T(it) if it.name == "sessionId"));
     let takes_parameters = !parameters.is_empty() || operation.request_body.is_some();
+    let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (_, response) in responses.iter_mut() {
-        if let RefOr::T(response) = response
-            && response.description.is_empty()
-        {
-            response.description = "The answer".into();
+        if let RefOr::T(response) = response {
+            show(response, &id);
         }
     }
-    for (status, name, _) in REFUSALS {
-        let applies = match status {
-            "400" => takes_parameters,
-            "401" => is_for_users || path.starts_with("/service/"),
-            "403" => is_for_users && has_ids,
-            "404" => asks_for_session || path.starts_with("/operator/"),
-            "409" => is_post,
-            "413" => operation.request_body.is_some() || is_post,
-            "500" | "503" => is_api,
+    for (status, name, text) in REFUSALS {
+        let gives = |code: &Code| match (status, *code) {
+            ("400", Code::ValidationError) => takes_parameters || examples::gives(&id, *code),
+            ("400" | "403" | "410", code) => examples::gives(&id, code),
+            ("409", code) => is_post || examples::gives(&id, code),
+            ("401", _) => is_for_users || path.starts_with("/service/"),
+            ("404", _) => asks_for_session || path.starts_with("/operator/"),
+            ("413", _) => has_body || is_post,
+            ("500" | "503", _) => is_api,
             _ => false,
         };
-        if applies || responses.contains_key(status) {
-            responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
-        }
+        let all: Vec<Code> = refusals::codes(status).collect();
+        let given: Vec<Code> = all.iter().copied().filter(gives).collect();
+        let codes = match (given.is_empty(), responses.contains_key(status)) {
+            (true, false) => continue,
+            (true, true) => &all,
+            (false, _) => &given,
+        };
+        // A status with one code has one response for all operations.
+        let name = match all.len() {
+            1 => name.to_owned(),
+            _ => codes.iter().fold(name.to_owned(), |name, code| format!("{name}.{}", code.as_str())),
+        };
+        refused.entry(name.clone()).or_insert_with(|| RefOr::T(refusals::response(status, text, codes)));
+        responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
     }
     operation
+}
+
+/// Describes an answer, with an example.
+fn show(response: &mut Response, id: &str) {
+    if response.description.is_empty() {
+        response.description = "The answer".into();
+    }
+    for (_, content) in &mut response.content {
+        if let RefOr::T(content) = content
+            && content.example.is_none()
+        {
+            content.example = examples::answer(id).cloned();
+        }
+    }
 }
 
 /// Utoipa describes an untagged enum as `oneOf`, but a value may fit several of its schemas: a draft is an object, and

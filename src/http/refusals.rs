@@ -30,11 +30,11 @@ pub(super) const REFUSALS: [(&str, &str, &str); 10] = [
     ("503", "Unavailable", "Not now; `Retry-After` says when"),
 ];
 
-/// The shared response of a status.
-pub(super) fn response(status: &str, text: &str) -> Response {
+/// The response of a status, with these codes.
+pub(super) fn response(status: &str, text: &str, codes: &[Code]) -> Response {
     let schema = RefOr::Ref(Ref::from_schema_name(Failure::name()));
-    let examples = codes(status).map(|code| {
-        let value = json!({ "success": false, "error": { "code": code, "message": message(code) } });
+    let examples = codes.iter().map(|code| {
+        let value = json!({ "success": false, "error": { "code": code, "message": message(*code) } });
         (code.as_str(), ExampleBuilder::new().value(Some(value)).build())
     });
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
@@ -47,7 +47,8 @@ pub(super) fn response(status: &str, text: &str) -> Response {
     response.build()
 }
 
-fn codes(status: &str) -> impl Iterator<Item = Code> {
+/// All codes of a status.
+pub(super) fn codes(status: &str) -> impl Iterator<Item = Code> {
     // Statuses that share their code with another status.
     let other = matches!(status, "408" | "413").then_some(Code::ValidationError);
     let status = status.parse().unwrap_or(0);

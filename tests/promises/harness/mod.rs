@@ -4,6 +4,7 @@ mod ably;
 mod answer;
 mod console;
 mod conversation;
+mod described;
 mod expo;
 mod partner;
 mod process;

@@ -11,7 +11,7 @@ use std::{
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{answer::Answer, server::SECRET, token::Claims};
+use super::{answer::Answer, described, server::SECRET, token::Claims};
 
 thread_local! {
     // Connections belong to a runtime, and every test has its own, on its own thread.
@@ -88,7 +88,9 @@ impl Request {
     pub async fn attempt(self) -> Result<Answer, reqwest::Error> {
         let response = self.builder.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { to: self.to, status, headers, body: response.text().await? })
+        let answer = Answer { to: self.to, status, headers, body: response.text().await? };
+        described::record(&answer);
+        Ok(answer)
     }
 }
 
