@@ -53,3 +53,4 @@ mod strangers;
 mod strategies;
 mod supervision;
 mod surface;
+mod typed_client;

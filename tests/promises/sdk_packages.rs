@@ -16,7 +16,7 @@ pub static INSTALLED: LazyLock<bool> = LazyLock::new(|| {
         return false;
     }
     let there = |package: &str| folder().join("node_modules").join(package).join("package.json").exists();
-    if !["ably", "eventsource", "expo-server-sdk", "zod"].into_iter().all(there) {
+    if !["ably", "eventsource", "expo-server-sdk", "openapi-typescript", "zod"].into_iter().all(there) {
         let installed = works(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder()));
         assert!(installed, "npm ci failed in tests/sdk");
     }
