@@ -88,7 +88,7 @@ impl AppState {
     }
 }
 
-/// Mounts all routes, and the answer to unknown paths. Register other services of the same app before.
+/// Mounts all routes, and the answer to paths that no service of the app knows.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     let cors = &state.config.cors;
     for prefix in ["/api/v1", "/api"] {

@@ -119,8 +119,9 @@ pub(super) fn serve(
             .wrap_fn(move |request, service| front.pass(request, service))
             .configure(crate::debug::configure)
             .configure(move |app| console::configure(app, console))
-            .configure(move |app| provider.mount(app))
+            // The API first: services are tried in order, and most of Ably's routes cost a regular expression each.
             .configure(move |app| http::configure(app, state))
+            .configure(move |app| provider.mount(app))
     };
     let tls = certificate.map(|certificate| certificate.server_config()).transpose();
     let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?.map(Arc::new);
