@@ -55,7 +55,7 @@ use super::{
 
 pub(super) const DATABASE: &str = "db";
 /// Bytes of rows in one batch: readers wait while it is written.
-const BATCH: usize = 256 << 10;
+const BATCH: usize = 32 << 10;
 
 pub(super) struct SledRows {
     // Before `db`: sled closes its file with the last handle, and the watchdog has one.
