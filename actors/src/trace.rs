@@ -1,8 +1,8 @@
 //! Request ids in the log. All lines of a request carry the same id: those of its command, of the flush, of the
 //! delivery and of the push attempt.
 //!
-//! These lines have the level `debug`, and so have the spans around them: making spans takes a sixth of a command's
-//! CPU. A line of a higher level names the request itself.
+//! These lines have the level `debug`, and so have the spans around them: making spans takes up to a tenth of a
+//! command's CPU. A line of a higher level names the request itself.
 
 use std::{fmt, sync::Arc};
 
