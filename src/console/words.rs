@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tandem_actors::domain::{routing::Presence, side::Side, stage::Stage, time::Timestamp};
+use tandem_actors::domain::{routing::Presence, stage::Stage, time::Timestamp};
 
 /// A time of day, with the whole time in UTC for programs and for those who point at it.
 pub fn time(at: Timestamp) -> Markup {
@@ -63,13 +63,6 @@ pub fn stage(stage: Stage) -> &'static str {
         Stage::PerspectiveStretch => "2 · Perspective Stretch",
         Stage::NeedMapping => "3 · Need Mapping",
         Stage::StrategicRepair => "4 · Strategic Repair",
-    }
-}
-
-pub fn side(side: Side) -> &'static str {
-    match side {
-        Side::Creator => "creator",
-        Side::Invitee => "invited",
     }
 }
 

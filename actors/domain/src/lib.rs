@@ -37,7 +37,7 @@ pub use context::{Actor, Caller, Context, Ids, Privacy, Settings};
 pub use event::{Announcement, Audience, Event, EventBody, EventName};
 pub use query::Query;
 pub use rejection::{Code, Rejection};
-pub use rules::Listed;
+pub use rules::{BlockedReason, Listed};
 pub use session::Session;
 pub use timer::Timer;
 pub use view::Answer;

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use tandem_actors::{
     Overseen, PartnerPresence,
     domain::{
+        BlockedReason,
         ids::SessionId,
         routing::Presence,
         stage::StageStatus,
@@ -127,7 +128,7 @@ fn card(overseen: &Overseen, partner: &PartnerOversight, now: Timestamp) -> Mark
     let presence = overseen.presence.iter().find(|one| one.user == partner.user);
     html! {
         div.card {
-            h3 { (words::link_to_person(partner.user.as_str())) " " span.hint { (words::side(partner.side)) } }
+            h3 { (words::link_to_person(partner.user.as_str())) " " span.hint { (if partner.is_creator { "creator" } else { "invited" }) } }
             dl.facts {
                 dt { "Now" } dd { (present(partner, presence, now)) }
                 @if let Some(stage) = partner.stages.last() {
@@ -173,7 +174,6 @@ fn status(status: StageStatus) -> Markup {
 }
 
 fn advance(partner: &PartnerOversight) -> &'static str {
-    use tandem_actors::domain::rules::BlockedReason;
     match partner.blocked {
         None => "may advance",
         Some(BlockedReason::GatesNotSatisfied) => "own gates are missing",

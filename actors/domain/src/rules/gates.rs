@@ -91,10 +91,14 @@ impl Gates {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum BlockedReason {
+pub enum BlockedReason {
+    /// The partner's own gates are not all satisfied.
     GatesNotSatisfied,
+    /// The other partner's gates are not.
     PartnerNotReady,
+    /// The session is not active.
     SessionNotActive,
+    /// There is no next stage.
     InvalidStageTransition,
 }
 

@@ -12,7 +12,8 @@ mod timers;
 
 pub(crate) use coverage::{Coverage, CoverageRow};
 pub(crate) use gate::Gate;
+pub use gates::BlockedReason;
 pub(crate) use gates::PARTNER_READY;
-pub(crate) use gates::{Blocked, BlockedReason, Gates};
+pub(crate) use gates::{Blocked, Gates};
 pub use listed::Listed;
 pub(crate) use submissions::Submission;

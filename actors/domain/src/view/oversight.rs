@@ -38,8 +38,8 @@ pub struct Oversight {
 pub struct PartnerOversight {
     /// The partner.
     pub user: UserId,
-    /// Whether the partner created the session or was invited.
-    pub side: Side,
+    /// The partner created the session. Otherwise they were invited.
+    pub is_creator: bool,
     /// When the partner joined.
     pub joined_at: Timestamp,
     /// When the partner withdrew.
@@ -98,7 +98,7 @@ impl Session {
         });
         Some(PartnerOversight {
             user: member.id.clone(),
-            side,
+            is_creator: side == Side::Creator,
             joined_at: member.joined_at,
             left_at: member.left_at,
             stages: stages.collect(),
