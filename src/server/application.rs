@@ -82,27 +82,11 @@ impl Application {
             metrics,
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
-        let provider = coordination.provider.name();
-        // The page must not keep the node's parts alive: they keep the page.
-        let (of_page, console_is_there) = (Arc::downgrade(&state.clone().into_inner()), settings.console.enabled);
-        // `tandem demo --open` tells its node where its phones are.
-        let phones = std::env::var("TANDEM_PHONES").ok();
-        let page = move |request: &HttpRequest| {
-            let checks = of_page.upgrade().map(|state| state.readiness.checks()).unwrap_or_default();
-            let (token_hint, phones) = (token_hint.as_str(), phones.as_deref());
-            start_page(&StartPage { provider, token_hint, console: console_is_there, phones, checks }, request)
-        };
-        coordination.provider.set_start_page(Arc::new(page));
+        show_start_page(&settings, &state, &coordination, token_hint);
         let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
         let certificate = tls.transpose().map_err(StartError::Tls)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
-        let console = settings.console.enabled.then(|| {
-            let store = settings.store_location().path;
-            Console::new(state.clone(), coordination.pusher.clone(), store, effective)
-        });
-        if let Some(console) = &console {
-            actix_web::rt::spawn(console.clone().keep_history());
-        }
+        let console = open_console(&settings, &state, &coordination, effective);
         let http = serve(
             &settings,
             listener,
@@ -197,4 +181,34 @@ fn announce(settings: &Settings, address: SocketAddr) {
         tokens = settings.auth.ways(),
         "starting"
     );
+}
+
+/// The page at `/`.
+fn show_start_page(settings: &Settings, state: &Data<AppState>, coordination: &Coordination, token_hint: String) {
+    // The page must not keep the node's parts alive: they keep the page.
+    let state = Arc::downgrade(&state.clone().into_inner());
+    let (provider, console) = (coordination.provider.name(), settings.console.enabled);
+    // `tandem demo --open` tells its node where its phones are.
+    let phones = std::env::var("TANDEM_PHONES").ok();
+    let page = move |request: &HttpRequest| {
+        let checks = state.upgrade().map(|state| state.readiness.checks()).unwrap_or_default();
+        let (token_hint, phones) = (token_hint.as_str(), phones.as_deref());
+        start_page(&StartPage { provider, token_hint, console, phones, checks }, request)
+    };
+    coordination.provider.set_start_page(Arc::new(page));
+}
+
+/// The console, if there is to be one. It notes the node's numbers from now on.
+fn open_console(
+    settings: &Settings,
+    state: &Data<AppState>,
+    coordination: &Coordination,
+    effective: Vec<EffectiveSetting>,
+) -> Option<Arc<Console>> {
+    let console = settings.console.enabled.then(|| {
+        let store = settings.store_location().path;
+        Console::new(state.clone(), coordination.pusher.clone(), store, effective)
+    })?;
+    actix_web::rt::spawn(console.clone().keep_history());
+    Some(console)
 }
