@@ -63,6 +63,9 @@ enum Command {
         /// Leave the server running and print how to call it
         #[arg(long)]
         keep: bool,
+        /// Show two phones in a browser instead, and let you play both partners
+        #[arg(long, conflicts_with = "keep")]
+        open: bool,
     },
     /// Print a token that the node on this data directory accepts
     Token {
@@ -240,7 +243,8 @@ impl Cli {
         telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
         match self.command {
             Command::Serve { start_afresh, .. } => node::serve(Settings { start_afresh, ..settings }, sources),
-            Command::Demo { keep } => node::demo(keep),
+            Command::Demo { open: true, .. } => node::phones(),
+            Command::Demo { keep, .. } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
             Command::Health { ready } => health::run(&settings, ready),

@@ -70,6 +70,10 @@ pub fn demo(keep: bool) -> Outcome {
     block_on(async { Ok(demo::run(demo::Options { keep }).await?) })
 }
 
+pub fn phones() -> Outcome {
+    block_on(async { Ok(demo::open().await?) })
+}
+
 pub fn fake_expo(listen: SocketAddr) -> Outcome {
     block_on(async {
         let stand_in = FakeExpo::start(&listen.to_string())

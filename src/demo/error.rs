@@ -8,6 +8,8 @@ pub enum Error {
     Directory(#[source] io::Error),
     #[error("cannot start the stand-in for Expo: {0}")]
     Expo(#[source] io::Error),
+    #[error("cannot serve the page of the phones: {0}")]
+    Page(#[source] io::Error),
     #[error("the server {doing}: {source}")]
     Node { doing: &'static str, source: io::Error },
     #[error("the server said {said:?} where `listening on http://ADDR:PORT` was expected, within {within:?}")]

@@ -2,12 +2,15 @@
 //! to the resolution, and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server
 //! is this binary's `serve` in its own process, and the tokens come from `token`.
 //!
+//! `tandem demo --open` leaves the two people to whoever looks at its page: see [`open`].
+//!
 //! Every event and every push is awaited with a deadline. The first missing one ends the demo with an error.
 
 mod client;
 mod error;
 mod narrate;
 mod node;
+mod phones;
 mod realtime;
 mod script;
 mod steps;
@@ -16,7 +19,8 @@ use std::time::Instant;
 
 pub use error::Error;
 use narrate::Narrator;
-use node::Node;
+use node::{Node, push_to};
+pub use phones::open;
 use steps::Steps;
 
 use crate::push::fake_expo::FakeExpo;
@@ -32,7 +36,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let started = Instant::now();
     let directory = tempfile::Builder::new().prefix("tandem-demo-").tempdir().map_err(Error::Directory)?;
     let expo = FakeExpo::start("127.0.0.1:0").await.map_err(Error::Expo)?;
-    let node = Node::start(directory.path().to_owned(), expo.url.clone())?;
+    let node = Node::start(directory.path().to_owned(), push_to(&expo.url))?;
     narrator.opening(node.url(), directory.path(), &expo.url);
 
     let mut steps = Steps::new(node, expo, narrator)?;

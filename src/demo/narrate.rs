@@ -58,6 +58,13 @@ impl Narrator {
         self.say(format_args!("  push    to a stand-in for Expo at {expo}"));
     }
 
+    /// The page's address comes first, for scripts.
+    pub fn phones(&self, page: &str, url: &str, directory: &Path) {
+        self.say(format_args!("{}: {page}", self.paint(Style::Title, "Two phones")));
+        self.say(format_args!("  server  {url}, everything embedded, data in {}", directory.display()));
+        self.say(format_args!("  Ctrl-C ends it"));
+    }
+
     pub fn chapter(&self, title: &str) {
         self.say(format_args!("\n{}", self.paint(Style::Title, title)));
     }

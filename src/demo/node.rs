@@ -15,18 +15,30 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 const LAST_LINES: usize = 12;
 
+/// Environment variables that set what differs from the defaults.
+pub type Settings = Vec<(&'static str, String)>;
+
+/// Sends pushes to a stand-in, each at once: the demo plays a conversation of weeks within minutes.
+pub fn push_to(expo: &str) -> Settings {
+    vec![
+        ("TANDEM__PUSH__BASE_URL", expo.to_owned()),
+        ("TANDEM__PUSH__SPACING", "0s".to_owned()),
+        ("TANDEM__PUSH__SPACING_LATER", "0s".to_owned()),
+    ]
+}
+
 pub struct Node {
     directory: PathBuf,
-    push_base_url: String,
+    settings: Settings,
     child: Child,
     /// `http://ADDR:PORT`
     url: String,
 }
 
 impl Node {
-    pub fn start(directory: PathBuf, push_base_url: String) -> Result<Self, Error> {
-        let (child, url) = spawn(&directory, &push_base_url, "127.0.0.1:0")?;
-        Ok(Self { directory, push_base_url, child, url })
+    pub fn start(directory: PathBuf, settings: Settings) -> Result<Self, Error> {
+        let (child, url) = spawn(&directory, &settings, "127.0.0.1:0")?;
+        Ok(Self { directory, settings, child, url })
     }
 
     pub fn url(&self) -> &str {
@@ -42,7 +54,7 @@ impl Node {
     pub fn start_again(&mut self) -> Result<Duration, Error> {
         let begun = Instant::now();
         let address = self.url.trim_start_matches("http://").to_owned();
-        (self.child, self.url) = spawn(&self.directory, &self.push_base_url, &address)?;
+        (self.child, self.url) = spawn(&self.directory, &self.settings, &address)?;
         Ok(begun.elapsed())
     }
 
@@ -60,7 +72,7 @@ impl Node {
     }
 
     /// Stops the server with SIGTERM, and after a while with SIGKILL.
-    pub fn stop(mut self) -> Result<(), Error> {
+    pub fn stop(&mut self) -> Result<(), Error> {
         terminate(&self.child);
         let deadline = Instant::now() + STOP_WITHIN;
         while Instant::now() < deadline {
@@ -89,15 +101,12 @@ impl Drop for Node {
     }
 }
 
-fn spawn(directory: &Path, push_base_url: &str, listen: &str) -> Result<(Child, String), Error> {
+fn spawn(directory: &Path, settings: &Settings, listen: &str) -> Result<(Child, String), Error> {
     let log = File::options().create(true).append(true).open(log_path(directory)).map_err(failed("has no log"))?;
     let mut command = this_binary(directory)?;
     command
         .args(["serve", "--listen", listen])
-        .env("TANDEM__PUSH__BASE_URL", push_base_url)
-        // The demo plays a conversation of weeks within seconds.
-        .env("TANDEM__PUSH__SPACING", "0s")
-        .env("TANDEM__PUSH__SPACING_LATER", "0s")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log);

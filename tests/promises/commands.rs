@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Conversation, SECRET, run, server};
+use crate::harness::{Conversation, Partner, Request, Running, SECRET, run, server, tandem, text};
 
 #[tokio::test]
 async fn token_prints_a_token_and_nothing_else() {
@@ -50,6 +51,32 @@ async fn the_demo_plays_a_whole_conversation() {
     for word in ["invit", "compact", "empathy", "agreement", "push", "resolved"] {
         assert!(story.contains(word), "{word} in {}", played.stdout);
     }
+}
+
+#[tokio::test]
+async fn the_demo_shows_two_phones_until_it_is_ended() {
+    let mut command = tandem();
+    command.args(["demo", "--open"]).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    let mut demo = Running::spawn(command);
+    let line = demo.first_line().await.expect("it says where the page is");
+    let origin = line.strip_prefix("Two phones: ").expect("an address").trim_end_matches('/');
+    let page = Request::new(Method::GET, origin, "/").send().await;
+    assert!(page.status == 200 && page.body.contains("What travels"), "{}", page.body);
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let press = |path: &str| Request::new(Method::POST, origin, path);
+    for path in ["/kill", "/story"] {
+        assert_eq!(press(path).send().await.status, 404, "only the page may ask for {path}");
+        let elsewhere = press(path).header("x-demo", "yes").header("host", "evil.example");
+        assert_eq!(elsewhere.send().await.status, 404, "{path}");
+    }
+    let story = press("/story").header("x-demo", "yes").send().await.json();
+    let alex = Partner::with_token(&text(&story["node"]), "alex", text(&story["alex"]["token"]));
+    assert_eq!(alex.get("/auth/me").await.ok()["user"]["name"], "Alex");
+    demo.terminate();
+    assert!(demo.ended().await.success());
+    let gone = alex.request(Method::GET, "/auth/me").attempt().await;
+    assert!(gone.is_err(), "the node ends with the demo");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod account;
 mod agreements;
 mod app;
 mod auth;
+mod browser;
 mod canary;
 mod channel;
 mod cloud;

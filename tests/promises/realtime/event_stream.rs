@@ -345,18 +345,22 @@ async fn a_stream_that_is_gone_leaves_nothing() {
     let token = token(&node, json!({"clientId": "anna"})).await;
     let query = format!("channels=a&accessToken={token}");
     let stream = Stream::open(&node.url, &query).await;
+    assert_eq!(subscribers(&node, "a").await, 1);
     let open = async || get(&format!("{}/sse?v=1.2&{query}", node.url)).send().await.unwrap();
     let refused = open().await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.json::<Value>().await.unwrap()["error"]["code"], 42910);
     drop(stream);
-    for _ in 0..200 {
-        if open().await.status() == StatusCode::OK {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the place of a stream that is gone is not given to another");
+    let gone = async || (subscribers(&node, "a").await == 0).then_some(());
+    crate::harness::eventually("the subscriber is gone", gone).await;
+    assert_eq!(open().await.status(), StatusCode::OK, "the place is free");
+}
+
+/// The number of a channel's subscribers.
+async fn subscribers(node: &Node, channel: &str) -> u64 {
+    let request = get(&format!("{}/channels/{channel}", node.url)).basic_auth(KEY_NAME, Some(KEY_SECRET));
+    let status: Value = request.send().await.unwrap().json().await.unwrap();
+    status["status"]["occupancy"]["metrics"]["subscribers"].as_u64().unwrap_or_else(|| panic!("{status}"))
 }
 
 #[tokio::test]

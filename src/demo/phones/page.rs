@@ -1,0 +1,92 @@
+//! The page's own server: its files, two people for each load, and the button that kills the node. Only the page itself
+//! may press it.
+
+use std::{io, net::TcpListener, sync::Arc};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    guard::{self, GuardContext},
+    http::header,
+    middleware::DefaultHeaders,
+    web,
+};
+
+use super::{Stage, feed};
+
+/// Path, media type and content of each file.
+macro_rules! files {
+    ($($path:literal $kind:literal $file:literal;)*) => {
+        [$(($path, $kind, include_str!(concat!("page/", $file)))),*]
+    };
+}
+
+const FILES: [(&str, &str, &str); 7] = files! {
+    "/" "text/html; charset=utf-8" "index.html";
+    "/phones.css" "text/css; charset=utf-8" "phones.css";
+    "/main.js" "text/javascript; charset=utf-8" "main.js";
+    "/phone.js" "text/javascript; charset=utf-8" "phone.js";
+    "/screens.js" "text/javascript; charset=utf-8" "screens.js";
+    "/story.js" "text/javascript; charset=utf-8" "story.js";
+    "/wire.js" "text/javascript; charset=utf-8" "wire.js";
+};
+
+pub fn serve(listener: TcpListener, origin: &str, stage: Arc<Stage>) -> io::Result<ServerHandle> {
+    let host = origin.trim_start_matches("http://").to_owned();
+    let node = stage.node_url.clone();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' {node} {}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        node.replacen("http", "ws", 1)
+    );
+    let app = move || {
+        let host = host.clone();
+        // A page elsewhere must not reach this server under another name.
+        let is_here = guard::fn_guard(move |context| has_host(context, &host));
+        let site = web::scope("")
+            .guard(is_here)
+            .route("/story", post().to(story))
+            .route("/kill", post().to(kill))
+            .route("/feed", web::get().to(feed::open))
+            .route("/{file:.*}", web::get().to(file));
+        let headers = DefaultHeaders::new()
+            .add((header::CONTENT_SECURITY_POLICY, policy.clone()))
+            .add((header::CACHE_CONTROL, "no-store"))
+            .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .add((header::REFERRER_POLICY, "no-referrer"));
+        App::new().app_data(web::Data::from(stage.clone())).wrap(headers).service(site)
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.run();
+    let handle = server.handle();
+    drop(tokio::spawn(server));
+    Ok(handle)
+}
+
+/// A page elsewhere cannot send this header without being allowed to.
+fn post() -> actix_web::Route {
+    web::post().guard(guard::Header("x-demo", "yes"))
+}
+
+fn has_host(context: &GuardContext<'_>, host: &str) -> bool {
+    context.head().headers().get(header::HOST).is_some_and(|named| named.as_bytes() == host.as_bytes())
+}
+
+async fn file(request: HttpRequest) -> HttpResponse {
+    match FILES.iter().find(|(path, ..)| *path == request.path()) {
+        Some((_, kind, content)) => HttpResponse::Ok().content_type(*kind).body(*content),
+        None => HttpResponse::NotFound().finish(),
+    }
+}
+
+async fn story(stage: web::Data<Stage>) -> HttpResponse {
+    match stage.new_story().await {
+        Ok(story) => HttpResponse::Ok().json(story),
+        Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
+    }
+}
+
+async fn kill(stage: web::Data<Stage>) -> HttpResponse {
+    // A task of its own: it goes on if the page is closed.
+    actix_web::rt::spawn(stage.into_inner().kill_node());
+    HttpResponse::Accepted().json(true)
+}
