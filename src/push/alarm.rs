@@ -56,6 +56,7 @@ impl Alarm {
             }
             let sleep = tokio::time::sleep(at.since(now).min(LOOK_AGAIN));
             tokio::select! {
+                biased;
                 () = sleep => {}
                 // It cannot fail, because `self` keeps the sending half.
                 _ = moved.changed() => {}

@@ -11,8 +11,18 @@ use super::outcome::{
 /// The result of a request.
 #[derive(Clone, Debug)]
 pub enum Transport {
-    Answered { status: u16, retry_after: Option<Duration>, body: Vec<u8> },
+    /// The service has answered.
+    Answered {
+        /// As in HTTP.
+        status: u16,
+        /// When to try again, if the service says so.
+        retry_after: Option<Duration>,
+        /// JSON, if all is well.
+        body: Vec<u8>,
+    },
+    /// The request has not left.
     NotSent(Cause),
+    /// Nobody knows whether the service has taken it.
     Broken(Cause),
 }
 

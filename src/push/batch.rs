@@ -1,6 +1,10 @@
 //! Sends one batch. If the service refuses it, it is halved until only the refused messages are left.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use tandem_actors::{
     backoff::Backoff,
@@ -27,6 +31,7 @@ impl Sender {
     ) {
         let recipients = candidates.iter().map(|candidate| candidate.sends.len()).sum();
         let is_reserved = tokio::select! {
+            biased;
             () = self.limiter.acquire(recipients) => true,
             () = self.stopped() => false,
         };
@@ -199,7 +204,7 @@ struct Group {
 
 /// One request may hold messages of one project only.
 fn by_project(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut groups: HashMap<Option<Arc<str>>, Vec<Outgoing>> = HashMap::new();
+    let mut groups: BTreeMap<Option<Arc<str>>, Vec<Outgoing>> = BTreeMap::new();
     for one in outgoing {
         groups.entry(one.scope.project.clone()).or_default().push(one);
     }

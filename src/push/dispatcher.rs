@@ -128,6 +128,7 @@ impl Sender {
     /// `None` when stopping.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
+            biased;
             slot = self.slots.clone().acquire_owned() => slot.ok(),
             () = self.stopped() => None,
         }
@@ -167,6 +168,7 @@ impl Sender {
     /// Waits until a row is due, until there is new work, or until the stop.
     async fn wait_for_work(&self, next_due: Option<Timestamp>) {
         tokio::select! {
+            biased;
             () = self.alarm.until_some(next_due) => {}
             () = self.work.notified() => {}
             () = self.stopped() => {}

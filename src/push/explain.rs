@@ -42,6 +42,14 @@ pub struct ExplainedPush {
     pub deliveries: Vec<ExplainedDelivery>,
 }
 
+impl ExplainedPush {
+    /// Whether nothing more is tried.
+    pub fn is_over(&self) -> bool {
+        let decided = !matches!(self.decision, None | Some(ExplainedPushDecision::Held { .. }));
+        decided && self.deliveries.iter().all(|delivery| !matches!(delivery.state, "started" | "waiting"))
+    }
+}
+
 /// [`Decision`], as an operator reads it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]

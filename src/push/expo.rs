@@ -1,10 +1,11 @@
 //! The HTTP client of Expo's push service. It reports the answer, or that the outcome is unknown. It decides nothing
 //! and retries nothing.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use reqwest::{StatusCode, header};
 use serde::Serialize;
+use tandem_actors::ports::BoxFuture;
 
 use super::{answer::Transport, config::PushSettings, outcome::Cause};
 use crate::{retry_after, secret::Secret};
@@ -15,10 +16,36 @@ const COMPRESS_ABOVE: usize = 1024;
 const LONGEST_ANSWER: usize = 1024 * 1024;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-pub struct Expo {
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushRequest {
+    /// A send of messages.
+    Send,
+    /// A question for receipts.
+    Receipts,
+}
+
+impl PushRequest {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Send => "/--/api/v2/push/send",
+            Self::Receipts => "/--/api/v2/push/getReceipts",
+        }
+    }
+}
+
+/// The way to the push service: HTTP, or a stand-in of a simulation.
+pub trait PushService: Send + Sync + 'static {
+    /// Posts a JSON body.
+    fn post(&self, request: PushRequest, body: Vec<u8>) -> BoxFuture<Transport>;
+}
+
+pub struct Expo(Arc<dyn PushService>);
+
+/// The push service by HTTP.
+pub struct HttpService {
     http: reqwest::Client,
-    send_url: String,
-    receipts_url: String,
+    base: String,
     access_token: Option<Secret>,
 }
 
@@ -26,7 +53,7 @@ pub struct Expo {
 #[error("the push service's client could not be made: {0}")]
 pub struct ClientError(#[from] reqwest::Error);
 
-impl Expo {
+impl HttpService {
     pub fn new(config: &PushSettings) -> Result<Self, ClientError> {
         let http = crate::tls::http_client()
             .connect_timeout(config.connect_timeout)
@@ -36,18 +63,19 @@ impl Expo {
             .pool_max_idle_per_host(config.max_in_flight)
             .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let base = config.base_url.trim_end_matches('/');
-        Ok(Self {
-            http,
-            send_url: format!("{base}/--/api/v2/push/send"),
-            receipts_url: format!("{base}/--/api/v2/push/getReceipts"),
-            access_token: config.access_token.clone(),
-        })
+        let base = config.base_url.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, access_token: config.access_token.clone() })
+    }
+}
+
+impl Expo {
+    pub fn by(service: Arc<dyn PushService>) -> Self {
+        Self(service)
     }
 
     /// Sends messages, at most 100.
     pub async fn send(&self, messages: &impl Serialize) -> Transport {
-        self.post(&self.send_url, messages).await
+        self.post(PushRequest::Send, messages).await
     }
 
     /// Asks for receipts, at most 1000.
@@ -56,7 +84,7 @@ impl Expo {
         struct Ids<'a> {
             ids: &'a [&'a str],
         }
-        self.post(&self.receipts_url, &Ids { ids: tickets }).await
+        self.post(PushRequest::Receipts, &Ids { ids: tickets }).await
     }
 
     /// A request without consequences, to see whether the service answers.
@@ -64,13 +92,22 @@ impl Expo {
         self.receipts(&["00000000-0000-0000-0000-000000000000"]).await
     }
 
-    async fn post(&self, url: &str, body: &impl Serialize) -> Transport {
-        let Some(body) = serde_json::to_vec(body).ok().and_then(pack) else {
-            return Transport::NotSent(Cause::Unreadable);
+    async fn post(&self, request: PushRequest, body: &impl Serialize) -> Transport {
+        match serde_json::to_vec(body) {
+            Ok(body) => self.0.post(request, body).await,
+            Err(_) => Transport::NotSent(Cause::Unreadable),
+        }
+    }
+}
+
+impl PushService for HttpService {
+    fn post(&self, request: PushRequest, body: Vec<u8>) -> BoxFuture<Transport> {
+        let Some(body) = pack(body) else {
+            return Box::pin(std::future::ready(Transport::NotSent(Cause::Unreadable)));
         };
         let mut request = self
             .http
-            .post(url)
+            .post(format!("{}{}", self.base, request.path()))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json");
         if let Packed { gzip: true, .. } = body {
@@ -79,11 +116,14 @@ impl Expo {
         if let Some(token) = &self.access_token {
             request = request.bearer_auth(token.reveal());
         }
-        match request.body(body.bytes).send().await {
-            Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => Transport::NotSent(Cause::NoConnection),
-            Err(error) => Transport::Broken(broken(&error)),
-        }
+        let sent = request.body(body.bytes).send();
+        Box::pin(async move {
+            match sent.await {
+                Ok(response) => read(response).await,
+                Err(error) if error.is_connect() || error.is_builder() => Transport::NotSent(Cause::NoConnection),
+                Err(error) => Transport::Broken(broken(&error)),
+            }
+        })
     }
 }
 

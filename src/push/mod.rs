@@ -71,17 +71,20 @@ use self::{
     texts::Texts,
 };
 pub use self::{
+    answer::Transport,
     config::PushSettings,
     devices::Devices,
     explain::{ExplainedPush, explain},
+    expo::{PushRequest, PushService},
+    outcome::Cause,
     reach::{Device, DeviceState, Platform, Registration},
     tokens::PushToken,
 };
 pub(crate) use self::{
     devices::DevicesError,
     explain::{ExplainedDelivery, ExplainedPushDecision, forget},
-    expo::ClientError,
-    outcome::{Cause, Final, Outcome, RejectedBy},
+    expo::{ClientError, HttpService},
+    outcome::{Final, Outcome, RejectedBy},
     overview::{DevicesOverview, LostDevice, MOST as MOST_COUNTED, PushOverview, WaitingPush},
     preferences::{Preferences, PreferencesPatch},
     reach::Reach,
@@ -103,6 +106,20 @@ impl Pusher {
         check: Arc<dyn PushCheck>,
         devices: Arc<Devices>,
     ) -> Result<Arc<Self>, ClientError> {
+        let service = Arc::new(HttpService::new(&config)?);
+        Ok(Self::start_with(service, config, store, journal, clock, check, devices))
+    }
+
+    /// The same, with another way to the push service.
+    pub fn start_with(
+        service: Arc<dyn PushService>,
+        config: PushSettings,
+        store: Arc<dyn Store>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        check: Arc<dyn PushCheck>,
+        devices: Arc<Devices>,
+    ) -> Arc<Self> {
         let sender = Arc::new(Sender {
             texts: Texts::new(&config.texts),
             store,
@@ -110,7 +127,7 @@ impl Pusher {
             alarm: Alarm::new(clock),
             check,
             devices,
-            expo: Expo::new(&config)?,
+            expo: Expo::by(service),
             limiter: Limiter::new(config.rate),
             breakers: Breakers::default(),
             slots: Arc::new(Semaphore::new(config.max_in_flight)),
@@ -130,7 +147,7 @@ impl Pusher {
             tokio::spawn(sender.clone().sweep()),
             tokio::spawn(sender.clone().show()),
         ];
-        Ok(Arc::new(Self { sender, tasks: Mutex::new(tasks) }))
+        Arc::new(Self { sender, tasks: Mutex::new(tasks) })
     }
 
     /// Begins no more attempts, and waits for those under way, at most for the request timeout.

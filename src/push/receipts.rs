@@ -55,6 +55,7 @@ impl Sender {
 
     async fn wait_for_receipts(&self, next_due: Option<Timestamp>) {
         tokio::select! {
+            biased;
             () = self.alarm.until_some(next_due) => {}
             () = self.new_receipts.notified() => {}
             () = self.stopped() => {}
@@ -81,6 +82,7 @@ impl Sender {
     async fn ask(&self, due: Vec<(Key, ReceiptDue)>, now: Timestamp) -> bool {
         let answer = {
             let slot = tokio::select! {
+                biased;
                 slot = self.slots.acquire() => slot,
                 () = self.stopped() => return true,
             };

@@ -75,6 +75,7 @@ impl Sender {
     /// Waits, but not beyond the stop.
     pub async fn rest(&self, pause: Duration) {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = self.stopped() => {}
         }
@@ -83,6 +84,7 @@ impl Sender {
     /// Waits for a moment of the clock, but not beyond the stop.
     pub async fn rest_until(&self, at: Timestamp) {
         tokio::select! {
+            biased;
             () = self.alarm.until(at) => {}
             () = self.stopped() => {}
         }

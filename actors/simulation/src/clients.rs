@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     deeds::Deed,
-    node::{Node, Phones},
+    node::{Node, has_phone},
     oracle::{Outcome, Sent, Status},
     plan::{Chance, Fault, Plan},
     world::World,
@@ -385,7 +385,7 @@ impl Client {
         if present {
             oracle.came(&id, &user);
         } else if !call.world.provider.is_present(&id, &user) {
-            oracle.left(&id, &user, Phones::has(&user), call.world.truth());
+            oracle.left(&id, &user, has_phone(&user), call.world.truth());
         }
     }
 }

@@ -227,6 +227,10 @@ async fn rest(world: &Arc<World>, node: &Node) {
     }
     node.check_recovered(world);
     sleep(Duration::from_secs(700)).await;
+    let open = node.pushes_under_way(world);
+    if let Some(one) = open.first() {
+        world.fail(format!("{} pushes are not at their end: {one}", open.len()));
+    }
     world.check(world.oracle.lock().check_timers(world.truth()));
     node.stop(world).await;
 }

@@ -4,6 +4,7 @@
 mod clients;
 mod clock;
 mod deeds;
+mod expo;
 mod lives;
 mod node;
 mod oracle;

@@ -1,12 +1,13 @@
 //! One life of the node: the whole heart on one thread, from its start to its end.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tandem::push::{Devices, ExplainedPush, Platform, PushSettings, Pusher, Registration, explain};
 use tandem_actors::{
     Arbiters, Coordinator,
     domain::{
@@ -19,7 +20,9 @@ use tandem_actors::{
     journal::{self, Journal, Taken, Writer},
     keys::Key,
     noted_time,
-    ports::{Claim, Commit, Devices, Direction, OwnerEpoch, PresenceChange, PresenceSink, Store, StoreError, Verdict},
+    ports::{
+        Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError, Verdict,
+    },
     session::{DeliverySettings, ResidencySettings, SessionDeps},
     supervisor::SupervisionLimits,
 };
@@ -27,6 +30,7 @@ use tandem_store::{JournalOptions, simulated::SimulatedStore};
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
+    expo::{ExpoPort, token},
     plan::{Chance, Fault},
     realtime::{RealtimeHandle, RealtimePort},
     world::{Life, World, WorldIds},
@@ -86,17 +90,18 @@ impl Store for Watched {
 }
 
 /// Every other user has a phone.
-pub struct Phones;
-
-impl Phones {
-    pub fn has(user: &str) -> bool {
-        user.bytes().last().is_some_and(|last| last % 2 == 0)
-    }
+pub fn has_phone(user: &str) -> bool {
+    user.bytes().last().is_some_and(|last| last % 2 == 0)
 }
 
-impl Devices for Phones {
-    fn has_push_token(&self, user: &UserId) -> bool {
-        Self::has(user.as_str())
+/// Rings the push sender, which ends with the node.
+struct Bell(Weak<Pusher>);
+
+impl Push for Bell {
+    fn jobs_committed(&self) {
+        if let Some(pusher) = self.0.upgrade() {
+            pusher.jobs_committed();
+        }
     }
 }
 
@@ -119,6 +124,7 @@ pub struct Node {
     pub realtime: Arc<RealtimePort>,
     store: Arc<SimulatedStore>,
     port: Arc<dyn Store>,
+    pusher: Arc<Pusher>,
     _sink: Arc<dyn PresenceSink>,
 }
 
@@ -139,14 +145,16 @@ impl Node {
         let writing = Writing { world: world.clone(), life: life.clone(), store: store.clone() };
         actix::spawn(writing.run(writer, arrived));
         actix::spawn(watch_disk(world.clone(), journal.clone()));
+        let clock: Arc<dyn Clock> = life.clock.clone();
+        let devices = Devices::new(watched.clone(), journal.clone(), clock.clone(), 10).map_err(|e| e.to_string())?;
         let realtime = Arc::new(RealtimePort { world: world.clone(), sink: Mutex::new(None) });
         let deps = SessionDeps {
             store: watched.clone(),
             journal: journal.clone(),
-            clock: life.clock.clone(),
+            clock: clock.clone(),
             ids: Arc::new(WorldIds(world.clone())),
             realtime: Arc::new(RealtimeHandle(realtime.clone())),
-            devices: Arc::new(Phones),
+            devices: devices.clone(),
             push: OnceLock::new(),
             domain: domain_settings(),
             delivery: delivery(world),
@@ -157,13 +165,20 @@ impl Node {
             },
         };
         harm_actors(world);
-        let coordinator = Coordinator::new(Arc::new(deps), Arbiters::this_thread(), SupervisionLimits::default());
+        let deps = Arc::new(deps);
+        let coordinator = Coordinator::new(deps.clone(), Arbiters::this_thread(), SupervisionLimits::default());
         let sink: Arc<dyn PresenceSink> = Arc::new(Sink(coordinator.clone()));
         *realtime.sink.lock() = Some(Arc::downgrade(&sink));
         coordinator.index_sessions().await.map_err(|error| error.to_string())?;
+        register_phones(world, &devices).await?;
+        let (service, check) = (Arc::new(ExpoPort(world.clone())), Arc::new(coordinator.clone()));
+        let rows = watched.clone();
+        let pusher = Pusher::start_with(service, push_settings(), rows, journal.clone(), clock, check, devices);
+        let bell: Arc<dyn Push> = Arc::new(Bell(Arc::downgrade(&pusher)));
+        drop(deps.push.set(bell));
         coordinator.resume_deliveries().await.map_err(|error| error.to_string())?;
         actix::spawn(coordinator.clone().run_maintenance());
-        Ok(Self { coordinator, journal, realtime, store, port: watched, _sink: sink })
+        Ok(Self { coordinator, journal, realtime, store, port: watched, pusher, _sink: sink })
     }
 
     /// Compares what is stored with what is known to be durable.
@@ -174,6 +189,22 @@ impl Node {
             Err(error) => Err(error.to_string()),
         };
         world.check(checked);
+    }
+
+    /// Pushes that were decided on and are not at their end.
+    pub fn pushes_under_way(&self, world: &World) -> Vec<String> {
+        let mut open = Vec::new();
+        let decided = world.oracle.lock().decided_pushes();
+        for (id, pushes) in decided {
+            let told = id.parse().ok().and_then(|id| explain(&*self.port, &id, None).ok()).unwrap_or_default();
+            for (seq, user) in pushes {
+                let known = told.iter().find(|one| one.seq == seq && one.user.as_str() == user);
+                if !known.is_some_and(ExplainedPush::is_over) {
+                    open.push(format!("{id}:{seq} to {user}: {known:?}"));
+                }
+            }
+        }
+        open
     }
 
     /// The sessions that have something left to deliver.
@@ -190,6 +221,7 @@ impl Node {
     /// Stops in good order.
     pub async fn stop(&self, world: &World) {
         world.disturbed(60_000);
+        self.pusher.stop().await;
         self.coordinator.stop();
         self.journal.close();
         sleep(Duration::from_secs(3)).await;
@@ -227,6 +259,24 @@ pub fn domain_settings() -> Settings {
         app: AppSettings { mode: AppMode::Off, ..AppSettings::default() },
         ..Settings::default()
     }
+}
+
+fn push_settings() -> PushSettings {
+    let (spacing, spacing_later) = (Duration::from_secs(1), Duration::from_secs(5));
+    PushSettings { spacing, spacing_later, user_rate: 0, ..PushSettings::default() }
+}
+
+/// Phones are registered once; on a disk that fails, with the next start.
+async fn register_phones(world: &World, devices: &Arc<Devices>) -> Result<(), String> {
+    for user in world.users.iter().filter(|user| has_phone(user)) {
+        let (Ok(id), Ok(token)) = (user.parse::<UserId>(), token(user).parse()) else { continue };
+        if devices.pushes_enabled(&id).map_err(|error| error.to_string())? {
+            continue;
+        }
+        let registration = Registration { token, platform: Platform::Ios, locale: None, time_zone: None };
+        devices.register(id, registration).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn delivery(world: &World) -> DeliverySettings {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::SimulatedClock,
+    expo::Expo,
     oracle::Oracle,
     plan::{Fault, Plan},
     realtime::Provider,
@@ -43,6 +44,7 @@ pub struct World {
     pub users: Vec<String>,
     pub oracle: Mutex<Oracle>,
     pub provider: Provider,
+    pub expo: Expo,
     pub disk: Mutex<SimulatedDisk>,
     pub engine: EngineRows,
     life: Mutex<Option<Life>>,
@@ -66,9 +68,10 @@ impl World {
         let users: Vec<String> = (0..6).map(|user| format!("user{user}")).collect();
         Arc::new(Self {
             plan: plan.clone(),
-            oracle: Mutex::new(Oracle::new(plan.trace)),
+            oracle: Mutex::new(Oracle::new(plan.trace, plan.has(Fault::Jumps))),
             users,
             provider: Provider::new(plan),
+            expo: Expo::new(plan),
             disk: Mutex::new(SimulatedDisk::new(plan.seed)),
             engine: EngineRows::new(plan.seed),
             life: Mutex::new(None),

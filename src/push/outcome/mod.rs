@@ -42,6 +42,7 @@ impl Outcome {
     }
 }
 
+/// Why a request has no usable answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
@@ -51,6 +52,7 @@ pub enum Cause {
     HeldBack,
     /// The connection broke after the request was on its way.
     Reset,
+    /// No answer in time.
     Timeout,
     /// 5xx.
     ServerError,

@@ -93,9 +93,10 @@ impl Oracle {
         Sent { at: now, seq }
     }
 
-    pub(super) fn carried_out(&mut self, number: u64, seq: u64) -> Result<(), String> {
+    pub(super) fn carried_out(&mut self, number: u64, session: &str, seq: u64) -> Result<(), String> {
         let Some(operation) = self.operations.get_mut(&number) else { return Ok(()) };
         operation.done += 1;
+        operation.session = Some(session.to_owned());
         let most = if operation.has_key { 1 } else { operation.sent };
         if operation.done > most {
             return Err(format!("{number} {} was carried out {} times", operation.name, operation.done));
@@ -212,15 +213,17 @@ impl Oracle {
     }
 
     fn rejected(&self, number: Option<u64>, id: Option<&str>, user: &str, code: &str) -> Result<(), String> {
+        let operation = number.and_then(|number| self.operations.get(&number));
+        let id = id.or_else(|| operation?.session.as_deref());
         let session = id.and_then(|id| self.sessions.get(id));
         let member = session.and_then(|session| session.model.members.iter().find(|member| member.user == user));
         if code == "NOT_FOUND" && member.is_some_and(|member| !member.left) {
-            let about = number.and_then(|number| self.operations.get(&number)).map(|operation| operation.name);
+            let about = operation.map(|operation| operation.name);
             if about != Some("answer_agreement") && about != Some("consent") {
                 return Err(format!("{id:?} is hidden from its member {user}"));
             }
         }
-        let Some(operation) = number.and_then(|number| self.operations.get(&number)) else { return Ok(()) };
+        let Some(operation) = operation else { return Ok(()) };
         let left = member.is_none_or(|member| member.left) && id.is_some();
         if operation.has_key && operation.has_marker && operation.done > 0 && !left {
             return Err(format!("{number:?} {} was carried out, and is now refused: {code}", operation.name));
@@ -230,7 +233,11 @@ impl Oracle {
 
     /// Nobody is refused for the fault of another session.
     fn refused_for_now(&self, id: Option<&str>, sent: Sent, now: i64) -> Result<(), String> {
-        let harmed = id.and_then(|id| self.sessions.get(id)).and_then(|session| session.harmed_at);
+        let harmed = match id {
+            Some(id) => self.sessions.get(id).and_then(|session| session.harmed_at),
+            // Nobody knows which session it would have been.
+            None => self.sessions.values().filter_map(|session| session.harmed_at).max(),
+        };
         let excused = self.disturbed_until >= sent.at || harmed.is_some_and(|at| now - at < PATIENCE);
         if excused { Ok(()) } else { Err(format!("{id:?} was refused without a reason")) }
     }

@@ -111,6 +111,24 @@ impl Oracle {
         session.delivery.saw(user, seq);
     }
 
+    /// A push was taken by the service.
+    pub fn pushed(&self, id: &str, user: &str, seq: u64, message: &str) -> Result<(), String> {
+        if message.contains('~') {
+            return Err(format!("{id}: the push of event {seq} tells a partner's words"));
+        }
+        let decided = self.sessions.get(id).map(|session| &session.delivery.pushes);
+        if !decided.is_some_and(|pushes| pushes.contains(&(seq, user.to_owned()))) {
+            return Err(format!("{id}: {user} gets a push of event {seq} that nobody has decided on"));
+        }
+        Ok(())
+    }
+
+    /// The pushes of each session that were decided on.
+    pub fn decided_pushes(&self) -> Vec<(String, Vec<(u64, String)>)> {
+        let each = self.sessions.iter();
+        each.map(|(id, session)| (id.clone(), session.delivery.pushes.iter().cloned().collect())).collect()
+    }
+
     /// The provider refuses these messages for good.
     pub fn refused(&mut self, ids: &[String]) {
         for id in ids {
