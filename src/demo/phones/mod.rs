@@ -75,6 +75,8 @@ pub async fn open() -> Result<(), Error> {
     let origin = format!("http://{}", listener.local_addr().map_err(Error::Page)?);
     let mut settings = push_to(&expo.url);
     settings.push(("TANDEM__SERVER__CORS__ALLOWED_ORIGINS", format!("[\"{origin}\"]")));
+    // The node's start page leads to the phones.
+    settings.push(("TANDEM_PHONES", format!("{origin}/")));
     let node = Node::start(directory.path().to_owned(), settings)?;
     let node_url = node.url().to_owned();
     let (condition, _) = watch::channel(Condition { up: true, ms: 0, problem: None });

@@ -56,6 +56,11 @@ fn looks_right(test: &str) {
 }
 
 #[test]
+fn the_console_is_used_without_a_mouse_in_the_dark_and_on_a_phone() {
+    looks_right("console.test.mjs");
+}
+
+#[test]
 fn two_phones_go_through_a_whole_conflict() {
     looks_right("phones.test.mjs");
 }
