@@ -46,6 +46,8 @@ export async function openPage(browser, { context, origins, tolerated = () => fa
 
 /** Fails for serious findings of axe-core. */
 export async function checkAccess(page, what) {
+  // What is still fading in has too little contrast. From here on nothing fades.
+  await page.emulateMedia({ reducedMotion: 'reduce' });
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));

@@ -169,7 +169,7 @@ export class Phone {
     if (this.place === 'locked') return { locked: true, notices: this.notices };
     if (this.place === 'home') return this.story.home(this);
     if (!this.view) return { title: 'One moment' };
-    return screen({ who: this.who, name: this.name, other: this.other.name, view: this.view, command: this.command });
+    return screen({ who: this.who, other: this.other.name, view: this.view, command: this.command });
   }
 
   /** Whether this person can do something now. */

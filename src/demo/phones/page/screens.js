@@ -44,7 +44,7 @@ export async function load(wire, session) {
  * A screen: `title`, `text`, `cards`, `field`, `picks`, `ranks`, `waiting`, and `actions` of `{id, label, run}`.
  * `run` gets what was written and picked.
  */
-export function screen({ who, name, other, view, command }) {
+export function screen({ who, other, view, command }) {
   const stage = view.progress.myProgress.stage;
   const status = view.session.storedStatus; // `status` may be WAITING instead of ACTIVE
   if (status === 'INVITED') return { stage, title: 'Your invitation is on its way', waiting: `${other} has not joined yet.` };
@@ -60,7 +60,7 @@ export function screen({ who, name, other, view, command }) {
     return { stage: 5, title: 'Resolved', text: `You and ${other} found something to try.`, cards };
   }
   if (status !== 'ACTIVE') return { stage, title: 'This session has ended', text: `It ended without an agreement. Nothing of it was shared.` };
-  const shown = [compact, witness, perspective, needs, repair][stage]({ who, name, other, view, command });
+  const shown = [compact, witness, perspective, needs, repair][stage]({ who, other, view, command });
   if (view.progress.canAdvance) {
     const next = stage + 1;
     shown.waiting = undefined;

@@ -2,6 +2,9 @@
 
 const PACE = Number(new URLSearchParams(location.hash.slice(1)).get('pace')) || 1900; // ms between two steps
 const PATIENCE = 30_000;
+const STALL = 4_000;
+/** What can be pressed at any time, so that it does not show where the story is. */
+const ALWAYS = ['leave', 'cut', 'kill'];
 
 const both = (step) => [['alex', step], ['sam', step]];
 
@@ -66,11 +69,9 @@ export class Player {
   async #play() {
     this.#playing = true;
     this.changed();
-    // Someone may have done some steps by hand.
     while (this.#playing && this.#at < STEPS.length) {
+      if (!(await this.#isReady()) || !this.#playing) break;
       const [who, what, caption, beats = 1] = STEPS[this.#at];
-      const button = await this.#find(who, what);
-      if (!button || !this.#playing) break;
       if (caption) this.say(caption);
       document.getElementById(who)?.scrollIntoView({ block: 'nearest', inline: 'center' });
       await wait(PACE * beats);
@@ -82,16 +83,15 @@ export class Player {
     this.#stop();
   }
 
-  /** The button, as soon as it can be pressed. */
-  async #find(who, what) {
-    for (const deadline = Date.now() + PATIENCE; this.#playing && Date.now() < deadline; await wait(50)) {
-      const button = document.querySelector(selector(who, what));
-      if (button || this.#isRank(who, what)) return button ?? true;
+  /** Waits until the step can be done. If it does not come, somebody has played by hand: then the story goes on from there. */
+  async #isReady() {
+    for (const begun = Date.now(); this.#playing && Date.now() - begun < PATIENCE; await wait(50)) {
+      if (isPossible(STEPS[this.#at])) return true;
+      if (Date.now() - begun < STALL) continue;
+      const possible = STEPS.map((step, index) => (isPossible(step) && !ALWAYS.includes(step[1]) ? index : -1)).filter((index) => index >= 0);
+      this.#at = possible.find((index) => index > this.#at) ?? possible[0] ?? this.#at;
     }
-  }
-
-  #isRank(who, what) {
-    return what === 'rank' && document.querySelector(`#${who} .rank`);
+    return false;
   }
 
   /** Ranks three ideas, in an order that both have in common in part. */
@@ -102,6 +102,10 @@ export class Player {
       await wait(PACE / 3);
     }
   }
+}
+
+function isPossible([who, what]) {
+  return document.querySelector(what === 'rank' ? `#${who} .rank` : selector(who, what)) !== null;
 }
 
 function selector(who, what) {
