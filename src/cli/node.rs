@@ -9,7 +9,7 @@ use super::{
     output::{announce, print},
 };
 use crate::{
-    config::{self, Settings, Sources},
+    config::{Settings, Sources},
     demo, operator,
     push::fake_expo::FakeExpo,
     server, telemetry,

@@ -77,8 +77,12 @@ fn name_headings(events: &mut [Event<'_>]) {
             continue;
         }
         let inside = events[place + 1..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
-        let text = |event| if let Event::Text(text) | Event::Code(text) = event { Some(&**text) } else { None };
-        let words: String = inside.filter_map(text).collect();
+        let words: String = inside
+            .filter_map(|event| match event {
+                Event::Text(text) | Event::Code(text) => Some(text.as_ref()),
+                _ => None,
+            })
+            .collect();
         if let Event::Start(Tag::Heading { id, .. }) = &mut events[place] {
             *id = Some(anchor(&words).into());
         }
