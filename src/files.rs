@@ -31,7 +31,10 @@ pub fn share_with_all_users() {
 const DATA: &[&str] =
     &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
-const STORE: &[&str] = &["lock", "engine", "acknowledged", "copying", "spare", "sled", "redb", "journal"];
+const STORE: &[&str] =
+    &["lock", "engine", "acknowledged", "digests", "digests.unfinished", "copying", "spare", "sled", "redb", "journal"];
+/// What `tandem store repair` leaves beside the store.
+const DAMAGED: &str = "store.damaged-";
 
 /// Removes other users' rights from a node's files, which an earlier version or a copy may have left open. It leaves
 /// alone links, and data directories that hold anything else, as `/tmp` would.
@@ -51,7 +54,9 @@ fn restrict_directory(directory: &Path, names: &[&str]) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if !names.iter().any(|name| entry.file_name() == *name) {
+        let name = entry.file_name();
+        let is_damaged_store = name.to_str().is_some_and(|name| name.starts_with(DAMAGED));
+        if !is_damaged_store && !names.iter().any(|known| name == *known) {
             all_known = false;
         } else if entry.file_type()?.is_file() {
             restrict(&entry.path());
