@@ -274,24 +274,32 @@ struct Replay {
     has_gap: bool,
 }
 
-/// Opens the engine's rows whatever they are. sled can do without its snapshot.
+/// Opens the engine's rows whatever they are. sled can do without its snapshot, and makes its settings anew.
 fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String>) -> Result<Opened, StoreOpenError> {
     let open = || Opened::open(location, Directory::lock(&location.path)?, options);
-    match open() {
-        Err(StoreOpenError::Corrupt { reason, .. }) if location.engine == Engine::Sled => {
-            let directory = location.path.join(location.engine.name());
-            let set_aside = |source| StoreOpenError::of(&location.path, "set sled's snapshot aside", source);
-            for entry in directory.read_dir().map_err(set_aside)? {
-                let name = entry.map_err(set_aside)?.file_name().display().to_string();
-                if name.starts_with("snap.") {
-                    fs::rename(directory.join(&name), directory.join(format!("unusable-{name}"))).map_err(set_aside)?;
-                }
-            }
-            given_up.push(format!("sled's note of where its pages are: {reason}"));
-            open()
+    let mut opened = open();
+    for beginning in ["snap.", "conf"] {
+        if location.engine == Engine::Sled
+            && let Err(StoreOpenError::Corrupt { reason, .. }) = &opened
+        {
+            given_up.push(format!("sled's files {beginning}*: {reason}"));
+            set_aside(&location.path.join(location.engine.name()), beginning)
+                .map_err(|source| StoreOpenError::of(&location.path, "set a file of sled aside", source))?;
+            opened = open();
         }
-        opened => opened,
     }
+    opened
+}
+
+/// Renames the files whose names begin so.
+fn set_aside(directory: &Path, beginning: &str) -> io::Result<()> {
+    for entry in directory.read_dir()? {
+        let name = entry?.file_name().display().to_string();
+        if name.starts_with(beginning) {
+            fs::rename(directory.join(&name), directory.join(format!("unusable-{name}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The state's `seq`, of a snapshot.
