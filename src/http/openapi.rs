@@ -8,7 +8,7 @@ use tandem_actors::domain::Code;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Response, Schema,
+        Components, Content, Info, License, ObjectBuilder, OpenApi, Paths, Ref, RefOr, Required, Response, Schema,
         SecurityRequirement, Server, Tag,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{AnyOfBuilder, Type},
@@ -156,8 +156,10 @@ fn complete(
     let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     for (_, response) in responses.iter_mut() {
-        if let RefOr::T(response) = response {
-            show(response, &id);
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "The answer".into();
         }
     }
     for (status, name, text) in REFUSALS {
@@ -186,19 +188,22 @@ fn complete(
         refused.entry(name.clone()).or_insert_with(|| RefOr::T(refusals::response(status, text, codes)));
         responses.insert(status.into(), RefOr::Ref(Ref::from_response_name(name)));
     }
+    each_answer(&mut operation, &mut |content| {
+        if content.example.is_none() {
+            content.example = examples::answer(&id).cloned();
+        }
+    });
     operation
 }
 
-/// Describes an answer, with an example.
-fn show(response: &mut Response, id: &str) {
-    if response.description.is_empty() {
-        response.description = "The answer".into();
-    }
-    for (_, content) in &mut response.content {
-        if let RefOr::T(content) = content
-            && content.example.is_none()
-        {
-            content.example = examples::answer(id).cloned();
+/// Visits the content of each answer that is described with the operation itself.
+pub(super) fn each_answer(operation: &mut Operation, visit: &mut dyn FnMut(&mut Content)) {
+    for (_, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        for (_, content) in &mut response.content {
+            if let RefOr::T(content) = content {
+                visit(content);
+            }
         }
     }
 }
@@ -215,7 +220,7 @@ fn any_of_untagged(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 

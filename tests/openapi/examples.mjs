@@ -15,6 +15,8 @@ const known = (() => {
   }
 })();
 
+/** It answers the description itself. */
+const NOT_SHOWN = 'documentation_openapi';
 /** Statuses whose codes differ from operation to operation. */
 const TELLING = [400, 403, 409, 410];
 const LONGEST_LIST = 1;
@@ -44,7 +46,7 @@ for (const file of readdirSync(process.argv[2]).filter((name) => name.endsWith('
   for (const line of readFileSync(join(process.argv[2], file), 'utf8').split('\n').filter(Boolean)) {
     const { operation, status, body } = JSON.parse(line);
     const facts = (operations[operation] ??= { best: -Infinity, codes: new Set(known[operation]?.codes) });
-    if (status < 300 && body && fullness(body) > facts.best) Object.assign(facts, { best: fullness(body), answer: tidy(body) });
+    if (status < 300 && body && operation !== NOT_SHOWN && fullness(body) > facts.best) Object.assign(facts, { best: fullness(body), answer: tidy(body) });
     if (TELLING.includes(status) && body?.error) facts.codes.add(body.error.code);
   }
 }
