@@ -35,8 +35,8 @@ const EXPLAINED: [&str; 2] = [
 pub(crate) fn template() -> String {
     let lines = TEXT.lines().map(|line| {
         let stays = line.is_empty() || line.starts_with('#') || (line.starts_with('[') && !line.starts_with("[["));
-        let mark = if stays { "" } else { "#" };
-        format!("{mark}{line}\n")
+        // A value may go on in further lines, which are indented.
+        if stays { format!("{line}\n") } else { format!("#{}\n", line.trim_start()) }
     });
     lines.collect::<String>().replace(EXPLAINED[0], EXPLAINED[1])
 }
