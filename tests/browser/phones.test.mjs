@@ -34,7 +34,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
       duringKill: async (work) => {
         killing = true;
         await work();
-        await page.getByRole('log').getByText('The server is back').waitFor();
+        await page.getByRole('log').getByText('The server is back').waitFor({ timeout: 3 * PATIENCE });
         await page.waitForFunction(() => ![...document.querySelectorAll('.bar')].some((bar) => bar.textContent.includes('reconnecting')));
         killing = false;
       },

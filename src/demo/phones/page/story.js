@@ -2,7 +2,7 @@
 
 const PACE = Number(new URLSearchParams(location.hash.slice(1)).get('pace')) || 1900; // ms between two steps
 const PATIENCE = 30_000;
-const STALL = 4_000;
+const STALL = 3_000;
 /** What can be pressed at any time, so that it does not show where the story is. */
 const ALWAYS = ['leave', 'cut', 'kill'];
 
