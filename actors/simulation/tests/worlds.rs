@@ -18,10 +18,10 @@ fn must_hold(output: &Output) {
 
 #[test]
 fn the_node_keeps_its_promises_in_every_world() {
-    must_hold(&simulate(&["--commands", "8000", "--per-world", "1000"]));
+    must_hold(&simulate(&["--commands", "3000", "--per-world", "500"]));
 }
 
 #[test]
 fn a_seed_makes_the_same_world_each_time() {
-    must_hold(&simulate(&["--commands", "1000", "--per-world", "500", "--twice"]));
+    must_hold(&simulate(&["--commands", "400", "--per-world", "400", "--twice"]));
 }

@@ -68,7 +68,7 @@ pub(crate) fn dependencies(manifest: &Path) -> Vec<String> {
     for line in text.lines() {
         if line.starts_with('[') {
             section = line.trim();
-        } else if section == "[dependencies]" && line.starts_with("tandem-") {
+        } else if section == "[dependencies]" && (line.starts_with("tandem-") || line.starts_with("tandem ")) {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
             found.push(name.to_owned());
         }
