@@ -85,13 +85,13 @@ impl Coordinator {
                 }
                 let Some(timer) = Timer::from_number(number) else { continue };
                 let due = (session, timer, at);
-                if sent.contains_key(&due) {
-                    under_way += 1;
-                } else if self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_ok() {
-                    // A session in quarantine takes none, and does not hold up the others.
-                    sent.insert(due, Instant::now());
-                    under_way += 1;
+                let is_sent = sent.contains_key(&due);
+                // A session in quarantine takes none, and does not hold up the others.
+                if !is_sent && self.supervisor.send(&due.0, Message::Due { timer, at, now }).is_err() {
+                    continue;
                 }
+                sent.entry(due).or_insert_with(Instant::now);
+                under_way += 1;
                 if under_way == AT_ONCE {
                     return Ok(Turn::More);
                 }

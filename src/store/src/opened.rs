@@ -91,7 +91,7 @@ impl Opened {
             ),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower")
+                tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower");
             }
         }
     }

@@ -220,7 +220,7 @@ mod tests {
     fn lost_continuity_is_an_error_and_a_position_from_now_on() {
         let mut events = events(Style::ServerSent, true);
         let attached = serde_json::json!({"action": 11, "channel": "a", "channelSerial": "a9"});
-        assert_eq!(translated(&mut events, &[attached.clone()]), "", "without an error, nothing is lost");
+        assert_eq!(translated(&mut events, std::slice::from_ref(&attached)), "", "without an error, nothing is lost");
         let mut lost = attached;
         lost["error"] = serde_json::json!({"code": 90003});
         let text = translated(&mut events, &[lost, message(&["one"])]);
