@@ -21,6 +21,8 @@ use crate::breaker::Pass;
 
 /// Recipients that one request may have.
 const BATCH: usize = 100;
+/// The clock counts milliseconds: a shorter wait would be none at all.
+const TICK: Duration = Duration::from_millis(1);
 /// The pause after the store or the journal failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -63,12 +65,12 @@ impl Sender {
     fn mode(&self) -> Mode {
         let (now, uptime) = (self.alarm.now(), self.alarm.uptime());
         if let Some(wait) = self.limiter.paused(uptime) {
-            return Mode::Wait { until: now + wait };
+            return Mode::Wait { until: now + wait.max(TICK) };
         }
         match self.breakers.look(uptime) {
             Pass::All => Mode::Batches,
             Pass::Trial => Mode::Trial,
-            Pass::NobodyFor(wait) => Mode::Wait { until: now + wait },
+            Pass::NobodyFor(wait) => Mode::Wait { until: now + wait.max(TICK) },
         }
     }
 
