@@ -14,6 +14,8 @@ use crate::{chance, domain::ids::SessionId};
 struct ThreadState {
     /// When the thread was asked for a sign of life that it has not given yet.
     asked_at: Mutex<Option<Instant>>,
+    /// When it gave the last one.
+    answered_at: Mutex<Option<Instant>>,
     /// The session that it works for.
     turn: Mutex<Option<SessionId>>,
 }
@@ -33,9 +35,15 @@ impl ThreadHandle {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether the thread may be frozen: sessions that wait on it are then not to blame.
-    pub(crate) fn is_suspect(&self, limit: Duration) -> bool {
-        self.0.asked_at.lock().is_some_and(|asked_at| asked_at.elapsed() > limit / 8)
+    /// Whether the thread has given a sign of life since then. If it has not, it may be frozen, and the sessions that
+    /// wait on it are not to blame.
+    pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
+        self.0.answered_at.lock().is_some_and(|answered_at| answered_at >= then)
+    }
+
+    fn answer(&self) {
+        *self.0.asked_at.lock() = None;
+        *self.0.answered_at.lock() = Some(Instant::now());
     }
 }
 
@@ -77,7 +85,7 @@ impl Thread {
         }
         *asked_at = Some(Instant::now());
         let thread = self.handle.clone();
-        self.arbiter.spawn_fn(move || *thread.0.asked_at.lock() = None);
+        self.arbiter.spawn_fn(move || thread.answer());
         false
     }
 }

@@ -117,9 +117,10 @@ impl Supervisor {
                 SlotState::Backoff => limit + self.0.limits.backoff_max,
                 SlotState::Asleep | SlotState::Quarantined(_) => return,
             };
-            let late = !inner.waiting.is_empty() && inner.last_progress.elapsed() > patience;
+            let late_since = inner.last_progress + patience;
+            let late = !inner.waiting.is_empty() && Instant::now() > late_since;
             // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
-            if late && !inner.thread.as_ref().is_some_and(|thread| thread.is_suspect(limit)) {
+            if late && inner.thread.as_ref().is_none_or(|thread| thread.has_answered_since(late_since)) {
                 self.restart(slot, &mut inner, ExitStatus::Replaced.into());
             }
         });
