@@ -95,7 +95,7 @@ impl Stage {
         let number = self.stories.fetch_add(1, Ordering::Relaxed) + 1;
         let node = self.node.lock().await;
         let login = |name: &'static str| {
-            let user = format!("demo_{}_{number}", name.to_lowercase());
+            let user = format!("user_demo_{}_{number}", name.to_lowercase());
             let token = node.token(&user, name)?;
             Ok::<_, Error>(Login { name, push_token: format!("ExponentPushToken[{user}]"), user, token })
         };
