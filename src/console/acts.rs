@@ -40,6 +40,7 @@ struct Acting {
 }
 
 impl Acting {
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer of its own, and rare")]
     fn of(request: &HttpRequest, console: &Console, form_key: &str) -> Result<Self, HttpResponse> {
         let (operator, cookie) = signed_in(request, console).ok_or_else(not_signed_in)?;
         if operator.sent(form_key) {
@@ -107,6 +108,7 @@ struct OfUser {
 }
 
 impl OfUser {
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer of its own, and rare")]
     fn read(&self, request: &HttpRequest, console: &Console) -> Result<(Acting, UserId, String), HttpResponse> {
         let acting = Acting::of(request, console, &self.key)?;
         let user: UserId = self.user.parse().map_err(|_| nothing_here())?;

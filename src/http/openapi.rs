@@ -198,9 +198,9 @@ fn complete(
 
 /// Visits the content of each answer that is described with the operation itself.
 pub(super) fn each_answer(operation: &mut Operation, visit: &mut dyn FnMut(&mut Content)) {
-    for (_, response) in &mut operation.responses.responses {
+    for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
-        for (_, content) in &mut response.content {
+        for content in response.content.values_mut() {
             if let RefOr::T(content) = content {
                 visit(content);
             }

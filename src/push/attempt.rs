@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tandem_actors::{
-    RequestId,
     backoff::Backoff,
     domain::time::Timestamp,
     keys,
@@ -54,11 +53,12 @@ impl Sender {
             .collect();
         let mut changes = Vec::new();
         let mut outgoing = Vec::new();
-        for (candidate, verdict) in candidates.into_iter().zip(verdicts) {
+        for (mut candidate, verdict) in candidates.into_iter().zip(verdicts) {
             match verdict {
                 PushVerdict::Send { unread, request_id } => match self.devices.reach(&candidate.id.user) {
                     Ok(reach) => {
-                        self.begin(candidate, &reach, request_id, unread, now, &mut changes, &mut outgoing);
+                        candidate.name_request(request_id.as_ref());
+                        self.begin(candidate, &reach, unread, now, &mut changes, &mut outgoing);
                     }
                     Err(error) => {
                         tracing::error!(%error, "the devices of a push could not be read");
@@ -85,7 +85,6 @@ impl Sender {
         &self,
         candidate: Candidate,
         reach: &Reach,
-        request_id: Option<RequestId>,
         unread: u32,
         now: Timestamp,
         changes: &mut Vec<Change>,
@@ -94,7 +93,6 @@ impl Sender {
         changes.extend(candidate.on_start);
         changes.extend(candidate.on_send);
         for (mut delivery, device) in candidate.sends {
-            delivery.request_id.clone_from(&request_id);
             if !reach.find(&device.id()).is_some_and(|device| device.is_usable(now)) {
                 changes.push(settle::end(&mut delivery, Final::Dropped { why: NO_DEVICE.into() }, now));
                 continue;

@@ -1,6 +1,6 @@
 //! A push that may be sent, and the plan of one round: what may be sent, and what is closed without sending.
 
-use tandem_actors::{domain::time::Timestamp, keys::Key, ports::Change, records::PushJob};
+use tandem_actors::{RequestId, domain::time::Timestamp, keys::Key, ports::Change, records::PushJob};
 
 use super::{
     reach::Device,
@@ -20,6 +20,15 @@ pub(super) struct Candidate {
     pub on_send: Vec<Change>,
     pub origin: Origin,
     pub sends: Vec<(Delivery, Device)>,
+}
+
+impl Candidate {
+    /// Names the request that caused the event, for the log lines of the deliveries.
+    pub fn name_request(&mut self, request_id: Option<&RequestId>) {
+        for (delivery, _) in &mut self.sends {
+            delivery.request_id = request_id.cloned();
+        }
+    }
 }
 
 pub(super) enum Origin {
