@@ -95,7 +95,7 @@ enum Command {
         /// Who signs in; changes are logged under this name [default: the user who runs this]
         #[arg(long)]
         name: Option<String>,
-        /// Where a browser reaches the node, as https://tandem.example.org [default: where it listens]
+        /// Where a browser reaches the node, as `https://tandem.example.org` [default: where it listens]
         #[arg(long, value_name = "URL")]
         at: Option<String>,
     },
