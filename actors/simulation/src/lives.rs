@@ -18,9 +18,9 @@ const MOST_LIVES: u64 = 400;
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The process is killed: what was written is there.
+    /// The process is killed. Everything that was written survives.
     Kill,
-    /// What was not synced is gone, torn or reordered.
+    /// The power fails. Unsynced sectors are lost, torn or reordered.
     PowerCut,
     /// In good order.
     Stop,

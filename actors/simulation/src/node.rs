@@ -181,7 +181,7 @@ impl Node {
         Ok(Self { coordinator, journal, realtime, store, port: watched, pusher, _sink: sink })
     }
 
-    /// Compares what is stored with what is known to be durable.
+    /// Compares the stored rows with the acknowledged ones.
     pub fn check_recovered(&self, world: &World) {
         let rows = self.port.scan(&Key::from_bytes(*b"e"), None, Direction::Forward, usize::MAX);
         let checked = match rows {

@@ -24,7 +24,7 @@ use crate::{
     "measureOfSuccess": "we did it on most days",
     "followUpDate": "2030-02-01"
 })))]
-/// The body of `POST /sessions/{id}/agreements`. Whoever proposes has agreed.
+/// The body of `POST /sessions/{id}/agreements`. The proposer counts as having agreed.
 pub struct ProposeAgreementRequest {
     /// One of the overlap or of the candidates.
     #[cfg_attr(feature = "schema", schema(value_type = Option<StrategyId>))]

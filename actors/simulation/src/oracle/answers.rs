@@ -141,8 +141,8 @@ impl Oracle {
         }
     }
 
-    /// An answer shows only what is durable, is not older than what was known, and tells nothing that is not meant for
-    /// the viewer.
+    /// Checks an answer: it shows only durable events, is not older than an earlier answer, and holds nothing that is
+    /// hidden from the viewer.
     fn answered(&self, id: &str, user: &str, sent: Sent, data: &Value) -> Result<(), String> {
         let Some(session) = self.sessions.get(id) else {
             return Err(format!("{user} has an answer of {id}, of which nothing is durable"));

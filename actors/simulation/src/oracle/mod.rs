@@ -4,6 +4,7 @@
 mod answers;
 mod delivery;
 mod model;
+mod stages;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,8 @@
 //! Clumsy clients: they try again with and without keys, tap twice, break off, come late, and use two devices at once.
 
+mod choice;
+mod presence;
+
 use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
@@ -16,8 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     deeds::Deed,
-    node::{Node, has_phone},
-    oracle::{Outcome, Sent, Status},
+    node::Node,
+    oracle::{Outcome, Sent},
     plan::{Chance, Fault, Plan},
     world::World,
 };
@@ -124,65 +127,6 @@ impl Client {
             26..=27 if self.is_clumsy => self.misuse_key(call).await,
             _ => self.command(call).await,
         }
-    }
-
-    /// A session of this user.
-    fn some_session(&self, call: &Call) -> Option<SessionId> {
-        let user = self.user.as_str();
-        let oracle = call.world.oracle.lock();
-        let mine: Vec<_> = oracle
-            .sessions()
-            .filter(|(_, model)| model.members.iter().any(|member| member.user == user && !member.left))
-            .map(|(id, _)| id.clone())
-            .collect();
-        drop(oracle);
-        self.with(|memory| memory.chance.pick(&mine).and_then(|id| id.parse().ok()))
-    }
-
-    /// An invitation that this user may accept.
-    fn some_invitation(&self, call: &Call) -> Option<SessionId> {
-        let oracle = call.world.oracle.lock();
-        let open = oracle.sessions().filter(|(_, model)| {
-            model.status == Status::Invited && model.members.iter().all(|member| member.user != self.user.as_str())
-        });
-        let open: Vec<_> = open.map(|(id, _)| id.clone()).collect();
-        drop(oracle);
-        self.with(|memory| memory.chance.pick(&open).and_then(|id| id.parse().ok()))
-    }
-
-    fn choose(&self, call: &Call) -> Option<Request> {
-        let number = call.world.number();
-        let user = self.user.as_str();
-        let fresh = self.with(|memory| memory.chance.below(100));
-        let live = {
-            let oracle = call.world.oracle.lock();
-            oracle.sessions().filter(|(_, model)| model.status.is_live()).count()
-        };
-        let (deed, session) = match fresh {
-            _ if live < 3 => (Deed::Create, None),
-            0..=1 if live < 10 => (Deed::Create, None),
-            2..=9 => {
-                let declines = self.with(|memory| memory.chance.mille(80));
-                (if declines { Deed::Decline } else { Deed::Accept }, Some(self.some_invitation(call)?))
-            }
-            _ => {
-                let session = self.some_session(call)?;
-                let oracle = call.world.oracle.lock();
-                let model = oracle.model(session.as_str())?;
-                let side = model.side(user)?;
-                (self.with(|memory| Deed::next(model, side, &mut memory.chance)), Some(session))
-            }
-        };
-        let body = {
-            let oracle = call.world.oracle.lock();
-            let model = session.as_ref().and_then(|session| oracle.model(session.as_str()));
-            let seen = model.and_then(|model| Some((model, model.side(user)?)));
-            self.with(|memory| deed.body(user, number, seen, &mut memory.chance))
-        };
-        let has_key = !self.is_clumsy || self.with(|memory| memory.chance.mille(800));
-        let key = has_key.then(|| key_of(number, 0));
-        call.world.oracle.lock().begin(number, deed.name(), user, has_key, deed.has_marker());
-        Some(Request { number, deed, session, body, key })
     }
 
     async fn command(self: &Arc<Self>, call: &Call) {
@@ -346,47 +290,6 @@ impl Client {
         call.world.note(|| format!("{user} asked {query:?} of {id}"), &data);
         let checked = call.world.oracle.lock().ended(None, Some(id), user, sent, &outcome, call.world.truth());
         call.world.check(checked);
-    }
-
-    fn toggle_presence(&self, call: &Call) {
-        let leaves = self.with(|memory| {
-            let leaves = memory.chance.mille(500) && !memory.connected.is_empty();
-            leaves.then(|| {
-                let place = memory.chance.below(memory.connected.len());
-                memory.connected.swap_remove(place)
-            })
-        });
-        if let Some(session) = leaves {
-            return self.presence(call, &session, false);
-        }
-        let Some(session) = self.some_session(call) else { return };
-        self.with(|memory| {
-            if !memory.connected.contains(&session) {
-                memory.connected.push(session.clone());
-            }
-        });
-        self.presence(call, &session, true);
-    }
-
-    fn presence(&self, call: &Call, session: &SessionId, present: bool) {
-        let connection = self.connection(session);
-        let (id, user, device) = connection.clone();
-        if !present {
-            self.with(|memory| memory.connected.retain(|other| other != session));
-        }
-        if !call.world.provider.set(connection, present) {
-            return;
-        }
-        call.node.realtime.report(session, &self.user, &device, present);
-        if call.world.provider.is_cloud {
-            return;
-        }
-        let mut oracle = call.world.oracle.lock();
-        if present {
-            oracle.came(&id, &user);
-        } else if !call.world.provider.is_present(&id, &user) {
-            oracle.left(&id, &user, has_phone(&user), call.world.truth());
-        }
     }
 }
 
