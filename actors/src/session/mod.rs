@@ -41,7 +41,7 @@ use crate::{
     },
     messages::Message,
     ports::OwnerEpoch,
-    stored::idempotency::PendingKeys,
+    stored::{self, idempotency::PendingKeys},
     supervisor::{ActorFactory, ExitGuard, ExitStatus, Inbox, Next, Wake},
 };
 
@@ -207,7 +207,11 @@ impl SessionActor {
         if self.session.is_none() && self.inbox.close_if_empty() {
             self.exit(ExitStatus::Passivated, ctx);
         } else if !std::mem::replace(&mut self.members_listed, true) {
-            self.inbox.list_members(self.rows.members().cloned().collect());
+            // While an erasure waits, this session does not know yet who has left. The store does.
+            let waiting = stored::account_work(&*self.deps.store, self.inbox.session());
+            if waiting.is_ok_and(|work| work.is_empty()) {
+                self.inbox.list_members(self.rows.members().cloned().collect());
+            }
         }
     }
 }

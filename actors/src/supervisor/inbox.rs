@@ -78,6 +78,7 @@ impl Inbox {
         }
         inner.state = SlotState::Asleep;
         inner.generation += 1;
+        inner.members = None;
         if inner.crashes.is_empty() {
             inner.forgotten = true;
             drop(inner);

@@ -65,6 +65,8 @@ impl Supervisor {
         let Exit { status, cause } = exit;
         // The next generation silences the old actor, whatever it still does.
         inner.generation += 1;
+        // It can still commit that a member leaves, until the next actor claims the session.
+        inner.members = None;
         inner.state = SlotState::Backoff;
         let limits = &self.0.limits;
         let now = Instant::now();
@@ -119,9 +121,17 @@ impl Supervisor {
             };
             let late_since = inner.last_progress + patience;
             let late = !inner.waiting.is_empty() && Instant::now() > late_since;
-            // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
-            if late && inner.thread.as_ref().is_none_or(|thread| thread.has_answered_since(late_since)) {
-                self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+            if !late {
+                return;
+            }
+            match inner.state {
+                // The timer of its pause was lost with a thread.
+                SlotState::Backoff => self.start(slot, &mut inner),
+                // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
+                _ if inner.thread.as_ref().is_none_or(|thread| thread.has_answered_since(late_since)) => {
+                    self.restart(slot, &mut inner, ExitStatus::Replaced.into());
+                }
+                _ => {}
             }
         });
     }
