@@ -98,6 +98,11 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
     Ok(found)
 }
 
+/// The first readable group of the journal beyond this one.
+fn first_after(options: &Options, journal: &Path, log: u64, group: u64) -> Option<u64> {
+    salvage(&*options.wal_disk(), journal, log, group, &mut |_, _| {}).ok()?.first
+}
+
 /// A damaged store.
 struct Source {
     engine: Opened,
@@ -117,13 +122,24 @@ impl Source {
         let digests = loaded(load(&location.path)).inspect_err(|error| {
             given_up.push(format!("the digests ({error}): the engine's rows are taken as they are"));
         });
-        let digests = digests.ok();
-        let checkpoint = own_number(&engine, &checkpoint_key()).ok().flatten();
-        let known = checkpoint.into_iter().chain(digests.as_ref().map(|digests| digests.group));
-        let after = known.min().unwrap_or(0);
         let journal = journal_path(location);
         let log = own_number(&engine, &log_key()).ok().flatten();
         let log = log.or_else(|| log_id(&*options.wal_disk(), &journal));
+        let mut digests = digests.ok();
+        if digests.take_if(|digests| log.is_some_and(|log| digests.log != log)).is_some() {
+            given_up.push("the digests: they belong to another store; the engine's rows are taken as they are".into());
+        }
+        let checkpoint = own_number(&engine, &checkpoint_key()).ok().flatten();
+        let is_cut = |digests: &mut Loaded| {
+            let first = log.and_then(|log| first_after(options, &journal, log, digests.group));
+            first.unwrap_or(u64::MAX) > digests.group + 1 && checkpoint.is_some_and(|group| group > digests.group)
+        };
+        // Else the groups that the engine has already would look like a hole in the journal.
+        if digests.take_if(is_cut).is_some() {
+            given_up.push("the digests: their end is damaged; the engine's rows are taken as they are".into());
+        }
+        let known = checkpoint.into_iter().chain(digests.as_ref().map(|digests| digests.group));
+        let after = known.min().unwrap_or(0);
         let all_sealed = engine.get(&all_sealed()).is_ok_and(|row| row.is_some());
         let mut source = Self {
             engine,
@@ -155,12 +171,8 @@ impl Source {
     }
 
     /// What the journal does not have.
-    fn note(&mut self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
+    fn note(&self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
         given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(told));
-        let first = report.first.unwrap_or(u64::MAX);
-        if self.digests.take_if(|digests| first > digests.group + 1 && self.checkpoint > digests.group).is_some() {
-            given_up.push("the digests: their end is damaged; the engine's rows are taken as they are".into());
-        }
         let last = report.last.unwrap_or(0).max(self.checkpoint);
         let acknowledged = Head::open(&location.path).and_then(|mut head| head.read()).unwrap_or(0);
         if acknowledged > last {

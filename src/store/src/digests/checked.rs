@@ -87,7 +87,7 @@ impl Checked {
         for (start, missing) in &flaws.missing {
             let what = format!("one of {} rows that are gone, at or after {},", missing.len(), record(start));
             let error = self.seals.told(start, StoreError::outdated(what));
-            if self.is_strict || is_event_of(&bounds.from, rows, missing) {
+            if self.is_strict || is_event_of(&bounds.from, rows, &flaws.wrong, missing) {
                 first.get_or_insert(error);
             }
         }
@@ -102,12 +102,14 @@ impl Checked {
 
 /// Whether one of the rows that are gone can be among the events that are read from `from` on. Others that share a
 /// range with them are not touched.
-fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], missing: &[Digest]) -> bool {
+fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], wrong: &[Key], missing: &[Digest]) -> bool {
     let Some(length) = from.iter().position(|byte| *byte == 0) else { return true };
     let session = &from[..=length];
-    let last = rows.iter().filter_map(|(key, _)| key.as_bytes().strip_prefix(session)?.first_chunk::<8>()).next_back();
+    // A wrong key may hold any number.
+    let known = rows.iter().filter(|(key, _)| !wrong.contains(key));
+    let last = known.filter_map(|(key, _)| key.as_bytes().strip_prefix(session)?.first_chunk::<8>()).next_back();
     let last = last.map_or(0, |seq| u64::from_be_bytes(*seq));
-    (1..=last + FURTHER).any(|seq| {
+    (1..=last.saturating_add(FURTHER)).any(|seq| {
         let key = Key::from_bytes([session, &seq.to_be_bytes()].concat());
         missing.iter().any(|digest| digest.is_of(&key))
     })

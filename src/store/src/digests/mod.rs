@@ -101,14 +101,18 @@ impl Digests {
             }
         }
         let divided = self.divide(full, engine)?;
+        let mut file = self.file.as_ref().map(Mutex::lock);
+        // Before the ranges in memory: if this fails, the next try finds the same ranges to divide.
+        if let Some(file) = &mut file {
+            file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
+        }
         {
             let mut state = self.state.write();
             divided.iter().for_each(|divided| state.ranges.divide(divided));
             state.writing = None;
             state.moment += 1;
         }
-        let Some(mut file) = self.file.as_ref().map(Mutex::lock) else { return Ok(()) };
-        file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
+        let Some(mut file) = file else { return Ok(()) };
         if file.is_long() {
             // Readers go on: nobody else changes anything.
             let state = self.state.read();

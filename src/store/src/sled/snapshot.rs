@@ -36,6 +36,8 @@ pub(super) fn advance(path: &Path, disk: &dyn Disk) -> io::Result<bool> {
     fs::copy(path.join("conf"), beside.join("conf"))?;
     fs::copy(&last_path, beside.join(last_path.file_name().unwrap_or_default()))?;
     copy_segments(&path.join(DATABASE), &beside.join(DATABASE), last)?;
+    // Reading writes, too: the snapshot must not speak of segments that a power cut can take back.
+    disk.sync_path(&path.join(DATABASE))?;
     open_and_fail(&beside);
     let made = latest(&beside)?.filter(|(position, _)| *position > last);
     if let Some((_, made)) = &made {
