@@ -27,7 +27,7 @@ use crate::{
     channel::Name,
     limits::price,
     outbox::Frame,
-    protocol::{Action, ErrorInfo, Inbound, Modes},
+    protocol::{Action, ErrorInfo, Inbound, Modes, Outbound},
     socket::{Admitted, ConnectedClient},
 };
 
@@ -105,7 +105,8 @@ impl EventStream {
     fn enforce_rights(&mut self, cx: &mut Context<'_>) {
         if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(cx).is_ready()) {
             self.expiry = None;
-            self.client.disconnect(&ErrorInfo::token_expired("the token has expired"));
+            let error = ErrorInfo::token_expired("the token has expired");
+            self.client.outbox.cut(Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
         }
         if self.client.outbox.take_rights_changed() {
             self.client.recheck_attachments();
@@ -130,6 +131,8 @@ impl Stream for EventStream {
             return Poll::Ready(Some(Ok(opening)));
         }
         while !stream.ended {
+            // A client that reads again after a pause gets nothing that came after it lost its rights.
+            stream.enforce_rights(cx);
             let taken = stream.client.outbox.poll_take(cx, &mut stream.taken);
             // Checked after the task is registered, so that no change is missed.
             stream.enforce_rights(cx);

@@ -113,14 +113,18 @@ impl Outbox {
         debug_assert!(queue.bytes <= queue.waiting, "counted bytes are a part of those that wait");
     }
 
+    fn replace_all(&self, queue: &mut Queue, last: Option<&Outbound<'_>>) {
+        queue.frames.clear();
+        (queue.bytes, queue.waiting) = (0, 0);
+        queue.end(self.format, last);
+        self.charge(queue);
+    }
+
     /// Drops all frames, and tells the client to reconnect and continue from the log.
     fn disconnect_slow_client(&self, queue: &mut Queue) {
         // Under one lock: a later frame would make the client believe that it has all frames before it.
-        queue.frames.clear();
-        (queue.bytes, queue.waiting) = (0, 0);
         let error = ErrorInfo::disconnected("the connection is too slow for its channels; it can be resumed");
-        queue.end(self.format, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
-        self.charge(queue);
+        self.replace_all(queue, Some(&Outbound { error: Some(&error), ..Outbound::new(Action::Disconnected) }));
         metrics::counter!("tandem_realtime_slow_connections_total").increment(1);
     }
 
@@ -243,6 +247,16 @@ impl Outbox {
         let mut queue = self.queue.lock();
         if !queue.ended {
             queue.end(self.format, last);
+            drop(queue);
+            self.reader.wake();
+        }
+    }
+
+    /// Ends the outbox with one last frame, and drops what waits before it: the client may not have it any more.
+    pub fn cut(&self, last: Option<&Outbound<'_>>) {
+        let mut queue = self.queue.lock();
+        if !queue.ended {
+            self.replace_all(&mut queue, last);
             drop(queue);
             self.reader.wake();
         }
