@@ -33,6 +33,9 @@ pub fn mount(app: &mut ServiceConfig) {
         .route("/rights", web::post().to(rights));
 }
 
+/// The longest text of a change, in characters. Changes are kept in memory.
+const NOTED: usize = 200;
+
 /// Somebody who is signed in and sent the console's own form.
 struct Acting {
     operator: Operator,
@@ -52,9 +55,11 @@ impl Acting {
 
     /// Notes the change and shows a page that says how it ended.
     fn done(self, console: &Console, what: &'static str, of: &str, outcome: &str, next: &str) -> HttpResponse {
-        let (at, of) = (console.node.clock.now(), of.to_owned());
+        let at = console.node.clock.now();
+        let shortened = |text: &str| text.chars().take(NOTED).collect::<String>();
+        let (of, outcome) = (shortened(of), shortened(outcome));
         console.sign_ins.notify(&self.cookie, format!("{of}: {outcome}."));
-        console.changes.note(Change { at, by: self.operator.name, what, of, outcome: outcome.to_owned() });
+        console.changes.note(Change { at, by: self.operator.name, what, of, outcome });
         HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish()
     }
 }

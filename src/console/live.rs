@@ -1,16 +1,23 @@
 //! Keeps an open page current: the page is rendered again every few moments, and the sections that changed are sent as
 //! a server-sent event.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpResponse, http::header};
 use bytes::Bytes;
 use futures_util::stream;
+use tandem_actors::ports::StoreError;
 
 use super::{Console, layout, sign_in::Operator, view::View};
 
 /// The time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// A page that takes long to read is read less often: the pause is this many times as long.
+const IDLE: u32 = 10;
 /// A comment is sent after so many looks without a change, so that the browser and proxies keep the connection.
 const QUIET: u32 = 15;
 
@@ -22,12 +29,25 @@ struct Watching {
     /// What the browser has, by section.
     shown: HashMap<&'static str, String>,
     quiet: u32,
+    pause: Duration,
     begun: bool,
+    /// The last look failed.
+    is_failing: bool,
 }
 
 /// The answer to a browser's `EventSource`.
 pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: String) -> HttpResponse {
-    let watching = Watching { console, view, operator, cookie, shown: HashMap::new(), quiet: 0, begun: false };
+    let watching = Watching {
+        console,
+        view,
+        operator,
+        cookie,
+        shown: HashMap::new(),
+        quiet: 0,
+        pause: EVERY,
+        begun: false,
+        is_failing: false,
+    };
     let events = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok::<_, std::convert::Infallible>(event), watching))
@@ -46,13 +66,26 @@ impl Watching {
             return Some(Bytes::from_static(b"retry: 2000\n\n"));
         }
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(self.pause).await;
             let stopping = self.console.node.readiness.stopping.load(std::sync::atomic::Ordering::Acquire);
             if stopping || self.console.sign_ins.who(&self.cookie).is_none() {
                 return None;
             }
-            let changed = self.changed().await;
+            let begun = Instant::now();
+            let looked = self.changed().await;
+            self.pause = EVERY.max(begun.elapsed() * IDLE);
             self.quiet += 1;
+            let changed = match looked {
+                Ok(changed) => changed,
+                Err(error) => {
+                    if !self.is_failing {
+                        tracing::error!(%error, "an open page of the console could not be read from the store");
+                        (self.is_failing, self.quiet) = (true, 0);
+                        return Some(Bytes::from_static(b"event: failing\ndata:\n\n"));
+                    }
+                    String::new()
+                }
+            };
             if !changed.is_empty() {
                 self.quiet = 0;
                 return Some(event(&changed));
@@ -65,9 +98,12 @@ impl Watching {
     }
 
     /// The sections that changed since the last look. The first look sends all: the page may be older.
-    async fn changed(&mut self) -> String {
-        // A failing store shows on the page that is asked for next.
-        let Ok(page) = self.view.page(&self.console, &self.operator).await else { return String::new() };
+    async fn changed(&mut self) -> Result<String, StoreError> {
+        let page = self.view.page(&self.console, &self.operator).await?;
+        if std::mem::take(&mut self.is_failing) {
+            // All is sent again, which tells the page that the store can be read.
+            self.shown.clear();
+        }
         let mut changed = String::new();
         for section in page.sections.iter().filter(|section| section.live) {
             let html = layout::part(section).into_string();
@@ -76,7 +112,7 @@ impl Watching {
                 self.shown.insert(section.id, html);
             }
         }
-        changed
+        Ok(changed)
     }
 }
 

@@ -10,12 +10,14 @@ use actix_web::{
 };
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
+use tandem_actors::ports::StoreError;
 
 use super::{
     Console, acts, files, layout, live, pages,
     sign_in::{COOKIE_TTL, Operator},
     view::View,
 };
+use crate::http::is_https;
 
 const COOKIE: &str = "tandem_console";
 const HTML: &str = "text/html; charset=utf-8";
@@ -91,7 +93,7 @@ async fn enter(request: HttpRequest, console: Data<Console>, query: Query<Ticket
     };
     let by = console.sign_ins.who(&cookie).map(|operator| operator.name).unwrap_or_default();
     tracing::info!(by, "signed in to the console");
-    let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+    let secure = if is_https(&request) { "; Secure" } else { "" };
     let (seconds, page) = (COOKIE_TTL.as_secs(), layout::entered().into_string());
     let cookie = format!("{COOKIE}={cookie}; Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     HttpResponse::Ok().insert_header((header::SET_COOKIE, cookie)).content_type(HTML).body(page)
@@ -115,23 +117,29 @@ async fn page(request: HttpRequest, console: Data<Console>) -> HttpResponse {
     if accepted.starts_with("text/event-stream") {
         return live::stream(console.into_inner(), view, operator, cookie);
     }
-    if let View::Sessions(find) = &view
-        && let Some(session) = pages::sessions::named(&console, find).await
-    {
-        let location = format!("/console/session?id={session}");
-        return HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish();
+    if let View::Sessions(find) = &view {
+        match pages::sessions::named(&console, find).await {
+            Ok(Some(session)) => {
+                let location = format!("/console/session?id={session}");
+                return HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish();
+            }
+            Ok(None) => {}
+            Err(error) => return unreadable(&error),
+        }
     }
     match view.page(&console, &operator).await {
         Ok(page) => {
             let notice = console.sign_ins.take_notice(&cookie);
             shown(StatusCode::OK, &layout::whole(&view, &page, &operator, notice.as_deref()))
         }
-        Err(error) => {
-            tracing::error!(%error, "a page of the console could not be read from the store");
-            let words = html! { p { "The store could not be read. The log says why." } };
-            shown(StatusCode::SERVICE_UNAVAILABLE, &layout::alone("Not now", &words))
-        }
+        Err(error) => unreadable(&error),
     }
+}
+
+fn unreadable(error: &StoreError) -> HttpResponse {
+    tracing::error!(%error, "a page of the console could not be read from the store");
+    let words = html! { p { "The store could not be read. The log says why." } };
+    shown(StatusCode::SERVICE_UNAVAILABLE, &layout::alone("Not now", &words))
 }
 
 pub fn not_signed_in() -> HttpResponse {

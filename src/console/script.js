@@ -32,7 +32,9 @@ if (live) {
     const ended = source.readyState === EventSource.CLOSED;
     say(ended ? 'Signed out: reload the page' : 'Not connected', true);
   });
+  source.addEventListener('failing', () => say('The store cannot be read', true));
   source.addEventListener('sections', (event) => {
+    say('Live', false);
     const sent = document.createElement('template');
     sent.innerHTML = event.data;
     for (const fresh of [...sent.content.children]) replace(fresh);

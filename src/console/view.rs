@@ -69,7 +69,8 @@ impl View {
             "/console/sessions" => Self::Sessions(trimmed(about.find)),
             "/console/session" => Self::Session(trimmed(about.id)),
             "/console/people" => Self::People(trimmed(about.user)),
-            "/console/realtime" => Self::Realtime,
+            // The answer to a pasted token is this page with a section more.
+            "/console/realtime" | "/console/rights" => Self::Realtime,
             "/console/push" => Self::Push,
             "/console/settings" => Self::Settings,
             "/console/changes" => Self::Changes,

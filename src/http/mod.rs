@@ -88,6 +88,13 @@ impl AppState {
     }
 }
 
+/// Whether the client reached the node by TLS, its own or a reverse proxy's.
+pub fn is_https(request: &HttpRequest) -> bool {
+    // The node serves both kinds alike, so the connection itself does not tell.
+    let state = request.app_data::<Data<AppState>>();
+    state.is_some_and(|state| state.config.tls.is_some()) || request.connection_info().scheme() == "https"
+}
+
 /// Mounts all routes, and the answer to paths that no service of the app knows.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     let cors = &state.config.cors;

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::readiness::Check;
+use super::{is_https, readiness::Check};
 
 pub struct StartPage<'a> {
     /// `embedded` or `ably`.
@@ -37,7 +37,8 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// `request` tells under which address the page was opened: the shell lines on it carry that address.
 pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
     let connection = request.connection_info();
-    let origin = format!("{}://{}", connection.scheme(), connection.host());
+    let scheme = if is_https(request) { "https" } else { "http" };
+    let origin = format!("{scheme}://{}", connection.host());
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))

@@ -27,12 +27,15 @@ pub async fn page(console: &Console, operator: &Operator, user: &str) -> Result<
     };
     let sessions = console.node.coordinator.sessions_of(&user)?;
     let reach = console.node.devices.reach(&user)?;
-    let profile = console.node.users.look_up(&user).await.ok().flatten();
+    let profile = console.node.users.look_up(&user).await;
+    if let Err(error) = &profile {
+        tracing::error!(%error, "an account could not be read");
+    }
     let now = console.node.clock.now();
     let overview = html! {
         p.id { (user) }
         @match &profile {
-            Some(profile) => {
+            Ok(Some(profile)) => {
                 dl.facts {
                     dt { "Known since" } dd { (words::date(profile.created_at)) " UTC" }
                     dt { "Client" } dd { (if profile.app { "the product's app" } else { "not known to be the app" }) }
@@ -40,7 +43,8 @@ pub async fn page(console: &Console, operator: &Operator, user: &str) -> Result<
                     dt { "Shows when active" } dd { (yes(profile.privacy.show_activity_status)) }
                 }
             }
-            None => { p.box { "This node has no account of this user: they never signed in, or were erased." } }
+            Err(_) => { p.box.bad { "The account cannot be read. The log says why." } }
+            Ok(None) => { p.box { "This node has no account of this user: they never signed in, or were erased." } }
         }
     };
     let of_sessions = html! {

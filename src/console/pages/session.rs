@@ -43,12 +43,12 @@ pub async fn page(console: &Console, operator: &Operator, id: &str) -> Result<Pa
     let overseen = console.node.coordinator.oversee(&session).await?;
     let Explanation { events, unreadable } = explain::explain(&*console.node.store, &session, None)?;
     let Some(overseen) = overseen else {
-        if console.node.coordinator.quarantine(&session).is_none() {
+        if console.node.coordinator.quarantine(&session).is_none() && unreadable.is_empty() {
             return Ok(nothing("There is no such session on this node."));
         }
         return Ok(Page {
             title,
-            sections: vec![Section::live("overview", unreadable_session(console, operator, &session))],
+            sections: vec![Section::live("overview", unreadable_session(console, operator, &session, &unreadable))],
         });
     };
     let pushes = push::explain(&*console.node.store, &session, None)?;
@@ -63,13 +63,14 @@ pub async fn page(console: &Console, operator: &Operator, id: &str) -> Result<Pa
     })
 }
 
-/// A session of which nothing but the reason of its quarantine is known.
-fn unreadable_session(console: &Console, operator: &Operator, session: &SessionId) -> Markup {
+/// A session whose state cannot be read.
+fn unreadable_session(console: &Console, operator: &Operator, session: &SessionId, unreadable: &[String]) -> Markup {
     html! {
         p.id { (session) }
         @if let Some(quarantine) = console.node.coordinator.quarantine(session) {
             (quarantine_box(operator, session, &quarantine))
         }
+        @for problem in unreadable { p.box.bad { "Unreadable: " (problem) } }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 use tandem_actors::{
-    Overseen,
+    Overseen, Refusal,
     domain::ids::{SessionId, UserId},
+    explain,
     ports::StoreError,
     records::Membership,
 };
@@ -29,25 +30,29 @@ pub async fn page(console: &Console, find: &str) -> Result<Page, StoreError> {
 }
 
 /// The session that a text names by its own id or by its invitation's, if there is one.
-pub async fn named(console: &Console, find: &str) -> Option<SessionId> {
+///
+/// # Errors
+/// If the store fails.
+pub async fn named(console: &Console, find: &str) -> Result<Option<SessionId>, StoreError> {
     let coordinator = &console.node.coordinator;
     for reading in Found::readings(find) {
         match reading {
             Found::Session(session) => {
                 let is_there = coordinator.quarantine(&session).is_some()
-                    || coordinator.oversee(&session).await.is_ok_and(|overseen| overseen.is_some());
+                    || coordinator.oversee(&session).await?.is_some()
+                    || !explain::explain(&*console.node.store, &session, None)?.unreadable.is_empty();
                 if is_there {
-                    return Some(session);
+                    return Ok(Some(session));
                 }
             }
-            Found::Invitation(invitation) => {
-                if let Ok(session) = coordinator.session_of_invitation(&invitation) {
-                    return Some(session);
-                }
-            }
+            Found::Invitation(invitation) => match coordinator.session_of_invitation(&invitation) {
+                Ok(session) => return Ok(Some(session)),
+                Err(Refusal::Rejected(_)) => {}
+                Err(refusal) => return Err(StoreError::new(refusal)),
+            },
         }
     }
-    None
+    Ok(None)
 }
 
 fn form(find: &str) -> Markup {

@@ -16,6 +16,7 @@ use crate::{
         call::{Answered, Call},
         envelope::{Success, success_of},
         error::ApiError,
+        is_https,
         realtime_access::RealtimeDescription,
     },
     realtime::token::TokenRequest,
@@ -141,10 +142,9 @@ pub async fn config(call: Call) -> Answered {
         }
         None => None,
     };
-    let connection = call.request.connection_info().clone();
     let endpoint = call.state.realtime.describe(
-        connection.host(),
-        call.state.config.tls.is_some() || connection.scheme() == "https",
+        call.request.connection_info().host(),
+        is_https(&call.request),
         &call.user.id,
         session.as_ref(),
     );

@@ -46,6 +46,19 @@ fn is_sign_in_page(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
+async fn a_node_with_tls_sets_a_cookie_that_never_leaves_tls() {
+    let pem = |name: &str| format!("{}/tests/promises/harness/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    let server = server().set("server.tls.certificate", pem("one")).set("server.tls.key", pem("one.key")).start().await;
+    let client = tandem::tls::http_client().no_proxy().tls_danger_accept_invalid_certs(true).build().expect("a client");
+    let link = Console::link(&server).await;
+    let entered = client.get(&link).send().await.expect("an answer");
+    let cookie = entered.headers()["set-cookie"].to_str().expect("text");
+    assert!(link.starts_with("https://") && cookie.ends_with("; Secure"), "{link}: {cookie}");
+    let page = client.get(&server.origin).send().await.expect("an answer").text().await.expect("a page");
+    assert!(page.contains(&server.origin), "its shell lines go to the address that was opened");
+}
+
+#[tokio::test]
 async fn a_link_signs_in_once_and_a_cookie_keeps_it() {
     let server = server().start().await;
     let link = Console::link(&server).await;
