@@ -49,6 +49,8 @@ struct State {
     writing: Option<Arc<Generation>>,
     /// Counts what changes here.
     moment: u64,
+    /// The engine may have rows that no digest tells of, from before a start or a failure.
+    is_behind: bool,
 }
 
 pub(super) struct Digests {
@@ -69,7 +71,8 @@ impl Digests {
     /// `writing`: rows that the engine may have in part.
     pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>) -> Self {
         let Loaded { ranges, file, .. } = loaded;
-        Self { state: RwLock::new(State { ranges, writing, moment: 0 }), file: file.map(Mutex::new), disk }
+        let is_behind = writing.is_some();
+        Self { state: RwLock::new(State { ranges, writing, moment: 0, is_behind }), file: file.map(Mutex::new), disk }
     }
 
     /// The rows of a generation are going to be written.
@@ -87,6 +90,7 @@ impl Digests {
         let digest =
             |(key, value): (&'_ Key, &Option<bytes::Bytes>)| value.as_ref().map(|value| Digest::of_value(key, value));
         let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
+        self.state.write().is_behind = true;
         let mut full: Vec<Key> = Vec::new();
         for turn in changes.chunks(TURN) {
             let mut state = self.state.write();
@@ -110,6 +114,7 @@ impl Digests {
             let mut state = self.state.write();
             divided.iter().for_each(|divided| state.ranges.divide(divided));
             state.writing = None;
+            state.is_behind = false;
             state.moment += 1;
         }
         let Some(mut file) = file else { return Ok(()) };
@@ -145,6 +150,12 @@ impl Digests {
             }
         }
         Ok(divided)
+    }
+
+    /// Whether the engine is known not to have the row, so that it need not be deleted.
+    pub fn excludes(&self, key: &Key) -> bool {
+        let state = self.state.read();
+        !state.is_behind && !has_no_digest(key) && state.ranges.get(key).is_none()
     }
 
     fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> Seen {

@@ -227,6 +227,9 @@ impl Indexer {
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (key, value) in &generation.rows {
+            if value.is_none() && self.rows.digests.excludes(key) {
+                continue;
+            }
             bytes += AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
             batch.push(match value {
                 Some(value) => seal(&Change::Put(key.clone(), value.clone())),
