@@ -60,8 +60,8 @@ mod routes {
                 .body(format!("point must be one of {:?}, times at least 1", failpoint::POINTS));
         }
         let harm = match harm {
-            Harm::Panic => failpoint::Harm::Panic,
-            Harm::Freeze(duration) => failpoint::Harm::Freeze(duration),
+            Harm::Panic => failpoint::Effect::Panic,
+            Harm::Freeze(duration) => failpoint::Effect::Freeze(duration),
         };
         failpoint::arm(session_id, &point, harm, times);
         HttpResponse::NoContent().finish()

@@ -41,7 +41,7 @@ const DAMAGED: &str = "store.damaged-";
 pub fn restrict_modes(data: &Path, store: &Path) {
     for (directory, names) in [(data, DATA), (store, STORE)] {
         if let Err(error) = restrict_directory(directory, names) {
-            tracing::warn!(path = %directory.display(), %error, "the rights of this directory are unknown");
+            tracing::warn!(path = %directory.display(), %error, "the permissions of this directory are unknown");
         }
     }
 }
@@ -90,7 +90,7 @@ fn restrict(path: &Path) {
         return;
     }
     match fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) {
-        Ok(()) => tracing::info!(path = %path.display(), "the rights of other users were removed"),
+        Ok(()) => tracing::info!(path = %path.display(), "the permissions of other users were removed"),
         Err(error) => tracing::warn!(path = %path.display(), %error, "other users may be able to read this: chmod it"),
     }
 }

@@ -53,7 +53,7 @@ pub struct RandomIds;
 impl Ids for RandomIds {
     fn fresh(&self) -> String {
         let mut generator = rand::rng();
-        ids::spelled(std::iter::repeat_with(|| generator.random_range(0..ids::CHARACTERS)))
+        ids::from_numbers(std::iter::repeat_with(|| generator.random_range(0..ids::ALPHABET_SIZE)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chance, for what needs no secrecy: jitter, and the choice of a thread. A simulation seeds it.
+//! Random numbers that need no secrecy: jitter, and the choice of a thread. A simulation seeds them.
 
 use rand::Rng;
 
@@ -12,7 +12,7 @@ mod seeded {
         static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
     }
 
-    /// From here on everything that this thread leaves to chance follows from `seed`.
+    /// From now on all random numbers of this thread follow from `seed`.
     pub fn seed(seed: u64) {
         SEEDED.set(Some(StdRng::seed_from_u64(seed)));
     }

@@ -1,7 +1,7 @@
 //! Points at which a test can make an actor panic or freeze. In a release build `reach` is empty and nothing can be
 //! armed.
 
-/// The points of an actor's life.
+/// The failpoints, in the order in which an actor reaches them.
 pub const POINTS: [&str; 7] =
     ["activate", "before_decide", "after_apply", "after_append", "after_flush", "before_publish", "passivate"];
 
@@ -13,50 +13,50 @@ mod armed {
 
     use crate::domain::ids::SessionId;
 
-    /// What happens when the point is reached.
+    /// What happens when an armed failpoint is reached.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Harm {
+    pub enum Effect {
         /// The actor panics.
         Panic,
         /// Blocks the arbiter's thread.
         Freeze(std::time::Duration),
     }
 
-    /// By session and point: what happens, and how many more times.
-    type Points = HashMap<(SessionId, String), (Harm, u32)>;
+    /// By session and failpoint: the effect, and how many more times it happens.
+    type Points = HashMap<(SessionId, String), (Effect, u32)>;
 
     static ARMED: Mutex<Option<Points>> = Mutex::new(None);
 
     /// Arms a point for the next `times` passes of one session.
-    pub fn arm(session: SessionId, point: &str, harm: Harm, times: u32) {
-        ARMED.lock().get_or_insert_default().insert((session, point.to_owned()), (harm, times));
+    pub fn arm(session: SessionId, point: &str, effect: Effect, times: u32) {
+        ARMED.lock().get_or_insert_default().insert((session, point.to_owned()), (effect, times));
     }
 
-    /// Does what is armed for the point.
+    /// Applies the effect that is armed for the failpoint.
     pub fn reach(session: &SessionId, point: &'static str) {
         #[cfg(feature = "simulation")]
         super::hooked::reach(session, point);
         let mut armed = ARMED.lock();
         let Some(points) = armed.as_mut() else { return };
         let key = (session.clone(), point.to_owned());
-        let Some((harm, left)) = points.get_mut(&key) else { return };
-        let harm = *harm;
+        let Some((effect, left)) = points.get_mut(&key) else { return };
+        let effect = *effect;
         *left -= 1;
         if *left == 0 {
             points.remove(&key);
         }
         drop(armed);
-        match harm {
-            Harm::Panic => panic!("failpoint {point}"),
-            Harm::Freeze(duration) => std::thread::sleep(duration),
+        match effect {
+            Effect::Panic => panic!("failpoint {point}"),
+            Effect::Freeze(duration) => std::thread::sleep(duration),
         }
     }
 }
 
 #[cfg(debug_assertions)]
-pub use armed::{Harm, arm, reach};
+pub use armed::{Effect, arm, reach};
 
-/// In a simulation, whoever simulates decides at each point.
+/// In a simulation, a hook decides at each failpoint.
 #[cfg(feature = "simulation")]
 mod hooked {
     use std::cell::RefCell;
@@ -92,7 +92,7 @@ pub fn reach(session: &crate::domain::ids::SessionId, point: &'static str) {
     hooked::reach(session, point);
 }
 
-/// Nothing happens here in a release build.
+/// Does nothing in a release build.
 #[cfg(all(not(debug_assertions), not(feature = "simulation")))]
 #[inline(always)]
 pub fn reach(_: &crate::domain::ids::SessionId, _: &'static str) {}

@@ -65,7 +65,7 @@
 //! });
 //! ```
 
-#![warn(unreachable_pub)]
+#![warn(unreachable_pub, clippy::wildcard_enum_match_arm)]
 
 pub mod backoff;
 pub mod chance;
@@ -83,7 +83,7 @@ mod trace;
 
 pub use tandem_domain as domain;
 
-pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, noted_time, people};
+pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, people, stored_time};
 pub use messages::{IdempotencyKey, PartnerPresence, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
 pub use rows::{keys, records};

@@ -33,7 +33,7 @@ pub struct Reply {
     pub created: bool,
     /// The answer, a JSON object.
     pub data: Bytes,
-    /// It was stored when the same request came before.
+    /// It is the repeated answer to an earlier request with the same key.
     pub replayed: bool,
 }
 
@@ -43,8 +43,8 @@ pub enum Refusal {
     /// The domain rejects the command.
     #[error(transparent)]
     Rejected(Box<Rejection>),
-    /// Not possible now. `reason` may be shown to the caller. The command was not carried out, or its outcome is
-    /// unknown: a retry with the same idempotency key is safe either way.
+    /// Not possible now. `reason` may be shown to the caller. The command was not executed, or its outcome is unknown:
+    /// a retry with the same idempotency key is safe either way.
     #[error("unavailable: {reason}")]
     Unavailable {
         /// What is wrong, in words.
@@ -111,7 +111,7 @@ pub(crate) struct Order {
     pub reply: ReplyTo<Reply>,
 }
 
-/// What a session says of a push that is about to be sent.
+/// A session's answer to the question whether a push is still wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PushNeed {
     /// With the id of the request that made the event.

@@ -46,10 +46,10 @@ impl Settling {
                     self.jumped = None;
                 }
             }
-            _ => {
+            Some(_) | None => {
                 tracing::warn!(
                     ahead_ms = ahead,
-                    "the clock has jumped; nothing is ended or forgotten by it for a while"
+                    "the clock has jumped; no session ends and nothing is deleted by the new time until it has lasted"
                 );
                 self.jumped = Some((uptime, ahead));
             }

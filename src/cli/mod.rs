@@ -161,18 +161,18 @@ enum StoreCommand {
         #[arg(long, value_name = "STORE")]
         store: Option<Location>,
     },
-    /// Save what is not damaged into a new store in its place, and say what is given up
+    /// Save all intact rows into a new store in its place, and report what is lost
     Repair {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
         #[arg(long, value_name = "STORE")]
         store: Option<Location>,
     },
-    /// Print every row as a line of JSON, without what people wrote
+    /// Print every row as a line of JSON, without texts of people
     Dump {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
         #[arg(long, value_name = "STORE")]
         store: Option<Location>,
-        /// With what people wrote, and with the ids of users
+        /// With the texts of people and the ids of users
         #[arg(long)]
         words: bool,
     },

@@ -23,6 +23,6 @@ pub fn announce(line: String) {
         }
     };
     if let Err(error) = std::thread::Builder::new().name("stdout".into()).spawn(told) {
-        tracing::warn!(%error, "there is no thread to write to stdout");
+        tracing::warn!(%error, "the thread that writes to stdout cannot be started");
     }
 }

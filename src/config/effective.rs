@@ -18,9 +18,9 @@ use super::{
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EffectiveSetting {
-    /// As in `server.listen`.
+    /// As `server.listen`.
     pub key: String,
-    /// As TOML. `None`: unset. Secrets are not shown.
+    /// As TOML. `None` if it is unset. Secrets are replaced.
     pub value: Option<String>,
     pub origin: Origin,
 }
@@ -63,10 +63,10 @@ const NOT_SHOWN: &str = "\"[redacted]\"";
 pub(crate) fn effective(sources: &Sources) -> Result<Vec<EffectiveSetting>, SettingsError> {
     Settings::load(sources)?;
     let layers = sources.layers()?;
-    Ok(leaves().into_iter().map(|key| one(&layers, sources, key)).collect())
+    Ok(leaves().into_iter().map(|key| effective_setting(&layers, sources, key)).collect())
 }
 
-fn one(layers: &Layers, sources: &Sources, key: String) -> EffectiveSetting {
+fn effective_setting(layers: &Layers, sources: &Sources, key: String) -> EffectiveSetting {
     let (value, origin) = match layers.given(&key) {
         Some((value, metadata)) => {
             let place = metadata.name.to_string();
@@ -83,18 +83,18 @@ fn one(layers: &Layers, sources: &Sources, key: String) -> EffectiveSetting {
         }
         _ => (value, origin),
     };
-    let value = value.as_ref().map(|value| if is_secret(&key) { NOT_SHOWN.into() } else { in_full(value) });
+    let value = value.as_ref().map(|value| if is_secret(&key) { NOT_SHOWN.into() } else { without_password(value) });
     EffectiveSetting { key, value, origin }
 }
 
-/// Tables in one line, which TOML allows. A password in an address is not shown.
-fn in_full(value: &Value) -> String {
+/// The value as TOML, tables in one line. A password in an address is replaced.
+fn without_password(value: &Value) -> String {
     match value {
         Value::Dict(_, dict) => table(dict),
-        Value::Array(_, rows) => format!("[{}]", rows.iter().map(in_full).collect::<Vec<_>>().join(", ")),
+        Value::Array(_, rows) => format!("[{}]", rows.iter().map(without_password).collect::<Vec<_>>().join(", ")),
         Value::String(tag, text) => match Url::parse(text) {
             Ok(mut url) if url.password().is_some() => {
-                // An address that has a password can have another one.
+                // It fails only for an address that cannot have a password.
                 let _replaced = url.set_password(Some("redacted"));
                 show(&Value::String(*tag, url.into())).unwrap_or_default()
             }
@@ -105,6 +105,6 @@ fn in_full(value: &Value) -> String {
 }
 
 fn table(dict: &Dict) -> String {
-    let pairs: Vec<_> = dict.iter().map(|(key, value)| format!("{key:?} = {}", in_full(value))).collect();
+    let pairs: Vec<_> = dict.iter().map(|(key, value)| format!("{key:?} = {}", without_password(value))).collect();
     format!("{{{}}}", pairs.join(", "))
 }

@@ -1,10 +1,15 @@
-//! Converts settings to the types of each module.
+//! Converts the settings to the types of each room.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tandem_actors::{
-    domain, journal,
-    session::{DeliverySettings, ResidencySettings},
+    domain,
+    journal::{self, Journal},
+    ports::{Clock, Devices, Ids, Realtime, Store},
+    session::{DeliverySettings, ResidencySettings, SessionDeps},
     supervisor,
 };
 
@@ -48,13 +53,13 @@ impl Settings {
         }
     }
 
-    /// When a group commit is cut.
+    /// The limits of a group commit and of the journal's queue.
     pub fn journal_limits(&self) -> journal::Limits {
         let config::JournalSettings { queue, queue_bytes, group, group_bytes, stall_after, .. } = self.journal;
         journal::Limits { queue, queue_bytes, group, group_bytes, stall_after }
     }
 
-    /// When a session is put into quarantine.
+    /// The limits of the supervisor, such as the crashes before a quarantine.
     pub fn supervision(&self) -> supervisor::SupervisionLimits {
         supervisor::SupervisionLimits {
             mailbox: self.sessions.mailbox,
@@ -65,8 +70,8 @@ impl Settings {
         }
     }
 
-    /// The limits that the domain knows.
-    pub fn domain(&self) -> domain::Settings {
+    /// The settings of the domain.
+    fn domain(&self) -> domain::Settings {
         domain::Settings {
             nudge_min_interval: self.nudge.min_interval,
             invitation_ttl: self.invitations.ttl,
@@ -79,7 +84,7 @@ impl Settings {
     }
 
     /// How events are routed and retried.
-    pub fn delivery(&self) -> DeliverySettings {
+    fn delivery(&self) -> DeliverySettings {
         DeliverySettings {
             when_absent: self.routing.when_absent,
             leave_grace: self.routing.leave_grace,
@@ -99,8 +104,23 @@ impl Settings {
         }
     }
 
+    /// What the sessions need: these services, and the settings.
+    pub fn session_deps(
+        &self,
+        store: Arc<dyn Store>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        realtime: Arc<dyn Realtime>,
+        devices: Arc<dyn Devices>,
+    ) -> SessionDeps {
+        let (domain, delivery, residency) = (self.domain(), self.delivery(), self.residency());
+        let push = OnceLock::new();
+        SessionDeps { store, journal, clock, ids, realtime, devices, push, domain, delivery, residency }
+    }
+
     /// How long sessions stay in memory.
-    pub fn residency(&self) -> ResidencySettings {
+    fn residency(&self) -> ResidencySettings {
         ResidencySettings {
             idle_after: self.sessions.idle_after,
             snapshot_every: self.sessions.snapshot_every,

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_pause_leaves_with_the_client_what_it_sends() {
+    async fn during_a_pause_nothing_is_read_from_the_client() {
         let registry = Registry::new(limits(10, 10));
         let (mut client, server) = duplex(100);
         let mut server = registry.admit(peer()).unwrap().guard(server);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_head_without_an_end_is_not_read_on() {
+    async fn reading_stops_at_a_head_that_is_too_long() {
         let registry = Registry::new(limits(10, 10));
         let (mut client, server) = duplex(1 << 20);
         let mut server = registry.admit(peer()).unwrap().guard(server);

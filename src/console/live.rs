@@ -79,7 +79,7 @@ impl Watching {
                 Ok(changed) => changed,
                 Err(error) => {
                     if !self.is_failing {
-                        tracing::error!(%error, "an open page of the console could not be read from the store");
+                        tracing::error!(%error, "an open page of the console cannot be read from the store");
                         (self.is_failing, self.quiet) = (true, 0);
                         return Some(Bytes::from_static(b"event: failing\ndata:\n\n"));
                     }

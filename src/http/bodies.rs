@@ -1,4 +1,4 @@
-//! Which of several fields a request body needs. The schemas derived from types cannot say it.
+//! Which fields of a request body must be given together. Schemas derived from types cannot express it.
 
 use utoipa::openapi::{
     ObjectBuilder, RefOr, Schema,
@@ -73,7 +73,7 @@ fn combination(fields: Combination) -> Schema {
     fields.iter().fold(ObjectBuilder::new().schema_type(Type::Object), field).into()
 }
 
-/// Adds to the schemas what several of their fields must say together.
+/// Adds to the schemas which of their fields must be given together.
 pub(super) fn refine(schemas: &mut Schemas) {
     for (name, schema) in schemas {
         let Some((_, combinations)) = COMBINATIONS.iter().find(|(of, _)| of == name) else { continue };

@@ -52,7 +52,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiE
         Some((place, Problem::Mismatch { found, expected })) => Rejection::invalid(&place, found, expected).into(),
         Some((place, Problem::Other(problem))) => ApiError::invalid(format!("{place}: {problem}")),
         // The value fits after parsing: JSON values keep one of two fields with the same name.
-        None => ApiError::invalid("the body has a field twice"),
+        None => ApiError::invalid("each field of the body may be given once; found one that is given twice"),
     }
 }
 
@@ -100,7 +100,10 @@ mod tests {
                 r#"{"confirmed":true,"kinds":["EMPATHY","my: secret"]}"#,
                 "VALIDATION_ERROR: kinds[1] must be `EMPATHY`; found unknown variant",
             ),
-            (r#"{"confirmed":true,"confirmed":false}"#, "VALIDATION_ERROR: the body has a field twice"),
+            (
+                r#"{"confirmed":true,"confirmed":false}"#,
+                "VALIDATION_ERROR: each field of the body may be given once; found one that is given twice",
+            ),
             (
                 r#"{"confirmed":true,"id":"my-secret"}"#,
                 "VALIDATION_ERROR: id: a session id must be 'c' followed by 8 to 63 characters of [a-z0-9]",

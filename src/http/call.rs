@@ -18,7 +18,7 @@ use tandem_actors::{
     IdempotencyKey, Refusal, Reply,
     domain::{
         Caller, Code, Command, Query, Rejection,
-        ids::{AgreementId, InvitationId, SessionId},
+        ids::{InvitationId, SessionId},
     },
 };
 use tandem_intake::Sender;
@@ -61,7 +61,7 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = AppState::of(&request)?;
             let user = authenticate(&state, &request).await?;
-            hold_back(&request, &user).await;
+            delay_early_retry(&request, &user).await;
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (Bytes::new(), None)
             } else {
@@ -97,13 +97,22 @@ impl<B> Call<B> {
         invitation(&self.request)
     }
 
-    pub fn agreement(&self) -> Result<AgreementId, ApiError> {
-        let none = || ApiError::new(Code::NotFound, "there is no such agreement in this session");
-        self.path("agreementId").ok_or_else(none)
-    }
-
     pub fn path<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         path(&self.request, name)
+    }
+
+    /// The id of an item in the path, such as an agreement. A malformed id is answered as an unknown item.
+    pub fn item<T: std::str::FromStr>(&self, name: &str, missing: &'static str) -> Result<T, ApiError> {
+        self.path(name).ok_or_else(|| ApiError::new(Code::NotFound, missing))
+    }
+
+    /// As [`Call::item`], and only a member of the session learns that there is no such item.
+    pub async fn item_for_member<T: std::str::FromStr>(
+        &self,
+        name: &str,
+        missing: &'static str,
+    ) -> Result<T, ApiError> {
+        self.reject_unless_member(self.item(name, missing)).await
     }
 
     /// The fields of the query string.
@@ -172,6 +181,19 @@ where
     }
 }
 
+impl<T> Call<Json<T>> {
+    /// Executes the command that the body asks for on an item of the session.
+    pub async fn execute_on<I>(self, item: I) -> Answered
+    where
+        Command: TryFrom<(I, T), Error = Rejection>,
+    {
+        let session = self.session()?;
+        let (call, Json(body)) = self.split();
+        let command = call.reject_unless_member(Command::try_from((item, body))).await?;
+        call.execute_in(session, command).await
+    }
+}
+
 /// The response to a command.
 pub fn answer(reply: &Reply) -> HttpResponse {
     let status = if reply.created { StatusCode::CREATED } else { StatusCode::OK };
@@ -202,10 +224,10 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
 }
 
-/// Who was just refused for overload, and comes again before it is time, waits before anything is read.
-async fn hold_back(request: &HttpRequest, user: &User) {
+/// Delays a client that was refused for overload and retries too early, before the body is read.
+async fn delay_early_retry(request: &HttpRequest, user: &User) {
     if let Some(limits) = request.app_data::<Data<NodeLimits>>() {
-        limits.admission.hold_back(user.id.as_str()).await;
+        limits.admission.delay_early_retry(user.id.as_str()).await;
     }
 }
 
@@ -232,7 +254,9 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Arc<Use
 /// The problem of a query string, without the value that a client sent.
 fn query_problem(error: &actix_web::error::QueryPayloadError) -> &'static str {
     match error {
-        actix_web::error::QueryPayloadError::Deserialize(_) => "a field is not what the route takes; see /docs",
+        actix_web::error::QueryPayloadError::Deserialize(_) => {
+            "a field is unknown or has a wrong value; /docs lists the fields"
+        }
         _ => "it cannot be read",
     }
 }

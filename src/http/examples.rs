@@ -1,4 +1,4 @@
-//! What each operation answers, for the description: an answer as an example, and the error codes that it gives.
+//! Recorded answers and error codes of each operation, for the OpenAPI description.
 //! `tests/openapi/examples.mjs` makes the file from the answers that tests got.
 
 use std::{collections::HashMap, sync::LazyLock};

@@ -7,7 +7,7 @@ use actix_web::{
     http::header::{self, ContentType},
     web::{self, ServiceConfig},
 };
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{PreEscaped, html};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
 use super::{error::ApiError, front::Pieces, start_page};
@@ -45,25 +45,11 @@ fn render(name: &str, text: &str) -> String {
     name_headings(&mut events);
     let mut content = String::with_capacity(text.len() * 2);
     pulldown_cmark::html::push_html(&mut content, events.into_iter().map(|event| without_dead_link(name, event)));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title(text)) " · Tandem" }
-                style { (PreEscaped(start_page::STYLE)) }
-            }
-            body {
-                main {
-                    p { a href="/" { "Tandem" } " · " a href="/handbook/README.md" { "Handbook" } }
-                    (PreEscaped(content))
-                }
-            }
-        }
+    let content = html! {
+        p { a href="/" { "Tandem" } " · " a href="/handbook/README.md" { "Handbook" } }
+        (PreEscaped(content))
     };
-    page.into_string()
+    start_page::document(&format!("{} · Tandem", title(text)), &content).into_string()
 }
 
 fn title(text: &str) -> &str {

@@ -1,6 +1,6 @@
 //! A request by the AI service. The service writes for one member of one session; the member then confirms, shares or
-//! discards it. It has a token of its own, names the member, and can do only what the routes under `/service` do: it
-//! reads nothing, and gives no consent in anybody's name. Where no token is set, its routes do not exist.
+//! discards the text. The service has its own token. The path names the session and the member. The routes under
+//! `/service` read nothing and give no consent. They answer 404 if the node has no service token.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use futures_util::future::LocalBoxFuture;
@@ -22,7 +22,7 @@ use super::{
 pub struct ServiceCall<B = ()> {
     state: Data<AppState>,
     session: SessionId,
-    /// The member for whom the service writes.
+    /// The member in the path, for whom the service writes.
     member: UserId,
     body: B,
     request: HttpRequest,
@@ -38,8 +38,11 @@ impl<B: Body> FromRequest for ServiceCall<B> {
         Box::pin(async move {
             let state = AppState::of(&request)?;
             let token = state.service_token.as_ref().ok_or_else(ApiError::no_such_route)?;
-            if !bearer(&request).is_some_and(|shown| token.matches(shown)) {
-                return Err(ApiError::new(Code::Unauthorized, "this route is for the AI service, with its own token"));
+            if !bearer(&request).is_some_and(|presented| token.matches(presented)) {
+                return Err(ApiError::new(
+                    Code::Unauthorized,
+                    "this route is for the AI service; it takes the service token, not a token of a user",
+                ));
             }
             let session = path(&request, "id").ok_or_else(Rejection::no_such_session)?;
             let member = path(&request, "userId").ok_or_else(Rejection::no_such_session)?;
@@ -49,7 +52,7 @@ impl<B: Body> FromRequest for ServiceCall<B> {
     }
 }
 
-/// The service learns only that it is done.
+/// The answer to the service. It shows nothing of the session.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 pub struct Written {
     /// Always `true`.
@@ -83,14 +86,15 @@ where
 }
 
 impl<T: DeserializeOwned> ServiceCall<Json<T>> {
-    /// Executes the command in the body, on the thing in the path.
-    pub async fn execute_about<I>(self, name: &str) -> Answered
+    /// Executes the command in the body on the item whose id is the path parameter `name`.
+    pub async fn execute_on<I>(self, name: &str) -> Answered
     where
         I: std::str::FromStr,
         Command: TryFrom<(I, T), Error = Rejection>,
     {
         let (call, Json(body)) = self.split();
-        let id: I = path(&call.request, name).ok_or_else(|| ApiError::new(Code::NotFound, "there is no such thing"))?;
+        let id: I = path(&call.request, name)
+            .ok_or_else(|| ApiError::new(Code::NotFound, "there is no such item in this session"))?;
         call.execute(Command::try_from((id, body))?).await
     }
 }

@@ -1,4 +1,4 @@
-//! The page at `/`: which server this is, whether it is well, and where to go on. It holds no secret.
+//! The page at `/`: name and version of the server, its condition, and links. It holds no secret.
 
 use std::sync::LazyLock;
 
@@ -24,9 +24,9 @@ pub struct StartPage<'a> {
     pub checks: Vec<Check>,
 }
 
-pub(super) const STYLE: &str = include_str!("start_page.css");
+const STYLE: &str = include_str!("start_page.css");
 
-/// Only the page's own style, and no script.
+/// The pages of this style load nothing but it, and run no script.
 pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     format!(
@@ -34,7 +34,7 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// `request` tells under which address the page was opened: the shell lines on it carry that address.
+/// The shell lines on the page carry the address under which the client opened it.
 pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
     let connection = request.connection_info();
     let scheme = if is_https(request) { "https" } else { "http" };
@@ -43,10 +43,11 @@ pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(document(page, &origin).into_string())
+        .body(document("Tandem", &content(page, &origin)).into_string())
 }
 
-fn document(page: &StartPage<'_>, origin: &str) -> Markup {
+/// A page with the style that [`POLICY`] allows.
+pub(super) fn document(title: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,29 +55,31 @@ fn document(page: &StartPage<'_>, origin: &str) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "Tandem" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    h1 { "Tandem" }
-                    p { "This server coordinates the sessions of two partners. Version " (crate::version::VERSION)
-                        ", realtime provider " code { (page.provider) } "." }
-                    (condition(&page.checks))
-                    (places(page))
-                    h2 { "A token, and a first call" }
-                    p { (page.token_hint) }
-                    pre tabindex="0" {
-                        "TOKEN=$(tandem token --user alex --name Alex)\n"
-                        "curl -H \"Authorization: Bearer $TOKEN\" " (origin) "/api/v1/auth/me"
-                    }
-                }
-            }
+            body { main { (content) } }
         }
     }
 }
 
-/// Whether the node is well, in a word or in the words of its checks.
+fn content(page: &StartPage<'_>, origin: &str) -> Markup {
+    html! {
+        h1 { "Tandem" }
+        p { "This server coordinates the sessions of two partners. Version " (crate::version::VERSION)
+            ", realtime provider " code { (page.provider) } "." }
+        (condition(&page.checks))
+        (places(page))
+        h2 { "A token, and a first call" }
+        p { (page.token_hint) }
+        pre tabindex="0" {
+            "TOKEN=$(tandem token --user alex --name Alex)\n"
+            "curl -H \"Authorization: Bearer $TOKEN\" " (origin) "/api/v1/auth/me"
+        }
+    }
+}
+
+/// The condition of the node: a word if all checks pass, otherwise their problems.
 fn condition(checks: &[Check]) -> Markup {
     let problems: Vec<&Check> = checks.iter().filter(|check| check.problem.is_some()).collect();
     html! {
@@ -99,14 +102,14 @@ fn places(page: &StartPage<'_>) -> Markup {
             }
             @if page.console {
                 dt { a href="/console" { "Console" } }
-                dd { "For the operator: how the node is, and why a partner heard of an event or did not. "
+                dd { "For the operator: the condition of the node, and why an event reached a partner or did not. "
                     code { "tandem console" } " prints a link that signs in" }
             }
             dt { a href="/docs/" { "API" } }
             dd { "All operations, to read and to try; for programs as "
                 a href="/api/v1/openapi.json" { "OpenAPI" } }
             dt { a href="/handbook/README.md" { "Handbook" } }
-            dd { "How to run it, how to connect an app, what it promises" }
+            dd { "How to run the server, how to connect an app, what it promises" }
             dt { a href="/health" { "Health" } ", " a href="/ready" { "readiness" } ", " a href="/metrics" { "metrics" } }
             dd { "The node's condition, for programs" }
         }

@@ -1,7 +1,7 @@
-//! Whose request is worked on next. So many are worked on at a time; those that wait take turns by user, not by
-//! arrival, so that a user with many connections waits for themselves. What cannot be worked on soon is refused at
-//! once: first of those who have the most in the line. Clients who come again before they were told to are refused
-//! again, and not faster than they were told.
+//! Admission of requests. The node runs a limited number of requests at a time. Waiting requests take turns by user,
+//! not by arrival, so that a user with many connections delays only themselves. A full queue refuses requests at once,
+//! beginning with those of the user who has the most in it. A client that retries earlier than it was told to waits
+//! before it is refused again.
 
 use std::{
     collections::HashMap,
@@ -13,37 +13,37 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use super::line::Overload;
+pub use super::fair_queue::Overload;
 use super::{
     LimitSettings,
-    line::{Line, Place},
-    turns,
+    fair_queue::{FairQueue, Joined},
+    rounds,
 };
 
-/// What a refused client is told to wait.
-const COME_AGAIN: Duration = Duration::from_secs(1);
-/// Refusals that are remembered without looking for old ones among them.
-const REMEMBERED: usize = 1_024;
+/// The `Retry-After` of a refusal.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The number of remembered refusals above which old ones are removed.
+const PRUNE_ABOVE: usize = 1_024;
 
 pub struct Admission {
     patience: Duration,
     hasher: RandomState,
-    line: Mutex<Line>,
-    /// When a user was refused last.
+    queue: Mutex<FairQueue>,
+    /// When each user was last refused.
     refused: Mutex<HashMap<u64, Instant>>,
 }
 
-/// The right to work on one request; given back by dropping it.
+/// The permission to run one request. Dropping it ends the request.
 pub struct Slot {
     admission: Arc<Admission>,
     user: u64,
 }
 
-/// A place in the line. Dropped, it is free, or the right that it came to is given back.
-struct Waiting<'a> {
+/// A request in the queue. Dropping it takes the request out, or ends it if it runs already.
+struct QueuedRequest<'a> {
     admission: &'a Admission,
     user: u64,
-    number: u64,
+    ticket: u64,
     turn: oneshot::Receiver<()>,
 }
 
@@ -52,22 +52,22 @@ impl Admission {
         Arc::new(Self {
             patience: config.request_patience,
             hasher: RandomState::new(),
-            line: Mutex::new(Line::new(config.into())),
+            queue: Mutex::new(FairQueue::new(config.into())),
             refused: Mutex::default(),
         })
     }
 
-    /// Requests that are worked on, and that wait.
+    /// The numbers of running and of waiting requests.
     pub fn load(&self) -> (usize, usize) {
-        self.line.lock().load()
+        self.queue.lock().load()
     }
 
-    /// Makes a client that comes again too early wait before anything is done for it.
-    pub async fn hold_back(&self, user: &str) {
+    /// Delays a client that retries too early, before anything is done for it.
+    pub async fn delay_early_retry(&self, user: &str) {
         let user = self.hasher.hash_one(user);
         let refused_at = self.refused.lock().get(&user).copied();
-        let Some(wait) = refused_at.and_then(|at| COME_AGAIN.checked_sub(at.elapsed())) else { return };
-        if self.line.lock().is_full_for(user) {
+        let Some(wait) = refused_at.and_then(|at| RETRY_AFTER.checked_sub(at.elapsed())) else { return };
+        if self.queue.lock().is_full_for(user) {
             tokio::time::sleep(wait).await;
         }
     }
@@ -75,12 +75,13 @@ impl Admission {
     /// Waits for the turn of a user's request.
     ///
     /// # Errors
-    /// At once if too many wait, or later if the wait is too long or another user has less in the line.
+    /// At once if the queue is full; later if the request has waited for too long, or has lost its place to a user with
+    /// fewer requests in the queue.
     pub async fn enter(self: &Arc<Self>, user: &str) -> Result<Slot, Overload> {
         let user = self.hasher.hash_one(user);
         match self.wait(user).await {
             Ok(slot) => {
-                turns::turn(user).await;
+                rounds::wait_for_turn(user).await;
                 Ok(slot)
             }
             Err(overload) => {
@@ -94,16 +95,16 @@ impl Admission {
 
     async fn wait(self: &Arc<Self>, user: u64) -> Result<Slot, Overload> {
         let slot = || Slot { admission: self.clone(), user };
-        let place = self.line.lock().join(user);
-        let mut waiting = match place {
-            Place::Runs => return Ok(slot()),
-            Place::Refused(overload) => return Err(overload),
-            Place::Waits(number, turn) => Waiting { admission: self, user, number, turn },
+        let joined = self.queue.lock().join(user);
+        let mut queued = match joined {
+            Joined::Running => return Ok(slot()),
+            Joined::Refused(overload) => return Err(overload),
+            Joined::Waiting(ticket, turn) => QueuedRequest { admission: self, user, ticket, turn },
         };
-        match tokio::time::timeout(self.patience, &mut waiting.turn).await {
+        match tokio::time::timeout(self.patience, &mut queued.turn).await {
             Ok(Ok(())) => Ok(slot()),
-            _ => {
-                let overload = self.line.lock().overload_of(user);
+            Ok(Err(_)) | Err(_) => {
+                let overload = self.queue.lock().overload_of(user);
                 Err(overload)
             }
         }
@@ -111,26 +112,26 @@ impl Admission {
 
     fn remember_refusal(&self, user: u64) {
         let refused = &mut *self.refused.lock();
-        if refused.len() >= REMEMBERED {
-            refused.retain(|_, at| at.elapsed() < COME_AGAIN);
+        if refused.len() >= PRUNE_ABOVE {
+            refused.retain(|_, at| at.elapsed() < RETRY_AFTER);
         }
         refused.insert(user, Instant::now());
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuedRequest<'_> {
     fn drop(&mut self) {
-        let line = &mut *self.admission.line.lock();
-        // What was told that it runs and never heard of it runs no more.
-        if !line.give_up(self.user, self.number) && self.turn.try_recv().is_ok() {
-            line.leave(self.user);
+        let queue = &mut *self.admission.queue.lock();
+        // The request may have been started without having read the message: then it ends here.
+        if !queue.cancel(self.user, self.ticket) && self.turn.try_recv().is_ok() {
+            queue.finish(self.user);
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission.line.lock().leave(self.user);
+        self.admission.queue.lock().finish(self.user);
     }
 }
 

@@ -23,11 +23,11 @@ pub struct LimitSettings {
     pub connections_per_address: usize,
     /// Addresses and networks whose connections `connections_per_address` does not count.
     pub uncounted_addresses: Vec<Network>,
-    /// Requests that are worked on at a time.
+    /// Requests that run at a time.
     pub requests: usize,
     /// Requests that may wait for their turn.
     pub requests_waiting: usize,
-    /// Requests of one user that are worked on at a time.
+    /// Requests of one user that run at a time.
     pub requests_per_user: usize,
     /// Requests of one user that may wait for their turn.
     pub requests_per_user_waiting: usize,

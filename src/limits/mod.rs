@@ -1,11 +1,12 @@
-//! What the node can bear. Nothing that strangers, or one user, send, withhold or flood takes more than this: what
-//! waits or is kept has a limit in bytes, and each of those who ask has a share.
+//! Limits on what the node holds for its clients. Everything that waits or is kept has a limit in bytes or in number,
+//! and each address and each user has a share of it. So neither strangers nor one user can exhaust the node, whether
+//! they flood it, send slowly or take no answers.
 
 mod admission;
 mod config;
+mod fair_queue;
 mod files;
-mod line;
-mod turns;
+mod rounds;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 //! attempt begins, sends, and records the outcome. If the process is killed in between, the next process finds the
 //! attempts whose outcome is unknown. Accepted pushes are followed by their receipts.
 //!
-//! - [`devices`]: whose devices there are; [`reach`], [`tokens`], [`preferences`], [`guard`]
+//! - [`devices`]: the devices of users; [`reach`], [`tokens`], [`preferences`], [`guard`]
 //! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome;
 //!   they share `sender`
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client

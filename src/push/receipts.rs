@@ -95,7 +95,7 @@ impl Sender {
         let receipts = answer.unwrap_or_default();
         let result = self.take_in(due, &receipts, answered, now).await;
         if let Err(error) = &result {
-            tracing::error!(%error, "receipts could not be taken in");
+            tracing::error!(%error, "receipts could not be processed");
         }
         answered && result.is_ok()
     }

@@ -99,7 +99,7 @@ impl Application {
         // On a full disk the file cannot be written, and the node still serves what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .inspect_err(|error| {
-                tracing::warn!(%error, data = %settings.data.display(), "`tandem session` will not find this node");
+                tracing::warn!(%error, data = %settings.data.display(), "the operator file cannot be written, so `tandem session` cannot reach this node");
             })
             .ok();
         let shutdown_timeout = settings.server.shutdown_timeout;
@@ -161,8 +161,8 @@ async fn upkeep(coordinator: Coordinator) {
     let resume = async {
         match coordinator.resume_deliveries().await {
             Ok(0) => {}
-            Ok(sessions) => tracing::info!(sessions, "sessions had something left to tell from before the restart"),
-            Err(error) => tracing::error!(%error, "what is left to tell from before the restart cannot be read"),
+            Ok(sessions) => tracing::info!(sessions, "sessions go on with deliveries that the restart interrupted"),
+            Err(error) => tracing::error!(%error, "the deliveries that the restart interrupted cannot be read"),
         }
     };
     tokio::join!(resume, coordinator.clone().run_maintenance());

@@ -31,7 +31,7 @@ pub enum StartError {
     Thread(#[source] io::Error),
     #[error("the store cannot be read: {0}")]
     Read(#[from] StoreError),
-    #[error("the index of sessions cannot be made: {0}")]
+    #[error("the index of sessions cannot be built: {0}")]
     Index(#[from] tandem_actors::journal::CommitError),
     #[error("the server ended: {0}")]
     Ended(#[source] io::Error),

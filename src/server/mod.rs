@@ -1,4 +1,4 @@
-//! The composition root: which part is given which, in what order they start, and how they stop.
+//! The composition root: creates the parts of the node, connects them, starts them in order, and stops them.
 
 mod application;
 mod error;

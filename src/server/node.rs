@@ -36,7 +36,7 @@ impl Node {
             journal.close();
             let closed = on_a_thread("store-close", move || store.close());
             if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
-                tracing::warn!("the store was not closed in time; the next start has something to repair");
+                tracing::warn!("the store was not closed in time; the next start repairs it");
             }
         }
     }
@@ -70,6 +70,6 @@ async fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static) {
     });
     match thread {
         Ok(_) => drop(is_done.await as Result<(), _>),
-        Err(error) => tracing::warn!(%error, name, "there is no thread for this step of the stop"),
+        Err(error) => tracing::warn!(%error, name, "no thread can be started for this step of the stop"),
     }
 }

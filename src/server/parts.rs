@@ -1,16 +1,11 @@
 //! The parts of a node that start together.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    thread::JoinHandle,
-};
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 
 use tandem_actors::{
     Arbiters, Coordinator,
     journal::Journal,
     ports::{Clock, Push, Store, StoreError},
-    session::SessionDeps,
 };
 
 use super::{StartError, cores};
@@ -27,7 +22,7 @@ use crate::{
 /// The exit code of a node whose store failed while it was running.
 const EXIT_STORE_FAILED: i32 = 70;
 
-/// What is written to the disk, and the clock that reads its last time from there.
+/// The store, the journal in front of it, and the clock, which starts at the time that the store holds.
 #[derive(Clone)]
 pub(super) struct Durable {
     pub store: Arc<dyn Store>,
@@ -44,8 +39,8 @@ pub(super) struct DurableThreads {
 
 impl Durable {
     pub fn start(settings: &Settings, store: Arc<dyn Store>) -> Result<(Self, DurableThreads), StartError> {
-        let noted = tandem_actors::noted_time(&*store)?;
-        let clock = Arc::new(SystemClock::new(noted, settings.sessions.clock_believed_after));
+        let last_time = tandem_actors::stored_time(&*store)?;
+        let clock = Arc::new(SystemClock::new(last_time, settings.sessions.clock_believed_after));
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
         let stall_watch = StallWatch::start(journal.clone()).map_err(StartError::Thread)?;
@@ -55,17 +50,17 @@ impl Durable {
     }
 }
 
-/// The process ends, because a failed sync must not be tried again. The next process reads what is on the disk.
+/// Ends the process, because a failed sync must not be retried. The next process reads what is on the disk.
 #[expect(clippy::exit, reason = "nothing may be acknowledged any more, and nothing waits to be written")]
 fn stop_at_once(error: &StoreError) {
-    tracing::error!(%error, "the store failed; nothing more can be acknowledged, the node ends");
+    tracing::error!(%error, "the store failed; nothing more can be acknowledged, so the node exits");
     let advice = "check the disk, then start again: everything that was answered is there";
     telemetry::stderr::say(format_args!("tandem: {error}; {advice}"));
     telemetry::stderr::flush();
     std::process::exit(EXIT_STORE_FAILED);
 }
 
-/// The sessions, and the ways to tell partners of them.
+/// The sessions, and the ways in which events reach partners.
 pub(super) struct Coordination {
     pub coordinator: Coordinator,
     pub arbiters: Arbiters,
@@ -81,18 +76,9 @@ impl Coordination {
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::setting)?;
         provider.take_over(&settings.data);
-        let deps = Arc::new(SessionDeps {
-            store: store.clone(),
-            journal: journal.clone(),
-            clock: clock.clone(),
-            ids: Arc::new(RandomIds),
-            realtime: provider.port(),
-            devices: devices.clone(),
-            push: OnceLock::new(),
-            domain: settings.domain(),
-            delivery: settings.delivery(),
-            residency: settings.residency(),
-        });
+        let (ids, realtime) = (Arc::new(RandomIds), provider.port());
+        let deps = settings.session_deps(store.clone(), journal.clone(), clock.clone(), ids, realtime, devices.clone());
+        let deps = Arc::new(deps);
         let arbiters = Arbiters::start(cores());
         let coordinator = Coordinator::new(deps.clone(), arbiters.clone(), settings.supervision());
         coordinator.index_sessions().await?;
@@ -108,7 +94,7 @@ impl Coordination {
     }
 }
 
-/// Verifies tokens. The issuer's keys are fetched before the first request, and again and again.
+/// The verifier of tokens. The issuer's keys are fetched before the first request, and then refreshed periodically.
 pub(super) async fn verifier(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<Verifier>, StartError> {
     let auth = Arc::new(Verifier::new(&settings.auth, clock)?);
     auth.warm_up().await;

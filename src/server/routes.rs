@@ -1,4 +1,4 @@
-//! The HTTP server: what its handlers are given, and how it is served.
+//! The HTTP server, and the state that its handlers share.
 
 use std::{
     net::TcpListener,

@@ -5,7 +5,7 @@ use sd_notify::NotifyState;
 
 pub(super) fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told what the node does");
+        tracing::warn!(%error, "the service manager cannot be notified of the node's state");
     }
 }
 
@@ -13,7 +13,7 @@ pub(super) fn tell(states: &[NotifyState<'_>]) {
 pub(super) fn tell_reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "the service manager is not told of the reload"),
+        Err(error) => tracing::warn!(%error, "the service manager cannot be notified of the reload"),
     }
 }
 

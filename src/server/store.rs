@@ -18,7 +18,7 @@ pub(super) fn open(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     let location = settings.store_location();
     let opened = store::open(&location, &settings.store_options())?;
     if let Err(error) = note(&settings.data, &location) {
-        tracing::warn!(%error, data = %settings.data.display(), "if the store disappears, it will not be noticed");
+        tracing::warn!(%error, data = %settings.data.display(), "the sign of the store cannot be written, so a missing store will not be noticed at the next start");
     }
     Ok(opened)
 }

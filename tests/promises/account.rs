@@ -87,7 +87,7 @@ async fn the_privacy_preferences_begin_open_and_change_one_by_one() {
 }
 
 #[tokio::test]
-async fn whoever_allows_no_session_invites_accepts_none() {
+async fn a_user_who_refuses_invitations_cannot_accept_one() {
     let both = Conversation::invited(&*shared().await).await;
     both.ben.patch(PRIVACY, json!({ "allowSessionInvites": false })).await.ok();
     let error = both.ben.accept(&both.invitation).await.refused(403, "FORBIDDEN");
@@ -102,7 +102,7 @@ async fn whoever_allows_no_session_invites_accepts_none() {
 }
 
 #[tokio::test]
-async fn when_somebody_was_there_is_shown_unless_they_hide_it() {
+async fn last_activity_is_shown_unless_the_user_hides_it() {
     let both = Conversation::joined(&*shared().await).await;
     let seen = async || both.anna.read("/state").await.ok()["session"].clone();
     assert!(seen().await["partnerLastViewedAt"].is_null());
@@ -124,7 +124,7 @@ async fn when_somebody_was_there_is_shown_unless_they_hide_it() {
 }
 
 #[tokio::test]
-async fn who_hides_it_hides_it_in_later_sessions_too() {
+async fn hidden_activity_stays_hidden_in_later_sessions() {
     let both = Conversation::invited(&*shared().await).await;
     both.ben.patch(PRIVACY, json!({ "showActivityStatus": false })).await.ok();
     both.ben.accept(&both.invitation).await.ok();
@@ -134,7 +134,7 @@ async fn who_hides_it_hides_it_in_later_sessions_too() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_account_says_what_ended_with_it() {
+async fn erasing_an_account_returns_the_numbers_of_what_was_erased() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     both.anna.invite("Carl").await.created();
@@ -161,13 +161,13 @@ async fn mail_is_a_preference_beside_the_pushes() {
 }
 
 #[tokio::test]
-async fn a_push_on_trial_is_not_for_users() {
+async fn a_test_push_is_refused_to_users() {
     let anna = shared().await.partner("Anna");
     anna.post_nothing("/auth/test-push-notification").await.refused(403, "FORBIDDEN");
 }
 
 #[tokio::test]
-async fn everything_of_ones_own_can_be_taken_along_and_nothing_of_the_partners() {
+async fn an_export_holds_the_callers_data_and_nothing_private_of_the_partner() {
     let server = shared().await;
     let both = Conversation::at_stage(&server, 2).await;
     both.anna.draft("a draft of Anna's").await.done();
@@ -188,7 +188,7 @@ async fn everything_of_ones_own_can_be_taken_along_and_nothing_of_the_partners()
 }
 
 #[tokio::test]
-async fn what_is_taken_along_comes_in_pages() {
+async fn an_export_is_divided_into_pages() {
     let anna = shared().await.partner("Anna");
     for number in 0..12 {
         anna.invite(&format!("Person {number}")).await.created();

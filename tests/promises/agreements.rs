@@ -9,7 +9,7 @@ fn names(events: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nobody_proposes_before_the_reveal_or_what_was_not_revealed() {
+async fn only_revealed_strategies_can_be_proposed() {
     let (both, ids) = Conversation::ranking(&*shared().await).await;
     let early = both.anna.propose(&ids[0]).await;
     assert!(matches!(early.status, 400 | 409), "{}", early.body);
@@ -28,7 +28,7 @@ async fn nobody_proposes_before_the_reveal_or_what_was_not_revealed() {
 }
 
 #[tokio::test]
-async fn the_proposer_has_agreed_and_cannot_agree_for_the_other() {
+async fn the_proposer_counts_as_agreed_and_cannot_confirm_for_the_partner() {
     let (both, ids) = Conversation::overlapping(&*shared().await).await;
     let id = text(&both.anna.propose(&ids[0]).await.created()["agreement"]["id"]);
     let own = both.anna.confirm(&id).await;
@@ -46,7 +46,7 @@ async fn the_proposer_has_agreed_and_cannot_agree_for_the_other() {
 }
 
 #[tokio::test]
-async fn there_are_two_at_most_and_one_for_each_strategy() {
+async fn a_session_has_at_most_two_agreements_and_one_for_each_strategy() {
     let (both, ids) = Conversation::overlapping(&*shared().await).await;
     let first = text(&both.anna.propose(&ids[0]).await.created()["agreement"]["id"]);
     both.ben.propose(&ids[0]).await.refused(409, "CONFLICT");

@@ -205,7 +205,7 @@ impl<'a> Scene<'a> {
 }
 
 #[tokio::test]
-async fn nothing_private_leaves() {
+async fn private_texts_never_leave_the_node() {
     let expo = Expo::start();
     // Everything is both pushed and published: the most that can leave.
     let server = server()

@@ -30,7 +30,7 @@ fn payload(message: &Value, session: &str, by: &str, own: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_eleven_events_of_the_design_are_heard_with_their_payloads_in_the_order_of_seq() {
+async fn the_events_of_a_conversation_arrive_with_their_payloads_in_the_order_of_seq() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let mut ear = Realtime::connect(&both.ben).await;
@@ -91,7 +91,7 @@ async fn the_eleven_events_of_the_design_are_heard_with_their_payloads_in_the_or
 }
 
 #[tokio::test]
-async fn what_was_told_on_the_channel_stands_in_the_events_too() {
+async fn events_on_the_channel_are_in_the_list_of_events_too() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let mut ear = Realtime::connect(&both.ben).await;
@@ -103,7 +103,7 @@ async fn what_was_told_on_the_channel_stands_in_the_events_too() {
 }
 
 #[tokio::test]
-async fn a_participant_cannot_forge_what_the_coordinator_says() {
+async fn a_participant_cannot_forge_events_of_the_coordinator() {
     let both = Conversation::joined(&*shared().await).await;
     let mut ear = Realtime::connect(&both.anna).await;
     ear.attach(&both.session).await;
@@ -124,7 +124,7 @@ fn names_of(capability: &Value) -> serde_json::Map<String, Value> {
 }
 
 #[tokio::test]
-async fn a_token_is_for_ones_own_live_sessions_and_an_hour() {
+async fn a_token_covers_the_callers_live_sessions_for_an_hour() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let stranger = Conversation::joined(&server).await;
@@ -176,7 +176,7 @@ async fn the_mac_of_a_token_request_is_ablys() {
 }
 
 #[tokio::test]
-async fn without_client_publish_tokens_only_listen() {
+async fn without_client_publish_tokens_only_allow_subscribing() {
     let server = server().set("realtime.client_publish", false).start().await;
     let both = Conversation::joined(&server).await;
     let request = both.anna.get("/auth/ably-token").await.json()["data"]["tokenRequest"].clone();

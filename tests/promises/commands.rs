@@ -21,7 +21,7 @@ async fn token_prints_a_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn check_warns_of_what_serve_warns_of() {
+async fn check_gives_the_same_warnings_as_serve() {
     let data = tempfile::tempdir().expect("a directory");
     let data = data.path().to_str().expect("a path");
     let checked = run(&["check", "--data", data], &[("TANDEM__AUTH__HS256_SECRET", "short")]).await;
@@ -29,7 +29,7 @@ async fn check_warns_of_what_serve_warns_of() {
 }
 
 #[tokio::test]
-async fn check_says_what_is_right_and_what_is_wrong() {
+async fn check_reports_what_works_and_what_does_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let (data, file) = (directory.path().join("data"), directory.path().join("config.toml"));
     let (data, config) = (data.to_str().expect("a path"), file.to_str().expect("a path"));

@@ -46,7 +46,7 @@ async fn there_must_be_a_consent_to_revoke_and_a_kind() {
 }
 
 #[tokio::test]
-async fn what_is_prepared_is_asked_about_and_a_consent_by_record_can_be_revoked() {
+async fn prepared_content_is_a_pending_consent_and_a_consent_can_be_revoked_by_its_record() {
     let both = Conversation::at_stage(&*shared().await, 2).await;
     both.ben.share_attempt().await;
     both.anna.draft("anna imagines being ben").await.done();

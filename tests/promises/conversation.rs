@@ -215,7 +215,7 @@ async fn two_partners_go_from_the_invitation_to_the_resolution() {
 }
 
 #[tokio::test]
-async fn a_resolved_session_can_only_be_looked_at() {
+async fn a_resolved_session_is_read_only() {
     let (both, _) = Conversation::agreed(&*shared().await).await;
     both.anna.press("/resolve").await.done();
     let before = both.anna.seq().await;

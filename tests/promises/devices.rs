@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn pushes_say_what_the_design_says_and_nothing_else() {
+async fn pushes_hold_the_specified_fields_and_nothing_else() {
     let (server, expo, both) = scene(server(), Some(DEVICE)).await;
     both.anna.sign().await.done();
     let push = expo.push(DEVICE, "partner.signed_compact").await;
@@ -60,7 +60,7 @@ async fn pushes_say_what_the_design_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_device_belongs_to_its_newest_owner_and_to_nobody_after_signing_out() {
+async fn a_device_belongs_to_its_latest_user_until_the_user_signs_out() {
     let (server, expo, both) = scene(server(), Some(DEVICE)).await;
     let carl = Conversation::joined(&server).await;
     carl.ben.register_push_token(DEVICE).await.ok();
@@ -83,7 +83,7 @@ async fn a_device_belongs_to_its_newest_owner_and_to_nobody_after_signing_out() 
 }
 
 #[tokio::test]
-async fn what_is_no_push_token_is_refused_and_registering_is_limited() {
+async fn malformed_push_tokens_are_refused_and_registrations_are_limited() {
     let (_server, _expo, both) = scene(server(), None).await;
     for wrong in [
         json!({ "pushToken": "hello", "platform": "ios" }),

@@ -178,7 +178,7 @@ fn begin(server: &Server, member: &Member, path: &str, length: usize) -> BufRead
 }
 
 #[tokio::test]
-async fn a_graceful_stop_answers_what_is_under_way_and_keeps_it() {
+async fn a_graceful_stop_answers_and_keeps_requests_under_way() {
     let mut server = server().start().await;
     let both = Conversation::at_stage(&server, 3).await;
     let body = json!({ "need": "to be let finish", "category": "SAFETY" }).to_string();

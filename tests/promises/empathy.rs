@@ -15,7 +15,7 @@ async fn drafted() -> Conversation {
 }
 
 #[tokio::test]
-async fn without_a_draft_there_is_an_answer_all_the_same() {
+async fn a_missing_draft_is_an_empty_answer() {
     let both = Conversation::at_stage(&*shared().await, 2).await;
     let none = both.anna.read("/empathy/draft").await.ok();
     has(&none, &["draft", "canConsent", "alreadyConsented"]);
@@ -24,7 +24,7 @@ async fn without_a_draft_there_is_an_answer_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_draft_is_its_authors() {
+async fn a_draft_is_visible_to_its_author_only() {
     let both = drafted().await;
     assert!(both.anna.read("/empathy/draft").await.body.contains(OF_ANNA));
     for path in ["/empathy/draft", "/empathy/partner", "/state", "/events", ""] {
@@ -59,7 +59,7 @@ async fn refusing_consent_stores_and_announces_nothing() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_misses_is_revised_and_judged_again() {
+async fn a_revision_can_be_requested_and_is_judged_again() {
     let both = drafted().await;
     both.anna.share_empathy().await.done();
     both.ben.share_empathy().await.done();
@@ -97,7 +97,7 @@ async fn feedback_is_shared_with_consent_only() {
 }
 
 #[tokio::test]
-async fn nobody_judges_what_is_not_shared() {
+async fn an_attempt_that_is_not_shared_cannot_be_judged() {
     let both = drafted().await;
     both.anna.validate().await.refused(403, "CONSENT_REQUIRED");
     both.ben.share_empathy().await.done();
@@ -211,7 +211,7 @@ async fn each_screen_is_told_of_the_reveal_and_of_a_revision_without_any_words()
 }
 
 #[tokio::test]
-async fn only_an_attempt_that_is_sent_back_can_be_resubmitted_or_let_stand() {
+async fn only_an_attempt_that_needs_a_revision_can_be_resubmitted_or_kept_in_the_app() {
     let both = drafted().await;
     let (text, skip) = (json!({ "content": "x" }), json!({ "willingToAccept": true }));
     both.anna.say("/empathy/resubmit", text.clone()).await.refused(404, "NOT_FOUND");

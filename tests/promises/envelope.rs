@@ -38,7 +38,7 @@ async fn a_refused_command_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_too_short_or_misnamed_is_a_validation_error() {
+async fn wrong_lengths_and_names_are_validation_errors() {
     let server = shared().await;
     let (anna, stage_2) = (server.partner("Anna"), Conversation::at_stage(&server, 2).await);
     for body in [
@@ -88,7 +88,7 @@ async fn a_message_about_a_wrong_value_does_not_repeat_it() {
 }
 
 #[tokio::test]
-async fn json_announced_with_nothing_behind_it_is_an_absent_body() {
+async fn an_empty_body_of_type_json_is_an_absent_body() {
     let server = shared().await;
     let both = Conversation::invited(&server).await;
     both.ben.post_nothing(&format!("/invitations/{}/accept", both.invitation)).await.ok();
@@ -106,7 +106,7 @@ async fn json_announced_with_nothing_behind_it_is_an_absent_body() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_in_the_envelope() {
+async fn a_malformed_body_is_refused_in_the_envelope() {
     let anna = shared().await.partner("Anna");
     for body in ["{", "null", "\"text\"", "{\"inviteName\":\"Ben\"} and more", "\u{0}"] {
         let request = anna.request(Method::POST, "/sessions").header("content-type", "application/json").body(body);

@@ -106,7 +106,7 @@ async fn a_step_that_was_made_can_be_repeated_without_effect() {
 }
 
 #[tokio::test]
-async fn nobody_advances_in_a_session_that_is_not_active() {
+async fn an_inactive_session_allows_no_advance() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     both.satisfy(0).await;
@@ -117,7 +117,7 @@ async fn nobody_advances_in_a_session_that_is_not_active() {
 }
 
 #[tokio::test]
-async fn of_two_simultaneous_steps_each_partner_makes_one() {
+async fn two_simultaneous_advances_move_each_partner_by_one_stage() {
     let both = Conversation::joined(&*shared().await).await;
     both.satisfy(0).await;
     let steps = futures_util::future::join_all((0..4).flat_map(|_| [both.anna.advance(), both.ben.advance()])).await;
@@ -148,7 +148,7 @@ async fn gates_are_shown_for_every_stage() {
 }
 
 #[tokio::test]
-async fn whoever_waits_sees_the_session_waiting() {
+async fn a_partner_who_waits_sees_the_status_waiting() {
     let both = Conversation::joined(&*shared().await).await;
     both.anna.sign().await.done();
     assert_eq!(both.anna.read("").await.ok()["session"]["status"], "WAITING");

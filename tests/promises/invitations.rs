@@ -10,7 +10,7 @@ async fn look(client: &reqwest::Client, origin: &str, invitation: &str) -> Answe
 }
 
 #[tokio::test]
-async fn an_invitation_can_be_looked_at_without_a_token() {
+async fn an_invitation_can_be_read_without_a_token() {
     let server = shared().await;
     let both = Conversation::invited(&server).await;
     let seen = look(&http_from(), &server.origin, &both.invitation).await.ok();
@@ -24,7 +24,7 @@ async fn an_invitation_can_be_looked_at_without_a_token() {
 }
 
 #[tokio::test]
-async fn looking_is_limited_for_each_address() {
+async fn reading_invitations_is_limited_for_each_address() {
     let server = server().start().await;
     let both = Conversation::invited(&server).await;
     let (eve, other) = (http_from(), http_from());
@@ -39,7 +39,7 @@ async fn looking_is_limited_for_each_address() {
 }
 
 #[tokio::test]
-async fn nobody_accepts_their_own_invitation() {
+async fn accepting_ones_own_invitation_is_refused() {
     let both = Conversation::invited(&*shared().await).await;
     both.anna.accept(&both.invitation).await.refused(403, "FORBIDDEN");
     assert_eq!(both.anna.read("").await.ok()["session"]["status"], "INVITED");
@@ -47,7 +47,7 @@ async fn nobody_accepts_their_own_invitation() {
 }
 
 #[tokio::test]
-async fn a_used_invitation_is_used() {
+async fn an_invitation_can_be_used_only_once() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     server.partner("Carl").accept(&both.invitation).await.refused(409, "CONFLICT");
@@ -59,7 +59,7 @@ async fn a_used_invitation_is_used() {
 }
 
 #[tokio::test]
-async fn of_many_who_accept_at_once_one_is_in() {
+async fn only_one_of_many_simultaneous_acceptances_succeeds() {
     let server = shared().await;
     let both = Conversation::invited(&server).await;
     let people: Vec<_> = (0..6).map(|_| server.partner("Ben")).collect();
@@ -157,7 +157,7 @@ async fn a_draft_is_invited_when_its_creator_confirms() {
 }
 
 #[tokio::test]
-async fn a_live_session_with_the_same_person_is_pointed_out() {
+async fn a_second_live_session_with_the_same_person_is_a_conflict_that_names_the_first() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let again = both.anna.post("/sessions", json!({ "personId": both.ben.id })).await;

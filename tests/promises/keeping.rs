@@ -27,7 +27,7 @@ async fn readiness(server: &Server, name: &str) -> (u16, String, String) {
 }
 
 #[tokio::test]
-async fn a_disk_that_does_not_answer_is_told_and_keeps_nobody_waiting() {
+async fn a_stalled_disk_is_reported_and_requests_are_refused_without_waiting() {
     for engine in ["sled", "redb"] {
         let server = server().set("store.engine", engine).set("journal.stall_after", "300ms").start().await;
         let both = Conversation::joined(&server).await;
@@ -46,7 +46,7 @@ async fn a_disk_that_does_not_answer_is_told_and_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn on_an_almost_full_disk_is_read_and_not_written_until_there_is_room_again() {
+async fn an_almost_full_disk_is_only_read_until_there_is_space_again() {
     for engine in ["sled", "redb"] {
         let server = server().set("store.engine", engine).start().await;
         let both = Conversation::joined(&server).await;
@@ -73,7 +73,7 @@ async fn on_an_almost_full_disk_is_read_and_not_written_until_there_is_room_agai
 }
 
 #[tokio::test]
-async fn a_store_that_goes_missing_is_not_made_anew_unasked() {
+async fn a_missing_store_is_not_created_again_without_being_asked() {
     for engine in ["sled", "redb"] {
         // One with a secret of its own, one without anything but its store.
         for own_secret in [true, false] {
@@ -112,7 +112,7 @@ async fn a_directory_that_goes_away_under_a_running_node_ends_it() {
 
 /// redb would repair a file that was not closed, at a cost that grows with it.
 #[tokio::test]
-async fn a_node_leaves_nothing_to_mend_however_it_ends() {
+async fn the_next_start_has_nothing_to_repair_however_the_node_ended() {
     for kill in [true, false] {
         let server = server().set("store.engine", "redb").start().await;
         Conversation::joined(&server).await;
@@ -134,7 +134,7 @@ fn walk(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn everything_in_the_data_directory_is_its_users_alone_also_what_was_open_before() {
+async fn files_in_the_data_directory_are_readable_by_their_user_only() {
     for engine in ["sled", "redb"] {
         let running = server().set("store.engine", engine).unset("auth.hs256_secret").start().await;
         let closed_to_others = |data: &Path| {
@@ -156,7 +156,7 @@ async fn everything_in_the_data_directory_is_its_users_alone_also_what_was_open_
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_crash_leaves_no_image_of_its_memory() {
+async fn a_crash_writes_no_core_dump() {
     let server = server().start().await;
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.process())).expect("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");

@@ -21,7 +21,7 @@ async fn either_partner_pauses_and_either_resumes() {
 }
 
 #[tokio::test]
-async fn of_simultaneous_pauses_one_counts() {
+async fn only_one_of_several_simultaneous_pauses_succeeds() {
     let both = Conversation::joined(&*shared().await).await;
     let answers =
         futures_util::future::join_all((0..3).flat_map(|_| [both.anna.press("/pause"), both.ben.press("/pause")]))
@@ -32,7 +32,7 @@ async fn of_simultaneous_pauses_one_counts() {
 }
 
 #[tokio::test]
-async fn only_what_the_table_allows_happens() {
+async fn only_the_transitions_of_the_table_are_possible() {
     let server = shared().await;
     let invited = Conversation::invited(&server).await;
     for path in ["/pause", "/resolve", "/archive"] {
@@ -49,7 +49,7 @@ async fn only_what_the_table_allows_happens() {
 }
 
 #[tokio::test]
-async fn a_late_step_revives_nothing() {
+async fn a_late_command_does_not_revive_an_ended_session() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     both.anna.delete(&both.anna.path("")).await.ok();
@@ -65,7 +65,7 @@ async fn a_late_step_revives_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_deletes_a_session_is_out_and_the_partner_is_told() {
+async fn a_partner_who_deletes_a_session_leaves_it_and_the_partner_is_notified() {
     let both = Conversation::at_stage(&*shared().await, 1).await;
     let deleted = both.anna.delete(&both.anna.path("")).await.ok();
     has(&deleted, &["deleted", "summary"]);
@@ -78,7 +78,7 @@ async fn whoever_deletes_a_session_is_out_and_the_partner_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_over_can_be_archived() {
+async fn a_session_that_is_over_can_be_archived() {
     let (both, _) = Conversation::agreed(&*shared().await).await;
     let early = both.anna.press("/archive").await;
     assert!(matches!(early.status, 400 | 409), "{}", early.body);

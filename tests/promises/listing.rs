@@ -26,7 +26,7 @@ async fn the_newest_change_comes_first() {
 }
 
 #[tokio::test]
-async fn what_a_partner_does_moves_a_session_to_the_top() {
+async fn a_change_by_the_partner_moves_a_session_to_the_top() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let other = text(&both.anna.invite("Carl").await.created()["session"]["id"]);
@@ -78,7 +78,7 @@ async fn unread(partner: &Partner) -> Value {
 }
 
 #[tokio::test]
-async fn what_a_partner_did_is_unread_until_it_was_viewed() {
+async fn events_of_the_partner_are_unread_until_they_are_viewed() {
     let both = Conversation::joined(&*shared().await).await;
     both.anna.press("/viewed").await.ok();
     both.ben.press("/viewed").await.ok();
@@ -91,7 +91,7 @@ async fn what_a_partner_did_is_unread_until_it_was_viewed() {
 }
 
 #[tokio::test]
-async fn viewing_never_goes_back() {
+async fn the_last_seen_seq_never_decreases() {
     let both = Conversation::joined(&*shared().await).await;
     let seen = both.anna.press("/viewed").await.ok()["lastSeenSeq"].as_u64();
     let back = both.anna.say("/viewed", json!({ "lastSeenSeq": 1 })).await.ok()["lastSeenSeq"].as_u64();
@@ -130,7 +130,7 @@ async fn notification_preferences_are_kept() {
 }
 
 #[tokio::test]
-async fn what_a_partner_does_in_private_moves_nothing_that_the_other_sees() {
+async fn private_changes_do_not_move_the_session_in_the_partners_list() {
     let server = shared().await;
     let both = Conversation::at_stage(&server, 2).await;
     let other = text(&both.ben.invite("Carl").await.created()["session"]["id"]);
@@ -149,7 +149,7 @@ async fn what_a_partner_does_in_private_moves_nothing_that_the_other_sees() {
 }
 
 #[tokio::test]
-async fn a_user_may_have_so_many_live_sessions_and_hears_so() {
+async fn the_limit_of_live_sessions_is_enforced_and_named() {
     let server = server().set("sessions.live_per_user", 2).set("server.limits.create_session", 5).start().await;
     let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
     let first = anna.invite("One").await.created();

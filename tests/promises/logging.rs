@@ -121,7 +121,7 @@ async fn a_reader_of_the_log_that_is_stuck_delays_no_request() {
 }
 
 #[tokio::test]
-async fn nobody_has_to_read_where_it_listens() {
+async fn a_node_runs_without_a_reader_of_stdout() {
     let (reader, gone) = pipe().unwrap();
     drop(reader);
     for stdout in [Stdio::from(gone), Stdio::from(full())] {
@@ -157,7 +157,7 @@ fn output(arguments: &[&str], data: &Path, stdout: impl Into<Stdio>) -> std::pro
 }
 
 #[test]
-fn a_command_whose_reader_has_seen_enough_ends_quietly() {
+fn a_command_ends_quietly_when_its_output_pipe_is_closed() {
     let data = tempfile::tempdir().unwrap();
     let secret = data.path().join("auth.secret");
     std::fs::write(&secret, "a secret of thirty-two characters or more").unwrap();
@@ -176,7 +176,7 @@ fn a_command_whose_reader_has_seen_enough_ends_quietly() {
 
 /// The story of a command: its lines come from the actor, the journal's thread, the delivery and the push sender.
 #[tokio::test]
-async fn one_request_id_finds_the_whole_story_of_a_command() {
+async fn one_request_id_finds_all_log_lines_of_a_command() {
     let setup = server().set("telemetry.filter", "debug").set("telemetry.log_format", "json");
     let setup = setup.set("push.receipt_schedule", r#"["100ms"]"#);
     let (server, expo, both) = scene(setup, Some(DEVICE)).await;

@@ -143,7 +143,7 @@ async fn in_the_app_the_comparison_is_empty_until_both_have_shared() {
 
 /// Each of the two generations ends the stage in its own way, and a session may have both.
 #[tokio::test]
-async fn common_ground_of_one_and_a_validation_of_the_other_take_both_on() {
+async fn confirming_and_validating_together_advance_both_partners() {
     let both = in_the_app().await;
     let early = both.ben.say("/needs/validate", json!({})).await;
     early.refused(400, "GATE_NOT_SATISFIED");
@@ -158,7 +158,7 @@ async fn common_ground_of_one_and_a_validation_of_the_other_take_both_on() {
 }
 
 #[tokio::test]
-async fn in_the_app_a_pair_with_nothing_in_common_goes_on() {
+async fn in_the_app_partners_without_common_ground_advance() {
     let both = in_the_app().await;
     for (member, category) in [(&both.anna, "SAFETY"), (&both.ben, "MEANING")] {
         let id = add(member, "a need", category).await;

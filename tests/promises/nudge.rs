@@ -22,7 +22,7 @@ async fn a_second_nudge_waits_six_hours_and_the_other_partner_has_their_own() {
 }
 
 #[tokio::test]
-async fn of_simultaneous_nudges_one_goes_out() {
+async fn only_one_of_several_simultaneous_nudges_is_sent() {
     let both = Conversation::joined(&*shared().await).await;
     let answers = futures_util::future::join_all((0..6).map(|_| both.anna.press("/nudge"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);

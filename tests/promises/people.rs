@@ -122,7 +122,7 @@ async fn finished_sessions_with_a_person_are_listed() {
 }
 
 #[tokio::test]
-async fn a_topic_is_shown_to_its_author_alone() {
+async fn a_topic_is_shown_to_its_author_only() {
     let server = shared().await;
     let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
     let created =
@@ -138,7 +138,7 @@ async fn a_topic_is_shown_to_its_author_alone() {
 }
 
 #[tokio::test]
-async fn a_stranger_learns_of_no_person() {
+async fn a_stranger_is_answered_that_there_is_no_such_person() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let eve = server.partner("Eve");
@@ -171,7 +171,7 @@ async fn a_person_whose_id_needs_escaping_is_found() {
 }
 
 #[tokio::test]
-async fn a_nickname_holds_in_all_sessions_and_is_its_givers_alone() {
+async fn a_nickname_applies_to_all_sessions_and_only_its_giver_sees_it() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let relationship = text(&people(&both.anna).await[0]["relationshipId"]);
@@ -208,7 +208,7 @@ async fn a_nickname_holds_in_all_sessions_and_is_its_givers_alone() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_account_ends_the_nicknames_of_it() {
+async fn erasing_an_account_deletes_its_nicknames() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let relationship = text(&people(&both.anna).await[0]["relationshipId"]);

@@ -41,7 +41,7 @@ async fn hears(ably: &FakeAbly, session: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn who_is_absent_at_ably_gets_a_push_and_who_is_present_hears_it_there() {
+async fn a_partner_absent_from_ably_gets_a_push_and_a_present_one_gets_the_event_there() {
     let ably = FakeAbly::start().await;
     let (server, expo, both) = scene(&ably.url).await;
     both.anna.sign().await.done();
@@ -76,7 +76,7 @@ async fn webhook(server: &Server, both: &Conversation, action: u8, signed: bool)
 }
 
 #[tokio::test]
-async fn whoever_leaves_ably_unseen_gets_a_push_after_all_and_forged_webhooks_move_nobody() {
+async fn a_partner_who_leaves_ably_before_seeing_an_event_gets_a_push_and_forged_webhooks_have_no_effect() {
     let ably = FakeAbly::start().await;
     let (server, expo, both) = scene(&ably.url).await;
     assert_eq!(webhook(&server, &both, 2, false).await.status, 401);
@@ -90,7 +90,7 @@ async fn whoever_leaves_ably_unseen_gets_a_push_after_all_and_forged_webhooks_mo
 }
 
 #[tokio::test]
-async fn a_cloud_that_is_down_holds_up_no_command_and_no_push() {
+async fn commands_and_pushes_continue_while_the_cloud_is_down() {
     let (server, expo, both) = scene("http://127.0.0.1:9").await;
     let started = std::time::Instant::now();
     both.satisfy(0).await;

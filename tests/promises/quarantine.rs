@@ -104,7 +104,7 @@ async fn an_account_is_erased_at_once_for_everybody_and_for_good_when_the_sessio
 }
 
 #[tokio::test]
-async fn a_stranger_hears_the_same_as_for_a_session_that_does_not_exist() {
+async fn a_stranger_gets_the_same_answer_as_for_an_unknown_session() {
     let server = server().start().await;
     let ill = Conversation::at_stage(&server, 1).await;
     let open = Conversation::invited(&server).await;

@@ -31,7 +31,7 @@ async fn hides_the_words(ben: &Member) {
 }
 
 #[tokio::test]
-async fn a_repetition_does_not_show_what_was_taken_back_also_after_a_kill() {
+async fn a_repeated_request_does_not_show_withdrawn_content_also_after_a_kill() {
     let server = server().start().await;
     let (revoked, erased) = (Conversation::at_stage(&server, 2).await, Conversation::at_stage(&server, 2).await);
     for both in [&revoked, &erased] {

@@ -26,7 +26,7 @@ fn events(pushes: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_heartbeat_tells_how_far_the_session_has_come() {
+async fn a_heartbeat_returns_the_last_seq() {
     let (_server, _expo, both) = scene(server(), None).await;
     for (step, status) in [("/pause", "active"), ("/resume", "away")] {
         let done = both.anna.press(step).await.done();
@@ -35,7 +35,7 @@ async fn a_heartbeat_tells_how_far_the_session_has_come() {
 }
 
 #[tokio::test]
-async fn who_is_present_on_the_channel_hears_it_there_and_gets_no_push() {
+async fn a_partner_on_the_channel_gets_the_event_there_and_no_push() {
     let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
     let mut phone = Realtime::connect(&both.ben).await;
     phone.attach(&both.session).await;
@@ -52,7 +52,7 @@ async fn who_is_present_on_the_channel_hears_it_there_and_gets_no_push() {
 }
 
 #[tokio::test]
-async fn who_says_by_heartbeat_to_be_there_hears_it_on_the_channel() {
+async fn a_partner_present_by_heartbeat_gets_the_event_on_the_channel() {
     let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
     let mut ear = Realtime::connect(&both.ben).await;
     ear.attach(&both.session).await;
@@ -69,7 +69,7 @@ async fn who_says_by_heartbeat_to_be_there_hears_it_on_the_channel() {
 }
 
 #[tokio::test]
-async fn who_is_absent_gets_a_push_and_the_channel_stays_silent() {
+async fn an_absent_partner_gets_a_push_and_nothing_is_published() {
     let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
     let mut ear = Realtime::connect(&both.ben).await;
     ear.attach(&both.session).await;
@@ -83,7 +83,7 @@ async fn who_is_absent_gets_a_push_and_the_channel_stays_silent() {
 }
 
 #[tokio::test]
-async fn who_is_absent_without_a_device_is_told_on_the_channel_only() {
+async fn an_absent_partner_without_a_device_gets_the_event_on_the_channel_only() {
     let (server, expo, both) = scene(server(), None).await;
     let mut ear = Realtime::connect(&both.ben).await;
     ear.attach(&both.session).await;
@@ -97,7 +97,7 @@ async fn who_is_absent_without_a_device_is_told_on_the_channel_only() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_without_having_seen_it_gets_a_push_after_all() {
+async fn a_partner_who_leaves_before_seeing_the_event_gets_a_push() {
     let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
     heartbeat(&both.ben, "active").await;
     both.anna.sign().await.done();
@@ -108,7 +108,7 @@ async fn whoever_leaves_without_having_seen_it_gets_a_push_after_all() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_having_seen_it_gets_none() {
+async fn a_partner_who_leaves_after_seeing_the_event_gets_no_push() {
     for seen in ["viewed", "events"] {
         let (_server, expo, both) = scene(server(), Some(DEVICE)).await;
         heartbeat(&both.ben, "active").await;
@@ -126,7 +126,7 @@ async fn whoever_leaves_having_seen_it_gets_none() {
 }
 
 #[tokio::test]
-async fn a_phone_that_lost_its_network_gets_the_push_when_it_is_given_up() {
+async fn a_phone_without_network_gets_the_push_when_its_connection_is_closed() {
     let setup = server().set("realtime.embedded.presence_grace", "300ms");
     let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
     let mut phone = Realtime::connect(&both.ben).await;
@@ -156,7 +156,7 @@ async fn a_phone_whose_connection_breaks_with_an_event_unread_gets_the_push() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_stays_away_counts_as_leaving() {
+async fn a_missing_heartbeat_counts_as_leaving() {
     let (_server, expo, both) = scene(server().set("routing.heartbeat_ttl", "500ms"), Some(DEVICE)).await;
     heartbeat(&both.ben, "active").await;
     both.anna.sign().await.done();
@@ -164,7 +164,7 @@ async fn a_heartbeat_that_stays_away_counts_as_leaving() {
 }
 
 #[tokio::test]
-async fn who_says_goodbye_after_the_grace_is_not_told_again() {
+async fn a_partner_who_leaves_after_the_grace_gets_no_push() {
     const GRACE: std::time::Duration = std::time::Duration::from_millis(100);
     let setup = server().set("routing.leave_grace", "100ms").set("routing.heartbeat_ttl", "10m");
     let (_server, expo, both) = scene(setup, Some(DEVICE)).await;
@@ -194,7 +194,7 @@ async fn push_and_publish_does_both() {
 }
 
 #[tokio::test]
-async fn a_push_service_that_is_down_holds_up_nobody() {
+async fn commands_continue_while_the_push_service_is_down() {
     // The stand-in is not even started: the default of the harness leads nowhere.
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
@@ -208,7 +208,7 @@ async fn a_push_service_that_is_down_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_told_also_after_a_kill() {
+async fn acknowledged_events_are_delivered_also_after_a_kill() {
     let (server, expo, both) = scene(server(), Some(DEVICE)).await;
     both.anna.sign().await.done();
     let setup = server.kill();

@@ -83,7 +83,7 @@ async fn without_a_token_in_the_settings_there_is_no_service() {
 }
 
 #[tokio::test]
-async fn what_is_written_into_an_invitation_is_its_creators_until_it_goes_out() {
+async fn only_the_creator_sees_the_texts_of_an_invitation_until_it_is_sent() {
     let running = with_service().await;
     let service = Service(&running);
     let anna = running.partner("Anna");
@@ -146,7 +146,7 @@ async fn a_draft_for_a_member_is_shared_by_the_member_alone() {
 }
 
 #[tokio::test]
-async fn needs_that_were_read_from_a_conversation_are_the_members_until_they_are_shared() {
+async fn captured_needs_are_visible_to_their_member_only_until_they_are_shared() {
     let running = with_service().await;
     let service = Service(&running);
     let both = Conversation::at_stage(&running, 3).await;
@@ -197,7 +197,7 @@ async fn a_strategy_of_the_service_is_in_the_pool_without_an_author() {
 }
 
 #[tokio::test]
-async fn an_answer_in_a_sub_chat_is_its_owners_alone() {
+async fn an_answer_in_a_sub_chat_is_visible_to_its_owner_only() {
     let running = with_service().await;
     let service = Service(&running);
     let both = Conversation::at_stage(&running, 4).await;

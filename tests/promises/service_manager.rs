@@ -79,7 +79,7 @@ async fn a_node_that_does_not_start_is_never_ready() {
 }
 
 #[tokio::test]
-async fn a_service_manager_that_is_gone_stops_no_node() {
+async fn a_node_runs_on_without_its_service_manager() {
     let server = server().environment("NOTIFY_SOCKET", "/no/such/socket").start().await;
     assert_eq!(server.get("/health").send().await.status, 200);
 }

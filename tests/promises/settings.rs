@@ -122,7 +122,7 @@ fn the_data_directory_may_hold_the_file() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_with_its_place_key_value_and_what_would_be_right() {
+fn the_error_for_a_wrong_setting_names_its_place_key_value_and_what_would_be_right() {
     let cases: [(Given, &[&str]); 19] = [
         (given().file("[sesions]\nidle_after = '1m'"), &["tandem.toml: there is no setting sesions", "sessions"]),
         (given().file("[sessions]\nidle_afte = '1m'"), &["no setting sessions.idle_afte;", "sessions.idle_after"]),
@@ -178,7 +178,7 @@ fn a_wrong_setting_is_told_with_its_place_key_value_and_what_would_be_right() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_meant_is_refused() {
+fn an_implausible_setting_is_refused() {
     for (toml, parts) in [
         ("[server]\nworkers = 513", "server.workers is 513, but must be 0 to 512"),
         (
@@ -247,7 +247,7 @@ fn a_variable_may_name_the_file_that_holds_the_value() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn a_missing_file_is_reported() {
     let sources = Sources { file: Some(PathBuf::from("no/such.toml")), ..Sources::default() };
     let line = Settings::load(&sources).unwrap_err().to_string();
     assert!(line.starts_with("no/such.toml: cannot be read"), "{line}");

@@ -59,7 +59,7 @@ async fn two_partners_share_stances_and_close_with_an_agreement() {
 }
 
 #[tokio::test]
-async fn one_who_ranks_and_one_who_takes_stances_come_to_the_same() {
+async fn a_partner_who_ranks_and_a_partner_with_stances_reach_the_same_result() {
     let server = shared().await;
     let both = Conversation::at_stage(&server, 4).await;
     three_ideas(&both).await;
@@ -90,7 +90,7 @@ async fn one_who_ranks_and_one_who_takes_stances_come_to_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_is_not_allowed_is_said_clearly() {
+async fn missing_items_and_forbidden_actions_have_clear_errors() {
     let server = shared().await;
     let early = Conversation::at_stage(&server, 3).await;
     early.anna.read("/stage4").await.refused(400, "INVALID_STAGE");
@@ -113,7 +113,7 @@ async fn what_is_not_there_and_what_is_not_allowed_is_said_clearly() {
 }
 
 #[tokio::test]
-async fn after_the_session_partners_tend_to_what_they_agreed_on() {
+async fn after_the_session_partners_check_in_on_their_agreements() {
     let server = shared().await;
     let both = Conversation::at_stage(&server, 4).await;
     three_ideas(&both).await;

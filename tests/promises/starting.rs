@@ -78,7 +78,7 @@ fn the_binary_holds_the_time_zones_itself() {
 }
 
 #[tokio::test]
-async fn the_log_begins_with_what_the_node_is() {
+async fn the_log_begins_with_a_summary_of_the_node() {
     let server = server().unset("auth.hs256_secret").start().await;
     let logs = server.logs();
     let data = server.data().display().to_string();

@@ -9,7 +9,7 @@ use crate::harness::{Conversation, run, server};
 const WORDS: &str = "to be asked how my day was";
 
 #[tokio::test]
-async fn a_store_is_verified_and_dumped_without_what_people_wrote() {
+async fn a_store_is_verified_and_dumped_without_private_texts() {
     for engine in ["sled", "redb"] {
         let server = server().set("store.engine", engine).start().await;
         let both = Conversation::at_stage(&server, 3).await;

@@ -13,7 +13,7 @@ async fn ask(partner: &Partner, method: &str, path: &str, body: &Value) -> Answe
 }
 
 #[tokio::test]
-async fn on_every_session_route_a_stranger_hears_the_same_as_for_a_session_that_does_not_exist() {
+async fn on_every_session_route_a_stranger_gets_the_same_answer_as_for_an_unknown_session() {
     let server = shared().await;
     let (both, agreement) = Conversation::agreed(&server).await;
     let eve = server.partner("Eve");
@@ -72,7 +72,7 @@ async fn an_invitation_that_was_used_shows_a_stranger_nothing_inside() {
 }
 
 #[tokio::test]
-async fn ids_that_are_none_are_not_found_or_refused_and_never_an_internal_error() {
+async fn malformed_ids_are_not_found_or_refused_and_never_an_internal_error() {
     let eve = shared().await.partner("Eve");
     for id in [
         "x",
@@ -101,7 +101,7 @@ async fn ids_that_are_none_are_not_found_or_refused_and_never_an_internal_error(
 }
 
 #[tokio::test]
-async fn nothing_that_can_be_done_with_a_draft_tells_a_stranger_that_it_is_there() {
+async fn no_request_reveals_a_draft_session_to_a_stranger() {
     let server = shared().await;
     let (anna, eve) = (server.partner("Anna"), server.partner("Eve"));
     let draft = anna.post("/sessions", serde_json::json!({ "inviteName": "Ben", "draft": true })).await.created();

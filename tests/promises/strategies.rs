@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Conversation, Member, items, shared, strategies_of, text, three_ideas};
 
 #[tokio::test]
-async fn strategies_bear_no_author_and_no_time() {
+async fn strategies_show_no_author_and_no_time() {
     let both = Conversation::at_stage(&*shared().await, 4).await;
     three_ideas(&both).await;
     for member in both.members() {

@@ -72,7 +72,7 @@ async fn a_panic_at_any_point_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test]
-async fn a_panic_while_waking_up_is_survived() {
+async fn a_session_survives_a_panic_during_activation() {
     let server = server().start().await;
     let both = Conversation::at_stage(&server, 3).await;
     both.anna.need("before", "SAFETY").await.created();
@@ -100,7 +100,7 @@ async fn a_crash_is_told_once_and_the_partner_still_hears() {
 }
 
 #[tokio::test]
-async fn an_actor_that_freezes_holds_up_no_other_session_for_good() {
+async fn a_frozen_actor_does_not_block_other_sessions_for_good() {
     let server = server().start().await;
     let both = Conversation::at_stage(&server, 3).await;
     let mut others = Vec::new();
@@ -123,7 +123,7 @@ async fn an_actor_that_freezes_holds_up_no_other_session_for_good() {
 }
 
 #[tokio::test]
-async fn who_crashes_again_and_again_is_quarantined_and_an_operator_lets_go() {
+async fn a_session_that_keeps_crashing_is_quarantined_until_an_operator_releases_it() {
     let server = server().start().await;
     let both = Conversation::at_stage(&server, 3).await;
     let other = Conversation::joined(&server).await;
@@ -165,7 +165,7 @@ async fn an_actor_that_stays_frozen_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_session_that_fell_asleep_wakes_up_as_it_was_also_if_it_crashes_while_falling_asleep() {
+async fn a_passivated_session_comes_back_unchanged_also_after_a_crash_during_passivation() {
     for crash in [false, true] {
         let server = server().set("sessions.idle_after", "50ms").start().await;
         let both = Conversation::at_stage(&server, 3).await;

@@ -8,7 +8,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The number of decisions that are kept for each partner.
+/// The number of decisions that are kept for each partner. The oldest goes first.
 const KEPT: usize = 50;
 
 /// What a consent is about.
@@ -46,6 +46,7 @@ impl ConsentRecord {
         ids::derived(&[b"consent record", session.as_str().as_bytes(), owner.as_str().as_bytes(), &number])
     }
 
+    /// Whether the consent was given and not revoked since.
     pub(crate) fn stands(&self) -> bool {
         self.granted && self.revoked_at.is_none()
     }
@@ -61,6 +62,7 @@ pub(crate) fn request_id(session: &SessionId, owner: &UserId, kind: ConsentKind,
 /// One partner's decisions, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Consents {
+    /// The number of decisions ever made.
     made: u32,
     list: Vec<ConsentRecord>,
 }

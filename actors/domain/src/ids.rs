@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A text that is not an identifier of the wanted kind.
+/// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected}")]
 pub struct InvalidId {
@@ -136,16 +136,16 @@ pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 /// An id in the coordinator's form that is computed from its parts.
 pub(super) fn derived(parts: &[&[u8]]) -> String {
-    spelled(digest(parts))
+    from_numbers(digest(parts))
 }
 
-/// The number of characters that an identifier of the coordinator is made of.
-pub const CHARACTERS: u8 = 36;
+/// The number of different characters in an id of the coordinator, after the `c`.
+pub const ALPHABET_SIZE: u8 = 36;
 
-/// An identifier of the coordinator's form: `c` and a character for each of the first 24 numbers, modulo
-/// [`CHARACTERS`].
-pub fn spelled(numbers: impl IntoIterator<Item = u8>) -> String {
-    const ALPHABET: &[u8; CHARACTERS as usize] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let characters = numbers.into_iter().take(24).map(|number| char::from(ALPHABET[usize::from(number % CHARACTERS)]));
+/// An id in the coordinator's form: `c` and one character for each of the first 24 numbers, modulo [`ALPHABET_SIZE`].
+pub fn from_numbers(numbers: impl IntoIterator<Item = u8>) -> String {
+    const ALPHABET: &[u8; ALPHABET_SIZE as usize] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let characters =
+        numbers.into_iter().take(24).map(|number| char::from(ALPHABET[usize::from(number % ALPHABET_SIZE)]));
     std::iter::once('c').chain(characters).collect()
 }

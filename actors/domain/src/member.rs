@@ -54,9 +54,9 @@ pub(crate) struct Member {
     pub(crate) chat_item: Option<PrivateText>,
     #[serde(default)]
     pub(crate) share_tab_seen_at: Option<Timestamp>,
-    /// The last deed for this member was an advance by the coordinator.
-    #[serde(default)]
-    pub(crate) was_taken_on: bool,
+    /// This member's latest event is an advance that the coordinator made by itself.
+    #[serde(default, rename = "was_taken_on")]
+    pub(crate) was_just_advanced: bool,
 }
 
 impl Member {
@@ -85,7 +85,7 @@ impl Member {
             feel_heard_offered_at: None,
             chat_item: None,
             share_tab_seen_at: None,
-            was_taken_on: false,
+            was_just_advanced: false,
         }
     }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// A refused command. It changes nothing, except for the events in [`Rejection::noted`].
+/// A refused command. It changes nothing, except for the events in [`Rejection::events`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejection {
@@ -72,15 +72,15 @@ pub struct Rejection {
     pub details: Option<Box<Value>>,
     /// When a retry can succeed. None if time alone does not help.
     pub retry_after: Option<Duration>,
-    /// Events that record the refusal, for example of a nudge that came too early. They are applied and stored like all
-    /// others, and nobody is told.
-    pub noted: Vec<Event>,
+    /// Events that record the rejection, for example of a nudge that came too early. They are applied and stored like
+    /// all others. They are not published.
+    pub events: Vec<Event>,
 }
 
 impl Rejection {
     /// A rejection. The message says what would be right, in lower case without a full stop.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: None, retry_after: None, noted: Vec::new() }
+        Self { code, message: message.into(), details: None, retry_after: None, events: Vec::new() }
     }
 
     /// Adds `error.details`, which programs can read.
@@ -95,8 +95,8 @@ impl Rejection {
         self
     }
 
-    pub(crate) fn with_noted(mut self, events: Vec<Event>) -> Self {
-        self.noted = events;
+    pub(crate) fn with_events(mut self, events: Vec<Event>) -> Self {
+        self.events = events;
         self
     }
 

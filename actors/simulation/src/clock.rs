@@ -1,5 +1,5 @@
-//! The simulated time. Elapsed time is tokio's paused clock, which goes on when nothing is left to do. The wall clock
-//! follows it, except when it is set wrong.
+//! The simulated time. Elapsed time is tokio's paused clock, which advances when nothing is left to do. The wall clock
+//! follows it with an error, which a jump sets.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -17,23 +17,23 @@ use tokio::time::Instant;
 /// How long a jump of the wall clock has to last until it counts.
 const BELIEVED_AFTER: Duration = Duration::from_secs(600);
 
-/// The time of one life of the node.
+/// The clock of one run of the node.
 pub struct SimulatedClock {
     started: Instant,
     /// The true time at the start, in milliseconds since 1970.
     origin: i64,
-    /// How far the wall clock is wrong, in milliseconds.
+    /// The error of the wall clock, in milliseconds.
     wrong_by: AtomicI64,
     settling: Mutex<Option<Settling>>,
 }
 
 impl SimulatedClock {
-    /// To be called within the life's runtime.
+    /// To be called within the runtime of the run.
     pub fn new(origin: i64, wrong_by: i64) -> Self {
         Self { started: Instant::now(), origin, wrong_by: AtomicI64::new(wrong_by), settling: Mutex::new(None) }
     }
 
-    /// `known` is the settled time of the life before.
+    /// `known` is the settled time of the run before.
     pub fn settle(&self, known: Option<Timestamp>) {
         *self.settling.lock() = Some(Settling::new(known, self.now(), self.uptime(), BELIEVED_AFTER));
     }

@@ -1,4 +1,4 @@
-//! Expo's push service: it fails, is slow, takes messages and says nothing, and answers what nobody understands.
+//! Expo's push service. It fails, is slow, accepts messages without an answer, and sends unreadable answers.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,14 +13,14 @@ use crate::{
     world::World,
 };
 
-/// Of one message, after an outcome that nobody knows: the first one, and one that replaces it.
-const MOST: u32 = 2;
+/// How often one message may be sent: once, and once more after an unknown outcome.
+const MOST_SENDS: u32 = 2;
 
 struct State {
     chance: Chance,
     tickets: u64,
-    /// How often a message was taken, by session, event and device.
-    taken: BTreeMap<(String, u64, String), u32>,
+    /// How often a message was accepted, by session, event and device.
+    accepted: BTreeMap<(String, u64, String), u32>,
 }
 
 pub struct Expo {
@@ -30,7 +30,7 @@ pub struct Expo {
 
 impl Expo {
     pub fn new(plan: &Plan) -> Self {
-        let state = State { chance: plan.chance("expo", 0), tickets: 0, taken: BTreeMap::new() };
+        let state = State { chance: plan.chance("expo", 0), tickets: 0, accepted: BTreeMap::new() };
         Self { state: Mutex::new(state), fails: plan.has(Fault::Expo) }
     }
 }
@@ -43,49 +43,49 @@ pub fn token(user: &str) -> String {
 /// The service as the node sees it.
 pub struct ExpoPort(pub Arc<World>);
 
-enum Mood {
+enum Behaviour {
     Good,
     Unreachable,
-    /// The connection breaks before anything is taken.
+    /// The connection breaks before the messages are accepted.
     Breaks,
-    /// The messages are taken, and nobody hears of it.
+    /// The messages are accepted, and no answer comes.
     Silent,
-    /// The messages are taken, and the answer is an error.
-    Lies,
+    /// The messages are accepted, and the answer is an error.
+    FailsAfterwards,
     TooMany,
     Refuses,
     Garbage,
 }
 
 impl ExpoPort {
-    fn mood(&self) -> (Mood, Duration) {
+    fn behaviour(&self) -> (Behaviour, Duration) {
         let mut state = self.0.expo.state.lock();
         let chance = &mut state.chance;
-        if !self.0.expo.fails || self.0.is_calm() {
-            return (Mood::Good, Duration::from_millis(20));
+        if !self.0.expo.fails || self.0.is_free_of_faults() {
+            return (Behaviour::Good, Duration::from_millis(20));
         }
         let late = chance.pause(60, 15_000);
-        let mood = match chance.below(100) {
-            0..=2 => Mood::Unreachable,
-            3..=5 => Mood::Breaks,
-            6..=8 => Mood::Silent,
-            9..=11 => Mood::Lies,
-            12..=13 => Mood::TooMany,
-            14..=15 => Mood::Refuses,
-            16..=17 => Mood::Garbage,
-            _ => Mood::Good,
+        let behaviour = match chance.below(100) {
+            0..=2 => Behaviour::Unreachable,
+            3..=5 => Behaviour::Breaks,
+            6..=8 => Behaviour::Silent,
+            9..=11 => Behaviour::FailsAfterwards,
+            12..=13 => Behaviour::TooMany,
+            14..=15 => Behaviour::Refuses,
+            16..=17 => Behaviour::Garbage,
+            _ => Behaviour::Good,
         };
-        (mood, late)
+        (behaviour, late)
     }
 
-    /// Takes messages and gives tickets.
-    fn take(&self, body: &[u8], refuses: bool) -> Value {
+    /// Accepts messages and returns tickets.
+    fn accept(&self, body: &[u8], refuses: bool) -> Value {
         let messages: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
-        let tickets: Vec<Value> = messages.iter().map(|message| self.take_one(message, refuses)).collect();
+        let tickets: Vec<Value> = messages.iter().map(|message| self.accept_one(message, refuses)).collect();
         json!({ "data": tickets })
     }
 
-    fn take_one(&self, message: &Value, refuses: bool) -> Value {
+    fn accept_one(&self, message: &Value, refuses: bool) -> Value {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (session, to) = (text(&message["data"]["sessionId"]), text(&message["to"]));
         let seq = message["data"]["seq"].as_u64().unwrap_or_default();
@@ -96,7 +96,7 @@ impl ExpoPort {
         }
         state.tickets += 1;
         let ticket = format!("ticket{}", state.tickets);
-        let times = state.taken.entry((session.clone(), seq, to.clone())).or_default();
+        let times = state.accepted.entry((session.clone(), seq, to.clone())).or_default();
         *times += 1;
         let times = *times;
         drop(state);
@@ -104,7 +104,7 @@ impl ExpoPort {
         let user = to.trim_start_matches("ExponentPushToken[").trim_end_matches(']');
         let checked = self.0.oracle.lock().pushed(&session, user, seq, &message.to_string());
         self.0.check(checked);
-        if times > MOST {
+        if times > MOST_SENDS {
             self.0.fail(format!("{session}: {user} is told of event {seq} {times} times"));
         }
         json!({ "status": "ok", "id": ticket })
@@ -124,30 +124,30 @@ fn answered(status: u16, retry_after: Option<Duration>, body: &Value) -> Transpo
 
 impl PushService for ExpoPort {
     fn post(&self, request: PushRequest, body: Vec<u8>) -> BoxFuture<Transport> {
-        let (mood, late) = self.mood();
+        let (behaviour, late) = self.behaviour();
         let port = Self(self.0.clone());
         Box::pin(async move {
             sleep(late).await;
             let answer = |refuses| match request {
-                PushRequest::Send => port.take(&body, refuses),
+                PushRequest::Send => port.accept(&body, refuses),
                 PushRequest::Receipts => Self::receipts(&body),
             };
-            match mood {
-                Mood::Good => answered(200, None, &answer(false)),
-                Mood::Unreachable => Transport::NotSent(Cause::NoConnection),
-                Mood::Breaks => Transport::Broken(Cause::Reset),
-                Mood::Silent => {
+            match behaviour {
+                Behaviour::Good => answered(200, None, &answer(false)),
+                Behaviour::Unreachable => Transport::NotSent(Cause::NoConnection),
+                Behaviour::Breaks => Transport::Broken(Cause::Reset),
+                Behaviour::Silent => {
                     answer(false);
                     sleep(Duration::from_secs(30)).await;
                     Transport::Broken(Cause::Timeout)
                 }
-                Mood::Lies => {
+                Behaviour::FailsAfterwards => {
                     answer(false);
                     answered(503, None, &json!({}))
                 }
-                Mood::TooMany => answered(429, Some(Duration::from_secs(2)), &json!({})),
-                Mood::Refuses => answered(200, None, &answer(true)),
-                Mood::Garbage => answered(200, None, &json!({ "data": [] })),
+                Behaviour::TooMany => answered(429, Some(Duration::from_secs(2)), &json!({})),
+                Behaviour::Refuses => answered(200, None, &answer(true)),
+                Behaviour::Garbage => answered(200, None, &json!({ "data": [] })),
             }
         })
     }

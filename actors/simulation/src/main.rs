@@ -1,15 +1,15 @@
-//! Runs the heart of Tandem on one thread, from one seed and without real time, through every misfortune there is, and
-//! checks what it promises. A failing world prints its seed, is run again, and is made smaller.
+//! Runs the heart of Tandem on one thread, from one seed and without real time, injects faults of every kind, and
+//! checks the promises. If a world fails, the program prints its seed and searches for the smallest world that fails.
 
+mod actions;
 mod clients;
 mod clock;
-mod deeds;
 mod expo;
-mod lives;
 mod node;
 mod oracle;
 mod plan;
 mod realtime;
+mod runs;
 mod shrink;
 mod world;
 
@@ -35,7 +35,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lives through worlds until so many commands were sent.
+    /// Runs worlds until so many commands were sent.
     Simulate(Simulate),
 }
 
@@ -47,16 +47,16 @@ struct Simulate {
     /// Commands in one world.
     #[arg(long, default_value_t = 2_000)]
     per_world: u64,
-    /// Only so many worlds.
+    /// The largest number of worlds.
     #[arg(long)]
     worlds: Option<u64>,
-    /// Of the first world; the others follow.
+    /// The seed of the first world. Each further world takes the next number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Worlds at the same time, each on a thread of its own.
     #[arg(long, default_value_t = 1)]
     threads: u64,
-    /// Leaves a kind of misfortune out.
+    /// Leaves out a kind of fault.
     #[arg(long)]
     without: Vec<Fault>,
     /// Prints everything that happens.
@@ -72,7 +72,7 @@ struct Simulate {
 
 fn main() -> ExitCode {
     let Cli { command: Command::Simulate(simulate) } = Cli::parse();
-    lives::watch_panics();
+    runs::watch_panics();
     if simulate.log {
         tracing_subscriber::fmt().without_time().with_max_level(tracing::Level::DEBUG).init();
     }
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
 struct Totals {
     worlds: AtomicU64,
     commands: AtomicU64,
-    lives: AtomicU64,
+    runs: AtomicU64,
     hash: AtomicU64,
     failed: Mutex<Option<Plan>>,
 }
@@ -107,9 +107,9 @@ impl Simulate {
         let mut out = io::stdout().lock();
         writeln!(
             out,
-            "{} worlds, {} lives, {commands} commands in {seconds:.1} s, {:.0}/s; hash {:016x}",
+            "{} worlds, {} runs, {commands} commands in {seconds:.1} s, {:.0}/s; hash {:016x}",
             read(&totals.worlds),
-            read(&totals.lives),
+            read(&totals.runs),
             commands as f64 / seconds,
             read(&totals.hash)
         )?;
@@ -134,15 +134,15 @@ impl Simulate {
             let seed = self.seed.wrapping_add(number);
             let trace = self.trace || self.twice;
             let plan = Plan { seed, commands, without: self.without.clone(), trace };
-            let mut report = lives::live_through(&plan);
+            let mut report = runs::run_world(&plan);
             if self.twice && report.failure.is_none() {
-                let again = lives::live_through(&plan);
+                let again = runs::run_world(&plan);
                 if again.hash != report.hash {
                     report.failure = Some(format!("two runs differ: {:016x} and {:016x}", report.hash, again.hash));
                 }
             }
             totals.commands.fetch_add(report.commands, Ordering::Relaxed);
-            totals.lives.fetch_add(report.lives, Ordering::Relaxed);
+            totals.runs.fetch_add(report.runs, Ordering::Relaxed);
             totals.hash.fetch_xor(report.hash, Ordering::Relaxed);
             let told = self.tell(&plan, &report);
             if (told.is_err() || report.failure.is_some())
@@ -153,7 +153,7 @@ impl Simulate {
         }
     }
 
-    fn tell(&self, plan: &Plan, report: &lives::Report) -> io::Result<()> {
+    fn tell(&self, plan: &Plan, report: &runs::Report) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.trace {
             report.lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;

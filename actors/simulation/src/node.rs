@@ -1,4 +1,4 @@
-//! One life of the node: the whole heart on one thread, from its start to its end.
+//! One run of the node: the whole heart on one thread, from start to end.
 
 use std::{
     sync::{Arc, OnceLock, Weak},
@@ -19,11 +19,11 @@ use tandem_actors::{
     failpoint,
     journal::{self, Journal, Taken, Writer},
     keys::Key,
-    noted_time,
     ports::{
         Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError, Verdict,
     },
     session::{DeliverySettings, ResidencySettings, SessionDeps},
+    stored_time,
     supervisor::SupervisionLimits,
 };
 use tandem_store::{JournalOptions, simulated::SimulatedStore};
@@ -33,16 +33,16 @@ use crate::{
     expo::{ExpoPort, token},
     plan::{Chance, Fault},
     realtime::{RealtimeHandle, RealtimePort},
-    world::{Life, World, WorldIds},
+    world::{Run, World, WorldIds},
 };
 
-/// The node's store, and the oracle that looks over its shoulder.
-struct Watched {
+/// The node's store. The oracle checks each commit.
+struct WatchedStore {
     store: Arc<dyn Store>,
     world: Arc<World>,
 }
 
-impl Store for Watched {
+impl Store for WatchedStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.store.get(key)
     }
@@ -67,7 +67,7 @@ impl Store for Watched {
 
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
         let verdicts = self.store.commit(group).inspect_err(|_| {
-            // Everybody who waits is refused.
+            // All waiting requests are refused.
             self.world.disturbed(20_000);
         })?;
         let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
@@ -89,15 +89,15 @@ impl Store for Watched {
     }
 }
 
-/// Every other user has a phone.
+/// Every second user has a phone.
 pub fn has_phone(user: &str) -> bool {
     user.bytes().last().is_some_and(|last| last % 2 == 0)
 }
 
-/// Rings the push sender, which ends with the node.
-struct Bell(Weak<Pusher>);
+/// Wakes the push sender, which ends with the node.
+struct PushHandle(Weak<Pusher>);
 
-impl Push for Bell {
+impl Push for PushHandle {
     fn jobs_committed(&self) {
         if let Some(pusher) = self.0.upgrade() {
             pusher.jobs_committed();
@@ -105,7 +105,7 @@ impl Push for Bell {
     }
 }
 
-/// What the provider reports to.
+/// Passes the reports of the provider to the coordinator.
 struct Sink(Coordinator);
 
 impl PresenceSink for Sink {
@@ -129,23 +129,23 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the store and starts everything. To be called within the life's runtime.
-    pub async fn start(world: &Arc<World>, life: &Life) -> Result<Self, String> {
+    /// Opens the store and starts everything. To be called within the runtime of the run.
+    pub async fn start(world: &Arc<World>, run: &Run) -> Result<Self, String> {
         let disk = world.disk.lock().clone();
         let gate = disk.clone();
         let engine = world.engine.behind(move || gate.operate());
         let store = SimulatedStore::open(&engine, Arc::new(disk), journal_options()).map_err(|e| e.to_string())?;
         let store = Arc::new(store);
-        let known = noted_time(&*store.port()).map_err(|error| error.to_string())?;
-        life.clock.settle(known);
-        let watched: Arc<dyn Store> = Arc::new(Watched { store: store.port(), world: world.clone() });
+        let known = stored_time(&*store.port()).map_err(|error| error.to_string())?;
+        run.clock.settle(known);
+        let watched: Arc<dyn Store> = Arc::new(WatchedStore { store: store.port(), world: world.clone() });
         let arrived = Arc::new(Notify::new());
         let bell = arrived.clone();
         let (journal, writer) = Journal::stepped(watched.clone(), journal_limits(), move || bell.notify_one());
-        let writing = Writing { world: world.clone(), life: life.clone(), store: store.clone() };
+        let writing = Writing { world: world.clone(), run: run.clone(), store: store.clone() };
         actix::spawn(writing.run(writer, arrived));
         actix::spawn(watch_disk(world.clone(), journal.clone()));
-        let clock: Arc<dyn Clock> = life.clock.clone();
+        let clock: Arc<dyn Clock> = run.clock.clone();
         let devices = Devices::new(watched.clone(), journal.clone(), clock.clone(), 10).map_err(|e| e.to_string())?;
         let realtime = Arc::new(RealtimePort { world: world.clone(), sink: Mutex::new(None) });
         let deps = SessionDeps {
@@ -164,7 +164,7 @@ impl Node {
                 live_per_user: 100,
             },
         };
-        harm_actors(world);
+        inject_panics(world);
         let deps = Arc::new(deps);
         let coordinator = Coordinator::new(deps.clone(), Arbiters::this_thread(), SupervisionLimits::default());
         let sink: Arc<dyn PresenceSink> = Arc::new(Sink(coordinator.clone()));
@@ -174,8 +174,8 @@ impl Node {
         let (service, check) = (Arc::new(ExpoPort(world.clone())), Arc::new(coordinator.clone()));
         let rows = watched.clone();
         let pusher = Pusher::start_with(service, push_settings(), rows, journal.clone(), clock, check, devices);
-        let bell: Arc<dyn Push> = Arc::new(Bell(Arc::downgrade(&pusher)));
-        drop(deps.push.set(bell));
+        let push: Arc<dyn Push> = Arc::new(PushHandle(Arc::downgrade(&pusher)));
+        drop(deps.push.set(push));
         coordinator.resume_deliveries().await.map_err(|error| error.to_string())?;
         actix::spawn(coordinator.clone().run_maintenance());
         Ok(Self { coordinator, journal, realtime, store, port: watched, pusher, _sink: sink })
@@ -191,7 +191,7 @@ impl Node {
         world.check(checked);
     }
 
-    /// Pushes that were decided on and are not at their end.
+    /// Pushes that were decided on and are not finished.
     pub fn pushes_under_way(&self, world: &World) -> Vec<String> {
         let mut open = Vec::new();
         let decided = world.oracle.lock().decided_pushes();
@@ -218,7 +218,7 @@ impl Node {
         rows.iter().map(told).collect()
     }
 
-    /// Stops in good order.
+    /// Stops gracefully.
     pub async fn stop(&self, world: &World) {
         world.disturbed(60_000);
         self.pusher.stop().await;
@@ -228,7 +228,7 @@ impl Node {
         self.store.port().close();
     }
 
-    /// Ends at once: no more actors are started.
+    /// Kills the node: no more actors are started.
     pub fn kill(&self) {
         self.coordinator.stop();
     }
@@ -240,7 +240,7 @@ fn journal_options() -> JournalOptions {
         max_bytes: 1 << 20,
         recent_bytes: 256 << 10,
         checkpoint_bytes: 64 << 10,
-        // The simulation says when a checkpoint is due: this time is not simulated.
+        // The simulation triggers checkpoints itself: this duration is real time.
         checkpoint_after: Duration::from_secs(1_000_000),
         ..JournalOptions::default()
     }
@@ -266,7 +266,7 @@ fn push_settings() -> PushSettings {
     PushSettings { spacing, spacing_later, user_rate: 0, ..PushSettings::default() }
 }
 
-/// Phones are registered once; on a disk that fails, with the next start.
+/// Registers the phones that are not registered yet. If the disk fails, the next run tries again.
 async fn register_phones(world: &World, devices: &Arc<Devices>) -> Result<(), String> {
     for user in world.users.iter().filter(|user| has_phone(user)) {
         let (Ok(id), Ok(token)) = (user.parse::<UserId>(), token(user).parse()) else { continue };
@@ -291,12 +291,12 @@ fn delivery(world: &World) -> DeliverySettings {
     }
 }
 
-/// Lets actors panic at the points of their life.
-fn harm_actors(world: &Arc<World>) {
+/// Makes actors panic at failpoints.
+fn inject_panics(world: &Arc<World>) {
     let (panics, poison) = (world.plan.has(Fault::Panics), world.plan.has(Fault::Poison));
     let (world, mut chance) = (world.clone(), world.plan.chance("panics", world.truth().unsigned_abs()));
     failpoint::hook(move |session, point| {
-        if world.is_calm() {
+        if world.is_free_of_faults() {
             return false;
         }
         let poisoned = poison && point == "before_decide" && world.is_poisoned(session.as_str());
@@ -313,10 +313,10 @@ fn harm_actors(world: &Arc<World>) {
     });
 }
 
-/// The journal's thread, as a task: it takes a group, the disk takes its time, the group is written.
+/// The journal's thread as a task: it takes a group, waits for the simulated disk, and writes the group.
 struct Writing {
     world: Arc<World>,
-    life: Life,
+    run: Run,
     store: Arc<SimulatedStore>,
 }
 
@@ -333,7 +333,7 @@ impl Writing {
                     self.wait_for_disk(slow, &mut chance).await;
                     if let Err(error) = writer.write() {
                         self.world.note(|| format!("the store failed: {error}"), &[]);
-                        self.life.end.notify_one();
+                        self.run.end.notify_one();
                         return;
                     }
                     if chance.mille(30) {
@@ -345,7 +345,7 @@ impl Writing {
     }
 
     async fn wait_for_disk(&self, slow: bool, chance: &mut Chance) {
-        let stalls = slow && !self.world.is_calm() && chance.mille(3);
+        let stalls = slow && !self.world.is_free_of_faults() && chance.mille(3);
         let took = if stalls { chance.between(1_000, 8_000) } else { chance.between(0, 2) };
         if stalls {
             self.world.disturbed(20_000);
@@ -356,7 +356,7 @@ impl Writing {
     }
 }
 
-/// What the node's watch of the disk does: it says when there is room again, and writes nothing now and then.
+/// As the node's disk watch: reports free space to the journal, and writes an empty commit once a second.
 async fn watch_disk(world: Arc<World>, journal: Journal) {
     while journal.is_alive() {
         sleep(Duration::from_secs(1)).await;

@@ -1,20 +1,20 @@
-//! What a simulated world is made of: a seed, a number of commands, and the misfortunes that may happen. Each part of
-//! the world draws from a stream of its own, so that leaving one out changes the others as little as possible.
+//! The plan of a simulated world: a seed, a number of commands, and the faults that may happen. Each part of the world
+//! has its own stream of random numbers, so that leaving out one part changes the others as little as possible.
 
 use std::fmt;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// A kind of misfortune.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fault {
-    /// The node is killed, or loses power, at a moment or in the middle of an operation of the disk.
+    /// The node is killed or loses power, at any time or in the middle of a disk operation.
     Kills,
     /// Power is lost: what was not synced is gone, torn or reordered.
     Power,
     /// Actors panic.
     Panics,
-    /// A session panics whenever it is asked to do something.
+    /// A session panics at each command.
     Poison,
     /// The disk is slow, or stands still.
     SlowDisk,
@@ -26,9 +26,9 @@ pub enum Fault {
     Jumps,
     /// The realtime provider fails, is slow, or forgets to answer.
     Provider,
-    /// Clients break off and try again, with and without keys, twice at once, late.
+    /// Clients break off, and retry with and without keys, twice at once, or late.
     Clients,
-    /// Expo fails, is slow, answers twice, or lies.
+    /// Expo fails, is slow, or accepts messages and answers with an error.
     Expo,
 }
 
@@ -57,7 +57,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A stream of chance for one part of the world.
+    /// The stream of random numbers for one part of the world.
     pub fn chance(&self, part: &str, number: u64) -> Chance {
         let mut seed = self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for byte in part.bytes() {
@@ -66,7 +66,8 @@ impl Plan {
         Chance(StdRng::seed_from_u64(seed))
     }
 
-    /// Whether this misfortune happens in this world. Some worlds are spared some, so that others last longer.
+    /// Whether this fault may happen in this world. A world lacks some of the faults, so that the others have more
+    /// effect.
     pub fn has(&self, fault: Fault) -> bool {
         !self.without.contains(&fault) && self.chance("faults", fault as u64).once_in(10) != Some(())
     }
@@ -82,7 +83,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A stream of chance.
+/// A stream of random numbers.
 pub struct Chance(StdRng);
 
 impl Chance {
@@ -94,7 +95,7 @@ impl Chance {
         self.0.random_range(from..=to)
     }
 
-    /// True in so many of a thousand cases.
+    /// True in `mille` of a thousand cases.
     pub fn mille(&mut self, mille: u32) -> bool {
         self.0.random_range(0..1_000) < mille
     }
@@ -111,7 +112,7 @@ impl Chance {
         if list.is_empty() { None } else { list.get(self.below(list.len())) }
     }
 
-    /// Mostly little, seldom much.
+    /// A pause that is mostly up to `usual` milliseconds, and rarely up to `seldom`.
     pub fn pause(&mut self, usual: u64, seldom: u64) -> std::time::Duration {
         let most = if self.mille(15) { seldom } else { usual };
         std::time::Duration::from_millis(self.between(0, most))

@@ -1,5 +1,6 @@
-//! A realtime provider: the embedded endpoint, which knows in memory who is present, or a cloud, which is asked and
-//! reports late. It fails, is slow, publishes and says that it did not, and forgets to answer.
+//! The realtime provider: the embedded endpoint, which has the presence sets in memory, or a cloud, which is queried
+//! and reports late. It fails, is slow, reports an error for messages that it has published, and sometimes never
+//! answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +32,7 @@ type Connection = (String, String, String);
 struct State {
     chance: Chance,
     present: BTreeSet<Connection>,
-    /// The ids that were published lately; a repeated one is not delivered again.
+    /// The ids of published messages by session. A message with a known id is not delivered again.
     published: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -74,40 +75,40 @@ impl Provider {
     }
 }
 
-/// The provider as one life of the node sees it.
+/// The provider as one run of the node sees it.
 pub struct RealtimePort {
     pub world: Arc<World>,
     pub sink: Mutex<Option<Weak<dyn PresenceSink>>>,
 }
 
-enum Mood {
+enum Behaviour {
     Good,
-    /// Nothing is published.
+    /// Nothing is published, and the answer is an error.
     Unavailable,
-    /// It is published, and the answer is an error.
-    Lies,
+    /// Some messages are published, and the answer is an error.
+    FailsAfterwards,
     Refuses,
 }
 
 impl RealtimePort {
-    fn mood(&self) -> (Mood, Duration) {
+    fn behaviour(&self) -> (Behaviour, Duration) {
         let provider = &self.world.provider;
         let mut state = provider.state.lock();
         let chance = &mut state.chance;
         let usual = if provider.is_cloud { 40 } else { 0 };
-        if !provider.fails || self.world.is_calm() {
-            return (Mood::Good, Duration::from_millis(usual));
+        if !provider.fails || self.world.is_free_of_faults() {
+            return (Behaviour::Good, Duration::from_millis(usual));
         }
         let late = chance.pause(usual, 4_000);
         match chance.below(100) {
-            0..=5 => (Mood::Unavailable, late),
-            6..=9 => (Mood::Lies, late),
-            10 if chance.mille(100) => (Mood::Refuses, late),
-            _ => (Mood::Good, late),
+            0..=5 => (Behaviour::Unavailable, late),
+            6..=9 => (Behaviour::FailsAfterwards, late),
+            10 if chance.mille(100) => (Behaviour::Refuses, late),
+            _ => (Behaviour::Good, late),
         }
     }
 
-    /// A connection has entered or left. The embedded endpoint says so at once, a cloud later, and not always.
+    /// Reports that a connection has entered or left. The embedded endpoint reports at once, a cloud later.
     pub fn report(self: &Arc<Self>, session: &SessionId, user: &UserId, connection: &str, present: bool) {
         let vanished = !present && self.world.provider.state.lock().chance.mille(300);
         let source = if self.world.provider.is_cloud { PresenceSource::Webhook } else { PresenceSource::Embedded };
@@ -133,7 +134,7 @@ impl RealtimePort {
         }
     }
 
-    /// Live connections answer pings: then the node knows that what was written before has arrived.
+    /// Live connections answer pings, so the node learns that everything written before has arrived.
     fn delivered(&self, session: &SessionId, seq: u64) {
         if self.world.provider.is_cloud {
             return;
@@ -188,30 +189,30 @@ fn unavailable() -> RealtimeError {
     RealtimeError::Unavailable { reason: "told to fail".into(), retry_after: None }
 }
 
-/// The port; a handle, because its futures outlive a call.
+/// A shared handle to the port, because its futures outlive a call.
 #[derive(Clone)]
 pub struct RealtimeHandle(pub Arc<RealtimePort>);
 
 impl Realtime for RealtimeHandle {
     fn publish(&self, batch: Vec<Publication>) -> BoxFuture<Result<(), RealtimeError>> {
         let port = self.0.clone();
-        let (mood, late) = port.mood();
+        let (behaviour, late) = port.behaviour();
         Box::pin(async move {
             if !late.is_zero() {
                 sleep(late).await;
             }
-            match mood {
-                Mood::Unavailable => Err(unavailable()),
-                Mood::Refuses => {
+            match behaviour {
+                Behaviour::Unavailable => Err(unavailable()),
+                Behaviour::Refuses => {
                     port.world.oracle.lock().refused(&batch.iter().map(|one| one.id.clone()).collect::<Vec<_>>());
                     Err(RealtimeError::Refused { reason: "told to refuse".into() })
                 }
-                Mood::Lies => {
+                Behaviour::FailsAfterwards => {
                     let done = port.world.provider.state.lock().chance.below(batch.len() + 1);
                     batch.iter().take(done).for_each(|one| port.publish_one(one));
                     Err(unavailable())
                 }
-                Mood::Good => {
+                Behaviour::Good => {
                     batch.iter().for_each(|one| port.publish_one(one));
                     Ok(())
                 }
@@ -221,15 +222,15 @@ impl Realtime for RealtimeHandle {
 
     fn members(&self, session: &SessionId) -> BoxFuture<Result<Vec<PresenceMember>, RealtimeError>> {
         let (port, session) = (self.0.clone(), session.clone());
-        let (mood, late) = port.mood();
+        let (behaviour, late) = port.behaviour();
         Box::pin(async move {
             if !late.is_zero() {
                 sleep(late).await;
             }
-            match mood {
-                Mood::Good => Ok(port.world.provider.members(session.as_str())),
-                Mood::Refuses => std::future::pending().await,
-                Mood::Unavailable | Mood::Lies => Err(unavailable()),
+            match behaviour {
+                Behaviour::Good => Ok(port.world.provider.members(session.as_str())),
+                Behaviour::Refuses => std::future::pending().await,
+                Behaviour::Unavailable | Behaviour::FailsAfterwards => Err(unavailable()),
             }
         })
     }

@@ -1,10 +1,10 @@
-//! Makes a failing world smaller: fewer kinds of misfortune, fewer commands.
+//! Searches for the smallest world that fails like a given one: fewer kinds of faults, fewer commands.
 
 use std::io::{self, Write};
 
 use crate::{
-    lives,
     plan::{FAULTS, Plan},
+    runs,
 };
 
 /// Worlds that are tried with fewer commands.
@@ -12,15 +12,15 @@ const TRIES: u32 = 20;
 /// Lines that are shown of the smallest world.
 const LAST_LINES: usize = 60;
 
-/// Says what is the smallest world like this that fails.
+/// Prints the smallest world that fails, and the end of its trace.
 pub fn shrink(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     let mut smallest = plan.clone();
-    let mut failure = lives::live_through(&smallest).failure;
+    let mut failure = runs::run_world(&smallest).failure;
     let mut tries = TRIES;
     for fault in FAULTS.into_iter().filter(|fault| !plan.without.contains(fault)) {
         let mut smaller = smallest.clone();
         smaller.without.push(fault);
-        if let Some(same) = lives::live_through(&smaller).failure {
+        if let Some(same) = runs::run_world(&smaller).failure {
             (smallest, failure) = (smaller, Some(same));
         }
     }
@@ -28,14 +28,14 @@ pub fn shrink(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     while step > 0 && tries > 0 {
         tries -= 1;
         let smaller = Plan { commands: smallest.commands - step, ..smallest.clone() };
-        match lives::live_through(&smaller).failure {
+        match runs::run_world(&smaller).failure {
             Some(same) => (smallest, failure) = (smaller, Some(same)),
             None => step /= 2,
         }
         step = step.min(smallest.commands.saturating_sub(1));
     }
     let failure = failure.unwrap_or_else(|| "it does not fail again".into());
-    let lines = lives::live_through(&Plan { trace: true, ..smallest.clone() }).lines;
+    let lines = runs::run_world(&Plan { trace: true, ..smallest.clone() }).lines;
     let last = lines.len().saturating_sub(LAST_LINES);
     lines[last..].iter().try_for_each(|line| writeln!(out, "{line}"))?;
     writeln!(out, "smallest: simulate {smallest} --trace\n  {failure}")

@@ -1,4 +1,4 @@
-//! What outlives the node: the disk, the true time, clients' memories, the partners' phones, and the oracle.
+//! What survives a run of the node: the disk, the true time, the memory of the clients, the providers, and the oracle.
 
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -31,11 +31,11 @@ struct Trace {
     lines: Vec<String>,
 }
 
-/// The time of a life, and how its end is told.
+/// One run of the node: its clock, and the signal that ends it.
 #[derive(Clone)]
-pub struct Life {
+pub struct Run {
     pub clock: Arc<SimulatedClock>,
-    /// The node is to be ended.
+    /// Notified when the run has to end.
     pub end: Arc<Notify>,
 }
 
@@ -47,8 +47,8 @@ pub struct World {
     pub expo: Expo,
     pub disk: Mutex<SimulatedDisk>,
     pub engine: EngineRows,
-    life: Mutex<Option<Life>>,
-    /// The true time at the end of the last life, and how far the wall clock was wrong.
+    run: Mutex<Option<Run>>,
+    /// The true time at the end of the last run, and the error of the wall clock.
     time: Mutex<(i64, i64)>,
     trace: Mutex<Trace>,
     failure: Mutex<Option<String>>,
@@ -56,9 +56,9 @@ pub struct World {
     ids: AtomicU64,
     numbers: AtomicU64,
     full: AtomicBool,
-    /// No misfortune happens any more.
-    calm: AtomicBool,
-    /// A session that panics at each command.
+    /// No more faults happen.
+    faults_ended: AtomicBool,
+    /// The session that panics at each command.
     poisoned: Mutex<Option<String>>,
 }
 
@@ -74,7 +74,7 @@ impl World {
             expo: Expo::new(plan),
             disk: Mutex::new(SimulatedDisk::new(plan.seed)),
             engine: EngineRows::new(plan.seed),
-            life: Mutex::new(None),
+            run: Mutex::new(None),
             time: Mutex::new((BEGINNING, 0)),
             trace: Mutex::default(),
             failure: Mutex::new(None),
@@ -82,33 +82,33 @@ impl World {
             ids: AtomicU64::new(0),
             numbers: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            calm: AtomicBool::new(false),
+            faults_ended: AtomicBool::new(false),
             poisoned: Mutex::new(None),
         })
     }
 
-    /// Within the life's runtime.
-    pub fn begin_life(&self) -> Life {
+    /// To be called within the runtime of the run.
+    pub fn begin_run(&self) -> Run {
         let (origin, wrong_by) = *self.time.lock();
-        let life = Life { clock: Arc::new(SimulatedClock::new(origin, wrong_by)), end: Arc::default() };
-        *self.life.lock() = Some(life.clone());
-        life
+        let run = Run { clock: Arc::new(SimulatedClock::new(origin, wrong_by)), end: Arc::default() };
+        *self.run.lock() = Some(run.clone());
+        run
     }
 
-    /// Within the life's runtime.
-    pub fn end_life(&self) {
-        if let Some(life) = self.life.lock().take() {
+    /// To be called within the runtime of the run.
+    pub fn end_run(&self) {
+        if let Some(run) = self.run.lock().take() {
             // Some time passes until the next start.
-            *self.time.lock() = (life.clock.truth() + 1_500, life.clock.wrong_by());
+            *self.time.lock() = (run.clock.truth() + 1_500, run.clock.wrong_by());
         }
     }
 
     /// The true time, in milliseconds since 1970.
     pub fn truth(&self) -> i64 {
-        self.life.lock().as_ref().map_or_else(|| self.time.lock().0, |life| life.clock.truth())
+        self.run.lock().as_ref().map_or_else(|| self.time.lock().0, |run| run.clock.truth())
     }
 
-    /// Notes what happened. Two runs of one seed note the same.
+    /// Adds a step to the trace. The traces of two simulations with the same seed are the same.
     pub fn note(&self, line: impl FnOnce() -> String, bytes: &[u8]) {
         let mut trace = self.trace.lock();
         trace.hash.write_i64(self.truth());
@@ -120,30 +120,30 @@ impl World {
         }
     }
 
-    /// Sets the wall clock wrong by so many milliseconds.
+    /// Sets the error of the wall clock, in milliseconds.
     pub fn jump(&self, wrong_by: i64) {
-        if let Some(life) = &*self.life.lock() {
-            life.clock.jump(wrong_by);
+        if let Some(run) = &*self.run.lock() {
+            run.clock.jump(wrong_by);
         }
         self.note(|| format!("the clock is wrong by {wrong_by} ms"), &[]);
     }
 
-    /// The first failure counts; it ends the world.
+    /// Fails the world. Only the first failure is kept.
     pub fn fail(&self, failure: impl Into<String>) {
         let failure = failure.into();
         self.note(|| format!("FAILURE {failure}"), &[]);
         self.failure.lock().get_or_insert(failure);
-        if let Some(life) = &*self.life.lock() {
-            life.end.notify_one();
+        if let Some(run) = &*self.run.lock() {
+            run.end.notify_one();
         }
     }
 
-    /// What is the cause of other failures.
+    /// Fails the world by the cause of other failures, which it replaces.
     pub fn fail_first(&self, failure: String) {
         *self.failure.lock() = Some(failure);
     }
 
-    /// Fails unless all is well.
+    /// Fails the world if the outcome is an error.
     pub fn check(&self, outcome: Result<(), String>) {
         if let Err(failure) = outcome {
             self.fail(failure);
@@ -166,12 +166,12 @@ impl World {
         std::mem::take(&mut self.trace.lock().lines)
     }
 
-    /// Counts a command that is about to be sent. False when the world has had enough of them.
+    /// Counts a command that is about to be sent. Returns false when the plan has no more commands.
     pub fn one_more(&self) -> bool {
         !self.has_failed() && self.commands.fetch_add(1, Ordering::Relaxed) < self.plan.commands
     }
 
-    /// The disk or the node is disturbed: so many milliseconds longer anybody may be refused.
+    /// The disk or the node is disturbed: for `longer` milliseconds any request may be refused.
     pub fn disturbed(&self, longer: i64) {
         let now = self.truth();
         let mut oracle = self.oracle.lock();
@@ -184,14 +184,14 @@ impl World {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn calm_down(&self) {
-        self.calm.store(true, Ordering::Relaxed);
+    pub fn end_faults(&self) {
+        self.faults_ended.store(true, Ordering::Relaxed);
         self.poison(None);
         self.free_disk();
     }
 
-    pub fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Relaxed)
+    pub fn is_free_of_faults(&self) -> bool {
+        self.faults_ended.load(Ordering::Relaxed)
     }
 
     pub fn poison(&self, session: Option<String>) {
@@ -202,7 +202,7 @@ impl World {
         self.poisoned.lock().as_deref() == Some(session)
     }
 
-    /// The disk's usual misfortunes, without a limit.
+    /// The usual faults of the disk, without a limit of its capacity.
     pub fn faults(&self) -> Faults {
         Faults { short_writes: self.plan.has(Fault::ShortWrites), ..Faults::default() }
     }

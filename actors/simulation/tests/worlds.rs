@@ -1,4 +1,4 @@
-//! A few worlds in the normal run, others each time. A failure says how to live through it again.
+//! Runs a few worlds with new seeds each time. A failure prints the command that repeats it.
 
 use std::process::{Command, Output};
 
@@ -11,17 +11,17 @@ fn simulate(arguments: &[&str]) -> Output {
     output.expect("the simulation runs")
 }
 
-fn must_hold(output: &Output) {
+fn must_succeed(output: &Output) {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn the_node_keeps_its_promises_in_every_world() {
-    must_hold(&simulate(&["--commands", "3000", "--per-world", "500"]));
+    must_succeed(&simulate(&["--commands", "3000", "--per-world", "500"]));
 }
 
 #[test]
 fn a_seed_makes_the_same_world_each_time() {
-    must_hold(&simulate(&["--commands", "400", "--per-world", "400", "--twice"]));
+    must_succeed(&simulate(&["--commands", "400", "--per-world", "400", "--twice"]));
 }

@@ -1,5 +1,5 @@
-//! Account operations (a new name, a preference, an erasure), carried out in every session of the user. A session that
-//! cannot do its part now does it when it works again; a row keeps what it has to do.
+//! Account operations (a new name, a preference, an erasure), executed in every session of the user. A session that
+//! cannot do its part now does it when it works again. A row keeps the waiting operation.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -46,7 +46,7 @@ impl Coordinator {
         let user = caller.id.clone();
         self.in_every_session(caller, &Command::EraseAccount, &AccountWork { erase: true, ..AccountWork::default() })
             .await?;
-        // Each page is read anew, so that answers which are stored meanwhile are found, too.
+        // Each page is read from the beginning, so that answers that are stored in the meantime are found, too.
         while let Some(page) = pages(self.store(), keys::idempotent_answers_of(&user)).next() {
             self.write(page?.into_iter().flat_map(|(key, row)| idempotency::deletion(key, &row)).collect()).await?;
         }
@@ -118,7 +118,7 @@ impl Coordinator {
             changes.push(Change::Put(keys::membership(user, session), records::encode(&left)));
         }
         let written = self.write(changes).await;
-        self.supervisor.distrust_members(session);
+        self.supervisor.forget_members(session);
         written
     }
 

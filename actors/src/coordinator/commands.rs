@@ -6,6 +6,7 @@ use super::{Coordinator, quota::Reservation};
 use crate::{
     domain::{
         Actor, Caller, Code, Command, Context, CreateSession, Query, Rejection,
+        command::Issuer,
         ids::{self, SessionId, UserId},
     },
     messages::{IdempotencyKey, Message, Order, Refusal, Reply},
@@ -59,10 +60,14 @@ impl Coordinator {
     }
 
     fn fresh_id(&self) -> Result<SessionId, Refusal> {
-        self.deps.ids.fresh().parse().map_err(|error| Refusal::Internal(format!("a fresh id is none: {error}")))
+        self.deps
+            .ids
+            .fresh()
+            .parse()
+            .map_err(|error| Refusal::Internal(format!("the id generator made an invalid id: {error}")))
     }
 
-    /// Carries out a command of a member, or of a user with an invitation. Membership is checked before the session is
+    /// Executes a command of a member, or of a user with an invitation. Membership is checked before the session is
     /// woken, so that a stranger gets the same answer in the same time whatever state the session is in.
     pub async fn execute(
         &self,
@@ -71,25 +76,19 @@ impl Coordinator {
         command: Command,
         key: Option<IdempotencyKey>,
     ) -> Result<Reply, Refusal> {
-        match command {
-            Command::AcceptInvitation | Command::DeclineInvitation => {
-                self.answer_invitation(session, caller, command, key).await
-            }
-            Command::EraseAccount => self.order(session, caller, command, key).await,
-            _ => {
-                let is_invitation = matches!(command, Command::ResendInvitation);
-                if !self.is_member(session, &caller.id)? {
-                    let none =
-                        if is_invitation { Rejection::no_such_invitation() } else { Rejection::no_such_session() };
-                    return Err(none.into());
-                }
-                self.order(session, caller, command, key).await
-            }
+        match command.issuer() {
+            Issuer::InvitedPerson => return self.answer_invitation(session, caller, command, key).await,
+            Issuer::Participant => {}
+            Issuer::Inviter if self.is_member(session, &caller.id)? => {}
+            Issuer::Inviter => return Err(Rejection::no_such_invitation().into()),
+            Issuer::Member | Issuer::Timer if self.is_member(session, &caller.id)? => {}
+            Issuer::Member | Issuer::Timer => return Err(Rejection::no_such_session().into()),
         }
+        self.order(session, caller, command, key).await
     }
 
-    /// Answers an invitation for a user who has its link. If the session cannot answer, a user who could not use the
-    /// invitation anyway is told so; only a user who could use it is asked to come back.
+    /// Answers an invitation for a user who has its link. If the session is unavailable, the decision is made on its
+    /// stored state: only a user who could use the invitation learns that the session is unavailable.
     async fn answer_invitation(
         &self,
         session: &SessionId,
@@ -97,11 +96,8 @@ impl Coordinator {
         command: Command,
         key: Option<IdempotencyKey>,
     ) -> Result<Reply, Refusal> {
-        let is_new = self.membership(session, &caller.id)?.is_none();
-        let _reservation = match command {
-            Command::AcceptInvitation if is_new => Some(self.reserve_session(&caller.id)?),
-            _ => None,
-        };
+        let joins = command == Command::AcceptInvitation && self.membership(session, &caller.id)?.is_none();
+        let _reservation = if joins { Some(self.reserve_session(&caller.id)?) } else { None };
         let unavailable = match self.order(session, caller.clone(), command.clone(), key).await {
             Err(unavailable @ Refusal::Unavailable { .. }) => unavailable,
             answered => return answered,
@@ -120,5 +116,5 @@ impl Coordinator {
 /// `c` and 24 characters of `[a-z0-9]`, the same for the same caller and key.
 fn derived_id(caller: &UserId, key: &IdempotencyKey) -> SessionId {
     let digest = Sha256::new().chain_update(caller.as_str()).chain_update([0]).chain_update(key.digest).finalize();
-    ids::spelled(digest).parse().expect("it has an identifier's form")
+    ids::from_numbers(digest).parse().expect("`from_numbers` makes an id of this form")
 }

@@ -1,5 +1,5 @@
-//! Builds the index rows of a store that was written before there were any: places in lists, unread marks, announced
-//! events. This happens once, before the node serves. From then on each commit keeps them in step.
+//! Builds the index rows (places in lists, unread marks, announced events) of a store that an earlier version wrote
+//! without them. This happens once, before the node serves. From then on each commit updates them.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::{
     stored,
 };
 
-/// Is raised when the meaning of an index row changes: all index rows are then rebuilt.
+/// Raise it when the meaning of an index row changes. The next start then rebuilds all index rows.
 const VERSION: u8 = 1;
 
 impl Coordinator {
@@ -38,7 +38,7 @@ impl Coordinator {
         if !sessions.is_empty() {
             tracing::info!(
                 sessions = sessions.len(),
-                "making the index of sessions, which this store does not have yet"
+                "building the index of sessions, which this store does not have yet"
             );
         }
         for session in &sessions {

@@ -75,7 +75,7 @@ pub(super) const LIVE_STATUSES: [SessionStatus; 5] = [
     SessionStatus::Paused,
 ];
 
-/// Views over all sessions of a user take in this many of them, the newest first.
+/// Views over all sessions of a user show at most this many of them, the newest first.
 const MOST_SHOWN: usize = 1_000;
 
 /// The unread count stops here: a number with three digits means "many".
@@ -90,7 +90,7 @@ impl Coordinator {
         self.store().get(&keys::membership(user, session))?.map(|row| records::decode(&row)).transpose()
     }
 
-    /// Like [`Coordinator::membership`], for lists: an unreadable row costs only its own place in the list.
+    /// Like [`Coordinator::membership`], for lists: an unreadable row is logged, and its session is left out.
     fn readable(&self, session: &SessionId, user: &UserId) -> Option<Membership> {
         self.membership(session, user).unwrap_or_else(|error| {
             tracing::error!(%session, %error, "a membership cannot be read");
@@ -98,7 +98,7 @@ impl Coordinator {
         })
     }
 
-    /// Whether the user sees the session. For a member, an awake session knows. For everybody else it reads one row,
+    /// Whether the user sees the session. An awake session knows its members. In all other cases one row is read,
     /// whether or not the session exists.
     ///
     /// # Errors
@@ -283,7 +283,7 @@ fn shown_as(mut wanted: Vec<SessionStatus>) -> Vec<SessionStatus> {
     ALL_STATUSES.into_iter().filter(|status| wanted.contains(status)).collect()
 }
 
-/// The summary of a session of which nothing can be read.
+/// The summary of a session that cannot be read.
 fn unreadable(session: &SessionId, status: SessionStatus) -> Bytes {
     let summary: Value = json!({ "id": session, "status": status, "storedStatus": status, "displayStatus": status,
         "condition": view::Condition::Unreadable });
@@ -299,7 +299,7 @@ pub(crate) fn parse_cursor(text: &str) -> Result<Position, Refusal> {
         .split_once('.')
         .and_then(|(at, id)| Some((std::cmp::Reverse(Timestamp::from_millis(at.parse().ok()?)), id.parse().ok()?)));
     position.ok_or_else(|| {
-        Rejection::new(Code::ValidationError, "cursor must be the one that came with the page before").into()
+        Rejection::new(Code::ValidationError, "cursor must be the one that the previous page returned").into()
     })
 }
 

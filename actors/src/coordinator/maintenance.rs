@@ -1,4 +1,4 @@
-//! Work that no request asks for: due timers wake their sessions ([`super::timers`]), frozen actors are replaced, and
+//! Periodic work: due timers wake their sessions ([`super::timers`]), frozen actors are replaced, and
 //! expired answers are deleted ([`super::answer_sweep`]).
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// The next start trusts a clock that is not much later than the last note.
-const NOTE_TIME_EVERY: Duration = Duration::from_secs(60);
+/// The next start believes a clock that is not much later than the stored time.
+const STORE_TIME_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 const TIME: &str = "time";
@@ -24,7 +24,7 @@ const TIME: &str = "time";
 ///
 /// # Errors
 /// If the store fails.
-pub fn noted_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+pub fn stored_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
     let row = store.get(&keys::meta(TIME))?;
     let millis = row.and_then(|row| row.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)));
     Ok(millis.map(Timestamp::from_millis))
@@ -41,18 +41,18 @@ impl Coordinator {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reminded_at: Option<Instant> = None;
         let mut remind_after: Option<Key> = None;
-        let mut noted_at: Option<Instant> = None;
+        let mut stored_at: Option<Instant> = None;
         loop {
             ticks.tick().await;
             self.supervisor.replace_frozen();
-            if noted_at.is_none_or(|at| at.elapsed() >= NOTE_TIME_EVERY) {
-                noted_at = Some(Instant::now());
-                self.note_time().await;
+            if stored_at.is_none_or(|at| at.elapsed() >= STORE_TIME_EVERY) {
+                stored_at = Some(Instant::now());
+                self.store_time().await;
             }
             if reminded_at.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
                 reminded_at = Some(Instant::now());
                 remind_after = self.remind_of_account_work(remind_after.as_ref()).unwrap_or_else(|error| {
-                    tracing::error!(%error, "account work that waits cannot be read");
+                    tracing::error!(%error, "waiting account work cannot be read");
                     None
                 });
             }
@@ -60,11 +60,11 @@ impl Coordinator {
     }
 
     /// Stores the settled time for the next start.
-    async fn note_time(&self) {
+    async fn store_time(&self) {
         let now = self.deps.clock.settled().as_millis().to_be_bytes();
-        let note = Change::Put(keys::meta(TIME), Bytes::copy_from_slice(&now));
-        if let Err(error) = self.deps.journal.write(vec![note]).await {
-            tracing::warn!(%error, "the time was not noted_at");
+        let row = Change::Put(keys::meta(TIME), Bytes::copy_from_slice(&now));
+        if let Err(error) = self.deps.journal.write(vec![row]).await {
+            tracing::warn!(%error, "the current time could not be stored");
         }
     }
 }

@@ -26,7 +26,7 @@ pub use self::{
     badge::Badge,
     erasure::Erasure,
     list::{ListFilter, SessionsPage},
-    maintenance::noted_time,
+    maintenance::stored_time,
     oversight::Overseen,
 };
 use self::{pairs::PairLocks, quota::Reservations};
@@ -67,11 +67,11 @@ impl Coordinator {
         self.wait_for(answer).await
     }
 
-    /// Waits for the answer, but not on a disk that has stalled, and not for ever: a frozen actor may keep the message.
+    /// Waits for the answer, but not while the disk is stalled, and not for ever: a frozen actor may keep the message.
     async fn wait_for<T>(&self, mut answer: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
         let journal = &self.deps.journal;
-        let mut patience = self.supervisor.longest_answer();
-        // One timer at a time: setting one for each answer costs.
+        let mut patience = self.supervisor.answer_timeout();
+        // One timer serves both limits, because a second one for each answer would cost time.
         while !patience.is_zero() {
             let step = journal.stall_after().min(patience);
             match tokio::time::timeout(step, &mut answer).await {

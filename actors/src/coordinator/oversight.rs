@@ -33,9 +33,9 @@ pub struct Overseen {
     pub awake: bool,
     /// Why it is in quarantine, if it is.
     pub quarantine: Option<Arc<Quarantine>>,
-    /// Of each partner. Empty if nobody knows.
+    /// The presence of each partner. Empty if it is unknown.
     pub presence: Vec<PartnerPresence>,
-    /// Something of it waits to be published.
+    /// An event waits to be published.
     pub outbox_waits: bool,
 }
 
@@ -57,11 +57,11 @@ impl Coordinator {
         }))
     }
 
-    /// The session knows heartbeats, too. Of a sleeping session the provider tells.
+    /// An awake session also knows heartbeats. For a sleeping session the provider is asked.
     async fn presence(&self, session: &SessionId, state: &Oversight) -> Vec<PartnerPresence> {
         if self.supervisor.is_awake(session) {
             let (reply, answer) = oneshot::channel();
-            // The inbox may be full. Then nobody knows.
+            // The inbox may be full. Then presence stays unknown.
             drop(self.supervisor.send(session, Message::WhoIsPresent { reply }));
             return match tokio::time::timeout(PRESENCE_WITHIN, answer).await {
                 Ok(Ok(known)) => known,

@@ -54,7 +54,9 @@ impl Coordinator {
         let most = self.deps.residency.live_per_user;
         let (reservation, others) = self.reservations.reserve(user);
         if self.live_sessions(user)? + others >= most {
-            let message = format!("you have {most} sessions that are going on, which is as many as one user may have");
+            let message = format!(
+                "you have {most} live sessions, as many as one user may have; resolve or leave one of them first"
+            );
             return Err(Rejection::new(Code::Conflict, message).with_details(json!({ "limit": most })).into());
         }
         Ok(reservation)

@@ -1,6 +1,6 @@
 //! Wakes sessions whose timers are due, and at the start those with an outbox. Rows sorted by time say which timers are
-//! due, so a look costs what is due and not what there is. Much that is due at once, as after a long stop, is woken in
-//! turns: commands go on in between.
+//! due, so the cost depends on the due timers only. Many that are due at once, as after a long stop, are sent in turns,
+//! so that commands continue in between.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two turns while more is due.
 const TURN: Duration = Duration::from_millis(20);
-/// The most timers that are sent and not done.
+/// The largest number of timers that are sent and not done.
 const AT_ONCE: usize = PAGE;
 /// A timer that was sent to its session is sent again after this long, if its row is still there.
 const SEND_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -70,7 +70,8 @@ impl Coordinator {
         }
     }
 
-    /// A row that is still there stands for a timer that is not done. It is sent once, and again much later.
+    /// Sends due timers to their sessions. A row that is still there belongs to a timer that is not done: it is sent
+    /// once, and again after [`SEND_AGAIN_AFTER`].
     fn send_due_timers(&self, sent: &mut Sent) -> Result<Turn, StoreError> {
         sent.retain(|_, at| at.elapsed() < SEND_AGAIN_AFTER);
         // A timer may end a session for good, so it goes by the settled time: a jump of the clock ends nothing at

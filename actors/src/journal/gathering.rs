@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-/// The longest wait. By then those who were there have gone.
+/// The longest wait. Clients that have not come back by then are not expected any more.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Gathering {
         self.present = group + waiting;
     }
 
-    /// So many commits are worth a flush.
+    /// The number of commits that the writer waits for.
     pub(super) fn enough(&self) -> usize {
         (self.present * 4 / 5).max(1)
     }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_waits_for_most_of_those_who_were_there_and_a_lone_client_waits_for_nobody() {
+    fn a_group_waits_for_most_recent_clients_and_a_single_client_never_waits() {
         let mut gathering = Gathering::default();
         assert_eq!(gathering.enough(), 1);
         for (group, waiting, enough) in [(1, 0, 1), (1, 1, 1), (51, 13, 51), (3, 0, 2)] {

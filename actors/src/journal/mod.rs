@@ -1,7 +1,6 @@
-//! Group commit. One thread writes: while it flushes, commits queue up; then it takes all of them as one batch, after
-//! it has waited for those that will come at once (`gathering`). Whoever waits is told after the flush, in the order of
-//! the commits. The queue is bounded: full means refused at once, and so does a disk that is almost full or does not
-//! answer.
+//! Group commit. One thread writes. While it flushes, commits queue up. Then it waits briefly for more of them
+//! (`gathering`), and writes all of them as one batch. After the flush each commit's callback runs, in the order of the
+//! commits. The queue is bounded. A full queue, an almost full disk and a stalled disk refuse commits at once.
 
 mod gathering;
 mod obstacle;
@@ -23,11 +22,11 @@ pub use self::obstacle::Obstacle;
 use self::{gathering::Gathering, obstacle::DiskState, waiting::Waiting};
 use crate::ports::{Change, Commit, Store, StoreError, StoreFault, Verdict};
 
-/// Why a commit did not become durable, as far as anybody can know.
+/// Why a commit did not become durable.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
     /// The queue is full, the disk is almost full, or the node is stopping. Nothing was written; try again later.
-    #[error("the journal takes nothing: its queue is full or closed, or the disk is almost full")]
+    #[error("the journal accepts no commit: its queue is full or closed, or the disk is almost full")]
     Refused,
     /// Somebody else owns the session. Nothing was written.
     #[error("the session has another owner")]
@@ -37,10 +36,10 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-/// Told once, on the journal's thread, when the outcome is known: must be quick and must not block.
+/// The callback for the outcome of a commit. It runs once, on the journal's thread. It must be fast and must not block.
 pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
-/// How much may wait for the writer, and how much it takes at once.
+/// The limits of the queue and of one group.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
@@ -75,7 +74,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether the writer has to be woken. It is woken once.
+    /// Whether the writer has to be woken. Later commits do not wake it again.
     fn wakes_writer(&mut self) -> bool {
         self.wake_at.take_if(|enough| self.waiting.len() >= *enough).is_some()
     }
@@ -84,8 +83,8 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
-    /// Told in place of the thread, if there is none.
-    told: Option<Box<dyn Fn() + Send + Sync>>,
+    /// Called instead of waking the thread, if there is none.
+    on_arrival: Option<Box<dyn Fn() + Send + Sync>>,
     length: AtomicUsize,
     bytes: AtomicUsize,
     failed: AtomicBool,
@@ -97,15 +96,15 @@ struct Shared {
 }
 
 impl Shared {
-    /// Says how much waits, for those who ask without the lock.
-    fn note(&self, waiting: &Waiting) {
+    /// Updates the counters that are read without the lock.
+    fn update_counters(&self, waiting: &Waiting) {
         self.length.store(waiting.len(), Ordering::Relaxed);
         self.bytes.store(waiting.bytes(), Ordering::Relaxed);
     }
 
     fn call_writer(&self) {
-        match &self.told {
-            Some(told) => told(),
+        match &self.on_arrival {
+            Some(on_arrival) => on_arrival(),
             None => drop(self.arrived.notify_one()),
         }
     }
@@ -129,7 +128,7 @@ pub struct JournalStats {
 }
 
 impl Journal {
-    /// Starts the writer. `on_failure` runs once, on the writer's thread, after everybody behind the gate was refused.
+    /// Starts the writer. `on_failure` runs once, on the writer's thread, after all waiting commits were refused.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -153,11 +152,15 @@ impl Journal {
         Self::new(store, limits, Some(Box::new(arrived)))
     }
 
-    fn new(store: Arc<dyn Store>, limits: Limits, told: Option<Box<dyn Fn() + Send + Sync>>) -> (Journal, Writer) {
+    fn new(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        on_arrival: Option<Box<dyn Fn() + Send + Sync>>,
+    ) -> (Journal, Writer) {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { waiting: Waiting::default(), closed: false, wake_at: Some(1) }),
             arrived: Condvar::new(),
-            told,
+            on_arrival,
             length: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
@@ -177,13 +180,13 @@ impl Journal {
         (Journal(shared), writer)
     }
 
-    /// Whether one more commit is welcome. A caller that must not be refused after it has changed its own state asks
-    /// first; the queue takes what comes later all the same, so that the check cannot race.
+    /// Whether there is room for one more commit. A caller that changes its own state before it appends has to check
+    /// this first. The queue accepts the commit even if it is full by then, so that the check cannot race.
     pub fn has_room(&self) -> bool {
         self.obstacle().is_none()
     }
 
-    /// What keeps it from taking one more commit.
+    /// Why the journal accepts no commit now, if so.
     pub fn obstacle(&self) -> Option<Obstacle> {
         let busy = self.0.length.load(Ordering::Relaxed) >= self.0.limits.queue
             || self.0.bytes.load(Ordering::Relaxed) >= self.0.limits.queue_bytes;
@@ -197,7 +200,7 @@ impl Journal {
         .find_map(|(there, obstacle)| there.then_some(obstacle))
     }
 
-    /// How long the write under way has not returned, if that is too long.
+    /// How long the current write has taken, if that is too long.
     pub fn stalled(&self) -> Option<Duration> {
         self.0.disk.stalled()
     }
@@ -217,7 +220,7 @@ impl Journal {
         !self.0.failed.load(Ordering::Acquire)
     }
 
-    /// Queues a commit. `done` is told exactly once.
+    /// Queues a commit. `done` is called exactly once.
     pub fn append(&self, commit: Commit, done: Done) {
         let mut queue = self.0.queue.lock();
         if queue.closed {
@@ -227,7 +230,7 @@ impl Journal {
         }
         queue.waiting.push(commit, done);
         self.0.appended.fetch_add(1, Ordering::Relaxed);
-        self.0.note(&queue.waiting);
+        self.0.update_counters(&queue.waiting);
         if queue.wakes_writer() {
             drop(queue);
             self.0.call_writer();
@@ -239,8 +242,8 @@ impl Journal {
         if !self.has_room() {
             return Err(CommitError::Refused);
         }
-        let (told, mut outcome) = oneshot::channel();
-        let done = Box::new(move |result| drop(told.send(result)));
+        let (report, mut outcome) = oneshot::channel();
+        let done = Box::new(move |result| drop(report.send(result)));
         self.append(Commit { fence: None, changes }, done);
         loop {
             match tokio::time::timeout(self.0.limits.stall_after, &mut outcome).await {
@@ -268,7 +271,7 @@ impl Journal {
     }
 }
 
-/// What the writer has found to do.
+/// What [`Writer::take`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// A group, which is to be written.
@@ -311,7 +314,7 @@ impl Writer {
         }
     }
 
-    /// Once there is a commit, waits until there are as many as probably come at once, but not for long.
+    /// Once there is a commit, waits a short time for those that probably follow at once.
     fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
         if queue.waiting.is_empty() {
             return;
@@ -340,15 +343,15 @@ impl Writer {
             return if queue.closed { Taken::Closed } else { Taken::Nothing };
         }
         queue.waiting.take_group(&self.shared.limits, &mut self.commits, &mut self.waiters);
-        self.shared.note(&queue.waiting);
+        self.shared.update_counters(&queue.waiting);
         self.shared.disk.write_begins();
         Taken::Group
     }
 
-    /// Writes the group that was taken, and tells those who wait for it.
+    /// Writes the group that was taken, and calls the callbacks of its commits.
     ///
     /// # Errors
-    /// If the store failed. Then everybody has been refused, and the writer is at its end.
+    /// If the store failed. All waiting commits are refused, and the writer cannot be used any more.
     pub fn write(&mut self) -> Result<(), StoreError> {
         let outcome = self.store.commit(&self.commits);
         self.shared.disk.write_ended();
@@ -368,18 +371,18 @@ impl Writer {
                 }
                 Ok(())
             }
-            Err(error) if matches!(error.fault(), StoreFault::NoRoom | StoreFault::Busy) => {
+            Err(error) => {
                 match error.fault() {
                     StoreFault::NoRoom => self.shared.disk.set_no_room(true),
-                    _ => self.shared.disk.set_behind(true),
+                    StoreFault::Busy => self.shared.disk.set_behind(true),
+                    StoreFault::Failed | StoreFault::Stalled | StoreFault::Damaged => {
+                        self.fail(&error);
+                        return Err(error);
+                    }
                 }
                 self.commits.clear();
                 self.waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
                 Ok(())
-            }
-            Err(error) => {
-                self.fail(&error);
-                Err(error)
             }
         }
     }

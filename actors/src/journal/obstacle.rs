@@ -1,4 +1,4 @@
-//! What keeps the journal from taking another commit, and what a caller is told of it.
+//! The reasons for which the journal refuses commits, and what a caller learns of them.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What keeps the journal from taking another commit.
+/// Why the journal refuses commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The store failed, or the node is stopping.
@@ -16,12 +16,12 @@ pub enum Obstacle {
     Stalled,
     /// The disk is almost full.
     NoRoom,
-    /// As much is waiting as may wait.
+    /// The queue is full.
     Busy,
 }
 
 impl Obstacle {
-    /// For the caller.
+    /// The reason that the caller sees.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Failed => "the server cannot store anything; try again",
@@ -33,7 +33,7 @@ impl Obstacle {
         }
     }
 
-    /// Whether it is the disk's, which an operator sees to, and nothing else is amiss.
+    /// Whether only the disk is the cause: the journal resumes by itself when the disk works again or has room.
     pub fn passes_by_itself(self) -> bool {
         matches!(self, Self::Stalled | Self::NoRoom)
     }
@@ -48,11 +48,11 @@ impl Obstacle {
     }
 }
 
-/// What the disk is like, as the writer's thread and those who watch it say.
+/// The state of the disk, as the writer's thread and the watches of the disk report it.
 #[derive(Debug)]
 pub(super) struct DiskState {
     origin: Instant,
-    /// Milliseconds from the origin to the beginning of the write under way, plus one; 0 if there is none.
+    /// Milliseconds from the origin to the beginning of the current write, plus one; 0 if there is none.
     writing_since: AtomicU64,
     no_room: AtomicBool,
     /// The store has refused the last group: too much waits behind it.
@@ -80,7 +80,7 @@ impl DiskState {
         self.writing_since.store(0, Ordering::Release);
     }
 
-    /// How long the write under way has not returned, if that is too long.
+    /// How long the current write has taken, if that is too long.
     pub(super) fn stalled(&self) -> Option<Duration> {
         let since = self.writing_since.load(Ordering::Acquire).checked_sub(1)?;
         let lasts = self.origin.elapsed().saturating_sub(Duration::from_millis(since));

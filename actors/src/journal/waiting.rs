@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_has_so_many_commits_and_so_many_bytes_but_at_least_one_commit() {
+    fn a_group_is_limited_in_commits_and_bytes_but_has_at_least_one_commit() {
         let limits = Limits { group: 3, group_bytes: 10_000, ..Limits::default() };
         let mut waiting = Waiting::default();
         for bytes in [10, 10, 10, 10, 6_000, 6_000, 50_000, 10] {

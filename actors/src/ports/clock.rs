@@ -1,10 +1,10 @@
-//! Time.
+//! The port of the clocks.
 
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// Time on a clock that nobody sets: the difference of two values is an elapsed time.
+/// Time on a monotonic clock: the difference of two values is an elapsed time.
 pub type Uptime = Duration;
 
 /// The wall clock, and two times that do not follow its jumps. Tests use a clock that they move by hand.

@@ -1,4 +1,4 @@
-//! What the actors need of the outside, as traits. Each trait is implemented by one room of the shell.
+//! The ports: what the actors need from the outside, as traits. Each trait is implemented by one room of the shell.
 
 mod clock;
 mod push;

@@ -1,4 +1,4 @@
-//! Pushes to absent partners.
+//! The ports of the push sender and of the users' devices.
 
 use super::BoxFuture;
 use crate::{
@@ -24,7 +24,7 @@ pub trait PushCheck: Send + Sync + 'static {
     fn check(&self, session: &SessionId, user: &UserId, seq: Seq) -> BoxFuture<PushVerdict>;
 }
 
-/// What becomes of a push.
+/// Whether a push is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushVerdict {
     /// It is sent.

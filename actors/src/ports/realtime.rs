@@ -1,4 +1,4 @@
-//! Events to connected partners, and who is present.
+//! The port of the realtime provider: publishing to connected partners, and their presence.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub enum Channel {
 pub struct Publication {
     /// Where it is published.
     pub channel: Channel,
-    /// Made of session and `seq`.
+    /// Built from session and `seq`.
     pub id: String,
     /// The event's name.
     pub name: &'static str,
@@ -34,10 +34,10 @@ pub struct Publication {
     pub at: Timestamp,
 }
 
-/// Why a provider did not do what was asked.
+/// Why a provider did not publish or answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RealtimeError {
-    /// May work later.
+    /// A retry may succeed.
     #[error("realtime provider unavailable: {reason}")]
     Unavailable {
         /// What is wrong, in words.
@@ -45,7 +45,7 @@ pub enum RealtimeError {
         /// When to try again.
         retry_after: Option<Duration>,
     },
-    /// Will never work as it is.
+    /// A retry cannot succeed.
     #[error("realtime provider refused: {reason}")]
     Refused {
         /// What the provider said.
@@ -110,7 +110,7 @@ pub struct PresenceChange {
     /// The connection left without a message: it broke, or a heartbeat ran out. Its last messages may not have
     /// arrived.
     pub vanished: bool,
-    /// Tells repeated and reordered reports apart.
+    /// When it happened. Repeated and reordered reports are recognised by it.
     pub at: Timestamp,
     /// Who reported it.
     pub source: PresenceSource,

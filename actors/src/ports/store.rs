@@ -1,4 +1,4 @@
-//! Durable rows.
+//! The port of the store: durable rows.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::domain::ids::{Seq, SessionId};
 pub struct Key(Vec<u8>);
 
 impl Key {
-    /// For adapters that read keys back, and for rows that are laid out elsewhere under a prefix of their own.
+    /// A key of these bytes, for adapters that read keys back, and for rooms that lay out rows under their own prefix.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
@@ -70,7 +70,7 @@ pub struct Commit {
     pub changes: Vec<Change>,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The commit is durable.
@@ -80,7 +80,7 @@ pub enum Verdict {
     Fenced,
 }
 
-/// What an owner is told when it claims a session.
+/// What an owner gets when it claims a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The epoch of the new owner.
@@ -105,7 +105,7 @@ pub enum StoreFault {
     Failed,
     /// The disk is almost full. Nothing was written; writes go on when there is room again.
     NoRoom,
-    /// More waits behind the journal than may wait. Nothing was written; writes go on when there is less.
+    /// The engine is too far behind the journal. Nothing was written; writes go on when it has caught up.
     Busy,
     /// The disk has not answered for too long. What is being written may still become durable.
     Stalled,
@@ -124,7 +124,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// The store failed, for a reason that no other error says.
+    /// The store failed for another reason.
     pub fn new(error: impl fmt::Display) -> Self {
         Self::with(StoreFault::Failed, error)
     }
@@ -140,7 +140,7 @@ impl StoreError {
         Self::with(StoreFault::NoRoom, "the disk is almost full; nothing is written until there is room again")
     }
 
-    /// More waits behind the journal than may wait.
+    /// The engine is too far behind the journal.
     pub fn busy(error: impl std::fmt::Display) -> Self {
         Self::with(StoreFault::Busy, error)
     }
@@ -155,7 +155,7 @@ impl StoreError {
         Self::with(StoreFault::Damaged, format_args!("{record} is damaged: its checksum is wrong"))
     }
 
-    /// `record` names what is not as it was written last.
+    /// `record` names the row that is not as it was last written.
     pub fn outdated(record: impl fmt::Display) -> Self {
         Self::with(StoreFault::Damaged, format_args!("{record} is damaged: it is not what was written last"))
     }

@@ -20,7 +20,7 @@ impl SessionActor {
         match stored::account_work(&*self.deps.store, self.inbox.session()) {
             Ok(work) => {
                 for (user, work) in work {
-                    tracing::info!(session = %self.inbox.session(), "account work that had waited is done");
+                    tracing::info!(session = %self.inbox.session(), "waiting account work is done");
                     for command in work.commands() {
                         let (reply, _) = oneshot::channel();
                         let trace = Trace::of_command(self.inbox.session(), (&command).into());

@@ -42,7 +42,7 @@ impl SessionActor {
             // The session's id is derived from the caller's idempotency key, and the answer stored under the key has
             // expired.
             let refusal =
-                Rejection::new(Code::Conflict, "this Idempotency-Key made a session before; send a fresh key");
+                Rejection::new(Code::Conflict, "this Idempotency-Key has created a session already; send a new key");
             return self.refuse(order, refusal.into());
         }
         let _entered = order.trace.span.clone().entered();
@@ -120,21 +120,21 @@ impl SessionActor {
                 self.answer(order, command.creates(), &answer, draft, first_and_last(&events), ctx);
             }
             Err(mut rejection) => {
-                let noted = std::mem::take(&mut rejection.noted);
+                let events = std::mem::take(&mut rejection.events);
                 tracing::debug!(code = ?rejection.code, "command rejected");
                 let mut draft = CommitDraft::new(order.trace.clone());
                 draft.changes.extend(self.account_work_done(&order.caller.id, &command));
-                if !noted.is_empty() || !draft.changes.is_empty() {
-                    self.record(&noted, None, &mut draft);
-                    self.commit(draft, noted.last().map(|event| event.seq), None, ctx);
+                if !events.is_empty() || !draft.changes.is_empty() {
+                    self.record(&events, None, &mut draft);
+                    self.commit(draft, events.last().map(|event| event.seq), None, ctx);
                 }
                 self.refuse(order, rejection.into());
             }
         }
     }
 
-    /// Records once what a member's query shows of the member's client, before the query is answered. The answer waits
-    /// for the flush like every other.
+    /// Records once what a member's query reveals about the member's client, before the query is answered. The answer
+    /// waits for the flush like every other.
     pub(super) fn notice(&mut self, viewer: &UserId, marker: Marker, ctx: &mut ActorContext<Self>) {
         if !self.deps.journal.has_room() {
             return; // The client asks again.
@@ -194,9 +194,9 @@ impl SessionActor {
         }
         failpoint::reach(self.inbox.session(), "after_apply");
         let Some(session) = &self.session else { return };
-        let Followed { left, other_members } = self.rows.follow(session, &self.deps.domain, &mut draft.changes);
+        let Followed { left, members_changed } = self.rows.follow(session, &self.deps.domain, &mut draft.changes);
         draft.left.extend(left);
-        if other_members && std::mem::take(&mut self.members_listed) {
+        if members_changed && std::mem::take(&mut self.members_listed) {
             self.inbox.list_members(Vec::new());
         }
         if session.seq() - self.snapshot_seq >= self.deps.residency.snapshot_every {

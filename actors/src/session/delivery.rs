@@ -1,5 +1,5 @@
-//! Tells the partners. Publishing begins after the flush, in the order of `seq`, and is repeated until the provider has
-//! taken the messages. Pushes are rows that the push sender takes over. Neither waits for the other.
+//! Delivery to the partners. Publishing begins after the flush, in the order of `seq`, and is repeated until the
+//! provider has accepted the messages. Pushes are rows that the push sender takes over. Neither waits for the other.
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ impl DeliveryState {
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
 impl SessionActor {
-    /// Publishes what is durable and decided, one batch at a time, and has everything durable decided. Deciding does
-    /// not wait for publishing: a partner who is due a push gets it also while the provider is down.
+    /// Publishes the durable events whose route is decided, one batch at a time, and starts the decision for the
+    /// others. The decision does not wait for publishing, so pushes are sent also while the provider is down.
     pub(super) fn deliver(&mut self, ctx: &mut Context<Self>) {
         if self.session.is_none() {
             return;
@@ -95,7 +95,7 @@ impl SessionActor {
         ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| actor.published(ready, outcome, ctx)));
     }
 
-    /// Makes the messages and spans of an outbox that was read from the store: its row only names the events.
+    /// Rebuilds the messages and spans of an outbox that was read from the store, whose row only names the events.
     fn restore_publications(&mut self, count: usize) -> Result<(), StoreError> {
         for index in 0..count {
             let pending = &self.outbox.pending[index];
@@ -126,7 +126,7 @@ impl SessionActor {
                 ctx.run_later(pause, |actor, ctx| actor.deliver(ctx));
             }
             Err(RealtimeError::Refused { reason }) => {
-                tracing::error!(session = %self.inbox.session(), %reason, "provider refuses the events for good");
+                tracing::error!(session = %self.inbox.session(), %reason, "the provider refused the events permanently");
                 self.outbox.pending.drain(..count);
                 self.deliver(ctx);
             }
@@ -170,7 +170,7 @@ impl SessionActor {
 
     fn clear_outbox_later(&mut self, ctx: &mut Context<Self>) {
         if self.delivery.row_stored && self.outbox.is_empty() {
-            // One timer, however many events come: an actor looks after each of its timers whenever it is woken.
+            // One timer for any number of events, because an actor polls all of its timers whenever it is woken.
             if self.delivery.clearing.replace(Clearing::Waits).is_none() {
                 self.clear_outbox_after_a_pause(ctx);
             }

@@ -1,6 +1,6 @@
 //! The actor of one session. Only it changes the session's state. It handles one message at a time, on the state that
-//! the earlier messages left, whether or not that state is durable yet. What would show a change to anybody waits at
-//! the [`OutputGate`] until the change is durable.
+//! the earlier messages left, whether or not that state is durable yet. Everything that would show a change to a
+//! client waits at the [`OutputGate`] until the change is durable.
 //!
 //! From the lowest layer to the highest: `commit` hands rows to the journal; `routing` decides who is told of an
 //! event; `delivery` publishes; `watch` follows partners who leave; `replay` answers repeated requests; `commands`

@@ -22,26 +22,26 @@ pub(super) struct PendingEvent {
     pub seq: Seq,
     /// The partners it is meant for.
     pub to: Vec<UserId>,
-    /// Those of them who were present and are told over realtime alone.
+    /// Those of them who were present and get the event over realtime only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub present: Vec<UserId>,
     /// Whether the session channel gets it. Partners' own channels always get the notice of a change.
     pub publish: bool,
-    /// Partners for whom nothing is decided before their presence is known.
+    /// Partners whose route is decided once their presence is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<UserId>,
-    /// Made again from the event after the outbox was read from the store.
+    /// Rebuilt from the event after the outbox was read from the store.
     #[serde(skip)]
     pub publications: Vec<Publication>,
-    /// Messages beside the event's own. They are published whether or not the event's own is. Made again like those.
+    /// Messages beside the event's own. They are published whether or not the event's own is. Rebuilt like those.
     #[serde(skip)]
     pub hints: Vec<Publication>,
-    /// Of the command that made the event; made again like the messages.
+    /// The trace of the command that made the event; rebuilt like the messages.
     #[serde(skip)]
     pub trace: Option<Trace>,
 }
 
-/// An event that was published to a present partner, of which nothing shows yet that it arrived.
+/// An event that was published to a present partner, and whose arrival is not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WatchedEvent {
     pub user: UserId,
@@ -64,7 +64,7 @@ pub(super) struct Outbox {
 /// known to be dead.
 const WATCH_AT_MOST: Duration = Duration::from_secs(120);
 
-/// How a partner left, as far as it tells whether earlier messages arrived.
+/// How a partner left. It tells whether earlier messages can have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Departure {
     pub at: Uptime,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn watching_an_event_ends() {
+    fn an_event_is_watched_for_a_limited_time() {
         let mut outbox = outbox();
         outbox.forget_old(Duration::from_millis(120_001), GRACE);
         assert_eq!(outbox.watched.len(), 1);

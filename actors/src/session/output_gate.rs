@@ -1,6 +1,6 @@
-//! The output gate of one session. The actor goes on while its commits are flushed. Whatever would show a change to
-//! anybody waits here until the change is durable. Answers to commands pass on the journal's thread. Reads and
-//! deliveries pass in the actor, which is woken once for a group of commits.
+//! The output gate of one session. The actor continues while its commits are flushed. Everything that would show a
+//! change to a client waits here until the change is durable. Answers to commands pass on the journal's thread. Reads
+//! and deliveries pass in the actor, which is woken once for a group of commits.
 
 use std::{
     collections::VecDeque,

@@ -15,7 +15,7 @@ impl SessionActor {
     pub(super) fn schedule_passivation(&mut self, ctx: &mut Context<Self>) {
         let idle_after = self.deps.residency.idle_after;
         let left = idle_after.saturating_sub(self.active_at.elapsed());
-        // One that is idle and may not leave yet is looked at now and then.
+        // An idle actor that may not leave memory yet is checked again later.
         ctx.run_later(left.max(idle_after / 10).max(Duration::from_millis(10)), move |actor, ctx| {
             if actor.active_at.elapsed() >= idle_after && actor.may_passivate() {
                 actor.prepare_passivation(ctx);

@@ -11,22 +11,22 @@ use crate::{
 #[derive(Debug)]
 struct Connection {
     present: bool,
-    /// By the clock of the reporter.
+    /// When it entered or left, by the clock of the reporter.
     at: Timestamp,
     heard_at: Uptime,
     expires_at: Option<Uptime>,
-    /// Known by an answer to a question: nobody reports that it has gone.
-    asked: bool,
+    /// Known only from the provider's answer to a query, so no report will say that it has left.
+    queried: bool,
 }
 
-/// The origin of a report. All reports of the provider, by whatever way, are about the same connections.
+/// The origin of a report. All reports of the provider, on every path, are about the same connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum Origin {
     Provider,
     Heartbeat,
 }
 
-impl From<PresenceSource> for Kind {
+impl From<PresenceSource> for Origin {
     fn from(source: PresenceSource) -> Self {
         match source {
             PresenceSource::Heartbeat => Self::Heartbeat,
@@ -46,7 +46,7 @@ impl PresenceSource {
 /// The presence set of one session.
 #[derive(Debug, Default)]
 pub(super) struct PresenceSet {
-    connections: BTreeMap<(UserId, Kind, String), Connection>,
+    connections: BTreeMap<(UserId, Origin, String), Connection>,
     /// When the provider last answered.
     asked_at: Option<Uptime>,
 }
@@ -62,21 +62,22 @@ impl PresenceSet {
         let was_present = self.is_present(&change.user, now);
         let user = change.user.clone();
         let key = (change.user, change.source.into(), change.connection);
-        match self.connections.get(&key) {
-            Some(known) if known.at > change.at && change.source.may_overtake() => return false,
-            _ => {}
+        let is_late = |known: &Connection| known.at > change.at && change.source.may_overtake();
+        if self.connections.get(&key).is_some_and(is_late) {
+            return false;
         }
-        let connection = Connection { present: change.present, at: change.at, heard_at: now, expires_at, asked: false };
+        let connection =
+            Connection { present: change.present, at: change.at, heard_at: now, expires_at, queried: false };
         self.connections.insert(key, connection);
         was_present && !self.is_present(&user, now)
     }
 
     /// Applies the provider's whole set. It replaces what the provider reported before `now`.
     pub(super) fn replace(&mut self, members: Vec<PresenceMember>, now: Uptime) {
-        self.connections.retain(|(_, kind, _), _| *kind == Kind::Heartbeat);
+        self.connections.retain(|(_, origin, _), _| *origin == Origin::Heartbeat);
         for PresenceMember { user, connection, at } in members {
-            let connected = Connection { present: true, at, heard_at: now, expires_at: None, asked: true };
-            self.connections.insert((user, Kind::Provider, connection), connected);
+            let connected = Connection { present: true, at, heard_at: now, expires_at: None, queried: true };
+            self.connections.insert((user, Origin::Provider, connection), connected);
         }
         self.asked_at = Some(now);
     }
@@ -93,7 +94,7 @@ impl PresenceSet {
 
     pub(super) fn state(&self, user: &UserId, now: Uptime, max_age: MaxAge) -> Presence {
         let is_believed = |connection: &Connection| {
-            !connection.asked || max_age.is_none_or(|max| now.saturating_sub(connection.heard_at) <= max)
+            !connection.queried || max_age.is_none_or(|max| now.saturating_sub(connection.heard_at) <= max)
         };
         if self.connections_of(user, now).any(is_believed) {
             return Presence::Present;
@@ -101,7 +102,7 @@ impl PresenceSet {
         match (self.asked_at, max_age) {
             (Some(_), None) => Presence::Absent,
             (Some(asked), Some(max)) if now.saturating_sub(asked) <= max => Presence::Absent,
-            _ => Presence::Unknown,
+            (Some(_), Some(_)) | (None, _) => Presence::Unknown,
         }
     }
 
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn presence_that_was_learned_by_asking_becomes_unknown_with_age() {
+    fn presence_from_a_query_becomes_unknown_with_age() {
         let mut presence = PresenceSet::default();
         presence.replace(vec![PresenceMember { user: ann(), connection: "K1".into(), at: wall(1) }], at(1));
         let max_age = Some(Duration::from_millis(10));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leave_by_webhook_ends_what_was_learned_by_asking() {
+    fn a_leave_by_webhook_ends_presence_from_a_query() {
         let mut presence = PresenceSet::default();
         presence.replace(vec![PresenceMember { user: ann(), connection: "one".into(), at: wall(1) }], at(2));
         assert!(presence.change(change("one", false, 3), None, at(3)));

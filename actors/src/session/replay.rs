@@ -21,7 +21,7 @@ pub(super) enum Admission {
     Decided(Order, StoredAnswer),
     /// A request with the same key is being written: the store has to show it first.
     Unflushed(Order),
-    /// It has been answered.
+    /// The request was refused, and the refusal is sent.
     Refused,
 }
 

@@ -40,7 +40,7 @@ pub(super) struct AnnouncedEvent {
 }
 
 impl SessionActor {
-    /// Decides who is told of `event`, and how; push jobs are added to `changes`.
+    /// Decides the delivery of `event` to each member. Adds push jobs to `changes`.
     pub(super) fn route(&mut self, event: &Event, trace: &Trace, changes: &mut Vec<Change>) -> RoutingOutcome {
         let Some(session) = &self.session else { return RoutingOutcome::default() };
         let Some(announcement) = event.announcement(session.id()) else { return RoutingOutcome::default() };
@@ -59,7 +59,7 @@ impl SessionActor {
                 {
                     pending.present.push(user.clone());
                 }
-                _ => {}
+                DeliveryRoute::Publish | DeliveryRoute::Push | DeliveryRoute::PublishAndPush => {}
             }
             pending.to.push(user.clone());
             if decision.route.pushes() {

@@ -22,8 +22,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct KnownRows {
     users: Vec<(UserId, UserRows)>,
-    /// The earliest row of each kind of timer. A row may be earlier than its timer: when it fires, the timer decides
-    /// anew.
+    /// The earliest row of each kind of timer. A row may be earlier than its timer. Then it has no effect when it
+    /// fires.
     timers: Vec<(u8, Timestamp)>,
 }
 
@@ -40,8 +40,8 @@ struct UserRows {
 pub(super) struct Followed {
     /// The users who have left.
     pub left: Vec<UserId>,
-    /// Others see the session than before.
-    pub other_members: bool,
+    /// The set of users who see the session has changed.
+    pub members_changed: bool,
 }
 
 impl KnownRows {
@@ -78,7 +78,7 @@ impl KnownRows {
             follow_listed(gone, session.id(), rows.listed, None, changes);
         }
         let before = std::mem::replace(&mut self.users, users);
-        Followed { left, other_members: !members(&before).eq(self.members()) }
+        Followed { left, members_changed: !members(&before).eq(self.members()) }
     }
 
     fn follow_timers(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) {
@@ -126,7 +126,7 @@ fn follow_listed(
     match (known.is_some_and(counts_as_unread), wanted.is_some_and(counts_as_unread)) {
         (false, true) => changes.push(Change::Put(keys::unread(user, session), Bytes::new())),
         (true, false) => changes.push(Change::Delete(keys::unread(user, session))),
-        _ => {}
+        (false, false) | (true, true) => {}
     }
 }
 

@@ -112,7 +112,7 @@ impl SessionActor {
         } else if self.needs_no_push(&user, seq) {
             PushNeed::NotWanted { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
-            // The partner came back after the decision, perhaps with an older state: the channel tells it.
+            // The partner came back after the decision, perhaps with an older state: the event is published after all.
             self.publish_late(user, seq, ctx);
             PushNeed::NotWanted { reason: "present again" }
         } else {

@@ -1,4 +1,4 @@
-//! Explains why a partner was told as they were, from the decisions stored beside each event.
+//! Explains how each event was delivered to each partner, and why, from the decisions stored beside the event.
 
 use serde::Serialize;
 

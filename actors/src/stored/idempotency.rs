@@ -1,9 +1,9 @@
 //! The decision that was made for a request with an `Idempotency-Key`, kept for a while: the same request from the
-//! same user is answered again and not carried out again. It is stored in the same commit as the decision.
+//! same user is answered again and not executed again. It is stored in the same commit as the decision.
 //!
 //! The row names the events of the decision and not the answer. A repetition is answered from these events and from
 //! the present state, for the present viewer, by the same views as every other answer. So it never shows more than a
-//! query of today, and no row here holds private text.
+//! new query, and no row here holds private text.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -107,12 +107,12 @@ pub fn deletion(key: Key, row: &[u8]) -> Vec<Change> {
 pub struct PendingKeys(HashSet<(UserId, [u8; 32])>);
 
 impl PendingKeys {
-    /// Notes a key whose commit has been handed to the journal.
+    /// Adds a key whose commit has been handed to the journal.
     pub fn insert(&mut self, user: &UserId, key: &IdempotencyKey) {
         self.0.insert((user.clone(), key.digest));
     }
 
-    /// Whether the key is noted.
+    /// Whether the key was added since the last flush.
     pub fn contains(&self, user: &UserId, key: &IdempotencyKey) -> bool {
         self.0.contains(&(user.clone(), key.digest))
     }

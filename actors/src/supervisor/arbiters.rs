@@ -12,9 +12,9 @@ use crate::{chance, domain::ids::SessionId};
 
 #[derive(Default)]
 struct ThreadState {
-    /// When the thread was asked for a sign of life that it has not given yet.
+    /// When the thread got a ping that it has not answered yet.
     asked_at: Mutex<Option<Instant>>,
-    /// When it gave the last one.
+    /// When it last answered a ping.
     answered_at: Mutex<Option<Instant>>,
     /// The session that it works for.
     turn: Mutex<Option<SessionId>>,
@@ -35,8 +35,8 @@ impl ThreadHandle {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether the thread has given a sign of life since then. If it has not, it may be frozen, and the sessions that
-    /// wait on it are not to blame.
+    /// Whether the thread has answered a ping since then. If it has not, it may be frozen, and then the sessions that
+    /// wait on it are not the cause.
     pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
         self.0.answered_at.lock().is_some_and(|answered_at| answered_at >= then)
     }
@@ -56,7 +56,7 @@ impl Drop for ThreadTurn {
     }
 }
 
-/// A thread that gave no sign of life for too long.
+/// A thread that did not answer a ping in time.
 pub(crate) struct Frozen {
     pub thread: ThreadHandle,
     /// The session that it worked for, if there was one.
@@ -77,7 +77,7 @@ impl Thread {
         Self { arbiter: Arbiter::current(), handle: ThreadHandle::default() }
     }
 
-    /// Asks for a sign of life unless one is pending. True if it has been pending for longer than `limit`.
+    /// Sends a ping unless one is pending. Returns true if one has been pending for longer than `limit`.
     fn is_frozen(&self, limit: Duration) -> bool {
         let mut asked_at = self.handle.0.asked_at.lock();
         if let Some(asked_at) = *asked_at {
@@ -122,8 +122,8 @@ impl Arbiters {
         });
     }
 
-    /// Replaces each thread that gave no sign of life within `limit`, and asks the others for the next sign. The
-    /// result does not depend on how often it is called.
+    /// Replaces each thread that did not answer a ping within `limit`, and pings the others. The result does not depend
+    /// on how often it is called.
     pub(crate) fn replace_frozen(&self, limit: Duration) -> Vec<Frozen> {
         let frozen: Vec<usize> = {
             let threads = self.0.read();
@@ -133,7 +133,7 @@ impl Arbiters {
             let gone = std::mem::replace(&mut self.0.write()[index], Thread::start());
             let culprit = gone.handle.0.turn.lock().clone();
             let session = culprit.as_ref().map(SessionId::as_str);
-            tracing::error!(arbiter = index, session, "arbiter does not answer, starting another in its place");
+            tracing::error!(arbiter = index, session, "an arbiter does not answer; starting another in its place");
             Frozen { thread: gone.handle, culprit }
         };
         frozen.into_iter().map(replace).collect()

@@ -24,7 +24,7 @@ pub(crate) struct Inbox {
     pub(super) thread: ThreadHandle,
 }
 
-/// What an actor finds in its inbox.
+/// What an actor takes from its inbox.
 pub(crate) enum Next {
     Message(Box<Message>),
     Empty,
@@ -57,7 +57,7 @@ impl Inbox {
         }
     }
 
-    /// Lists the users whom the stored memberships show as members. An empty list sends everybody to the store.
+    /// Lists the users whom the stored memberships show as members. With an empty list every check reads the store.
     pub(crate) fn list_members(&self, members: Vec<UserId>) {
         let mut inner = self.slot.inner.lock();
         if inner.generation == self.generation
@@ -67,7 +67,8 @@ impl Inbox {
         }
     }
 
-    /// Gives the slot up if nothing waits: the next message starts a fresh actor. False if the actor has to go on.
+    /// Closes the inbox if it is empty: the next message starts a fresh actor. Returns false if the actor must
+    /// continue.
     pub(crate) fn close_if_empty(&self) -> bool {
         let mut inner = self.slot.inner.lock();
         if inner.generation != self.generation {

@@ -63,9 +63,9 @@ impl Supervisor {
 
     fn restart(&self, slot: &Arc<Slot>, inner: &mut SlotInner, exit: Exit) {
         let Exit { status, cause } = exit;
-        // The next generation silences the old actor, whatever it still does.
+        // From the next generation on, the old actor can take no messages.
         inner.generation += 1;
-        // It can still commit that a member leaves, until the next actor claims the session.
+        // The old actor can still commit that a member leaves, until the next actor claims the session.
         inner.members = None;
         inner.state = SlotState::Backoff;
         let limits = &self.0.limits;
@@ -90,7 +90,7 @@ impl Supervisor {
             inner.state = SlotState::Quarantined(Arc::new(quarantine));
             return;
         }
-        tracing::warn!(%session, status = status.as_str(), crashes, "session actor ended, starting a fresh one");
+        tracing::warn!(%session, status = status.as_str(), crashes, "session actor ended; starting another one");
         if crashes <= 1 {
             self.start(slot, inner);
             return;
@@ -110,7 +110,7 @@ impl Supervisor {
     pub(crate) fn replace_frozen(&self) {
         let limit = self.0.limits.answer_within;
         for frozen in self.0.arbiters.replace_frozen(limit) {
-            self.leave_frozen(&frozen);
+            self.move_sessions_from(&frozen);
         }
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
@@ -127,18 +127,21 @@ impl Supervisor {
             match inner.state {
                 // The timer of its pause was lost with a thread.
                 SlotState::Backoff => self.start(slot, &mut inner),
-                // A thread that may be frozen is judged first: the sessions that wait on it are not to blame.
-                _ if inner.thread.as_ref().is_none_or(|thread| thread.has_answered_since(late_since)) => {
+                // If the thread may be frozen, `Arbiters::replace_frozen` decides on it first: then this session is not
+                // the cause.
+                SlotState::Awake(_) | SlotState::Starting
+                    if inner.thread.as_ref().is_none_or(|thread| thread.has_answered_since(late_since)) =>
+                {
                     self.restart(slot, &mut inner, ExitStatus::Replaced.into());
                 }
-                _ => {}
+                SlotState::Awake(_) | SlotState::Starting | SlotState::Asleep | SlotState::Quarantined(_) => {}
             }
         });
     }
 
     /// Moves all sessions of a frozen thread to the thread in its place. Only the session that held the turn is charged
     /// with a crash.
-    fn leave_frozen(&self, frozen: &Frozen) {
+    fn move_sessions_from(&self, frozen: &Frozen) {
         self.0.slots.for_each(|slot| {
             let mut inner = slot.inner.lock();
             if !inner.thread.as_ref().is_some_and(|thread| thread.is(&frozen.thread)) {

@@ -97,7 +97,10 @@ impl Supervisor {
             }
             if inner.waiting.len() >= self.0.limits.mailbox {
                 metrics::counter!("tandem_session_mailbox_full_total").increment(1);
-                return Err(Refusal::unavailable("too much is waiting for this session", Duration::from_secs(1)));
+                return Err(Refusal::unavailable(
+                    "too many requests wait for this session; try again",
+                    Duration::from_secs(1),
+                ));
             }
             if inner.waiting.is_empty() {
                 inner.last_progress = Instant::now();
@@ -109,7 +112,7 @@ impl Supervisor {
                     actor.do_send(Wake);
                     inner.woken = true;
                 }
-                _ => {}
+                SlotState::Awake(_) | SlotState::Starting | SlotState::Backoff | SlotState::Quarantined(_) => {}
             }
             return Ok(());
         }
@@ -123,14 +126,15 @@ impl Supervisor {
         }
     }
 
-    /// Whether the session's actor has listed the user as a member. If it has not, the store knows.
+    /// Whether the session's actor has listed the user as a member. If it has not, the store has to be read.
     pub(crate) fn lists_member(&self, session: &SessionId, user: &UserId) -> bool {
         let slot = self.0.slots.get(session);
         slot.is_some_and(|slot| slot.inner.lock().members.as_ref().is_some_and(|members| members.contains(user)))
     }
 
-    /// A membership was changed past the actor: until there is another one, the store alone knows the members.
-    pub(crate) fn distrust_members(&self, session: &SessionId) {
+    /// A membership was changed in the store without the actor. Until there is another actor, members are read from the
+    /// store.
+    pub(crate) fn forget_members(&self, session: &SessionId) {
         if let Some(slot) = self.0.slots.get(session) {
             slot.inner.lock().members = None;
         }
@@ -154,7 +158,7 @@ impl Supervisor {
     pub(crate) fn quarantine(&self, session: &SessionId) -> Option<Arc<Quarantine>> {
         match &self.0.slots.get(session)?.inner.lock().state {
             SlotState::Quarantined(quarantine) => Some(quarantine.clone()),
-            _ => None,
+            SlotState::Asleep | SlotState::Awake(_) | SlotState::Starting | SlotState::Backoff => None,
         }
     }
 
@@ -169,7 +173,7 @@ impl Supervisor {
         all
     }
 
-    /// Whether an actor runs that can be expected to answer soon.
+    /// Whether a running actor can be expected to answer soon.
     pub(crate) fn is_awake(&self, session: &SessionId) -> bool {
         self.0.slots.get(session).is_some_and(|slot| matches!(slot.inner.lock().state, SlotState::Awake(_)))
     }
@@ -190,8 +194,8 @@ impl Supervisor {
         self.0.slots.len()
     }
 
-    /// How long a caller waits for an answer. By then the actor and its replacement have both had their time.
-    pub(crate) fn longest_answer(&self) -> Duration {
+    /// How long a caller waits for an answer: long enough for the actor and for its replacement.
+    pub(crate) fn answer_timeout(&self) -> Duration {
         self.0.limits.answer_within * 2 + Duration::from_secs(2)
     }
 

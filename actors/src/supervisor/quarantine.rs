@@ -33,16 +33,20 @@ impl Quarantine {
     pub fn advice(&self) -> &'static str {
         match self.last {
             ExitStatus::LoadFailed if self.cause.is_some() => {
-                "the record named above cannot be read; everything before it stays readable. Stop the node and bring the store back \
-                 from a copy of before the damage, then start again"
+                "the record named above cannot be read; everything before it stays readable. Stop the node, restore the store \
+                 from a copy that is older than the damage, then start the node"
             }
             ExitStatus::LoadFailed => {
                 "the store could not be read; look at the log and at the disk, then release the session"
             }
             ExitStatus::Panicked => {
-                "this is a defect: the log has the panic with its place. Report it; a release tries the session again"
+                "this is a defect: the log has the panic with its place in the code. Report it; a release starts the session again"
             }
-            _ => "look at the log for what went before, then release the session",
+            ExitStatus::CommitFailed
+            | ExitStatus::Replaced
+            | ExitStatus::Displaced
+            | ExitStatus::Killed
+            | ExitStatus::Passivated => "look at the log for what went before, then release the session",
         }
     }
 

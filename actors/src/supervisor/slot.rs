@@ -16,7 +16,7 @@ use crate::{
 pub(super) enum SlotState {
     Asleep,
     Awake(Recipient<Wake>),
-    /// An actor was ordered from its arbiter and has not started yet.
+    /// An actor was scheduled on its arbiter and has not started yet.
     Starting,
     /// Between a crash and the next start.
     Backoff,
@@ -29,14 +29,13 @@ pub(super) struct SlotInner {
     pub(super) generation: u64,
     /// The slot was removed from the table; look it up again.
     pub(super) forgotten: bool,
-    /// Boxed: an empty queue keeps its room, and messages are large.
+    /// Boxed, because an empty queue keeps its capacity, and messages are large.
     pub(super) waiting: VecDeque<Box<Message>>,
     /// The actor has an unhandled [`Wake`].
     pub(super) woken: bool,
     pub(super) last_progress: Instant,
     pub(super) crashes: VecDeque<Instant>,
-    /// Users whom the stored memberships show as members, as the actor lists them. `None`: this actor's list does not
-    /// count.
+    /// The members in the stored memberships, as the actor has listed them. `None` if there is no valid list.
     pub(super) members: Option<Vec<UserId>>,
     /// The thread of the newest actor.
     pub(super) thread: Option<ThreadHandle>,

@@ -1,4 +1,4 @@
-//! The table of slots, in shards so that threads seldom meet.
+//! The table of slots, in shards, so that threads rarely contend.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,8 @@ use crate::domain::ids::SessionId;
 
 const SHARDS: usize = 64;
 
-/// The same in each process, so that a simulation can be repeated. Nobody chooses the ids of sessions.
+/// Hashes are the same in each process, so that a simulation can be repeated. This is safe because clients cannot
+/// choose session ids.
 type FixedState = BuildHasherDefault<DefaultHasher>;
 
 pub(super) struct Slots {
@@ -50,7 +51,7 @@ impl Slots {
         self.shard(session).lock().contains_key(session)
     }
 
-    /// Removes this very slot; another one of the same session stays.
+    /// Removes this slot. Another slot of the same session stays.
     pub(super) fn forget(&self, slot: &Arc<Slot>) {
         let mut shard = self.shard(&slot.session).lock();
         if shard.get(&slot.session).is_some_and(|found| Arc::ptr_eq(found, slot)) {
@@ -62,7 +63,7 @@ impl Slots {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Calls `visit` for each slot, with no shard locked meanwhile.
+    /// Calls `visit` for each slot. No shard is locked during the call.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Slot>)) {
         for shard in &self.shards {
             let slots: Vec<_> = shard.lock().values().cloned().collect();

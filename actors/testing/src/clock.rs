@@ -15,7 +15,7 @@ use tandem_actors::{
 pub struct ManualClock {
     /// The true time, in milliseconds since 1970.
     time: AtomicI64,
-    /// How far the wall clock is wrong, in milliseconds.
+    /// The error of the wall clock, in milliseconds.
     wrong_by: AtomicI64,
 }
 
@@ -31,7 +31,7 @@ impl ManualClock {
         self.time.fetch_add(millis, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock wrong by so many milliseconds. No time passes.
+    /// Moves the wall clock by this many milliseconds. No time passes.
     pub fn jump(&self, by: i64) {
         self.wrong_by.fetch_add(by, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! What tests and benches put behind the ports of [`tandem_actors`].
+//! Test doubles for the ports of [`tandem_actors`].
 
 mod clock;
 mod ids;

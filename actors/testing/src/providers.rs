@@ -1,4 +1,4 @@
-//! A realtime provider and users' devices.
+//! Test doubles of the realtime provider and of the users' devices.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ use tandem_actors::{
 pub struct RecordingRealtime {
     /// The messages in the order in which they were published.
     pub published: Mutex<Vec<Publication>>,
-    /// The answer to who is present. Without one the provider never answers.
+    /// The members that a query returns. Without them the provider never answers.
     pub members: Mutex<Option<Result<Vec<PresenceMember>, RealtimeError>>>,
     /// How many of the next publications fail.
     pub refusals: AtomicU64,

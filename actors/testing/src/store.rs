@@ -75,7 +75,7 @@ impl MemoryStore {
         *self.held.lock() = true;
     }
 
-    /// Lets the commits that are held up go on.
+    /// Lets the held commits continue.
     pub fn release_commits(&self) {
         *self.held.lock() = false;
         self.released.notify_all();

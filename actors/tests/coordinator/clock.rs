@@ -1,46 +1,46 @@
-//! A wall clock that is set while the node runs ends nothing, blocks nobody for days, and hides nobody's absence.
+//! A wall clock that jumps while the node runs: no session ends, no member is blocked for days, and absence is noticed.
 
 use std::time::Duration;
 
 use tandem_actors::{
     Refusal,
-    domain::{Code, Command},
+    domain::{Code, Command, ids::SessionId},
     keys,
 };
 
-use crate::world::{Options, World, eventually, id, run};
+use crate::world::{World, eventually, id, run};
 
 const DAY: i64 = 24 * 3_600_000;
 
-/// Each look reads a page of timers and finds that there is no other page.
-async fn timers_are_looked_at(world: &World) {
+/// Waits until the due timers have been read once. Each time takes two scans: a page, and the end behind it.
+async fn timers_are_read(world: &World) {
     let before = world.store.scans(&keys::all_due());
-    eventually("the timers are looked at", || world.store.scans(&keys::all_due()) >= before + 2).await;
+    eventually("the timers are read", || world.store.scans(&keys::all_due()) >= before + 2).await;
 }
 
 #[test]
 fn a_clock_jump_of_a_hundred_days_and_back_ends_no_session() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         actix::spawn(world.coordinator.clone().run_maintenance());
         world.clock.jump(100 * DAY);
-        timers_are_looked_at(&world).await;
+        timers_are_read(&world).await;
         world.execute(&session, "ann", Command::SignCompact).await.expect("work goes on");
-        timers_are_looked_at(&world).await;
+        timers_are_read(&world).await;
         world.clock.jump(-100 * DAY);
         assert_eq!(world.detail(&session, "bob").await.expect("alive")["session"]["status"], "ACTIVE");
         world.clock.advance(Duration::from_millis(u64::try_from(191 * DAY).expect("positive")));
-        eventually("idle for that long in truth, it ends", || world.realtime.names().contains(&"session.abandoned"))
-            .await;
+        eventually("a session that was idle for that long ends", || {
+            world.realtime.names().contains(&"session.abandoned")
+        })
+        .await;
     });
 }
 
 #[test]
-fn a_command_given_with_a_clock_in_the_future_blocks_nobody_for_days() {
+fn a_nudge_sent_by_a_clock_in_the_future_does_not_block_later_nudges() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.clock.jump(100 * DAY);
         world.execute(&session, "ann", Command::Nudge).await.expect("nudged");
         world.clock.jump(-100 * DAY);
@@ -52,30 +52,27 @@ fn a_command_given_with_a_clock_in_the_future_blocks_nobody_for_days() {
     });
 }
 
-#[test]
-fn a_partner_who_goes_away_after_the_clock_went_back_gets_a_push() {
-    run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+/// Bob is present by a heartbeat, and the clock goes back by an hour. After `absent`, Bob gets a push.
+fn bob_gets_a_push_after(absent: impl AsyncFnOnce(&World, &SessionId) + 'static) {
+    run(async move {
+        let (world, session) = World::with_session().await;
         world.register_device("bob");
         world.coordinator.heartbeat(&session, &id("bob"), true).await.expect("present");
         world.clock.jump(-3_600_000);
-        world.coordinator.heartbeat(&session, &id("bob"), false).await.expect("away");
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        absent(&world, &session).await;
+        world.sign(&session, "ann").await;
         eventually("a push", || world.push_jobs().iter().any(|job| job.user == id("bob"))).await;
     });
 }
 
 #[test]
-fn a_heartbeat_lasts_a_minute_however_the_clock_is_set() {
-    run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
-        world.register_device("bob");
-        world.coordinator.heartbeat(&session, &id("bob"), true).await.expect("present");
-        world.clock.jump(-3_600_000);
-        world.clock.advance(Duration::from_secs(61));
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
-        eventually("a push", || world.push_jobs().iter().any(|job| job.user == id("bob"))).await;
+fn a_partner_who_goes_away_after_the_clock_went_back_gets_a_push() {
+    bob_gets_a_push_after(async |world, session| {
+        world.coordinator.heartbeat(session, &id("bob"), false).await.expect("away");
     });
+}
+
+#[test]
+fn a_heartbeat_lasts_a_minute_even_if_the_clock_went_back() {
+    bob_gets_a_push_after(async |world, _| world.clock.advance(Duration::from_secs(61)));
 }

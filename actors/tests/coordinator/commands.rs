@@ -13,8 +13,7 @@ use crate::world::{Options, World, caller, eventually, run};
 #[test]
 fn no_answer_read_or_message_leaves_before_the_flush() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         eventually("the joining is published", || world.realtime.names().contains(&"session.joined")).await;
         let told_before = world.realtime.names().len();
         world.store.hold_commits();
@@ -49,8 +48,7 @@ fn no_answer_read_or_message_leaves_before_the_flush() {
 #[test]
 fn commands_of_one_session_share_flushes() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.store.hold_commits();
         let before = world.store.flushes.load(Ordering::SeqCst);
         let appended = world.journal.stats().appended;
@@ -73,10 +71,9 @@ fn commands_of_one_session_share_flushes() {
 }
 
 #[test]
-fn a_repeated_idempotency_key_is_answered_again_and_carried_out_once() {
+fn a_request_with_a_repeated_idempotency_key_is_executed_once() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         let key = IdempotencyKey { digest: [1; 32], request: [2; 32] };
         let sign = || world.coordinator.execute(&session, caller("ann"), Command::SignCompact, Some(key));
         let (first, second) = tokio::join!(sign(), sign());
@@ -123,8 +120,7 @@ fn an_unknown_session_id_leaves_no_trace() {
 #[test]
 fn an_erasure_removes_private_text_from_every_row_also_of_sessions_left_before() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         let pause = tandem_actors::domain::command::PauseRequest { reason: Some("canary in a cage".into()) };
         let pause = Command::try_from(pause).expect("a valid request");
         let key = IdempotencyKey { digest: [7; 32], request: [8; 32] };

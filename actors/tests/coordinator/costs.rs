@@ -12,7 +12,7 @@ use tandem_actors::{
         ids::SessionId,
         private_text::PrivateText,
     },
-    failpoint::{self, Harm},
+    failpoint::{self, Effect},
     keys::{self, Key},
     ports::{Change, Clock, Commit, Store},
     supervisor::SupervisionLimits,
@@ -37,8 +37,7 @@ async fn invite(world: &World) -> Result<SessionId, Refusal> {
 #[test]
 fn a_page_of_events_reads_only_the_rows_of_the_page() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         for number in 0..400 {
             let rename = Rename { name: Some(PrivateText::new(format!("Ann {number}"))) };
             world.execute(&session, "ann", Command::Rename(rename)).await.expect("renamed");
@@ -145,8 +144,7 @@ fn the_number_of_live_sessions_of_a_user_is_limited() {
 #[test]
 fn a_store_without_an_index_gets_one() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
         let indexed = || {
             let rows = keys::all_index_rows().map(|prefix| world.store.rows_under(&prefix));
@@ -177,7 +175,7 @@ fn a_frozen_thread_is_charged_to_the_session_that_froze_it() {
         }
         actix::spawn(world.coordinator.clone().run_maintenance());
         let culprit = sessions[0].clone();
-        failpoint::arm(culprit.clone(), "before_decide", Harm::Freeze(Duration::from_secs(4)), 1);
+        failpoint::arm(culprit.clone(), "before_decide", Effect::Freeze(Duration::from_secs(4)), 1);
         let all = sessions.iter().map(|session| world.execute(session, "ann", Command::SignCompact));
         let answers = futures_util::future::join_all(all).await;
         assert!(matches!(answers[0], Err(Refusal::Unavailable { .. })), "{:?}", answers[0]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem_actors::{
     Refusal,
     domain::Command,
-    failpoint::{self, Harm},
+    failpoint::{self, Effect},
     supervisor::SupervisionLimits,
 };
 
@@ -21,7 +21,7 @@ fn a_panic_at_any_point_loses_nothing_acknowledged_and_the_next_request_finds_th
         for point in ["before_decide", "after_apply", "after_append", "after_flush", "before_publish"] {
             let world = World::new(Options::default());
             let (session, other) = (world.active_session().await, world.active_session().await);
-            failpoint::arm(session.clone(), point, Harm::Panic, 1);
+            failpoint::arm(session.clone(), point, Effect::Panic, 1);
             let outcome = world.execute(&session, "ann", Command::SignCompact).await;
             world.execute(&other, "ann", Command::SignCompact).await.expect("the other session does not notice");
             let retried = loop {
@@ -43,9 +43,8 @@ fn a_panic_at_any_point_loses_nothing_acknowledged_and_the_next_request_finds_th
 #[test]
 fn after_a_crash_events_are_published_again_and_none_is_left_out() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
-        failpoint::arm(session.clone(), "before_publish", Harm::Panic, 1);
+        let (world, session) = World::with_session().await;
+        failpoint::arm(session.clone(), "before_publish", Effect::Panic, 1);
         world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
         crate::world::eventually("the signature is published by the next actor", || {
             world.realtime.names().contains(&"partner.signed_compact")
@@ -57,8 +56,7 @@ fn after_a_crash_events_are_published_again_and_none_is_left_out() {
 #[test]
 fn a_refused_commit_is_a_503_and_the_session_starts_afresh_from_the_store() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.store.fence_next_commit();
         let refused = world.execute(&session, "ann", Command::SignCompact).await;
         assert!(is_unavailable(&refused), "{refused:?}");
@@ -69,8 +67,7 @@ fn a_refused_commit_is_a_503_and_the_session_starts_afresh_from_the_store() {
 #[test]
 fn after_a_store_failure_nothing_is_acknowledged() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.store.fail_next_commit();
         assert!(is_unavailable(&world.execute(&session, "ann", Command::SignCompact).await));
         assert!(is_unavailable(&world.execute(&session, "bob", Command::SignCompact).await));
@@ -85,7 +82,7 @@ fn too_many_crashes_quarantine_the_session_until_it_is_released() {
             SupervisionLimits { max_crashes: 5, backoff: Duration::from_millis(1), ..SupervisionLimits::default() };
         let world = World::new(Options { limits, ..Options::default() });
         let (session, other) = (world.active_session().await, world.active_session().await);
-        failpoint::arm(session.clone(), "before_decide", Harm::Panic, 6);
+        failpoint::arm(session.clone(), "before_decide", Effect::Panic, 6);
         for _ in 0..6 {
             assert!(is_unavailable(&world.execute(&session, "ann", Command::SignCompact).await));
         }

@@ -1,4 +1,4 @@
-//! Who is told, how, and what happens when the partner leaves or comes back.
+//! Delivery of events: over realtime or by push, and what changes when the partner leaves or comes back.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -12,30 +12,28 @@ use crate::world::{Options, World, caller, eventually, id, run};
 #[test]
 fn a_present_partner_gets_the_event_and_an_absent_partner_gets_a_push() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.register_device("ann");
         world.register_device("bob");
         world.enter(&session, "bob", true);
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
-        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.sign(&session, "ann").await;
+        world.published("partner.signed_compact").await;
         assert!(world.push_jobs().is_empty());
         let heard = world.realtime.names().len();
-        world.execute(&session, "bob", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "bob").await;
         let jobs = world.push_jobs();
         assert_eq!(jobs.len(), 1);
         assert_eq!((jobs[0].user.as_str(), jobs[0].event.as_str()), ("ann", "partner.signed_compact"));
-        assert_eq!(world.realtime.names().len(), heard, "an absent partner is not told over realtime");
+        assert_eq!(world.realtime.names().len(), heard, "an absent partner gets nothing over realtime");
     });
 }
 
 #[test]
-fn without_a_push_token_an_absent_partner_is_told_over_realtime_alone() {
+fn an_absent_partner_without_a_push_token_gets_the_event_over_realtime() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
-        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        let (world, session) = World::with_session().await;
+        world.sign(&session, "ann").await;
+        world.published("partner.signed_compact").await;
         assert!(world.push_jobs().is_empty());
     });
 }
@@ -43,12 +41,11 @@ fn without_a_push_token_an_absent_partner_is_told_over_realtime_alone() {
 #[test]
 fn a_partner_who_leaves_within_the_grace_before_seeing_the_event_gets_a_push() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.register_device("bob");
         world.enter(&session, "bob", true);
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
-        eventually("published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.sign(&session, "ann").await;
+        world.published("partner.signed_compact").await;
         world.clock.advance(Duration::from_secs(10));
         world.enter(&session, "bob", false);
         eventually("pushed", || world.push_jobs().len() == 1).await;
@@ -59,11 +56,10 @@ fn a_partner_who_leaves_within_the_grace_before_seeing_the_event_gets_a_push() {
 #[test]
 fn a_partner_who_has_seen_the_event_gets_no_push_on_leaving() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.register_device("bob");
         world.enter(&session, "bob", true);
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "ann").await;
         world.coordinator.events(&session, &id("bob"), 0, 100).await.expect("caught up");
         world.enter(&session, "bob", false);
         world.detail(&session, "bob").await.expect("the leave was handled before this");
@@ -72,13 +68,13 @@ fn a_partner_who_has_seen_the_event_gets_no_push_on_leaving() {
 }
 
 #[test]
-fn unknown_presence_is_asked_for_and_without_an_answer_both_ways_are_used() {
+fn unknown_presence_is_looked_up_and_without_an_answer_the_event_is_published_and_pushed() {
     run(async {
         let world = World::new(Options { presence_max_age: Some(Duration::from_secs(30)), ..Options::default() });
         *world.realtime.members.lock() = None;
         let session = world.active_session().await;
         world.register_device("bob");
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "ann").await;
         eventually("both legs", || {
             world.realtime.names().contains(&"partner.signed_compact") && world.push_jobs().len() == 1
         })
@@ -90,9 +86,9 @@ fn unknown_presence_is_asked_for_and_without_an_answer_both_ways_are_used() {
         };
         *world.realtime.members.lock() = Some(Ok(vec![member]));
         world.execute(&session, "ann", advance()).await.expect("blocked or not");
-        world.execute(&session, "bob", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "bob").await;
         world.execute(&session, "ann", advance()).await.expect("advanced");
-        eventually("told", || world.realtime.names().contains(&"partner.advanced")).await;
+        world.published("partner.advanced").await;
         assert_eq!(world.push_jobs().len(), 1, "found present in time: no push");
     });
 }
@@ -105,38 +101,35 @@ fn advance() -> Command {
 #[test]
 fn publishing_is_repeated_after_a_failure_and_the_answer_does_not_wait_for_it() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
-        eventually("the joining is published", || world.realtime.names().contains(&"session.joined")).await;
+        let (world, session) = World::with_session().await;
+        world.published("session.joined").await;
         world.realtime.refusals.store(2, Ordering::SeqCst);
         world.execute(&session, "ann", Command::SignCompact).await.expect("answered at once");
         assert!(!world.realtime.names().contains(&"partner.signed_compact"));
-        eventually("published in the end", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.published("partner.signed_compact").await;
     });
 }
 
 #[test]
 fn an_event_that_was_not_published_before_a_restart_is_published_after_it() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.realtime.refusals.store(u64::MAX, Ordering::SeqCst);
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "ann").await;
         let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::default());
         *realtime.members.lock() = Some(Err(RealtimeError::Refused { reason: "none".into() }));
         let next = World::over(world.store.clone(), realtime, Options::default());
         assert_eq!(next.coordinator.resume_deliveries().await.expect("readable"), 1);
-        eventually("published", || next.realtime.names().contains(&"partner.signed_compact")).await;
+        next.published("partner.signed_compact").await;
     });
 }
 
 #[test]
-fn a_partner_who_has_come_back_gets_the_event_over_realtime_instead_of_a_push() {
+fn a_partner_who_has_come_back_gets_the_event_over_realtime_and_no_push() {
     run(async {
-        let world = World::new(Options::default());
-        let session = world.active_session().await;
+        let (world, session) = World::with_session().await;
         world.register_device("bob");
-        world.execute(&session, "ann", Command::SignCompact).await.expect("signed");
+        world.sign(&session, "ann").await;
         let job = world.push_jobs().remove(0);
         assert_eq!(
             world.coordinator.check(&session, &id("bob"), job.seq).await,
@@ -145,7 +138,7 @@ fn a_partner_who_has_come_back_gets_the_event_over_realtime_instead_of_a_push() 
         world.enter(&session, "bob", true);
         let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
         assert_eq!(verdict, PushVerdict::Drop { reason: "present again" });
-        eventually("told instead", || world.realtime.names().contains(&"partner.signed_compact")).await;
+        world.published("partner.signed_compact").await;
         world.coordinator.events(&session, &id("bob"), 0, 100).await.expect("caught up");
         let verdict = world.coordinator.check(&session, &id("bob"), job.seq).await;
         assert_eq!(verdict, PushVerdict::Drop { reason: "already seen" });

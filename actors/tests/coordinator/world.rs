@@ -1,4 +1,4 @@
-//! A node without its deps: the real actors and journal, a store in memory, and providers that do as they are told.
+//! A node without HTTP: the real actors and journal, a store in memory, and providers that the tests control.
 
 use std::{
     future::Future,
@@ -58,7 +58,14 @@ impl World {
         Self::over(Arc::default(), realtime, options)
     }
 
-    /// Another life of a node on the same store.
+    /// A node with an active session of Ann and Bob.
+    pub async fn with_session() -> (Self, SessionId) {
+        let world = Self::new(Options::default());
+        let session = world.active_session().await;
+        (world, session)
+    }
+
+    /// A restarted node on the same store.
     pub fn over(store: Arc<MemoryStore>, realtime: Arc<RecordingRealtime>, options: Options) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)));
         let devices = Arc::new(UsersWithDevices::default());
@@ -98,6 +105,16 @@ impl World {
 
     pub async fn execute(&self, session: &SessionId, user: &str, command: Command) -> Result<Reply, Refusal> {
         self.coordinator.execute(session, caller(user), command, None).await
+    }
+
+    /// The user signs the compact.
+    pub async fn sign(&self, session: &SessionId, user: &str) {
+        self.execute(session, user, Command::SignCompact).await.expect("signed");
+    }
+
+    /// Waits until an event of this name is published.
+    pub async fn published(&self, name: &str) {
+        eventually(name, || self.realtime.names().iter().any(|published| *published == name)).await;
     }
 
     /// A session of Ann and Bob, both joined.

@@ -1,5 +1,5 @@
-//! What the log needs of a disk. The log does no other I/O, so that a test can lose what was not synced, tear writes,
-//! write short, or run out of room.
+//! The disk as the log needs it. The log does no other I/O, so that a test can lose unsynced data, tear writes, write
+//! short, or run out of room.
 
 use std::{
     fmt::Debug,
@@ -17,13 +17,13 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// The names in a directory.
     fn names(&self, directory: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes an empty file, also in the place of another one.
+    /// Creates an empty file. Replaces another file of this name.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
     /// Opens a file to read and write.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
-    /// Gives a file another name, also in the place of another file.
+    /// Renames a file. Replaces another file of the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -47,7 +47,7 @@ pub trait File: Debug + Send + Sync + 'static {
     /// Makes content and length durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Fails if the file is not at the path any more at which it was opened.
+    /// Fails if the path at which the file was opened no longer leads to it.
     fn check_in_place(&self) -> io::Result<()>;
 }
 

@@ -10,11 +10,11 @@ pub enum WalError {
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 
-    /// Acknowledged, and not readable any more.
+    /// An acknowledged group is no longer readable.
     #[error("{} is damaged at offset {offset}: group {group} was written there and cannot be read", .path.display())]
     Damaged { path: PathBuf, offset: u64, group: u64 },
 
-    /// The log begins too late.
+    /// Groups at the beginning of the log are missing.
     #[error("{}: group {needed} is needed, and the oldest one there is {oldest}", .path.display())]
     Missing { path: PathBuf, needed: u64, oldest: u64 },
 
@@ -24,7 +24,7 @@ pub enum WalError {
     #[error("{} has format version {found}, this program knows {known}", .path.display())]
     Version { path: PathBuf, found: u32, known: u32 },
 
-    /// All segments that may be there hold groups that are still needed.
+    /// The log has reached its limit: all segments hold groups that are still needed.
     #[error("the log holds {bytes} bytes that are not in the index yet, as much as it may")]
     Full { bytes: u64 },
 

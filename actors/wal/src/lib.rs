@@ -1,4 +1,4 @@
-//! A write-ahead log. It knows groups of bytes, and nothing of what they mean.
+//! A write-ahead log of groups of bytes. It does not interpret the bytes.
 //!
 //! One thread appends. A group is durable when [`Wal::append`] returns: it is one record with checksums, written into a
 //! segment that was allocated and written with zeros before, followed by one fdatasync. Groups are numbered without
@@ -8,8 +8,8 @@
 //! DIRECTORY/00000001.segment   4 KiB header, then records, each aligned to 512 bytes
 //! ```
 //!
-//! - A segment is used again by overwriting its header with a higher number. The checksum of each record covers that
-//!   number, so that what an earlier use left behind is not taken for a record.
+//! - A segment is reused by overwriting its header with a higher number. The checksum of each record covers that
+//!   number, so that leftovers of an earlier use are not taken for records.
 //! - Recovery ([`Wal::open`]) goes through the groups that the caller still needs. A torn end was never acknowledged
 //!   and is cut off. A bad record with a good one behind it is damage: [`WalError::Damaged`] says file, offset and
 //!   group.

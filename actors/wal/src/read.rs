@@ -5,21 +5,21 @@ use crate::{
     layout::{HEADER_BLOCK, RECORD_ALIGNMENT, RecordHeader, end_of_record},
 };
 
-/// A record that is what was written.
+/// A record whose checksum is right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
     pub offset: u64,
     pub group: u64,
     pub segment: u64,
     pub payload: &'a [u8],
-    /// Where the next one begins.
+    /// Where the next record begins.
     pub end: u64,
 }
 
 pub(crate) struct Content {
     bytes: Vec<u8>,
     log: u64,
-    /// Records of another segment number are left from an earlier use. None: they count all the same.
+    /// Only records of this segment number count: others are left from an earlier use. None if all count.
     segment: Option<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Content {
         Some(Record { offset, group, segment, payload, end: end_of_record(offset, payload.len()) })
     }
 
-    /// What is left of a payload: the bytes behind a header, good or bad, before the next record.
+    /// What is left of a damaged payload: the bytes between a header, good or bad, and the next record.
     pub fn suspect(&self, offset: u64, next: u64) -> &[u8] {
         let payload = self.from(offset + crate::layout::RECORD_HEADER as u64);
         let before_next = usize::try_from(next.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -55,7 +55,7 @@ impl Content {
         &payload[..length.min(before_next).min(payload.len())]
     }
 
-    /// The good records from this offset on, wherever they begin.
+    /// The good records from this offset on, at any aligned offset.
     pub fn search(&self, offset: u64) -> impl Iterator<Item = Record<'_>> {
         let first = offset.max(HEADER_BLOCK).next_multiple_of(RECORD_ALIGNMENT);
         (first..self.bytes.len() as u64).step_by(RECORD_ALIGNMENT as usize).filter_map(|offset| self.record(offset))

@@ -1,8 +1,9 @@
-//! What a directory holds, and the way through its groups.
+//! Recovery: finds the segments in a directory and reads their groups in order.
 //!
-//! A group is written when the one before it is durable. So a good record behind a bad one says that the bad one was
-//! acknowledged once: that is damage. Without one, the bad record is the torn end. The next start begins another
-//! segment with the same group number: the numbers alone tell whether something is missing.
+//! A group is written only when the group before it is durable. So a good record after a bad one proves that the bad
+//! one was acknowledged: the log is damaged. A bad record without a good one after it is the torn end of the log. The
+//! next start begins a new segment with the same group number. So only the group numbers show whether a group is
+//! missing.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,7 +17,7 @@ use crate::{
     read::Content,
 };
 
-/// Ends the names of segments that are being made.
+/// The suffix of segments that are being created.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// A file of the log.
@@ -27,14 +28,30 @@ pub(crate) struct Slot {
     pub name: u64,
     pub file: Arc<dyn File>,
     pub length: u64,
-    /// None: its header is bad.
+    /// None if the header is bad.
     pub header: Option<SegmentHeader>,
     /// The group of its first good record.
     pub first: Option<u64>,
-    /// The group of its last good record, as far as anybody has looked.
+    /// The group of the last good record that was read so far.
     pub last: u64,
-    /// The highest number of a segment that this file may have been.
+    /// The highest segment number that this file may have had.
     pub number: u64,
+}
+
+impl Slot {
+    /// The content of the file. Records that an earlier use of the file has left do not count.
+    pub(crate) fn content(&self, log: u64) -> Result<Content, WalError> {
+        self.load(log, self.header.map(|header| header.number))
+    }
+
+    /// The content of the file, with the records of every use.
+    pub(crate) fn content_of_all_uses(&self, log: u64) -> Result<Content, WalError> {
+        self.load(log, None)
+    }
+
+    fn load(&self, log: u64, segment: Option<u64>) -> Result<Content, WalError> {
+        Content::load(&*self.file, log, segment).map_err(at("read", &self.path))
+    }
 }
 
 /// All files of the log, in no order.
@@ -60,7 +77,7 @@ fn slot(disk: &dyn Disk, path: PathBuf, name: u64, log: u64) -> Result<Slot, Wal
     Ok(Slot { path, name, file, length, header, first, last: 0, number })
 }
 
-/// The group of the first good record. A torn one is none: a later segment has a group of the same number.
+/// The group of the first good record. A torn record does not count: a later segment has a group of the same number.
 fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std::io::Result<Option<u64>> {
     let Some(header) = header else { return Ok(None) };
     let beginning = read_all(file, HEADER_BLOCK, RECORD_HEADER)?;
@@ -75,12 +92,12 @@ fn first_group(file: &dyn File, log: u64, header: Option<SegmentHeader>) -> std:
     Ok(content.search(HEADER_BLOCK).next().map(|record| record.group))
 }
 
-/// Gives slots with a bad header but groups beyond `after` their header back: each record names its segment. Returns
-/// their paths.
+/// Restores the bad headers of slots that have groups beyond `after`: each record names its segment. Returns the paths
+/// of these slots.
 pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Result<Vec<PathBuf>, WalError> {
     let mut restored = Vec::new();
     for slot in slots.iter_mut().filter(|slot| slot.header.is_none()) {
-        let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
+        let content = slot.content_of_all_uses(log)?;
         // An earlier use of the file has left lower groups only.
         let Some(latest) = content.search(HEADER_BLOCK).max_by_key(|record| record.group) else { continue };
         let number = latest.segment;
@@ -95,8 +112,8 @@ pub(crate) fn restore_headers(slots: &mut [Slot], log: u64, after: u64) -> Resul
     Ok(restored)
 }
 
-/// Goes through the groups beyond `after` in order, and returns the last one. `slots` are sorted by their first group;
-/// all have one, and the `empty` ones have none.
+/// Visits the groups beyond `after` in order, and returns the number of the last one. `slots` are sorted by their first
+/// group, which each of them has. `empty` slots have no group.
 pub(crate) fn walk(
     slots: &mut [Slot],
     empty: &[Slot],
@@ -127,25 +144,24 @@ pub(crate) fn walk(
             }
             expected = first;
         }
-        end = through_segment(slot, log, after, &mut expected, &mut visit)?;
-        // What a killed process has left in the kernel's cache is shown from now on: it must not be lost after that.
+        end = walk_segment(slot, log, after, &mut expected, &mut visit)?;
+        // A killed process may have left groups only in the kernel's cache. Once they are visible they must be durable.
         slot.file.sync_data().map_err(at("sync", &slot.path))?;
         slots[index].last = expected - 1;
     }
     Ok((expected - 1).max(after))
 }
 
-/// Where the group is that is missing before a segment: at its beginning, if nothing good is there; at the end of the
-/// segment before, or in a segment without a good group, if something is there. None: nowhere; a whole segment is not
-/// there, or is in use again.
+/// The place of a group that is missing before a segment: the segment's beginning, if there is no good record; the end
+/// of the segment before, or a segment without a good group, if there is a bad record. None if a whole segment is
+/// missing or was reused.
 pub(crate) fn missing_between(
     slot: &Slot,
     empty: &[Slot],
     log: u64,
     before: (&Slot, u64),
 ) -> Result<Option<(PathBuf, u64)>, WalError> {
-    let number = slot.header.map(|header| header.number);
-    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    let content = slot.content(log)?;
     if content.record(HEADER_BLOCK).is_none_or(|record| Some(record.group) != slot.first) {
         return Ok(Some((slot.path.clone(), HEADER_BLOCK)));
     }
@@ -161,16 +177,15 @@ pub(crate) fn missing_between(
     Ok(None)
 }
 
-/// Returns where it ends.
-fn through_segment(
+/// Visits the groups of one segment. Returns where the last one ends.
+fn walk_segment(
     slot: &Slot,
     log: u64,
     after: u64,
     expected: &mut u64,
     visit: &mut impl FnMut(u64, &[u8]) -> Result<(), WalError>,
 ) -> Result<u64, WalError> {
-    let number = slot.header.map(|header| header.number);
-    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    let content = slot.content(log)?;
     let mut offset = HEADER_BLOCK;
     loop {
         if let Some(record) = content.record(offset).filter(|record| record.group == *expected) {
@@ -183,7 +198,7 @@ fn through_segment(
         }
         match content.search(offset).find(|record| record.group >= *expected) {
             None => return Ok(offset),
-            // Damage, but to nothing that is needed.
+            // Only groups that are no longer needed are damaged.
             Some(good) if good.group <= after + 1 || good.group == *expected => {
                 *expected = good.group;
                 offset = good.offset;

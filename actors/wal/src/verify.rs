@@ -1,4 +1,4 @@
-//! Looks at everything that a log holds, and changes nothing.
+//! Verifies a whole log, and salvages its good groups. It changes nothing.
 
 use std::{
     fmt,
@@ -7,18 +7,17 @@ use std::{
 
 use crate::{
     disk::{Disk, read_all},
-    error::{WalError, at},
+    error::WalError,
     layout::{HEADER_BLOCK, SEGMENT_SUFFIX, SegmentHeader},
-    read::Content,
     recover::{self, Slot},
 };
 
-/// A place that cannot be what was written.
+/// A place whose content is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPlace {
     /// The segment's file.
     pub path: PathBuf,
-    /// In the file, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: u64,
     /// What was written there.
     pub what: BadPart,
@@ -57,20 +56,20 @@ impl fmt::Display for BadPlace {
 pub struct Report {
     /// Files, with groups or without.
     pub segments: usize,
-    /// Good ones.
+    /// The number of good groups.
     pub groups: u64,
     /// The number of the first good group; none if there is no group.
     pub first: Option<u64>,
     /// The number of the last good group.
     pub last: Option<u64>,
-    /// Empty if all that was acknowledged can be read.
+    /// Empty if every acknowledged group can be read.
     pub bad: Vec<BadPlace>,
-    /// A group that was never acknowledged, cut off by the end of a process or of the power.
+    /// A group that was never acknowledged: the process or the power ended while it was written.
     pub torn: Option<(PathBuf, u64)>,
 }
 
-/// Looks at all groups of the log in a directory. A bad header counts if its segment has groups beyond `after`: without
-/// them it is a file that was being made ready for another use.
+/// Verifies all groups of the log in a directory. A bad header is reported only if its segment has groups beyond
+/// `after`. Otherwise the file was being prepared for another use.
 ///
 /// # Errors
 /// If the files cannot be read, or are not of this log.
@@ -78,7 +77,7 @@ pub fn verify(disk: &dyn Disk, directory: &Path, log: u64, after: u64) -> Result
     salvage(disk, directory, log, after, &mut |_, _| {})
 }
 
-/// As [`verify`], and tells `take` all good groups in order.
+/// As [`verify`]. In addition it passes all good groups to `take`, in order.
 ///
 /// # Errors
 /// As [`verify`].
@@ -103,7 +102,7 @@ pub fn salvage(
         if let (Some(first), Some(before)) = (slot.first, end)
             && first > expected
         {
-            // Segments that are not needed are used again in any order.
+            // Segments that are no longer needed are reused in any order.
             if first > after + 1 {
                 let found = recover::missing_between(slot, &empty, log, before)?;
                 let (path, offset) = found.unwrap_or_else(|| (slot.path.clone(), HEADER_BLOCK));
@@ -111,22 +110,22 @@ pub fn salvage(
             }
             expected = first;
         }
-        end = Some((slot, look_through(slot, log, &mut expected, &mut report, take)?));
+        end = Some((slot, verify_segment(slot, log, &mut expected, &mut report, take)?));
     }
     report.last = report.first.map(|_| expected - 1);
     report.torn = torn(log, end.into_iter().chain(empty.iter().map(|slot| (slot, HEADER_BLOCK))))?;
     Ok(report)
 }
 
-fn look_through(
+/// Passes the good groups of a segment to `take` and reports the bad ones. Returns where the last one ends.
+fn verify_segment(
     slot: &Slot,
     log: u64,
     expected: &mut u64,
     report: &mut Report,
     take: &mut dyn FnMut(u64, &[u8]),
 ) -> Result<u64, WalError> {
-    let number = slot.header.map(|header| header.number);
-    let content = Content::load(&*slot.file, log, number).map_err(at("read", &slot.path))?;
+    let content = slot.content(log)?;
     let mut offset = HEADER_BLOCK;
     loop {
         if let Some(record) = content.record(offset).filter(|record| record.group == *expected) {
@@ -150,10 +149,10 @@ fn look_through(
     }
 }
 
-/// A group that was begun at one of these places and is not complete.
+/// The incomplete group that begins at one of these places, if there is one.
 fn torn<'a>(log: u64, places: impl Iterator<Item = (&'a Slot, u64)>) -> Result<Option<(PathBuf, u64)>, WalError> {
     for (slot, offset) in places {
-        let content = Content::load(&*slot.file, log, None).map_err(at("read", &slot.path))?;
+        let content = slot.content_of_all_uses(log)?;
         let number = slot.header.map(|header| header.number);
         if content.header(offset).is_some_and(|header| Some(header.segment) == number) {
             return Ok(Some((slot.path.clone(), offset)));
@@ -162,7 +161,7 @@ fn torn<'a>(log: u64, places: impl Iterator<Item = (&'a Slot, u64)>) -> Result<O
     Ok(None)
 }
 
-/// The id of the log in a directory, if a segment says so.
+/// The id of the log in a directory, from the first readable header of a segment.
 pub fn log_id(disk: &dyn Disk, directory: &Path) -> Option<u64> {
     let names = disk.names(directory).ok()?;
     let segments = names.iter().filter(|name| name.ends_with(SEGMENT_SUFFIX));

@@ -29,7 +29,7 @@ fn dump(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn version_1_is_written_as_ever() {
+fn version_1_is_written_unchanged() {
     assert_eq!(dump(&written()), include_str!("golden/version-1.txt"));
 }
 

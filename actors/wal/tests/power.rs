@@ -66,7 +66,7 @@ fn what_was_acknowledged_is_there_after_any_power_cut() {
 
 /// That the simulation would notice.
 #[test]
-fn a_log_without_syncs_is_found_out() {
+fn a_log_without_syncs_fails_the_power_cut_test() {
     let harmed = (0..40).filter(|seed| life(*seed, Faults { lying_syncs: true, ..Faults::default() }).is_err());
     assert!(harmed.count() > 30);
 }

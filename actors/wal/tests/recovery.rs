@@ -74,7 +74,7 @@ fn a_log_does_not_grow_beyond_its_bound_and_goes_on_when_groups_are_forgotten() 
 }
 
 #[test]
-fn a_full_disk_is_told_before_anything_is_written_and_passes() {
+fn a_full_disk_is_reported_before_a_write_and_writing_resumes_later() {
     let (disk, mut wal) = filled(3);
     disk.set(Faults { capacity: Some(disk.bytes()), ..Faults::default() });
     let error = (0..100).find_map(|_| wal.reserve(3_000).and_then(|()| append(&mut wal)).err()).expect("full");
@@ -132,7 +132,7 @@ fn a_flipped_bit_anywhere_in_a_group_with_others_behind_it_is_named() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_segments_header_is_mended_from_its_records() {
+fn a_damaged_segment_header_is_restored_from_its_records() {
     let (disk, _wal) = filled(30);
     for path in segments(&disk) {
         for byte in [0, 9, 17, 31, 33, 41] {
@@ -151,7 +151,7 @@ fn a_flipped_bit_in_a_segments_header_is_mended_from_its_records() {
 }
 
 #[test]
-fn a_torn_end_is_cut_off_and_a_later_start_goes_on() {
+fn a_torn_end_is_cut_off_and_the_next_start_continues() {
     let (disk, _wal) = filled(12);
     let (path, offset) = places(&disk).pop().expect("a group");
     disk.flip(&path, (offset as usize + 100) * 8);
@@ -187,7 +187,7 @@ fn a_torn_group_at_the_beginning_of_a_segment_is_no_damage_however_often_it_happ
 }
 
 #[test]
-fn a_segment_that_is_gone_is_missed() {
+fn a_missing_segment_is_noticed() {
     let (disk, _wal) = filled(40);
     let all = segments(&disk);
     disk.remove(&all[2]).expect("removed");
@@ -210,7 +210,7 @@ fn another_log_and_a_later_format_are_refused() {
 }
 
 #[test]
-fn a_file_that_is_gone_while_it_is_written_is_noticed() {
+fn a_file_that_is_removed_while_it_is_in_use_is_noticed() {
     let (disk, mut wal) = filled(3);
     append(&mut wal).expect("appended");
     wal.check_in_place().expect("it is there");

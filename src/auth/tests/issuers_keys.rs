@@ -81,7 +81,7 @@ async fn a_key_verifies_its_own_algorithm_and_its_own_signatures_only() {
 }
 
 #[actix_web::test]
-async fn a_symmetric_key_in_the_key_set_is_no_key() {
+async fn a_symmetric_key_in_the_key_set_is_not_used() {
     let set = json!({ "keys": [
         { "kty": "oct", "kid": "o1", "alg": "HS256", "k": "c2VjcmV0" },
         { "kty": "RSA", "kid": "enc", "use": "enc", "n": rsa("r1").public()["n"], "e": "AQAB" },
@@ -133,7 +133,7 @@ async fn two_keys_of_different_types_may_share_a_kid() {
 }
 
 #[actix_web::test]
-async fn a_short_rsa_key_is_no_key() {
+async fn a_short_rsa_key_is_not_used() {
     let short = json!({ "kty": "RSA", "kid": "r1", "e": "AQAB", "n": BASE64_URL_SAFE_NO_PAD.encode([0xff; 128]) });
     let other = ec("e1");
     let issuer = Issuer::start(json!({ "keys": [short, other.public()] }).to_string()).await;

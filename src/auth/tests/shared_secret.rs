@@ -113,7 +113,7 @@ fn settings_without_a_usable_key_are_refused() {
 }
 
 #[test]
-fn nothing_secret_is_shown() {
+fn secrets_are_never_shown() {
     let shown = format!("{:?}", config());
     assert!(!shown.contains(SECRET) && shown.contains("[redacted]"), "{shown}");
 }

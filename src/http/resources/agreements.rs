@@ -1,13 +1,13 @@
-//! Stage 4: one proposes, the other confirms.
+//! Agreements of stage 4: one partner proposes, the other confirms.
 
 use tandem_actors::domain::{
-    Command, Query,
+    Query,
     command::{ConfirmAgreementRequest, ProposeAgreementRequest},
+    ids::AgreementId,
     view::{AgreementAnswered, AgreementProposed, AgreementsList},
 };
 
 use crate::http::{
-    body::Json,
     call::{Answered, Call, Posted},
     envelope::Success,
 };
@@ -36,9 +36,6 @@ pub async fn propose(call: Posted<ProposeAgreementRequest>) -> Answered {
     responses((status = 200, body = Success<AgreementAnswered>))
 )]
 pub async fn answer(call: Posted<ConfirmAgreementRequest>) -> Answered {
-    let session = call.session()?;
-    let agreement = call.agreement()?;
-    let (call, Json(body)) = call.split();
-    let command = call.reject_unless_member(Command::try_from((agreement, body))).await?;
-    call.execute_in(session, command).await
+    let agreement: AgreementId = call.item("agreementId", "there is no such agreement in this session")?;
+    call.execute_on(agreement).await
 }

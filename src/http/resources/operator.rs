@@ -109,7 +109,7 @@ pub async fn why(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let pushes = push::explain(&*state.store, &session_id, seq).map_err(Refusal::from)?;
     let quarantine = state.coordinator.quarantine(&session_id).as_deref().map(QuarantineView::from);
     if events.is_empty() && pushes.is_empty() && unreadable.is_empty() && quarantine.is_none() {
-        return Err(ApiError::new(Code::NotFound, "nothing was told of such a session or event"));
+        return Err(ApiError::new(Code::NotFound, "there is no record of such a session or event"));
     }
     Ok(success_of(SessionExplanation { session_id, quarantine, unreadable, events, pushes }))
 }

@@ -57,7 +57,7 @@ pub async fn strategy(call: ServiceCall<Json<ProposeStrategyRequest>>) -> Answer
     responses((status = 200, body = Success<Written>))
 )]
 pub async fn answer_sub_chat(call: ServiceCall<Json<AnswerSubChatRequest>>) -> Answered {
-    call.execute_about::<SubChatId>("subChatId").await
+    call.execute_on::<SubChatId>("subChatId").await
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -1,7 +1,6 @@
 //! Stage 4 by proposals: stances that both share, the walk through the needs, private sub-chats, and closing.
 
 use tandem_actors::domain::{
-    Code, Command, Rejection,
     command::{
         CloseStage4Request, DeclineNeed, OpenSubChatRequest, ResolveSubChatRequest, SayInSubChatRequest,
         SelectManyRequest, SelectOneRequest, Stage4Command, WalkNeedRequest,
@@ -11,10 +10,8 @@ use tandem_actors::domain::{
 };
 
 use crate::http::{
-    body::Json,
     call::{Answered, Call, Posted},
     envelope::Success,
-    error::ApiError,
 };
 
 /// The stage as it stands for the caller
@@ -36,7 +33,8 @@ pub async fn state(call: Call) -> Answered {
     request_body = SelectOneRequest, responses((status = 200, body = Success<SelectionSubmitted>))
 )]
 pub async fn select(call: Posted<SelectOneRequest>) -> Answered {
-    on::<StrategyId, _>(call, "proposalId", "there is no such proposal in this session").await
+    let proposal: StrategyId = call.item_for_member("proposalId", "there is no such proposal in this session").await?;
+    call.execute_on(proposal).await
 }
 
 /// Take a stance on several proposals
@@ -92,7 +90,8 @@ pub async fn address_need(call: Call) -> Answered {
     responses((status = 200, body = Success<Stage4Changed>))
 )]
 pub async fn walk(call: Posted<WalkNeedRequest>) -> Answered {
-    on::<NeedId, _>(call, "needId", NO_SUCH_NEED).await
+    let need: NeedId = call.item_for_member("needId", NO_SUCH_NEED).await?;
+    call.execute_on(need).await
 }
 
 /// Close the stage and resolve the session
@@ -121,7 +120,7 @@ pub async fn open_sub_chat(call: Posted<OpenSubChatRequest>) -> Answered {
     responses((status = 200, body = Success<SubChatAnswer>))
 )]
 pub async fn sub_chat(call: Call) -> Answered {
-    let id = call.reject_unless_member(part(&call, "subChatId", NO_SUCH_CHAT)).await?;
+    let id = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
     call.execute(Stage4Command::ReadSubChat(id).into()).await
 }
 
@@ -133,7 +132,8 @@ pub async fn sub_chat(call: Call) -> Answered {
     request_body = SayInSubChatRequest, responses((status = 200, body = Success<SubChatAnswer>))
 )]
 pub async fn say(call: Posted<SayInSubChatRequest>) -> Answered {
-    on::<SubChatId, _>(call, "subChatId", NO_SUCH_CHAT).await
+    let chat: SubChatId = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
+    call.execute_on(chat).await
 }
 
 /// Resolve a sub-chat
@@ -144,31 +144,14 @@ pub async fn say(call: Posted<SayInSubChatRequest>) -> Answered {
     request_body = ResolveSubChatRequest, responses((status = 200, body = Success<SubChatResolved>))
 )]
 pub async fn resolve_sub_chat(call: Posted<ResolveSubChatRequest>) -> Answered {
-    on::<SubChatId, _>(call, "subChatId", NO_SUCH_CHAT).await
+    let chat: SubChatId = call.item_for_member("subChatId", NO_SUCH_CHAT).await?;
+    call.execute_on(chat).await
 }
 
 const NO_SUCH_NEED: &str = "there is no such need among those that both of you share";
 const NO_SUCH_CHAT: &str = "there is no such sub-chat of yours";
 
 async fn decline(call: Call, declined: bool) -> Answered {
-    let need = call.reject_unless_member(part(&call, "needId", NO_SUCH_NEED)).await?;
+    let need = call.item_for_member("needId", NO_SUCH_NEED).await?;
     call.execute(Stage4Command::DeclineNeed(DeclineNeed { need, declined }).into()).await
-}
-
-/// An id in the path. A malformed id is answered as unknown.
-fn part<B, T: std::str::FromStr>(call: &Call<B>, name: &str, missing: &'static str) -> Result<T, ApiError> {
-    call.path(name).ok_or_else(|| ApiError::new(Code::NotFound, missing))
-}
-
-/// Executes the command in the body, on the thing in the path.
-async fn on<I, B>(call: Posted<B>, name: &str, missing: &'static str) -> Answered
-where
-    I: std::str::FromStr,
-    Command: TryFrom<(I, B), Error = Rejection>,
-{
-    let session = call.session()?;
-    let id: I = call.reject_unless_member(part(&call, name, missing)).await?;
-    let (call, Json(body)) = call.split();
-    let command = call.reject_unless_member(Command::try_from((id, body))).await?;
-    call.execute_in(session, command).await
 }

@@ -29,7 +29,7 @@ pub async fn progress(call: Call) -> Answered {
 )]
 pub async fn gates(call: Call) -> Answered {
     let stage: Option<Stage> = call.path::<u8>("stage").and_then(|number| Stage::try_from(number).ok());
-    let none = || ApiError::new(Code::NotFound, "there are stages 0 to 4");
+    let none = || ApiError::new(Code::NotFound, "there is no such stage; the stages are 0 to 4");
     let stage = stage.ok_or_else(none)?;
     call.query(Query::Gates(stage)).await
 }

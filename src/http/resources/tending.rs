@@ -1,17 +1,15 @@
 //! After the session: check-ins on agreements, notes between them, and re-entry.
 
 use tandem_actors::domain::{
-    Code, Command, Query,
+    Query,
     command::{CheckInRequest, ReenterTendingRequest, RespondTendingRequest, TendingCommand, WriteTendingNoteRequest},
     ids::TendingEntryId,
     view::{CheckedIn, NoteAnswer, TendingEntryAnswer, TendingHistory, TendingList},
 };
 
 use crate::http::{
-    body::Json,
     call::{Answered, Call, Posted},
     envelope::Success,
-    error::ApiError,
 };
 
 /// Check-ins, cycles and notes
@@ -70,11 +68,8 @@ pub async fn check_in(call: Posted<CheckInRequest>) -> Answered {
     responses((status = 200, body = Success<TendingEntryAnswer>))
 )]
 pub async fn respond(call: Posted<RespondTendingRequest>) -> Answered {
-    let session = call.session()?;
-    let entry = call.reject_unless_member(entry(&call)).await?;
-    let (call, Json(body)) = call.split();
-    let command = call.reject_unless_member(Command::try_from((entry, body))).await?;
-    call.execute_in(session, command).await
+    let entry: TendingEntryId = call.item_for_member("entryId", NO_SUCH_CHECK_IN).await?;
+    call.execute_on(entry).await
 }
 
 /// Show the caller's check-in to the partner
@@ -95,12 +90,9 @@ pub async fn unshare(call: Call) -> Answered {
     show(call, false).await
 }
 
-async fn show(call: Call, shared: bool) -> Answered {
-    let entry = call.reject_unless_member(entry(&call)).await?;
-    call.execute(TendingCommand::Share { entry, shared }.into()).await
-}
+const NO_SUCH_CHECK_IN: &str = "there is no such check-in in this session";
 
-fn entry<B>(call: &Call<B>) -> Result<TendingEntryId, ApiError> {
-    let none = || ApiError::new(Code::NotFound, "there is no such check-in in this session");
-    call.path("entryId").ok_or_else(none)
+async fn show(call: Call, shared: bool) -> Answered {
+    let entry = call.item_for_member("entryId", NO_SUCH_CHECK_IN).await?;
+    call.execute(TendingCommand::Share { entry, shared }.into()).await
 }

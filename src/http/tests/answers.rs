@@ -58,7 +58,7 @@ async fn retry_after_is_in_whole_seconds() {
 }
 
 #[actix_web::test]
-async fn a_fault_shows_nothing_of_the_inside() {
+async fn an_internal_error_shows_no_details() {
     let answer = sent(Refusal::Internal("sled: page 17 of /var/lib/tandem".into())).await;
     assert_eq!(answer.refusal(), refused(500, "INTERNAL_ERROR"));
     assert!(!String::from_utf8_lossy(&answer.bytes).contains("sled"));

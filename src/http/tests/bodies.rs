@@ -44,7 +44,7 @@ async fn a_wrong_body_is_refused_with_the_place() {
 }
 
 #[actix_web::test]
-async fn a_stranger_is_told_nothing_of_a_wrong_body() {
+async fn a_stranger_does_not_learn_that_a_body_is_wrong() {
     let server = Server::start();
     let session = server.session().await;
     for (route, body) in [

@@ -10,7 +10,7 @@ mod wire;
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -26,7 +26,7 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 use tandem_ably::KeyConfig;
-use tandem_actors::{Arbiters, domain::time::Timestamp, session::SessionDeps};
+use tandem_actors::{Arbiters, domain::time::Timestamp};
 
 use super::*;
 use crate::{
@@ -86,18 +86,8 @@ impl Server {
         let address = "127.0.0.1:80".parse().unwrap();
         let provider =
             Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone()).unwrap();
-        let deps = Arc::new(SessionDeps {
-            store: store.clone(),
-            journal: journal.clone(),
-            clock: clock.clone(),
-            ids: Arc::new(RandomIds),
-            realtime: provider.port(),
-            devices: devices.clone(),
-            push: OnceLock::new(),
-            domain: settings.domain(),
-            delivery: settings.delivery(),
-            residency: settings.residency(),
-        });
+        let (ids, realtime) = (Arc::new(RandomIds), provider.port());
+        let deps = settings.session_deps(store.clone(), journal.clone(), clock.clone(), ids, realtime, devices.clone());
         let arbiters = Arbiters::start(1);
         let auth = auth::AuthSettings { hs256_secret: Some(secret()), ..auth::AuthSettings::default() };
         let stopping = Arc::new(AtomicBool::new(false));
@@ -105,7 +95,7 @@ impl Server {
         let state = Data::new(AppState {
             auth: Arc::new(Verifier::new(&auth, clock.clone()).unwrap()),
             users: Arc::new(Users::new(store.clone(), journal.clone(), clock.clone())),
-            coordinator: Coordinator::new(deps, arbiters.clone(), settings.supervision()),
+            coordinator: Coordinator::new(Arc::new(deps), arbiters.clone(), settings.supervision()),
             devices,
             realtime: RealtimeAccess {
                 provider,

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_that_is_too_large_is_not_read_on() {
+    async fn reading_stops_at_a_body_that_is_too_large() {
         for chunks in [vec![&b"a body"[..]], vec![b"a ", b"bo", b"dy"]] {
             let refused = outcome(patient(), payload(chunks), 5).await;
             assert_eq!(refused.unwrap_err(), IntakeError::TooLarge { limit: 5 });
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_body_that_does_not_come_is_given_up() {
+    async fn a_body_that_does_not_arrive_in_time_is_refused() {
         let never: Payload = Payload::Stream { payload: Box::pin(stream::pending()) };
         let intake = Intake::new(Duration::from_millis(20), 1, 1_000);
         assert_eq!(outcome(intake, never, 5).await.unwrap_err(), IntakeError::TooSlow);
     }
 
     #[actix_web::test]
-    async fn a_body_that_trickles_is_given_up_and_one_that_keeps_the_rate_is_not() {
+    async fn a_body_below_the_least_rate_is_refused() {
         let trickle = || -> Payload {
             let chunks = stream::iter(0..10).then(|_| async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn strangers_cannot_take_the_room_of_those_who_are_known() {
+    async fn strangers_cannot_use_the_memory_of_authenticated_clients() {
         let intake = Intake::new(Duration::from_secs(10), 1, 400);
         let request = request(intake);
         let intake = Intake::of(&request);

@@ -16,7 +16,7 @@ fn admission(requests: usize, per_user: usize, requests_waiting: usize) -> Arc<A
 }
 
 #[actix_web::test]
-async fn a_user_with_many_requests_waits_for_themselves() {
+async fn a_user_with_many_requests_delays_only_themselves() {
     let admission = admission(3, 2, 10);
     let first = [admission.enter("flood").await.unwrap(), admission.enter("flood").await.unwrap()];
     let order = Rc::new(RefCell::new(Vec::new()));
@@ -40,7 +40,7 @@ async fn a_user_with_many_requests_waits_for_themselves() {
         flood.await.unwrap();
     }
     assert_eq!((order.borrow().len(), admission.load()), (9, (0, 0)));
-    assert!(admission.line.lock().is_forgotten());
+    assert!(admission.queue.lock().is_empty());
 }
 
 #[actix_web::test]
@@ -57,7 +57,7 @@ async fn users_take_turns() {
         }));
         tokio::task::yield_now().await;
     }
-    // The only slot is taken: none has more than one.
+    // The only slot is taken, so all five requests wait.
     drop(running);
     for asked in asking {
         asked.await.unwrap();
@@ -66,7 +66,7 @@ async fn users_take_turns() {
 }
 
 #[actix_web::test]
-async fn what_would_wait_too_long_is_refused() {
+async fn a_request_that_waits_too_long_is_refused() {
     let admission = admission(1, 1, 1);
     let _running = admission.enter("one").await.unwrap();
     let waiting = {
@@ -85,7 +85,7 @@ fn ask(admission: &Arc<Admission>, user: &'static str) -> actix_web::rt::task::J
 }
 
 #[actix_web::test]
-async fn a_full_line_refuses_those_who_have_the_most_in_it() {
+async fn a_full_queue_refuses_the_user_with_the_most_requests() {
     let admission = admission(1, 1, 4);
     let running = admission.enter("first").await.unwrap();
     let mut flood: Vec<_> = (0..4).map(|_| ask(&admission, "flood")).collect();
@@ -100,11 +100,11 @@ async fn a_full_line_refuses_those_who_have_the_most_in_it() {
     for request in flood {
         request.await.unwrap().map(drop).unwrap();
     }
-    assert!(admission.line.lock().is_forgotten());
+    assert!(admission.queue.lock().is_empty());
 }
 
 #[actix_web::test]
-async fn a_request_that_goes_away_gives_its_place_back() {
+async fn a_cancelled_request_frees_its_place() {
     let admission = admission(1, 1, 4);
     let running = admission.enter("first").await.unwrap();
     let waiting = ask(&admission, "second");
@@ -120,13 +120,13 @@ async fn a_request_that_goes_away_gives_its_place_back() {
     told.abort();
     let _ = told.await;
     assert_eq!(admission.load(), (0, 0), "and never took it up");
-    assert!(admission.line.lock().is_forgotten());
+    assert!(admission.queue.lock().is_empty());
 }
 
 #[actix_web::test]
-async fn who_comes_again_too_early_is_held_back_while_the_line_is_full() {
+async fn an_early_retry_is_delayed_while_the_queue_is_full() {
     let admission = admission(1, 1, 1);
-    let is_held = |user| admission.hold_back(user).now_or_never().is_none();
+    let is_held = |user| admission.delay_early_retry(user).now_or_never().is_none();
     let running = admission.enter("first").await.unwrap();
     let waiting = ask(&admission, "second");
     tokio::task::yield_now().await;

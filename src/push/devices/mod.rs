@@ -226,7 +226,7 @@ impl ports::Devices for Devices {
             Err(error) => {
                 // A push without a device is closed with that reason. A push that is not decided would be lost without
                 // a trace.
-                tracing::error!(%error, "cannot tell whether a user has a push token");
+                tracing::error!(%error, "it cannot be read whether a user has a push token");
                 true
             }
         }

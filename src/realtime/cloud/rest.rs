@@ -103,7 +103,7 @@ impl Rest {
                 Failure::Refused { status, reason } => {
                     // The host responded, so the service is up.
                     self.breaker.succeeded();
-                    tracing::error!(status = status.as_u16(), reason, "ably refuses");
+                    tracing::error!(status = status.as_u16(), reason, "Ably refused a request");
                     return Err(match *status {
                         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RealtimeError::Unavailable {
                             reason: format!("the key is refused: {reason}"),

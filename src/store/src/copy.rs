@@ -1,7 +1,8 @@
-//! `tandem store copy`: every row of one store into a new one, of either engine, and proof that they are the same.
+//! `tandem store copy`: copies every row of a store to a new one, of either engine, and verifies that both are the
+//! same.
 //!
-//! The target is made like any database: unfinished until the copy is verified. A copy that was cut off leaves a note,
-//! so that no node takes its directory for a new one.
+//! The target is created like any database: it stays unfinished until the copy is verified. An interrupted copy leaves
+//! a marker, so that no node takes its directory for a new one.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -37,18 +38,18 @@ pub enum CopyError {
     Differs { expected: u64, copied: u64 },
 }
 
-/// What a copy is at.
+/// The phase of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading the source: counting.
+    /// Reads the source and counts its rows.
     Counting,
-    /// Writing the copy.
+    /// Writes the copy.
     Copying,
-    /// Reading the copy.
+    /// Reads the copy.
     Verifying,
 }
 
-/// How far a copy is.
+/// The progress of a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Each phase counts its rows from 0.
@@ -70,7 +71,7 @@ pub struct CopyReport {
     pub digest: [u8; 32],
 }
 
-/// Copies the store at `from` to `to`, where no store may be.
+/// Copies the store at `from` to `to`. There must be no store at `to`.
 pub fn copy(
     from: &Location,
     to: &Location,
@@ -144,7 +145,7 @@ fn for_each_page<E>(
     mut progress: impl FnMut(u64),
 ) -> Result<(), E> {
     let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
-    // What ties rows to their files: the copy has its own.
+    // These rows bind the other rows to their files. The copy has its own.
     let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key()];
     loop {
         let mut page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;

@@ -1,4 +1,4 @@
-//! A disk that does not answer for a while, or has little room: for tests, in debug builds only.
+//! Faults of the disk for tests: syncs that hang, and little free space. Debug builds only.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use parking_lot::Mutex;
 
 static UNTIL: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// For tests that pretend in one process.
+/// Held by tests that change the pretended free space in one process.
 pub static LITTLE: Mutex<()> = Mutex::new(());
 static FREE: Mutex<Option<u64>> = Mutex::new(None);
 
-/// What is free, as far as anybody who asks is told; none: the truth.
+/// Sets the free space that the disk seems to have. None: the real one.
 pub fn pretend_free(free: Option<u64>) {
     *FREE.lock() = free;
 }
 
-/// What was pretended last. None for the truth.
+/// The pretended free space. None: the real one.
 pub fn free() -> Option<u64> {
     *FREE.lock()
 }

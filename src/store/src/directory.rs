@@ -11,8 +11,8 @@
 //! *.unfinished  a database being made; without meaning, removed at the next start
 //! ```
 //!
-//! A database is made in `*.unfinished`, synced and renamed; only then is it marked. A marked database that is missing
-//! or empty is never made anew: that would turn a lost disk into an empty, healthy-looking node.
+//! A database is created in `*.unfinished`, synced and renamed, and then marked. A marked database that is missing or
+//! empty is never created again: a lost disk would become an empty node that looks healthy.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -56,7 +56,7 @@ impl Directory {
             Err(TryLockError::WouldBlock) => return Err(locked(root, &mut lock)),
             Err(TryLockError::Error(source)) => return Err(at("lock it")(source)),
         }
-        // Who holds it is a help for the next one; a disk without room must not keep anybody from reading.
+        // The process id is only a hint for error messages. A full disk must not prevent reading.
         let written = lock.set_len(0).and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));
         if let Err(error) = written {
             tracing::warn!(%error, "the lock file does not name this process");
@@ -64,10 +64,10 @@ impl Directory {
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
-    /// Whether somebody has the directory or a database in it open. Changes nothing.
+    /// Checks that no process has the directory or a database in it open. Changes nothing.
     ///
     /// # Errors
-    /// [`StoreOpenError::Locked`], or what stands in the way of looking.
+    /// [`StoreOpenError::Locked`], or the error that prevents the check.
     pub fn check_free(root: &Path, databases: &[PathBuf]) -> Result<(), StoreOpenError> {
         let at = |doing| move |source| StoreOpenError::of(root, doing, source);
         for path in databases.iter().chain([&root.join(LOCK)]) {
@@ -87,19 +87,19 @@ impl Directory {
         Ok(())
     }
 
-    /// Whose database is at this path, if there is a complete one. Makes nothing.
+    /// The engine of the complete database at this path, if there is one. Creates nothing.
     pub fn engine_at(root: &Path) -> Option<Engine> {
         let marked = fs::read_to_string(root.join(MARKER)).ok();
         let named = |name: String| Engine::ALL.into_iter().find(|engine| engine.name() == name.trim());
         marked.map_or_else(|| Engine::ALL.into_iter().find(|engine| root.join(engine.name()).exists()), named)
     }
 
-    /// Whether a copy into this directory was begun and not completed.
+    /// Whether a copy into this directory was interrupted.
     pub fn is_half_copied(root: &Path) -> bool {
         root.join(COPYING).exists() && !Self::holds_store(root)
     }
 
-    /// Notes that a copy into this directory begins.
+    /// Marks the directory: a copy into it begins.
     pub fn copy_begins(&self, disk: &dyn Disk) -> Result<(), StoreOpenError> {
         let note = self.root.join(COPYING);
         fs::write(&note, "a copy into this directory is not complete\n")
@@ -108,12 +108,12 @@ impl Directory {
             .map_err(self.inaccessible("note that a copy begins"))
     }
 
-    /// A copy into this directory is complete, or given up.
+    /// Removes the mark: the copy is complete or abandoned.
     pub fn copy_ended(&self) {
         if let Err(error) = fs::remove_file(self.root.join(COPYING))
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(%error, "the note of a copy under way stays; it means nothing beside a complete store");
+            tracing::warn!(%error, "the marker of a copy under way cannot be removed; it has no effect, since the store is complete");
         }
     }
 
@@ -131,7 +131,7 @@ impl Directory {
         self.root.join(engine.name())
     }
 
-    /// Which engine's database is here.
+    /// The engine whose database is in this directory.
     pub fn engine(&self, disk: &dyn Disk) -> Result<Option<Engine>, StoreOpenError> {
         match fs::read_to_string(self.root.join(MARKER)) {
             Ok(name) => {
@@ -142,7 +142,7 @@ impl Directory {
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Stopped between the rename, which completes a database, and the mark.
+                // The process ended between the rename, which completes a database, and the mark.
                 let complete = Engine::ALL.into_iter().find(|engine| self.database(*engine).exists());
                 complete.map(|engine| self.mark(engine, disk).map(|()| engine)).transpose()
             }
@@ -161,7 +161,7 @@ impl Directory {
         self.clear(&unfinished)?;
         fs::create_dir(&unfinished).map_err(self.inaccessible("make a directory for the database"))?;
         let filled = fill(&unfinished).inspect_err(|_| {
-            // The error that made it useless is the one to tell; a rest is removed at the next start.
+            // The first error is the one to report. The next start removes leftovers.
             let _removed = fs::remove_dir_all(&unfinished);
         })?;
         sync_tree(disk, &unfinished)

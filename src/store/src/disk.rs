@@ -1,5 +1,5 @@
-//! The moments at which something becomes durable, behind a trait: the adapters never sync a file by themselves, so
-//! that a test can watch the order, cut the power in between, or let a sync fail.
+//! All syncs, behind a trait: the adapters never sync a file directly, so that a test can check the order, cut the
+//! power in between, or let a sync fail.
 
 use std::{
     fmt,

@@ -1,5 +1,5 @@
-//! `tandem store dump`: every row of a stopped node as a line of JSON. What people wrote is left out unless it is asked
-//! for.
+//! `tandem store dump`: every row of a stopped node as a line of JSON. Texts of people are left out unless they are
+//! requested.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Why a store cannot be opened: one line that says where, what is wrong, and what to do.
+//! Why a store cannot be opened: one line with the place, the problem, and what to do.
 
 use std::{
     io::{self, ErrorKind},

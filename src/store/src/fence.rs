@@ -1,5 +1,5 @@
-//! Who owns which session, in memory: for every claimed session the owner's epoch and the `seq` of the last event that
-//! was let through. Ownership does not outlive the process; epochs do, because each start takes a higher node epoch.
+//! The owners of sessions, in memory: for every claimed session the owner's epoch and the `seq` of its last accepted
+//! event. Ownership ends with the process. Epochs keep increasing, because each start takes a higher node epoch.
 
 use std::{
     collections::HashMap,
@@ -12,8 +12,7 @@ use tandem_actors::{
     ports::{Claim, Commit, Fence, OwnerEpoch, StoreError, Verdict},
 };
 
-/// How long anybody waits for a group in flight. A thread that waits for a disk that does not answer serves nobody
-/// else.
+/// How long a caller waits for a group in flight. A thread that waits for a stalled disk serves no other request.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Fences {
@@ -28,7 +27,8 @@ struct State {
     group: u64,
     /// All groups up to this one are durable or have failed.
     settled: u64,
-    /// Released with something in flight: forgotten when the group is settled, so that a claim until then waits.
+    /// Sessions that were released with a commit in flight. They are forgotten when the group is settled, so that a
+    /// claim waits until then.
     leaving: Vec<(SessionId, OwnerEpoch)>,
 }
 
@@ -96,7 +96,7 @@ impl Fences {
         group.iter().map(|commit| commit.fence.as_ref().map_or(Verdict::Written, |fence| state.judge(fence))).collect()
     }
 
-    /// The group begun last is durable, or never will be.
+    /// The current group is durable or has failed.
     pub fn settle(&self) {
         let mut state = self.state.lock();
         state.settled = state.group;

@@ -1,6 +1,6 @@
-//! How far was acknowledged, apart from the database: the number of the last group, in a file of its own. A database
-//! that holds less has lost what was acknowledged, whatever its engine says: a damaged file that was cut off at the
-//! damage, or an older copy.
+//! The number of the last acknowledged group, in a file outside the database. A database with an earlier last group has
+//! lost acknowledged groups, even if its engine reports no error: its file was damaged and cut off, or it is an older
+//! copy.
 //!
 //! The number is written after the group is durable and is not synced: after a power cut the file may know less than
 //! the database, never more.
@@ -34,10 +34,10 @@ impl Head {
         &self.path
     }
 
-    /// The last group that was acknowledged; 0 if that is not known.
+    /// The last acknowledged group; 0 if it is unknown.
     pub fn read(&mut self) -> io::Result<u64> {
         let mut text = String::new();
-        // What is no text is no number either.
+        // Content that is not text holds no number.
         let read = (&self.file).take(LENGTH as u64).read_to_string(&mut text);
         match read {
             Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(error),

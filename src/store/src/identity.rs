@@ -1,5 +1,5 @@
-//! Whether a database file is still the one at its path. Who deletes it, or puts another directory in its place, leaves
-//! the process with a file that no later start will find: nothing may be acknowledged into that.
+//! Checks whether a database file is still the one at its path. If the file was deleted or its directory replaced, the
+//! process has an open file that no later start finds. Then nothing may be acknowledged any more.
 
 use std::{
     fs::{self, File},

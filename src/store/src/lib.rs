@@ -1,9 +1,10 @@
-//! Where rows are kept: a journal that decides what is durable, and one of two embedded engines as the index behind it.
+//! The store: a journal that decides what is durable, and one of two embedded engines as the index behind it.
 //!
-//! A group of commits is one record of the journal; `commit` returns when the record has survived an fdatasync; readers
-//! never see what is not durable yet; after the first failure nothing is acknowledged any more (a failed sync is never
-//! tried again: the kernel may have dropped the pages). [`open()`] makes or opens the directory, and refuses with one
-//! clear line.
+//! - A group of commits is one record of the journal. `commit` returns when the record has survived an fdatasync.
+//! - Readers see only durable rows.
+//! - After the first failure nothing is acknowledged any more. A failed sync is never repeated, because the kernel may
+//!   have dropped the pages.
+//! - [`open()`] creates or opens the directory. Its error is one line.
 
 mod copy;
 #[cfg(debug_assertions)]
@@ -105,7 +106,7 @@ impl fmt::Display for Engine {
 /// Where a store is: `sled:PATH` or `redb:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// It has to be the one that made the directory.
+    /// The engine that made the directory.
     pub engine: Engine,
     /// The store's directory.
     pub path: PathBuf,
@@ -134,26 +135,26 @@ impl fmt::Display for Location {
     }
 }
 
-/// How to open.
+/// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// As [`Config::cache_mib`].
     pub cache_mib: u64,
     /// As [`Config::min_free`].
     pub min_free: u64,
-    /// Makes a store also where a copy was cut off.
+    /// Creates a store even if an interrupted copy is there.
     pub start_afresh: bool,
     /// The journal in front of the engine.
     pub journal: JournalOptions,
     /// Looks at every page of the engine's file, which takes long. Only redb can.
     pub check_engine: bool,
-    /// Where files are synced, and how much room there is.
+    /// Syncs files.
     pub disk: Arc<dyn Disk>,
-    /// The journal's, if it is another one.
+    /// The disk of the journal, if it is another one.
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
 }
 
-/// The journal's sizes, and when what it holds is written to the engine.
+/// The sizes of the journal, and when its rows are written to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalOptions {
     /// Bytes of a segment.
@@ -162,11 +163,11 @@ pub struct JournalOptions {
     pub max_bytes: u64,
     /// Bytes of memory for rows that the engine does not have yet.
     pub recent_bytes: u64,
-    /// A checkpoint follows so many bytes of them,
+    /// A checkpoint is due when this many bytes of rows wait,
     pub checkpoint_bytes: u64,
-    /// or the oldest of them after so long.
+    /// or when the oldest of them has waited this long.
     pub checkpoint_after: Duration,
-    /// The wrong order, for a test that has to notice it.
+    /// The wrong order, for a test that must detect it.
     #[doc(hidden)]
     pub checkpoint_before_rows: bool,
 }

@@ -1,5 +1,4 @@
-//! A store without a disk, for unit tests and benches: the same contract, gone with the process, and it fails when told
-//! to.
+//! A store in memory for unit tests and benches, with the same contract. It can be told to fail.
 
 use std::{
     collections::BTreeMap,

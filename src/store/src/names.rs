@@ -1,5 +1,4 @@
-//! What a row is, in words that an operator may read: its kind, its session, its place. Keys hold user ids, which are
-//! not shown.
+//! Names of rows for the operator: kind, session, position. Keys hold user ids, which are not shown.
 
 use tandem_actors::{domain::ids::SessionId, keys::Key};
 

@@ -1,4 +1,4 @@
-//! From a directory to a store: lock, engine, completeness, schema, journal.
+//! Opens a store's directory: lock, engine, completeness, schema, journal.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -49,7 +49,7 @@ pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, St
         directory.copy_ended();
     }
     let head = Head::open(directory.root()).inspect_err(|error| {
-        tracing::warn!(%error, store = %location.path.display(), "a later loss of groups would not be noticed");
+        tracing::warn!(%error, store = %location.path.display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
     });
     let mut head = head.ok();
     let room = Room::new(directory.root(), options.min_free);
@@ -123,8 +123,8 @@ fn check_nothing_lost(location: &Location, opening: &Opening, head: Option<&mut 
     }
 }
 
-/// Takes over a store of an earlier version. From here on that version refuses it: it would not see what is in the
-/// journal, and not keep the digests.
+/// Converts a store of an earlier version. That version refuses the store afterwards, because it would not read the
+/// journal and would not update the digests.
 fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
     let written = |outcome: Result<(), StoreError>| outcome.map_err(|error| unusable(location, error.text()));
     if schema(location, rows)? != WITHOUT_DIGESTS {
@@ -133,11 +133,11 @@ fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<
     }
     begin_digests(location, rows, options)?;
     written(rows.write(&[&schema_row()]))?;
-    tracing::info!(store = %location.path.display(), "the store was taken over; earlier versions cannot open it any more");
+    tracing::info!(store = %location.path.display(), "the store was converted to the current format; earlier versions cannot open it any more");
     Ok(())
 }
 
-/// Trusts the engine's rows as they are.
+/// Makes the first digests from the engine's rows, without a check.
 pub(super) fn begin_digests(location: &Location, rows: &dyn Rows, options: &Options) -> Result<(), StoreOpenError> {
     let unreadable = |error: StoreError| unusable(location, error.text());
     let number = |key: &Key| own_number(rows, key).map_err(unreadable);
@@ -177,12 +177,12 @@ fn new_log() -> Change {
     seal(&Change::Put(log_key(), records::encode(&rand::rng().random::<u64>())))
 }
 
-/// Whether there is a complete store, that [`open`] would not have to make. Makes nothing.
+/// Whether there is a complete store at this location. Creates nothing.
 pub fn is_there(location: &Location) -> bool {
     Directory::holds_store(&location.path)
 }
 
-/// What [`open`] would say, as far as that can be told without opening; false if nothing is there yet. Changes nothing.
+/// Checks what can be checked without opening the store. Returns false if there is none yet. Changes nothing.
 pub fn inspect(location: &Location) -> Result<bool, StoreOpenError> {
     let Location { engine, path } = location;
     if Directory::is_half_copied(path) {
@@ -284,7 +284,7 @@ fn schema(location: &Location, rows: &dyn Rows) -> Result<u32, StoreOpenError> {
     }
 }
 
-/// Engines do not always say why they failed: on a full disk it is the disk.
+/// Engines do not always say why they failed. On a full disk the disk is the cause.
 fn unusable(location: &Location, reason: &str) -> StoreOpenError {
     let path = location.path.clone();
     if is_full(&path) || reason.contains("No space left on device") {

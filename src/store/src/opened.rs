@@ -22,9 +22,10 @@ use super::{
     spare,
 };
 
-/// Bytes after which a sled database is opened once more when it is closed.
+/// If this many bytes were written, a sled database is opened once more after it is closed, which shortens the next
+/// start.
 const MUCH: u64 = 4 << 20;
-/// Bytes after which it notes where its pages are while it runs.
+/// After this many bytes sled makes a snapshot of its pages while the node runs.
 const VERY_MUCH: u64 = 64 << 20;
 
 /// Rows in a directory that stays locked as long as they are open.
@@ -34,7 +35,8 @@ pub(super) struct Opened {
     location: Location,
     options: Options,
     written: AtomicU64,
-    // After the rows: unlocked when their files are closed. None for rows that are in no directory.
+    // Dropped after the rows, so that the directory is unlocked when their files are closed. None for rows without a
+    // directory.
     directory: Option<Directory>,
 }
 
@@ -76,7 +78,7 @@ impl Opened {
         Ok(())
     }
 
-    /// Lets the engine shorten the next start, if much was written. Called while nobody writes.
+    /// Lets the engine shorten the next start, if much was written. To be called only while nothing is written.
     pub fn shorten_next_start_if_much_was_written(&self) {
         if self.written.load(Ordering::Relaxed) < VERY_MUCH {
             return;
@@ -87,23 +89,23 @@ impl Opened {
         match rows.as_ref().map_or(Ok(false), |rows| rows.shorten_next_start()) {
             Ok(true) => tracing::info!(
                 millis = started.elapsed().as_millis() as u64,
-                "the engine noted where its pages are: starts stay quick"
+                "the engine stored the places of its pages, so the next start is fast"
             ),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(%error, "the engine could not note where its pages are; the next start is slower");
+                tracing::warn!(%error, "the engine could not store the places of its pages; the next start is slower");
             }
         }
     }
 
-    /// Whether the engine has failed for want of room. Engines do not always say so.
+    /// Whether the engine has failed because the disk is full. Engines do not always say so.
     pub fn has_no_room(&self, error: &StoreError) -> bool {
         error.text().contains("No space left")
             || error.text().contains("File too large")
             || self.directory.as_ref().is_some_and(|directory| is_full(directory.root()))
     }
 
-    /// Both engines assert what they read and write; a damaged page must be an error, not the end of a thread.
+    /// Both engines panic on a damaged page. The panic becomes an error, so that it does not end the thread.
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
         // Another thread may be opening it again.
         let rows = self.rows.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)?;
@@ -116,7 +118,7 @@ impl Opened {
 /// An engine whose file is damaged can panic even when it is closed.
 fn let_go(rows: Option<Box<dyn Rows>>) {
     if catch_unwind(AssertUnwindSafe(|| drop(rows))).is_err() {
-        tracing::warn!("the engine was not closed in good order");
+        tracing::warn!("the engine was not closed cleanly");
     }
 }
 
@@ -156,8 +158,8 @@ impl Rows for Opened {
         self.with("looked", |rows| rows.check_identity())
     }
 
-    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before; a
-    /// start whose time does not matter takes that over.
+    /// redb closes its file when it is dropped. sled reads at each start what was written since the start before, so it
+    /// is opened once more here, where the time does not matter.
     fn close(&self) {
         let rows = self.rows.write().take();
         if rows.is_none() {
@@ -176,9 +178,9 @@ impl Rows for Opened {
         match catch_unwind(closing) {
             Ok(Ok(())) => tracing::debug!("the store is closed"),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the store was not closed in good order; the next start is slower");
+                tracing::warn!(%error, "the store was not closed cleanly; the next start is slower");
             }
-            Err(_) => tracing::warn!("the store was not closed in good order; the next start is slower"),
+            Err(_) => tracing::warn!("the store was not closed cleanly; the next start is slower"),
         }
     }
 }

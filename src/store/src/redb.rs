@@ -62,7 +62,7 @@ impl RedbRows {
             },
             error => RowsOpenError::Unreadable(error.to_string()),
         })?;
-        // A check at opening would mend in silence what it can.
+        // The check repairs what it can, and returns false.
         if options.check_engine
             && !db.check_integrity().map_err(|error| RowsOpenError::Unreadable(error.to_string()))?
         {
@@ -86,7 +86,7 @@ impl RedbRows {
     fn commit(&self, changes: &[&Change]) -> Result<(), redb::Error> {
         let mut transaction = self.db.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
-        // So that a start after a kill does not go through the whole file.
+        // A start after a kill then need not read the whole file.
         transaction.set_quick_repair(true);
         {
             let mut table = transaction.open_table(ROWS)?;
@@ -134,8 +134,8 @@ impl Rows for RedbRows {
     }
 }
 
-/// The file itself is locked: whoever removes the directory's lock file does not get a second writer. A process that is
-/// being started holds for a moment what its parent has locked.
+/// Locks the file itself, so that removing the directory's lock file does not allow a second writer. It retries,
+/// because a process that is just being started inherits the lock of its parent for a moment.
 fn lock_patiently(file: &File) -> Result<(), RowsOpenError> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {

@@ -1,8 +1,8 @@
-//! `tandem store repair`: saves from a damaged store what is as it was written last, into a new store in its place, and
-//! says what it gave up. The damaged store is kept beside it.
+//! `tandem store repair`: copies all intact rows of a damaged store to a new store in its place, and reports what is
+//! lost. The damaged store is kept beside it.
 //!
-//! A row of the engine is saved if it agrees with its digest. A session whose log has a hole goes on from before the
-//! hole. If a group of the journal is lost, only the sessions that it was about go back.
+//! A row of the engine is saved if it agrees with its digest. A session whose log has a hole continues from before
+//! the hole. If a group of the journal is lost, only the sessions in it go back to an earlier state.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -48,10 +48,10 @@ pub enum RepairError {
     Move { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// What became of a store.
+/// The outcome of a repair.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    /// Saved.
+    /// The number of saved rows.
     pub rows: u64,
     /// One line each.
     pub given_up: Vec<String>,
@@ -108,11 +108,11 @@ struct Source {
     engine: Opened,
     digests: Option<Loaded>,
     all_sealed: bool,
-    /// How far the engine's rows go; 0 if that is not known.
+    /// The last group whose rows are all in the engine; 0 if it is unknown.
     checkpoint: u64,
     /// What the journal holds beyond the engine; none: deleted.
     recent: BTreeMap<Key, Option<Bytes>>,
-    /// Sessions that a lost group was about.
+    /// The sessions in a lost group.
     broken: BTreeSet<SessionId>,
 }
 
@@ -170,7 +170,7 @@ impl Source {
         Ok(source)
     }
 
-    /// What the journal does not have.
+    /// Reports what the journal has lost.
     fn note(&self, location: &Location, report: &Report, after: u64, given_up: &mut Vec<String>) {
         given_up.extend(report.bad.iter().filter(|bad| bad.is_beyond(after)).map(told));
         let last = report.last.unwrap_or(0).max(self.checkpoint);
@@ -209,7 +209,7 @@ impl Source {
         Some(last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0))
     }
 
-    /// Writes what can be saved.
+    /// Writes the rows that can be saved.
     fn save(&mut self, to: &dyn Rows, found: &mut Repaired) -> Result<(), StoreError> {
         let ranges = self.digests.take().map(Loaded::into_ranges);
         let ranges = ranges.unwrap_or_else(|| vec![(Key::from_bytes([]), Vec::new())]);
@@ -273,7 +273,7 @@ impl Source {
     }
 }
 
-/// A row with this key is there, or would have been written anew.
+/// Removes the key's digest from the missing ones: the row is there, or was written later.
 fn strike(missing: &mut Vec<Digest>, key: &Key) {
     missing.retain(|digest| !digest.is_of(key));
 }
@@ -286,7 +286,7 @@ struct Replay {
     has_gap: bool,
 }
 
-/// Opens the engine's rows whatever they are. sled can do without its snapshot, and makes its settings anew.
+/// Opens the engine's rows even if they are damaged. sled can work without its snapshot, and recreates its settings.
 fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String>) -> Result<Opened, StoreOpenError> {
     let open = || Opened::open(location, Directory::lock(&location.path)?, options);
     let mut opened = open();
@@ -303,7 +303,7 @@ fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String
     opened
 }
 
-/// Renames the files whose names begin so.
+/// Renames the files whose names begin with `beginning`.
 fn set_aside(directory: &Path, beginning: &str) -> io::Result<()> {
     for entry in directory.read_dir()? {
         let name = entry?.file_name().display().to_string();
@@ -331,13 +331,13 @@ fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), Sto
         let page = rows.scan(&events, last.as_ref(), Direction::Forward, PAGE)?;
         let Some((key, _)) = page.last() else { return Ok(()) };
         last = Some(key.clone());
-        // A session that goes on in the next page is looked at twice.
+        // A session that continues on the next page is checked twice.
         let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
         sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
     }
 }
 
-/// Takes back what a session cannot go on from: events behind a hole, and a snapshot of what is not there.
+/// Removes the rows from which a session cannot continue: events after a hole, and a snapshot of lost events.
 fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) -> Result<(), StoreError> {
     let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
     let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();

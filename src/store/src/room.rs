@@ -1,5 +1,4 @@
-//! How much room the disk has left. The last of it is kept free: an engine that meets a full disk is lost until
-//! somebody makes room, and cannot even be opened to read.
+//! Free space on the disk. A part of it is kept free, because an engine on a full disk cannot even be opened to read.
 
 use std::{
     io,
@@ -9,25 +8,25 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// How long a look at the disk is good for.
+/// How long a measurement of the disk is valid.
 const FRESH: Duration = Duration::from_millis(250);
 /// What an engine writes for each byte of a group, with some to spare.
 const AMPLIFICATION: u64 = 16;
-/// Of a small disk, not more than this part is kept free.
+/// At most the disk's size divided by this is kept free.
 const PART: u64 = 20;
 
-/// A look at the disk, in bytes.
+/// A measurement of the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     /// What an unprivileged process can still write.
     pub free: u64,
-    /// Below this nothing is written.
+    /// With less free space than this, nothing is written.
     pub floor: u64,
     /// The size of the disk.
     pub total: u64,
 }
 
-/// What a disk's room allows.
+/// What the free space allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// At least twice what is kept free.
@@ -78,7 +77,7 @@ impl Room {
         Ok(Space { free, floor: if total == 0 { 0 } else { self.min_free.min(total / PART) }, total })
     }
 
-    /// Whether a group of so many bytes may be written. A disk that cannot be asked is left to the engine.
+    /// Whether a group of this many bytes may be written. Also true if the disk cannot be measured.
     pub fn admits(&self, bytes: u64) -> bool {
         if self.min_free == 0 {
             return true;
@@ -87,7 +86,7 @@ impl Room {
         let fresh = last.filter(|(at, _)| at.elapsed() < FRESH).map(|(_, space)| space);
         let Some(mut space) = fresh.or_else(|| self.look().ok()) else { return true };
         let needed = bytes.saturating_mul(AMPLIFICATION);
-        // What is kept free takes in what an engine writes beside a group; half of it stays whatever the group.
+        // The reserve also serves the engine's own writes, but half of it always stays free.
         let floor = space.floor.max((space.floor / 2).saturating_add(needed));
         if space.free < floor && fresh.is_some() {
             // The estimate may be too low.

@@ -1,5 +1,5 @@
-//! What an engine does: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the schema
-//! are the same for all engines and stand above this.
+//! The trait of the engines: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the
+//! schema are the same for all engines and are implemented above it.
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -47,12 +47,12 @@ pub(super) trait Rows: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Does what makes the next start quicker, while nobody writes. Readers go on. Returns whether it did.
+    /// Shortens the next start, while nothing is written. Readers continue. Returns whether it did anything.
     fn shorten_next_start(&self) -> std::io::Result<bool> {
         Ok(false)
     }
 
-    /// Closes the files, so that the next start has nothing to mend.
+    /// Closes the files, so that the next start has nothing to repair.
     fn close(&self) {}
 }
 

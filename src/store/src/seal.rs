@@ -1,6 +1,5 @@
-//! A checksum on each row, over its key and its value: neither engine checks what it reads of a page that is in its
-//! cache or was written long ago. A damaged row is found when it is read, is named, and costs what it belongs to, not
-//! the store.
+//! A checksum on each row, over its key and its value, because neither engine checks all that it reads. A damaged row
+//! is found when it is read, and is named. It affects only its own session, not the store.
 //!
 //! ```text
 //! 0xc1   no MessagePack begins with it, and no other row of ours
@@ -8,7 +7,7 @@
 //! value
 //! ```
 //!
-//! Rows that were written before there were seals have none.
+//! Rows of versions without seals have none.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tandem_actors::{

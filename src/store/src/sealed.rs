@@ -1,4 +1,4 @@
-//! The engine's rows with their seals: what is read is what was written, or it is damaged and told.
+//! Checks the seals of the engine's rows: a row that is read is as it was written, or it is reported as damaged.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use super::{
     seal::{all_sealed, unseal},
 };
 
-/// Damaged rows that are told, each once.
+/// The largest number of damaged rows that are logged, each once.
 const MOST_TOLD: usize = 10_000;
 
-/// Takes seals off, and tells which are broken.
+/// Removes seals, and reports the broken ones.
 pub(super) struct Seals {
     /// Every row has a seal: the store began with them.
     all_sealed: bool,
@@ -26,13 +26,13 @@ impl Seals {
         Ok(Self { all_sealed: rows.get(&all_sealed())?.is_some(), damaged: Mutex::default() })
     }
 
-    /// The value of a row that somebody has asked for.
+    /// The value of a row that was requested by its key.
     pub fn open(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
         unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))
     }
 
-    /// The value of a row among others; `None` for a damaged one. It is left out, so that it costs what it belongs to
-    /// and not what is read with it. An event is never left out: its session would go on from a wrong place.
+    /// The value of a row in a scan. `None` for a damaged row, which is left out, so that it does not affect the other
+    /// rows. A damaged event is an error, because its session would continue from a wrong state.
     pub fn open_among_others(&self, key: &Key, stored: Bytes) -> Result<Option<Bytes>, StoreError> {
         match self.open(key, stored) {
             Ok(value) => Ok(Some(value)),
@@ -41,12 +41,12 @@ impl Seals {
         }
     }
 
-    /// Tells the operator, once for each row.
+    /// Logs the damage, once for each row.
     pub fn told(&self, key: &Key, error: StoreError) -> StoreError {
         let mut damaged = self.damaged.lock();
         if damaged.len() < MOST_TOLD && damaged.insert(key.clone()) {
             metrics::counter!("tandem_store_damaged_rows_total").increment(1);
-            tracing::error!(%error, "a stored row cannot be used; the rest is not touched by it");
+            tracing::error!(%error, "a stored row cannot be read; all other rows are unaffected");
         }
         error
     }

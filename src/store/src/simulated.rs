@@ -1,5 +1,5 @@
-//! The store without files and threads, for a simulation: the journal in its real format on a disk that the caller
-//! gives, and an engine in memory that is as durable as the caller lets it be.
+//! The store without files and threads, for a simulation: the journal in its real format on a disk of the caller, and
+//! an engine in memory whose durability the caller controls.
 
 use std::{collections::BTreeMap, fmt, io, ops::Bound, path::Path, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     seal::{all_sealed, seal},
 };
 
-/// Asked before each write of the engine; an error is the write's.
+/// Called before each write of the engine. Its error is the error of the write.
 type Gate = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// The rows of an engine. They outlive the stores that use them. Clones are the same rows.
@@ -91,11 +91,11 @@ impl Rows for EngineRows {
     }
 }
 
-/// An open store. Nothing happens in it unless somebody calls it.
+/// An open store. It has no threads: it works only when it is called.
 pub struct SimulatedStore(Arc<Journaled>);
 
 impl SimulatedStore {
-    /// Opens the journal on `disk`, and takes up what the engine does not have yet.
+    /// Opens the journal on `disk`, and reads the groups that the engine does not have yet.
     ///
     /// # Errors
     /// If the disk fails, or what was acknowledged is not there.
@@ -122,12 +122,12 @@ impl SimulatedStore {
         })
     }
 
-    /// As the port.
+    /// The store behind its port.
     pub fn port(&self) -> Arc<dyn Store> {
         self.0.clone()
     }
 
-    /// What the index's thread would do. `must` makes a checkpoint also if none is due.
+    /// Does one step of the index's thread. With `must` it makes a checkpoint even if none is due.
     pub fn step(&self, must: bool) {
         self.0.step(must);
     }

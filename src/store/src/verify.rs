@@ -43,10 +43,10 @@ pub fn verify(location: &Location, options: &Options) -> Result<Verified, StoreO
     verify_reporting(location, options, &mut |_| {})
 }
 
-/// Looks at the store at `location`, which nobody may have open. `progress` gets the number of rows so far.
+/// Verifies the store at `location`. No process may have it open. `progress` gets the number of rows so far.
 ///
 /// # Errors
-/// If there is none, or it cannot be looked at. What is damaged is no error.
+/// If there is none, or it cannot be read. Damage is part of the result, not an error.
 pub fn verify_reporting(
     location: &Location,
     options: &Options,
@@ -80,7 +80,7 @@ pub fn verify_reporting(
     Ok(found)
 }
 
-/// Needs a good journal: rows that are in it can be in the engine, or not.
+/// Needs an intact journal, because rows in the journal may be in the engine or not.
 fn look_at_digests(
     location: &Location,
     options: &Options,
@@ -202,7 +202,7 @@ fn look_at_journal(
     Ok(())
 }
 
-/// Names the sessions that a damaged group was about, as far as it can be read.
+/// Names the sessions of a damaged group, as far as the group can be read.
 pub(super) fn told(bad: &BadPlace) -> String {
     let sessions = bad.payload.as_deref().map(sessions_in).unwrap_or_default();
     let names: Vec<_> = sessions.iter().map(ToString::to_string).collect();

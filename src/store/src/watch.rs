@@ -1,5 +1,5 @@
-//! Looks at the disk while the node runs: whether there is room, whether the database is where it was, whether writes
-//! return. What it finds is told once, in the log, the metrics and `/ready`.
+//! Watches the disk while the node runs: the free space, whether the database is still at its path, and whether writes
+//! return. Each finding is logged once, and shown in the metrics and by `/ready`.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(250);
 const MIB: u64 = 1 << 20;
 
-/// A thread that does something now and then until this is dropped.
+/// A thread that repeats a task until this is dropped.
 struct Repeated {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -41,7 +41,7 @@ impl Repeated {
 }
 
 impl Drop for Repeated {
-    /// Does not wait: a disk that does not answer holds the thread.
+    /// Does not wait for the thread, which a stalled disk may hold.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
@@ -70,7 +70,7 @@ impl DiskWatch {
         Ok(Self { space, _thread: thread })
     }
 
-    /// What was found last; none if the disk cannot be asked.
+    /// The last measurement. None if the disk cannot be measured.
     pub fn space(&self) -> Option<Space> {
         *self.space.lock()
     }
@@ -120,8 +120,8 @@ impl Look {
                 floor_mib,
                 "the disk is almost full: nothing is written until there is room again; what is stored can be read"
             ),
-            Left::Little => tracing::warn!(free_mib, floor_mib, "little room is left on the disk; make some"),
-            Left::Enough => tracing::info!(free_mib, "there is room on the disk again"),
+            Left::Little => tracing::warn!(free_mib, floor_mib, "little space is left on the disk; free some"),
+            Left::Enough => tracing::info!(free_mib, "there is enough space on the disk again"),
         }
         self.told = left;
     }

@@ -37,7 +37,7 @@ async fn the_apps_creator_begins_with_a_draft_also_after_a_crash() {
 }
 
 #[tokio::test]
-async fn a_move_survives_a_crash_together_with_what_has_led_to_it() {
+async fn an_implicit_advance_survives_a_crash_together_with_its_cause() {
     let running = server().start().await;
     let both = Conversation::joined(&running).await;
     for member in both.members() {
@@ -55,7 +55,7 @@ async fn a_move_survives_a_crash_together_with_what_has_led_to_it() {
 }
 
 #[tokio::test]
-async fn the_app_is_offered_the_session_that_there_is() {
+async fn the_app_gets_the_existing_session_with_the_same_person() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     let (anna, ben) = (&both.anna, &both.ben);
@@ -104,7 +104,7 @@ async fn the_operator_decides_whom_the_app_mode_serves() {
 }
 
 #[tokio::test]
-async fn a_partner_in_any_of_the_presence_channels_is_there() {
+async fn a_partner_in_any_presence_channel_is_present() {
     let expo = Expo::start();
     let running = server().set("push.base_url", &expo.url).start().await;
     for channel in ["session:{id}:presence", "presence:{id}", "session:{id}"] {
@@ -138,7 +138,7 @@ async fn the_badge_counts_the_sessions_with_something_unseen() {
 }
 
 #[tokio::test]
-async fn the_inviters_app_hears_that_somebody_has_joined() {
+async fn the_inviters_app_gets_the_joining() {
     let server = shared().await;
     let anna = app_user(&server, "Anna").await;
     let ben = server.partner("Ben");

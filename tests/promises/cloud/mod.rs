@@ -148,7 +148,7 @@ async fn refusals_are_distinguished_from_temporary_failures() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_down_is_left_alone_and_found_again() {
+async fn a_service_that_is_down_is_not_called_until_a_trial_succeeds() {
     let ably = FakeAbly::start().await;
     let cloud = cloud(&ably);
     (0..12).for_each(|_| ably.fault(Fault::Status(503)));

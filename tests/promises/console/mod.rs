@@ -84,7 +84,7 @@ async fn a_link_signs_in_once_and_a_cookie_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_partners_token_opens_nothing_of_it() {
+async fn a_partners_token_does_not_open_the_console() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let (token, session) = (&both.anna.token, &both.session);
@@ -206,7 +206,7 @@ async fn a_quarantined_session_is_named_with_its_reason_and_can_be_released() {
 }
 
 #[tokio::test]
-async fn an_open_page_hears_of_changes() {
+async fn an_open_page_is_updated_after_changes() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let console = Console::sign_in(&server).await;

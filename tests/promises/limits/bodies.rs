@@ -32,7 +32,7 @@ async fn serves(server: &Server) {
 }
 
 #[tokio::test]
-async fn bodies_that_grow_when_they_are_unpacked_harm_nobody() {
+async fn compression_bombs_are_refused_and_affect_no_other_client() {
     let server = with_key().system_limit("-v", 3 << 20).start().await;
     let bomb = bomb();
     let gzip = [("content-encoding", "gzip"), ("content-type", "application/json"), ("connection", "close")];
@@ -80,7 +80,7 @@ async fn a_compressed_body_that_stays_small_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_comes_is_not_waited_for_long() {
+async fn a_body_that_never_arrives_is_refused_after_a_short_time() {
     let server = with_key().set("limits.body_timeout", "300ms").start().await;
     let token = server.partner("Anna").token;
     let bearer = format!("Bearer {token}");
@@ -107,7 +107,7 @@ async fn a_body_that_never_comes_is_not_waited_for_long() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_not_waited_for() {
+async fn a_body_that_arrives_too_slowly_is_refused() {
     let server = with_key().set("limits.body_timeout", "300ms").set("limits.least_rate", 100_000).start().await;
     let mut raw = Raw::sent(&server, head("POST", "/channels/x/messages", &[("authorization", BASIC)], 100_000)).await;
     let trickle = async {
@@ -122,7 +122,7 @@ async fn a_body_that_trickles_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_requests_that_are_not_there() {
+async fn a_stop_does_not_wait_for_requests_that_have_not_arrived() {
     let mut server = with_key().start().await;
     let (mut half_heads, mut half_bodies) = (Vec::new(), Vec::new());
     for _ in 0..8 {

@@ -15,7 +15,7 @@ async fn metric(server: &Server, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_node_full_of_connections_that_wait_still_takes_those_that_ask() {
+async fn a_node_full_of_idle_connections_still_serves_new_requests() {
     let server = server().system_limit("-n", 128).start().await;
     let mut waiting = Vec::new();
     for n in 0..300 {
@@ -78,7 +78,7 @@ async fn a_trusted_proxy_is_not_taken_for_one_client_and_does_not_hide_one() {
 }
 
 #[tokio::test]
-async fn heads_that_trickle_are_not_waited_for_also_behind_a_whole_request() {
+async fn heads_that_arrive_too_slowly_are_refused_also_after_a_complete_request() {
     let server = server().set("server.client_request_timeout", "300ms").start().await;
     let mut first = Raw::sent(&server, "GET /health HT").await;
     let mut second = Raw::sent(&server, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -104,7 +104,7 @@ async fn a_head_without_an_end_and_a_path_without_an_end_are_refused() {
 }
 
 #[tokio::test]
-async fn files_that_many_ask_for_and_nobody_reads_are_not_copied_for_each() {
+async fn unread_answers_of_shared_files_are_not_copied_for_each_client() {
     let server = server().system_limit("-v", 3 << 20).start().await;
     let asking = (0..600).map(|_| async {
         let socket = TcpSocket::new_v4().unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::server;
 
 #[tokio::test]
-async fn what_cannot_be_worked_on_soon_is_refused_and_the_node_stays_well() {
+async fn requests_beyond_the_limits_are_refused_and_the_node_stays_responsive() {
     let server = server()
         .set("limits.requests", 2)
         .set("limits.requests_waiting", 8)

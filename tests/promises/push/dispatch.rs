@@ -48,7 +48,7 @@ async fn an_absent_partner_gets_one_notification_and_its_receipt_is_followed() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_seen_meanwhile_is_not_pushed() {
+async fn an_event_that_was_seen_in_the_meantime_is_not_pushed() {
     let rig = one_push().await;
     rig.sessions.drops.lock().insert(session(1));
     rig.decide(1, "ann", 1).await;
@@ -196,7 +196,7 @@ async fn devices_of_several_projects_are_sent_in_separate_batches() {
 }
 
 #[tokio::test]
-async fn broken_credentials_of_a_project_never_cost_a_device() {
+async fn broken_credentials_of_a_project_never_retire_a_device() {
     for credentials in [Credentials::BrokenAtOnce, Credentials::BrokenLater] {
         let rig = Rig::with(|config| config.linger = Duration::from_millis(50)).await;
         for number in 0..40 {

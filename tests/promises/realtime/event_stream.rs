@@ -340,7 +340,7 @@ async fn a_stream_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_gone_leaves_nothing() {
+async fn a_closed_stream_leaves_no_state() {
     let node = brisk(|config| config.limits.connections_per_user = 1);
     let token = token(&node, json!({"clientId": "anna"})).await;
     let query = format!("channels=a&accessToken={token}");
@@ -411,7 +411,7 @@ async fn listen(partner: &Member, rest: &str) -> (Stream, String) {
 }
 
 #[tokio::test]
-async fn a_partner_hears_the_session_also_across_a_kill() {
+async fn a_partner_gets_events_of_the_session_also_across_a_kill() {
     let server = server().start().await;
     let both = Conversation::joined(&server).await;
     let (mut stream, _) = listen(&both.ben, "").await;

@@ -1,4 +1,4 @@
-//! How rankings are revealed, and how proposed agreements are answered.
+//! How events change rankings and agreements: the reveal of the overlap, confirmed and declined agreements.
 
 use crate::{
     agreement::AgreementStatus,
@@ -10,7 +10,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Declined agreements that are kept for looking up.
+/// The number of declined agreements that are kept, so that members can look them up.
 const KEPT_DECLINED: usize = 20;
 
 impl Session {

@@ -37,7 +37,7 @@ impl Session {
     /// Changes the state by one event. Events have to be applied in the order of their `seq`.
     pub fn apply(&mut self, event: &Event) {
         debug_assert!(event.seq > self.seq, "the numbers of events increase");
-        let changes = event.facts().changes;
+        let changes = event.consequences().changes;
         self.seq = event.seq;
         self.last_event_at = event.at;
         if matches!(changes, Changes::Author | Changes::Both) {
@@ -48,7 +48,7 @@ impl Session {
         // An acceptance makes its author a member: look the author up again.
         let author = self.author_of(event);
         if matches!(changes, Changes::Author | Changes::Both) {
-            self.update(author, |me| me.was_taken_on = event.is_implicit());
+            self.update(author, |me| me.was_just_advanced = event.is_implicit());
         }
         self.note_changed(event.at, changes, author);
         self.note_news(event, author);

@@ -1,4 +1,4 @@
-//! How needs are captured, shared and compared.
+//! How events change the needs of a member: capture, sharing, common ground.
 
 use crate::{
     consents::ConsentKind,
@@ -38,7 +38,7 @@ impl Session {
             let version = me.consent_version(ConsentKind::Needs);
             me.consents.grant(ConsentKind::Needs, version, needs.to_vec(), at);
         });
-        // The partner validated another list.
+        // The partner's validation was about the previous list, so it no longer counts.
         self.update(author.map(Side::other), |partner| {
             if !partner.has_left(Stage::NeedMapping) {
                 partner.needs.validated_at = None;

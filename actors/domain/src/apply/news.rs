@@ -21,8 +21,9 @@ impl Session {
         }
     }
 
+    /// Marks the event as news for each member whom it concerns, except its author. News is unread until it is viewed.
     pub(super) fn note_news(&mut self, event: &Event, author: Option<Side>) {
-        let facts = event.facts();
+        let facts = event.consequences();
         if !facts.is_news {
             return;
         }

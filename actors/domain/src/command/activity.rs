@@ -12,7 +12,7 @@ pub(super) fn show(action: &mut MemberAction<'_>, shown: bool) -> Result<(), Rej
 }
 
 /// Records the preference of a user who joins.
-pub(super) fn at_entry(caller: &Caller, events: &mut NewEvents) {
+pub(super) fn record_on_joining(caller: &Caller, events: &mut NewEvents) {
     if caller.privacy.hides_activity {
         events.record(EventBody::ActivityShown { shown: false });
     }

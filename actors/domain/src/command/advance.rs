@@ -26,7 +26,7 @@ pub struct AdvanceRequest {
     to_stage: Option<i64>,
 }
 
-/// An advance, with the stages that the client believes in.
+/// An advance, with the stages as the client knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advance {
     from: Option<Stage>,
@@ -50,8 +50,9 @@ fn stage(field: &str, number: Option<i64>) -> Result<Option<Stage>, Rejection> {
 /// The outcome of an advance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AdvanceOutcome {
+    /// The caller moves to this stage.
     Go(Stage),
-    /// The caller has made this advance before.
+    /// The caller has made this advance already. The client repeats it.
     Done,
     Blocked(Blocked),
 }
@@ -68,7 +69,7 @@ impl AdvanceOutcome {
 impl Session {
     pub(crate) fn advance_outcome(&self, side: Side, advance: &Advance) -> AdvanceOutcome {
         let current = self.stage_of(side);
-        let was_taken_on = self.member(side).is_some_and(|member| member.was_taken_on);
+        let was_just_advanced = self.member(side).is_some_and(|member| member.was_just_advanced);
         let blocked = |reason| AdvanceOutcome::Blocked(Blocked::because(reason));
         if self.status != SessionStatus::Active {
             return blocked(BlockedReason::SessionNotActive);
@@ -78,8 +79,8 @@ impl Session {
             _ => true,
         };
         let from = advance.from.unwrap_or(current);
-        // A request without stages means the advance that the coordinator has just made for the caller.
-        let is_made = was_taken_on && *advance == Advance::default();
+        // The coordinator has just advanced the caller by itself. A request without stages repeats that advance.
+        let is_made = was_just_advanced && *advance == Advance::default();
         let is_done = is_made
             || advance.from.is_some_and(|from| from < current)
             || (advance.from.is_none() && advance.to.is_some_and(|to| Stage::Onboarding < to && to <= current));

@@ -43,7 +43,7 @@ pub struct ProposeAgreementRequest {
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
     measure_of_success: Option<String>,
     /// RFC 3339 date or time.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::date_or_time))]
     follow_up_date: Option<String>,
 }
 

@@ -19,7 +19,7 @@ use crate::{
 #[cfg_attr(feature = "schema", schema(example = json!({ "agreed": true })))]
 pub struct SignCompactRequest {
     /// May be left out; `false` signs nothing and is refused.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::agreed))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::agreed))]
     agreed: Option<bool>,
 }
 

@@ -145,7 +145,7 @@ pub(super) fn revoke(action: &mut MemberAction<'_>, revoke: &RevokeConsent) -> R
         ConsentKind::Needs => action.me.needs.consent_stands(),
     };
     if !stands || record.is_some_and(|record| !record.granted) {
-        return Err(Rejection::conflict("you share nothing of this kind at present"));
+        return Err(Rejection::conflict("you share nothing of this kind, so there is no consent to revoke"));
     }
     action.record(EventBody::ConsentRevoked { kind });
     Ok(())
@@ -171,7 +171,7 @@ pub(super) fn decide(action: &mut MemberAction<'_>, decide: &DecideConsent) -> R
         (true, ConsentKind::Needs) if decide.edited.is_some() => {
             return Err(Rejection::invalid("editedContent", "a text", "left out: needs are edited one by one"));
         }
-        (true, ConsentKind::Needs) => needs::grant(action, &action.me.confirmed_needs()),
+        (true, ConsentKind::Needs) => needs::record_sharing(action, &action.me.confirmed_needs()),
         (true, ConsentKind::Empathy) => {
             let draft = action.me.empathy.draft.as_ref().ok_or_else(none)?;
             empathy::share(action, decide.edited.as_ref().unwrap_or(&draft.content).clone());

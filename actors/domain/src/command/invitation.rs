@@ -107,7 +107,7 @@ pub(super) fn create(id: SessionId, create: &CreateSession, ctx: &Context<'_>) -
         context: create.context.clone(),
         expires_at,
     });
-    activity::at_entry(caller, &mut events);
+    activity::record_on_joining(caller, &mut events);
     let is_app = ctx.settings.serves_app(caller);
     if is_app {
         events.record(app_members::client_detected(Marker::App));
@@ -165,7 +165,7 @@ pub(super) fn accept(session: &Session, caller: &Caller, ctx: &Context<'_>) -> R
     }
     let told_to_app = session.creator.in_app_mode();
     events.record(EventBody::Joined { name: caller.name.clone(), told_to_app });
-    activity::at_entry(caller, &mut events);
+    activity::record_on_joining(caller, &mut events);
     if ctx.settings.serves_app(caller) {
         events.record(app_members::client_detected(Marker::App));
     }

@@ -24,7 +24,7 @@ const LONGEST: usize = 500;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", schema(example = json!({ "message": "I would like us to talk. Will you join me?" })))]
 pub struct ConfirmInvitationRequest {
-    /// The text that goes with the link, at most 500 characters; as it stands, if left out.
+    /// The text that goes with the link, at most 500 characters. If it is left out, the text does not change.
     #[cfg_attr(feature = "schema", schema(max_length = 500))]
     message: Option<String>,
 }
@@ -67,7 +67,7 @@ impl TryFrom<InvitationMessageRequest> for Command {
     }
 }
 
-/// At least one of the two.
+/// The body of a request that writes texts of the invitation: at least one of the two.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -105,10 +105,10 @@ impl TryFrom<WriteInvitationRequest> for Command {
 }
 
 impl Session {
-    /// The present topic: the written one, or the creator's context, or the operator's default.
-    pub(crate) fn topic(&self, standard: &str) -> Option<PrivateText> {
-        let standard = || Some(standard).filter(|text| !text.trim().is_empty()).map(PrivateText::new);
-        self.invitation.topic.clone().or_else(|| self.context.clone()).or_else(standard)
+    /// The current topic: the written one, or the creator's context, or the default of the settings.
+    pub(crate) fn topic(&self, default: &str) -> Option<PrivateText> {
+        let default = || Some(default).filter(|text| !text.trim().is_empty()).map(PrivateText::new);
+        self.invitation.topic.clone().or_else(|| self.context.clone()).or_else(default)
     }
 }
 
@@ -116,7 +116,7 @@ impl Session {
 pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmInvitation) -> Result<(), Rejection> {
     must_be_creators(action)?;
     must_not_be_over(action)?;
-    send(action);
+    confirm_once(action);
     let is_sent = action.session.invitation.sent_at.is_some();
     if !is_sent && (action.me.in_app_mode() || confirm.has_message()) {
         action.record(EventBody::InvitationSent { message: confirm.message.clone() });
@@ -135,7 +135,7 @@ pub(super) fn confirm_topic(action: &mut MemberAction<'_>) -> Result<(), Rejecti
         return Err(Rejection::new(Code::ValidationError, "there is no topic yet; it has to be written first"));
     };
     action.record(EventBody::TopicFrameConfirmed { topic });
-    send(action);
+    confirm_once(action);
     Ok(())
 }
 
@@ -153,7 +153,8 @@ pub(super) fn write(action: &mut MemberAction<'_>, write: &WriteInvitation) -> R
     Ok(())
 }
 
-fn send(action: &mut MemberAction<'_>) {
+/// Confirms the invitation, if this has not happened. The time to accept it starts.
+fn confirm_once(action: &mut MemberAction<'_>) {
     if action.session.status == SessionStatus::Created {
         let expires_at = action.ctx.now + action.ctx.settings.invitation_ttl;
         action.record(EventBody::InvitationConfirmed { expires_at });

@@ -11,11 +11,12 @@ mod compact;
 mod consent;
 mod empathy;
 mod feel_heard;
-pub mod fields;
 #[cfg(feature = "schema")]
-mod forms;
+mod field_schemas;
+pub mod fields;
 mod invitation;
 mod invitation_text;
+mod issuer;
 mod lifecycle;
 mod need_edits;
 mod needs;
@@ -45,6 +46,7 @@ pub use feel_heard::FeelHeardRequest;
 pub use invitation::{CreateSession, CreateSessionRequest, DeclineInvitationRequest};
 use invitation_text::{ConfirmInvitation, WriteInvitation};
 pub use invitation_text::{ConfirmInvitationRequest, InvitationMessageRequest, WriteInvitationRequest};
+pub use issuer::Issuer;
 pub use lifecycle::{Pause, PauseRequest, Rename};
 pub(crate) use need_edits::ASSUMED_CATEGORY;
 use need_edits::CaptureNeeds;
@@ -212,8 +214,8 @@ impl Session {
                 self.advance_app_members(&mut events, ctx);
                 Ok(events)
             }
-            Err(mut rejection) if !rejection.noted.is_empty() => {
-                rejection.noted.splice(0..0, noticed);
+            Err(mut rejection) if !rejection.events.is_empty() => {
+                rejection.events.splice(0..0, noticed);
                 Err(rejection)
             }
             Err(rejection) => Err(rejection),
@@ -246,7 +248,7 @@ impl Session {
             | Command::DeclineInvitation
             | Command::ResendInvitation
             | Command::EraseAccount
-            | Command::Timer(_) => Err(Rejection::forbidden("only the coordinator's timers can do that")),
+            | Command::Timer(_) => Err(Rejection::forbidden("only a timer of the coordinator can do that")),
             Command::ConfirmInvitation(confirm) => invitation_text::confirm(&mut action, confirm),
             Command::ConfirmTopicFrame => invitation_text::confirm_topic(&mut action),
             Command::WriteInvitation(write) => invitation_text::write(&mut action, write),

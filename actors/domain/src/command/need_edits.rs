@@ -7,7 +7,7 @@ use super::{
     Command,
     action::MemberAction,
     fields,
-    needs::{LONGEST_DESCRIPTION, MOST, category, not_mine},
+    needs::{LONGEST_DESCRIPTION, MOST, category, not_own_need},
 };
 use crate::{
     event::EventBody,
@@ -50,7 +50,7 @@ pub(super) struct CapturedNeedRequest {
     #[cfg_attr(feature = "schema", schema(max_length = 1000))]
     description: Option<String>,
     /// At most 10 texts of at most 500 characters. They stay with the caller.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::evidence))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::evidence))]
     evidence: Option<Vec<String>>,
 }
 
@@ -114,7 +114,7 @@ pub struct EditNeedsRequest {
     operations: Option<Vec<NeedOperationRequest>>,
 }
 
-/// One change. `needId` is left out for `addNeed`, and needed for the others.
+/// One change. `needId` is required, except for `addNeed`, which takes none.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -240,7 +240,7 @@ pub(super) fn edit(action: &mut MemberAction<'_>, edit: &EditNeeds) -> Result<()
     let mut list = action.me.needs.clone();
     let mut edits = Vec::new();
     for operation in &edit.operations {
-        for change in changes(action, &list, operation)? {
+        for change in edits_of(action, &list, operation)? {
             list.edit(&change, action.ctx.now);
             edits.push(change);
         }
@@ -252,8 +252,9 @@ pub(super) fn edit(action: &mut MemberAction<'_>, edit: &EditNeeds) -> Result<()
     Ok(())
 }
 
-fn changes(action: &MemberAction<'_>, list: &Needs, operation: &Operation) -> Result<Vec<NeedEdit>, Rejection> {
-    let find = |id| -> Result<&Need, Rejection> { list.find(id).ok_or_else(|| not_mine("operations.needId")) };
+/// The edits that carry out an operation on the list; none if the operation changes nothing.
+fn edits_of(action: &MemberAction<'_>, list: &Needs, operation: &Operation) -> Result<Vec<NeedEdit>, Rejection> {
+    let find = |id| -> Result<&Need, Rejection> { list.find(id).ok_or_else(|| not_own_need("operations.needId")) };
     Ok(match operation {
         Operation::Add { text, category } => {
             let category = category.unwrap_or(ASSUMED_CATEGORY);

@@ -61,8 +61,8 @@ pub(super) fn category(field: &str, name: Option<String>) -> Result<NeedCategory
     fields::variant(field, name)
 }
 
-/// Either `needIds`, all of which are confirmed, or `confirmations`. `adjustments` says more of some of the needs, and
-/// may name further ones.
+/// The body of `POST /sessions/{id}/needs/confirm`: either `needIds`, all of which are confirmed, or `confirmations`.
+/// `adjustments` holds confirmations, too. They replace those of the same need in `needIds`, and may name other needs.
 #[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -192,7 +192,7 @@ pub(super) fn confirm(action: &mut MemberAction<'_>, confirm: &ConfirmNeeds) -> 
     action.must_be_in(Stage::NeedMapping)?;
     let mine = &action.me.needs;
     for change in &confirm.needs {
-        let need = mine.find(&change.need).ok_or_else(|| not_mine("needIds"))?;
+        let need = mine.find(&change.need).ok_or_else(|| not_own_need("needIds"))?;
         let is_frozen = need.shared && mine.consent_stands();
         if is_frozen && (!change.confirmed || change.adjustment.is_some()) {
             return Err(Rejection::conflict("a need that you share cannot be changed; revoke your consent first"));
@@ -230,16 +230,16 @@ pub(super) fn share(action: &mut MemberAction<'_>, share: &ShareNeeds) -> Result
         ));
     }
     for id in &share.needs {
-        if !mine.find(id).ok_or_else(|| not_mine("needIds"))?.confirmed {
+        if !mine.find(id).ok_or_else(|| not_own_need("needIds"))?.confirmed {
             return Err(Rejection::gate("confirm your needs before you share them"));
         }
     }
-    grant(action, &share.needs);
+    record_sharing(action, &share.needs);
     Ok(())
 }
 
-/// The caller has consented to sharing these needs, all of them confirmed.
-pub(super) fn grant(action: &mut MemberAction<'_>, chosen: &[NeedId]) {
+/// Records that the caller shares these needs. The caller of this function has checked that they are confirmed.
+pub(super) fn record_sharing(action: &mut MemberAction<'_>, chosen: &[NeedId]) {
     let mine = &action.me.needs;
     let reveals = action.partner().is_some_and(|partner| partner.needs.consent_stands());
     let completes = action.partner().is_some_and(|partner| {
@@ -260,6 +260,7 @@ pub(super) fn grant(action: &mut MemberAction<'_>, chosen: &[NeedId]) {
     action.complete_stage(Stage::NeedMapping, completes);
 }
 
-pub(super) fn not_mine(field: &str) -> Rejection {
+/// For an id that is not among the caller's needs.
+pub(super) fn not_own_need(field: &str) -> Rejection {
     Rejection::invalid(field, "another id", "ids of your own needs")
 }

@@ -1,4 +1,4 @@
-//! A nudge: a fixed text, seldom.
+//! A nudge: the caller reminds the partner. The text is fixed, and the settings limit how often.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::{
     rejection::{Code, Rejection},
 };
 
-/// A nudge that comes too early is refused, and the refusal is recorded.
+/// A nudge that comes too early is refused. The refusal is recorded as an event.
 pub(super) fn decide(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
     action.must_be_active()?;
     let interval = action.ctx.settings.nudge_min_interval;
@@ -19,11 +19,11 @@ pub(super) fn decide(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
         refusal.record(EventBody::NudgeRefused {});
         return Err(Rejection::new(
             Code::RateLimited,
-            format!("your partner was nudged lately; the next nudge can go out at {next}"),
+            format!("your partner was nudged a short while ago; the next nudge can be sent at {next}"),
         )
         .with_retry_after(next.since(action.ctx.now))
         .with_details(json!({ "nextAllowedAt": next }))
-        .with_noted(refusal.list));
+        .with_events(refusal.list));
     }
     action.record(EventBody::Nudged {});
     Ok(())

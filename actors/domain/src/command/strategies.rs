@@ -33,7 +33,7 @@ pub struct ProposeStrategyRequest {
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
     description: Option<String>,
     /// At most 3.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::three_labels))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::three_labels))]
     needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 100))]
@@ -133,7 +133,7 @@ pub(super) fn must_have_room(session: &Session, more: usize) -> Result<(), Rejec
     Ok(())
 }
 
-/// Saying it again changes nothing.
+/// A repeated "ready" changes nothing.
 pub(super) fn ready(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
     action.must_be_in(Stage::StrategicRepair)?;
     if action.me.round.ready_at.is_some() {
@@ -150,8 +150,8 @@ pub(super) fn ready(action: &mut MemberAction<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The client repeats a ranking whose answer was lost. It may have been revealed meanwhile.
-fn is_in_already(action: &MemberAction<'_>, submit: &SubmitRanking) -> bool {
+/// Whether the client repeats a ranking whose answer was lost. The rankings may have been revealed in the meantime.
+fn is_repetition(action: &MemberAction<'_>, submit: &SubmitRanking) -> bool {
     let round = &action.me.round;
     let latest = if round.ranked_at.is_some() { &round.ranking } else { &round.previous };
     let is_closed = action.session.strategy_phase() != StrategyPhase::Ranking && !action.session.is_ready(action.side);
@@ -161,7 +161,7 @@ fn is_in_already(action: &MemberAction<'_>, submit: &SubmitRanking) -> bool {
 pub(super) fn rank(action: &mut MemberAction<'_>, submit: &SubmitRanking) -> Result<(), Rejection> {
     action.must_be_in(Stage::StrategicRepair)?;
     let session = action.session;
-    if is_in_already(action, submit) {
+    if is_repetition(action, submit) {
         return Ok(());
     }
     match session.strategy_phase() {

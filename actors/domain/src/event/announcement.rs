@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Audience, Event, EventName, Facts, Push};
+use super::{Audience, Consequences, Event, EventName, Push};
 use crate::{
     consents::ConsentKind,
     ids::{AgreementId, SessionId, UserId},
@@ -41,30 +41,30 @@ impl Announcement {
 impl Event {
     /// The message that decides who is told, and how. None if nobody is told.
     pub fn announcement(&self, session: &SessionId) -> Option<Announcement> {
-        let Facts { names, fields, .. } = self.facts();
+        let Consequences { names, fields, .. } = self.consequences();
         names.first().map(|name| self.announce(*name, fields, session))
     }
 
     /// Further messages, for screens that wait for other names. They are published and never pushed.
     pub fn hints(&self, session: &SessionId) -> Vec<Announcement> {
-        let Facts { names, fields, .. } = self.facts();
+        let Consequences { names, fields, .. } = self.consequences();
         let hint = |name: &EventName| Announcement { pushes: false, ..self.announce(*name, fields, session) };
         names.iter().skip(1).map(hint).collect()
     }
 
     /// Whether the event is published under any name.
     pub fn is_announced(&self) -> bool {
-        !self.facts().names.is_empty()
+        !self.consequences().names.is_empty()
     }
 
     /// The only member whom the event concerns. None if it concerns both.
     pub fn only(&self) -> Option<&UserId> {
-        self.facts().only
+        self.consequences().only
     }
 
     /// The name of the message that decides who is told.
     pub fn name(&self) -> Option<&'static str> {
-        self.facts().names.first().map(|name| name.as_str())
+        self.consequences().names.first().map(|name| name.as_str())
     }
 
     fn announce(&self, name: EventName, fields: Fields<'_>, session: &SessionId) -> Announcement {
@@ -86,7 +86,7 @@ impl Event {
             }
             Audience::Both => {}
         }
-        let Facts { is_news, only, .. } = self.facts();
+        let Consequences { is_news, only, .. } = self.consequences();
         let pushes = name.push() != Push::Never && is_news;
         let only = only.cloned();
         Announcement { name: name.as_str(), payload, audience, only, pushes }

@@ -1,7 +1,7 @@
 //! How the events are declared.
 
-/// Declares the enum, and erases each event field by field. The compiler refuses a field whose type does not say what
-/// an erasure leaves of it.
+/// Declares the enum of the events and implements [`Erase`](super::erasure::Erase) for it, field by field. A field
+/// whose type does not implement `Erase` does not compile.
 macro_rules! events {
     (
         $(#[$meta:meta])*
@@ -28,14 +28,14 @@ macro_rules! events {
         }
 
         impl Erase for $name {
-            fn erase(&mut self) -> Left {
+            fn erase(&mut self) -> Remainder {
                 match self {
                     $($name::$variant $({ $($field),* })? $(($inner))? => {
                         $($($field.erase();)*)?
                         $($inner.erase();)?
                     })*
                 }
-                Left::Something
+                Remainder::Something
             }
         }
     };

@@ -18,15 +18,15 @@ use crate::{
 
 /// What an erasure leaves of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Nothing: the owner of the value drops it.
+pub(super) enum Remainder {
+    /// Nothing: the collection or option that holds the value drops it.
     Nothing,
     Something,
 }
 
 /// A value in an event, from which the text of a partner can be taken out.
 pub(super) trait Erase {
-    fn erase(&mut self) -> Left;
+    fn erase(&mut self) -> Remainder;
 }
 
 impl Event {
@@ -45,30 +45,30 @@ impl Event {
 }
 
 impl Erase for PrivateText {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         *self = PrivateText::default();
-        Left::Nothing
+        Remainder::Nothing
     }
 }
 
 impl<T: Erase> Erase for Option<T> {
-    fn erase(&mut self) -> Left {
-        if self.as_mut().is_some_and(|value| value.erase() == Left::Nothing) {
+    fn erase(&mut self) -> Remainder {
+        if self.as_mut().is_some_and(|value| value.erase() == Remainder::Nothing) {
             *self = None;
         }
-        Left::Something
+        Remainder::Something
     }
 }
 
 impl<T: Erase> Erase for Vec<T> {
-    fn erase(&mut self) -> Left {
-        self.retain_mut(|value| value.erase() == Left::Something);
-        Left::Something
+    fn erase(&mut self) -> Remainder {
+        self.retain_mut(|value| value.erase() == Remainder::Something);
+        Remainder::Something
     }
 }
 
 impl Erase for CapturedNeed {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         self.need.erase();
         self.description.erase();
         self.evidence.erase()
@@ -76,7 +76,7 @@ impl Erase for CapturedNeed {
 }
 
 impl Erase for NeedEdit {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         match self {
             NeedEdit::Added { need, .. } => need.erase(),
             NeedEdit::Reworded { before, after, .. } => {
@@ -84,34 +84,34 @@ impl Erase for NeedEdit {
                 after.erase()
             }
             NeedEdit::Removed { before, .. } => before.erase(),
-            NeedEdit::Recategorized { .. } => Left::Something,
+            NeedEdit::Recategorized { .. } => Remainder::Something,
         };
-        Left::Something
+        Remainder::Something
     }
 }
 
 impl Erase for NeedConfirmation {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         self.adjustment.erase()
     }
 }
 
 impl Erase for Selection {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         self.note.erase()
     }
 }
 
 impl Erase for Candidate {
-    fn erase(&mut self) -> Left {
-        Left::Nothing
+    fn erase(&mut self) -> Remainder {
+        Remainder::Nothing
     }
 }
 
 impl Erase for TendingEvent {
-    fn erase(&mut self) -> Left {
+    fn erase(&mut self) -> Remainder {
         self.forget_texts();
-        Left::Something
+        Remainder::Something
     }
 }
 
@@ -119,8 +119,8 @@ impl Erase for TendingEvent {
 macro_rules! without_text {
     ($($kept:ty),+ $(,)?) => { $(
         impl Erase for $kept {
-            fn erase(&mut self) -> Left {
-                Left::Something
+            fn erase(&mut self) -> Remainder {
+                Remainder::Something
             }
         }
     )+ };

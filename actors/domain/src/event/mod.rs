@@ -12,11 +12,11 @@ pub use announcement::Announcement;
 pub use audience::{Audience, Push, PushKind};
 use serde::{Deserialize, Serialize};
 pub use stored::VERSION;
-pub(crate) use table::{Changes, Facts};
+pub(crate) use table::{Changes, Consequences};
 pub use table::{EventName, is_reserved};
 
 use declare::events;
-use erasure::{Erase, Left};
+use erasure::{Erase, Remainder};
 
 use crate::{
     agreement::AgreementType,

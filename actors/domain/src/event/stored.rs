@@ -11,7 +11,8 @@ use serde::{
 
 use super::{Event, EventBody};
 
-/// The version that is written. Raise it when a field changes its meaning, and teach [`read_body`] the former form.
+/// The version of newly written events. Raise it when a field changes its meaning, and let [`read_body`] convert the
+/// former version.
 pub const VERSION: u8 = 1;
 
 impl Serialize for Event {
@@ -28,7 +29,7 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("Event", &["v", "seq", "at", "by", "body"], Record)
+        deserializer.deserialize_struct("Event", &["v", "seq", "at", "by", "body"], EventVisitor)
     }
 }
 
@@ -44,9 +45,9 @@ enum Field {
     Unknown,
 }
 
-struct Record;
+struct EventVisitor;
 
-impl<'de> Visitor<'de> for Record {
+impl<'de> Visitor<'de> for EventVisitor {
     type Value = Event;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +81,7 @@ impl<'de> Visitor<'de> for Record {
     }
 }
 
-/// Reads a body of any known version and converts it to the present form.
+/// Reads a body of any known version and converts it to the current form.
 fn read_body<'de, A: MapAccess<'de>>(version: u8, map: &mut A) -> Result<EventBody, A::Error> {
     match version {
         VERSION => map.next_value(),

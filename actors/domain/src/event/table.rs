@@ -5,7 +5,7 @@
 use super::{Audience, Event, EventBody, Push, PushKind, announcement::Fields};
 use crate::{consents::ConsentKind, ids::UserId, stage::Stage};
 
-/// Declares the names, each with its row.
+/// Declares the names, each with its audience and its push.
 macro_rules! event_names {
     ($($event:ident: $name:literal, $audience:expr, $push:expr;)+) => {
         /// An event's name on the session channel.
@@ -21,7 +21,7 @@ macro_rules! event_names {
                 match self { $(EventName::$event => $name),+ }
             }
 
-            /// Who hears of it.
+            /// Who gets it.
             pub const fn audience(self) -> Audience {
                 match self { $(EventName::$event => $audience),+ }
             }
@@ -103,9 +103,9 @@ pub(crate) enum Changes {
     Both,
 }
 
-/// What follows from an event, besides the state.
-pub(crate) struct Facts<'a> {
-    /// The names under which the event is published. The first one decides who is told.
+/// What follows from an event, besides the change of the state.
+pub(crate) struct Consequences<'a> {
+    /// The names under which the event is published; empty if it is not. The first one decides on audience and push.
     pub(super) names: &'static [EventName],
     pub(super) fields: Fields<'a>,
     /// The only member whom the event concerns.
@@ -115,103 +115,114 @@ pub(crate) struct Facts<'a> {
     pub(crate) is_news: bool,
 }
 
-fn told<'a>(names: &'static [EventName], fields: Fields<'a>) -> Facts<'a> {
-    debug_assert!(!names.is_empty(), "an event that is told has a name");
-    Facts { names, fields, only: None, changes: Changes::Both, is_news: true }
+fn published<'a>(names: &'static [EventName], fields: Fields<'a>) -> Consequences<'a> {
+    debug_assert!(!names.is_empty(), "a published event has a name");
+    Consequences { names, fields, only: None, changes: Changes::Both, is_news: true }
 }
 
-fn silent<'a>(changes: Changes) -> Facts<'a> {
-    Facts { names: &[], fields: Fields::Common, only: None, changes, is_news: false }
+fn unpublished<'a>(changes: Changes) -> Consequences<'a> {
+    Consequences { names: &[], fields: Fields::Common, only: None, changes, is_news: false }
 }
 
 impl Event {
-    /// The row of this event.
+    /// This event's row of the table.
     #[allow(clippy::too_many_lines, reason = "one arm for each event")]
-    pub(crate) fn facts(&self) -> Facts<'_> {
+    pub(crate) fn consequences(&self) -> Consequences<'_> {
         use EventName::*;
         use Fields::*;
         match &self.body {
-            EventBody::Joined { told_to_app: false, .. } => told(&[SessionJoined], Common),
+            EventBody::Joined { told_to_app: false, .. } => published(&[SessionJoined], Common),
             EventBody::Joined { told_to_app: true, .. } => {
-                told(&[SessionJoined, PartnerAdvanced], ToStage(Stage::Onboarding))
+                published(&[SessionJoined, PartnerAdvanced], ToStage(Stage::Onboarding))
             }
-            EventBody::InvitationDeclined {} => told(&[InvitationDeclined], Common),
-            EventBody::InvitationSent { .. } => told(&[InvitationConfirmed], Common),
-            EventBody::CompactSigned {} => told(&[PartnerSignedCompact], SignedAt),
+            EventBody::InvitationDeclined {} => published(&[InvitationDeclined], Common),
+            EventBody::InvitationSent { .. } => published(&[InvitationConfirmed], Common),
+            EventBody::CompactSigned {} => published(&[PartnerSignedCompact], SignedAt),
             EventBody::StageCompleted { stage, moves_to } => {
-                told(&[PartnerStageCompleted], Completed(*stage, *moves_to))
+                published(&[PartnerStageCompleted], Completed(*stage, *moves_to))
             }
             // An implicit advance follows from another event of the same commit, which is the news.
             EventBody::Advanced { to, implicit } => {
-                Facts { is_news: !implicit, ..told(&[PartnerAdvanced], ToStage(*to)) }
+                Consequences { is_news: !implicit, ..published(&[PartnerAdvanced], ToStage(*to)) }
             }
             EventBody::EmpathyShared { resubmits: true, .. } => {
-                told(&[PartnerEmpathyShared, EmpathyResubmitted], Common)
+                published(&[PartnerEmpathyShared, EmpathyResubmitted], Common)
             }
-            EventBody::EmpathyShared { reveals: true, .. } => told(&[PartnerEmpathyShared, EmpathyRevealed], Common),
-            EventBody::EmpathyShared { .. } => told(&[PartnerEmpathyShared], Common),
+            EventBody::EmpathyShared { reveals: true, .. } => {
+                published(&[PartnerEmpathyShared, EmpathyRevealed], Common)
+            }
+            EventBody::EmpathyShared { .. } => published(&[PartnerEmpathyShared], Common),
             // Screens that do not know the name of a verdict reload on "resubmitted".
-            EventBody::EmpathyJudged { validated: true, .. } => told(&[PartnerValidated, EmpathyResubmitted], Common),
+            EventBody::EmpathyJudged { validated: true, .. } => {
+                published(&[PartnerValidated, EmpathyResubmitted], Common)
+            }
             EventBody::EmpathyJudged { validated: false, .. } => {
-                told(&[PartnerRevisionRequested, EmpathyResubmitted], Common)
+                published(&[PartnerRevisionRequested, EmpathyResubmitted], Common)
             }
             EventBody::RefinementSkipped { willing_to_accept, .. } => {
-                told(&[PartnerSkippedRefinement, EmpathyResubmitted], Willing(*willing_to_accept))
+                published(&[PartnerSkippedRefinement, EmpathyResubmitted], Willing(*willing_to_accept))
             }
             // The list is private: the message makes the author's screens reload, and it is no news for the other
             // partner.
-            EventBody::NeedsCaptured { .. } => Facts { is_news: false, ..told(&[SessionNeedsExtracted], Common) },
-            EventBody::NeedsConfirmed { first: true, .. } => told(&[PartnerNeedsConfirmed], Common),
-            EventBody::NeedsShared { reveals: true, .. } => {
-                told(&[PartnerNeedsShared, SessionCommonGroundReady, SessionNeedsRevealReady], Common)
+            EventBody::NeedsCaptured { .. } => {
+                Consequences { is_news: false, ..published(&[SessionNeedsExtracted], Common) }
             }
-            EventBody::NeedsShared { .. } => told(&[PartnerNeedsShared], Common),
-            EventBody::CommonGroundConfirmed { .. } => told(&[PartnerCommonGroundConfirmed], Common),
-            EventBody::NeedsValidated { validated: true } => told(&[PartnerNeedsValidated], Common),
+            EventBody::NeedsConfirmed { first: true, .. } => published(&[PartnerNeedsConfirmed], Common),
+            EventBody::NeedsShared { reveals: true, .. } => {
+                published(&[PartnerNeedsShared, SessionCommonGroundReady, SessionNeedsRevealReady], Common)
+            }
+            EventBody::NeedsShared { .. } => published(&[PartnerNeedsShared], Common),
+            EventBody::CommonGroundConfirmed { .. } => published(&[PartnerCommonGroundConfirmed], Common),
+            EventBody::NeedsValidated { validated: true } => published(&[PartnerNeedsValidated], Common),
             // The revoked content has to disappear at once, even from screens that do not know the name of a
             // revocation.
             EventBody::ConsentRevoked { kind: kind @ ConsentKind::Empathy } => {
-                told(&[PartnerConsentRevoked, EmpathyResubmitted], Consent(*kind))
+                published(&[PartnerConsentRevoked, EmpathyResubmitted], Consent(*kind))
             }
             EventBody::ConsentRevoked { kind: kind @ ConsentKind::Needs } => {
-                told(&[PartnerConsentRevoked, SessionCommonGroundReady], Consent(*kind))
+                published(&[PartnerConsentRevoked, SessionCommonGroundReady], Consent(*kind))
             }
             // Screens of stage 4 reload on `partner.marked_ready` or on `session.strategies_updated`.
             EventBody::StrategyProposed { .. } | EventBody::StrategyRevised { .. } => {
-                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
+                published(&[SessionStrategiesUpdated, PartnerMarkedReady], Common)
             }
             EventBody::ReadyToRank {} | EventBody::PathChosen { ready: true, .. } => {
-                told(&[PartnerReadyToRank, PartnerMarkedReady], Common)
+                published(&[PartnerReadyToRank, PartnerMarkedReady], Common)
             }
-            EventBody::RankingSubmitted { replaces: false, .. } => told(&[PartnerRankingSubmitted], Common),
-            EventBody::OverlapRevealed { .. } => told(&[StrategiesOverlapReady, PartnerMarkedReady], Common),
-            EventBody::SelectionsShared { again: false } => {
-                told(&[PartnerRankingSubmitted, SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
-            }
+            EventBody::RankingSubmitted { replaces: false, .. } => published(&[PartnerRankingSubmitted], Common),
+            EventBody::OverlapRevealed { .. } => published(&[StrategiesOverlapReady, PartnerMarkedReady], Common),
+            EventBody::SelectionsShared { again: false } => published(
+                &[PartnerRankingSubmitted, SessionStrategiesUpdated, PartnerMarkedReady],
+                Selections("submitted"),
+            ),
             EventBody::SelectionsShared { again: true } => {
-                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
+                published(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
             }
             EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {} => {
-                told(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
+                published(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
             }
             EventBody::SubChatResolved { created, updated, .. } if !created.is_empty() || !updated.is_empty() => {
-                told(&[SessionStrategiesUpdated], SubChatResolved)
+                published(&[SessionStrategiesUpdated], SubChatResolved)
             }
-            EventBody::Closed { kind, agreements, .. } => told(&[SessionResolved], Closed(*kind, agreements)),
-            EventBody::AgreementProposed { id, .. } => told(&[AgreementProposed, PartnerMarkedReady], Agreement(id)),
-            EventBody::AgreementConfirmed { id } => told(&[AgreementConfirmed, PartnerMarkedReady], Agreement(id)),
+            EventBody::Closed { kind, agreements, .. } => published(&[SessionResolved], Closed(*kind, agreements)),
+            EventBody::AgreementProposed { id, .. } => {
+                published(&[AgreementProposed, PartnerMarkedReady], Agreement(id))
+            }
+            EventBody::AgreementConfirmed { id } => published(&[AgreementConfirmed, PartnerMarkedReady], Agreement(id)),
             EventBody::AgreementDeclined { id, .. } => {
-                told(&[AgreementDeclined, SessionStrategiesUpdated, PartnerMarkedReady], Agreement(id))
+                published(&[AgreementDeclined, SessionStrategiesUpdated, PartnerMarkedReady], Agreement(id))
             }
-            EventBody::FollowUpDue { agreements } => told(&[AgreementFollowUp], Agreements(agreements)),
-            EventBody::Paused { reason } => told(&[SessionPaused], Pause(reason.as_ref())),
-            EventBody::Resumed {} => told(&[SessionResumed], Common),
-            EventBody::Resolved {} => told(&[SessionResolved], Common),
-            EventBody::Abandoned { .. } => told(&[SessionAbandoned], Common),
-            EventBody::Nudged {} => told(&[PartnerNudged], Common),
+            EventBody::FollowUpDue { agreements } => published(&[AgreementFollowUp], Agreements(agreements)),
+            EventBody::Paused { reason } => published(&[SessionPaused], Pause(reason.as_ref())),
+            EventBody::Resumed {} => published(&[SessionResumed], Common),
+            EventBody::Resolved {} => published(&[SessionResolved], Common),
+            EventBody::Abandoned { .. } => published(&[SessionAbandoned], Common),
+            EventBody::Nudged {} => published(&[PartnerNudged], Common),
             EventBody::Tending(tending) => match tending.action() {
-                Some(action) => Facts { only: tending.only(), ..told(&[NotificationPendingAction], Action(action)) },
-                None => Facts { only: tending.only(), ..silent(Changes::Author) },
+                Some(action) => {
+                    Consequences { only: tending.only(), ..published(&[NotificationPendingAction], Action(action)) }
+                }
+                None => Consequences { only: tending.only(), ..unpublished(Changes::Author) },
             },
             EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
@@ -219,7 +230,7 @@ impl Event {
             | EventBody::Archived {}
             | EventBody::Left {}
             | EventBody::AccountErased {}
-            | EventBody::Renamed { .. } => silent(Changes::Both),
+            | EventBody::Renamed { .. } => unpublished(Changes::Both),
             EventBody::Created { .. }
             | EventBody::InvitationWritten { .. }
             | EventBody::TopicFrameConfirmed { .. }
@@ -238,15 +249,15 @@ impl Event {
             | EventBody::SubChatOpened { .. }
             | EventBody::SubChatSaid { .. }
             | EventBody::SubChatResolved { .. }
-            | EventBody::RankingSubmitted { replaces: true, .. } => silent(Changes::Author),
+            | EventBody::RankingSubmitted { replaces: true, .. } => unpublished(Changes::Author),
             EventBody::AppNoticed { .. } | EventBody::ActivityShown { .. } | EventBody::SawShareTab {} => {
-                silent(Changes::Client)
+                unpublished(Changes::Client)
             }
-            EventBody::Viewed { .. } | EventBody::NudgeRefused {} => silent(Changes::Nothing),
+            EventBody::Viewed { .. } | EventBody::NudgeRefused {} => unpublished(Changes::Nothing),
         }
     }
 
-    /// The coordinator advanced the partner by itself.
+    /// Whether this is an advance that the coordinator made by itself.
     pub(crate) fn is_implicit(&self) -> bool {
         matches!(self.body, EventBody::Advanced { implicit: true, .. })
     }

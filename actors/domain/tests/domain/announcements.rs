@@ -75,7 +75,7 @@ fn announce(event: &Event) -> Option<(&'static str, Value)> {
 }
 
 #[test]
-fn each_event_is_told_as_the_table_says_and_no_other() {
+fn each_event_is_published_as_the_table_says_and_no_other() {
     let table = table();
     for body in samples() {
         let variant = name(&body);
@@ -176,7 +176,7 @@ fn announcements_that_depend_on_fields() {
 }
 
 #[test]
-fn the_table_of_names_is_sorted_and_read_back() {
+fn the_table_of_names_is_sorted_and_names_can_be_parsed() {
     let names: Vec<_> = EventName::ALL.iter().map(|name| name.as_str()).collect();
     assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
     for name in EventName::ALL {
@@ -188,14 +188,14 @@ fn the_table_of_names_is_sorted_and_read_back() {
 
 /// Its author's own screen waits for it.
 #[test]
-fn resolving_is_told_to_both_and_excludes_nobody() {
+fn resolving_is_published_to_both_partners() {
     let told = event(EventBody::Resolved {}).announcement(&ID.parse().unwrap()).unwrap();
     assert_eq!(told.audience, Audience::Both);
     assert!(!told.payload.contains_key("excludeUserId") && !told.payload.contains_key("triggeredByUserId"));
 }
 
 #[test]
-fn an_event_without_author_is_told_to_both() {
+fn an_event_without_an_author_is_published_to_both_partners() {
     let mut event = event(EventBody::Resumed {});
     assert_eq!(event.announcement(&ID.parse().unwrap()).unwrap().audience, Audience::Partner);
     event.by = None;
@@ -205,7 +205,7 @@ fn an_event_without_author_is_told_to_both() {
 
 /// What has led to it is the news already.
 #[test]
-fn an_advance_by_the_coordinator_pushes_to_nobody() {
+fn an_advance_by_the_coordinator_causes_no_push() {
     for implicit in [false, true] {
         let told = event(EventBody::Advanced { to: Stage::Witness, implicit }).announcement(&ID.parse().unwrap());
         assert_eq!(told.unwrap().pushes, !implicit);
@@ -214,7 +214,7 @@ fn an_advance_by_the_coordinator_pushes_to_nobody() {
 
 /// The app has no handler for `session.joined`.
 #[test]
-fn the_app_of_the_creator_hears_of_the_partner_under_a_name_that_it_knows() {
+fn the_creators_app_gets_the_joining_under_a_name_that_it_knows() {
     let joined = event(EventBody::Joined { name: None, told_to_app: true });
     let hints = joined.hints(&ID.parse().unwrap());
     assert_eq!((joined.name(), hints.len(), hints[0].name), (Some("session.joined"), 1, "partner.advanced"));

@@ -54,7 +54,7 @@ fn the_creator_signs_invites_and_works_ahead_alone() {
 }
 
 #[test]
-fn two_with_the_app_reach_stage_four_without_an_advance() {
+fn two_members_in_app_mode_reach_stage_four_without_calling_advance() {
     let mut world = World::of_the_app();
     let both = |world: &World| (stage(world, ANN), stage(world, BEN));
     world.each(|world, who| world.ok(who, Command::SignCompact));
@@ -179,7 +179,7 @@ fn resuming_makes_the_advances_that_the_pause_held_back() {
 
 /// The partner's own command has taken the other on: it is no news for the one who acted.
 #[test]
-fn an_advance_by_the_partners_command_is_no_news() {
+fn an_advance_caused_by_the_partners_command_is_not_unread() {
     let mut world = World::of_the_app();
     world.each(|world, who| world.ok(who, Command::SignCompact));
     world.each(|world, who| world.post::<FeelHeardRequest>(who, json!({ "confirmed": true })));
@@ -205,7 +205,7 @@ fn a_creator_who_works_ahead_does_not_reveal_the_signature() {
 }
 
 #[test]
-fn the_texts_are_the_creators_until_they_are_confirmed() {
+fn only_the_creator_sees_the_texts_until_they_are_confirmed() {
     let mut world = of_mode(AppMode::Auto);
     let seen = |world: &World, who: &str| world.get(who, Query::State)["invitation"].clone();
     assert_eq!(seen(&world, ANN)["topicFrame"], "the kitchen", "the creator's own words are the topic");
@@ -247,7 +247,7 @@ fn the_button_waits_for_the_service_where_the_operator_says_so() {
 }
 
 #[test]
-fn a_chat_item_of_any_form_is_given_back() {
+fn a_chat_item_of_any_form_is_returned() {
     let mut world = World::active();
     let seen = world.post::<ViewedRequest>(ANN, json!({ "lastSeenChatItemId": "indicator-2027 #1" }));
     assert_eq!(seen["lastSeenChatItemId"], "indicator-2027 #1");

@@ -16,7 +16,7 @@ fn the_creator_may_sign_while_the_invitation_is_out() {
 }
 
 #[test]
-fn nobody_signs_twice() {
+fn signing_twice_is_refused() {
     let mut world = World::active();
     world.ok(ANN, Command::SignCompact);
     assert_eq!(world.code(ANN, Command::SignCompact), Code::Conflict);

@@ -24,7 +24,7 @@ fn a_revoked_attempt_is_hidden_at_once_and_may_be_shared_anew() {
 }
 
 #[test]
-fn a_partner_who_went_on_and_revokes_does_not_hold_the_other_back() {
+fn a_partner_who_revokes_after_advancing_does_not_block_the_other() {
     let mut world = World::at_stage(2);
     world.each(|world, who| world.draft(who, "words"));
     world.each(|world, who| world.post::<ConsentEmpathyRequest>(who, json!({ "consent": true })));

@@ -14,7 +14,7 @@ fn decide(request: &Value, decision: &str) -> Value {
 }
 
 #[test]
-fn a_ready_draft_is_asked_about_until_it_is_decided() {
+fn a_ready_draft_is_a_pending_consent_until_it_is_decided() {
     let mut world = World::at_stage(2);
     assert!(pending(&world, ANN).is_empty());
     world.post::<SaveEmpathyDraftRequest>(ANN, json!({ "content": "not ready" }));
@@ -44,7 +44,7 @@ fn a_ready_draft_is_asked_about_until_it_is_decided() {
 }
 
 #[test]
-fn confirmed_needs_are_asked_about_all_together() {
+fn all_confirmed_needs_are_one_pending_consent() {
     let mut world = World::at_stage(3);
     let (one, two) = (world.need(ANN, "SAFETY"), world.need(ANN, "MEANING"));
     world.post::<ConfirmNeedsRequest>(ANN, json!({ "needIds": [one, two] }));
@@ -76,7 +76,7 @@ fn a_request_of_the_partner_is_unknown() {
 }
 
 #[test]
-fn the_history_tells_newest_first_what_was_decided_and_revoked() {
+fn the_history_lists_decisions_and_revocations_newest_first() {
     let mut world = World::at_stage(3);
     world.share_need(ANN, "SAFETY");
     let records = world.get(ANN, Query::ConsentHistory)["records"].clone();

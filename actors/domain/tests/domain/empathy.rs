@@ -8,7 +8,7 @@ fn consent(world: &mut World, who: &str) -> Value {
 }
 
 #[test]
-fn a_draft_is_its_authors_alone_and_keeps_its_id() {
+fn a_draft_is_visible_to_its_author_only_and_keeps_its_id() {
     let mut world = World::at_stage(2);
     assert_eq!(world.get(ANN, Query::EmpathyDraft)["draft"], json!({}));
     let first = world.post::<SaveEmpathyDraftRequest>(ANN, json!({ "content": "you felt alone" }));
@@ -48,7 +48,7 @@ fn refusing_consent_stores_and_announces_nothing() {
 }
 
 #[test]
-fn the_attempts_show_only_when_both_have_consented() {
+fn the_attempts_are_visible_only_when_both_have_consented() {
     let mut world = World::at_stage(2);
     world.draft(ANN, "ann's words");
     let draft = text(&world.draft(BEN, "ben's words")["draftId"]);

@@ -278,7 +278,7 @@ fn a_record_of_a_later_version_is_refused_with_its_number() {
 }
 
 #[test]
-fn a_field_that_came_later_does_not_hinder_an_earlier_reader() {
+fn an_earlier_reader_ignores_a_later_field() {
     #[derive(serde::Serialize)]
     struct Richer {
         v: u8,

@@ -46,7 +46,7 @@ fn a_draft_invitation_is_hidden_until_it_is_confirmed() {
 }
 
 #[test]
-fn anybody_with_the_id_sees_only_who_invites() {
+fn a_stranger_with_the_id_sees_only_the_inviter() {
     let world = World::create(json!({ "inviteName": "Benny", "context": "the kitchen" }));
     let seen = public(&world).unwrap();
     for field in ["id", "sessionId", "invitedBy", "status", "createdAt", "expiresAt"] {
@@ -84,7 +84,7 @@ fn only_the_invited_person_can_accept() {
 }
 
 #[test]
-fn nobody_invites_themselves() {
+fn inviting_oneself_is_refused() {
     let create: CreateSession =
         serde_json::from_value::<CreateSessionRequest>(json!({ "personId": ANN })).unwrap().try_into().unwrap();
     let (ids, settings) = (Counter::default(), Settings::default());

@@ -128,7 +128,7 @@ fn erasing_an_account_removes_its_texts_and_keeps_the_rest() {
 }
 
 #[test]
-fn erasure_reaches_those_who_have_withdrawn_before() {
+fn erasure_also_applies_to_members_who_have_withdrawn() {
     let mut world = World::active();
     world.ok(ANN, Command::Withdraw);
     world.ok(ANN, Command::EraseAccount);

@@ -102,7 +102,7 @@ fn having_nothing_in_common_is_confirmed_with_an_empty_list() {
 }
 
 #[test]
-fn confirmed_at_is_told_when_both_have_confirmed() {
+fn confirmed_at_is_shown_when_both_have_confirmed() {
     let mut world = World::at_stage(3);
     world.each(|world, who| world.share_need(who, "FAIRNESS"));
     world.confirm_common_ground(ANN);

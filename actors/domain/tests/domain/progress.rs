@@ -106,7 +106,7 @@ fn a_command_of_another_stage_is_refused_and_names_both_stages() {
 }
 
 #[test]
-fn gates_are_typed_and_told_for_each_stage() {
+fn gates_are_listed_for_each_stage() {
     let world = World::at_stage(4);
     let keys = |stage: u8| {
         let gates = world.get(ANN, Query::Gates(stage.try_into().unwrap()))["gates"].clone();

@@ -60,7 +60,7 @@ fn edit(operation: Value) -> Result<(), Rejection> {
 }
 
 #[test]
-fn lengths_are_counted_in_characters_at_both_ends() {
+fn lengths_are_counted_in_characters() {
     type Case = (usize, fn(String) -> Result<(), Rejection>);
     let long = |length: usize| "ü".repeat(length);
     let table: [Case; 19] = [
@@ -107,7 +107,7 @@ fn a_blank_text_is_none() {
 }
 
 #[test]
-fn closed_sets_name_their_members_and_never_the_value() {
+fn the_error_for_an_enum_lists_the_names_and_never_the_value() {
     let refused = parse::<AddNeedRequest>(json!({ "need": "x", "category": "secret-word" })).unwrap_err();
     assert!(refused.message.contains("SAFETY") && !refused.message.contains("secret-word"));
     assert_eq!(field(refused), "category");

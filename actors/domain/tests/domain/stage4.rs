@@ -58,7 +58,7 @@ fn card<'a>(state: &'a Value, id: &str) -> &'a Value {
 }
 
 #[test]
-fn proposals_bear_no_author() {
+fn proposals_show_no_author() {
     let (mut world, _) = proposals();
     for who in [ANN, BEN] {
         let state = look(&mut world, who);
@@ -294,7 +294,7 @@ fn a_need_whose_consent_is_revoked_leaves_the_stage() {
 }
 
 #[test]
-fn a_sub_chat_is_its_owners_and_gives_the_pool_what_the_owner_accepts() {
+fn a_sub_chat_is_private_and_accepted_drafts_go_into_the_pool() {
     let (mut world, ids) = proposals();
     let need = text(&world.get(ANN, Query::NeedsComparison)["myNeeds"][0]["id"]);
     let anchor = json!({ "anchorKind": "NEEDS_BRAINSTORM", "anchorId": need });

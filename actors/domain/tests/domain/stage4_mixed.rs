@@ -47,7 +47,7 @@ fn mutual(world: &mut World, who: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_partner_by_proposals_is_ready_as_soon_as_the_other_is() {
+fn a_partner_on_the_proposal_path_is_ready_as_soon_as_the_other_is() {
     let (mut world, _) = mixed();
     assert_eq!(phase(&world, ANN), "COLLECTING");
     let ready = world.ok(ANN, Command::ReadyToRank);
@@ -58,7 +58,7 @@ fn a_partner_by_proposals_is_ready_as_soon_as_the_other_is() {
 }
 
 #[test]
-fn a_partner_who_comes_later_makes_both_ready_and_the_other_hears_of_it() {
+fn a_partner_who_enters_later_makes_both_ready_and_this_is_announced() {
     let mut world = World::at_stage(4);
     world.strategy(ANN, "walk");
     world.ok(ANN, Command::ReadyToRank);
@@ -98,7 +98,7 @@ fn a_ranking_and_stances_overlap() {
 }
 
 #[test]
-fn either_an_agreement_or_closing_ends_it() {
+fn an_agreement_or_a_closure_ends_the_stage() {
     let (mut world, ids) = mixed();
     world.ok(ANN, Command::ReadyToRank);
     stances(&mut world, BEN, &[&ids[0]], &ids);
@@ -164,7 +164,7 @@ fn without_an_overlap_the_ranking_begins_anew_and_the_stances_stay() {
 }
 
 #[test]
-fn an_idea_of_the_next_round_has_to_be_answered_before_both_are_in() {
+fn a_new_proposal_needs_a_stance_before_the_next_result() {
     let (mut world, ids) = mixed();
     world.ok(ANN, Command::ReadyToRank);
     stances(&mut world, BEN, &[&ids[1]], &ids);
@@ -182,7 +182,7 @@ fn an_idea_of_the_next_round_has_to_be_answered_before_both_are_in() {
 }
 
 #[test]
-fn a_partner_by_proposals_brings_in_ideas_until_something_is_handed_in() {
+fn a_partner_on_the_proposal_path_may_propose_until_a_submission() {
     let (mut world, ids) = mixed();
     world.ok(ANN, Command::ReadyToRank);
     world.strategy(BEN, "late, but nobody asked Ben");
@@ -198,7 +198,7 @@ fn a_partner_by_proposals_brings_in_ideas_until_something_is_handed_in() {
 }
 
 #[test]
-fn two_who_ranked_can_go_on_by_proposals() {
+fn two_partners_who_ranked_may_continue_on_the_proposal_path() {
     let (mut world, ids) = World::revealed();
     world.each(look);
     for who in [ANN, BEN] {
@@ -331,7 +331,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whichever_ways_two_partners_go_they_see_the_same_result(steps in proptest::collection::vec(step(), 1..50)) {
+    fn both_partners_see_the_same_result_on_every_combination_of_paths(steps in proptest::collection::vec(step(), 1..50)) {
         let mut world = World::at_stage(4);
         world.strategy(ANN, "walk");
         world.strategy(BEN, "talk");

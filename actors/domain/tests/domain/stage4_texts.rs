@@ -40,7 +40,7 @@ fn texts_are_bounded() {
 }
 
 #[test]
-fn sub_chats_take_a_bounded_part_of_the_session() {
+fn the_size_of_sub_chats_is_limited() {
     let (mut world, _) = proposals();
     let chat = text(&world.post::<OpenSubChatRequest>(ANN, json!({ "anchorKind": "NO_OVERLAP" }))["subChat"]["id"]);
     let request = || serde_json::from_value::<SayInSubChatRequest>(json!({ "content": "x".repeat(4_000) })).unwrap();

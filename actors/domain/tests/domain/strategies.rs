@@ -61,7 +61,7 @@ fn the_pool_closes_when_both_are_ready() {
 }
 
 #[test]
-fn rankings_are_secret_until_both_are_in_and_frozen_after() {
+fn rankings_are_secret_until_both_are_submitted_and_cannot_change_afterwards() {
     let mut world = World::at_stage(4);
     let ids = [world.strategy(ANN, "walk"), world.strategy(BEN, "talk"), world.strategy(BEN, "cook")];
     world.each(|world, who| world.ok(who, Command::ReadyToRank));

@@ -51,7 +51,7 @@ fn share(entry: &str, shared: bool) -> Command {
 }
 
 #[test]
-fn an_agreement_has_a_check_in_that_opens_when_it_is_due_and_once() {
+fn an_agreement_has_a_check_in_that_opens_once_when_it_is_due() {
     let mut world = closed();
     let scheduled = entry(&world, BEN);
     assert_eq!(
@@ -89,7 +89,7 @@ fn a_follow_up_date_of_the_ranking_path_reminds_once() {
 }
 
 #[test]
-fn a_first_check_in_is_held_until_the_second() {
+fn the_first_check_in_has_no_effect_until_the_second() {
     let mut world = due();
     let mut body = choose("EXTEND");
     body["orientations"]["whatWorked"] = json!({ "reflection": "the reflection of ann" });
@@ -155,7 +155,7 @@ fn the_result_of_two_choices() {
 }
 
 #[test]
-fn a_partner_who_does_not_check_in_is_waited_for_14_days() {
+fn a_cycle_waits_14_days_for_the_second_check_in() {
     let mut world = due();
     check_in(&mut world, ANN, choose("EXTEND"));
     assert_eq!(world.timers(), [(Timer::TendingDeadline, world.now + DAY * 14)]);
@@ -171,7 +171,7 @@ fn a_partner_who_does_not_check_in_is_waited_for_14_days() {
 }
 
 #[test]
-fn a_partner_who_is_left_checks_in_alone() {
+fn the_remaining_partner_checks_in_alone() {
     let mut world = due();
     world.ok(BEN, Command::Withdraw);
     let answer = check_in(&mut world, ANN, choose("FULL_CLOSURE"));
@@ -199,7 +199,7 @@ fn full_closure_with_open_needs_has_to_be_explicit() {
 }
 
 #[test]
-fn a_check_in_speaks_of_what_is_open_and_ones_own() {
+fn a_check_in_may_name_only_open_entries_and_own_notes() {
     let mut world = due();
     let theirs = text(&world.post::<WriteTendingNoteRequest>(BEN, json!({ "content": "mine" }))["note"]["id"]);
     let shared = json!({ "scope": "SHARED", "remindAt": "2027-03-01" });
@@ -227,7 +227,7 @@ fn a_check_in_speaks_of_what_is_open_and_ones_own() {
 }
 
 #[test]
-fn ones_own_entry_acts_at_once_and_shows_when_its_owner_says_so() {
+fn an_own_entry_takes_effect_at_once_and_is_visible_when_shared() {
     let mut world = closed();
     let made = world.post::<ReenterTendingRequest>(ANN, json!({ "intent": "the intent of ann" }));
     let id = text(&made["entry"]["id"]);
@@ -257,7 +257,7 @@ fn ones_own_entry_acts_at_once_and_shows_when_its_owner_says_so() {
 }
 
 #[test]
-fn single_answers_complete_a_shared_entry_when_both_are_in() {
+fn a_shared_entry_is_complete_when_both_have_answered() {
     let mut world = closed();
     let id = entry_of(&world, ANN);
     assert_eq!(world.code(ANN, respond(&id, json!({ "status": "WORKED" }))), Code::GateNotSatisfied);
@@ -308,7 +308,7 @@ fn tending_belongs_to_a_resolved_session() {
 }
 
 #[test]
-fn notes_are_their_writers_and_bounded() {
+fn notes_are_private_and_limited_in_number() {
     let mut world = closed();
     let note = world.post::<WriteTendingNoteRequest>(ANN, json!({ "content": "the note of ann" }))["note"].clone();
     assert_eq!((&note["carryForwardSelected"], &note["consentToShareWithPartner"]), (&json!(false), &json!(false)));

@@ -8,7 +8,7 @@ fn view(world: &mut World, who: &str, body: Value) -> Value {
 }
 
 #[test]
-fn news_is_what_the_partner_did_and_was_announced() {
+fn only_announced_events_of_the_partner_are_unread() {
     let mut world = World::invited();
     assert!(!world.session.unread_for(&user(ANN)), "one's own doings are no news");
     world.ok(BEN, Command::AcceptInvitation);
@@ -25,7 +25,7 @@ fn news_is_what_the_partner_did_and_was_announced() {
 }
 
 #[test]
-fn looking_again_records_nothing_and_looks_are_no_news() {
+fn a_repeated_view_records_nothing_and_views_are_not_unread() {
     let mut world = World::active();
     world.each(|world, who| view(world, who, json!({})));
     let seq = world.session.seq();
@@ -46,7 +46,7 @@ fn last_seen_is_clamped_and_never_decreases() {
 }
 
 #[test]
-fn a_nudge_goes_out_every_six_hours_and_each_refusal_is_on_record() {
+fn a_nudge_is_sent_every_six_hours_and_refusals_are_recorded() {
     let mut world = World::invited();
     assert_eq!(world.code(ANN, Command::Nudge), Code::SessionNotActive);
     world.ok(BEN, Command::AcceptInvitation);

@@ -183,8 +183,8 @@ impl World {
                 Ok(serde_json::to_value(answer).expect("answers are JSON"))
             }
             Err(rejection) => {
-                rejection.noted.iter().for_each(|event| self.session.apply(event));
-                self.log.extend(rejection.noted.iter().cloned());
+                rejection.events.iter().for_each(|event| self.session.apply(event));
+                self.log.extend(rejection.events.iter().cloned());
                 Err(rejection)
             }
         }
@@ -197,7 +197,7 @@ impl World {
     pub fn refused(&mut self, who: &str, command: Command) -> Rejection {
         let before = self.session.clone();
         let rejection = self.act(who, command).expect_err("it was to be refused");
-        if rejection.noted.is_empty() {
+        if rejection.events.is_empty() {
             assert_eq!(self.session, before, "a refusal changes nothing");
         }
         rejection

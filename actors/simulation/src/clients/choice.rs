@@ -1,9 +1,9 @@
-//! What a client does next.
+//! Chooses the next action of a client.
 
 use tandem_actors::domain::ids::SessionId;
 
 use super::{Call, Client, Request, key_of};
-use crate::{deeds::Deed, oracle::Status};
+use crate::{actions::Action, oracle::Status};
 
 impl Client {
     /// A session of this user.
@@ -38,30 +38,30 @@ impl Client {
             let oracle = call.world.oracle.lock();
             oracle.sessions().filter(|(_, model)| model.status.is_live()).count()
         };
-        let (deed, session) = match fresh {
-            _ if live < 3 => (Deed::Create, None),
-            0..=1 if live < 10 => (Deed::Create, None),
+        let (action, session) = match fresh {
+            _ if live < 3 => (Action::Create, None),
+            0..=1 if live < 10 => (Action::Create, None),
             2..=9 => {
                 let declines = self.with(|memory| memory.chance.mille(80));
-                (if declines { Deed::Decline } else { Deed::Accept }, Some(self.some_invitation(call)?))
+                (if declines { Action::Decline } else { Action::Accept }, Some(self.some_invitation(call)?))
             }
             _ => {
                 let session = self.some_session(call)?;
                 let oracle = call.world.oracle.lock();
                 let model = oracle.model(session.as_str())?;
                 let side = model.side(user)?;
-                (self.with(|memory| Deed::next(model, side, &mut memory.chance)), Some(session))
+                (self.with(|memory| Action::next(model, side, &mut memory.chance)), Some(session))
             }
         };
         let body = {
             let oracle = call.world.oracle.lock();
             let model = session.as_ref().and_then(|session| oracle.model(session.as_str()));
             let seen = model.and_then(|model| Some((model, model.side(user)?)));
-            self.with(|memory| deed.body(user, number, seen, &mut memory.chance))
+            self.with(|memory| action.body(user, number, seen, &mut memory.chance))
         };
         let has_key = !self.is_clumsy || self.with(|memory| memory.chance.mille(800));
         let key = has_key.then(|| key_of(number, 0));
-        call.world.oracle.lock().begin(number, deed.name(), user, has_key, deed.has_marker());
-        Some(Request { number, deed, session, body, key })
+        call.world.oracle.lock().begin(number, action.name(), user, has_key, action.has_marker());
+        Some(Request { number, action, session, body, key })
     }
 }

@@ -1,4 +1,4 @@
-//! Clumsy clients: they try again with and without keys, tap twice, break off, come late, and use two devices at once.
+//! The clients. Clumsy ones retry with and without keys, tap twice, break off, retry late, and use two devices at once.
 
 mod choice;
 mod presence;
@@ -18,21 +18,21 @@ use tandem_actors::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    deeds::Deed,
+    actions::Action,
     node::Node,
     oracle::{Outcome, Sent},
     plan::{Chance, Fault, Plan},
     world::World,
 };
 
-/// A client gives up after so long; the oracle complains earlier.
+/// How long a client waits for an answer. The oracle fails the world earlier.
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// A command, as its client keeps it until it knows the outcome.
 #[derive(Clone, Debug)]
 struct Request {
     number: u64,
-    deed: Deed,
+    action: Action,
     session: Option<SessionId>,
     body: Value,
     key: Option<IdempotencyKey>,
@@ -40,14 +40,14 @@ struct Request {
 
 struct Memory {
     chance: Chance,
-    /// Its outcome is not known.
+    /// The command whose outcome is unknown.
     pending: Option<Request>,
-    /// Done before; a late retry may come.
+    /// Commands that were answered. The client may retry them late.
     done: VecDeque<Request>,
     connected: Vec<SessionId>,
 }
 
-/// One device of a user. It remembers what it does not know the outcome of, also when the node is gone.
+/// One device of a user. It remembers a command with an unknown outcome, also over a restart of the node.
 pub struct Client {
     number: u64,
     user: UserId,
@@ -72,18 +72,18 @@ impl Client {
         Self { number, user, is_clumsy: plan.has(Fault::Clients), memory: Mutex::new(memory) }
     }
 
-    /// Until the world has had enough commands, and nothing is pending.
+    /// Sends commands until the plan has no more and none is pending.
     pub async fn run(self: Arc<Self>, world: Arc<World>, node: Rc<Node>) {
         let call = Call { world: world.clone(), node };
-        self.come_back(&call);
+        self.reconnect(&call);
         loop {
             let again = self.with(|memory| memory.pending.clone());
             let usual = if again.is_some() { 3_000 } else { 250 };
             let pause = self.with(|memory| memory.chance.pause(usual, 90_000));
             sleep(if world.is_over() { pause.min(Duration::from_millis(usual)) } else { pause }).await;
             match again {
-                Some(request) => self.once_more(&call, request).await,
-                None if world.one_more() => self.something(&call).await,
+                Some(request) => self.retry(&call, request).await,
+                None if world.one_more() => self.act(&call).await,
                 None => return,
             }
             if world.has_failed() {
@@ -104,8 +104,8 @@ impl Client {
         (session.to_string(), self.user.to_string(), format!("device{}", self.number))
     }
 
-    /// The node was away: some connections come back, others are found to be dead.
-    fn come_back(self: &Arc<Self>, call: &Call) {
+    /// After a restart of the node some connections come back. The others leave after a while.
+    fn reconnect(self: &Arc<Self>, call: &Call) {
         let connected = self.with(|memory| memory.connected.clone());
         for session in connected {
             if !call.world.provider.is_cloud && self.with(|memory| memory.chance.mille(500)) {
@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    async fn something(self: &Arc<Self>, call: &Call) {
+    async fn act(self: &Arc<Self>, call: &Call) {
         match self.with(|memory| memory.chance.below(100)) {
             0..=13 => self.query(call).await,
             14..=21 => self.toggle_presence(call),
@@ -133,7 +133,7 @@ impl Client {
         let Some(request) = self.choose(call) else { return };
         self.with(|memory| memory.pending = Some(request.clone()));
         if self.chance(60) {
-            // A double tap: both are on their way at once.
+            // A double tap: two equal requests at the same time.
             let (one, other) = tokio::join!(self.send(call, &request), self.send(call, &request));
             self.learn(&request, one);
             return self.learn(&request, other);
@@ -142,7 +142,7 @@ impl Client {
         self.learn(&request, outcome);
     }
 
-    async fn once_more(self: &Arc<Self>, call: &Call, request: Request) {
+    async fn retry(self: &Arc<Self>, call: &Call, request: Request) {
         if request.key.is_none() && !self.with(|memory| memory.chance.mille(500)) {
             return self.with(|memory| memory.pending = None);
         }
@@ -164,7 +164,7 @@ impl Client {
         });
     }
 
-    /// A request that was answered long ago comes once more.
+    /// Repeats a request that was answered long ago.
     async fn late_retry(self: &Arc<Self>, call: &Call) {
         let old = self.with(|memory| memory.done.pop_front());
         if let Some(request) = old.filter(|request| request.key.is_some()) {
@@ -172,23 +172,23 @@ impl Client {
         }
     }
 
-    /// A key is used again for another request.
+    /// Uses a key again for another request.
     async fn misuse_key(self: &Arc<Self>, call: &Call) {
         let old = self.with(|memory| memory.done.back().cloned());
-        let Some(request) = old.filter(|request| request.key.is_some() && request.deed.has_marker()) else { return };
+        let Some(request) = old.filter(|request| request.key.is_some() && request.action.has_marker()) else { return };
         let other = Request { key: Some(key_of(request.number, 1)), ..request.clone() };
         let sent = call.world.oracle.lock().send(None, None, call.world.truth());
-        let outcome = self.carry_out(call, &other).await;
+        let outcome = self.execute(call, &other).await;
         let checked = call.world.oracle.lock().misused_key(request.number, &outcome);
-        self.tell(call, &other, sent, &outcome);
+        self.trace(call, &other, sent, &outcome);
         call.world.check(checked);
     }
 
-    /// Sends a command, and tells the oracle of it.
+    /// Sends a command, and reports it to the oracle.
     async fn send(self: &Arc<Self>, call: &Call, request: &Request) -> Outcome {
         let session = request.session.as_ref().map(SessionId::as_str);
         let sent = call.world.oracle.lock().send(Some(request.number), session, call.world.truth());
-        let looks = matches!(request.deed, Deed::Viewed);
+        let looks = matches!(request.action, Action::Viewed);
         if let Some(session) = session.filter(|_| looks) {
             call.world.oracle.lock().looks(session, self.user.as_str(), true);
         }
@@ -198,7 +198,7 @@ impl Client {
             LONGEST
         };
         let broken_off = patience < LONGEST;
-        let outcome = match timeout(patience, self.carry_out(call, request)).await {
+        let outcome = match timeout(patience, self.execute(call, request)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Broken,
         };
@@ -208,7 +208,7 @@ impl Client {
         if let Some(session) = session.filter(|_| looks && !matches!(outcome, Outcome::Broken)) {
             call.world.oracle.lock().looks(session, self.user.as_str(), false);
         }
-        self.tell(call, request, sent, &outcome);
+        self.trace(call, request, sent, &outcome);
         let (session, user) = (session, self.user.as_str());
         let checked =
             call.world.oracle.lock().ended(Some(request.number), session, user, sent, &outcome, call.world.truth());
@@ -216,20 +216,20 @@ impl Client {
         outcome
     }
 
-    fn tell(&self, call: &Call, request: &Request, sent: Sent, outcome: &Outcome) {
+    fn trace(&self, call: &Call, request: &Request, sent: Sent, outcome: &Outcome) {
         let data = match outcome {
             Outcome::Done { data, .. } => data.clone(),
             _ => bytes::Bytes::new(),
         };
         let line = || {
-            let (number, deed) = (request.number, request.deed.name());
+            let (number, action) = (request.number, request.action.name());
             let session = request.session.as_ref().map_or("", SessionId::as_str);
             let short = match outcome {
                 Outcome::Done { created, replayed, .. } => format!("done created {created} replayed {replayed}"),
                 other => format!("{other:?}"),
             };
             format!(
-                "{} {number} {deed} {session} sent at {} after {}: {short}",
+                "{} {number} {action} {session} sent at {} after {}: {short}",
                 self.user,
                 sent.at % 10_000_000,
                 sent.seq
@@ -238,18 +238,18 @@ impl Client {
         call.world.note(line, &data);
     }
 
-    async fn carry_out(&self, call: &Call, request: &Request) -> Outcome {
+    async fn execute(&self, call: &Call, request: &Request) -> Outcome {
         let coordinator = &call.node.coordinator;
         let caller = Caller::nameless(self.user.clone());
-        let answer = match (&request.session, request.deed) {
-            (_, Deed::Create) => {
+        let answer = match (&request.session, request.action) {
+            (_, Action::Create) => {
                 let create = serde_json::from_value::<CreateSessionRequest>(request.body.clone());
                 match create.ok().and_then(|create| CreateSession::try_from(create).ok()) {
                     Some(create) => coordinator.create(caller, create, request.key).await,
                     None => return Outcome::Rejected("VALIDATION_ERROR"),
                 }
             }
-            (Some(session), deed) => match deed.command(&request.body) {
+            (Some(session), action) => match action.command(&request.body) {
                 Some(command) => coordinator.execute(session, caller, command, request.key).await,
                 None => return Outcome::Rejected("VALIDATION_ERROR"),
             },
@@ -258,7 +258,7 @@ impl Client {
         outcome(answer)
     }
 
-    /// Looks at a session.
+    /// Sends a query about a session.
     async fn query(self: &Arc<Self>, call: &Call) {
         let Some(session) = self.some_session(call) else { return };
         let kind = self.with(|memory| memory.chance.below(8));
@@ -293,7 +293,7 @@ impl Client {
     }
 }
 
-/// The digests of a key, and of a request that comes with it.
+/// A key, and the digest of a request that is sent with it.
 fn key_of(number: u64, request: u8) -> IdempotencyKey {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&number.to_be_bytes());

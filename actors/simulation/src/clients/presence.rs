@@ -1,4 +1,4 @@
-//! A client enters and leaves the channels of its sessions.
+//! Presence of a client: it enters and leaves the channels of its sessions.
 
 use tandem_actors::domain::ids::SessionId;
 

@@ -1,5 +1,5 @@
-//! What clients are told: nothing that is not durable, nothing twice, the same again under the same key, and nothing
-//! that the other partner has not agreed to show.
+//! Checks the answers to clients: they show only durable events, a command is executed once for a key, a repeated
+//! request gets the same answer, and nothing is shown that the other partner has not agreed to show.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -13,17 +13,17 @@ pub struct Operation {
     pub session: Option<String>,
     pub user: String,
     pub has_key: bool,
-    /// Whether a text in it names it, so that its events can be told from others.
+    /// Whether a text of the request holds the operation's number, so that its events can be recognised.
     pub has_marker: bool,
     sent: u32,
-    /// How often it is stored.
+    /// The number of its stored events.
     done: u32,
     first_seq: u64,
-    /// The id in the first answer, and whether it told of something that was made.
+    /// The id in the first answer, and whether the answer said that something was created.
     answered: Option<(Option<String>, bool)>,
 }
 
-/// What was known when a request was sent.
+/// The time, and the session's last `seq`, when a request was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
     pub at: i64,
@@ -39,14 +39,14 @@ pub enum Outcome {
         replayed: bool,
     },
     Rejected(&'static str),
-    /// Try again; with the reason.
+    /// 503, with the reason. The client tries again.
     Unavailable(String),
     Internal(String),
-    /// The node ended, or never answered.
+    /// No answer: the node ended, or the client broke off.
     Broken,
 }
 
-/// The number of the operation that a text names: `~user.kind.number~`.
+/// The number of the operation in a text: `~user.kind.number~`.
 fn number_in(text: &str) -> Option<u64> {
     text.split('~').nth(1)?.rsplit('.').next()?.parse().ok()
 }
@@ -231,18 +231,18 @@ impl Oracle {
         Ok(())
     }
 
-    /// Nobody is refused for the fault of another session.
+    /// Checks that a request is refused only if a fault has hit its own session, the disk or the node.
     fn refused_for_now(&self, id: Option<&str>, sent: Sent, now: i64) -> Result<(), String> {
         let harmed = match id {
             Some(id) => self.sessions.get(id).and_then(|session| session.harmed_at),
-            // Nobody knows which session it would have been.
+            // The session of a refused creation is unknown.
             None => self.sessions.values().filter_map(|session| session.harmed_at).max(),
         };
         let excused = self.disturbed_until >= sent.at || harmed.is_some_and(|at| now - at < PATIENCE);
         if excused { Ok(()) } else { Err(format!("{id:?} was refused without a reason")) }
     }
 
-    /// The same key came with another request.
+    /// Checks the answer to another request with the same key.
     pub fn misused_key(&self, number: u64, outcome: &Outcome) -> Result<(), String> {
         let done = self.operations.get(&number).is_some_and(|operation| operation.done > 0);
         match outcome {

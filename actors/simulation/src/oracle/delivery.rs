@@ -1,5 +1,5 @@
-//! How partners are told: each by one leg, or by a second one with its reason; in order; and nobody falls between
-//! presence and push.
+//! Checks deliveries: each event reaches each partner by one leg, or by a second one with a reason; events are
+//! published in order; and each partner gets an event over the channel or by a push.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{Decision, Model, Oracle, model::Event};
 /// The reason of a second leg.
 const LEFT_UNSEEN: &str = "left unseen";
 
-/// An event that was published while a partner was there, and that the partner may not have seen.
+/// An event that was published while a partner was present, and that the partner may not have seen.
 #[derive(Clone, Debug)]
 struct Watched {
     user: String,
@@ -18,7 +18,7 @@ struct Watched {
     at: i64,
 }
 
-/// A push that has to be decided on: a partner has left without seeing the event.
+/// A push that the node must decide on: a partner has left without having seen the event.
 #[derive(Clone, Debug)]
 struct Expected {
     user: String,
@@ -29,7 +29,7 @@ struct Expected {
 #[derive(Default)]
 pub(super) struct Delivery {
     decisions: BTreeMap<(u64, String), Vec<Decision>>,
-    /// Events that were decided to be published, and are not yet.
+    /// Events whose route is the channel, and which are not published yet.
     due: BTreeSet<u64>,
     published: BTreeSet<u64>,
     watched: Vec<Watched>,
@@ -37,7 +37,7 @@ pub(super) struct Delivery {
     seen: BTreeMap<String, u64>,
     /// Requests under way that may show a user everything.
     looking: BTreeMap<String, u32>,
-    /// Pushes that wait for the sender, or for its decision.
+    /// Pushes that wait for the sender or for its decision.
     pub(super) pushes: BTreeSet<(u64, String)>,
 }
 
@@ -65,7 +65,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// A fresh event that is told to anybody is decided on for each member.
+    /// Checks that a new event with an audience has a decision for each member.
     pub fn check_first(
         &self,
         id: &str,
@@ -95,7 +95,7 @@ impl Delivery {
 }
 
 impl Oracle {
-    /// A user has seen everything up to `seq`, or the node may believe so.
+    /// A user has seen the events up to `seq`, or the node may assume so.
     pub fn seen(&mut self, session: &str, user: &impl ToString, seq: u64) {
         if let Some(session) = self.sessions.get_mut(session) {
             session.delivery.saw(&user.to_string(), seq);
@@ -129,7 +129,7 @@ impl Oracle {
         each.map(|(id, session)| (id.clone(), session.delivery.pushes.iter().cloned().collect())).collect()
     }
 
-    /// The provider refuses these messages for good.
+    /// The provider refuses these messages permanently.
     pub fn refused(&mut self, ids: &[String]) {
         for id in ids {
             let Some((session, seq)) = id.split_once(':') else { continue };
@@ -183,7 +183,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// A user's last connection has gone; who has a device gets a push for what was published just before.
+    /// The last connection of a user has left. A user with a device must get a push for events that were just
+    /// published.
     pub fn left(&mut self, id: &str, user: &str, has_device: bool, now: i64) {
         let grace = self.leave_grace;
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -201,14 +202,14 @@ impl Oracle {
         }
     }
 
-    /// A user is there again: what is due is told over the channel.
+    /// A user is present again: due events are published on the channel.
     pub fn came(&mut self, id: &str, user: &str) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.delivery.expected.retain(|one| one.user != user);
         }
     }
 
-    /// The node was ended or disturbed: what is due may come later.
+    /// The node was killed or disturbed: due pushes may come later.
     pub fn put_off(&mut self, id: Option<&str>, until: i64) {
         for (session, state) in &mut self.sessions {
             if id.is_none_or(|id| id == session) {
@@ -217,7 +218,7 @@ impl Oracle {
         }
     }
 
-    /// Whether a push was due and nobody decided on it.
+    /// Checks that no push is overdue without a decision.
     pub fn check_expected(&self, now: i64) -> Result<(), String> {
         for (id, session) in &self.sessions {
             if let Some(late) = session.delivery.expected.iter().find(|one| one.until < now) {
@@ -227,12 +228,12 @@ impl Oracle {
         Ok(())
     }
 
-    /// The node begins anew: requests that were under way are forgotten.
+    /// The node was restarted: requests under way are gone.
     pub fn restarted(&mut self) {
         self.sessions.values_mut().for_each(|session| session.delivery.looking.clear());
     }
 
-    /// When everything has come to rest: nothing is left to publish, and nothing is undecided.
+    /// Checks at the end of the world that nothing is left to publish and nothing is undecided.
     pub fn check_rest(&self) -> Result<(), String> {
         for (id, session) in &self.sessions {
             if let Some(seq) = session.delivery.due.first() {

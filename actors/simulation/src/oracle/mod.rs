@@ -1,5 +1,5 @@
-//! Checks, step by step, what the node promises. It sees what the node stores, answers and publishes, and what clients
-//! and partners do. It knows the stored form of events, and nothing of how the node comes to its decisions.
+//! The oracle checks the node's promises at every step. It sees what the node stores, answers and publishes, and what
+//! the clients do. It knows the stored form of events, and shares no code with the node's decisions.
 
 mod answers;
 mod delivery;
@@ -16,7 +16,7 @@ pub use self::answers::{Outcome, Sent};
 pub use self::model::{Limits, Model, Status};
 use self::{answers::Operation, delivery::Delivery, model::Event};
 
-/// The time within which everything that waits is over, in milliseconds.
+/// The time within which all waiting work must end, in milliseconds.
 pub const PATIENCE: i64 = 75_000;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -45,7 +45,7 @@ struct Session {
     /// In the order of `seq`, which begins with 1.
     stored: Vec<Stored>,
     delivery: Delivery,
-    /// When an actor of the session was last harmed.
+    /// When a fault last hit an actor of the session.
     harmed_at: Option<i64>,
     /// Members whose account was erased.
     erased: Vec<String>,
@@ -56,9 +56,9 @@ pub struct Oracle {
     pub leave_grace: i64,
     sessions: BTreeMap<String, Session>,
     operations: BTreeMap<u64, Operation>,
-    /// The disk, or the node as a whole, was disturbed until then.
+    /// Until when the disk or the whole node was disturbed.
     disturbed_until: i64,
-    /// What was stored lately, if somebody wants to know.
+    /// Lines about what was stored since the last trace. None if there is no trace.
     pub stored: Option<Vec<String>>,
 }
 
@@ -72,7 +72,7 @@ fn event_key(key: &Key) -> Option<(&str, u64)> {
 
 impl Oracle {
     pub fn new(trace: bool, jumps: bool) -> Self {
-        // Where the clock may be set back, nobody knows how long ago the last nudge was.
+        // If the clock may be set back, the time since the last nudge is unknown.
         let nudge_interval = if jumps { 0 } else { 60_000 };
         Self {
             limits: Limits { abandon_after: 7_200_000, nudge_interval },
@@ -84,7 +84,7 @@ impl Oracle {
         }
     }
 
-    /// The session's state, as the stored events tell it.
+    /// The state of the session, built from its stored events.
     pub fn model(&self, session: &str) -> Option<&Model> {
         self.sessions.get(session).map(|session| &session.model)
     }
@@ -93,12 +93,12 @@ impl Oracle {
         self.sessions.iter().map(|(id, session)| (id, &session.model))
     }
 
-    /// The disk or the node is disturbed: until then, and a little longer, anybody may be refused.
+    /// The disk or the node is disturbed: until then, and a little longer, any request may be refused.
     pub fn disturbed(&mut self, until: i64) {
         self.disturbed_until = self.disturbed_until.max(until);
     }
 
-    /// An actor of this session was harmed.
+    /// A fault has hit an actor of this session.
     pub fn harmed(&mut self, session: &str, now: i64) {
         self.sessions.entry(session.to_owned()).or_default().harmed_at = Some(now);
     }
@@ -154,7 +154,7 @@ impl Oracle {
         }
     }
 
-    /// When nothing has happened for longer than an invitation lasts: no timer was forgotten.
+    /// Checks, after a pause that is longer than an invitation lasts, that no timer was forgotten.
     pub fn check_timers(&self, now: i64) -> Result<(), String> {
         for (id, Session { model, .. }) in &self.sessions {
             if model.status == Status::Invited && !model.expired && model.expires_at + 30_000 < now {
@@ -164,8 +164,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// All events, as the store shows them after a start. What was known before has to be there, unchanged. What
-    /// nobody was told of may be there as well.
+    /// Checks the stored events after a start. All events that were durable before must be there, unchanged. Events
+    /// that were not acknowledged may be there as well.
     pub fn recovered(&mut self, rows: &[(Key, Bytes)], now: i64) -> Result<(), String> {
         let mut there: BTreeMap<String, u64> = BTreeMap::new();
         for (key, value) in rows {
@@ -187,7 +187,7 @@ impl Oracle {
 }
 
 impl Session {
-    /// Only deliveries may be noted beside a stored event, except that an erasure takes texts out.
+    /// Checks a stored event that is written again: only deliveries may be added, and an erasure may remove texts.
     fn rewritten(&mut self, id: &str, seq: u64, value: &Bytes, row: Row, now: i64) -> Result<(), String> {
         let Some(stored) = self.stored.get_mut(seq as usize - 1) else {
             return Err(format!("{id}: event {seq} is written before the one before"));
@@ -204,7 +204,7 @@ impl Session {
         self.delivery.decided(id, seq, &fresh, now)
     }
 
-    /// After an erasure no text of the user is stored.
+    /// Checks that no text of the user is stored after an erasure.
     fn forgotten(&self, id: &str, user: &str) -> Result<(), String> {
         let mark = format!("~{user}.");
         match self.stored.iter().find(|stored| stored.row.event.body.to_string().contains(&mark)) {
@@ -214,7 +214,7 @@ impl Session {
     }
 }
 
-/// The rows of an erasure come before the event that tells of it.
+/// Whether a row was rewritten by an erasure. The rewritten rows come before the event `account_erased`.
 fn is_erasure(before: &Row, after: &Row) -> bool {
     before.event.parts().0 == after.event.parts().0
         && before.event.body.to_string().contains('~')

@@ -1,5 +1,5 @@
-//! What a session may do, told once more and in few words: a second opinion on each stored event. It shares no code
-//! with the domain. It knows events by their stored names.
+//! A second, short implementation of the session's rules, which checks each stored event. It shares no code with the
+//! domain, and knows events by their stored names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ pub struct Member {
     pub signed: bool,
     pub heard: bool,
     pub draft: Option<(String, bool)>,
-    /// The attempt that is shared at present.
+    /// The attempt that is shared now.
     pub attempt: Option<String>,
     /// The partner's verdict on it.
     pub verdict: Option<bool>,
@@ -101,7 +101,7 @@ pub struct Model {
     pub expires_at: i64,
     pub expired: bool,
     pub strategies: Vec<String>,
-    /// Both have ranked, and what both want is known.
+    /// Both have ranked, and the overlap is revealed.
     pub revealed: bool,
     pub candidates: Vec<String>,
     pub agreements: BTreeMap<String, Agreement>,
@@ -250,7 +250,7 @@ impl Model {
                 let early = last.is_some_and(|last| (0..limits.nudge_interval).contains(&(at - last)));
                 rule(!early, "nudges are seldom")?;
             }
-            // Also when the session is over: what was shown can be hidden.
+            // A consent can be revoked after the session, too.
             "consent_revoked" => self.revoked(side, &text(fields, "kind"))?,
             "nudge_refused" | "renamed" | "activity_shown" | "tending" | "path_chosen" => {}
             _ => self.in_a_stage(side, name, fields)?,

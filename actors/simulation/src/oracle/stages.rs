@@ -158,7 +158,7 @@ impl Model {
             || match stage {
                 0 => me.signed,
                 1 => me.heard,
-                // Each validates what the other one has written.
+                // Each partner validates the other one's attempt.
                 2 => {
                     me.attempt.is_some() && self.members.get(1 - side).is_some_and(|other| other.verdict == Some(true))
                 }
@@ -198,7 +198,7 @@ impl Model {
         Ok(())
     }
 
-    /// The private texts of the other one that this side may read.
+    /// The private texts of the partner that this side may read.
     pub(super) fn shown_to(&self, side: usize) -> BTreeSet<String> {
         let (Some(me), Some(other)) = (self.members.get(side), self.members.get(1 - side)) else {
             return BTreeSet::new();

@@ -1,5 +1,5 @@
 //! The people whom a user has sessions with. A person is a user who shares a session that both have joined and neither
-//! has left. An invitation alone makes nobody known. For all others the answer is that there is no such person.
+//! has left. An invitation alone makes no person known. For all other users the answer is 404.
 //!
 //! People are read from index rows; only the newest session of each person on the page is woken.
 
@@ -53,7 +53,7 @@ pub enum WithPerson {
 /// The most sessions with one person that are shown.
 const SESSIONS_SHOWN: usize = 50;
 
-/// How many sessions are asked for the person's name before the nickname takes its place.
+/// How many sessions are asked for the person's name before the nickname is shown instead.
 const ASKED_FOR_NAME: usize = 3;
 
 /// A person, and the sessions that the person and the user share, the newest change first.
@@ -265,7 +265,7 @@ mod tests {
     use super::initials;
 
     #[test]
-    fn initials_are_those_of_the_first_and_the_last_word() {
+    fn initials_are_the_first_letters_of_the_first_and_the_last_word() {
         for (name, expected) in
             [("Ben", "B"), ("anna maria berg", "AB"), ("", ""), ("  'Ötzi  (\u{df}) ", "ÖSS"), ("李 小龙", "李小")]
         {

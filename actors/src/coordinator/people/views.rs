@@ -80,8 +80,8 @@ pub struct PersonSessionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhoseTurn {
-    /// The partner has done all of the stage, the caller has not. Never said where it would tell more than the stage
-    /// does.
+    /// The partner has completed the stage, and the caller has not. Not shown where it would reveal more than the
+    /// partner's stage.
     WaitingOnYou,
     /// The caller can go on to the next stage.
     YourTurn,
@@ -109,9 +109,9 @@ pub struct PersonSessions {
 #[serde(rename_all = "camelCase")]
 pub struct PersonSession {
     pub id: SessionId,
-    /// When it was resolved, or last changed.
+    /// When the session was resolved, or last changed.
     pub date: Timestamp,
-    /// What it was about, as far as the caller may know; else empty.
+    /// The topic, if the caller may know it; otherwise empty.
     pub topic: PrivateText,
     pub status: SessionStatus,
 }

@@ -22,7 +22,7 @@ use crate::{
 
 /// The kind of row that a session's state depends on.
 const EVENTS: u8 = b'e';
-/// How far beyond the last event that is there others are looked for.
+/// How far beyond the last existing event the search for others goes.
 const FURTHER: u64 = 10_000;
 /// Ranges that are read at once.
 const MOST: usize = 64;
@@ -34,12 +34,12 @@ pub(crate) struct Checked {
     pub engine: Opened,
     pub digests: Digests,
     pub seals: Seals,
-    /// A scan with a flaw fails. Otherwise what is wrong is left out and told, unless an event may be among it.
+    /// A scan with a flaw fails. Otherwise wrong rows are left out and logged, unless an event may be among them.
     pub is_strict: bool,
 }
 
 impl Checked {
-    /// Writes the rows of a generation down as what the engine has from now on.
+    /// Updates the digests: the engine now has the rows of this generation.
     pub fn finish(&self, generation: &Generation) -> Result<(), StoreError> {
         self.digests.finish(generation, &self.engine)
     }
@@ -48,7 +48,7 @@ impl Checked {
         self.digests.begin(generation);
     }
 
-    /// Some ranges, their rows, and what is wrong with them.
+    /// Reads some ranges: their digests, their rows, and the flaws.
     fn read(&self, ranges: impl Fn(&Ranges) -> Part) -> Result<(Part, Found, Flaws), StoreError> {
         loop {
             let seen = self.digests.see(&ranges);
@@ -61,7 +61,7 @@ impl Checked {
         }
     }
 
-    /// All that is wrong, a line each. Returns how many rows there are.
+    /// Compares all rows, and reports all flaws. Returns the number of rows.
     pub fn look_through(&self, mut tell: impl FnMut(Flaws)) -> Result<u64, StoreError> {
         let (mut at, mut count) = (Some(Key::from_bytes([])), 0);
         while let Some(from) = at {
@@ -100,12 +100,12 @@ impl Checked {
     }
 }
 
-/// Whether one of the rows that are gone can be among the events that are read from `from` on. Others that share a
-/// range with them are not touched.
+/// Whether one of the missing rows can be one of the events that are read from `from` on. Other sessions with rows in
+/// the same range are not affected.
 fn is_event_of(from: &[u8], rows: &[(Key, Bytes)], wrong: &[Key], missing: &[Digest]) -> bool {
     let Some(length) = from.iter().position(|byte| *byte == 0) else { return true };
     let session = &from[..=length];
-    // A wrong key may hold any number.
+    // A wrong key may contain any number.
     let known = rows.iter().filter(|(key, _)| !wrong.contains(key));
     let last = known.filter_map(|(key, _)| key.as_bytes().strip_prefix(session)?.first_chunk::<8>()).next_back();
     let last = last.map_or(0, |seq| u64::from_be_bytes(*seq));

@@ -9,8 +9,8 @@
 //!        change: key, 0: the row is deleted; or key, 1, checksum of the row
 //! ```
 //!
-//! Numbers are big-endian, u32 where nothing else is said. A frame that is cut off, or damaged, ends the file: the
-//! journal has what is missing, or says that it has not.
+//! Numbers are big-endian, u32 where nothing else is said. A truncated or damaged frame ends the file. The
+//! journal then supplies what is missing, or reports that it cannot.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -33,10 +33,10 @@ const RANGES: u8 = 1;
 const CHECKPOINT: u8 = 2;
 /// Bytes of ranges in one frame.
 const CHUNK: usize = 64 << 10;
-/// Bytes of changes after which the file is written anew, at least.
+/// The file is not rewritten before its changes have this many bytes.
 const MANY: u64 = 4 << 20;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub log: u64,
@@ -175,14 +175,14 @@ impl DigestFile {
         }
         let begin = self.end;
         let written = self.put(&framed(CHECKPOINT, &payload)).and_then(|()| {
-            // What a torn frame has left behind it.
+            // Removes the rest of a torn frame.
             self.file.set_len(self.end)?;
             disk.sync_data(&self.file, &self.path)
         });
         written.inspect_err(|_| self.end = begin)
     }
 
-    /// Whether it is time to write the file anew.
+    /// Whether the file should be rewritten.
     pub fn is_long(&self) -> bool {
         self.end - self.image > self.image.max(MANY)
     }
@@ -208,7 +208,7 @@ fn frame_sum(kind: u8, length: [u8; 4], payload: &[u8]) -> u32 {
     sum.finalize()
 }
 
-/// The next frame; none at the end, and where a frame is cut off or damaged.
+/// The next frame. None at the end, and at a truncated or damaged frame.
 fn frame(reader: &mut impl Read) -> io::Result<Option<(u8, Vec<u8>)>> {
     let mut header = [0; FRAME];
     match reader.read_exact(&mut header) {
@@ -272,7 +272,7 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
-    /// Makes a checkpoint's changes, and returns its group.
+    /// Applies the changes of a checkpoint, and returns its group.
     fn checkpoint(&mut self, to: &mut Ranges) -> Option<u64> {
         let group = u64::from_be_bytes(self.take()?);
         for _ in 0..self.number()? {

@@ -1,15 +1,15 @@
-//! What each of the engine's rows was when it was written last, kept apart from the engine.
+//! A digest of each row as it was last written, stored outside the engine.
 //!
-//! Both engines trust what ties their pages together. A flipped bit there can bring back an older page, whose rows have
-//! good seals; sled leaves out what it cannot read of its log. Therefore the store keeps a [`Digest`] of each row, in
-//! memory and in a file of its own. Rows are compared with their digests whenever the engine is read: an older row, a
-//! row that is gone, and one that was deleted are found, and named.
+//! Both engines trust the links between their pages. A flipped bit in a link can bring back an older page, whose rows
+//! have good seals. sled skips what it cannot read in its log. Therefore the store keeps a [`Digest`] of each row, in
+//! memory and in a file of its own. Rows are compared with their digests whenever the engine is read. So older rows,
+//! missing rows and reappeared deleted rows are found and named.
 //!
-//! Digests are kept by ranges of some dozens of neighbouring rows. One row is compared by itself; a scan reads whole
-//! ranges, so that a row that is not there is missed.
+//! Digests are kept in ranges of some dozens of neighbouring rows. A single row is compared by itself. A scan reads
+//! whole ranges, so that it notices missing rows.
 //!
 //! Digests change after the engine's rows and before the recent rows are forgotten. Rows that are being written are
-//! not compared: everybody reads the recent ones.
+//! not compared, because readers get the recent rows.
 
 mod checked;
 mod file;
@@ -38,16 +38,16 @@ use crate::{
     rows::{Bounds, Rows},
 };
 
-/// Rows that are read at once when all are read.
+/// Rows in one page, when all rows are read.
 const PAGE: usize = 4096;
-/// Changes that are made while readers wait.
+/// Changes that are applied while readers wait.
 const TURN: usize = 512;
 
 struct State {
     ranges: Ranges,
     /// Rows that are being written to the engine.
     writing: Option<Arc<Generation>>,
-    /// Counts what changes here.
+    /// Counts the changes of this state.
     moment: u64,
     /// The engine may have rows that no digest tells of, from before a start or a failure.
     is_behind: bool,
@@ -68,14 +68,14 @@ struct Seen {
 }
 
 impl Digests {
-    /// `writing`: rows that the engine may have in part.
+    /// The engine may have some of the rows of `writing`.
     pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>) -> Self {
         let Loaded { ranges, file, .. } = loaded;
         let is_behind = writing.is_some();
         Self { state: RwLock::new(State { ranges, writing, moment: 0, is_behind }), file: file.map(Mutex::new), disk }
     }
 
-    /// The rows of a generation are going to be written.
+    /// The rows of a generation are about to be written.
     pub fn begin(&self, generation: &Arc<Generation>) {
         let mut state = self.state.write();
         state.writing = Some(generation.clone());
@@ -106,7 +106,7 @@ impl Digests {
         }
         let divided = self.divide(full, engine)?;
         let mut file = self.file.as_ref().map(Mutex::lock);
-        // Before the ranges in memory: if this fails, the next try finds the same ranges to divide.
+        // The file comes before the ranges in memory: if it fails, the next try divides the same ranges.
         if let Some(file) = &mut file {
             file.add(&*self.disk, generation.group, &changes, &divided).map_err(StoreError::caused_by)?;
         }
@@ -119,7 +119,7 @@ impl Digests {
         }
         let Some(mut file) = file else { return Ok(()) };
         if file.is_long() {
-            // Readers go on: nobody else changes anything.
+            // Readers continue, because nothing else changes the state.
             let state = self.state.read();
             let directory = file.directory();
             *file = DigestFile::write(&directory, &*self.disk, file.log(), generation.group, &state.ranges)
@@ -128,7 +128,7 @@ impl Digests {
         Ok(())
     }
 
-    /// Ranges with many rows become several, those without rows join the one before.
+    /// Divides ranges with many rows, and merges empty ranges into the one before.
     fn divide(&self, starts: Vec<Key>, engine: &dyn Rows) -> Result<Vec<Divided>, StoreError> {
         let mut divided = Vec::new();
         for start in starts {
@@ -140,7 +140,7 @@ impl Digests {
                 let rows = digests_of(&rows);
                 let mut flaws = Flaws::default();
                 compare(&start, digests, &rows, std::iter::empty(), &mut flaws);
-                // A range with a flaw stays as it is: the flaw is told when it is read.
+                // A range with a flaw is not divided. The flaw is reported when the range is read.
                 if flaws.is_none() {
                     let into = in_ranges(&start, &rows);
                     divided.push(Divided { start, into });

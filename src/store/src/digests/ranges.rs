@@ -11,9 +11,9 @@ use crate::{
     seal::{all_sealed, checksum, sum},
 };
 
-/// Rows of a range that was just made.
+/// Rows in a new range.
 pub(super) const FILL: usize = 32;
-/// Rows from which on a range is divided.
+/// A range with this many rows is divided.
 pub(super) const FULL: usize = 64;
 
 /// A hash of the key, and the checksum of key and value that is in the row's seal.
@@ -23,12 +23,12 @@ pub(crate) struct Digest([u32; 3]);
 pub(super) const DIGEST_BYTES: usize = 12;
 
 impl Digest {
-    /// Of a row as the engine has it.
+    /// The digest of a row as the engine stores it.
     pub fn of_stored(key: &Key, stored: &[u8]) -> Self {
         Self::new(hash(key), sum(key, stored))
     }
 
-    /// Of a row that the engine will have.
+    /// The digest of a row that the engine is going to store.
     pub fn of_value(key: &Key, value: &[u8]) -> Self {
         Self::new(hash(key), checksum(key, value))
     }
@@ -69,7 +69,8 @@ pub(super) fn hash(key: &Key) -> u64 {
     xxh3_64(key.as_bytes())
 }
 
-/// Rows that tie the engine's rows to other files, or say what they are. They are checked when a store is opened.
+/// Whether the row has no digest: it binds the engine's rows to other files, or holds the schema. These rows are
+/// checked when the store is opened.
 pub(crate) fn has_no_digest(key: &Key) -> bool {
     key.as_bytes().first() == Some(&b'!')
         && [all_sealed(), log_key(), checkpoint_key(), tandem_actors::keys::meta("schema")].contains(key)
@@ -88,7 +89,7 @@ pub(crate) struct Part {
     pub to: Option<Key>,
 }
 
-/// One range in place of which others are put.
+/// A range, and the ranges that replace it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Divided {
     pub start: Key,
@@ -119,7 +120,7 @@ impl Ranges {
         found.expect("the first range begins before all keys").1
     }
 
-    /// What the row with this key has to be; none: there is no such row.
+    /// The digest that the row with this key must have. None: there must be no such row.
     pub fn get(&self, key: &Key) -> Option<Digest> {
         let hash = hash(key);
         let range = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key.as_bytes()))).next_back();
@@ -203,12 +204,12 @@ pub(super) fn in_ranges(first: &Key, rows: &[(Key, Digest)]) -> Vec<(Key, Vec<Di
     ranges
 }
 
-/// What is wrong with the rows of some ranges.
+/// The flaws of the rows in some ranges.
 #[derive(Debug, Default)]
 pub(crate) struct Flaws {
-    /// Rows that are there and are not what was written last.
+    /// Rows that differ from what was last written.
     pub wrong: Vec<Key>,
-    /// Rows that are not there, by the range in which they should be.
+    /// Missing rows, by the range in which they should be.
     pub missing: Vec<(Key, Vec<Digest>)>,
 }
 

@@ -192,7 +192,7 @@ mod tests {
 
     /// What one version has written, every later one reads.
     #[test]
-    fn version_1_is_written_as_ever() {
+    fn version_1_is_written_unchanged() {
         let written = encoded(&group()[..1]).escape_ascii().to_string();
         assert_eq!(
             written,

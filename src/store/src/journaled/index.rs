@@ -19,7 +19,7 @@ use tandem_wal::Keeper;
 use super::recent::{Generation, Recent};
 use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
 
-/// How long the thread waits before it tries again on a disk without room.
+/// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Bytes that a row takes in a batch beside its key and value.
 const AROUND: usize = 32;
@@ -37,7 +37,7 @@ pub(super) struct Indexer {
     /// The engine failed for good.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
-    /// There is no thread: whoever would wait for it does its work.
+    /// There is no thread. A caller that would wait for it does its work.
     stepped: bool,
     wake: Condvar,
     /// Notified when there is room for more.
@@ -68,7 +68,7 @@ impl Indexer {
         checkpoint: u64,
         stepped: bool,
     ) -> Arc<Self> {
-        // Nobody knows where the checkpoint before was: everything there is is kept until the next one.
+        // The checkpoint before this one is unknown, so all segments are kept until the next checkpoint.
         let control = Control { checkpoints: (checkpoint, 0), ..Control::default() };
         Arc::new(Self {
             rows,
@@ -129,7 +129,7 @@ impl Indexer {
             if stop.is_none() && self.is_due() {
                 self.checkpoint(false);
             }
-            // What was taken up at the start may still wait, and what was committed since behind it.
+            // The rows that were read at the start may still wait, and later commits after them.
             while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
                 self.checkpoint(true);
             }
@@ -148,7 +148,7 @@ impl Indexer {
         }
     }
 
-    /// Until something is to be done.
+    /// Waits until there is something to do.
     fn wait(&self) -> Option<Stop> {
         let mut control = self.control.lock();
         if !control.asked && control.stop.is_none() {
@@ -202,7 +202,7 @@ impl Indexer {
         };
         metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
         if let Err(error) = self.keeper.forget(before) {
-            tracing::warn!(%error, "a file of the journal that is not needed any more stays");
+            tracing::warn!(%error, "a file of the journal that is no longer needed cannot be removed");
         }
         self.keep_segments_ready();
         if !is_last {

@@ -67,7 +67,7 @@ struct Writer {
     wal: Wal,
     /// The last group that was acknowledged, for the next start.
     head: Option<Head>,
-    /// Not written yet: there was no room at the start.
+    /// Changes of the start that are not written yet, because the disk was full.
     first: Vec<Change>,
     segment: Option<u64>,
 }
@@ -86,7 +86,7 @@ impl Journaled {
         seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
     }
 
-    /// What can be refused is refused here, before the fences move.
+    /// Refuses a group that cannot be written, before the fences change.
     fn admit(&self, writer: &mut Writer, group: &[Commit]) -> Result<(), StoreError> {
         let mut changes = group.iter().flat_map(|commit| &commit.changes);
         if changes.any(|change| key_of(change).as_bytes().first().is_none_or(|first| *first >= RESERVED)) {
@@ -146,7 +146,7 @@ impl Journaled {
         let bytes = record.len() as u64;
         let started = Instant::now();
         let number = writer.wal.append();
-        // A file that is gone explains a failure better than the write does.
+        // A missing file explains a failure better than the error of the write.
         writer.wal.check_in_place().map_err(not_in_place)?;
         let number = number.map_err(|error| StoreError::new(format_args!("journal: {error}")))?;
         metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
@@ -154,7 +154,7 @@ impl Journaled {
         if let Some(head) = &writer.head
             && let Err(error) = head.record(number)
         {
-            tracing::warn!(%error, file = %head.path().display(), "a later loss of groups would not be noticed");
+            tracing::warn!(%error, file = %head.path().display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
         }
         let amount = self.recent.amount();
         let JournalOptions { checkpoint_bytes, .. } = self.indexer.options;
@@ -235,7 +235,7 @@ impl Store for Journaled {
                 };
                 rows.extend(value.map(|value| (key, value)));
             }
-            // Nothing would say that nothing follows.
+            // An empty page would mean that no rows follow.
             if !rows.is_empty() {
                 return Ok(rows);
             }

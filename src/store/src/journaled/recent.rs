@@ -41,14 +41,14 @@ struct State {
 #[derive(Default)]
 pub(super) struct Recent {
     state: RwLock<State>,
-    /// Held for reading by a scan that has been overtaken several times: nothing is frozen meanwhile.
+    /// A scan that was overtaken several times holds it for reading. No generation is frozen in the meantime.
     freezing: RwLock<()>,
 }
 
-/// Times that a scan may be overtaken.
+/// How often a scan may be overtaken by a change of generation before it blocks further changes.
 const PATIENCE: u32 = 3;
 
-/// How much there is.
+/// The amount of recent rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Amount {
     /// In memory.
@@ -150,7 +150,7 @@ impl Recent {
         }
         let (mut wanted, mut overtaken, mut hold) = (limit, 0, None);
         loop {
-            // Before the engine is asked: what retires meanwhile is in both.
+            // Read before the engine: rows that move to the engine in the meantime are then in both.
             let overlay = self.overlay(bounds, direction, wanted.saturating_add(16));
             let page = engine(wanted)?;
             if self.state.read().active.number != overlay.number {
@@ -188,10 +188,10 @@ impl Recent {
     }
 }
 
-/// What recent rows say about a range.
+/// The recent rows of a range.
 struct Overlay {
     rows: Vec<(Key, Option<Bytes>)>,
-    /// Beyond this key nobody has looked. None: all are there.
+    /// The overlay is complete up to this key. None: it is complete.
     ends: Option<Key>,
     /// Of the active generation.
     number: u64,

@@ -1,4 +1,4 @@
-//! From an engine's rows and a journal to a store.
+//! Opens a store: recovers the journal, and puts it in front of the engine.
 
 use std::{path::Path, sync::Arc};
 
@@ -41,11 +41,11 @@ pub(crate) struct Opening {
     pub rows: Checked,
     recent: Arc<Recent>,
     wal: Wal,
-    /// How far the engine's rows go.
+    /// The last group whose rows are all in the engine.
     checkpoint: u64,
 }
 
-/// Opens the journal of an open engine in `directory`, and takes up what the engine does not have yet.
+/// Opens the journal of an open engine in `directory`, and reads the groups that the engine does not have yet.
 pub(crate) fn open_journal(
     location: &Location,
     engine: Opened,
@@ -98,7 +98,10 @@ pub(crate) fn open_journal(
         tracing::warn!(file = %path.display(), "the header of a journal's segment is damaged; its groups are not");
     }
     if recovered.last > checkpoint {
-        tracing::info!(groups = recovered.last - checkpoint, "took up what the engine does not have yet");
+        tracing::info!(
+            groups = recovered.last - checkpoint,
+            "read groups that the engine does not have yet from the journal"
+        );
     }
     // The engine may have these in part.
     let digests = Digests::new(loaded, recent.freeze(), options.disk.clone());
@@ -118,8 +121,8 @@ impl Opening {
         self.wal.last()
     }
 
-    /// As a store. Takes a node epoch that was never used before, durably; if the disk has no room, with the first
-    /// group.
+    /// Starts the store. Takes a node epoch that was never used before, durably. On a full disk the epoch is written
+    /// with the first group.
     pub fn start(self, room: Room, head: Option<Head>, options: &Options) -> Result<Journaled, StoreError> {
         let store = self.start_without_thread(room, head, options, false)?;
         let thread = store.indexer.start().map_err(StoreError::caused_by)?;
@@ -217,7 +220,7 @@ pub(crate) fn commits_in(record: &[u8]) -> Vec<Commit> {
     commits
 }
 
-/// The sessions that a damaged group was about, as far as it can be read.
+/// The sessions of a damaged group, as far as the group can be read.
 pub(crate) fn sessions_in(record: &[u8]) -> Vec<SessionId> {
     let mut sessions = Vec::new();
     let _ends_somewhere = group::decode(record, |commit| sessions.extend(commit.fence.map(|fence| fence.session)));

@@ -1,4 +1,4 @@
-//! sled 0.34.7, hardened: what sled itself leaves to the kernel's mercy is done here.
+//! sled 0.34.7, hardened: the syncs that sled lacks are done here.
 //!
 //! - sled's flush ends in `sync_file_range`, which promises neither the drive's cache nor the file's length: an
 //!   fdatasync of `db` follows each one.
@@ -10,16 +10,16 @@
 //!
 //! # What one sync window may hold
 //!
-//! A segment's header says up to where the log was stable when the segment was begun, and recovery skips without a look
-//! whatever is below. sled takes its own `sync_file_range` for stable. So if a header that was written since the last
-//! fdatasync speaks of records that were written since the last fdatasync as well, a power cut can keep the first and
-//! lose the others: rows vanish, or the database does not open. (Simulated, with batches that span segments: in 1 of
+//! A segment's header says up to where the log was stable when the segment was begun. Recovery skips everything below
+//! that position without a check. sled considers its own `sync_file_range` as stable. So a header that was written
+//! since the last fdatasync may refer to records that were also written since then. A power cut can keep the header and
+//! lose the records: rows vanish, or the database does not open. (Simulated, with batches that span segments: in 1 of
 //! 100 cuts.)
 //!
-//! Within a batch it cannot happen: nothing is stable before the batch is complete. But reading writes too: sled splits
-//! and merges pages when somebody comes by. Therefore readers are outside from before a batch until after its sync, and
-//! before they come back the writer visits the pages of the batch itself, with a sync after each visit that wrote
-//! something. So readers find nothing that is left to do.
+//! It cannot happen within a batch, because nothing is stable before the batch is complete. But reading writes, too:
+//! sled splits and merges pages when they are read. Therefore readers are locked out from before a batch until after
+//! its sync. Before they are let in, the writer reads the pages of the batch itself, and syncs after each read that
+//! wrote something. So readers find no pages to split or merge.
 
 mod chunks;
 mod snapshot;
@@ -158,7 +158,7 @@ impl SledRows {
         Ok(())
     }
 
-    /// Waits for a batch, but not for a disk that does not answer.
+    /// Waits until no batch is being written, but not for a stalled disk.
     fn no_writer(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
         self.readers.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)
     }

@@ -1,8 +1,9 @@
-//! sled reads at each start what was written since its last snapshot, and writes one only when it is opened. So that
-//! starts stay quick, a snapshot is made beside the open database: in a directory with its last snapshot and the
-//! segments that were written since, everything else being a hole. sled opens that, goes through these segments, writes
-//! a snapshot, and then fails, because the pages themselves are not there. The snapshot is good for the database: it
-//! says where pages are, and sled reads what follows from its log as ever. Nobody waits for it.
+//! sled reads at each start what was written since its last snapshot, and writes a snapshot only when it is opened. To
+//! keep starts fast, a snapshot is made beside the open database, in a directory with the last snapshot and the
+//! segments that were written since. Everything else in the log's file is a hole. sled opens this directory, reads the
+//! segments, writes a snapshot, and then fails, because the pages themselves are missing. The snapshot is valid for the
+//! database: it holds the places of the pages, and sled reads later records from its log as usual. No caller waits for
+//! it.
 
 use std::{
     fs::{self, File},
@@ -97,7 +98,7 @@ fn copy_segments(from: &Path, to: &Path, after: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// On a thread of its own: nobody knows what sled does with what it cannot read.
+/// Runs on its own thread, because sled may do anything with a log that it cannot read.
 fn open_and_fail(path: &Path) {
     let config = sled::Config::new().path(path).cache_capacity(1 << 20).mode(sled::Mode::LowSpace).flush_every_ms(None);
     let (ended, end) = mpsc::channel();
@@ -108,6 +109,6 @@ fn open_and_fail(path: &Path) {
     if std::thread::Builder::new().name("store-snapshot".into()).spawn(open).is_ok()
         && end.recv_timeout(PATIENCE).is_err()
     {
-        tracing::warn!("sled takes too long for a snapshot of where its pages are; the next start takes longer");
+        tracing::warn!("sled takes too long for a snapshot of the places of its pages; the next start takes longer");
     }
 }

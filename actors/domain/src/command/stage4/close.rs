@@ -21,8 +21,9 @@ use crate::{
 /// The time from closing to the first check-in, unless the request says otherwise.
 pub(crate) const CHECK_IN_AFTER: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
-/// Clients send local dates. A date is past when it is past in every time zone.
+/// Clients send local dates, which are read as UTC. After this time a date is past in every time zone.
 const PAST_IN_EVERY_ZONE: Duration = Duration::from_secs(36 * 60 * 60);
+/// A check-in date must not be further ahead.
 const FARTHEST: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
 
 #[derive(Clone, Default, Deserialize)]
@@ -42,13 +43,13 @@ pub struct CloseStage4Request {
     #[cfg_attr(feature = "schema", schema(value_type = Option<ClosureReason>))]
     reason: Option<String>,
     /// When to check in, as 2026-02-01. Left out: 10 days from now.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::date_or_time))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::date_or_time))]
     check_in_date: Option<String>,
     /// At most 2000 characters. Your partner sees it.
     #[cfg_attr(feature = "schema", schema(max_length = 2000))]
     summary: Option<String>,
     /// Another check-in date for single proposals, by their ids.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::dates_by_id))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::dates_by_id))]
     follow_up_dates_by_proposal_id: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -94,9 +95,9 @@ pub(super) fn decide(action: &mut MemberAction<'_>, close: &Close) -> Result<(),
     }
     action.must_be_in(Stage::StrategicRepair)?;
     let now = action.ctx.now;
-    let check_in_at = within_reach("checkInDate", close.check_in_at, now)?.unwrap_or(now + CHECK_IN_AFTER);
+    let check_in_at = checked_date("checkInDate", close.check_in_at, now)?.unwrap_or(now + CHECK_IN_AFTER);
     for at in close.follow_ups.values() {
-        within_reach("followUpDatesByProposalId", Some(*at), now)?;
+        checked_date("followUpDatesByProposalId", Some(*at), now)?;
     }
     // Before both have shared, the answer must not reveal what the partner is willing to do.
     let mutual = session.latest_submissions(action.side).map(|(mine, theirs)| mine.mutual(theirs));
@@ -170,7 +171,8 @@ fn agreements(
         .collect()
 }
 
-fn within_reach(field: &str, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Rejection> {
+/// Refuses a check-in date in the past or too far ahead.
+fn checked_date(field: &str, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Rejection> {
     match at {
         Some(at) if now.since(at) > PAST_IN_EVERY_ZONE => {
             Err(Rejection::invalid(field, "a date in the past", "a date from today on"))

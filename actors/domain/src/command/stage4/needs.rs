@@ -1,4 +1,4 @@
-//! The walk through the shared needs, and needs that a partner does not want to address. Private to the partner.
+//! The walk through the shared needs, and the needs that a partner declines to address. Only that partner sees both.
 
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ pub struct WalkNeed {
 pub struct DeclineNeed {
     /// One of the needs that both partners share.
     pub need: NeedId,
-    /// False takes an earlier refusal back.
+    /// False withdraws an earlier refusal.
     pub declined: bool,
 }
 

@@ -149,7 +149,7 @@ fn must_be_complete(action: &MemberAction<'_>) -> Result<(), Rejection> {
     let session = action.session;
     let stances = &action.me.stage4.stances;
     if session.pool.strategies.is_empty() {
-        return Err(Rejection::gate("there is no proposal yet on which you could take a stance"));
+        return Err(Rejection::gate("there is no proposal yet; add one, then take a stance on it"));
     }
     let open: Vec<_> =
         session.pool.strategies.iter().map(|strategy| &strategy.id).filter(|id| !stances.contains_key(id)).collect();
@@ -167,7 +167,7 @@ fn must_be_complete(action: &MemberAction<'_>) -> Result<(), Rejection> {
         .collect();
     if !open.is_empty() {
         return Err(Rejection::gate(
-            "some needs are open: be willing to a proposal that names them, or decline to address them",
+            "some needs are open: choose WILLING for a proposal that names them, or decline to address them",
         )
         .with_details(json!({ "needIds": open })));
     }

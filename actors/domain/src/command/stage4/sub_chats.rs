@@ -85,7 +85,7 @@ pub(crate) struct DraftRequest {
     #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 1000, pattern = r"\S"))]
     description: Option<String>,
     /// At most 10.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::ten_labels))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::ten_labels))]
     needs_addressed: Option<Vec<String>>,
     /// At most 100 characters.
     #[cfg_attr(feature = "schema", schema(max_length = 100))]
@@ -107,7 +107,7 @@ pub struct ResolveSubChatRequest {
     #[cfg_attr(feature = "schema", schema(max_items = 10))]
     accepted_proposals: Option<Vec<DraftRequest>>,
     /// Drafts that replace the proposals whose ids they name; at most 10.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::updated_drafts))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::updated_drafts))]
     updated_proposals: Option<Vec<DraftRequest>>,
 }
 
@@ -261,7 +261,7 @@ pub(super) fn resolve(action: &mut MemberAction<'_>, resolve: &ResolveSubChat) -
             .iter()
             .any(|agreement| agreement.strategy.as_ref() == Some(id) && agreement.status.is_live())
         {
-            return Err(Rejection::conflict("there is an agreement on this proposal; it cannot be put in other words"));
+            return Err(Rejection::conflict("there is an agreement on this proposal; it cannot be revised"));
         }
     }
     let need = chat.anchor_id.clone().filter(|_| chat.anchor == Anchor::NeedsBrainstorm).map(PrivateText::new);

@@ -1,4 +1,4 @@
-//! Notes, re-entries, answers to single entries, and sharing an entry with the partner.
+//! Commands on single entries of tending: write a note, begin a check-in (re-entry), answer one, share one.
 
 use serde::Deserialize;
 
@@ -90,7 +90,7 @@ impl TryFrom<(TendingEntryId, RespondTendingRequest)> for Command {
     }
 }
 
-/// An entry that the caller sees.
+/// The entry, if the caller may see it.
 fn find<'a>(action: &MemberAction<'a>, id: &TendingEntryId) -> Result<&'a Entry, Rejection> {
     let entry = action.session.tending.find(id).filter(|entry| entry.is_visible_to(action.side));
     entry.ok_or_else(|| Rejection::new(Code::NotFound, "there is no such check-in in this session"))
@@ -111,14 +111,16 @@ pub(super) fn write_note(action: &mut MemberAction<'_>, content: &PrivateText) -
 pub(super) fn reenter(action: &mut MemberAction<'_>, intent: Option<&PrivateText>) -> Result<(), Rejection> {
     let is_mine = |entry: &&Entry| entry.kind == EntryKind::Reentry && entry.owner == Some(action.side);
     if action.session.tending.entries.iter().filter(is_mine).count() >= MOST_REENTRIES {
-        return Err(Rejection::conflict(format!("you can come back {MOST_REENTRIES} times at most")));
+        return Err(Rejection::conflict(format!(
+            "you can begin {MOST_REENTRIES} check-ins outside the schedule at most"
+        )));
     }
     let id = action.ctx.fresh();
     record(action, TendingEvent::Reentered { id, intent: intent.cloned() });
     Ok(())
 }
 
-/// The same answer again changes nothing.
+/// A repeated answer changes nothing.
 pub(super) fn respond(action: &mut MemberAction<'_>, respond: &Respond) -> Result<(), Rejection> {
     let entry = find(action, &respond.entry)?;
     if !entry.belongs_to(action.side) {

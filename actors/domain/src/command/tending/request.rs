@@ -18,7 +18,7 @@ pub(crate) struct OrientationRequest {
     #[cfg_attr(feature = "schema", schema(max_length = 4000))]
     pub(super) reflection: Option<String>,
     /// At most 2000 characters for each entry, by its id.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::notes_by_id))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::notes_by_id))]
     pub(super) per_entry_notes: Option<BTreeMap<String, Option<String>>>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct ComesNextRequest {
     #[cfg_attr(feature = "schema", schema(value_type = Option<NextAction>))]
     pub(super) next_action: Option<String>,
     /// RESOLVED or CONTINUING for each entry, by its id.
-    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::forms::resolutions_by_id))]
+    #[cfg_attr(feature = "schema", schema(schema_with = crate::command::field_schemas::resolutions_by_id))]
     pub(super) partial_closure: Option<BTreeMap<String, Option<String>>>,
     pub(super) reminders: Option<Vec<ReminderRequest>>,
 }
@@ -107,7 +107,7 @@ pub(crate) struct ReminderRequest {
     #[cfg_attr(feature = "schema", schema(value_type = TendingScope))]
     pub(super) scope: Option<String>,
     /// RFC 3339 date or time.
-    #[cfg_attr(feature = "schema", schema(required, schema_with = crate::command::forms::needed_date_or_time))]
+    #[cfg_attr(feature = "schema", schema(required, schema_with = crate::command::field_schemas::required_date_or_time))]
     pub(super) remind_at: Option<String>,
     /// ONCE, WEEKLY, MONTHLY or EVERY_COUPLE_MONTHS; any other text of at most 80 characters counts as once.
     #[cfg_attr(feature = "schema", schema(max_length = 80))]

@@ -56,15 +56,15 @@ impl Revocation {
             && self.target.revokes(grant)
     }
 
-    /// Whether it applies at once to all tokens issued so far.
-    pub fn is_complete(&self) -> bool {
+    /// Whether it applies at once: all tokens from before `issued_before` are already revoked.
+    pub fn applies_at_once(&self) -> bool {
         self.applies_at <= self.issued_before
     }
 
     /// Whether it revokes everything that an earlier one revokes.
     fn replaces(&self, earlier: &Revocation) -> bool {
         let same = self.key_name == earlier.key_name && self.target == earlier.target;
-        same && self.is_complete() && self.issued_before >= earlier.issued_before
+        same && self.applies_at_once() && self.issued_before >= earlier.issued_before
     }
 
     /// Whether no token that it revokes can still be valid.

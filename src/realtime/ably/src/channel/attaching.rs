@@ -56,7 +56,10 @@ impl Channel {
     pub fn attach(&self, subscriber: Subscriber, request: &Attach<'_>, now: Timestamp) -> String {
         let mut inner = self.inner.lock();
         inner.last_used = now.as_millis();
-        let known = inner.subscribers.iter().position(|known| known.is(&subscriber.outbox, subscriber.alias.as_ref()));
+        let known = inner
+            .subscribers
+            .iter()
+            .position(|known| known.is_attachment_of(&subscriber.outbox, subscriber.alias.as_ref()));
         let mut answer =
             Attached { flags: subscriber.modes.bits(), error: request.refusal.clone(), replay: Vec::new() };
         match request.serial {
@@ -101,7 +104,7 @@ impl Channel {
     ) {
         let mut inner = self.inner.lock();
         let head = inner.log.head();
-        if let Some(subscriber) = inner.subscribers.iter_mut().find(|known| known.is(outbox, alias)) {
+        if let Some(subscriber) = inner.subscribers.iter_mut().find(|known| known.is_attachment_of(outbox, alias)) {
             subscriber.modes = modes;
             outbox.send(&Outbound {
                 channel_serial: Some(&head),
@@ -115,7 +118,7 @@ impl Channel {
     pub fn unsubscribe(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>, now: Timestamp) {
         let mut inner = self.inner.lock();
         inner.last_used = now.as_millis();
-        if let Some(index) = inner.subscribers.iter().position(|known| known.is(outbox, alias)) {
+        if let Some(index) = inner.subscribers.iter().position(|known| known.is_attachment_of(outbox, alias)) {
             inner.subscribers.swap_remove(index);
             if inner.subscribers.is_empty() {
                 inner.subscribers = Vec::new();
@@ -129,7 +132,7 @@ impl Channel {
             return;
         }
         let inner = self.inner.lock();
-        let subscriber = inner.subscribers.iter().find(|subscriber| subscriber.is(outbox, alias));
+        let subscriber = inner.subscribers.iter().find(|subscriber| subscriber.is_attachment_of(outbox, alias));
         if let Some(subscriber) = subscriber.filter(|subscriber| subscriber.modes.has(Modes::PRESENCE_SUBSCRIBE)) {
             sync(subscriber.name_of(&self.name), &inner, outbox);
         }

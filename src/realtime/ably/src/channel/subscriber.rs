@@ -26,8 +26,8 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Whether it is this attachment. A socket may be attached under several names.
-    pub fn is(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) -> bool {
+    /// Whether it is the attachment of this socket under this name. A socket may be attached under several names.
+    pub fn is_attachment_of(&self, outbox: &Arc<Outbox>, alias: Option<&Arc<Alias>>) -> bool {
         Arc::ptr_eq(&self.outbox, outbox) && self.alias.as_ref().map(|own| &own.name) == alias.map(|alias| &alias.name)
     }
 

@@ -41,7 +41,7 @@ impl Endpoint {
             }
         };
         if let Err(error) = std::thread::Builder::new().name("realtime-upkeep".into()).spawn(logged) {
-            tracing::error!(%error, "the realtime endpoint has no maintenance: the system gives no thread for it");
+            tracing::error!(%error, "the realtime endpoint has no maintenance: its thread cannot be started");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! A response that does not end: the events of some channels, for clients without an SDK. The client is a connection
-//! like that of a WebSocket, with the same limits and rights, but it sends nothing, and nothing of it is left when it
-//! goes. It continues by the id of the last event that it received.
+//! Event streams: a response that does not end, with the events of some channels, for clients without an SDK. The
+//! client is a connection like that of a WebSocket, with the same limits and rights, but it sends nothing, and its
+//! connection ends with the response. It continues by the id of the last event that it received.
 //!
-//! Frames reach it in JSON, like any client, and are translated to events here. That costs more than a frame over a
-//! WebSocket, and leaves channels and outboxes alone.
+//! Its outbox gets frames in JSON, which are translated to events here. That costs more than a frame over a WebSocket,
+//! but needs no changes of channels and outboxes.
 
 mod events;
 mod position;
@@ -35,12 +35,12 @@ use crate::{
 pub struct Subscription {
     /// Names as the client writes them, each once.
     pub channels: Vec<String>,
-    /// For channels whose name has none.
+    /// The `rewind` of channels whose names have none.
     pub rewind: Option<String>,
     pub last_event: Option<Position>,
     pub style: Style,
     pub enveloped: bool,
-    /// Keepalives are events.
+    /// Whether keepalives are sent as events.
     pub heartbeats: bool,
 }
 
@@ -59,7 +59,7 @@ impl EventStream {
     /// Connects, and attaches to all channels.
     ///
     /// # Errors
-    /// If one of the channels must not be subscribed to, or a parameter is not valid. Nothing is left of the client.
+    /// If the client may not subscribe to one of the channels, or a parameter is not valid. The connection is closed.
     pub async fn open(admitted: Admitted, asked: Subscription) -> Result<Self, ErrorInfo> {
         let (client, _) = ConnectedClient::connect(admitted);
         client.outbox.note_event_stream();
@@ -101,7 +101,7 @@ impl EventStream {
         Ok(())
     }
 
-    /// Ends what the client may not have any more.
+    /// Ends the stream when the token has expired, and attachments whose rights have ended.
     fn enforce_rights(&mut self, cx: &mut Context<'_>) {
         if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(cx).is_ready()) {
             self.expiry = None;

@@ -100,7 +100,7 @@ impl Rows {
         revocation: &Revocation,
         done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
     ) {
-        let name = match revocation.is_complete() {
+        let name = match revocation.applies_at_once() {
             true => hex(&Sha256::digest(encode(&(&revocation.key_name, &revocation.target)))),
             false => crate::random::random_id(12),
         };

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 use tandem_actors::domain::{
     Command,
     command::{
@@ -17,8 +18,9 @@ use crate::{
     plan::Chance,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Action {
     Create,
     Accept,
     Decline,
@@ -49,67 +51,20 @@ pub enum Deed {
     Nudge,
 }
 
-use Deed::*;
+use Action::*;
 
-const ANY: [Deed; 24] = [
-    Sign,
-    Heard,
-    Draft,
-    Consent,
-    Validate,
-    AddNeed,
-    ConfirmNeeds,
-    ShareNeeds,
-    ValidateNeeds,
-    Revoke,
-    Propose,
-    Ready,
-    Rank,
-    ProposeAgreement,
-    AnswerAgreement,
-    Advance,
-    Pause,
-    Pause,
-    Resume,
-    Resolve,
-    Archive,
-    Viewed,
-    Nudge,
-    Resend,
-];
+/// A member does not try these at a random time.
+const NOT_AT_RANDOM: [Action; 5] = [Create, Accept, Decline, Withdraw, Erase];
 
-impl Deed {
+/// What a member may try at any time. A pause is tried twice as often as the others.
+fn any_time() -> Vec<Action> {
+    Action::VARIANTS.iter().copied().filter(|action| !NOT_AT_RANDOM.contains(action)).chain([Pause]).collect()
+}
+
+impl Action {
+    /// The name in the trace of a run.
     pub fn name(self) -> &'static str {
-        match self {
-            Create => "create",
-            Accept => "accept",
-            Decline => "decline",
-            Resend => "resend",
-            Sign => "sign",
-            Heard => "heard",
-            Draft => "draft",
-            Consent => "consent",
-            Validate => "validate",
-            AddNeed => "add_need",
-            ConfirmNeeds => "confirm_needs",
-            ShareNeeds => "share_needs",
-            ValidateNeeds => "validate_needs",
-            Revoke => "revoke",
-            Propose => "propose",
-            Ready => "ready",
-            Rank => "rank",
-            ProposeAgreement => "propose_agreement",
-            AnswerAgreement => "answer_agreement",
-            Advance => "advance",
-            Pause => "pause",
-            Resume => "resume",
-            Resolve => "resolve",
-            Archive => "archive",
-            Withdraw => "withdraw",
-            Erase => "erase",
-            Viewed => "viewed",
-            Nudge => "nudge",
-        }
+        self.into()
     }
 
     /// Whether a text of its request names the operation.
@@ -117,10 +72,10 @@ impl Deed {
         matches!(self, Create | Draft | AddNeed | Propose | ProposeAgreement | Pause)
     }
 
-    /// What a member would do next, mostly; or anything.
+    /// The next operation of a member: mostly the one that the stage asks for, sometimes any other.
     pub fn next(model: &Model, side: usize, chance: &mut Chance) -> Self {
         match chance.below(1_000) {
-            0..=220 => return *chance.pick(&ANY).unwrap_or(&Viewed),
+            0..=220 => return *chance.pick(&any_time()).unwrap_or(&Viewed),
             221..=226 => return Withdraw,
             227..=228 => return Erase,
             _ => {}
@@ -214,7 +169,7 @@ impl Deed {
         }
     }
 
-    /// The command, as a route makes it of the body. None if the body is no good.
+    /// The command, as a route parses it from the body. None if the body is not valid.
     pub fn command(self, body: &Value) -> Option<Command> {
         match self {
             Accept => Some(Command::AcceptInvitation),

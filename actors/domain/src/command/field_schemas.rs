@@ -1,4 +1,4 @@
-//! Schemas of what has no type of its own in a request.
+//! OpenAPI schemas of request fields whose Rust type does not say all: lists of texts, dates, maps by id.
 
 use utoipa::openapi::{
     ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat,
@@ -9,8 +9,8 @@ fn text(format: KnownFormat) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
 }
 
-/// RFC 3339, as [`super::fields::date_or_time`] reads it.
-pub(crate) fn needed_date_or_time() -> RefOr<Schema> {
+/// An RFC 3339 date or time, as [`super::fields::date_or_time`] reads it.
+pub(crate) fn required_date_or_time() -> RefOr<Schema> {
     let either = AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime));
     RefOr::T(either.description(Some("RFC 3339 date or time.")).into())
 }
@@ -45,7 +45,7 @@ pub(crate) fn evidence() -> RefOr<Schema> {
     texts(10, 0, 500)
 }
 
-/// An object whose keys are ids of the coordinator, or nothing.
+/// An object whose keys are ids of the coordinator, or null.
 fn by_id(value: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
     let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^c[a-z0-9]{8,63}$"));
     let nothing = || ObjectBuilder::new().schema_type(Type::Null);
@@ -59,7 +59,7 @@ fn by_id(value: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
 
 /// RFC 3339 dates or times.
 pub(crate) fn dates_by_id() -> RefOr<Schema> {
-    by_id(needed_date_or_time())
+    by_id(required_date_or_time())
 }
 
 /// Notes on check-ins.
@@ -72,7 +72,7 @@ pub(crate) fn resolutions_by_id() -> RefOr<Schema> {
     by_id(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["RESOLVED", "CONTINUING"])))
 }
 
-/// True, or nothing.
+/// `true` or null: the field by which a partner agrees to the compact.
 pub(crate) fn agreed() -> RefOr<Schema> {
     let agreed = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));
     RefOr::T(AnyOfBuilder::new().item(agreed).item(ObjectBuilder::new().schema_type(Type::Null)).into())

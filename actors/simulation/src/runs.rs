@@ -1,5 +1,5 @@
-//! The lives of a node in one world. Each ends by a kill, a power cut, or in good order, and leaves a disk behind. The
-//! last one is spared all misfortune: everything comes to rest, and the oracle looks whether nothing is left over.
+//! The runs of the node in one world. A run ends by a kill, a power cut or a graceful stop, and the next run starts on
+//! the disk that it leaves. The last run has no faults: all work ends, and the oracle checks that nothing is left over.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
@@ -9,40 +9,40 @@ use crate::{
     clients::Client,
     node::Node,
     plan::{Chance, Fault, Plan},
-    world::{Life, World},
+    world::{Run, World},
 };
 
-/// A world that does not end by then has a node that does not start any more.
-const MOST_LIVES: u64 = 400;
+/// In a world with more runs than this, the node does not start any more.
+const MOST_RUNS: u64 = 400;
 
-/// How a life ends.
+/// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The process is killed. Everything that was written survives.
     Kill,
     /// The power fails. Unsynced sectors are lost, torn or reordered.
     PowerCut,
-    /// In good order.
+    /// A graceful stop.
     Stop,
-    /// The world is at its end.
-    Rest,
+    /// The world has no more commands, and all work is done.
+    Finished,
 }
 
-/// What became of a world.
+/// The outcome of a world.
 pub struct Report {
     pub commands: u64,
-    pub lives: u64,
+    pub runs: u64,
     pub hash: u64,
     pub failure: Option<String>,
     pub lines: Vec<String>,
 }
 
 thread_local! {
-    /// A panic that nobody has ordered.
+    /// A panic that no failpoint has caused.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Panics that were ordered are not told; others are a failure of the world.
+/// Silences the panics of failpoints. Every other panic fails the world.
 pub fn watch_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string();
@@ -54,8 +54,8 @@ pub fn watch_panics() {
     }));
 }
 
-/// Lives through a world.
-pub fn live_through(plan: &Plan) -> Report {
+/// Runs a world to its end.
+pub fn run_world(plan: &Plan) -> Report {
     let world = World::new(plan);
     let clients: Vec<_> = (0..9)
         .filter_map(|number| {
@@ -63,67 +63,67 @@ pub fn live_through(plan: &Plan) -> Report {
             Some(Arc::new(Client::new(plan, number as u64, user)))
         })
         .collect();
-    let mut lives = 0;
+    let mut runs = 0;
     loop {
-        let end = one_life(&world, &clients, lives);
-        lives += 1;
+        let end = run_node(&world, &clients, runs);
+        runs += 1;
         if let Some(panic) = PANIC.take() {
             world.fail_first(format!("a panic: {panic}"));
         }
-        if end == End::Rest || world.has_failed() {
+        if end == End::Finished || world.has_failed() {
             break;
         }
-        if lives >= MOST_LIVES {
-            world.fail("the node does not come to rest");
+        if runs >= MOST_RUNS {
+            world.fail("the node does not start any more");
             break;
         }
-        after(&world, end, lives);
+        prepare_next_run(&world, end, runs);
     }
     let commands = world.commands.load(std::sync::atomic::Ordering::Relaxed).min(plan.commands);
-    Report { commands, lives, hash: world.hash(), failure: world.failure(), lines: world.lines() }
+    Report { commands, runs, hash: world.hash(), failure: world.failure(), lines: world.lines() }
 }
 
-/// What the next life finds.
-fn after(world: &World, end: End, lives: u64) {
+/// Prepares the disk that the next run finds.
+fn prepare_next_run(world: &World, end: End, runs: u64) {
     let mut disk = world.disk.lock();
-    let seed = world.plan.chance("cut", lives).seed();
+    let seed = world.plan.chance("cut", runs).seed();
     *disk = if end == End::PowerCut { disk.cut_power(seed) } else { disk.survive(seed) };
     drop(disk);
     world.disturbed(5_000);
     world.oracle.lock().restarted();
 }
 
-fn one_life(world: &Arc<World>, clients: &[Arc<Client>], lives: u64) -> End {
+fn run_node(world: &Arc<World>, clients: &[Arc<Client>], runs: u64) -> End {
     let runtime = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime of one thread needs nothing of the system")
     };
     let system = actix::System::with_tokio_rt(runtime);
     system.block_on(async {
-        let life = world.begin_life();
-        let mut chance = world.plan.chance("life", lives);
-        let end = live(world, &life, clients, &mut chance).await;
-        world.note(|| format!("the life ends: {end:?}"), &[]);
-        world.end_life();
+        let run = world.begin_run();
+        let mut chance = world.plan.chance("life", runs);
+        let end = start_and_end(world, &run, clients, &mut chance).await;
+        world.note(|| format!("the run ends: {end:?}"), &[]);
+        world.end_run();
         end
     })
 }
 
-async fn live(world: &Arc<World>, life: &Life, clients: &[Arc<Client>], chance: &mut Chance) -> End {
-    let calm = world.is_over();
-    if calm {
-        world.calm_down();
+async fn start_and_end(world: &Arc<World>, run: &Run, clients: &[Arc<Client>], chance: &mut Chance) -> End {
+    let is_last = world.is_over();
+    if is_last {
+        world.end_faults();
     }
     let mut faults = world.faults();
-    let kills = world.plan.has(Fault::Kills) && !calm;
+    let kills = world.plan.has(Fault::Kills) && !is_last;
     if kills && chance.mille(500) {
-        // Often in the middle of what the node does at its start.
+        // Few operations: the disk fails while the node starts.
         let most = if chance.mille(300) { 20 } else { 600 };
         faults.operations = Some(chance.between(0, most));
     }
     world.disk.lock().set(faults);
-    let end = how(world, chance);
-    let node = match Node::start(world, life).await {
+    let end = choose_end(world, chance);
+    let node = match Node::start(world, run).await {
         Ok(node) => Rc::new(node),
         Err(error) => {
             world.note(|| format!("the node does not start: {error}"), &[]);
@@ -144,28 +144,28 @@ async fn live(world: &Arc<World>, life: &Life, clients: &[Arc<Client>], chance: 
             }
         }
     };
-    let misfortunes = misfortunes(world, &node, chance);
+    let faults = inject_faults(world, &node, chance);
     let ended = tokio::select! {
         biased;
         // The store has failed.
-        () = life.end.notified() => if end == End::Stop { End::Kill } else { end },
+        () = run.end.notified() => if end == End::Stop { End::Kill } else { end },
         () = sleep(Duration::from_millis(most.min(1 << 40))) => end,
-        () = working => End::Rest,
-        () = misfortunes => end,
+        () = working => End::Finished,
+        () = faults => end,
     };
     let end = match ended {
-        End::Rest if !calm => End::Stop,
+        End::Finished if !is_last => End::Stop,
         other => other,
     };
     match end {
-        End::Rest => rest(world, &node).await,
+        End::Finished => finish(world, &node).await,
         End::Stop => node.stop(world).await,
         End::Kill | End::PowerCut => node.kill(),
     }
     end
 }
 
-fn how(world: &World, chance: &mut Chance) -> End {
+fn choose_end(world: &World, chance: &mut Chance) -> End {
     match chance.below(10) {
         0 => End::Stop,
         1..=5 if world.plan.has(Fault::Power) => End::PowerCut,
@@ -173,13 +173,13 @@ fn how(world: &World, chance: &mut Chance) -> End {
     }
 }
 
-/// Jumps of the clock, a full disk, a poisoned session.
-async fn misfortunes(world: &Arc<World>, node: &Rc<Node>, chance: &mut Chance) {
+/// Injects faults: jumps of the clock, a full disk, a session that panics at each command.
+async fn inject_faults(world: &Arc<World>, node: &Rc<Node>, chance: &mut Chance) {
     loop {
         sleep(Duration::from_millis(chance.between(500, 20_000))).await;
         let now = world.truth();
         world.check(world.oracle.lock().check_expected(now));
-        if world.is_calm() {
+        if world.is_free_of_faults() {
             continue;
         }
         match chance.below(6) {
@@ -206,7 +206,7 @@ async fn misfortunes(world: &Arc<World>, node: &Rc<Node>, chance: &mut Chance) {
     }
 }
 
-/// What an operator does.
+/// Releases quarantined sessions, as an operator would.
 fn release(world: &World, node: &Node) {
     for (session, _) in node.coordinator.quarantined() {
         world.oracle.lock().harmed(session.as_str(), world.truth());
@@ -214,8 +214,8 @@ fn release(world: &World, node: &Node) {
     }
 }
 
-/// Nothing goes wrong any more: everything that waits comes to its end.
-async fn rest(world: &Arc<World>, node: &Node) {
+/// Waits without faults until all work should be done, and checks that it is.
+async fn finish(world: &Arc<World>, node: &Node) {
     release(world, node);
     world.jump(0);
     sleep(Duration::from_secs(200)).await;
@@ -229,7 +229,7 @@ async fn rest(world: &Arc<World>, node: &Node) {
     sleep(Duration::from_secs(700)).await;
     let open = node.pushes_under_way(world);
     if let Some(one) = open.first() {
-        world.fail(format!("{} pushes are not at their end: {one}", open.len()));
+        world.fail(format!("{} pushes are not finished: {one}", open.len()));
     }
     world.check(world.oracle.lock().check_timers(world.truth()));
     node.stop(world).await;

@@ -1,0 +1,193 @@
+//! The queue of requests: which requests run, which wait, and which user's request runs next.
+
+use std::collections::{HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+
+use super::LimitSettings;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// The node runs and queues as many requests as it may.
+    Node,
+    /// The user runs and queues as many requests as one user may.
+    User,
+}
+
+/// How many requests may run and wait.
+pub(super) struct Bounds {
+    running: usize,
+    waiting: usize,
+    running_per_user: usize,
+    waiting_per_user: usize,
+}
+
+impl From<&LimitSettings> for Bounds {
+    fn from(config: &LimitSettings) -> Self {
+        Self {
+            running: config.requests,
+            waiting: config.requests_waiting,
+            running_per_user: config.requests_per_user,
+            waiting_per_user: config.requests_per_user_waiting,
+        }
+    }
+}
+
+pub(super) struct FairQueue {
+    bounds: Bounds,
+    running: usize,
+    waiting: usize,
+    users: HashMap<u64, User>,
+    /// Users with a waiting request that may run, each once. The user at the front is next.
+    turns: VecDeque<u64>,
+    last_ticket: u64,
+}
+
+#[derive(Default)]
+struct User {
+    running: usize,
+    /// Each request has a ticket, by which a client that goes away takes it out.
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
+    in_turn: bool,
+}
+
+/// What the queue does with an arriving request.
+pub(super) enum Joined {
+    /// The request runs at once.
+    Running,
+    /// The request waits. It has a ticket, and the receiver tells when it runs. The sender is dropped if the request
+    /// loses its place to another user.
+    Waiting(u64, oneshot::Receiver<()>),
+    Refused(Overload),
+}
+
+impl FairQueue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { bounds, running: 0, waiting: 0, users: HashMap::new(), turns: VecDeque::new(), last_ticket: 0 }
+    }
+
+    /// The numbers of running and of waiting requests.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.running, self.waiting)
+    }
+
+    pub(super) fn join(&mut self, user: u64) -> Joined {
+        let own = self.users.entry(user).or_default();
+        let may_run = own.running < self.bounds.running_per_user;
+        if may_run && own.waiting.is_empty() && self.running < self.bounds.running && self.turns.is_empty() {
+            own.running += 1;
+            self.running += 1;
+            return Joined::Running;
+        }
+        let waiting = own.waiting.len();
+        let overload = match () {
+            () if waiting >= self.bounds.waiting_per_user => Some(Overload::User),
+            () if self.waiting < self.bounds.waiting || self.displace_for(waiting) => None,
+            () => Some(if may_run { Overload::Node } else { Overload::User }),
+        };
+        if let Some(overload) = overload {
+            self.forget_if_idle(user);
+            return Joined::Refused(overload);
+        }
+        self.last_ticket += 1;
+        let (start, turn) = oneshot::channel();
+        let own = self.users.entry(user).or_default();
+        own.waiting.push_back((self.last_ticket, start));
+        self.waiting += 1;
+        let ticket = self.last_ticket;
+        self.queue_user(user);
+        self.start_next();
+        Joined::Waiting(ticket, turn)
+    }
+
+    /// Makes room for a user who has `waiting` requests in the queue: drops the newest request of the user with the
+    /// most, unless the joining user would then have more. Returns whether there is room.
+    fn displace_for(&mut self, waiting: usize) -> bool {
+        let Some((&user, longest)) = self.users.iter_mut().max_by_key(|(_, user)| user.waiting.len()) else {
+            return false;
+        };
+        if longest.waiting.len() <= waiting + 1 {
+            return false;
+        }
+        longest.waiting.pop_back();
+        self.waiting -= 1;
+        self.forget_if_idle(user);
+        true
+    }
+
+    /// Takes a waiting request out of the queue. Returns false if the request is not in it: it runs, or it has lost its
+    /// place.
+    pub(super) fn cancel(&mut self, user: u64, ticket: u64) -> bool {
+        let Some(own) = self.users.get_mut(&user) else { return false };
+        let Some(position) = own.waiting.iter().position(|(waiting, _)| *waiting == ticket) else { return false };
+        own.waiting.remove(position);
+        self.waiting -= 1;
+        self.forget_if_idle(user);
+        true
+    }
+
+    /// Whether another request of this user would be refused.
+    pub(super) fn is_full_for(&self, user: u64) -> bool {
+        let waiting = self.users.get(&user).map_or(0, |own| own.waiting.len());
+        waiting >= self.bounds.waiting_per_user || self.waiting >= self.bounds.waiting
+    }
+
+    /// A running request has ended.
+    pub(super) fn finish(&mut self, user: u64) {
+        self.running -= 1;
+        if let Some(own) = self.users.get_mut(&user) {
+            own.running -= 1;
+        }
+        self.queue_user(user);
+        self.forget_if_idle(user);
+        self.start_next();
+    }
+
+    /// Why a request of this user has to wait: the user's share is used up, or the node's.
+    pub(super) fn overload_of(&self, user: u64) -> Overload {
+        let has_full_share = self.users.get(&user).is_some_and(|own| own.running >= self.bounds.running_per_user);
+        if has_full_share { Overload::User } else { Overload::Node }
+    }
+
+    /// Puts the user at the end of the turns, if a request of the user waits and may run.
+    fn queue_user(&mut self, user: u64) {
+        let Some(own) = self.users.get_mut(&user) else { return };
+        if !own.waiting.is_empty() && !own.in_turn && own.running < self.bounds.running_per_user {
+            own.in_turn = true;
+            self.turns.push_back(user);
+        }
+    }
+
+    /// Starts waiting requests, one for each turn, while the node may run more.
+    fn start_next(&mut self) {
+        while self.running < self.bounds.running
+            && let Some(user) = self.turns.pop_front()
+        {
+            let Some(own) = self.users.get_mut(&user) else { continue };
+            own.in_turn = false;
+            while let Some((_, waiting)) = own.waiting.pop_front() {
+                self.waiting -= 1;
+                if waiting.send(()).is_ok() {
+                    own.running += 1;
+                    self.running += 1;
+                    break;
+                }
+            }
+            self.queue_user(user);
+            self.forget_if_idle(user);
+        }
+    }
+
+    /// Forgets a user without requests.
+    fn forget_if_idle(&mut self, user: u64) {
+        if self.users.get(&user).is_some_and(|own| own.running == 0 && own.waiting.is_empty() && !own.in_turn) {
+            self.users.remove(&user);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.turns.is_empty()
+    }
+}
