@@ -31,8 +31,19 @@ pub fn share_with_all_users() {
 const DATA: &[&str] =
     &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
 /// Names in a store's directory.
-const STORE: &[&str] =
-    &["lock", "engine", "acknowledged", "digests", "digests.unfinished", "copying", "spare", "sled", "redb", "journal"];
+const STORE: &[&str] = &[
+    "lock",
+    "engine",
+    "acknowledged",
+    "digests",
+    "digests.unfinished",
+    "archived",
+    "copying",
+    "spare",
+    "sled",
+    "redb",
+    "journal",
+];
 /// What `tandem store repair` leaves beside the store.
 const DAMAGED: &str = "store.damaged-";
 

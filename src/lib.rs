@@ -2,6 +2,7 @@
 //! benches use is public.
 
 mod auth;
+mod backups;
 mod breaker;
 pub mod cli;
 pub mod config;

@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{config::Settings, realtime::ApiKey, secret::Secret};
+use crate::{config::Settings, realtime::ApiKey, secret::Secret, store::SecretFile};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -30,6 +30,12 @@ const REALTIME_KEY: &str = "realtime.key";
 
 /// The files of secrets that a data directory may hold.
 pub const FILES: [&str; 2] = [AUTH_SECRET, REALTIME_KEY];
+
+/// The files of a data directory that a backup of the store takes along.
+pub fn files_of(data: &Path) -> Vec<SecretFile> {
+    let names = FILES.into_iter().chain(["config.toml", "realtime.handover"]);
+    names.map(|name| SecretFile { name, path: data.join(name) }).collect()
+}
 
 /// The secret of `HS256` tokens: the configured one, or `auth.secret`. `None` if tokens come from an issuer alone
 /// (`auth.jwks_url` without `auth.hs256_secret`).

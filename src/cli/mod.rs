@@ -1,6 +1,7 @@
 //! The command line. Every command reads the same settings. An error is one line on stderr and an exit code: 2 for the
 //! command line and the settings, 1 for everything else.
 
+mod backup;
 mod check;
 mod config;
 mod copy;
@@ -8,6 +9,7 @@ mod health;
 mod node;
 mod output;
 mod progress;
+mod restore;
 mod shell;
 mod stored;
 mod token;
@@ -99,6 +101,17 @@ enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<String>,
     },
+    /// Back up the running node, or the store of a stopped one
+    Backup {
+        /// The directory of backups; the first one makes it
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Leave out the secrets and the settings of the data directory
+        #[arg(long)]
+        without_secrets: bool,
+    },
+    /// Make a data directory from a backup
+    Restore(restore::Restore),
     /// Operate on one session of the running node
     #[command(subcommand)]
     Session(SessionCommand),
@@ -250,6 +263,8 @@ impl Cli {
             Command::Health { ready } => health::run(&settings, ready),
             Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Console { name, at } => node::console(&settings, name, at.as_deref()),
+            Command::Backup { to, without_secrets } => backup::run(&settings, &to, !without_secrets),
+            Command::Restore(asked) => restore::run(&settings, asked),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),

@@ -18,7 +18,7 @@ macro_rules! pages {
 
 /// Each page by its path in the folder.
 const PAGES: &[(&str, &str)] = &pages! {
-    "README.md" "architecture.md" "client.md" "configuration.md" "contributing.md" "deployment.md" "durability.md"
+    "README.md" "architecture.md" "backup.md" "client.md" "configuration.md" "contributing.md" "deployment.md" "durability.md"
     "load.md" "push.md" "realtime.md" "reliability.md" "speed.md"
     "decisions/README.md" "decisions/journal-in-front.md" "decisions/one-node.md" "decisions/output-gate.md" "decisions/own-supervisor.md" "decisions/routing.md" "decisions/sled-hardened.md"
 };

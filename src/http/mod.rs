@@ -54,6 +54,7 @@ pub use self::{
 };
 use crate::{
     auth::{Secret, Verifier},
+    backups::BackupService,
     push::Devices,
     users::Users,
 };
@@ -74,6 +75,8 @@ pub struct AppState {
     /// Opens the AI service's routes; without one they do not exist.
     pub service_token: Option<Secret>,
     pub store: Arc<dyn Store>,
+    /// Absent if the store is not one on the disk.
+    pub backups: Option<Arc<BackupService>>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
     pub limits: RateLimits,

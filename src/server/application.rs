@@ -26,10 +26,12 @@ use super::{
     service_manager,
 };
 use crate::{
+    backups::BackupService,
     config::{EffectiveSetting, Settings},
     console::Console,
     http::{AppState, StartPage, start_page},
     operator::{self, OperatorFile},
+    secrets,
     tls::ServerCertificate,
     version::VERSION,
 };
@@ -59,7 +61,7 @@ impl Application {
         let listener = listen(settings.server.listen)?;
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
         // The store comes before the secrets: a secret is a sign that there was a store.
-        let store = super::store::open(&settings)?;
+        let (store, backups) = super::store::open(&settings)?;
         crate::files::restrict_modes(&settings.data, &settings.store_location().path);
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
@@ -80,6 +82,7 @@ impl Application {
             operator_token: operator_token.clone(),
             stopping: stopping.clone(),
             metrics,
+            backups: BackupService::new(backups, secrets::files_of(&settings.data)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     auth::{Secret, Verifier},
+    backups::BackupService,
     config::Settings,
     connections::listen::Service,
     console::{self, Console},
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub operator_token: Secret,
     pub stopping: Arc<AtomicBool>,
     pub metrics: PrometheusHandle,
+    pub backups: Arc<BackupService>,
 }
 
 pub(super) fn state(
@@ -74,6 +76,7 @@ pub(super) fn state(
         limits: http::RateLimits::new(&settings.server.limits),
         config: settings.server.clone(),
         store,
+        backups: Some(shared.backups),
         journal,
         clock,
     }))

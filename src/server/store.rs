@@ -6,17 +6,21 @@ use std::{io::Write, path::Path, sync::Arc};
 use tandem_actors::ports::Store;
 
 use super::StartError;
-use crate::{config::Settings, secrets, store};
+use crate::{
+    config::Settings,
+    secrets,
+    store::{self, Backups},
+};
 
 /// A file in the data directory. It says that a store was made.
 const MADE: &str = "store.made";
 
-pub(super) fn open(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
+pub(super) fn open(settings: &Settings) -> Result<(Arc<dyn Store>, Backups), StartError> {
     if let Some(missing) = missing(settings).filter(|_| !settings.start_afresh) {
         return Err(missing);
     }
     let location = settings.store_location();
-    let opened = store::open(&location, &settings.store_options())?;
+    let opened = store::open_with_backups(&location, &settings.store_options())?;
     if let Err(error) = note(&settings.data, &location) {
         tracing::warn!(%error, data = %settings.data.display(), "the sign of the store cannot be written, so a missing store will not be noticed at the next start");
     }

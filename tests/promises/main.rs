@@ -10,6 +10,7 @@ mod account;
 mod agreements;
 mod app;
 mod auth;
+mod backup;
 mod browser;
 mod canary;
 mod channel;

@@ -12,6 +12,7 @@ use crate::{
     disk::{Disk, File, write_all},
     error::{WalError, at},
     layout::{HEADER_BLOCK, RECORD_ALIGNMENT, SEGMENT_SUFFIX, SegmentHeader},
+    read,
     recover::{Slot, UNFINISHED},
 };
 
@@ -75,8 +76,10 @@ struct State {
     full: VecDeque<Full>,
     ready: VecDeque<Ready>,
     free: Vec<Free>,
-    /// Whether the writer has one.
-    active: bool,
+    /// The writer's.
+    active: Option<Ready>,
+    /// Groups beyond this one are kept for whoever copies them, as long as there is room.
+    kept_beyond: Option<u64>,
     next_number: u64,
     next_name: u64,
     /// Of all files, those that are being made included.
@@ -121,21 +124,40 @@ impl Segments {
             let position = state.ready.iter().position(|ready| ready.length >= needed);
             position.and_then(|position| state.ready.remove(position))
         };
-        let segment = match found {
-            Some(ready) => ready,
-            None => self.make(needed.max(self.config.segment))?,
-        };
-        self.state.lock().active = true;
-        Ok(segment)
+        match found {
+            Some(ready) => Ok(ready),
+            None => self.make(needed.max(self.config.segment)),
+        }
     }
 
-    /// The writer has gone on to another segment.
-    pub fn filled(&self, segment: Ready, last: Option<u64>) {
+    /// The writer goes on to this segment from another one, with its last group.
+    pub fn go_on(&self, to: &Ready, from: Option<(Ready, Option<u64>)>) {
         let mut state = self.state.lock();
-        match last {
-            Some(last) => state.full.push_back(Full { segment, last }),
-            None => state.ready.push_back(segment),
+        state.active = Some(to.clone());
+        match from {
+            Some((segment, Some(last))) => state.full.push_back(Full { segment, last }),
+            Some((segment, None)) => state.ready.push_back(segment),
+            None => {}
         }
+    }
+
+    /// The segments that may hold groups beyond this one, in their order.
+    pub fn beyond(&self, group: u64) -> Vec<Ready> {
+        let state = self.state.lock();
+        let full = state.full.iter().filter(|full| full.last > group).map(|full| &full.segment);
+        full.chain(&state.active).cloned().collect()
+    }
+
+    pub fn log(&self) -> u64 {
+        self.log
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn keep_beyond(&self, group: Option<u64>) {
+        self.state.lock().kept_beyond = group;
     }
 
     /// Keeps segments ready, so that the writer need not wait for one.
@@ -151,6 +173,9 @@ impl Segments {
     pub fn forget(&self, upto: u64) -> Result<(), WalError> {
         let surplus = {
             let mut state = self.state.lock();
+            // What is kept for others must not keep the writer from writing.
+            let is_roomy = state.bytes <= self.config.most / 2;
+            let upto = state.kept_beyond.filter(|_| is_roomy).map_or(upto, |kept| upto.min(kept));
             while state.full.front().is_some_and(|full| full.last <= upto) {
                 let Some(full) = state.full.pop_front() else { break };
                 state.free.push(full.segment.into_free());
@@ -172,7 +197,7 @@ impl Segments {
 
     pub fn usage(&self) -> Usage {
         let state = self.state.lock();
-        let active = usize::from(state.active);
+        let active = usize::from(state.active.is_some());
         Usage {
             segments: state.full.len() + state.ready.len() + state.free.len() + active,
             bytes: state.bytes,
@@ -282,6 +307,25 @@ impl Keeper {
     /// If a file that is not needed cannot be removed.
     pub fn forget(&self, upto: u64) -> Result<(), WalError> {
         self.0.forget(upto)
+    }
+
+    /// Keeps the segments with groups beyond this one for whoever copies them, until they take up half of what the log
+    /// may. `None` keeps nothing.
+    pub fn keep_beyond(&self, group: Option<u64>) {
+        self.0.keep_beyond(group);
+    }
+
+    /// Tells `take` the groups beyond `after` up to `upto`, in order. Those up to `upto` must be durable.
+    ///
+    /// # Errors
+    /// [`WalError::Missing`] if one of them is not there or cannot be read, and what `take` returns.
+    pub fn read(
+        &self,
+        after: u64,
+        upto: u64,
+        take: impl FnMut(u64, &[u8]) -> Result<(), WalError>,
+    ) -> Result<(), WalError> {
+        read::groups(&self.0, after, upto, take)
     }
 
     /// What the log takes up at present.

@@ -94,10 +94,9 @@ impl Wal {
             return Ok(());
         }
         let segment = self.segments.take((RECORD_HEADER + payload) as u64)?;
-        let active = Active { segment, end: HEADER_BLOCK, last: None };
-        if let Some(Active { segment, last, .. }) = self.active.replace(active) {
-            self.segments.filled(segment, last);
-        }
+        let before = self.active.take().map(|Active { segment, last, .. }| (segment, last));
+        self.segments.go_on(&segment, before);
+        self.active = Some(Active { segment, end: HEADER_BLOCK, last: None });
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! For the operator of the node. Without the operator's token these routes answer as if they did not exist.
 
+use std::{path::PathBuf, sync::Arc};
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Query},
@@ -18,6 +20,7 @@ use tandem_actors::{
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    backups::{BackupService, BackupStatus},
     http::{
         AppState,
         call::{bearer, path},
@@ -143,6 +146,50 @@ pub async fn release(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let released = matches!(outcome, Ok(true)) && quarantine.is_none();
     let problem = outcome.err().map(|refusal| refusal.to_string()).filter(|_| quarantine.is_none());
     Ok(success_of(ReleaseOutcome { session_id, released, quarantine, problem }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BackUpQuery {
+    /// The directory of backups, an absolute path on the node's machine.
+    #[param(value_type = String)]
+    to: PathBuf,
+    /// Whether the secrets and the settings of the data directory are part of it; true if absent.
+    secrets: Option<bool>,
+}
+
+/// Begin a backup
+///
+/// It is taken in the background. `GET` says how far it is and how it ended.
+#[utoipa::path(
+    post, path = "/operator/backup", tag = "operator", security(("operator" = [])), params(BackUpQuery),
+    responses((status = 202, body = Success<BackupStatus>))
+)]
+pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = operator_only(&request)?;
+    let read = Query::<BackUpQuery>::from_query(request.query_string());
+    let BackUpQuery { to, secrets } =
+        read.map_err(|_| ApiError::invalid("the query string must hold `to`, a directory"))?.into_inner();
+    if !to.is_absolute() {
+        return Err(Rejection::invalid("to", "a relative path", "an absolute path on the node's machine").into());
+    }
+    let begun = backups(&state)?.begin(&to, secrets.unwrap_or(true), 0);
+    let status = begun.map_err(|error| ApiError::new(Code::Conflict, error.to_string()))?;
+    Ok(HttpResponse::Accepted().json(Success { success: true, data: status }))
+}
+
+/// The backup under way, and how the last one ended
+#[utoipa::path(
+    get, path = "/operator/backup", tag = "operator", security(("operator" = [])),
+    responses((status = 200, body = Success<BackupStatus>))
+)]
+pub async fn backup(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let state = operator_only(&request)?;
+    Ok(success_of(backups(&state)?.status()))
+}
+
+fn backups(state: &AppState) -> Result<&Arc<BackupService>, ApiError> {
+    state.backups.as_ref().ok_or_else(ApiError::no_such_route)
 }
 
 fn operator_only(request: &HttpRequest) -> Result<Data<AppState>, ApiError> {

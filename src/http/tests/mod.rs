@@ -112,6 +112,7 @@ impl Server {
             limits: RateLimits::new(&settings.server.limits),
             config: settings.server,
             store,
+            backups: None,
             journal,
             clock,
         });

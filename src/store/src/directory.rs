@@ -6,6 +6,7 @@
 //! sled/ redb/   the database
 //! digests       what each row of the engine has to be
 //! acknowledged  the number of the last group that was acknowledged
+//! archived      the number of the last group of the last backup
 //! copying       a copy into this directory is not complete
 //! spare         room for a start on a full disk
 //! *.unfinished  a database being made; without meaning, removed at the next start

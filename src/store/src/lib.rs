@@ -6,6 +6,7 @@
 //!   have dropped the pages.
 //! - [`open()`] creates or opens the directory. Its error is one line.
 
+mod backup;
 mod copy;
 #[cfg(debug_assertions)]
 pub mod debug;
@@ -39,15 +40,20 @@ mod watch;
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use tandem_actors::domain::time::Timestamp;
 
 pub use self::{
+    backup::{
+        BackupError, BackupProgress, Backups, Choice, Listed, Manifest, Plan, RestoreProgress, Restored, SecretFile,
+        Taken, list, plan,
+    },
     copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},
     dump::{DumpError, dump},
     error::StoreOpenError,
     files::create_directory,
     memory::MemoryStore,
-    open::{inspect, is_there, open},
+    open::{inspect, is_there, open, open_with_backups},
     repair::{RepairError, Repaired, repair},
     room::{Left, Space},
     verify::{Verified, verify, verify_reporting},
@@ -152,6 +158,8 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// The disk of the journal, if it is another one.
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
+    /// The time of each group in the journal.
+    pub now: fn() -> Timestamp,
 }
 
 /// The sizes of the journal, and when its rows are written to the engine.
@@ -208,6 +216,12 @@ impl Default for Options {
             check_engine: false,
             disk: Arc::new(RealDisk),
             journal_disk: None,
+            now: system_time,
         }
     }
+}
+
+fn system_time() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -15,7 +15,7 @@ use tandem_actors::{
 };
 
 use super::{
-    Engine, Location, Options, StoreOpenError, digests,
+    Backups, Engine, Location, Options, StoreOpenError, backup, digests,
     directory::Directory,
     head::Head,
     journaled::{Opening, checkpoint_key, log_key, open_journal},
@@ -30,13 +30,18 @@ use super::{
 
 /// The layout of keys, records and files. Higher: written by a later version. 1 has rows without seals; 1 and 2 have no
 /// journal; 3 has no digests.
-const SCHEMA: u32 = 4;
+pub(super) const SCHEMA: u32 = 4;
 const WITHOUT_JOURNAL: [u32; 2] = [1, 2];
 const WITHOUT_DIGESTS: u32 = 3;
 const JOURNAL: &str = "journal";
 
 /// Opens the store at `location`, and makes it if nothing is there.
 pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
+    open_with_backups(location, options).map(|(store, _)| store)
+}
+
+/// As [`open`], with what takes backups of the store while it is used.
+pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<dyn Store>, Backups), StoreOpenError> {
     let directory = Directory::lock(&location.path)?;
     if directory.engine(options.disk.as_ref())?.is_none() {
         if Directory::is_half_copied(&location.path) && !options.start_afresh {
@@ -62,8 +67,10 @@ pub fn open(location: &Location, options: &Options) -> Result<Arc<dyn Store>, St
     }
     let opening = open_journal_of(location, rows, loading, options)?;
     check_nothing_lost(location, &opening, head.as_mut())?;
+    opening.keep_beyond(backup::archived(&location.path));
     let store = opening.start(room, head, options).map_err(|error| unusable(location, error.text()))?;
-    Ok(Arc::new(store))
+    let store = Arc::new(store);
+    Ok((store.clone(), Backups::new(store, location, options)))
 }
 
 /// An open engine with its journal, to be read.

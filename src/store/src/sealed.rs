@@ -26,6 +26,11 @@ impl Seals {
         Ok(Self { all_sealed: rows.get(&all_sealed())?.is_some(), damaged: Mutex::default() })
     }
 
+    /// Whether every row has a seal.
+    pub fn all(&self) -> bool {
+        self.all_sealed
+    }
+
     /// The value of a row that was requested by its key.
     pub fn open(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
         unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))

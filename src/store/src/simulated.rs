@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt, io, ops::Bound, path::Path, sync::Arc};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem_actors::{
+    domain::time::Timestamp,
     keys::Key,
     ports::{Change, Direction, Store, StoreError},
     records,
@@ -105,7 +106,9 @@ impl SimulatedStore {
         journal: JournalOptions,
     ) -> Result<Self, StoreOpenError> {
         let location = Location { engine: Engine::Redb, path: "/store".into() };
-        let options = Options { journal, min_free: 0, journal_disk: Some(disk), ..Options::default() };
+        // The same bytes in every run.
+        let now = || Timestamp::from_millis(1_800_000_000_000);
+        let options = Options { journal, min_free: 0, journal_disk: Some(disk), now, ..Options::default() };
         let opened = Opened::simulated(rows.clone(), location.clone(), options.clone());
         let digests = own_number(rows, &log_key()).and_then(|log| {
             let group = own_number(rows, &checkpoint_key())?.unwrap_or(0);

@@ -28,7 +28,7 @@ const FURTHER: u64 = 10_000;
 const MOST: usize = 64;
 
 /// Rows as the engine has them.
-type Found = Vec<(Key, Bytes)>;
+pub(crate) type Found = Vec<(Key, Bytes)>;
 
 pub(crate) struct Checked {
     pub engine: Opened,
@@ -63,17 +63,28 @@ impl Checked {
 
     /// Compares all rows, and reports all flaws. Returns the number of rows.
     pub fn look_through(&self, mut tell: impl FnMut(Flaws)) -> Result<u64, StoreError> {
-        let (mut at, mut count) = (Some(Key::from_bytes([])), 0);
-        while let Some(from) = at {
-            let bounds = Bounds::between(&from, None);
-            let (part, rows, flaws) = self.read(|ranges| ranges.first(&bounds, MOST))?;
+        let mut count = 0;
+        self.pages(|rows, flaws| {
             count += rows.len() as u64;
             if !flaws.is_none() {
                 tell(flaws);
             }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// All rows as the engine has them, some at a time, and what is wrong with them. Those of one page are of one
+    /// moment.
+    pub fn pages<E: From<StoreError>>(&self, mut take: impl FnMut(Found, Flaws) -> Result<(), E>) -> Result<(), E> {
+        let mut at = Some(Key::from_bytes([]));
+        while let Some(from) = at {
+            let bounds = Bounds::between(&from, None);
+            let (part, rows, flaws) = self.read(|ranges| ranges.first(&bounds, MOST))?;
+            take(rows, flaws)?;
             at = part.to;
         }
-        Ok(count)
+        Ok(())
     }
 
     fn judge(&self, bounds: &Bounds, flaws: Flaws, rows: &mut Vec<(Key, Bytes)>) -> Result<(), StoreError> {

@@ -163,6 +163,11 @@ impl Digests {
         Seen { part: ranges(&state.ranges), writing: state.writing.clone(), moment: state.moment }
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.state.read().ranges.rows()
+    }
+
     fn moment(&self) -> u64 {
         self.state.read().moment
     }

@@ -120,6 +120,10 @@ impl Ranges {
         found.expect("the first range begins before all keys").1
     }
 
+    pub(super) fn rows(&self) -> u64 {
+        self.0.values().map(Vec::len).sum::<usize>() as u64
+    }
+
     /// The digest that the row with this key must have. None: there must be no such row.
     pub fn get(&self, key: &Key) -> Option<Digest> {
         let hash = hash(key);

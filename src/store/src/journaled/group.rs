@@ -1,23 +1,26 @@
-//! A group of commits as a record of the journal. Version 1:
+//! A group of commits as a record of the journal. Version 2:
 //!
 //! ```text
-//! 1                                     the version
-//! number of commits                     a varint, as all numbers below
+//! 2                                     the version
+//! time of the group                     milliseconds since 1970; a varint, as all numbers below
+//! number of commits
 //!   for each: 0, or 1 and its fence     session (length, bytes), epoch, expected, next
 //!   number of changes
 //!     for each: 0, key                  a row is deleted; key and value are a length and bytes
 //!               1, key, value           a row is put
 //! ```
 //!
-//! What was fenced off is not in it. Varints are little-endian base 128, as in protocol buffers.
+//! What was fenced off is not in it. Varints are little-endian base 128, as in protocol buffers. Version 1 has no time.
 
 use bytes::Bytes;
 use tandem_actors::{
+    domain::time::Timestamp,
     keys::Key,
     ports::{Change, Commit, Fence},
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_TIME: u8 = 1;
 /// Bytes of the longest varint.
 const NUMBER: usize = 10;
 
@@ -37,9 +40,10 @@ pub(super) const MOST_AROUND: usize = 1 + 5 * NUMBER + 64;
 pub(super) struct Encoder<'a>(&'a mut Vec<u8>);
 
 impl<'a> Encoder<'a> {
-    pub fn begin(record: &'a mut Vec<u8>, commits: usize) -> Self {
+    pub fn begin(record: &'a mut Vec<u8>, at: Timestamp, commits: usize) -> Self {
         record.push(VERSION);
         let mut encoder = Self(record);
+        encoder.number(u64::try_from(at.as_millis()).unwrap_or(0));
         encoder.number(commits as u64);
         encoder
     }
@@ -85,7 +89,7 @@ impl<'a> Encoder<'a> {
 
 /// Why a record is not understood: its checksums were right, so a later version has written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotUnderstood {
+pub(crate) enum NotUnderstood {
     #[error("it has record version {0}, this program knows {VERSION}")]
     Version(u8),
     #[error("it ends too early, or goes on too long")]
@@ -137,13 +141,26 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Reads a group; tells each commit as soon as it is read.
-pub(super) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), NotUnderstood> {
-    let mut record = Decoder(record);
-    match record.byte()? {
-        VERSION => {}
-        other => return Err(NotUnderstood::Version(other)),
+impl Decoder<'_> {
+    /// The time of the group, which its beginning holds.
+    fn beginning(&mut self) -> Result<Option<Timestamp>, NotUnderstood> {
+        match self.byte()? {
+            WITHOUT_TIME => Ok(None),
+            VERSION => Ok(Some(Timestamp::from_millis(i64::try_from(self.number()?).unwrap_or(i64::MAX)))),
+            other => Err(NotUnderstood::Version(other)),
+        }
     }
+}
+
+/// When a group was written, if that is known.
+pub(crate) fn time(record: &[u8]) -> Option<Timestamp> {
+    Decoder(record).beginning().ok().flatten()
+}
+
+/// Reads a group; tells each commit as soon as it is read.
+pub(crate) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), NotUnderstood> {
+    let mut record = Decoder(record);
+    record.beginning()?;
     for _ in 0..record.number()? {
         let fence = record.fence()?;
         let changes = (0..record.number()?).map(|_| record.change()).collect::<Result<_, _>>()?;
@@ -155,6 +172,8 @@ pub(super) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 
     fn group() -> Vec<Commit> {
         let session: tandem_actors::domain::ids::SessionId = "cabcdefghijklmnopqrstuvwx".parse().expect("an id");
@@ -172,7 +191,7 @@ mod tests {
 
     fn encoded(group: &[Commit]) -> Vec<u8> {
         let mut record = Vec::new();
-        let mut encoder = Encoder::begin(&mut record, group.len());
+        let mut encoder = Encoder::begin(&mut record, AT, group.len());
         group.iter().for_each(|commit| encoder.commit(commit.fence.as_ref(), &commit.changes));
         record
     }
@@ -188,16 +207,25 @@ mod tests {
         assert_eq!(format!("{:?}", decoded(&record).expect("understood")), format!("{:?}", group()));
         let most: usize = group().iter().map(|commit| MOST_AROUND + most_bytes(&commit.changes)).sum();
         assert!(record.len() <= most);
+        assert_eq!(time(&record), Some(AT));
     }
 
     /// What one version has written, every later one reads.
     #[test]
-    fn version_1_is_written_unchanged() {
+    fn version_2_is_written_unchanged() {
         let written = encoded(&group()[..1]).escape_ascii().to_string();
         assert_eq!(
             written,
-            r"\x01\x01\x01\x19cabcdefghijklmnopqrstuvwx\x81\x80\x80\x80p\x03\xc8\x01\x02\x01\x02ea\x08an event\x00\x02oa"
+            r"\x02\xfb\xb0\xe5\x8d\xb14\x01\x01\x19cabcdefghijklmnopqrstuvwx\x81\x80\x80\x80p\x03\xc8\x01\x02\x01\x02ea\x08an event\x00\x02oa"
         );
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let written = encoded(&group());
+        let without_time = [&[1], &written[1 + 6..]].concat();
+        assert_eq!(format!("{:?}", decoded(&without_time).expect("understood")), format!("{:?}", group()));
+        assert_eq!(time(&without_time), None);
     }
 
     #[test]
@@ -207,6 +235,6 @@ mod tests {
             assert!(decoded(&record[..length]).is_err(), "{length} bytes");
         }
         assert_eq!(decoded(&[&record[..], b"?"].concat()).err(), Some(NotUnderstood::Malformed));
-        assert_eq!(decoded(&[2, 0]).err(), Some(NotUnderstood::Version(2)));
+        assert_eq!(decoded(&[3, 0]).err(), Some(NotUnderstood::Version(3)));
     }
 }

@@ -83,6 +83,11 @@ impl Indexer {
         })
     }
 
+    /// The group of the last checkpoint.
+    pub fn checkpoint_group(&self) -> u64 {
+        self.control.lock().checkpoints.0
+    }
+
     pub fn start(self: &Arc<Self>) -> std::io::Result<JoinHandle<()>> {
         let indexer = self.clone();
         std::thread::Builder::new().name("store-index".into()).spawn(move || indexer.run())

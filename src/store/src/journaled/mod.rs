@@ -24,13 +24,17 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem_actors::{
-    domain::ids::{Seq, SessionId},
+    domain::{
+        ids::{Seq, SessionId},
+        time::Timestamp,
+    },
     keys::{self, Key},
     ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
 };
-use tandem_wal::{Wal, WalError};
+use tandem_wal::{Keeper, Wal, WalError};
 
 pub(super) use self::{
+    group::{decode as decode_group, time as time_of_group},
     index::checkpoint_key,
     recent::Generation,
     start::{Opening, commits_in, log_key, open_journal, sessions_in},
@@ -59,6 +63,9 @@ pub(super) struct Journaled {
     fences: Fences,
     failed: OnceLock<StoreError>,
     room: Room,
+    /// Names the journal.
+    log: u64,
+    now: fn() -> Timestamp,
     writer: Mutex<Writer>,
 }
 
@@ -138,7 +145,8 @@ impl Journaled {
             return self.check_in_place(writer);
         }
         let record = writer.wal.begin();
-        let mut encoder = group::Encoder::begin(record, written().count() + usize::from(!first.is_empty()));
+        let mut encoder =
+            group::Encoder::begin(record, (self.now)(), written().count() + usize::from(!first.is_empty()));
         if !first.is_empty() {
             encoder.commit(None, &first);
         }
@@ -162,6 +170,30 @@ impl Journaled {
             self.indexer.ask();
         }
         Ok(())
+    }
+
+    /// The last durable group.
+    pub fn last(&self) -> u64 {
+        self.writer.lock().wal.last()
+    }
+
+    pub fn log(&self) -> u64 {
+        self.log
+    }
+
+    /// How far the engine's rows go.
+    pub fn checkpoint(&self) -> u64 {
+        self.indexer.checkpoint_group()
+    }
+
+    /// The engine's rows: a little behind, and written while they are read.
+    pub fn engine(&self) -> &Checked {
+        &self.rows
+    }
+
+    /// Reads the groups of the journal, and says how long they stay.
+    pub fn keeper(&self) -> &Keeper {
+        &self.indexer.keeper
     }
 
     fn check_in_place(&self, writer: &Writer) -> Result<(), StoreError> {

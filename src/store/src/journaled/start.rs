@@ -43,6 +43,7 @@ pub(crate) struct Opening {
     wal: Wal,
     /// The last group whose rows are all in the engine.
     checkpoint: u64,
+    log: u64,
 }
 
 /// Opens the journal of an open engine in `directory`, and reads the groups that the engine does not have yet.
@@ -106,7 +107,7 @@ pub(crate) fn open_journal(
     // The engine may have these in part.
     let digests = Digests::new(loaded, recent.freeze(), options.disk.clone());
     let rows = Checked { engine, digests, seals, is_strict: false };
-    Ok(Opening { rows, recent, wal, checkpoint })
+    Ok(Opening { rows, recent, wal, checkpoint, log })
 }
 
 impl Opening {
@@ -119,6 +120,11 @@ impl Opening {
     /// The last group there is.
     pub fn last(&self) -> u64 {
         self.wal.last()
+    }
+
+    /// Keeps the groups beyond this one, for the next backup.
+    pub fn keep_beyond(&self, group: Option<u64>) {
+        self.wal.keeper().keep_beyond(group);
     }
 
     /// Starts the store. Takes a node epoch that was never used before, durably. On a full disk the epoch is written
@@ -137,7 +143,7 @@ impl Opening {
         options: &Options,
         stepped: bool,
     ) -> Result<Journaled, StoreError> {
-        let Self { rows, recent, wal, checkpoint } = self;
+        let Self { rows, recent, wal, checkpoint, log } = self;
         let rows = Arc::new(rows);
         let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, stepped);
         let writer = Writer { wal, head, first: Vec::new(), segment: None };
@@ -149,6 +155,8 @@ impl Opening {
             fences: Fences::new(0),
             failed: std::sync::OnceLock::new(),
             room,
+            log,
+            now: options.now,
             writer: Mutex::new(writer),
         };
         let key = keys::meta("node_epoch");

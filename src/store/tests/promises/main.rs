@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as promised")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has tried")]
 
+mod backup;
 mod contract;
 mod crash;
 mod damage;

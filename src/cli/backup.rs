@@ -1,0 +1,84 @@
+//! `tandem backup`: of the running node, or of the store of a stopped one.
+
+use std::{path::Path, time::Duration};
+
+use indicatif::ProgressBar;
+
+use super::{Failure, Outcome, output::print, progress};
+use crate::{
+    backups::{BackupStatus, TakenBackup},
+    config::Settings,
+    operator, secrets,
+    store::{self, BackupProgress, StoreOpenError},
+};
+
+/// Time between two questions how far the node is.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+pub fn run(settings: &Settings, to: &Path, with_secrets: bool) -> Outcome {
+    let to = std::path::absolute(to)?;
+    let bar = progress::known("backing up", "rows");
+    let taken = match store::inspect(&settings.store_location()) {
+        Err(StoreOpenError::Locked { .. }) => {
+            actix_web::rt::System::new().block_on(of_node(settings, &to, with_secrets, &bar))
+        }
+        Ok(true) => of_store(settings, &to, with_secrets, &bar),
+        Ok(false) => Err(Failure::new(format_args!(
+            "there is no store at {}: name the data directory of a node with --data",
+            settings.store_location()
+        ))),
+        Err(error) => Err(error.into()),
+    };
+    bar.finish_and_clear();
+    let TakenBackup { id, position, rows, damaged, new_bytes, removed } = taken?;
+    let to = to.display();
+    print(format_args!("backup {id} in {to}: {rows} rows at position {position}, {new_bytes} new bytes"))?;
+    if damaged > 0 {
+        print(format_args!(
+            "{damaged} rows are damaged in the store and not in the backup: `tandem store verify` names them"
+        ))?;
+    }
+    for id in removed {
+        print(format_args!("removed backup {id}"))?;
+    }
+    Ok(())
+}
+
+async fn of_node(
+    settings: &Settings,
+    to: &Path,
+    with_secrets: bool,
+    bar: &ProgressBar,
+) -> Result<TakenBackup, Failure> {
+    let to = to.to_str().ok_or_else(|| Failure::new("the directory's name must be UTF-8"))?;
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("to", to)
+        .append_pair("secrets", if with_secrets { "true" } else { "false" })
+        .finish();
+    let begun = operator::call(&settings.data, reqwest::Method::POST, &format!("backup?{query}")).await?;
+    let number = serde_json::from_value::<BackupStatus>(begun)?.begun;
+    loop {
+        let status = operator::call(&settings.data, reqwest::Method::GET, "backup").await?;
+        let BackupStatus { running, last, .. } = serde_json::from_value(status)?;
+        if let Some(ended) = last.filter(|ended| ended.number >= number) {
+            let problem = ended.problem.unwrap_or_else(|| "another one was taken meanwhile".into());
+            return ended.taken.ok_or_else(|| Failure::new(problem));
+        }
+        if let Some(running) = running {
+            bar.set_length(running.total);
+            bar.set_position(running.rows);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+fn of_store(settings: &Settings, to: &Path, with_secrets: bool, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
+    let (store, backups) = store::open_with_backups(&settings.store_location(), &settings.store_options())?;
+    let secrets = if with_secrets { secrets::files_of(&settings.data) } else { Vec::new() };
+    let taken = backups.take(to, &secrets, 0, &mut |BackupProgress { rows, total }| {
+        bar.set_length(total);
+        bar.set_position(rows);
+    });
+    store.close();
+    Ok(TakenBackup::from(&taken?))
+}

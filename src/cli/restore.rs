@@ -1,0 +1,103 @@
+//! `tandem restore`: a data directory from a backup.
+
+use std::path::PathBuf;
+
+use tandem_actors::domain::time::Timestamp;
+
+use super::{Failure, Outcome, output::print, progress};
+use crate::{
+    config::Settings,
+    store::{self, Choice, Engine, Listed, RestoreProgress, Restored},
+};
+
+/// What is restored, and where.
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    /// The directory that `tandem backup` has written
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The data directory to make; it must be empty or not there
+    #[arg(long, value_name = "DATA", required_unless_present = "list")]
+    to: Option<PathBuf>,
+    /// This backup [default: the newest]
+    #[arg(long, value_name = "ID")]
+    backup: Option<String>,
+    /// The state at this time, as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["backup", "position"], value_parser = moment)]
+    at: Option<Timestamp>,
+    /// The state after this group of the journal
+    #[arg(long, value_name = "GROUP", conflicts_with = "backup")]
+    position: Option<u64>,
+    /// The engine of the new store: sled or redb [default: that of the backup]
+    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    engine: Option<Engine>,
+    /// Only say what can be restored
+    #[arg(long, conflicts_with_all = ["to", "backup", "at", "position", "engine"])]
+    list: bool,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let parsed = Timestamp::parse(text);
+    parsed.map_err(|_| "it must be RFC 3339, as 2026-01-31T12:00:00Z".into())
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    let mut known = Engine::ALL.into_iter();
+    known.find(|engine| engine.name() == text).ok_or_else(|| "it must be sled or redb".into())
+}
+
+pub fn run(settings: &Settings, asked: Restore) -> Outcome {
+    let Some(to) = &asked.to else { return list(&asked) };
+    let choice = match (asked.backup, asked.position, asked.at) {
+        (Some(id), ..) => Choice::Backup(id),
+        (_, Some(position), _) => Choice::Position(position),
+        (.., Some(at)) => Choice::At(at),
+        _ => Choice::Newest,
+    };
+    let bar = progress::known("verifying", "rows");
+    let mut show = |RestoreProgress { is_verifying, rows, total }: RestoreProgress| {
+        bar.set_message(if is_verifying { "verifying" } else { "restoring" });
+        bar.set_length(total);
+        bar.set_position(rows);
+    };
+    let restored = store::plan(&asked.from, &choice, &mut show).and_then(|plan| {
+        let restored = plan.restore(to, asked.engine, &settings.store_options(), &mut show)?;
+        Ok((plan, restored))
+    });
+    bar.finish_and_clear();
+    let (plan, Restored { location, rows, secrets }) = restored?;
+    print(format_args!(
+        "restored {location}: {rows} rows at position {}, of backup {}",
+        plan.position, plan.manifest.id
+    ))?;
+    match secrets.join(", ") {
+        names if names.is_empty() => print(format_args!(
+            "the backup holds no secrets: put those of the node into {}, or it makes new ones, and old tokens end",
+            to.display()
+        ))?,
+        names => print(format_args!("restored {names} in {}", to.display()))?,
+    }
+    Ok(())
+}
+
+fn list(asked: &Restore) -> Outcome {
+    let listed = store::list(&asked.from)?;
+    if listed.is_empty() {
+        return Err(Failure::new(format_args!("there is no backup in {}", asked.from.display())));
+    }
+    for backup in listed {
+        match backup {
+            Ok(Listed { manifest, continues }) => print(format_args!(
+                "{}  {}  position {}  {} rows  {}{}",
+                manifest.id,
+                manifest.created_at,
+                manifest.position,
+                manifest.rows,
+                if manifest.secrets.is_empty() { "without secrets" } else { "with secrets" },
+                if continues { "  any position since the one above" } else { "" }
+            ))?,
+            Err(error) => print(format_args!("BAD  {error}"))?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! A directory of backups. Files are written under another name, synced and renamed; what is there under its own name
+//! is complete.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{BackupError, manifest::Manifest};
+
+const MANIFESTS: &str = "backups";
+const CHUNKS: &str = "chunks";
+const JOURNAL: &str = "journal";
+const SECRETS: &str = "secrets";
+const LOCK: &str = "lock";
+const UNFINISHED: &str = ".unfinished";
+
+#[derive(Clone, Debug)]
+pub(super) struct BackupDirectory {
+    root: PathBuf,
+}
+
+/// A directory that this process alone writes to.
+pub(super) struct Written {
+    pub directory: BackupDirectory,
+    /// Directories with new names.
+    touched: BTreeSet<PathBuf>,
+    pub new_bytes: u64,
+    _lock: File,
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// A file for this user alone.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(UNFINISHED);
+    path.with_file_name(name)
+}
+
+impl BackupDirectory {
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn chunk(&self, sha256: &str) -> PathBuf {
+        self.root.join(CHUNKS).join(sha256.get(..2).unwrap_or_default()).join(sha256)
+    }
+
+    pub fn groups(&self, file: &str) -> PathBuf {
+        self.root.join(JOURNAL).join(file)
+    }
+
+    pub fn secret(&self, sha256: &str) -> PathBuf {
+        self.root.join(SECRETS).join(sha256)
+    }
+
+    pub fn manifest(&self, id: &str) -> PathBuf {
+        self.root.join(MANIFESTS).join(format!("{id}.json"))
+    }
+
+    /// All backups, the oldest first. One that cannot be read is an error of its own.
+    pub fn manifests(&self) -> Result<Vec<Result<Manifest, BackupError>>, BackupError> {
+        let directory = self.root.join(MANIFESTS);
+        let mut paths: Vec<PathBuf> = files_in(&directory)?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.sort();
+        Ok(paths.iter().map(|path| Manifest::read(path)).collect())
+    }
+
+    /// Makes the directory, and locks it.
+    pub fn lock(&self) -> Result<Written, BackupError> {
+        let make = |path: &Path| crate::create_directory(path).map_err(BackupError::at("make", path));
+        make(&self.root)?;
+        [MANIFESTS, CHUNKS, JOURNAL, SECRETS].iter().try_for_each(|name| make(&self.root.join(name)))?;
+        let path = self.root.join(LOCK);
+        let lock = create(&path).map_err(BackupError::at("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(BackupError::Busy { path: self.root.clone() }),
+            Err(TryLockError::Error(source)) => return Err(BackupError::at("lock", &path)(source)),
+        }
+        let written = Written { directory: self.clone(), touched: BTreeSet::new(), new_bytes: 0, _lock: lock };
+        written.remove_where(|path| path.extension().is_some_and(|extension| extension == &UNFINISHED[1..]))?;
+        Ok(written)
+    }
+
+    fn all_files(&self) -> Result<Vec<PathBuf>, BackupError> {
+        let mut files = Vec::new();
+        for name in [MANIFESTS, JOURNAL, SECRETS] {
+            files.extend(files_in(&self.root.join(name))?);
+        }
+        for directory in files_in(&self.root.join(CHUNKS))? {
+            files.extend(files_in(&directory)?);
+        }
+        Ok(files)
+    }
+}
+
+fn files_in(directory: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let entries = match directory.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(BackupError::at("look into", directory))?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>();
+    paths.map_err(BackupError::at("look into", directory))
+}
+
+impl Written {
+    /// Writes a file, unless it is there with this content.
+    pub fn put(&mut self, path: &Path, content: &[u8]) -> Result<(), BackupError> {
+        if fs::read(path).is_ok_and(|found| found == content) {
+            return Ok(());
+        }
+        self.write(path, |file| file.write_all(content))
+    }
+
+    /// Writes a file in the place of any other, and makes its content durable.
+    pub fn write(&mut self, path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), BackupError> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        crate::create_directory(directory).map_err(BackupError::at("make", directory))?;
+        let temporary = unfinished(path);
+        let written = || {
+            let mut file = create(&temporary)?;
+            fill(&mut file)?;
+            file.sync_all()?;
+            let length = file.metadata()?.len();
+            fs::rename(&temporary, path)?;
+            Ok(length)
+        };
+        self.new_bytes += written().map_err(BackupError::at("write", path))?;
+        self.touched.insert(directory.to_owned());
+        Ok(())
+    }
+
+    /// Makes the names of the new files durable.
+    pub fn settle(&mut self) -> Result<(), BackupError> {
+        for directory in std::mem::take(&mut self.touched) {
+            let synced = File::open(&directory).and_then(|file| file.sync_all());
+            synced.map_err(BackupError::at("sync", &directory))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest backups beyond the last `keep` ones, and what no other one needs. Returns their ids.
+    pub fn keep(&mut self, keep: usize) -> Result<Vec<String>, BackupError> {
+        let manifests: Vec<Manifest> = self.directory.manifests()?.into_iter().filter_map(Result::ok).collect();
+        let surplus = manifests.len().saturating_sub(keep);
+        let (old, kept) = manifests.split_at(if keep == 0 { 0 } else { surplus });
+        let removed: Vec<String> = old.iter().map(|manifest| manifest.id.clone()).collect();
+        if removed.is_empty() {
+            return Ok(removed);
+        }
+        // The manifests first: what they name must be there as long as they are.
+        let gone: Vec<PathBuf> = removed.iter().map(|id| self.directory.manifest(id)).collect();
+        self.remove_where(|path| gone.iter().any(|manifest| manifest == path))?;
+        let mut needed: BTreeSet<PathBuf> = kept.iter().flat_map(|manifest| manifest.files(&self.directory)).collect();
+        // What cannot be read may need anything of its own, but nobody can say what.
+        needed.extend(files_in(&self.directory.root.join(MANIFESTS))?);
+        self.remove_where(|path| !needed.contains(path))?;
+        Ok(removed)
+    }
+
+    fn remove_where(&self, is_gone: impl Fn(&Path) -> bool) -> Result<(), BackupError> {
+        for path in self.directory.all_files()?.into_iter().filter(|path| is_gone(path)) {
+            fs::remove_file(&path).map_err(BackupError::at("remove", &path))?;
+        }
+        let manifests = self.directory.root.join(MANIFESTS);
+        File::open(&manifests).and_then(|file| file.sync_all()).map_err(BackupError::at("sync", &manifests))
+    }
+}

@@ -1,0 +1,122 @@
+//! Groups of the journal in files. Each is a header of 20 bytes (length of the record, group, milliseconds since 1970;
+//! big-endian, 0 if the time is not known) and the record as the journal holds it.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Write},
+};
+
+use sha2::{Digest, Sha256};
+use tandem_actors::domain::time::Timestamp;
+use tandem_wal::{Keeper, WalError};
+
+use super::{
+    BackupError,
+    directory::{BackupDirectory, Written, hex},
+    manifest::GroupsFile,
+};
+use crate::journaled::time_of_group;
+
+const HEADER: usize = 20;
+
+/// Counts and sums what is written.
+struct Summed<W> {
+    inner: W,
+    sum: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.sum.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Copies the groups beyond `after` up to `upto` out of the journal.
+pub(super) fn copy(
+    keeper: &Keeper,
+    log: &str,
+    after: u64,
+    upto: u64,
+    to: &mut Written,
+) -> Result<GroupsFile, BackupError> {
+    let file = format!("{log}-{:012}-{upto:012}.groups", after + 1);
+    let path = to.directory.groups(&file);
+    let (mut failed, mut summed) = (None, (0, String::new()));
+    let written = to.write(&path, |file| {
+        let mut out = Summed { inner: BufWriter::new(file), sum: Sha256::new(), bytes: 0 };
+        let read = keeper.read(after, upto, |group, record| {
+            put(&mut out, group, record).map_err(|source| WalError::Io { doing: "copy", path: path.clone(), source })
+        });
+        out.flush()?;
+        summed = (out.bytes, hex(&out.sum.finalize()));
+        read.map_err(|error| {
+            failed = Some(error);
+            io::ErrorKind::Other.into()
+        })
+    });
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    written?;
+    let (bytes, sha256) = summed;
+    Ok(GroupsFile { file, first: after + 1, last: upto, bytes, sha256 })
+}
+
+fn put(out: &mut dyn Write, group: u64, record: &[u8]) -> io::Result<()> {
+    let at = time_of_group(record).map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(0));
+    out.write_all(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes())?;
+    out.write_all(&group.to_be_bytes())?;
+    out.write_all(&at.to_be_bytes())?;
+    out.write_all(record)
+}
+
+/// A group of a file.
+pub(super) struct Group {
+    pub number: u64,
+    pub at: Option<Timestamp>,
+    pub record: Vec<u8>,
+}
+
+/// Whether a file is what was written.
+pub(super) fn verify(directory: &BackupDirectory, groups: &GroupsFile) -> Result<(), BackupError> {
+    let path = directory.groups(&groups.file);
+    let mut sum = Sha256::new();
+    let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut sum));
+    copied.map_err(BackupError::at("read", &path))?;
+    if hex(&sum.finalize()) == groups.sha256 {
+        return Ok(());
+    }
+    Err(BackupError::Damaged { path, problem: "its checksum is wrong".into() })
+}
+
+/// Tells `take` the groups of a file, until it returns false.
+pub(super) fn read(
+    directory: &BackupDirectory,
+    groups: &GroupsFile,
+    mut take: impl FnMut(Group) -> Result<bool, BackupError>,
+) -> Result<(), BackupError> {
+    let path = directory.groups(&groups.file);
+    let file = File::open(&path).map_err(BackupError::at("read", &path))?;
+    let mut file = BufReader::new(file);
+    for number in groups.first..=groups.last {
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).map_err(BackupError::at("read", &path))?;
+        let length = header.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length));
+        let at = header.last_chunk::<8>().map_or(0, |at| u64::from_be_bytes(*at));
+        let mut record = vec![0; length as usize];
+        file.read_exact(&mut record).map_err(BackupError::at("read", &path))?;
+        let at = (at > 0).then(|| Timestamp::from_millis(i64::try_from(at).unwrap_or(i64::MAX)));
+        if !take(Group { number, at, record })? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What belongs to a backup: JSON, written last.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use tandem_actors::domain::time::Timestamp;
+
+use super::{
+    BackupError,
+    directory::{BackupDirectory, sha256},
+};
+use crate::Engine;
+
+pub(super) const FORMAT: u32 = 1;
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// 1.
+    pub format: u32,
+    /// The name of the backup. Names sort by time.
+    pub id: String,
+    /// When it was complete.
+    pub created_at: Timestamp,
+    /// The engine of the store. A restore can take another one.
+    pub engine: Engine,
+    /// The layout of keys and records.
+    pub schema: u32,
+    /// Names the journal of the store, in hexadecimal digits.
+    pub log: String,
+    /// The rows in the chunks hold all groups up to this one, and may hold some of those up to `position`.
+    pub base: u64,
+    /// The group at which the store is restored: everything up to it, and nothing behind it.
+    pub position: u64,
+    /// When that group was written; absent if an earlier version has written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_at: Option<Timestamp>,
+    /// Rows in the chunks.
+    pub rows: u64,
+    /// Rows that are not in it, because they were damaged in the store.
+    pub damaged: u64,
+    /// Whether all rows had a checksum in the store.
+    pub sealed: bool,
+    /// In the order of their keys.
+    pub chunks: Vec<ChunkFile>,
+    /// In the order of their groups, without a gap from behind `base` to `position`. They may begin earlier.
+    pub journal: Vec<GroupsFile>,
+    /// Files of the data directory.
+    pub secrets: Vec<StoredSecret>,
+    /// SHA-256 of this document with an empty `checksum`.
+    pub checksum: String,
+}
+
+/// What every version of a manifest has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// Rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkFile {
+    /// Of the file, which is named by it.
+    pub sha256: String,
+    /// The file's length.
+    pub bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+/// Groups of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupsFile {
+    /// Its name in `journal/`.
+    pub file: String,
+    /// The number of its first group.
+    pub first: u64,
+    /// The number of its last group.
+    pub last: u64,
+    /// The file's length.
+    pub bytes: u64,
+    /// Of the file.
+    pub sha256: String,
+}
+
+/// A file of the data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSecret {
+    /// Its name there.
+    pub name: String,
+    /// Of its content, by which it is named here.
+    pub sha256: String,
+}
+
+impl Manifest {
+    pub(super) fn read(path: &Path) -> Result<Self, BackupError> {
+        let damaged = |problem: &str| BackupError::Damaged { path: path.to_owned(), problem: problem.to_owned() };
+        let bytes = fs::read(path).map_err(BackupError::at("read", path))?;
+        let Format { format } = serde_json::from_slice(&bytes).map_err(|_| damaged("it is no manifest"))?;
+        if format != FORMAT {
+            return Err(BackupError::Format { path: path.to_owned(), found: format, known: FORMAT });
+        }
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|_| damaged("it is no manifest"))?;
+        if manifest.sum() != manifest.checksum {
+            return Err(damaged("its checksum is wrong"));
+        }
+        Ok(manifest)
+    }
+
+    pub(super) fn with_checksum(self) -> Self {
+        let checksum = self.sum();
+        Self { checksum, ..self }
+    }
+
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+
+    fn sum(&self) -> String {
+        sha256(&Self { checksum: String::new(), ..self.clone() }.to_json())
+    }
+
+    /// All files that it needs, without itself.
+    pub(super) fn files(&self, directory: &BackupDirectory) -> Vec<PathBuf> {
+        let chunks = self.chunks.iter().map(|chunk| directory.chunk(&chunk.sha256));
+        let groups = self.journal.iter().map(|groups| directory.groups(&groups.file));
+        let secrets = self.secrets.iter().map(|secret| directory.secret(&secret.sha256));
+        chunks.chain(groups).chain(secrets).collect()
+    }
+}

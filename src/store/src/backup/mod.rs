@@ -1,0 +1,153 @@
+//! Backups: the store as it was at one position of its journal, while it is used.
+//!
+//! A backup is the engine's rows, read while they change, and the groups of the journal that bring them to the
+//! position at which the reading ended. It also copies the groups since the backup before, so that every position in
+//! between can be restored. A restore takes the rows, applies the groups up to the position that is wanted, and makes a
+//! new store of either engine.
+//!
+//! ```text
+//! DIR/backups/ID.json                what belongs to a backup; written last
+//! DIR/chunks/ab/abcd…                rows in the order of their keys, named by the SHA-256 of the file
+//! DIR/journal/LOG-FIRST-LAST.groups  groups of the journal with this id
+//! DIR/secrets/abcd…                  a secret, named by the SHA-256 of the file
+//! DIR/lock                           held while a backup is written
+//! ```
+//!
+//! Backups share files. A chunk ends where the hash of a key says so: a row more or less changes one chunk.
+
+mod chunks;
+mod directory;
+mod groups;
+mod manifest;
+mod pin;
+mod plan;
+mod restore;
+mod rows;
+mod take;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tandem_actors::{domain::time::Timestamp, ports::StoreError};
+use tandem_wal::WalError;
+
+pub(super) use self::pin::archived;
+pub use self::{
+    manifest::Manifest,
+    plan::{Choice, Listed, Plan, list, plan},
+    restore::{RestoreProgress, Restored},
+};
+use crate::{Location, Options, StoreOpenError, journaled::Journaled};
+
+/// Why a backup was not taken, or cannot be restored.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
+pub enum BackupError {
+    #[error("backup: cannot {doing} {}: {source}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+
+    #[error("backup {}: another backup is being written there: wait until it is done", .path.display())]
+    Busy { path: PathBuf },
+
+    #[error("backup: the store cannot be read: {0}")]
+    Read(#[from] StoreError),
+
+    #[error("backup: the journal cannot be read: {0}: raise journal.max_bytes if it was used again too early")]
+    Journal(#[from] WalError),
+
+    #[error(
+        "backup {}: it holds backups of a later state of this store, which is an older copy: name another directory",
+        .path.display()
+    )]
+    Later { path: PathBuf },
+
+    #[error("backup {}: there is no backup: name the directory that `tandem backup --to` has written", .path.display())]
+    None { path: PathBuf },
+
+    #[error("backup {}: there is no backup {id}: `tandem restore --from {} --list` names those that are there",
+        .path.display(), .path.display())]
+    Unknown { path: PathBuf, id: String },
+
+    #[error("backup: {} is not what was written: {problem}: restore another backup (--backup ID)", .path.display())]
+    Damaged { path: PathBuf, problem: String },
+
+    #[error("backup: {} has format {found}, this program knows {known}: use a later version", .path.display())]
+    Format { path: PathBuf, found: u32, known: u32 },
+
+    #[error("backup {}: {wanted} cannot be restored: {problem}", .path.display())]
+    OutOfReach { path: PathBuf, wanted: String, problem: String },
+
+    #[error("restore: {} is not empty: name a directory that is empty or not there", .path.display())]
+    NotEmpty { path: PathBuf },
+
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+}
+
+impl BackupError {
+    fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// A file of the data directory that belongs to a backup.
+#[derive(Clone, Debug)]
+pub struct SecretFile {
+    /// Its name in the data directory.
+    pub name: &'static str,
+    /// Where it is. A file that is not there is left out.
+    pub path: PathBuf,
+}
+
+/// How far a backup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupProgress {
+    /// Rows that were read.
+    pub rows: u64,
+    /// Rows there were when it began.
+    pub total: u64,
+}
+
+/// A backup that was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// What was written.
+    pub manifest: Manifest,
+    /// Bytes that no backup in the directory had before.
+    pub new_bytes: u64,
+    /// Backups that were removed because there are more than are kept.
+    pub removed: Vec<String>,
+}
+
+/// Takes backups of an open store.
+#[derive(Clone)]
+pub struct Backups {
+    store: Arc<Journaled>,
+    location: Location,
+    options: Options,
+}
+
+impl Backups {
+    pub(super) fn new(store: Arc<Journaled>, location: &Location, options: &Options) -> Self {
+        Self { store, location: location.clone(), options: options.clone() }
+    }
+
+    /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all).
+    pub fn take(
+        &self,
+        to: &Path,
+        secrets: &[SecretFile],
+        keep: usize,
+        progress: &mut dyn FnMut(BackupProgress),
+    ) -> Result<Taken, BackupError> {
+        take::take(self, to, secrets, keep, progress)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.options.now)()
+    }
+}

@@ -1,0 +1,237 @@
+//! Which backup and which groups make the state that is wanted.
+
+use std::{fmt, path::Path};
+
+use tandem_actors::domain::time::Timestamp;
+
+use super::{
+    BackupError, chunks,
+    directory::BackupDirectory,
+    groups,
+    manifest::{GroupsFile, Manifest},
+    restore::RestoreProgress,
+};
+
+/// What is to be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest backup.
+    Newest,
+    /// The backup with this id.
+    Backup(String),
+    /// The state after this group, of the store of the newest backup.
+    Position(u64),
+    /// The state at this time, of the store of the newest backup.
+    At(Timestamp),
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest => f.write_str("the newest backup"),
+            Self::Backup(id) => write!(f, "backup {id}"),
+            Self::Position(group) => write!(f, "position {group}"),
+            Self::At(at) => write!(f, "the state at {at}"),
+        }
+    }
+}
+
+/// A backup in a directory, and what can be restored by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The backup.
+    pub manifest: Manifest,
+    /// Every position from the backup before up to this one can be restored.
+    pub continues: bool,
+}
+
+/// All backups in a directory, the oldest first. Those that cannot be read are an error each.
+pub fn list(from: &Path) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
+    let directory = BackupDirectory::at(from);
+    let mut before: Option<Manifest> = None;
+    let listed = directory.manifests()?.into_iter().map(|manifest| {
+        let manifest = manifest?;
+        let continues = before.as_ref().is_some_and(|before| {
+            let files = before.journal.iter().chain(&manifest.journal).cloned().collect();
+            before.log == manifest.log && between(files, before.base, manifest.position).is_some()
+        });
+        before = Some(manifest.clone());
+        Ok(Listed { manifest, continues })
+    });
+    Ok(listed.collect())
+}
+
+/// What a restore reads: the rows of a backup, and the groups from behind its base to a position.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) directory: BackupDirectory,
+    /// The backup.
+    pub manifest: Manifest,
+    pub(super) groups: Vec<GroupsFile>,
+    /// The last group that is restored.
+    pub position: u64,
+}
+
+/// Chooses, and reads all that is needed once: nothing is restored from a damaged backup.
+pub fn plan(from: &Path, choice: &Choice, progress: &mut dyn FnMut(RestoreProgress)) -> Result<Plan, BackupError> {
+    let directory = BackupDirectory::at(from);
+    let plan = choose(&directory, choice)?;
+    let total = plan.manifest.rows;
+    let mut rows = 0;
+    for chunk in &plan.manifest.chunks {
+        chunks::read_checked(&directory.chunk(&chunk.sha256), &chunk.sha256)?;
+        rows += chunk.rows;
+        progress(RestoreProgress { is_verifying: true, rows, total });
+    }
+    plan.groups.iter().try_for_each(|file| groups::verify(&directory, file))?;
+    for secret in &plan.manifest.secrets {
+        chunks::read_checked(&directory.secret(&secret.sha256), &secret.sha256)?;
+    }
+    Ok(plan)
+}
+
+fn choose(directory: &BackupDirectory, choice: &Choice) -> Result<Plan, BackupError> {
+    let root = || directory.root().to_owned();
+    let mut manifests = directory.manifests()?;
+    match choice {
+        Choice::Newest => {
+            let manifest = manifests.pop().ok_or_else(|| BackupError::None { path: root() })??;
+            let position = manifest.position;
+            whole(directory, manifest, position)
+        }
+        Choice::Backup(id) => {
+            let path = directory.manifest(id);
+            if id.contains(['/', '\\']) || !path.exists() {
+                return Err(BackupError::Unknown { path: root(), id: id.clone() });
+            }
+            let manifest = Manifest::read(&path)?;
+            let position = manifest.position;
+            whole(directory, manifest, position)
+        }
+        Choice::Position(position) => {
+            let timeline = Timeline::newest(directory, manifests)?;
+            timeline.upto(directory, *position, choice)
+        }
+        Choice::At(at) => {
+            let timeline = Timeline::newest(directory, manifests)?;
+            let position = timeline.position_at(directory, *at)?;
+            timeline.upto(directory, position, choice)
+        }
+    }
+}
+
+fn whole(directory: &BackupDirectory, manifest: Manifest, position: u64) -> Result<Plan, BackupError> {
+    let groups = between(manifest.journal.clone(), manifest.base, position).ok_or_else(|| BackupError::Damaged {
+        path: directory.manifest(&manifest.id),
+        problem: "it does not name all groups that it needs".into(),
+    })?;
+    Ok(Plan { directory: directory.clone(), manifest, groups, position })
+}
+
+/// The files with the groups from behind `base` to `position`; none if there is a gap.
+fn between(mut files: Vec<GroupsFile>, base: u64, position: u64) -> Option<Vec<GroupsFile>> {
+    files.sort_by_key(|groups| groups.first);
+    files.dedup();
+    let (mut end, mut taken) = (base, Vec::new());
+    for groups in files.into_iter().filter(|groups| groups.last > base) {
+        if end >= position {
+            break;
+        }
+        if groups.first > end + 1 {
+            return None;
+        }
+        end = end.max(groups.last);
+        taken.push(groups);
+    }
+    (end >= position).then_some(taken)
+}
+
+/// The backups of one store, the oldest first.
+struct Timeline {
+    manifests: Vec<Manifest>,
+    files: Vec<GroupsFile>,
+}
+
+impl Timeline {
+    fn newest(directory: &BackupDirectory, manifests: Vec<Result<Manifest, BackupError>>) -> Result<Self, BackupError> {
+        let mut manifests: Vec<Manifest> = manifests.into_iter().filter_map(Result::ok).collect();
+        let newest = manifests.last().ok_or_else(|| BackupError::None { path: directory.root().to_owned() })?;
+        let log = newest.log.clone();
+        manifests.retain(|manifest| manifest.log == log);
+        let mut files: Vec<GroupsFile> =
+            manifests.iter().flat_map(|manifest| manifest.journal.iter().cloned()).collect();
+        files.sort_by_key(|groups| groups.first);
+        files.dedup();
+        Ok(Self { manifests, files })
+    }
+
+    fn upto(self, directory: &BackupDirectory, position: u64, choice: &Choice) -> Result<Plan, BackupError> {
+        let Self { manifests, files } = self;
+        let (first, last) = (manifests[0].position, manifests[manifests.len() - 1].position);
+        let candidates = manifests.into_iter().rev().filter(|manifest| manifest.position <= position);
+        let mut found =
+            candidates.filter_map(|manifest| Some((between(files.clone(), manifest.base, position)?, manifest)));
+        let problem = || match position {
+            earlier if earlier < first => format!("the oldest backup is of position {first}"),
+            later if later > last => format!("the newest backup is of position {last}"),
+            _ => "the groups between two backups are not all there; --list says where".to_owned(),
+        };
+        let (groups, manifest) = found.next().ok_or_else(|| BackupError::OutOfReach {
+            path: directory.root().to_owned(),
+            wanted: choice.to_string(),
+            problem: problem(),
+        })?;
+        Ok(Plan { directory: directory.clone(), manifest, groups, position })
+    }
+
+    /// The last group that was written at this time or before it.
+    fn position_at(&self, directory: &BackupDirectory, at: Timestamp) -> Result<u64, BackupError> {
+        let out_of_reach = |problem: String| BackupError::OutOfReach {
+            path: directory.root().to_owned(),
+            wanted: Choice::At(at).to_string(),
+            problem,
+        };
+        let newest = self.manifests[self.manifests.len() - 1].created_at;
+        if at > newest {
+            return Err(out_of_reach(format!("the newest backup is of {newest}")));
+        }
+        let mut found = self.manifests.iter().filter(|manifest| manifest.position_at.is_some_and(|last| last <= at));
+        let mut position = found.next_back().map_or(0, |manifest| manifest.position);
+        let begin = position;
+        for file in self.files.iter().filter(|file| file.last > begin) {
+            groups::read(directory, file, |group| {
+                if group.at.is_some_and(|written| written <= at) {
+                    position = position.max(group.number);
+                }
+                Ok(true)
+            })?;
+        }
+        let oldest = &self.manifests[0];
+        match position {
+            0 => Err(out_of_reach(format!("the oldest backup is of {}", oldest.created_at))),
+            position => Ok(position),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(first: u64, last: u64) -> GroupsFile {
+        GroupsFile { file: format!("{first}"), first, last, bytes: 0, sha256: String::new() }
+    }
+
+    #[test]
+    fn files_follow_each_other_or_nothing_is_found() {
+        let names = |base, position| {
+            let found = between(vec![file(21, 30), file(1, 10), file(11, 20), file(40, 50)], base, position);
+            found.map(|files| files.into_iter().map(|groups| groups.file).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(names(0, 30).as_deref(), Some("1 11 21"));
+        assert_eq!(names(10, 25).as_deref(), Some("11 21"));
+        assert_eq!(names(15, 15).as_deref(), Some(""));
+        assert_eq!(names(25, 41), None);
+        assert_eq!(names(39, 51), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Makes a store of a backup. Nothing is in its place before all of it is: a start refuses what was interrupted, and
+//! another restore begins anew.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use tandem_actors::ports::Change;
+
+use super::{
+    BackupError, chunks,
+    directory::{create as create_file, unfinished},
+    plan::Plan,
+    rows::each_page,
+};
+use crate::{
+    Engine, Location, Options,
+    directory::Directory,
+    open::create,
+    seal::{all_sealed, seal},
+};
+
+/// The store's name in a data directory.
+const STORE: &str = "store";
+
+/// How far a restore is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoreProgress {
+    /// It reads the backup for the first time, and writes nothing.
+    pub is_verifying: bool,
+    /// Rows so far.
+    pub rows: u64,
+    /// Rows of the backup.
+    pub total: u64,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The store.
+    pub location: Location,
+    /// Rows in it.
+    pub rows: u64,
+    /// The files of the data directory that were restored.
+    pub secrets: Vec<String>,
+}
+
+impl Plan {
+    /// Makes the data directory `data`, which must be empty or not there.
+    ///
+    /// # Errors
+    /// If it is not empty, the disk fails, or the backup is not what it was when the plan was made.
+    pub fn restore(
+        &self,
+        data: &Path,
+        engine: Option<Engine>,
+        options: &Options,
+        progress: &mut dyn FnMut(RestoreProgress),
+    ) -> Result<Restored, BackupError> {
+        let location = Location { engine: engine.unwrap_or(self.manifest.engine), path: data.join(STORE) };
+        self.check_empty(data, &location.path)?;
+        let directory = Directory::lock(&location.path)?;
+        directory.copy_begins(options.disk.as_ref())?;
+        self.restore_secrets(data)?;
+        let total = self.manifest.rows;
+        let mut rows = 0;
+        create(&location, &directory, options, |target| {
+            each_page(self, |page| {
+                rows += page.len() as u64;
+                for part in in_batches(page, target.batch_bytes()) {
+                    target.write(&part.iter().collect::<Vec<_>>())?;
+                }
+                progress(RestoreProgress { is_verifying: false, rows, total });
+                Ok(())
+            })?;
+            target.write(&[&Change::Put(all_sealed(), Bytes::from_static(&[1]))]).map_err(BackupError::from)
+        })?;
+        directory.copy_ended();
+        let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
+        Ok(Restored { location, rows, secrets })
+    }
+
+    /// A restore that was interrupted does not count.
+    fn check_empty(&self, data: &Path, store: &Path) -> Result<(), BackupError> {
+        let names = match data.read_dir() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(BackupError::at("look into", data))?,
+        };
+        let is_interrupted = Directory::is_half_copied(store);
+        let is_ours = |name: &str| {
+            let name = name.trim_end_matches(".unfinished");
+            name == STORE || self.manifest.secrets.iter().any(|secret| secret.name == name)
+        };
+        for entry in names {
+            let name = entry.map_err(BackupError::at("look into", data))?.file_name();
+            let name = name.to_string_lossy();
+            if name != "lost+found" && !(is_interrupted && is_ours(&name)) {
+                return Err(BackupError::NotEmpty { path: data.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_secrets(&self, data: &Path) -> Result<(), BackupError> {
+        for secret in &self.manifest.secrets {
+            let content = chunks::read_checked(&self.directory.secret(&secret.sha256), &secret.sha256)?;
+            let path = self.place(data, &secret.name)?;
+            let temporary = unfinished(&path);
+            let written = || {
+                let mut file = create_file(&temporary)?;
+                file.write_all(&content)?;
+                file.sync_all()?;
+                fs::rename(&temporary, &path)?;
+                File::open(data)?.sync_all()
+            };
+            written().map_err(BackupError::at("write", &path))?;
+        }
+        Ok(())
+    }
+
+    /// A name in the data directory, and nothing else.
+    fn place(&self, data: &Path, name: &str) -> Result<PathBuf, BackupError> {
+        let is_name = !name.contains(['/', '\\']) && ![".", "..", "", STORE].contains(&name);
+        is_name.then(|| data.join(name)).ok_or_else(|| BackupError::Damaged {
+            path: self.directory.manifest(&self.manifest.id),
+            problem: "it names a file outside of the data directory".into(),
+        })
+    }
+}
+
+fn in_batches(page: Vec<(tandem_actors::keys::Key, Bytes)>, most: usize) -> Vec<Vec<Change>> {
+    const MOST: usize = 4 << 20;
+    let (mut batches, mut bytes) = (vec![Vec::new()], 0);
+    for (key, value) in page {
+        bytes += key.as_bytes().len() + value.len();
+        if bytes > most.min(MOST) {
+            batches.push(Vec::new());
+            bytes = key.as_bytes().len() + value.len();
+        }
+        batches.last_mut().expect("there is one from the start").push(seal(&Change::Put(key, value)));
+    }
+    batches
+}

@@ -1,0 +1,79 @@
+//! The rows of a plan, in the order of their keys: those of the backup, as its groups have changed them.
+
+use std::{collections::BTreeMap, iter::Peekable};
+
+use bytes::Bytes;
+use tandem_actors::{keys::Key, ports::Change};
+
+use super::{BackupError, chunks, groups, plan::Plan};
+use crate::{digests::has_no_digest, journaled::decode_group, seal::unseal};
+
+/// What the groups change; none: deleted. As large as what was changed since the backup.
+type Changed = BTreeMap<Key, Option<Bytes>>;
+
+fn changed(plan: &Plan) -> Result<Changed, BackupError> {
+    let mut changed = Changed::new();
+    for file in &plan.groups {
+        groups::read(&plan.directory, file, |group| {
+            if group.number <= plan.manifest.base {
+                return Ok(true);
+            }
+            if group.number > plan.position {
+                return Ok(false);
+            }
+            let told = decode_group(&group.record, |commit| {
+                for change in commit.changes {
+                    match change {
+                        Change::Put(key, value) => changed.insert(key, Some(value)),
+                        Change::Delete(key) => changed.insert(key, None),
+                    };
+                }
+            });
+            told.map_err(|error| BackupError::Damaged {
+                path: plan.directory.groups(&file.file),
+                problem: format!("group {} is not understood: {error}", group.number),
+            })?;
+            Ok(true)
+        })?;
+    }
+    changed.retain(|key, _| !has_no_digest(key));
+    Ok(changed)
+}
+
+/// Tells `take` all rows, some at a time.
+pub(super) fn each_page(
+    plan: &Plan,
+    mut take: impl FnMut(Vec<(Key, Bytes)>) -> Result<(), BackupError>,
+) -> Result<(), BackupError> {
+    let mut changed = changed(plan)?.into_iter().peekable();
+    for chunk in &plan.manifest.chunks {
+        let mut page = Vec::new();
+        for (key, stored) in chunks::read(&plan.directory, chunk)? {
+            take_before(&mut changed, &key, &mut page);
+            if changed.next_if(|(other, _)| *other == key).map(|row| page.extend(there(row))).is_some() {
+                continue;
+            }
+            let value = unseal(&key, stored, plan.manifest.sealed).map_err(|error| BackupError::Damaged {
+                path: plan.directory.chunk(&chunk.sha256),
+                problem: error.text().to_owned(),
+            })?;
+            page.push((key, value));
+        }
+        take(page)?;
+    }
+    take(changed.filter_map(there).collect())
+}
+
+fn there((key, value): (Key, Option<Bytes>)) -> Option<(Key, Bytes)> {
+    Some((key, value?))
+}
+
+fn take_before(
+    changed: &mut Peekable<impl Iterator<Item = (Key, Option<Bytes>)>>,
+    key: &Key,
+    page: &mut Vec<(Key, Bytes)>,
+) {
+    while let Some(row) = changed.next_if(|(other, _)| other < key) {
+        page.extend(there(row));
+    }
+}

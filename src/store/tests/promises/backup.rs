@@ -1,0 +1,229 @@
+//! Backups of a store that is written meanwhile: each is the state after one group, and so is every position between
+//! two of them.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use tandem_store::{BackupError, Backups, Choice, Plan};
+
+use super::{
+    workload::{group, latest},
+    *,
+};
+
+fn open_with_backups(engine: Engine, path: &Path) -> (Arc<dyn Store>, Backups) {
+    store::open_with_backups(&location(engine, path), &small()).expect("the store opens")
+}
+
+fn take(backups: &Backups, to: &Path) -> store::Taken {
+    backups.take(to, &[], 0, &mut |_| {}).expect("a backup")
+}
+
+fn plan(from: &Path, choice: &Choice) -> Result<Plan, BackupError> {
+    store::plan(from, choice, &mut |_| {})
+}
+
+/// The number of the last group of the workload in what is restored, and the position.
+fn restored(from: &Path, choice: &Choice, engine: Engine) -> (u64, u64) {
+    let place = tempfile::tempdir().expect("a directory");
+    let plan = plan(from, choice).unwrap_or_else(|error| panic!("{choice}: {error}"));
+    let made = plan.restore(&place.path().join("data"), Some(engine), &small(), &mut |_| {}).expect("restored");
+    let store = try_open(&made.location).expect("the restored store opens");
+    let latest = latest(&*store).unwrap_or_else(|wrong| panic!("{choice}: {wrong}"));
+    store.close();
+    drop(store);
+    let verified = store::verify(&made.location, &small()).expect("it can be read");
+    assert!(verified.bad.is_empty(), "{:?}", verified.bad);
+    (latest, plan.position)
+}
+
+fn other(engine: Engine) -> Engine {
+    if engine == Engine::Sled { Engine::Redb } else { Engine::Sled }
+}
+
+#[test]
+fn every_backup_and_every_position_between_two_is_the_state_after_one_group() {
+    for engine in Engine::ALL {
+        let place = tempfile::tempdir().expect("a directory");
+        let to = place.path().join("backups");
+        let (store, backups) = open_with_backups(engine, &place.path().join("store"));
+        let stop = AtomicBool::new(false);
+        let taken: Vec<_> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 1.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    // Full or busy: the engine is behind.
+                    while store.commit(&group(number)).is_err() {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            let taken = (0..4).map(|_| take(&backups, &to).manifest).collect();
+            stop.store(true, Ordering::Relaxed);
+            taken
+        });
+        store.close();
+        drop((store, backups));
+        let offset = restored(&to, &Choice::Newest, engine);
+        let offset = offset.1 - offset.0;
+        for manifest in &taken {
+            let (latest, position) = restored(&to, &Choice::Backup(manifest.id.clone()), other(engine));
+            assert_eq!((latest + offset, position), (manifest.position, manifest.position));
+        }
+        let (first, last) = (taken[0].position, taken[3].position);
+        assert!(last > first + 10, "groups are written between the backups: {first} to {last}");
+        for position in (first..=last).step_by(((last - first) / 4) as usize) {
+            assert_eq!(restored(&to, &Choice::Position(position), engine), (position - offset, position));
+        }
+        for beyond in [first - 1, last + 1] {
+            let error = plan(&to, &Choice::Position(beyond)).expect_err("out of reach").to_string();
+            assert!(error.contains("cannot be restored") && !error.contains('\n'), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_state_at_a_time_is_the_one_after_the_last_group_before_it() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    let now = Options::default().now;
+    let tick = || {
+        let before = now();
+        while now() <= before {
+            std::thread::yield_now();
+        }
+        now()
+    };
+    store.commit(&group(1)).expect("written");
+    take(&backups, &to);
+    tick();
+    store.commit(&group(2)).expect("written");
+    let between = tick();
+    tick();
+    store.commit(&group(3)).expect("written");
+    take(&backups, &to);
+    assert_eq!(restored(&to, &Choice::At(between), Engine::Redb).0, 2);
+    let long_ago = tandem_actors::domain::time::Timestamp::from_millis(1_000);
+    for out in [long_ago, now() + Duration::from_secs(60)] {
+        plan(&to, &Choice::At(out)).expect_err("out of reach");
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_not_written_again_and_files_are_for_this_user_alone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Sled, &place.path().join("store"));
+    for page in 0..40 {
+        let rows = (0..200).map(|row| put(format!("y{page:04}{row:04}"), [7; 300])).collect();
+        store.commit(&[free(rows)]).expect("written");
+    }
+    let written = take(&backups, &to).new_bytes;
+    assert!(written > 2_000_000, "{written}");
+    // Rows that the first backup has found in the journal are in the engine some time later.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut base = 0;
+    loop {
+        store.commit(&[free(vec![put("y00100100", "changed")])]).expect("written");
+        let taken = take(&backups, &to);
+        if base > 41 {
+            assert!(taken.new_bytes < written / 4, "one changed row costs a chunk: {} of {written}", taken.new_bytes);
+            break;
+        }
+        base = taken.manifest.base;
+        assert!(Instant::now() < deadline, "no checkpoint");
+    }
+    let mut directories = vec![to];
+    while let Some(directory) = directories.pop() {
+        for entry in directory.read_dir().expect("a directory") {
+            let entry = entry.expect("an entry");
+            let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+            if entry.file_type().expect("a type").is_dir() {
+                directories.push(entry.path());
+                assert_eq!(mode, 0o700, "{}", entry.path().display());
+            } else {
+                assert_eq!(mode, 0o600, "{}", entry.path().display());
+                assert!(!entry.file_name().to_string_lossy().ends_with("unfinished"));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_restored_from_a_damaged_backup_or_over_anything() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (to, data) = (place.path().join("backups"), place.path().join("data"));
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    for number in 1..60 {
+        store.commit(&group(number)).expect("written");
+    }
+    let taken = take(&backups, &to).manifest;
+    let sound = plan(&to, &Choice::Newest).expect("sound");
+    let mut files = Vec::new();
+    for entry in ["chunks", "journal", "backups"].map(|name| to.join(name)) {
+        let found = entry.read_dir().expect("a directory").map(|entry| entry.expect("an entry").path());
+        files.extend(found.flat_map(|path| match path.read_dir() {
+            Ok(inner) => inner.map(|entry| entry.expect("an entry").path()).collect(),
+            Err(_) => vec![path],
+        }));
+    }
+    assert!(files.len() >= 3, "{files:?}");
+    for file in &files {
+        let whole = fs::read(file).expect("read");
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        fs::write(file, &damaged).expect("written");
+        let error = plan(&to, &Choice::Newest).expect_err("damaged").to_string();
+        assert!(error.contains("is not what was written"), "{error}");
+        // It was sound when it was looked at, and is not when it is read.
+        if sound.restore(&data, None, &small(), &mut |_| {}).is_err() {
+            let half = try_open(&location(Engine::Redb, &data.join("store"))).err().expect("half a store");
+            assert!(matches!(half, StoreOpenError::HalfCopied { .. }), "{half}");
+        } else {
+            fs::remove_dir_all(&data).expect("removed");
+        }
+        fs::write(file, &whole).expect("written");
+    }
+    fs::create_dir_all(&data).expect("there");
+    sound.restore(&data, None, &small(), &mut |_| {}).expect("what was interrupted does not stand in the way");
+    let error = sound.restore(&data, None, &small(), &mut |_| {}).expect_err("not empty").to_string();
+    assert!(error.contains("is not empty"), "{error}");
+    let store = try_open(&location(Engine::Redb, &data.join("store"))).expect("it opens");
+    assert_eq!(latest(&*store), Ok(59));
+    plan(&to, &Choice::Backup("../x".into())).expect_err("no name");
+    plan(&to, &Choice::Backup(taken.id)).expect("its name");
+    plan(&place.path().join("nowhere"), &Choice::Newest).expect_err("nothing there");
+}
+
+#[test]
+fn older_backups_go_and_take_with_them_what_nobody_else_needs() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    for number in 1..=5 {
+        store.commit(&group(number)).expect("written");
+        store.commit(&[free(vec![put(format!("y{number}"), format!("only in {number}"))])]).expect("written");
+        let taken = backups.take(&to, &[], 2, &mut |_| {}).expect("a backup");
+        assert_eq!(taken.removed.len(), usize::from(number > 2));
+    }
+    let listed = store::list(&to).expect("listed");
+    let listed: Vec<_> = listed.into_iter().map(|backup| backup.expect("sound")).collect();
+    assert_eq!(listed.iter().map(|backup| backup.continues).collect::<Vec<_>>(), [false, true]);
+    for position in listed[0].manifest.position..=listed[1].manifest.position {
+        restored(&to, &Choice::Position(position), Engine::Redb);
+    }
+    store.close();
+    // A start goes on where the last backup ended.
+    drop((store, backups));
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    store.commit(&group(6)).expect("written");
+    take(&backups, &to);
+    assert!(store::list(&to).expect("listed").pop().expect("the last").expect("sound").continues);
+}
