@@ -50,7 +50,7 @@ fn main() {
     targets.print();
 }
 
-/// One session in process, with so many commands in flight: the output gate lets them share flushes.
+/// Measures one session in process with several commands in flight, whose flushes the output gate lets them share.
 fn hot_session(args: &Args, syncs: f64) {
     println!("\nOne hot session in process: saving drafts, durable before the answer\n");
     let mut table = Table::new(&[

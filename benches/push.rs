@@ -92,7 +92,7 @@ fn job(number: usize, at: Timestamp) -> Change {
     Change::Put(key, records::encode(&job))
 }
 
-/// Due pushes that leave as fast as the rate allows.
+/// Measures how fast due pushes are sent when only the rate limits them.
 fn drain(args: &Args) {
     let total = args.pick(10_000, 1_000);
     let stand_in = baseline::Itself::start(STAND_IN);
@@ -142,7 +142,7 @@ fn drain(args: &Args) {
     });
 }
 
-/// The same commands with and without a device that a push is decided for.
+/// Compares the same commands with and without a device that gets a push.
 fn enqueue(args: &Args) {
     let stand_in = baseline::Itself::start(STAND_IN);
     let base_url = format!("http://{}", stand_in.address);

@@ -46,18 +46,18 @@ fn main() {
 fn start(args: &Args) -> (tempfile::TempDir, Node) {
     let (directory, data) = data_directory("realtime");
     let keys = format!(r#"[{{name="{KEY_NAME}",secret="{KEY_SECRET}"}}]"#);
-    // One connection in a closed loop says more in a second than a person's app may.
+    // A connection in a closed loop sends more messages in a second than the default limit allows.
     let settings = [("REALTIME__EMBEDDED__KEYS", &*keys), ("REALTIME__EMBEDDED__MAX_INBOUND_RATE", "1000000")];
     let node = Node::start(&data, &args.engine, &settings);
     (directory, node)
 }
 
-/// Reads on for ever, so that nothing piles up and pings are answered.
+/// Reads in the background, so that no frames pile up and pings are answered.
 fn keep_reading(mut receiver: Receiver) {
     spawn_local(async move { while receiver.next().await.is_ok() {} });
 }
 
-/// Memory of connections that do nothing.
+/// Measures the memory of idle connections.
 fn idle(args: &Args) {
     let total = args.pick(10_000, 1_000);
     let (_directory, node) = start(args);
@@ -65,7 +65,7 @@ fn idle(args: &Args) {
     println!("\nIdle connections: {}\n", count(f64::from(total)));
     let mut table = Table::new(&["", "resident", "each", "10,000 of them", "target", ""]);
     block_on(async {
-        // What the first ones allocate, none of the others does again.
+        // The first connections cause allocations that the later ones share.
         let first = Dialect::Ably.join(address, "bench:first").await.expect("a connection");
         let before = node.resident();
         let open = |room: Option<String>| async move {
@@ -99,7 +99,7 @@ fn idle(args: &Args) {
     table.print();
 }
 
-/// One channel, many subscribers; the publisher is a few messages ahead of the slowest.
+/// Measures one channel with many subscribers. The publisher is a few messages ahead of the slowest.
 fn fan_out(args: &Args) {
     const SUBSCRIBERS: usize = 1_000;
     const AHEAD: u64 = 16;
@@ -153,7 +153,7 @@ fn fan_out(args: &Args) {
     );
 }
 
-/// Many rooms of two at a fixed rate, which waits for nobody; latency counts from the moment of sending.
+/// Measures many rooms of two at a fixed rate, without waiting for answers. Latency counts from the moment of sending.
 fn pairs(args: &Args) {
     let rooms = args.pick(5_000, 500);
     let rate = args.pick(5_000_u64, 1_000);
@@ -221,8 +221,7 @@ fn pairs(args: &Args) {
     );
 }
 
-/// Each server's turns: the machine's speed changes from second to second, so that they take turns and the middle one
-/// counts.
+/// How often each server is measured. They take turns, because the speed of the machine varies, and the median counts.
 const ROUNDS: usize = 5;
 
 /// Rooms of two in a closed loop: the next message is sent when the last one has arrived.

@@ -6,13 +6,13 @@ use std::{path::PathBuf, time::Duration};
 pub struct Args {
     pub quick: bool,
     pub engine: String,
-    /// Only this concurrency, for profiling.
+    /// The only number of connections to measure with, for profiling.
     connections: Option<usize>,
     seconds: Option<u64>,
     rounds: Option<usize>,
-    /// Where stores that were prepared are kept for the next run.
+    /// The directory that keeps prepared stores for the next run.
     pub stored: Option<PathBuf>,
-    /// The most sessions of a store.
+    /// The number of sessions in the largest store.
     most: Option<usize>,
     sections: Vec<String>,
 }
@@ -32,7 +32,7 @@ impl Args {
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                // Cargo's own.
+                // Cargo adds this argument.
                 "--bench" => {}
                 "--quick" => parsed.quick = true,
                 "--engine" => parsed.engine = args.next().expect("--engine takes sled or redb"),

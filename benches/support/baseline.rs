@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::load::Measured;
 
-/// Appends 300 bytes and waits for `fdatasync`, over and over.
+/// Measures how often the disk can append 300 bytes and sync them with `fdatasync`.
 pub fn append_and_sync(measured: Duration) -> Measured {
     let (_directory, path) = super::node::data_directory("append");
     let mut file = File::create(path).expect("a file on the data's disk");
@@ -51,7 +51,8 @@ async fn repeat(said: web::Json<Said>) -> web::Json<Repeated> {
 
 pub const TRIVIAL_SERVER: &str = "--trivial-server";
 
-/// The bench starts itself with this argument to have the trivial handler in a process of its own, like the server.
+/// Serves the trivial handler if the bench was started with [`TRIVIAL_SERVER`]: it has a process of its own, like the
+/// server.
 #[expect(clippy::exit, reason = "this process is the server, and nothing else of the bench may run in it")]
 pub fn serve_trivial_if_asked() {
     if std::env::args().any(|arg| arg == TRIVIAL_SERVER) {
@@ -64,14 +65,14 @@ pub fn serve_trivial_if_asked() {
     }
 }
 
-/// The bench's own binary once more, as a server of another kind.
+/// The bench's own binary, started a second time as the server to compare with.
 pub struct Itself {
     child: std::process::Child,
     pub address: SocketAddr,
 }
 
 impl Itself {
-    /// `as_what` makes it serve and say in its first line where.
+    /// `as_what` is the argument that makes the binary a server. Its first line of output is the address.
     pub fn start(as_what: &str) -> Self {
         use std::io::BufRead;
         let binary = std::env::current_exe().expect("the bench's own binary");

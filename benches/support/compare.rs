@@ -16,7 +16,7 @@ const CONCURRENCIES: [usize; 4] = [1, 16, 64, 256];
 /// The sessions of the larger store that are in use.
 const WORKING_SET: usize = 500;
 
-/// Durable commands over HTTP beside the other servers.
+/// Compares durable commands over HTTP with the same load on the other servers.
 pub fn peers(args: &Args, targets: &mut Targets) {
     let sessions = args.pick(1_000, 100);
     println!("\nSaving a draft over HTTP, durable before the answer: {sessions} sessions, {} rounds\n", args.rounds());
@@ -77,8 +77,8 @@ fn aim(targets: &mut Targets, connections: usize, figures: &[Figures]) {
     }
 }
 
-/// Commands that are told to the partner: event, outbox and announcement. A pause follows a resumption, so the built-in
-/// driver sends them.
+/// Measures commands that are published to the partner: event, outbox and announcement. Pauses and resumptions
+/// alternate, so the built-in driver sends them.
 fn announced(args: &Args, node: &Node, world: &[world::Session]) {
     const CONNECTIONS: usize = 64;
     let toggles = world::toggles(world);
@@ -96,7 +96,7 @@ fn announced(args: &Args, node: &Node, world: &[world::Session]) {
     );
 }
 
-/// CPU of a command with few sessions stored, and with many.
+/// Compares the CPU time of a command with few stored sessions and with many.
 pub fn stores(args: &Args, targets: &mut Targets) {
     let sizes = args.stored_sessions();
     let sizes = [sizes[0], sizes[sizes.len() - 1]];

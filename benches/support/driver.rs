@@ -1,4 +1,4 @@
-//! What sends the requests: `wrk` where it is installed, else the closed loop of [`super::load`].
+//! The load generator: `wrk` where it is installed, else the closed loop of [`super::load`].
 
 use std::{io::Write, net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -7,7 +7,7 @@ use super::load;
 /// The figures of one run.
 #[derive(Clone, Copy)]
 pub struct Run {
-    /// Answered in time, all with 2xx.
+    /// Requests that were answered in time. All answers were 2xx.
     pub answered: u64,
     pub rate: f64,
     pub p50: Duration,
@@ -21,9 +21,9 @@ pub enum Driver {
 }
 
 impl Driver {
-    /// Says so if `wrk` is missing.
+    /// Chooses the load generator, and prints a note if `wrk` is missing.
     pub fn find() -> Self {
-        // It prints its version and ends with 1.
+        // `wrk --version` ends with exit status 1, so the status is ignored.
         if Command::new("wrk").arg("--version").output().is_ok() {
             return Self::Wrk;
         }
@@ -31,7 +31,7 @@ impl Driver {
         Self::BuiltIn
     }
 
-    /// Sends so many requests at a time, each answered before the next on its connection.
+    /// Runs a closed loop on each connection: the next request follows the answer to the last.
     pub fn run(self, address: SocketAddr, connections: usize, requests: &[Vec<u8>], seconds: Duration) -> Run {
         match self {
             Self::Wrk => wrk(address, connections, requests, seconds),

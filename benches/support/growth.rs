@@ -17,11 +17,11 @@ use super::{
     world::{self, Session},
 };
 
-/// Nothing leaves memory by itself.
+/// No session leaves memory by itself.
 const AWAKE: &[(&str, &str)] = &[("SESSIONS__IDLE_AFTER", "1h")];
 const REPEATED: usize = 50;
 
-/// Names and figures, the same names for each store.
+/// The measured figures with their names, which are the same for each store.
 type Column = Vec<(&'static str, String)>;
 
 pub fn growth(args: &Args, targets: &mut Targets) {
@@ -74,7 +74,7 @@ fn column(args: &Args, stored: &Stored, targets: Option<&mut Targets>) -> Column
     column
 }
 
-/// Of the user with many sessions.
+/// Measures requests of the user with many sessions.
 fn lists(node: &Node, stored: &Stored, column: &mut Column) {
     let collector = stored.session(0).creator;
     let get = |path: &str| request("GET", &format!("/api/v1{path}"), Some(&collector), None);
@@ -133,7 +133,7 @@ fn at_rest(node: &Node, args: &Args) -> Duration {
     (node.cpu() - cpu).div_f64(seconds as f64)
 }
 
-/// From the start of the process until `/ready` says so.
+/// Measures the time from the start of the process until `/ready` answers 200.
 fn ready(stored: &Stored, args: &Args) -> (Node, Duration) {
     let begun = Instant::now();
     let node = Node::start(&stored.data, &args.engine, AWAKE);

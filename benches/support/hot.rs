@@ -1,7 +1,7 @@
-//! The heart in process: real actors, journal and store, and nobody to tell. For one session at its hottest.
+//! Real actors, journal and store in this process, without realtime and pushes: for the load that one session bears.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering},
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,7 +18,6 @@ use tandem_actors::{
     },
     journal::{Journal, Limits as JournalLimits},
     ports::{BoxFuture, Clock, Devices, Ids, PresenceMember, Publication, Realtime, RealtimeError, Store},
-    session::{ResidencySettings, SessionDeps},
     supervisor::SupervisionLimits,
 };
 
@@ -59,16 +58,16 @@ pub struct Heart {
     coordinator: Coordinator,
     pub journal: Journal,
     pub session: SessionId,
-    /// Of the session.
+    /// The id of the invitation to the session.
     pub invitation: String,
     arbiters: Arbiters,
 }
 
-/// The two in the session.
+/// The ids of the session's members.
 pub const CREATOR: &str = "creator-0000000";
 pub const PARTNER: &str = "partner-0000000";
 
-/// A store of that engine in a directory, or one in memory that makes nothing durable.
+/// Opens a store of that engine in a directory, or one in memory that makes nothing durable.
 pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
     if engine == "memory" {
         return Arc::new(store::MemoryStore::default());
@@ -78,28 +77,17 @@ pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
 }
 
 impl Heart {
-    /// Must run within an actix system. One session, with its creator in stage 2.
+    /// Starts the actors and creates one session, with its creator in stage 2. Must run within an actix system.
     pub async fn start(store: Arc<dyn Store>) -> Self {
-        Self::start_with(store, Settings::default().residency()).await
+        Self::start_with(store, &Settings::default()).await
     }
 
-    pub async fn start_with(store: Arc<dyn Store>, residency: ResidencySettings) -> Self {
+    pub async fn start_with(store: Arc<dyn Store>, settings: &Settings) -> Self {
         let quiet = Arc::new(Quiet(AtomicU64::new(1)));
         let (journal, _) =
             Journal::start(store.clone(), JournalLimits::default(), |error| panic!("{error}")).expect("a thread");
-        let settings = Settings::default();
-        let deps = Arc::new(SessionDeps {
-            store,
-            journal: journal.clone(),
-            clock: quiet.clone(),
-            ids: quiet.clone(),
-            realtime: quiet.clone(),
-            devices: quiet,
-            push: OnceLock::new(),
-            domain: settings.domain(),
-            delivery: settings.delivery(),
-            residency,
-        });
+        let deps = settings.session_deps(store, journal.clone(), quiet.clone(), quiet.clone(), quiet.clone(), quiet);
+        let deps = Arc::new(deps);
         let arbiters = Arbiters::start(std::thread::available_parallelism().map_or(1, usize::from));
         let coordinator = Coordinator::new(deps, arbiters.clone(), SupervisionLimits::default());
         let request: CreateSessionRequest = parse(r#"{"inviteName":"Sam"}"#);
@@ -136,14 +124,14 @@ impl Heart {
         done.expect("a draft is saved");
     }
 
-    /// Until no session is in memory.
+    /// Waits until no session is in memory.
     pub async fn asleep(&self) {
         while self.coordinator.resident() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Saves drafts, so many at a time, in a closed loop.
+    /// Saves drafts in a closed loop, with a given number of commands in flight.
     pub async fn drive(&self, in_flight: usize, warm_up: Duration, measured: Duration) -> Measured {
         let begin = Instant::now() + warm_up;
         let end = begin + measured;

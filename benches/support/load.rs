@@ -39,7 +39,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
     }
 
-    /// Status, and where the body is in the buffer.
+    /// The status, and the range of the body in the buffer.
     async fn call(&mut self, request: &[u8]) -> io::Result<(u16, std::ops::Range<usize>)> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -91,9 +91,9 @@ pub struct Measured {
     /// Answers other than 2xx.
     pub refused: u64,
     pub elapsed: Duration,
-    /// With those of the warm-up.
+    /// All answers, including those of the warm-up.
     pub answered: u64,
-    /// Sorted.
+    /// The sorted latencies.
     latencies: Vec<Duration>,
 }
 
@@ -180,7 +180,7 @@ pub fn all(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>>) -> V
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// As [`all`], for preparations: everything must succeed.
+/// Like [`all`], but every answer must be 2xx: for preparations.
 pub fn all_succeed(address: SocketAddr, requests: Vec<Vec<u8>>) -> Vec<serde_json::Value> {
     let answers = all(address, 64, requests);
     let data = answers.into_iter().map(|answer| {
@@ -191,7 +191,7 @@ pub fn all_succeed(address: SocketAddr, requests: Vec<Vec<u8>>) -> Vec<serde_jso
     data.collect()
 }
 
-/// One after the other on one connection, each timed.
+/// Sends requests one after the other on one connection, and measures the latency of each.
 pub fn one_by_one(address: SocketAddr, requests: &[Vec<u8>]) -> Measured {
     let mut latencies = Vec::with_capacity(requests.len());
     let mut refused = 0;

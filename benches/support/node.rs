@@ -16,7 +16,7 @@ pub const SECRET: &str = "a secret for benches only, long enough for HS256";
 pub struct Node {
     child: Child,
     pub address: SocketAddr,
-    /// From the start of the process until it listens.
+    /// The time from the start of the process until it listens.
     pub started_in: Duration,
 }
 
@@ -73,12 +73,12 @@ impl Node {
         sample.unwrap_or(f64::NAN)
     }
 
-    /// Since the start.
+    /// The number of the journal's flushes since the start of the process.
     pub fn flushes(&self) -> f64 {
         self.metric("tandem_journal_group_commits_count")
     }
 
-    /// SIGTERM, and however long it takes.
+    /// Sends SIGTERM, waits until the process has ended, and returns how long that took.
     pub fn stop(mut self) -> Duration {
         let begun = Instant::now();
         let _ = Command::new("kill").arg(self.pid().to_string()).status();
@@ -98,7 +98,7 @@ impl Drop for Node {
     }
 }
 
-/// A directory on the disk that the build is on: a temporary directory may be in memory.
+/// Makes a directory on the disk of the build, because the usual temporary directory may be in memory.
 pub fn data_directory(name: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
     let directory = directory.expect("a directory for the data");

@@ -18,13 +18,13 @@ use super::{
     world::{self, DRAFT, token},
 };
 
-/// A server, and what it is asked.
+/// A server, and the requests that it gets.
 pub struct Peer<'a> {
     pub name: &'static str,
     address: SocketAddr,
     pids: Vec<u32>,
     requests: Vec<Vec<u8>>,
-    /// Counts its flushes.
+    /// Set for Tandem, whose metrics count the flushes.
     node: Option<&'a Node>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// All peers in turns, so that none has a better moment of the machine; the medians of all rounds.
+/// Measures all peers in turns, because the speed of the machine varies, and returns the medians of all rounds.
 pub fn in_turns(peers: &[Peer<'_>], driver: Driver, connections: usize, args: &Args) -> Vec<Figures> {
     let mut rounds: Vec<Vec<Figures>> = peers.iter().map(|_| Vec::new()).collect();
     for _ in 0..args.rounds() {
@@ -106,7 +106,7 @@ impl Figures {
     }
 }
 
-/// fastify before Redis, which syncs each command's file before it answers.
+/// fastify in front of Redis, which syncs its file after each command before it answers.
 pub struct NodeAndRedis {
     node: NodeServer,
     redis: Ended,
@@ -123,7 +123,7 @@ impl Drop for Ended {
 }
 
 impl NodeAndRedis {
-    /// Says what is missing if it cannot start.
+    /// Prints what is missing if it cannot start.
     pub fn start(sessions: usize) -> Option<Self> {
         let missing = |what: &str| println!("\nnode + redis is skipped: {what}");
         let (directory, data) = data_directory("redis");

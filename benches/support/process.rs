@@ -1,4 +1,4 @@
-//! What Linux tells about a process.
+//! Memory and CPU time of a process, from `/proc`.
 
 use std::{fs, time::Duration};
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::socket::{Receiver, Sender, find, frame, open};
 
 const WITHIN: Duration = Duration::from_secs(20);
-/// Begins what is said, so that a delivery can be told from everything else without parsing it.
+/// The prefix of each message, by which a delivery is recognized without parsing.
 const MARK: &str = "@@";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Dialect {
         Ok((sender, receiver))
     }
 
-    /// `serial` counts what a connection says; `number` comes back from [`said`].
+    /// A frame that publishes a message. `serial` counts the messages of the connection; [`said`] reads `number` back.
     pub fn say(self, room: &str, serial: u64, number: u64) -> Vec<u8> {
         let said = format!(r#"{{"name":"said","data":"{MARK}{number}"}}"#);
         frame(&match self {
@@ -75,7 +75,7 @@ impl Dialect {
     }
 }
 
-/// The number in a delivery; none for every other frame.
+/// The number in a delivery. `None` for every other frame.
 pub fn said(payload: &[u8]) -> Option<u64> {
     let digits = &payload[find(payload, MARK.as_bytes())? + MARK.len()..];
     let number = digits.iter().take_while(|byte| byte.is_ascii_digit());
@@ -89,7 +89,7 @@ pub struct NodeServer {
 }
 
 impl NodeServer {
-    /// None without Node.
+    /// `None` if Node is not installed.
     pub fn start(script: &str, arguments: &[String]) -> Option<Self> {
         use std::io::BufRead;
         let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/node");

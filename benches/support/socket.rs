@@ -1,5 +1,5 @@
 //! A WebSocket client of a few microseconds: text frames, an all-zero mask (which the RFC allows and nobody has to
-//! apply), and payloads that are looked at, not parsed.
+//! apply), and payloads that are searched, not parsed.
 
 use std::{io, net::SocketAddr, ops::Range, rc::Rc};
 
@@ -34,7 +34,7 @@ pub struct Receiver {
     stream: OwnedReadHalf,
     sender: Sender,
     buffer: Vec<u8>,
-    /// What of the buffer is behind us.
+    /// The bytes at the start of the buffer that have been read.
     read: usize,
 }
 
@@ -67,7 +67,7 @@ impl Receiver {
         }
     }
 
-    /// Reads on until a frame holds `text`.
+    /// Reads frames until one contains `text`.
     pub async fn until(&mut self, text: &str) -> io::Result<()> {
         while !contains(self.next().await?, text.as_bytes()) {}
         Ok(())
@@ -114,7 +114,7 @@ pub fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Opcode, and where the payload is, of a complete frame of a server.
+/// The opcode and the range of the payload, once a frame of the server is complete.
 fn frame_at(bytes: &[u8]) -> Option<(u8, Range<usize>)> {
     let opcode = bytes.first()? & 0x0f;
     let (start, length) = match bytes.get(1)? & 0x7f {

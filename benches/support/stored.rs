@@ -13,7 +13,6 @@ use tandem::{config::Settings, store};
 use tandem_actors::{
     keys::{self, Key},
     ports::{Change, Commit, Direction, Store, StoreFault},
-    session::ResidencySettings,
 };
 
 use super::{
@@ -27,25 +26,25 @@ use super::{
 pub const EVENTS: usize = 10;
 /// Sessions in one group of the journal.
 const GROUP: usize = 256;
-/// Raised when the rows of a session change.
+/// The version of the prepared rows. Raise it when the rows of a session change.
 const VERSION: u32 = 1;
 /// The prefixes of a session's rows.
 const KINDS: &[u8] = b"evsoimlnd";
 
-/// A data directory with so many sessions.
+/// A data directory with a given number of sessions.
 pub struct Stored {
     pub data: PathBuf,
     pub sessions: usize,
-    /// Bytes of the keys and values that were written.
+    /// The size of all keys and values in bytes.
     pub live: u64,
     _temporary: Option<tempfile::TempDir>,
 }
 
-/// One user has so many of the sessions.
+/// The id of the user who has many of the sessions.
 pub const COLLECTOR: &str = "creator-collect";
 
 impl Stored {
-    /// From an earlier run, or made now. Only a directory that was named outlives the run.
+    /// Takes the store of an earlier run, or makes one. Only a directory from the arguments is kept after the run.
     pub fn prepare(args: &Args, sessions: usize) -> Self {
         let (temporary, data) = match &args.stored {
             Some(directory) => (None, directory.join(format!("{}-{sessions}", args.engine))),
@@ -64,7 +63,7 @@ impl Stored {
         }
         let _ = fs::remove_dir_all(&stored.data);
         fs::create_dir_all(&stored.data).expect("a directory for the store");
-        // A first start makes what every store has.
+        // A first start of the server writes the rows that every store has.
         Node::start(&stored.data, &args.engine, &[]).stop();
         let begun = Instant::now();
         stored.load(&template, &args.engine);
@@ -92,7 +91,7 @@ impl Stored {
         store.close();
     }
 
-    /// Half of them belong to one user, but not more than 10,000.
+    /// The sessions of one user: half of all, at most 10,000.
     pub fn collected(&self) -> usize {
         (self.sessions / 2).min(10_000)
     }
@@ -106,14 +105,14 @@ impl Stored {
         world::Session { id: id(2 * n), creator: token(&self.creator(n)), partner }
     }
 
-    /// `most` of the sessions that have a creator of their own, spread over all.
+    /// Up to `most` sessions that have a creator of their own, spread over the whole store.
     pub fn some(&self, most: usize) -> Vec<world::Session> {
         let others = self.sessions - self.collected();
         let every = (others / most).max(1);
         (0..others.min(most)).map(|n| self.session(self.collected() + n * every)).collect()
     }
 
-    /// Bytes of the engine's files.
+    /// The size of the engine's files in bytes.
     pub fn on_disk(&self, engine: &str) -> u64 {
         size_of(&self.data.join("store").join(engine))
     }
@@ -124,18 +123,18 @@ fn size_of(path: &Path) -> u64 {
     entries.flatten().map(|entry| size_of(&entry.path())).sum()
 }
 
-/// In an order that has nothing to do with `n`, as random ids are.
+/// An id for `n`, in an order that is independent of `n`, like random ids.
 fn id(n: usize) -> String {
     let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bf0_3635;
     format!("c{:016x}{n:08}", mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9))
 }
 
-/// The rows of one session, and where its ids stand in them.
+/// The rows of one session, with the positions of the ids in them.
 struct Template {
     rows: Vec<[Piece; 2]>,
 }
 
-/// Bytes with the places of ids: offset, and which id.
+/// Bytes with the positions of the ids in them: the offset, and which id.
 struct Piece(Vec<u8>, Vec<(usize, usize)>);
 
 impl Template {
@@ -143,9 +142,9 @@ impl Template {
         let store: Arc<dyn Store> = Arc::new(store::MemoryStore::default());
         let recorded = store.clone();
         let ids = actix::System::new().block_on(async move {
-            let residency = Settings::default().residency();
-            let idle = ResidencySettings { idle_after: Duration::from_millis(50), ..residency };
-            let heart = Heart::start_with(store.clone(), idle).await;
+            let mut settings = Settings::default();
+            settings.sessions.idle_after = Duration::from_millis(50);
+            let heart = Heart::start_with(store.clone(), &settings).await;
             let events = || store.scan(&keys::events(&heart.session), None, Direction::Forward, usize::MAX);
             while events().expect("rows").len() < EVENTS {
                 heart.save_draft().await;
@@ -181,7 +180,7 @@ impl Piece {
         Self(bytes.to_vec(), places)
     }
 
-    /// With other ids, which are as long.
+    /// Replaces the ids with others of the same length.
     fn with(&self, ids: &[String; 4]) -> Vec<u8> {
         let mut bytes = self.0.clone();
         for (at, which) in &self.1 {

@@ -39,7 +39,7 @@ impl Targets {
     }
 }
 
-/// Three digits that count.
+/// Formats with three significant digits.
 fn short(figure: f64) -> String {
     match figure.abs() {
         large if large >= 100.0 => format!("{figure:.0}"),

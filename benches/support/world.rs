@@ -1,4 +1,4 @@
-//! Sessions to measure with, made over HTTP like anybody's.
+//! Sessions for the measurements, made over HTTP as clients make them.
 
 use std::net::SocketAddr;
 
@@ -23,12 +23,12 @@ pub struct Session {
     pub partner: String,
 }
 
-/// What is saved again and again.
+/// The draft that is saved again and again.
 pub const DRAFT: &str =
     "You might feel that your evenings are never your own, and that I decide without you when we meet.";
 
 impl Session {
-    /// The n-th creator and partner, in no session yet.
+    /// Tokens of the n-th creator and partner, who have no session yet.
     pub fn of_people(n: usize) -> Self {
         Self { id: String::new(), creator: token(&format!("creator-{n}")), partner: token(&format!("partner-{n}")) }
     }
@@ -42,7 +42,7 @@ fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {value}")).to_owned()
 }
 
-/// Sessions between two, in which the creator is in stage 2 and may write a draft.
+/// Makes sessions with both partners, in which the creator is in stage 2 and may write a draft.
 pub fn sessions_in_stage_two(address: SocketAddr, count: usize) -> Vec<Session> {
     type Step = (fn(&Session) -> &String, &'static str, Option<&'static str>);
     const STEPS: [Step; 5] = [
@@ -64,7 +64,7 @@ pub fn sessions_in_stage_two(address: SocketAddr, count: usize) -> Vec<Session> 
     sessions
 }
 
-/// Sessions with an open invitation, and the invitations' ids.
+/// Makes sessions with an open invitation, and returns the invitations' ids too.
 pub fn invited(address: SocketAddr, count: usize) -> (Vec<Session>, Vec<String>) {
     let people: Vec<_> = (0..count).map(Session::of_people).collect();
     let created = all_succeed(address, people.iter().map(|session| invite(&session.creator)).collect());
@@ -79,13 +79,13 @@ pub fn invite(creator: &str) -> Vec<u8> {
     request("POST", "/api/v1/sessions", Some(creator), Some(r#"{"inviteName":"Sam"}"#))
 }
 
-/// Saves the creator's empathy draft: one durable event each time, of which nobody is told.
+/// The request that saves the creator's empathy draft: one durable event each time, which is not published.
 pub fn save_draft(session: &Session) -> Vec<u8> {
     let body = json!({ "content": DRAFT, "readyToShare": false }).to_string();
     request("POST", &session.path("/empathy/draft"), Some(&session.creator), Some(&body))
 }
 
-/// For each session, a pause and a resumption.
+/// The requests that pause and resume each session.
 pub fn toggles(world: &[Session]) -> Vec<[Vec<u8>; 2]> {
     let toggle = |session: &Session, what| request("POST", &session.path(what), Some(&session.creator), None);
     world.iter().map(|session| [toggle(session, "/pause"), toggle(session, "/resume")]).collect()
