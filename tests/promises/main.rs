@@ -17,6 +17,7 @@ mod channel;
 mod cloud;
 mod command_line;
 mod commands;
+mod compaction;
 mod consent;
 mod console;
 mod conversation;

@@ -70,6 +70,11 @@ pub(crate) struct Empathy {
 }
 
 impl Empathy {
+    /// The version that the draft gets when it is saved the next time.
+    pub(crate) fn next_version(&self) -> u32 {
+        self.draft.as_ref().map_or(1, |draft| draft.version.saturating_add(1))
+    }
+
     /// The attempt that the other partner may see once both have one.
     pub(crate) fn shared(&self) -> Option<&Attempt> {
         self.attempt.as_ref().filter(|attempt| attempt.revoked_at.is_none())

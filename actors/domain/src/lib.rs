@@ -11,6 +11,7 @@ pub mod consents;
 mod context;
 mod empathy;
 pub mod event;
+mod history;
 pub mod ids;
 pub mod invitation;
 mod member;

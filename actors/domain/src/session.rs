@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     agreement::Agreement,
+    history::History,
     ids::{InvitationId, Seq, SessionId, UserId},
     invitation::Invitation,
     member::Member,
@@ -54,9 +55,21 @@ pub struct Session {
     /// How the partners tend to their agreements.
     #[serde(default, skip_serializing_if = "Tending::is_empty")]
     pub(super) tending: Tending,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub(super) history: History,
 }
 
 impl Session {
+    /// Events that the log can do without: it gives the same state. They have no announcement.
+    pub fn superseded(&self) -> &[Seq] {
+        self.history.superseded()
+    }
+
+    /// They are no longer in the log.
+    pub fn forget_superseded(&mut self) {
+        self.history.forget_superseded();
+    }
+
     /// Never changes.
     pub fn id(&self) -> &SessionId {
         &self.id

@@ -38,6 +38,16 @@ pub fn seq_of(key: &Key) -> Option<Seq> {
     key.as_bytes().last_chunk().map(|seq| Seq::from_be_bytes(*seq))
 }
 
+/// Which events of a block of numbers were taken out of a session's log.
+pub fn compacted(session: &SessionId, block: u64) -> Key {
+    Key::of_parts(b'c', &[session.as_str().as_bytes(), b"\0", &block.to_be_bytes()])
+}
+
+/// Which events were taken out of a session's log, block by block.
+pub fn compacted_of(session: &SessionId) -> Key {
+    Key::of_parts(b'c', &[session.as_str().as_bytes(), b"\0"])
+}
+
 /// The state of a session at some `seq`; events after it are replayed on top.
 pub fn snapshot(session: &SessionId) -> Key {
     Key::of_parts(b's', &[session.as_str().as_bytes()])

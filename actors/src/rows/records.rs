@@ -160,7 +160,7 @@ pub struct Snapshot<S> {
 }
 
 /// The version of [`Snapshot`] written now.
-pub const SNAPSHOT_VERSION: u8 = 2;
+pub const SNAPSHOT_VERSION: u8 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -115,7 +115,7 @@ impl SessionActor {
                     self.saw(&viewer, seen);
                 }
                 if erasure {
-                    draft.changes.push(self.snapshot());
+                    self.snapshot(&mut draft.changes);
                 }
                 self.answer(order, command.creates(), &answer, draft, first_and_last(&events), ctx);
             }
@@ -200,8 +200,9 @@ impl SessionActor {
             self.inbox.list_members(Vec::new());
         }
         if session.seq() - self.snapshot_seq >= self.deps.residency.snapshot_every {
-            let snapshot = self.snapshot();
-            draft.changes.push(snapshot);
+            self.snapshot(&mut draft.changes);
+        } else {
+            self.compact_if_some(&mut draft.changes);
         }
     }
 

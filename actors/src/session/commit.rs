@@ -10,10 +10,7 @@ use crate::{
     journal::CommitError,
     messages::{Order, Refusal, Reply, ReplyTo},
     ports::{Change, Commit, Fence},
-    rows::{
-        keys,
-        records::{self, SNAPSHOT_VERSION, Snapshot},
-    },
+    rows::{keys, records},
     supervisor::Wake,
     trace::Trace,
 };
@@ -37,12 +34,6 @@ impl CommitDraft {
 }
 
 impl SessionActor {
-    pub(super) fn snapshot(&mut self) -> Change {
-        self.snapshot_seq = self.seq();
-        let snapshot = Snapshot { v: SNAPSHOT_VERSION, session: self.session.as_ref() };
-        Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot))
-    }
-
     /// The row of the outbox as it stands.
     pub(super) fn outbox_row(&mut self) -> Change {
         self.delivery.row_stored = true;

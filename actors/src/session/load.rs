@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    SessionActor, SessionDeps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,
+    SessionActor, SessionDeps, compaction::KnownGaps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,
     presence_set::PresenceSet, rows::KnownRows,
 };
 use crate::{
@@ -51,6 +51,7 @@ impl SessionActor {
                     outbox,
                     seen: BTreeMap::new(),
                     snapshot_seq: loaded.snapshot_seq,
+                    gaps: KnownGaps::default(),
                     committed_seq: durable,
                     active_at: Instant::now(),
                     passivating: false,

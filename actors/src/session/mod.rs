@@ -4,11 +4,13 @@
 //!
 //! From the lowest layer to the highest: `commit` hands rows to the journal; `routing` decides who is told of an
 //! event; `delivery` publishes; `watch` follows partners who leave; `replay` answers repeated requests; `commands`
-//! decides and applies; `reads` answers queries; `passivation` leaves memory. `rows` keeps the index rows in step.
+//! decides and applies; `reads` answers queries; `compaction` writes snapshots; `passivation` leaves memory. `rows`
+//! keeps the index rows in step.
 
 mod account;
 mod commands;
 mod commit;
+mod compaction;
 mod delivery;
 mod deps;
 mod load;
@@ -79,6 +81,7 @@ pub(crate) struct SessionActor {
     /// What each partner is known to have seen, beyond what they said with `viewed`.
     seen: BTreeMap<UserId, seen::Seen>,
     snapshot_seq: Seq,
+    gaps: compaction::KnownGaps,
     /// The `seq` of the last event that the journal has got.
     committed_seq: Seq,
     active_at: Instant,

@@ -39,7 +39,7 @@ impl SessionActor {
         self.passivating = true;
         let mut changes: Vec<_> = self.clear_outbox().into_iter().collect();
         if self.seq() > self.snapshot_seq && self.deps.journal.has_room() {
-            changes.push(self.snapshot());
+            self.snapshot(&mut changes);
         }
         if changes.is_empty() {
             return self.passivate(ctx);

@@ -11,6 +11,7 @@ use crate::{
     },
     ports::{Direction, Ids, Store, StoreError, StoreFault},
     rows::{
+        compacted::{Gaps, read_gaps},
         keys,
         pages::PAGE,
         records::{self, AccountWork, EventRow, SNAPSHOT_VERSION, Snapshot},
@@ -56,13 +57,17 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
     };
     let snapshot_seq = snapshot.as_ref().map_or(0, Session::seq);
     let mut session = snapshot;
+    let mut gaps = NotedGaps { store, id, read: None };
     let mut after = keys::event(id, snapshot_seq);
     loop {
         // One damaged row fails its whole page. The rows up to it are then read one by one.
         let page = match unless_failed(store.scan(&keys::events(id), Some(&after), Direction::Forward, PAGE))? {
             Ok(page) => page,
             Err(_) => {
-                let next = session.as_ref().map_or(0, Session::seq) + 1;
+                let next = match gaps.skip(session.as_ref().map_or(0, Session::seq) + 1)? {
+                    Ok(next) => next,
+                    Err(damage) => return Ok(Stored { session, snapshot_seq, damage: Some(damage) }),
+                };
                 let key = keys::event(id, next);
                 match unless_failed(store.get(&key))? {
                     Ok(row) => row.map(|row| (key, row)).into_iter().collect(),
@@ -71,8 +76,15 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
             }
         };
         for (_, row) in &page {
-            let next = session.as_ref().map_or(0, Session::seq) + 1;
-            match read_event(row) {
+            let mut next = session.as_ref().map_or(0, Session::seq) + 1;
+            let event = read_event(row);
+            if event.as_ref().is_ok_and(|event| event.seq != next) {
+                next = match gaps.skip(next)? {
+                    Ok(next) => next,
+                    Err(damage) => return Ok(Stored { session, snapshot_seq, damage: Some(damage) }),
+                };
+            }
+            match event {
                 Ok(event) if event.seq == next => match &mut session {
                     Some(session) => session.apply(&event),
                     None => session = Session::start(&event),
@@ -85,6 +97,29 @@ pub(crate) fn read(store: &dyn Store, id: &SessionId) -> Result<Stored, StoreErr
             Some((last, _)) => after = last,
             None => return Ok(Stored { session, snapshot_seq, damage }),
         }
+    }
+}
+
+/// The gaps that a session's log may have, read when the first one is met.
+struct NotedGaps<'a> {
+    store: &'a dyn Store,
+    id: &'a SessionId,
+    read: Option<Gaps>,
+}
+
+impl NotedGaps<'_> {
+    /// The first number from `seq` on that has to be there.
+    fn skip(&mut self, seq: Seq) -> Result<Result<Seq, Damage>, StoreError> {
+        if self.read.is_none() {
+            match unless_failed(read_gaps(self.store, self.id))? {
+                Ok(gaps) => self.read = Some(gaps),
+                Err(error) => {
+                    let record = "the note of replaced events".into();
+                    return Ok(Err(Damage { record, problem: error.to_string() }));
+                }
+            }
+        }
+        Ok(Ok(self.read.as_ref().map_or(seq, |gaps| gaps.skip(seq))))
     }
 }
 

@@ -6,7 +6,7 @@ use tandem_actors::{domain::ids::SessionId, keys::Key};
 pub(super) fn session_of(key: &Key) -> Option<SessionId> {
     let (kind, rest) = key.as_bytes().split_first()?;
     let id = rest.split(|byte| *byte == 0).next()?;
-    b"evso".contains(kind).then(|| std::str::from_utf8(id).ok()?.parse().ok()).flatten()
+    b"evsoc".contains(kind).then(|| std::str::from_utf8(id).ok()?.parse().ok()).flatten()
 }
 
 /// `event 12 of session c…`
@@ -28,6 +28,7 @@ pub(super) fn record(key: &Key) -> String {
             of(&format!("event {seq}"), session(&upto_nul(rest)))
         }
         b'v' => of("the mark of an announced event", session(&upto_nul(rest))),
+        b'c' => of("the note of replaced events", session(&upto_nul(rest))),
         b's' => of("the snapshot", session(rest)),
         b'o' => of("the outbox", session(rest)),
         b'i' => "the row that names an invitation's session".into(),

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use serde::Deserialize;
 use tandem_actors::{
+    Gaps,
     domain::ids::{Seq, SessionId},
     keys::{self, Key},
     ports::{Change, Commit, Direction, StoreError},
@@ -325,16 +326,31 @@ struct State {
     seq: Seq,
 }
 
+/// All sessions that have an event, or a snapshot although all their events are lost.
 fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
-    let (events, mut last) = (Key::from_bytes(*b"e"), None);
-    loop {
-        let page = rows.scan(&events, last.as_ref(), Direction::Forward, PAGE)?;
-        let Some((key, _)) = page.last() else { return Ok(()) };
-        last = Some(key.clone());
-        // A session that continues on the next page is checked twice.
-        let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
-        sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
+    for kind in [*b"e", *b"s"] {
+        let (kind, mut last) = (Key::from_bytes(kind), None);
+        loop {
+            let page = rows.scan(&kind, last.as_ref(), Direction::Forward, PAGE)?;
+            let Some((key, _)) = page.last() else { break };
+            last = Some(key.clone());
+            // A session that goes on in the next page is looked at twice.
+            let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
+            sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
+        }
     }
+    Ok(())
+}
+
+/// The numbers of events that are not in a session's log because later ones have replaced them.
+fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
+    let mut gaps = Gaps::default();
+    for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
+        if let Some(block) = unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
+            gaps.extend(block);
+        }
+    }
+    Ok(gaps)
 }
 
 /// Removes the rows from which a session cannot continue: events after a hole, and a snapshot of lost events.
@@ -347,9 +363,10 @@ fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) 
     let last = seqs.last().copied().unwrap_or(0);
     let is_of_the_past = snapshot <= last;
     let begin = if is_of_the_past { snapshot } else { 0 };
+    let gaps = gaps_of(rows, session)?;
     let mut end = begin;
     for seq in seqs.iter().filter(|seq| **seq > begin) {
-        if *seq != end + 1 {
+        if *seq != gaps.skip(end + 1) {
             break;
         }
         end = *seq;

@@ -11,8 +11,15 @@ use crate::{
 };
 
 impl Empathy {
-    pub(super) fn save_draft(&mut self, id: &DraftId, content: &PrivateText, ready: bool, at: Timestamp) {
-        let version = self.draft.as_ref().map_or(1, |draft| draft.version + 1);
+    pub(super) fn save_draft(
+        &mut self,
+        id: &DraftId,
+        content: &PrivateText,
+        ready: bool,
+        version: Option<u32>,
+        at: Timestamp,
+    ) {
+        let version = version.unwrap_or_else(|| self.next_version());
         self.draft = Some(AttemptDraft { id: id.clone(), content: content.clone(), version, ready, saved_at: at });
     }
 

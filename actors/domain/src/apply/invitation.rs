@@ -2,6 +2,7 @@
 
 use crate::{
     event::{Event, EventBody},
+    history::History,
     ids::UserId,
     invitation::Invitation,
     member::Member,
@@ -59,6 +60,7 @@ impl Session {
             agreements: Vec::new(),
             closure: None,
             tending: Tending::default(),
+            history: History::default(),
         })
     }
 

@@ -37,7 +37,8 @@ impl Session {
     /// Changes the state by one event. Events have to be applied in the order of their `seq`.
     pub fn apply(&mut self, event: &Event) {
         debug_assert!(event.seq > self.seq, "the numbers of events increase");
-        let changes = event.consequences().changes;
+        let consequences = event.consequences();
+        let changes = consequences.changes;
         self.seq = event.seq;
         self.last_event_at = event.at;
         if matches!(changes, Changes::Author | Changes::Both) {
@@ -52,6 +53,7 @@ impl Session {
         }
         self.note_changed(event.at, changes, author);
         self.note_news(event, author);
+        self.history.note(event, &consequences, author);
     }
 
     /// The side of the member from whose command the event comes. Also for a member who has withdrawn.
@@ -84,8 +86,8 @@ impl Session {
             EventBody::StageCompleted { stage, .. } => self.update(author, |me| me.satisfy(*stage, at)),
             EventBody::Advanced { to, .. } => self.advance(author, *to, at),
 
-            EventBody::EmpathyDraftSaved { draft, content, ready } => {
-                self.update(author, |me| me.empathy.save_draft(draft, content, *ready, at));
+            EventBody::EmpathyDraftSaved { draft, content, ready, version } => {
+                self.update(author, |me| me.empathy.save_draft(draft, content, *ready, *version, at));
             }
             EventBody::EmpathyShared { content, .. } => self.share_attempt(author, content, at),
             EventBody::EmpathyJudged { validated, feedback, feedback_shared } => {

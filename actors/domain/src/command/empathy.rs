@@ -131,6 +131,7 @@ pub(super) fn save_draft(action: &mut MemberAction<'_>, save: &SaveEmpathyDraft)
         draft,
         content: save.content.clone(),
         ready: save.ready.unwrap_or(false),
+        version: Some(mine.next_version()),
     });
     Ok(())
 }

@@ -152,5 +152,6 @@ without_text!(
     UserId,
     WalkStep,
     bool,
+    u32,
     u64,
 );

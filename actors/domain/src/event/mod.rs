@@ -5,11 +5,13 @@ mod announcement;
 mod audience;
 mod declare;
 mod erasure;
+mod kept;
 mod stored;
 mod table;
 
 pub use announcement::Announcement;
 pub use audience::{Audience, Push, PushKind};
+pub(crate) use kept::{Kept, Part};
 use serde::{Deserialize, Serialize};
 pub use stored::VERSION;
 pub(crate) use table::{Changes, Consequences};
@@ -135,6 +137,9 @@ events! {
             draft: DraftId,
             content: PrivateText,
             ready: bool,
+            /// How many times the draft was saved, this time included. None in older logs, where the events count.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            version: Option<u32>,
         },
         EmpathyShared {
             content: PrivateText,

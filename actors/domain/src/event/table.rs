@@ -1,8 +1,9 @@
 //! The one table of the events. Its first part lists the names under which events are published, with audience and
-//! push. Its second part says of each event which names it is published under and whose view of the session it changes.
+//! push. Its second part says of each event which names it is published under, whose view of the session it changes,
+//! and how long it stays in the log.
 //! The reserved names of the channel, the pushes that a user can switch off and the texts of pushes follow from it.
 
-use super::{Audience, Event, EventBody, Push, PushKind, announcement::Fields};
+use super::{Audience, Event, EventBody, Kept, Part, Push, PushKind, announcement::Fields};
 use crate::{consents::ConsentKind, ids::UserId, stage::Stage};
 
 /// Declares the names, each with its audience and its push.
@@ -113,15 +114,24 @@ pub(crate) struct Consequences<'a> {
     pub(crate) changes: Changes,
     /// The event is unread for its audience, and an absent partner gets a push.
     pub(crate) is_news: bool,
+    /// How long the event stays in the log. An announced event stays.
+    pub(crate) kept: Kept,
+    /// Parts of the state that the change depends on, of either partner: the events that wrote them stay.
+    pub(crate) reads: &'static [Part],
 }
 
 fn published<'a>(names: &'static [EventName], fields: Fields<'a>) -> Consequences<'a> {
     debug_assert!(!names.is_empty(), "a published event has a name");
-    Consequences { names, fields, only: None, changes: Changes::Both, is_news: true }
+    Consequences { names, fields, only: None, changes: Changes::Both, is_news: true, kept: Kept::Always, reads: &[] }
 }
 
-fn unpublished<'a>(changes: Changes) -> Consequences<'a> {
-    Consequences { names: &[], fields: Fields::Common, only: None, changes, is_news: false }
+fn unpublished<'a>(changes: Changes, kept: Kept) -> Consequences<'a> {
+    Consequences { names: &[], fields: Fields::Common, only: None, changes, is_news: false, kept, reads: &[] }
+}
+
+/// Nobody hears of the event, and later ones replace it.
+fn passing<'a>(changes: Changes, parts: impl IntoIterator<Item = Part>) -> Consequences<'a> {
+    unpublished(changes, Kept::UntilRewritten(parts.into_iter().collect()))
 }
 
 impl Event {
@@ -145,13 +155,14 @@ impl Event {
             EventBody::Advanced { to, implicit } => {
                 Consequences { is_news: !implicit, ..published(&[PartnerAdvanced], ToStage(*to)) }
             }
+            // The version of the draft becomes the version of the consent.
             EventBody::EmpathyShared { resubmits: true, .. } => {
-                published(&[PartnerEmpathyShared, EmpathyResubmitted], Common)
+                Consequences { reads: &[Part::Draft], ..published(&[PartnerEmpathyShared, EmpathyResubmitted], Common) }
             }
             EventBody::EmpathyShared { reveals: true, .. } => {
-                published(&[PartnerEmpathyShared, EmpathyRevealed], Common)
+                Consequences { reads: &[Part::Draft], ..published(&[PartnerEmpathyShared, EmpathyRevealed], Common) }
             }
-            EventBody::EmpathyShared { .. } => published(&[PartnerEmpathyShared], Common),
+            EventBody::EmpathyShared { .. } => Consequences { reads: &[Part::Draft], ..published(&[PartnerEmpathyShared], Common) },
             // Screens that do not know the name of a verdict reload on "resubmitted".
             EventBody::EmpathyJudged { validated: true, .. } => {
                 published(&[PartnerValidated, EmpathyResubmitted], Common)
@@ -190,7 +201,9 @@ impl Event {
                 published(&[PartnerReadyToRank, PartnerMarkedReady], Common)
             }
             EventBody::RankingSubmitted { replaces: false, .. } => published(&[PartnerRankingSubmitted], Common),
-            EventBody::OverlapRevealed { .. } => published(&[StrategiesOverlapReady, PartnerMarkedReady], Common),
+            EventBody::OverlapRevealed { .. } => {
+                Consequences { reads: &[Part::Ranking], ..published(&[StrategiesOverlapReady, PartnerMarkedReady], Common) }
+            }
             EventBody::SelectionsShared { again: false } => published(
                 &[PartnerRankingSubmitted, SessionStrategiesUpdated, PartnerMarkedReady],
                 Selections("submitted"),
@@ -198,9 +211,11 @@ impl Event {
             EventBody::SelectionsShared { again: true } => {
                 published(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("submitted"))
             }
-            EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {} => {
-                published(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
-            }
+            // A ranking that is taken back becomes stances.
+            EventBody::SelectionsMade { takes_back: true, .. } | EventBody::SelectionsUnshared {} => Consequences {
+                reads: &[Part::Ranking],
+                ..published(&[SessionStrategiesUpdated, PartnerMarkedReady], Selections("revised"))
+            },
             EventBody::SubChatResolved { created, updated, .. } if !created.is_empty() || !updated.is_empty() => {
                 published(&[SessionStrategiesUpdated], SubChatResolved)
             }
@@ -219,41 +234,49 @@ impl Event {
             EventBody::Abandoned { .. } => published(&[SessionAbandoned], Common),
             EventBody::Nudged {} => published(&[PartnerNudged], Common),
             EventBody::Tending(tending) => match tending.action() {
-                Some(action) => {
-                    Consequences { only: tending.only(), ..published(&[NotificationPendingAction], Action(action)) }
-                }
-                None => Consequences { only: tending.only(), ..unpublished(Changes::Author) },
+                Some(action) => Consequences { only: tending.only(), ..published(&[NotificationPendingAction], Action(action)) },
+                None => Consequences { only: tending.only(), ..unpublished(Changes::Author, Kept::Always) },
             },
+            // Texts and settings: each event replaces the one before.
+            EventBody::InvitationWritten { topic, message } => {
+                let written = [(Part::Topic, topic.is_some()), (Part::InvitationMessage, message.is_some())];
+                passing(Changes::Author, written.into_iter().filter_map(|(part, is_given)| is_given.then_some(part)))
+            }
+            EventBody::TopicFrameConfirmed { .. } => passing(Changes::Author, [Part::Topic, Part::TopicFrame]),
+            EventBody::FeelHeardOffered {} => passing(Changes::Author, [Part::FeelHeardOffer]),
+            EventBody::EmpathyDraftSaved { version: Some(_), .. } => passing(Changes::Author, [Part::Draft]),
+            EventBody::NeedsValidated { validated: false } => passing(Changes::Author, [Part::NeedsValidation]),
+            EventBody::PathChosen { ready: false, .. } => passing(Changes::Author, [Part::Path]),
+            EventBody::NeedDeclined { need, .. } => passing(Changes::Author, [Part::DeclinedNeed(need.clone())]),
+            EventBody::NeedWalked { need, .. } => passing(Changes::Author, [Part::WalkedNeed(need.clone())]),
+            EventBody::RankingSubmitted { replaces: true, .. } => passing(Changes::Author, [Part::Ranking]),
+            EventBody::Renamed { .. } => passing(Changes::Both, [Part::Name]),
+            EventBody::ActivityShown { .. } => passing(Changes::Client, [Part::Activity]),
+            EventBody::SawShareTab {} => passing(Changes::Client, [Part::ShareTab]),
+            EventBody::Viewed { chat_item, .. } => {
+                passing(Changes::Nothing, [Part::Seen].into_iter().chain(chat_item.as_ref().map(|_| Part::ChatItem)))
+            }
+            EventBody::NudgeRefused {} => passing(Changes::Nothing, []),
+            // Steps, and texts that are added to others.
             EventBody::InvitationConfirmed { .. }
             | EventBody::InvitationResent { .. }
             | EventBody::InvitationExpired {}
             | EventBody::Archived {}
             | EventBody::Left {}
-            | EventBody::AccountErased {}
-            | EventBody::Renamed { .. } => unpublished(Changes::Both),
+            | EventBody::AccountErased {} => unpublished(Changes::Both, Kept::Always),
             EventBody::Created { .. }
-            | EventBody::InvitationWritten { .. }
-            | EventBody::TopicFrameConfirmed { .. }
-            | EventBody::FeelHeardOffered {}
             | EventBody::FeelHeardConfirmed { .. }
-            | EventBody::EmpathyDraftSaved { .. }
+            // The version of a draft from an older log is the number of the events up to it.
+            | EventBody::EmpathyDraftSaved { version: None, .. }
             | EventBody::NeedAdded { .. }
             | EventBody::NeedsEdited { .. }
-            | EventBody::NeedsValidated { validated: false }
             | EventBody::ConsentDenied { .. }
             | EventBody::NeedsConfirmed { first: false, .. }
-            | EventBody::PathChosen { ready: false, .. }
             | EventBody::SelectionsMade { takes_back: false, .. }
-            | EventBody::NeedDeclined { .. }
-            | EventBody::NeedWalked { .. }
             | EventBody::SubChatOpened { .. }
             | EventBody::SubChatSaid { .. }
-            | EventBody::SubChatResolved { .. }
-            | EventBody::RankingSubmitted { replaces: true, .. } => unpublished(Changes::Author),
-            EventBody::AppNoticed { .. } | EventBody::ActivityShown { .. } | EventBody::SawShareTab {} => {
-                unpublished(Changes::Client)
-            }
-            EventBody::Viewed { .. } | EventBody::NudgeRefused {} => unpublished(Changes::Nothing),
+            | EventBody::SubChatResolved { .. } => unpublished(Changes::Author, Kept::Always),
+            EventBody::AppNoticed { .. } => unpublished(Changes::Client, Kept::Always),
         }
     }
 

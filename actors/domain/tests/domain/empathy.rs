@@ -1,10 +1,30 @@
 use serde_json::{Value, json};
-use tandem_domain::{Code, Query, command::*};
+use tandem_domain::{Code, Query, Session, command::*};
 
 use crate::world::*;
 
 fn consent(world: &mut World, who: &str) -> Value {
     world.post::<ConsentEmpathyRequest>(who, json!({ "consent": true }))
+}
+
+/// Only the last of many drafts stays, and what others can read.
+#[test]
+fn a_log_without_replaced_drafts_gives_the_same_state() {
+    let mut world = World::at_stage(2);
+    let begin = world.session.seq();
+    world.session.forget_superseded();
+    for number in 0..500 {
+        world.post::<SaveEmpathyDraftRequest>(ANN, json!({ "content": format!("draft {number}") }));
+        world.post::<ViewedRequest>(BEN, json!({ "lastSeenChatItemId": format!("item {number}") }));
+    }
+    assert_eq!(world.get(ANN, Query::EmpathyDraft)["draft"]["version"], 500);
+    let superseded = world.session.superseded().to_vec();
+    world.session.forget_superseded();
+    let kept: Vec<_> = world.log.iter().filter(|event| !superseded.contains(&event.seq)).cloned().collect();
+    assert!(kept.len() as u64 <= begin + 2, "{} events", kept.len());
+    let mut replayed = Session::replay(kept).expect("a session");
+    replayed.forget_superseded();
+    assert_eq!(replayed, world.session);
 }
 
 #[test]

@@ -58,7 +58,12 @@ pub fn samples() -> Vec<EventBody> {
         EventBody::FeelHeardConfirmed { feedback: Some(words("good")) },
         EventBody::StageCompleted { stage: Stage::Witness, moves_to: None },
         EventBody::Advanced { to: Stage::PerspectiveStretch, implicit: false },
-        EventBody::EmpathyDraftSaved { draft: id.parse().unwrap(), content: words("draft"), ready: true },
+        EventBody::EmpathyDraftSaved {
+            draft: id.parse().unwrap(),
+            content: words("draft"),
+            ready: true,
+            version: None,
+        },
         EventBody::EmpathyShared { content: words("shared"), reveals: false, resubmits: false },
         EventBody::EmpathyJudged { validated: false, feedback: Some(words("not quite")), feedback_shared: true },
         EventBody::RefinementSkipped { willing_to_accept: true, reason: Some(words("let it be")) },
@@ -239,6 +244,15 @@ fn later_forms() -> Vec<(&'static str, EventBody)> {
         (
             "empathy_shared.resubmitted",
             EventBody::EmpathyShared { content: words("shared"), reveals: false, resubmits: true },
+        ),
+        (
+            "empathy_draft_saved.counted",
+            EventBody::EmpathyDraftSaved {
+                draft: id.parse().unwrap(),
+                content: words("draft"),
+                ready: true,
+                version: Some(3),
+            },
         ),
         ("needs_shared.revealing", EventBody::NeedsShared { needs: vec![id.parse().unwrap()], reveals: true }),
     ]

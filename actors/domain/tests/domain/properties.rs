@@ -233,10 +233,36 @@ fn play(start_at: u8, moves: Vec<Move>) {
         assert!(live_agreements(&world) <= 2);
     }
     check_frozen(&world.log);
-    assert_eq!(Session::replay(world.log.clone()).as_ref(), Some(&world.session), "replaying gives the same state");
+    let replayed = Session::replay(world.log.clone()).expect("a session");
+    assert_eq!(without_history(&replayed), without_history(&world.session), "replaying gives the same state");
+    check_compacted(&world.log);
     let snapshot: Session = records::decode(&records::encode(&world.session)).expect("a snapshot can be read");
     assert_eq!(snapshot, world.session);
     assert_ne!(world.session.status(), SessionStatus::Waiting, "WAITING is never stored");
+}
+
+/// The state without the note of what can be superseded: an erased text may have been a reason to keep its event.
+fn without_history(session: &Session) -> Value {
+    let mut state = serde_json::to_value(session).expect("a state can be written");
+    state.as_object_mut().expect("an object").remove("history");
+    state
+}
+
+/// At whatever point a log is compacted, it gives the same state, and what is announced stays in it.
+fn check_compacted(log: &[Event]) {
+    let mut whole = Session::replay(log.to_vec()).expect("a session");
+    whole.forget_superseded();
+    for length in [1, log.len() / 3, log.len() / 2, log.len()] {
+        let (before, after) = log.split_at(length.max(1));
+        let session = Session::replay(before.to_vec()).expect("a session");
+        let superseded = session.superseded();
+        let stays = |event: &&Event| !superseded.contains(&event.seq);
+        assert!(before.iter().filter(|event| event.is_announced()).all(|event| stays(&event)), "all can be read");
+        let kept = before.iter().filter(stays).chain(after);
+        let mut compacted = Session::replay(kept.cloned()).expect("a session");
+        compacted.forget_superseded();
+        assert_eq!(compacted, whole, "without events {superseded:?} of {}", log.len());
+    }
 }
 
 fn cases() -> u32 {
@@ -256,5 +282,5 @@ proptest! {
 fn a_typical_session_is_small() {
     let (world, _) = World::revealed();
     let size = records::encode(&world.session).len();
-    assert!(size <= 4096, "{size} bytes");
+    assert!(size <= 4200, "{size} bytes");
 }

@@ -6,10 +6,11 @@ mod delivery;
 mod model;
 mod stages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use tandem_actors::{keys::Key, ports::Change};
 
 pub use self::answers::{Outcome, Sent};
@@ -49,6 +50,8 @@ struct Session {
     harmed_at: Option<i64>,
     /// Members whose account was erased.
     erased: Vec<String>,
+    /// Events that are no longer in the log.
+    gone: BTreeSet<u64>,
 }
 
 pub struct Oracle {
@@ -114,7 +117,7 @@ impl Oracle {
                 }
                 Change::Delete(key) => {
                     if let Some((session, seq)) = event_key(key) {
-                        return Err(format!("event {seq} of {session} was deleted"));
+                        self.replaced(session, seq)?;
                     }
                 }
             }
@@ -167,26 +170,87 @@ impl Oracle {
     /// Checks the stored events after a start. All events that were durable before must be there, unchanged. Events
     /// that were not acknowledged may be there as well.
     pub fn recovered(&mut self, rows: &[(Key, Bytes)], now: i64) -> Result<(), String> {
-        let mut there: BTreeMap<String, u64> = BTreeMap::new();
+        let mut there: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for (key, value) in rows {
             let Some((id, seq)) = event_key(key) else { continue };
-            there.insert(id.to_owned(), seq);
+            there.entry(id.to_owned()).or_default().insert(seq);
             let known = self.sessions.get(id).and_then(|session| session.stored.get(seq as usize - 1));
             if known.is_none_or(|known| known.bytes != *value) {
                 self.event_stored(id, seq, value, now)?;
             }
         }
-        for (id, session) in &self.sessions {
-            let found = there.get(id).copied().unwrap_or_default();
-            if found < session.model.seq {
-                return Err(format!("{id}: {} events were durable, {found} are there", session.model.seq));
+        let durable: Vec<(String, u64)> =
+            self.sessions.iter().map(|(id, session)| (id.clone(), session.model.seq)).collect();
+        for (id, last) in durable {
+            let found = there.remove(&id).unwrap_or_default();
+            if !found.contains(&last) && last > 0 {
+                return Err(format!("{id}: event {last} was durable, and is not there"));
+            }
+            for seq in (1..last).filter(|seq| !found.contains(seq)) {
+                self.replaced(&id, seq)?;
             }
         }
         Ok(())
     }
+
+    fn replaced(&mut self, id: &str, seq: u64) -> Result<(), String> {
+        let session = self.sessions.entry(id.to_owned()).or_default();
+        session.replaced(seq).map_err(|error| format!("{id}: event {seq} is gone: {error}"))
+    }
 }
 
+/// Events that nobody but the node can read, and that later ones of the same kind replace.
+const REPLACED: [&str; 14] = [
+    "activity_shown",
+    "empathy_draft_saved",
+    "feel_heard_offered",
+    "invitation_written",
+    "need_declined",
+    "need_walked",
+    "needs_validated",
+    "nudge_refused",
+    "path_chosen",
+    "ranking_submitted",
+    "renamed",
+    "saw_share_tab",
+    "topic_frame_confirmed",
+    "viewed",
+];
+
 impl Session {
+    /// An event is no longer in the log. Later ones have to say all that it said.
+    fn replaced(&mut self, seq: u64) -> Result<(), String> {
+        if self.gone.contains(&seq) {
+            return Ok(());
+        }
+        let split = self.stored.get_mut(seq as usize - 1..).and_then(<[Stored]>::split_first_mut);
+        let (event, later) = split.ok_or("it was not there")?;
+        let (name, fields) = event.row.event.parts();
+        let by = &event.row.event.by;
+        if !REPLACED.contains(&name) || !event.row.routing.is_empty() || later.is_empty() {
+            return Err(format!("{name} stays in the log"));
+        }
+        let says_again = |field: &str, value: &Value| {
+            later.iter().map(|later| &later.row.event).any(|later| {
+                let (other, fields) = later.parts();
+                let is_same = other == name || (field == "topic" && other == "topic_frame_confirmed");
+                let is_said = if field == "need" { fields[field] == *value } else { !fields[field].is_null() };
+                later.by == *by && is_same && is_said
+            })
+        };
+        let fields: Vec<_> = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
+        let is_again = later.iter().any(|later| later.row.event.parts().0 == name && later.row.event.by == *by);
+        if name != "nudge_refused" && !(is_again || name == "invitation_written") {
+            return Err(format!("no later {name} is there"));
+        }
+        if let Some((field, _)) = fields.iter().find(|(field, value)| !says_again(field, value)) {
+            return Err(format!("no later {name} has its {field}"));
+        }
+        self.gone.insert(seq);
+        event.row.event.body = Value::Null;
+        Ok(())
+    }
+
     /// Checks a stored event that is written again: only deliveries may be added, and an erasure may remove texts.
     fn rewritten(&mut self, id: &str, seq: u64, value: &Bytes, row: Row, now: i64) -> Result<(), String> {
         let Some(stored) = self.stored.get_mut(seq as usize - 1) else {

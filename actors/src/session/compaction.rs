@@ -1,0 +1,73 @@
+//! Compaction. Events that later ones have replaced are taken out of the log, a few at a time and with each snapshot.
+//! Most of them are so young that the engine behind the journal never gets them. A reader of the log gets the same
+//! state without them, and finds their numbers in rows of their own.
+
+use std::collections::BTreeMap;
+
+use super::SessionActor;
+use crate::{
+    domain::ids::Seq,
+    ports::{Change, StoreError},
+    rows::{
+        compacted::{Gaps, block_of},
+        keys,
+        records::{self, SNAPSHOT_VERSION, Snapshot},
+    },
+};
+
+/// Replaced events that are taken out together: the row of their numbers is written once for all of them.
+const TOGETHER: usize = 8;
+
+/// The rows of gaps that were read or written since the activation: the store may not show the last of them yet.
+#[derive(Debug, Default)]
+pub(super) struct KnownGaps(BTreeMap<Seq, Gaps>);
+
+impl SessionActor {
+    /// Adds a snapshot of the state, and takes replaced events out of the log.
+    pub(super) fn snapshot(&mut self, changes: &mut Vec<Change>) {
+        self.compact(changes);
+        self.snapshot_seq = self.seq();
+        let snapshot = Snapshot { v: SNAPSHOT_VERSION, session: self.session.as_ref() };
+        changes.push(Change::Put(keys::snapshot(self.inbox.session()), records::encode(&snapshot)));
+    }
+
+    /// Takes replaced events out of the log, if there are some of them.
+    pub(super) fn compact_if_some(&mut self, changes: &mut Vec<Change>) {
+        if self.session.as_ref().is_some_and(|session| session.superseded().len() >= TOGETHER) {
+            self.compact(changes);
+        }
+    }
+
+    fn compact(&mut self, changes: &mut Vec<Change>) {
+        if let Err(error) = self.take_out(changes) {
+            // They stay noted in the state.
+            tracing::warn!(session = %self.inbox.session(), %error, "replaced events stay in the log for now");
+        }
+    }
+
+    fn take_out(&mut self, changes: &mut Vec<Change>) -> Result<(), StoreError> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let id = self.inbox.session();
+        let mut blocks: BTreeMap<Seq, Vec<Seq>> = BTreeMap::new();
+        for seq in session.superseded() {
+            blocks.entry(block_of(*seq)).or_default().push(*seq);
+        }
+        for block in blocks.keys() {
+            if !self.gaps.0.contains_key(block) {
+                let row = self.deps.store.get(&keys::compacted(id, *block))?;
+                let gaps = row.map(|row| records::decode(&row)).transpose()?.unwrap_or_default();
+                self.gaps.0.insert(*block, gaps);
+            }
+        }
+        for (block, seqs) in blocks {
+            let gaps = self.gaps.0.entry(block).or_default();
+            for seq in seqs {
+                gaps.add(seq);
+                changes.push(Change::Delete(keys::event(id, seq)));
+            }
+            changes.push(Change::Put(keys::compacted(id, block), records::encode(gaps)));
+        }
+        session.forget_superseded();
+        Ok(())
+    }
+}
