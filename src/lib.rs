@@ -26,5 +26,6 @@ pub use tandem_store as store;
 mod system;
 mod telemetry;
 pub mod tls;
+mod traces;
 mod users;
 mod version;

@@ -82,6 +82,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_store_free_bytes", Gauge, "Bytes free on the disk of the store"),
     ("tandem_store_min_free_bytes", Gauge, "Bytes free below which the node takes no writes"),
     ("tandem_store_write_stalled_seconds", Gauge, "How long the write under way has been waiting for the disk"),
+    ("tandem_traces_lost_spans_total", Counter, "Spans that the collector did not take, or that had no room"),
 ];
 
 /// Describes all metrics. Call it after the recorder is installed.

@@ -32,9 +32,17 @@ fn provider() -> Arc<CryptoProvider> {
 /// installed roots.
 pub fn http_client() -> reqwest::ClientBuilder {
     install_provider();
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-    let parsed = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
-    reqwest::Client::builder().tls_certs_merge(parsed)
+    reqwest::Client::builder().tls_certs_merge(mozillas_roots())
+}
+
+/// The same for a thread of its own. It must not be built or dropped by an async task.
+pub(crate) fn blocking_http_client() -> reqwest::blocking::ClientBuilder {
+    install_provider();
+    reqwest::blocking::Client::builder().tls_certs_merge(mozillas_roots())
+}
+
+fn mozillas_roots() -> impl Iterator<Item = reqwest::Certificate> {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| reqwest::Certificate::from_der(root).ok())
 }
 
 /// The node's certificate. It can be replaced while the node runs; later handshakes use the new one.

@@ -2,7 +2,8 @@
 //! delivery and of the push attempt.
 //!
 //! These lines have the level `debug`, and so have the spans around them: making spans takes up to a tenth of a
-//! command's CPU. A line of a higher level names the request itself.
+//! command's CPU. A line of a higher level names the request itself. Spans also exist where traces are exported; some
+//! are for traces alone, and no line is within them.
 
 use std::{fmt, sync::Arc};
 
@@ -11,7 +12,8 @@ use tracing::Span;
 
 use crate::domain::ids::SessionId;
 
-/// The id of a client's request, as in the header `X-Request-Id`. It is stored beside the events of the request.
+/// The id of a client's request, as in the header `X-Request-Id`. It is stored beside the events of the request. If the
+/// request is traced, the context of its span follows after a space, so that what happens later is of the same trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(Arc<str>);
@@ -24,6 +26,17 @@ impl RequestId {
     /// The caller has checked that `text` may stand in the log.
     pub fn new(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// The same id, with the context of the request's span in the form of the header `traceparent`.
+    #[must_use]
+    pub fn traced(&self, context: &str) -> Self {
+        Self(format!("{} {context}", self.as_str()).into())
+    }
+
+    /// The context of the request's span, if it is traced.
+    pub fn trace_context(&self) -> Option<&str> {
+        self.0.split_once(' ').map(|(_, context)| context)
     }
 
     /// Runs `work` for this request: its commands carry the id.
@@ -47,13 +60,13 @@ impl RequestId {
 
     /// As in the log.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.split_once(' ').map_or(&*self.0, |(id, _)| id)
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

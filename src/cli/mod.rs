@@ -22,7 +22,7 @@ use tandem_actors::domain::ids::{Seq, SessionId, UserId};
 use crate::{
     config::{Flag, Settings, SettingsError, Sources},
     store::Location,
-    telemetry,
+    telemetry, traces,
     version::VERSION,
 };
 
@@ -232,6 +232,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(code)
         }
     };
+    traces::stop();
     telemetry::stderr::flush();
     code
 }
@@ -253,7 +254,10 @@ impl Cli {
             // The demo tells its steps on stdout; info lines of its servers' log would interrupt them.
             "warn".clone_into(&mut settings.telemetry.filter);
         }
-        telemetry::start_logging(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
+        if !matches!(self.command, Command::Serve { .. }) {
+            settings.telemetry.otlp_endpoint = None;
+        }
+        telemetry::start(&settings.telemetry).map_err(|error| Failure { code: 2, ..error.into() })?;
         match self.command {
             Command::Serve { start_afresh, .. } => node::serve(Settings { start_afresh, ..settings }, sources),
             Command::Demo { open: true, .. } => node::phones(),

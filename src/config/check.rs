@@ -107,6 +107,13 @@ impl Settings {
                            the usual one, without a slash at the end";
             require(origin == "*" || exact, "server.cors.allowed_origins", format!("has {origin:?}, {problem}"))?;
         }
+        if let Some(text) = &self.telemetry.otlp_endpoint {
+            let plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+            let problem = "but must be the http or https address of a collector, as \"http://127.0.0.1:4318\"; \
+                           /v1/traces is appended";
+            let right = web_address(text).is_some_and(|url| plain(&url));
+            require(right, "telemetry.otlp_endpoint", format!("is {text:?}, {problem}"))?;
+        }
         exactly_one("invitations.url", &self.invitations.url, "{invitationId}")
     }
 

@@ -116,7 +116,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
 fn allow(config: &CorsSettings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID, observe::TRACE_CONTEXT])
         .expose_headers([observe::REQUEST_ID, idempotency::REPLAYED, header::RETRY_AFTER])
         .max_age(usize::try_from(config.max_age.as_secs()).ok());
     if config.allowed_origins.iter().any(|origin| origin == "*") {

@@ -23,8 +23,11 @@ use tandem_actors::RequestId;
 use tracing::{Instrument, Level, Span};
 
 use super::AppState;
+use crate::traces;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The trace that a request belongs to: W3C Trace Context.
+pub const TRACE_CONTEXT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Smaller answers fit into one packet.
 const WORTH_COMPRESSING: u64 = 1400;
@@ -97,9 +100,12 @@ impl Observed {
     pub fn begin(metrics: &RouteMetrics, request: &ServiceRequest) -> Self {
         let id = request_id(request.headers());
         let method = request.method().clone();
-        // A span costs several microseconds. Only `debug` lines are within it.
-        let is_wanted = tracing::enabled!(Level::DEBUG);
+        // A span costs several microseconds. Only `debug` lines are within it, and traces need it.
+        let is_wanted = tracing::enabled!(Level::DEBUG) || traces::are_on();
         let span = if is_wanted { span(&id, &method, &metrics.template) } else { Span::none() };
+        if let Some(context) = request.headers().get(TRACE_CONTEXT).and_then(|context| context.to_str().ok()) {
+            traces::continue_trace(&span, context);
+        }
         let accepts_gzip = accepts_gzip(request.headers());
         Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
     }
@@ -109,8 +115,10 @@ impl Observed {
         F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
     {
         let request_id = RequestId::new(self.id.to_str().unwrap_or_default());
+        let request_id = traces::context_of(&self.span).map_or(request_id.clone(), |context| request_id.traced(&context));
         let mut response = request_id.scope(answering.instrument(self.span.clone())).await?;
         let status = response.status().as_u16();
+        traces::answered(&self.span, status);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id.clone());
         // Answers are private to the caller.
@@ -136,7 +144,13 @@ impl Observed {
 }
 
 fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {
-    tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method = method_label(method), route)
+    let (id, method) = (id.to_str().unwrap_or_default(), method_label(method));
+    if traces::are_on() {
+        // What collectors call the span, and who began it.
+        let (name, kind) = (format!("{method} {route}"), "server");
+        return tracing::info_span!("request", otel.name = name, otel.kind = kind, id, request_id = id, method, route);
+    }
+    tracing::info_span!("request", id, method, route)
 }
 
 /// How important the line about a request is. The causes of a 503 have lines of their own: one for each refused request

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tandem_actors::{
+    RequestId,
     backoff::Backoff,
     domain::time::Timestamp,
     keys,
     ports::{Change, PushVerdict},
     records,
 };
+use tracing::{Span, field::Empty};
 
 use super::{
     breakers::Scope,
@@ -22,6 +24,7 @@ use super::{
     sender::Sender,
     settle,
 };
+use crate::traces;
 
 /// How long a session may take to say whether a push is still wanted.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +37,17 @@ pub(super) struct Outgoing {
     pub device: Device,
     pub message: PushMessage,
     pub scope: Scope,
+    /// Of the attempt, in the trace of the request that made the event.
+    pub span: Span,
+}
+
+fn attempt_span(delivery: &Delivery) -> Span {
+    let (session, seq) = (&delivery.id.session, delivery.id.seq);
+    let span = tracing::debug_span!("push attempt", request_id = delivery.request_id(), %session, seq, outcome = Empty);
+    if let Some(context) = delivery.request_id.as_ref().and_then(RequestId::trace_context) {
+        traces::continue_trace(&span, context);
+    }
+    span
 }
 
 impl Sender {
@@ -118,7 +132,8 @@ impl Sender {
             changes.push(Change::Put(delivery.key(), records::encode(&delivery)));
             changes.push(Change::Put(rows::in_flight(&address), records::encode(&address)));
             let scope = self.scope(&device);
-            outgoing.push(Outgoing { delivery, device, message, scope });
+            let span = attempt_span(&delivery);
+            outgoing.push(Outgoing { delivery, device, message, scope, span });
         }
     }
 

@@ -134,9 +134,10 @@ impl Sender {
     ) {
         let now = self.alarm.now();
         let (mut changes, mut unregistered, mut registered) = (Vec::new(), Vec::new(), 0);
-        for (place, Outgoing { delivery, scope, .. }) in group.into_iter().enumerate() {
+        for (place, Outgoing { delivery, scope, span, .. }) in group.into_iter().enumerate() {
             let (user, device, asked_at) = (delivery.id.user.clone(), delivery.device.clone(), delivery.started_at());
             let outcome = outcome_of(place);
+            span.record("outcome", outcome.label());
             registered += usize::from(matches!(outcome, Outcome::Accepted { .. }));
             let (action, written) = self.settle(delivery, outcome, is_ticketed.then_some(&scope), at_least, now);
             changes.extend(written);

@@ -1,4 +1,4 @@
-//! Logs on stderr, and metrics for `/metrics`.
+//! Logs on stderr, metrics for `/metrics`, and traces for a collector.
 
 mod panics;
 pub(crate) mod stderr;
@@ -7,7 +7,14 @@ use std::{io::IsTerminal, sync::OnceLock};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, util::TryInitError};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt,
+    layer::SubscriberExt,
+    registry, reload,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+use crate::traces::{self, TracesError};
 
 /// Section `telemetry`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -16,6 +23,10 @@ pub struct TelemetrySettings {
     /// What is logged, in the syntax of `RUST_LOG`, which wins if it is set.
     pub filter: String,
     pub log_format: LogFormat,
+    /// The collector that traces are sent to, by OTLP over HTTP. `None`: there are no traces.
+    pub otlp_endpoint: Option<String>,
+    /// Of so many traces one is kept.
+    pub otlp_one_in: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -27,7 +38,7 @@ pub enum LogFormat {
 
 impl Default for TelemetrySettings {
     fn default() -> Self {
-        Self { filter: "info".into(), log_format: LogFormat::Text }
+        Self { filter: "info".into(), log_format: LogFormat::Text, otlp_endpoint: None, otlp_one_in: 1 }
     }
 }
 
@@ -37,6 +48,8 @@ pub enum TelemetryError {
     Filter { found: String },
     #[error("logging cannot be started: {0}")]
     Logs(#[from] TryInitError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("metrics cannot be started: {0}")]
     Metrics(#[from] BuildError),
 }
@@ -65,27 +78,51 @@ pub fn change_filter(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Starts logging to stderr, panics included. Once per process.
-pub fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
-    use tracing_subscriber::util::SubscriberInitExt;
+/// Starts logging to stderr, panics included, and sending traces if a collector is set. Once per process.
+pub fn start(config: &TelemetrySettings) -> Result<(), TelemetryError> {
+    match &config.otlp_endpoint {
+        None => start_logging(config)?,
+        Some(endpoint) => start_logging_and_traces(config, endpoint)?,
+    }
+    panics::log_panics();
+    Ok(())
+}
+
+/// The handle fails only after the subscriber is dropped, which never happens.
+fn filter_changes_by<S: 'static>(handle: reload::Handle<EnvFilter, S>) {
+    let set: SetFilter = Box::new(move |filter| drop(handle.reload(filter)));
+    drop(SET_FILTER.set(set));
+}
+
+fn start_logging(config: &TelemetrySettings) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr::LogLines).log_internal_errors(false);
+    let logs = fmt().with_env_filter(filter).with_writer(stderr::LogLines).log_internal_errors(false);
     macro_rules! start {
         ($logs:expr) => {{
             let logs = $logs.with_filter_reloading();
-            let handle = logs.reload_handle();
+            filter_changes_by(logs.reload_handle());
             logs.finish().try_init()?;
-            // It fails only after the subscriber is dropped, which never happens.
-            let set: SetFilter = Box::new(move |filter| drop(handle.reload(filter)));
-            drop(SET_FILTER.set(set));
         }};
     }
     match config.log_format {
         LogFormat::Text => start!(logs.with_ansi(std::io::stderr().is_terminal())),
         LogFormat::Json => start!(logs.json().flatten_event(true)),
     }
-    panics::log_panics();
+    Ok(())
+}
+
+/// The filter is the log's alone here: spans that the log leaves out exist for traces. Asking two filters costs more
+/// than asking one, so this is not done without traces.
+fn start_logging_and_traces(config: &TelemetrySettings, endpoint: &str) -> Result<(), TelemetryError> {
+    let (filter, handle) = reload::Layer::new(filter(config)?);
+    let logs = fmt::layer().with_writer(stderr::LogLines).log_internal_errors(false);
+    let logs = match config.log_format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => logs.json().flatten_event(true).boxed(),
+    };
+    let traces = traces::start(endpoint, config.otlp_one_in)?;
+    registry().with(logs.with_filter(filter)).with(traces).try_init()?;
+    filter_changes_by(handle);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     console::pages,
     harness::{Console, Conversation, Expo, GET_ROUTES, Member, Realtime, Server, fill, server, strategies_of, text},
+    traces::Collector,
 };
 
 const OF_BEN: &str = "ExponentPushToken[of-ben]";
@@ -206,7 +207,7 @@ impl<'a> Scene<'a> {
 
 #[tokio::test]
 async fn private_texts_never_leave_the_node() {
-    let expo = Expo::start();
+    let (expo, collector) = (Expo::start(), Collector::start());
     // Everything is both pushed and published: the most that can leave.
     let server = server()
         // Each of many pushes in a row is looked at.
@@ -215,6 +216,7 @@ async fn private_texts_never_leave_the_node() {
         .set("push.user_rate", 0)
         .set("push.base_url", &expo.url)
         .set("routing.when_absent", "push_and_publish")
+        .set("telemetry.otlp_endpoint", &collector.url)
         .arguments(&["--log-format", "json"])
         .environment("RUST_LOG", "trace")
         .start()
@@ -248,6 +250,11 @@ async fn private_texts_never_leave_the_node() {
         absent([&member.token], "the log", &logs);
         absent([&member.token], "the frames", &frames);
     }
+    let tokens: Vec<_> = scene.both.members().into_iter().map(|member| member.token.clone()).collect();
+    server.stop().await;
+    let traces = String::from_utf8_lossy(&collector.bytes()).into_owned();
+    assert!(traces.matches("push attempt").count() > 3, "there are traces to search");
+    absent(everything.iter().chain(&tokens), "the traces", &traces);
 }
 
 #[tokio::test]

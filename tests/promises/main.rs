@@ -56,4 +56,5 @@ mod strangers;
 mod strategies;
 mod supervision;
 mod surface;
+mod traces;
 mod typed_client;

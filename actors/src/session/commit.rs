@@ -69,7 +69,9 @@ impl SessionActor {
         self.committed_seq = next;
         let commit = Commit { fence: Some(fence), changes: draft.changes };
         let actor = ctx.address();
+        let waiting = tracing::debug_span!(parent: &trace.span, "journal", seq = next);
         let done = move |outcome: Result<(), CommitError>| {
+            drop(waiting);
             let _entered = trace.span.enter();
             // The gate first: a client that has the answer and asks again meets an actor that knows of it.
             let (wake, refusal) = match outcome {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use tracing::{Span, field::Empty};
 
 use super::{
     DeliverySettings, SessionActor,
@@ -59,6 +60,27 @@ impl DeliveryState {
     }
 }
 
+/// One for each event whose command is traced.
+fn delivery_spans<'a>(events: impl Iterator<Item = &'a PendingEvent>) -> Vec<Span> {
+    let span = |event: &PendingEvent| {
+        let trace = event.trace.as_ref()?;
+        let span = tracing::debug_span!(parent: &trace.span, "delivery", seq = event.seq, outcome = Empty);
+        (!span.is_disabled()).then_some(span)
+    };
+    events.filter_map(span).collect()
+}
+
+fn end_spans(spans: Vec<Span>, outcome: &Result<(), RealtimeError>) {
+    let outcome = match outcome {
+        Ok(()) => "published",
+        Err(RealtimeError::Unavailable { .. }) => "unavailable",
+        Err(RealtimeError::Refused { .. }) => "refused",
+    };
+    for span in spans {
+        span.record("outcome", outcome);
+    }
+}
+
 /// How long the row of an empty outbox stays: often the next event comes sooner and writes it again.
 const CLEAR_AFTER: Duration = Duration::from_millis(500);
 
@@ -91,8 +113,12 @@ impl SessionActor {
         failpoint::reach(self.inbox.session(), "before_publish");
         let batch = batch(self.outbox.pending.iter().take(ready));
         self.delivery.publishing = true;
+        let spans = delivery_spans(self.outbox.pending.iter().take(ready));
         let publishing = self.deps.realtime.publish(batch);
-        ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| actor.published(ready, outcome, ctx)));
+        ctx.spawn(publishing.into_actor(self).map(move |outcome, actor, ctx| {
+            end_spans(spans, &outcome);
+            actor.published(ready, outcome, ctx);
+        }));
     }
 
     /// Rebuilds the messages and spans of an outbox that was read from the store, whose row only names the events.
