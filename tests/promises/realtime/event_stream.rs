@@ -14,7 +14,7 @@ use super::{
     node::{KEY_NAME, KEY_SECRET, MemoryStore, Node},
     wire::{Wire, eventually},
 };
-use crate::harness::{Conversation, Member, Realtime, Request, in_time, server, shared, text};
+use crate::harness::{Conversation, Member, Realtime, Request, Server, in_time, server, shared, text};
 
 fn node() -> Node {
     Node::start(Config::default())
@@ -465,4 +465,75 @@ async fn signing_out_everywhere_ends_streams() {
     let path = format!("/sse?v=1.2&channels=a&accessToken={token}");
     let answer = Request::new(reqwest::Method::GET, &server.origin, &path).send().await;
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (401, &json!(40141)));
+}
+
+/// Two sessions of Anna, one stream of both, and a reader that has stopped. Ben has then published more on the first
+/// than any socket takes.
+struct Stuck {
+    both: Conversation,
+    other: Conversation,
+    socket: TcpStream,
+}
+
+const PUBLISHED: usize = 100;
+
+impl Stuck {
+    async fn on(server: &Server) -> Self {
+        let both = Conversation::joined(server).await;
+        let other = Conversation::between((*both.anna).clone(), server.partner("Ben")).await;
+        other.ben.accept(&other.invitation).await.ok();
+        let token = text(&Realtime::token(&both.anna).await["token"]);
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut socket = socket.connect(server.host().parse().unwrap()).await.unwrap();
+        let channels = [&both, &other].map(|one| format!("meetwithoutfear:session:{}", one.session)).join(",");
+        let head = format!("GET /sse?v=1.2&channels={channels}&accessToken={token} HTTP/1.1\r\nhost: tandem\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut begun = [0; 1_024];
+        in_time("the beginning", socket.read(&mut begun)).await.unwrap();
+        let bens = text(&Realtime::token(&both.ben).await["token"]);
+        let data = "x".repeat(60_000);
+        for n in 0..PUBLISHED {
+            say(server, &both.session, &bens, json!({"name": format!("lost-{n}"), "data": data})).await;
+        }
+        Self { both, other, socket }
+    }
+}
+
+async fn say(server: &Server, session: &str, token: &str, message: Value) {
+    let path = format!("/channels/meetwithoutfear:session:{session}/messages");
+    let sent = server.request(reqwest::Method::POST, &path).bearer(token).json(&message).send().await;
+    assert_eq!(sent.status, 201, "{}", sent.body);
+}
+
+#[tokio::test]
+async fn what_waits_on_a_channel_is_not_sent_after_its_rights_have_ended_while_others_remain() {
+    let server = server().set("realtime.embedded.outbound_queue", 64 << 20).start().await;
+    let Stuck { both, other, mut socket } = Stuck::on(&server).await;
+    both.anna.delete(&both.anna.path("")).await.done();
+    let token = text(&Realtime::token(&other.ben).await["token"]);
+    say(&server, &other.session, &token, json!({"name": "still heard"})).await;
+    let (mut heard, mut chunk) = (String::new(), vec![0; 65_536]);
+    while !heard.contains("still heard") {
+        let read = in_time("the rest", socket.read(&mut chunk)).await.unwrap();
+        assert!(read > 0, "the stream goes on: …{}", &heard[heard.len().saturating_sub(300)..]);
+        heard.push_str(&String::from_utf8_lossy(&chunk[..read]));
+    }
+    let seen = heard.matches("event: message").count();
+    assert!(seen < PUBLISHED, "what no socket has taken yet is not sent");
+    assert!(heard.contains("40160"), "the end of the rights is told");
+}
+
+#[tokio::test]
+async fn a_reader_that_stopped_does_not_keep_its_place() {
+    let setup = server().set("realtime.embedded.limits.connections_per_user", 1);
+    let setup = setup.set("realtime.embedded.limits.connects_per_user", 1_000_000);
+    let server = setup.set("realtime.embedded.outbound_queue", 64 << 20).start().await;
+    let Stuck { both, socket, .. } = Stuck::on(&server).await;
+    let token = text(&Realtime::token(&both.anna).await["token"]);
+    let path = format!("/sse?v=1.2&channels=meetwithoutfear:session:{}&accessToken={token}", both.session);
+    let open = async || get(&format!("{}{path}", server.origin)).send().await.unwrap().status();
+    assert_eq!(open().await, StatusCode::TOO_MANY_REQUESTS);
+    crate::harness::eventually("the place is free", async || (open().await == StatusCode::OK).then_some(())).await;
+    drop(socket);
 }

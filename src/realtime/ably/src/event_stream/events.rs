@@ -1,5 +1,7 @@
 //! Frames of a connection as events: server-sent events, or one line of JSON for each.
 
+use std::{collections::VecDeque, mem::take};
+
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -47,22 +49,63 @@ struct Line<'a> {
     data: Option<&'a Value>,
 }
 
+/// Bytes of events that are made at a time, and not before the client has taken those before them. An event may be many
+/// times as long as its part of a frame.
+const PORTION: usize = 65_536;
+
+/// What a client may still have of a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    pub messages: bool,
+    pub presence: bool,
+}
+
+/// A channel of the request.
+struct Followed {
+    name: String,
+    serial: String,
+    allowed: Allowed,
+}
+
 /// The translation of one client's frames.
 pub struct Events {
     style: Style,
     enveloped: bool,
     heartbeats: bool,
-    /// The channels in the order of the request, each with its position.
-    channels: Vec<(String, String)>,
+    /// In the order of the request.
+    channels: Vec<Followed>,
+    /// Frames that are not translated yet.
+    frames: VecDeque<Frame>,
+    /// The rest of a frame, the next item first.
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    sent: Sent,
+    event: &'static str,
+    items: std::vec::IntoIter<Map<String, Value>>,
+    /// Items that are written.
+    written: usize,
 }
 
 impl Events {
     pub fn new(style: Style, enveloped: bool, heartbeats: bool) -> Self {
-        Self { style, enveloped, heartbeats, channels: Vec::new() }
+        Self { style, enveloped, heartbeats, channels: Vec::new(), frames: VecDeque::new(), rest: None }
     }
 
     pub fn add_channel(&mut self, name: String, serial: String) {
-        self.channels.push((name, serial));
+        self.channels.push(Followed { name, serial, allowed: Allowed { messages: true, presence: true } });
+    }
+
+    /// Events of what the client has lost are not made any more, also of frames that wait.
+    pub fn allow(&mut self, allowed: impl Fn(&str) -> Allowed) {
+        for channel in &mut self.channels {
+            channel.allowed = allowed(&channel.name);
+        }
+    }
+
+    pub fn add_frames(&mut self, frames: impl Iterator<Item = Frame>) {
+        self.frames.extend(frames);
     }
 
     /// An id without an event. A browser remembers it, and misses nothing if it loses the stream before the first
@@ -81,21 +124,33 @@ impl Events {
         Bytes::from_static(text.as_bytes())
     }
 
-    pub fn translate(&mut self, frames: impl Iterator<Item = Frame>) -> Bytes {
+    /// The next events. None if there is nothing left that makes one.
+    pub fn next_portion(&mut self) -> Option<Bytes> {
         let mut written = BytesMut::new();
-        for frame in frames {
+        while written.len() < PORTION {
+            if let Some(rest) = self.rest.take() {
+                self.write_item(rest, &mut written);
+                continue;
+            }
+            let Some(frame) = self.frames.pop_front() else { break };
             match serde_json::from_slice(&frame.bytes) {
                 Ok(sent) => self.write_frame(sent, &mut written),
                 Err(error) => tracing::error!(%error, "a frame was not JSON"),
             }
         }
-        written.freeze()
+        (!written.is_empty()).then(|| written.freeze())
     }
 
-    fn write_frame(&mut self, sent: Sent, into: &mut BytesMut) {
+    fn write_frame(&mut self, mut sent: Sent, into: &mut BytesMut) {
         let is = |action: Action| sent.action == action as u8;
         if is(Action::Message) || is(Action::Presence) {
-            self.write_items(sent, into);
+            let (event, items) = match sent.messages.is_empty() {
+                false => ("message", take(&mut sent.messages)),
+                true => ("presence", take(&mut sent.presence)),
+            };
+            if self.may_have(sent.channel.as_deref(), event) {
+                self.rest = Some(Rest { sent, event, items: items.into_iter(), written: 0 });
+            }
         } else if is(Action::Attached) {
             // Without an error, the client's position is still good.
             if let Some(error) = sent.error {
@@ -107,47 +162,57 @@ impl Events {
         }
     }
 
-    /// The last event of a frame moves the client on. If it loses the stream before that, it gets all of them again.
-    fn write_items(&mut self, sent: Sent, into: &mut BytesMut) {
-        let (event, items) = match sent.messages.is_empty() {
-            false => ("message", sent.messages),
-            true => ("presence", sent.presence),
+    fn may_have(&self, channel: Option<&str>, event: &str) -> bool {
+        let followed = self.channels.iter().find(|followed| Some(&*followed.name) == channel);
+        followed.is_some_and(|followed| match event {
+            "message" => followed.allowed.messages,
+            _ => followed.allowed.presence,
+        })
+    }
+
+    /// The last event of a frame moves the client on, and only it has an id: clients keep the id before it until then.
+    /// If the client loses the stream in between, it gets the whole frame again.
+    fn write_item(&mut self, mut rest: Rest, into: &mut BytesMut) {
+        let Some(mut item) = rest.items.next().filter(|_| self.may_have(rest.sent.channel.as_deref(), rest.event))
+        else {
+            return;
         };
-        let last = items.len().saturating_sub(1);
-        for (index, mut item) in items.into_iter().enumerate() {
-            if index == last {
-                self.move_to(sent.channel.as_deref(), sent.channel_serial.clone());
+        let (sent, index) = (&rest.sent, rest.written);
+        let data = match self.enveloped {
+            false => item.remove("data").unwrap_or_else(|| "".into()),
+            true => {
+                let mut inherit = |name: &str, value: Option<Value>| {
+                    if let Some(value) = value.filter(|_| !item.contains_key(name)) {
+                        item.insert(name.to_owned(), value);
+                    }
+                };
+                inherit("id", sent.id.as_ref().map(|id| format!("{id}:{index}").into()));
+                inherit("connectionId", sent.connection_id.as_deref().map(Into::into));
+                inherit("timestamp", sent.timestamp.map(Into::into));
+                inherit("channel", sent.channel.as_deref().map(Into::into));
+                Value::Object(item)
             }
-            let data = match self.enveloped {
-                false => item.remove("data").unwrap_or_else(|| "".into()),
-                true => {
-                    let mut inherit = |name: &str, value: Option<Value>| {
-                        if let Some(value) = value.filter(|_| !item.contains_key(name)) {
-                            item.insert(name.to_owned(), value);
-                        }
-                    };
-                    inherit("id", sent.id.as_ref().map(|id| format!("{id}:{index}").into()));
-                    inherit("connectionId", sent.connection_id.as_deref().map(Into::into));
-                    inherit("timestamp", sent.timestamp.map(Into::into));
-                    inherit("channel", sent.channel.as_deref().map(Into::into));
-                    Value::Object(item)
-                }
-            };
+        };
+        if rest.items.len() == 0 {
+            self.move_to(sent.channel.as_deref(), sent.channel_serial.clone());
             let id = self.id();
-            self.write(Some(&id), event, Some(&data), into);
+            return self.write(Some(&id), rest.event, Some(&data), into);
         }
+        self.write(None, rest.event, Some(&data), into);
+        rest.written += 1;
+        self.rest = Some(rest);
     }
 
     fn move_to(&mut self, channel: Option<&str>, serial: Option<String>) {
-        let place = self.channels.iter_mut().find(|(name, _)| Some(&**name) == channel);
-        if let (Some((_, position)), Some(serial)) = (place, serial) {
-            *position = serial;
+        let place = self.channels.iter_mut().find(|followed| Some(&*followed.name) == channel);
+        if let (Some(followed), Some(serial)) = (place, serial) {
+            followed.serial = serial;
         }
     }
 
     /// The id of the last event.
     fn id(&self) -> String {
-        let serials: Vec<&str> = self.channels.iter().map(|(_, serial)| serial.as_str()).collect();
+        let serials: Vec<&str> = self.channels.iter().map(|followed| followed.serial.as_str()).collect();
         serials.join(&Position::SEPARATOR.to_string())
     }
 
@@ -197,14 +262,17 @@ mod tests {
     }
 
     fn translated(events: &mut Events, frames: &[Value]) -> String {
-        String::from_utf8(events.translate(frames.iter().map(frame)).to_vec()).unwrap()
+        events.add_frames(frames.iter().map(frame));
+        let portions = std::iter::from_fn(|| events.next_portion());
+        String::from_utf8(portions.flatten().collect()).unwrap()
     }
 
     #[test]
     fn only_the_last_message_of_a_frame_moves_the_client_on() {
         let text = translated(&mut events(Style::ServerSent, true), &[message(&["one", "two"])]);
         let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
-        assert_eq!(ids, ["a0,b0", "a0,b1"]);
+        assert_eq!(ids, ["a0,b1"]);
+        assert!(text.find("id: ") > text.find("f:0"), "the id belongs to the last: {text}");
         assert!(text.contains(r#""id":"f:1""#) && text.contains(r#""channel":"b""#), "{text}");
     }
 
@@ -225,5 +293,36 @@ mod tests {
         lost["error"] = serde_json::json!({"code": 90003});
         let text = translated(&mut events, &[lost, message(&["one"])]);
         assert!(text.starts_with("event: error\ndata: {\"code\":90003}\n\nid: a9,b1\n"), "{text}");
+    }
+
+    #[test]
+    fn events_are_made_a_portion_at_a_time_however_much_longer_than_their_frames_they_are() {
+        let mut events = events(Style::ServerSent, true);
+        let names = vec!["one"; 10_000];
+        events.add_frames([message(&names), message(&names)].iter().map(frame));
+        let (mut portions, mut made) = (0, 0);
+        while let Some(portion) = events.next_portion() {
+            assert!(portion.len() < PORTION + 1_000, "{}", portion.len());
+            portions += 1;
+            made += String::from_utf8_lossy(&portion).matches("event: message").count();
+        }
+        assert!(portions > 20, "{portions}");
+        assert_eq!(made, 20_000);
+    }
+
+    #[test]
+    fn frames_that_wait_for_a_channel_that_the_client_lost_make_no_events() {
+        let mut events = events(Style::ServerSent, true);
+        let on_a =
+            serde_json::json!({"action": 15, "channel": "a", "channelSerial": "a1", "messages": [{"name": "kept"}]});
+        let came = serde_json::json!({"action": 14, "channel": "b", "presence": [{"clientId": "x", "action": 2}]});
+        let names = vec!["lost"; 10_000];
+        events.add_frames([message(&names), message(&["lost"]), came, on_a].iter().map(frame));
+        let first = events.next_portion().unwrap();
+        assert!(String::from_utf8_lossy(&first).contains("lost"), "the frame is under way");
+        events.allow(|name| Allowed { messages: name == "a", presence: true });
+        let rest = String::from_utf8(std::iter::from_fn(|| events.next_portion()).flatten().collect()).unwrap();
+        assert!(!rest.contains("lost") && rest.contains("kept"), "{rest}");
+        assert!(rest.contains("event: presence"), "{rest}");
     }
 }

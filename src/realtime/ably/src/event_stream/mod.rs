@@ -20,7 +20,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 pub use self::{
-    events::{Events, Style},
+    events::{Allowed, Events, Style},
     position::Position,
 };
 use crate::{
@@ -110,6 +110,14 @@ impl EventStream {
         }
         if self.client.outbox.take_rights_changed() {
             self.client.recheck_attachments();
+            let attachments = &self.client.attachments;
+            self.events.allow(|name| match attachments.get(name) {
+                Some(attachment) => Allowed {
+                    messages: attachment.granted.has(Modes::SUBSCRIBE),
+                    presence: attachment.granted.has(Modes::PRESENCE_SUBSCRIBE),
+                },
+                None => Allowed::default(),
+            });
             if self.client.attachments.is_empty() {
                 self.client.outbox.end(None);
             }
@@ -130,27 +138,31 @@ impl Stream for EventStream {
         if let Some(opening) = stream.opening.take() {
             return Poll::Ready(Some(Ok(opening)));
         }
-        while !stream.ended {
+        loop {
             // A client that reads again after a pause gets nothing that came after it lost its rights.
             stream.enforce_rights(cx);
+            if let Some(events) = stream.events.next_portion() {
+                stream.restart_keepalive();
+                return Poll::Ready(Some(Ok(events)));
+            }
+            if stream.ended {
+                return Poll::Ready(None);
+            }
             let taken = stream.client.outbox.poll_take(cx, &mut stream.taken);
-            // Checked after the task is registered, so that no change is missed.
-            stream.enforce_rights(cx);
-            let Poll::Ready(ended) = taken else {
-                if stream.keepalive.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
+            stream.events.add_frames(stream.taken.drain(..));
+            match taken {
+                Poll::Ready(ended) => stream.ended = ended,
+                Poll::Pending => {
+                    // Checked after the task is registered, so that no change is missed.
+                    stream.enforce_rights(cx);
+                    if stream.keepalive.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    stream.restart_keepalive();
+                    return Poll::Ready(Some(Ok(stream.events.keepalive())));
                 }
-                stream.restart_keepalive();
-                return Poll::Ready(Some(Ok(stream.events.keepalive())));
-            };
-            stream.ended = ended;
-            let bytes = stream.events.translate(stream.taken.drain(..));
-            if !bytes.is_empty() {
-                stream.restart_keepalive();
-                return Poll::Ready(Some(Ok(bytes)));
             }
         }
-        Poll::Ready(None)
     }
 }
 
