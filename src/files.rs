@@ -28,8 +28,16 @@ pub fn share_with_all_users() {
 }
 
 /// Names in a data directory: those that a node makes, and those that an operator puts there.
-const DATA: &[&str] =
-    &["auth.secret", "realtime.key", "realtime.handover", "operator.json", "config.toml", "store", "store.made"];
+const DATA: &[&str] = &[
+    "auth.secret",
+    "realtime.key",
+    "realtime.handover",
+    "operator.json",
+    "config.toml",
+    "acme",
+    "store",
+    "store.made",
+];
 /// Names in a store's directory.
 const STORE: &[&str] = &[
     "lock",

@@ -1,6 +1,7 @@
 //! The shell of Tandem: everything around [`tandem_actors`] that touches the outside. Only what other crates, tests and
 //! benches use is public.
 
+mod acme;
 mod auth;
 mod backups;
 mod breaker;

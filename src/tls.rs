@@ -2,6 +2,7 @@
 //! first connection.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -45,12 +46,17 @@ fn mozillas_roots() -> impl Iterator<Item = reqwest::Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| reqwest::Certificate::from_der(root).ok())
 }
 
+/// The protocol of a handshake in which a certificate authority looks for the answer to its challenge (RFC 8737).
+pub(crate) const ACME_CHALLENGE: &[u8] = b"acme-tls/1";
+
 /// The node's certificate. It can be replaced while the node runs; later handshakes use the new one.
 #[derive(Debug)]
 pub struct ServerCertificate {
-    chain: PathBuf,
-    key: PathBuf,
+    /// Where it is read from: chain and key. `None` if it comes from a certificate authority.
+    files: Option<(PathBuf, PathBuf)>,
     current: RwLock<Arc<CertifiedKey>>,
+    /// The answers to a certificate authority's challenges, by domain.
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 impl ServerCertificate {
@@ -59,18 +65,41 @@ impl ServerCertificate {
     /// # Errors
     /// Which file, and what is wrong with it.
     pub fn read(chain: &Path, key: &Path) -> Result<Arc<Self>, String> {
-        let current = RwLock::new(certified_key(chain, key)?);
-        Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), current }))
+        let files = Some((chain.to_owned(), key.to_owned()));
+        Ok(Self::new(files, certified_key(chain, key)?))
     }
 
-    /// Reads both files again.
+    /// A certificate that is replaced as an authority gives new ones.
+    pub(crate) fn renewed_by_acme(current: Arc<CertifiedKey>) -> Arc<Self> {
+        Self::new(None, current)
+    }
+
+    fn new(files: Option<(PathBuf, PathBuf)>, current: Arc<CertifiedKey>) -> Arc<Self> {
+        Arc::new(Self { files, current: RwLock::new(current), challenges: RwLock::default() })
+    }
+
+    /// Reads both files again. Returns false if it does not come from files.
     ///
     /// # Errors
     /// Like [`ServerCertificate::read`]. The old certificate stays.
-    pub fn read_again(&self) -> Result<(), String> {
-        let renewed = certified_key(&self.chain, &self.key)?;
+    pub fn read_again(&self) -> Result<bool, String> {
+        let Some((chain, key)) = &self.files else { return Ok(false) };
+        self.replace(certified_key(chain, key)?);
+        Ok(true)
+    }
+
+    /// Later handshakes show this one.
+    pub(crate) fn replace(&self, renewed: Arc<CertifiedKey>) {
         *self.current.write() = renewed;
-        Ok(())
+    }
+
+    /// What an authority sees that looks for the answer to its challenge.
+    pub(crate) fn answer_challenge(&self, domain: String, answer: Arc<CertifiedKey>) {
+        self.challenges.write().insert(domain, answer);
+    }
+
+    pub(crate) fn end_challenges(&self) {
+        self.challenges.write().clear();
     }
 
     /// For connections from outside, with HTTP/1.1.
@@ -83,12 +112,18 @@ impl ServerCertificate {
             .with_no_client_auth();
         let mut config = config.with_cert_resolver(self.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.files.is_none() {
+            config.alpn_protocols.push(ACME_CHALLENGE.to_vec());
+        }
         Ok(config)
     }
 }
 
 impl ResolvesServerCert for ServerCertificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_CHALLENGE)) {
+            return self.challenges.read().get(hello.server_name()?).cloned();
+        }
         Some(self.current.read().clone())
     }
 }
@@ -102,6 +137,22 @@ fn certified_key(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>
         return Err(problem(chain_file, "holds no certificate; it must be a PEM file with the whole chain".into()));
     }
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| problem(key_file, error.to_string()))?;
-    let certified = CertifiedKey::from_der(chain, key, &provider());
-    certified.map(Arc::new).map_err(|error| problem(key_file, error.to_string()))
+    certified(chain, key).map_err(|error| problem(key_file, error))
+}
+
+/// A chain and its key, unchecked: rustls does not know what an answer to a challenge holds.
+pub(crate) fn certified_as_it_is(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, String> {
+    let key = provider().key_provider.load_private_key(key).map_err(|error| error.to_string())?;
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
+}
+
+/// A chain and its key, if they belong together.
+pub(crate) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, String> {
+    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(|error| error.to_string())
 }

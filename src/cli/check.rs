@@ -4,7 +4,7 @@
 use std::{net::TcpListener, path::Path, time::Duration};
 
 use super::{Failure, Outcome, output::print};
-use crate::{auth, config::Settings, realtime::ProviderKind};
+use crate::{auth, config::Settings, http::TlsSettings, realtime::ProviderKind};
 
 /// One line of the report.
 struct Finding {
@@ -43,6 +43,20 @@ pub fn run(settings: &Settings) -> Outcome {
     }
 }
 
+async fn certificate(tls: &TlsSettings) -> Finding {
+    match (&tls.acme, &tls.certificate, &tls.key) {
+        (Some(acme), ..) => {
+            let what = format!("for {} from {}", acme.domains.join(" "), acme.directory);
+            Finding::new("certificate", what, reachable(&acme.directory).await)
+        }
+        (None, Some(chain), Some(key)) => {
+            let usable = crate::tls::ServerCertificate::read(chain, key).map(drop);
+            Finding::new("certificate", chain.display().to_string(), usable)
+        }
+        (None, ..) => Finding::new("certificate", String::new(), Err("none is set".into())),
+    }
+}
+
 async fn findings(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![
         Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
@@ -51,8 +65,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
         tokens(settings),
     ];
     if let Some(tls) = &settings.server.tls {
-        let usable = crate::tls::ServerCertificate::read(&tls.certificate, &tls.key).map(drop);
-        findings.push(Finding::new("certificate", tls.certificate.display().to_string(), usable));
+        findings.push(certificate(tls).await);
     }
     if let Some(url) = &settings.auth.jwks_url {
         findings.push(Finding::new("issuer's keys", url.clone(), reachable(url).await));

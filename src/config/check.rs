@@ -39,6 +39,7 @@ impl Settings {
             "is less than journal.checkpoint_bytes, but must not be",
         )?;
         self.check_texts()?;
+        self.check_tls()?;
         self.check_app()?;
         self.check_addresses()?;
         self.check_channels()?;
@@ -71,6 +72,30 @@ impl Settings {
             require(!empty, key, "is empty; give a value, or leave the setting out")?;
         }
         Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), InvalidSetting> {
+        let Some(tls) = &self.server.tls else { return Ok(()) };
+        let Some(acme) = &tls.acme else {
+            require(tls.certificate.is_some(), "server.tls", "has no certificate, which it must have")?;
+            return require(tls.key.is_some(), "server.tls", "has no key, which it must have");
+        };
+        let alone = tls.certificate.is_none() && tls.key.is_none();
+        require(alone, "server.tls", "has a certificate and acme, but must have one of them")?;
+        require(!acme.domains.is_empty(), "server.tls.acme.domains", "is empty, but must name a domain")?;
+        for domain in &acme.domains {
+            let problem =
+                "but must be a domain in lower case, as \"tandem.example.org\", without '*' and without a port";
+            require(is_domain(domain), "server.tls.acme.domains", format!("has {domain:?}, {problem}"))?;
+        }
+        for address in &acme.contact {
+            let right = address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && is_domain(host));
+            let problem = "but must be a mail address, as \"operator@example.org\"";
+            require(right, "server.tls.acme.contact", format!("has {address:?}, {problem}"))?;
+        }
+        let right = web_address(&acme.directory).is_some_and(|url| url.scheme() == "https");
+        let problem = format!("is {:?}, but must be an https address", acme.directory);
+        require(right, "server.tls.acme.directory", problem)
     }
 
     fn check_app(&self) -> Result<(), InvalidSetting> {
@@ -160,6 +185,16 @@ impl Settings {
 
 fn web_address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// Whether a certificate authority takes it as a name, as far as its form tells.
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len()) && !label.starts_with('-') && label.bytes().all(allowed)
+    };
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    text.contains('.') && text.len() <= 253 && !is_address && text.split('.').all(is_label)
 }
 
 /// Whether the address has only scheme, host and port.

@@ -174,7 +174,7 @@ mod tests {
     use figment::{Figment, error::Kind, value::Map};
 
     use super::*;
-    use crate::config::Settings;
+    use crate::{config::Settings, http::TlsSettings};
 
     fn settings(dict: Dict) -> Result<Settings, Box<figment::Error>> {
         Figment::from(figment::providers::Serialized::defaults(dict)).extract().map_err(Box::new)
@@ -197,7 +197,12 @@ mod tests {
 
     #[test]
     fn config_toml_with_its_examples_is_accepted() {
-        let settings = settings(REFERENCE.clone()).expect("settings");
+        let mut settings = settings(REFERENCE.clone()).expect("settings");
+        // A certificate is read from files or comes from an authority: each is accepted without the other.
+        let tls = settings.server.tls.clone().expect("it is listed");
+        settings.server.tls = Some(TlsSettings { certificate: None, key: None, ..tls.clone() });
+        settings.check().expect("valid settings");
+        settings.server.tls = Some(TlsSettings { acme: None, ..tls });
         settings.check().expect("valid settings");
         assert!(settings.server.tls.is_some() && settings.push.texts.contains_key("de"));
     }

@@ -17,6 +17,7 @@ use socket2::SockRef;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Guarded, Registry};
+use crate::tls::ACME_CHALLENGE;
 
 /// How long a client may take to close a connection that the node ends.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -120,7 +121,12 @@ async fn encrypted(
     stream.set_nodelay(true)?;
     let guarded = registry.admit(peer).map_err(|_| refused())?.guard(stream);
     let shaken = tokio::time::timeout(timeout, acceptor.accept(guarded)).await;
-    Ok((shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??, Protocol::Http1, Some(peer)))
+    let stream = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if stream.get_ref().1.alpn_protocol() == Some(ACME_CHALLENGE) {
+        // The handshake was all: the authority has seen the certificate.
+        return Err(refused());
+    }
+    Ok((stream, Protocol::Http1, Some(peer)))
 }
 
 fn itself(io: &Guarded<TcpStream>) -> &Guarded<TcpStream> {

@@ -51,9 +51,40 @@ pub struct CorsSettings {
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// The certificate chain, PEM.
-    pub certificate: PathBuf,
+    pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
+    /// Instead of files: certificates from an authority.
+    pub acme: Option<AcmeSettings>,
+}
+
+/// Certificates by ACME.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcmeSettings {
+    /// The names that clients use for the node.
+    pub domains: Vec<String>,
+    /// Mail addresses to which the authority may write.
+    pub contact: Vec<String>,
+    /// The address of the authority's directory.
+    pub directory: String,
+    /// Where account and certificate are kept. Empty: `acme` in the data directory.
+    pub path: PathBuf,
+    /// The age at which a certificate is renewed; but when a third of its life is left at the latest.
+    #[serde(with = "humantime_serde")]
+    pub renew_after: Duration,
+}
+
+impl Default for AcmeSettings {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            contact: Vec::new(),
+            directory: "https://acme-v02.api.letsencrypt.org/directory".into(),
+            path: PathBuf::new(),
+            renew_after: Duration::from_secs(60 * 24 * 3600),
+        }
+    }
 }
 
 /// Requests per minute, of one user or one address. 0: unlimited.

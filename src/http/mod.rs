@@ -45,7 +45,7 @@ use tandem_actors::{
 
 pub(crate) use self::resources::{account::erase_account, realtime::end_realtime_tokens};
 pub use self::{
-    config::{CorsSettings, ServerSettings},
+    config::{AcmeSettings, CorsSettings, ServerSettings, TlsSettings},
     error::ApiError,
     rate_limits::RateLimits,
     readiness::Readiness,
@@ -116,7 +116,13 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
 fn allow(config: &CorsSettings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency::HEADER, observe::REQUEST_ID, observe::TRACE_CONTEXT])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            idempotency::HEADER,
+            observe::REQUEST_ID,
+            observe::TRACE_CONTEXT,
+        ])
         .expose_headers([observe::REQUEST_ID, idempotency::REPLAYED, header::RETRY_AFTER])
         .max_age(usize::try_from(config.max_age.as_secs()).ok());
     if config.allowed_origins.iter().any(|origin| origin == "*") {

@@ -115,7 +115,8 @@ impl Observed {
         F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
     {
         let request_id = RequestId::new(self.id.to_str().unwrap_or_default());
-        let request_id = traces::context_of(&self.span).map_or(request_id.clone(), |context| request_id.traced(&context));
+        let request_id =
+            traces::context_of(&self.span).map_or(request_id.clone(), |context| request_id.traced(&context));
         let mut response = request_id.scope(answering.instrument(self.span.clone())).await?;
         let status = response.status().as_u16();
         traces::answered(&self.span, status);

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,6 +27,7 @@ use super::{
     service_manager,
 };
 use crate::{
+    acme::Acme,
     backups::BackupService,
     config::{EffectiveSetting, Settings},
     console::Console,
@@ -86,8 +88,7 @@ impl Application {
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);
-        let tls = settings.server.tls.as_ref().map(|tls| ServerCertificate::read(&tls.certificate, &tls.key));
-        let certificate = tls.transpose().map_err(StartError::Tls)?;
+        let (certificate, acme) = certificate(&settings).map_err(StartError::Tls)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let console = open_console(&settings, &state, &coordination, effective);
         let http = serve(
@@ -99,6 +100,9 @@ impl Application {
             &limits,
             certificate.as_ref(),
         )?;
+        if let Some(acme) = acme {
+            actix_web::rt::spawn(acme.keep_valid());
+        }
         // On a full disk the file cannot be written, and the node still serves what is stored.
         let operator = OperatorFile::write(&settings.data, scheme, address, &operator_token)
             .inspect_err(|error| {
@@ -157,6 +161,17 @@ impl Application {
         node.stop_after(no_more_calls, timeout).await;
         Ok(())
     }
+}
+
+/// What the node shows in handshakes, and who renews it, if it does that itself.
+fn certificate(settings: &Settings) -> Result<(Option<Arc<ServerCertificate>>, Option<Acme>), String> {
+    let Some(tls) = &settings.server.tls else { return Ok((None, None)) };
+    if let Some(acme) = &tls.acme {
+        let acme = Acme::open(acme, &settings.data).map_err(|error| error.to_string())?;
+        return Ok((Some(acme.certificate()), Some(acme)));
+    }
+    let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+    Ok((Some(ServerCertificate::read(&file(&tls.certificate), &file(&tls.key))?), None))
 }
 
 /// Runs until the process ends.

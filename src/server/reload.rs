@@ -52,8 +52,8 @@ impl Reload {
                 Err(error) => tracing::error!(%error, "SIGHUP: the settings stay as they were"),
             }
             match self.certificate.as_ref().map(|certificate| certificate.read_again()) {
-                None => {}
-                Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+                None | Some(Ok(false)) => {}
+                Some(Ok(true)) => tracing::info!("SIGHUP: the certificate was read again"),
                 Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
             }
             tell(&[NotifyState::Ready]);

@@ -7,6 +7,7 @@ mod harness;
 mod sdk_packages;
 
 mod account;
+mod acme;
 mod agreements;
 mod app;
 mod auth;
