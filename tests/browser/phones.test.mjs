@@ -189,6 +189,50 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     seen.page.notes();
   });
 
+  it('a partner who says “not quite” is asked again, for a guess and for a proposal', async (test) => {
+    const seen = await open(test, { viewport: SIZES.wide });
+    const { page, phone, button, shows, travels } = seen;
+    const press = byClick(seen);
+    const both = async (label) => {
+      for (const name of ['Alex', 'Sam']) await press(name, label);
+    };
+    await press('Alex', 'Invite Sam');
+    await press('Sam', 'Open the link');
+    await press('Sam', 'Accept');
+    for (const label of ['Sign the Compact', 'Go on to “The Witness”', 'I feel heard', 'Go on to “Perspective Stretch”']) await both(label);
+    await press('Alex', 'Share with Sam');
+    await press('Sam', 'Share with Alex');
+    await phone('Sam').getByLabel('If not').fill('It was the silence.');
+    await press('Sam', 'Not quite');
+    await shows('Sam', 'tries again');
+    await travels('Alex hears: not quite');
+    await shows('Alex', 'It was the silence.');
+    await checkAccess(page, 'a guess that is not quite right');
+    await phone('Alex').getByLabel('once more').fill('You might mind the silence.');
+    await press('Alex', 'Share it with Sam');
+    await shows('Sam', 'You might mind the silence.');
+    await both('Yes, I feel understood');
+    await both('Go on to “Need Mapping”');
+    await press('Alex', 'Share these with Sam');
+    await press('Sam', 'Share these with Alex');
+    await both('Yes, we both need this');
+    await both('Go on to “Strategic Repair”');
+    for (const name of ['Alex', 'Sam']) await press(name, 'Add this idea');
+    await both('Enough ideas: rank them');
+    for (const name of ['Alex', 'Sam']) {
+      await press(name, /plan the week/);
+      await press(name, 'Hand in my ranking');
+    }
+    await press('Alex', 'Propose to Sam: try it for two weeks');
+    await press('Sam', 'Something else, please');
+    await shows('Alex', 'Can we begin with something smaller?');
+    await press('Alex', 'Propose to Sam: try it for one week');
+    await shows('Sam', 'try it for one week');
+    await press('Sam', 'I agree');
+    await button('Alex', 'Resolve the session').waitFor();
+    page.notes();
+  });
+
   it('the story plays by itself to the end, from where somebody has played by hand', async (test) => {
     const seen = await open(test, { viewport: SIZES.wide }, { hash: '#pace=40' });
     const press = byClick(seen);

@@ -80,7 +80,7 @@ const story = {
 const EVENTS = {
   'session.joined': 'the other has joined', 'invitation.declined': 'the invitation was declined', 'partner.signed_compact': 'the other has signed', 'partner.advanced': 'the other went on',
   'partner.stage_completed': 'the other has finished a stage', 'partner.empathy_shared': 'the other has shared a guess',
-  'partner.validated': 'the other feels understood', 'partner.needs_confirmed': 'the other has confirmed needs',
+  'partner.validated': 'the other feels understood', 'partner.revision_requested': 'not quite: the other asks to write it again', 'partner.needs_confirmed': 'the other has confirmed needs',
   'partner.needs_shared': 'the other has shared needs', 'partner.ready_to_rank': 'the other is ready to rank',
   'partner.ranking_submitted': 'the other has ranked', 'strategies.overlap_ready': 'the overlap is there',
   'session.strategies_updated': 'the ideas have changed', 'partner.common_ground_confirmed': 'the other has confirmed the common ground',

@@ -6,6 +6,14 @@ const EMPATHY = {
   alex: 'You might feel that your evenings are never your own.',
   sam: 'You might feel alone with the planning, and not seen in it.',
 };
+const CORRECTION = {
+  alex: 'It is less the planning, more that I do it alone.',
+  sam: 'I like the plans. I only want a say in them.',
+};
+const REVISED = {
+  alex: 'You might like our plans, and wish to have a say in them.',
+  sam: 'You might feel that you plan for us both, alone.',
+};
 const NEEDS = [
   ['CONNECTION', { alex: 'An evening together that nobody plans', sam: 'Time for the two of us' }],
   ['RECOGNITION', { alex: 'That my planning is seen', sam: 'That my work is seen' }],
@@ -15,7 +23,8 @@ const IDEAS = {
   alex: ['Sunday evening: plan the week for ten minutes', 'A shared calendar', 'One of us plans, the other cooks'],
   sam: ['Two evenings a week without any plan', 'Phones away at dinner', 'A walk before we decide'],
 };
-const FIRST_WISH = 'try it for two weeks';
+/** How long it is tried, in a first proposal and after a decline. */
+const DURATIONS = ['two weeks', 'one week'];
 
 /** What the screen of the session's stage needs, read from the server. */
 export async function load(wire, session) {
@@ -107,12 +116,32 @@ function perspective({ who, other, view, command }) {
       }],
     };
   }
+  if (draft.awaitingRevision) {
+    return {
+      title: `Not quite, says ${other}`, cards: draft.partnerFeedback ? [[draft.partnerFeedback, `${other}’s words`]] : [],
+      field: { id: 'revision', label: `Your guess about ${other}, once more`, value: REVISED[who], lines: 3 },
+      actions: [{
+        id: 'revise', label: `Share it with ${other}`, run: async ({ field }) => {
+          await command('writes it again', 'empathy/draft', { content: field, readyToShare: true });
+          await command('agrees to share it', 'empathy/consent', { consent: true });
+        },
+      }],
+    };
+  }
   if (!partner.attempt) return { title: 'Shared', waiting: `You see ${other}’s words as soon as ${other} has shared, too.` };
   const cards = [[partner.attempt.content, `${other}’s guess about you`]];
   if (partner.validated) return { title: 'You feel understood', cards, waiting: `${other} is still reading.` };
+  if (partner.awaitingRevision) return { title: 'Not quite', cards, waiting: `${other} reads what you wrote, and tries again.` };
   return {
     title: `${other} wrote about you`, cards, text: 'Is it right?',
-    actions: [{ id: 'yes', label: 'Yes, I feel understood', run: () => command('feels understood', 'empathy/validate', { validated: true }) }],
+    field: { id: 'correction', label: `If not: what ${other} should know`, value: CORRECTION[who], lines: 2 },
+    actions: [
+      { id: 'yes', label: 'Yes, I feel understood', run: () => command('feels understood', 'empathy/validate', { validated: true }) },
+      {
+        id: 'not-quite', label: 'Not quite',
+        run: ({ field }) => command('says that it is not quite right', 'empathy/validate', { validated: false, feedback: field, consentToShareFeedback: true }),
+      },
+    ],
   };
 }
 
@@ -193,19 +222,22 @@ function collecting({ who, other, view, command }) {
 
 function overlap({ other, view, command }) {
   const options = view.shared.overlap ?? [];
+  const declined = view.agreements.filter((each) => each.status === 'ABANDONED').at(-1);
+  const duration = DURATIONS[declined ? 1 : 0];
+  const wish = declined?.modification && [declined.modification, declined.proposedByMe ? `${other} would rather` : 'what you would rather'];
   return {
-    title: 'You would both try this',
+    title: declined ? 'Not quite: another proposal' : 'You would both try this', cards: wish ? [wish] : [],
     picks: { legend: 'One to begin with', only: true, least: 1, options: options.map(({ id, description }, index) => ({ id, label: description, picked: index === 0 })) },
     actions: [{
-      id: 'propose', label: `Propose to ${other}: ${FIRST_WISH}`, run: ({ picked: [id] }) => command('proposes an agreement', 'agreements', {
-        strategyId: id, description: options.find((each) => each.id === id).description, type: 'MICRO_EXPERIMENT', duration: '2 weeks',
+      id: 'propose', label: `Propose to ${other}: try it for ${duration}`, run: ({ picked: [id] }) => command('proposes an agreement', 'agreements', {
+        strategyId: id, description: options.find((each) => each.id === id).description, type: 'MICRO_EXPERIMENT', duration,
       }),
     }],
   };
 }
 
-function proposal({ other, command }, { id, description, proposedByMe }) {
-  const cards = [[description, FIRST_WISH]];
+function proposal({ other, command }, { id, description, duration, proposedByMe }) {
+  const cards = [[description, `try it for ${duration}`]];
   if (proposedByMe) return { title: 'Proposed', cards, waiting: `${other} has not answered yet.` };
   return {
     title: `${other} proposes`, cards,
