@@ -2,8 +2,12 @@
 //! the port. The unit that the documentation gives is hardened.
 
 use std::{
+    fs::{self, Permissions},
     net::TcpListener,
-    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixDatagram},
+    },
     path::Path,
     process::{Command, Stdio},
     sync::Mutex,
@@ -11,7 +15,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::harness::{Finished, eventually, run, server};
+use crate::harness::{Finished, SECRET, eventually, run, server};
 
 /// The end of the socket where a service manager listens.
 struct Manager {
@@ -142,4 +146,37 @@ fn the_unit_is_hardened() {
         return;
     };
     assert!(rating.status.success(), "{}", String::from_utf8_lossy(&rating.stdout));
+}
+
+/// As systemd hands them over: files that may only be read, in a directory that may only be read.
+#[tokio::test]
+async fn credentials_are_read_where_the_handbook_and_the_drop_in_say() {
+    let place = tempfile::tempdir().expect("a directory");
+    let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/harness/tls");
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+    for (name, content) in [
+        ("hs256", format!("{SECRET}\n")),
+        ("fullchain.pem", fs::read_to_string(tls.join("one.pem")).expect("a certificate")),
+        ("privkey.pem", fs::read_to_string(tls.join("one.key.pem")).expect("a key")),
+    ] {
+        fs::write(place.path().join(name), content).expect("a file");
+        mode(&place.path().join(name), 0o400);
+    }
+    mode(place.path(), 0o500);
+    let pages = [include_str!("../../docs/systemd/tls.conf"), include_str!("../../docs/deployment.md")];
+    let lines = pages.iter().flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix("Environment="));
+    let mut setup = server().unset("auth.hs256_secret");
+    let directory = place.path().to_str().expect("a path");
+    for (name, value) in lines.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('=')) {
+        if value.contains("%d") {
+            setup = setup.environment(name, &value.replace("%d", directory));
+        }
+    }
+    let server = setup.start().await;
+    assert!(server.origin.starts_with("https://"), "{}", server.origin);
+    let client = tandem::tls::http_client().no_proxy().tls_danger_accept_invalid_certs(true).build().expect("a client");
+    let anna = server.partner("Anna");
+    let asked = client.get(format!("{}/api/v1/auth/me", server.origin)).bearer_auth(&anna.token).send().await;
+    assert_eq!(asked.expect("an answer").status(), 200, "the secret is the credential's");
+    mode(place.path(), 0o700);
 }
