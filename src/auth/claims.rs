@@ -20,6 +20,7 @@ pub(super) struct Claims {
     /// Seconds, possibly with a fraction (RFC 7519, NumericDate).
     exp: Option<Given<f64>>,
     nbf: Option<Given<f64>>,
+    iat: Option<Given<f64>>,
     name: Option<Given<String>>,
     email: Option<Given<String>>,
 }
@@ -103,6 +104,7 @@ impl ClaimRules {
             user: subject(&claimed)?,
             name: text(claims.name).and_then(|name| presentable(&name, NAME_CHARACTERS)),
             email: text(claims.email).and_then(|email| presentable(&email, EMAIL_CHARACTERS)),
+            issued: claims.iat.and_then(Given::value).map(seconds),
             expires: seconds(claims.exp.and_then(Given::value).ok_or(Reason::NoExpiry)?),
             not_before,
         })
@@ -133,8 +135,16 @@ pub struct Identity {
     pub user: UserId,
     pub name: Option<String>,
     pub email: Option<String>,
+    issued: Option<Timestamp>,
     pub(super) expires: Timestamp,
     not_before: Option<Timestamp>,
+}
+
+impl Identity {
+    /// Whether the token was issued at this time or before, as far as it tells: issuers write whole seconds.
+    pub fn is_not_newer_than(&self, time: Timestamp) -> bool {
+        self.issued.is_none_or(|issued| issued <= time)
+    }
 }
 
 impl fmt::Debug for Identity {

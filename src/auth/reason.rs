@@ -17,6 +17,8 @@ pub enum Reason {
     WrongAudience,
     WrongAuthorizedParty,
     InvalidSubject,
+    /// The user was signed out after the token was issued.
+    SignedOut,
     /// The issuer's keys could not be fetched, so the token could not be checked.
     KeysUnavailable,
 }
@@ -38,6 +40,7 @@ impl Reason {
             Reason::WrongAudience => "wrong_audience",
             Reason::WrongAuthorizedParty => "wrong_authorized_party",
             Reason::InvalidSubject => "invalid_subject",
+            Reason::SignedOut => "signed_out",
             Reason::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -59,6 +62,9 @@ impl Reason {
             Reason::WrongAuthorizedParty => "the token was made for an application that is not allowed here",
             Reason::InvalidSubject => {
                 "the token's subject is not a user id: 1 to 128 characters, no control characters, no '*'"
+            }
+            Reason::SignedOut => {
+                "the user was signed out everywhere after this token was issued ('iat'); it takes a newer one"
             }
             Reason::KeysUnavailable => "the issuer's keys cannot be fetched at the moment",
         }

@@ -33,7 +33,7 @@ pub fn mount(app: &mut ServiceConfig) {
         .route("/rights", web::post().to(rights));
 }
 
-/// The longest text of a change, in characters. Changes are kept in memory.
+/// The longest text of a change, in characters.
 const NOTED: usize = 200;
 
 /// Somebody who is signed in and sent the console's own form.
@@ -54,12 +54,12 @@ impl Acting {
     }
 
     /// Notes the change and shows a page that says how it ended.
-    fn done(self, console: &Console, what: &'static str, of: &str, outcome: &str, next: &str) -> HttpResponse {
+    async fn done(self, console: &Console, what: &'static str, of: &str, outcome: &str, next: &str) -> HttpResponse {
         let at = console.node.clock.now();
         let shortened = |text: &str| text.chars().take(NOTED).collect::<String>();
         let (of, outcome) = (shortened(of), shortened(outcome));
         console.sign_ins.notify(&self.cookie, format!("{of}: {outcome}."));
-        console.changes.note(Change { at, by: self.operator.name, what, of, outcome });
+        console.changes.note(Change { at, by: self.operator.name, what: what.into(), of, outcome }).await;
         HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish()
     }
 }
@@ -100,7 +100,7 @@ async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSess
         (Err(refusal), None) => format!("released, and does not answer yet: {refusal}"),
     };
     let next = format!("/console/session?id={session}");
-    acting.done(&console, "release from quarantine", session.as_str(), &outcome, &next)
+    acting.done(&console, "release from quarantine", session.as_str(), &outcome, &next).await
 }
 
 #[derive(Deserialize)]
@@ -135,7 +135,7 @@ async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<OfUs
         }
         Err(_) => "the devices cannot be read".to_owned(),
     };
-    acting.done(&console, "test push", user.as_str(), &outcome, &next)
+    acting.done(&console, "test push", user.as_str(), &outcome, &next).await
 }
 
 async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
@@ -143,11 +143,12 @@ async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUse
         Ok(read) => read,
         Err(refused) => return refused,
     };
-    let outcome = match http::end_realtime_tokens(&console.node, &user).await {
-        Ok(()) => "signed out everywhere".to_owned(),
+    let outcome = match http::sign_out_everywhere(&console.node, &user).await {
+        Ok(true) => "signed out everywhere".to_owned(),
+        Ok(false) => "signed out of realtime; there is no account of this user".to_owned(),
         Err(error) => format!("not signed out: {error}"),
     };
-    acting.done(&console, "sign out", user.as_str(), &outcome, &next)
+    acting.done(&console, "sign out", user.as_str(), &outcome, &next).await
 }
 
 async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
@@ -165,7 +166,7 @@ async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>)
         }
         Err(error) => format!("not erased: {error}"),
     };
-    acting.done(&console, "erase", user.as_str(), &outcome, &next)
+    acting.done(&console, "erase", user.as_str(), &outcome, &next).await
 }
 
 #[derive(Deserialize)]
@@ -190,7 +191,7 @@ async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<
     if !found {
         return nothing_here();
     }
-    acting.done(&console, "reset breaker", &form.breaker, "closed", "/console/push")
+    acting.done(&console, "reset breaker", &form.breaker, "closed", "/console/push").await
 }
 
 #[derive(Deserialize)]
@@ -215,7 +216,7 @@ async fn publish(request: HttpRequest, console: Data<Console>, form: Form<TestMe
         Ok(()) => "published".to_owned(),
         Err(problem) => format!("not published: {problem}"),
     };
-    acting.done(&console, "publish a test message", &form.channel, &outcome, "/console/realtime")
+    acting.done(&console, "publish a test message", &form.channel, &outcome, "/console/realtime").await
 }
 
 #[derive(Deserialize)]

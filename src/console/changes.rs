@@ -1,39 +1,66 @@
-//! What was changed by the console: who did what, and when. The log has every line; the console shows the latest.
+//! What was changed by the console: who did what, and when. The log has every line. The latest are kept in the store,
+//! so that a restart does not hide them.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
-use parking_lot::Mutex;
-use tandem_actors::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tandem_actors::{
+    domain::time::Timestamp,
+    journal::Journal,
+    keys,
+    ports::{self, Store},
+    records,
+};
+use tokio::sync::Mutex;
 
-/// Changes that are shown.
+/// Changes that are kept.
 const KEPT: usize = 500;
+/// The row that holds them.
+const ROW: &str = "changes";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
     pub at: Timestamp,
     pub by: String,
     /// As `released from quarantine`.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// The session, user, channel or breaker.
     pub of: String,
     /// How it ended.
     pub outcome: String,
 }
 
-#[derive(Default)]
-pub struct Changes(Mutex<VecDeque<Change>>);
+pub struct Changes {
+    journal: Journal,
+    /// The newest first. Held while they are written, so that an older list never replaces a newer one.
+    kept: Mutex<VecDeque<Change>>,
+}
 
 impl Changes {
-    pub fn note(&self, change: Change) {
+    /// Reads those of earlier runs.
+    pub fn read(store: &Arc<dyn Store>, journal: Journal) -> Self {
+        let stored = store.get(&keys::console(ROW)).and_then(|row| row.map(|row| records::decode(&row)).transpose());
+        let kept = stored.unwrap_or_else(|error| {
+            tracing::error!(%error, "the changes that were made by the console cannot be read; the log has them");
+            None
+        });
+        Self { journal, kept: Mutex::new(kept.unwrap_or_default()) }
+    }
+
+    pub async fn note(&self, change: Change) {
         let Change { by, what, of, outcome, .. } = &change;
-        tracing::info!(by, what, of, outcome, "changed by the console");
-        let mut kept = self.0.lock();
+        tracing::info!(by, %what, of, outcome, "changed by the console");
+        let mut kept = self.kept.lock().await;
         kept.truncate(KEPT - 1);
         kept.push_front(change);
+        let row = ports::Change::Put(keys::console(ROW), records::encode(&*kept));
+        if let Err(error) = self.journal.write(vec![row]).await {
+            tracing::warn!(%error, "a change by the console will not be shown after a restart; the log has it");
+        }
     }
 
     /// The newest first.
-    pub fn latest(&self) -> Vec<Change> {
-        self.0.lock().iter().cloned().collect()
+    pub async fn latest(&self) -> Vec<Change> {
+        self.kept.lock().await.iter().cloned().collect()
     }
 }

@@ -11,15 +11,21 @@ use actix_web::{HttpResponse, http::header};
 use bytes::Bytes;
 use futures_util::stream;
 use tandem_actors::ports::StoreError;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Console, layout, sign_in::Operator, view::View};
 
 /// The time between two looks.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// A page that takes long to read is read less often: the pause is this many times as long.
 const IDLE: u32 = 10;
 /// A comment is sent after so many looks without a change, so that the browser and proxies keep the connection.
 const QUIET: u32 = 15;
+
+/// Pages that are kept current at a time.
+pub(super) const MOST: usize = 32;
+/// What a page too many gets: its browser asks again after half a minute.
+const FULL: &str = "retry: 30000\n\nevent: full\ndata:\n\n";
 
 struct Watching {
     console: Arc<Console>,
@@ -33,10 +39,14 @@ struct Watching {
     begun: bool,
     /// The last look failed.
     is_failing: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The answer to a browser's `EventSource`.
 pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: String) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, "text/event-stream")).insert_header(("x-accel-buffering", "no"));
+    let Ok(place) = console.open_pages.clone().try_acquire_owned() else { return response.body(FULL) };
     let watching = Watching {
         console,
         view,
@@ -47,15 +57,13 @@ pub fn stream(console: Arc<Console>, view: View, operator: Operator, cookie: Str
         pause: EVERY,
         begun: false,
         is_failing: false,
+        _place: place,
     };
     let events = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok::<_, std::convert::Infallible>(event), watching))
     });
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(events)
+    response.streaming(events)
 }
 
 impl Watching {

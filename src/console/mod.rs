@@ -16,27 +16,24 @@ mod live;
 mod meters;
 mod pages;
 mod routes;
+mod shared;
 mod sign_in;
 mod troubles;
 mod view;
 mod words;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::web::Data;
-use parking_lot::Mutex;
 use tandem_actors::ports::StoreError;
+use tokio::sync::Semaphore;
 
 pub use self::routes::configure;
-use self::{changes::Changes, history::History, sign_in::SignIns};
+use self::{changes::Changes, history::History, shared::Shared, sign_in::SignIns};
 use crate::{
     config::EffectiveSetting,
     http::AppState,
-    push::{DevicesOverview, Pusher},
+    push::{DevicesOverview, PushOverview, Pusher},
 };
 
 /// The console of a node, shared by all workers.
@@ -49,8 +46,10 @@ pub struct Console {
     sign_ins: SignIns,
     changes: Changes,
     history: History,
-    /// The devices of all users as they were a moment ago. An open page must not read them every second.
-    devices: Mutex<Option<(Instant, Arc<DevicesOverview>)>>,
+    devices: Shared<DevicesOverview>,
+    pushes: Shared<PushOverview>,
+    /// Room for open pages that are kept current.
+    open_pages: Arc<Semaphore>,
 }
 
 impl Console {
@@ -61,29 +60,29 @@ impl Console {
         store: PathBuf,
         settings: Vec<EffectiveSetting>,
     ) -> Arc<Self> {
+        let changes = Changes::read(&node.store, node.journal.clone());
         Arc::new(Self {
             node,
             pusher,
             store,
             settings,
             sign_ins: SignIns::default(),
-            changes: Changes::default(),
+            changes,
             history: History::default(),
-            devices: Mutex::new(None),
+            devices: Shared::default(),
+            pushes: Shared::default(),
+            open_pages: Arc::new(Semaphore::new(live::MOST)),
         })
     }
 
     /// The devices of all users, not older than [`EVERY`].
     fn devices(&self) -> Result<Arc<DevicesOverview>, StoreError> {
-        let mut known = self.devices.lock();
-        if let Some((at, devices)) = known.as_ref()
-            && at.elapsed() < EVERY
-        {
-            return Ok(devices.clone());
-        }
-        let devices = Arc::new(DevicesOverview::read(&*self.node.store, self.node.clock.now())?);
-        *known = Some((Instant::now(), devices.clone()));
-        Ok(devices)
+        self.devices.get(EVERY, || DevicesOverview::read(&*self.node.store, self.node.clock.now()))
+    }
+
+    /// What waits to be pushed, as it was a moment ago.
+    fn pushes(&self) -> Result<Arc<PushOverview>, StoreError> {
+        self.pushes.get(live::EVERY / 2, || PushOverview::read(&*self.node.store))
     }
 
     /// Notes the node's numbers every few seconds, as long as the console exists.

@@ -27,10 +27,16 @@ function replace(fresh) {
 
 if (live) {
   const source = new EventSource(location.href);
-  source.addEventListener('open', () => say('Live', false));
+  let full = false;
+  source.addEventListener('open', () => {
+    full = false;
+    say('Live', false);
+  });
+  source.addEventListener('full', () => { full = true; });
   source.addEventListener('error', () => {
     const ended = source.readyState === EventSource.CLOSED;
-    say(ended ? 'Signed out: reload the page' : 'Not connected', true);
+    if (full) say('Too many pages are open', true);
+    else say(ended ? 'Signed out: reload the page' : 'Not connected', true);
   });
   source.addEventListener('failing', () => say('The store cannot be read', true));
   source.addEventListener('sections', (event) => {

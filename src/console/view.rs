@@ -91,7 +91,7 @@ impl View {
             Self::Realtime => Ok(pages::realtime::page(console, operator)),
             Self::Push => pages::push::page(console, operator),
             Self::Settings => Ok(pages::settings::page(console)),
-            Self::Changes => Ok(pages::changes::page(console)),
+            Self::Changes => Ok(pages::changes::page(console).await),
         }
     }
 

@@ -245,10 +245,14 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Arc<Use
         Some(known) => known?,
         None => state.auth.verify(token).await?,
     };
-    match state.users.remembered(&identity) {
-        Some(user) => Ok(user),
-        None => Ok(state.users.find_or_create(&identity).await?),
+    let user = match state.users.remembered(&identity) {
+        Some(user) => user,
+        None => state.users.find_or_create(&identity).await?,
+    };
+    if user.signed_out_at.is_some_and(|at| identity.is_not_newer_than(at)) {
+        return Err(Reason::SignedOut.into());
     }
+    Ok(user)
 }
 
 /// The problem of a query string, without the value that a client sent.

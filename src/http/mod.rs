@@ -43,7 +43,7 @@ use tandem_actors::{
     ports::{Clock, Store},
 };
 
-pub(crate) use self::resources::{account::erase_account, realtime::end_realtime_tokens};
+pub(crate) use self::resources::{account::erase_account, realtime::sign_out_everywhere};
 pub use self::{
     config::{AcmeSettings, CorsSettings, ServerSettings, TlsSettings},
     error::ApiError,

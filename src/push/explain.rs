@@ -145,9 +145,13 @@ pub fn explain(store: &dyn Store, session: &SessionId, seq: Option<Seq>) -> Resu
             break;
         }
     }
-    for (_, row) in store.scan(&keys::push_jobs(), None, Direction::Forward, WAITING)? {
+    // The key names the session: other sessions' jobs are not decoded.
+    for (key, row) in store.scan(&keys::push_jobs(), None, Direction::Forward, WAITING)? {
+        if keys::session_of_push_job(&key).as_ref() != Some(session) {
+            continue;
+        }
         let job: PushJob = records::decode(&row)?;
-        let is_asked_for = job.session == *session && seq.is_none_or(|seq| seq == job.seq);
+        let is_asked_for = seq.is_none_or(|seq| seq == job.seq);
         if is_asked_for && !told.iter().any(|one| one.seq == job.seq && one.user == job.user) {
             told.push(ExplainedPush {
                 seq: job.seq,

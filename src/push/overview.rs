@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use tandem_actors::{
     domain::{
         ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
-    keys,
+    keys::{self, Key},
     ports::{Direction, Store, StoreError},
     records::{self, PushJob},
 };
@@ -42,6 +43,8 @@ pub struct PushOverview {
     /// Receipts that Expo is asked for.
     pub receipts: Vec<WaitingPush>,
     pub receipts_in_all: usize,
+    /// Rows before or among those that are shown that cannot be read.
+    pub unreadable: usize,
 }
 
 /// A device that is not used.
@@ -66,6 +69,8 @@ pub struct DevicesOverview {
     pub quarantined: Vec<LostDevice>,
     /// There are more users than were looked at.
     pub is_partial: bool,
+    /// Users whose devices cannot be read.
+    pub unreadable: usize,
 }
 
 /// Rows that are counted.
@@ -88,29 +93,34 @@ impl PushOverview {
             receipts_in_all: receipts.len(),
             ..Self::default()
         };
-        for (key, row) in jobs.iter().take(SHOWN) {
-            overview.jobs.push(job(store, records::decode(row)?, rows::time_in(key, &keys::push_jobs()))?);
-        }
-        for (key, row) in retries.iter().take(SHOWN) {
-            let Address { id, device } = records::decode(row)?;
-            let delivery = store.get(&rows::delivery(&id, &device))?;
-            let delivery: Option<Delivery> = delivery.map(|row| records::decode(&row)).transpose()?;
-            let due = rows::time_in(key, &rows::all_waiting());
-            let since = delivery.as_ref().and_then(|one| Some(one.attempts.first()?.started_at)).or(due);
-            let attempts = delivery.map_or(0, |one| one.tally.attempts);
-            let why = format!("is tried again after {attempts} attempts");
-            overview.retries.push(waiting(id, since, due, why));
-        }
-        for (key, row) in receipts.iter().take(SHOWN) {
-            let ReceiptDue { address, sent_at, asked, .. } = records::decode(row)?;
-            let why = format!("asked for {asked} times");
-            overview.receipts.push(waiting(address.id, Some(sent_at), rows::time_in(key, &rows::receipts()), why));
-        }
+        overview.jobs = overview.first(&jobs, |key, row| job(store, row, rows::time_in(key, &keys::push_jobs())));
+        overview.retries = overview.first(&retries, |key, row| retry(store, key, row));
+        overview.receipts = overview.first(&receipts, |key, row| receipt(key, row));
         Ok(overview)
+    }
+
+    /// The first rows that can be read, and counts those that cannot.
+    fn first(
+        &mut self,
+        rows: &[(Key, Bytes)],
+        read: impl Fn(&Key, &[u8]) -> Result<WaitingPush, StoreError>,
+    ) -> Vec<WaitingPush> {
+        let mut shown = Vec::new();
+        for (key, row) in rows {
+            match read(key, row) {
+                Ok(push) => shown.push(push),
+                Err(_) => self.unreadable += 1,
+            }
+            if shown.len() == SHOWN {
+                break;
+            }
+        }
+        shown
     }
 }
 
-fn job(store: &dyn Store, job: PushJob, due: Option<Timestamp>) -> Result<WaitingPush, StoreError> {
+fn job(store: &dyn Store, row: &[u8], due: Option<Timestamp>) -> Result<WaitingPush, StoreError> {
+    let job: PushJob = records::decode(row)?;
     let id = PushId::of(&job);
     let record: Option<PushRecord> = store.get(&rows::record(&id))?.map(|row| records::decode(&row)).transpose()?;
     let why = match record.map(|record| record.decision) {
@@ -118,6 +128,22 @@ fn job(store: &dyn Store, job: PushJob, due: Option<Timestamp>) -> Result<Waitin
         Some(_) | None => "waits for its turn".to_owned(),
     };
     Ok(waiting(id, Some(job.created_at), due, why))
+}
+
+fn retry(store: &dyn Store, key: &Key, row: &[u8]) -> Result<WaitingPush, StoreError> {
+    let Address { id, device } = records::decode(row)?;
+    let delivery = store.get(&rows::delivery(&id, &device))?;
+    let delivery: Option<Delivery> = delivery.map(|row| records::decode(&row)).transpose()?;
+    let due = rows::time_in(key, &rows::all_waiting());
+    let since = delivery.as_ref().and_then(|one| Some(one.attempts.first()?.started_at)).or(due);
+    let attempts = delivery.map_or(0, |one| one.tally.attempts);
+    Ok(waiting(id, since, due, format!("is tried again after {attempts} attempts")))
+}
+
+fn receipt(key: &Key, row: &[u8]) -> Result<WaitingPush, StoreError> {
+    let ReceiptDue { address, sent_at, asked, .. } = records::decode(row)?;
+    let due = rows::time_in(key, &rows::receipts());
+    Ok(waiting(address.id, Some(sent_at), due, format!("asked for {asked} times")))
 }
 
 fn waiting(id: PushId, since: Option<Timestamp>, due: Option<Timestamp>, why: String) -> WaitingPush {
@@ -135,7 +161,10 @@ impl DevicesOverview {
         let mut overview = Self { users: users.len(), is_partial: users.len() >= MOST, ..Self::default() };
         let mut tokens = HashSet::new();
         for (key, row) in &users {
-            let (Some(user), reach) = (rows::user_of(key), records::decode::<Reach>(row)?) else { continue };
+            let (Some(user), Ok(reach)) = (rows::user_of(key), records::decode::<Reach>(row)) else {
+                overview.unreadable += 1;
+                continue;
+            };
             for device in reach.devices {
                 overview.devices += usize::from(tokens.insert(device.id()));
                 let lost = |at| LostDevice {
@@ -153,5 +182,54 @@ impl DevicesOverview {
         }
         overview.retired.sort_by_key(|device| std::cmp::Reverse(device.at));
         Ok(overview)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_actors::ports::{Change, Commit};
+    use tandem_testing::MemoryStore;
+
+    use super::*;
+
+    fn waiting_job(at: i64, user: &str) -> Change {
+        let (session, user) = ("cabcdefghijklmnopqrstuvwx".parse().unwrap(), user.parse::<UserId>().unwrap());
+        let at = Timestamp::from_millis(at);
+        let key = keys::push_job(at, &session, &user, 1);
+        let job = PushJob { session, user, seq: 1, event: "e".into(), reason: "r".into(), created_at: at };
+        Change::Put(key, records::encode(&job))
+    }
+
+    /// A row that a version to come may have written, or a bug.
+    fn broken(mut change: Change) -> Change {
+        if let Change::Put(_, row) = &mut change {
+            *row = Bytes::from_static(b"\xc1");
+        }
+        change
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_counted_and_the_others_are_shown() {
+        let store = MemoryStore::default();
+        let broken_devices = Change::Put(rows::devices(&"user_x".parse().unwrap()), Bytes::from_static(b"\xc1"));
+        let changes = vec![broken(waiting_job(1, "user_a")), waiting_job(2, "user_b"), broken_devices];
+        store.commit(&[Commit { fence: None, changes }]).unwrap();
+        let overview = PushOverview::read(&store).unwrap();
+        assert_eq!((overview.unreadable, overview.jobs_in_all), (1, 2));
+        let shown: Vec<_> = overview.jobs.iter().map(|push| push.user.as_str()).collect();
+        assert_eq!(shown, ["user_b"]);
+        let devices = DevicesOverview::read(&store, Timestamp::from_millis(3)).unwrap();
+        assert_eq!((devices.unreadable, devices.users), (1, 1));
+    }
+
+    #[test]
+    fn explaining_a_session_reads_only_its_own_jobs() {
+        let store = MemoryStore::default();
+        let changes = vec![broken(waiting_job(1, "user_a"))];
+        store.commit(&[Commit { fence: None, changes }]).unwrap();
+        let told = crate::push::explain(&store, &"cother000000000000000000".parse().unwrap(), None);
+        assert_eq!(told.unwrap(), [], "another session's row is broken");
+        let own = crate::push::explain(&store, &"cabcdefghijklmnopqrstuvwx".parse().unwrap(), None);
+        assert!(own.is_err());
     }
 }

@@ -86,6 +86,7 @@ impl Users {
                 privacy: PrivacyPreferences::default(),
                 app: false,
                 created_at: self.clock.now(),
+                signed_out_at: None,
             },
         };
         self.save(user).await
@@ -116,6 +117,12 @@ impl Users {
             return Ok(());
         }
         self.change(&user.id, |user| user.app = true).await.map(drop)
+    }
+
+    /// From now on, tokens of the user that were issued before are not accepted. False if there is no account.
+    pub async fn sign_out(&self, id: &UserId) -> Result<bool, UsersError> {
+        let now = self.clock.now();
+        Ok(self.change(id, |user| user.signed_out_at = Some(now)).await?.is_some())
     }
 
     /// Deletes the user. A valid token creates a new one at its next use.

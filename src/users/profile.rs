@@ -25,6 +25,8 @@ pub struct User {
     /// The user's client is the product's own app.
     pub app: bool,
     pub created_at: Timestamp,
+    /// Tokens that were issued until then are not accepted.
+    pub signed_out_at: Option<Timestamp>,
 }
 
 /// The stored row. The id is in its key.
@@ -43,20 +45,44 @@ pub(super) struct Row {
     privacy: PrivacyPreferences,
     #[serde(default)]
     app: bool,
+    #[serde(default)]
+    signed_out_at: Option<Timestamp>,
 }
 
 impl Row {
     pub fn into_user(self, id: &UserId) -> User {
-        let Row { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app } = self;
-        User { id: id.clone(), email, name, first_name, last_name, biometric_enrolled_at, privacy, app, created_at }
+        let Row { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app, signed_out_at } =
+            self;
+        User {
+            id: id.clone(),
+            email,
+            name,
+            first_name,
+            last_name,
+            biometric_enrolled_at,
+            privacy,
+            app,
+            created_at,
+            signed_out_at,
+        }
     }
 }
 
 impl From<&User> for Row {
     fn from(user: &User) -> Self {
-        let User { id: _, email, name, first_name, last_name, biometric_enrolled_at, privacy, app, created_at } =
-            user.clone();
-        Self { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app }
+        let User {
+            id: _,
+            email,
+            name,
+            first_name,
+            last_name,
+            biometric_enrolled_at,
+            privacy,
+            app,
+            created_at,
+            signed_out_at,
+        } = user.clone();
+        Self { email, name, created_at, first_name, last_name, biometric_enrolled_at, privacy, app, signed_out_at }
     }
 }
 
@@ -189,6 +215,7 @@ mod tests {
             privacy: PrivacyPreferences::default(),
             app: false,
             created_at: Timestamp::default(),
+            signed_out_at: None,
         }
     }
 

@@ -9,7 +9,7 @@ import { checkAccess, checkWidth, launch, openPage, SIZES, tandem } from './supp
 
 const PAGES = ['Now', 'Sessions', 'People', 'Realtime', 'Push', 'Settings', 'Changes'];
 
-describe('the console in a browser', { timeout: 120_000 }, () => {
+describe('the console in a browser', { timeout: 300_000 }, () => {
   let browser, server, expo, origin, data, anna, ben, session;
 
   /** What a command of the binary prints. */

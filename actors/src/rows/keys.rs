@@ -281,6 +281,17 @@ pub fn push_jobs() -> Key {
     Key::of_parts(b'q', &[])
 }
 
+/// The session of a key under [`push_jobs`].
+pub fn session_of_push_job(key: &Key) -> Option<SessionId> {
+    let behind_time = key.as_bytes().get(1 + 8..)?;
+    std::str::from_utf8(behind_time.split(|byte| *byte == 0).next()?).ok()?.parse().ok()
+}
+
+/// A row of the operator's console.
+pub fn console(name: &str) -> Key {
+    Key::of_parts(b'y', &[name.as_bytes()])
+}
+
 /// A row of the push sender (attempts, receipts, breakers).
 pub fn push(parts: &[&[u8]]) -> Key {
     Key::of_parts(b'p', parts)

@@ -8,10 +8,10 @@ use crate::console::{
     words,
 };
 
-pub fn page(console: &Console) -> Page {
-    let changes = console.changes.latest();
+pub async fn page(console: &Console) -> Page {
+    let changes = console.changes.latest().await;
     let content = html! {
-        p.hint { "Since the node was started. Each is also a line of the log." }
+        p.hint { "The latest 500. Each is also a line of the log." }
         @if changes.is_empty() {
             p { "Nothing was changed yet." }
         } @else {

@@ -12,14 +12,14 @@ use crate::{
         view::{Page, Section},
         words,
     },
-    push::{DevicesOverview, LostDevice, PushOverview, WaitingPush},
+    push::{DevicesOverview, LostDevice, WaitingPush},
 };
 
 /// Lost devices that are shown.
 const SHOWN: usize = 100;
 
 pub fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> {
-    let overview = PushOverview::read(&*console.node.store)?;
+    let overview = console.pushes()?;
     let devices = console.devices()?;
     Ok(Page {
         title: "Push".to_owned(),
@@ -35,8 +35,19 @@ pub fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> 
                 waiting("Waits for a receipt", overview.receipts_in_all, &overview.receipts, "Nothing."),
             ),
             Section::live("devices", lost(&devices)),
+            Section::live("unreadable", unreadable(overview.unreadable, devices.unreadable)),
         ],
     })
+}
+
+fn unreadable(pushes: usize, users: usize) -> Markup {
+    html! {
+        @if pushes > 0 {
+            p.box.bad { (words::count(pushes, "push")) " that wait cannot be read, and are not shown. "
+                "Stop the node, and " code { "tandem store verify" } " names what is damaged." }
+        }
+        @if users > 0 { p.box.bad { "The devices of " (words::count(users, "user")) " cannot be read." } }
+    }
 }
 
 /// Those of Expo, and that of Ably's cloud.

@@ -1,5 +1,6 @@
 //! Finds a session, and lists those that an operator may look for.
 
+use futures_util::future::try_join_all;
 use maud::{Markup, html};
 use tandem_actors::{
     Overseen, Refusal,
@@ -127,10 +128,11 @@ fn quarantined(console: &Console) -> Markup {
 }
 
 async fn awake(console: &Console) -> Result<Markup, StoreError> {
-    let mut sessions = Vec::new();
-    for session in console.node.coordinator.awake(AWAKE) {
-        sessions.extend(console.node.coordinator.oversee(&session).await?);
-    }
+    let coordinator = &console.node.coordinator;
+    let awake = coordinator.awake(AWAKE);
+    // All at once: one that does not answer makes the page wait once, and not once for each.
+    let overseen = try_join_all(awake.iter().map(|session| coordinator.oversee(session))).await?;
+    let mut sessions: Vec<Overseen> = overseen.into_iter().flatten().collect();
     sessions.sort_by_key(|overseen| std::cmp::Reverse(overseen.state.changed_at));
     let all = console.node.coordinator.resident();
     Ok(html! {

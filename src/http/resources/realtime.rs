@@ -121,6 +121,13 @@ pub async fn sign_out(call: Call) -> Answered {
     Ok(success_of(SignedOut { signed_out: true }))
 }
 
+/// Ends the user's realtime tokens, and all API tokens that were issued so far. False if there is no account.
+pub(crate) async fn sign_out_everywhere(state: &AppState, user: &UserId) -> Result<bool, ApiError> {
+    let had_account = state.users.sign_out(user).await?;
+    end_realtime_tokens(state, user).await?;
+    Ok(had_account)
+}
+
 pub(crate) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<(), ApiError> {
     let ended = state.realtime.provider.end_tokens_of(user).await;
     ended.map_err(|reason| ApiError::unavailable(reason, Duration::from_secs(1)))

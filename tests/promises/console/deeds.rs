@@ -3,7 +3,7 @@
 use serde_json::json;
 use tandem::push::fake_expo::{FakeExpo, Fault, FaultKind};
 
-use crate::harness::{Console, Conversation, Expo, Realtime, eventually, server, text};
+use crate::harness::{Claims, Console, Conversation, Expo, Partner, Realtime, SECRET, eventually, now, server, text};
 
 const OF_BEN: &str = "ExponentPushToken[abcdefghijklmnopqrstuv]";
 
@@ -151,4 +151,63 @@ async fn each_setting_is_shown_with_its_origin_and_secrets_are_not() {
     }
     assert!(page.contains("console.enabled") && page.contains("[redacted]"), "{page}");
     assert!(!page.contains(token) && !page.contains(crate::harness::SECRET), "no secret is shown: {page}");
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_access_to_the_api_and_is_remembered_after_a_kill() {
+    let server = server().start().await;
+    let anna = server.partner("Anna");
+    anna.get("/auth/me").await.ok();
+    let console = Console::sign_in(&server).await;
+    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    let refused = anna.get("/auth/me").await.refused(401, "UNAUTHORIZED");
+    assert_eq!(refused["details"]["reason"], "signed_out", "{refused}");
+
+    let server = server.kill_and_start().await;
+    let with = |claims: Claims| Partner::with_token(&server.origin, &anna.id, claims.hs256(SECRET)).get("/auth/me");
+    anna.at(&server.origin).get("/auth/me").await.refused(401, "UNAUTHORIZED");
+    with(Claims::of(&anna.id).without("iat")).await.refused(401, "UNAUTHORIZED");
+    with(Claims::of(&anna.id).with("iat", now() + 2)).await.ok();
+    server.partner("Ben").get("/auth/me").await.ok();
+    let changes = Console::sign_in(&server).await.get("/console/changes").await.body;
+    assert!(changes.contains("<td>sign out</td>") && changes.contains(&anna.id), "{changes}");
+}
+
+#[tokio::test]
+async fn a_page_too_many_is_told_to_wait_until_another_is_closed() {
+    let server = server().start().await;
+    let console = Console::sign_in(&server).await;
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let mut page = console.live("/console").await;
+        assert!(!page.until("retry: ").await.contains("30000"));
+        open.push(page);
+    }
+    let mut too_many = console.live("/console").await;
+    too_many.until("retry: 30000\n\nevent: full").await;
+    too_many.ended().await;
+    drop(open.pop());
+    eventually("its place is free", || async {
+        let heard = console.live("/console").await.until("retry: ").await;
+        (!heard.contains("30000")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_that_do_not_answer_make_their_list_wait_once() {
+    let server = server().start().await;
+    let console = Console::sign_in(&server).await;
+    for _ in 0..20 {
+        let anna = Conversation::invited(&server).await.anna;
+        let freeze = json!({ "sessionId": anna.session, "point": "before_decide", "harm": { "freeze": "9s" } });
+        let armed = server.request(reqwest::Method::POST, "/debug/failpoints").bearer(&anna.token).json(&freeze);
+        assert!(armed.send().await.status < 300, "debug builds have failpoints");
+        tokio::spawn(async move { anna.sign().await });
+    }
+    let asked = std::time::Instant::now();
+    let page = console.get("/console/sessions").await;
+    assert_eq!(page.status, 200);
+    // One after another, they would take six seconds.
+    assert!(asked.elapsed() < std::time::Duration::from_secs(3), "{:?}", asked.elapsed());
 }
