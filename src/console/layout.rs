@@ -1,11 +1,12 @@
 //! What all pages have in common.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     sign_in::Operator,
     view::{Page, Section, View},
 };
+use crate::http::whole_page;
 
 /// The pages in the navigation.
 const PLACES: [(&str, &str); 7] = [
@@ -57,26 +58,18 @@ pub fn alone(title: &str, content: &Markup) -> Markup {
     document(&format!("{title} · Tandem"), false, &body)
 }
 
-fn document(title: &str, script: bool, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="robots" content="noindex";
-                title { (title) }
-                link rel="icon" href="/console/icon.svg" type="image/svg+xml";
-                link rel="stylesheet" href="/console/style.css";
-                @if script { script src="/console/script.js" defer {} }
-            }
-            body {
-                @if script { a.skip href="#main" { "Skip to the content" } }
-                (body)
-            }
-        }
-    }
+fn document(title: &str, script: bool, content: &Markup) -> Markup {
+    let head = html! {
+        meta name="robots" content="noindex";
+        link rel="icon" href="/console/icon.svg" type="image/svg+xml";
+        link rel="stylesheet" href="/console/style.css";
+        @if script { script src="/console/script.js" defer {} }
+    };
+    let body = html! {
+        @if script { a.skip href="#main" { "Skip to the content" } }
+        (content)
+    };
+    whole_page(title, &head, &body)
 }
 
 /// The hidden field that shows that a form is the console's own.

@@ -43,7 +43,6 @@ use tandem_actors::{
     ports::{Clock, Store},
 };
 
-pub(crate) use self::resources::{account::erase_account, realtime::sign_out_everywhere};
 pub use self::{
     config::{AcmeSettings, CorsSettings, ServerSettings, TlsSettings},
     error::ApiError,
@@ -51,6 +50,10 @@ pub use self::{
     readiness::Readiness,
     realtime_access::RealtimeAccess,
     start_page::{StartPage, start_page},
+};
+pub(crate) use self::{
+    resources::{account::erase_account, realtime::sign_out_everywhere},
+    start_page::whole_page,
 };
 use crate::{
     auth::{Secret, Verifier},

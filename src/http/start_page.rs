@@ -48,6 +48,11 @@ pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
 
 /// A page with the style that [`POLICY`] allows.
 pub(super) fn document(title: &str, content: &Markup) -> Markup {
+    whole_page(title, &html! { style { (PreEscaped(STYLE)) } }, &html! { main { (content) } })
+}
+
+/// What every page of the node has around its content. `head` is what its head has besides.
+pub(crate) fn whole_page(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -56,9 +61,9 @@ pub(super) fn document(title: &str, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                (head)
             }
-            body { main { (content) } }
+            body { (body) }
         }
     }
 }
