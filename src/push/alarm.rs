@@ -21,18 +21,14 @@ impl Alarm {
         Self { clock, moved: watch::Sender::new(()) }
     }
 
+    /// The settled time. Due times by a wall clock that was ahead for a moment would be late when it is right again.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.settled()
     }
 
     /// For short waits: jumps of the wall clock do not change it.
     pub fn uptime(&self) -> Uptime {
         self.clock.uptime()
-    }
-
-    /// The time that has certainly come. For decisions that cannot be taken back: to give up and to forget.
-    pub fn settled(&self) -> Timestamp {
-        self.clock.settled()
     }
 
     pub fn clock_moved(&self) {
@@ -50,7 +46,7 @@ impl Alarm {
     pub async fn until(&self, at: Timestamp) {
         let mut moved = self.moved.subscribe();
         loop {
-            let now = self.clock.now();
+            let now = self.now();
             if now >= at {
                 return;
             }

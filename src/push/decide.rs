@@ -19,8 +19,6 @@ pub(super) const NO_DEVICE: &str = "the device is not registered any more";
 /// What a decision depends on.
 pub(super) struct Facts<'a> {
     pub now: Timestamp,
-    /// The time that has certainly come.
-    pub settled: Timestamp,
     pub expires_at: Timestamp,
     /// A later push of the same session that was sent to the same user.
     pub newer_push: Option<Seq>,
@@ -44,7 +42,7 @@ pub(super) fn decide(
     if record.is_some_and(|record| !matches!(record.decision, Decision::Held { .. })) {
         return None;
     }
-    if facts.settled >= facts.expires_at {
+    if facts.now >= facts.expires_at {
         return Some(Decision::Expired);
     }
     if let Some(into) = facts.newer_push {
@@ -80,7 +78,7 @@ pub(super) fn decide_retry(
     facts: &Facts<'_>,
     not_before: impl FnOnce(&Device) -> Option<Timestamp>,
 ) -> RetryDecision {
-    if facts.settled >= facts.expires_at {
+    if facts.now >= facts.expires_at {
         // If an earlier attempt has an unknown outcome, the push may have arrived.
         return RetryDecision::End(if delivery.tally.unknown > 0 { Final::Unknown } else { Final::Expired });
     }
@@ -135,7 +133,7 @@ mod tests {
     }
 
     fn facts(reach: &Reach) -> Facts<'_> {
-        Facts { now: at(0), settled: at(0), expires_at: at(60), newer_push: None, reach }
+        Facts { now: at(0), expires_at: at(60), newer_push: None, reach }
     }
 
     fn record(decision: Decision) -> PushRecord {
@@ -161,7 +159,7 @@ mod tests {
         let dropped = |why: &str| Some(Decision::Dropped { why: why.into() });
         for (name, decision, expected) in [
             ("nothing", decide(&job(), None, None, &facts(&all)), Some(Decision::Sent { devices: 1 })),
-            ("late", decide(&job(), None, None, &Facts { settled: at(60), ..facts(&all) }), Some(Decision::Expired)),
+            ("late", decide(&job(), None, None, &Facts { now: at(60), ..facts(&all) }), Some(Decision::Expired)),
             (
                 "a newer push",
                 decide(&job(), None, None, &Facts { newer_push: Some(9), ..facts(&all) }),
@@ -203,7 +201,7 @@ mod tests {
             tally: Tally { unknown, ..Tally::default() },
         };
         let (all, nobody) = (reach(serde_json::json!({})), Reach::default());
-        let late = Facts { settled: at(60), ..facts(&all) };
+        let late = Facts { now: at(60), ..facts(&all) };
         let newer = Facts { newer_push: Some(9), ..facts(&all) };
         let free = |_: &Device| None;
         let throttled = |_: &Device| Some(at(0) + Duration::from_secs(30));

@@ -43,13 +43,7 @@ impl Sender {
     ) -> Result<(), StoreError> {
         let Some((group, record)) = self.group(jobs, now)? else { return Ok(()) };
         let reach = self.devices.reach(&group.id.user)?;
-        let facts = Facts {
-            now,
-            settled: self.alarm.settled(),
-            expires_at: group.expires_at,
-            newer_push: self.newer_push(&group.id)?,
-            reach: &reach,
-        };
+        let facts = Facts { now, expires_at: group.expires_at, newer_push: self.newer_push(&group.id)?, reach: &reach };
         let too_soon = self.paces.look(&*self.store, &self.config, &group.id, now)?;
         match decide(&group.job, record.as_ref(), too_soon, &facts) {
             Some(decision @ Decision::Sent { .. }) => self.send_group(plan, group, decision, &reach, room, now),
@@ -168,7 +162,6 @@ impl Sender {
         let newer_job = newest_job.filter(|seq| *seq > address.id.seq);
         let facts = Facts {
             now,
-            settled: self.alarm.settled(),
             expires_at: delivery.expires_at,
             newer_push: newer_job.map_or_else(|| self.newer_push(&address.id), |seq| Ok(Some(seq)))?,
             reach: &reach,

@@ -115,7 +115,7 @@ impl Sender {
                 continue;
             };
             let mut delivery: Delivery = records::decode(&row)?;
-            let is_lost = self.alarm.settled().since(receipt.sent_at) >= self.config.receipt_lost_after;
+            let is_lost = now.since(receipt.sent_at) >= self.config.receipt_lost_after;
             match receipts.get(&receipt.ticket) {
                 Some(known) => {
                     metrics::histogram!("tandem_push_receipt_lag_seconds")

@@ -38,8 +38,7 @@ impl Sender {
     async fn forget(&self, now: Timestamp) -> Result<bool, StoreError> {
         let prefix = rows::all_forgettable();
         let page = self.store.scan(&prefix, None, Direction::Forward, PAGE)?;
-        let certain = self.alarm.settled();
-        let due = |key: &Key| rows::time_in(key, &prefix).is_none_or(|at| at <= certain);
+        let due = |key: &Key| rows::time_in(key, &prefix).is_none_or(|at| at <= now);
         let due: Vec<_> = page.into_iter().take_while(|(key, _)| due(key)).collect();
         let mut changes = Vec::new();
         for (key, value) in &due {

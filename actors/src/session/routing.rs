@@ -100,7 +100,8 @@ impl SessionActor {
             created_at: now,
             reason: reason.to_owned(),
         };
-        Change::Put(keys::push_job(now, &job.session, user, event.seq), records::encode(&job))
+        let due = self.deps.clock.settled();
+        Change::Put(keys::push_job(due, &job.session, user, event.seq), records::encode(&job))
     }
 
     /// Decides for the partners whose presence was unknown, as far as it is known by now.

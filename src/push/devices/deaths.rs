@@ -25,7 +25,7 @@ const REMEMBERED_RETIREMENTS: usize = 1_000;
 impl Devices {
     /// Counts devices that Expo calls registered.
     pub fn count_registered(&self, devices: usize) {
-        let (mut guard, now) = (self.guard.lock(), self.clock.now());
+        let (mut guard, now) = (self.guard.lock(), self.clock.settled());
         (0..devices).for_each(|_| guard.saw(false, now));
     }
 
@@ -38,7 +38,7 @@ impl Devices {
         asked_at: Timestamp,
     ) -> Result<(), DevicesError> {
         self.change(move |devices, retired| {
-            let now = devices.clock.now();
+            let now = devices.clock.settled();
             let mut changed = Changed::default();
             let suspicious = {
                 let mut guard = devices.guard.lock();

@@ -93,7 +93,7 @@ impl Devices {
     /// Whether the user gets pushes: the user has a usable device, and has not switched pushes off.
     pub fn pushes_enabled(&self, user: &UserId) -> Result<bool, StoreError> {
         let reach = self.reach(user)?;
-        Ok(reach.preferences.push_enabled && reach.usable(self.clock.now()).next().is_some())
+        Ok(reach.preferences.push_enabled && reach.usable(self.clock.settled()).next().is_some())
     }
 
     /// Registers a device for the user, and takes it from its former user.
@@ -109,7 +109,7 @@ impl Devices {
             }
             let mut reach = devices.load(&user)?;
             reach.devices.retain(|device| device.token != token);
-            let registered_at = devices.clock.now();
+            let registered_at = devices.clock.settled();
             changed
                 .rows
                 .push(Change::Put(keys::push_token(&token.digest()), records::encode(&Owner { user: user.clone() })));
@@ -222,7 +222,7 @@ impl Devices {
 impl ports::Devices for Devices {
     fn has_push_token(&self, user: &UserId) -> bool {
         match self.reach(user) {
-            Ok(reach) => reach.usable(self.clock.now()).next().is_some(),
+            Ok(reach) => reach.usable(self.clock.settled()).next().is_some(),
             Err(error) => {
                 // A push without a device is closed with that reason. A push that is not decided would be lost without
                 // a trace.

@@ -320,6 +320,19 @@ async fn a_service_that_is_down_for_an_hour_delays_pushes_and_loses_none() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_a_day_ahead_for_a_moment_delays_no_push() {
+    const DAY: i64 = 24 * 3_600_000;
+    let rig = one_push().await;
+    rig.expo.fault(Fault::once(FaultKind::ErrorBefore { status: 500 }));
+    rig.clock.jump(DAY);
+    rig.decide_at(1, "ann", 1, rig.clock.settled()).await;
+    eventually("failed once", || rig.delivery(1)["state"] == "waiting").await;
+    rig.clock.jump(-DAY);
+    rig.advance(Duration::from_secs(60 * 60));
+    eventually("sent again", || rig.delivery(1)["state"] == "awaitingReceipt").await;
+}
+
+#[tokio::test]
 async fn a_push_that_cannot_be_sent_in_time_expires() {
     let rig = one_push().await;
     rig.expo.stop().await;

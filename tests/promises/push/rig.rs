@@ -161,6 +161,12 @@ impl Rig {
         self.decide_all([(number, name.to_owned(), seq)]).await;
     }
 
+    /// A push is decided, due at a time.
+    pub async fn decide_at(&self, number: u32, name: &str, seq: Seq, due: Timestamp) {
+        self.journal.write(vec![job_row(due, session(number), user(name), seq)]).await.unwrap();
+        self.pusher.jobs_committed();
+    }
+
     pub async fn decide_all(&self, pushes: impl IntoIterator<Item = (u32, String, Seq)>) {
         let now = self.clock.now();
         let rows = pushes.into_iter().map(|(number, name, seq)| job_row(now, session(number), user(&name), seq));

@@ -119,8 +119,15 @@ async fn killed_at_any_moment_every_push_ends_once_and_is_seen_once() {
     misbehave(&expo);
     decide_all(&path).await;
     for _ in 0..KILLS {
+        let seen = expo.requests().len();
         let mut child = start_child(&path, &expo.url);
-        tokio::time::sleep(Duration::from_millis(rand::random_range(100..700))).await;
+        // On a busy machine a start takes long: most kills wait for an attempt.
+        let patience = tokio::time::Instant::now() + Duration::from_secs(5);
+        let waits = rand::random_bool(0.8);
+        while waits && expo.requests().len() == seen && tokio::time::Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..300))).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }
