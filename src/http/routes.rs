@@ -146,7 +146,7 @@ pub fn api() -> Vec<Route> {
         tending: list, history, write_note, reenter, check_in, respond, share, unshare;
         invitations: look, acknowledge, accept, decline, resend, own, confirm, message, confirm_topic;
         account: me, rename, erase, biometric, privacy, change_privacy;
-        export: ask, fetch;
+        export: ask, fetch, own;
         people: list, person, sessions, nickname;
         push: register, remove, preferences, change_preferences, test;
         realtime: ably_token, sign_out, config;

@@ -38,6 +38,7 @@ mod logging;
 mod monitoring;
 mod needs;
 mod nudge;
+mod own_data;
 mod people;
 mod presence;
 mod provider;

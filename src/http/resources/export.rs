@@ -20,7 +20,7 @@ use crate::{
         envelope::{Success, success_of},
         error::ApiError,
     },
-    push::Preferences,
+    push::{Device, Platform, Preferences},
     users::PrivacyPreferences,
 };
 
@@ -53,12 +53,40 @@ pub struct Export {
     account: Account,
     notification_preferences: Preferences,
     privacy_preferences: PrivacyPreferences,
+    devices: Vec<ExportedDevice>,
     /// The newest change first.
     sessions: Vec<ExportedSession>,
     /// For the next page; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     has_more: bool,
+}
+
+/// A device that gets the caller's pushes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedDevice {
+    /// The beginning of its push token.
+    token: String,
+    /// `ios` or `android`; null if the app has not told it.
+    #[schema(value_type = Option<String>)]
+    platform: Option<Platform>,
+    locale: Option<String>,
+    time_zone: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    registered_at: Timestamp,
+}
+
+impl From<&Device> for ExportedDevice {
+    fn from(device: &Device) -> Self {
+        Self {
+            token: device.token.shortened(),
+            platform: device.platform,
+            locale: device.locale.clone(),
+            time_zone: device.time_zone.clone(),
+            registered_at: device.registered_at,
+        }
+    }
 }
 
 /// What the caller may see of a session: the answers of the routes with the same names. Null if the session is
@@ -106,6 +134,7 @@ pub async fn fetch(call: Call) -> Answered {
     let filter = ListFilter { status: None, cursor, limit: SESSIONS_ON_A_PAGE };
     let page = state.coordinator.list(user, filter).await?;
     let Page { items, cursor, has_more } = serde_json::from_slice(&page).map_err(unreadable)?;
+    let reach = state.devices.reach(user).map_err(Refusal::from)?;
     let mut sessions = Vec::with_capacity(items.len());
     for Item { id } in items {
         sessions.push(session(&call, id).await?);
@@ -115,10 +144,23 @@ pub async fn fetch(call: Call) -> Answered {
         account: Account::of(&call, &call.user).await?,
         notification_preferences: state.devices.preferences(user).map_err(Refusal::from)?,
         privacy_preferences: call.user.privacy,
+        devices: reach.devices.iter().map(ExportedDevice::from).collect(),
         sessions,
         cursor,
         has_more,
     }))
+}
+
+/// All that the node holds of the caller
+///
+/// Profile, preferences, devices with the beginnings of their tokens, and each session with the caller's own words,
+/// and those of the partner that the caller may see. In pages, as `GET /me/export`.
+#[utoipa::path(
+    get, path = "/auth/me/export", tag = "account", params(ExportQuery),
+    responses((status = 200, body = Success<Export>))
+)]
+pub async fn own(call: Call) -> Answered {
+    fetch(call).await
 }
 
 #[derive(Deserialize)]

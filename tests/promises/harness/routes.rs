@@ -136,6 +136,7 @@ const OTHER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/auth/test-push-notification"),
     ("POST", "/me/export"),
     ("GET", "/me/export"),
+    ("GET", "/auth/me/export"),
     ("GET", "/people"),
     ("GET", "/people/{id}"),
     ("PATCH", "/relationships/{id}/nickname"),
