@@ -1,5 +1,7 @@
 //! Backups of the running node, one at a time.
 
+mod schedule;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,12 +13,28 @@ use serde::{Deserialize, Serialize};
 use tandem_actors::domain::time::Timestamp;
 use utoipa::ToSchema;
 
-use crate::store::{BackupError, BackupProgress, Backups, SecretFile, Taken};
+pub use self::schedule::Schedule;
+use crate::store::{self, BackupError, BackupProgress, Backups, Listed, SecretFile, Taken};
+
+/// How often the schedule looks at the clock, which may jump.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a failure, the schedule tries again not before so long.
+const TRY_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// Where the node's own backups go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The directory.
+    pub to: PathBuf,
+    /// Backups that are kept there. 0: all.
+    pub keep: usize,
+}
 
 /// Takes the backups of a node.
 pub struct BackupService {
     backups: Backups,
     secrets: Vec<SecretFile>,
+    destination: Option<Destination>,
     state: Mutex<BackupStatus>,
 }
 
@@ -109,8 +127,56 @@ pub enum NotBegun {
 }
 
 impl BackupService {
-    pub fn new(backups: Backups, secrets: Vec<SecretFile>) -> Arc<Self> {
-        Arc::new(Self { backups, secrets, state: Mutex::default() })
+    pub fn new(backups: Backups, secrets: Vec<SecretFile>, destination: Option<Destination>) -> Arc<Self> {
+        let service = Self { backups, secrets, destination, state: Mutex::default() };
+        if let Some(at) = service.last_in_destination() {
+            metrics::gauge!("tandem_backup_last_success_timestamp_seconds").set(at.as_millis() as f64 / 1_000.0);
+        }
+        Arc::new(service)
+    }
+
+    /// Where the node's own backups go, if that is configured.
+    pub fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
+    }
+
+    /// The backups in the node's own directory, the oldest first.
+    pub fn list(&self) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
+        self.destination.as_ref().map_or_else(|| Ok(Vec::new()), |destination| store::list(&destination.to))
+    }
+
+    fn last_in_destination(&self) -> Option<Timestamp> {
+        let listed = self.list().inspect_err(|error| tracing::warn!(%error, "the backups cannot be listed")).ok()?;
+        listed.into_iter().rev().find_map(Result::ok).map(|listed| listed.manifest.created_at)
+    }
+
+    /// Begins a backup into the node's own directory. False if none is configured.
+    pub fn begin_own(self: &Arc<Self>) -> Result<bool, NotBegun> {
+        let Some(Destination { to, keep }) = &self.destination else { return Ok(false) };
+        self.begin(to, true, *keep).map(|_| true)
+    }
+
+    /// Takes the backups that are due, as long as the service exists.
+    pub async fn keep_schedule(self: Arc<Self>, schedule: Schedule) {
+        // The first of daily ones is the next one.
+        let begun = matches!(schedule, Schedule::Daily(_)).then(now);
+        let mut tried = self.last_in_destination().or(begun);
+        let weak = Arc::downgrade(&self);
+        drop(self);
+        while let Some(service) = weak.upgrade() {
+            let (now, status) = (now(), service.status());
+            let failed = status.last.filter(|last| last.problem.is_some());
+            let due = schedule.next(tried, now);
+            let due = failed.map_or(due, |failed| due.min(failed.at + TRY_AGAIN));
+            if due <= now && status.running.is_none() {
+                tried = Some(now);
+                if let Err(error) = service.begin_own() {
+                    tracing::warn!(%error, "a backup that is due was not begun");
+                }
+            }
+            drop(service);
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     pub fn status(&self) -> BackupStatus {
@@ -150,7 +216,13 @@ impl BackupService {
     }
 
     fn end(&self, to: &Path, outcome: &Result<Taken, BackupError>, took: Duration) {
-        let at = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+        let at = now();
+        let kind = if outcome.is_ok() { "taken" } else { "failed" };
+        metrics::counter!("tandem_backups_total", "outcome" => kind).increment(1);
+        metrics::histogram!("tandem_backup_seconds").record(took);
+        if outcome.is_ok() {
+            metrics::gauge!("tandem_backup_last_success_timestamp_seconds").set(at.as_millis() as f64 / 1_000.0);
+        }
         match outcome {
             Ok(taken) => tracing::info!(
                 id = taken.manifest.id,
@@ -174,4 +246,8 @@ impl BackupService {
             problem: outcome.as_ref().err().map(ToString::to_string),
         });
     }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

@@ -15,14 +15,19 @@ use crate::{
 /// Time between two questions how far the node is.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-pub fn run(settings: &Settings, to: &Path, with_secrets: bool) -> Outcome {
+pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcome {
+    let own = settings.backup.to.as_deref();
+    let to = to
+        .or(own)
+        .ok_or_else(|| Failure::new("no directory is named: add --to DIR, or set backup.to in config.toml"))?;
+    let keep = if Some(to) == own { settings.backup.keep } else { 0 };
     let to = std::path::absolute(to)?;
     let bar = progress::known("backing up", "rows");
     let taken = match store::inspect(&settings.store_location()) {
         Err(StoreOpenError::Locked { .. }) => {
             actix_web::rt::System::new().block_on(of_node(settings, &to, with_secrets, &bar))
         }
-        Ok(true) => of_store(settings, &to, with_secrets, &bar),
+        Ok(true) => of_store(settings, &to, with_secrets, keep, &bar),
         Ok(false) => Err(Failure::new(format_args!(
             "there is no store at {}: name the data directory of a node with --data",
             settings.store_location()
@@ -72,10 +77,16 @@ async fn of_node(
     }
 }
 
-fn of_store(settings: &Settings, to: &Path, with_secrets: bool, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
+fn of_store(
+    settings: &Settings,
+    to: &Path,
+    with_secrets: bool,
+    keep: usize,
+    bar: &ProgressBar,
+) -> Result<TakenBackup, Failure> {
     let (store, backups) = store::open_with_backups(&settings.store_location(), &settings.store_options())?;
     let secrets = if with_secrets { secrets::files_of(&settings.data) } else { Vec::new() };
-    let taken = backups.take(to, &secrets, 0, &mut |BackupProgress { rows, total }| {
+    let taken = backups.take(to, &secrets, keep, &mut |BackupProgress { rows, total }| {
         bar.set_length(total);
         bar.set_position(rows);
     });

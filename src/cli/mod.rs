@@ -103,9 +103,9 @@ enum Command {
     },
     /// Back up the running node, or the store of a stopped one
     Backup {
-        /// The directory of backups; the first one makes it
+        /// The directory of backups; the first one makes it [default: backup.to]
         #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        to: Option<PathBuf>,
         /// Leave out the secrets and the settings of the data directory
         #[arg(long)]
         without_secrets: bool,
@@ -267,7 +267,7 @@ impl Cli {
             Command::Health { ready } => health::run(&settings, ready),
             Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Console { name, at } => node::console(&settings, name, at.as_deref()),
-            Command::Backup { to, without_secrets } => backup::run(&settings, &to, !without_secrets),
+            Command::Backup { to, without_secrets } => backup::run(&settings, to.as_deref(), !without_secrets),
             Command::Restore(asked) => restore::run(&settings, asked),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),

@@ -38,6 +38,11 @@ impl Settings {
             "journal.recent_bytes",
             "is less than journal.checkpoint_bytes, but must not be",
         )?;
+        require(
+            self.backup.schedule.is_none() || self.backup.to.is_some(),
+            "backup.schedule",
+            "needs backup.to, the directory of backups",
+        )?;
         self.check_texts()?;
         self.check_tls()?;
         self.check_app()?;

@@ -3,6 +3,7 @@
 //! all settings.
 
 mod app;
+mod backup;
 mod check;
 mod console;
 mod effective;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub(crate) use self::backup::BackupSettings;
 pub use self::layers::{Flag, Sources};
 use self::{
     app::AppSection,
@@ -44,6 +46,7 @@ pub struct Settings {
     pub auth: auth::AuthSettings,
     pub store: store::Config,
     pub journal: JournalSettings,
+    pub backup: BackupSettings,
     pub sessions: SessionsSettings,
     pub invitations: InvitationsSettings,
     pub app: AppSection,
@@ -67,6 +70,7 @@ impl Default for Settings {
             auth: auth::AuthSettings::default(),
             store: store::Config::default(),
             journal: JournalSettings::default(),
+            backup: BackupSettings::default(),
             sessions: SessionsSettings::default(),
             invitations: InvitationsSettings::default(),
             app: AppSection::default(),

@@ -21,7 +21,7 @@ use super::{
     view::View,
     words,
 };
-use crate::http;
+use crate::{backups::BackupService, http};
 
 pub fn mount(app: &mut ServiceConfig) {
     app.route("/release", web::post().to(release))
@@ -30,6 +30,7 @@ pub fn mount(app: &mut ServiceConfig) {
         .route("/erase", web::post().to(erase))
         .route("/reset-breaker", web::post().to(reset_breaker))
         .route("/publish", web::post().to(publish))
+        .route("/back-up", web::post().to(back_up))
         .route("/rights", web::post().to(rights));
 }
 
@@ -77,6 +78,19 @@ pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<Just
         }
         Err(refused) => refused,
     }
+}
+
+async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKey>) -> HttpResponse {
+    let acting = match Acting::of(&request, &console, &form.key) {
+        Ok(acting) => acting,
+        Err(refused) => return refused,
+    };
+    let outcome = match console.node.backups.as_ref().map(BackupService::begin_own) {
+        Some(Ok(true)) => "begun".to_owned(),
+        Some(Err(error)) => format!("not begun: {error}"),
+        _ => "not begun: backup.to is not set".to_owned(),
+    };
+    acting.done(&console, "back up", "The node", &outcome, "/console/backups").await
 }
 
 #[derive(Deserialize)]

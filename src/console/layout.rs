@@ -9,12 +9,13 @@ use super::{
 use crate::http::whole_page;
 
 /// The pages in the navigation.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 8] = [
     ("/console", "Now"),
     ("/console/sessions", "Sessions"),
     ("/console/people", "People"),
     ("/console/realtime", "Realtime"),
     ("/console/push", "Push"),
+    ("/console/backups", "Backups"),
     ("/console/settings", "Settings"),
     ("/console/changes", "Changes"),
 ];

@@ -25,6 +25,15 @@ pub fn troubles(console: &Console, meters: &Meters) -> Vec<Trouble> {
             page: Some("/console/sessions"),
         });
     }
+    let last = console.node.backups.as_ref().and_then(|backups| backups.status().last);
+    if let Some(problem) = last.and_then(|last| last.problem) {
+        all.push(Trouble {
+            kind: "care",
+            what: format!("The last backup failed: {}", problem.trim_end_matches('.')),
+            advice: "It is tried again when it is due.",
+            page: Some("/console/backups"),
+        });
+    }
     for (breaker, open) in meters.by("tandem_breaker_open", "breaker") {
         if open > 0.0 {
             all.push(Trouble {

@@ -20,6 +20,7 @@ pub enum View {
     People(String),
     Realtime,
     Push,
+    Backups,
     Settings,
     Changes,
 }
@@ -72,6 +73,7 @@ impl View {
             // The answer to a pasted token is this page with a section more.
             "/console/realtime" | "/console/rights" => Self::Realtime,
             "/console/push" => Self::Push,
+            "/console/backups" => Self::Backups,
             "/console/settings" => Self::Settings,
             "/console/changes" => Self::Changes,
             _ => return None,
@@ -90,6 +92,7 @@ impl View {
             Self::People(user) => pages::people::page(console, operator, user).await,
             Self::Realtime => Ok(pages::realtime::page(console, operator)),
             Self::Push => pages::push::page(console, operator),
+            Self::Backups => Ok(pages::backups::page(console, operator)),
             Self::Settings => Ok(pages::settings::page(console)),
             Self::Changes => Ok(pages::changes::page(console).await),
         }
@@ -103,6 +106,7 @@ impl View {
             Self::People(_) => "/console/people",
             Self::Realtime => "/console/realtime",
             Self::Push => "/console/push",
+            Self::Backups => "/console/backups",
             Self::Settings => "/console/settings",
             Self::Changes => "/console/changes",
         }

@@ -28,12 +28,13 @@ use super::{
 };
 use crate::{
     acme::Acme,
-    backups::BackupService,
-    config::{EffectiveSetting, Settings},
+    backups::{BackupService, Destination},
+    config::{self, EffectiveSetting, Settings},
     console::Console,
     http::{AppState, StartPage, start_page},
     operator::{self, OperatorFile},
     secrets,
+    store::Backups,
     tls::ServerCertificate,
     version::VERSION,
 };
@@ -84,7 +85,7 @@ impl Application {
             operator_token: operator_token.clone(),
             stopping: stopping.clone(),
             metrics,
-            backups: BackupService::new(backups, secrets::files_of(&settings.data)),
+            backups: backup_service(&settings, backups),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);
@@ -199,6 +200,17 @@ fn announce(settings: &Settings, address: SocketAddr) {
         tokens = settings.auth.ways(),
         "starting"
     );
+}
+
+/// Takes backups, also by schedule.
+fn backup_service(settings: &Settings, backups: Backups) -> Arc<BackupService> {
+    let config::BackupSettings { to, schedule, keep } = settings.backup.clone();
+    let destination = to.map(|to| Destination { to, keep });
+    let service = BackupService::new(backups, secrets::files_of(&settings.data), destination);
+    if let Some(schedule) = schedule {
+        actix_web::rt::spawn(service.clone().keep_schedule(schedule));
+    }
+    service
 }
 
 /// The page at `/`.

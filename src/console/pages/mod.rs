@@ -1,5 +1,6 @@
 //! The pages, one file each.
 
+pub mod backups;
 pub mod changes;
 pub mod now;
 pub mod people;

@@ -1,7 +1,7 @@
 //! How the node is at the moment.
 
 use maud::{Markup, html};
-use tandem_actors::ports::StoreError;
+use tandem_actors::{domain::time::Timestamp, ports::StoreError};
 
 use crate::console::{
     Console,
@@ -110,7 +110,13 @@ fn queues(meters: &Meters) -> Markup {
             tr { th scope="row" { "Requests to Expo under way" } td.number { (words::number(meters.sum("tandem_push_in_flight"))) } }
             tr { th scope="row" { "Oldest push that waits" } td.number { (age("tandem_push_oldest_waiting_seconds")) } }
             tr { th scope="row" { "Sessions in quarantine" } td.number { (words::number(meters.sum("tandem_sessions_quarantined"))) } }
+            tr { th scope="row" { "Last backup" } td.number { (last_backup(meters)) } }
             tr { th scope="row" { "Free on the store's disk" } td.number { (words::bytes(meters.sum("tandem_store_free_bytes"))) } }
         }
     }
+}
+
+fn last_backup(meters: &Meters) -> String {
+    let at = meters.sum("tandem_backup_last_success_timestamp_seconds");
+    if at > 0.0 { Timestamp::from_millis((at * 1_000.0) as i64).to_string() } else { "none".to_owned() }
 }

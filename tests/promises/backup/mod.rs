@@ -1,5 +1,6 @@
 //! Backups of a node, and nodes made from them.
 
+mod schedule;
 mod views;
 
 use std::{fs, path::Path};

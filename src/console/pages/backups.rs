@@ -1,0 +1,96 @@
+//! The node's backups, and the button that takes one.
+
+use maud::{Markup, html};
+
+use crate::{
+    backups::{BackupService, BackupStatus},
+    console::{
+        Console, layout,
+        sign_in::Operator,
+        view::{Page, Section},
+        words,
+    },
+    store::Listed,
+};
+
+/// Backups that are listed, the newest first.
+const LISTED: usize = 100;
+
+pub fn page(console: &Console, operator: &Operator) -> Page {
+    let Some(backups) = &console.node.backups else {
+        return alone(&html! { p { "This node has no store to back up." } });
+    };
+    let Some(destination) = backups.destination() else {
+        return alone(&html! {
+            p { "No directory is configured. Set " code { "backup.to" } ", or run " code { "tandem backup --to DIR" } "." }
+        });
+    };
+    let button = html! {
+        p { "Backups go to " code { (destination.to.display()) } ". "
+            @match destination.keep { 0 => { "All are kept." } keep => { "The last " (keep) " are kept." } } }
+        form method="post" action="/console/back-up" {
+            (layout::form_key(operator))
+            button type="submit" { "Back up now" }
+        }
+    };
+    let sections = vec![
+        Section::fixed("back-up", button),
+        Section::live("backup", state(&backups.status())),
+        Section::fixed("list", list(backups)),
+    ];
+    Page { title: "Backups".to_owned(), sections }
+}
+
+fn alone(words: &Markup) -> Page {
+    Page { title: "Backups".to_owned(), sections: vec![Section::fixed("back-up", words.clone())] }
+}
+
+fn state(status: &BackupStatus) -> Markup {
+    html! {
+        @if let Some(running) = &status.running {
+            p { "A backup is being taken: " (running.rows) " of " (running.total) " rows." }
+        }
+        @if let Some(last) = &status.last {
+            @if let Some(problem) = &last.problem {
+                p { "The last one failed at " (last.at) ": " (problem) }
+            } @else if let Some(taken) = &last.taken {
+                p { "The last one was complete at " (last.at) ": " (taken.rows) " rows, " (words::bytes(taken.new_bytes as f64)) " new." }
+            }
+        }
+    }
+}
+
+fn list(backups: &BackupService) -> Markup {
+    let listed = match backups.list() {
+        Ok(listed) => listed,
+        Err(error) => return html! { p { (error) } },
+    };
+    html! {
+        h2 { "Backups " span.hint { (listed.len()) } }
+        @if listed.is_empty() { p.hint { "None yet." } } @else {
+            div.wide tabindex="0" role="region" aria-label="Backups" {
+                table {
+                    thead { tr { th { "Complete at" } th { "Name" } th { "Position" } th { "Rows" } th { "" } } }
+                    tbody { @for backup in listed.iter().rev().take(LISTED) { (row(backup)) } }
+                }
+            }
+        }
+    }
+}
+
+fn row<E: std::fmt::Display>(backup: &Result<Listed, E>) -> Markup {
+    html! {
+        tr {
+            @match backup {
+                Ok(Listed { manifest, continues }) => {
+                    td { (manifest.created_at) }
+                    td.id { (manifest.id) }
+                    td.number { (manifest.position) }
+                    td.number { (manifest.rows) }
+                    td { @if *continues { "and any moment since the one before" } }
+                }
+                Err(error) => { td colspan="5" { (error) } }
+            }
+        }
+    }
+}
