@@ -37,7 +37,7 @@ pub(super) struct Jwks {
     keys: RwLock<Option<Fetched>>,
     /// Increases when the set of keys changes.
     edition: AtomicU64,
-    /// Held while fetching.
+    /// Locked by the caller that fetches, so that only one fetch runs at a time.
     fetching: Mutex<Attempts>,
     /// Counts fetches that have ended, successful or not. A caller reads it before it looks for a key. After waiting
     /// for `fetching` it compares: a higher count means that another caller has asked the issuer in the meantime.

@@ -16,11 +16,11 @@ const DAY: u64 = 24 * HOUR;
 pub struct JournalSettings {
     /// Commits that may wait for the disk. When more would wait, commands are refused with `Retry-After`.
     pub queue: usize,
-    /// Their bytes.
+    /// The bytes of all waiting commits.
     pub queue_bytes: usize,
     /// Commits in one group.
     pub group: usize,
-    /// Their bytes. A larger commit is a group of its own.
+    /// The bytes of one group. A larger commit is a group of its own.
     pub group_bytes: usize,
     /// A write that the disk has not finished after this long makes the node refuse commands until it has.
     #[serde(with = "humantime_serde")]

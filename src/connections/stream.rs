@@ -209,7 +209,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!reading.is_finished());
-        handle.go_on();
+        handle.resume();
         assert_eq!(&reading.await.unwrap().unwrap(), b"later");
     }
 

@@ -22,7 +22,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedPush {
-    /// The event's.
+    /// The event's number.
     pub seq: Seq,
     /// Who was to be notified.
     pub user: UserId,
@@ -102,7 +102,7 @@ pub struct ExplainedDelivery {
     pub ended_at: Option<Timestamp>,
     pub possible_duplicate: bool,
     pub attempts_made: u32,
-    /// The latest ones.
+    /// The latest attempts.
     pub attempts: Vec<ExplainedAttempt>,
 }
 

@@ -9,7 +9,7 @@ use super::{channels::ChannelNames, cloud};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderKind {
-    /// This node itself.
+    /// The endpoint that is embedded in this node.
     #[default]
     Embedded,
     /// Ably's cloud.

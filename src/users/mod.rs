@@ -111,7 +111,7 @@ impl Users {
     }
 
     /// Records that the user's client is the product's own app, because it called a route that only the app calls.
-    /// Written once.
+    /// Writes the row only the first time.
     pub async fn mark_app(&self, user: &User) -> Result<(), UsersError> {
         if user.app {
             return Ok(());

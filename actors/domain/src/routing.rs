@@ -43,13 +43,13 @@ pub enum PresenceKnowledge {
 pub enum DeliveryRoute {
     /// On the channel only.
     Publish,
-    /// By push only.
+    /// Send a push only.
     Push,
-    /// Both ways.
+    /// Publish, and send a push.
     PublishAndPush,
     /// Ask the realtime provider first, then decide again.
     Resolve,
-    /// Neither way.
+    /// Neither publish nor send a push.
     Nothing,
 }
 

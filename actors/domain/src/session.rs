@@ -65,12 +65,12 @@ impl Session {
         self.history.superseded()
     }
 
-    /// They are no longer in the log.
+    /// Forgets the superseded events once they are no longer in the log.
     pub fn forget_superseded(&mut self) {
         self.history.forget_superseded();
     }
 
-    /// Never changes.
+    /// The session's id, which never changes.
     pub fn id(&self) -> &SessionId {
         &self.id
     }

@@ -45,7 +45,7 @@ impl Coordinator {
             if let Err(error) = self.index_session(session).await {
                 match error {
                     CommitError::Store(error) => tracing::error!(%session, %error, "session cannot be indexed"),
-                    error => return Err(error),
+                    error @ (CommitError::Refused | CommitError::Fenced) => return Err(error),
                 }
             }
         }

@@ -25,7 +25,7 @@ const PRESENCE_WITHIN: Duration = Duration::from_millis(300);
 /// What the operator sees of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overseen {
-    /// Its durable state.
+    /// The session's durable state.
     pub state: Oversight,
     /// The record that cannot be read. The state is the one before it.
     pub damage: Option<String>,

@@ -44,11 +44,11 @@ pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 pub struct Limits {
     /// Commits that may wait. Beyond that, [`Journal::has_room`] is false.
     pub queue: usize,
-    /// Their bytes.
+    /// The bytes of all waiting commits.
     pub queue_bytes: usize,
     /// Commits in one group.
     pub group: usize,
-    /// Their bytes. A larger commit is a group of its own.
+    /// The bytes of one group. A larger commit is a group of its own.
     pub group_bytes: usize,
     /// A write that has not returned after this long stalls the journal: until it does, nothing more is taken.
     pub stall_after: Duration,
@@ -121,7 +121,7 @@ pub struct JournalStats {
     pub appended: u64,
     /// Groups that were written.
     pub flushes: u64,
-    /// Commits in them.
+    /// Commits that were written by these flushes.
     pub commits: u64,
     /// Commits that wait at this moment.
     pub waiting: usize,

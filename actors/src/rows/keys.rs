@@ -110,7 +110,7 @@ pub fn parse_listed(key: &Key, prefix: &Key) -> Option<(Timestamp, SessionId)> {
     Some((Timestamp::from_millis(millis), std::str::from_utf8(session).ok()?.parse().ok()?))
 }
 
-/// Never reused.
+/// The number of a status in keys. A number is never used for another status.
 const fn status_number(status: SessionStatus) -> u8 {
     match status {
         SessionStatus::Created => 1,

@@ -118,7 +118,7 @@ impl SessionActor {
             for user in unresolved {
                 let knowledge = match self.presence_of(&user) {
                     Presence::Unknown => PresenceKnowledge::Unresolved,
-                    known => PresenceKnowledge::Known(known),
+                    known @ (Presence::Present | Presence::Absent) => PresenceKnowledge::Known(known),
                 };
                 let Some(announced) = self.read_announced(seq)? else { continue };
                 let decision = self.decide(&user, &announced.announcement, &announced.row.event, knowledge);

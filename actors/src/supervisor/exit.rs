@@ -44,7 +44,7 @@ pub(crate) struct ExitGuard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Exit {
     pub status: ExitStatus,
-    /// Without private text.
+    /// A description of what went wrong, without private text.
     pub cause: Option<String>,
 }
 

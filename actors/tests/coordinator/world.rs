@@ -114,7 +114,7 @@ impl World {
 
     /// Waits until an event of this name is published.
     pub async fn published(&self, name: &str) {
-        eventually(name, || self.realtime.names().iter().any(|published| *published == name)).await;
+        eventually(name, || self.realtime.names().contains(&name)).await;
     }
 
     /// A session of Ann and Bob, both joined.

@@ -95,7 +95,7 @@ pub async fn skip_refinement(call: Posted<SkipRefinementRequest>) -> Answered {
 
 /// What another service offers to share
 ///
-/// Always empty.
+/// The answer is always empty.
 #[utoipa::path(
     get, path = "/sessions/{id}/reconciler/share-offer", tag = "empathy",
     responses((status = 200, body = Success<ShareOffer>))

@@ -127,7 +127,7 @@ impl Handle {
         self.0.ended.load(Ordering::Acquire)
     }
 
-    /// Whether [`Handle::pause`] was called, without [`Handle::go_on`] after it.
+    /// Whether [`Handle::pause`] was called, without [`Handle::resume`] after it.
     pub fn is_paused(&self) -> bool {
         self.0.paused.load(Ordering::Acquire)
     }
@@ -150,7 +150,7 @@ impl Handle {
         self.0.blocked.store(true, Ordering::Relaxed);
     }
 
-    /// A read waits. [`Handle::go_on`] and [`Handle::end`] wake it.
+    /// A read waits. [`Handle::resume`] and [`Handle::end`] wake it.
     pub fn wait_to_read(&self, waker: &Waker) {
         self.0.reader.register(waker);
     }
@@ -162,13 +162,13 @@ impl Handle {
         self.0.writer.wake();
     }
 
-    /// Stops reading until [`Handle::go_on`]. What the client sends waits with the client.
+    /// Stops reading until [`Handle::resume`]. What the client sends waits with the client.
     pub fn pause(&self) {
         self.0.paused.store(true, Ordering::Release);
     }
 
     /// Reads again after [`Handle::pause`].
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         if self.0.paused.swap(false, Ordering::AcqRel) {
             self.0.reader.wake();
         }

@@ -19,7 +19,7 @@ pub enum Route {
 pub enum FaultKind {
     /// 429; with `Retry-After` if there is one.
     RateLimit {
-        /// In seconds.
+        /// The `retry-after` header, in seconds.
         #[serde(default)]
         retry_after: Option<u64>,
     },

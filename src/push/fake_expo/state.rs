@@ -46,12 +46,12 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credentials {
-    /// They work.
+    /// Expo accepts the credentials.
     #[default]
     Fine,
-    /// Tickets say so.
+    /// The tickets report that the credentials are invalid.
     BrokenAtOnce,
-    /// Receipts say so.
+    /// The receipts report that the credentials are invalid.
     BrokenLater,
 }
 
@@ -126,7 +126,7 @@ pub struct DeviceView {
     pub registered: bool,
     /// The number on the app's icon.
     pub badge: u64,
-    /// The oldest first.
+    /// The notifications on the device, the oldest first.
     pub notifications: Vec<Notification>,
 }
 
@@ -140,7 +140,7 @@ struct Device {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
-    /// Without a query.
+    /// The path without the query.
     pub path: String,
     /// Milliseconds since 1970, by the stand-in's clock.
     pub at_millis: u64,

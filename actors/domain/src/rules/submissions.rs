@@ -16,7 +16,7 @@ use crate::{
 /// What a partner has submitted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Submission<'a> {
-    /// The best first.
+    /// Strategies in order of preference, the best first.
     Ranking(&'a [StrategyId]),
     Stances(&'a BTreeMap<StrategyId, Stance>),
 }

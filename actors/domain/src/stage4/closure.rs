@@ -17,7 +17,7 @@ use crate::{
 pub enum ClosureKind {
     /// With at least one agreement of both.
     SharedAgreement,
-    /// Without an agreement.
+    /// The partners close the session without an agreement.
     NoSharedAgreement,
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
     Done,
     /// The entry is scheduled anew.
     Again,
-    /// It stays open.
+    /// The entry stays open.
     Held,
 }
 

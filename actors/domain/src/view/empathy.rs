@@ -76,9 +76,9 @@ pub struct EmpathyConsented {
     consented_at: Option<Timestamp>,
     waiting_for_partner: bool,
     partner_consented: bool,
-    /// Both have shared.
+    /// Both partners have shared their attempts.
     can_reveal: bool,
-    /// Of the caller's attempt.
+    /// The status of the caller's attempt.
     status: Option<AttemptStatus>,
     /// The caller's attempt, as the chat shows it.
     empathy_message: Option<EmpathyMessage>,

@@ -43,12 +43,12 @@ pub struct PartnerEmpathy {
     waiting_for_partner: bool,
     /// Also of an attempt that is not revealed yet.
     partner_status: Option<AttemptStatus>,
-    /// The viewer's own verdict.
+    /// Whether the viewer has validated the partner's attempt.
     validated: bool,
     validated_at: Option<Timestamp>,
     /// The viewer has asked for a revision that has not come yet.
     awaiting_revision: bool,
-    /// The viewer's own.
+    /// The viewer's feedback on the partner's attempt.
     feedback: Option<PrivateText>,
     seq: Seq,
 }

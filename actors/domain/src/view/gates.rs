@@ -55,7 +55,7 @@ pub(super) struct Stage1Gates {
     /// shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     feel_heard_check_offered: Option<bool>,
-    /// One's own.
+    /// The feedback that the viewer gave on being heard.
     feedback: Option<PrivateText>,
     /// Always null: another service keeps the emotional barometer.
     final_emotional_reading: Option<u8>,

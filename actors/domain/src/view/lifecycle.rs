@@ -81,7 +81,7 @@ pub(super) struct WithdrawalSummary {
     status: SessionStatus,
     /// The session is abandoned.
     session_abandoned: bool,
-    /// The caller's own.
+    /// The number of the caller's own needs.
     needs: usize,
     strategies: usize,
     agreements: usize,

@@ -45,7 +45,7 @@ pub(super) struct PublicSession {
 #[serde(rename_all = "camelCase")]
 pub struct InvitationAcknowledged {
     acknowledged: bool,
-    /// Why not.
+    /// The reason why the invitation was not acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     invitation: AcknowledgedInvitation,

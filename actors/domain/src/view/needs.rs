@@ -46,7 +46,7 @@ pub(super) struct NeedView {
 #[serde(rename_all = "snake_case")]
 pub(super) enum NeedStatus {
     Draft,
-    /// Confirmed.
+    /// The author has confirmed the need.
     Locked,
     Deleted,
 }
@@ -103,7 +103,7 @@ pub struct NeedsShared {
     shared_at: Option<Timestamp>,
     /// The partner shares nothing at present.
     waiting_for_partner: bool,
-    /// Both have shared.
+    /// Both partners have shared their needs.
     common_ground_ready: bool,
     /// Both lists can be seen.
     needs_reveal_ready: bool,
@@ -168,7 +168,7 @@ pub(super) enum EditOperation {
 pub struct NeedRemoved {
     deleted: bool,
     need_id: NeedId,
-    /// As it was.
+    /// The need before it was deleted.
     need: Option<NeedView>,
     seq: Seq,
 }

@@ -15,7 +15,7 @@ use crate::{
 pub struct Oversight {
     /// The session.
     pub session: SessionId,
-    /// Its last event.
+    /// The number of the session's last event.
     pub seq: Seq,
     /// The stored status.
     pub status: SessionStatus,

@@ -51,7 +51,7 @@ pub(super) struct PartnerProgress {
     pub(super) status: StageStatus,
 }
 
-/// The viewer's own.
+/// When the viewer reached each milestone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -38,7 +38,7 @@ pub struct StrategiesList {
     /// Both are ready, and a ranking is missing.
     can_rank: bool,
     rankable_strategy_count: usize,
-    /// One's own.
+    /// The viewer's ranking, the best first.
     my_ranking: Vec<StrategyId>,
     /// Always false: another service suggests.
     ai_suggestions_available: bool,

@@ -73,7 +73,7 @@ pub enum Rights {
 /// A change of a channel's presence set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceChange<'a> {
-    /// The member's.
+    /// The member's client id.
     pub client_id: &'a str,
     /// One client can be a member over several connections.
     pub connection_id: &'a str,

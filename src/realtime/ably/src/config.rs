@@ -76,7 +76,7 @@ impl std::fmt::Debug for KeyConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
-    /// Without the colon.
+    /// The prefix of its channels' names, without the colon.
     pub id: String,
     /// Whether the history, continuity and presence of its channels survive a restart.
     #[serde(default)]

@@ -193,7 +193,7 @@ struct Overlay {
     rows: Vec<(Key, Option<Bytes>)>,
     /// The overlay is complete up to this key. None: it is complete.
     ends: Option<Key>,
-    /// Of the active generation.
+    /// The number of the active generation.
     number: u64,
 }
 

@@ -87,7 +87,7 @@ pub(crate) struct SelectionView {
 }
 
 impl Viewer<'_> {
-    /// In an order that is the viewer's own, and tells neither author nor age.
+    /// The cards in an order that differs for each viewer and shows neither author nor age.
     pub(super) fn cards(&self) -> Vec<ProposalCard> {
         self.strategies_in_order().into_iter().map(|strategy| self.card(strategy)).collect()
     }

@@ -95,7 +95,7 @@ pub(crate) struct CoverageRowView {
     source: SourceLabel,
     covering_proposal_ids: Vec<StrategyId>,
     note: Option<PrivateText>,
-    /// The viewer's own.
+    /// Whether the viewer has declined to address the need.
     user_declined_to_address: bool,
 }
 

@@ -79,13 +79,13 @@ pub(crate) struct TendingEntryView {
     pub(super) summary: Option<PrivateText>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// The viewer's own.
+    /// The viewer's response.
     my_response: Option<ResponseView>,
     /// How many partners have answered.
     response_count: usize,
-    /// The viewer's own.
+    /// The outcome that the viewer stated last.
     latest_outcome: Option<EntryOutcome>,
-    /// The viewer's own, and shared ones.
+    /// The viewer's reminders, and shared ones.
     reminders: Vec<ReminderView>,
 }
 
@@ -130,9 +130,9 @@ pub(crate) struct NoteView {
 pub struct TendingList {
     entries: Vec<TendingEntryView>,
     coordination_cycles: Vec<CycleView>,
-    /// The viewer's own.
+    /// The viewer's notes.
     between_period_notes: Vec<NoteView>,
-    /// The partner's, which the partner has shared.
+    /// The notes of the partner that the partner has shared.
     partner_notes: Vec<NoteView>,
     seq: Seq,
 }

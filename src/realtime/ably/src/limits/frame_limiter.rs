@@ -78,7 +78,7 @@ impl<S> FrameLimiter<S> {
             return false;
         }
         self.waiting = None;
-        self.pace.go_on();
+        self.pace.resume();
         true
     }
 

@@ -114,10 +114,10 @@ impl ReadingPace {
         self.waits_until.take()
     }
 
-    pub(super) fn go_on(&self) {
+    pub(super) fn resume(&self) {
         self.waits_until.set(None);
         if let Some(handle) = &self.handle {
-            handle.go_on();
+            handle.resume();
         }
     }
 

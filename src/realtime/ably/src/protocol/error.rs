@@ -13,7 +13,7 @@ pub struct ErrorInfo {
     pub code: u32,
     /// The HTTP status.
     pub status_code: u16,
-    /// For people.
+    /// An explanation for developers, which clients do not parse.
     pub message: Cow<'static, str>,
     /// Ably's page about the code.
     pub href: String,

@@ -46,7 +46,7 @@ pub struct PresenceMessage {
     pub action: PresenceAction,
     /// `<connection>:<msgSerial>:<index>`; decides which of two messages about a member is newer.
     pub id: Arc<str>,
-    /// The member's.
+    /// The member's client id.
     pub client_id: Arc<str>,
     /// The member's connection. One client can be a member over several.
     pub connection_id: Arc<str>,
