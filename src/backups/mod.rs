@@ -185,6 +185,19 @@ impl BackupService {
 
     /// Begins a backup on a thread of its own. Keeps the last `keep` ones (0: all).
     pub fn begin(self: &Arc<Self>, to: &Path, with_secrets: bool, keep: usize) -> Result<BackupStatus, NotBegun> {
+        self.start(to, move |service, to| service.take(to, with_secrets, keep))
+    }
+
+    /// Begins a backup into an empty directory that somebody is going to remove.
+    pub fn begin_snapshot(self: &Arc<Self>, to: &Path) -> Result<BackupStatus, NotBegun> {
+        self.start(to, |service, to| service.backups.snapshot(to, &mut |progress| service.note(progress)))
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        to: &Path,
+        work: impl FnOnce(&Self, &Path) -> Result<Taken, BackupError> + Send + 'static,
+    ) -> Result<BackupStatus, NotBegun> {
         let status = {
             let mut state = self.state.lock();
             if state.running.is_some() {
@@ -197,7 +210,7 @@ impl BackupService {
         let (service, to) = (self.clone(), to.to_owned());
         let spawned = std::thread::Builder::new().name("backup".into()).spawn(move || {
             let started = Instant::now();
-            let outcome = service.take(&to, with_secrets, keep);
+            let outcome = work(&service, &to);
             service.end(&to, &outcome, started.elapsed());
         });
         spawned.map(|_| status).map_err(|error| {
@@ -208,11 +221,13 @@ impl BackupService {
 
     fn take(&self, to: &Path, with_secrets: bool, keep: usize) -> Result<Taken, BackupError> {
         let secrets = if with_secrets { self.secrets.as_slice() } else { &[] };
-        self.backups.take(to, secrets, keep, &mut |BackupProgress { rows, total }| {
-            if let Some(running) = &mut self.state.lock().running {
-                (running.rows, running.total) = (rows, total);
-            }
-        })
+        self.backups.take(to, secrets, keep, &mut |progress| self.note(progress))
+    }
+
+    fn note(&self, BackupProgress { rows, total }: BackupProgress) {
+        if let Some(running) = &mut self.state.lock().running {
+            (running.rows, running.total) = (rows, total);
+        }
     }
 
     fn end(&self, to: &Path, outcome: &Result<Taken, BackupError>, took: Duration) {

@@ -23,17 +23,7 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     let keep = if Some(to) == own { settings.backup.keep } else { 0 };
     let to = std::path::absolute(to)?;
     let bar = progress::known("backing up", "rows");
-    let taken = match store::inspect(&settings.store_location()) {
-        Err(StoreOpenError::Locked { .. }) => {
-            actix_web::rt::System::new().block_on(of_node(settings, &to, with_secrets, &bar))
-        }
-        Ok(true) => of_store(settings, &to, with_secrets, keep, &bar),
-        Ok(false) => Err(Failure::new(format_args!(
-            "there is no store at {}: name the data directory of a node with --data",
-            settings.store_location()
-        ))),
-        Err(error) => Err(error.into()),
-    };
+    let taken = take(settings, &to, What::Backup { with_secrets, keep }, &bar);
     bar.finish_and_clear();
     let TakenBackup { id, position, rows, damaged, new_bytes, removed } = taken?;
     let to = to.display();
@@ -49,16 +39,36 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     Ok(())
 }
 
-async fn of_node(
-    settings: &Settings,
-    to: &Path,
-    with_secrets: bool,
-    bar: &ProgressBar,
-) -> Result<TakenBackup, Failure> {
+/// What is written into a directory.
+#[derive(Clone, Copy)]
+pub enum What {
+    Backup {
+        with_secrets: bool,
+        /// Backups that are kept there. 0: all.
+        keep: usize,
+    },
+    /// A backup that is read at once, and removed.
+    Snapshot,
+}
+
+pub fn take(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
+    match store::inspect(&settings.store_location()) {
+        Err(StoreOpenError::Locked { .. }) => actix_web::rt::System::new().block_on(of_node(settings, to, what, bar)),
+        Ok(true) => of_store(settings, to, what, bar),
+        Ok(false) => Err(Failure::new(format_args!(
+            "there is no store at {}: name the data directory of a node with --data",
+            settings.store_location()
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn of_node(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
     let to = to.to_str().ok_or_else(|| Failure::new("the directory's name must be UTF-8"))?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("to", to)
-        .append_pair("secrets", if with_secrets { "true" } else { "false" })
+        .append_pair("secrets", &matches!(what, What::Backup { with_secrets: true, .. }).to_string())
+        .append_pair("snapshot", &matches!(what, What::Snapshot).to_string())
         .finish();
     let begun = operator::call(&settings.data, reqwest::Method::POST, &format!("backup?{query}")).await?;
     let number = serde_json::from_value::<BackupStatus>(begun)?.begun;
@@ -77,19 +87,19 @@ async fn of_node(
     }
 }
 
-fn of_store(
-    settings: &Settings,
-    to: &Path,
-    with_secrets: bool,
-    keep: usize,
-    bar: &ProgressBar,
-) -> Result<TakenBackup, Failure> {
+fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
     let (store, backups) = store::open_with_backups(&settings.store_location(), &settings.store_options())?;
-    let secrets = if with_secrets { secrets::files_of(&settings.data) } else { Vec::new() };
-    let taken = backups.take(to, &secrets, keep, &mut |BackupProgress { rows, total }| {
+    let show = &mut |BackupProgress { rows, total }| {
         bar.set_length(total);
         bar.set_position(rows);
-    });
+    };
+    let taken = match what {
+        What::Snapshot => backups.snapshot(to, show),
+        What::Backup { with_secrets, keep } => {
+            let secrets = if with_secrets { secrets::files_of(&settings.data) } else { Vec::new() };
+            backups.take(to, &secrets, keep, show)
+        }
+    };
     store.close();
     Ok(TakenBackup::from(&taken?))
 }

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod config;
 mod copy;
+mod export;
 mod health;
 mod node;
 mod output;
@@ -109,6 +110,18 @@ enum Command {
         /// Leave out the secrets and the settings of the data directory
         #[arg(long)]
         without_secrets: bool,
+    },
+    /// Write all rows of a node, running or stopped, as lines of JSON
+    Export {
+        /// The file to make
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Make the store of a data directory from an export
+    Import {
+        /// The file that `tandem export` has written
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
     },
     /// Make a data directory from a backup
     Restore(restore::Restore),
@@ -268,6 +281,8 @@ impl Cli {
             Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Console { name, at } => node::console(&settings, name, at.as_deref()),
             Command::Backup { to, without_secrets } => backup::run(&settings, to.as_deref(), !without_secrets),
+            Command::Export { to } => export::export(&settings, &to),
+            Command::Import { from } => export::import(&settings, &from),
             Command::Restore(asked) => restore::run(&settings, asked),
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),

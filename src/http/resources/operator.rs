@@ -156,6 +156,9 @@ pub struct BackUpQuery {
     to: PathBuf,
     /// Whether the secrets and the settings of the data directory are part of it; true if absent.
     secrets: Option<bool>,
+    /// Whether the directory is a temporary one, so that the next other backup goes on as if there were none; false if
+    /// absent.
+    snapshot: Option<bool>,
 }
 
 /// Begin a backup
@@ -168,7 +171,7 @@ pub struct BackUpQuery {
 pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let state = operator_only(&request)?;
     let read = Query::<BackUpQuery>::from_query(request.query_string());
-    let BackUpQuery { to, secrets } =
+    let BackUpQuery { to, secrets, snapshot } =
         read.map_err(|_| ApiError::invalid("the query string must hold `to`, a directory"))?.into_inner();
     if !to.is_absolute() {
         return Err(Rejection::invalid("to", "a relative path", "an absolute path on the node's machine").into());
@@ -176,7 +179,10 @@ pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let begun = {
         let backups = backups(&state)?;
         let own = backups.destination().filter(|destination| destination.to == to);
-        backups.begin(&to, secrets.unwrap_or(true), own.map_or(0, |destination| destination.keep))
+        match snapshot {
+            Some(true) => backups.begin_snapshot(&to),
+            _ => backups.begin(&to, secrets.unwrap_or(true), own.map_or(0, |destination| destination.keep)),
+        }
     };
     let status = begun.map_err(|error| ApiError::new(Code::Conflict, error.to_string()))?;
     Ok(HttpResponse::Accepted().json(Success { success: true, data: status }))

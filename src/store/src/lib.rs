@@ -44,8 +44,8 @@ use tandem_actors::domain::time::Timestamp;
 
 pub use self::{
     backup::{
-        BackupError, BackupProgress, Backups, Choice, Listed, Manifest, Plan, RestoreProgress, Restored, SecretFile,
-        Taken, list, plan,
+        BackupError, BackupProgress, Backups, Choice, ImportError, Listed, Manifest, Plan, RestoreProgress, Restored,
+        SecretFile, Taken, import, list, plan,
     },
     copy::{CopyError, CopyReport, Phase, Progress, copy},
     disk::{Disk, RealDisk},

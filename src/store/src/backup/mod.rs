@@ -17,6 +17,7 @@
 
 mod chunks;
 mod directory;
+mod export;
 mod groups;
 mod manifest;
 mod pin;
@@ -24,6 +25,7 @@ mod plan;
 mod restore;
 mod rows;
 mod take;
+mod value;
 
 use std::{
     io,
@@ -36,6 +38,7 @@ use tandem_wal::WalError;
 
 pub(super) use self::pin::archived;
 pub use self::{
+    export::{ImportError, import},
     manifest::Manifest,
     plan::{Choice, Listed, Plan, list, plan},
     restore::{RestoreProgress, Restored},
@@ -144,7 +147,13 @@ impl Backups {
         keep: usize,
         progress: &mut dyn FnMut(BackupProgress),
     ) -> Result<Taken, BackupError> {
-        take::take(self, to, secrets, keep, progress)
+        take::take(self, to, secrets, Some(keep), progress)
+    }
+
+    /// Takes a backup into an empty directory that somebody is going to remove. The next other backup goes on from the
+    /// one before, as if there were none.
+    pub fn snapshot(&self, to: &Path, progress: &mut dyn FnMut(BackupProgress)) -> Result<Taken, BackupError> {
+        take::take(self, to, &[], None, progress)
     }
 
     fn now(&self) -> Timestamp {

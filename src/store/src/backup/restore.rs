@@ -131,7 +131,7 @@ impl Plan {
     }
 }
 
-fn in_batches(page: Vec<(tandem_actors::keys::Key, Bytes)>, most: usize) -> Vec<Vec<Change>> {
+pub(super) fn in_batches(page: Vec<(tandem_actors::keys::Key, Bytes)>, most: usize) -> Vec<Vec<Change>> {
     const MOST: usize = 4 << 20;
     let (mut batches, mut bytes) = (vec![Vec::new()], 0);
     for (key, value) in page {

@@ -16,7 +16,7 @@ pub(super) fn take(
     backups: &Backups,
     to: &Path,
     secrets: &[SecretFile],
-    keep: usize,
+    keep: Option<usize>,
     progress: &mut dyn FnMut(BackupProgress),
 ) -> Result<Taken, BackupError> {
     let store = &*backups.store;
@@ -62,6 +62,10 @@ pub(super) fn take(
         Ok(manifest)
     });
     let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(pin::archived(&backups.location.path)))?;
+    let Some(keep) = keep else {
+        store.keeper().keep_beyond(pin::archived(&backups.location.path));
+        return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new() });
+    };
     if let Err(error) = pin::note(&backups.location.path, manifest.position) {
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
     }

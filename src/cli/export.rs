@@ -1,0 +1,56 @@
+//! `tandem export` and `tandem import`: all rows as lines of JSON. An export is made of a backup in a temporary
+//! directory beside the file, so that it is of one moment also if the node runs.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use super::{Failure, Outcome, backup, output::print, progress};
+use crate::{
+    config::Settings,
+    store::{self, Choice, RestoreProgress},
+};
+
+pub fn export(settings: &Settings, to: &Path) -> Outcome {
+    let to = std::path::absolute(to)?;
+    if to.exists() {
+        return Err(Failure::new(format_args!("{}: is there already, and is not overwritten", to.display())));
+    }
+    let beside = to.parent().unwrap_or(Path::new("/"));
+    let place = tempfile::Builder::new()
+        .prefix(".tandem-export.")
+        .tempdir_in(beside)
+        .map_err(|error| Failure::new(format_args!("{}: cannot be written: {error}", beside.display())))?;
+    let bar = progress::known("exporting", "rows");
+    let taken = backup::take(settings, place.path(), backup::What::Snapshot, &bar);
+    let exported = taken.and_then(|_| {
+        let mut show = |RestoreProgress { rows, total, .. }: RestoreProgress| {
+            bar.set_length(total);
+            bar.set_position(rows);
+        };
+        let plan = store::plan(place.path(), &Choice::Newest, &mut show)?;
+        let mut file = tempfile::NamedTempFile::new_in(place.path())?;
+        let mut out = BufWriter::new(file.as_file_mut());
+        let rows = plan.export(&mut out, &mut show)?;
+        out.flush()?;
+        drop(out);
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&to).map_err(|error| error.error)?;
+        File::open(beside)?.sync_all()?;
+        Ok((rows, plan.position))
+    });
+    bar.finish_and_clear();
+    let (rows, position) = exported?;
+    Ok(print(format_args!("exported {rows} rows at position {position} to {}", to.display()))?)
+}
+
+pub fn import(settings: &Settings, from: &Path) -> Outcome {
+    let location = settings.store_location();
+    let bar = progress::counting("importing");
+    let mut show = |RestoreProgress { rows, .. }: RestoreProgress| bar.set_position(rows);
+    let rows = store::import(from, &location, &settings.store_options(), &mut show);
+    bar.finish_and_clear();
+    Ok(print(format_args!("imported {} rows into {location}", rows?))?)
+}

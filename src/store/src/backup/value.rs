@@ -1,0 +1,134 @@
+//! A value between MessagePack and JSON. Fields keep their order, which tells a reader the version first.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, SeqAccess, Visitor},
+    ser::{SerializeMap, SerializeSeq},
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Ordered {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Ordered>),
+    Map(Vec<(String, Ordered)>),
+}
+
+impl Ordered {
+    /// None if JSON cannot say it: the value must come back as it was, byte by byte.
+    pub fn of_messagepack(bytes: &[u8]) -> Option<Self> {
+        let value: Self = rmp_serde::from_slice(bytes).ok()?;
+        let json = serde_json::to_vec(&value).ok()?;
+        let back: Self = serde_json::from_slice(&json).ok()?;
+        (back.to_messagepack()? == bytes).then_some(value)
+    }
+
+    pub fn to_messagepack(&self) -> Option<Vec<u8>> {
+        rmp_serde::to_vec(self).ok()
+    }
+}
+
+impl Serialize for Ordered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_none(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Unsigned(value) => serializer.serialize_u64(*value),
+            Self::Signed(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::List(values) => {
+                let mut list = serializer.serialize_seq(Some(values.len()))?;
+                values.iter().try_for_each(|value| list.serialize_element(value))?;
+                list.end()
+            }
+            Self::Map(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                fields.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Ordered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrderedVisitor)
+    }
+}
+
+struct OrderedVisitor;
+
+impl<'de> Visitor<'de> for OrderedVisitor {
+    type Value = Ordered;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Ordered, E> {
+        Ok(Ordered::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Ordered, E> {
+        Ok(Ordered::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Ordered, E> {
+        Ok(Ordered::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Ordered, E> {
+        Ok(Ordered::Unsigned(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Ordered, E> {
+        Ok(Ordered::Signed(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Ordered, E> {
+        Ok(Ordered::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Ordered, E> {
+        Ok(Ordered::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Ordered, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Ordered::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Ordered, A::Error> {
+        let mut map = Vec::new();
+        while let Some(field) = fields.next_entry()? {
+            map.push(field);
+        }
+        Ok(Ordered::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_json_can_say_comes_back_byte_by_byte_and_nothing_else_is_taken() {
+        let fields = [("v", Ordered::Unsigned(2)), ("a", Ordered::Signed(-7)), ("at", Ordered::Null)];
+        let map = Ordered::Map(fields.map(|(name, value)| (name.to_owned(), value)).to_vec());
+        let bytes = map.to_messagepack().expect("encoded");
+        assert_eq!(Ordered::of_messagepack(&bytes), Some(map));
+        for other in [&b"\xc4\x02ab"[..], b"", b"\xca\x3f\x80\x00\x00", b"\x81\x01\x02", b"\x01\x01"] {
+            assert_eq!(Ordered::of_messagepack(other), None, "{other:?}");
+        }
+    }
+}
