@@ -535,5 +535,7 @@ async fn a_reader_that_stopped_does_not_keep_its_place() {
     let open = async || get(&format!("{}{path}", server.origin)).send().await.unwrap().status();
     assert_eq!(open().await, StatusCode::TOO_MANY_REQUESTS);
     crate::harness::eventually("the place is free", async || (open().await == StatusCode::OK).then_some(())).await;
+    let metrics = server.get("/metrics").send().await.body;
+    assert!(metrics.contains(r#"tandem_connections_ended_total{reason="slow_reader"} 1"#), "the node ended it");
     drop(socket);
 }
