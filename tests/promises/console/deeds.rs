@@ -198,8 +198,11 @@ async fn a_page_too_many_is_told_to_wait_until_another_is_closed() {
 async fn sessions_that_do_not_answer_make_their_list_wait_once() {
     let server = server().start().await;
     let console = Console::sign_in(&server).await;
+    let mut annas = Vec::new();
     for _ in 0..20 {
-        let anna = Conversation::invited(&server).await.anna;
+        annas.push(Conversation::invited(&server).await.anna);
+    }
+    for anna in annas {
         let freeze = json!({ "sessionId": anna.session, "point": "before_decide", "harm": { "freeze": "9s" } });
         let armed = server.request(reqwest::Method::POST, "/debug/failpoints").bearer(&anna.token).json(&freeze);
         assert!(armed.send().await.status < 300, "debug builds have failpoints");
