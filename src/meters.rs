@@ -43,6 +43,7 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_journal_waiting", Gauge, "Commits that wait for the disk"),
     ("tandem_jwks_fetches_total", Labelled, "Fetches of the issuer's keys, by outcome"),
     ("tandem_log_lost_lines_total", Counter, "Log lines that were dropped because stderr was blocked"),
+    ("tandem_postgres_reconnects_total", Counter, "New connections for writing to PostgreSQL, after one was lost"),
     ("tandem_publish_failures_total", Counter, "Publications that failed and are tried again"),
     ("tandem_push_attempts_total", Labelled, "Notifications handed to the push service, retries included"),
     ("tandem_push_decisions_total", Labelled, "Pushes by what was decided: sent, held, merged, dropped, expired"),
@@ -84,7 +85,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_store_flush_seconds", Histogram, "Time of one flush of the engine"),
     ("tandem_store_free_bytes", Gauge, "Bytes free on the disk of the store"),
     ("tandem_store_min_free_bytes", Gauge, "Bytes free below which the node takes no writes"),
-    ("tandem_store_write_stalled_seconds", Gauge, "How long the write under way has been waiting for the disk"),
+    (
+        "tandem_store_write_stalled_seconds",
+        Gauge,
+        "How long the write under way has been waiting for the disk or the database",
+    ),
     ("tandem_traces_lost_spans_total", Counter, "Spans that the collector did not take, or that had no room"),
 ];
 

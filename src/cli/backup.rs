@@ -9,7 +9,7 @@ use crate::{
     backups::{BackupStatus, TakenBackup},
     config::Settings,
     operator, secrets,
-    store::{self, BackupProgress, StoreOpenError},
+    store::{self, BackupProgress, Location, Place, PostgresError, StoreOpenError},
 };
 
 /// Time between two questions how far the node is.
@@ -51,13 +51,25 @@ pub enum What {
     Snapshot,
 }
 
+/// The store's directory. A database has backups of its own.
+pub fn in_directory(settings: &Settings) -> Result<Location, Failure> {
+    match settings.store_place() {
+        Place::Directory(location) => Ok(location),
+        Place::Postgres { address, .. } => {
+            let instead =
+                "use PostgreSQL's own (pg_basebackup with an archive of the WAL, or pg_dump), or `tandem store copy`";
+            Err(PostgresError::NotForIt { address, doing: "this command", instead }.into())
+        }
+    }
+}
+
 pub fn take(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
-    match store::inspect(&settings.store_location()) {
+    let place = Place::from(in_directory(settings)?);
+    match place.inspect(&settings.store_options()) {
         Err(StoreOpenError::Locked { .. }) => actix_web::rt::System::new().block_on(of_node(settings, to, what, bar)),
         Ok(true) => of_store(settings, to, what, bar),
         Ok(false) => Err(Failure::new(format_args!(
-            "there is no store at {}: name the data directory of a node with --data",
-            settings.store_location()
+            "there is no store at {place}: name the data directory of a node with --data"
         ))),
         Err(error) => Err(error.into()),
     }
@@ -88,7 +100,7 @@ async fn of_node(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) 
 }
 
 fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
-    let (store, backups) = store::open_with_backups(&settings.store_location(), &settings.store_options())?;
+    let (store, backups) = store::open_with_backups(&in_directory(settings)?, &settings.store_options())?;
     let show = &mut |BackupProgress { rows, total }| {
         bar.set_length(total);
         bar.set_position(rows);

@@ -60,7 +60,7 @@ async fn certificate(tls: &TlsSettings) -> Finding {
 async fn findings(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![
         Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
-        Finding::new("store", settings.store_location().to_string(), store(settings)),
+        Finding::new("store", settings.store_place().to_string(), store(settings)),
         Finding::new("listen", settings.server.listen.to_string(), free(settings)),
         tokens(settings),
     ];
@@ -97,7 +97,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
 
 /// The error that `serve` would report.
 fn store(settings: &Settings) -> Result<(), String> {
-    match crate::store::inspect(&settings.store_location()) {
+    match settings.store_place().inspect(&settings.store_options()) {
         Ok(true) => Ok(()),
         Ok(false) => match crate::server::missing_store(settings) {
             Some(error) => Err(error.to_string()),

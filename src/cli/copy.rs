@@ -9,10 +9,10 @@ use super::{Outcome, output::print, progress};
 use crate::{
     config::Settings,
     secrets,
-    store::{self, Location, Phase, Progress},
+    store::{self, Phase, Place, Progress},
 };
 
-pub fn run(settings: &Settings, from: &Location, to: &Location) -> Outcome {
+pub fn run(settings: &Settings, from: &Place, to: &Place) -> Outcome {
     let known = ProgressStyle::with_template("{msg} [{wide_bar}] {human_pos}/{human_len} rows, {eta}")?;
     let bar = progress::counting(name(Phase::Counting));
     let mut last = None;
@@ -35,13 +35,14 @@ pub fn run(settings: &Settings, from: &Location, to: &Location) -> Outcome {
 }
 
 /// The data directory of a store, if the store is in its default place.
-fn data_of(store: &Location) -> Option<PathBuf> {
+fn data_of(store: &Place) -> Option<PathBuf> {
+    let Place::Directory(store) = store else { return None };
     let is_default = store.path.file_name().is_some_and(|name| name == "store");
     let data = store.path.parent().filter(|_| is_default)?;
     Some(if data.as_os_str().is_empty() { PathBuf::from(".") } else { data.to_owned() })
 }
 
-fn copy_secrets(from: &Location, to: &Location) -> Outcome {
+fn copy_secrets(from: &Place, to: &Place) -> Outcome {
     let there = |data: &PathBuf| secrets::FILES.iter().any(|name| data.join(name).exists());
     match (data_of(from).filter(there), data_of(to)) {
         (Some(source), Some(target)) => {

@@ -47,7 +47,7 @@ pub fn export(settings: &Settings, to: &Path) -> Outcome {
 }
 
 pub fn import(settings: &Settings, from: &Path) -> Outcome {
-    let location = settings.store_location();
+    let location = backup::in_directory(settings)?;
     let bar = progress::counting("importing");
     let mut show = |RestoreProgress { rows, .. }: RestoreProgress| bar.set_position(rows);
     let rows = store::import(from, &location, &settings.store_options(), &mut show);

@@ -22,7 +22,7 @@ use tandem_actors::domain::ids::{Seq, SessionId, UserId};
 
 use crate::{
     config::{Flag, Settings, SettingsError, Sources},
-    store::Location,
+    store::Place,
     telemetry, traces,
     version::VERSION,
 };
@@ -172,32 +172,32 @@ enum SessionCommand {
 
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
-    /// Copy a store into a new one, of the same engine or the other
+    /// Copy a store into a new one, of the same engine or another
     Copy {
-        /// sled:DIRECTORY or redb:DIRECTORY
+        /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE
         #[arg(long, value_name = "STORE")]
-        from: Location,
-        /// sled:DIRECTORY or redb:DIRECTORY, where no store is yet
+        from: Place,
+        /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE, where no store is yet
         #[arg(long, value_name = "STORE")]
-        to: Location,
+        to: Place,
     },
     /// Read everything that is stored, and name what is damaged; ends with 1 if anything is
     Verify {
-        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE [default: the store of the settings]
         #[arg(long, value_name = "STORE")]
-        store: Option<Location>,
+        store: Option<Place>,
     },
     /// Save all intact rows into a new store in its place, and report what is lost
     Repair {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
         #[arg(long, value_name = "STORE")]
-        store: Option<Location>,
+        store: Option<Place>,
     },
     /// Print every row as a line of JSON, without texts of people
     Dump {
-        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE [default: the store of the settings]
         #[arg(long, value_name = "STORE")]
-        store: Option<Location>,
+        store: Option<Place>,
         /// With the texts of people and the ids of users
         #[arg(long)]
         words: bool,

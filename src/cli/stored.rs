@@ -7,20 +7,23 @@ use indicatif::ProgressBar;
 use super::{Failure, Outcome, output::print, progress};
 use crate::{
     config::Settings,
-    store::{self, Location, Repaired, Verified},
+    store::{self, Place, Repaired, Verified},
 };
 
 /// Names what is damaged. Ends with 1 if anything is.
-pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
-    let location = location.unwrap_or_else(|| settings.store_location());
+pub fn verify(settings: &Settings, place: Option<Place>) -> Outcome {
+    let place = place.unwrap_or_else(|| settings.store_place());
     let bar = progress::counting("verifying");
-    let verified = store::verify_reporting(&location, &settings.store_options(), &mut |rows| bar.set_position(rows));
+    let verified = place.verify(&settings.store_options(), &mut |rows| bar.set_position(rows));
     bar.finish_and_clear();
     let Verified { rows, checkpoint, journal, bad } = verified?;
     for line in &bad {
         print(format_args!("BAD  {line}"))?;
     }
-    print(format_args!("{location}: {rows} rows in the engine, up to group {checkpoint}"))?;
+    match &place {
+        Place::Directory(_) => print(format_args!("{place}: {rows} rows in the engine, up to group {checkpoint}"))?,
+        Place::Postgres { .. } => print(format_args!("{place}: {rows} rows"))?,
+    }
     if let (Some(first), Some(last)) = (journal.first, journal.last) {
         let (groups, segments) = (journal.groups, journal.segments);
         print(format_args!("journal: {groups} groups, {first} to {last}, in {segments} files"))?;
@@ -39,24 +42,24 @@ pub fn verify(settings: &Settings, location: Option<Location>) -> Outcome {
 }
 
 /// Puts a store without damage in the place of a damaged one, and says what it gave up.
-pub fn repair(settings: &Settings, location: Option<Location>) -> Outcome {
-    let location = location.unwrap_or_else(|| settings.store_location());
-    let Repaired { rows, given_up, kept } = store::repair(&location, &settings.store_options())?;
+pub fn repair(settings: &Settings, place: Option<Place>) -> Outcome {
+    let place = place.unwrap_or_else(|| settings.store_place());
+    let Repaired { rows, given_up, kept } = place.repair(&settings.store_options())?;
     for line in &given_up {
         print(format_args!("GAVE UP  {line}"))?;
     }
-    print(format_args!("{location}: {rows} rows are saved; the damaged store is in {}", kept.display()))?;
+    print(format_args!("{place}: {rows} rows are saved; the damaged store is in {}", kept.display()))?;
     Ok(print(if given_up.is_empty() { "nothing was given up" } else { "everything else is as it was" })?)
 }
 
 /// A line of JSON for each row.
-pub fn dump(settings: &Settings, location: Option<Location>, words: bool) -> Outcome {
-    let location = location.unwrap_or_else(|| settings.store_location());
+pub fn dump(settings: &Settings, place: Option<Place>, words: bool) -> Outcome {
+    let place = place.unwrap_or_else(|| settings.store_place());
     let mut out = BufWriter::new(io::stdout().lock());
     // On a terminal, the rows themselves show how far it is.
     let bar = if io::stdout().is_terminal() { ProgressBar::hidden() } else { progress::counting("dumping") };
     let report = &mut |rows| bar.set_position(rows);
-    let dumped = store::dump(&location, &settings.store_options(), words, &mut out, report);
+    let dumped = store::dump(&place, &settings.store_options(), words, &mut out, report);
     bar.finish_and_clear();
     let dumped = dumped.and_then(|_| Ok(out.flush()?));
     match dumped {

@@ -3,7 +3,11 @@
 use url::Url;
 
 use super::Settings;
-use crate::{realtime::ProviderKind, secret::Secret};
+use crate::{
+    realtime::ProviderKind,
+    secret::Secret,
+    store::{Kind, Password},
+};
 
 /// Characters that the AI service's token has at least.
 const SERVICE_TOKEN: usize = 16;
@@ -43,6 +47,7 @@ impl Settings {
             "backup.schedule",
             "needs backup.to, the directory of backups",
         )?;
+        self.check_store()?;
         self.check_texts()?;
         self.check_tls()?;
         self.check_app()?;
@@ -55,6 +60,17 @@ impl Settings {
         })?;
         let filter = tracing_subscriber::EnvFilter::try_new(&self.telemetry.filter);
         require(filter.is_ok(), "telemetry.filter", "must be a filter, as \"info\" or \"warn,tandem=debug\"")
+    }
+
+    fn check_store(&self) -> Result<(), InvalidSetting> {
+        let has_address = self.store.engine != Kind::Postgres || self.store.url.is_some();
+        let right = "must be set with store.engine = \"postgres\", as \"postgres://USER@HOST:5432/DATABASE\"";
+        require(has_address, "store.url", right)?;
+        let is_scheduled = self.backup.schedule.is_some();
+        let instead = "is not for store.engine = \"postgres\": use PostgreSQL's own backup, and leave it out";
+        require(self.store.engine != Kind::Postgres || !is_scheduled, "backup.schedule", instead)?;
+        let is_blank = self.store.password.as_ref().is_some_and(Password::is_blank);
+        require(!is_blank, "store.password", "is empty; give a value, or leave the setting out")
     }
 
     /// Refuses texts that are set but empty: often an environment variable without a value.

@@ -79,7 +79,8 @@ impl SettingsError {
                 wrong(value(), with_example(&key, "within its range"))
             }
             kind => {
-                let found = if is_secret(&key) { String::new() } else { format!("is {}: ", value()) };
+                let found =
+                    if is_secret(&key) || key == "store.url" { String::new() } else { format!("is {}: ", value()) };
                 let example = example(&key).map(|example| format!("; right would be {example}")).unwrap_or_default();
                 Self::Problem { place, key, problem: format!("{found}{kind}{example}") }
             }

@@ -22,10 +22,10 @@ use crate::{
 
 impl Settings {
     /// Where the store is.
-    pub fn store_location(&self) -> store::Location {
+    pub fn store_place(&self) -> store::Place {
         let path =
             if self.store.path.as_os_str().is_empty() { self.data.join("store") } else { self.store.path.clone() };
-        store::Location { engine: self.store.engine, path }
+        store::Place::of(self.store.engine, self.store.url.as_ref(), path)
     }
 
     /// How the store is opened.
@@ -35,6 +35,8 @@ impl Settings {
             min_free: self.store.min_free,
             start_afresh: self.start_afresh,
             journal: self.journal_options(),
+            password: self.store.password.clone(),
+            authority: Some(self.store.ca.clone()).filter(|path| !path.as_os_str().is_empty()),
             ..store::Options::default()
         }
     }

@@ -214,6 +214,7 @@ impl From<UsersError> for ApiError {
     fn from(error: UsersError) -> Self {
         match error {
             UsersError::Commit(error) => error.into(),
+            UsersError::Store(error) if error.fault().passes() => Refusal::from(error).into(),
             UsersError::Store(error) => {
                 tracing::error!(request_id = request_id().as_deref(), %error, "a user cannot be read");
                 Self::internal()

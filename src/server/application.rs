@@ -65,7 +65,7 @@ impl Application {
         let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
         // The store comes before the secrets: a secret is a sign that there was a store.
         let (store, backups) = super::store::open(&settings)?;
-        crate::files::restrict_modes(&settings.data, &settings.store_location().path);
+        crate::files::restrict_modes(&settings.data, settings.store_place().path());
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
         let (durable, threads) = Durable::start(&settings, store)?;
@@ -85,7 +85,7 @@ impl Application {
             operator_token: operator_token.clone(),
             stopping: stopping.clone(),
             metrics,
-            backups: backup_service(&settings, backups),
+            backups: backups.map(|backups| backup_service(&settings, backups)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);
@@ -194,7 +194,7 @@ fn announce(settings: &Settings, address: SocketAddr) {
         %address,
         tls = settings.server.tls.is_some(),
         data = %settings.data.display(),
-        store = %settings.store_location(),
+        store = %settings.store_place(),
         realtime = settings.realtime.provider.name(),
         push = settings.push.base_url,
         tokens = settings.auth.ways(),
@@ -236,7 +236,7 @@ fn open_console(
     effective: Vec<EffectiveSetting>,
 ) -> Option<Arc<Console>> {
     let console = settings.console.enabled.then(|| {
-        let store = settings.store_location().path;
+        let store = settings.store_place().path().to_owned();
         Console::new(state.clone(), coordination.pusher.clone(), store, effective)
     })?;
     actix_web::rt::spawn(console.clone().keep_history());

@@ -4,7 +4,11 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use tandem_actors::ports::StoreError;
 
-use crate::{auth, secrets::SecretError, store::StoreOpenError};
+use crate::{
+    auth,
+    secrets::SecretError,
+    store::{Place, StoreOpenError},
+};
 
 /// Each is one line that says what is wrong and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +17,9 @@ pub enum StartError {
     Store(#[from] StoreOpenError),
     #[error(
         "store {}: is not there, but {} says that this data directory had one: mount or restore it (is a disk missing?); to begin \
-         with an empty store, start with --start-afresh", .store.display(), .sign.display()
+         with an empty store, start with --start-afresh", .store.whereabouts(), .sign.display()
     )]
-    StoreMissing { store: PathBuf, sign: PathBuf },
+    StoreMissing { store: Place, sign: PathBuf },
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]

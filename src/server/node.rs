@@ -49,14 +49,15 @@ impl Node {
         coordinator.stop();
         self.durable.journal.close();
         // The writer ends when the last commit is durable.
-        let (writer, store) = (self.threads.writer, self.durable.store);
+        let DurableThreads { writer, stall_watch, disk_watch, database_watch } = self.threads;
+        let store = self.durable.store;
         on_a_thread("store-close", move || {
             drop(writer.join());
             store.close();
         })
         .await;
         arbiters.stop();
-        drop((self.operator, self.threads.stall_watch, self.threads.disk_watch));
+        drop((self.operator, stall_watch, disk_watch, database_watch));
         tracing::info!("stopped");
     }
 }

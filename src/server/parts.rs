@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     push::{Devices, Pusher},
     realtime::Provider,
-    store::{DiskWatch, StallWatch},
+    store::{DatabaseWatch, DiskWatch, Place, StallWatch},
     system::{RandomIds, SystemClock},
     telemetry,
 };
@@ -34,7 +34,10 @@ pub(super) struct Durable {
 pub(super) struct DurableThreads {
     pub writer: JoinHandle<()>,
     pub stall_watch: StallWatch,
-    pub disk_watch: Arc<DiskWatch>,
+    /// None for a store that is not on this machine.
+    pub disk_watch: Option<Arc<DiskWatch>>,
+    /// The same for a database.
+    pub database_watch: Option<DatabaseWatch>,
 }
 
 impl Durable {
@@ -44,9 +47,18 @@ impl Durable {
         let (journal, writer) =
             Journal::start(store.clone(), settings.journal_limits(), stop_at_once).map_err(StartError::Thread)?;
         let stall_watch = StallWatch::start(journal.clone()).map_err(StartError::Thread)?;
-        let disk_watch = DiskWatch::start(&settings.store_location(), settings.store.min_free, journal.clone());
-        let disk_watch = Arc::new(disk_watch.map_err(StartError::Thread)?);
-        Ok((Self { store, journal, clock }, DurableThreads { writer, stall_watch, disk_watch }))
+        let (mut disk_watch, mut database_watch) = (None, None);
+        match settings.store_place() {
+            Place::Directory(location) => {
+                let watch = DiskWatch::start(&location, settings.store.min_free, journal.clone());
+                disk_watch = Some(Arc::new(watch.map_err(StartError::Thread)?));
+            }
+            Place::Postgres { .. } => {
+                database_watch = Some(DatabaseWatch::start(journal.clone()).map_err(StartError::Thread)?);
+            }
+        }
+        let threads = DurableThreads { writer, stall_watch, disk_watch, database_watch };
+        Ok((Self { store, journal, clock }, threads))
     }
 }
 

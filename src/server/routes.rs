@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub operator_token: Secret,
     pub stopping: Arc<AtomicBool>,
     pub metrics: PrometheusHandle,
-    pub backups: Arc<BackupService>,
+    pub backups: Option<Arc<BackupService>>,
 }
 
 pub(super) fn state(
@@ -65,18 +65,14 @@ pub(super) fn state(
         coordinator: coordinator.clone(),
         devices: devices.clone(),
         realtime,
-        readiness: Readiness {
-            journal: journal.clone(),
-            disk: Some(threads.disk_watch.clone()),
-            stopping: shared.stopping,
-        },
+        readiness: Readiness { journal: journal.clone(), disk: threads.disk_watch.clone(), stopping: shared.stopping },
         metrics: Arc::new(node_metrics(shared.metrics, journal.clone(), coordinator.clone(), shared.limits)),
         operator_token: Some(shared.operator_token),
         service_token: settings.app.service_token.clone(),
         limits: http::RateLimits::new(&settings.server.limits),
         config: settings.server.clone(),
         store,
-        backups: Some(shared.backups),
+        backups: shared.backups,
         journal,
         clock,
     }))

@@ -35,8 +35,8 @@ async fn keep_adding(member: Member, lane: usize, answered: Answered, total: Arc
 }
 
 /// Kills a server in the middle of concurrent commands and looks for everything that it had answered.
-async fn survives(engine: &str) {
-    let mut server = server().set("store.engine", engine).start().await;
+pub async fn survives(engine: &str, setup: Setup) {
+    let mut server = setup.start().await;
     let mut all = Vec::new();
     for _ in 0..3 {
         all.push(Conversation::at_stage(&server, 3).await);
@@ -88,15 +88,15 @@ async fn survives(engine: &str) {
 
 #[tokio::test]
 async fn sled_keeps_everything_answered_through_kills() {
-    survives("sled").await;
+    survives("sled", server().set("store.engine", "sled")).await;
 }
 
 #[tokio::test]
 async fn redb_keeps_everything_answered_through_kills() {
-    survives("redb").await;
+    survives("redb", server().set("store.engine", "redb")).await;
 }
 
-async fn a_whole_conversation_goes_on_over_kills(setup: Setup) {
+pub async fn a_whole_conversation_goes_on_over_kills(setup: Setup) {
     let mut server = setup.start().await;
     let mut both = Conversation::invited(&server).await;
     both.ben.accept(&both.invitation).await.ok();

@@ -38,7 +38,7 @@ async fn a_stalled_disk_is_reported_and_requests_are_refused_without_waiting() {
         let (status, _, problem) = readiness(&server, "writes").await;
         assert_eq!((status, problem.contains("has not returned")), (503, true), "{problem}");
         assert_eq!(server.get("/health").send().await.status, 200);
-        let told = || async { server.logs().contains("the disk does not answer").then_some(()) };
+        let told = || async { server.logs().contains("the store does not answer").then_some(()) };
         eventually("a line of the log", told).await;
         eventually("ready again", || async { (readiness(&server, "writes").await.0 == 200).then_some(()) }).await;
         both.ben.press("/nudge").await.done();

@@ -40,6 +40,7 @@ mod needs;
 mod nudge;
 mod own_data;
 mod people;
+mod postgres;
 mod presence;
 mod provider;
 mod push;

@@ -10,7 +10,7 @@ use std::{
 
 use tandem::{
     config::{Flag, Settings, Sources},
-    store::Engine,
+    store::Kind,
 };
 
 #[derive(Default)]
@@ -94,7 +94,7 @@ fn variables_are_read_as_their_settings_are() {
     assert_eq!(settings.auth.audience, ["app", "web"]);
     assert_eq!(settings.auth.authorized_parties, ["one", "two"]);
     assert_eq!(settings.auth.issuer.as_deref(), Some("true"));
-    assert_eq!(settings.store.engine, Engine::Redb);
+    assert_eq!(settings.store.engine, Kind::Redb);
     assert_eq!(settings.sessions.idle_after, Duration::from_secs(90));
     assert_eq!(settings.routing.leave_grace, Duration::from_secs(45));
     assert!(!settings.realtime.client_publish);
@@ -111,7 +111,7 @@ fn the_data_directory_may_hold_the_file() {
     let path = data.path().to_str().unwrap();
     for given in [given().flag("--data", "data", path), given().variable("TANDEM__DATA", path)] {
         assert_eq!(given.settings().nudge.min_interval, Duration::from_secs(3600));
-        assert_eq!(given.settings().store_location().path, data.path().join("store"));
+        assert_eq!(given.settings().store_place().path(), data.path().join("store"));
         let both = Given { sources: given.sources, ..self::given().file("") };
         let explicit =
             Sources { file: both.directory.as_ref().map(|it| it.path().join("tandem.toml")), ..both.sources.clone() };
@@ -143,10 +143,7 @@ fn the_error_for_a_wrong_setting_names_its_place_key_value_and_what_would_be_rig
         (given().file("[sessions]\nidle_after = 5"), &["sessions.idle_after is 5, but must be", "duration"]),
         (given().file("[server]\nworkers = 'many'"), &["server.workers is \"many\", but must be a whole number"]),
         (given().file("[server]\nbody_limit = -1"), &["server.body_limit is -1"]),
-        (
-            given().file("[store]\nengine = 'postgres'"),
-            &["store.engine is \"postgres\", but must be \"sled\" or \"redb\""],
-        ),
+        (given().file("[store]\nengine = 'mysql'"), &["store.engine is \"mysql\", but must be \"sled\" or \"redb\""]),
         (given().file("[server\nlisten = 1"), &["tandem.toml: is not TOML: line 1"]),
         (
             given().file("[server]\nlisten = 'here'").flag("--data", "data", "x"),

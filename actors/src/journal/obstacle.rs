@@ -26,7 +26,7 @@ impl Obstacle {
         match self {
             Self::Failed => "the server cannot store anything; try again",
             Self::Stalled => {
-                "the server's disk does not answer; try again, with the same Idempotency-Key if you sent one"
+                "the server's store does not answer; try again, with the same Idempotency-Key if you sent one"
             }
             Self::NoRoom => "the server's disk is almost full; what is stored can be read, nothing can be changed",
             Self::Busy => "the journal is full; try again",

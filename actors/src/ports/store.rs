@@ -107,10 +107,17 @@ pub enum StoreFault {
     NoRoom,
     /// The engine is too far behind the journal. Nothing was written; writes go on when it has caught up.
     Busy,
-    /// The disk has not answered for too long. What is being written may still become durable.
+    /// The disk or the database has not answered for too long. What is being written may still become durable.
     Stalled,
     /// One row is damaged. All others are as they were.
     Damaged,
+}
+
+impl StoreFault {
+    /// Whether the store is as it was, and the same can succeed later.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::NoRoom | Self::Busy | Self::Stalled)
+    }
 }
 
 /// Why a store operation failed. The text is for the operator.
@@ -148,6 +155,11 @@ impl StoreError {
     /// The disk does not answer.
     pub fn stalled() -> Self {
         Self::with(StoreFault::Stalled, "the disk does not answer")
+    }
+
+    /// The database does not answer. It may do so again at any time.
+    pub fn away(error: impl fmt::Display) -> Self {
+        Self::with(StoreFault::Stalled, error)
     }
 
     /// `record` names the row, without anything that a person wrote.

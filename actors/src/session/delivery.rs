@@ -108,7 +108,7 @@ impl SessionActor {
         }
         if let Err(error) = self.restore_publications(ready) {
             tracing::error!(session = %self.inbox.session(), %error, "outbox cannot be read");
-            return self.exit(crate::supervisor::ExitStatus::LoadFailed, ctx);
+            return self.exit(crate::supervisor::ExitStatus::unread(&error), ctx);
         }
         failpoint::reach(self.inbox.session(), "before_publish");
         let batch = batch(self.outbox.pending.iter().take(ready));
@@ -238,7 +238,7 @@ impl SessionActor {
             actor.take_members(answer.unwrap_or_else(|_| Err(late())));
             if let Err(error) = actor.decide_unresolved(ctx) {
                 tracing::error!(session = %actor.inbox.session(), %error, "outbox cannot be read");
-                return actor.exit(crate::supervisor::ExitStatus::LoadFailed, ctx);
+                return actor.exit(crate::supervisor::ExitStatus::unread(&error), ctx);
             }
             actor.deliver(ctx);
         }));

@@ -60,7 +60,11 @@ impl SessionActor {
             }
             Err(error) => {
                 tracing::error!(session = %inbox.session(), %error, "session cannot be loaded");
-                exit.because(ExitStatus::LoadFailed, error.to_string());
+                let status = match &error {
+                    Unreadable::Store(error) => ExitStatus::unread(error),
+                    Unreadable::Damaged(_) => ExitStatus::LoadFailed,
+                };
+                exit.because(status, error.to_string());
                 None
             }
         }

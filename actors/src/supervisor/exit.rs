@@ -1,5 +1,7 @@
 //! How a session actor ends, and the report of its end to the supervisor.
 
+use crate::ports::StoreError;
+
 /// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -11,6 +13,8 @@ pub enum ExitStatus {
     CommitFailed,
     /// The session could not be read from the store.
     LoadFailed,
+    /// The store did not answer when something had to be read. It is no fault of the session.
+    StoreAway,
     /// The supervisor put another actor in its place.
     Replaced,
     /// The actor of another session froze their common arbiter.
@@ -20,6 +24,11 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
+    /// Of an actor that could not read what it needs.
+    pub(crate) fn unread(error: &StoreError) -> Self {
+        if error.fault().passes() { Self::StoreAway } else { Self::LoadFailed }
+    }
+
     /// As the log and the quarantine show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +36,7 @@ impl ExitStatus {
             Self::Panicked => "panicked",
             Self::CommitFailed => "commit failed",
             Self::LoadFailed => "could not be loaded",
+            Self::StoreAway => "the store did not answer",
             Self::Replaced => "did not answer in time",
             Self::Displaced => "displaced by a frozen neighbour",
             Self::Killed => "killed",

@@ -5,6 +5,7 @@ use std::{
     hash::{BuildHasher, Hasher},
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use super::{
     arbiters::Frozen,
     slot::{Slot, SlotInner, SlotState},
 };
-use crate::messages::Refusal;
+use crate::{messages::Refusal, ports::StoreError};
 
 impl Supervisor {
     pub(super) fn start(&self, slot: &Arc<Slot>, inner: &mut SlotInner) {
@@ -71,6 +72,13 @@ impl Supervisor {
         let limits = &self.0.limits;
         let now = Instant::now();
         inner.last_progress = now;
+        if status == ExitStatus::StoreAway {
+            metrics::counter!("tandem_session_exits_total", "status" => status.as_str()).increment(1);
+            let refusal = Refusal::from(StoreError::stalled());
+            inner.waiting.drain(..).for_each(|message| message.refuse(&refusal));
+            // It may have something to deliver.
+            return self.start_after(limits.backoff_max, slot, inner);
+        }
         while inner.crashes.front().is_some_and(|at| now.duration_since(*at) > limits.crash_window) {
             inner.crashes.pop_front();
         }
@@ -95,7 +103,10 @@ impl Supervisor {
             self.start(slot, inner);
             return;
         }
-        let pause = limits.pause(crashes - 2);
+        self.start_after(limits.pause(crashes - 2), slot, inner);
+    }
+
+    fn start_after(&self, pause: Duration, slot: &Arc<Slot>, inner: &SlotInner) {
         let (supervisor, slot, generation) = (self.clone(), slot.clone(), inner.generation);
         self.0.arbiters.spawn_after(pause, move || {
             let mut inner = slot.inner.lock();

@@ -2,6 +2,7 @@
 
 mod clock;
 mod ids;
+pub mod postgres;
 mod providers;
 mod store;
 

@@ -1,5 +1,4 @@
-//! `tandem store copy`: copies every row of a store to a new one, of either engine, and verifies that both are the
-//! same.
+//! `tandem store copy`: copies every row of a store to a new one, wherever that is, and verifies that both are the same.
 //!
 //! The target is created like any database: it stays unfinished until the copy is verified. An interrupted copy leaves
 //! a marker, so that no node takes its directory for a new one.
@@ -12,10 +11,10 @@ use tandem_actors::{
 };
 
 use super::{
-    Location, Options, StoreOpenError,
+    Location, Options, Place, StoreOpenError,
     directory::Directory,
     journaled::{checkpoint_key, log_key},
-    open::{create, read_rows},
+    open::create,
     rows::Rows,
 };
 
@@ -28,9 +27,9 @@ pub enum CopyError {
     #[error(transparent)]
     Open(#[from] StoreOpenError),
     #[error("reading {0}: {1}")]
-    Read(Location, StoreError),
+    Read(Place, StoreError),
     #[error("writing {0}: {1}")]
-    Write(Location, StoreError),
+    Write(Place, StoreError),
     #[error(
         "the copy differs from its source ({copied} of {expected} rows): nothing was kept; \
          check the disk, and run `tandem store copy` again"
@@ -71,51 +70,65 @@ pub struct CopyReport {
     pub digest: [u8; 32],
 }
 
-/// Copies the store at `from` to `to`. There must be no store at `to`.
-pub fn copy(
-    from: &Location,
-    to: &Location,
-    options: &Options,
-    mut progress: impl FnMut(Progress),
-) -> Result<CopyReport, CopyError> {
-    if !Directory::holds_store(&from.path) {
-        return Err(StoreOpenError::Absent { path: from.path.clone(), engine: from.engine }.into());
-    }
-    if let Some(found) = Directory::engine_at(&from.path).filter(|found| *found != from.engine) {
-        return Err(StoreOpenError::NamedOtherEngine { path: from.path.clone(), found, asked: from.engine }.into());
-    }
-    let source = read_rows(from, options, true)?;
-    let source = source.as_ref();
-    if Directory::holds_store(&to.path) {
-        return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
-    }
-    let target = Directory::lock(&to.path)?;
-    target.copy_begins(options.disk.as_ref())?;
+/// A copy that is to be made.
+pub(super) struct Job<'a> {
+    pub source: &'a dyn Rows,
+    pub from: &'a Place,
+    pub to: &'a Place,
+}
 
-    let read = |error| CopyError::Read(from.clone(), error);
-    let write = |error| CopyError::Write(to.clone(), error);
-    let expected =
-        survey(source, |rows| progress(Progress { phase: Phase::Counting, rows, total: None })).map_err(read)?;
-    let total = Some(expected.rows);
-    let copied = create(to, &target, options, |copied| {
+impl Job<'_> {
+    /// Copies all rows into an empty target, reads them again, and compares.
+    pub fn run(&self, target: &dyn Rows, progress: &mut dyn FnMut(Progress)) -> Result<CopyReport, CopyError> {
+        let read = |error| CopyError::Read(self.from.clone(), error);
+        let write = |error| CopyError::Write(self.to.clone(), error);
+        let counting = |rows| Progress { phase: Phase::Counting, rows, total: None };
+        let expected = survey(self.source, |rows| progress(counting(rows))).map_err(read)?;
+        let total = Some(expected.rows);
         for_each_page(
-            source,
+            self.source,
             |page| {
                 let changes: Vec<Change> =
                     page.iter().map(|(key, value)| Change::Put(key.clone(), value.clone())).collect();
-                copied.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
+                target.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
             },
             read,
             |rows| progress(Progress { phase: Phase::Copying, rows, total }),
         )?;
-        let found =
-            survey(copied, |rows| progress(Progress { phase: Phase::Verifying, rows, total })).map_err(write)?;
+        let verifying = |rows| Progress { phase: Phase::Verifying, rows, total };
+        let found = survey(target, |rows| progress(verifying(rows))).map_err(write)?;
         if found == expected {
             Ok(expected)
         } else {
             Err(CopyError::Differs { expected: expected.rows, copied: found.rows })
         }
-    })?;
+    }
+}
+
+/// Whether there is a store of this engine.
+pub(super) fn check_source(from: &Location) -> Result<(), StoreOpenError> {
+    if !Directory::holds_store(&from.path) {
+        return Err(StoreOpenError::Absent { path: from.path.clone(), engine: from.engine });
+    }
+    match Directory::engine_at(&from.path).filter(|found| *found != from.engine) {
+        Some(found) => Err(StoreOpenError::NamedOtherEngine { path: from.path.clone(), found, asked: from.engine }),
+        None => Ok(()),
+    }
+}
+
+/// Copies into a new store in a directory.
+pub(super) fn into_directory(
+    job: &Job<'_>,
+    to: &Location,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CopyReport, CopyError> {
+    if Directory::holds_store(&to.path) {
+        return Err(StoreOpenError::NotEmpty { path: to.path.clone() }.into());
+    }
+    let target = Directory::lock(&to.path)?;
+    target.copy_begins(options.disk.as_ref())?;
+    let copied = create(to, &target, options, |rows| job.run(rows, progress))?;
     target.copy_ended();
     Ok(copied)
 }

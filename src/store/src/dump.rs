@@ -10,10 +10,10 @@ use tandem_actors::{
 };
 
 use super::{
-    Location, Options, StoreOpenError,
+    Location, Place, StoreOpenError,
     directory::Directory,
     names::record,
-    open::read_rows,
+    rows::Rows,
     seal::{all_sealed, unseal},
 };
 
@@ -26,25 +26,28 @@ pub enum DumpError {
     #[error(transparent)]
     Open(#[from] StoreOpenError),
     #[error("reading {0}: {1}")]
-    Read(Location, StoreError),
+    Read(Place, StoreError),
     #[error("writing: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Writes all rows of the store at `location`, with what people wrote if `words` is set. Returns how many there were;
-/// `progress` gets how many there are so far.
-pub fn dump(
-    location: &Location,
-    options: &Options,
+/// Whether there is a store.
+pub(super) fn check_there(location: &Location) -> Result<(), StoreOpenError> {
+    if Directory::holds_store(&location.path) {
+        return Ok(());
+    }
+    Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine })
+}
+
+/// Writes all rows, with what people wrote if `words` is set. Returns how many there were.
+pub(super) fn dump_rows(
+    rows: &dyn Rows,
+    place: &Place,
     words: bool,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, DumpError> {
-    if !Directory::holds_store(&location.path) {
-        return Err(StoreOpenError::Absent { path: location.path.clone(), engine: location.engine }.into());
-    }
-    let rows = read_rows(location, options, false)?;
-    let read = |error| DumpError::Read(location.clone(), error);
+    let read = |error| DumpError::Read(place.clone(), error);
     let all_sealed = rows.get(&all_sealed()).map_err(read)?.is_some();
     let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
     loop {

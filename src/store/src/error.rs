@@ -97,6 +97,9 @@ pub enum StoreOpenError {
     #[error("store {}: nothing there: it must be a directory that tandem made with {engine}", .path.display())]
     Absent { path: PathBuf, engine: Engine },
 
+    #[error(transparent)]
+    Postgres(#[from] super::postgres::PostgresError),
+
     #[error("store {}: not empty: a copy goes to a directory without a store; choose another, or remove it", .path.display())]
     NotEmpty { path: PathBuf },
 }

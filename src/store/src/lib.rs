@@ -1,4 +1,5 @@
-//! The store: a journal that decides what is durable, and one of two embedded engines as the index behind it.
+//! The store: a journal that decides what is durable, and one of two embedded engines as the index behind it; or a
+//! PostgreSQL database.
 //!
 //! - A group of commits is one record of the journal. `commit` returns when the record has survived an fdatasync.
 //! - Readers see only durable rows.
@@ -24,6 +25,9 @@ mod memory;
 mod names;
 mod open;
 mod opened;
+mod password;
+mod place;
+mod postgres;
 mod redb;
 mod repair;
 mod room;
@@ -47,27 +51,36 @@ pub use self::{
         BackupError, BackupProgress, Backups, Choice, ImportError, Listed, Manifest, Plan, RestoreProgress, Restored,
         SecretFile, Taken, import, list, plan,
     },
-    copy::{CopyError, CopyReport, Phase, Progress, copy},
+    copy::{CopyError, CopyReport, Phase, Progress},
     disk::{Disk, RealDisk},
-    dump::{DumpError, dump},
+    dump::DumpError,
     error::StoreOpenError,
     files::create_directory,
     memory::MemoryStore,
-    open::{inspect, is_there, open, open_with_backups},
+    open::{is_there, open, open_with_backups},
+    password::Password,
+    place::{Kind, Place, copy, dump},
+    postgres::{Address, InvalidAddress, PostgresError},
     repair::{RepairError, Repaired, repair},
     room::{Left, Space},
     verify::{Verified, verify, verify_reporting},
-    watch::{DiskWatch, StallWatch},
+    watch::{DatabaseWatch, DiskWatch, StallWatch},
 };
 
 /// The `store` section of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Which engine keeps the rows. A directory made by one cannot be opened with the other: see `tandem store copy`.
-    pub engine: Engine,
+    /// What keeps the rows. A directory made by one engine cannot be opened with the other: see `tandem store copy`.
+    pub engine: Kind,
     /// The store's directory. Empty: `store` in the data directory.
     pub path: PathBuf,
+    /// The database, with `engine = "postgres"`.
+    pub url: Option<Address>,
+    /// The password of the user in `url`.
+    pub password: Option<Password>,
+    /// A PEM file with the certificate of the authority that the database's server belongs to. Empty: Mozilla's list.
+    pub ca: PathBuf,
     /// The engine's cache, in MiB.
     pub cache_mib: u64,
     /// Bytes of the disk that are kept free, but not more than a twentieth of it.
@@ -76,7 +89,15 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { engine: Engine::Sled, path: PathBuf::new(), cache_mib: 256, min_free: 256 << 20 }
+        Self {
+            engine: Kind::Sled,
+            path: PathBuf::new(),
+            url: None,
+            password: None,
+            ca: PathBuf::new(),
+            cache_mib: 256,
+            min_free: 256 << 20,
+        }
     }
 }
 
@@ -160,6 +181,12 @@ pub struct Options {
     pub journal_disk: Option<Arc<dyn tandem_wal::Disk>>,
     /// The time of each group in the journal.
     pub now: fn() -> Timestamp,
+    /// As [`Config::password`].
+    pub password: Option<Password>,
+    /// As [`Config::ca`].
+    pub authority: Option<PathBuf>,
+    /// Makes a store in a database that has none.
+    pub may_make: bool,
 }
 
 /// The sizes of the journal, and when its rows are written to the engine.
@@ -217,6 +244,9 @@ impl Default for Options {
             disk: Arc::new(RealDisk),
             journal_disk: None,
             now: system_time,
+            password: None,
+            authority: None,
+            may_make: true,
         }
     }
 }

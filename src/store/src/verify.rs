@@ -150,7 +150,20 @@ fn look_at_rows(
     Ok(None)
 }
 
-fn look_at_all(rows: &Opened, found: &mut Verified, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+/// Looks at rows that have neither journal nor digests: a database's.
+pub(super) fn verify_rows(
+    rows: &dyn Rows,
+    name: &str,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, StoreOpenError> {
+    let mut found = Verified::default();
+    if let Err(error) = look_at_all(rows, &mut found, progress) {
+        found.bad.push(format!("{name}: it cannot be read any further: {}", error.text()));
+    }
+    Ok(found)
+}
+
+fn look_at_all(rows: &dyn Rows, found: &mut Verified, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
     let all_sealed = rows.get(&all_sealed())?.is_some();
     let (everything, mut last) = (Key::from_bytes([]), None);
     loop {

@@ -15,6 +15,15 @@ macro_rules! on_every_store {
         on_every_store!(@ sled, |path| open(Engine::Sled, path), $($promise)*);
         on_every_store!(@ redb, |path| open(Engine::Redb, path), $($promise)*);
         on_every_store!(@ memory, |_| Arc::new(MemoryStore::default()), $($promise)*);
+        mod postgres {
+            $(
+                #[test]
+                fn $promise() {
+                    let Some(database) = crate::postgres::database() else { return };
+                    super::$promise(database.open().as_ref());
+                }
+            )*
+        }
     };
     (@ $engine:ident, $open:expr, $($promise:ident)*) => {
         mod $engine {
@@ -172,13 +181,11 @@ fn a_group_of_refused_commits_only_is_no_failure(store: &dyn Store) {
     assert_eq!(store.commit(&[free(vec![put("xb", "")])]).unwrap(), [Written]);
 }
 
-fn rows_and_epochs_outlive_the_process(engine: Engine) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store");
+fn rows_and_epochs_outlive_the_process(open: impl Fn() -> Arc<dyn Store>) {
     let session = session("a");
     let (mut last_epoch, long) = (0, vec![3; 50_000]);
     for start in 0..4_u64 {
-        let store = open(engine, &path);
+        let store = open();
         let claim = store.claim(&session).unwrap();
         assert!(claim.epoch > last_epoch);
         assert_eq!(claim.head, start);
@@ -194,12 +201,20 @@ fn rows_and_epochs_outlive_the_process(engine: Engine) {
 
 #[test]
 fn sled_rows_and_epochs_outlive_the_process() {
-    rows_and_epochs_outlive_the_process(Engine::Sled);
+    let directory = tempfile::tempdir().unwrap();
+    rows_and_epochs_outlive_the_process(|| open(Engine::Sled, &directory.path().join("store")));
 }
 
 #[test]
 fn redb_rows_and_epochs_outlive_the_process() {
-    rows_and_epochs_outlive_the_process(Engine::Redb);
+    let directory = tempfile::tempdir().unwrap();
+    rows_and_epochs_outlive_the_process(|| open(Engine::Redb, &directory.path().join("store")));
+}
+
+#[test]
+fn postgres_rows_and_epochs_outlive_the_process() {
+    let Some(database) = crate::postgres::database() else { return };
+    rows_and_epochs_outlive_the_process(|| database.open());
 }
 
 /// sled never syncs its blob files, so none may arise, whatever the sizes and however rows crowd on a page.

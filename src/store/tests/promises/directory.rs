@@ -8,7 +8,9 @@ use tandem_actors::{
     ports::{Direction::*, Store},
     records,
 };
-use tandem_store::{self as store, CopyError, CopyReport, Engine, Location, Options, Phase, Progress, StoreOpenError};
+use tandem_store::{
+    self as store, CopyError, CopyReport, Engine, Location, Options, Phase, Place, Progress, StoreOpenError,
+};
 
 use super::*;
 
@@ -118,7 +120,7 @@ fn a_database_has_one_process_whatever_happens_to_the_lock_file() {
         let asked = location(engine, directory.path());
         let error = told_clearly(&asked, store::open(&asked, &Options::default()).err().expect("refused"));
         assert!(matches!(error, StoreOpenError::Locked { .. }), "{error:?}");
-        assert!(matches!(store::inspect(&asked), Err(StoreOpenError::Locked { .. })));
+        assert!(matches!(Place::from(asked.clone()).inspect(&Options::default()), Err(StoreOpenError::Locked { .. })));
         held.commit(&[free(vec![put("xa", "kept")])]).unwrap();
     }
 }
@@ -297,7 +299,7 @@ fn everything(store: &dyn Store) -> Vec<(Key, Bytes)> {
 fn copy(from: &Location, to: &Location, mut progress: impl FnMut(Progress)) -> Result<CopyReport, CopyError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match store::copy(from, to, &Options::default(), &mut progress) {
+        match store::copy(&from.clone().into(), &to.clone().into(), &Options::default(), &mut progress) {
             Err(CopyError::Open(StoreOpenError::Locked { .. })) if Instant::now() < deadline => {
                 std::thread::yield_now();
             }
@@ -341,7 +343,7 @@ fn a_directory_where_a_copy_was_cut_off_is_not_taken_for_a_new_one() {
         });
         cut_off.expect_err("cut off");
         assert!(matches!(refusal(&to), StoreOpenError::HalfCopied { .. }));
-        assert!(matches!(store::inspect(&to), Err(StoreOpenError::HalfCopied { .. })));
+        assert!(matches!(Place::from(to.clone()).inspect(&Options::default()), Err(StoreOpenError::HalfCopied { .. })));
         copy(&from, &to, |_| ()).expect("copied after all");
         assert!(everything(open(engine, &to.path).as_ref()) == rows);
     }
@@ -367,7 +369,7 @@ fn a_copy_needs_a_source_and_a_free_target() {
     assert_eq!(kept.get(&key("xa")).unwrap().unwrap(), "kept");
     assert!(refused(&from, &from).contains("not empty"));
     let held = open(from.engine, &from.path);
-    let error = store::copy(&from, &nowhere, &Options::default(), |_| ()).expect_err("refused");
+    let error = store::copy(&from.clone().into(), &nowhere.into(), &Options::default(), |_| ()).expect_err("refused");
     assert!(error.to_string().contains("in use"));
     drop(held);
 }

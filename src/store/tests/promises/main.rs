@@ -11,6 +11,7 @@ mod directory;
 mod failure;
 mod flips;
 mod journal;
+mod postgres;
 mod power;
 mod repair;
 mod takeover;

@@ -1,0 +1,159 @@
+//! The rows of a database that no node uses, for the commands of `tandem store`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+use tokio_postgres::{Client, Error, Statement};
+
+use super::{
+    Address, PostgresError,
+    bridge::Bridge,
+    connection::Access,
+    error::told,
+    group::Group,
+    owner,
+    schema::{self, Found, failed},
+    statements::Reading,
+};
+use crate::{
+    Options,
+    rows::{Bounds, Rows},
+};
+
+/// A page of rows is read or written within this time.
+const WITHIN: Duration = Duration::from_secs(60);
+
+const FILL: &str = "INSERT INTO tandem.rows (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[])";
+
+/// One connection that reads, and writes if it fills a new store.
+pub(crate) struct Direct {
+    address: Address,
+    bridge: Bridge,
+    client: Arc<Client>,
+    reading: Arc<Reading>,
+    fill: Option<Statement>,
+}
+
+impl Direct {
+    /// All rows of one moment.
+    ///
+    /// # Errors
+    /// If there is no complete store, or, with `alone`, if a node uses it.
+    pub fn read(address: &Address, options: &Options, alone: bool) -> Result<Self, PostgresError> {
+        Self::open(address, options, move |address, client| async move {
+            match schema::look(&address, &client).await? {
+                Found::Nothing => return Err(PostgresError::Absent { address }),
+                Found::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address }),
+                Found::Store { .. } => {}
+            }
+            let reading = failed(&address, "read its rows");
+            if alone && !owner::lock(&client).await.map_err(&reading)? {
+                return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
+            }
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            client.batch_execute(begin).await.map_err(reading).map(|()| None)
+        })
+    }
+
+    /// A new store that is not complete yet.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub fn fill(address: &Address, options: &Options) -> Result<Self, PostgresError> {
+        Self::open(address, options, |address, client| async move {
+            let preparing = failed(&address, "prepare a copy");
+            // Until this connection ends, nobody else makes tables, and no copy that is under way is taken for a rest.
+            if !schema::alone(&client).await.map_err(&preparing)? {
+                return Err(PostgresError::BeingMade { address });
+            }
+            match schema::look(&address, &client).await? {
+                Found::Nothing => {}
+                Found::Store { complete: true, .. } => return Err(PostgresError::NotEmpty { address }),
+                Found::Store { complete: false, .. } => schema::remove(&client).await.map_err(&preparing)?,
+            }
+            schema::make(&address, &client, false).await?;
+            client.prepare(FILL).await.map(Some).map_err(preparing)
+        })
+    }
+
+    fn open<F: Future<Output = Result<Option<Statement>, PostgresError>> + Send + 'static>(
+        address: &Address,
+        options: &Options,
+        begin: impl FnOnce(Address, Arc<Client>) -> F + Send + 'static,
+    ) -> Result<Self, PostgresError> {
+        let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
+        let no_thread = |error: std::io::Error| PostgresError::Failed {
+            address: address.clone(),
+            doing: "be asked",
+            reason: error.to_string(),
+        };
+        let bridge = Bridge::start().map_err(no_thread)?;
+        let to = address.clone();
+        let opened = bridge.wait(WITHIN, async move {
+            let (client, _) = access.connect().await?;
+            let fill = begin(to.clone(), client.clone()).await?;
+            let reading = Reading::prepare(&client).await.map_err(failed(&to, "read its rows"))?;
+            Ok((client, Arc::new(reading), fill))
+        });
+        let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
+        let (client, reading, fill) = opened.ok_or_else(silent)??;
+        Ok(Self { address: address.clone(), bridge, client, reading, fill })
+    }
+
+    /// The copy is complete: nodes may use it.
+    pub fn complete(&self) -> Result<(), StoreError> {
+        let client = self.client.clone();
+        self.answer(async move {
+            client.batch_execute("UPDATE tandem.cluster SET complete = true; ANALYZE tandem.rows").await
+        })
+    }
+
+    /// Removes what was copied.
+    pub fn give_up(&self) {
+        let client = self.client.clone();
+        let removed = self.answer(async move { schema::remove(&client).await });
+        if let Err(error) = removed {
+            tracing::warn!(%error, store = %self.address, "what was copied could not be removed");
+        }
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.bridge.wait(WITHIN, work) {
+            Some(answer) => answer.map_err(|error| StoreError::new(told(&error))),
+            None => Err(StoreError::away("PostgreSQL does not answer")),
+        }
+    }
+}
+
+impl Rows for Direct {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let (client, reading, key) = (self.client.clone(), self.reading.clone(), key.clone());
+        self.answer(async move { reading.get(&client, &key).await })
+    }
+
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let (client, reading, bounds) = (self.client.clone(), self.reading.clone(), bounds.clone());
+        self.answer(async move { reading.range(&client, &bounds, direction, limit).await })
+    }
+
+    /// Rows that are not there yet, as they are.
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        let fill = self.fill.clone().ok_or_else(|| StoreError::new("it is open to be read"))?;
+        let mut group = Group::default();
+        for change in changes {
+            if let Change::Put(key, value) = change {
+                group.keys.push(key.clone());
+                group.values.push(value.clone());
+            }
+        }
+        let client = self.client.clone();
+        self.answer(async move { client.execute(&fill, &[&group.keys(), &group.values()]).await.map(drop) })
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a database cannot be used: one line that says where, what is wrong, and what would be right.
+
+use std::{error::Error as _, path::PathBuf};
+
+use tokio_postgres::error::SqlState;
+
+use super::Address;
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
+pub enum PostgresError {
+    #[error(
+        "store {address}: cannot be reached: {reason}: store.url must name a running PostgreSQL that this machine may connect to"
+    )]
+    Unreachable { address: Address, reason: String },
+
+    #[error(
+        "store {address}: PostgreSQL does not let tandem in: {reason}: see to the user, the database and store.password"
+    )]
+    NotAdmitted { address: Address, reason: String },
+
+    #[error("store {address}: PostgreSQL refused to {doing}: {reason}")]
+    Failed { address: Address, doing: &'static str, reason: String },
+
+    #[error("store {address}: {setting} is {found} in PostgreSQL, but must be {right}: {why}")]
+    Setting { address: Address, setting: &'static str, found: String, right: &'static str, why: &'static str },
+
+    #[error(
+        "store {address}: the schema {schema} holds what is not tandem's ({names}): give tandem a database of its own, or move that away",
+        schema = super::schema::NAME
+    )]
+    Foreign { address: Address, names: String },
+
+    #[error(
+        "store {address}: has schema version {found}, this program knows {known}: use the version of tandem that wrote it, or a later one"
+    )]
+    Schema { address: Address, found: i32, known: i32 },
+
+    #[error(
+        "store {address}: in use by {holder}: a database has one node at a time; stop that one, or give this one another database"
+    )]
+    InUse { address: Address, holder: String },
+
+    #[error("store {address}: another node is setting the database up; start again when it has finished")]
+    BeingMade { address: Address },
+
+    #[error(
+        "store {address}: a copy into this database was cut off: run `tandem store copy` again; to begin with nothing, drop its schema \
+         {schema}",
+        schema = super::schema::NAME
+    )]
+    HalfCopied { address: Address },
+
+    #[error("store {address}: nothing there: it must be a database that tandem has used")]
+    Absent { address: Address },
+
+    #[error("store {address}: not empty: a copy goes to a database without tandem's tables; choose another")]
+    NotEmpty { address: Address },
+
+    #[error(
+        "store {address}: this is cluster {found}, but {path} says that this data directory belongs to cluster {known}: set store.url to \
+         that one's database; to take this one, remove the file", path = .path.display()
+    )]
+    OtherCluster { address: Address, found: String, known: String, path: PathBuf },
+
+    #[error(
+        "store {address}: the last {missing} groups of changes that were acknowledged are not there: the database has fallen back, as after \
+         a restored backup or a failover to a server that was behind: bring back what is missing; to go on without it, remove {path}",
+        path = .path.display()
+    )]
+    RolledBack { address: Address, missing: u64, path: PathBuf },
+
+    #[error(
+        "store {path}: made by {found}, but store.engine is postgres: set store.engine = \"{found}\", or take the store along with \
+         `tandem store copy --from {found}:{path} --to {address}` and move {path} away", path = .path.display()
+    )]
+    HoldsAnother { path: PathBuf, found: crate::Engine, address: Address },
+
+    #[error("store {address}: the certificate in store.ca ({path}) cannot be used: {reason}: it must be a PEM file", path = .path.display())]
+    Authority { address: Address, path: PathBuf, reason: String },
+
+    #[error("store {address}: {doing} is not for a database: {instead}")]
+    NotForIt { address: Address, doing: &'static str, instead: &'static str },
+}
+
+/// What a statement or a connection failed of, in the server's words, without data.
+pub(super) fn told(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return server.message().to_owned();
+    }
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Whether the server says that the same statement can succeed later: it restarts, stands by, or lacks something for
+/// the moment. Nothing was written.
+pub(super) fn passes(error: &tokio_postgres::Error) -> bool {
+    const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
+    error.code().is_some_and(|code| {
+        *code == SqlState::READ_ONLY_SQL_TRANSACTION
+            || code.code().get(..2).is_some_and(|class| CLASSES.contains(&class))
+    })
+}
+
+/// The error of a connection that was not made.
+pub(super) fn not_connected(address: &Address, error: &tokio_postgres::Error) -> PostgresError {
+    let (address, reason) = (address.clone(), told(error));
+    match error.code().map(|code| code.code().get(..2).unwrap_or_default()) {
+        Some("28" | "3D" | "42") => PostgresError::NotAdmitted { address, reason },
+        // The server asks for a password, and there is none.
+        None if reason.contains("password") => PostgresError::NotAdmitted { address, reason },
+        _ => PostgresError::Unreachable { address, reason },
+    }
+}

@@ -1,0 +1,182 @@
+//! Rows in a PostgreSQL database: `store.engine = "postgres"`.
+//!
+//! PostgreSQL's commit is what makes a group durable. There is no journal of our own in front of it and no file that
+//! matters on this machine. One group is one statement, in one round trip ([`writer`]), and it writes nothing unless
+//! this node still owns the database ([`owner`]). Reads have connections of their own ([`reads`]).
+
+mod address;
+mod bridge;
+mod connection;
+mod direct;
+mod error;
+mod group;
+mod here;
+mod open;
+mod owner;
+mod reads;
+mod sabotage;
+mod schema;
+mod statements;
+mod tls;
+mod writer;
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tandem_actors::{
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
+};
+
+pub(crate) use self::direct::Direct;
+pub use self::{
+    address::{Address, InvalidAddress},
+    error::PostgresError,
+    open::{inspect, open},
+};
+use self::{group::Group, reads::Reads, writer::Writer};
+use crate::{
+    fence::Fences,
+    head::Head,
+    rows::{Bounds, RESERVED, Rows},
+    sealed::Seals,
+};
+
+/// What PostgreSQL's index takes. The longest key of ours is shorter.
+const LONGEST_KEY: usize = 2_600;
+/// How long closing waits for a group that is being written.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+pub(super) struct PostgresStore {
+    reads: Reads,
+    seals: Seals,
+    fences: Fences,
+    failed: OnceLock<StoreError>,
+    writer: Mutex<Writer>,
+    /// The last group that was acknowledged, for the next start.
+    acknowledged: Option<Head>,
+    closing: Arc<AtomicBool>,
+    _here: here::Here,
+}
+
+impl PostgresStore {
+    fn check_alive(&self) -> Result<(), StoreError> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
+        let events = keys::events(session);
+        let last = self.scan(&events, None, Direction::Backward, 1)?;
+        let Some((key, _)) = last.first() else { return Ok(0) };
+        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
+        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
+    }
+
+    fn write(&self, writer: &mut Writer, group: &[Commit], verdicts: &[Verdict]) -> Result<(), StoreError> {
+        let judged = group.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
+        let changes: Vec<&Change> = judged.flat_map(|(commit, _)| &commit.changes).collect();
+        if changes.is_empty() {
+            return writer.renew_if_due();
+        }
+        writer.write(Group::of(changes.into_iter()))?;
+        if let Some(acknowledged) = &self.acknowledged
+            && let Err(error) = acknowledged.record(writer.number().cast_unsigned())
+        {
+            tracing::warn!(%error, file = %acknowledged.path().display(), "a later loss of groups would not be noticed");
+        }
+        Ok(())
+    }
+}
+
+/// What can be refused is refused before the fences move.
+fn admit(group: &[Commit]) -> Result<(), StoreError> {
+    for change in group.iter().flat_map(|commit| &commit.changes) {
+        let (Change::Put(key, _) | Change::Delete(key)) = change;
+        let key = key.as_bytes();
+        if key.first().is_none_or(|first| *first >= RESERVED) {
+            return Err(StoreError::new("a key must begin with a byte below 0xfe"));
+        }
+        if key.len() > LONGEST_KEY {
+            return Err(StoreError::new(format_args!("a key must have at most {LONGEST_KEY} bytes")));
+        }
+    }
+    Ok(())
+}
+
+impl Store for PostgresStore {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.reads.get(key)?.map(|stored| self.seals.open(key, stored)).transpose()
+    }
+
+    fn scan(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        let mut after = after.cloned();
+        loop {
+            let Some(bounds) = Bounds::of(prefix, after.as_ref(), direction) else { return Ok(Vec::new()) };
+            let found = self.reads.range(&bounds, direction, limit)?;
+            let Some((last, _)) = found.last() else { return Ok(Vec::new()) };
+            let last = last.clone();
+            let mut rows = Vec::with_capacity(found.len());
+            for (key, stored) in found {
+                let value = self.seals.open_among_others(&key, stored)?;
+                rows.extend(value.map(|value| (key, value)));
+            }
+            // Nothing would say that nothing follows.
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+            after = Some(last);
+        }
+    }
+
+    fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
+        let claim = self.fences.claim(session, || self.head(session))?;
+        self.check_alive().map(|()| claim)
+    }
+
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
+        self.fences.release(session, epoch);
+    }
+
+    fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
+        self.check_alive()?;
+        let mut writer = self.writer.lock();
+        admit(group)?;
+        let verdicts = self.fences.judge(group);
+        let outcome = self.write(&mut writer, group, &verdicts);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the store failed: nothing more is acknowledged");
+            self.failed.get_or_init(|| error.clone());
+        }
+        self.fences.settle();
+        outcome.map(|()| verdicts)
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.failed.get_or_init(|| StoreError::new("it is closed"));
+        if let Some(mut writer) = self.writer.try_lock_for(CLOSE_WITHIN) {
+            writer.release();
+        }
+    }
+}
+
+impl Drop for PostgresStore {
+    /// As after a kill: the connections end, and with them the sign that this node lives.
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}

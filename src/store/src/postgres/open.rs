@@ -1,0 +1,173 @@
+//! From an address to a store: nothing is written before the database was found to be ours and of use.
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tandem_actors::ports::{Store, StoreError};
+use tokio_postgres::Client;
+
+use super::{
+    Address, PostgresError, PostgresStore,
+    bridge::Bridge,
+    connection::Access,
+    here::Here,
+    owner::{self, Held, LEASE, Node},
+    reads::Reads,
+    schema::{self, Found, failed},
+    writer::Writer,
+};
+use crate::{
+    Options, StoreOpenError,
+    directory::Directory,
+    fence::Fences,
+    head::{self, Head},
+    sealed::Seals,
+};
+
+/// How long the database may take until it is ready for a node.
+const WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(20));
+
+/// Opens the store in the database at `address`, and makes it if there is none and `options` allow it. `here` is the
+/// directory in which this machine notes which database it was.
+///
+/// # Errors
+/// In one line. Nothing was written to a database that is refused.
+pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn Store>, StoreOpenError> {
+    if let Some(found) = Directory::engine_at(here) {
+        let path = here.to_owned();
+        return Err(PostgresError::HoldsAnother { path, found, address: address.clone() }.into());
+    }
+    let here = Here::lock(here)?;
+    let known = here.cluster()?.filter(|_| !options.start_afresh);
+    let mut acknowledged = Head::open(here.path()).ok();
+    let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
+    let no_thread = |error| StoreOpenError::of(here.path(), "start a thread", error);
+    let bridge = Arc::new(Bridge::start().map_err(no_thread)?);
+    let beginning = Beginning {
+        access: access.clone(),
+        known,
+        acknowledged: match &mut acknowledged {
+            Some(head) => head.read().map_err(|error| StoreOpenError::of(head.path(), "read", error))?,
+            None => 0,
+        },
+        here: here.path().to_owned(),
+        may_make: options.may_make,
+    };
+    let closing = Arc::new(AtomicBool::new(false));
+    let (held_by, stop) = (bridge.clone(), closing.clone());
+    let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
+    let begun = bridge.wait(WITHIN, async move { beginning.begin(held_by, stop).await });
+    let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(silent)??;
+    let noted = match &acknowledged {
+        // The number of another database, or none.
+        Some(head) => head.record(last.cast_unsigned()).and_then(|()| here.note(&cluster)),
+        None => here.note(&cluster),
+    };
+    if let Err(error) = noted {
+        tracing::warn!(%error, store = %here.path().display(), "another database in its place would not be noticed");
+    }
+    let epoch = u32::try_from(epoch).map_err(|_| PostgresError::Failed {
+        address: address.clone(),
+        doing: "give an epoch",
+        reason: "there are no more of them".into(),
+    })?;
+    let reads = Reads::start(bridge, &access);
+    let unread = |error: StoreError| PostgresError::Failed {
+        address: address.clone(),
+        doing: "read its rows",
+        reason: error.text().to_owned(),
+    };
+    reads.wait_until_ready(WITHIN).map_err(unread)?;
+    let seals = Seals::of(&reads).map_err(unread)?;
+    Ok(Arc::new(PostgresStore {
+        reads,
+        seals,
+        fences: Fences::new(epoch),
+        failed: OnceLock::new(),
+        writer: Mutex::new(writer),
+        acknowledged,
+        closing,
+        _here: here,
+    }))
+}
+
+/// What is known before the database was looked at.
+struct Beginning {
+    access: Access,
+    /// The database that this machine had.
+    known: Option<String>,
+    /// The last group that this machine knows to be written.
+    acknowledged: u64,
+    here: std::path::PathBuf,
+    may_make: bool,
+}
+
+impl Beginning {
+    async fn begin(
+        self,
+        bridge: Arc<Bridge>,
+        closing: Arc<AtomicBool>,
+    ) -> Result<(Writer, String, Held), PostgresError> {
+        let address = self.access.address.clone();
+        let (client, connection) = self.access.connect().await?;
+        let cluster = self.cluster(&address, &client).await?;
+        let last = owner::last(&client).await.map_err(failed(&address, "say how far it goes"))?;
+        let is_known = self.known.as_ref() == Some(&cluster);
+        if let Some(missing @ 1..) = self.acknowledged.checked_sub(last.cast_unsigned()).filter(|_| is_known) {
+            return Err(PostgresError::RolledBack { address, missing, path: self.here.join(head::FILE) });
+        }
+        let node = Node::here();
+        let held = owner::claim(&self.access, &client, &node).await?;
+        let link = (client, connection.abort_handle());
+        let writer = Writer::new(self.access, bridge, node, link, held, closing).await;
+        Ok((writer.map_err(failed(&address, "prepare to write"))?, cluster, held))
+    }
+
+    /// The id of the database, which is made if it may be.
+    async fn cluster(&self, address: &Address, client: &Client) -> Result<String, PostgresError> {
+        let cluster = match schema::look(address, client).await? {
+            Found::Store { complete: false, .. } => return Err(PostgresError::HalfCopied { address: address.clone() }),
+            Found::Store { cluster, complete: true } => cluster,
+            Found::Nothing if self.may_make && self.known.is_none() => schema::make(address, client, true).await?,
+            Found::Nothing => return Err(PostgresError::Absent { address: address.clone() }),
+        };
+        match &self.known {
+            Some(known) if *known != cluster => Err(PostgresError::OtherCluster {
+                address: address.clone(),
+                found: cluster,
+                known: known.clone(),
+                path: self.here.join(super::here::CLUSTER),
+            }),
+            _ => Ok(cluster),
+        }
+    }
+}
+
+/// What [`open`] would say, as far as that can be told without claiming the database; false if it holds nothing yet.
+/// Changes nothing.
+///
+/// # Errors
+/// As [`open`].
+pub fn inspect(address: &Address, options: &Options) -> Result<bool, StoreOpenError> {
+    let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
+    let no_thread = |error: std::io::Error| PostgresError::Failed {
+        address: address.clone(),
+        doing: "be asked",
+        reason: error.to_string(),
+    };
+    let bridge = Bridge::start().map_err(no_thread)?;
+    let found = bridge.wait(WITHIN, async move {
+        let (client, _) = access.connect().await?;
+        schema::look(&access.address, &client).await
+    });
+    let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
+    match found.ok_or_else(silent)?? {
+        Found::Nothing => Ok(false),
+        Found::Store { complete: true, .. } => Ok(true),
+        Found::Store { complete: false, .. } => Err(PostgresError::HalfCopied { address: address.clone() }.into()),
+    }
+}

@@ -1,0 +1,138 @@
+//! Who may write. A node claims the shards at its start and again on each new connection. Each claim takes a higher
+//! epoch, and a group is written only in the epoch that is current: it locks the row of the shard for that long. So a
+//! claim waits for groups in flight, and nothing that an earlier connection or another node still sends is written
+//! after it.
+//!
+//! Clocks and the advisory lock decide when somebody may take over, never whether a group counts.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Error};
+
+use super::{
+    PostgresError,
+    connection::Access,
+    schema::{OWNING, failed},
+};
+
+/// A node that has not renewed its lease for this long, and whose connection still looks alive, may be replaced.
+pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// A lease is renewed this often at least, by a group or by itself.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// What a claim gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub epoch: i64,
+    /// The number of the last group that is written.
+    pub last: i64,
+}
+
+/// This process, as others see it.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Of this process alone.
+    pub id: String,
+    /// The machine's name.
+    pub name: String,
+}
+
+impl Node {
+    pub fn here() -> Self {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self { id: super::schema::random_id(), name }
+    }
+}
+
+/// Takes the shards at the start of a node. Waits for the lease of a node that does not answer to run out.
+pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Result<Held, PostgresError> {
+    let failed = failed(&access.address, "let this node claim it");
+    let insert = "INSERT INTO tandem.nodes (id, name, version) VALUES ($1, $2, $3)";
+    client.execute(insert, &[&node.id, &node.name, &env!("CARGO_PKG_VERSION")]).await.map_err(&failed)?;
+    let (mut lease, mut looks): (Option<String>, u32) = (None, 0);
+    loop {
+        if let Some(held) = try_claim(client, node).await.map_err(&failed)? {
+            tidy(client, node).await.map_err(&failed)?;
+            return Ok(held);
+        }
+        let holder = client
+            .query_opt(
+                "SELECT n.name, to_char(n.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC'), s.lease_until::text
+                 FROM tandem.shards s JOIN tandem.nodes n ON n.id = s.owner ORDER BY s.lease_until DESC LIMIT 1",
+                &[],
+            )
+            .await
+            .map_err(&failed)?;
+        // It has let go meanwhile.
+        let Some(holder) = holder else { continue };
+        let until: String = holder.get(2);
+        if lease.as_ref().is_some_and(|seen| *seen != until) {
+            let _removed = client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await;
+            let (name, since): (String, String) = (holder.get(0), holder.get(1));
+            let holder = format!("a node on {name} that started at {since}");
+            return Err(PostgresError::InUse { address: access.address.clone(), holder });
+        }
+        lease = Some(until);
+        looks += 1;
+        // A node that lives has renewed it by now.
+        if looks == 12 {
+            tracing::info!("waiting for another node's lease of the database to run out: it does not answer");
+        }
+        tokio::time::sleep(RENEW_EVERY / 4).await;
+    }
+}
+
+/// `None` if another node has the shards. It has them as long as its connection lives and it renews its lease.
+async fn try_claim(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
+    let is_free: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&OWNING]).await?.get(0);
+    let claimed = client
+        .query_opt(
+            "UPDATE tandem.shards SET owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
+             WHERE $3 OR owner IS NULL OR lease_until < now() RETURNING epoch",
+            &[&node.id, &LEASE.as_secs_f64(), &is_free],
+        )
+        .await?;
+    let Some(claimed) = claimed else { return Ok(None) };
+    last(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
+}
+
+/// Removes what earlier nodes have left.
+async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
+    client
+        .execute("DELETE FROM tandem.nodes WHERE id <> $1 AND started_at < now() - interval '1 day'", &[&node.id])
+        .await?;
+    client.execute("DELETE FROM tandem.groups WHERE number < (SELECT max(number) FROM tandem.groups)", &[]).await?;
+    Ok(())
+}
+
+/// Takes a new epoch on a new connection, so that nothing counts that the last one may still bring. `None` if another
+/// node has taken over.
+pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
+    lock(client).await?;
+    let held = client
+        .query_opt(
+            "UPDATE tandem.shards SET epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
+             WHERE owner = $1 RETURNING epoch",
+            &[&node.id, &LEASE.as_secs_f64()],
+        )
+        .await?;
+    let Some(held) = held else { return Ok(None) };
+    // What was in flight is written or never will be: the update has waited for it.
+    last(client).await.map(|last| Some(Held { epoch: held.get(0), last }))
+}
+
+/// Shows others that this node's connection lives. Another connection of this node can still have the lock.
+pub(super) async fn lock(client: &Client) -> Result<bool, Error> {
+    Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&OWNING]).await?.get(0))
+}
+
+/// The number of the last group that is written.
+pub(super) async fn last(client: &Client) -> Result<i64, Error> {
+    Ok(client.query_one("SELECT max(number) FROM tandem.groups", &[]).await?.get(0))
+}
+
+/// Lets the next node begin at once.
+pub(super) async fn release(client: &Client, node: &Node) -> Result<(), Error> {
+    client.execute("UPDATE tandem.shards SET owner = NULL, lease_until = NULL WHERE owner = $1", &[&node.id]).await?;
+    client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await.map(drop)
+}

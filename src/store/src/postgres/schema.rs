@@ -1,0 +1,203 @@
+//! What the database must be, and the tables that it gets.
+//!
+//! ```text
+//! cluster   one row: the database's id, the version of these tables, whether a copy into them is complete
+//! nodes     the processes that have owned shards
+//! shards    who owns which shard, in which epoch, until when; a database of one node has one shard
+//! groups    the numbers of the groups of commits that are written: what became of one whose answer was lost
+//! rows      the rows of the store, each with its seal
+//! ```
+
+use rand::Rng;
+use tokio_postgres::Client;
+
+use super::{
+    Address, PostgresError,
+    error::{passes, told},
+};
+use crate::seal::all_sealed;
+
+/// The schema of all tables.
+pub(super) const NAME: &str = "tandem";
+/// The version of the tables. Higher: written by a later version.
+pub(super) const VERSION: i32 = 1;
+/// PostgreSQL's number of version 15.
+const OLDEST: i32 = 150_000;
+
+/// The tables of [`VERSION`].
+const TABLES: [&str; 5] = ["cluster", "groups", "nodes", "rows", "shards"];
+
+/// Advisory locks of the database: while tables are made, and while a node owns it.
+pub(super) const MAKING: i64 = 0x7461_6e64_656d_0001;
+pub(super) const OWNING: i64 = 0x7461_6e64_656d_0002;
+
+const UNDEFINED_TABLE: &str = "42P01";
+const UNDEFINED_COLUMN: &str = "42703";
+
+const MAKE: &str = "
+    CREATE SCHEMA IF NOT EXISTS tandem;
+    CREATE TABLE tandem.cluster (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL, version integer NOT NULL,
+        complete boolean NOT NULL, made_at timestamptz NOT NULL DEFAULT now());
+    CREATE TABLE tandem.nodes (
+        id text PRIMARY KEY, name text NOT NULL, version text NOT NULL,
+        started_at timestamptz NOT NULL DEFAULT now());
+    CREATE TABLE tandem.shards (
+        id integer PRIMARY KEY, owner text REFERENCES tandem.nodes, epoch bigint NOT NULL DEFAULT 0,
+        lease_until timestamptz) WITH (fillfactor = 20);
+    CREATE TABLE tandem.groups (number bigint PRIMARY KEY);
+    CREATE TABLE tandem.rows (key bytea PRIMARY KEY, value bytea NOT NULL) WITH (fillfactor = 85);
+    INSERT INTO tandem.shards (id) VALUES (0);
+    INSERT INTO tandem.groups (number) VALUES (0);";
+
+/// Refuses a server on whose word nothing could be acknowledged. Asked on each new connection: settings can change.
+pub(super) async fn check_server(address: &Address, client: &Client) -> Result<(), PostgresError> {
+    let asked = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('full_page_writes'),
+                    current_setting('synchronous_commit'), current_setting('server_encoding'),
+                    pg_is_in_recovery(), current_setting('default_transaction_read_only')",
+            &[],
+        )
+        .await
+        .map_err(failed(address, "say how it is set up"))?;
+    let version: i32 = asked.get(0);
+    let text = |column: usize| asked.get::<_, String>(column);
+    let is_standby: bool = asked.get(5);
+    let lost = "it acknowledges what is not on its disk, so that a crash loses what partners were told is stored";
+    let findings = [
+        (version < OLDEST, "server_version_num", version.to_string(), "150000 or more", "tandem needs PostgreSQL 15"),
+        (text(1) != "on", "fsync", text(1), "on", lost),
+        (text(2) != "on", "full_page_writes", text(2), "on", "a power cut would destroy pages that were half written"),
+        (text(3) == "off", "synchronous_commit", text(3), "on", lost),
+        (text(4) != "UTF8", "server_encoding", text(4), "UTF8", "make the database with ENCODING 'UTF8'"),
+        (is_standby, "in_recovery", "true".into(), "false", "it is a standby; store.url must name the primary"),
+        (text(6) != "off", "default_transaction_read_only", text(6), "off", "nothing could be written"),
+    ];
+    if let Some((_, setting, found, right, why)) = findings.into_iter().find(|(wrong, ..)| *wrong) {
+        return Err(PostgresError::Setting { address: address.clone(), setting, found, right, why });
+    }
+    // A setting of the session stays when the server reads its configuration again.
+    let kept = "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
+    client.query_one(kept, &[]).await.map(drop).map_err(failed(address, "keep its settings"))
+}
+
+/// What is in the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No tables.
+    Nothing,
+    /// A store of this version.
+    Store {
+        /// The id of the database.
+        cluster: String,
+        /// False: a copy into it was begun and not completed.
+        complete: bool,
+    },
+}
+
+/// Looks without changing anything.
+///
+/// # Errors
+/// If what is there is not ours, or of another version.
+pub(super) async fn look(address: &Address, client: &Client) -> Result<Found, PostgresError> {
+    let found = failed(address, "say what is in the database");
+    let there = client
+        .query(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY 1",
+            &[&NAME],
+        )
+        .await
+        .map_err(&found)?;
+    let there: Vec<String> = there.iter().map(|row| row.get(0)).collect();
+    if there.is_empty() {
+        return Ok(Found::Nothing);
+    }
+    let version = match client.query_opt("SELECT version, id, complete FROM tandem.cluster", &[]).await {
+        // A table of this name that has other columns, or none.
+        Err(error) if error.code().is_some_and(|code| [UNDEFINED_TABLE, UNDEFINED_COLUMN].contains(&code.code())) => {
+            None
+        }
+        asked => asked.map_err(&found)?,
+    };
+    let foreign = || {
+        let names: Vec<_> = there.iter().filter(|name| !TABLES.contains(&name.as_str())).take(5).cloned().collect();
+        let names = if names.is_empty() { there.clone() } else { names };
+        PostgresError::Foreign { address: address.clone(), names: names.join(", ") }
+    };
+    let version = version.ok_or_else(foreign)?;
+    let found = version.get(0);
+    if found != VERSION {
+        return Err(PostgresError::Schema { address: address.clone(), found, known: VERSION });
+    }
+    if there != TABLES {
+        return Err(foreign());
+    }
+    Ok(Found::Store { cluster: version.get(1), complete: version.get(2) })
+}
+
+/// Whether nobody else makes or removes tables until this connection ends, or unlocks it as often.
+pub(super) async fn alone(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&MAKING]).await?.get(0))
+}
+
+/// Removes all tables. For a copy that is not complete.
+pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute("DROP SCHEMA tandem CASCADE").await
+}
+
+/// Makes the tables of a new store, and returns the database's new id. `complete` is false for the target of a copy.
+/// Two that come at the same time: the second is refused.
+pub(super) async fn make(address: &Address, client: &Client, complete: bool) -> Result<String, PostgresError> {
+    let making = failed(address, "make tandem's tables");
+    if !alone(client).await.map_err(&making)? {
+        return Err(PostgresError::BeingMade { address: address.clone() });
+    }
+    let made = async {
+        if look(address, client).await? != Found::Nothing {
+            return Err(PostgresError::BeingMade { address: address.clone() });
+        }
+        let cluster = random_id();
+        let first =
+            format!("INSERT INTO tandem.cluster (id, version, complete) VALUES ('{cluster}', {VERSION}, {complete});");
+        // The rows of a copy say themselves whether all of them are sealed.
+        let sealed = if complete { sealed_row() } else { String::new() };
+        client.batch_execute(&format!("BEGIN; {MAKE} {first} {sealed} COMMIT;")).await.map_err(&making)?;
+        Ok(cluster)
+    };
+    let made = made.await;
+    if made.is_err() {
+        // A transaction that failed is still open.
+        let _ended = client.batch_execute("ROLLBACK").await;
+    }
+    let _unlocked = client.query_one("SELECT pg_advisory_unlock($1)", &[&MAKING]).await;
+    made
+}
+
+/// Says that all rows are sealed.
+fn sealed_row() -> String {
+    let key: String = all_sealed().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("INSERT INTO tandem.rows (key, value) VALUES ('\\x{key}', '\\x01');")
+}
+
+/// Letters and digits that nobody else has.
+pub(super) fn random_id() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
+}
+
+/// The error of a statement at the start.
+pub(super) fn failed(
+    address: &Address,
+    doing: &'static str,
+) -> impl Fn(tokio_postgres::Error) -> PostgresError + use<> {
+    let address = address.clone();
+    move |error| {
+        let (address, reason) = (address.clone(), told(&error));
+        if error.as_db_error().is_none() || passes(&error) {
+            PostgresError::Unreachable { address, reason }
+        } else {
+            PostgresError::Failed { address, doing, reason }
+        }
+    }
+}

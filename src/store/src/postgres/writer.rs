@@ -1,0 +1,294 @@
+//! Writes groups, one after the other, through whatever happens to the connection: a group is written once, and what
+//! became of one whose answer was lost is looked up.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tandem_actors::ports::StoreError;
+use tokio::task::AbortHandle;
+use tokio_postgres::{Client, Statement};
+
+use super::{
+    bridge::Bridge,
+    connection::Access,
+    error::{passes, told},
+    group::Group,
+    owner::{self, Held, LEASE, Node, RENEW_EVERY},
+    sabotage::{self, Sabotage},
+};
+
+/// A database that does not answer for this long has lost the connection.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The waits between two tries to connect.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// Numbers of groups that are kept, and how many are removed at once.
+const NUMBERS_KEPT: i64 = 1_000;
+
+/// One statement: it locks the shard if this node owns it in this epoch, and only then writes. It is a transaction of its
+/// own, in one round trip.
+const WRITE: &str = "
+    WITH held AS MATERIALIZED (
+        SELECT id FROM tandem.shards WHERE id = 0 AND owner = $1 AND epoch = $2 FOR SHARE),
+    deleted AS (DELETE FROM tandem.rows WHERE key = ANY ($3) AND EXISTS (SELECT FROM held)),
+    put AS (
+        INSERT INTO tandem.rows (key, value) SELECT * FROM unnest($4::bytea[], $5::bytea[]) WHERE EXISTS (SELECT FROM held)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value),
+    noted AS (INSERT INTO tandem.groups (number) SELECT $6 FROM held)
+    SELECT count(*) FROM held";
+
+const RENEW: &str = "
+    UPDATE tandem.shards SET lease_until = now() + make_interval(secs => $3) WHERE owner = $1 AND epoch = $2
+    RETURNING current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
+
+/// A connection that may write.
+#[derive(Clone)]
+struct Link {
+    client: Arc<Client>,
+    connection: AbortHandle,
+    write: Statement,
+    epoch: i64,
+}
+
+/// How a try ended.
+enum Tried<T> {
+    Done(T),
+    /// Another epoch is current.
+    NotHeld,
+    /// What became of it is not known, or nothing did. Again, on a new connection.
+    Lost(String),
+    /// No repetition helps.
+    Failed(String),
+}
+
+pub(super) struct Writer {
+    access: Access,
+    bridge: Arc<Bridge>,
+    node: Node,
+    link: Option<Link>,
+    /// Whether others see that this node's connection lives.
+    is_locked: bool,
+    /// The last group that is known to be written.
+    number: i64,
+    renewed: Instant,
+    away: Option<(Instant, String)>,
+    closing: Arc<AtomicBool>,
+    sabotage: Sabotage,
+}
+
+impl Writer {
+    /// On the connection that has claimed the shards.
+    pub async fn new(
+        access: Access,
+        bridge: Arc<Bridge>,
+        node: Node,
+        (client, connection): (Arc<Client>, AbortHandle),
+        Held { epoch, last }: Held,
+        closing: Arc<AtomicBool>,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let sabotage = sabotage::of_this_process();
+        let write = client.prepare(&sabotage.statement(WRITE)).await?;
+        let link = Some(Link { client, connection, write, epoch });
+        let (is_locked, renewed) = (true, Instant::now());
+        Ok(Self { access, bridge, node, link, is_locked, number: last, renewed, away: None, closing, sabotage })
+    }
+
+    /// The last group that is written.
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Writes a group and returns when it is durable.
+    ///
+    /// # Errors
+    /// If this node is not the owner any more, or the database has fallen back, or no repetition would help.
+    pub fn write(&mut self, group: Group) -> Result<(), StoreError> {
+        let (group, number) = (Arc::new(group), self.number + 1);
+        while self.number < number {
+            let Some(link) = self.held_link()? else { continue };
+            if self.number == number {
+                break;
+            }
+            let started = Instant::now();
+            match self.try_write(&link, &group, number) {
+                Tried::Done(()) => {
+                    metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
+                    self.number = number;
+                    self.forget_numbers(&link);
+                }
+                tried => self.recover(tried)?,
+            }
+        }
+        self.renew_if_due()
+    }
+
+    /// Renews the lease if that has not been done for a while. Also looks whether the server still keeps its word.
+    pub fn renew_if_due(&mut self) -> Result<(), StoreError> {
+        while self.renewed.elapsed() >= RENEW_EVERY {
+            let Some(link) = self.held_link()? else { continue };
+            match self.try_renew(&link) {
+                Tried::Done(()) => self.renewed = Instant::now(),
+                tried => self.recover(tried)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn try_write(&self, link: &Link, group: &Arc<Group>, number: i64) -> Tried<()> {
+        let (Link { client, write, epoch, .. }, group, node) = (link.clone(), group.clone(), self.node.id.clone());
+        let work = async move {
+            let (deleted, keys, values) = (group.deleted(), group.keys(), group.values());
+            client.query_one(&write, &[&node, &epoch, &deleted, &keys, &values, &number]).await
+        };
+        if self.sabotage == Sabotage::Early {
+            self.bridge.spawn(async move {
+                tokio::time::sleep(sabotage::LATE).await;
+                drop(work.await);
+            });
+            return Tried::Done(());
+        }
+        match self.bridge.wait(ANSWER_WITHIN, work) {
+            Some(Ok(row)) if row.get::<_, i64>(0) == 1 => Tried::Done(()),
+            Some(Ok(_)) => Tried::NotHeld,
+            answer => tried(answer),
+        }
+    }
+
+    fn try_renew(&mut self, link: &Link) -> Tried<()> {
+        if self.sabotage == Sabotage::Unfenced {
+            return Tried::Done(());
+        }
+        let (Link { client, epoch, .. }, node, is_locked) = (link.clone(), self.node.id.clone(), self.is_locked);
+        let work = async move {
+            let is_locked = is_locked || owner::lock(&client).await?;
+            let renewed = client.query_opt(RENEW, &[&node, &epoch, &LEASE.as_secs_f64()]).await?;
+            Ok::<_, tokio_postgres::Error>((is_locked, renewed.map(|row| row.get::<_, bool>(0))))
+        };
+        match self.bridge.wait(ANSWER_WITHIN, work) {
+            Some(Ok((is_locked, Some(true)))) => {
+                self.is_locked = is_locked;
+                Tried::Done(())
+            }
+            Some(Ok((_, Some(false)))) => {
+                Tried::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
+            }
+            Some(Ok((_, None))) => Tried::NotHeld,
+            Some(Err(error)) => tried::<(), ()>(Some(Err(error))),
+            None => tried::<(), ()>(None),
+        }
+    }
+
+    fn recover(&mut self, tried: Tried<()>) -> Result<(), StoreError> {
+        match tried {
+            Tried::Done(()) => Ok(()),
+            Tried::NotHeld => {
+                self.let_go();
+                Ok(())
+            }
+            Tried::Lost(reason) => self.pause(reason),
+            Tried::Failed(reason) => Err(StoreError::new(format_args!("PostgreSQL refused to write: {reason}"))),
+        }
+    }
+
+    /// A connection on which this node owns the shards. `None` after a pause, if there is none.
+    fn held_link(&mut self) -> Result<Option<Link>, StoreError> {
+        if let Some(link) = &self.link {
+            return Ok(Some(link.clone()));
+        }
+        let (access, node, statement) = (self.access.clone(), self.node.clone(), self.sabotage.statement(WRITE));
+        let work = async move {
+            let (client, connection) = access.connect().await.map_err(|error| Tried::Lost(error.to_string()))?;
+            let failed = |error| tried::<(), ()>(Some(Err(error)));
+            let write = client.prepare(&statement).await.map_err(failed)?;
+            let held = owner::hold_on(&client, &node).await.map_err(failed)?;
+            Ok((client, connection.abort_handle(), write, held))
+        };
+        match self.bridge.wait(ANSWER_WITHIN, work) {
+            Some(Ok((client, connection, write, Some(held)))) => {
+                self.is_back(held)?;
+                self.link = Some(Link { client, connection, write, epoch: held.epoch });
+                Ok(self.link.clone())
+            }
+            Some(Ok((.., None))) => Err(StoreError::new(
+                "another node has taken the database over: a database has one node at a time, and this one is not it any more",
+            )),
+            Some(Err(lost)) => self.recover(lost).map(|()| None),
+            None => self.pause("it does not answer".into()).map(|()| None),
+        }
+    }
+
+    fn is_back(&mut self, Held { last, .. }: Held) -> Result<(), StoreError> {
+        if last < self.number {
+            let missing = self.number - last;
+            return Err(StoreError::new(format_args!(
+                "the database has fallen back: the last {missing} groups that were acknowledged are not there, as after a failover to a \
+                 server that was behind; bring it up to date before this node starts again"
+            )));
+        }
+        // It may be the group whose answer was lost.
+        self.number = last;
+        (self.is_locked, self.renewed) = (false, Instant::now());
+        metrics::counter!("tandem_postgres_reconnects_total").increment(1);
+        if let Some((since, _)) = self.away.take() {
+            tracing::info!(seconds = since.elapsed().as_secs(), "PostgreSQL answers again");
+        }
+        Ok(())
+    }
+
+    /// Waits before the next try. Says once why.
+    fn pause(&mut self, reason: String) -> Result<(), StoreError> {
+        self.let_go();
+        if self.closing.load(Ordering::Acquire) {
+            return Err(StoreError::new(format_args!("PostgreSQL was away when the node stopped: {reason}")));
+        }
+        let (since, told) = self.away.take().unwrap_or_else(|| (Instant::now(), String::new()));
+        if told != reason {
+            tracing::error!(%reason, "PostgreSQL cannot be written to: nothing is acknowledged until it can");
+        }
+        self.away = Some((since, reason));
+        std::thread::sleep((since.elapsed() / 4).clamp(PAUSES[0], PAUSES[1]));
+        Ok(())
+    }
+
+    fn let_go(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.connection.abort();
+        }
+    }
+
+    /// Nobody asks any more what became of these.
+    fn forget_numbers(&self, link: &Link) {
+        if self.number % NUMBERS_KEPT != 0 {
+            return;
+        }
+        let (client, upto) = (link.client.clone(), self.number - NUMBERS_KEPT);
+        self.bridge.spawn(async move {
+            let range = "DELETE FROM tandem.groups WHERE number <= $1 AND number > $2";
+            // The next start removes what stays.
+            let _removed = client.execute(range, &[&upto, &(upto - 2 * NUMBERS_KEPT)]).await;
+        });
+    }
+
+    /// Gives the shards up, so that the next node begins at once.
+    pub fn release(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        let node = self.node.clone();
+        let released = self.bridge.wait(ANSWER_WITHIN, async move { owner::release(&link.client, &node).await });
+        if !matches!(released, Some(Ok(()))) {
+            tracing::warn!("the database could not be released; the next node waits until the lease is over");
+        }
+    }
+}
+
+/// Of an answer that is an error, or did not come.
+fn tried<T, A>(answer: Option<Result<A, tokio_postgres::Error>>) -> Tried<T> {
+    match answer {
+        Some(Err(error)) if error.as_db_error().is_some() && !passes(&error) => Tried::Failed(told(&error)),
+        Some(Err(error)) => Tried::Lost(told(&error)),
+        Some(Ok(_)) | None => Tried::Lost("it does not answer".into()),
+    }
+}
