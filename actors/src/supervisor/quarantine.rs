@@ -46,7 +46,8 @@ impl Quarantine {
             | ExitStatus::Replaced
             | ExitStatus::Displaced
             | ExitStatus::Killed
-            | ExitStatus::Passivated => "look at the log for what went before, then release the session",
+            | ExitStatus::Passivated
+            | ExitStatus::StoreAway => "look at the log for what went before, then release the session",
         }
     }
 

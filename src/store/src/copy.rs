@@ -1,4 +1,5 @@
-//! `tandem store copy`: copies every row of a store to a new one, wherever that is, and verifies that both are the same.
+//! `tandem store copy`: copies every row of a store to a new one, wherever that is, and verifies that both are the
+//! same.
 //!
 //! The target is created like any database: it stays unfinished until the copy is verified. An interrupted copy leaves
 //! a marker, so that no node takes its directory for a new one.

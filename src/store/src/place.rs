@@ -128,8 +128,8 @@ impl Place {
         }
     }
 
-    /// What [`Place::open`] would say, as far as that can be told without opening; false if nothing is there yet. Changes
-    /// nothing.
+    /// What [`Place::open`] would say, as far as that can be told without opening; false if nothing is there yet.
+    /// Changes nothing.
     ///
     /// # Errors
     /// As [`Place::open`].

@@ -1,6 +1,6 @@
 //! `store.url`: where the database is. It never holds a password, so that it can be shown.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio_postgres::config::{Host, SslMode};
@@ -16,7 +16,10 @@ const GONE_AFTER: Duration = Duration::from_secs(10);
 /// `postgres://USER@HOST:PORT/DATABASE`
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Address {
+pub struct Address(Arc<Parsed>);
+
+#[derive(PartialEq, Eq)]
+struct Parsed {
     text: String,
     config: tokio_postgres::Config,
 }
@@ -45,7 +48,7 @@ pub enum InvalidAddress {
 
 impl Address {
     pub(super) fn config(&self, password: Option<&str>) -> tokio_postgres::Config {
-        let mut config = self.config.clone();
+        let mut config = self.0.config.clone();
         config.application_name("tandem").connect_timeout(CONNECT_WITHIN);
         config.keepalives_idle(GONE_AFTER).keepalives_interval(Duration::from_secs(2)).keepalives_retries(3);
         config.tcp_user_timeout(GONE_AFTER);
@@ -57,7 +60,7 @@ impl Address {
 
     /// Whether connections are encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
-        self.config.get_ssl_mode() == SslMode::Require
+        self.0.config.get_ssl_mode() == SslMode::Require
     }
 }
 
@@ -96,7 +99,7 @@ impl FromStr for Address {
             None if config.get_hosts().iter().all(is_on_this_machine) => SslMode::Disable,
             None => SslMode::Require,
         });
-        Ok(Self { text: text.to_owned(), config })
+        Ok(Self(Arc::new(Parsed { text: text.to_owned(), config })))
     }
 }
 
@@ -120,7 +123,7 @@ fn is_on_this_machine(host: &Host) -> bool {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text.split('?').next().unwrap_or_default())
+        f.write_str(self.0.text.split('?').next().unwrap_or_default())
     }
 }
 

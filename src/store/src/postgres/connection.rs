@@ -41,8 +41,8 @@ impl Access {
         Ok(Self { address: address.clone(), config, encryption })
     }
 
-    /// A connection to a server that was looked at: what it answers is on its disk. The connection ends with the client,
-    /// or when its task is aborted.
+    /// A connection to a server that was looked at: what it answers is on its disk. The connection ends with the
+    /// client, or when its task is aborted.
     ///
     /// # Errors
     /// In one line.

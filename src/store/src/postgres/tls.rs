@@ -24,8 +24,8 @@ use tokio_rustls::{
 pub(super) struct Encryption(TlsConnector);
 
 impl Encryption {
-    /// Trusts the authorities in the PEM file `authority`, or Mozilla's if there is none. The process must have installed
-    /// its cryptographic provider.
+    /// Trusts the authorities in the PEM file `authority`, or Mozilla's if there is none. The process must have
+    /// installed its cryptographic provider.
     ///
     /// # Errors
     /// What is wrong with the file.

@@ -29,8 +29,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)
 /// Numbers of groups that are kept, and how many are removed at once.
 const NUMBERS_KEPT: i64 = 1_000;
 
-/// One statement: it locks the shard if this node owns it in this epoch, and only then writes. It is a transaction of its
-/// own, in one round trip.
+/// One statement: it locks the shard if this node owns it in this epoch, and only then writes. It is a transaction of
+/// its own, in one round trip.
 const WRITE: &str = "
     WITH held AS MATERIALIZED (
         SELECT id FROM tandem.shards WHERE id = 0 AND owner = $1 AND epoch = $2 FOR SHARE),
