@@ -24,7 +24,7 @@ async fn start_again(mut postgres: Postgres) -> Postgres {
 #[tokio::test]
 async fn a_database_that_crashes_again_and_again_loses_nothing_and_the_node_goes_on() {
     let Some(mut postgres) = own_server().await else { return };
-    let server = on(&postgres.database()).set("journal.stall_after", "300ms").start().await;
+    let server = on(&postgres.database()).set("journal.stall_after", "2s").start().await;
     let all = conversations(&server, 2).await;
     let history = History::default();
     let lanes = history.send(&all, "need", true);
@@ -77,7 +77,7 @@ async fn the_checker_notices_a_node_that_does_not_wait_for_the_database() {
 #[tokio::test]
 async fn while_the_database_is_away_clients_are_told_to_come_back_and_nothing_is_lost() {
     let Some(postgres) = own_server().await else { return };
-    let server = on(&postgres.database()).set("journal.stall_after", "300ms").start().await;
+    let server = on(&postgres.database()).set("journal.stall_after", "2s").start().await;
     // Sessions that sleep, and one that is awake.
     let sleeping = conversations(&server, 1).await.remove(0);
     let server = server.kill_and_start().await;
@@ -132,7 +132,7 @@ async fn while_the_database_is_away_clients_are_told_to_come_back_and_nothing_is
 #[tokio::test]
 async fn a_database_that_stands_still_is_as_one_that_is_away() {
     let Some(postgres) = own_server().await else { return };
-    let server = on(&postgres.database()).set("journal.stall_after", "300ms").start().await;
+    let server = on(&postgres.database()).set("journal.stall_after", "2s").start().await;
     let both = Conversation::joined(&server).await;
     postgres.signal("STOP");
     both.anna.press("/nudge").await.refused(503, "SERVICE_UNAVAILABLE");
