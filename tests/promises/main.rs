@@ -35,6 +35,7 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod logging;
+mod matrix;
 mod monitoring;
 mod needs;
 mod nudge;
