@@ -9,7 +9,8 @@ async fn a_wrong_setting_is_refused_with_its_name_and_what_would_be_right() {
     for (name, value, expected) in [
         ("nudge.min_interval", "often", &["min_interval", "often"][..]),
         ("nudge.max_interval", "1h", &["max_interval"]),
-        ("store.engine", "postgres", &["engine", "sled", "redb"]),
+        ("store.engine", "paper", &["engine", "sled", "redb", "postgres"]),
+        ("store.engine", "postgres", &["store.url"]),
         ("realtime.provider", "pigeons", &["provider", "embedded", "ably"]),
         ("routing.when_absent", "shout", &["when_absent", "push_and_publish"]),
         ("server.shutdown_timeout", "-5", &["shutdown_timeout"]),

@@ -2,14 +2,18 @@
 
 use std::fs;
 
-use super::{done, text, views};
-use crate::harness::{Conversation, run, server};
+use super::{done, text, told, views};
+use crate::harness::{Conversation, Realtime, run, server};
 
 #[tokio::test]
 async fn an_export_becomes_the_same_node_on_the_other_engine() {
     let place = tempfile::tempdir().expect("a directory");
     let server = server().start().await;
     let (both, _) = Conversation::agreed(&server).await;
+    let mut listener = Realtime::connect(&both.ben).await;
+    listener.attach(&both.session).await;
+    both.anna.press("/resolve").await.done();
+    told(&listener, &both.session, "session.resolved").await;
     views::looked_at(&both).await;
     let before = views::all(&server, &both).await;
     let file = place.path().join("all.jsonl");
@@ -28,7 +32,7 @@ async fn an_export_becomes_the_same_node_on_the_other_engine() {
     fs::copy(server.data().join("realtime.key"), data.path().join("realtime.key")).expect("the key");
     let again = server.setup().on(data).set("store.engine", "redb").start().await;
     views::same(&before, &views::all(&again, &both.back_at(&again)).await);
-    both.back_at(&again).anna.press("/resolve").await.done();
+    both.back_at(&again).anna.press("/archive").await.done();
 }
 
 #[tokio::test]

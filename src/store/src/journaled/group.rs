@@ -216,7 +216,7 @@ mod tests {
         let written = encoded(&group()[..1]).escape_ascii().to_string();
         assert_eq!(
             written,
-            r"\x02\xfb\xb0\xe5\x8d\xb14\x01\x01\x19cabcdefghijklmnopqrstuvwx\x81\x80\x80\x80p\x03\xc8\x01\x02\x01\x02ea\x08an event\x00\x02oa"
+            r"\x02\xfb\xa0\xf1\xc2\xb14\x01\x01\x19cabcdefghijklmnopqrstuvwx\x81\x80\x80\x80p\x03\xc8\x01\x02\x01\x02ea\x08an event\x00\x02oa"
         );
     }
 
