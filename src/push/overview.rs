@@ -95,7 +95,7 @@ impl PushOverview {
         };
         overview.jobs = overview.first(&jobs, |key, row| job(store, row, rows::time_in(key, &keys::push_jobs())));
         overview.retries = overview.first(&retries, |key, row| retry(store, key, row));
-        overview.receipts = overview.first(&receipts, |key, row| receipt(key, row));
+        overview.receipts = overview.first(&receipts, receipt);
         Ok(overview)
     }
 
