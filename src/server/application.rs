@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, dev::Server, web::Data};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use tandem_actors::Coordinator;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     StartError,
@@ -131,17 +131,15 @@ impl Application {
 
     /// Serves until SIGTERM or SIGINT. Then it accepts no more connections, finishes what is behind the gate, closes
     /// connections, and returns when everything is on disk.
-    pub async fn run_until_stopped(self) -> io::Result<()> {
+    pub(super) async fn run_until_stopped(self, mut signals: StopSignals) -> io::Result<()> {
         let Self { http, node, .. } = self;
         let coordinator = &node.coordination.coordinator;
         let upkeep = actix_web::rt::spawn(upkeep(coordinator.clone()));
         let handle = http.handle();
         let mut serving = std::pin::pin!(http);
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! {
             ended = &mut serving => return ended,
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.any() => {}
         }
         tracing::info!("stopping");
         service_manager::tell(&[NotifyState::Stopping]);
@@ -161,6 +159,25 @@ impl Application {
         };
         node.stop_after(no_more_calls, timeout).await;
         Ok(())
+    }
+}
+
+/// SIGTERM and SIGINT, from when this is made: before anybody is told that the node runs.
+pub(super) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

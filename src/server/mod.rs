@@ -15,8 +15,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use sd_notify::NotifyState;
 
-use self::reload::Reload;
 pub use self::{application::Application, error::StartError, store::missing as missing_store};
+use self::{application::StopSignals, reload::Reload};
 use crate::config::{self, Settings, Sources};
 
 /// The number of processor cores.
@@ -36,8 +36,9 @@ pub async fn run(
     let reload = Reload::new(application.certificate(), application.state(), sources)?;
     actix_web::rt::spawn(reload.run());
     actix_web::rt::spawn(service_manager::report_alive());
+    let signals = StopSignals::listen().map_err(StartError::Ended)?;
     let where_it_listens = format!("listening on {}", application.url());
     service_manager::tell(&[NotifyState::Ready, NotifyState::Status(&where_it_listens)]);
     tell(where_it_listens);
-    application.run_until_stopped().await.map_err(StartError::Ended)
+    application.run_until_stopped(signals).await.map_err(StartError::Ended)
 }
