@@ -78,7 +78,7 @@ struct State {
     free: Vec<Free>,
     /// The writer's.
     active: Option<Ready>,
-    /// Groups beyond this one are kept for whoever copies them, as long as there is room.
+    /// The last group in a backup. Later groups are kept for the next backup while there is room.
     kept_beyond: Option<u64>,
     next_number: u64,
     next_name: u64,
@@ -309,8 +309,8 @@ impl Keeper {
         self.0.forget(upto)
     }
 
-    /// Keeps the segments with groups beyond this one for whoever copies them, until they take up half of what the log
-    /// may. `None` keeps nothing.
+    /// Keeps the segments with groups after this one, so that a backup can copy them. They are kept until they take up
+    /// half of [`Config::most`](crate::Config::most). `None` keeps nothing.
     pub fn keep_beyond(&self, group: Option<u64>) {
         self.0.keep_beyond(group);
     }

@@ -10,6 +10,16 @@ use tandem_actors::{
 /// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
 pub(super) const RESERVED: u8 = 0xfe;
 
+/// Whether a row of a store may have this key.
+pub(super) fn is_allowed(key: &Key) -> bool {
+    key.as_bytes().first().is_some_and(|first| *first < RESERVED)
+}
+
+/// Refuses a change whose key no row may have.
+pub(super) fn check_key(key: &Key) -> Result<(), StoreError> {
+    if is_allowed(key) { Ok(()) } else { Err(StoreError::new("a key must begin with a byte below 0xfe")) }
+}
+
 pub(super) trait Rows: Send + Sync + 'static {
     /// Sees durable changes only.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;

@@ -61,7 +61,7 @@ pub struct Oracle {
     operations: BTreeMap<u64, Operation>,
     /// Until when the disk or the whole node was disturbed.
     disturbed_until: i64,
-    /// Lines about what was stored since the last trace. None if there is no trace.
+    /// Trace lines about the events stored since the last trace line. `None` without `--trace`.
     pub stored: Option<Vec<String>>,
 }
 

@@ -235,7 +235,7 @@ fn each_row(file: &Path, mut take: impl FnMut(Key, Bytes, u64) -> Result<(), Imp
         if last.as_ref().is_some_and(|last| *last >= key) {
             return Err(wrong(number, "keys must ascend"));
         }
-        if has_no_digest(&key) || key.as_bytes().first().is_none_or(|first| *first >= crate::rows::RESERVED) {
+        if has_no_digest(&key) || !crate::rows::is_allowed(&key) {
             return Err(wrong(number, "the key belongs to the store itself"));
         }
         last = Some(key.clone());

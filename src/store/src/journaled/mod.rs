@@ -49,7 +49,7 @@ use super::{
     fence::Fences,
     head::Head,
     room::Room,
-    rows::{Bounds, RESERVED, Rows},
+    rows::{Bounds, Rows, check_key},
 };
 
 /// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
@@ -95,10 +95,7 @@ impl Journaled {
 
     /// Refuses a group that cannot be written, before the fences change.
     fn admit(&self, writer: &mut Writer, group: &[Commit]) -> Result<(), StoreError> {
-        let mut changes = group.iter().flat_map(|commit| &commit.changes);
-        if changes.any(|change| key_of(change).as_bytes().first().is_none_or(|first| *first >= RESERVED)) {
-            return Err(StoreError::new("a key must begin with a byte below 0xfe"));
-        }
+        group.iter().flat_map(|commit| &commit.changes).try_for_each(|change| check_key(key_of(change)))?;
         let most: usize =
             group.iter().map(|commit| group::MOST_AROUND + group::most_bytes(&commit.changes)).sum::<usize>()
                 + group::MOST_AROUND

@@ -10,7 +10,7 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// How long a server may take to answer a new connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// A server that does not acknowledge what was sent for this long is gone.
+/// A connection is broken if the server has not acknowledged sent bytes for this long (TCP_USER_TIMEOUT).
 const GONE_AFTER: Duration = Duration::from_secs(10);
 
 /// `postgres://USER@HOST:PORT/DATABASE`

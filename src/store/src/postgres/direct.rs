@@ -86,12 +86,7 @@ impl Direct {
         begin: impl FnOnce(Address, Arc<Client>) -> F + Send + 'static,
     ) -> Result<Self, PostgresError> {
         let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
-        let no_thread = |error: std::io::Error| PostgresError::Failed {
-            address: address.clone(),
-            doing: "be asked",
-            reason: error.to_string(),
-        };
-        let bridge = Bridge::start().map_err(no_thread)?;
+        let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, &error))?;
         let to = address.clone();
         let opened = bridge.wait(WITHIN, async move {
             let (client, _) = access.connect().await?;
@@ -99,8 +94,7 @@ impl Direct {
             let reading = Reading::prepare(&client).await.map_err(failed(&to, "read its rows"))?;
             Ok((client, Arc::new(reading), fill))
         });
-        let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
-        let (client, reading, fill) = opened.ok_or_else(silent)??;
+        let (client, reading, fill) = opened.ok_or_else(|| PostgresError::silent(address))??;
         Ok(Self { address: address.clone(), bridge, client, reading, fill })
     }
 

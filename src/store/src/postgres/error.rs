@@ -84,6 +84,18 @@ pub enum PostgresError {
     NotForIt { address: Address, doing: &'static str, instead: &'static str },
 }
 
+impl PostgresError {
+    /// The thread that asks the server cannot be started.
+    pub(super) fn no_thread(address: &Address, error: &std::io::Error) -> Self {
+        Self::Failed { address: address.clone(), doing: "be asked", reason: error.to_string() }
+    }
+
+    /// The server has not answered in time.
+    pub(super) fn silent(address: &Address) -> Self {
+        Self::Unreachable { address: address.clone(), reason: "it does not answer".into() }
+    }
+}
+
 /// What a statement or a connection failed of, in the server's words, without data.
 pub(super) fn told(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {

@@ -46,7 +46,7 @@ use self::{group::Group, reads::Reads, writer::Writer};
 use crate::{
     fence::Fences,
     head::Head,
-    rows::{Bounds, RESERVED, Rows},
+    rows::{Bounds, Rows, check_key},
     sealed::Seals,
 };
 
@@ -100,11 +100,8 @@ impl PostgresStore {
 fn admit(group: &[Commit]) -> Result<(), StoreError> {
     for change in group.iter().flat_map(|commit| &commit.changes) {
         let (Change::Put(key, _) | Change::Delete(key)) = change;
-        let key = key.as_bytes();
-        if key.first().is_none_or(|first| *first >= RESERVED) {
-            return Err(StoreError::new("a key must begin with a byte below 0xfe"));
-        }
-        if key.len() > LONGEST_KEY {
+        check_key(key)?;
+        if key.as_bytes().len() > LONGEST_KEY {
             return Err(StoreError::new(format_args!("a key must have at most {LONGEST_KEY} bytes")));
         }
     }

@@ -59,9 +59,8 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     };
     let closing = Arc::new(AtomicBool::new(false));
     let (held_by, stop) = (bridge.clone(), closing.clone());
-    let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
     let begun = bridge.wait(WITHIN, async move { beginning.begin(held_by, stop).await });
-    let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(silent)??;
+    let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(|| PostgresError::silent(address))??;
     let noted = match &acknowledged {
         // The number of another database, or none.
         Some(head) => head.record(last.cast_unsigned()).and_then(|()| here.note(&cluster)),
@@ -154,18 +153,12 @@ impl Beginning {
 /// As [`open`].
 pub fn inspect(address: &Address, options: &Options) -> Result<bool, StoreOpenError> {
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
-    let no_thread = |error: std::io::Error| PostgresError::Failed {
-        address: address.clone(),
-        doing: "be asked",
-        reason: error.to_string(),
-    };
-    let bridge = Bridge::start().map_err(no_thread)?;
+    let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, &error))?;
     let found = bridge.wait(WITHIN, async move {
         let (client, _) = access.connect().await?;
         schema::look(&access.address, &client).await
     });
-    let silent = || PostgresError::Unreachable { address: address.clone(), reason: "it does not answer".into() };
-    match found.ok_or_else(silent)?? {
+    match found.ok_or_else(|| PostgresError::silent(address))?? {
         Found::Nothing => Ok(false),
         Found::Store { complete: true, .. } => Ok(true),
         Found::Store { complete: false, .. } => Err(PostgresError::HalfCopied { address: address.clone() }.into()),
