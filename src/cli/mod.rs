@@ -176,28 +176,28 @@ enum StoreCommand {
     Copy {
         /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE
         #[arg(long, value_name = "STORE")]
-        from: Place,
+        from: String,
         /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE, where no store is yet
         #[arg(long, value_name = "STORE")]
-        to: Place,
+        to: String,
     },
     /// Read everything that is stored, and name what is damaged; ends with 1 if anything is
     Verify {
         /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE [default: the store of the settings]
         #[arg(long, value_name = "STORE")]
-        store: Option<Place>,
+        store: Option<String>,
     },
     /// Save all intact rows into a new store in its place, and report what is lost
     Repair {
         /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
         #[arg(long, value_name = "STORE")]
-        store: Option<Place>,
+        store: Option<String>,
     },
     /// Print every row as a line of JSON, without texts of people
     Dump {
         /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE [default: the store of the settings]
         #[arg(long, value_name = "STORE")]
-        store: Option<Place>,
+        store: Option<String>,
         /// With the texts of people and the ids of users
         #[arg(long)]
         words: bool,
@@ -224,6 +224,15 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 pub(crate) type Outcome = Result<(), Failure>;
+
+/// The store that an option names. clap would print a wrong value, and with it a password.
+fn place(option: &str, text: &str) -> Result<Place, Failure> {
+    text.parse().map_err(|error| Failure { code: 2, ..Failure::new(format_args!("{option}: {error}")) })
+}
+
+fn named(store: Option<String>) -> Result<Option<Place>, Failure> {
+    store.map(|store| place("--store", &store)).transpose()
+}
 
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -287,10 +296,12 @@ impl Cli {
             Command::Session(SessionCommand::Release { id }) => node::release_session(&settings, &id),
             Command::Session(SessionCommand::Quarantined) => node::list_quarantined(&settings),
             Command::Session(SessionCommand::Why { id, seq }) => node::explain_session(&settings, &id, seq),
-            Command::Store(StoreCommand::Copy { from, to }) => copy::run(&settings, &from, &to),
-            Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, store),
-            Command::Store(StoreCommand::Repair { store }) => stored::repair(&settings, store),
-            Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, store, words),
+            Command::Store(StoreCommand::Copy { from, to }) => {
+                copy::run(&settings, &place("--from", &from)?, &place("--to", &to)?)
+            }
+            Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, named(store)?),
+            Command::Store(StoreCommand::Repair { store }) => stored::repair(&settings, named(store)?),
+            Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, named(store)?, words),
             Command::FakeExpo { listen } => node::fake_expo(listen),
             Command::Completions { .. } | Command::Man { .. } | Command::Config(ConfigCommand::Init) => Ok(()),
         }

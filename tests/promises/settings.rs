@@ -373,4 +373,12 @@ fn a_store_is_copied_from_the_command_line() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
     let wrong = tandem(directory.path(), &["store", "copy", "--from", "sled", "--to", &to]);
     assert_eq!(wrong.status.code(), Some(2));
+    for address in ["postgres://tandem:hunter2@db/tandem", "mysql://tandem:hunter2@db/tandem"] {
+        for arguments in [&["copy", "--from", &from, "--to", address][..], &["verify", "--store", address]] {
+            let refused = tandem(directory.path(), &[&["store"], arguments].concat());
+            assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+            let told = String::from_utf8_lossy(&refused.stderr);
+            assert!(told.contains("must") && !told.contains("hunter2"), "{told}");
+        }
+    }
 }

@@ -62,7 +62,8 @@ impl FromStr for Place {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
-        if text.starts_with("postgres") {
+        // An address of any kind may hold a password, which the error of an address does not show.
+        if text.starts_with("postgres") || text.contains("://") {
             return Ok(Self::Postgres { address: text.parse()?, here: PathBuf::new() });
         }
         Ok(Self::Directory(text.parse()?))

@@ -10,7 +10,8 @@
 //!               1, key, value           a row is put
 //! ```
 //!
-//! Commits that were fenced are not written. Varints are little-endian base 128, as in protocol buffers. Version 1 has no time.
+//! Commits that were fenced are not written. Varints are little-endian base 128, as in protocol buffers. Version 1 has
+//! no time.
 
 use bytes::Bytes;
 use tandem_actors::{

@@ -146,7 +146,8 @@ fn the_journal_keeps_its_size_whatever_is_written() {
         let store = open_small(engine, directory.path());
         (1..=600).for_each(|n| assert!(store.commit(&workload::group(n)).is_ok()));
         let files = std::fs::read_dir(directory.path().join("journal")).unwrap();
-        let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        // A segment that is renamed or removed meanwhile is not counted.
+        let bytes: u64 = files.filter_map(|file| file.unwrap().metadata().ok()).map(|file| file.len()).sum();
         assert!(bytes < 12 << 20, "{bytes} bytes");
         assert_eq!(workload::latest(store.as_ref()), Ok(600));
     }
