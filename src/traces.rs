@@ -46,11 +46,8 @@ const HEADER_VERSION: &str = "00";
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be sent to {endpoint}: {problem}")]
-pub struct TracesError {
-    endpoint: String,
-    problem: String,
-}
+#[error("traces cannot be sent to telemetry.otlp_endpoint: {0}")]
+pub struct TracesError(String);
 
 /// Starts the thread that sends, and returns the layer that hands spans to it. One trace in `one_in` is kept, unless
 /// whoever calls has decided about it. Once per process, and not in an async task.
@@ -61,8 +58,8 @@ pub fn start<S>(endpoint: &str, one_in: u32) -> Result<impl Layer<S> + use<S>, T
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
-    let refused = |problem: String| TracesError { endpoint: endpoint.to_owned(), problem };
-    let client = tls::blocking_http_client().timeout(PATIENCE).build().map_err(|error| refused(error.to_string()))?;
+    let client = tls::blocking_http_client().timeout(PATIENCE).build();
+    let client = client.map_err(|error| TracesError(error.to_string()))?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(client)
@@ -70,7 +67,7 @@ where
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .with_timeout(PATIENCE)
         .build()
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| TracesError(error.to_string()))?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let watched = Watched { exporter, waiting: waiting.clone(), failing: AtomicBool::new(false) };
     // The room of the queue is watched here, so that no span is lost without being counted.

@@ -154,11 +154,11 @@ impl Settings {
             require(origin == "*" || exact, "server.cors.allowed_origins", format!("has {origin:?}, {problem}"))?;
         }
         if let Some(text) = &self.telemetry.otlp_endpoint {
-            let plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-            let problem = "but must be the http or https address of a collector, as \"http://127.0.0.1:4318\"; \
-                           /v1/traces is appended";
-            let right = web_address(text).is_some_and(|url| plain(&url));
-            require(right, "telemetry.otlp_endpoint", format!("is {text:?}, {problem}"))?;
+            // What is refused is not shown: it may hold a password or a key.
+            let plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && !has_credentials(url);
+            let right = "must be the http or https address of a collector, as \"http://127.0.0.1:4318\", without name, \
+                         password and query; /v1/traces is appended, and OTEL_EXPORTER_OTLP_HEADERS gives an authorization";
+            require(web_address(text).is_some_and(|url| plain(&url)), "telemetry.otlp_endpoint", right)?;
         }
         exactly_one("invitations.url", &self.invitations.url, "{invitationId}")
     }
@@ -220,7 +220,11 @@ fn is_domain(text: &str) -> bool {
 
 /// Whether the address has only scheme, host and port.
 fn is_bare(url: &Url) -> bool {
-    url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
+    url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !has_credentials(url)
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn exactly_one(key: &str, text: &str, part: &str) -> Result<(), InvalidSetting> {

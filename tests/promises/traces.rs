@@ -243,10 +243,19 @@ async fn a_collector_that_hangs_delays_no_request_and_the_stop_only_a_little() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_with_one_line() {
-    for wrong in ["collector:4318", "ftp://collector", "http://name:password@collector", "http://collector/?key=1"] {
+    for wrong in [
+        "collector:4318",
+        "ftp://name:canarysecret@collector",
+        "http://name:canarysecret@collector",
+        "http://:canarysecret@collector",
+        "http://canarysecret@collector",
+        "http://collector/?key=canarysecret",
+        "http://name:canarysecret@[collector",
+    ] {
         let refused = server().set("telemetry.otlp_endpoint", wrong).refused().await;
         let line = refused.refused_with_one_line();
         assert!(line.contains("otlp_endpoint") && line.contains("http://127.0.0.1:4318"), "{line}");
+        assert!(!line.contains("canarysecret"), "{line}");
     }
 }
 
