@@ -159,7 +159,7 @@ async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUse
     };
     let outcome = match http::sign_out_everywhere(&console.node, &user).await {
         Ok(true) => "signed out everywhere".to_owned(),
-        Ok(false) => "signed out of realtime; there is no account of this user".to_owned(),
+        Ok(false) => "signed out of the API; realtime tokens of Ably's cloud stay valid until they expire".to_owned(),
         Err(error) => format!("not signed out: {error}"),
     };
     acting.done(&console, "sign out", user.as_str(), &outcome, &next).await

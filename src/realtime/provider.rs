@@ -77,15 +77,19 @@ impl Provider {
         }
     }
 
-    /// Ends all tokens of a user, and the connections that hold one. The answer comes when that is durable.
+    /// Ends all tokens of a user, and the connections that hold one. The answer comes when that is durable. False if
+    /// they stay valid until they expire.
     ///
     /// # Errors
     /// If it may not be durable.
-    pub async fn end_tokens_of(&self, user: &UserId) -> Result<(), String> {
+    pub async fn end_tokens_of(&self, user: &UserId) -> Result<bool, String> {
         match self {
-            Self::Embedded(embedded) => embedded.end_tokens_of(user).await.map_err(|error| error.message.into_owned()),
+            Self::Embedded(embedded) => match embedded.end_tokens_of(user).await {
+                Ok(()) => Ok(true),
+                Err(error) => Err(error.message.into_owned()),
+            },
             // Tokens of Ably's cloud expire by themselves: keys do not revoke tokens by default.
-            Self::Ably { .. } => Ok(()),
+            Self::Ably { .. } => Ok(false),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{hash::BuildHasher, sync::Arc};
 
 use quick_cache::sync::Cache;
 use tandem_actors::{
-    domain::{ids::UserId, private_text::PrivateText},
+    domain::{ids::UserId, private_text::PrivateText, time::Timestamp},
     journal::{CommitError, Journal},
     keys,
     ports::{Change, Clock, Store, StoreError},
@@ -86,7 +86,7 @@ impl Users {
                 privacy: PrivacyPreferences::default(),
                 app: false,
                 created_at: self.clock.now(),
-                signed_out_at: None,
+                signed_out_at: self.signed_out_before(&identity.user)?,
             },
         };
         self.save(user).await
@@ -119,18 +119,30 @@ impl Users {
         self.change(&user.id, |user| user.app = true).await.map(drop)
     }
 
-    /// From now on, tokens of the user that were issued before are not accepted. False if there is no account.
-    pub async fn sign_out(&self, id: &UserId) -> Result<bool, UsersError> {
+    /// From now on, tokens of the user that were issued before are not accepted, also if there is no account yet.
+    pub async fn sign_out(&self, id: &UserId) -> Result<(), UsersError> {
         let now = self.clock.now();
-        Ok(self.change(id, |user| user.signed_out_at = Some(now)).await?.is_some())
+        let _lane = self.lane(id).await;
+        match self.find(id)? {
+            Some(user) => self.save(User { signed_out_at: Some(now), ..(*user).clone() }).await.map(drop),
+            None => Ok(self.journal.write(vec![signed_out(id, now)]).await?),
+        }
     }
 
-    /// Deletes the user. A valid token creates a new one at its next use.
+    /// Deletes the user. A valid token creates a new one at its next use. A token that was signed out stays so.
     pub async fn erase(&self, id: &UserId) -> Result<(), UsersError> {
         let _lane = self.lane(id).await;
-        self.journal.write(vec![Change::Delete(keys::profile(id))]).await?;
+        let signed_out_at = self.find(id)?.and_then(|user| user.signed_out_at);
+        let kept = signed_out_at.map(|at| signed_out(id, at));
+        self.journal.write(kept.into_iter().chain([Change::Delete(keys::profile(id))]).collect()).await?;
         self.known.remove(id);
         Ok(())
+    }
+
+    /// When the user was signed out while there was no account, or before it was erased.
+    fn signed_out_before(&self, id: &UserId) -> Result<Option<Timestamp>, UsersError> {
+        let row = self.store.get(&keys::signed_out(id))?;
+        Ok(row.map(|bytes| records::decode(&bytes)).transpose()?)
     }
 
     /// Reads the user from memory or from the store. Called in the user's lane, so that an erased user does not return
@@ -155,6 +167,11 @@ impl Users {
     async fn lane(&self, id: &UserId) -> MutexGuard<'_, ()> {
         self.lanes[self.hasher.hash_one(id) as usize % LANES].lock().await
     }
+}
+
+/// Keeps that the user was signed out, apart from the profile.
+fn signed_out(id: &UserId, at: Timestamp) -> Change {
+    Change::Put(keys::signed_out(id), records::encode(&at))
 }
 
 fn adds(identity: &Identity, user: &User) -> bool {

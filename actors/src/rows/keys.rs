@@ -218,6 +218,11 @@ pub fn profile(user: &UserId) -> Key {
     Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0profile"])
 }
 
+/// When a user without a profile was signed out. It outlives the profile.
+pub fn signed_out(user: &UserId) -> Key {
+    Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0signed-out"])
+}
+
 /// The nickname that a user gave to a person.
 pub fn nickname(user: &UserId, person: &UserId) -> Key {
     Key::of_parts(b'w', &[user.as_str().as_bytes(), b"\0", person.as_str().as_bytes()])

@@ -110,8 +110,8 @@ pub async fn ably_token(call: Call) -> Answered {
 
 /// End the caller's realtime connections
 ///
-/// Signs out everywhere: all of the caller's realtime tokens become invalid, and connections with one end. Tokens that
-/// are requested later are valid.
+/// All of the caller's realtime tokens become invalid, and connections with one end. Realtime tokens that are requested
+/// later are valid, and so are API tokens. On Ably's cloud, realtime tokens stay valid until they expire.
 #[utoipa::path(
     delete, path = "/auth/ably-token", tag = "realtime",
     responses((status = 200, body = Success<SignedOut>))
@@ -121,14 +121,15 @@ pub async fn sign_out(call: Call) -> Answered {
     Ok(success_of(SignedOut { signed_out: true }))
 }
 
-/// Ends the user's realtime tokens, and all API tokens that were issued so far. False if there is no account.
+/// Ends all API tokens of the user that were issued so far, and the realtime tokens. False if realtime tokens stay
+/// valid until they expire.
 pub(crate) async fn sign_out_everywhere(state: &AppState, user: &UserId) -> Result<bool, ApiError> {
-    let had_account = state.users.sign_out(user).await?;
-    end_realtime_tokens(state, user).await?;
-    Ok(had_account)
+    state.users.sign_out(user).await?;
+    end_realtime_tokens(state, user).await
 }
 
-pub(crate) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<(), ApiError> {
+/// False if they stay valid until they expire.
+pub(crate) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<bool, ApiError> {
     let ended = state.realtime.provider.end_tokens_of(user).await;
     ended.map_err(|reason| ApiError::unavailable(reason, Duration::from_secs(1)))
 }

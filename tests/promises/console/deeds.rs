@@ -174,6 +174,50 @@ async fn signing_out_everywhere_ends_access_to_the_api_and_is_remembered_after_a
 }
 
 #[tokio::test]
+async fn what_was_signed_out_stays_so_after_an_erasure_and_counts_without_an_account() {
+    let server = server().start().await;
+    let console = Console::sign_in(&server).await;
+    let refused = async |partner: &Partner| {
+        let refused = partner.get("/auth/me").await.refused(401, "UNAUTHORIZED");
+        assert_eq!(refused["details"]["reason"], "signed_out", "{refused}");
+    };
+    let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
+    anna.get("/auth/me").await.ok();
+    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    console.send("/console/erase", &[("user", &anna.id), ("confirm", &anna.id)]).await;
+    refused(&anna).await;
+    console.send("/console/sign-out", &[("user", &ben.id)]).await;
+    refused(&ben).await;
+
+    let server = server.kill_and_start().await;
+    let (anna, ben) = (anna.at(&server.origin), ben.at(&server.origin));
+    for partner in [&anna, &ben] {
+        refused(partner).await;
+        let newer = Claims::of(&partner.id).with("iat", now() + 2).hs256(SECRET);
+        let newer = Partner::with_token(&server.origin, &partner.id, newer);
+        newer.get("/auth/me").await.ok();
+        newer.delete("/auth/me").await.ok();
+        refused(partner).await;
+    }
+}
+
+#[tokio::test]
+async fn signing_out_says_which_tokens_of_ablys_cloud_stay_valid() {
+    let setup = server().set("realtime.provider", "ably").set("realtime.ably.key", "app.key:secret");
+    let server = setup.set("realtime.ably.rest_url", "http://127.0.0.1:9").start().await;
+    let anna = server.partner("Anna");
+    anna.get("/auth/me").await.ok();
+    let console = Console::sign_in(&server).await;
+    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    anna.get("/auth/me").await.refused(401, "UNAUTHORIZED");
+    let told = "signed out of the API; realtime tokens of Ably&#39;s cloud stay valid until they expire";
+    for page in [format!("/console/people?user={}", anna.id), "/console/changes".to_owned()] {
+        let page = console.get(&page).await.body.replace("'", "&#39;");
+        assert!(page.contains(told), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_too_many_is_told_to_wait_until_another_is_closed() {
     let server = server().start().await;
     let console = Console::sign_in(&server).await;
