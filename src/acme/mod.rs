@@ -19,6 +19,8 @@ use crate::{http::AcmeSettings, tls::ServerCertificate};
 
 /// The waits after failures. Authorities allow few failures in an hour.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(6 * 3600));
+/// The wait after a success, if the new certificate is due for renewal already. Debug builds wait less, for tests.
+const AT_LEAST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 });
 /// The machine's clock may jump, so a renewal that is far away is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
@@ -68,16 +70,23 @@ impl Acme {
     pub async fn keep_valid(mut self) {
         let mut failures = 0;
         loop {
-            let wait = match &self.validity {
-                Some(validity) => validity.until_renewal(self.settings.renew_after),
-                None => Duration::ZERO,
-            };
+            let wait = self.until_renewal();
             if !wait.is_zero() {
                 tokio::time::sleep(wait.min(LOOK_AGAIN)).await;
                 continue;
             }
             match self.renew().await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    if self.until_renewal() < AT_LEAST {
+                        tracing::warn!(
+                            pause = ?AT_LEAST,
+                            "the new certificate is due for renewal already: the machine's clock or \
+                             server.tls.acme.renew_after is off"
+                        );
+                        tokio::time::sleep(AT_LEAST).await;
+                    }
+                }
                 Err(error) => {
                     failures += 1;
                     let pause = RETRY.upper_half(failures);
@@ -87,6 +96,11 @@ impl Acme {
                 }
             }
         }
+    }
+
+    /// Zero if there is no certificate.
+    fn until_renewal(&self) -> Duration {
+        self.validity.as_ref().map_or(Duration::ZERO, |validity| validity.until_renewal(self.settings.renew_after))
     }
 
     async fn renew(&mut self) -> Result<(), AcmeError> {

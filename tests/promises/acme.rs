@@ -139,7 +139,7 @@ async fn a_node_gets_its_certificate_from_an_authority_and_keeps_it() {
 async fn a_certificate_is_renewed_while_the_node_runs() {
     let port = free_port();
     let Some(authority) = Authority::start(port).await else { return };
-    let _server = authority.node(port).set("server.tls.acme.renew_after", "1s").start().await;
+    let server = authority.node(port).set("server.tls.acme.renew_after", "1s").start().await;
     let root = authority.root().await;
     let first = eventually("a certificate that is believed", || believed(&root, port)).await;
     eventually("another certificate is shown", || async {
@@ -147,6 +147,10 @@ async fn a_certificate_is_renewed_while_the_node_runs() {
         (shown != first).then_some(())
     })
     .await;
+    let logs = server.logs();
+    let given = logs.lines().filter(|line| line.contains("the authority gave a certificate")).count();
+    let warned = logs.lines().filter(|line| line.contains("renew_after is off") && line.contains("clock")).count();
+    assert!(warned > 0 && given <= warned + 1, "{given} certificates, {warned} warnings: {logs}");
 }
 
 #[tokio::test]
