@@ -76,13 +76,15 @@ impl Console {
     }
 
     /// The devices of all users, not older than [`EVERY`].
-    fn devices(&self) -> Result<Arc<DevicesOverview>, StoreError> {
-        self.devices.get(EVERY, || DevicesOverview::read(&*self.node.store, self.node.clock.now()))
+    async fn devices(&self) -> Result<Arc<DevicesOverview>, StoreError> {
+        let (store, now) = (self.node.store.clone(), self.node.clock.now());
+        self.devices.get(EVERY, move || DevicesOverview::read(&*store, now)).await
     }
 
     /// What waits to be pushed, as it was a moment ago.
-    fn pushes(&self) -> Result<Arc<PushOverview>, StoreError> {
-        self.pushes.get(live::EVERY / 2, || PushOverview::read(&*self.node.store))
+    async fn pushes(&self) -> Result<Arc<PushOverview>, StoreError> {
+        let store = self.node.store.clone();
+        self.pushes.get(live::EVERY / 2, move || PushOverview::read(&*store)).await
     }
 
     /// Notes the node's numbers every few seconds, as long as the console exists.

@@ -15,7 +15,7 @@ use tandem_actors::ports::StoreError;
 use super::{
     Console, acts, files, layout, live, pages,
     sign_in::{COOKIE_TTL, Operator},
-    view::View,
+    view::{Look, View},
 };
 use crate::http::is_https;
 
@@ -127,7 +127,7 @@ async fn page(request: HttpRequest, console: Data<Console>) -> HttpResponse {
             Err(error) => return unreadable(&error),
         }
     }
-    match view.page(&console, &operator).await {
+    match view.page(&console, &operator, Look::Whole).await {
         Ok(page) => {
             let notice = console.sign_ins.take_notice(&cookie);
             shown(StatusCode::OK, &layout::whole(&view, &page, &operator, notice.as_deref()))

@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use actix_web::web;
+use tandem_actors::ports::StoreError;
+use tokio::sync::Mutex;
 
-/// What took long to read is read less often: it is good for this many times as long.
-const IDLE: u32 = 10;
+/// What took long to read is read less often: it is good, or the pause before the next look is, this many times as long.
+pub(super) const IDLE: u32 = 10;
 
 pub struct Shared<T>(Mutex<Option<Known<T>>>);
 
@@ -23,15 +25,19 @@ impl<T> Default for Shared<T> {
     }
 }
 
-impl<T> Shared<T> {
-    /// The value as somebody read it less than `age` ago, or read now. Others wait meanwhile.
-    pub fn get<E>(&self, age: Duration, read: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
-        let mut known = self.0.lock();
+impl<T: Send + 'static> Shared<T> {
+    /// The value as somebody read it less than `age` ago, or read now, off the workers. Others wait meanwhile.
+    pub async fn get(
+        &self,
+        age: Duration,
+        read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Arc<T>, StoreError> {
+        let mut known = self.0.lock().await;
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
             return Ok(known.value.clone());
         }
         let begun = Instant::now();
-        let value = Arc::new(read()?);
+        let value = Arc::new(web::block(read).await.map_err(StoreError::caused_by)??);
         let until = Instant::now() + age.max(begun.elapsed() * IDLE);
         *known = Some(Known { value: value.clone(), until });
         Ok(value)
@@ -40,32 +46,42 @@ impl<T> Shared<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
-    #[test]
-    fn many_readers_at_once_read_once_and_an_error_is_not_kept() {
-        let (shared, reads) = (Shared::default(), Mutex::new(0));
-        assert_eq!(shared.get(Duration::from_secs(60), || Err::<i32, _>("failed")).err(), Some("failed"));
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[actix_web::test]
+    async fn many_readers_at_once_read_once_and_an_error_is_not_kept() {
+        let (shared, reads) = (Shared::default(), Arc::new(AtomicU32::new(0)));
+        assert!(shared.get(MINUTE, || Err(StoreError::new("failed"))).await.is_err());
         let read = || {
-            *reads.lock() += 1;
-            Ok::<_, ()>(*reads.lock())
+            let reads = reads.clone();
+            shared.get(MINUTE, move || Ok(reads.fetch_add(1, Ordering::SeqCst) + 1))
         };
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| assert_eq!(*shared.get(Duration::from_secs(60), read).unwrap(), 1));
-            }
-        });
-        assert_eq!(*reads.lock(), 1);
+        for value in futures_util::future::join_all((0..8).map(|_| read())).await {
+            assert_eq!(*value.unwrap(), 1);
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
     }
 
-    #[test]
-    fn what_took_long_is_good_for_longer() {
+    #[actix_web::test]
+    async fn what_took_long_is_good_for_longer() {
         let shared = Shared::default();
         let slowly = || {
             std::thread::sleep(Duration::from_millis(20));
-            Ok::<_, ()>(1)
+            Ok(1)
         };
-        assert_eq!(*shared.get(Duration::ZERO, slowly).unwrap(), 1);
-        assert_eq!(*shared.get(Duration::ZERO, || Ok::<_, ()>(2)).unwrap(), 1);
+        assert_eq!(*shared.get(Duration::ZERO, slowly).await.unwrap(), 1);
+        assert_eq!(*shared.get(Duration::ZERO, || Ok(2)).await.unwrap(), 1);
+    }
+
+    #[actix_web::test]
+    async fn a_worker_does_other_work_while_somebody_reads() {
+        let (shared, (go, gone)) = (Shared::default(), std::sync::mpsc::channel());
+        let read = shared.get(MINUTE, move || gone.recv_timeout(MINUTE).map_err(StoreError::caused_by));
+        let other = async { go.send(7).unwrap() };
+        assert_eq!(*tokio::join!(read, other).0.unwrap(), 7);
     }
 }

@@ -25,6 +25,14 @@ pub enum View {
     Changes,
 }
 
+/// What of a page is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Whole,
+    /// The live sections. A fixed one that is expensive may be left out.
+    Live,
+}
+
 /// What stands on a page.
 pub struct Page {
     pub title: String,
@@ -80,19 +88,19 @@ impl View {
         })
     }
 
-    /// The page as it is at this moment.
+    /// The page as it is at this moment, or what of it is live.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn page(&self, console: &Console, operator: &Operator) -> Result<Page, StoreError> {
+    pub async fn page(&self, console: &Console, operator: &Operator, look: Look) -> Result<Page, StoreError> {
         match self {
             Self::Now => pages::now::page(console),
             Self::Sessions(find) => pages::sessions::page(console, find).await,
             Self::Session(id) => pages::session::page(console, operator, id).await,
             Self::People(user) => pages::people::page(console, operator, user).await,
             Self::Realtime => Ok(pages::realtime::page(console, operator)),
-            Self::Push => pages::push::page(console, operator),
-            Self::Backups => Ok(pages::backups::page(console, operator)),
+            Self::Push => pages::push::page(console, operator).await,
+            Self::Backups => Ok(pages::backups::page(console, operator, look).await),
             Self::Settings => Ok(pages::settings::page(console)),
             Self::Changes => Ok(pages::changes::page(console).await),
         }

@@ -1,5 +1,8 @@
 //! The node's backups, and the button that takes one.
 
+use std::sync::Arc;
+
+use actix_web::web;
 use maud::{Markup, html};
 
 use crate::{
@@ -7,7 +10,7 @@ use crate::{
     console::{
         Console, layout,
         sign_in::Operator,
-        view::{Page, Section},
+        view::{Look, Page, Section},
         words,
     },
     store::Listed,
@@ -16,7 +19,7 @@ use crate::{
 /// Backups that are listed, the newest first.
 const LISTED: usize = 100;
 
-pub fn page(console: &Console, operator: &Operator) -> Page {
+pub async fn page(console: &Console, operator: &Operator, look: Look) -> Page {
     let Some(backups) = &console.node.backups else {
         return alone(&html! { p { "This node has no store to back up." } });
     };
@@ -33,11 +36,10 @@ pub fn page(console: &Console, operator: &Operator) -> Page {
             button type="submit" { "Back up now" }
         }
     };
-    let sections = vec![
-        Section::fixed("back-up", button),
-        Section::live("backup", state(&backups.status())),
-        Section::fixed("list", list(backups)),
-    ];
+    let mut sections = vec![Section::fixed("back-up", button), Section::live("backup", state(&backups.status()))];
+    if look == Look::Whole {
+        sections.push(Section::fixed("list", list(backups.clone()).await));
+    }
     Page { title: "Backups".to_owned(), sections }
 }
 
@@ -60,9 +62,11 @@ fn state(status: &BackupStatus) -> Markup {
     }
 }
 
-fn list(backups: &BackupService) -> Markup {
-    let listed = match backups.list() {
-        Ok(listed) => listed,
+/// Reads the description of each backup, off the workers.
+async fn list(backups: Arc<BackupService>) -> Markup {
+    let listed = match web::block(move || backups.list()).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => return html! { p { (error) } },
         Err(error) => return html! { p { (error) } },
     };
     html! {

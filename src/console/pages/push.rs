@@ -18,9 +18,9 @@ use crate::{
 /// Lost devices that are shown.
 const SHOWN: usize = 100;
 
-pub fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> {
-    let overview = console.pushes()?;
-    let devices = console.devices()?;
+pub async fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> {
+    let overview = console.pushes().await?;
+    let devices = console.devices().await?;
     Ok(Page {
         title: "Push".to_owned(),
         sections: vec![
