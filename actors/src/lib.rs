@@ -84,7 +84,7 @@ mod trace;
 pub use tandem_domain as domain;
 
 pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, people, stored_time};
-pub use messages::{IdempotencyKey, PartnerPresence, Refusal, Reply};
+pub use messages::{IdempotencyKey, PartnerPresence, Reader, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
 pub use rows::{compacted::Gaps, keys, records};
 pub use session::HeartbeatAnswer;

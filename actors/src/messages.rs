@@ -123,6 +123,15 @@ pub(crate) enum PushNeed {
     Unknown,
 }
 
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A client, which shows it: the viewer has seen it.
+    Client,
+    /// An export: the viewer has seen nothing by it.
+    Export,
+}
+
 /// Whether a partner is present, as far as the session knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartnerPresence {
@@ -148,6 +157,7 @@ pub(crate) enum Message {
     Query {
         viewer: Option<UserId>,
         query: Query,
+        reader: Reader,
         reply: ReplyTo<Bytes>,
     },
     /// The announced events after `after` that the viewer may see.
@@ -155,6 +165,7 @@ pub(crate) enum Message {
         viewer: UserId,
         after: Seq,
         limit: usize,
+        reader: Reader,
         reply: ReplyTo<Bytes>,
     },
     Heartbeat {

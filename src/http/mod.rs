@@ -101,6 +101,12 @@ pub fn is_https(request: &HttpRequest) -> bool {
     state.is_some_and(|state| state.config.tls.is_some()) || request.connection_info().scheme() == "https"
 }
 
+/// The address under which the client reached the node, without a slash at the end.
+fn origin(request: &HttpRequest) -> String {
+    let scheme = if is_https(request) { "https" } else { "http" };
+    format!("{scheme}://{}", request.connection_info().host())
+}
+
 /// Mounts all routes, and the answer to paths that no service of the app knows.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     let cors = &state.config.cors;

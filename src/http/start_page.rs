@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::{is_https, readiness::Check};
+use super::{origin, readiness::Check};
 
 pub struct StartPage<'a> {
     /// `embedded` or `ably`.
@@ -36,14 +36,11 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// The shell lines on the page carry the address under which the client opened it.
 pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
-    let connection = request.connection_info();
-    let scheme = if is_https(request) { "https" } else { "http" };
-    let origin = format!("{scheme}://{}", connection.host());
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(document("Tandem", &content(page, &origin)).into_string())
+        .body(document("Tandem", &content(page, &origin(request))).into_string())
 }
 
 /// A page with the style that [`POLICY`] allows.

@@ -1,8 +1,10 @@
 //! What a person takes along of what the node holds: everything of their own, and nothing that the API would not show.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Member, shared, text};
+use crate::harness::{Conversation, Member, items, server, shared, strategies_of, text, three_ideas};
 
 const DEVICE: &str = "ExponentPushToken[canarycanarycanarycan]";
 
@@ -41,4 +43,61 @@ async fn all_of_ones_own_is_in_it_and_of_the_partners_only_what_consent_shows() 
     assert!(own.contains(&both.session) && own.len() == 2, "{own:?}");
     server.get("/api/v1/auth/me/export").send().await.refused(401, "UNAUTHORIZED");
     assert_eq!(export(&both.ben).await["devices"], json!([]), "devices are one's own");
+}
+
+#[tokio::test]
+async fn what_came_after_the_session_is_in_it_for_whoever_wrote_it() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 4).await;
+    three_ideas(&both).await;
+    let ids = strategies_of(&both.anna).await;
+    for member in both.members() {
+        for id in &ids {
+            let willing = json!({ "decision": "WILLING" });
+            member.say(&format!("/stage4/proposals/{id}/selection"), willing).await.done();
+        }
+        member.say("/stage4/share-selections", json!({})).await.done();
+    }
+    both.anna.say("/stage4/close", json!({ "kind": "SHARED_AGREEMENT" })).await.done();
+    both.anna.say("/tending/notes", json!({ "content": "canary: we walked" })).await.created();
+    both.anna.say("/tending/reentry", json!({ "intent": "canary: talk about money" })).await.created();
+    for (member, has) in [(&both.anna, true), (&both.ben, false)] {
+        let session = export(member).await["sessions"][0].clone();
+        for words in ["canary: we walked", "canary: talk about money"] {
+            assert_eq!(session["tending"].to_string().contains(words), has, "{words}: {session}");
+        }
+        for (part, path) in
+            [("tending", "/tending"), ("tendingHistory", "/tending/history"), ("consentHistory", "/consent/history")]
+        {
+            assert_eq!(session[part], member.read(path).await.ok(), "{part}");
+        }
+        assert!(!items(&session["consentHistory"]["records"]).is_empty(), "{session}");
+    }
+}
+
+#[tokio::test]
+async fn all_events_of_a_long_session_are_in_it() {
+    let server = shared().await;
+    let both = Conversation::joined(&server).await;
+    for _ in 0..60 {
+        both.anna.press("/pause").await.done();
+        both.ben.press("/resume").await.done();
+    }
+    let events = export(&both.anna).await["sessions"][0]["events"].clone();
+    let told = |name: &str| items(&events["events"]).iter().filter(|event| event["name"] == name).count();
+    assert_eq!((told("session.paused"), told("session.resumed"), &events["hasMore"]), (60, 60, &json!(false)));
+    assert_eq!(events["seq"], both.anna.read("/events?limit=500").await.ok()["seq"]);
+}
+
+#[tokio::test]
+async fn the_address_of_an_export_is_of_the_scheme_that_the_node_serves() {
+    let of_tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/harness/tls");
+    let path = |name: &str| of_tests.join(name).display().to_string();
+    let setup = server().set("server.tls.certificate", path("one.pem")).set("server.tls.key", path("one.key.pem"));
+    let server = setup.start().await;
+    let client = tandem::tls::http_client().no_proxy().tls_danger_accept_invalid_certs(true).build();
+    let asked = client.expect("a client").post(format!("{}/api/v1/me/export", server.origin));
+    let answer = asked.bearer_auth(&server.partner("Anna").token).send().await.expect("an answer");
+    let place: Value = serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON");
+    assert_eq!(place["data"]["exportUrl"], format!("{}/api/v1/me/export", server.origin), "{place}");
 }

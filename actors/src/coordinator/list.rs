@@ -17,7 +17,7 @@ use crate::{
         time::Timestamp,
         view,
     },
-    messages::Refusal,
+    messages::{Reader, Refusal},
     ports::{Direction, StoreError},
     rows::{
         keys::{self, Key},
@@ -185,7 +185,7 @@ impl Coordinator {
         status: SessionStatus,
     ) -> Result<Option<Bytes>, Refusal> {
         if self.supervisor.is_awake(session) {
-            let asked = self.ask_member(session, user, Query::Summary);
+            let asked = self.ask_member(Reader::Client, session, user, Query::Summary);
             match tokio::time::timeout(SUMMARY_WITHIN, asked).await {
                 Ok(Ok(summary)) => return Ok(Some(summary)),
                 Ok(Err(Refusal::Rejected(_))) => return Ok(None),

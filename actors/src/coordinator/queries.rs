@@ -11,7 +11,7 @@ use crate::{
         ids::{InvitationId, Seq, SessionId, UserId},
         view,
     },
-    messages::{Message, Refusal},
+    messages::{Message, Reader, Refusal},
     rows::keys,
     session::reads::to_json,
     stored,
@@ -20,13 +20,24 @@ use crate::{
 impl Coordinator {
     /// Answers a member's query. A session in quarantine answers from its last good state.
     pub async fn query(&self, session: &SessionId, viewer: &UserId, query: Query) -> Result<Bytes, Refusal> {
+        self.query_for(Reader::Client, session, viewer, query).await
+    }
+
+    /// As [`Self::query`], for this reader.
+    pub async fn query_for(
+        &self,
+        reader: Reader,
+        session: &SessionId,
+        viewer: &UserId,
+        query: Query,
+    ) -> Result<Bytes, Refusal> {
         if !self.is_member(session, viewer)? {
             return Err(Rejection::no_such_session().into());
         }
         if self.quarantine(session).is_some() {
             return self.query_stored(session, viewer, query);
         }
-        match self.ask_member(session, viewer, query).await {
+        match self.ask_member(reader, session, viewer, query).await {
             // It went into quarantine meanwhile.
             Err(Refusal::Unavailable { .. }) if self.quarantine(session).is_some() => {
                 self.query_stored(session, viewer, query)
@@ -37,11 +48,12 @@ impl Coordinator {
 
     pub(crate) async fn ask_member(
         &self,
+        reader: Reader,
         session: &SessionId,
         viewer: &UserId,
         query: Query,
     ) -> Result<Bytes, Refusal> {
-        self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reply }).await
+        self.ask(session, |reply| Message::Query { viewer: Some(viewer.clone()), query, reader, reply }).await
     }
 
     /// The public view of an invitation, for every holder of its id, also while its session cannot answer.
@@ -56,7 +68,8 @@ impl Coordinator {
         viewer: Option<&UserId>,
         query: Query,
     ) -> Result<Bytes, Refusal> {
-        match self.ask(session, |reply| Message::Query { viewer: viewer.cloned(), query, reply }).await {
+        let reader = Reader::Client;
+        match self.ask(session, |reply| Message::Query { viewer: viewer.cloned(), query, reader, reply }).await {
             Err(Refusal::Unavailable { .. }) => {
                 let known = self.read_for_members(session)?;
                 let known = known.ok_or_else(|| Refusal::from(Rejection::no_such_invitation()))?;
@@ -87,6 +100,18 @@ impl Coordinator {
         after: Seq,
         limit: usize,
     ) -> Result<Bytes, Refusal> {
+        self.events_for(Reader::Client, session, viewer, after, limit).await
+    }
+
+    /// As [`Self::events`], for this reader.
+    pub async fn events_for(
+        &self,
+        reader: Reader,
+        session: &SessionId,
+        viewer: &UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Bytes, Refusal> {
         if !self.is_member(session, viewer)? {
             return Err(Rejection::no_such_session().into());
         }
@@ -95,7 +120,7 @@ impl Coordinator {
             let page = stored::events_page(self.store(), &known.session, viewer, &known.erased, after, limit)?;
             return to_json(&page);
         }
-        self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reply }).await
+        self.ask(session, |reply| Message::Events { viewer: viewer.clone(), after, limit, reader, reply }).await
     }
 
     /// The refusal for a session of which nothing can be shown.

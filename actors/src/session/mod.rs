@@ -189,8 +189,10 @@ impl SessionActor {
             Message::Create { create, order } => self.create(create, order, ctx),
             Message::Command { command, order } => self.command(command, order, ctx),
             Message::Due { timer, at, now } => self.due(timer, at, now, ctx),
-            Message::Query { viewer, query, reply } => self.query(viewer.as_ref(), query, reply, ctx),
-            Message::Events { viewer, after, limit, reply } => self.events(viewer, after, limit, reply),
+            Message::Query { viewer, query, reader, reply } => self.query(viewer.as_ref(), query, reader, reply, ctx),
+            Message::Events { viewer, after, limit, reader, reply } => {
+                self.events(&viewer, after, limit, reader, reply);
+            }
             Message::AccountWork => self.account_work(ctx),
             Message::Ping { reply } => drop(reply.send(Ok(()))),
             Message::Heartbeat { user, active, reply } => self.heartbeat(user, active, reply, ctx),

@@ -11,7 +11,7 @@ use crate::{
         ids::{Seq, UserId},
         view::{self, EventsPage},
     },
-    messages::{Refusal, ReplyTo},
+    messages::{Reader, Refusal, ReplyTo},
     stored::{self, nicknames},
 };
 
@@ -20,6 +20,7 @@ impl SessionActor {
         &mut self,
         viewer: Option<&UserId>,
         query: Query,
+        reader: Reader,
         reply: ReplyTo<Bytes>,
         ctx: &mut ActorContext<Self>,
     ) {
@@ -31,7 +32,8 @@ impl SessionActor {
             None if viewer.is_none() => Err(Rejection::no_such_invitation()),
             None => Err(Rejection::no_such_session()),
         };
-        if let (Ok(_), Query::State, Some(session), Some(viewer)) = (&answer, query, &self.session, viewer) {
+        let shows_all = query == Query::State && reader == Reader::Client;
+        if let (Ok(_), true, Some(session), Some(viewer)) = (&answer, shows_all, &self.session, viewer) {
             let seq = session.seq();
             self.saw(viewer, seq);
         }
@@ -46,10 +48,10 @@ impl SessionActor {
     }
 
     /// Answers from the store, which shows only durable events: nothing has to wait.
-    pub(super) fn events(&mut self, viewer: UserId, after: Seq, limit: usize, reply: ReplyTo<Bytes>) {
-        let page = self.events_page(&viewer, after, limit);
-        if let Ok(page) = &page {
-            self.saw(&viewer, page.seq);
+    pub(super) fn events(&mut self, viewer: &UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
+        let page = self.events_page(viewer, after, limit);
+        if let (Ok(page), Reader::Client) = (&page, reader) {
+            self.saw(viewer, page.seq);
         }
         drop(reply.send(page.and_then(|page| to_json(&page))));
     }

@@ -3,7 +3,8 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
-    domain::{Command, command::AdvanceRequest},
+    Reader,
+    domain::{Command, Query, command::AdvanceRequest},
     ports::{PresenceMember, PushCheck, PushVerdict, RealtimeError},
 };
 
@@ -64,6 +65,25 @@ fn a_partner_who_has_seen_the_event_gets_no_push_on_leaving() {
         world.enter(&session, "bob", false);
         world.detail(&session, "bob").await.expect("the leave was handled before this");
         assert!(world.push_jobs().is_empty());
+    });
+}
+
+#[test]
+fn an_event_in_an_export_is_still_pushed_on_leaving() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.sign(&session, "ann").await;
+        let bob = id("bob");
+        world.coordinator.events_for(Reader::Export, &session, &bob, 0, 100).await.expect("exported");
+        world.coordinator.query_for(Reader::Export, &session, &bob, Query::State).await.expect("exported");
+        world.enter(&session, "bob", false);
+        eventually("pushed", || world.push_jobs().len() == 1).await;
+        world.coordinator.query(&session, &bob, Query::State).await.expect("shown");
+        let job = world.push_jobs().remove(0);
+        let verdict = world.coordinator.check(&session, &bob, job.seq).await;
+        assert_eq!(verdict, PushVerdict::Drop { reason: "already seen" });
     });
 }
 

@@ -1,10 +1,10 @@
 //! The caller's data for export. It is made of answers that the caller could request one by one, so it can show nothing
-//! else. It is divided into pages, so that no request costs more than a page.
+//! else. It is divided into pages of a few sessions each. What is exported does not count as seen.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tandem_actors::{
-    ListFilter, Refusal,
+    ListFilter, Reader, Refusal,
     domain::{
         Query,
         ids::{Seq, SessionId},
@@ -19,13 +19,14 @@ use crate::{
         call::{Answered, Call},
         envelope::{Success, success_of},
         error::ApiError,
+        origin,
     },
     push::{Device, Platform, Preferences},
     users::PrivacyPreferences,
 };
 
 const SESSIONS_ON_A_PAGE: usize = 10;
-const EVENTS_OF_A_SESSION: usize = 500;
+const EVENTS_AT_A_TIME: usize = 100;
 const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
 #[derive(Serialize, ToSchema)]
@@ -110,7 +111,23 @@ pub struct ExportedSession {
     #[schema(value_type = Object)]
     agreements: Option<Box<RawValue>>,
     #[schema(value_type = Object)]
-    events: Option<Box<RawValue>>,
+    consent_history: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    tending: Option<Box<RawValue>>,
+    #[schema(value_type = Object)]
+    tending_history: Option<Box<RawValue>>,
+    /// All of them.
+    #[schema(value_type = Object)]
+    events: Option<Events>,
+}
+
+/// The events of a session, or of a part of it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Events {
+    events: Vec<Box<RawValue>>,
+    seq: Seq,
+    has_more: bool,
 }
 
 /// Request an export of the caller's data
@@ -118,8 +135,7 @@ pub struct ExportedSession {
 /// Returns the address of the export. It needs the caller's token.
 #[utoipa::path(post, path = "/me/export", tag = "account", responses((status = 200, body = Success<ExportPlace>)))]
 pub async fn ask(call: Call) -> Answered {
-    let connection = call.request.connection_info().clone();
-    let export_url = format!("{}://{}/api/v1/me/export", connection.scheme(), connection.host());
+    let export_url = format!("{}/api/v1/me/export", origin(&call.request));
     Ok(success_of(ExportPlace { export_url, expires_at: call.state.clock.now() + GOOD_FOR }))
 }
 
@@ -178,8 +194,6 @@ struct Item {
 }
 
 async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError> {
-    let from: Seq = 0;
-    let events = call.state.coordinator.events(&id, &call.user.id, from, EVENTS_OF_A_SESSION).await;
     Ok(ExportedSession {
         state: shown(call, &id, Query::State).await?,
         empathy_draft: shown(call, &id, Query::EmpathyDraft).await?,
@@ -188,17 +202,33 @@ async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError
         needs_comparison: shown(call, &id, Query::NeedsComparison).await?,
         strategies: shown(call, &id, Query::Strategies).await?,
         agreements: shown(call, &id, Query::Agreements).await?,
-        events: answered(events)?,
+        consent_history: shown(call, &id, Query::ConsentHistory).await?,
+        tending: shown(call, &id, Query::Tending).await?,
+        tending_history: shown(call, &id, Query::TendingHistory).await?,
+        events: events(call, &id).await?,
         id,
     })
 }
 
 async fn shown(call: &Call, session: &SessionId, query: Query) -> Result<Option<Box<RawValue>>, ApiError> {
-    answered(call.state.coordinator.query(session, &call.user.id, query).await)
+    answered(call.state.coordinator.query_for(Reader::Export, session, &call.user.id, query).await)
+}
+
+/// All events, read part by part, so that the session can do other work in between.
+async fn events(call: &Call, session: &SessionId) -> Result<Option<Events>, ApiError> {
+    let mut all = Events { events: Vec::new(), seq: 0, has_more: true };
+    while all.has_more {
+        let (coordinator, viewer) = (&call.state.coordinator, &call.user.id);
+        let part = coordinator.events_for(Reader::Export, session, viewer, all.seq, EVENTS_AT_A_TIME).await;
+        let Some(part) = answered::<Events>(part)? else { return Ok(None) };
+        all.events.extend(part.events);
+        (all.seq, all.has_more) = (part.seq, part.has_more);
+    }
+    Ok(Some(all))
 }
 
 /// The answer, or `None` if consent is missing or the session is unavailable.
-fn answered(answer: Result<bytes::Bytes, Refusal>) -> Result<Option<Box<RawValue>>, ApiError> {
+fn answered<T: DeserializeOwned>(answer: Result<bytes::Bytes, Refusal>) -> Result<Option<T>, ApiError> {
     match answer {
         Ok(answer) => serde_json::from_slice(&answer).map(Some).map_err(unreadable),
         Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),
