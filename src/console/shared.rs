@@ -9,7 +9,8 @@ use actix_web::web;
 use tandem_actors::ports::StoreError;
 use tokio::sync::Mutex;
 
-/// What took long to read is read less often: it is good, or the pause before the next look is, this many times as long.
+/// What took long to read is read less often: it is good for this many times as long, and so long is the pause before
+/// the next look.
 pub(super) const IDLE: u32 = 10;
 
 pub struct Shared<T>(Mutex<Option<Known<T>>>);
