@@ -84,7 +84,7 @@ impl Sender {
             }
         }
         self.limiter.release(reserved.saturating_sub(outgoing.len()));
-        if let Err(error) = self.journal.write(changes).await {
+        if let Err(error) = self.commit(changes).await {
             tracing::error!(%error, "pushes could not be started");
             self.limiter.release(outgoing.len());
             planned.iter().for_each(|id| self.paces.undo(id));

@@ -160,10 +160,12 @@ impl Sender {
         const TRIES: usize = 50;
         let mut tries = 0;
         while tries < TRIES {
-            match self.journal.write(changes.clone()).await {
+            match self.commit(changes.clone()).await {
                 Ok(()) => return,
                 // No push begins meanwhile, because its start has to be written first.
-                Err(_) if !self.is_stopping() && self.journal.obstacle().is_some_and(Obstacle::passes_by_itself) => {
+                Err(CommitError::Refused)
+                    if !self.is_stopping() && self.journal.obstacle().is_some_and(Obstacle::passes_by_itself) =>
+                {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(CommitError::Refused) if self.journal.is_alive() => {

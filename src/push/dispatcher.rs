@@ -141,7 +141,7 @@ impl Sender {
         loop {
             let failure = match self.collect(room, self.alarm.now()) {
                 Ok(plan) if plan.closures.is_empty() => return Some(plan),
-                Ok(mut plan) => match self.journal.write(std::mem::take(&mut plan.closures)).await {
+                Ok(mut plan) => match self.commit(std::mem::take(&mut plan.closures)).await {
                     Ok(()) => {
                         self.unclaim(&plan.closed);
                         if !plan.candidates.is_empty() {
@@ -196,7 +196,7 @@ impl Sender {
                 changes.extend(self.settle(delivery, outcome, None, Duration::ZERO, now).1);
             }
             tracing::warn!(attempts = page.len(), "attempts were interrupted: whether they were accepted is unknown");
-            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
+            self.commit(changes).await.map_err(StoreError::caused_by)?;
         }
     }
 }

@@ -144,7 +144,7 @@ impl Sender {
             }
         }
         if !changes.is_empty() {
-            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
+            self.commit(changes).await.map_err(StoreError::caused_by)?;
         }
         for (user, device, sent_at) in unregistered {
             self.devices.mark_unregistered(user, device, sent_at).await.map_err(StoreError::caused_by)?;

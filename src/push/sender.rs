@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tandem_actors::{
     domain::time::Timestamp,
-    journal::Journal,
+    journal::{CommitError, Journal},
     keys::Key,
-    ports::{PushCheck, Store, Uptime},
+    ports::{Change, PushCheck, Store, StoreError, Uptime},
 };
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -70,6 +70,21 @@ impl Sender {
 
     pub fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Writes rows, and waits until it is known whether they are durable. Rows that might be written later could
+    /// contradict what the sender does meanwhile: a push would be sent again, or never. Only a sender that stops does
+    /// not wait for a stalled disk.
+    pub async fn commit(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        let stalled_at_stop = async {
+            self.stopped().await;
+            tokio::time::sleep(self.journal.stall_after()).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = self.journal.write_patiently(changes) => outcome,
+            () = stalled_at_stop => Err(StoreError::stalled().into()),
+        }
     }
 
     /// Waits, but not beyond the stop.

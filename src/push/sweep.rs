@@ -57,7 +57,7 @@ impl Sender {
             }
         }
         if !changes.is_empty() {
-            self.journal.write(changes).await.map_err(StoreError::caused_by)?;
+            self.commit(changes).await.map_err(StoreError::caused_by)?;
         }
         Ok(due.len() == PAGE)
     }

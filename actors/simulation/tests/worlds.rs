@@ -1,14 +1,18 @@
-//! Runs a few worlds with new seeds each time. A failure prints the command that repeats it.
+//! Runs a few worlds with new seeds each time, and those that have failed before. A failure prints the command that
+//! repeats it.
 
 use std::process::{Command, Output};
 
 use rand::Rng;
 
-fn simulate(arguments: &[&str]) -> Output {
-    let seed = rand::rng().random_range(0..1_000_000_000_u64).to_string();
+fn simulate(seed: u64, arguments: &[&str]) -> Output {
     let binary = env!("CARGO_BIN_EXE_tandem-simulation");
-    let output = Command::new(binary).arg("simulate").args(arguments).args(["--seed", &seed]).output();
+    let output = Command::new(binary).arg("simulate").args(arguments).args(["--seed", &seed.to_string()]).output();
     output.expect("the simulation runs")
+}
+
+fn fresh_seed() -> u64 {
+    rand::rng().random_range(0..1_000_000_000)
 }
 
 fn must_succeed(output: &Output) {
@@ -18,10 +22,16 @@ fn must_succeed(output: &Output) {
 
 #[test]
 fn the_node_keeps_its_promises_in_every_world() {
-    must_succeed(&simulate(&["--commands", "3000", "--per-world", "500"]));
+    must_succeed(&simulate(fresh_seed(), &["--commands", "3000", "--per-world", "500"]));
+}
+
+#[test]
+fn the_node_keeps_its_promises_where_it_once_did_not() {
+    // A stalled disk: the outcome of a push was written twice, and the push was sent three times.
+    must_succeed(&simulate(738_657_892, &["--commands", "500", "--worlds", "1"]));
 }
 
 #[test]
 fn a_seed_makes_the_same_world_each_time() {
-    must_succeed(&simulate(&["--commands", "400", "--per-world", "400", "--twice"]));
+    must_succeed(&simulate(fresh_seed(), &["--commands", "400", "--per-world", "400", "--twice"]));
 }

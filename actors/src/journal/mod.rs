@@ -7,6 +7,7 @@ mod obstacle;
 mod waiting;
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -237,18 +238,33 @@ impl Journal {
         }
     }
 
-    /// Writes rows that belong to no session's log, and waits until they are durable.
+    /// Writes rows that belong to no session's log, and waits until they are durable. If the disk stalls, it returns an
+    /// error at once, and the rows may be written later.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), CommitError> {
+        self.unless_stalled(self.write_patiently(changes)).await?
+    }
+
+    /// The same, but waits for a stalled disk, so that the outcome is known: what was refused is never written.
+    pub async fn write_patiently(&self, changes: Vec<Change>) -> Result<(), CommitError> {
         if !self.has_room() {
             return Err(CommitError::Refused);
         }
-        let (report, mut outcome) = oneshot::channel();
+        let (report, outcome) = oneshot::channel();
         let done = Box::new(move |result| drop(report.send(result)));
         self.append(Commit { fence: None, changes }, done);
+        outcome.await.unwrap_or(Err(CommitError::Refused))
+    }
+
+    /// Waits for work that writes, but not for a stalled disk.
+    ///
+    /// # Errors
+    /// If the disk is stalled.
+    pub async fn unless_stalled<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut work = pin!(work);
         loop {
-            match tokio::time::timeout(self.0.limits.stall_after, &mut outcome).await {
-                Ok(outcome) => return outcome.unwrap_or(Err(CommitError::Refused)),
-                Err(_) if self.stalled().is_some() => return Err(StoreError::stalled().into()),
+            match tokio::time::timeout(self.0.limits.stall_after, &mut work).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(_) if self.stalled().is_some() => return Err(StoreError::stalled()),
                 Err(_) => {}
             }
         }

@@ -186,7 +186,8 @@ impl Devices {
         .await
     }
 
-    /// Makes a change. It completes even if the caller is cancelled, so that the cache never misses a commit.
+    /// Makes a change. It completes even if the caller is cancelled or does not wait for a stalled disk, so that the
+    /// cache never misses a commit.
     async fn change(
         self: &Arc<Self>,
         decide: impl FnOnce(&Devices, &mut Retirements) -> Result<Changed, StoreError> + Send + 'static,
@@ -199,13 +200,13 @@ impl Devices {
                 return Ok(());
             }
             let (rows, users) = changed.into_parts();
-            devices.journal.write(rows).await?;
+            devices.journal.write_patiently(rows).await?;
             for (user, reach) in users {
                 devices.cache.insert(user, Arc::new(reach.unwrap_or_default()));
             }
             Ok(())
         });
-        whole.await.unwrap_or(Err(DevicesError::Interrupted))
+        self.journal.unless_stalled(whole).await?.unwrap_or(Err(DevicesError::Interrupted))
     }
 
     fn load(&self, user: &UserId) -> Result<Reach, StoreError> {

@@ -7,3 +7,4 @@ mod official_sdk;
 mod pace;
 mod rig;
 mod sigkill;
+mod stalled;
