@@ -154,7 +154,7 @@ impl Settings {
             require(origin == "*" || exact, "server.cors.allowed_origins", format!("has {origin:?}, {problem}"))?;
         }
         if let Some(text) = &self.telemetry.otlp_endpoint {
-            // What is refused is not shown: it may hold a password or a key.
+            // The error does not show the refused address, because it may hold a password or a key.
             let plain = |url: &Url| url.query().is_none() && url.fragment().is_none() && !has_credentials(url);
             let right = "must be the http or https address of a collector, as \"http://127.0.0.1:4318\", without name, \
                          password and query; /v1/traces is appended, and OTEL_EXPORTER_OTLP_HEADERS gives an authorization";

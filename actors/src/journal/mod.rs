@@ -244,7 +244,8 @@ impl Journal {
         self.unless_stalled(self.write_patiently(changes)).await?
     }
 
-    /// The same, but waits for a stalled disk, so that the outcome is known: what was refused is never written.
+    /// As [`Self::write`], but waits as long as the disk is stalled, so that the caller knows the outcome. Rows that
+    /// were refused are never written later.
     pub async fn write_patiently(&self, changes: Vec<Change>) -> Result<(), CommitError> {
         if !self.has_room() {
             return Err(CommitError::Refused);
