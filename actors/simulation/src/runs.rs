@@ -178,6 +178,9 @@ async fn inject_faults(world: &Arc<World>, node: &Rc<Node>, chance: &mut Chance)
     loop {
         sleep(Duration::from_millis(chance.between(500, 20_000))).await;
         let now = world.truth();
+        for (session, _) in node.coordinator.quarantined() {
+            world.oracle.lock().quarantined(session.as_str(), now);
+        }
         world.check(world.oracle.lock().check_expected(now));
         if world.is_free_of_faults() {
             continue;

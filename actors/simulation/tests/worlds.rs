@@ -29,6 +29,8 @@ fn the_node_keeps_its_promises_in_every_world() {
 fn the_node_keeps_its_promises_where_it_once_did_not() {
     // A stalled disk: the outcome of a push was written twice, and the push was sent three times.
     must_succeed(&simulate(738_657_892, &["--commands", "500", "--worlds", "1"]));
+    // The operator releases a session from quarantine late.
+    must_succeed(&simulate(10_000_030, &["--commands", "2000", "--worlds", "1"]));
 }
 
 #[test]

@@ -106,6 +106,15 @@ impl Oracle {
         self.sessions.entry(session.to_owned()).or_default().harmed_at = Some(now);
     }
 
+    /// A session is in quarantine. If a fault has put it there, the fault lasts until an operator releases the session.
+    pub fn quarantined(&mut self, id: &str, now: i64) {
+        let harmed = self.sessions.get_mut(id).and_then(|session| session.harmed_at.as_mut());
+        if let Some(at) = harmed.filter(|at| now - **at < PATIENCE) {
+            *at = now;
+            self.put_off(Some(id), now + 120_000);
+        }
+    }
+
     /// A commit is durable.
     pub fn committed<'a>(&mut self, changes: impl Iterator<Item = &'a Change>, now: i64) -> Result<(), String> {
         for change in changes {
