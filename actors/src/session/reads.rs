@@ -47,13 +47,15 @@ impl SessionActor {
         self.after_flush(move || drop(reply.send(answer)));
     }
 
-    /// Answers from the store, which shows only durable events: nothing has to wait.
+    /// Answers with durable events. The answer waits all the same: whether the viewer is a member, and what consent
+    /// shows, follows from the state, which may not be durable yet.
     pub(super) fn events(&mut self, viewer: &UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
         let page = self.events_page(viewer, after, limit);
         if let (Ok(page), Reader::Client) = (&page, reader) {
             self.saw(viewer, page.seq);
         }
-        drop(reply.send(page.and_then(|page| to_json(&page))));
+        let page = page.and_then(|page| to_json(&page));
+        self.after_flush(move || drop(reply.send(page)));
     }
 
     fn events_page(&self, viewer: &UserId, after: Seq, limit: usize) -> Result<EventsPage, Refusal> {

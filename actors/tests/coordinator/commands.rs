@@ -8,7 +8,7 @@ use tandem_actors::{
     keys,
 };
 
-use crate::world::{Options, World, caller, eventually, run};
+use crate::world::{Options, World, caller, eventually, id, run};
 
 #[test]
 fn no_answer_read_or_message_leaves_before_the_flush() {
@@ -42,6 +42,33 @@ fn no_answer_read_or_message_leaves_before_the_flush() {
         let status = read.await.expect("no panic").expect("a status");
         assert!(String::from_utf8_lossy(&status).contains(r#""mySigned":true"#));
         eventually("the signature is published", || world.realtime.names().contains(&"partner.signed_compact")).await;
+    });
+}
+
+#[test]
+fn events_are_refused_to_a_member_who_leaves_once_the_leaving_is_durable() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.sign(&session, "ann").await;
+        let appended = world.journal.stats().appended;
+        world.store.hold_commits();
+        let (coordinator, left) = (world.coordinator.clone(), session.clone());
+        let leaving =
+            actix::spawn(async move { coordinator.execute(&left, caller("ann"), Command::Withdraw, None).await });
+        eventually("the leaving is decided", || world.journal.stats().appended > appended).await;
+        let coordinator = world.coordinator.clone();
+        let read = actix::spawn(async move { coordinator.events(&session, &id("ann"), 0, 100).await });
+        tokio::time::timeout(Duration::from_millis(50), async {
+            while !read.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect_err("an answer left before the flush");
+        world.store.release_commits();
+        leaving.await.expect("no panic").expect("left");
+        let refused = read.await.expect("no panic").expect_err("no longer a member");
+        assert!(matches!(refused, Refusal::Rejected(rejection) if rejection.code == Code::NotFound));
     });
 }
 
