@@ -235,7 +235,7 @@ impl SessionActor {
         ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
             actor.delivery.resolving = false;
             let late = || RealtimeError::Unavailable { reason: "no answer in time".into(), retry_after: None };
-            actor.take_members(answer.unwrap_or_else(|_| Err(late())));
+            actor.take_members(answer.unwrap_or_else(|_| Err(late())), ctx);
             if let Err(error) = actor.decide_unresolved(ctx) {
                 tracing::error!(session = %actor.inbox.session(), %error, "outbox cannot be read");
                 return actor.exit(crate::supervisor::ExitStatus::unread(&error), ctx);

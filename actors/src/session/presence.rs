@@ -31,17 +31,20 @@ impl SessionActor {
             return;
         }
         match self.deps.realtime.members_in_memory(self.inbox.session()) {
-            Some(members) => self.take_members(Ok(members)),
+            Some(members) => self.take_members(Ok(members), ctx),
             None => {
                 let asked = self.deps.realtime.members(self.inbox.session());
-                ctx.spawn(asked.into_actor(self).map(|answer, actor, _| actor.take_members(answer)));
+                ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| actor.take_members(answer, ctx)));
             }
         }
     }
 
-    pub(super) fn take_members(&mut self, answer: Result<Vec<PresenceMember>, RealtimeError>) {
+    pub(super) fn take_members(&mut self, answer: Result<Vec<PresenceMember>, RealtimeError>, ctx: &mut Context<Self>) {
         match answer {
-            Ok(members) => self.presence.replace(members, self.deps.clock.uptime()),
+            Ok(members) => {
+                self.presence.replace(members, self.deps.clock.uptime());
+                self.push_to_those_who_left_unnoticed(ctx);
+            }
             Err(error) => tracing::warn!(session = %self.inbox.session(), %error, "presence is unknown"),
         }
     }

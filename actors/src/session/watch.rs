@@ -1,7 +1,7 @@
 //! Partners who come and go. A partner who leaves within the leave-grace, before seeing a published event, gets a push
 //! for it. Before a push is sent, the session is asked once more whether it is still wanted.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
@@ -95,6 +95,17 @@ impl SessionActor {
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
         if self.deps.devices.has_push_token(user) {
             self.push_after_all(user, seq, ctx);
+        }
+    }
+
+    /// Partners may have left while nobody watched: the actor before this one crashed, or its node was stopped before
+    /// the push was durable.
+    pub(super) fn push_to_those_who_left_unnoticed(&mut self, ctx: &mut Context<Self>) {
+        let watched: BTreeSet<_> = self.outbox.watched.iter().map(|watched| watched.user.clone()).collect();
+        for user in watched {
+            if self.presence_of(&user) == Presence::Absent {
+                self.left(&user, false, ctx);
+            }
         }
     }
 

@@ -145,6 +145,27 @@ fn an_event_that_was_not_published_before_a_restart_is_published_after_it() {
 }
 
 #[test]
+fn a_partner_who_left_while_the_node_was_down_gets_a_push_for_what_was_published() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.sign(&session, "ann").await;
+        world.published("partner.signed_compact").await;
+        // That bob has not seen it is stored with the next event, by anybody.
+        world.sign(&session, "bob").await;
+        let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::with_nobody_present());
+        let next = World::over(world.store.clone(), realtime, Options::default());
+        next.register_device("bob");
+        assert!(next.push_jobs().is_empty());
+        next.coordinator.resume_deliveries().await.expect("readable");
+        eventually("pushed", || next.push_jobs().len() == 1).await;
+        let job = next.push_jobs().remove(0);
+        assert_eq!((job.user.as_str(), job.reason.as_str()), ("bob", "left unseen"));
+    });
+}
+
+#[test]
 fn a_partner_who_has_come_back_gets_the_event_over_realtime_and_no_push() {
     run(async {
         let (world, session) = World::with_session().await;
