@@ -30,7 +30,8 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     print(format_args!("backup {id} in {to}: {rows} rows at position {position}, {new_bytes} new bytes"))?;
     if damaged > 0 {
         print(format_args!(
-            "{damaged} rows are damaged in the store and not in the backup: `tandem store verify` names them"
+            "{damaged} damaged rows are not in the backup, and no older backup is removed: stop the node, see what `tandem \
+             store verify` names, and restore an older backup or run `tandem store repair`"
         ))?;
     }
     for id in removed {

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, Outcome, backup, output::print, progress};
+use super::{Failure, Outcome, backup, output::print, progress, restore::left_out};
 use crate::{
     config::Settings,
     store::{self, Choice, RestoreProgress},
@@ -39,11 +39,15 @@ pub fn export(settings: &Settings, to: &Path) -> Outcome {
         file.as_file().sync_all()?;
         file.persist_noclobber(&to).map_err(|error| error.error)?;
         File::open(beside)?.sync_all()?;
-        Ok((rows, plan.position))
+        Ok((rows, plan))
     });
     bar.finish_and_clear();
-    let (rows, position) = exported?;
-    Ok(print(format_args!("exported {rows} rows at position {position} to {}", to.display()))?)
+    let (rows, plan) = exported?;
+    print(format_args!("exported {rows} rows at position {} to {}", plan.position, to.display()))?;
+    if plan.manifest.damaged > 0 {
+        print(format_args!("{}: `tandem store verify` names them", left_out(plan.manifest.damaged)))?;
+    }
+    Ok(())
 }
 
 pub fn import(settings: &Settings, from: &Path) -> Outcome {

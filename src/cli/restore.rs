@@ -70,6 +70,9 @@ pub fn run(settings: &Settings, asked: Restore) -> Outcome {
         "restored {location}: {rows} rows at position {}, of backup {}",
         plan.position, plan.manifest.id
     ))?;
+    if plan.manifest.damaged > 0 {
+        print(format_args!("{}: an older backup may have them", left_out(plan.manifest.damaged)))?;
+    }
     match secrets.join(", ") {
         names if names.is_empty() => print(format_args!(
             "the backup holds no secrets: put those of the node into {}, or it makes new ones, and old tokens end",
@@ -80,6 +83,11 @@ pub fn run(settings: &Settings, asked: Restore) -> Outcome {
     Ok(())
 }
 
+/// What a backup says about rows that were damaged when it was taken.
+pub fn left_out(damaged: u64) -> String {
+    format!("{damaged} rows were damaged in the store, and are left out")
+}
+
 fn list(asked: &Restore) -> Outcome {
     let listed = store::list(&asked.from)?;
     if listed.is_empty() {
@@ -88,12 +96,13 @@ fn list(asked: &Restore) -> Outcome {
     for backup in listed {
         match backup {
             Ok(Listed { manifest, continues }) => print(format_args!(
-                "{}  {}  position {}  {} rows  {}{}",
+                "{}  {}  position {}  {} rows  {}{}{}",
                 manifest.id,
                 manifest.created_at,
                 manifest.position,
                 manifest.rows,
                 if manifest.secrets.is_empty() { "without secrets" } else { "with secrets" },
+                if manifest.damaged > 0 { format!("  {}", left_out(manifest.damaged)) } else { String::new() },
                 if continues { "  any position since the one above" } else { "" }
             ))?,
             Err(error) => print(format_args!("BAD  {error}"))?,

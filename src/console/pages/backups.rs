@@ -57,6 +57,10 @@ fn state(status: &BackupStatus) -> Markup {
                 p { "The last one failed at " (last.at) ": " (problem) }
             } @else if let Some(taken) = &last.taken {
                 p { "The last one was complete at " (last.at) ": " (taken.rows) " rows, " (words::bytes(taken.new_bytes as f64)) " new." }
+                @if taken.damaged > 0 {
+                    p { (taken.damaged) " damaged rows are not in it, and no older backup is removed. "
+                        "Stop the node and run " code { "tandem store verify" } "." }
+                }
             }
         }
     }

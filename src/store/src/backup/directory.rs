@@ -161,11 +161,21 @@ impl Written {
         Ok(())
     }
 
-    /// Removes the oldest backups beyond the last `keep` ones, and what no other one needs. Returns their ids.
+    /// Removes the oldest backups beyond the last `keep` ones (0: none), and what no other one needs. Returns their ids.
+    ///
+    /// A backup that cannot be read may need any file: as long as there is one, nothing is removed.
     pub fn keep(&mut self, keep: usize) -> Result<Vec<String>, BackupError> {
-        let manifests: Vec<Manifest> = self.directory.manifests()?.into_iter().filter_map(Result::ok).collect();
-        let surplus = manifests.len().saturating_sub(keep);
-        let (old, kept) = manifests.split_at(if keep == 0 { 0 } else { surplus });
+        if keep == 0 {
+            return Ok(Vec::new());
+        }
+        let manifests = match self.directory.manifests()?.into_iter().collect::<Result<Vec<Manifest>, _>>() {
+            Ok(manifests) => manifests,
+            Err(error) => {
+                tracing::warn!(%error, "no older backup is removed, since this one cannot be read: move it elsewhere");
+                return Ok(Vec::new());
+            }
+        };
+        let (old, kept) = manifests.split_at(manifests.len().saturating_sub(keep));
         let removed: Vec<String> = old.iter().map(|manifest| manifest.id.clone()).collect();
         if removed.is_empty() {
             return Ok(removed);
@@ -174,7 +184,6 @@ impl Written {
         let gone: Vec<PathBuf> = removed.iter().map(|id| self.directory.manifest(id)).collect();
         self.remove_where(|path| gone.iter().any(|manifest| manifest == path))?;
         let mut needed: BTreeSet<PathBuf> = kept.iter().flat_map(|manifest| manifest.files(&self.directory)).collect();
-        // What cannot be read may need anything of its own, but nobody can say what.
         needed.extend(files_in(&self.directory.root.join(MANIFESTS))?);
         self.remove_where(|path| !needed.contains(path))?;
         Ok(removed)

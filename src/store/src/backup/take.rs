@@ -62,6 +62,14 @@ pub(super) fn take(
         Ok(manifest)
     });
     let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(pin::archived(&backups.location.path)))?;
+    if manifest.damaged > 0 {
+        tracing::error!(
+            id = manifest.id,
+            damaged = manifest.damaged,
+            "rows are damaged in the store and not in the backup; no older backup is removed: stop the node, see what \
+             `tandem store verify` names, and restore an older backup or run `tandem store repair`"
+        );
+    }
     let Some(keep) = keep else {
         store.keeper().keep_beyond(pin::archived(&backups.location.path));
         return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new() });
@@ -70,7 +78,8 @@ pub(super) fn take(
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
     }
     store.keeper().keep_beyond(Some(manifest.position));
-    let removed = written.keep(keep)?;
+    // An older backup may be the only one with the rows that are damaged now.
+    let removed = if manifest.damaged > 0 { Vec::new() } else { written.keep(keep)? };
     Ok(Taken { manifest, new_bytes: written.new_bytes, removed })
 }
 
@@ -88,10 +97,16 @@ fn rows(store: &Journaled, to: &mut Written, progress: &mut dyn FnMut(BackupProg
         damaged += flaws.wrong.len() as u64 + flaws.missing.iter().map(|(_, gone)| gone.len() as u64).sum::<u64>();
         for (key, stored) in page {
             // What ties rows to their files: a restored store has its own.
-            if !has_no_digest(&key) && !flaws.wrong.contains(&key) {
-                writer.put(to, &key, &stored)?;
-                rows += 1;
+            if has_no_digest(&key) || flaws.wrong.contains(&key) {
+                continue;
             }
+            // A digest is compared with the seal, and the seal with the value.
+            if engine.seals.open(&key, stored.clone()).is_err() {
+                damaged += 1;
+                continue;
+            }
+            writer.put(to, &key, &stored)?;
+            rows += 1;
         }
         progress(BackupProgress { rows, total });
         Ok(())

@@ -4,7 +4,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tandem_store::{BackupError, Backups, Choice, Plan};
@@ -44,28 +44,53 @@ fn other(engine: Engine) -> Engine {
     if engine == Engine::Sled { Engine::Redb } else { Engine::Sled }
 }
 
+/// Sets it when dropped, also by a panic.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The most groups that are written during one backup. Those of two, some 50 MB, fit into half of the journal: the part
+/// that is kept for a backup, however long it takes.
+const AHEAD: u64 = 2_000;
+const ROOMY: u64 = 256 << 20;
+
 #[test]
 fn every_backup_and_every_position_between_two_is_the_state_after_one_group() {
+    let mut options = small();
+    options.journal.max_bytes = ROOMY;
     for engine in Engine::ALL {
         let place = tempfile::tempdir().expect("a directory");
         let to = place.path().join("backups");
-        let (store, backups) = open_with_backups(engine, &place.path().join("store"));
-        let stop = AtomicBool::new(false);
+        let location = location(engine, &place.path().join("store"));
+        let (store, backups) = store::open_with_backups(&location, &options).expect("the store opens");
+        let (stop, ahead) = (AtomicBool::new(false), AtomicU64::new(0));
         let taken: Vec<_> = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for number in 1.. {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    // Full or busy: the engine is behind.
-                    while store.commit(&group(number)).is_err() {
+            let _stopped = SetAtEnd(&stop);
+            let writer = scope.spawn(|| {
+                let mut number = 1;
+                while !stop.load(Ordering::Relaxed) {
+                    // Refused: the engine is behind.
+                    if ahead.load(Ordering::Relaxed) < AHEAD && store.commit(&group(number)).is_ok() {
+                        number += 1;
+                        ahead.fetch_add(1, Ordering::Relaxed);
+                    } else {
                         std::thread::yield_now();
                     }
                 }
             });
-            let taken = (0..4).map(|_| take(&backups, &to).manifest).collect();
-            stop.store(true, Ordering::Relaxed);
-            taken
+            let taken = (0..4).map(|_| {
+                while ahead.load(Ordering::Relaxed) < 10 && !writer.is_finished() {
+                    std::thread::yield_now();
+                }
+                let taken = take(&backups, &to).manifest;
+                ahead.store(0, Ordering::Relaxed);
+                taken
+            });
+            taken.collect()
         });
         store.close();
         drop((store, backups));
@@ -226,4 +251,51 @@ fn older_backups_go_and_take_with_them_what_nobody_else_needs() {
     store.commit(&group(6)).expect("written");
     take(&backups, &to);
     assert!(store::list(&to).expect("listed").pop().expect("the last").expect("sound").continues);
+}
+
+#[test]
+fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (path, to) = (place.path().join("store"), place.path().join("backups"));
+    let (store, backups) = open_with_backups(Engine::Redb, &path);
+    let rows = [("ya", "one"), ("yb", "to be damaged"), ("yc", "three")];
+    store.commit(&[free(rows.map(|(key, value)| put(key, value)).into())]).expect("written");
+    let keep_one = |backups: &Backups| backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
+    let whole = keep_one(&backups).manifest;
+    store.close();
+    drop((store, backups));
+    super::damage::damage(&path, "to be damaged");
+    let (store, backups) = open_with_backups(Engine::Redb, &path);
+    for _ in 0..2 {
+        store.commit(&[free(vec![put("yd", "four")])]).expect("written");
+        let store::Taken { manifest, removed, .. } = keep_one(&backups);
+        assert_eq!((manifest.damaged, removed), (1, Vec::new()));
+    }
+    let (found, made) = (plan(&to, &Choice::Backup(whole.id)).expect("it is there"), place.path().join("data"));
+    let made = found.restore(&made, None, &small(), &mut |_| {}).expect("restored");
+    let restored = try_open(&made.location).expect("it opens");
+    assert_eq!(names(&*restored, b"y", None, Direction::Forward, 9), ["ya", "yb", "yc"]);
+}
+
+#[test]
+fn nothing_is_removed_beside_a_backup_of_a_later_version() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    let of_later = to.join("backups/20260131T120000.000Z-1.json");
+    let (chunk, later) = (to.join("chunks/ab/abcd"), "{\"format\":2,\"pieces\":[\"abcd\"]}");
+    fs::create_dir_all(chunk.parent().expect("a directory")).expect("made");
+    fs::create_dir_all(of_later.parent().expect("a directory")).expect("made");
+    fs::write(&chunk, "rows").expect("written");
+    fs::write(&of_later, later).expect("written");
+    let keep_one = |number| {
+        store.commit(&group(number)).expect("written");
+        backups.take(&to, &[], 1, &mut |_| {}).expect("a backup").removed.len()
+    };
+    assert_eq!([1, 2, 3].map(keep_one), [0, 0, 0]);
+    assert!(chunk.exists() && of_later.exists());
+    assert_eq!(store::list(&to).expect("listed").len(), 4);
+    fs::remove_file(&of_later).expect("removed");
+    assert_eq!(keep_one(4), 3);
+    assert!(!chunk.exists(), "nothing names it any more");
 }

@@ -11,7 +11,7 @@ use tandem_store::Engine;
 use super::*;
 
 /// Flips a bit of each place in redb's file where `text` is. (sled checks its records itself.)
-fn damage(path: &Path, text: &str) {
+pub(super) fn damage(path: &Path, text: &str) {
     let file = path.join("redb/tandem.redb");
     let mut bytes = fs::read(&file).unwrap();
     let places: Vec<_> = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text.as_bytes()).collect();
