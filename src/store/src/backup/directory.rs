@@ -2,7 +2,8 @@
 //! is complete.
 
 use std::{
-    collections::BTreeSet,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -78,13 +79,28 @@ impl BackupDirectory {
         self.root.join(MANIFESTS).join(format!("{id}.json"))
     }
 
-    /// All backups, the oldest first. One that cannot be read is an error of its own.
+    /// All backups, the oldest first: by name, which is the time, but those of one journal by position, since the clock
+    /// may jump. One that cannot be read is an error of its own.
     pub fn manifests(&self) -> Result<Vec<Result<Manifest, BackupError>>, BackupError> {
         let directory = self.root.join(MANIFESTS);
         let mut paths: Vec<PathBuf> = files_in(&directory)?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
-        Ok(paths.iter().map(|path| Manifest::read(path)).collect())
+        let mut manifests: Vec<_> = paths.iter().map(|path| Manifest::read(path)).collect();
+        let mut of_log = BTreeMap::<String, Vec<Manifest>>::new();
+        for manifest in manifests.iter().flatten() {
+            of_log.entry(manifest.log.clone()).or_default().push(manifest.clone());
+        }
+        for of_one in of_log.values_mut() {
+            of_one.sort_by_key(|manifest| Reverse((manifest.position, manifest.id.clone())));
+        }
+        // Each journal keeps its places among the others.
+        for place in manifests.iter_mut().flatten() {
+            if let Some(next) = of_log.get_mut(&place.log).and_then(Vec::pop) {
+                *place = next;
+            }
+        }
+        Ok(manifests)
     }
 
     /// Makes the directory, and locks it.

@@ -129,7 +129,7 @@ fn whole(directory: &BackupDirectory, manifest: Manifest, position: u64) -> Resu
 }
 
 /// The files with the groups from behind `base` to `position`; none if there is a gap.
-fn between(mut files: Vec<GroupsFile>, base: u64, position: u64) -> Option<Vec<GroupsFile>> {
+pub(super) fn between(mut files: Vec<GroupsFile>, base: u64, position: u64) -> Option<Vec<GroupsFile>> {
     files.sort_by_key(|groups| groups.first);
     files.dedup();
     let (mut end, mut taken) = (base, Vec::new());
@@ -191,11 +191,14 @@ impl Timeline {
             wanted: Choice::At(at).to_string(),
             problem,
         };
-        let newest = self.manifests[self.manifests.len() - 1].created_at;
+        let oldest = &self.manifests[0];
+        let newest = self.manifests.iter().map(|manifest| manifest.created_at).max().unwrap_or(oldest.created_at);
         if at > newest {
             return Err(out_of_reach(format!("the newest backup is of {newest}")));
         }
-        let mut found = self.manifests.iter().filter(|manifest| manifest.position_at.is_some_and(|last| last <= at));
+        // A backup without groups does not know when its last one was written, but that is before the backup.
+        let mut found =
+            self.manifests.iter().filter(|manifest| manifest.position_at.unwrap_or(manifest.created_at) <= at);
         let mut position = found.next_back().map_or(0, |manifest| manifest.position);
         let begin = position;
         for file in self.files.iter().filter(|file| file.last > begin) {
@@ -206,7 +209,6 @@ impl Timeline {
                 Ok(true)
             })?;
         }
-        let oldest = &self.manifests[0];
         match position {
             0 => Err(out_of_reach(format!("the oldest backup is of {}", oldest.created_at))),
             position => Ok(position),

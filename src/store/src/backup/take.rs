@@ -9,6 +9,7 @@ use super::{
     groups,
     manifest::{FORMAT, GroupsFile, Manifest, StoredSecret},
     pin,
+    plan::between,
 };
 use crate::{digests::has_no_digest, journaled::Journaled, open::SCHEMA};
 
@@ -23,7 +24,7 @@ pub(super) fn take(
     let directory = BackupDirectory::at(to);
     let mut written = directory.lock()?;
     let log = format!("{:016x}", store.log());
-    let before = archived_in(&directory, &log)?;
+    let before = Archived::of(&directory, &log)?;
     // Nothing is forgotten from here on; then only what this backup does not need.
     store.keeper().keep_beyond(Some(0));
     let base = store.checkpoint();
@@ -115,37 +116,43 @@ fn rows(store: &Journaled, to: &mut Written, progress: &mut dyn FnMut(BackupProg
     Ok(Rows { chunks: writer.chunks, rows, damaged })
 }
 
-/// The files of groups of this journal that are in the directory, in order.
-fn archived_in(directory: &BackupDirectory, log: &str) -> Result<Vec<GroupsFile>, BackupError> {
-    let manifests = directory.manifests()?.into_iter().filter_map(Result::ok);
-    let of_log = manifests.filter(|manifest| manifest.log == log);
-    let mut files: Vec<GroupsFile> = of_log.flat_map(|manifest| manifest.journal).collect();
-    files.sort_by_key(|groups| groups.first);
-    files.dedup();
-    Ok(files)
+/// What a directory holds of a journal.
+struct Archived {
+    /// The last group of the last backup; 0: there is none.
+    end: u64,
+    /// Groups, in order.
+    files: Vec<GroupsFile>,
+}
+
+impl Archived {
+    fn of(directory: &BackupDirectory, log: &str) -> Result<Self, BackupError> {
+        let manifests = directory.manifests()?.into_iter().filter_map(Result::ok);
+        let of_log: Vec<Manifest> = manifests.filter(|manifest| manifest.log == log).collect();
+        let end = of_log.iter().map(|manifest| manifest.position).max().unwrap_or(0);
+        let mut files: Vec<GroupsFile> = of_log.into_iter().flat_map(|manifest| manifest.journal).collect();
+        files.sort_by_key(|groups| groups.first);
+        files.dedup();
+        Ok(Self { end, files })
+    }
 }
 
 /// The groups that bring the rows to `position`, and before them those since the last backup.
 fn journal(
     store: &Journaled,
     log: &str,
-    before: Vec<GroupsFile>,
+    before: Archived,
     base: u64,
     position: u64,
     to: &mut Written,
 ) -> Result<Vec<GroupsFile>, BackupError> {
-    let end = before.last().map_or(0, |groups| groups.last);
-    let needed =
-        |files: Vec<GroupsFile>| -> Vec<GroupsFile> { files.into_iter().filter(|groups| groups.last > base).collect() };
+    let Archived { end, mut files } = before;
     if end > position {
         return Err(BackupError::Later { path: to.directory.root().to_owned() });
     }
-    if end == position {
-        return Ok(needed(before));
-    }
-    if end > 0 {
+    files.retain(|groups| groups.last > base);
+    if end > 0 && end < position {
         match groups::copy(store.keeper(), log, end, position, to) {
-            Ok(groups) => return Ok(needed(before).into_iter().chain([groups]).collect()),
+            Ok(groups) => files.push(groups),
             // The journal could not keep them: what is in between cannot be restored.
             Err(BackupError::Journal(error)) => {
                 tracing::warn!(%error, "no moment between the backup before and this one can be restored");
@@ -153,8 +160,8 @@ fn journal(
             Err(error) => return Err(error),
         }
     }
-    if base == position {
-        return Ok(Vec::new());
+    if between(files.clone(), base, position).is_some() {
+        return Ok(files);
     }
     Ok(vec![groups::copy(store.keeper(), log, base, position, to)?])
 }

@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use tandem_actors::domain::time::Timestamp;
 use tandem_store::{BackupError, Backups, Choice, Plan};
 
 use super::{
@@ -117,25 +118,16 @@ fn the_state_at_a_time_is_the_one_after_the_last_group_before_it() {
     let place = tempfile::tempdir().expect("a directory");
     let to = place.path().join("backups");
     let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
-    let now = Options::default().now;
-    let tick = || {
-        let before = now();
-        while now() <= before {
-            std::thread::yield_now();
-        }
-        now()
-    };
     store.commit(&group(1)).expect("written");
     take(&backups, &to);
-    tick();
+    moment();
     store.commit(&group(2)).expect("written");
-    let between = tick();
-    tick();
+    let between = moment();
     store.commit(&group(3)).expect("written");
     take(&backups, &to);
     assert_eq!(restored(&to, &Choice::At(between), Engine::Redb).0, 2);
-    let long_ago = tandem_actors::domain::time::Timestamp::from_millis(1_000);
-    for out in [long_ago, now() + Duration::from_secs(60)] {
+    let long_ago = Timestamp::from_millis(1_000);
+    for out in [long_ago, (Options::default().now)() + Duration::from_secs(60)] {
         plan(&to, &Choice::At(out)).expect_err("out of reach");
     }
 }
@@ -298,4 +290,78 @@ fn nothing_is_removed_beside_a_backup_of_a_later_version() {
     fs::remove_file(&of_later).expect("removed");
     assert_eq!(keep_one(4), 3);
     assert!(!chunk.exists(), "nothing names it any more");
+}
+
+/// A moment behind all that has happened, and before all that follows.
+fn moment() -> Timestamp {
+    let now = Options::default().now;
+    let later = || {
+        let before = now();
+        while now() <= before {
+            std::thread::yield_now();
+        }
+        now()
+    };
+    let moment = later();
+    later();
+    moment
+}
+
+#[test]
+fn a_backup_without_groups_is_followed_by_every_moment_up_to_the_next_one() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    store.commit(&group(1)).expect("written");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // As soon as the engine has all rows, a first backup needs no groups.
+    let (to, first) = (0..)
+        .map(|number| place.path().join(format!("backups-{number}")))
+        .map(|to| (to.clone(), take(&backups, &to).manifest))
+        .inspect(|_| assert!(Instant::now() < deadline, "no checkpoint"))
+        .find(|(_, manifest)| manifest.journal.is_empty())
+        .expect("one");
+    assert_eq!(first.base, first.position);
+    let nothing_since = moment();
+    store.commit(&group(2)).expect("written");
+    let between = moment();
+    store.commit(&group(3)).expect("written");
+    take(&backups, &to);
+    let continues: Vec<_> =
+        store::list(&to).expect("listed").into_iter().map(|one| one.expect("sound").continues).collect();
+    assert_eq!(continues, [false, true]);
+    for (choice, latest) in [
+        (Choice::At(nothing_since), 1),
+        (Choice::At(between), 2),
+        (Choice::Position(first.position + 1), 2),
+        (Choice::Newest, 3),
+    ] {
+        assert_eq!(restored(&to, &choice, Engine::Redb).0, latest, "{choice}");
+    }
+}
+
+#[test]
+fn backups_of_one_store_are_ordered_by_position_also_if_the_clock_goes_back() {
+    static NOW: AtomicU64 = AtomicU64::new(1_800_000_000_000);
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let now = || Timestamp::from_millis(NOW.load(Ordering::Relaxed) as i64);
+    let location = location(Engine::Redb, &place.path().join("store"));
+    let (store, backups) = store::open_with_backups(&location, &Options { now, ..small() }).expect("the store opens");
+    let mut positions = Vec::new();
+    for number in 1..=3 {
+        store.commit(&group(number)).expect("written");
+        positions.push(take(&backups, &to).manifest.position);
+        NOW.fetch_sub(3_600_000, Ordering::Relaxed);
+    }
+    let listed = || -> Vec<_> {
+        let listed = store::list(&to).expect("listed").into_iter().map(|one| one.expect("sound"));
+        listed.map(|one| (one.manifest.position, one.continues)).collect()
+    };
+    assert_eq!(listed(), [(positions[0], false), (positions[1], true), (positions[2], true)]);
+    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb).0, 3);
+    assert_eq!(restored(&to, &Choice::Position(positions[1]), Engine::Redb).0, 2);
+    store.commit(&group(4)).expect("written");
+    let taken = backups.take(&to, &[], 2, &mut |_| {}).expect("a backup");
+    assert_eq!(taken.removed.len(), 2);
+    assert_eq!(listed(), [(positions[2], false), (taken.manifest.position, true)]);
 }
