@@ -3,6 +3,7 @@
 mod schedule;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -35,7 +36,14 @@ pub struct BackupService {
     backups: Backups,
     secrets: Vec<SecretFile>,
     destination: Option<Destination>,
-    state: Mutex<BackupStatus>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    status: BackupStatus,
+    /// The last one that ended of the node's own.
+    last_own: Option<EndedBackup>,
 }
 
 /// The backup under way, and how the last one ended.
@@ -140,6 +148,11 @@ impl BackupService {
         self.destination.as_ref()
     }
 
+    /// How the last of the node's own backups ended: those in its destination, or in any directory if it has none.
+    pub fn last_own(&self) -> Option<EndedBackup> {
+        self.state.lock().last_own.clone()
+    }
+
     /// The backups in the node's own directory, the oldest first.
     pub fn list(&self) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
         self.destination.as_ref().map_or_else(|| Ok(Vec::new()), |destination| store::list(&destination.to))
@@ -152,8 +165,8 @@ impl BackupService {
 
     /// Begins a backup into the node's own directory. False if none is configured.
     pub fn begin_own(self: &Arc<Self>) -> Result<bool, NotBegun> {
-        let Some(Destination { to, keep }) = &self.destination else { return Ok(false) };
-        self.begin(to, true, *keep).map(|_| true)
+        let Some(Destination { to, .. }) = &self.destination else { return Ok(false) };
+        self.begin(to, true).map(|_| true)
     }
 
     /// Takes the backups that are due, as long as the service exists.
@@ -165,7 +178,7 @@ impl BackupService {
         drop(self);
         while let Some(service) = weak.upgrade() {
             let (now, status) = (now(), service.status());
-            let failed = status.last.filter(|last| last.problem.is_some());
+            let failed = service.last_own().filter(|last| last.problem.is_some());
             let due = schedule.next(tried, now);
             let due = failed.map_or(due, |failed| due.min(failed.at + TRY_AGAIN));
             if due <= now && status.running.is_none() {
@@ -180,62 +193,75 @@ impl BackupService {
     }
 
     pub fn status(&self) -> BackupStatus {
-        self.state.lock().clone()
+        self.state.lock().status.clone()
     }
 
-    /// Begins a backup on a thread of its own. Keeps the last `keep` ones (0: all).
-    pub fn begin(self: &Arc<Self>, to: &Path, with_secrets: bool, keep: usize) -> Result<BackupStatus, NotBegun> {
-        self.start(to, move |service, to| service.take(to, with_secrets, keep))
+    /// How many backups are kept in this directory (0: all). None: the node's own ones go elsewhere.
+    fn keep_in(&self, to: &Path) -> Option<usize> {
+        self.destination.as_ref().map_or(Some(0), |own| (own.to == to).then_some(own.keep))
+    }
+
+    /// Begins a backup on a thread of its own.
+    pub fn begin(self: &Arc<Self>, to: &Path, with_secrets: bool) -> Result<BackupStatus, NotBegun> {
+        let keep = self.keep_in(to);
+        self.start(to, keep.is_some(), move |service, to| service.take(to, with_secrets, keep))
     }
 
     /// Begins a backup into an empty directory that somebody is going to remove.
     pub fn begin_snapshot(self: &Arc<Self>, to: &Path) -> Result<BackupStatus, NotBegun> {
-        self.start(to, |service, to| service.backups.snapshot(to, &mut |progress| service.note(progress)))
+        self.start(to, false, |service, to| service.take(to, false, None))
     }
 
     fn start(
         self: &Arc<Self>,
         to: &Path,
+        is_own: bool,
         work: impl FnOnce(&Self, &Path) -> Result<Taken, BackupError> + Send + 'static,
     ) -> Result<BackupStatus, NotBegun> {
         let status = {
-            let mut state = self.state.lock();
-            if state.running.is_some() {
+            let status = &mut self.state.lock().status;
+            if status.running.is_some() {
                 return Err(NotBegun::Busy);
             }
-            state.begun += 1;
-            state.running = Some(RunningBackup { to: to.to_owned(), rows: 0, total: 0 });
-            state.clone()
+            status.begun += 1;
+            status.running = Some(RunningBackup { to: to.to_owned(), rows: 0, total: 0 });
+            status.clone()
         };
         let (service, to) = (self.clone(), to.to_owned());
         let spawned = std::thread::Builder::new().name("backup".into()).spawn(move || {
             let started = Instant::now();
-            let outcome = work(&service, &to);
-            service.end(&to, &outcome, started.elapsed());
+            // The node's panic hook has logged it, and no other backup could begin.
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&service, &to).map_err(|error| error.to_string())))
+                .unwrap_or_else(|_| Err("backup: it failed by an error of this program, which the log shows".into()));
+            service.end(&to, is_own, &outcome, started.elapsed());
         });
         spawned.map(|_| status).map_err(|error| {
-            self.state.lock().running = None;
+            self.state.lock().status.running = None;
             NotBegun::Thread(error)
         })
     }
 
-    fn take(&self, to: &Path, with_secrets: bool, keep: usize) -> Result<Taken, BackupError> {
+    fn take(&self, to: &Path, with_secrets: bool, keep: Option<usize>) -> Result<Taken, BackupError> {
         let secrets = if with_secrets { self.secrets.as_slice() } else { &[] };
-        self.backups.take(to, secrets, keep, &mut |progress| self.note(progress))
+        let note = &mut |progress| self.note(progress);
+        match keep {
+            Some(keep) => self.backups.take(to, secrets, keep, note),
+            None => self.backups.take_elsewhere(to, secrets, note),
+        }
     }
 
     fn note(&self, BackupProgress { rows, total }: BackupProgress) {
-        if let Some(running) = &mut self.state.lock().running {
+        if let Some(running) = &mut self.state.lock().status.running {
             (running.rows, running.total) = (rows, total);
         }
     }
 
-    fn end(&self, to: &Path, outcome: &Result<Taken, BackupError>, took: Duration) {
+    fn end(&self, to: &Path, is_own: bool, outcome: &Result<Taken, String>, took: Duration) {
         let at = now();
         let kind = if outcome.is_ok() { "taken" } else { "failed" };
         metrics::counter!("tandem_backups_total", "outcome" => kind).increment(1);
         metrics::histogram!("tandem_backup_seconds").record(took);
-        if outcome.is_ok() {
+        if outcome.is_ok() && is_own {
             metrics::gauge!("tandem_backup_last_success_timestamp_seconds").set(at.as_millis() as f64 / 1_000.0);
         }
         match outcome {
@@ -252,17 +278,61 @@ impl BackupService {
             Err(error) => tracing::error!(%error, to = %to.display(), "no backup was taken"),
         }
         let mut state = self.state.lock();
-        state.running = None;
-        state.last = Some(EndedBackup {
-            number: state.begun,
+        let ended = EndedBackup {
+            number: state.status.begun,
             to: to.to_owned(),
             at,
             taken: outcome.as_ref().ok().map(TakenBackup::from),
-            problem: outcome.as_ref().err().map(ToString::to_string),
-        });
+            problem: outcome.as_ref().err().cloned(),
+        };
+        if is_own {
+            state.last_own = Some(ended.clone());
+        }
+        state.status.running = None;
+        state.status.last = Some(ended);
     }
 }
 
 fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Engine, Location, Options};
+
+    fn ended(service: &BackupService) -> EndedBackup {
+        loop {
+            match service.status() {
+                BackupStatus { running: None, last: Some(last), .. } => return last,
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_backup_elsewhere_or_a_panic_does_not_stand_in_the_way_of_the_nodes_own() {
+        let place = tempfile::tempdir().expect("a directory");
+        let location = Location { engine: Engine::Redb, path: place.path().join("store") };
+        let (_store, backups) = store::open_with_backups(&location, &Options::default()).expect("a store");
+        let (own, other) = (place.path().join("own"), place.path().join("other"));
+        let destination = Destination { to: own.clone(), keep: 2 };
+        let service = BackupService::new(backups, Vec::new(), Some(destination));
+
+        service.start(&own, true, |_, _| panic!("a mistake")).expect("begun");
+        let failed = ended(&service).problem.expect("it failed");
+        assert!(failed.contains("error of this program"), "{failed}");
+        service.begin(&other, false).expect("begun");
+        assert!(ended(&service).taken.is_some());
+        service.begin_snapshot(&place.path().join("export")).expect("begun");
+        assert!(ended(&service).taken.is_some());
+        assert_eq!(service.last_own().expect("one").problem, Some(failed), "only the node's own ones mend it");
+        let noted = || std::fs::read_to_string(location.path.join("archived")).ok();
+        assert_eq!(noted(), None, "the journal keeps nothing for another directory");
+        assert!(service.begin_own().expect("begun"));
+        let taken = ended(&service).taken.expect("taken");
+        assert_eq!(service.last_own().and_then(|last| last.taken).expect("taken").id, taken.id);
+        assert_eq!(noted(), Some(format!("{}\n", taken.position)));
+    }
 }

@@ -20,8 +20,13 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     let to = to
         .or(own)
         .ok_or_else(|| Failure::new("no directory is named: add --to DIR, or set backup.to in config.toml"))?;
-    let keep = if Some(to) == own { settings.backup.keep } else { 0 };
+    let own = own.map(std::path::absolute).transpose()?;
     let to = std::path::absolute(to)?;
+    let keep = match own {
+        None => Some(0),
+        Some(own) if own == to => Some(settings.backup.keep),
+        Some(_) => None,
+    };
     let bar = progress::known("backing up", "rows");
     let taken = take(settings, &to, What::Backup { with_secrets, keep }, &bar);
     bar.finish_and_clear();
@@ -45,8 +50,8 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
 pub enum What {
     Backup {
         with_secrets: bool,
-        /// Backups that are kept there. 0: all.
-        keep: usize,
+        /// Backups that are kept there. 0: all. None: it is not where the node's own backups go.
+        keep: Option<usize>,
     },
     /// A backup that is read at once, and removed.
     Snapshot,
@@ -87,17 +92,28 @@ async fn of_node(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) 
     let number = serde_json::from_value::<BackupStatus>(begun)?.begun;
     loop {
         let status = operator::call(&settings.data, reqwest::Method::GET, "backup").await?;
-        let BackupStatus { running, last, .. } = serde_json::from_value(status)?;
-        if let Some(ended) = last.filter(|ended| ended.number >= number) {
-            let problem = ended.problem.unwrap_or_else(|| "another one was taken meanwhile".into());
-            return ended.taken.ok_or_else(|| Failure::new(problem));
-        }
-        if let Some(running) = running {
+        let status: BackupStatus = serde_json::from_value(status)?;
+        if let Some(running) = &status.running {
             bar.set_length(running.total);
             bar.set_position(running.rows);
         }
+        if let Some(outcome) = outcome(status, number) {
+            return outcome.map_err(Failure::new);
+        }
         tokio::time::sleep(ASK_EVERY).await;
     }
+}
+
+/// How the backup with this number ended; none while it is under way.
+fn outcome(status: BackupStatus, number: u64) -> Option<Result<TakenBackup, String>> {
+    let BackupStatus { begun, running, last } = status;
+    if let Some(ended) = last.filter(|ended| ended.number >= number) {
+        let problem = ended.problem.unwrap_or_else(|| "another one was taken meanwhile".into());
+        return Some(ended.taken.ok_or(problem));
+    }
+    let is_under_way = begun >= number && running.is_some();
+    (!is_under_way)
+        .then(|| Err("the node was restarted meanwhile, and the backup was not taken: begin it again".into()))
 }
 
 fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Result<TakenBackup, Failure> {
@@ -107,12 +123,39 @@ fn of_store(settings: &Settings, to: &Path, what: What, bar: &ProgressBar) -> Re
         bar.set_position(rows);
     };
     let taken = match what {
-        What::Snapshot => backups.snapshot(to, show),
+        What::Snapshot => backups.take_elsewhere(to, &[], show),
         What::Backup { with_secrets, keep } => {
             let secrets = if with_secrets { secrets::files_of(&settings.data) } else { Vec::new() };
-            backups.take(to, &secrets, keep, show)
+            match keep {
+                Some(keep) => backups.take(to, &secrets, keep, show),
+                None => backups.take_elsewhere(to, &secrets, show),
+            }
         }
     };
     store.close();
     Ok(TakenBackup::from(&taken?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> BackupStatus {
+        serde_json::from_str(text).expect("a status")
+    }
+
+    #[test]
+    fn a_backup_of_a_node_ends_also_if_the_node_is_restarted() {
+        let running = r#""running":{"to":"/b","rows":1,"total":2}"#;
+        let failed = r#""last":{"number":2,"to":"/b","at":"2026-01-31T12:00:00.000Z","problem":"no room"}"#;
+        assert!(outcome(status(&format!(r#"{{"begun":3,{running},{failed}}}"#)), 3).is_none());
+        let ended = outcome(status(&format!(r#"{{"begun":2,{failed}}}"#)), 2);
+        assert_eq!(ended.expect("ended").expect_err("failed"), "no room");
+        for of_another_run in
+            [r#"{"begun":0}"#.to_owned(), format!(r#"{{"begun":1,{running}}}"#), format!(r#"{{"begun":3,{failed}}}"#)]
+        {
+            let ended = outcome(status(&of_another_run), 3).expect("it never ends otherwise");
+            assert!(ended.expect_err("it is gone").contains("restarted"), "{of_another_run}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub fn troubles(console: &Console, meters: &Meters) -> Vec<Trouble> {
             page: Some("/console/sessions"),
         });
     }
-    let last = console.node.backups.as_ref().and_then(|backups| backups.status().last);
+    let last = console.node.backups.as_ref().and_then(|backups| backups.last_own());
     if let Some(problem) = last.and_then(|last| last.problem) {
         all.push(Trouble {
             kind: "care",

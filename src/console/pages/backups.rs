@@ -6,7 +6,7 @@ use actix_web::web;
 use maud::{Markup, html};
 
 use crate::{
-    backups::{BackupService, BackupStatus},
+    backups::BackupService,
     console::{
         Console, layout,
         sign_in::Operator,
@@ -36,7 +36,7 @@ pub async fn page(console: &Console, operator: &Operator, look: Look) -> Page {
             button type="submit" { "Back up now" }
         }
     };
-    let mut sections = vec![Section::fixed("back-up", button), Section::live("backup", state(&backups.status()))];
+    let mut sections = vec![Section::fixed("back-up", button), Section::live("backup", state(backups))];
     if look == Look::Whole {
         sections.push(Section::fixed("list", list(backups.clone()).await));
     }
@@ -47,12 +47,12 @@ fn alone(words: &Markup) -> Page {
     Page { title: "Backups".to_owned(), sections: vec![Section::fixed("back-up", words.clone())] }
 }
 
-fn state(status: &BackupStatus) -> Markup {
+fn state(backups: &BackupService) -> Markup {
     html! {
-        @if let Some(running) = &status.running {
+        @if let Some(running) = &backups.status().running {
             p { "A backup is being taken: " (running.rows) " of " (running.total) " rows." }
         }
-        @if let Some(last) = &status.last {
+        @if let Some(last) = &backups.last_own() {
             @if let Some(problem) = &last.problem {
                 p { "The last one failed at " (last.at) ": " (problem) }
             } @else if let Some(taken) = &last.taken {

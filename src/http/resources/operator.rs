@@ -176,13 +176,10 @@ pub async fn back_up(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     if !to.is_absolute() {
         return Err(Rejection::invalid("to", "a relative path", "an absolute path on the node's machine").into());
     }
-    let begun = {
-        let backups = backups(&state)?;
-        let own = backups.destination().filter(|destination| destination.to == to);
-        match snapshot {
-            Some(true) => backups.begin_snapshot(&to),
-            _ => backups.begin(&to, secrets.unwrap_or(true), own.map_or(0, |destination| destination.keep)),
-        }
+    let backups = backups(&state)?;
+    let begun = match snapshot {
+        Some(true) => backups.begin_snapshot(&to),
+        _ => backups.begin(&to, secrets.unwrap_or(true)),
     };
     let status = begun.map_err(|error| ApiError::new(Code::Conflict, error.to_string()))?;
     Ok(HttpResponse::Accepted().json(Success { success: true, data: status }))

@@ -139,7 +139,8 @@ impl Backups {
         Self { store, location: location.clone(), options: options.clone() }
     }
 
-    /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all).
+    /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all). The journal keeps what
+    /// follows, for the next one.
     pub fn take(
         &self,
         to: &Path,
@@ -150,10 +151,15 @@ impl Backups {
         take::take(self, to, secrets, Some(keep), progress)
     }
 
-    /// Takes a backup into an empty directory that somebody is going to remove. The next other backup goes on from the
-    /// one before, as if there were none.
-    pub fn snapshot(&self, to: &Path, progress: &mut dyn FnMut(BackupProgress)) -> Result<Taken, BackupError> {
-        take::take(self, to, &[], None, progress)
+    /// Takes a backup into another directory. The next one in the directory of [`Self::take`] goes on from the one
+    /// before there, as if there were none here.
+    pub fn take_elsewhere(
+        &self,
+        to: &Path,
+        secrets: &[SecretFile],
+        progress: &mut dyn FnMut(BackupProgress),
+    ) -> Result<Taken, BackupError> {
+        take::take(self, to, secrets, None, progress)
     }
 
     fn now(&self) -> Timestamp {
