@@ -164,6 +164,38 @@ async fn without_secrets_a_backup_holds_none() {
     assert!(output.contains("the backup holds no secrets"), "{output}");
 }
 
+#[tokio::test]
+async fn every_command_says_how_many_damaged_rows_are_left_out() {
+    let place = tempfile::tempdir().expect("a directory");
+    let server = server().set("store.engine", "redb").start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    both.anna.need("to be damaged", "SAFETY").await.created();
+    let setup = server.stop().await;
+    let sound = place.path().join("sound");
+    back_up(setup.data(), &sound).await;
+    let file = setup.data().join("store/redb/tandem.redb");
+    let mut rows = fs::read(&file).expect("the database");
+    let words = b"to be damaged";
+    let found: Vec<_> = (0..rows.len() - words.len()).filter(|at| rows[*at..].starts_with(words)).collect();
+    assert!(!found.is_empty(), "the words are there");
+    found.into_iter().for_each(|at| rows[at] ^= 1);
+    fs::write(&file, rows).expect("written");
+
+    let to = place.path().join("backups");
+    let output = run(&["backup", "--data", text(setup.data()), "--to", text(&to)], &[]).await;
+    assert!(output.code == Some(0) && output.stdout.contains(" damaged rows are not in the backup"), "{output:?}");
+    let left_out = " rows were damaged in the store, and are left out";
+    let listed = done(run(&["restore", "--from", text(&to), "--list"], &[]).await);
+    assert!(listed.contains(left_out), "{listed}");
+    let output = done(restore(&to, &place.path().join("new"), &[]).await);
+    assert!(output.contains(left_out), "{output}");
+    let all = place.path().join("all.jsonl");
+    let output = run(&["export", "--data", text(setup.data()), "--to", text(&all)], &[]).await;
+    assert!(output.code == Some(0) && output.stdout.contains(left_out), "{output:?}");
+    let output = done(restore(&sound, &place.path().join("sound-again"), &[]).await);
+    assert!(!output.contains("damaged"), "{output}");
+}
+
 /// Whether any file below a directory has these bytes.
 fn holds(directory: &Path, words: &str) -> bool {
     directory.read_dir().expect("a directory").any(|entry| {
