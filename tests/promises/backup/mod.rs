@@ -172,7 +172,8 @@ async fn every_command_says_how_many_damaged_rows_are_left_out() {
     both.anna.need("to be damaged", "SAFETY").await.created();
     let setup = server.stop().await;
     let sound = place.path().join("sound");
-    back_up(setup.data(), &sound).await;
+    let redb = [("TANDEM__STORE__ENGINE", "redb")];
+    done(run(&["backup", "--data", text(setup.data()), "--to", text(&sound)], &redb).await);
     let file = setup.data().join("store/redb/tandem.redb");
     let mut rows = fs::read(&file).expect("the database");
     let words = b"to be damaged";
@@ -182,7 +183,7 @@ async fn every_command_says_how_many_damaged_rows_are_left_out() {
     fs::write(&file, rows).expect("written");
 
     let to = place.path().join("backups");
-    let output = run(&["backup", "--data", text(setup.data()), "--to", text(&to)], &[]).await;
+    let output = run(&["backup", "--data", text(setup.data()), "--to", text(&to)], &redb).await;
     assert!(output.code == Some(0) && output.stdout.contains(" damaged rows are not in the backup"), "{output:?}");
     let left_out = " rows were damaged in the store, and are left out";
     let listed = done(run(&["restore", "--from", text(&to), "--list"], &[]).await);
@@ -190,7 +191,7 @@ async fn every_command_says_how_many_damaged_rows_are_left_out() {
     let output = done(restore(&to, &place.path().join("new"), &[]).await);
     assert!(output.contains(left_out), "{output}");
     let all = place.path().join("all.jsonl");
-    let output = run(&["export", "--data", text(setup.data()), "--to", text(&all)], &[]).await;
+    let output = run(&["export", "--data", text(setup.data()), "--to", text(&all)], &redb).await;
     assert!(output.code == Some(0) && output.stdout.contains(left_out), "{output:?}");
     let output = done(restore(&sound, &place.path().join("sound-again"), &[]).await);
     assert!(!output.contains("damaged"), "{output}");
