@@ -177,7 +177,8 @@ impl Written {
         Ok(())
     }
 
-    /// Removes the oldest backups beyond the last `keep` ones (0: none), and what no other one needs. Returns their ids.
+    /// Removes the oldest backups beyond the last `keep` ones (0: none), and what no other one needs. Returns their
+    /// ids.
     ///
     /// A backup that cannot be read may need any file: as long as there is one, nothing is removed.
     pub fn keep(&mut self, keep: usize) -> Result<Vec<String>, BackupError> {
