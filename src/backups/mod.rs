@@ -303,7 +303,9 @@ mod tests {
     use crate::store::{Engine, Location, Options};
 
     fn ended(service: &BackupService) -> EndedBackup {
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
+            assert!(Instant::now() < deadline, "the backup does not end");
             match service.status() {
                 BackupStatus { running: None, last: Some(last), .. } => return last,
                 _ => std::thread::yield_now(),

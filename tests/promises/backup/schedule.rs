@@ -46,6 +46,15 @@ async fn the_consoles_button_takes_a_backup_and_the_page_says_how_it_ended() {
     };
     page("The last one failed").await;
     assert!(console.get("/console").await.body.contains("The last backup failed"));
+    // A backup to another directory does not mend it.
+    let (data, other) = (server.data().display().to_string(), place.path().join("other").display().to_string());
+    let elsewhere = run(&["backup", "--data", &data, "--to", &other], &[]).await;
+    assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
+    page("The last one failed").await;
+    assert!(console.get("/console").await.body.contains("The last backup failed"));
+    let metrics = server.get("/metrics").send().await.body;
+    assert!(metrics.contains("tandem_backups_total{outcome=\"taken\"} 1"), "{metrics}");
+    assert!(!metrics.contains("tandem_backup_last_success_timestamp_seconds 1"), "{metrics}");
     fs::remove_file(&to).expect("removed");
     console.send("/console/back-up", &[]).await;
     page("The last one was complete").await;

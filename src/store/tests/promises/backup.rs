@@ -365,6 +365,8 @@ fn backups_of_one_store_are_ordered_by_position_also_if_the_clock_goes_back() {
     assert_eq!(listed(), [(positions[0], false), (positions[1], true), (positions[2], true)]);
     assert_eq!(restored(&to, &Choice::Newest, Engine::Redb).0, 3);
     assert_eq!(restored(&to, &Choice::Position(positions[1]), Engine::Redb).0, 2);
+    let start = Timestamp::from_millis(1_800_000_000_000);
+    assert_eq!(restored(&to, &Choice::At(start), Engine::Redb).0, 3, "all groups are of this time or before it");
     store.commit(&group(4)).expect("written");
     let taken = backups.take(&to, &[], 2, &mut |_| {}).expect("a backup");
     assert_eq!(taken.removed.len(), 2);
