@@ -1,6 +1,7 @@
 //! One run of the node: the whole heart on one thread, from start to end.
 
 use std::{
+    fmt::Display,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -169,8 +170,8 @@ impl Node {
         let coordinator = Coordinator::new(deps.clone(), Arbiters::this_thread(), SupervisionLimits::default());
         let sink: Arc<dyn PresenceSink> = Arc::new(Sink(coordinator.clone()));
         *realtime.sink.lock() = Some(Arc::downgrade(&sink));
-        coordinator.index_sessions().await.map_err(|error| error.to_string())?;
-        register_phones(world, &devices).await?;
+        while_stalled(&journal, async || coordinator.index_sessions().await.map(drop)).await?;
+        register_phones(world, &devices, &journal).await?;
         let (service, check) = (Arc::new(ExpoPort(world.clone())), Arc::new(coordinator.clone()));
         let rows = watched.clone();
         let pusher = Pusher::start_with(service, push_settings(), rows, journal.clone(), clock, check, devices);
@@ -267,14 +268,28 @@ fn push_settings() -> PushSettings {
 }
 
 /// Registers the phones that are not registered yet. If the disk fails, the next run tries again.
-async fn register_phones(world: &World, devices: &Arc<Devices>) -> Result<(), String> {
+async fn register_phones(world: &World, devices: &Arc<Devices>, journal: &Journal) -> Result<(), String> {
     for user in world.users.iter().filter(|user| has_phone(user)) {
         let (Ok(id), Ok(token)) = (user.parse::<UserId>(), token(user).parse()) else { continue };
         if devices.pushes_enabled(&id).map_err(|error| error.to_string())? {
             continue;
         }
         let registration = Registration { token, platform: Platform::Ios, locale: None, time_zone: None };
-        devices.register(id, registration).await.map_err(|error| error.to_string())?;
+        while_stalled(journal, async || devices.register(id.clone(), registration.clone()).await).await?;
+    }
+    Ok(())
+}
+
+/// Tries again while the disk stands still, as the app does, and whoever starts a node.
+async fn while_stalled<E: Display>(
+    journal: &Journal,
+    mut attempt: impl AsyncFnMut() -> Result<(), E>,
+) -> Result<(), String> {
+    while let Err(error) = attempt().await {
+        if journal.stalled().is_none() {
+            return Err(error.to_string());
+        }
+        sleep(Duration::from_secs(1)).await;
     }
     Ok(())
 }
