@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    domain::{ids::Seq, routing::Presence},
+    domain::{
+        ids::{Seq, UserId},
+        routing::Presence,
+    },
     failpoint,
     ports::{Change, RealtimeError, StoreError},
     rows::keys,
@@ -180,18 +183,20 @@ impl SessionActor {
     /// Watches the partners who were present until they have seen the event or have left. A partner who left while the
     /// event was on its way gets a push at once.
     fn watch(&mut self, published: &PendingEvent, ctx: &mut Context<Self>) {
-        let (at, since) = (self.now(), self.deps.clock.uptime());
         for user in &published.present {
             if self.has_seen(user, published.seq) || !self.deps.devices.has_push_token(user) {
                 continue;
             }
             match self.presence_of(user) {
                 Presence::Absent => self.push_after_all(user, published.seq, ctx),
-                Presence::Present | Presence::Unknown => {
-                    self.outbox.watched.push(WatchedEvent { user: user.clone(), seq: published.seq, at, since });
-                }
+                Presence::Present | Presence::Unknown => self.watch_for(user, published.seq),
             }
         }
+    }
+
+    pub(super) fn watch_for(&mut self, user: &UserId, seq: Seq) {
+        let (at, since) = (self.now(), self.deps.clock.uptime());
+        self.outbox.watched.push(WatchedEvent { user: user.clone(), seq, at, since });
     }
 
     fn clear_outbox_later(&mut self, ctx: &mut Context<Self>) {
@@ -228,6 +233,13 @@ impl SessionActor {
     /// the time is over.
     fn resolve(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.delivery.resolving, true) {
+            return;
+        }
+        if !self.deps.journal.has_room() {
+            ctx.run_later(self.deps.delivery.retry_max, |actor, ctx| {
+                actor.delivery.resolving = false;
+                actor.deliver(ctx);
+            });
             return;
         }
         let members = self.deps.realtime.members(self.inbox.session());

@@ -125,7 +125,7 @@ impl Handler<Wake> for SessionActor {
         self.let_pass(ctx);
         for _ in 0..TURN {
             if self.gate.has_failed() {
-                return self.exit(ExitStatus::CommitFailed, ctx);
+                return self.exit(ExitStatus::uncommitted(&self.deps.journal), ctx);
             }
             match self.inbox.next() {
                 Next::Message(message) => self.receive(*message, ctx),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use actix::Context;
+use actix::{AsyncContext, Context};
 
 use super::{
     SessionActor,
@@ -146,8 +146,13 @@ impl SessionActor {
         Ok(row.event.announcement(id).map(|announcement| AnnouncedEvent { row, announcement }))
     }
 
-    /// The partner has missed what was published: a push follows.
+    /// The partner has missed what was published: a push follows, or as long as the journal has no room, another try.
     pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
+        if !self.deps.journal.has_room() {
+            self.watch_for(user, seq);
+            ctx.run_later(self.deps.delivery.retry_max, Self::push_to_those_who_left_unnoticed);
+            return;
+        }
         let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
         match self.read_announced(seq) {
             Ok(Some(announced)) => {

@@ -1,6 +1,6 @@
 //! How a session actor ends, and the report of its end to the supervisor.
 
-use crate::ports::StoreError;
+use crate::{journal::Journal, ports::StoreError};
 
 /// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub enum ExitStatus {
     CommitFailed,
     /// The session could not be read from the store.
     LoadFailed,
-    /// The store did not answer when something had to be read. It is no fault of the session.
+    /// The store did not answer when something had to be read, or had no room for a commit. It is no fault of the
+    /// session.
     StoreAway,
     /// The supervisor put another actor in its place.
     Replaced,
@@ -27,6 +28,11 @@ impl ExitStatus {
     /// Of an actor that could not read what it needs.
     pub(crate) fn unread(error: &StoreError) -> Self {
         if error.fault().passes() { Self::StoreAway } else { Self::LoadFailed }
+    }
+
+    /// Of an actor whose commit was refused.
+    pub(crate) fn uncommitted(journal: &Journal) -> Self {
+        if journal.is_alive() && !journal.has_room() { Self::StoreAway } else { Self::CommitFailed }
     }
 
     /// As the log and the quarantine show it.

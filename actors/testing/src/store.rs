@@ -28,6 +28,7 @@ pub struct MemoryStore {
     held: Mutex<bool>,
     released: Condvar,
     fail_next: AtomicBool,
+    no_room: AtomicBool,
     fence_next: AtomicBool,
     /// Groups that were written.
     pub flushes: AtomicU64,
@@ -89,6 +90,11 @@ impl MemoryStore {
     /// The next group fails.
     pub fn fail_next_commit(&self) {
         self.fail_next.store(true, Ordering::SeqCst);
+    }
+
+    /// From here on groups are refused because the disk is almost full, or no longer.
+    pub fn set_no_room(&self, no_room: bool) {
+        self.no_room.store(no_room, Ordering::SeqCst);
     }
 
     /// The next group is refused as if its sessions had another owner.
@@ -207,6 +213,9 @@ impl Store for MemoryStore {
         drop(held);
         if self.fail_next.swap(false, Ordering::SeqCst) {
             return Err(StoreError::new("told to fail"));
+        }
+        if self.no_room.load(Ordering::SeqCst) {
+            return Err(StoreError::no_room());
         }
         if self.fence_next.swap(false, Ordering::SeqCst) {
             return Ok(vec![Verdict::Fenced; group.len()]);

@@ -75,6 +75,36 @@ fn after_a_store_failure_nothing_is_acknowledged() {
 }
 
 #[test]
+fn a_full_disk_puts_no_session_in_quarantine_and_delays_a_push() {
+    run(async {
+        let millisecond = Duration::from_millis(1);
+        let limits =
+            SupervisionLimits { backoff: millisecond, backoff_max: millisecond, ..SupervisionLimits::default() };
+        let world = World::new(Options { limits, ..Options::default() });
+        let session = world.active_session().await;
+        world.register_device("bob");
+        world.enter(&session, "bob", true);
+        world.sign(&session, "ann").await;
+        world.published("partner.signed_compact").await;
+        world.store.set_no_room(true);
+        world.enter(&session, "bob", false);
+        crate::world::eventually("the disk is full", || !world.journal.has_room()).await;
+        tokio::time::timeout(Duration::from_millis(200), async {
+            while world.coordinator.quarantine(&session).is_none() {
+                tokio::time::sleep(millisecond).await;
+                // Starts an actor if there is none.
+                let _ = world.detail(&session, "ann").await;
+            }
+        })
+        .await
+        .expect_err("quarantined");
+        world.store.set_no_room(false);
+        world.journal.set_no_room(false);
+        crate::world::eventually("pushed", || world.push_jobs().len() == 1).await;
+    });
+}
+
+#[test]
 fn too_many_crashes_quarantine_the_session_until_it_is_released() {
     run(async {
         let limits =
