@@ -147,6 +147,7 @@ async fn a_certificate_is_renewed_while_the_node_runs() {
         (shown != first).then_some(())
     })
     .await;
+    server.logged(&["renew_after is off", "clock"]).await;
     let logs = server.logs();
     let given = logs.lines().filter(|line| line.contains("the authority gave a certificate")).count();
     let warned = logs.lines().filter(|line| line.contains("renew_after is off") && line.contains("clock")).count();
@@ -158,10 +159,7 @@ async fn a_refusal_is_logged_with_its_reason_and_the_node_serves_on() {
     let (port, elsewhere) = (free_port(), free_port());
     let Some(authority) = Authority::start(elsewhere).await else { return };
     let server = authority.node(port).start().await;
-    let line = eventually("the refusal is logged", || async {
-        server.logs().lines().find(|line| line.contains("no certificate from the authority")).map(str::to_owned)
-    })
-    .await;
+    let line = server.logged(&["no certificate from the authority"]).await;
     assert!(line.contains(&format!("{DOMAIN}: ")) && line.contains("tls-alpn-01"), "{line}");
     let anybody =
         tandem::tls::http_client().no_proxy().tls_danger_accept_invalid_certs(true).build().expect("a client");

@@ -43,9 +43,16 @@ struct WatchedStore {
     world: Arc<World>,
 }
 
+impl WatchedStore {
+    /// After an error of the disk, waiting requests and new ones are refused.
+    fn expect_refusals<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        outcome.inspect_err(|_| self.world.disturbed(20_000))
+    }
+}
+
 impl Store for WatchedStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.store.get(key)
+        self.expect_refusals(self.store.get(key))
     }
 
     fn scan(
@@ -55,11 +62,11 @@ impl Store for WatchedStore {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        self.store.scan(prefix, after, direction, limit)
+        self.expect_refusals(self.store.scan(prefix, after, direction, limit))
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
-        self.store.claim(session)
+        self.expect_refusals(self.store.claim(session))
     }
 
     fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
@@ -67,10 +74,7 @@ impl Store for WatchedStore {
     }
 
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
-        let verdicts = self.store.commit(group).inspect_err(|_| {
-            // All waiting requests are refused.
-            self.world.disturbed(20_000);
-        })?;
+        let verdicts = self.expect_refusals(self.store.commit(group))?;
         let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
         let now = self.world.truth();
         let mut oracle = self.world.oracle.lock();

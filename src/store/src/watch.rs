@@ -86,12 +86,13 @@ struct Look {
 impl Look {
     fn at_the_disk(&mut self) {
         let space = self.room.look().ok();
-        *self.space.lock() = space;
         if let Some(space) = space {
             metrics::gauge!("tandem_store_free_bytes").set(space.free as f64);
             metrics::gauge!("tandem_store_min_free_bytes").set(space.floor as f64);
             self.heed(space);
         }
+        // Last: what `/ready` shows is in force.
+        *self.space.lock() = space;
         // An empty group writes nothing, but looks whether the files are where they were.
         if self.journal.is_alive() && self.journal.stalled().is_none() {
             self.journal.append(Commit { fence: None, changes: Vec::new() }, Box::new(|_| ()));

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use super::{
     partner::{Partner, Request},
     process::{Finished, Running, tandem},
+    wait::eventually,
 };
 
 pub const SECRET: &str = "a shared secret for the promises: long enough for HS256";
@@ -171,8 +172,20 @@ impl Server {
         self.running.pid()
     }
 
+    /// The whole lines of the log that were read so far. After [`ended`](Self::ended), all of them.
     pub fn logs(&self) -> String {
-        self.running.stderr.text()
+        let mut text = self.running.stderr.text();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
+    }
+
+    /// Waits for a line of the log, which may be written after the answer that a test has got.
+    pub async fn logged(&self, words: &[&str]) -> String {
+        eventually(format!("{words:?} in the log"), || async {
+            let logs = self.logs();
+            logs.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+        })
+        .await
     }
 
     pub fn data(&self) -> &Path {
@@ -202,7 +215,9 @@ impl Server {
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
-        self.running.ended().await
+        let status = self.running.ended().await;
+        self.running.stderr.all().await;
+        status
     }
 
     /// SIGKILL, and what is needed to start again.

@@ -108,6 +108,7 @@ async fn while_the_database_is_away_clients_are_told_to_come_back_and_nothing_is
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(longest < Duration::from_secs(5), "the node answers all the while: {longest:?}");
+    server.logged(&["PostgreSQL cannot be written to"]).await;
     let told = server.logs().matches("PostgreSQL cannot be written to").count();
     assert!((1..=4).contains(&told), "told, and not again and again: {told}");
 
@@ -123,7 +124,7 @@ async fn while_the_database_is_away_clients_are_told_to_come_back_and_nothing_is
     })
     .await;
     awake.ben.press("/nudge").await.done();
-    assert!(server.logs().contains("PostgreSQL answers again"));
+    server.logged(&["PostgreSQL answers again"]).await;
     let metrics = server.get("/metrics").send().await.body;
     assert!(!metrics.lines().any(|line| line.starts_with("tandem_sessions_quarantined ") && !line.ends_with(" 0")));
     drop(postgres);
