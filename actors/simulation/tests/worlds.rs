@@ -31,6 +31,8 @@ fn the_node_keeps_its_promises_where_it_once_did_not() {
     must_succeed(&simulate(738_657_892, &["--commands", "500", "--worlds", "1"]));
     // The operator releases a session from quarantine late.
     must_succeed(&simulate(10_000_030, &["--commands", "2000", "--worlds", "1"]));
+    // Two decisions about one event at a time: the second was stored without the first.
+    must_succeed(&simulate(510_000_907, &["--commands", "500", "--worlds", "1"]));
 }
 
 #[test]

@@ -241,13 +241,13 @@ impl SessionActor {
     }
 
     /// Removes a partner's private text from every stored event.
-    fn redact_log(&self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
-        let id = self.inbox.session();
-        let rows = self.deps.store.scan(&keys::events(id), None, Direction::Forward, usize::MAX)?;
-        for (key, row) in rows {
-            let mut row: EventRow = records::decode(&row)?;
+    fn redact_log(&mut self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
+        let log = keys::events(self.inbox.session());
+        let rows = self.deps.store.scan(&log, None, Direction::Forward, usize::MAX)?;
+        let rows: Vec<EventRow> = rows.iter().map(|(_, row)| records::decode(row)).collect::<Result<_, _>>()?;
+        for mut row in rows {
             row.event = row.event.redacted(&caller.id);
-            draft.changes.push(Change::Put(key, records::encode(&row)));
+            self.rewrite_event(&row, &mut draft.changes);
         }
         Ok(())
     }

@@ -46,28 +46,30 @@ impl SessionActor {
     }
 
     fn take_out(&mut self, changes: &mut Vec<Change>) -> Result<(), StoreError> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        let id = self.inbox.session();
+        let Some(session) = &self.session else { return Ok(()) };
+        let id = self.inbox.session().clone();
         let mut blocks: BTreeMap<Seq, Vec<Seq>> = BTreeMap::new();
         for seq in session.superseded() {
             blocks.entry(block_of(*seq)).or_default().push(*seq);
         }
         for block in blocks.keys() {
             if !self.gaps.0.contains_key(block) {
-                let row = self.deps.store.get(&keys::compacted(id, *block))?;
+                let row = self.deps.store.get(&keys::compacted(&id, *block))?;
                 let gaps = row.map(|row| records::decode(&row)).transpose()?.unwrap_or_default();
                 self.gaps.0.insert(*block, gaps);
             }
         }
         for (block, seqs) in blocks {
-            let gaps = self.gaps.0.entry(block).or_default();
-            for seq in seqs {
-                gaps.add(seq);
-                changes.push(Change::Delete(keys::event(id, seq)));
+            for seq in &seqs {
+                self.take_event_out(*seq, changes);
             }
-            changes.push(Change::Put(keys::compacted(id, block), records::encode(gaps)));
+            let gaps = self.gaps.0.entry(block).or_default();
+            seqs.into_iter().for_each(|seq| gaps.add(seq));
+            changes.push(Change::Put(keys::compacted(&id, block), records::encode(gaps)));
         }
-        session.forget_superseded();
+        if let Some(session) = &mut self.session {
+            session.forget_superseded();
+        }
         Ok(())
     }
 }

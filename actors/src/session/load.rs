@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     SessionActor, SessionDeps, compaction::KnownGaps, delivery::DeliveryState, outbox::Outbox, output_gate::OutputGate,
-    presence_set::PresenceSet, rows::KnownRows,
+    presence_set::PresenceSet, rewritten::RewrittenRows, rows::KnownRows,
 };
 use crate::{
     domain::{Session, ids::SessionId},
@@ -52,6 +52,7 @@ impl SessionActor {
                     seen: BTreeMap::new(),
                     snapshot_seq: loaded.snapshot_seq,
                     gaps: KnownGaps::default(),
+                    rewritten: RewrittenRows::default(),
                     committed_seq: durable,
                     active_at: Instant::now(),
                     passivating: false,

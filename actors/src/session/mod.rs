@@ -2,10 +2,10 @@
 //! the earlier messages left, whether or not that state is durable yet. Everything that would show a change to a
 //! client waits at the [`OutputGate`] until the change is durable.
 //!
-//! From the lowest layer to the highest: `commit` hands rows to the journal; `routing` decides who is told of an
-//! event; `delivery` publishes; `watch` follows partners who leave; `replay` answers repeated requests; `commands`
-//! decides and applies; `reads` answers queries; `compaction` writes snapshots; `passivation` leaves memory. `rows`
-//! keeps the index rows in step.
+//! From the lowest layer to the highest: `commit` hands rows to the journal; `rewritten` shows rows on their way;
+//! `routing` decides who is told of an event; `delivery` publishes; `watch` follows partners who leave; `replay`
+//! answers repeated requests; `commands` decides and applies; `reads` answers queries; `compaction` writes snapshots;
+//! `passivation` leaves memory. `rows` keeps the index rows in step.
 
 mod account;
 mod commands;
@@ -22,6 +22,7 @@ mod presence_set;
 mod publications;
 pub(crate) mod reads;
 mod replay;
+mod rewritten;
 mod routing;
 pub(crate) mod rows;
 mod seen;
@@ -82,6 +83,7 @@ pub(crate) struct SessionActor {
     seen: BTreeMap<UserId, seen::Seen>,
     snapshot_seq: Seq,
     gaps: compaction::KnownGaps,
+    rewritten: rewritten::RewrittenRows,
     /// The `seq` of the last event that the journal has got.
     committed_seq: Seq,
     active_at: Instant,

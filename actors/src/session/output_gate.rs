@@ -58,8 +58,17 @@ impl<T> OutputGate<T> {
         (self.issued, self.flushed.clone())
     }
 
+    /// The ticket of the next commit.
+    pub(super) fn next_ticket(&self) -> Ticket {
+        self.issued + 1
+    }
+
+    pub(super) fn is_durable(&self, ticket: Ticket) -> bool {
+        ticket <= self.flushed.durable.load(Ordering::Acquire)
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        self.waiting.is_empty() && self.flushed.durable.load(Ordering::Acquire) == self.issued
+        self.waiting.is_empty() && self.is_durable(self.issued)
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -141,8 +141,7 @@ impl SessionActor {
     /// An announced event, as it is stored.
     pub(super) fn read_announced(&self, seq: Seq) -> Result<Option<AnnouncedEvent>, StoreError> {
         let id = self.inbox.session();
-        let Some(bytes) = self.deps.store.get(&keys::event(id, seq))? else { return Ok(None) };
-        let row: EventRow = records::decode(&bytes)?;
+        let Some(row) = self.event_row(seq)? else { return Ok(None) };
         Ok(row.event.announcement(id).map(|announcement| AnnouncedEvent { row, announcement }))
     }
 
@@ -168,7 +167,7 @@ impl SessionActor {
 
     /// Records a decision beside an event that is stored already. True if the decision makes a push.
     fn decide_late(
-        &self,
+        &mut self,
         user: &UserId,
         AnnouncedEvent { mut row, announcement }: AnnouncedEvent,
         decision: RoutingDecision,
@@ -178,7 +177,7 @@ impl SessionActor {
             changes.push(self.push_job(user, &row.event, announcement.name, decision.reason));
         }
         row.routing.push(self.decided(user.clone(), decision));
-        changes.push(Change::Put(keys::event(self.inbox.session(), row.event.seq), records::encode(&row)));
+        self.rewrite_event(&row, changes);
         decision.route.pushes()
     }
 }

@@ -4,7 +4,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tandem_actors::{
     Reader,
-    domain::{Command, Query, command::AdvanceRequest},
+    domain::{Caller, Command, Query, command::AdvanceRequest, private_text::PrivateText},
+    keys,
     ports::{PresenceMember, PushCheck, PushVerdict, RealtimeError},
 };
 
@@ -51,6 +52,35 @@ fn a_partner_who_leaves_within_the_grace_before_seeing_the_event_gets_a_push() {
         world.enter(&session, "bob", false);
         eventually("pushed", || world.push_jobs().len() == 1).await;
         assert_eq!(world.push_jobs()[0].reason, "left unseen");
+    });
+}
+
+/// The push is decided while the erasure is being written: its decision is stored beside the erased event.
+#[test]
+fn a_push_decided_during_an_erasure_brings_no_erased_words_back() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.invited_session().await;
+        world.register_device("ann");
+        world.enter(&session, "ann", true);
+        let bob = Caller { name: Some(PrivateText::new("Robertino")), ..Caller::nameless(id("bob")) };
+        world.coordinator.execute(&session, bob, Command::AcceptInvitation, None).await.expect("joined");
+        world.published("session.joined").await;
+        let log = || format!("{:?}", world.store.rows_under(&keys::events(&session)));
+        assert!(log().contains("Robertino"), "{}", log());
+
+        world.store.hold_commits();
+        let appended = world.journal.stats().appended;
+        let (coordinator, of) = (world.coordinator.clone(), session.clone());
+        let erasure =
+            actix::spawn(async move { coordinator.execute(&of, caller("bob"), Command::EraseAccount, None).await });
+        eventually("the erasure is decided", || world.journal.stats().appended == appended + 1).await;
+        world.enter(&session, "ann", false);
+        eventually("the push is decided", || world.journal.stats().appended == appended + 2).await;
+        world.store.release_commits();
+        erasure.await.expect("no panic").expect("erased");
+        eventually("pushed", || world.push_jobs().iter().any(|job| job.reason == "left unseen")).await;
+        assert!(!log().contains("Robertino"), "{}", log());
     });
 }
 

@@ -119,13 +119,18 @@ impl World {
 
     /// A session of Ann and Bob, both joined.
     pub async fn active_session(&self) -> SessionId {
+        let session = self.invited_session().await;
+        self.execute(&session, "bob", Command::AcceptInvitation).await.expect("joined");
+        session
+    }
+
+    /// A session of Ann, who has invited Bob.
+    pub async fn invited_session(&self) -> SessionId {
         let create =
             CreateSession::try_from(json_request::<CreateSessionRequest>(r#"{"inviteName":"Bob"}"#)).expect("valid");
         let reply = self.coordinator.create(caller("ann"), create, None).await.expect("created");
         let data: Value = serde_json::from_slice(&reply.data).expect("JSON");
-        let session: SessionId = data["session"]["id"].as_str().expect("an id").parse().expect("a session id");
-        self.execute(&session, "bob", Command::AcceptInvitation).await.expect("joined");
-        session
+        data["session"]["id"].as_str().expect("an id").parse().expect("a session id")
     }
 
     pub fn enter(&self, session: &SessionId, user: &str, present: bool) {
