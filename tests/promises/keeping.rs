@@ -66,7 +66,7 @@ async fn an_almost_full_disk_is_only_read_until_there_is_space_again() {
         disk(&server, json!({})).await;
         eventually("ready again", || async { (readiness(&server, "room").await.1 == "ready").then_some(()) }).await;
         both.ben.press("/nudge").await.done();
-        let told = server.logs().matches("the disk is almost full").count();
+        let told = server.logs().matches("the disk is almost full: nothing is written").count();
         assert_eq!(told, 1, "one line: {}", server.logs());
         server.stop().await;
     }
