@@ -33,6 +33,8 @@ fn the_node_keeps_its_promises_where_it_once_did_not() {
     must_succeed(&simulate(10_000_030, &["--commands", "2000", "--worlds", "1"]));
     // Two decisions about one event at a time: the second was stored without the first.
     must_succeed(&simulate(510_000_907, &["--commands", "500", "--worlds", "1"]));
+    // A look that waited behind an event: the event counted as seen, and the partner who left got no push.
+    must_succeed(&simulate(520_001_127, &["--commands", "500", "--worlds", "1"]));
 }
 
 #[test]

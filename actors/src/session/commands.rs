@@ -69,7 +69,7 @@ impl SessionActor {
         }
     }
 
-    pub(super) fn command(&mut self, command: Command, order: Order, ctx: &mut ActorContext<Self>) {
+    pub(super) fn command(&mut self, mut command: Command, order: Order, ctx: &mut ActorContext<Self>) {
         let order = match self.admit(order) {
             Admission::Fresh(order) => order,
             Admission::Unflushed(order) => {
@@ -86,6 +86,12 @@ impl SessionActor {
         if erasure && !self.gate.is_open() {
             // An erasure rewrites the log as the store shows it, so the store has to show all of it.
             return self.gate.hold(Held::Retry(Box::new(Message::Command { command, order })));
+        }
+        if let Command::Viewed(viewed) = &mut command
+            && !self.gate.is_open()
+        {
+            // Nobody has seen what is not durable yet.
+            viewed.everything_is(self.delivery.durable_seq());
         }
         let _entered = order.trace.span.clone().entered();
         failpoint::reach(self.inbox.session(), "before_decide");

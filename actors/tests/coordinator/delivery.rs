@@ -1,10 +1,14 @@
 //! Delivery of events: over realtime or by push, and what changes when the partner leaves or comes back.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{future::poll_fn, sync::atomic::Ordering, task::Poll, time::Duration};
 
 use tandem_actors::{
     Reader,
-    domain::{Caller, Command, Query, command::AdvanceRequest, private_text::PrivateText},
+    domain::{
+        Caller, Command, Query,
+        command::{AdvanceRequest, ViewedRequest},
+        private_text::PrivateText,
+    },
     keys,
     ports::{PresenceMember, PushCheck, PushVerdict, RealtimeError},
 };
@@ -81,6 +85,32 @@ fn a_push_decided_during_an_erasure_brings_no_erased_words_back() {
         erasure.await.expect("no panic").expect("erased");
         eventually("pushed", || world.push_jobs().iter().any(|job| job.reason == "left unseen")).await;
         assert!(!log().contains("Robertino"), "{}", log());
+    });
+}
+
+#[test]
+fn a_look_while_an_event_is_being_written_does_not_see_it() {
+    run(async {
+        let world = World::new(Options::default());
+        let session = world.invited_session().await;
+        world.register_device("ann");
+        world.enter(&session, "ann", true);
+        let appended = world.journal.stats().appended;
+        world.store.hold_commits();
+        let (coordinator, of) = (world.coordinator.clone(), session.clone());
+        let joining =
+            actix::spawn(async move { coordinator.execute(&of, caller("bob"), Command::AcceptInvitation, None).await });
+        eventually("the joining is decided", || world.journal.stats().appended == appended + 1).await;
+        let everything: Command = crate::world::json_request::<ViewedRequest>("{}").try_into().expect("valid");
+        let mut looking = std::pin::pin!(world.execute(&session, "ann", everything));
+        let waits = poll_fn(|cx| Poll::Ready(looking.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "the look may have seen the joining, so its answer waits");
+        world.coordinator.oversee(&session).await.expect("answered after the look was handled");
+        world.store.release_commits();
+        joining.await.expect("no panic").expect("joined");
+        looking.await.expect("looked");
+        world.enter(&session, "ann", false);
+        eventually("pushed", || world.push_jobs().iter().any(|job| job.event == "session.joined")).await;
     });
 }
 

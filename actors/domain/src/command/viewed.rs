@@ -27,6 +27,13 @@ pub struct Viewed {
     chat_item: Option<PrivateText>,
 }
 
+impl Viewed {
+    /// Sets what "everything so far" is.
+    pub fn everything_is(&mut self, seq: Seq) {
+        self.last_seen.get_or_insert(seq);
+    }
+}
+
 impl TryFrom<ViewedRequest> for Command {
     type Error = Rejection;
     fn try_from(request: ViewedRequest) -> Result<Self, Rejection> {
