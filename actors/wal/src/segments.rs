@@ -173,18 +173,20 @@ impl Segments {
     pub fn forget(&self, upto: u64) -> Result<(), WalError> {
         let surplus = {
             let mut state = self.state.lock();
-            // What is kept for others must not keep the writer from writing.
-            let is_roomy = state.bytes <= self.config.most / 2;
-            let upto = state.kept_beyond.filter(|_| is_roomy).map_or(upto, |kept| upto.min(kept));
-            while state.full.front().is_some_and(|full| full.last <= upto) {
+            let kept_beyond = state.kept_beyond.unwrap_or(u64::MAX);
+            let mut used = state.bytes - state.free.iter().map(|free| free.length).sum::<u64>();
+            // What is kept for others must not keep the writer from writing: the oldest goes first.
+            let may_go = |full: &Full, used| full.last <= kept_beyond || used > self.config.most / 2;
+            while state.full.front().is_some_and(|full| full.last <= upto && may_go(full, used)) {
                 let Some(full) = state.full.pop_front() else { break };
+                used -= full.segment.length;
                 state.free.push(full.segment.into_free());
             }
             let usual = |free: &Free| free.length == self.config.segment;
-            // As many as were in use just now are kept.
-            let kept = state.full.len() + 2;
+            // As many as the writer needed just now are kept ready to be used again.
+            let needed = state.full.iter().filter(|full| full.last > upto).count() + 2;
             let (mut keep, mut surplus): (Vec<_>, Vec<_>) = state.free.drain(..).partition(usual);
-            surplus.extend(keep.drain(kept.min(keep.len())..));
+            surplus.extend(keep.drain(needed.min(keep.len())..));
             state.free = keep;
             surplus
         };
@@ -193,6 +195,10 @@ impl Segments {
             self.state.lock().bytes -= free.length;
         }
         Ok(())
+    }
+
+    pub fn has_left(&self, group: u64) -> bool {
+        self.state.lock().full.back().is_some_and(|full| full.last > group)
     }
 
     pub fn usage(&self) -> Usage {
@@ -309,8 +315,8 @@ impl Keeper {
         self.0.forget(upto)
     }
 
-    /// Keeps the segments with groups after this one, so that a backup can copy them. They are kept until they take up
-    /// half of [`Config::most`](crate::Config::most). `None` keeps nothing.
+    /// Keeps the segments with groups after this one, so that a backup can copy them. The oldest go when the log takes
+    /// up more than half of [`Config::most`](crate::Config::most). `None` keeps nothing.
     pub fn keep_beyond(&self, group: Option<u64>) {
         self.0.keep_beyond(group);
     }
@@ -326,6 +332,11 @@ impl Keeper {
         take: impl FnMut(u64, &[u8]) -> Result<(), WalError>,
     ) -> Result<(), WalError> {
         read::groups(&self.0, after, upto, take)
+    }
+
+    /// Whether the writer has left a segment that has groups beyond this one, which may be forgotten soon.
+    pub fn has_left(&self, group: u64) -> bool {
+        self.0.has_left(group)
     }
 
     /// What the log takes up at present.

@@ -74,6 +74,34 @@ fn a_log_does_not_grow_beyond_its_bound_and_goes_on_when_groups_are_forgotten() 
 }
 
 #[test]
+fn of_what_is_kept_for_a_copy_the_newest_half_of_the_log_stays() {
+    let (_disk, mut wal) = filled(1);
+    let keeper = wal.keeper();
+    let readable = |after, upto| keeper.read(after, upto, |_, _| Ok(())).is_ok();
+    let mut was_half_full = false;
+    keeper.keep_beyond(Some(0));
+    for group in 2..=512 {
+        append(&mut wal).expect("it never stands in the way of the writer");
+        keeper.prepare().expect("prepared");
+        if group % 64 != 0 {
+            continue;
+        }
+        was_half_full |= keeper.usage().bytes > SMALL.most / 2;
+        keeper.forget(group).expect("forgotten");
+        let usage = keeper.usage();
+        assert!(readable(0, group) || was_half_full, "{usage:?}");
+        assert!(!was_half_full || usage.used as u64 * SMALL.segment > SMALL.most / 4, "{usage:?}");
+        assert!(usage.bytes <= SMALL.most / 2 + 4 * SMALL.segment, "{usage:?}");
+    }
+    let oldest = (0..512).find(|after| readable(*after, 512)).expect("some are there");
+    assert!(oldest > 0, "more is written than half of the log holds");
+    assert!(keeper.has_left(oldest) && !keeper.has_left(512));
+    keeper.keep_beyond(Some(500));
+    keeper.forget(512).expect("forgotten");
+    assert!(!readable(oldest, 512) && readable(500, 512), "nothing is kept longer than it is needed");
+}
+
+#[test]
 fn a_full_disk_is_reported_before_a_write_and_writing_resumes_later() {
     let (disk, mut wal) = filled(3);
     disk.set(Faults { capacity: Some(disk.bytes()), ..Faults::default() });

@@ -19,6 +19,7 @@ mod chunks;
 mod directory;
 mod export;
 mod groups;
+mod increment;
 mod manifest;
 mod pin;
 mod plan;

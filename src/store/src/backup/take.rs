@@ -7,9 +7,9 @@ use super::{
     chunks::ChunkWriter,
     directory::{BackupDirectory, Written, sha256},
     groups,
+    increment::{Archived, Groups},
     manifest::{FORMAT, GroupsFile, Manifest, StoredSecret},
     pin,
-    plan::between,
 };
 use crate::{digests::has_no_digest, journaled::Journaled, open::SCHEMA};
 
@@ -25,15 +25,17 @@ pub(super) fn take(
     let mut written = directory.lock()?;
     let log = format!("{:016x}", store.log());
     let before = Archived::of(&directory, &log)?;
+    if before.end > store.last() {
+        return Err(BackupError::Later { path: to.to_owned() });
+    }
     // Nothing is forgotten from here on; then only what this backup does not need.
     store.keeper().keep_beyond(Some(0));
     let base = store.checkpoint();
     let noted = pin::archived(&backups.location.path).unwrap_or(u64::MAX);
     store.keeper().keep_beyond(Some(base.min(noted)));
 
-    let taken = rows(store, &mut written, progress).and_then(|rows| {
-        let position = store.last();
-        let journal = journal(store, &log, before, base, position, &mut written)?;
+    let taken = rows_and_groups(store, before, base, &mut written, progress).and_then(|(rows, groups)| {
+        let Groups { files: journal, upto: position, .. } = groups;
         let position_at = last_time(&directory, &journal)?;
         let secrets = copy_secrets(secrets, &mut written)?;
         let created_at = backups.now();
@@ -84,13 +86,35 @@ pub(super) fn take(
     Ok(Taken { manifest, new_bytes: written.new_bytes, removed })
 }
 
+/// The groups are copied while the rows are read: the journal cannot keep all that are written meanwhile.
+fn rows_and_groups(
+    store: &Journaled,
+    before: Archived,
+    base: u64,
+    to: &mut Written,
+    progress: &mut dyn FnMut(BackupProgress),
+) -> Result<(Rows, Groups), BackupError> {
+    let mut groups = Groups::begin(store, before, base, to)?;
+    let rows = rows(store, to, |to, done| {
+        progress(done);
+        if store.keeper().has_left(groups.upto) { groups.copy(store, store.last(), to) } else { Ok(()) }
+    })?;
+    groups.copy(store, store.last(), to)?;
+    Ok((rows, groups))
+}
+
 struct Rows {
     chunks: Vec<super::manifest::ChunkFile>,
     rows: u64,
     damaged: u64,
 }
 
-fn rows(store: &Journaled, to: &mut Written, progress: &mut dyn FnMut(BackupProgress)) -> Result<Rows, BackupError> {
+/// Tells `after_page` how far it is, after some rows each.
+fn rows(
+    store: &Journaled,
+    to: &mut Written,
+    mut after_page: impl FnMut(&mut Written, BackupProgress) -> Result<(), BackupError>,
+) -> Result<Rows, BackupError> {
     let engine = store.engine();
     let total = engine.digests.rows();
     let (mut writer, mut rows, mut damaged) = (ChunkWriter::default(), 0, 0);
@@ -109,61 +133,10 @@ fn rows(store: &Journaled, to: &mut Written, progress: &mut dyn FnMut(BackupProg
             writer.put(to, &key, &stored)?;
             rows += 1;
         }
-        progress(BackupProgress { rows, total });
-        Ok(())
+        after_page(to, BackupProgress { rows, total })
     })?;
     writer.end(to)?;
     Ok(Rows { chunks: writer.chunks, rows, damaged })
-}
-
-/// What a directory holds of a journal.
-struct Archived {
-    /// The last group of the last backup; 0: there is none.
-    end: u64,
-    /// Groups, in order.
-    files: Vec<GroupsFile>,
-}
-
-impl Archived {
-    fn of(directory: &BackupDirectory, log: &str) -> Result<Self, BackupError> {
-        let manifests = directory.manifests()?.into_iter().filter_map(Result::ok);
-        let of_log: Vec<Manifest> = manifests.filter(|manifest| manifest.log == log).collect();
-        let end = of_log.iter().map(|manifest| manifest.position).max().unwrap_or(0);
-        let mut files: Vec<GroupsFile> = of_log.into_iter().flat_map(|manifest| manifest.journal).collect();
-        files.sort_by_key(|groups| groups.first);
-        files.dedup();
-        Ok(Self { end, files })
-    }
-}
-
-/// The groups that bring the rows to `position`, and before them those since the last backup.
-fn journal(
-    store: &Journaled,
-    log: &str,
-    before: Archived,
-    base: u64,
-    position: u64,
-    to: &mut Written,
-) -> Result<Vec<GroupsFile>, BackupError> {
-    let Archived { end, mut files } = before;
-    if end > position {
-        return Err(BackupError::Later { path: to.directory.root().to_owned() });
-    }
-    files.retain(|groups| groups.last > base);
-    if end > 0 && end < position {
-        match groups::copy(store.keeper(), log, end, position, to) {
-            Ok(groups) => files.push(groups),
-            // The journal could not keep them: what is in between cannot be restored.
-            Err(BackupError::Journal(error)) => {
-                tracing::warn!(%error, "no moment between the backup before and this one can be restored");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if between(files.clone(), base, position).is_some() {
-        return Ok(files);
-    }
-    Ok(vec![groups::copy(store.keeper(), log, base, position, to)?])
 }
 
 fn last_time(

@@ -378,3 +378,47 @@ fn backups_of_one_store_are_ordered_by_position_also_if_the_clock_goes_back() {
     assert_eq!(taken.removed.len(), 2);
     assert_eq!(listed(), [(positions[2], false), (taken.manifest.position, true)]);
 }
+
+#[test]
+fn a_backup_is_whole_although_more_is_written_meanwhile_than_the_journal_holds() {
+    const JOURNAL: usize = 12 << 20;
+    let mut options = small();
+    options.journal.max_bytes = JOURNAL as u64;
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let location = location(Engine::Redb, &place.path().join("store"));
+    let (store, backups) = store::open_with_backups(&location, &options).expect("the store opens");
+    for page in 0..200 {
+        let rows = (0..100).map(|row| put(format!("y{page:04}{row:04}"), [7; 50])).collect();
+        store.commit(&[free(rows)]).expect("written");
+    }
+    let (mut latest, mut bytes) = (0, 0);
+    let mut write = || {
+        let (before, deadline) = (bytes, Instant::now() + Duration::from_secs(60));
+        while bytes - before < JOURNAL / 8 {
+            let group = group(latest + 1);
+            // Refused: the engine is behind.
+            match store.commit(&group) {
+                Ok(_) => (latest, bytes) = (latest + 1, bytes + bytes_of(&group)),
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+        }
+        (latest, bytes)
+    };
+    write();
+    let first = take(&backups, &to).manifest;
+    let (begin, mut written) = (write(), (0, 0));
+    // An eighth of the journal for each page of rows that is read.
+    let second = backups.take(&to, &[], 0, &mut |_| written = write()).expect("a backup").manifest;
+    let meanwhile = written.1 - begin.1;
+    assert!(meanwhile > JOURNAL, "{meanwhile} bytes are written meanwhile");
+    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb), (written.0, second.position));
+    let (between, offset) = (first.position.midpoint(second.position), second.position - written.0);
+    assert_eq!(restored(&to, &Choice::Position(between), Engine::Redb), (between - offset, between));
+}
+
+/// The least that these take up in the journal.
+fn bytes_of(group: &[Commit]) -> usize {
+    let changes = group.iter().flat_map(|commit| &commit.changes);
+    changes.map(|change| if let Change::Put(_, value) = change { value.len() } else { 0 }).sum()
+}
