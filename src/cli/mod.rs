@@ -237,6 +237,7 @@ fn named(store: Option<String>) -> Result<Option<Place>, Failure> {
 /// Runs the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::files::keep_to_this_user();
+    crate::tls::install_provider();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         // clap returns --help and --version as errors, too.

@@ -122,6 +122,41 @@ async fn connections_are_encrypted_and_the_certificate_is_checked() {
     assert_ne!(postgres.sql("postgres", &plain.replace("NOT ssl", "ssl")), "0");
 }
 
+/// Every command, not only the node: `check`, `store copy`, `verify` and `dump`.
+#[tokio::test]
+async fn commands_use_an_encrypted_database() {
+    let Some(postgres) = own_server().await else { return };
+    postgres.encrypt();
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), AUTHORITY).unwrap();
+    let authority = authority.path().to_str().unwrap();
+    let address = format!("{}?sslmode=verify-full", postgres.database());
+    let server = on(&address).set("store.ca", authority).start().await;
+    Conversation::joined(&server).await;
+    server.stop().await;
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let environment = [
+        ("TANDEM__STORE__ENGINE", "postgres"),
+        ("TANDEM__STORE__URL", &*address),
+        ("TANDEM__STORE__PASSWORD", PASSWORD),
+        ("TANDEM__STORE__CA", authority),
+    ];
+    let checked = run(&["check", "--data", data], &environment).await;
+    assert!(checked.stdout.lines().any(|line| line.starts_with("ok ") && line.contains(" store: ")), "{checked:?}");
+    let dumped = run(&["store", "dump", "--data", data], &environment).await;
+    assert!(dumped.code == Some(0) && dumped.stdout.contains("event 1 "), "{dumped:?}");
+    let verified = run(&["store", "verify", "--data", data], &environment).await;
+    assert!(verified.code == Some(0) && verified.stdout.contains("nothing is damaged"), "{verified:?}");
+    let to = format!("redb:{data}/store");
+    let copied = run(&["store", "copy", "--from", &address, "--to", &to], &environment[2..]).await;
+    assert!(copied.code == Some(0) && copied.stdout.contains("verified"), "{copied:?}");
+    // Without `store.ca`, the usual authorities count, and none of them has signed this one.
+    let unknown = run(&["store", "verify", "--store", &address], &environment[2..3]).await;
+    let line = unknown.refused_with_one_line();
+    assert!(line.contains("cannot be reached") && line.contains("UnknownIssuer"), "{line}");
+}
+
 #[tokio::test]
 async fn check_says_what_serve_would_say() {
     let Some(shared) = Postgres::shared() else { return };
