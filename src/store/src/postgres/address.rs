@@ -1,6 +1,6 @@
 //! `store.url`: where the database is. It never holds a password, so that it can be shown.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio_postgres::config::{Host, SslMode};
@@ -96,7 +96,7 @@ impl FromStr for Address {
             Some("disable") => SslMode::Disable,
             Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
             Some(_) => return Err(InvalidAddress::Encryption),
-            None if config.get_hosts().iter().all(is_on_this_machine) => SslMode::Disable,
+            None if is_on_this_machine(&config) => SslMode::Disable,
             None => SslMode::Require,
         });
         Ok(Self(Arc::new(Parsed { text: text.to_owned(), config })))
@@ -111,14 +111,13 @@ impl TryFrom<String> for Address {
     }
 }
 
-/// What is sent there cannot be read on a network.
-fn is_on_this_machine(host: &Host) -> bool {
-    match host {
+/// Whether the server is on this machine, wherever connections may go: `hostaddr` says so in place of the host's name.
+fn is_on_this_machine(config: &tokio_postgres::Config) -> bool {
+    let is_local = |host: &Host| match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-        }
-    }
+        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
+    };
+    config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
 }
 
 impl fmt::Display for Address {
@@ -152,6 +151,11 @@ mod tests {
             ("[::1]:5433", "", false),
             ("%2Frun%2Fpostgresql", "", false),
             ("localhost,db.example", "", true),
+            ("localhost", "?host=db.example", true),
+            ("localhost", "?hostaddr=192.0.2.2", true),
+            ("localhost", "?host%61ddr=192.0.2.2", true),
+            ("localhost", "?hostaddr=127.0.0.1", false),
+            ("db.example", "?hostaddr=127.0.0.1", true),
             ("db.example", "?sslmode=disable", false),
             ("db.example", "?sslmode=require", true),
             ("localhost", "?target_session_attrs=read-write&sslmode=verify-full", true),
