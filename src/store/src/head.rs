@@ -30,6 +30,14 @@ impl Head {
         Ok(Self { path, file })
     }
 
+    /// As [`Head::open`]. A store without it works, but a loss would not be noticed.
+    pub fn open_or_warn(directory: &Path) -> Option<Self> {
+        let opened = Self::open(directory).inspect_err(|error| {
+            tracing::warn!(%error, store = %directory.display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
+        });
+        opened.ok()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

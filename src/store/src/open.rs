@@ -53,10 +53,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
         })?;
         directory.copy_ended();
     }
-    let head = Head::open(directory.root()).inspect_err(|error| {
-        tracing::warn!(%error, store = %location.path.display(), "the number of the last acknowledged group cannot be stored, so a loss of groups would not be noticed");
-    });
-    let mut head = head.ok();
+    let mut head = Head::open_or_warn(directory.root());
     let room = Room::new(directory.root(), options.min_free);
     let mut loading = digests::load(&location.path);
     let rows = open_rows(location, directory, options)?;

@@ -157,6 +157,15 @@ async fn commands_use_an_encrypted_database() {
     assert!(line.contains("cannot be reached") && line.contains("UnknownIssuer"), "{line}");
 }
 
+/// A note that cannot be kept is no reason to refuse to start, but one to say so.
+#[tokio::test]
+async fn a_node_that_cannot_note_how_far_it_was_says_so() {
+    let Some(setup) = on_a_fresh_database() else { return };
+    std::fs::create_dir_all(setup.data().join("store/acknowledged")).unwrap();
+    let server = setup.start().await;
+    server.logged(&["acknowledged", "a loss of groups would not be noticed"]).await;
+}
+
 #[tokio::test]
 async fn check_says_what_serve_would_say() {
     let Some(shared) = Postgres::shared() else { return };

@@ -43,7 +43,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     }
     let here = Here::lock(here)?;
     let known = here.cluster()?.filter(|_| !options.start_afresh);
-    let mut acknowledged = Head::open(here.path()).ok();
+    let mut acknowledged = Head::open_or_warn(here.path());
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
     let no_thread = |error| StoreOpenError::of(here.path(), "start a thread", error);
     let bridge = Arc::new(Bridge::start().map_err(no_thread)?);
