@@ -87,7 +87,7 @@ impl From<StoreError> for Refusal {
         match error.fault() {
             StoreFault::NoRoom => Obstacle::NoRoom.into(),
             StoreFault::Busy => Obstacle::Busy.into(),
-            StoreFault::Stalled => Obstacle::Stalled.into(),
+            StoreFault::Stalled | StoreFault::Stopping => Obstacle::Stalled.into(),
             StoreFault::Failed | StoreFault::Damaged => Self::Internal(error.to_string()),
         }
     }

@@ -48,7 +48,8 @@ impl Node {
         pusher.stop().await;
         coordinator.stop();
         self.durable.journal.close();
-        // The writer ends when the last commit is durable.
+        self.durable.store.stop_waiting();
+        // The writer ends when the last commit is durable, or when the database turns out to be away.
         let DurableThreads { writer, stall_watch, disk_watch, database_watch } = self.threads;
         let store = self.durable.store;
         on_a_thread("store-close", move || {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 use tandem_actors::{
     Arbiters, Coordinator,
     journal::Journal,
-    ports::{Clock, Push, Store, StoreError},
+    ports::{Clock, Push, Store, StoreError, StoreFault},
 };
 
 use super::{StartError, cores};
@@ -62,11 +62,16 @@ impl Durable {
     }
 }
 
-/// Ends the process, because a failed sync must not be retried. The next process reads what is on the disk.
+/// Ends the process, because a failed sync must not be retried. The next process reads what is on the disk. A database
+/// that is away while the node stops is no failure: then the writer ends, and the stop goes on.
 #[expect(clippy::exit, reason = "nothing may be acknowledged any more, and nothing waits to be written")]
 fn stop_at_once(error: &StoreError) {
+    if error.fault() == StoreFault::Stopping {
+        return;
+    }
     tracing::error!(%error, "the store failed; nothing more can be acknowledged, so the node exits");
-    let advice = "check the disk, then start again: everything that was answered is there";
+    let usual = "check the disk, then start again: everything that was answered is there";
+    let advice = error.advice().unwrap_or(usual);
     telemetry::stderr::say(format_args!("tandem: {error}; {advice}"));
     telemetry::stderr::flush();
     std::process::exit(EXIT_STORE_FAILED);

@@ -89,6 +89,10 @@ impl Store for WatchedStore {
         Ok(verdicts)
     }
 
+    fn stop_waiting(&self) {
+        self.store.stop_waiting();
+    }
+
     fn close(&self) {
         self.store.close();
     }

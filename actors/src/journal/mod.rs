@@ -392,7 +392,7 @@ impl Writer {
                 match error.fault() {
                     StoreFault::NoRoom => self.shared.disk.set_no_room(true),
                     StoreFault::Busy => self.shared.disk.set_behind(true),
-                    StoreFault::Failed | StoreFault::Stalled | StoreFault::Damaged => {
+                    StoreFault::Failed | StoreFault::Stalled | StoreFault::Stopping | StoreFault::Damaged => {
                         self.fail(&error);
                         return Err(error);
                     }

@@ -109,6 +109,8 @@ pub enum StoreFault {
     Busy,
     /// The disk or the database has not answered for too long. What is being written may still become durable.
     Stalled,
+    /// The node stops and does not wait for a database that is away. What was being written may still be there.
+    Stopping,
     /// One row is damaged. All others are as they were.
     Damaged,
 }
@@ -116,7 +118,7 @@ pub enum StoreFault {
 impl StoreFault {
     /// Whether the store is as it was, and the same can succeed later.
     pub fn passes(self) -> bool {
-        matches!(self, Self::NoRoom | Self::Busy | Self::Stalled)
+        matches!(self, Self::NoRoom | Self::Busy | Self::Stalled | Self::Stopping)
     }
 }
 
@@ -126,6 +128,7 @@ impl StoreFault {
 pub struct StoreError {
     text: Arc<str>,
     fault: StoreFault,
+    advice: Option<&'static str>,
     #[source]
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -162,6 +165,11 @@ impl StoreError {
         Self::with(StoreFault::Stalled, error)
     }
 
+    /// The node stops before the store could answer.
+    pub fn stopping(error: impl fmt::Display) -> Self {
+        Self::with(StoreFault::Stopping, error)
+    }
+
     /// `record` names the row, without anything that a person wrote.
     pub fn damaged(record: impl fmt::Display) -> Self {
         Self::with(StoreFault::Damaged, format_args!("{record} is damaged: its checksum is wrong"))
@@ -173,7 +181,18 @@ impl StoreError {
     }
 
     fn with(fault: StoreFault, error: impl fmt::Display) -> Self {
-        Self { text: error.to_string().into(), fault, source: None }
+        Self { text: error.to_string().into(), fault, advice: None, source: None }
+    }
+
+    /// Adds what the operator can do.
+    #[must_use]
+    pub fn advising(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
+    /// What the operator can do, if that is special to this error.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.advice
     }
 
     /// What went wrong, for the operator.
@@ -213,6 +232,9 @@ pub trait Store: Send + Sync + 'static {
     /// state that the earlier ones leave. Called by the journal's thread alone. After [`StoreFault::NoRoom`] and
     /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// The node stops. A write that waits for a database to come back fails now, with [`StoreFault::Stopping`].
+    fn stop_waiting(&self) {}
 
     /// Closes the files, so that the next start has nothing to repair. Nothing can be read or written after it.
     fn close(&self) {}

@@ -59,7 +59,10 @@ async fn the_checker_notices_a_node_that_does_not_wait_for_the_database() {
     eventually("answers", enough).await;
     let postgres = start_again(crash(postgres).await).await;
     in_time("the node notices that the database fell back", server.ended()).await;
-    assert!(server.logs().contains("the database has fallen back"), "{}", server.logs());
+    let logs = server.logs();
+    let last = last_words(&logs);
+    assert!(last.contains("the database has fallen back") && last.contains("bring it up to date"), "{logs}");
+    assert!(!last.contains("everything that was answered is there"), "{logs}");
     history.stop();
     for lane in lanes {
         lane.await.expect("a lane does not panic");
@@ -141,4 +144,40 @@ async fn a_database_that_stands_still_is_as_one_that_is_away() {
     postgres.signal("CONT");
     ready(&server).await;
     eventually("it goes on", || async { (both.ben.press("/nudge").await.status == 200).then_some(()) }).await;
+}
+
+/// A write that cannot succeed does not hold up the end of the node, and is no failure of the store.
+#[tokio::test]
+async fn a_node_stops_in_good_order_while_the_database_is_away() {
+    let Some(postgres) = own_server().await else { return };
+    let setup = on(&postgres.database()).set("journal.stall_after", "2s").set("server.shutdown_timeout", "5m");
+    let mut server = setup.start().await;
+    let both = Conversation::joined(&server).await;
+    let postgres = crash(postgres).await;
+    both.anna.press("/nudge").await.refused(503, "SERVICE_UNAVAILABLE");
+    server.logged(&["PostgreSQL cannot be written to"]).await;
+    server.terminate();
+    let status = server.ended().await;
+    assert!(status.success(), "{status}: {}", server.logs());
+    assert!(!server.logs().contains("the store failed"), "{}", server.logs());
+    drop(postgres);
+}
+
+#[tokio::test]
+async fn a_statement_that_is_refused_for_good_ends_the_node_with_advice() {
+    let Some(shared) = Postgres::shared() else { return };
+    let address = shared.database();
+    let mut server = on(&address).start().await;
+    let both = Conversation::joined(&server).await;
+    shared.sql(&address, "DROP TABLE tandem.groups");
+    let pressed =
+        tokio::spawn(
+            async move { both.anna.request(reqwest::Method::POST, &both.anna.path("/nudge")).attempt().await },
+        );
+    let status = in_time("the node ends", server.ended()).await;
+    drop(pressed.await);
+    let logs = server.logs();
+    assert_eq!(status.code(), Some(70), "{logs}");
+    let last = last_words(&logs);
+    assert!(last.contains("PostgreSQL refused to write") && last.contains("see to the database"), "{logs}");
 }

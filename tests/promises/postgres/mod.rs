@@ -29,6 +29,11 @@ async fn own_server() -> Option<Postgres> {
     tokio::task::spawn_blocking(Postgres::start).await.expect("it starts")
 }
 
+/// The line with which a node ended.
+fn last_words(logs: &str) -> &str {
+    logs.lines().find(|line| line.starts_with("tandem: ")).unwrap_or_else(|| panic!("no last words: {logs}"))
+}
+
 async fn ready(server: &Server) {
     let ready = || async { (server.get("/ready").send().await.status == 200).then_some(()) };
     eventually("the node is ready", ready).await;

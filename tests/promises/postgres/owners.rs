@@ -41,7 +41,9 @@ async fn stale_owner(address: &str, debug: &str) -> (Vec<String>, Option<i32>) {
     };
     if ended.is_some() {
         let logs = stale.logs();
-        assert!(logs.contains("another node has taken the database over"), "{logs}");
+        let last = last_words(&logs);
+        assert!(last.contains("another node has taken the database over"), "{logs}");
+        assert!(last.contains("find out who started it") && !last.contains("check the disk"), "{logs}");
     }
     for lane in lanes {
         in_time("a lane ends", lane).await.expect("a lane does not panic");

@@ -33,7 +33,7 @@ use parking_lot::Mutex;
 use tandem_actors::{
     domain::ids::{Seq, SessionId},
     keys::{self, Key},
-    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
+    ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, StoreFault, Verdict},
 };
 
 pub(crate) use self::direct::Direct;
@@ -155,16 +155,24 @@ impl Store for PostgresStore {
         let verdicts = self.fences.judge(group);
         let outcome = self.write(&mut writer, group, &verdicts);
         if let Err(error) = &outcome {
-            tracing::error!(%error, "the store failed: nothing more is acknowledged");
+            if error.fault() == StoreFault::Stopping {
+                tracing::warn!(%error, "what waited to be written is given up");
+            } else {
+                tracing::error!(%error, "the store failed: nothing more is acknowledged");
+            }
             self.failed.get_or_init(|| error.clone());
         }
         self.fences.settle();
         outcome.map(|()| verdicts)
     }
 
-    fn close(&self) {
+    fn stop_waiting(&self) {
         self.closing.store(true, Ordering::Release);
-        self.failed.get_or_init(|| StoreError::new("it is closed"));
+    }
+
+    fn close(&self) {
+        self.stop_waiting();
+        self.failed.get_or_init(|| StoreError::stopping("it is closed"));
         if let Some(mut writer) = self.writer.try_lock_for(CLOSE_WITHIN) {
             writer.release();
         }

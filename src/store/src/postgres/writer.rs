@@ -190,7 +190,8 @@ impl Writer {
                 Ok(())
             }
             Tried::Lost(reason) => self.pause(reason),
-            Tried::Failed(reason) => Err(StoreError::new(format_args!("PostgreSQL refused to write: {reason}"))),
+            Tried::Failed(reason) => Err(StoreError::new(format_args!("PostgreSQL refused to write: {reason}"))
+                .advising("see to the database, then start again: everything that was answered is there")),
         }
     }
 
@@ -215,7 +216,8 @@ impl Writer {
             }
             Some(Ok((.., None))) => Err(StoreError::new(
                 "another node has taken the database over: a database has one node at a time, and this one is not it any more",
-            )),
+            )
+            .advising("find out who started it: everything that was answered is there")),
             Some(Err(lost)) => self.recover(lost).map(|()| None),
             None => self.pause("it does not answer".into()).map(|()| None),
         }
@@ -226,8 +228,9 @@ impl Writer {
             let missing = self.number - last;
             return Err(StoreError::new(format_args!(
                 "the database has fallen back: the last {missing} groups that were acknowledged are not there, as after a failover to a \
-                 server that was behind; bring it up to date before this node starts again"
-            )));
+                 server that was behind"
+            ))
+            .advising("bring it up to date before this node starts again"));
         }
         // It may be the group whose answer was lost.
         self.number = last;
@@ -243,7 +246,7 @@ impl Writer {
     fn pause(&mut self, reason: String) -> Result<(), StoreError> {
         self.let_go();
         if self.closing.load(Ordering::Acquire) {
-            return Err(StoreError::new(format_args!("PostgreSQL was away when the node stopped: {reason}")));
+            return Err(StoreError::stopping(format_args!("PostgreSQL was away when the node stopped: {reason}")));
         }
         let (since, told) = self.away.take().unwrap_or_else(|| (Instant::now(), String::new()));
         if told != reason {
