@@ -70,6 +70,23 @@ async fn the_checker_notices_a_node_without_a_fence() {
     assert!(!faults.is_empty());
 }
 
+/// The owner that has waited for another one's lease is as safe from later nodes as one that began alone.
+#[tokio::test]
+async fn a_node_that_took_over_is_not_displaced_while_it_lives() {
+    let Some(shared) = Postgres::shared() else { return };
+    let address = shared.database();
+    let mut stale = on(&address).start().await;
+    signal("STOP", &stale);
+    let owner = on(&address).start().await;
+    let both = Conversation::joined(&owner).await;
+    signal("CONT", &stale);
+    assert_eq!(in_time("the stale node ends", stale.ended()).await.code(), Some(70));
+    let refused = on(&address).refused().await;
+    assert!(refused.refused_with_one_line().contains("in use by a node on "), "{}", refused.stderr);
+    both.anna.press("/nudge").await.done();
+    owner.stop().await;
+}
+
 #[tokio::test]
 async fn a_second_node_is_refused_while_the_first_one_runs() {
     let Some(shared) = Postgres::shared() else { return };

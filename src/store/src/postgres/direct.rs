@@ -51,7 +51,7 @@ impl Direct {
                 Found::Store { .. } => {}
             }
             let reading = failed(&address, "read its rows");
-            if alone && !owner::lock(&client).await.map_err(&reading)? {
+            if alone && owner::is_in_use(&client).await.map_err(&reading)? {
                 return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
             }
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -67,7 +67,7 @@ impl Direct {
         Self::open(address, options, |address, client| async move {
             let preparing = failed(&address, "prepare a copy");
             // Until this connection ends, nobody else makes tables, and no copy that is under way is taken for a rest.
-            if !schema::alone(&client).await.map_err(&preparing)? {
+            if !schema::try_lock_schema(&client).await.map_err(&preparing)? {
                 return Err(PostgresError::BeingMade { address });
             }
             match schema::look(&address, &client).await? {

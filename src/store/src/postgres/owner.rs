@@ -3,22 +3,23 @@
 //! claim waits for groups in flight, and nothing that an earlier connection or another node still sends is written
 //! after it.
 //!
-//! Clocks and the advisory lock decide when somebody may take over, never whether a group counts.
+//! Clocks and advisory locks decide when somebody may take over, never whether a group counts. Each node shares a lock
+//! of its own among the connections that write ([`show_alive`]), and has it before it owns anything. Who can take the
+//! owner's lock alone knows that no such connection of the owner lives.
 
 use std::time::Duration;
 
 use tokio_postgres::{Client, Error};
 
-use super::{
-    PostgresError,
-    connection::Access,
-    schema::{OWNING, failed},
-};
+use super::{PostgresError, connection::Access, schema::failed};
 
 /// A node that has not renewed its lease for this long, and whose connection still looks alive, may be replaced.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
 /// A lease is renewed this often at least, by a group or by itself.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// What tells the locks of nodes from the other advisory locks of the database.
+const OF_NODES: i64 = 0x7461_6e64_656d_0002;
 
 /// What a claim gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl Node {
 /// Takes the shards at the start of a node. Waits for the lease of a node that does not answer to run out.
 pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Result<Held, PostgresError> {
     let failed = failed(&access.address, "let this node claim it");
+    show_alive(client, node).await.map_err(&failed)?;
     let insert = "INSERT INTO tandem.nodes (id, name, version) VALUES ($1, $2, $3)";
     client.execute(insert, &[&node.id, &node.name, &env!("CARGO_PKG_VERSION")]).await.map_err(&failed)?;
     let (mut lease, mut looks): (Option<String>, u32) = (None, 0);
@@ -84,16 +86,29 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Resu
 
 /// `None` if another node has the shards. It has them as long as its connection lives and it renews its lease.
 async fn try_claim(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
-    let is_free: bool = client.query_one("SELECT pg_try_advisory_lock($1)", &[&OWNING]).await?.get(0);
-    let claimed = client
-        .query_opt(
-            "UPDATE tandem.shards SET owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
-             WHERE $3 OR owner IS NULL OR lease_until < now() RETURNING epoch",
-            &[&node.id, &LEASE.as_secs_f64(), &is_free],
-        )
-        .await?;
+    // The owner's lock is held for this statement only: nobody waits for a node that stands still between two.
+    let claim = format!(
+        "UPDATE tandem.shards SET owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
+         WHERE owner IS NULL OR lease_until < now() OR pg_try_advisory_xact_lock({}) RETURNING epoch",
+        lock_of("owner")
+    );
+    let claimed = client.query_opt(&claim, &[&node.id, &LEASE.as_secs_f64()]).await?;
     let Some(claimed) = claimed else { return Ok(None) };
     last(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
+}
+
+/// Whether a node owns the shards whose connection lives.
+pub(super) async fn is_in_use(client: &Client) -> Result<bool, Error> {
+    let others = format!(
+        "SELECT count(*) FROM tandem.shards WHERE owner IS NOT NULL AND NOT pg_try_advisory_xact_lock({})",
+        lock_of("owner")
+    );
+    Ok(client.query_one(&others, &[]).await?.get::<_, i64>(0) > 0)
+}
+
+/// The number of the advisory lock of the node that `id` names in SQL.
+fn lock_of(id: &str) -> String {
+    format!("hashtextextended({id}, {OF_NODES})")
 }
 
 /// Removes what earlier nodes have left.
@@ -108,7 +123,7 @@ async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
 /// Takes a new epoch on a new connection, so that nothing counts that the last one may still bring. `None` if another
 /// node has taken over.
 pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
-    lock(client).await?;
+    show_alive(client, node).await?;
     let held = client
         .query_opt(
             "UPDATE tandem.shards SET epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
@@ -121,9 +136,10 @@ pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>
     last(client).await.map(|last| Some(Held { epoch: held.get(0), last }))
 }
 
-/// Shows others that this node's connection lives. Another connection of this node can still have the lock.
-pub(super) async fn lock(client: &Client) -> Result<bool, Error> {
-    Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&OWNING]).await?.get(0))
+/// Shows others that this node lives, as long as this connection does. Waits for nobody but a statement that claims.
+async fn show_alive(client: &Client, node: &Node) -> Result<(), Error> {
+    let share = format!("SELECT pg_advisory_lock_shared({})", lock_of("$1"));
+    client.execute(&share, &[&node.id]).await.map(drop)
 }
 
 /// The number of the last group that is written.

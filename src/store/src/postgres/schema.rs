@@ -27,9 +27,8 @@ const OLDEST: i32 = 150_000;
 /// The tables of [`VERSION`].
 const TABLES: [&str; 5] = ["cluster", "groups", "nodes", "rows", "shards"];
 
-/// Advisory locks of the database: while tables are made, and while a node owns it.
-pub(super) const MAKING: i64 = 0x7461_6e64_656d_0001;
-pub(super) const OWNING: i64 = 0x7461_6e64_656d_0002;
+/// The advisory lock of the database while its tables are made. Nodes have others.
+const MAKING: i64 = 0x7461_6e64_656d_0001;
 
 const UNDEFINED_TABLE: &str = "42P01";
 const UNDEFINED_COLUMN: &str = "42703";
@@ -138,7 +137,7 @@ pub(super) async fn look(address: &Address, client: &Client) -> Result<Found, Po
 }
 
 /// Whether nobody else makes or removes tables until this connection ends, or unlocks it as often.
-pub(super) async fn alone(client: &Client) -> Result<bool, tokio_postgres::Error> {
+pub(super) async fn try_lock_schema(client: &Client) -> Result<bool, tokio_postgres::Error> {
     Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&MAKING]).await?.get(0))
 }
 
@@ -151,7 +150,7 @@ pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error>
 /// Two that come at the same time: the second is refused.
 pub(super) async fn make(address: &Address, client: &Client, complete: bool) -> Result<String, PostgresError> {
     let making = failed(address, "make tandem's tables");
-    if !alone(client).await.map_err(&making)? {
+    if !try_lock_schema(client).await.map_err(&making)? {
         return Err(PostgresError::BeingMade { address: address.clone() });
     }
     let made = async {

@@ -70,8 +70,6 @@ pub(super) struct Writer {
     bridge: Arc<Bridge>,
     node: Node,
     link: Option<Link>,
-    /// Whether others see that this node's connection lives.
-    is_locked: bool,
     /// The last group that is known to be written.
     number: i64,
     renewed: Instant,
@@ -93,8 +91,8 @@ impl Writer {
         let sabotage = sabotage::of_this_process();
         let write = client.prepare(&sabotage.statement(WRITE)).await?;
         let link = Some(Link { client, connection, write, epoch });
-        let (is_locked, renewed) = (true, Instant::now());
-        Ok(Self { access, bridge, node, link, is_locked, number: last, renewed, away: None, closing, sabotage })
+        let renewed = Instant::now();
+        Ok(Self { access, bridge, node, link, number: last, renewed, away: None, closing, sabotage })
     }
 
     /// The last group that is written.
@@ -158,27 +156,19 @@ impl Writer {
         }
     }
 
-    fn try_renew(&mut self, link: &Link) -> Tried<()> {
+    fn try_renew(&self, link: &Link) -> Tried<()> {
         if self.sabotage == Sabotage::Unfenced {
             return Tried::Done(());
         }
-        let (Link { client, epoch, .. }, node, is_locked) = (link.clone(), self.node.id.clone(), self.is_locked);
-        let work = async move {
-            let is_locked = is_locked || owner::lock(&client).await?;
-            let renewed = client.query_opt(RENEW, &[&node, &epoch, &LEASE.as_secs_f64()]).await?;
-            Ok::<_, tokio_postgres::Error>((is_locked, renewed.map(|row| row.get::<_, bool>(0))))
-        };
+        let (Link { client, epoch, .. }, node) = (link.clone(), self.node.id.clone());
+        let work = async move { client.query_opt(RENEW, &[&node, &epoch, &LEASE.as_secs_f64()]).await };
         match self.bridge.wait(ANSWER_WITHIN, work) {
-            Some(Ok((is_locked, Some(true)))) => {
-                self.is_locked = is_locked;
-                Tried::Done(())
-            }
-            Some(Ok((_, Some(false)))) => {
+            Some(Ok(Some(row))) if row.get(0) => Tried::Done(()),
+            Some(Ok(Some(_))) => {
                 Tried::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
             }
-            Some(Ok((_, None))) => Tried::NotHeld,
-            Some(Err(error)) => tried::<(), ()>(Some(Err(error))),
-            None => tried::<(), ()>(None),
+            Some(Ok(None)) => Tried::NotHeld,
+            answer => tried(answer),
         }
     }
 
@@ -234,7 +224,7 @@ impl Writer {
         }
         // It may be the group whose answer was lost.
         self.number = last;
-        (self.is_locked, self.renewed) = (false, Instant::now());
+        self.renewed = Instant::now();
         metrics::counter!("tandem_postgres_reconnects_total").increment(1);
         if let Some((since, _)) = self.away.take() {
             tracing::info!(seconds = since.elapsed().as_secs(), "PostgreSQL answers again");
