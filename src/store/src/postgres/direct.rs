@@ -54,7 +54,8 @@ impl Direct {
             if alone && owner::is_in_use(&client).await.map_err(&reading)? {
                 return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
             }
-            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            // Whoever reads the rows may pause for as long as they like, as behind a pager.
+            let begin = "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             client.batch_execute(begin).await.map_err(reading).map(|()| None)
         })
     }
@@ -149,5 +150,29 @@ impl Rows for Direct {
         }
         let client = self.client.clone();
         self.answer(async move { client.execute(&fill, &[&group.keys(), &group.values()]).await.map(drop) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_testing::postgres::Postgres;
+
+    use super::*;
+
+    /// As when the rows go to a pager.
+    #[test]
+    fn a_reader_may_pause_for_as_long_as_it_likes() {
+        let Some(server) = Postgres::shared() else { return };
+        let (address, here) = (server.database(), tempfile::tempdir().expect("a directory"));
+        let address: Address = address.parse().expect("an address");
+        let options = Options::default();
+        super::super::open(&address, here.path(), &options).expect("a store").close();
+        let rows = Direct::read(&address, &options, true).expect("it can be read");
+        let client = rows.client.clone();
+        let show = "SELECT current_setting('idle_in_transaction_session_timeout'), now() <> statement_timestamp()";
+        let (timeout, in_transaction) = rows
+            .answer(async move { client.query_one(show, &[]).await.map(|row| (row.get::<_, String>(0), row.get(1))) })
+            .expect("an answer");
+        assert_eq!((timeout.as_str(), in_transaction), ("0", true));
     }
 }
