@@ -10,7 +10,7 @@ use crate::{
         ids::{SessionId, UserId},
         stage::SessionStatus,
     },
-    ports::StoreError,
+    ports::{Key, StoreError},
     rows::keys,
 };
 
@@ -36,13 +36,16 @@ impl Coordinator {
     /// # Errors
     /// If the store fails.
     pub fn badge(&self, user: &UserId) -> Result<Badge, StoreError> {
-        let mut by_session = BTreeMap::new();
+        let mut sessions = Vec::new();
         for ((_, session), _) in self.listed(user, &COUNTED, None, MOST)? {
             if self.is_member(&session, user)? {
-                let unread = self.store().get(&keys::unread(user, &session))?.is_some();
-                by_session.insert(session, u32::from(unread));
+                sessions.push(session);
             }
         }
+        let marks: Vec<Key> = sessions.iter().map(|session| keys::unread(user, session)).collect();
+        let marks = self.store().get_all(&marks)?;
+        let by_session: BTreeMap<_, _> =
+            sessions.into_iter().zip(marks).map(|(session, mark)| (session, u32::from(mark.is_some()))).collect();
         Ok(Badge { count: by_session.values().sum(), by_session })
     }
 }

@@ -211,6 +211,11 @@ pub trait Store: Send + Sync + 'static {
     /// The value of one row.
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
+    /// The values of several rows, in the order of `keys`. A store that is far away reads them in one go.
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
     /// The rows whose keys begin with `prefix`, strictly beyond `after` in the given direction if there is one, at most
     /// `limit`.
     fn scan(

@@ -7,6 +7,7 @@ use super::{SessionActor, reads::to_json};
 use crate::{
     domain::{Code, Event, Rejection, Session, Settings, ids::UserId, time::Timestamp, view},
     messages::{Order, Refusal, Reply},
+    ports::Key,
     rows::keys,
     stored::{
         idempotency::{self, StoredAnswer},
@@ -85,12 +86,9 @@ impl SessionActor {
                 "this Idempotency-Key was answered by an earlier version; look at the session for what it did";
             return Err(Rejection::new(Code::Conflict, message).into());
         };
-        let mut events = Vec::new();
-        for seq in first..=last {
-            if let Some(row) = self.deps.store.get(&keys::event(session.id(), seq))? {
-                events.push(read_event(&row)?);
-            }
-        }
+        let keys: Vec<Key> = (first..=last).map(|seq| keys::event(session.id(), seq)).collect();
+        let rows = self.deps.store.get_all(&keys)?;
+        let events = rows.iter().flatten().map(|row| read_event(row)).collect::<Result<Vec<_>, _>>()?;
         let context = ReplayContext { viewer: order.caller.id.clone(), now: self.now(), settings: &self.deps.domain };
         let mut answer = render(session, &events, &context)?;
         nicknames::put_into(&mut answer, &*self.deps.store, &context.viewer)?;

@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
         view::{EventsPage, SeenEvent},
     },
-    ports::{Direction, Ids, Store, StoreError, StoreFault},
+    ports::{Direction, Ids, Key, Store, StoreError, StoreFault},
     rows::{
         compacted::{Gaps, read_gaps},
         keys,
@@ -225,8 +225,11 @@ pub(crate) fn events_page(
     loop {
         let wanted = (limit + 1 - page.events.len()).min(PAGE);
         let rows = store.scan(&keys::visible_events(id), Some(&cursor), Direction::Forward, wanted)?;
-        for seq in rows.iter().filter_map(|(key, _)| keys::seq_of(key)).take_while(|seq| *seq <= head) {
-            let Some(row) = store.get(&keys::event(id, seq))? else { continue };
+        let seqs: Vec<Seq> =
+            rows.iter().filter_map(|(key, _)| keys::seq_of(key)).take_while(|seq| *seq <= head).collect();
+        let events: Vec<Key> = seqs.iter().map(|seq| keys::event(id, *seq)).collect();
+        for (seq, row) in seqs.into_iter().zip(store.get_all(&events)?) {
+            let Some(row) = row else { continue };
             let event = erased.iter().fold(read_event(&row)?, |event, user| event.redacted(user));
             let Some(seen) = SeenEvent::of(session, &event, viewer) else { continue };
             if page.events.len() == limit {

@@ -181,3 +181,27 @@ async fn a_statement_that_is_refused_for_good_ends_the_node_with_advice() {
     let last = last_words(&logs);
     assert!(last.contains("PostgreSQL refused to write") && last.contains("see to the database"), "{logs}");
 }
+
+/// A page of events is read in a few round trips, however many events are on it.
+#[tokio::test]
+async fn a_page_of_events_is_not_read_event_by_event() {
+    let Some(postgres) = own_server().await else { return };
+    let server = on(&postgres.database()).start().await;
+    let both = Conversation::at_stage(&server, 3).await;
+    let events = both.anna.events().await;
+    assert!(events.len() > 10, "{}", events.len());
+    let one_by_one = || {
+        let log = postgres.log();
+        log.lines()
+            .filter(|line| line.contains(" execute ") && line.contains("FROM tandem.rows WHERE key = $1"))
+            .count()
+    };
+    postgres.set("log_min_duration_statement", "0");
+    let logged =
+        || async { (both.anna.events().await == events && postgres.log().contains("FROM tandem.rows")).then_some(()) };
+    eventually("statements are logged", logged).await;
+    let before = one_by_one();
+    assert_eq!(both.anna.events().await, events);
+    let read = one_by_one() - before;
+    assert!(read < 5, "{read} rows were read one by one for {} events", events.len());
+}

@@ -113,6 +113,12 @@ impl Store for PostgresStore {
         self.reads.get(key)?.map(|stored| self.seals.open(key, stored)).transpose()
     }
 
+    fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let found = self.reads.get_all(keys)?;
+        let open = |key| found.get(key).cloned().map(|stored| self.seals.open(key, stored)).transpose();
+        keys.iter().map(open).collect()
+    }
+
     fn scan(
         &self,
         prefix: &Key,

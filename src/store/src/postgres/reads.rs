@@ -2,6 +2,7 @@
 //! away nobody waits: a read fails at once, and the caller is told to come back.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -126,6 +127,14 @@ async fn keep(links: Arc<[Link; LINKS]>, link: usize, access: Access) {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES[1]);
+    }
+}
+
+impl Reads {
+    /// The rows that are there, in one round trip.
+    pub fn get_all(&self, keys: &[Key]) -> Result<HashMap<Key, Bytes>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(|ready| async move { ready.reading.get_all(&ready.client, &keys).await })
     }
 }
 
