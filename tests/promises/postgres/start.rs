@@ -166,6 +166,18 @@ async fn a_node_that_cannot_note_how_far_it_was_says_so() {
     server.logged(&["acknowledged", "a loss of groups would not be noticed"]).await;
 }
 
+/// Readers have connections of their own. Why they get none is said, and not only that nothing answers.
+#[tokio::test]
+async fn why_readers_cannot_connect_is_told() {
+    let Some(postgres) = own_server().await else { return };
+    let address = postgres.database();
+    let alone = "CREATE ROLE alone LOGIN CONNECTION LIMIT 1; GRANT CREATE ON DATABASE";
+    postgres.sql("postgres", &format!("{alone} {} TO alone", address.rsplit('/').next().unwrap()));
+    let refused = on(&address.replace("tandem@", "alone@")).refused().await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("too many connections for role \"alone\""), "{}", refused.stderr);
+}
+
 #[tokio::test]
 async fn check_says_what_serve_would_say() {
     let Some(shared) = Postgres::shared() else { return };

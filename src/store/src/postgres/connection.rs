@@ -1,7 +1,8 @@
 //! One connection to the database, with the settings that every one of ours has.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tandem_actors::backoff::Backoff;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
@@ -14,6 +15,9 @@ const SESSION: &str = "SET default_transaction_isolation = 'read committed'; \
      SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'; \
      SET search_path = pg_catalog";
+
+/// The waits between two tries to connect.
+pub(super) const RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 
 /// How connections are made.
 #[derive(Clone)]
@@ -33,10 +37,13 @@ impl Access {
     ) -> Result<Self, PostgresError> {
         let config = address.config(password.map(Password::reveal));
         let encryption = address.is_encrypted().then(|| Encryption::new(authority.map(PathBuf::as_path)));
-        let encryption = encryption.transpose().map_err(|reason| PostgresError::Authority {
-            address: address.clone(),
-            path: authority.cloned().unwrap_or_default(),
-            reason,
+        let encryption = encryption.transpose().map_err(|source| match authority {
+            Some(path) => PostgresError::Authority { address: address.clone(), path: path.clone(), source },
+            None => PostgresError::Unreachable {
+                address: address.clone(),
+                reason: source.to_string(),
+                source: Some(source),
+            },
         })?;
         Ok(Self { address: address.clone(), config, encryption })
     }
@@ -47,7 +54,7 @@ impl Access {
     /// # Errors
     /// In one line.
     pub async fn connect(&self) -> Result<(Arc<Client>, JoinHandle<()>), PostgresError> {
-        let failed = |error| not_connected(&self.address, &error);
+        let failed = |error| not_connected(&self.address, error);
         let (client, connection) = match &self.encryption {
             Some(encryption) => {
                 let (client, connection) = self.config.connect(encryption.clone()).await.map_err(failed)?;

@@ -87,7 +87,7 @@ impl Direct {
         begin: impl FnOnce(Address, Arc<Client>) -> F + Send + 'static,
     ) -> Result<Self, PostgresError> {
         let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
-        let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, &error))?;
+        let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, error))?;
         let to = address.clone();
         let opened = bridge.wait(WITHIN, async move {
             let (client, _) = access.connect().await?;

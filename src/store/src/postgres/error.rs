@@ -1,10 +1,13 @@
 //! Why a database cannot be used: one line that says where, what is wrong, and what would be right.
 
-use std::{error::Error as _, path::PathBuf};
+use std::{error::Error, path::PathBuf};
 
 use tokio_postgres::error::SqlState;
 
 use super::Address;
+
+/// What lies beneath an error.
+pub(super) type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -13,15 +16,15 @@ pub enum PostgresError {
     #[error(
         "store {address}: cannot be reached: {reason}: store.url must name a running PostgreSQL that this machine may connect to"
     )]
-    Unreachable { address: Address, reason: String },
+    Unreachable { address: Address, reason: String, source: Option<Cause> },
 
     #[error(
         "store {address}: PostgreSQL does not let tandem in: {reason}: see to the user, the database and store.password"
     )]
-    NotAdmitted { address: Address, reason: String },
+    NotAdmitted { address: Address, reason: String, source: Option<Cause> },
 
     #[error("store {address}: PostgreSQL refused to {doing}: {reason}")]
-    Failed { address: Address, doing: &'static str, reason: String },
+    Failed { address: Address, doing: &'static str, reason: String, source: Option<Cause> },
 
     #[error("store {address}: {setting} is {found} in PostgreSQL, but must be {right}: {why}")]
     Setting { address: Address, setting: &'static str, found: String, right: &'static str, why: &'static str },
@@ -77,8 +80,8 @@ pub enum PostgresError {
     )]
     HoldsAnother { path: PathBuf, found: crate::Engine, address: Address },
 
-    #[error("store {address}: the certificate in store.ca ({path}) cannot be used: {reason}: it must be a PEM file", path = .path.display())]
-    Authority { address: Address, path: PathBuf, reason: String },
+    #[error("store {address}: the certificate in store.ca ({path}) cannot be used: {source}: it must be a PEM file", path = .path.display())]
+    Authority { address: Address, path: PathBuf, source: Cause },
 
     #[error("store {address}: {doing} is not for a database: {instead}")]
     NotForIt { address: Address, doing: &'static str, instead: &'static str },
@@ -86,13 +89,14 @@ pub enum PostgresError {
 
 impl PostgresError {
     /// The thread that asks the server cannot be started.
-    pub(super) fn no_thread(address: &Address, error: &std::io::Error) -> Self {
-        Self::Failed { address: address.clone(), doing: "be asked", reason: error.to_string() }
+    pub(super) fn no_thread(address: &Address, error: std::io::Error) -> Self {
+        let reason = error.to_string();
+        Self::Failed { address: address.clone(), doing: "be asked", reason, source: Some(error.into()) }
     }
 
     /// The server has not answered in time.
     pub(super) fn silent(address: &Address) -> Self {
-        Self::Unreachable { address: address.clone(), reason: "it does not answer".into() }
+        Self::Unreachable { address: address.clone(), reason: "it does not answer".into(), source: None }
     }
 }
 
@@ -109,7 +113,7 @@ pub(super) fn told(error: &tokio_postgres::Error) -> String {
 
 /// Whether the server says that the same statement can succeed later: it restarts, stands by, or lacks something for
 /// the moment. Nothing was written.
-pub(super) fn passes(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
     const CLASSES: [&str; 6] = ["08", "40", "53", "55", "57", "58"];
     error.code().is_some_and(|code| {
         *code == SqlState::READ_ONLY_SQL_TRANSACTION
@@ -118,12 +122,16 @@ pub(super) fn passes(error: &tokio_postgres::Error) -> bool {
 }
 
 /// The error of a connection that was not made.
-pub(super) fn not_connected(address: &Address, error: &tokio_postgres::Error) -> PostgresError {
-    let (address, reason) = (address.clone(), told(error));
-    match error.code().map(|code| code.code().get(..2).unwrap_or_default()) {
-        Some("28" | "3D" | "42") => PostgresError::NotAdmitted { address, reason },
+pub(super) fn not_connected(address: &Address, error: tokio_postgres::Error) -> PostgresError {
+    let (address, reason) = (address.clone(), told(&error));
+    let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
+    let source = Some(error.into());
+    match class.as_deref() {
+        Some("28" | "3D" | "42") => PostgresError::NotAdmitted { address, reason, source },
+        // It takes no more of them, from anybody or from this user.
+        Some("53") => PostgresError::Failed { address, doing: "open another connection", reason, source },
         // The server asks for a password, and there is none.
-        None if reason.contains("password") => PostgresError::NotAdmitted { address, reason },
-        _ => PostgresError::Unreachable { address, reason },
+        None if reason.contains("password") => PostgresError::NotAdmitted { address, reason, source },
+        _ => PostgresError::Unreachable { address, reason, source },
     }
 }

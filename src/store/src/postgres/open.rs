@@ -31,6 +31,9 @@ use crate::{
 /// How long the database may take until it is ready for a node.
 const WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(20));
 
+/// How long a database that a node has claimed may take until it can be read.
+const READS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Opens the store in the database at `address`, and makes it if there is none and `options` allow it. `here` is the
 /// directory in which this machine notes which database it was.
 ///
@@ -73,14 +76,18 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
         address: address.clone(),
         doing: "give an epoch",
         reason: "there are no more of them".into(),
+        source: None,
     })?;
     let reads = Reads::start(bridge, &access);
     let unread = |error: StoreError| PostgresError::Failed {
         address: address.clone(),
         doing: "read its rows",
         reason: error.text().to_owned(),
+        source: Some(error.into()),
     };
-    reads.wait_until_ready(WITHIN).map_err(unread)?;
+    reads
+        .wait_until_ready(READS_WITHIN)
+        .map_err(|refusal| refusal.unwrap_or_else(|| PostgresError::silent(address)))?;
     let seals = Seals::of(&reads).map_err(unread)?;
     Ok(Arc::new(PostgresStore {
         reads,
@@ -153,7 +160,7 @@ impl Beginning {
 /// As [`open`].
 pub fn inspect(address: &Address, options: &Options) -> Result<bool, StoreOpenError> {
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
-    let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, &error))?;
+    let bridge = Bridge::start().map_err(|error| PostgresError::no_thread(address, error))?;
     let found = bridge.wait(WITHIN, async move {
         let (client, _) = access.connect().await?;
         schema::look(&access.address, &client).await

@@ -16,13 +16,15 @@ use tandem_actors::{
     keys::Key,
     ports::{Change, Direction, StoreError},
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_postgres::{Client, Error};
 
 use super::{
+    PostgresError,
     bridge::Bridge,
-    connection::Access,
-    error::{passes, told},
+    connection::{Access, RETRY},
+    error::{is_transient, told},
+    schema::failed,
     statements::Reading,
 };
 use crate::{
@@ -32,11 +34,13 @@ use crate::{
 
 /// Connections. Statements on one of them are answered one after the other.
 const LINKS: usize = 4;
-/// The waits between two tries to connect.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// A server that has not answered one connection answers the others within this time, or they count as lost as well.
+const PROBE_WITHIN: Duration = Duration::from_secs(1);
+/// How often the start looks for a first connection.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A connection that is ready to read.
-struct Ready {
+pub(super) struct Ready {
     client: Arc<Client>,
     reading: Reading,
 }
@@ -47,16 +51,55 @@ struct Link {
     lost: Notify,
 }
 
+impl Link {
+    fn ready(&self) -> Option<Arc<Ready>> {
+        self.ready.lock().clone().filter(|ready| !ready.client.is_closed())
+    }
+
+    /// Drops the connection, unless it was replaced already.
+    fn lose(&self, lost: &Arc<Ready>) {
+        if self.ready.lock().take_if(|ready| Arc::ptr_eq(ready, lost)).is_some() {
+            self.lost.notify_one();
+        }
+    }
+
+    /// Drops the connection if it does not answer.
+    async fn probe(&self, ready: Arc<Ready>) {
+        let answer = tokio::time::timeout(PROBE_WITHIN, ready.client.batch_execute("")).await;
+        if !matches!(answer, Ok(Ok(()))) {
+            self.lose(&ready);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Links {
+    all: [Link; LINKS],
+    /// Why the last try to connect failed. `None` after one that did not.
+    refusal: Mutex<Option<PostgresError>>,
+}
+
+impl Links {
+    /// A reason is logged once, not with every try.
+    fn refused(&self, refusal: PostgresError) {
+        let mut last = self.refusal.lock();
+        if last.as_ref().is_none_or(|last| last.to_string() != refusal.to_string()) {
+            tracing::warn!(error = %refusal, "a connection for reads cannot be made");
+        }
+        *last = Some(refusal);
+    }
+}
+
 pub(super) struct Reads {
     bridge: Arc<Bridge>,
-    links: Arc<[Link; LINKS]>,
+    links: Arc<Links>,
     next: AtomicUsize,
 }
 
 impl Reads {
     /// Connects. Connections that are lost are made again.
     pub fn start(bridge: Arc<Bridge>, access: &Access) -> Self {
-        let links: Arc<[Link; LINKS]> = Arc::default();
+        let links: Arc<Links> = Arc::default();
         for link in 0..LINKS {
             bridge.spawn(keep(links.clone(), link, access.clone()));
         }
@@ -64,70 +107,91 @@ impl Reads {
     }
 
     /// # Errors
-    /// If no connection is ready in time.
-    pub fn wait_until_ready(&self, within: Duration) -> Result<(), StoreError> {
+    /// Why no connection is ready in time. `None` if nothing has answered.
+    pub fn wait_until_ready(&self, within: Duration) -> Result<(), Option<PostgresError>> {
         let deadline = Instant::now() + within;
         while self.ready().is_none() {
             if Instant::now() >= deadline {
-                return Err(StoreError::away("PostgreSQL does not answer"));
+                return Err(self.links.refusal.lock().take());
             }
-            std::thread::sleep(PAUSES[0] / 10);
+            std::thread::sleep(LOOK_EVERY);
         }
         Ok(())
     }
 
     /// A connection; each time another one, if there are several.
-    fn ready(&self) -> Option<Arc<Ready>> {
+    fn ready(&self) -> Option<(usize, Arc<Ready>)> {
         let from = self.next.fetch_add(1, Ordering::Relaxed);
-        let is_ready = |link: &Link| link.ready.lock().clone().filter(|ready| !ready.client.is_closed());
-        (0..LINKS).find_map(|link| is_ready(&self.links[(from % LINKS + link) % LINKS]))
+        let mut in_turn = (0..LINKS).map(|link| (from % LINKS + link) % LINKS);
+        in_turn.find_map(|link| self.links.all[link].ready().map(|ready| (link, ready)))
     }
 
-    fn read<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send + 'static>(
+    pub(super) fn read<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send + 'static>(
         &self,
         read: impl FnOnce(Arc<Ready>) -> F,
     ) -> Result<T, StoreError> {
-        let ready = self.ready().ok_or_else(|| StoreError::away("PostgreSQL is away"))?;
-        match self.bridge.wait(LONGEST_WAIT, read(ready)) {
+        let (link, ready) = self.ready().ok_or_else(|| StoreError::away("PostgreSQL is away"))?;
+        match self.bridge.wait(LONGEST_WAIT, read(ready.clone())) {
             Some(Ok(found)) => Ok(found),
-            Some(Err(error)) if error.as_db_error().is_some() && !passes(&error) => {
+            Some(Err(error)) if error.as_db_error().is_some() && !is_transient(&error) => {
                 Err(StoreError::new(format_args!("PostgreSQL refused to read: {}", told(&error))))
             }
             Some(Err(error)) => Err(StoreError::away(format_args!("PostgreSQL is away: {}", told(&error)))),
             None => {
-                // No other reader shall wait as long for a server that does not answer.
-                self.links.iter().for_each(|link| {
-                    link.ready.lock().take();
-                    link.lost.notify_one();
-                });
+                self.links.all[link].lose(&ready);
+                self.probe_the_rest();
                 Err(StoreError::away("PostgreSQL does not answer"))
             }
         }
     }
+
+    /// It may be one slow read, or a server that does not answer anybody: then no other reader shall wait as long.
+    fn probe_the_rest(&self) {
+        let links = self.links.clone();
+        let probes = async move {
+            let probe = |link: usize| {
+                let links = links.clone();
+                links.all[link].ready().map(|ready| tokio::spawn(async move { links.all[link].probe(ready).await }))
+            };
+            let probes: Vec<JoinHandle<()>> = (0..LINKS).filter_map(probe).collect();
+            for probe in probes {
+                drop(probe.await);
+            }
+        };
+        let _ended = self.bridge.wait(2 * PROBE_WITHIN, probes);
+    }
 }
 
 /// Keeps one connection, as long as the thread of the connections runs.
-async fn keep(links: Arc<[Link; LINKS]>, link: usize, access: Access) {
-    let link = &links[link];
-    let mut pause = PAUSES[0];
+async fn keep(links: Arc<Links>, link: usize, access: Access) {
+    let mut failures = 0;
     loop {
-        let connected = tokio::time::timeout(LONGEST_WAIT, async {
-            let (client, connection) = access.connect().await.ok()?;
-            let reading = Reading::prepare(&client).await.ok()?;
-            Some((Ready { client, reading }, connection))
-        });
-        if let Ok(Some((ready, mut connection))) = connected.await {
-            *link.ready.lock() = Some(Arc::new(ready));
-            tokio::select! {
-                _ = &mut connection => {}
-                () = link.lost.notified() => connection.abort(),
+        let connected = tokio::time::timeout(LONGEST_WAIT, connect(&access)).await;
+        match connected.unwrap_or_else(|_| Err(PostgresError::silent(&access.address))) {
+            Ok((ready, mut connection)) => {
+                let link = &links.all[link];
+                links.refusal.lock().take();
+                *link.ready.lock() = Some(Arc::new(ready));
+                tokio::select! {
+                    _ = &mut connection => {}
+                    () = link.lost.notified() => connection.abort(),
+                }
+                link.ready.lock().take();
+                failures = 1;
             }
-            link.ready.lock().take();
-            pause = PAUSES[0];
+            Err(refusal) => {
+                links.refused(refusal);
+                failures += 1;
+            }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSES[1]);
+        tokio::time::sleep(RETRY.upper_half(failures)).await;
     }
+}
+
+async fn connect(access: &Access) -> Result<(Ready, JoinHandle<()>), PostgresError> {
+    let (client, connection) = access.connect().await?;
+    let reading = Reading::prepare(&client).await.map_err(failed(&access.address, "read its rows"))?;
+    Ok((Ready { client, reading }, connection))
 }
 
 impl Reads {
@@ -151,5 +215,35 @@ impl Rows for Reads {
 
     fn write(&self, _changes: &[&Change]) -> Result<(), StoreError> {
         Err(StoreError::new("it is open to be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_testing::postgres::Postgres;
+
+    use super::*;
+    use crate::{Options, postgres::Address};
+
+    #[test]
+    fn one_slow_read_leaves_the_other_connections_alone() {
+        let Some(server) = Postgres::shared() else { return };
+        let (address, here) = (server.database(), tempfile::tempdir().expect("a directory"));
+        let address: Address = address.parse().expect("an address");
+        super::super::open(&address, here.path(), &Options::default()).expect("a store").close();
+        let access = Access::new(&address, None, None).expect("no certificate");
+        let reads = Reads::start(Arc::new(Bridge::start().expect("a thread")), &access);
+        let ready = || reads.links.all.iter().filter_map(Link::ready).collect::<Vec<_>>();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while ready().len() < LINKS {
+            assert!(Instant::now() < deadline, "all connect");
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let before = ready();
+        let slow = reads.read(|ready| async move { ready.client.batch_execute("SELECT pg_sleep(600)").await });
+        assert!(slow.is_err_and(|error| error.fault().passes()));
+        let after = ready();
+        let kept = before.iter().filter(|ready| after.iter().any(|kept| Arc::ptr_eq(kept, ready))).count();
+        assert_eq!(kept, LINKS - 1, "all but the slow one");
     }
 }

@@ -1,35 +1,76 @@
-//! Safeguards that are switched off, for tests that have to notice it. Debug builds only.
+//! Safeguards that are switched off, for tests that have to notice it. A release build has no such switch.
 
-/// What `TANDEM_DEBUG_POSTGRES` switches off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sabotage {
-    /// Nothing.
-    None,
-    /// A group is written whoever owns the shard.
-    Unfenced,
-    /// A group is acknowledged before the database has got it.
-    Early,
-}
+#[cfg(debug_assertions)]
+pub(super) use self::debug::Sabotage;
+#[cfg(not(debug_assertions))]
+pub(super) use self::release::Sabotage;
 
-/// How much later the database gets a group.
-pub(super) const LATE: std::time::Duration = std::time::Duration::from_millis(300);
+#[cfg(debug_assertions)]
+mod debug {
+    use std::time::Duration;
 
-pub(super) fn of_this_process() -> Sabotage {
-    match std::env::var("TANDEM_DEBUG_POSTGRES").as_deref() {
-        Ok("unfenced") if cfg!(debug_assertions) => Sabotage::Unfenced,
-        Ok("early") if cfg!(debug_assertions) => Sabotage::Early,
-        _ => Sabotage::None,
+    /// What `TANDEM_DEBUG_POSTGRES` switches off.
+    #[derive(Clone, Copy)]
+    pub enum Sabotage {
+        Nothing,
+        /// A group is written whoever owns the shard.
+        Fence,
+        /// A group is acknowledged before the database has got it.
+        Waiting,
+    }
+
+    impl Sabotage {
+        pub fn of_this_process() -> Self {
+            match std::env::var("TANDEM_DEBUG_POSTGRES").as_deref() {
+                Ok("unfenced") => Self::Fence,
+                Ok("early") => Self::Waiting,
+                _ => Self::Nothing,
+            }
+        }
+
+        pub fn statement(self, fenced: &'static str) -> String {
+            if !self.is_unfenced() {
+                return fenced.to_owned();
+            }
+            fenced
+                .replace("owner = $1 AND epoch = $2", "($1::text, $2::bigint) IS NOT NULL")
+                // The numbers are a fence as well: two nodes would write the same.
+                .replace("SELECT $6 FROM held", "SELECT $6 FROM held WHERE false")
+        }
+
+        pub fn is_unfenced(self) -> bool {
+            matches!(self, Self::Fence)
+        }
+
+        /// How long after its acknowledgement the database gets a group.
+        pub fn delay(self) -> Option<Duration> {
+            matches!(self, Self::Waiting).then_some(Duration::from_millis(300))
+        }
     }
 }
 
-impl Sabotage {
-    pub fn statement(self, fenced: &'static str) -> String {
-        match self {
-            Self::Unfenced => fenced
-                .replace("owner = $1 AND epoch = $2", "($1::text, $2::bigint) IS NOT NULL")
-                // The numbers are a fence as well: two nodes would write the same.
-                .replace("SELECT $6 FROM held", "SELECT $6 FROM held WHERE false"),
-            Self::None | Self::Early => fenced.to_owned(),
+#[cfg(not(debug_assertions))]
+mod release {
+    use std::time::Duration;
+
+    #[derive(Clone, Copy)]
+    pub struct Sabotage;
+
+    impl Sabotage {
+        pub fn of_this_process() -> Self {
+            Self
+        }
+
+        pub fn statement(self, fenced: &'static str) -> String {
+            fenced.to_owned()
+        }
+
+        pub fn is_unfenced(self) -> bool {
+            false
+        }
+
+        pub fn delay(self) -> Option<Duration> {
+            None
         }
     }
 }

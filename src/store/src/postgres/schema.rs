@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::{
     Address, PostgresError,
-    error::{passes, told},
+    error::{is_transient, told},
 };
 use crate::seal::all_sealed;
 
@@ -193,10 +193,12 @@ pub(super) fn failed(
     let address = address.clone();
     move |error| {
         let (address, reason) = (address.clone(), told(&error));
-        if error.as_db_error().is_none() || passes(&error) {
-            PostgresError::Unreachable { address, reason }
+        let is_away = error.as_db_error().is_none() || is_transient(&error);
+        let source = Some(error.into());
+        if is_away {
+            PostgresError::Unreachable { address, reason, source }
         } else {
-            PostgresError::Failed { address, doing, reason }
+            PostgresError::Failed { address, doing, reason, source }
         }
     }
 }

@@ -19,6 +19,8 @@ use tokio_rustls::{
     },
 };
 
+use super::error::Cause;
+
 /// Makes encrypted connections.
 #[derive(Clone)]
 pub(super) struct Encryption(TlsConnector);
@@ -29,14 +31,13 @@ impl Encryption {
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn new(authority: Option<&Path>) -> Result<Self, String> {
+    pub fn new(authority: Option<&Path>) -> Result<Self, Cause> {
         let mut roots = RootCertStore::empty();
         match authority {
             Some(file) => {
                 let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-                let read = read.map_err(|error| error.to_string())?;
-                for certificate in read {
-                    roots.add(certificate).map_err(|error| error.to_string())?;
+                for certificate in read? {
+                    roots.add(certificate)?;
                 }
                 if roots.is_empty() {
                     return Err("it holds no certificate".into());
@@ -47,8 +48,7 @@ impl Encryption {
         }
         let provider = CryptoProvider::get_default().cloned().ok_or("the process has no cryptographic provider")?;
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self(TlsConnector::from(Arc::new(config))))

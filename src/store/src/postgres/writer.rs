@@ -15,17 +15,15 @@ use tokio_postgres::{Client, Statement};
 
 use super::{
     bridge::Bridge,
-    connection::Access,
-    error::{passes, told},
+    connection::{Access, RETRY},
+    error::{is_transient, told},
     group::Group,
     owner::{self, Held, LEASE, Node, RENEW_EVERY},
-    sabotage::{self, Sabotage},
+    sabotage::Sabotage,
 };
 
 /// A database that does not answer for this long has lost the connection.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The waits between two tries to connect.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 /// Numbers of groups that are kept, and how many are removed at once.
 const NUMBERS_KEPT: i64 = 1_000;
 
@@ -59,10 +57,30 @@ enum Tried<T> {
     Done(T),
     /// Another epoch is current.
     NotHeld,
-    /// What became of it is not known, or nothing did. Again, on a new connection.
+    /// The outcome is unknown, or nothing was written. Again, on a new connection.
     Lost(String),
     /// No repetition helps.
     Failed(String),
+}
+
+/// A database that cannot be written to.
+struct Away {
+    since: Instant,
+    reason: String,
+    failures: u32,
+}
+
+impl<T> Tried<T> {
+    fn failed(error: &tokio_postgres::Error) -> Self {
+        if error.as_db_error().is_some() && !is_transient(error) {
+            return Self::Failed(told(error));
+        }
+        Self::Lost(told(error))
+    }
+
+    fn silent() -> Self {
+        Self::Lost("it does not answer".into())
+    }
 }
 
 pub(super) struct Writer {
@@ -73,7 +91,7 @@ pub(super) struct Writer {
     /// The last group that is known to be written.
     number: i64,
     renewed: Instant,
-    away: Option<(Instant, String)>,
+    away: Option<Away>,
     closing: Arc<AtomicBool>,
     sabotage: Sabotage,
 }
@@ -88,7 +106,7 @@ impl Writer {
         Held { epoch, last }: Held,
         closing: Arc<AtomicBool>,
     ) -> Result<Self, tokio_postgres::Error> {
-        let sabotage = sabotage::of_this_process();
+        let sabotage = Sabotage::of_this_process();
         let write = client.prepare(&sabotage.statement(WRITE)).await?;
         let link = Some(Link { client, connection, write, epoch });
         let renewed = Instant::now();
@@ -142,9 +160,9 @@ impl Writer {
             let (deleted, keys, values) = (group.deleted(), group.keys(), group.values());
             client.query_one(&write, &[&node, &epoch, &deleted, &keys, &values, &number]).await
         };
-        if self.sabotage == Sabotage::Early {
+        if let Some(delay) = self.sabotage.delay() {
             self.bridge.spawn(async move {
-                tokio::time::sleep(sabotage::LATE).await;
+                tokio::time::sleep(delay).await;
                 drop(work.await);
             });
             return Tried::Done(());
@@ -152,12 +170,13 @@ impl Writer {
         match self.bridge.wait(ANSWER_WITHIN, work) {
             Some(Ok(row)) if row.get::<_, i64>(0) == 1 => Tried::Done(()),
             Some(Ok(_)) => Tried::NotHeld,
-            answer => tried(answer),
+            Some(Err(error)) => Tried::failed(&error),
+            None => Tried::silent(),
         }
     }
 
     fn try_renew(&self, link: &Link) -> Tried<()> {
-        if self.sabotage == Sabotage::Unfenced {
+        if self.sabotage.is_unfenced() {
             return Tried::Done(());
         }
         let (Link { client, epoch, .. }, node) = (link.clone(), self.node.id.clone());
@@ -168,7 +187,8 @@ impl Writer {
                 Tried::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
             }
             Some(Ok(None)) => Tried::NotHeld,
-            answer => tried(answer),
+            Some(Err(error)) => Tried::failed(&error),
+            None => Tried::silent(),
         }
     }
 
@@ -193,7 +213,7 @@ impl Writer {
         let (access, node, statement) = (self.access.clone(), self.node.clone(), self.sabotage.statement(WRITE));
         let work = async move {
             let (client, connection) = access.connect().await.map_err(|error| Tried::Lost(error.to_string()))?;
-            let failed = |error| tried::<(), ()>(Some(Err(error)));
+            let failed = |error| Tried::failed(&error);
             let write = client.prepare(&statement).await.map_err(failed)?;
             let held = owner::hold_on(&client, &node).await.map_err(failed)?;
             Ok((client, connection.abort_handle(), write, held))
@@ -226,7 +246,7 @@ impl Writer {
         self.number = last;
         self.renewed = Instant::now();
         metrics::counter!("tandem_postgres_reconnects_total").increment(1);
-        if let Some((since, _)) = self.away.take() {
+        if let Some(Away { since, .. }) = self.away.take() {
             tracing::info!(seconds = since.elapsed().as_secs(), "PostgreSQL answers again");
         }
         Ok(())
@@ -238,12 +258,14 @@ impl Writer {
         if self.closing.load(Ordering::Acquire) {
             return Err(StoreError::stopping(format_args!("PostgreSQL was away when the node stopped: {reason}")));
         }
-        let (since, told) = self.away.take().unwrap_or_else(|| (Instant::now(), String::new()));
-        if told != reason {
+        let away =
+            self.away.take().unwrap_or_else(|| Away { since: Instant::now(), reason: String::new(), failures: 0 });
+        if away.reason != reason {
             tracing::error!(%reason, "PostgreSQL cannot be written to: nothing is acknowledged until it can");
         }
-        self.away = Some((since, reason));
-        std::thread::sleep((since.elapsed() / 4).clamp(PAUSES[0], PAUSES[1]));
+        let failures = away.failures + 1;
+        self.away = Some(Away { reason, failures, ..away });
+        std::thread::sleep(RETRY.upper_half(failures));
         Ok(())
     }
 
@@ -274,14 +296,5 @@ impl Writer {
         if !matches!(released, Some(Ok(()))) {
             tracing::warn!("the database could not be released; the next node waits until the lease is over");
         }
-    }
-}
-
-/// Of an answer that is an error, or did not come.
-fn tried<T, A>(answer: Option<Result<A, tokio_postgres::Error>>) -> Tried<T> {
-    match answer {
-        Some(Err(error)) if error.as_db_error().is_some() && !passes(&error) => Tried::Failed(told(&error)),
-        Some(Err(error)) => Tried::Lost(told(&error)),
-        Some(Ok(_)) | None => Tried::Lost("it does not answer".into()),
     }
 }
