@@ -42,6 +42,7 @@ macro_rules! on_every_store {
 
 on_every_store!(
     a_group_is_written_in_order,
+    several_rows_come_in_the_order_of_their_keys,
     scans_go_both_ways_and_begin_beyond_after,
     a_scan_ends_where_its_prefix_ends,
     values_of_any_size_come_back_and_go_away,
@@ -59,6 +60,15 @@ fn a_group_is_written_in_order(store: &dyn Store) {
     assert_eq!(store.commit(&group).unwrap(), [Written, Written, Written]);
     assert_eq!(store.get(&key("xa")).unwrap(), None);
     assert_eq!(store.get(&key("xb")).unwrap().unwrap(), "2");
+}
+
+fn several_rows_come_in_the_order_of_their_keys(store: &dyn Store) {
+    store.commit(&[free(vec![put("xa", "1"), put("xb", "2"), put("xc", "")])]).unwrap();
+    let keys = ["xc", "xmissing", "xa", "xb", "xa"].map(key);
+    let rows = store.get_all(&keys).unwrap();
+    let rows: Vec<Option<&[u8]>> = rows.iter().map(Option::as_deref).collect();
+    assert_eq!(rows, [Some(&b""[..]), None, Some(b"1"), Some(b"2"), Some(b"1")]);
+    assert_eq!(store.get_all(&[]).unwrap().len(), 0);
 }
 
 fn scans_go_both_ways_and_begin_beyond_after(store: &dyn Store) {
