@@ -76,9 +76,9 @@ impl Store for WatchedStore {
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
         let verdicts = self.expect_refusals(self.store.commit(group))?;
         let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
-        let now = self.world.truth();
         let mut oracle = self.world.oracle.lock();
-        let checked = oracle.committed(written.flat_map(|(commit, _)| &commit.changes), now);
+        let changes: Vec<_> = written.flat_map(|(commit, _)| &commit.changes).collect();
+        let checked = oracle.committed(&changes);
         let stored = oracle.stored.as_mut().map(std::mem::take).unwrap_or_default();
         drop(oracle);
         stored.into_iter().for_each(|line| self.world.note(|| line, &[]));
@@ -194,7 +194,7 @@ impl Node {
     pub fn check_recovered(&self, world: &World) {
         let rows = self.port.scan(&Key::from_bytes(*b"e"), None, Direction::Forward, usize::MAX);
         let checked = match rows {
-            Ok(rows) => world.oracle.lock().recovered(&rows, world.truth()),
+            Ok(rows) => world.oracle.lock().recovered(&rows),
             Err(error) => Err(error.to_string()),
         };
         world.check(checked);
@@ -217,14 +217,14 @@ impl Node {
     }
 
     /// The sessions that have something left to deliver.
-    pub fn outboxes(&self) -> Vec<String> {
-        let rows = self.port.scan(&Key::from_bytes(*b"o"), None, Direction::Forward, usize::MAX).unwrap_or_default();
+    pub fn outboxes(&self) -> Result<Vec<String>, StoreError> {
+        let rows = self.port.scan(&Key::from_bytes(*b"o"), None, Direction::Forward, usize::MAX)?;
         let told = |(key, row): &(Key, Bytes)| {
             let session = String::from_utf8_lossy(&key.as_bytes()[1..]).into_owned();
             let row = rmp_serde::from_slice::<serde_json::Value>(row).unwrap_or_default();
             format!("{session}: {row}")
         };
-        rows.iter().map(told).collect()
+        Ok(rows.iter().map(told).collect())
     }
 
     /// Stops gracefully.

@@ -224,9 +224,10 @@ async fn finish(world: &Arc<World>, node: &Node) {
     sleep(Duration::from_secs(200)).await;
     world.check(world.oracle.lock().check_expected(world.truth()));
     world.check(world.oracle.lock().check_rest());
-    let outboxes = node.outboxes();
-    if !outboxes.is_empty() {
-        world.fail(format!("{outboxes:?} have something left to deliver"));
+    match node.outboxes() {
+        Ok(outboxes) if outboxes.is_empty() => {}
+        Ok(outboxes) => world.fail(format!("{outboxes:?} have something left to deliver")),
+        Err(error) => world.fail(format!("the outboxes cannot be read: {error}")),
     }
     node.check_recovered(world);
     sleep(Duration::from_secs(700)).await;

@@ -43,7 +43,7 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// Decisions were stored beside an event.
-    pub fn decided(&mut self, id: &str, seq: u64, routing: &[Decision], _now: i64) -> Result<(), String> {
+    pub fn decided(&mut self, id: &str, seq: u64, routing: &[Decision]) -> Result<(), String> {
         for decision in routing {
             let all = self.decisions.entry((seq, decision.user.clone())).or_default();
             all.push(decision.clone());

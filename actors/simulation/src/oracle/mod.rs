@@ -3,6 +3,7 @@
 
 mod answers;
 mod delivery;
+mod erasure;
 mod model;
 mod stages;
 
@@ -49,7 +50,7 @@ struct Session {
     /// When a fault last hit an actor of the session.
     harmed_at: Option<i64>,
     /// Members whose account was erased.
-    erased: Vec<String>,
+    erased: BTreeSet<String>,
     /// Events that are no longer in the log.
     gone: BTreeSet<u64>,
 }
@@ -116,12 +117,18 @@ impl Oracle {
     }
 
     /// A commit is durable.
-    pub fn committed<'a>(&mut self, changes: impl Iterator<Item = &'a Change>, now: i64) -> Result<(), String> {
+    pub fn committed(&mut self, changes: &[&Change]) -> Result<(), String> {
+        // The rows that an erasure rewrites come before the event that tells of it.
+        for change in changes {
+            if let Change::Put(key, row) = change {
+                self.erasure_stored(key, row);
+            }
+        }
         for change in changes {
             match change {
                 Change::Put(key, value) => {
                     if let Some((session, seq)) = event_key(key) {
-                        self.event_stored(session, seq, value, now)?;
+                        self.event_stored(session, seq, value)?;
                     }
                 }
                 Change::Delete(key) => {
@@ -134,7 +141,14 @@ impl Oracle {
         Ok(())
     }
 
-    fn event_stored(&mut self, id: &str, seq: u64, value: &Bytes, now: i64) -> Result<(), String> {
+    fn erasure_stored(&mut self, key: &Key, row: &Bytes) {
+        let Some((id, _)) = event_key(key) else { return };
+        if let Some(user) = erasure::erased_by(row) {
+            self.sessions.entry(id.to_owned()).or_default().erased.insert(user);
+        }
+    }
+
+    fn event_stored(&mut self, id: &str, seq: u64, value: &Bytes) -> Result<(), String> {
         let row: Row = rmp_serde::from_slice(value).map_err(|error| format!("an event cannot be read: {error}"))?;
         let limits = self.limits;
         let session = self.sessions.entry(id.to_owned()).or_default();
@@ -142,19 +156,16 @@ impl Oracle {
             if let Some(stored) = &mut self.stored {
                 stored.push(format!("stored again {id}:{seq}, told {:?}", row.routing));
             }
-            return session.rewritten(id, seq, value, row, now);
+            return session.rewritten(id, seq, value, row);
         }
         session.model.take(&row.event, limits).map_err(|error| format!("{id}: {error}"))?;
         let (name, fields) = row.event.parts();
         if let Some(stored) = &mut self.stored {
             stored.push(format!("stored {id}:{seq} {name} by {:?}, told {:?}", row.event.by, row.routing));
         }
-        if name == "account_erased" {
-            session.erased.extend(row.event.by.clone());
-        }
         let erased = row.event.by.clone().filter(|_| name == "account_erased");
         let done = answers::marker_of(name, fields);
-        session.delivery.decided(id, seq, &row.routing, now)?;
+        session.delivery.decided(id, seq, &row.routing)?;
         session.delivery.check_first(id, seq, &row.event, &row.routing, &session.model)?;
         session.stored.push(Stored { bytes: value.clone(), row });
         if let Some(user) = erased {
@@ -178,14 +189,15 @@ impl Oracle {
 
     /// Checks the stored events after a start. All events that were durable before must be there, unchanged. Events
     /// that were not acknowledged may be there as well.
-    pub fn recovered(&mut self, rows: &[(Key, Bytes)], now: i64) -> Result<(), String> {
+    pub fn recovered(&mut self, rows: &[(Key, Bytes)]) -> Result<(), String> {
+        rows.iter().for_each(|(key, row)| self.erasure_stored(key, row));
         let mut there: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for (key, value) in rows {
             let Some((id, seq)) = event_key(key) else { continue };
             there.entry(id.to_owned()).or_default().insert(seq);
             let known = self.sessions.get(id).and_then(|session| session.stored.get(seq as usize - 1));
             if known.is_none_or(|known| known.bytes != *value) {
-                self.event_stored(id, seq, value, now)?;
+                self.event_stored(id, seq, value)?;
             }
         }
         let durable: Vec<(String, u64)> =
@@ -261,35 +273,15 @@ impl Session {
     }
 
     /// Checks a stored event that is written again: only deliveries may be added, and an erasure may remove texts.
-    fn rewritten(&mut self, id: &str, seq: u64, value: &Bytes, row: Row, now: i64) -> Result<(), String> {
-        let Some(stored) = self.stored.get_mut(seq as usize - 1) else {
+    fn rewritten(&mut self, id: &str, seq: u64, value: &Bytes, row: Row) -> Result<(), String> {
+        let Some(stored) = self.stored.get(seq as usize - 1) else {
             return Err(format!("{id}: event {seq} is written before the one before"));
         };
         let (before, after) = (&stored.row, &row);
-        let same = before.event.body == after.event.body || !self.erased.is_empty() || is_erasure(before, after);
-        let parts = (before.event.seq, before.event.at, &before.event.by);
-        if !same || parts != (after.event.seq, after.event.at, &after.event.by) {
-            return Err(format!("{id}: event {seq} was changed after it was durable"));
-        }
+        self.check_kept(before, after).map_err(|problem| format!("{id}: event {seq} {problem}"))?;
         let noted = before.routing.len().min(after.routing.len());
         let fresh = after.routing[noted..].to_vec();
-        (stored.bytes, stored.row) = (value.clone(), row);
-        self.delivery.decided(id, seq, &fresh, now)
+        self.stored[seq as usize - 1] = Stored { bytes: value.clone(), row };
+        self.delivery.decided(id, seq, &fresh)
     }
-
-    /// Checks that no text of the user is stored after an erasure.
-    fn forgotten(&self, id: &str, user: &str) -> Result<(), String> {
-        let mark = format!("~{user}.");
-        match self.stored.iter().find(|stored| stored.row.event.body.to_string().contains(&mark)) {
-            Some(left) => Err(format!("{id}: event {} holds a text of {user}, who was erased", left.row.event.seq)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Whether a row was rewritten by an erasure. The rewritten rows come before the event `account_erased`.
-fn is_erasure(before: &Row, after: &Row) -> bool {
-    before.event.parts().0 == after.event.parts().0
-        && before.event.body.to_string().contains('~')
-        && after.event.body.to_string().len() < before.event.body.to_string().len()
 }
