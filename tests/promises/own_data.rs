@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conversation, Member, items, server, shared, strategies_of, text, three_ideas};
+use crate::harness::{Conversation, Member, eventually, items, server, shared, strategies_of, text, three_ideas};
 
 const DEVICE: &str = "ExponentPushToken[canarycanarycanarycan]";
 
@@ -87,6 +87,29 @@ async fn all_events_of_a_long_session_are_in_it() {
     let told = |name: &str| items(&events["events"]).iter().filter(|event| event["name"] == name).count();
     assert_eq!((told("session.paused"), told("session.resumed"), &events["hasMore"]), (60, 60, &json!(false)));
     assert_eq!(events["seq"], both.anna.read("/events?limit=500").await.ok()["seq"]);
+}
+
+#[tokio::test]
+async fn an_export_is_refused_while_a_session_cannot_answer_instead_of_leaving_it_out() {
+    let server = server().set("sessions.answer_timeout", "300ms").set("sessions.max_crashes", 1_000).start().await;
+    let both = Conversation::at_stage(&server, 2).await;
+    let panic_at = async |point: &str, times: u32| {
+        let body = json!({ "sessionId": both.session, "point": point, "harm": "panic", "times": times });
+        let request = server.request(reqwest::Method::POST, "/debug/failpoints").bearer(&both.anna.token);
+        assert_eq!(request.json(&body).send().await.status, 204, "debug builds have failpoints");
+    };
+    panic_at("activate", 1_000).await;
+    panic_at("before_decide", 1).await;
+    both.ben.press("/pause").await.refused(503, "SERVICE_UNAVAILABLE");
+    both.anna.get("/auth/me/export").await.refused(503, "SERVICE_UNAVAILABLE");
+    panic_at("activate", 1).await;
+    let session = eventually("the session answers again", || async {
+        let answer = both.anna.get("/auth/me/export").await;
+        (answer.status == 200).then(|| answer.ok()["sessions"][0].clone())
+    })
+    .await;
+    assert!(session["state"].is_object() && session["events"].is_object(), "{session}");
+    assert_eq!(session["condition"], "ok");
 }
 
 #[tokio::test]

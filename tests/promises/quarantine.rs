@@ -60,6 +60,11 @@ async fn its_last_good_state_can_be_read_and_its_neighbours_do_not_notice() {
     shown["session"]["condition"] = json!("ok");
     assert_eq!(shown, state);
     assert_eq!(ill.anna.events().await, events);
+    let exported = items(&ill.anna.get("/auth/me/export").await.ok()["sessions"]);
+    let of = |session: &str| exported.iter().find(|item| item["id"] == session).expect("both are exported");
+    let conditions = [&ill.session, &well.session].map(|session| &of(session)["condition"]);
+    assert_eq!(conditions, [&json!("quarantined"), &json!("ok")]);
+    assert!(!of(&ill.session)["state"].is_null(), "{exported:?}");
     for route in &GET_ROUTES {
         let answer = ill.ben.get(&fill(route.path, &ill.session, &ill.invitation)).await;
         assert!(answer.status < 500, "{}: {}", answer.to, answer.body);

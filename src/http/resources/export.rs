@@ -1,5 +1,6 @@
 //! The caller's data for export. It is made of answers that the caller could request one by one, so it can show nothing
-//! else. It is divided into pages of a few sessions each. What is exported does not count as seen.
+//! else. It is divided into pages of a few sessions each. What is exported does not count as seen. An export is
+//! complete or refused: a session that cannot answer at the moment is a 503, not a gap.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -9,6 +10,7 @@ use tandem_actors::{
         Query,
         ids::{Seq, SessionId},
         time::Timestamp,
+        view::Condition,
     },
 };
 use utoipa::{IntoParams, ToSchema};
@@ -90,12 +92,15 @@ impl From<&Device> for ExportedDevice {
     }
 }
 
-/// What the caller may see of a session: the answers of the routes with the same names. Null if the session is
-/// unavailable.
+/// What the caller may see of a session: the answers of the routes with the same names. Null where consent is missing,
+/// or where a session in quarantine cannot be read.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedSession {
     id: SessionId,
+    /// `quarantined`: parts may be missing that can be exported once an operator has released the session.
+    #[schema(value_type = String)]
+    condition: Condition,
     #[schema(value_type = Object)]
     state: Option<Box<RawValue>>,
     #[schema(value_type = Object)]
@@ -194,45 +199,61 @@ struct Item {
 }
 
 async fn session(call: &Call, id: SessionId) -> Result<ExportedSession, ApiError> {
+    let is_quarantined = call.state.coordinator.quarantine(&id).is_some();
+    let read = Reading { call, session: &id, is_quarantined };
     Ok(ExportedSession {
-        state: shown(call, &id, Query::State).await?,
-        empathy_draft: shown(call, &id, Query::EmpathyDraft).await?,
-        partner_empathy: shown(call, &id, Query::EmpathyPartner).await?,
-        needs: shown(call, &id, Query::Needs).await?,
-        needs_comparison: shown(call, &id, Query::NeedsComparison).await?,
-        strategies: shown(call, &id, Query::Strategies).await?,
-        agreements: shown(call, &id, Query::Agreements).await?,
-        consent_history: shown(call, &id, Query::ConsentHistory).await?,
-        tending: shown(call, &id, Query::Tending).await?,
-        tending_history: shown(call, &id, Query::TendingHistory).await?,
-        events: events(call, &id).await?,
+        condition: if is_quarantined { Condition::Quarantined } else { Condition::Ok },
+        state: read.shown(Query::State).await?,
+        empathy_draft: read.shown(Query::EmpathyDraft).await?,
+        partner_empathy: read.shown(Query::EmpathyPartner).await?,
+        needs: read.shown(Query::Needs).await?,
+        needs_comparison: read.shown(Query::NeedsComparison).await?,
+        strategies: read.shown(Query::Strategies).await?,
+        agreements: read.shown(Query::Agreements).await?,
+        consent_history: read.shown(Query::ConsentHistory).await?,
+        tending: read.shown(Query::Tending).await?,
+        tending_history: read.shown(Query::TendingHistory).await?,
+        events: read.events().await?,
         id,
     })
 }
 
-async fn shown(call: &Call, session: &SessionId, query: Query) -> Result<Option<Box<RawValue>>, ApiError> {
-    answered(call.state.coordinator.query_for(Reader::Export, session, &call.user.id, query).await)
+/// A session while it is exported.
+struct Reading<'a> {
+    call: &'a Call,
+    session: &'a SessionId,
+    /// Whether the export names it as quarantined. A session that goes into quarantine meanwhile fails the export.
+    is_quarantined: bool,
 }
 
-/// All events, read part by part, so that the session can do other work in between.
-async fn events(call: &Call, session: &SessionId) -> Result<Option<Events>, ApiError> {
-    let mut all = Events { events: Vec::new(), seq: 0, has_more: true };
-    while all.has_more {
-        let (coordinator, viewer) = (&call.state.coordinator, &call.user.id);
-        let part = coordinator.events_for(Reader::Export, session, viewer, all.seq, EVENTS_AT_A_TIME).await;
-        let Some(part) = answered::<Events>(part)? else { return Ok(None) };
-        all.events.extend(part.events);
-        (all.seq, all.has_more) = (part.seq, part.has_more);
+impl Reading<'_> {
+    async fn shown(&self, query: Query) -> Result<Option<Box<RawValue>>, ApiError> {
+        let Self { call, session, .. } = self;
+        self.answered(call.state.coordinator.query_for(Reader::Export, session, &call.user.id, query).await)
     }
-    Ok(Some(all))
-}
 
-/// The answer, or `None` if consent is missing or the session is unavailable.
-fn answered<T: DeserializeOwned>(answer: Result<bytes::Bytes, Refusal>) -> Result<Option<T>, ApiError> {
-    match answer {
-        Ok(answer) => serde_json::from_slice(&answer).map(Some).map_err(unreadable),
-        Err(Refusal::Rejected(_) | Refusal::Unavailable { .. }) => Ok(None),
-        Err(refusal) => Err(refusal.into()),
+    /// All events, read part by part, so that the session can do other work in between.
+    async fn events(&self) -> Result<Option<Events>, ApiError> {
+        let Self { call, session, .. } = self;
+        let mut all = Events { events: Vec::new(), seq: 0, has_more: true };
+        while all.has_more {
+            let (coordinator, viewer) = (&call.state.coordinator, &call.user.id);
+            let part = coordinator.events_for(Reader::Export, session, viewer, all.seq, EVENTS_AT_A_TIME).await;
+            let Some(part) = self.answered::<Events>(part)? else { return Ok(None) };
+            all.events.extend(part.events);
+            (all.seq, all.has_more) = (part.seq, part.has_more);
+        }
+        Ok(Some(all))
+    }
+
+    /// The answer, or `None` if consent is missing, or if the session is in quarantine and this cannot be read.
+    fn answered<T: DeserializeOwned>(&self, answer: Result<bytes::Bytes, Refusal>) -> Result<Option<T>, ApiError> {
+        match answer {
+            Ok(answer) => serde_json::from_slice(&answer).map(Some).map_err(unreadable),
+            Err(Refusal::Rejected(_)) => Ok(None),
+            Err(_) if self.is_quarantined => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 }
 
