@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,7 +15,7 @@ use std::{
 use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator,
-    trace::{Status, TraceContextExt, TracerProvider},
+    trace::{SpanContext, Status, TraceContextExt, TraceFlags, TracerProvider},
 };
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -43,14 +44,19 @@ const GATHER: Duration = Duration::from_secs(1);
 /// The version of the header `traceparent`.
 const HEADER_VERSION: &str = "00";
 
-static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+static SENDING: OnceLock<Sending> = OnceLock::new();
+
+struct Sending {
+    provider: SdkTracerProvider,
+    one_in: u32,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("traces cannot be sent to telemetry.otlp_endpoint: {0}")]
-pub struct TracesError(String);
+pub struct TracesError(#[source] Box<dyn Error + Send + Sync>);
 
-/// Starts the thread that sends, and returns the layer that hands spans to it. One trace in `one_in` is kept, unless
-/// whoever calls has decided about it. Once per process, and not in an async task.
+/// Starts the thread that sends, and returns the layer that hands spans to it. One trace in `one_in` is kept, unless it
+/// continues a trace about which a trusted caller has decided. Once per process, and not in an async task.
 ///
 /// # Errors
 /// If the address cannot be used.
@@ -59,7 +65,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     let client = tls::blocking_http_client().timeout(PATIENCE).build();
-    let client = client.map_err(|error| TracesError(error.to_string()))?;
+    let client = client.map_err(|error| TracesError(error.into()))?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(client)
@@ -67,7 +73,7 @@ where
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .with_timeout(PATIENCE)
         .build()
-        .map_err(|error| TracesError(error.to_string()))?;
+        .map_err(|error| TracesError(error.into()))?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let watched = Watched { exporter, waiting: waiting.clone(), failing: AtomicBool::new(false) };
     // The room of the queue is watched here, so that no span is lost without being counted.
@@ -89,7 +95,7 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false);
-    drop(PROVIDER.set(provider));
+    drop(SENDING.set(Sending { provider, one_in }));
     Ok(layer.with_filter(filter_fn(is_exported)))
 }
 
@@ -100,26 +106,47 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
 
 /// Whether traces are sent.
 pub fn are_on() -> bool {
-    PROVIDER.get().is_some()
+    SENDING.get().is_some()
 }
 
 /// Sends what waits, but not for long. Before the process ends, and not in an async task.
 pub fn stop() {
-    if let Some(provider) = PROVIDER.get()
-        && let Err(error) = provider.shutdown_with_timeout(AT_THE_END)
+    if let Some(sending) = SENDING.get()
+        && let Err(error) = sending.provider.shutdown_with_timeout(AT_THE_END)
     {
         tracing::warn!(%error, "the last traces were not sent");
     }
 }
 
-/// Makes a span that was just begun part of a trace. `context` has the form of the header `traceparent`; anything else
-/// has no effect.
+/// Makes a span that was just begun part of a trace, and takes over the decision whether to keep it. `context` has the
+/// form of the header `traceparent`; anything else has no effect.
 pub fn continue_trace(span: &Span, context: &str) {
-    if !are_on() || span.is_disabled() {
-        return;
+    if are_on() && !span.is_disabled() {
+        set_parent(span, parsed(context));
     }
+}
+
+/// The same for a caller that is not trusted. The node itself decides whether to keep the trace, and not by the trace's
+/// id, which the caller chose.
+pub fn continue_strangers_trace(span: &Span, context: &str) {
+    let Some(sending) = SENDING.get().filter(|_| !span.is_disabled()) else { return };
+    let parent = parsed(context);
+    let stranger = parent.span().span_context().clone();
+    if stranger.is_valid() {
+        let is_kept = rand::random_ratio(1, sending.one_in);
+        let flags = TraceFlags::default().with_sampled(is_kept);
+        let decided =
+            SpanContext::new(stranger.trace_id(), stranger.span_id(), flags, true, stranger.trace_state().clone());
+        set_parent(span, Context::new().with_remote_span_context(decided));
+    }
+}
+
+fn parsed(context: &str) -> Context {
     let headers = HashMap::from([("traceparent".to_owned(), context.to_owned())]);
-    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &headers)
+}
+
+fn set_parent(span: &Span, parent: Context) {
     // An error means that the span is not exported.
     drop(span.set_parent(parent));
 }

@@ -104,7 +104,8 @@ impl Observed {
         let is_wanted = tracing::enabled!(Level::DEBUG) || traces::are_on();
         let span = if is_wanted { span(&id, &method, &metrics.template) } else { Span::none() };
         if let Some(context) = request.headers().get(TRACE_CONTEXT).and_then(|context| context.to_str().ok()) {
-            traces::continue_trace(&span, context);
+            let continues = if is_trusted(request) { traces::continue_trace } else { traces::continue_strangers_trace };
+            continues(&span, context);
         }
         let accepts_gzip = accepts_gzip(request.headers());
         Self { metrics: metrics.clone(), started: Instant::now(), id, method, accepts_gzip, span }
@@ -142,6 +143,14 @@ impl Observed {
         });
         Ok(response)
     }
+}
+
+/// Whether a trusted proxy sent the request.
+fn is_trusted(request: &ServiceRequest) -> bool {
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    let state = request.app_data::<Data<AppState>>();
+    let trusted = state.map_or(&[][..], |state| &state.config.trusted_proxies);
+    peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(peer)))
 }
 
 fn span(id: &HeaderValue, method: &Method, route: &str) -> Span {

@@ -16,7 +16,7 @@ use crate::{
     realtime::Provider,
     store::{DatabaseWatch, DiskWatch, Place, StallWatch},
     system::{RandomIds, SystemClock},
-    telemetry,
+    telemetry, traces,
 };
 
 /// The exit code of a node whose store failed while it was running.
@@ -73,6 +73,8 @@ fn stop_at_once(error: &StoreError) {
     let usual = "check the disk, then start again: everything that was answered is there";
     let advice = error.advice().unwrap_or(usual);
     telemetry::stderr::say(format_args!("tandem: {error}; {advice}"));
+    // The spans of the last second show what led to it.
+    traces::stop();
     telemetry::stderr::flush();
     std::process::exit(EXIT_STORE_FAILED);
 }

@@ -1,6 +1,7 @@
 //! Traces by OTLP: what a collector gets, and what a bad collector costs.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
@@ -168,16 +169,21 @@ async fn a_command_is_one_trace_from_the_request_to_the_push_attempt() {
     assert!(!server.logs().contains("DEBUG"), "{}", server.logs());
 }
 
-#[tokio::test]
-async fn traces_are_kept_as_often_as_the_setting_or_the_caller_says() {
-    let collector = Collector::start();
-    let setup = server().set("telemetry.otlp_endpoint", &collector.url).set("telemetry.otlp_one_in", 1_000_000);
-    let (server, _expo, both) = scene(setup, None).await;
+/// One request of a caller that wants its trace to be kept, and one of a caller that does not.
+async fn ask_with_both_decisions(server: &Server, token: &str) {
     for flags in ["00", "01"] {
         let request = server.get("/api/v1/auth/me").header("X-Request-Id", &format!("flags-{flags}"));
         let request = request.header("traceparent", &format!("00-{TRACE}-{CALLER}-{flags}"));
-        request.bearer(&both.anna.token).send().await.ok();
+        request.bearer(token).send().await.ok();
     }
+}
+
+#[tokio::test]
+async fn traces_are_kept_as_often_as_the_setting_or_a_trusted_caller_says() {
+    let collector = Collector::start();
+    let setup = server().set("telemetry.otlp_endpoint", &collector.url).set("telemetry.otlp_one_in", 1_000_000);
+    let (server, _expo, both) = scene(setup.set("server.trusted_proxies", r#"["127.0.0.1"]"#), None).await;
+    ask_with_both_decisions(&server, &both.anna.token).await;
     for context in ["no trace", "00-0-0-00", ""] {
         server.get("/health").header("traceparent", context).send().await;
     }
@@ -185,6 +191,33 @@ async fn traces_are_kept_as_often_as_the_setting_or_the_caller_says() {
     let spans = collector.spans();
     assert!(!spans.is_empty() && spans.iter().all(|span| hex(&span.trace_id) == TRACE), "{spans:?}");
     assert!(spans.iter().all(|span| attribute(span, "request_id").as_deref() == Some("flags-01")), "{spans:?}");
+}
+
+#[tokio::test]
+async fn a_stranger_decides_about_no_trace() {
+    for (one_in, kept) in [(1_000_000, &[][..]), (1, &["flags-00", "flags-01"])] {
+        let collector = Collector::start();
+        let setup = server().set("telemetry.otlp_endpoint", &collector.url).set("telemetry.otlp_one_in", one_in);
+        let (server, _expo, both) = scene(setup, None).await;
+        ask_with_both_decisions(&server, &both.anna.token).await;
+        server.stop().await;
+        let of_stranger = |span: &Span| span.name == "GET /auth/me" && hex(&span.trace_id) == TRACE;
+        let spans: Vec<_> = collector.spans().into_iter().filter(of_stranger).collect();
+        let requests: BTreeSet<_> = spans.iter().filter_map(|span| attribute(span, "request_id")).collect();
+        assert!(requests.iter().eq(kept), "one in {one_in}: {requests:?}");
+        assert!(spans.iter().all(|span| hex(&span.parent_span_id) == CALLER), "{spans:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_store_fails_sends_what_waits() {
+    let collector = Collector::start();
+    let mut server = server().set("telemetry.otlp_endpoint", &collector.url).start().await;
+    server.get("/api/v1/auth/me").header("X-Request-Id", "the-last").send().await.refused(401, "UNAUTHORIZED");
+    std::fs::rename(server.data().join("store"), server.data().join("elsewhere")).expect("moved");
+    assert_eq!(server.ended().await.code(), Some(70));
+    let last = |span: &Span| attribute(span, "request_id").as_deref() == Some("the-last");
+    assert!(collector.spans().iter().any(last), "what was under way has arrived before the process ended");
 }
 
 #[tokio::test]
