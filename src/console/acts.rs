@@ -21,7 +21,11 @@ use super::{
     view::View,
     words,
 };
-use crate::{backups::BackupService, http};
+use crate::{
+    backups::BackupService,
+    http::{self, SignOutError},
+    realtime::RealtimeTokens,
+};
 
 pub fn mount(app: &mut ServiceConfig) {
     app.route("/release", web::post().to(release))
@@ -157,12 +161,18 @@ async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUse
         Ok(read) => read,
         Err(refused) => return refused,
     };
-    let outcome = match http::sign_out_everywhere(&console.node, &user).await {
-        Ok(true) => "signed out everywhere".to_owned(),
-        Ok(false) => "signed out of the API; realtime tokens of Ably's cloud stay valid until they expire".to_owned(),
-        Err(error) => format!("not signed out: {error}"),
-    };
+    let outcome = signed_out(&http::sign_out_everywhere(&console.node, &user).await);
     acting.done(&console, "sign out", user.as_str(), &outcome, &next).await
+}
+
+fn signed_out(outcome: &Result<RealtimeTokens, SignOutError>) -> String {
+    match outcome {
+        Ok(RealtimeTokens::Ended) => "signed out everywhere".to_owned(),
+        Ok(RealtimeTokens::ValidUntilExpiry) => {
+            "signed out of the API; realtime tokens of Ably's cloud stay valid until they expire".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
@@ -252,4 +262,20 @@ async fn rights(request: HttpRequest, console: Data<Console>, form: Form<Pasted>
         Err(error) => pages::realtime::with_rights(&acting.operator, Err(&error.message)),
     };
     shown(StatusCode::OK, &layout::whole(&View::Realtime, &page, &acting.operator, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_ably::ErrorInfo;
+
+    use super::*;
+    use crate::realtime::TokensNotEnded;
+
+    #[test]
+    fn a_sign_out_says_what_has_ended_and_what_may_not_have() {
+        let words = signed_out(&Err(TokensNotEnded(ErrorInfo::unavailable("the node is stopping")).into()));
+        assert_eq!(words, "signed out of the API; realtime tokens may still be valid: the node is stopping");
+        assert_eq!(signed_out(&Ok(RealtimeTokens::Ended)), "signed out everywhere");
+        assert!(signed_out(&Ok(RealtimeTokens::ValidUntilExpiry)).contains("until they expire"));
+    }
 }

@@ -17,7 +17,9 @@ use tandem_actors::{
 use tandem_intake::IntakeError;
 use utoipa::ToSchema;
 
-use crate::{auth::Reason, limits::Overload, push::DevicesError, retry_after, users::UsersError};
+use crate::{
+    auth::Reason, limits::Overload, push::DevicesError, realtime::TokensNotEnded, retry_after, users::UsersError,
+};
 
 /// The `Retry-After` of errors that name no time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -225,6 +227,12 @@ impl From<UsersError> for ApiError {
 
 impl From<DevicesError> for ApiError {
     fn from(error: DevicesError) -> Self {
+        Self::unavailable(error.to_string(), RETRY_AFTER)
+    }
+}
+
+impl From<TokensNotEnded> for ApiError {
+    fn from(error: TokensNotEnded) -> Self {
         Self::unavailable(error.to_string(), RETRY_AFTER)
     }
 }

@@ -52,7 +52,10 @@ pub use self::{
     start_page::{StartPage, start_page},
 };
 pub(crate) use self::{
-    resources::{account::erase_account, realtime::sign_out_everywhere},
+    resources::{
+        account::erase_account,
+        realtime::{SignOutError, sign_out_everywhere},
+    },
     start_page::whole_page,
 };
 use crate::{

@@ -11,7 +11,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, ServiceConfig},
 };
-use tandem_ably::StartPage;
+use tandem_ably::{ErrorInfo, StartPage};
 use tandem_actors::{
     domain::ids::UserId,
     journal::Journal,
@@ -28,6 +28,18 @@ use super::{
 
 /// The file for the handover to the next process.
 const HANDOVER: &str = "realtime.handover";
+
+/// What becomes of a user's realtime tokens when the user signs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealtimeTokens {
+    Ended,
+    ValidUntilExpiry,
+}
+
+/// The end of a user's realtime tokens may not be durable.
+#[derive(Debug, thiserror::Error)]
+#[error("realtime tokens may still be valid: {}", .0.message)]
+pub struct TokensNotEnded(#[source] pub(crate) ErrorInfo);
 
 #[derive(Clone)]
 pub enum Provider {
@@ -77,19 +89,18 @@ impl Provider {
         }
     }
 
-    /// Ends all tokens of a user, and the connections that hold one. The answer comes when that is durable. False if
-    /// they stay valid until they expire.
+    /// Ends all tokens of a user, and the connections that hold one. The answer comes when that is durable.
     ///
     /// # Errors
     /// If it may not be durable.
-    pub async fn end_tokens_of(&self, user: &UserId) -> Result<bool, String> {
+    pub async fn end_tokens_of(&self, user: &UserId) -> Result<RealtimeTokens, TokensNotEnded> {
         match self {
-            Self::Embedded(embedded) => match embedded.end_tokens_of(user).await {
-                Ok(()) => Ok(true),
-                Err(error) => Err(error.message.into_owned()),
-            },
+            Self::Embedded(embedded) => {
+                embedded.end_tokens_of(user).await.map_err(TokensNotEnded)?;
+                Ok(RealtimeTokens::Ended)
+            }
             // Tokens of Ably's cloud expire by themselves: keys do not revoke tokens by default.
-            Self::Ably { .. } => Ok(false),
+            Self::Ably { .. } => Ok(RealtimeTokens::ValidUntilExpiry),
         }
     }
 

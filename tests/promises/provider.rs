@@ -123,6 +123,13 @@ fn seq(message: &Value) -> u64 {
 }
 
 #[tokio::test]
+async fn a_sign_out_that_ends_nothing_does_not_say_that_it_did() {
+    let ably = FakeAbly::start().await;
+    let (_server, _expo, both) = scene(&ably.url).await;
+    assert_eq!(both.anna.delete("/auth/ably-token").await.ok(), json!({ "signedOut": false }));
+}
+
+#[tokio::test]
 async fn tokens_are_signed_with_the_clouds_key() {
     let ably = FakeAbly::start().await;
     let (_server, _expo, both) = scene(&ably.url).await;

@@ -9,7 +9,6 @@ use tandem_actors::{
 };
 use utoipa::ToSchema;
 
-use super::realtime::end_realtime_tokens;
 use crate::{
     http::{
         AppState,
@@ -144,7 +143,8 @@ pub async fn erase(call: Call) -> Answered {
 pub(crate) async fn erase_account(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
     let erasure = erase_from_sessions(state, user).await?;
     state.devices.erase(user.clone()).await?;
-    end_realtime_tokens(state, user).await?;
+    // On Ably's cloud they stay valid until they expire, and so does an erased account's.
+    state.realtime.provider.end_tokens_of(user).await?;
     state.users.erase(user).await?;
     Ok(erasure)
 }

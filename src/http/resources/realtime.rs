@@ -1,7 +1,5 @@
 //! How the caller's app reaches the realtime channels.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use tandem_actors::domain::{
     Query, Rejection,
@@ -15,11 +13,11 @@ use crate::{
         AppState,
         call::{Answered, Call},
         envelope::{Success, success_of},
-        error::ApiError,
         is_https,
         realtime_access::RealtimeDescription,
     },
-    realtime::token::TokenRequest,
+    realtime::{RealtimeTokens, TokensNotEnded, token::TokenRequest},
+    users::UsersError,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -32,7 +30,7 @@ pub struct RealtimeToken {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedOut {
-    /// Always `true`.
+    /// False on Ably's cloud: realtime tokens stay valid until they expire.
     signed_out: bool,
 }
 
@@ -117,21 +115,23 @@ pub async fn ably_token(call: Call) -> Answered {
     responses((status = 200, body = Success<SignedOut>))
 )]
 pub async fn sign_out(call: Call) -> Answered {
-    end_realtime_tokens(&call.state, &call.user.id).await?;
-    Ok(success_of(SignedOut { signed_out: true }))
+    let tokens = call.state.realtime.provider.end_tokens_of(&call.user.id).await?;
+    Ok(success_of(SignedOut { signed_out: tokens == RealtimeTokens::Ended }))
 }
 
-/// Ends all API tokens of the user that were issued so far, and the realtime tokens. False if realtime tokens stay
-/// valid until they expire.
-pub(crate) async fn sign_out_everywhere(state: &AppState, user: &UserId) -> Result<bool, ApiError> {
+/// What a sign-out everywhere did not reach.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignOutError {
+    #[error("not signed out: {0}")]
+    Nothing(#[from] UsersError),
+    #[error("signed out of the API; {0}")]
+    ApiAlone(#[from] TokensNotEnded),
+}
+
+/// Ends all API tokens of the user that were issued so far, and the realtime tokens.
+pub(crate) async fn sign_out_everywhere(state: &AppState, user: &UserId) -> Result<RealtimeTokens, SignOutError> {
     state.users.sign_out(user).await?;
-    end_realtime_tokens(state, user).await
-}
-
-/// False if they stay valid until they expire.
-pub(crate) async fn end_realtime_tokens(state: &AppState, user: &UserId) -> Result<bool, ApiError> {
-    let ended = state.realtime.provider.end_tokens_of(user).await;
-    ended.map_err(|reason| ApiError::unavailable(reason, Duration::from_secs(1)))
+    Ok(state.realtime.provider.end_tokens_of(user).await?)
 }
 
 /// Where to connect, and how to recover
