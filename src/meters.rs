@@ -23,6 +23,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_backup_seconds", Histogram, "Time that a backup took"),
     ("tandem_backups_total", Labelled, "Backups, by outcome"),
     ("tandem_breaker_open", Gauge, "1 while a circuit breaker lets nothing through, by breaker"),
+    (
+        "tandem_certificate_expiry_timestamp_seconds",
+        Gauge,
+        "Until when the certificate that the node shows is valid, in seconds since 1970",
+    ),
     ("tandem_connections", Gauge, "Connections from outside that are open"),
     ("tandem_connections_ended_total", Labelled, "Connections ended because they kept the node waiting, by reason"),
     ("tandem_connections_refused_total", Labelled, "Connections not served, by reason"),

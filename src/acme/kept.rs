@@ -1,7 +1,8 @@
-//! What is kept between runs, readable for the node's user alone: the account, and the certificate with its key, which
-//! are one file, so that they are always of each other.
+//! What is kept between runs, readable for the node's user alone: the account, and the certificate with its key. These
+//! two are one file, so that key and certificate always match.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     os::unix::fs::PermissionsExt,
@@ -17,7 +18,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::AcmeError;
+use super::{AcmeError, AnyError};
 use crate::{http::AcmeSettings, tls};
 
 const ACCOUNT: &str = "account.json";
@@ -25,7 +26,11 @@ const CERTIFICATE: &str = "certificate.pem";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder for each authority: an account and a certificate of one mean nothing to another.
-pub(super) struct Kept(PathBuf);
+pub(super) struct Kept {
+    folder: PathBuf,
+    /// The contents of files that the disk has not taken yet, by name.
+    unwritten: BTreeMap<&'static str, Vec<u8>>,
+}
 
 impl Kept {
     pub fn new(settings: &AcmeSettings, data: &Path) -> Result<Self, AcmeError> {
@@ -33,123 +38,115 @@ impl Kept {
         let readable = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
         let within = if settings.path.as_os_str().is_empty() { data.join("acme") } else { settings.path.clone() };
         let folder = within.join(authority.chars().map(readable).collect::<String>());
-        fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
-        Ok(Self(folder))
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        Ok(Self { folder, unwritten: BTreeMap::new() })
     }
 
-    pub fn account(&self) -> Result<Option<AccountCredentials>, AcmeError> {
-        let path = self.0.join(ACCOUNT);
-        let Some(text) = read(&path)? else { return Ok(None) };
-        serde_json::from_str(&text).map(Some).map_err(|error| failed(&path, &error))
+    /// `None` also if it cannot be read.
+    pub fn account(&self) -> Option<AccountCredentials> {
+        let account = self.read(ACCOUNT).and_then(|text| text.as_deref().map(|text| self.parsed(text)).transpose());
+        account.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the account of an earlier run cannot be used, so there will be another one");
+            None
+        })
     }
 
-    pub fn keep_account(&self, account: &AccountCredentials) -> Result<(), AcmeError> {
-        let text = serde_json::to_string(account).map_err(|error| failed(&self.0, &error))?;
-        self.write(ACCOUNT, &text)
+    /// The parser's own message might hold a part of the key.
+    fn parsed(&self, account: &[u8]) -> Result<AccountCredentials, AcmeError> {
+        serde_json::from_slice(account).map_err(|error| {
+            let place = format!("is not an account, in line {}, column {}", error.line(), error.column());
+            failed(&self.folder.join(ACCOUNT), place)
+        })
+    }
+
+    pub fn keep_account(&mut self, account: &AccountCredentials) -> Result<(), AcmeError> {
+        let text = serde_json::to_vec(account).map_err(|error| failed(&self.folder.join(ACCOUNT), error))?;
+        self.keep(ACCOUNT, text);
+        Ok(())
     }
 
     pub fn certificate(&self) -> Result<Option<Pem>, AcmeError> {
-        Ok(read(&self.0.join(CERTIFICATE))?.map(Pem))
+        Ok(self.read(CERTIFICATE)?.map(Pem))
     }
 
-    pub fn keep_certificate(&self, pem: &Pem) -> Result<(), AcmeError> {
-        self.write(CERTIFICATE, &pem.0)
+    pub fn keep_certificate(&mut self, pem: Pem) {
+        self.keep(CERTIFICATE, pem.0);
     }
 
-    /// The old file stays until the new one is on the disk.
-    fn write(&self, name: &str, text: &str) -> Result<(), AcmeError> {
-        let path = self.0.join(name);
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".unfinished.")
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(&self.0)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            fs::File::open(&self.0)?.sync_all()
-        };
-        write().map_err(|error| failed(&path, &error))
+    fn keep(&mut self, name: &'static str, content: Vec<u8>) {
+        self.unwritten.insert(name, content);
+        self.write();
+    }
+
+    /// Whether something is not written yet.
+    pub fn is_behind(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// Tries to write what is not written yet.
+    pub fn write(&mut self) {
+        let folder = &self.folder;
+        self.unwritten.retain(|name, content| {
+            let file = folder.join(name);
+            write(folder, &file, content)
+                .inspect_err(|error| tracing::warn!(%error, file = %file.display(), "not written, trying again"))
+                .is_err()
+        });
+    }
+
+    /// The content of a file, if there is one.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AcmeError> {
+        let path = self.folder.join(name);
+        match self.unwritten.get(name).cloned().map_or_else(|| fs::read(&path), Ok) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| failed(&path, error)),
+        }
     }
 }
 
-fn failed(path: &Path, problem: &dyn std::error::Error) -> AcmeError {
-    AcmeError::File { file: path.display().to_string(), problem: problem.to_string() }
+/// The old file stays until the new one is on the disk.
+fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".unfinished.")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(folder)?.sync_all()
 }
 
-fn read(path: &Path) -> Result<Option<String>, AcmeError> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some).map_err(|error| failed(path, &error)),
-    }
+fn failed(path: &Path, problem: impl Into<AnyError>) -> AcmeError {
+    AcmeError::File { file: path.display().to_string(), source: problem.into() }
 }
 
 /// A private key and its certificate chain.
-pub(super) struct Pem(String);
+pub(super) struct Pem(Vec<u8>);
 
 impl Pem {
     pub fn new(key: &str, chain: &str) -> Self {
-        Self(format!("{key}{chain}"))
+        Self(format!("{key}{chain}").into_bytes())
     }
 
-    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, AcmeError> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.0.as_bytes()).collect();
-        let chain = chain.map_err(|error| AcmeError::Unusable(error.to_string()))?;
-        if chain.is_empty() { Err(AcmeError::Unusable("there is none".into())) } else { Ok(chain) }
-    }
-
-    pub fn key(&self) -> Result<Arc<CertifiedKey>, AcmeError> {
-        let key = PrivateKeyDer::from_pem_slice(self.0.as_bytes());
-        let key = key.map_err(|error| AcmeError::Unusable(error.to_string()))?;
-        tls::certified(self.chain()?, key).map_err(AcmeError::Unusable)
-    }
-
-    /// When it is valid. Never, if it does not name all domains.
-    pub fn validity(&self, domains: &[String]) -> Result<Validity, AcmeError> {
-        let chain = self.chain()?;
-        let unusable = |problem: &dyn std::fmt::Display| AcmeError::Unusable(problem.to_string());
-        let parsed = ParsedCertificate::try_from(&chain[0]).map_err(|error| unusable(&error))?;
-        let named = |domain: &String| {
-            let name = ServerName::try_from(domain.as_str());
-            name.is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())
-        };
-        let (from, until) = times(&chain[0]).map_err(|error| unusable(&error))?;
-        Ok(Validity { from, until: if domains.iter().all(named) { until } else { from } })
+    /// The certificate with its key, and the time for which it may be shown: none, if it does not name all domains.
+    pub fn read(&self, domains: &[String]) -> Result<(Arc<CertifiedKey>, Validity), AcmeError> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.0).collect();
+        let chain = chain.map_err(AcmeError::unusable)?;
+        let Some(leaf) = chain.first() else { return Err(AcmeError::unusable("there is none")) };
+        let validity = validity(leaf, domains)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.0).map_err(AcmeError::unusable)?;
+        Ok((tls::certified(chain, key).map_err(AcmeError::unusable)?, validity))
     }
 }
 
-/// `notBefore` and `notAfter` of a certificate.
-fn times(certificate: &CertificateDer<'_>) -> yasna::ASN1Result<(SystemTime, SystemTime)> {
-    use yasna::Tag;
-    yasna::parse_der(certificate, |certificate| {
-        certificate.read_sequence(|certificate| {
-            let times = certificate.next().read_sequence(|body| {
-                // Version, serial number, algorithm and issuer come first.
-                body.read_optional(|version| version.read_tagged(Tag::context(0), |version| version.read_u8()))?;
-                for _ in 0..3 {
-                    body.next().read_der()?;
-                }
-                let times = body.next().read_sequence(|validity| {
-                    let mut time = || {
-                        let reader = validity.next();
-                        let time = match reader.lookahead_tag()? {
-                            yasna::tags::TAG_UTCTIME => *reader.read_utctime()?.datetime(),
-                            _ => *reader.read_generalized_time()?.datetime(),
-                        };
-                        Ok(SystemTime::from(time))
-                    };
-                    Ok((time()?, time()?))
-                })?;
-                while body.read_optional(|part| part.read_der())?.is_some() {}
-                Ok(times)
-            })?;
-            // The signature's algorithm, and the signature.
-            for _ in 0..2 {
-                certificate.next().read_der()?;
-            }
-            Ok(times)
-        })
-    })
+fn validity(certificate: &CertificateDer<'_>, domains: &[String]) -> Result<Validity, AcmeError> {
+    let parsed = ParsedCertificate::try_from(certificate).map_err(AcmeError::unusable)?;
+    let named = |domain: &String| {
+        let name = ServerName::try_from(domain.as_str());
+        name.is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok())
+    };
+    let (from, until) = tls::times(certificate).map_err(AcmeError::unusable)?;
+    Ok(Validity { from, until: if domains.iter().all(named) { until } else { from } })
 }
 
 /// The time for which a certificate may be shown.

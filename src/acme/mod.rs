@@ -6,23 +6,32 @@ mod client;
 mod kept;
 mod order;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{error::Error, path::Path, sync::Arc, time::Duration};
 
-use instant_acme::{Account, NewAccount};
+use instant_acme::{Account, AccountBuilder, NewAccount};
 use tandem_actors::backoff::Backoff;
+use tokio::time::Instant;
 
 use self::{
     client::Client,
-    kept::{Kept, Validity},
+    kept::{Kept, Pem, Validity},
 };
 use crate::{http::AcmeSettings, tls::ServerCertificate};
 
-/// The waits after failures. Authorities allow few failures in an hour.
-const RETRY: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(6 * 3600));
-/// The wait after a success, if the new certificate is due for renewal already. Debug builds wait less, for tests.
-const AT_LEAST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 });
+/// The waits after failures, and after certificates that are due for renewal again at once. Authorities allow few
+/// failures in an hour and few certificates in a week. Debug builds begin with less, for tests.
+const RETRY: Backoff =
+    Backoff::new(Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 }), Duration::from_secs(6 * 3600));
+/// A new certificate that is due for renewal within this time has not helped.
+const AT_ONCE: Duration = Duration::from_secs(3600);
 /// The machine's clock may jump, so a renewal that is far away is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// How often a file is tried again that the disk did not take. Debug builds wait less, for tests.
+const WRITE_AGAIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 });
+/// RFC 8555, section 6.7.
+const UNKNOWN_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
+type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Why there is no new certificate. The text is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +40,25 @@ pub enum AcmeError {
     Authority(#[from] instant_acme::Error),
     #[error("the authority does not accept that this node answers for {0}")]
     Refused(String),
-    #[error("{file}: {problem}")]
-    File { file: String, problem: String },
+    #[error("{file}: {source}")]
+    File { file: String, source: AnyError },
     #[error("the certificate cannot be used: {0}")]
-    Unusable(String),
+    Unusable(#[source] AnyError),
+}
+
+impl AcmeError {
+    fn unusable(problem: impl Into<AnyError>) -> Self {
+        Self::Unusable(problem.into())
+    }
+
+    /// Whether another account would help.
+    fn is_about_account(&self) -> bool {
+        match self {
+            Self::Authority(instant_acme::Error::Api(problem)) => problem.r#type.as_deref() == Some(UNKNOWN_ACCOUNT),
+            Self::Authority(instant_acme::Error::KeyRejected) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Gets and renews the node's certificate.
@@ -46,15 +70,20 @@ pub struct Acme {
 }
 
 impl Acme {
-    /// Reads the certificate that an earlier run got. Without one, the node shows one that it has signed itself, until
-    /// the authority gives one.
+    /// Reads the certificate that an earlier run got. Without one that can be used, the node shows one that it has
+    /// signed itself, until the authority gives one.
     ///
     /// # Errors
-    /// If the files cannot be read.
+    /// If there can be no directory for the files.
     pub fn open(settings: &AcmeSettings, data: &Path) -> Result<Self, AcmeError> {
         let kept = Kept::new(settings, data)?;
-        let (certificate, validity) = match kept.certificate()? {
-            Some(pem) => (pem.key()?, Some(pem.validity(&settings.domains)?)),
+        let found = kept.certificate().and_then(|pem| pem.map(|pem| pem.read(&settings.domains)).transpose());
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the certificate of an earlier run is left aside, and another one is ordered");
+            None
+        });
+        let (certificate, validity) = match found {
+            Some((certificate, validity)) => (certificate, Some(validity)),
             None => (order::self_signed(&settings.domains)?, None),
         };
         let certificate = ServerCertificate::renewed_by_acme(certificate);
@@ -68,34 +97,45 @@ impl Acme {
 
     /// Never returns. The node must listen.
     pub async fn keep_valid(mut self) {
-        let mut failures = 0;
+        // How many orders in a row have not helped.
+        let mut in_vain = 0;
         loop {
             let wait = self.until_renewal();
             if !wait.is_zero() {
-                tokio::time::sleep(wait.min(LOOK_AGAIN)).await;
+                self.rest(wait.min(LOOK_AGAIN)).await;
                 continue;
             }
-            match self.renew().await {
-                Ok(()) => {
-                    failures = 0;
-                    if self.until_renewal() < AT_LEAST {
-                        tracing::warn!(
-                            pause = ?AT_LEAST,
-                            "the new certificate is due for renewal already: the machine's clock or \
-                             server.tls.acme.renew_after is off"
-                        );
-                        tokio::time::sleep(AT_LEAST).await;
-                    }
-                }
+            let outcome = self.renew().await;
+            if outcome.is_ok() && self.until_renewal() >= AT_ONCE {
+                in_vain = 0;
+                continue;
+            }
+            in_vain += 1;
+            let pause = RETRY.upper_half(in_vain);
+            let days_left = self.validity.as_ref().map(Validity::days_left);
+            match outcome {
+                Ok(()) => tracing::warn!(
+                    ?pause,
+                    days_left,
+                    "the new certificate is due for renewal already: the machine's clock is off, or the authority's \
+                     certificates are very short"
+                ),
                 Err(error) => {
-                    failures += 1;
-                    let pause = RETRY.upper_half(failures);
-                    let days_left = self.validity.as_ref().map(Validity::days_left);
                     tracing::error!(%error, ?pause, days_left, "no certificate from the authority, trying again");
-                    tokio::time::sleep(pause).await;
                 }
             }
+            self.rest(pause).await;
         }
+    }
+
+    /// Sleeps, and writes meanwhile what the disk has not taken.
+    async fn rest(&mut self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while self.kept.is_behind() && Instant::now() + WRITE_AGAIN < until {
+            tokio::time::sleep(WRITE_AGAIN).await;
+            self.kept.write();
+        }
+        tokio::time::sleep_until(until).await;
     }
 
     /// Zero if there is no certificate.
@@ -103,29 +143,50 @@ impl Acme {
         self.validity.as_ref().map_or(Duration::ZERO, |validity| validity.until_renewal(self.settings.renew_after))
     }
 
+    /// The certificate is used before it is written: the authority gives only a few in a week.
     async fn renew(&mut self) -> Result<(), AcmeError> {
-        let account = self.account().await?;
-        let pem = order::certificate(&account, &self.settings.domains, &self.certificate).await?;
-        let (key, validity) = (pem.key()?, pem.validity(&self.settings.domains)?);
-        self.kept.keep_certificate(&pem)?;
-        self.certificate.replace(key);
+        let pem = self.ordered().await?;
+        let (certificate, validity) = pem.read(&self.settings.domains)?;
+        self.certificate.replace(certificate);
         let (domains, days) = (self.settings.domains.join(" "), validity.days_left());
         tracing::info!(domains, days, "the authority gave a certificate");
         self.validity = Some(validity);
+        self.kept.keep_certificate(pem);
         Ok(())
     }
 
-    /// The account of an earlier run, or a fresh one.
-    async fn account(&self) -> Result<Account, AcmeError> {
-        let account = Account::builder_with_http(Box::new(Client::new()?));
-        if let Some(credentials) = self.kept.account()? {
-            return Ok(account.from_credentials(credentials).await?);
+    /// Ordered with the account of an earlier run, or with a fresh one if there is none that the authority knows.
+    async fn ordered(&mut self) -> Result<Pem, AcmeError> {
+        if let Some(credentials) = self.kept.account() {
+            let ordered = match self.client()?.from_credentials(credentials).await {
+                Ok(account) => self.order(&account).await,
+                Err(error) => Err(error.into()),
+            };
+            match ordered {
+                Err(error) if error.is_about_account() => {
+                    tracing::warn!(%error, "the authority does not know the account, so there will be another one");
+                }
+                ordered => return ordered,
+            }
         }
+        let account = self.fresh_account().await?;
+        self.order(&account).await
+    }
+
+    async fn order(&self, account: &Account) -> Result<Pem, AcmeError> {
+        order::certificate(account, &self.settings.domains, &self.certificate).await
+    }
+
+    async fn fresh_account(&mut self) -> Result<Account, AcmeError> {
         let contact: Vec<_> = self.settings.contact.iter().map(|address| format!("mailto:{address}")).collect();
         let contact: Vec<_> = contact.iter().map(String::as_str).collect();
         let fresh = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let (account, credentials) = account.create(&fresh, self.settings.directory.clone(), None).await?;
+        let (account, credentials) = self.client()?.create(&fresh, self.settings.directory.clone(), None).await?;
         self.kept.keep_account(&credentials)?;
         Ok(account)
+    }
+
+    fn client(&self) -> Result<AccountBuilder, AcmeError> {
+        Ok(Account::builder_with_http(Box::new(Client::new()?)))
     }
 }

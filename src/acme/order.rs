@@ -1,10 +1,14 @@
 //! One order: for each domain the authority connects to the node, and looks for a certificate that only the holder of
 //! the account can make. Then it signs.
 
-use std::{fmt::Display, sync::Arc};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationState, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus,
+    RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::{
@@ -15,9 +19,7 @@ use rustls::{
 use super::{AcmeError, kept::Pem};
 use crate::tls::{self, ServerCertificate};
 
-fn unusable(problem: impl Display) -> AcmeError {
-    AcmeError::Unusable(problem.to_string())
-}
+const SELF_SIGNED_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn certificate(
     account: &Account,
@@ -35,11 +37,12 @@ async fn ordered(account: &Account, domains: &[String], shown: &ServerCertificat
     answer_challenges(&mut order, shown).await?;
     let ready = order.poll_ready(&RetryPolicy::default()).await;
     if !matches!(ready, Ok(OrderStatus::Ready)) {
-        return Err(refusal(&mut order, ready.err()).await);
+        return Err(refusal(&mut order, domains, ready.err()).await);
     }
-    let key = KeyPair::generate().map_err(unusable)?;
-    let request =
-        CertificateParams::new(domains).and_then(|params| params.serialize_request(&key)).map_err(unusable)?;
+    let key = KeyPair::generate().map_err(AcmeError::unusable)?;
+    let request = CertificateParams::new(domains)
+        .and_then(|params| params.serialize_request(&key))
+        .map_err(AcmeError::unusable)?;
     order.finalize_csr(request.der()).await?;
     let chain = order.poll_certificate(&RetryPolicy::default()).await?;
     Ok(Pem::new(&key.serialize_pem(), &chain))
@@ -64,31 +67,69 @@ async fn answer_challenges(order: &mut Order, shown: &ServerCertificate) -> Resu
 }
 
 /// Says for which domains the authority was not convinced, and why. `error` is what it says of the whole order.
-async fn refusal(order: &mut Order, error: Option<instant_acme::Error>) -> AcmeError {
-    let mut refused = Vec::new();
+async fn refusal(order: &mut Order, domains: &[String], error: Option<instant_acme::Error>) -> AcmeError {
+    let mut reasons = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let Ok(state) = authorization.refresh().await else { continue };
-        let domain = state.identifier().to_string();
-        let problems = state.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
-        refused.extend(problems.map(|problem| format!("{domain}: {problem}")));
+        reasons.extend(reasons_of(state));
     }
+    refused(domains, reasons, error)
+}
+
+/// What an authorization says against its domain.
+fn reasons_of(state: &AuthorizationState) -> Vec<String> {
+    let domain = state.identifier().to_string();
+    let problems = state.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
+    problems.map(|problem| format!("{domain}: {problem}")).collect()
+}
+
+fn refused(domains: &[String], reasons: Vec<String>, error: Option<instant_acme::Error>) -> AcmeError {
     match error {
-        Some(error) if refused.is_empty() => error.into(),
-        _ => AcmeError::Refused(refused.join("; ")),
+        Some(error) if reasons.is_empty() => error.into(),
+        None if reasons.is_empty() => AcmeError::Refused(format!("{}, and gives no reason", domains.join(" "))),
+        _ => AcmeError::Refused(reasons.join("; ")),
     }
 }
 
-/// A certificate that nobody trusts.
+/// A certificate that nobody trusts. Its end is near, so that monitoring tells of it.
 pub(super) fn self_signed(domains: &[String]) -> Result<Arc<CertifiedKey>, AcmeError> {
     self_signed_with(domains, Vec::new())
 }
 
 fn self_signed_with(domains: &[String], extensions: Vec<CustomExtension>) -> Result<Arc<CertifiedKey>, AcmeError> {
-    let key = KeyPair::generate().map_err(unusable)?;
-    let mut params = CertificateParams::new(domains).map_err(unusable)?;
+    let key = KeyPair::generate().map_err(AcmeError::unusable)?;
+    let mut params = CertificateParams::new(domains).map_err(AcmeError::unusable)?;
     params.custom_extensions = extensions;
-    let certificate = params.self_signed(&key).map_err(unusable)?;
+    params.not_after = (SystemTime::now() + SELF_SIGNED_LIFE).into();
+    let certificate = params.self_signed(&key).map_err(AcmeError::unusable)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    tls::certified_as_it_is(vec![certificate.der().clone()], key).map_err(AcmeError::Unusable)
+    tls::certified_as_it_is(vec![certificate.der().clone()], key).map_err(AcmeError::unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn state(error: serde_json::Value) -> AuthorizationState {
+        let challenge = json!({
+            "type": "tls-alpn-01", "url": "https://ca.example/1", "token": "t", "status": "invalid", "error": error,
+        });
+        let identifier = json!({ "type": "dns", "value": "tandem.example.org" });
+        let state = json!({ "identifier": identifier, "status": "invalid", "challenges": [challenge] });
+        serde_json::from_value(state).expect("an authorization")
+    }
+
+    #[test]
+    fn a_refusal_names_its_domains_also_without_a_reason() {
+        let domains = ["tandem.example.org".to_owned()];
+        let said = |state: &AuthorizationState| refused(&domains, reasons_of(state), None).to_string();
+        let refusal = "the authority does not accept that this node answers for tandem.example.org";
+        assert_eq!(said(&state(json!(null))), format!("{refusal}, and gives no reason"));
+        let problem = json!({ "type": "urn:ietf:params:acme:error:connection", "detail": "no route" });
+        let words = said(&state(problem));
+        assert!(words.starts_with(&format!("{refusal}: ")) && words.contains("no route"), "{words}");
+    }
 }

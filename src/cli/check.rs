@@ -50,7 +50,7 @@ async fn certificate(tls: &TlsSettings) -> Finding {
             Finding::new("certificate", what, reachable(&acme.directory).await)
         }
         (None, Some(chain), Some(key)) => {
-            let usable = crate::tls::ServerCertificate::read(chain, key).map(drop);
+            let usable = crate::tls::ServerCertificate::read(chain, key).map(drop).map_err(|error| error.to_string());
             Finding::new("certificate", chain.display().to_string(), usable)
         }
         (None, ..) => Finding::new("certificate", String::new(), Err("none is set".into())),

@@ -27,7 +27,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("server.body_limit", Number(1, 16_777_216)),
     ("server.webhook_body_limit", Number(1, 16_777_216)),
     ("server.cors.max_age", Span("0s", "24h")),
-    ("server.tls.acme.renew_after", Span("1s", "3650days")),
+    ("server.tls.acme.renew_after", Span("1day", "3650days")),
     ("server.limits.ably_token", Number(0, 1_000_000)),
     ("server.limits.create_session", Number(0, 1_000_000)),
     ("server.limits.push_token", Number(0, 1_000_000)),

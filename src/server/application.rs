@@ -62,7 +62,7 @@ impl Application {
     ) -> Result<Self, StartError> {
         crate::tls::install_provider();
         let listener = listen(settings.server.listen)?;
-        let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, &error))?;
+        let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, error))?;
         // The store comes before the secrets: a secret is a sign that there was a store.
         let (store, backups) = super::store::open(&settings)?;
         crate::files::restrict_modes(&settings.data, settings.store_place().path());
@@ -89,7 +89,7 @@ impl Application {
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);
-        let (certificate, acme) = certificate(&settings).map_err(StartError::Tls)?;
+        let (certificate, acme) = certificate(&settings)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let console = open_console(&settings, &state, &coordination, effective);
         let http = serve(
@@ -182,14 +182,15 @@ impl StopSignals {
 }
 
 /// What the node shows in handshakes, and who renews it, if it does that itself.
-fn certificate(settings: &Settings) -> Result<(Option<Arc<ServerCertificate>>, Option<Acme>), String> {
+fn certificate(settings: &Settings) -> Result<(Option<Arc<ServerCertificate>>, Option<Acme>), StartError> {
     let Some(tls) = &settings.server.tls else { return Ok((None, None)) };
     if let Some(acme) = &tls.acme {
-        let acme = Acme::open(acme, &settings.data).map_err(|error| error.to_string())?;
+        let acme = Acme::open(acme, &settings.data).map_err(StartError::tls)?;
         return Ok((Some(acme.certificate()), Some(acme)));
     }
     let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
-    Ok((Some(ServerCertificate::read(&file(&tls.certificate), &file(&tls.key))?), None))
+    let certificate = ServerCertificate::read(&file(&tls.certificate), &file(&tls.key)).map_err(StartError::tls)?;
+    Ok((Some(certificate), None))
 }
 
 /// Runs until the process ends.

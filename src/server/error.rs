@@ -28,9 +28,9 @@ pub enum StartError {
     #[error(transparent)]
     Setting(Box<dyn Error + Send + Sync>),
     #[error("cannot listen on {address}: {problem}")]
-    Listen { address: SocketAddr, problem: String },
+    Listen { address: SocketAddr, problem: String, source: io::Error },
     #[error("cannot use the certificate in server.tls: {0}")]
-    Tls(String),
+    Tls(#[source] Box<dyn Error + Send + Sync>),
     #[error("cannot start a thread for the store: {0}; allow this user more threads")]
     Thread(#[source] io::Error),
     #[error("the store cannot be read: {0}")]
@@ -42,6 +42,10 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn tls(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Tls(error.into())
+    }
+
     pub(super) fn setting(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Setting(error.into())
     }

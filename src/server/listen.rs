@@ -16,21 +16,23 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The socket that the service manager opened for this process (socket activation), else one of its own.
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let passed = listenfd::ListenFd::from_env().take_tcp_listener(0);
-    let passed =
-        passed.map_err(|error| StartError::Listen { address, problem: format!("{error}, which was passed") })?;
-    prepared(passed, address).map_err(|error| not_listening(address, &error))
+    let passed = passed.map_err(|source| {
+        let problem = format!("{source}, which was passed");
+        StartError::Listen { address, problem, source }
+    })?;
+    prepared(passed, address).map_err(|error| not_listening(address, error))
 }
 
-pub(super) fn not_listening(address: SocketAddr, error: &io::Error) -> StartError {
-    let problem = match error.kind() {
+pub(super) fn not_listening(address: SocketAddr, source: io::Error) -> StartError {
+    let problem = match source.kind() {
         io::ErrorKind::AddrInUse => {
             "the port is in use; stop the other program or choose another port with --listen".to_owned()
         }
         io::ErrorKind::PermissionDenied => "ports below 1024 need permission; choose a higher one".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 takes all it has".to_owned(),
-        _ => error.to_string(),
+        _ => source.to_string(),
     };
-    StartError::Listen { address, problem }
+    StartError::Listen { address, problem, source }
 }
 
 fn prepared(passed: Option<TcpListener>, address: SocketAddr) -> io::Result<TcpListener> {

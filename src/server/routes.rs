@@ -123,7 +123,7 @@ pub(super) fn serve(
             .configure(move |app| provider.mount(app))
     };
     let tls = certificate.map(|certificate| certificate.server_config()).transpose();
-    let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?.map(Arc::new);
+    let tls = tls.map_err(StartError::tls)?.map(Arc::new);
     let service = Service {
         workers: if config.workers == 0 { cores() } else { config.workers },
         keep_alive: config.keep_alive,
@@ -132,5 +132,5 @@ pub(super) fn serve(
         tls,
         registry,
     };
-    service.serve(listener, app).map_err(|error| not_listening(config.listen, &error))
+    service.serve(listener, app).map_err(|error| not_listening(config.listen, error))
 }

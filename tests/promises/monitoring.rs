@@ -12,9 +12,10 @@ use crate::{
     routing::{DEVICE, scene},
 };
 
-/// Metrics that begin with the first fault or merged push. A node that has had none does not show them.
-const LATER: [&str; 6] = [
+/// Metrics that begin with the first fault, merged push or certificate. A node that has had none does not show them.
+const LATER: [&str; 7] = [
     "tandem_breaker_open",
+    "tandem_certificate_expiry_timestamp_seconds",
     "tandem_connections_refused_total",
     "tandem_http_requests_shed_total",
     "tandem_jwks_fetches_total",

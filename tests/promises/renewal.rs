@@ -4,11 +4,19 @@ use std::{fs, path::Path};
 
 use crate::harness::{Server, eventually, server};
 
+/// Until when the harness's certificates are valid: 2126-11-04 14:57:47 UTC.
+const UNTIL: u64 = 4_949_477_867;
+
+async fn answered(server: &Server, path: &str) -> reqwest::Response {
+    let client = tandem::tls::http_client().no_proxy().tls_info(true).tls_danger_accept_invalid_certs(true).build();
+    let answer = client.expect("a client").get(format!("{}{path}", server.origin)).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer
+}
+
 /// The certificate that a new connection is shown, DER.
 async fn shown(server: &Server) -> Vec<u8> {
-    let client = tandem::tls::http_client().no_proxy().tls_info(true).tls_danger_accept_invalid_certs(true).build();
-    let answer = client.expect("a client").get(format!("{}/health", server.origin)).send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
+    let answer = answered(server, "/health").await;
     let info = answer.extensions().get::<reqwest::tls::TlsInfo>().expect("asked for");
     info.peer_certificate().expect("TLS shows one").to_vec()
 }
@@ -28,6 +36,9 @@ async fn sighup_shows_a_renewed_certificate_and_keeps_the_old_one_if_it_cannot_b
         server().set("server.tls.certificate", path("chain.pem")).set("server.tls.key", path("key.pem")).start().await;
     assert!(server.origin.starts_with("https://"), "{}", server.origin);
     let first = shown(&server).await;
+    let metrics = answered(&server, "/metrics").await.text().await.expect("metrics");
+    let until = format!("tandem_certificate_expiry_timestamp_seconds {UNTIL}");
+    assert!(metrics.lines().any(|line| line == until), "{metrics}");
 
     fs::write(place.path().join("chain.pem"), "half a file").expect("a file");
     server.hang_up();

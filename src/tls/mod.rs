@@ -1,6 +1,8 @@
 //! TLS for outgoing and incoming connections: rustls with AWS-LC. The process must install the provider once before the
 //! first connection.
 
+mod certificate;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -10,10 +12,13 @@ use std::{
 use parking_lot::RwLock;
 use rustls::{
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+
+pub use self::certificate::CertificateError;
+pub(crate) use self::certificate::{certified, certified_as_it_is, times};
+use self::certificate::{certified_key, note_expiry};
 
 /// Installs AWS-LC as the process's provider, before any HTTP client is built. Repeated calls have no effect.
 pub fn install_provider() {
@@ -64,7 +69,7 @@ impl ServerCertificate {
     ///
     /// # Errors
     /// Which file, and what is wrong with it.
-    pub fn read(chain: &Path, key: &Path) -> Result<Arc<Self>, String> {
+    pub fn read(chain: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
         let files = Some((chain.to_owned(), key.to_owned()));
         Ok(Self::new(files, certified_key(chain, key)?))
     }
@@ -75,6 +80,7 @@ impl ServerCertificate {
     }
 
     fn new(files: Option<(PathBuf, PathBuf)>, current: Arc<CertifiedKey>) -> Arc<Self> {
+        note_expiry(&current);
         Arc::new(Self { files, current: RwLock::new(current), challenges: RwLock::default() })
     }
 
@@ -82,7 +88,7 @@ impl ServerCertificate {
     ///
     /// # Errors
     /// Like [`ServerCertificate::read`]. The old certificate stays.
-    pub fn read_again(&self) -> Result<bool, String> {
+    pub fn read_again(&self) -> Result<bool, CertificateError> {
         let Some((chain, key)) = &self.files else { return Ok(false) };
         self.replace(certified_key(chain, key)?);
         Ok(true)
@@ -90,6 +96,7 @@ impl ServerCertificate {
 
     /// Later handshakes show this one.
     pub(crate) fn replace(&self, renewed: Arc<CertifiedKey>) {
+        note_expiry(&renewed);
         *self.current.write() = renewed;
     }
 
@@ -126,33 +133,4 @@ impl ResolvesServerCert for ServerCertificate {
         }
         Some(self.current.read().clone())
     }
-}
-
-fn certified_key(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, String> {
-    let problem = |file: &Path, problem: String| format!("{}: {problem}", file.display());
-    let chain = CertificateDer::pem_file_iter(chain_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| problem(chain_file, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(problem(chain_file, "holds no certificate; it must be a PEM file with the whole chain".into()));
-    }
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| problem(key_file, error.to_string()))?;
-    certified(chain, key).map_err(|error| problem(key_file, error))
-}
-
-/// A chain and its key, unchecked: rustls does not know what an answer to a challenge holds.
-pub(crate) fn certified_as_it_is(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, String> {
-    let key = provider().key_provider.load_private_key(key).map_err(|error| error.to_string())?;
-    Ok(Arc::new(CertifiedKey::new(chain, key)))
-}
-
-/// A chain and its key, if they belong together.
-pub(crate) fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, String> {
-    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(|error| error.to_string())
 }
