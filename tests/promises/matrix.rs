@@ -7,7 +7,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Claims, Conversation, Partner, Realtime, Request, SECRET, Server, now, server, sign};
+use crate::harness::{
+    Answer, Claims, Conversation, Partner, Realtime, Request, SECRET, SESSION_ROUTES, Server, now, server, sign,
+};
 
 const SERVICE: &str = "the token of an AI service";
 const NOBODYS_ID: &str = "csomethingthatisnotthere0";
@@ -20,7 +22,7 @@ enum For {
     Users,
     /// The members of the session in the path.
     Members,
-    /// Whoever has the invitation's link.
+    /// Everybody who has the invitation's link.
     Invited,
     /// For others it does not exist.
     Operator,
@@ -58,21 +60,28 @@ struct Operation {
 }
 
 impl Operation {
-    /// The request, for this session and invitation.
-    fn request(&self, server: &Server, session: &str, invitation: &str, user: &str) -> Request {
+    /// The request, for this session and invitation. `body` is sent unless it only reads.
+    fn request(&self, server: &Server, session: &str, invitation: &str, user: &str, body: &Value) -> Request {
         let id = if self.path.contains("/invitations/") { invitation } else { session };
         let path = self.path.replace("{id}", id).replace("{userId}", user).replace("{stage}", "1");
         let path: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { NOBODYS_ID } else { part }).collect();
         let request = server.request(self.method.clone(), &path.join("/"));
-        if self.method == Method::GET { request } else { request.json(&json!({})) }
+        if self.is_read() { request } else { request.json(body) }
     }
 
     fn is_read(&self) -> bool {
         self.method == Method::GET
     }
 
-    fn is_leaving(&self) -> bool {
-        self.method == Method::DELETE && self.path.ends_with("/sessions/{id}")
+    /// A body that is right in form.
+    fn body(&self) -> Value {
+        let is_same = |path: &str| {
+            let (own, other) = (self.path.trim_start_matches("/api/v1").split('/'), path.split('/'));
+            own.clone().count() == other.clone().count()
+                && own.zip(other).all(|(own, other)| own == other || (own.starts_with('{') && other.starts_with('{')))
+        };
+        let route = SESSION_ROUTES.iter().find(|route| self.method == route.method && is_same(route.path));
+        route.map(|route| (route.body)()).filter(|body| !body.is_null()).unwrap_or_else(|| json!({}))
     }
 
     /// Whether it names something inside the session, which may not be there.
@@ -126,7 +135,7 @@ async fn node() -> Server {
         .await
 }
 
-/// The token that the node writes for whoever runs it.
+/// The token that the node writes for its operator.
 fn operator(server: &Server) -> String {
     let file = std::fs::read(server.data().join("operator.json")).expect("the operator's file");
     let access: Value = serde_json::from_slice(&file).expect("JSON");
@@ -172,7 +181,7 @@ async fn only_the_right_kind_of_token_opens_an_operation() {
             For::Service => ("the service's", (401, "UNAUTHORIZED")),
             _ => ("a member's", (401, "UNAUTHORIZED")),
         };
-        let request = || operation.request(&server, &both.session, &both.invitation, &both.ben.id);
+        let request = || operation.request(&server, &both.session, &both.invitation, &both.ben.id, &json!({}));
         request().send().await.refused(refusal.0, refusal.1);
         for (kind, token) in tokens.iter().filter(|(kind, _)| *kind != own) {
             let answer = request().bearer(token).send().await;
@@ -185,85 +194,191 @@ async fn only_the_right_kind_of_token_opens_an_operation() {
     println!("{cells} cells");
 }
 
-/// What a session can be like, by name.
-async fn in_every_state(server: &Server) -> Vec<(&'static str, Conversation)> {
-    let states = [
-        ("invited", Conversation::invited(server).await),
-        ("joined", Conversation::joined(server).await),
-        ("in stage 2", Conversation::at_stage(server, 2).await),
-        ("in stage 4", Conversation::at_stage(server, 4).await),
-        ("paused", Conversation::at_stage(server, 1).await),
-        ("resolved", Conversation::agreed(server).await.0),
-        ("archived", Conversation::agreed(server).await.0),
-        ("erased by one", Conversation::at_stage(server, 1).await),
-    ];
-    for (name, both) in &states {
-        match *name {
-            "paused" => drop(both.anna.say("/pause", json!({ "reason": "a break" })).await.done()),
-            "resolved" => drop(both.anna.press("/resolve").await.done()),
-            "archived" => {
-                both.anna.press("/resolve").await.done();
-                both.anna.press("/archive").await.done();
-            }
-            "erased by one" => {
-                both.ben.request(Method::DELETE, "/auth/me").send().await.ok();
-            }
-            _ => {}
+/// What a session can be like.
+const STATES: [&str; 8] =
+    ["invited", "joined", "in stage 2", "in stage 4", "paused", "resolved", "archived", "erased by one"];
+
+/// A fresh session like this.
+async fn in_state(server: &Server, state: &str) -> Conversation {
+    let both = match state {
+        "invited" => Conversation::invited(server).await,
+        "joined" => Conversation::joined(server).await,
+        "in stage 2" => Conversation::at_stage(server, 2).await,
+        "in stage 4" => Conversation::at_stage(server, 4).await,
+        "resolved" | "archived" => Conversation::agreed(server).await.0,
+        _ => Conversation::at_stage(server, 1).await,
+    };
+    match state {
+        "paused" => drop(both.anna.say("/pause", json!({ "reason": "a break" })).await.done()),
+        "resolved" => drop(both.anna.press("/resolve").await.done()),
+        "archived" => {
+            both.anna.press("/resolve").await.done();
+            both.anna.press("/archive").await.done();
         }
+        "erased by one" => drop(both.ben.delete("/auth/me").await.ok()),
+        _ => {}
     }
-    states.into()
+    both
+}
+
+/// A session, and a fresh one in its place once an answer may have changed it: each request meets the state.
+struct InState<'a> {
+    server: &'a Server,
+    state: &'static str,
+    /// Of a fresh session.
+    status: (Value, Value),
+    both: Conversation,
+}
+
+/// What the inviter sees of the session's state.
+async fn status(both: &Conversation) -> (Value, Value) {
+    let session = both.anna.read("").await.ok()["session"].take();
+    (session["storedStatus"].clone(), session["currentStage"].clone())
+}
+
+impl<'a> InState<'a> {
+    async fn new(server: &'a Server, state: &'static str) -> Self {
+        let both = in_state(server, state).await;
+        Self { server, state, status: status(&both).await, both }
+    }
+
+    /// The answer to the person with this token, who is another one in a fresh session.
+    async fn ask(&mut self, operation: &Operation, token: impl Fn(&Conversation) -> String) -> Answer {
+        let (both, state) = (&self.both, self.state);
+        if !operation.is_read() {
+            assert_eq!(status(both).await, self.status, "{operation} meets the state {state}");
+        }
+        let request = operation.request(self.server, &both.session, &both.invitation, &both.anna.id, &operation.body());
+        let answer = request.bearer(&token(both)).send().await;
+        let is_known = answer.status < 500 && answer.status != 401;
+        assert!(is_known, "{operation}, {state}: {} {}", answer.status, answer.body);
+        if !operation.is_read() && answer.status < 300 {
+            self.both = in_state(self.server, state).await;
+        }
+        answer
+    }
 }
 
 fn without_id(answer: &Answer) -> (u16, Value) {
     (answer.status, answer.json()["error"].clone())
 }
 
+fn inviter(both: &Conversation) -> String {
+    both.anna.token.clone()
+}
+
+fn invited(both: &Conversation) -> String {
+    both.ben.token.clone()
+}
+
 #[tokio::test]
-async fn in_every_state_strangers_find_nothing_and_members_are_answered() {
+async fn in_every_state_strangers_find_nothing() {
     let server = node().await;
     let operations = operations(&server).await;
-    let of_members = || operations.iter().filter(|operation| operation.whom == For::Members);
-    let (mut cells, mut statuses) = (0, BTreeSet::new());
-    for (state, both) in in_every_state(&server).await {
+    let mut cells = 0;
+    for state in STATES {
+        let both = in_state(&server, state).await;
         let stranger = server.partner("Eve");
         let mut strangers = vec![("a stranger", &stranger)];
-        let mut members = vec![("the inviter", &*both.anna)];
         match state {
             "invited" => strangers.push(("the invited one", &both.ben)),
-            "erased by one" => strangers.push(("whoever has left", &both.ben)),
-            _ => members.push(("the invited one", &both.ben)),
+            "erased by one" => strangers.push(("the one who has left", &both.ben)),
+            _ => {}
         }
-        for operation in of_members() {
+        for operation in operations.iter().filter(|operation| operation.whom == For::Members) {
             for (role, partner) in &strangers {
-                let ask = |session: &str| operation.request(&server, session, &both.invitation, &both.anna.id);
-                let there = ask(&both.session).bearer(&partner.token).send().await;
-                there.refused(404, "NOT_FOUND");
-                let nowhere = ask("cnosuchsession00000000000").bearer(&partner.token).send().await;
-                assert_eq!(without_id(&there), without_id(&nowhere), "{operation}, {role}, {state}");
-                cells += 2;
-            }
-        }
-        // Reads first, and last of all what a member leaves by.
-        let mut of_members: Vec<_> = of_members().collect();
-        of_members.sort_by_key(|operation| operation.method != Method::GET);
-        let (leaving, others): (Vec<_>, Vec<_>) = of_members.into_iter().partition(|operation| operation.is_leaving());
-        assert_eq!(leaving.len(), 1);
-        for operation in others.into_iter().chain(leaving) {
-            for (role, partner) in &members {
-                let request = operation.request(&server, &both.session, &both.invitation, &both.anna.id);
-                let answer = request.bearer(&partner.token).send().await;
-                let is_known = answer.status < 500 && answer.status != 401;
-                assert!(is_known, "{operation}, {role}, {state}: {} {}", answer.status, answer.body);
-                // What is not there yet (an invitation that was used, an offer) may be missing; the session may not.
-                let missing = answer.status == 404;
-                let is_session = || answer.json()["error"]["message"] == "there is no such session among yours";
-                assert!(!missing || !is_session(), "{operation}, {role}, {state}: {}", answer.body);
-                assert!(!missing || operation.names_a_part() || !operation.is_read(), "{operation}, {state}");
-                statuses.insert(answer.status);
-                cells += 1;
+                for body in [operation.body(), json!({})] {
+                    let ask = |session: &str| {
+                        let request = operation.request(&server, session, &both.invitation, &both.anna.id, &body);
+                        request.bearer(&partner.token).send()
+                    };
+                    let there = ask(&both.session).await;
+                    there.refused(404, "NOT_FOUND");
+                    let nowhere = ask("cnosuchsession00000000000").await;
+                    assert_eq!(without_id(&there), without_id(&nowhere), "{operation}, {role}, {state}");
+                    cells += 2;
+                }
             }
         }
     }
-    println!("{cells} cells, {statuses:?}");
-    assert!(statuses.contains(&200) && statuses.contains(&400), "{statuses:?}");
+    println!("{cells} cells");
+}
+
+async fn members_are_answered(server: &Server, operations: &[Operation], state: &'static str) -> BTreeSet<u16> {
+    let mut statuses = BTreeSet::new();
+    let mut session = InState::new(server, state).await;
+    let mut members: Vec<(_, fn(&Conversation) -> String)> = vec![("the inviter", inviter)];
+    if !matches!(state, "invited" | "erased by one") {
+        members.push(("the invited one", invited));
+    }
+    for operation in operations.iter().filter(|operation| operation.whom == For::Members) {
+        for (role, who) in &members {
+            let answer = session.ask(operation, who).await;
+            // What is not there yet (an invitation that was used, an offer) may be missing; the session may not.
+            let missing = answer.status == 404;
+            let is_session = || answer.json()["error"]["message"] == "there is no such session among yours";
+            assert!(!missing || !is_session(), "{operation}, {role}, {state}: {}", answer.body);
+            assert!(!missing || operation.names_a_part() || !operation.is_read(), "{operation}, {state}");
+            statuses.insert(answer.status);
+        }
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn in_every_state_members_are_answered() {
+    let server = node().await;
+    let operations = operations(&server).await;
+    let asking = STATES.map(|state| members_are_answered(&server, &operations, state));
+    let statuses = futures_util::future::join_all(asking).await;
+    for (state, statuses) in STATES.iter().zip(statuses) {
+        assert!(statuses.contains(&200) && statuses.contains(&400), "{state}: {statuses:?}");
+    }
+}
+
+/// What an answer to an invitation is in each state of its session. `role` has its link.
+fn to_invitation(path: &str, role: &str, state: &str) -> u16 {
+    let is_open = state == "invited";
+    let is_member = role == "the invited one" && !is_open && state != "erased by one";
+    let answer = path.rsplit('/').next().expect("a name");
+    match (answer, role) {
+        ("accept" | "decline", "the inviter") => 403,
+        ("accept" | "decline", _) if is_open => 200,
+        // Who is in is in.
+        ("accept", _) if is_member => 200,
+        ("accept" | "decline", _) => 409,
+        ("acknowledge", "the inviter") => 400,
+        ("acknowledge", _) => 200,
+        ("resend", "the inviter") if is_open => 200,
+        ("resend", "the inviter") => 409,
+        ("resend", _) if is_member => 403,
+        ("resend", _) => 404,
+        _ => panic!("{path}: what does it answer? No rule says it"),
+    }
+}
+
+#[tokio::test]
+async fn an_open_invitation_is_for_everybody_with_its_link_and_a_used_one_for_nobody_else() {
+    let server = node().await;
+    let operations = operations(&server).await;
+    let eve = server.partner("Eve");
+    for state in STATES {
+        let mut session = InState::new(&server, state).await;
+        for operation in operations.iter().filter(|operation| operation.whom == For::Invited) {
+            for role in ["the inviter", "the invited one", "a stranger"] {
+                let id = session.both.session.clone();
+                let answer = session.ask(operation, |both| match role {
+                    "the inviter" => inviter(both),
+                    "the invited one" => invited(both),
+                    _ => eve.token.clone(),
+                });
+                let answer = answer.await;
+                let right = to_invitation(&operation.path, role, state);
+                assert_eq!(answer.status, right, "{operation}, {role}, {state}: {}", answer.body);
+                let is_in = operation.path.ends_with("/accept") && role == "a stranger" && state == "invited";
+                let seen = eve.get(&format!("/sessions/{id}")).await.status;
+                assert_eq!(seen, if is_in { 200 } else { 404 }, "{operation}, {role}, {state}");
+            }
+        }
+    }
 }
