@@ -2,7 +2,7 @@
 //! to the resolution, and a stand-in for Expo that receives the pushes. Only the two people are simulated: the server
 //! is this binary's `serve` in its own process, and the tokens come from `token`.
 //!
-//! `tandem demo --open` leaves the two people to whoever looks at its page: see [`open`].
+//! `tandem demo --open` leaves the two people to the visitors of its page: see [`open`].
 //!
 //! Every event and every push is awaited with a deadline. The first missing one ends the demo with an error.
 

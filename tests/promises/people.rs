@@ -87,7 +87,7 @@ async fn a_person_shows_an_invitation_that_is_still_open() {
     let server = shared().await;
     let both = Conversation::joined(&server).await;
     both.anna.delete(&both.anna.path("")).await.done();
-    // Whoever withdrew, and whom they left, do not know each other by this session any more.
+    // A partner who withdrew and the one who was left do not know each other by this session any more.
     for (me, other) in [(&both.anna, &both.ben), (&both.ben, &both.anna)] {
         me.get(&about(&other.id)).await.refused(404, "NOT_FOUND");
     }

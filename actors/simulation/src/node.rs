@@ -288,7 +288,7 @@ async fn register_phones(world: &World, devices: &Arc<Devices>, journal: &Journa
     Ok(())
 }
 
-/// Tries again while the disk stands still, as the app does, and whoever starts a node.
+/// Tries again while the disk stands still, as the app does, and as an operator starts a node again.
 async fn while_stalled<E: Display>(
     journal: &Journal,
     mut attempt: impl AsyncFnMut() -> Result<(), E>,

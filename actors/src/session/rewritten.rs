@@ -1,6 +1,6 @@
 //! Rows of events that are written again: with a late decision, without an erased partner's words, or not at all once
-//! later events have replaced them. The store shows such a row only once the commit is durable. Whoever writes a row
-//! again starts from here: from the store, an erased word or a replaced event would come back.
+//! later events have replaced them. The store shows such a row only once the commit is durable. A second write
+//! starts from here: from the store, an erased word or a replaced event would come back.
 
 use std::collections::BTreeMap;
 

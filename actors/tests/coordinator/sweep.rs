@@ -1,4 +1,4 @@
-//! Stored answers go when they have been kept long enough, whoever stored them, and no younger one does.
+//! Stored answers go when they have been kept long enough, no matter whose they are, and no younger one does.
 
 use bytes::Bytes;
 use tandem_actors::{

@@ -156,7 +156,7 @@ fn copy(row: Result<Row<'_>, StorageError>) -> Result<(Key, Bytes), StorageError
     row.map(|(key, value)| (Key::from_bytes(key.value()), Bytes::copy_from_slice(value.value())))
 }
 
-/// The file, with its syncs on the [`Disk`]. Whoever opened it has locked it.
+/// The file, with its syncs on the [`Disk`]. The process that opened it has locked it.
 #[derive(Debug)]
 struct Backend {
     file: File,

@@ -149,7 +149,7 @@ impl Viewer<'_> {
         self.session.next_stage(self.side).is_ok()
     }
 
-    /// The stored one, or `WAITING` for whoever has done everything while the partner has not.
+    /// The stored one, or `WAITING` for a viewer who has done everything while the partner has not.
     pub(super) fn status(&self) -> SessionStatus {
         if self.session.is_waiting(self.side) { SessionStatus::Waiting } else { self.session.status }
     }

@@ -1,7 +1,7 @@
 //! The way from threads that wait to connections that do not: one thread drives all connections to the database.
 //!
-//! The port of the store waits for its answers. Whoever calls it blocks its own thread, never this one, and this one
-//! calls nobody: so nothing can wait in a circle. A caller waits for a bounded time.
+//! The port of the store waits for its answers. A caller blocks its own thread, never this one, and this one calls
+//! nobody: so nothing can wait in a circle. A caller waits for a bounded time.
 
 use std::{
     sync::{Arc, mpsc},

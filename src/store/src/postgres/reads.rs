@@ -1,4 +1,4 @@
-//! Reads, on connections of their own. Whoever reads waits on its own thread, for a bounded time. While the database is
+//! Reads, on connections of their own. A reader waits on its own thread, for a bounded time. While the database is
 //! away nobody waits: a read fails at once, and the caller is told to come back.
 
 use std::{

@@ -1,6 +1,6 @@
 //! Wakes a flush that nobody else will wake. In sled 0.34, a write that fails on one of its threads sets the database's
-//! error, but on one of two paths forgets to notify whoever waits in `flush` (`exit_reservation`): a full disk would
-//! hang the journal instead of failing it. Any other call of `flush` sees the error and notifies everybody.
+//! error, but on one of two paths forgets to notify a thread that waits in `flush` (`exit_reservation`): a full disk
+//! would hang the journal instead of failing it. Any other call of `flush` sees the error and notifies everybody.
 
 use std::{
     sync::{

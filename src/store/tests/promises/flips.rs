@@ -65,7 +65,7 @@ fn outcome(engine: Engine, path: &Path) -> Outcome {
         Ok(GROUPS) => {}
         Ok(other) => return Outcome::Silent(format!("{other} groups are there")),
         Err(error) if error.starts_with("store: ") => return Outcome::Found(error),
-        // A row that is left out is told in the log; whoever asks for it is told as well.
+        // A row that is left out is told in the log; a reader that asks for it is told as well.
         Err(_) if is_told(store.as_ref()) => return Outcome::Found("a row".into()),
         Err(error) => return Outcome::Silent(error),
     }
