@@ -32,7 +32,7 @@ use crate::{
 const WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(20));
 
 /// How long a database that a node has claimed may take until it can be read.
-const READS_WITHIN: Duration = Duration::from_secs(10);
+const READS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Opens the store in the database at `address`, and makes it if there is none and `options` allow it. `here` is the
 /// directory in which this machine notes which database it was.

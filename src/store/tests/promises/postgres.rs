@@ -336,7 +336,7 @@ fn readers_do_not_wait_for_a_server_that_is_away() {
     let started = Instant::now();
     let error = store.get(&key("xa")).expect_err("no answer");
     assert!(
-        error.fault().passes() && started.elapsed() < Duration::from_secs(8),
+        error.fault().passes() && started.elapsed() < Duration::from_secs(15),
         "{error} after {:?}",
         started.elapsed()
     );
