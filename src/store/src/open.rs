@@ -64,7 +64,7 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
     }
     let opening = open_journal_of(location, rows, loading, options)?;
     check_nothing_lost(location, &opening, head.as_mut())?;
-    opening.keep_beyond(backup::archived(&location.path));
+    opening.keep_beyond(backup::kept_beyond(&location.path));
     let store = opening.start(room, head, options).map_err(|error| unusable(location, error.text()))?;
     let store = Arc::new(store);
     Ok((store.clone(), Backups::new(store, location, options)))

@@ -78,6 +78,30 @@ fn put(out: &mut dyn Write, group: u64, record: &[u8]) -> io::Result<()> {
     out.write_all(record)
 }
 
+/// A group's record as the journal holds it; none if the journal does not have it any more.
+pub(super) fn in_journal(keeper: &Keeper, group: u64) -> Result<Option<Vec<u8>>, BackupError> {
+    let mut found = None;
+    let read = keeper.read(group.saturating_sub(1), group, |_, record| {
+        found = Some(record.to_vec());
+        Ok(())
+    });
+    match read {
+        Ok(()) | Err(WalError::Missing { .. }) => Ok(found),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The record of a file's last group, if the file is what was written.
+pub(super) fn last(directory: &BackupDirectory, groups: &GroupsFile) -> Result<Vec<u8>, BackupError> {
+    verify(directory, groups)?;
+    let mut last = Vec::new();
+    read(directory, groups, |group| {
+        last = group.record;
+        Ok(true)
+    })?;
+    Ok(last)
+}
+
 /// A group of a file.
 pub(super) struct Group {
     pub number: u64,

@@ -30,6 +30,26 @@ impl Archived {
         files.dedup();
         Ok(Self { log, end, files })
     }
+
+    /// Whether the store's journal has the last group as well, and goes on from there. False if that cannot be told.
+    ///
+    /// # Errors
+    /// If another group has its number: the store is a copy, and one of the two was written after the other was made.
+    fn goes_on_in(&self, store: &Journaled, directory: &BackupDirectory) -> Result<bool, BackupError> {
+        let Some(last) = self.files.iter().rfind(|groups| groups.last == self.end) else { return Ok(false) };
+        let Some(in_journal) = groups::in_journal(store.keeper(), self.end)? else {
+            tracing::warn!("the journal could not keep what follows the backup before");
+            return Ok(false);
+        };
+        match groups::last(directory, last) {
+            Ok(archived) if archived == in_journal => Ok(true),
+            Ok(_) => Err(BackupError::OtherHistory { path: directory.root().to_owned() }),
+            Err(error) => {
+                tracing::warn!(%error, "this backup does not go on from the one before, whose last groups cannot be read");
+                Ok(false)
+            }
+        }
+    }
 }
 
 /// The groups that bring the rows to a position, and before them those since the last backup.
@@ -44,13 +64,15 @@ pub(super) struct Groups {
 impl Groups {
     /// Goes on from the last backup, if the journal still has what follows.
     pub fn begin(store: &Journaled, before: Archived, base: u64, to: &mut Written) -> Result<Self, BackupError> {
+        let goes_on = before.goes_on_in(store, &to.directory)?;
         let Archived { log, end, mut files } = before;
         files.retain(|groups| groups.last > base);
-        if end > base && between(files.clone(), base, end).is_some() {
+        // A single group is copied again: the file may hold what was erased later.
+        if goes_on && end > base + 1 && between(files.clone(), base, end).is_some() {
             return Ok(Self { log, files, upto: end });
         }
         let mut groups = Self { log, files: Vec::new(), upto: base };
-        if end > 0 && end < base {
+        if goes_on && end < base {
             groups.upto = end;
             match groups.copy(store, base, to) {
                 Ok(()) => {}

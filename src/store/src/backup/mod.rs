@@ -37,7 +37,7 @@ use std::{
 use tandem_actors::{domain::time::Timestamp, ports::StoreError};
 use tandem_wal::WalError;
 
-pub(super) use self::pin::archived;
+pub(super) use self::pin::kept_beyond;
 pub use self::{
     export::{ImportError, import},
     manifest::Manifest,
@@ -67,6 +67,12 @@ pub enum BackupError {
         .path.display()
     )]
     Later { path: PathBuf },
+
+    #[error(
+        "backup {}: it holds backups of another copy of this store, which went its own way: name another directory",
+        .path.display()
+    )]
+    OtherHistory { path: PathBuf },
 
     #[error("backup {}: there is no backup: name the directory that `tandem backup --to` has written", .path.display())]
     None { path: PathBuf },

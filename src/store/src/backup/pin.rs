@@ -1,4 +1,5 @@
-//! How far the last backup goes. The journal keeps what follows, for the next one.
+//! How far the last backup goes. The journal keeps its last group, by which the next one knows that it goes on from
+//! there, and what follows.
 
 use std::{fs, io, path::Path};
 
@@ -6,9 +7,14 @@ use super::directory::unfinished;
 
 const FILE: &str = "archived";
 
-/// The last group of the last backup, if there was one.
-pub(crate) fn archived(store: &Path) -> Option<u64> {
-    fs::read_to_string(store.join(FILE)).ok()?.trim_end().parse().ok()
+/// Beyond which group the journal keeps groups; none before the first backup.
+pub(crate) fn kept_beyond(store: &Path) -> Option<u64> {
+    fs::read_to_string(store.join(FILE)).ok()?.trim_end().parse().ok().map(before)
+}
+
+/// Beyond which group the journal keeps groups after a backup that ends with this one.
+pub(super) fn before(position: u64) -> u64 {
+    position.saturating_sub(1)
 }
 
 /// Not synced: an older number only keeps more.

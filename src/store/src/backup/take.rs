@@ -28,13 +28,8 @@ pub(super) fn take(
     if before.end > store.last() {
         return Err(BackupError::Later { path: to.to_owned() });
     }
-    // Nothing is forgotten from here on; then only what this backup does not need.
-    store.keeper().keep_beyond(Some(0));
-    let base = store.checkpoint();
-    let noted = pin::archived(&backups.location.path).unwrap_or(u64::MAX);
-    store.keeper().keep_beyond(Some(base.min(noted)));
-
-    let taken = rows_and_groups(store, before, base, &mut written, progress).and_then(|(rows, groups)| {
+    let noted = pin::kept_beyond(&backups.location.path);
+    let taken = rows_and_groups(store, before, noted, &mut written, progress).and_then(|(base, rows, groups)| {
         let Groups { files: journal, upto: position, .. } = groups;
         let position_at = last_time(&directory, &journal)?;
         let secrets = copy_secrets(secrets, &mut written)?;
@@ -64,7 +59,7 @@ pub(super) fn take(
         written.settle()?;
         Ok(manifest)
     });
-    let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(pin::archived(&backups.location.path)))?;
+    let manifest = taken.inspect_err(|_| store.keeper().keep_beyond(noted))?;
     if manifest.damaged > 0 {
         tracing::error!(
             id = manifest.id,
@@ -74,13 +69,13 @@ pub(super) fn take(
         );
     }
     let Some(keep) = keep else {
-        store.keeper().keep_beyond(pin::archived(&backups.location.path));
+        store.keeper().keep_beyond(noted);
         return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new() });
     };
     if let Err(error) = pin::note(&backups.location.path, manifest.position) {
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
     }
-    store.keeper().keep_beyond(Some(manifest.position));
+    store.keeper().keep_beyond(Some(pin::before(manifest.position)));
     // An older backup may be the only one with the rows that are damaged now.
     let removed = if manifest.damaged > 0 { Vec::new() } else { written.keep(keep)? };
     Ok(Taken { manifest, new_bytes: written.new_bytes, removed })
@@ -90,17 +85,28 @@ pub(super) fn take(
 fn rows_and_groups(
     store: &Journaled,
     before: Archived,
-    base: u64,
+    noted: Option<u64>,
     to: &mut Written,
     progress: &mut dyn FnMut(BackupProgress),
-) -> Result<(Rows, Groups), BackupError> {
+) -> Result<(u64, Rows, Groups), BackupError> {
+    // Nothing is forgotten from here on; then only what this backup does not need.
+    store.keeper().keep_beyond(Some(0));
+    let base = base(store)?;
+    store.keeper().keep_beyond(Some(noted.map_or(base, |noted| noted.min(base))));
     let mut groups = Groups::begin(store, before, base, to)?;
     let rows = rows(store, to, |to, done| {
         progress(done);
         if store.keeper().has_left(groups.upto) { groups.copy(store, store.last(), to) } else { Ok(()) }
     })?;
     groups.copy(store, store.last(), to)?;
-    Ok((rows, groups))
+    Ok((base, rows, groups))
+}
+
+/// The rows hold all groups up to this one. The last group is always copied, so that the next backup can compare it.
+fn base(store: &Journaled) -> Result<u64, BackupError> {
+    let (checkpoint, last) = (store.checkpoint(), store.last());
+    let has_last = checkpoint == last && groups::in_journal(store.keeper(), last)?.is_some();
+    Ok(if has_last { last - 1 } else { checkpoint })
 }
 
 struct Rows {

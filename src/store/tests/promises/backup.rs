@@ -314,26 +314,26 @@ fn moment() -> Timestamp {
 }
 
 #[test]
-fn a_backup_without_groups_is_followed_by_every_moment_up_to_the_next_one() {
+fn a_backup_of_an_idle_store_is_followed_by_every_moment_up_to_the_next_one() {
     let place = tempfile::tempdir().expect("a directory");
     let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
     store.commit(&group(1)).expect("written");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    // As soon as the engine has all rows, a first backup needs no groups.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // As soon as the engine has all rows, a first backup has the last group only, for the next one to compare.
     let (to, first) = (0..)
         .map(|number| place.path().join(format!("backups-{number}")))
         .map(|to| (to.clone(), take(&backups, &to).manifest))
         .inspect(|_| assert!(Instant::now() < deadline, "no checkpoint"))
-        .find(|(_, manifest)| manifest.journal.is_empty())
+        .find(|(_, manifest)| manifest.base + 1 == manifest.position)
         .expect("one");
-    assert_eq!(first.base, first.position);
+    assert_eq!(first.journal.iter().map(|groups| groups.first).collect::<Vec<_>>(), [first.position]);
     let nothing_since = moment();
     store.commit(&group(2)).expect("written");
     let between = moment();
     store.commit(&group(3)).expect("written");
-    // The next one does not need these groups for itself as soon as the engine has their rows.
+    // The next one needs only the last of these groups for itself as soon as the engine has their rows.
     let elsewhere = || backups.take_elsewhere(&place.path().join("elsewhere"), &[], &mut |_| {}).expect("a backup");
-    while elsewhere().manifest.base <= first.position + 1 {
+    while elsewhere().manifest.base <= first.position {
         assert!(Instant::now() < deadline, "no checkpoint");
     }
     take(&backups, &to);
@@ -348,6 +348,20 @@ fn a_backup_without_groups_is_followed_by_every_moment_up_to_the_next_one() {
     ] {
         assert_eq!(restored(&to, &choice, Engine::Redb).0, latest, "{choice}");
     }
+    // While nothing is written, later ones do not keep groups that may hold what was erased.
+    let mut latest = 3;
+    let busy = backups.take(&to, &[], 0, &mut |_| {
+        for number in [latest + 1, latest + 2] {
+            store.commit(&group(number)).expect("written");
+        }
+        latest += 2;
+    });
+    assert!(busy.expect("a backup").manifest.journal.iter().all(|groups| groups.first < groups.last));
+    while elsewhere().manifest.base < first.position + latest - 2 {
+        assert!(Instant::now() < deadline, "no checkpoint");
+    }
+    let idle = take(&backups, &to).manifest;
+    assert_eq!(idle.journal.iter().map(|groups| groups.first).collect::<Vec<_>>(), [idle.position]);
 }
 
 #[test]
@@ -421,4 +435,79 @@ fn a_backup_is_whole_although_more_is_written_meanwhile_than_the_journal_holds()
 fn bytes_of(group: &[Commit]) -> usize {
     let changes = group.iter().flat_map(|commit| &commit.changes);
     changes.map(|change| if let Change::Put(_, value) = change { value.len() } else { 0 }).sum()
+}
+
+#[test]
+fn a_backup_never_goes_on_from_one_of_another_copy_of_the_store() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (path, copied, to) = (place.path().join("store"), place.path().join("copied"), place.path().join("backups"));
+    let (store, backups) = open_with_backups(Engine::Redb, &path);
+    store.commit(&group(1)).expect("written");
+    take(&backups, &to);
+    store.close();
+    drop((store, backups));
+    super::directory::copy_tree(&path, &copied);
+    let (store, backups) = open_with_backups(Engine::Redb, &path);
+    (2..=4).for_each(|number| drop(store.commit(&group(number)).expect("written")));
+    let last = take(&backups, &to).manifest;
+    store.close();
+    drop((store, backups));
+
+    let (other, of_other) = open_with_backups(Engine::Redb, &copied);
+    for number in 2..=7 {
+        other.commit(&[group(number), vec![free(vec![put("yother", "only in the copy")])]].concat()).expect("written");
+        match of_other.take(&to, &[], 1, &mut |_| {}).expect_err("of another copy") {
+            BackupError::Later { .. } => assert!(number < 4, "it has as many groups"),
+            BackupError::OtherHistory { .. } => assert!(number >= 4, "it has fewer groups"),
+            error => panic!("{error}"),
+        }
+    }
+    let own = place.path().join("of-the-copy");
+    take(&of_other, &own);
+    assert_eq!(plan(&own, &Choice::Newest).expect("sound").position, last.position + 3);
+    other.close();
+    drop((other, of_other));
+
+    let (store, backups) = open_with_backups(Engine::Redb, &path);
+    store.commit(&group(5)).expect("written");
+    // The journal needs nothing any more of what the last backup has.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let elsewhere = || backups.take_elsewhere(&place.path().join("elsewhere"), &[], &mut |_| {}).expect("a backup");
+    for number in 6.. {
+        store.commit(&group(number)).expect("written");
+        if elsewhere().manifest.base > last.position + 4 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "no checkpoint");
+    }
+    take(&backups, &to);
+    let listed = store::list(&to).expect("listed").into_iter().map(|one| one.expect("sound").continues);
+    assert_eq!(listed.collect::<Vec<_>>(), [false, true, true]);
+    assert_eq!(restored(&to, &Choice::Position(last.position), Engine::Redb).0, 4);
+    assert_eq!(restored(&to, &Choice::Position(last.position + 2), Engine::Redb).0, 5);
+}
+
+#[test]
+fn a_backup_is_whole_although_the_groups_of_the_one_before_are_damaged() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let mut options = small();
+    // No checkpoint: each backup needs all groups.
+    (options.journal.checkpoint_after, options.journal.checkpoint_bytes) = (Duration::from_secs(3_600), 64 << 20);
+    let location = location(Engine::Redb, &place.path().join("store"));
+    let (store, backups) = store::open_with_backups(&location, &options).expect("the store opens");
+    store.commit(&group(1)).expect("written");
+    take(&backups, &to);
+    for number in 2..=4 {
+        for entry in to.join("journal").read_dir().expect("groups") {
+            let path = entry.expect("an entry").path();
+            let mut content = fs::read(&path).expect("read");
+            let middle = content.len() / 2;
+            content[middle] ^= 1;
+            fs::write(&path, content).expect("written");
+        }
+        store.commit(&group(number)).expect("written");
+        take(&backups, &to);
+        assert_eq!(restored(&to, &Choice::Newest, Engine::Redb).0, number);
+    }
 }
