@@ -180,7 +180,11 @@ fn nothing_is_restored_from_a_damaged_backup_or_over_anything() {
     for number in 1..60 {
         store.commit(&group(number)).expect("written");
     }
-    // What is written while the rows are read is in the backup as groups.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while take(&backups, &place.path().join("elsewhere")).manifest.rows == 0 {
+        assert!(Instant::now() < deadline, "no checkpoint");
+    }
+    // It has rows, and groups: what is written while the rows are read.
     let mut last = 59;
     let taken = backups.take(&to, &[], 0, &mut |_| {
         last += 1;
