@@ -197,6 +197,36 @@ async fn every_command_says_how_many_damaged_rows_are_left_out() {
     assert!(!output.contains("damaged"), "{output}");
 }
 
+#[tokio::test]
+async fn a_copy_of_a_node_is_not_backed_up_among_the_backups_of_the_node() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (copy, to) = (place.path().join("copy"), place.path().join("backups"));
+    let server = server().start().await;
+    Conversation::joined(&server).await;
+    let setup = server.stop().await;
+    copy_all(setup.data(), &copy);
+    back_up(setup.data(), &to).await;
+    let refused = run(&["backup", "--data", text(&copy), "--to", text(&to)], &[]).await;
+    assert!(refused.refused_with_one_line().contains("another copy of this store"), "{refused:?}");
+    back_up(&copy, &place.path().join("of-the-copy")).await;
+    back_up(setup.data(), &to).await;
+    let listed = done(run(&["restore", "--from", text(&to), "--list"], &[]).await);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("made");
+    for entry in from.read_dir().expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let copy = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_all(&path, &copy);
+        } else {
+            fs::copy(&path, &copy).expect("copied");
+        }
+    }
+}
+
 /// Whether any file below a directory has these bytes.
 fn holds(directory: &Path, words: &str) -> bool {
     directory.read_dir().expect("a directory").any(|entry| {
