@@ -87,6 +87,11 @@ impl Groups {
         Ok(groups)
     }
 
+    /// Copies what the journal may forget soon.
+    pub fn keep_up(&mut self, store: &Journaled, to: &mut Written) -> Result<(), BackupError> {
+        if store.keeper().has_left(self.upto) { self.copy(store, store.last(), to) } else { Ok(()) }
+    }
+
     /// Goes on to this group.
     pub fn copy(&mut self, store: &Journaled, upto: u64, to: &mut Written) -> Result<(), BackupError> {
         if upto > self.upto {

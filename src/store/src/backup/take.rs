@@ -94,9 +94,10 @@ fn rows_and_groups(
     let base = base(store)?;
     store.keeper().keep_beyond(Some(noted.map_or(base, |noted| noted.min(base))));
     let mut groups = Groups::begin(store, before, base, to)?;
+    groups.keep_up(store, to)?;
     let rows = rows(store, to, |to, done| {
         progress(done);
-        if store.keeper().has_left(groups.upto) { groups.copy(store, store.last(), to) } else { Ok(()) }
+        groups.keep_up(store, to)
     })?;
     groups.copy(store, store.last(), to)?;
     Ok((base, rows, groups))
