@@ -127,7 +127,7 @@ impl Handler<Wake> for SessionActor {
         self.let_pass(ctx);
         for _ in 0..TURN {
             if self.gate.has_failed() {
-                return self.exit(ExitStatus::uncommitted(&self.deps.journal), ctx);
+                return self.exit(self.refused_status(), ctx);
             }
             match self.inbox.next() {
                 Next::Message(message) => self.receive(*message, ctx),
@@ -148,6 +148,12 @@ impl SessionActor {
         use actix::ActorContext;
         self.exit.set(status);
         ctx.stop();
+    }
+
+    /// How an actor ends whose commit was refused. A full disk is not the session's fault.
+    fn refused_status(&self) -> ExitStatus {
+        let journal = &self.deps.journal;
+        if journal.is_alive() && !journal.has_room() { ExitStatus::StoreAway } else { ExitStatus::CommitFailed }
     }
 
     /// The `seq` of the last event, flushed or not; 0 if there is no session.

@@ -1,6 +1,6 @@
 //! How a session actor ends, and the report of its end to the supervisor.
 
-use crate::{journal::Journal, ports::StoreError};
+use crate::ports::StoreError;
 
 /// How an actor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,6 @@ impl ExitStatus {
     /// Of an actor that could not read what it needs.
     pub(crate) fn unread(error: &StoreError) -> Self {
         if error.fault().passes() { Self::StoreAway } else { Self::LoadFailed }
-    }
-
-    /// Of an actor whose commit was refused.
-    pub(crate) fn uncommitted(journal: &Journal) -> Self {
-        if journal.is_alive() && !journal.has_room() { Self::StoreAway } else { Self::CommitFailed }
     }
 
     /// As the log and the quarantine show it.

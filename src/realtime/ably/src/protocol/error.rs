@@ -29,11 +29,6 @@ impl ErrorInfo {
     pub fn unknown_key() -> Self {
         Self::new(40400, 401, "the app has no key of this name")
     }
-
-    /// Whether the SDK reacts by fetching a new token.
-    pub fn is_token_error(&self) -> bool {
-        self.status_code == 401 && (40140..40150).contains(&self.code)
-    }
 }
 
 macro_rules! errors {
