@@ -263,6 +263,8 @@ fn without_id(answer: &Answer) -> (u16, Value) {
     (answer.status, answer.json()["error"].clone())
 }
 
+type TokenOf = fn(&Conversation) -> String;
+
 fn inviter(both: &Conversation) -> String {
     both.anna.token.clone()
 }
@@ -307,7 +309,7 @@ async fn in_every_state_strangers_find_nothing() {
 async fn members_are_answered(server: &Server, operations: &[Operation], state: &'static str) -> BTreeSet<u16> {
     let mut statuses = BTreeSet::new();
     let mut session = InState::new(server, state).await;
-    let mut members: Vec<(_, fn(&Conversation) -> String)> = vec![("the inviter", inviter)];
+    let mut members: Vec<(_, TokenOf)> = vec![("the inviter", inviter)];
     if !matches!(state, "invited" | "erased by one") {
         members.push(("the invited one", invited));
     }
