@@ -42,6 +42,11 @@ const DATA: &[&str] = &[
 const STORE: &[&str] = &[
     "lock",
     "engine",
+    "engine.unfinished",
+    "keys",
+    "keys.unfinished",
+    "keys.copy",
+    "keys.copy.unfinished",
     "acknowledged",
     "digests",
     "digests.unfinished",
@@ -49,7 +54,9 @@ const STORE: &[&str] = &[
     "copying",
     "spare",
     "sled",
+    "sled.2",
     "redb",
+    "redb.2",
     "journal",
 ];
 /// What `tandem store repair` leaves beside the store.

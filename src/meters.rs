@@ -87,9 +87,16 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_sessions_resident", Gauge, "Session actors in memory"),
     ("tandem_store_checkpoint_seconds", Histogram, "Time of bringing what is new into the engine"),
     ("tandem_store_damaged_rows_total", Counter, "Rows with a wrong checksum"),
+    ("tandem_store_engine_bytes", Gauge, "Bytes that the engine's database takes on the disk"),
     ("tandem_store_flush_seconds", Histogram, "Time of one flush of the engine"),
     ("tandem_store_free_bytes", Gauge, "Bytes free on the disk of the store"),
+    ("tandem_store_live_bytes", Gauge, "Bytes of all rows, estimated; known when the database is larger than 64 MiB"),
     ("tandem_store_min_free_bytes", Gauge, "Bytes free below which the node takes no writes"),
+    (
+        "tandem_store_rewrites_total",
+        Counter,
+        "Times that the database was rewritten without what is not needed any more",
+    ),
     (
         "tandem_store_write_stalled_seconds",
         Gauge,

@@ -33,7 +33,7 @@ pub fn export(settings: &Settings, to: &Path) -> Outcome {
         let plan = store::plan(place.path(), &Choice::Newest, &mut show)?;
         let mut file = tempfile::NamedTempFile::new_in(place.path())?;
         let mut out = BufWriter::new(file.as_file_mut());
-        let rows = plan.export(&mut out, &mut show)?;
+        let rows = plan.export(&settings.store_options(), &mut out, &mut show)?;
         out.flush()?;
         drop(out);
         file.as_file().sync_all()?;

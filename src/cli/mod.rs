@@ -193,6 +193,15 @@ enum StoreCommand {
         #[arg(long, value_name = "STORE")]
         store: Option<String>,
     },
+    /// Give an encrypted store another key; its rows follow while the node runs
+    Rekey {
+        /// sled:DIRECTORY or redb:DIRECTORY [default: the store of the data directory]
+        #[arg(long, value_name = "STORE")]
+        store: Option<String>,
+        /// The file of the new key: 64 hexadecimal digits, as `openssl rand -hex 32` writes them
+        #[arg(long, value_name = "FILE")]
+        new_key_file: PathBuf,
+    },
     /// Print every row as a line of JSON, without texts of people
     Dump {
         /// sled:DIRECTORY, redb:DIRECTORY or postgres://USER@HOST/DATABASE [default: the store of the settings]
@@ -302,6 +311,9 @@ impl Cli {
             }
             Command::Store(StoreCommand::Verify { store }) => stored::verify(&settings, named(store)?),
             Command::Store(StoreCommand::Repair { store }) => stored::repair(&settings, named(store)?),
+            Command::Store(StoreCommand::Rekey { store, new_key_file }) => {
+                stored::rekey(&settings, named(store)?, &new_key_file)
+            }
             Command::Store(StoreCommand::Dump { store, words }) => stored::dump(&settings, named(store)?, words),
             Command::FakeExpo { listen } => node::fake_expo(listen),
             Command::Completions { .. } | Command::Man { .. } | Command::Config(ConfigCommand::Init) => Ok(()),

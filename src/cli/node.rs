@@ -12,7 +12,8 @@ use crate::{
     config::{Settings, Sources},
     demo, operator,
     push::fake_expo::FakeExpo,
-    server, telemetry,
+    server::{self, StartError},
+    telemetry,
 };
 
 fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
@@ -21,7 +22,14 @@ fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
 
 pub fn serve(settings: Settings, sources: Sources) -> Outcome {
     let metrics = telemetry::start_metrics()?;
-    block_on(async { Ok(server::run(settings, sources, metrics, announce).await?) })
+    block_on(async { server::run(settings, sources, metrics, announce).await.map_err(refused) })
+}
+
+/// A key of the store that is missing or wrong is a wrong setting, which only the store can tell.
+fn refused(error: StartError) -> Failure {
+    let is_of_the_settings = matches!(&error, StartError::Store(error) if error.is_about_the_key());
+    let failure = Failure::new(error);
+    if is_of_the_settings { Failure { code: 2, ..failure } } else { failure }
 }
 
 pub fn console(settings: &Settings, name: Option<String>, at: Option<&str>) -> Outcome {

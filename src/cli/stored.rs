@@ -1,6 +1,9 @@
 //! `tandem store verify`, `tandem store repair` and `tandem store dump`, on the store of a stopped node.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::{
+    io::{self, BufWriter, IsTerminal, Write},
+    path::Path,
+};
 
 use indicatif::ProgressBar;
 
@@ -50,6 +53,16 @@ pub fn repair(settings: &Settings, place: Option<Place>) -> Outcome {
     }
     print(format_args!("{place}: {rows} rows are saved; the damaged store is in {}", kept.display()))?;
     Ok(print(if given_up.is_empty() { "nothing was given up" } else { "everything else is as it was" })?)
+}
+
+/// Seals the keys of an encrypted store with another key of the operator.
+pub fn rekey(settings: &Settings, place: Option<Place>, new: &Path) -> Outcome {
+    let place = place.unwrap_or_else(|| settings.store_place());
+    place.rekey(&settings.store_options(), new)?;
+    let new = new.display();
+    Ok(print(format_args!(
+        "{place}: its key is now the one in {new}; set store.encryption_key_file to it; the rows are sealed anew while the node runs"
+    ))?)
 }
 
 /// A line of JSON for each row.

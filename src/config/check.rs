@@ -69,6 +69,9 @@ impl Settings {
         let is_scheduled = self.backup.schedule.is_some();
         let instead = "is not for store.engine = \"postgres\": use PostgreSQL's own backup, and leave it out";
         require(self.store.engine != Kind::Postgres || !is_scheduled, "backup.schedule", instead)?;
+        let is_encrypted = !self.store.encryption_key_file.as_os_str().is_empty();
+        let instead = "is not for store.engine = \"postgres\": encrypt the disk of the database, and leave it out";
+        require(self.store.engine != Kind::Postgres || !is_encrypted, "store.encryption_key_file", instead)?;
         let is_blank = self.store.password.as_ref().is_some_and(Password::is_blank);
         require(!is_blank, "store.password", "is empty; give a value, or leave the setting out")
     }

@@ -59,7 +59,7 @@ impl Sources {
         for (name, value) in &self.environment {
             if let Some(path) = name.strip_prefix(PREFIX) {
                 let key = path.to_lowercase().replace("__", ".");
-                match key.strip_suffix("_file") {
+                match key.strip_suffix("_file").filter(|_| !NAME_FILES.contains(&key.as_str())) {
                     Some(key) => layers.add_variable(name, key, &content(name, key, value)?)?,
                     None => layers.add_variable(name, &key, value)?,
                 }
@@ -84,6 +84,9 @@ impl Sources {
         PathBuf::from(data).join("config.toml")
     }
 }
+
+/// Settings that are names of files themselves.
+const NAME_FILES: [&str; 1] = ["store.encryption_key_file"];
 
 /// What a file says that `TANDEM__SECTION__KEY_FILE` names, without the end of its last line.
 fn content(variable: &str, key: &str, file: &str) -> Result<String, SettingsError> {

@@ -33,6 +33,8 @@ impl Settings {
         store::Options {
             cache_mib: self.store.cache_mib,
             min_free: self.store.min_free,
+            encryption_key_file: Some(self.store.encryption_key_file.clone())
+                .filter(|file| !file.as_os_str().is_empty()),
             start_afresh: self.start_afresh,
             journal: self.journal_options(),
             password: self.store.password.clone(),

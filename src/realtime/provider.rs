@@ -18,7 +18,7 @@ use tandem_actors::{
     ports::{Clock, PresenceSink, Realtime, Store},
 };
 
-use crate::breaker::Breaker;
+use crate::{breaker::Breaker, store::Envelope};
 
 use super::{
     cloud::AblyCloud,
@@ -153,16 +153,16 @@ impl Provider {
     }
 
     /// Restores what an earlier process left in the data directory. Called before the first connection.
-    pub fn take_over(&self, data: &Path) {
+    pub fn take_over(&self, data: &Path, envelope: &Envelope) {
         if let Self::Embedded(embedded) = self {
-            embedded.endpoint.take_over(&data.join(HANDOVER));
+            embedded.endpoint.take_over(&data.join(HANDOVER), |file| envelope.open(HANDOVER, file));
         }
     }
 
     /// Writes the state for the next process to the data directory. Called after the last publish.
-    pub fn hand_over(&self, data: &Path) {
+    pub fn hand_over(&self, data: &Path, envelope: &Envelope) {
         if let Self::Embedded(embedded) = self {
-            embedded.endpoint.hand_over(&data.join(HANDOVER));
+            embedded.endpoint.hand_over(&data.join(HANDOVER), |content| envelope.seal(HANDOVER, content));
         }
     }
 

@@ -34,7 +34,7 @@ use crate::{
     http::{AppState, StartPage, start_page},
     operator::{self, OperatorFile},
     secrets,
-    store::Backups,
+    store::{Backups, Envelope},
     tls::ServerCertificate,
     version::VERSION,
 };
@@ -68,7 +68,8 @@ impl Application {
         crate::files::restrict_modes(&settings.data, settings.store_place().path());
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
-        let (durable, threads) = Durable::start(&settings, store)?;
+        let envelope = backups.as_ref().map_or_else(Envelope::default, Backups::envelope);
+        let (durable, threads) = Durable::start(&settings, store, envelope)?;
         let coordination = Coordination::start(&settings, address, &durable).await?;
 
         let limits = Arc::new(settings.limits.limits(

@@ -43,8 +43,8 @@ impl Node {
 
     async fn stop(self) {
         let Coordination { coordinator, provider, pusher, arbiters, .. } = self.coordination;
-        let data = self.data;
-        on_a_thread("handover", move || provider.hand_over(&data)).await;
+        let (data, envelope) = (self.data, self.durable.envelope);
+        on_a_thread("handover", move || provider.hand_over(&data, &envelope)).await;
         pusher.stop().await;
         coordinator.stop();
         self.durable.journal.close();

@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     push::{Devices, Pusher},
     realtime::Provider,
-    store::{DatabaseWatch, DiskWatch, Place, StallWatch},
+    store::{DatabaseWatch, DiskWatch, Envelope, Place, StallWatch},
     system::{RandomIds, SystemClock},
     telemetry, traces,
 };
@@ -28,6 +28,8 @@ pub(super) struct Durable {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub clock: Arc<dyn Clock>,
+    /// For files beside the store.
+    pub envelope: Envelope,
 }
 
 /// The threads that serve [`Durable`].
@@ -41,7 +43,11 @@ pub(super) struct DurableThreads {
 }
 
 impl Durable {
-    pub fn start(settings: &Settings, store: Arc<dyn Store>) -> Result<(Self, DurableThreads), StartError> {
+    pub fn start(
+        settings: &Settings,
+        store: Arc<dyn Store>,
+        envelope: Envelope,
+    ) -> Result<(Self, DurableThreads), StartError> {
         let last_time = tandem_actors::stored_time(&*store)?;
         let clock = Arc::new(SystemClock::new(last_time, settings.sessions.clock_believed_after));
         let (journal, writer) =
@@ -58,7 +64,7 @@ impl Durable {
             }
         }
         let threads = DurableThreads { writer, stall_watch, disk_watch, database_watch };
-        Ok((Self { store, journal, clock }, threads))
+        Ok((Self { store, journal, clock, envelope }, threads))
     }
 }
 
@@ -90,11 +96,11 @@ pub(super) struct Coordination {
 
 impl Coordination {
     pub async fn start(settings: &Settings, address: SocketAddr, durable: &Durable) -> Result<Self, StartError> {
-        let Durable { store, journal, clock } = durable.clone();
+        let Durable { store, journal, clock, .. } = durable.clone();
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::setting)?;
-        provider.take_over(&settings.data);
+        provider.take_over(&settings.data, &durable.envelope);
         let (ids, realtime) = (Arc::new(RandomIds), provider.port());
         let deps = settings.session_deps(store.clone(), journal.clone(), clock.clone(), ids, realtime, devices.clone());
         let deps = Arc::new(deps);

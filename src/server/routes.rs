@@ -49,7 +49,7 @@ pub(super) fn state(
     coordination: &Coordination,
     shared: Shared,
 ) -> Result<Data<AppState>, StartError> {
-    let Durable { store, journal, clock } = durable.clone();
+    let Durable { store, journal, clock, .. } = durable.clone();
     let Coordination { coordinator, provider, devices, .. } = coordination;
     let realtime = RealtimeAccess {
         provider: provider.clone(),

@@ -25,6 +25,7 @@ mod conversation;
 mod devices;
 mod durability;
 mod empathy;
+mod encryption;
 mod envelope;
 mod gates;
 mod handbook;

@@ -84,6 +84,8 @@ struct State {
     next_name: u64,
     /// Of all files, those that are being made included.
     bytes: u64,
+    /// Files that are not needed any more are removed.
+    removes_unused: bool,
 }
 
 #[derive(Debug)]
@@ -184,13 +186,35 @@ impl Segments {
             }
             let usual = |free: &Free| free.length == self.config.segment;
             // As many as the writer needed just now are kept ready to be used again.
-            let needed = state.full.iter().filter(|full| full.last > upto).count() + 2;
+            let used_again = || state.full.iter().filter(|full| full.last > upto).count() + 2;
+            let needed = if state.removes_unused { 0 } else { used_again() };
             let (mut keep, mut surplus): (Vec<_>, Vec<_>) = state.free.drain(..).partition(usual);
             surplus.extend(keep.drain(needed.min(keep.len())..));
             state.free = keep;
             surplus
         };
-        for free in surplus {
+        self.remove(surplus)
+    }
+
+    pub fn keeps_upto(&self, group: u64) -> bool {
+        self.state.lock().full.front().is_some_and(|full| full.last <= group)
+    }
+
+    pub fn use_again(&self, again: bool) -> Result<(), WalError> {
+        let unused: Vec<Free> = {
+            let mut state = self.state.lock();
+            state.removes_unused = !again;
+            if again {
+                return Ok(());
+            }
+            let ready: Vec<_> = state.ready.drain(..).map(Ready::into_free).collect();
+            state.free.drain(..).chain(ready).collect()
+        };
+        self.remove(unused)
+    }
+
+    fn remove(&self, unused: Vec<Free>) -> Result<(), WalError> {
+        for free in unused {
             self.disk.remove(&free.path).map_err(at("remove", &free.path))?;
             self.state.lock().bytes -= free.length;
         }
@@ -337,6 +361,20 @@ impl Keeper {
     /// Whether the writer has left a segment that has groups beyond this one, which may be forgotten soon.
     pub fn has_left(&self, group: u64) -> bool {
         self.0.has_left(group)
+    }
+
+    /// Whether a complete file is kept with groups up to this one alone.
+    pub fn keeps_upto(&self, group: u64) -> bool {
+        self.0.keeps_upto(group)
+    }
+
+    /// Whether files whose groups are not needed any more are used again, as they are at first. If not, they are
+    /// removed, also those that are there.
+    ///
+    /// # Errors
+    /// If a file cannot be removed.
+    pub fn use_again(&self, again: bool) -> Result<(), WalError> {
+        self.0.use_again(again)
     }
 
     /// What the log takes up at present.

@@ -17,6 +17,7 @@ use super::{
     journaled::{checkpoint_key, log_key},
     open::create,
     rows::Rows,
+    seal::encrypted,
 };
 
 const PAGE: usize = 1024;
@@ -89,8 +90,9 @@ impl Job<'_> {
         for_each_page(
             self.source,
             |page| {
+                let sealing = target.sealing();
                 let changes: Vec<Change> =
-                    page.iter().map(|(key, value)| Change::Put(key.clone(), value.clone())).collect();
+                    page.iter().map(|(key, stored)| sealing.reseal(key.clone(), stored.clone())).collect();
                 target.write(&changes.iter().collect::<Vec<_>>()).map_err(write)
             },
             read,
@@ -160,12 +162,17 @@ fn for_each_page<E>(
 ) -> Result<(), E> {
     let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
     // These rows bind the other rows to their files. The copy has its own.
-    let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key()];
+    let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key(), encrypted()];
+    let sealing = rows.sealing();
     loop {
         let mut page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
         let Some((key, _)) = page.last() else { return Ok(()) };
         last = Some(key.clone());
         page.retain(|(key, _)| !of_the_place.contains(key));
+        // Each store has keys of its own.
+        for (key, stored) in &mut page {
+            *stored = sealing.plain(key, std::mem::take(stored)).map_err(&unreadable)?;
+        }
         take(&page)?;
         count += page.len() as u64;
         progress(count);

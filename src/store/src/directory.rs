@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! lock          held while the store is open; names the holder
-//! engine        "sled" or "redb": a complete database of this engine is here; written once, last
-//! sled/ redb/   the database
+//! engine        "sled" or "redb", or the other name of the database: a complete one is there; written last
+//! sled/ redb/   the database; sled.2/ redb.2/ after every second time that it was rewritten
 //! digests       what each row of the engine has to be
 //! acknowledged  the number of the last group that was acknowledged
 //! archived      the number of the last group of the last backup
@@ -22,6 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use parking_lot::Mutex;
+
 use super::{
     Engine,
     disk::{Disk, sync_tree},
@@ -32,11 +34,34 @@ const LOCK: &str = "lock";
 const MARKER: &str = "engine";
 const COPYING: &str = "copying";
 
+/// The names of an engine's database. They take turns when it is rewritten.
+fn names(engine: Engine) -> [&'static str; 2] {
+    match engine {
+        Engine::Sled => ["sled", "sled.2"],
+        Engine::Redb => ["redb", "redb.2"],
+    }
+}
+
+fn engine_of(name: &str) -> Option<Engine> {
+    Engine::ALL.into_iter().find(|engine| names(*engine).contains(&name))
+}
+
 /// A locked store directory; unlocked when dropped.
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
+    /// The name in the mark. None until it was read or written: nobody knows then which database is the one.
+    marked: Mutex<Option<&'static str>>,
     _lock: File,
+}
+
+/// Why another database did not take the place of the present one.
+#[derive(Debug)]
+pub(super) enum SwitchError {
+    /// Nothing has changed.
+    NotDone(StoreOpenError),
+    /// After a power cut the mark may name either. Nothing may be written to either.
+    Unclear(StoreOpenError),
 }
 
 impl Directory {
@@ -62,7 +87,7 @@ impl Directory {
         if let Err(error) = written {
             tracing::warn!(%error, "the lock file does not name this process");
         }
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), marked: Mutex::default(), _lock: lock })
     }
 
     /// Checks that no process has the directory or a database in it open. Changes nothing.
@@ -91,8 +116,8 @@ impl Directory {
     /// The engine of the complete database at this path, if there is one. Creates nothing.
     pub fn engine_at(root: &Path) -> Option<Engine> {
         let marked = fs::read_to_string(root.join(MARKER)).ok();
-        let named = |name: String| Engine::ALL.into_iter().find(|engine| engine.name() == name.trim());
-        marked.map_or_else(|| Engine::ALL.into_iter().find(|engine| root.join(engine.name()).exists()), named)
+        let there = || Engine::ALL.into_iter().find(|engine| root.join(engine.name()).exists());
+        marked.map_or_else(there, |name| engine_of(name.trim()))
     }
 
     /// Whether a copy into this directory was interrupted.
@@ -129,23 +154,67 @@ impl Directory {
 
     /// Where this engine's database is, or will be.
     pub fn database(&self, engine: Engine) -> PathBuf {
-        self.root.join(engine.name())
+        let of_engine = self.marked.lock().filter(|name| names(engine).contains(name));
+        self.root.join(of_engine.unwrap_or(names(engine)[0]))
+    }
+
+    /// Where this engine's database is in the directory at `root`, or will be.
+    pub fn database_at(root: &Path, engine: Engine) -> PathBuf {
+        let marked = fs::read_to_string(root.join(MARKER)).unwrap_or_default();
+        let [first, second] = names(engine);
+        root.join(if marked.trim() == second { second } else { first })
+    }
+
+    /// Makes an empty directory for another database of this engine. None if it is not known which is the present one.
+    pub fn begin_another(&self, engine: Engine) -> Result<Option<PathBuf>, StoreOpenError> {
+        let Some(another) = self.another(engine) else { return Ok(None) };
+        let another = self.root.join(another);
+        self.clear(&another)?;
+        fs::create_dir(&another).map_err(self.inaccessible("make a directory for the database"))?;
+        Ok(Some(another))
+    }
+
+    /// The other database is complete: from now on it is the one.
+    pub fn switch(&self, engine: Engine, disk: &dyn Disk) -> Result<(), SwitchError> {
+        let Some(another) = self.another(engine) else { return Ok(()) };
+        sync_tree(disk, &self.root.join(another))
+            .and_then(|()| disk.sync_path(&self.root))
+            .map_err(|source| SwitchError::NotDone(self.inaccessible("complete the database")(source)))?;
+        self.mark(another, disk)
+    }
+
+    /// Removes a database that was not completed, or is no longer the one.
+    pub fn remove_another(&self, engine: Engine, disk: &dyn Disk) -> Result<(), StoreOpenError> {
+        let Some(another) = self.another(engine).map(|name| self.root.join(name)).filter(|path| path.exists()) else {
+            return Ok(());
+        };
+        // The mark may be new and not durable. A power cut must not bring back one that names what is removed here.
+        disk.sync_path(&self.root).map_err(self.inaccessible("sync the directory"))?;
+        self.clear(&another)
+    }
+
+    fn another(&self, engine: Engine) -> Option<&'static str> {
+        let (names, marked) = (names(engine), *self.marked.lock());
+        let marked = marked.filter(|name| names.contains(name))?;
+        names.into_iter().find(|name| *name != marked)
     }
 
     /// The engine whose database is in this directory.
     pub fn engine(&self, disk: &dyn Disk) -> Result<Option<Engine>, StoreOpenError> {
         match fs::read_to_string(self.root.join(MARKER)) {
             Ok(name) => {
-                let known = Engine::ALL.into_iter().find(|engine| engine.name() == name.trim());
-                known.map(Some).ok_or_else(|| {
-                    let source = io::Error::other("it must hold one word, sled or redb");
+                let all = Engine::ALL.into_iter().flat_map(|engine| names(engine).map(|name| (name, engine)));
+                let (name, engine) = all.into_iter().find(|(known, _)| *known == name.trim()).ok_or_else(|| {
+                    let source = io::Error::other("it must hold one word: sled, sled.2, redb or redb.2");
                     self.inaccessible("understand its file named engine")(source)
-                })
+                })?;
+                *self.marked.lock() = Some(name);
+                Ok(Some(engine))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The process ended between the rename, which completes a database, and the mark.
                 let complete = Engine::ALL.into_iter().find(|engine| self.database(*engine).exists());
-                complete.map(|engine| self.mark(engine, disk).map(|()| engine)).transpose()
+                complete.map(|engine| self.mark_first(engine, disk).map(|()| engine)).transpose()
             }
             Err(source) => Err(self.inaccessible("read its file named engine")(source)),
         }
@@ -169,7 +238,7 @@ impl Directory {
             .and_then(|()| fs::rename(&unfinished, self.database(engine)))
             .and_then(|()| disk.sync_path(&self.root))
             .map_err(self.inaccessible("complete the database"))?;
-        self.mark(engine, disk)?;
+        self.mark_first(engine, disk)?;
         Ok(filled)
     }
 
@@ -182,13 +251,19 @@ impl Directory {
         }
     }
 
-    fn mark(&self, engine: Engine, disk: &dyn Disk) -> Result<(), StoreOpenError> {
+    fn mark_first(&self, engine: Engine, disk: &dyn Disk) -> Result<(), StoreOpenError> {
+        self.mark(names(engine)[0], disk).map_err(|(SwitchError::NotDone(error) | SwitchError::Unclear(error))| error)
+    }
+
+    fn mark(&self, name: &'static str, disk: &dyn Disk) -> Result<(), SwitchError> {
+        let failed = || self.inaccessible("mark the database as complete");
         let unfinished = self.root.join("engine.unfinished");
-        fs::write(&unfinished, format!("{engine}\n"))
+        fs::write(&unfinished, format!("{name}\n"))
             .and_then(|()| disk.sync_path(&unfinished))
             .and_then(|()| fs::rename(&unfinished, self.root.join(MARKER)))
-            .and_then(|()| disk.sync_path(&self.root))
-            .map_err(self.inaccessible("mark the database as complete"))
+            .map_err(|source| SwitchError::NotDone(failed()(source)))?;
+        *self.marked.lock() = Some(name);
+        disk.sync_path(&self.root).map_err(|source| SwitchError::Unclear(failed()(source)))
     }
 
     pub fn inaccessible(&self, doing: &'static str) -> impl Fn(io::Error) -> StoreOpenError {
@@ -201,4 +276,61 @@ fn locked(root: &Path, lock: &mut File) -> StoreOpenError {
     let read = lock.take(20).read_to_string(&mut holder).is_ok();
     let holder = Some(holder.trim().to_owned()).filter(|pid| read && pid.parse::<u32>().is_ok());
     StoreOpenError::Locked { path: root.to_owned(), holder }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RealDisk;
+
+    fn with_both(root: &Path, mark: &str) -> Directory {
+        let directory = Directory::lock(root).expect("locked");
+        ["redb", "redb.2"].iter().for_each(|name| fs::create_dir(root.join(name)).expect("a directory"));
+        fs::write(root.join(MARKER), mark).expect("a file");
+        directory
+    }
+
+    #[test]
+    fn only_a_mark_that_was_read_says_which_database_may_go() {
+        for (mark, kept, gone) in [("redb\n", "redb", "redb.2"), ("redb.2\n", "redb.2", "redb")] {
+            let place = tempfile::tempdir().expect("a directory");
+            let root = place.path();
+            let directory = with_both(root, mark);
+            directory.remove_another(Engine::Redb, &RealDisk).expect("nothing to do");
+            assert!(root.join(gone).exists(), "the mark was not read");
+            assert_eq!(directory.engine(&RealDisk).expect("a mark"), Some(Engine::Redb));
+            // From here on it does not matter whether the file can be read.
+            fs::remove_file(root.join(MARKER)).expect("removed");
+            assert_eq!(directory.database(Engine::Redb), root.join(kept));
+            directory.remove_another(Engine::Sled, &RealDisk).expect("nothing to do");
+            directory.remove_another(Engine::Redb, &RealDisk).expect("removed");
+            assert!(root.join(kept).exists() && !root.join(gone).exists());
+        }
+    }
+
+    #[test]
+    fn a_mark_that_says_something_else_removes_nothing() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = with_both(place.path(), "redb.3\n");
+        let error = directory.engine(&RealDisk).expect_err("not understood").to_string();
+        assert!(error.contains("redb.2"), "{error}");
+        directory.remove_another(Engine::Redb, &RealDisk).expect("nothing to do");
+        assert!(["redb", "redb.2"].iter().all(|name| place.path().join(name).exists()));
+    }
+
+    #[test]
+    fn databases_take_turns() {
+        let place = tempfile::tempdir().expect("a directory");
+        let root = place.path();
+        let directory = with_both(root, "redb\n");
+        directory.engine(&RealDisk).expect("a mark");
+        for (new, old) in [("redb.2", "redb"), ("redb", "redb.2")] {
+            assert_eq!(directory.begin_another(Engine::Redb).expect("made"), Some(root.join(new)));
+            directory.switch(Engine::Redb, &RealDisk).expect("switched");
+            assert_eq!(directory.database(Engine::Redb), root.join(new));
+            assert_eq!(Directory::database_at(root, Engine::Redb), root.join(new));
+            directory.remove_another(Engine::Redb, &RealDisk).expect("removed");
+            assert!(root.join(new).exists() && !root.join(old).exists());
+        }
+    }
 }

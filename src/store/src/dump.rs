@@ -9,13 +9,7 @@ use tandem_actors::{
     ports::{Direction, StoreError},
 };
 
-use super::{
-    Location, Place, StoreOpenError,
-    directory::Directory,
-    names::record,
-    rows::Rows,
-    seal::{all_sealed, unseal},
-};
+use super::{Location, Place, StoreOpenError, directory::Directory, names::record, rows::Rows, seal::all_sealed};
 
 const PAGE: usize = 1024;
 
@@ -55,7 +49,7 @@ pub(super) fn dump_rows(
         let Some((key, _)) = page.last() else { return Ok(count) };
         last = Some(key.clone());
         for (key, stored) in page {
-            let value = unseal(&key, stored, all_sealed).ok();
+            let value = rows.sealing().unseal(&key, stored, all_sealed).ok();
             serde_json::to_writer(&mut *out, &line(&key, value.as_deref(), words)).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
             count += 1;

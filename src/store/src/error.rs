@@ -7,7 +7,7 @@ use std::{
 
 use tandem_wal::WalError;
 
-use super::Engine;
+use super::{Engine, MasterKeyError};
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,30 @@ pub enum StoreOpenError {
     JournalUnknown { path: PathBuf, engine: Engine },
 
     #[error(
+        "store {}: it is not encrypted: set store.encryption_key_file, and the next start begins to encrypt it",
+        .path.display()
+    )]
+    NotEncrypted { path: PathBuf },
+
+    #[error("store {}: {error}", .path.display())]
+    Key { path: PathBuf, error: MasterKeyError },
+
+    #[error("store {}: it is encrypted: set store.encryption_key_file to the file of its key", .path.display())]
+    KeyMissing { path: PathBuf },
+
+    #[error(
+        "store {}: it is encrypted with another key than the one in {}: set store.encryption_key_file to the file of its key",
+        .path.display(), .file.display()
+    )]
+    KeyOther { path: PathBuf, file: PathBuf },
+
+    #[error(
+        "store {path}: it is encrypted, and {path}/keys is missing or damaged: without it nothing can be read: restore it from a backup",
+        path = .path.display()
+    )]
+    KeysLost { path: PathBuf },
+
+    #[error(
         "store {}: a copy into this directory was cut off: run `tandem store copy` again; to begin with nothing, start with \
          --start-afresh", .path.display()
     )]
@@ -105,6 +129,11 @@ pub enum StoreOpenError {
 }
 
 impl StoreOpenError {
+    /// Whether the operator's key is missing or wrong.
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self, Self::Key { .. } | Self::KeyMissing { .. } | Self::KeyOther { .. })
+    }
+
     /// What could not be done, and why.
     pub(super) fn of(path: &Path, doing: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();

@@ -8,6 +8,7 @@
 //! - [`open()`] creates or opens the directory. Its error is one line.
 
 mod backup;
+mod cipher;
 mod copy;
 #[cfg(debug_assertions)]
 pub mod debug;
@@ -15,12 +16,14 @@ mod digests;
 mod directory;
 mod disk;
 mod dump;
+mod envelope;
 mod error;
 mod fence;
 mod files;
 mod head;
 mod identity;
 mod journaled;
+mod keyring;
 mod memory;
 mod names;
 mod open;
@@ -29,6 +32,7 @@ mod password;
 mod place;
 mod postgres;
 mod redb;
+mod rekey;
 mod repair;
 mod room;
 mod rows;
@@ -54,8 +58,10 @@ pub use self::{
     copy::{CopyError, CopyReport, Phase, Progress},
     disk::{Disk, RealDisk},
     dump::DumpError,
+    envelope::Envelope,
     error::StoreOpenError,
     files::create_directory,
+    keyring::{MasterKey, MasterKeyError},
     memory::MemoryStore,
     open::{is_there, open, open_with_backups},
     password::Password,
@@ -85,6 +91,8 @@ pub struct Config {
     pub cache_mib: u64,
     /// Bytes of the disk that are kept free, but not more than a twentieth of it.
     pub min_free: u64,
+    /// A file with 64 hexadecimal digits: the key with which all values are encrypted. Empty: no encryption.
+    pub encryption_key_file: PathBuf,
 }
 
 impl Default for Config {
@@ -97,6 +105,7 @@ impl Default for Config {
             ca: PathBuf::new(),
             cache_mib: 256,
             min_free: 256 << 20,
+            encryption_key_file: PathBuf::new(),
         }
     }
 }
@@ -169,6 +178,8 @@ pub struct Options {
     pub cache_mib: u64,
     /// As [`Config::min_free`].
     pub min_free: u64,
+    /// As [`Config::encryption_key_file`].
+    pub encryption_key_file: Option<PathBuf>,
     /// Creates a store even if an interrupted copy is there.
     pub start_afresh: bool,
     /// The journal in front of the engine.
@@ -202,6 +213,12 @@ pub struct JournalOptions {
     pub checkpoint_bytes: u64,
     /// or when the oldest of them has waited this long.
     pub checkpoint_after: Duration,
+    /// The database is rewritten without what it no longer needs when it takes more than this on the disk, and much
+    /// more than its rows.
+    pub rewrite_from: u64,
+    /// Rewrites without end, for a test that looks for what that breaks.
+    #[doc(hidden)]
+    pub rewrite_always: bool,
     /// The wrong order, for a test that must detect it.
     #[doc(hidden)]
     pub checkpoint_before_rows: bool,
@@ -215,6 +232,8 @@ impl Default for JournalOptions {
             recent_bytes: 64 << 20,
             checkpoint_bytes: 16 << 20,
             checkpoint_after: Duration::from_secs(30),
+            rewrite_from: 64 << 20,
+            rewrite_always: false,
             checkpoint_before_rows: false,
         }
     }
@@ -238,6 +257,7 @@ impl Default for Options {
         Self {
             cache_mib,
             min_free,
+            encryption_key_file: None,
             start_afresh: false,
             journal: JournalOptions::default(),
             check_engine: false,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand::Rng;
 use tandem_actors::{
     keys::{self, Key},
-    ports::{Change, Store, StoreError},
+    ports::{Change, Direction, Store, StoreError},
     records,
 };
 
@@ -21,9 +21,10 @@ use super::{
     journaled::{Opening, checkpoint_key, log_key, open_journal},
     opened::Opened,
     redb::RedbRows,
+    rekey::{begin_keys, check_key, sealing},
     room::Room,
-    rows::{Rows, RowsOpenError},
-    seal::{all_sealed, seal, unseal},
+    rows::{Bounds, Rows, RowsOpenError},
+    seal::{Sealing, all_sealed, encrypted, seal, unseal},
     sled::SledRows,
     spare,
 };
@@ -56,12 +57,13 @@ pub fn open_with_backups(location: &Location, options: &Options) -> Result<(Arc<
     let mut head = Head::open_or_warn(directory.root());
     let room = Room::new(directory.root(), options.min_free);
     let mut loading = digests::load(&location.path);
-    let rows = open_rows(location, directory, options)?;
+    let mut rows = open_rows(location, directory, options)?;
     spare::keep(&location.path, location.engine, &room);
     if is_of_earlier_version(location, &rows)? {
         take_over(location, &rows, options)?;
         loading = digests::load(&location.path);
     }
+    encrypt(location, &mut rows)?;
     let opening = open_journal_of(location, rows, loading, options)?;
     check_nothing_lost(location, &opening, head.as_mut())?;
     opening.keep_beyond(backup::kept_beyond(&location.path));
@@ -91,8 +93,10 @@ pub(super) fn read_rows(
     options: &Options,
     is_strict: bool,
 ) -> Result<Box<dyn Rows>, StoreOpenError> {
+    // Nobody changes the digests while they are read.
+    let directory = Directory::lock(&location.path)?;
     let mut loading = digests::load(&location.path);
-    let rows = open_rows(location, Directory::lock(&location.path)?, options)?;
+    let rows = open_rows(location, directory, options)?;
     if is_without_journal(location, &rows)? {
         return Ok(Box::new(rows));
     }
@@ -138,6 +142,19 @@ fn take_over(location: &Location, rows: &dyn Rows, options: &Options) -> Result<
     begin_digests(location, rows, options)?;
     written(rows.write(&[&schema_row()]))?;
     tracing::info!(store = %location.path.display(), "the store was converted to the current format; earlier versions cannot open it any more");
+    Ok(())
+}
+
+/// A store has keys from its first start with a key of the operator on. A row says so: keys that are gone are missed.
+fn encrypt(location: &Location, rows: &mut Opened) -> Result<(), StoreOpenError> {
+    let unreadable = |error: StoreError| unusable(location, error.text());
+    let is_marked = rows.get(&encrypted()).map_err(unreadable)?.is_some();
+    rows.take_keys()?;
+    if rows.keys().is_some() && !is_marked {
+        let mark = seal(&Change::Put(encrypted(), Bytes::from_static(&[1])));
+        rows.write(&[&mark]).map_err(unreadable)?;
+        tracing::info!(store = %location.path.display(), "the store is encrypted from now on; what was there follows");
+    }
     Ok(())
 }
 
@@ -187,21 +204,23 @@ pub fn is_there(location: &Location) -> bool {
 }
 
 /// Checks what can be checked without opening the store. Returns false if there is none yet. Changes nothing.
-pub fn inspect(location: &Location) -> Result<bool, StoreOpenError> {
+pub fn inspect(location: &Location, options: &Options) -> Result<bool, StoreOpenError> {
     let Location { engine, path } = location;
     if Directory::is_half_copied(path) {
         return Err(StoreOpenError::HalfCopied { path: path.clone() });
     }
     if !Directory::holds_store(path) {
-        return Ok(false);
+        return check_key(path, options).map(|()| false);
     }
-    let databases = Engine::ALL.map(|engine| path.join(engine.name()).join(database_file(engine)));
+    let databases = Engine::ALL.map(|engine| Directory::database_at(path, engine).join(database_file(engine)));
+    // First: a running node has the key, and takes its backups itself.
     Directory::check_free(path, &databases)?;
+    check_key(path, options)?;
     match Directory::engine_at(path) {
         Some(found) if found != *engine => {
             Err(StoreOpenError::OtherEngine { path: path.clone(), found, asked: *engine })
         }
-        Some(_) if exists(*engine, &path.join(engine.name())) => Ok(true),
+        Some(_) if exists(*engine, &Directory::database_at(path, *engine)) => Ok(true),
         _ => Err(StoreOpenError::Lost { path: path.clone(), engine: *engine }),
     }
 }
@@ -223,6 +242,7 @@ pub(super) fn open_rows(
         }
         Some(_) => {}
     }
+    directory.remove_another(*engine, options.disk.as_ref())?;
     let opened = Opened::open(location, directory, options)?;
     schema(location, &opened)?;
     Ok(opened)
@@ -236,14 +256,41 @@ pub(super) fn create<T, E: From<StoreOpenError>>(
     fill: impl FnOnce(&dyn Rows) -> Result<T, E>,
 ) -> Result<T, E> {
     make_journal_directory(location, options)?;
+    let keys = begin_keys(directory.root(), options, false)?;
     directory.create(location.engine, options.disk.as_ref(), |path| {
-        let rows = open_database(location, path, options)?;
+        let rows = Fresh { rows: open_database(location, path, options)?, sealing: sealing(keys.as_ref()) };
+        let mark = seal(&Change::Put(encrypted(), Bytes::from_static(&[1])));
         let own = [schema_row(), new_log()];
-        rows.write(&own.iter().collect::<Vec<_>>()).map_err(|error| unusable(location, error.text()))?;
-        let filled = fill(rows.as_ref())?;
-        begin_digests(location, rows.as_ref(), options)?;
+        let own: Vec<_> = own.iter().chain(keys.is_some().then_some(&mark)).collect();
+        rows.write(&own).map_err(|error| unusable(location, error.text()))?;
+        let filled = fill(&rows)?;
+        begin_digests(location, &rows, options)?;
         Ok(filled)
     })
+}
+
+/// A database that is being made, and how its values are stored.
+struct Fresh {
+    rows: Box<dyn Rows>,
+    sealing: Sealing,
+}
+
+impl Rows for Fresh {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        self.rows.get(key)
+    }
+
+    fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.rows.range(bounds, direction, limit)
+    }
+
+    fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        self.rows.write(changes)
+    }
+
+    fn sealing(&self) -> Sealing {
+        self.sealing.clone()
+    }
 }
 
 fn exists(engine: Engine, database: &Path) -> bool {

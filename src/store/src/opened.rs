@@ -1,7 +1,10 @@
 //! An open database: its rows, in a directory that stays locked, until it is closed.
 
 use std::{
+    io,
+    os::unix::fs::MetadataExt,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
@@ -15,10 +18,14 @@ use tandem_actors::{
 
 use super::{
     Engine, Location, Options, StoreOpenError,
-    directory::Directory,
+    directory::{Directory, SwitchError},
     fence::LONGEST_WAIT,
+    keyring::Keys,
     open::{is_full, open_database},
+    rekey::{begin_keys, keys_of, note_all_sealed, sealing},
+    room::Room,
     rows::{Bounds, Rows},
+    seal::{Sealing, encrypted},
     spare,
 };
 
@@ -35,6 +42,8 @@ pub(super) struct Opened {
     location: Location,
     options: Options,
     written: AtomicU64,
+    keys: Option<Keys>,
+    sealing: Sealing,
     // Dropped after the rows, so that the directory is unlocked when their files are closed. None for rows without a
     // directory.
     directory: Option<Directory>,
@@ -43,6 +52,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens a complete database.
     pub fn open(location: &Location, directory: Directory, options: &Options) -> Result<Self, StoreOpenError> {
+        let keys = keys_of(directory.root(), options)?;
         let database = directory.database(location.engine);
         let rows = match open_database(location, &database, options) {
             Err(StoreOpenError::Full { .. }) if spare::give_up(directory.root()) => {
@@ -51,20 +61,38 @@ impl Opened {
             opened => opened,
         };
         let rows = rows?;
-        Ok(Self {
+        if keys.is_some() {
+            Keys::make_both_equal(directory.root(), &*options.disk);
+        }
+        let opened = Self {
             rows: RwLock::new(Some(rows)),
             location: location.clone(),
             options: options.clone(),
             written: AtomicU64::new(0),
+            sealing: sealing(keys.as_ref()),
+            keys,
             directory: Some(directory),
-        })
+        };
+        let is_encrypted = matches!(opened.get(&encrypted()), Ok(Some(_)));
+        if is_encrypted && opened.keys.is_none() {
+            return Err(StoreOpenError::KeysLost { path: location.path.clone() });
+        }
+        Ok(opened)
     }
 
     /// Rows that are in no directory.
     #[cfg(feature = "simulation")]
     pub fn simulated(rows: impl Rows, location: Location, options: Options) -> Self {
         let rows = RwLock::new(Some(Box::new(rows) as Box<dyn Rows>));
-        Self { rows, location, options, written: AtomicU64::new(0), directory: None }
+        Self {
+            rows,
+            location,
+            options,
+            written: AtomicU64::new(0),
+            keys: None,
+            sealing: Sealing::default(),
+            directory: None,
+        }
     }
 
     /// Closes the database and opens it again. Readers wait.
@@ -76,6 +104,64 @@ impl Opened {
         *rows = Some(open_database(&self.location, &database, &self.options)?);
         self.written.store(0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The store's keys; none without encryption.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
+    /// Begins to encrypt, if that is wanted and was not done before.
+    pub fn take_keys(&mut self) -> Result<(), StoreOpenError> {
+        if let (None, Some(directory)) = (&self.keys, &self.directory) {
+            self.keys = begin_keys(directory.root(), &self.options, true)?;
+            self.sealing = sealing(self.keys.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Notes that everything is sealed with the last data key.
+    pub fn note_all_sealed(&self) -> Result<(), StoreOpenError> {
+        self.directory.as_ref().map_or(Ok(()), |directory| note_all_sealed(directory.root(), &self.options))
+    }
+
+    /// An empty database beside this one, which may take its place later. None for rows that are in no directory.
+    pub fn begin_another(&self) -> Result<Option<Another>, StoreOpenError> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        let Some(path) = directory.begin_another(self.location.engine)? else { return Ok(None) };
+        open_database(&self.location, &path, &self.options).map(|rows| Some(Another(Some(rows))))
+    }
+
+    /// The other database has all rows, durably: it takes the place of this one. Readers do not wait.
+    pub fn replace_by(&self, mut another: Another) -> Result<(), SwitchError> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        directory.switch(self.location.engine, &*self.options.disk)?;
+        let former = std::mem::replace(&mut *self.rows.write(), another.0.take());
+        let_go(former);
+        self.written.store(VERY_MUCH, Ordering::Relaxed);
+        self.remove_another();
+        Ok(())
+    }
+
+    /// Removes a database that was begun and is not wanted, or the former one.
+    pub fn remove_another(&self) {
+        let Some(directory) = &self.directory else { return };
+        if let Err(error) = directory.remove_another(self.location.engine, &*self.options.disk) {
+            tracing::warn!(%error, "a database that is not needed stays until the next start");
+        }
+    }
+
+    /// Bytes that the database takes on the disk; 0 if that cannot be told.
+    pub fn disk_bytes(&self) -> u64 {
+        let database = self.directory.as_ref().map(|directory| directory.database(self.location.engine));
+        database.and_then(|path| bytes_below(&path).ok()).unwrap_or(0)
+    }
+
+    /// Whether there is room for so much more.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        let Some(directory) = &self.directory else { return false };
+        let space = Room::new(directory.root(), self.options.min_free).look();
+        space.is_ok_and(|space| space.free >= space.floor.saturating_mul(2).saturating_add(bytes))
     }
 
     /// Lets the engine shorten the next start, if much was written. To be called only while nothing is written.
@@ -105,14 +191,56 @@ impl Opened {
             || self.directory.as_ref().is_some_and(|directory| is_full(directory.root()))
     }
 
-    /// Both engines panic on a damaged page. The panic becomes an error, so that it does not end the thread.
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
         // Another thread may be opening it again.
         let rows = self.rows.try_read_for(LONGEST_WAIT).ok_or_else(StoreError::stalled)?;
         let rows = rows.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
-        catch_unwind(AssertUnwindSafe(|| work(rows)))
-            .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+        caught(doing, || work(rows))
     }
+}
+
+/// A database that is being written, and may take the place of the present one.
+pub(super) struct Another(Option<Box<dyn Rows>>);
+
+impl Another {
+    /// As [`Rows::fill`].
+    pub fn fill(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        self.with(|rows| rows.fill(changes))
+    }
+
+    /// As [`Rows::complete`].
+    pub fn complete(&self) -> Result<(), StoreError> {
+        self.with(Rows::complete)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let rows = self.0.as_deref().ok_or_else(|| StoreError::new("it is closed"))?;
+        caught("wrote another database", || work(rows))
+    }
+}
+
+impl Drop for Another {
+    fn drop(&mut self) {
+        let_go(self.0.take());
+    }
+}
+
+/// Both engines panic on a damaged page. The panic becomes an error, so that it does not end the thread.
+fn caught<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+}
+
+/// What the files take, holes left out.
+fn bytes_below(path: &Path) -> io::Result<u64> {
+    const BLOCK: u64 = 512;
+    let mut bytes = 0;
+    for entry in path.read_dir()? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.blocks() * BLOCK };
+    }
+    Ok(bytes)
 }
 
 /// An engine whose file is damaged can panic even when it is closed.
@@ -129,6 +257,10 @@ impl Drop for Opened {
 }
 
 impl Rows for Opened {
+    fn sealing(&self) -> Sealing {
+        self.sealing.clone()
+    }
+
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.with("read", |rows| rows.get(key))
     }

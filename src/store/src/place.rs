@@ -16,6 +16,7 @@ use super::{
     StoreOpenError, Verified, copy as copying, dump as dumping,
     open::{self, read_rows},
     postgres::{self, Address, Direct, InvalidAddress, PostgresError},
+    rekey,
     repair::{self, RepairError},
     rows::Rows,
     verify,
@@ -136,7 +137,7 @@ impl Place {
     /// As [`Place::open`].
     pub fn inspect(&self, options: &Options) -> Result<bool, StoreOpenError> {
         match self {
-            Self::Directory(location) => open::inspect(location),
+            Self::Directory(location) => open::inspect(location, options),
             Self::Postgres { address, .. } => postgres::inspect(address, options),
         }
     }
@@ -166,6 +167,21 @@ impl Place {
                 doing: "`tandem store repair`",
                 instead: "bring it back from PostgreSQL's own backup; `tandem store verify` names the rows that are damaged",
             }))),
+        }
+    }
+
+    /// Gives an encrypted store another key of the operator, from this file.
+    ///
+    /// # Errors
+    /// If it is not encrypted, or with another key than `options` names. A database is not encrypted here.
+    pub fn rekey(&self, options: &Options, new: &Path) -> Result<(), StoreOpenError> {
+        match self {
+            Self::Directory(location) => rekey::rekey(location, options, new),
+            Self::Postgres { address, .. } => Err(StoreOpenError::from(PostgresError::NotForIt {
+                address: address.clone(),
+                doing: "`tandem store rekey`",
+                instead: "encrypt the disk of the database",
+            })),
         }
     }
 

@@ -11,6 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use serde::Deserialize;
 use tandem_actors::{
     Gaps,
@@ -31,7 +35,7 @@ use super::{
     open::{create, journal_path, own_number},
     opened::Opened,
     rows::{Bounds, Rows},
-    seal::{all_sealed, seal, unseal},
+    seal::all_sealed,
     verify::told,
 };
 
@@ -72,8 +76,20 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
     let moved = |name: &str| path.with_file_name(format!("{}.{name}", path.file_name().unwrap_or_default().display()));
     let to = Location { engine: *engine, path: moved("repaired") };
     let again = |source| RepairError::Move { doing: "remove", path: to.path.clone(), source };
+    let free = || (1..).map(|number| moved(&format!("damaged-{number}"))).find(|path| !path.exists());
     if to.path.exists() {
-        fs::remove_dir_all(&to.path).map_err(again)?;
+        if Directory::holds_store(&to.path) {
+            // An earlier repair ended when the two stores had just changed places, or were about to: it may be the
+            // damaged one.
+            let aside = free().unwrap_or_else(|| moved("damaged"));
+            fs::rename(&to.path, &aside).map_err(|source| RepairError::Move {
+                doing: "rename",
+                path: to.path.clone(),
+                source,
+            })?;
+        } else {
+            fs::remove_dir_all(&to.path).map_err(again)?;
+        }
     }
     let mut found = Repaired::default();
     let mut source = Source::open(location, options, &mut found.given_up)?;
@@ -86,17 +102,29 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
         written.map_err(|error| RepairError::Write(to.clone(), error))
     })?;
     source.engine.close();
-    let free = (1..).map(|number| moved(&format!("damaged-{number}"))).find(|path| !path.exists());
-    found.kept = free.unwrap_or_else(|| moved("damaged"));
-    let rename = |from: &Path, to: &Path| {
-        fs::rename(from, to).map_err(|source| RepairError::Move { doing: "rename", path: from.to_owned(), source })
-    };
-    rename(path, &found.kept)?;
-    rename(&to.path, path)?;
+    found.kept = free().unwrap_or_else(|| moved("damaged"));
+    change_places(path, &to.path, &found.kept)?;
     let above = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = options.disk.sync_path(above);
     synced.map_err(|source| RepairError::Move { doing: "sync", path: above.to_owned(), source })?;
     Ok(found)
+}
+
+/// Puts the repaired store in the place of the damaged one, in one step: a store is there at any moment. The damaged
+/// one is kept.
+fn change_places(damaged: &Path, repaired: &Path, kept: &Path) -> Result<(), RepairError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RepairError::Move { doing: "rename", path, source }
+    };
+    match renameat_with(CWD, damaged, CWD, repaired, RenameFlags::EXCHANGE) {
+        Ok(()) => return fs::rename(repaired, kept).map_err(failed(repaired)),
+        // Not every filesystem can.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(error) => return Err(failed(damaged)(error.into())),
+    }
+    fs::rename(damaged, kept).map_err(failed(damaged))?;
+    fs::rename(repaired, damaged).map_err(failed(repaired))
 }
 
 /// The first readable group of the journal beyond this one.
@@ -130,6 +158,12 @@ impl Source {
         if digests.take_if(|digests| log.is_some_and(|log| digests.log != log)).is_some() {
             given_up.push("the digests: they belong to another store; the engine's rows are taken as they are".into());
         }
+        if digests.take_if(|digests| digests.keyed != engine.sealing().cipher().is_some()).is_some() {
+            given_up.push(
+                "the digests: they are from before the store was encrypted; the engine's rows are taken as they are"
+                    .into(),
+            );
+        }
         let checkpoint = own_number(&engine, &checkpoint_key()).ok().flatten();
         let is_cut = |digests: &mut Loaded| {
             let first = log.and_then(|log| first_after(options, &journal, log, digests.group));
@@ -154,7 +188,7 @@ impl Source {
             given_up.push("the journal: nothing says which one it is".into());
             return Ok(source);
         };
-        let mut replay = Replay { next: after + 1, heads: HashMap::new(), has_gap: false };
+        let mut replay = Replay { log, next: after + 1, heads: HashMap::new(), has_gap: false };
         let report = salvage(&*options.wal_disk(), &journal, log, after, &mut |group, payload| {
             if group > after {
                 source.take(&mut replay, group, payload);
@@ -184,7 +218,7 @@ impl Source {
     fn take(&mut self, replay: &mut Replay, group: u64, payload: &[u8]) {
         replay.has_gap |= group > replay.next;
         replay.next = group + 1;
-        for Commit { fence, changes } in commits_in(payload) {
+        for Commit { fence, changes } in commits_in(&self.engine.sealing(), replay.log, group, payload) {
             if let Some(fence) = &fence {
                 // Without a gap before it, each commit follows the one before.
                 let head = replay.heads.get(&fence.session).copied();
@@ -220,7 +254,8 @@ impl Source {
             self.save_range(&Bounds::between(start, end), start, digests, to, found)?;
         }
         let recent = std::mem::take(&mut self.recent);
-        let puts = recent.into_iter().filter_map(|(key, value)| Some(seal(&Change::Put(key, value?))));
+        let sealing = to.sealing();
+        let puts = recent.into_iter().filter_map(|(key, value)| Some(sealing.seal(&Change::Put(key, value?))));
         let puts: Vec<_> = puts.collect();
         found.rows += puts.len() as u64;
         for page in puts.chunks(PAGE) {
@@ -239,6 +274,7 @@ impl Source {
     ) -> Result<(), StoreError> {
         let mut missing: Vec<Digest> = digests.unwrap_or_default().to_vec();
         let mut left = bounds.clone();
+        let (from, sealing) = (self.engine.sealing(), to.sealing());
         loop {
             let rows = match self.engine.range(&left, Direction::Forward, PAGE) {
                 Ok(rows) => rows,
@@ -255,9 +291,10 @@ impl Source {
                 if has_no_digest(&key) || self.recent.contains_key(&key) {
                     continue;
                 }
-                let is_current = digests.is_none_or(|digests| digests.contains(&Digest::of_stored(&key, &stored)));
-                match unseal(&key, stored, self.all_sealed) {
-                    Ok(value) if is_current => good.push(seal(&Change::Put(key, value))),
+                let is_current =
+                    digests.is_none_or(|digests| digests.contains(&Digest::of_stored(&from, &key, &stored)));
+                match from.unseal(&key, stored, self.all_sealed) {
+                    Ok(value) if is_current => good.push(sealing.seal(&Change::Put(key, value))),
                     _ => found.given_up.push(record(&key)),
                 }
             }
@@ -280,6 +317,7 @@ fn strike(missing: &mut Vec<Digest>, key: &Key) {
 }
 
 struct Replay {
+    log: u64,
     /// The group that follows.
     next: u64,
     /// Of the sessions in the groups so far.
@@ -296,7 +334,7 @@ fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String
             && let Err(StoreOpenError::Corrupt { reason, .. }) = &opened
         {
             given_up.push(format!("sled's files {beginning}*: {reason}"));
-            set_aside(&location.path.join(location.engine.name()), beginning)
+            set_aside(&Directory::database_at(&location.path, location.engine), beginning)
                 .map_err(|source| StoreOpenError::of(&location.path, "set a file of sled aside", source))?;
             opened = open();
         }
@@ -346,7 +384,7 @@ fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), Sto
 fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
     let mut gaps = Gaps::default();
     for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
-        if let Some(block) = unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
+        if let Some(block) = rows.sealing().unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
             gaps.extend(block);
         }
     }
@@ -358,7 +396,7 @@ fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) 
     let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
     let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();
     let snapshot_key = keys::snapshot(session);
-    let snapshot = rows.get(&snapshot_key)?.and_then(|row| unseal(&snapshot_key, row, true).ok());
+    let snapshot = rows.get(&snapshot_key)?.and_then(|row| rows.sealing().unseal(&snapshot_key, row, true).ok());
     let snapshot = snapshot.and_then(|row| records::decode::<Snapshot>(&row).ok()).map_or(0, |row| row.session.seq);
     let last = seqs.last().copied().unwrap_or(0);
     let is_of_the_past = snapshot <= last;

@@ -7,6 +7,8 @@ use tandem_actors::{
     ports::{Change, Direction, StoreError},
 };
 
+use super::seal::Sealing;
+
 /// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
 pub(super) const RESERVED: u8 = 0xfe;
 
@@ -41,6 +43,21 @@ pub(super) trait Rows: Send + Sync + 'static {
     /// Writes all changes or none, the later of two for one key winning, and returns when they are durable. After an
     /// error the rows are opened again before it is called again.
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError>;
+
+    /// How values are stored.
+    fn sealing(&self) -> Sealing {
+        Sealing::default()
+    }
+
+    /// Writes changes of a database that nobody uses yet. They are durable after [`Rows::complete`].
+    fn fill(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        self.write(changes)
+    }
+
+    /// Makes durable what was filled.
+    fn complete(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// How many bytes are best written at once.
     fn batch_bytes(&self) -> usize {

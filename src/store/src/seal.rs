@@ -9,13 +9,18 @@
 //!
 //! Rows of versions without seals have none.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use tandem_actors::{
     keys::{self, Key},
     ports::{Change, StoreError},
 };
 
-use super::names::record;
+use super::{
+    cipher::{Cipher, ROW, sum_in},
+    names::record,
+};
 
 const SEAL: u8 = 0xc1;
 const LENGTH: usize = 1 + size_of::<u32>();
@@ -41,6 +46,84 @@ fn is_own(key: &Key) -> bool {
     key.as_bytes().first() == Some(&b'!')
 }
 
+/// How values are stored: with a checksum, or sealed with the store's keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sealing(Option<Arc<Cipher>>);
+
+impl Sealing {
+    pub fn with(cipher: Cipher) -> Self {
+        Self(Some(Arc::new(cipher)))
+    }
+
+    pub fn cipher(&self) -> Option<&Cipher> {
+        self.0.as_deref()
+    }
+
+    /// The change as it is stored. The store's own rows, and rows without a value, hold nothing to hide.
+    pub fn seal(&self, change: &Change) -> Change {
+        match (&self.0, change) {
+            (Some(cipher), Change::Put(key, value)) if !is_own(key) && !value.is_empty() => {
+                Change::Put(key.clone(), cipher.seal(key, value))
+            }
+            _ => seal(change),
+        }
+    }
+
+    /// As [`unseal`].
+    pub fn unseal(&self, key: &Key, stored: Bytes, all_sealed: bool) -> Result<Bytes, StoreError> {
+        match &self.0 {
+            Some(cipher) if is_enciphered(key, &stored) => {
+                cipher.open(key, &stored).ok_or_else(|| StoreError::damaged(record(key)))
+            }
+            _ => unseal(key, stored, all_sealed),
+        }
+    }
+
+    /// The checksum of a stored row, without a look at what is sealed.
+    pub fn sum(&self, key: &Key, stored: &[u8]) -> u32 {
+        match &self.0 {
+            None => sum(key, stored),
+            Some(_) if is_enciphered(key, stored) => sum_in(stored).unwrap_or_default(),
+            Some(cipher) => {
+                let has_seal = stored.len() >= LENGTH && stored[0] == SEAL && !(is_own(key) && stays_plain(key));
+                cipher.sum(key, if has_seal { &stored[LENGTH..] } else { stored })
+            }
+        }
+    }
+
+    /// The checksum of a row with this value.
+    pub fn sum_of_value(&self, key: &Key, value: &[u8]) -> u32 {
+        self.0.as_ref().map_or_else(|| checksum(key, value), |cipher| cipher.sum(key, value))
+    }
+
+    /// The row as a store without keys has it.
+    pub fn plain(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
+        if self.0.is_none() || !is_enciphered(key, &stored) {
+            return Ok(stored);
+        }
+        let value = self.unseal(key, stored, true)?;
+        match seal(&Change::Put(key.clone(), value)) {
+            Change::Put(_, sealed) => Ok(sealed),
+            Change::Delete(_) => Ok(Bytes::new()),
+        }
+    }
+
+    /// The row as it would be stored today. A damaged one stays as it is.
+    pub fn reseal(&self, key: Key, stored: Bytes) -> Change {
+        let is_outdated = self.0.as_ref().is_some_and(|cipher| !is_own(&key) && cipher.is_outdated(&stored));
+        let value = if is_outdated { self.unseal(&key, stored.clone(), false).ok() } else { None };
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => self.seal(&Change::Put(key, value)),
+            None => Change::Put(key, stored),
+        }
+    }
+}
+
+/// One byte may be a plain row of an early version.
+fn is_enciphered(key: &Key, stored: &[u8]) -> bool {
+    !is_own(key) && stored.len() > 1 && stored[0] == ROW
+}
+
 /// The version of the schema is for every program that can read it; the other row says that there are seals.
 fn stays_plain(key: &Key) -> bool {
     [keys::meta("schema"), all_sealed()].contains(key)
@@ -49,6 +132,11 @@ fn stays_plain(key: &Key) -> bool {
 /// The row that says that all rows of a store are sealed.
 pub(super) fn all_sealed() -> Key {
     keys::meta("sealed")
+}
+
+/// The row that says that a store has keys.
+pub(super) fn encrypted() -> Key {
+    keys::meta("encrypted")
 }
 
 /// The change as it is stored.

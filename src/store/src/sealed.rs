@@ -8,7 +8,7 @@ use tandem_actors::{keys::Key, ports::StoreError};
 
 use super::{
     rows::Rows,
-    seal::{all_sealed, unseal},
+    seal::{Sealing, all_sealed},
 };
 
 /// The largest number of damaged rows that are logged, each once.
@@ -18,12 +18,13 @@ const MOST_TOLD: usize = 10_000;
 pub(super) struct Seals {
     /// Every row has a seal: the store began with them.
     all_sealed: bool,
+    sealing: Sealing,
     damaged: Mutex<HashSet<Key>>,
 }
 
 impl Seals {
     pub fn of(rows: &dyn Rows) -> Result<Self, StoreError> {
-        Ok(Self { all_sealed: rows.get(&all_sealed())?.is_some(), damaged: Mutex::default() })
+        Ok(Self { all_sealed: rows.get(&all_sealed())?.is_some(), sealing: rows.sealing(), damaged: Mutex::default() })
     }
 
     /// Whether every row has a seal.
@@ -33,7 +34,7 @@ impl Seals {
 
     /// The value of a row that was requested by its key.
     pub fn open(&self, key: &Key, stored: Bytes) -> Result<Bytes, StoreError> {
-        unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))
+        self.sealing.unseal(key, stored, self.all_sealed).map_err(|error| self.told(key, error))
     }
 
     /// The value of a row in a scan. `None` for a damaged row, which is left out, so that it does not affect the other

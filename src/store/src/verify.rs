@@ -20,7 +20,7 @@ use super::{
     open::{is_of_earlier_version, is_without_journal, journal_path, open_journal_of, open_rows, own_number},
     opened::Opened,
     rows::Rows,
-    seal::{all_sealed, unseal},
+    seal::all_sealed,
 };
 
 const PAGE: usize = 1024;
@@ -128,7 +128,7 @@ fn look_at_rows(
     found: &mut Verified,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Option<u64>, StoreOpenError> {
-    let file = || location.path.join(location.engine.name());
+    let file = || Directory::database_at(&location.path, location.engine);
     if let Err(error) = look_at_all(rows, found, progress) {
         found.bad.push(format!("{}: it cannot be read any further: {}", file().display(), error.text()));
     }
@@ -172,7 +172,7 @@ fn look_at_all(rows: &dyn Rows, found: &mut Verified, progress: &mut dyn FnMut(u
         last = Some(key.clone());
         for (key, stored) in page {
             found.rows += 1;
-            if unseal(&key, stored, all_sealed).is_err() {
+            if rows.sealing().unseal(&key, stored, all_sealed).is_err() {
                 found.bad.push(format!("{}: its checksum is wrong", record(&key)));
             }
         }

@@ -1,5 +1,6 @@
 //! Backups of a node, and nodes made from them.
 
+mod encrypted;
 mod export;
 mod schedule;
 mod views;

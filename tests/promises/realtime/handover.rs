@@ -9,7 +9,7 @@ use super::{
     node::{MemoryStore, Node},
     wire::{Wire, names},
 };
-use crate::harness::{Server, server};
+use crate::harness::{Server, Setup, server};
 
 fn resume(connected: &Value) -> String {
     format!("resume={}", connected["connectionDetails"]["connectionKey"].as_str().unwrap())
@@ -29,7 +29,25 @@ async fn dial(server: &Server, query: &str) -> (Wire, Value) {
 
 #[tokio::test]
 async fn unstored_channels_continue_after_a_planned_restart() {
-    let first = server().start().await;
+    continue_after_a_planned_restart(server(), |file| contains(file, "lobby")).await;
+}
+
+#[tokio::test]
+async fn so_they_do_when_the_store_is_encrypted_and_the_file_shows_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
+    std::fs::write(&key, "a".repeat(64)).unwrap();
+    let setup = server().set("store.encryption_key_file", key.display());
+    let is_sealed = |file: &[u8]| !["lobby", "alice", "one"].iter().any(|word| contains(file, word));
+    continue_after_a_planned_restart(setup, is_sealed).await;
+}
+
+fn contains(file: &[u8], word: &str) -> bool {
+    file.windows(word.len()).any(|part| part == word.as_bytes())
+}
+
+async fn continue_after_a_planned_restart(setup: Setup, is_right: impl Fn(&[u8]) -> bool) {
+    let first = setup.start().await;
     let (mut wire, connected) = dial(&first, "clientId=alice").await;
     let attached = wire.attach("lobby").await;
     wire.enter("lobby").await;
@@ -40,6 +58,7 @@ async fn unstored_channels_continue_after_a_planned_restart() {
     let setup = first.stop().await;
     assert_eq!(wire.next_of(6).await["error"]["code"], 80003);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(is_right(&std::fs::read(&path).unwrap()));
 
     let second = setup.start().await;
     assert!(!path.exists(), "it is used once");
@@ -81,11 +100,11 @@ async fn damaged_and_old_handover_files_are_ignored() {
         let (mut wire, _) = Wire::connected(&node, "").await;
         wire.publish("c", 0, "one").await;
         wire.next_of(1).await;
-        node.embedded.endpoint.hand_over(&path);
+        node.embedded.endpoint.hand_over(&path, |content| content);
     };
     let history = async |continuity| {
         let node = Node::start_on(config(continuity), Arc::new(MemoryStore::default()), 0);
-        node.embedded.endpoint.take_over(&path);
+        node.embedded.endpoint.take_over(&path, Some);
         assert!(!path.exists());
         let (name, secret) = node.key().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         let request = reqwest::Client::new().get(format!("{}/channels/c/messages", node.url));

@@ -78,7 +78,13 @@ impl Plan {
     ///
     /// # Errors
     /// If the backup cannot be read, or `out` cannot be written.
-    pub fn export(&self, out: &mut dyn Write, progress: &mut dyn FnMut(RestoreProgress)) -> Result<u64, BackupError> {
+    pub fn export(
+        &self,
+        options: &Options,
+        out: &mut dyn Write,
+        progress: &mut dyn FnMut(RestoreProgress),
+    ) -> Result<u64, BackupError> {
+        let sealing = self.sealing(options)?;
         let (mut sum, mut rows) = (Sha256::new(), 0);
         let failed = |source: io::Error| BackupError::at("write", Path::new("the export"))(source);
         let mut put = |line: Vec<u8>| {
@@ -93,7 +99,7 @@ impl Plan {
             position: self.position,
             created_at: self.manifest.created_at,
         }))?;
-        each_page(self, |page| {
+        each_page(self, &sealing, |page| {
             for (key, value) in page {
                 put(line(&Row::of(&key, &value)))?;
                 rows += 1;
@@ -176,7 +182,7 @@ pub fn import(
     create(to, &directory, options, |target| {
         let mut page = Vec::with_capacity(PAGE);
         let write = |page: &mut Vec<(Key, Bytes)>| {
-            for part in in_batches(std::mem::take(page), target.batch_bytes()) {
+            for part in in_batches(&target.sealing(), std::mem::take(page), target.batch_bytes()) {
                 target.write(&part.iter().collect::<Vec<_>>()).map_err(BackupError::from)?;
             }
             Ok::<_, ImportError>(())

@@ -15,7 +15,10 @@ use super::{
     directory::{BackupDirectory, Written, hex},
     manifest::GroupsFile,
 };
-use crate::journaled::time_of_group;
+use crate::{
+    journaled::{Journaled, time_of_group},
+    rows::Rows,
+};
 
 const HEADER: usize = 20;
 
@@ -41,7 +44,7 @@ impl<W: Write> Write for Summed<W> {
 
 /// Copies the groups beyond `after` up to `upto` out of the journal.
 pub(super) fn copy(
-    keeper: &Keeper,
+    store: &Journaled,
     log: &str,
     after: u64,
     upto: u64,
@@ -52,8 +55,14 @@ pub(super) fn copy(
     let (mut failed, mut summed) = (None, (0, String::new()));
     let written = to.write(&path, |file| {
         let mut out = Summed { inner: BufWriter::new(file), sum: Sha256::new(), bytes: 0 };
-        let read = keeper.read(after, upto, |group, record| {
-            put(&mut out, group, record).map_err(|source| WalError::Io { doing: "copy", path: path.clone(), source })
+        let sealing = store.engine().engine.sealing();
+        let read = store.keeper().read(after, upto, |group, record| {
+            let at = time_of_group(&sealing, store.log(), group, record);
+            put(&mut out, group, at, record).map_err(|source| WalError::Io {
+                doing: "copy",
+                path: path.clone(),
+                source,
+            })
         });
         out.flush()?;
         summed = (out.bytes, hex(&out.sum.finalize()));
@@ -70,8 +79,8 @@ pub(super) fn copy(
     Ok(GroupsFile { file, first: after + 1, last: upto, bytes, sha256 })
 }
 
-fn put(out: &mut dyn Write, group: u64, record: &[u8]) -> io::Result<()> {
-    let at = time_of_group(record).map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(0));
+fn put(out: &mut dyn Write, group: u64, at: Option<Timestamp>, record: &[u8]) -> io::Result<()> {
+    let at = at.map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(0));
     out.write_all(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes())?;
     out.write_all(&group.to_be_bytes())?;
     out.write_all(&at.to_be_bytes())?;

@@ -95,7 +95,7 @@ impl Groups {
     /// Goes on to this group.
     pub fn copy(&mut self, store: &Journaled, upto: u64, to: &mut Written) -> Result<(), BackupError> {
         if upto > self.upto {
-            self.files.push(groups::copy(store.keeper(), &self.log, self.upto, upto, to)?);
+            self.files.push(groups::copy(store, &self.log, self.upto, upto, to)?);
             self.upto = upto;
         }
         Ok(())

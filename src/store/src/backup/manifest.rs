@@ -45,6 +45,10 @@ pub struct Manifest {
     pub damaged: u64,
     /// Whether all rows had a checksum in the store.
     pub sealed: bool,
+    /// The keys of an encrypted store, sealed with the operator's key, in hexadecimal digits. Rows and groups are as
+    /// the store has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
     /// In the order of their keys.
     pub chunks: Vec<ChunkFile>,
     /// In the order of their groups, without a gap from behind `base` to `position`. They may begin earlier.

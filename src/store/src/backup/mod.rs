@@ -44,7 +44,7 @@ pub use self::{
     plan::{Choice, Listed, Plan, list, plan},
     restore::{RestoreProgress, Restored},
 };
-use crate::{Location, Options, StoreOpenError, journaled::Journaled};
+use crate::{Envelope, Location, Options, StoreOpenError, journaled::Journaled, rows::Rows};
 
 /// Why a backup was not taken, or cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +144,11 @@ pub struct Backups {
 impl Backups {
     pub(super) fn new(store: Arc<Journaled>, location: &Location, options: &Options) -> Self {
         Self { store, location: location.clone(), options: options.clone() }
+    }
+
+    /// Seals files with the keys of the store, if it is encrypted.
+    pub fn envelope(&self) -> Envelope {
+        Envelope::of(self.store.engine().engine.sealing())
     }
 
     /// Takes a backup into the directory `to`, and keeps the last `keep` ones there (0: all). The journal keeps what

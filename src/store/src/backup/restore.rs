@@ -17,10 +17,12 @@ use super::{
     rows::each_page,
 };
 use crate::{
-    Engine, Location, Options,
+    Engine, Location, Options, StoreOpenError,
     directory::Directory,
+    keyring::Keys,
     open::create,
-    seal::{all_sealed, seal},
+    rekey::{master, sealing},
+    seal::{Sealing, all_sealed},
 };
 
 /// The store's name in a data directory.
@@ -62,15 +64,17 @@ impl Plan {
     ) -> Result<Restored, BackupError> {
         let location = Location { engine: engine.unwrap_or(self.manifest.engine), path: data.join(STORE) };
         self.check_empty(data, &location.path)?;
+        let sealing = self.sealing(options)?;
         let directory = Directory::lock(&location.path)?;
         directory.copy_begins(options.disk.as_ref())?;
         self.restore_secrets(data)?;
         let total = self.manifest.rows;
         let mut rows = 0;
         create(&location, &directory, options, |target| {
-            each_page(self, |page| {
+            let to = target.sealing();
+            each_page(self, &sealing, |page| {
                 rows += page.len() as u64;
-                for part in in_batches(page, target.batch_bytes()) {
+                for part in in_batches(&to, page, target.batch_bytes()) {
                     target.write(&part.iter().collect::<Vec<_>>())?;
                 }
                 progress(RestoreProgress { is_verifying: false, rows, total });
@@ -81,6 +85,23 @@ impl Plan {
         directory.copy_ended();
         let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
         Ok(Restored { location, rows, secrets })
+    }
+
+    /// How the rows and groups are stored. A data key may be in a later backup only.
+    pub(super) fn sealing(&self, options: &Options) -> Result<Sealing, BackupError> {
+        if self.manifest.keys.is_none() {
+            return Ok(Sealing::default());
+        }
+        let missing = || StoreOpenError::KeyMissing { path: self.directory.root().to_owned() };
+        let master = master(self.directory.root(), options)?.ok_or_else(missing)?;
+        let manifests = self.directory.manifests()?.into_iter().filter_map(Result::ok);
+        let of_log = manifests.filter(|manifest| manifest.log == self.manifest.log);
+        let keys: Vec<Keys> =
+            of_log.filter_map(|manifest| Keys::read(&bytes_of(&manifest.keys?)?, &master).ok()).collect();
+        let joined = keys.into_iter().reduce(Keys::and);
+        let other =
+            || StoreOpenError::KeyOther { path: self.directory.root().to_owned(), file: master.file().to_owned() };
+        Ok(sealing(Some(&joined.ok_or_else(other)?)))
     }
 
     /// A restore that was interrupted does not count.
@@ -131,7 +152,17 @@ impl Plan {
     }
 }
 
-pub(super) fn in_batches(page: Vec<(tandem_actors::keys::Key, Bytes)>, most: usize) -> Vec<Vec<Change>> {
+/// The bytes that hexadecimal digits stand for.
+fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+pub(super) fn in_batches(
+    sealing: &Sealing,
+    page: Vec<(tandem_actors::keys::Key, Bytes)>,
+    most: usize,
+) -> Vec<Vec<Change>> {
     const MOST: usize = 4 << 20;
     let (mut batches, mut bytes) = (vec![Vec::new()], 0);
     for (key, value) in page {
@@ -140,7 +171,7 @@ pub(super) fn in_batches(page: Vec<(tandem_actors::keys::Key, Bytes)>, most: usi
             batches.push(Vec::new());
             bytes = key.as_bytes().len() + value.len();
         }
-        batches.last_mut().expect("there is one from the start").push(seal(&Change::Put(key, value)));
+        batches.last_mut().expect("there is one from the start").push(sealing.seal(&Change::Put(key, value)));
     }
     batches
 }

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use tandem_actors::{keys::Key, ports::Change};
 
 use super::{BackupError, chunks, groups, plan::Plan};
-use crate::{digests::has_no_digest, journaled::decode_group, seal::unseal};
+use crate::{digests::has_no_digest, journaled::decode_group, seal::Sealing};
 
 /// What the groups change; none: deleted. As large as what was changed since the backup.
 type Changed = BTreeMap<Key, Option<Bytes>>;
 
-fn changed(plan: &Plan) -> Result<Changed, BackupError> {
+fn changed(plan: &Plan, sealing: &Sealing) -> Result<Changed, BackupError> {
     let mut changed = Changed::new();
+    let log = u64::from_str_radix(&plan.manifest.log, 16).unwrap_or(0);
     for file in &plan.groups {
         groups::read(&plan.directory, file, |group| {
             if group.number <= plan.manifest.base {
@@ -21,7 +22,7 @@ fn changed(plan: &Plan) -> Result<Changed, BackupError> {
             if group.number > plan.position {
                 return Ok(false);
             }
-            let told = decode_group(&group.record, |commit| {
+            let told = decode_group(sealing, log, group.number, &group.record, |commit| {
                 for change in commit.changes {
                     match change {
                         Change::Put(key, value) => changed.insert(key, Some(value)),
@@ -43,9 +44,10 @@ fn changed(plan: &Plan) -> Result<Changed, BackupError> {
 /// Tells `take` all rows, some at a time.
 pub(super) fn each_page(
     plan: &Plan,
+    sealing: &Sealing,
     mut take: impl FnMut(Vec<(Key, Bytes)>) -> Result<(), BackupError>,
 ) -> Result<(), BackupError> {
-    let mut changed = changed(plan)?.into_iter().peekable();
+    let mut changed = changed(plan, sealing)?.into_iter().peekable();
     for chunk in &plan.manifest.chunks {
         let mut page = Vec::new();
         for (key, stored) in chunks::read(&plan.directory, chunk)? {
@@ -53,7 +55,7 @@ pub(super) fn each_page(
             if changed.next_if(|(other, _)| *other == key).map(|row| page.extend(there(row))).is_some() {
                 continue;
             }
-            let value = unseal(&key, stored, plan.manifest.sealed).map_err(|error| BackupError::Damaged {
+            let value = sealing.unseal(&key, stored, plan.manifest.sealed).map_err(|error| BackupError::Damaged {
                 path: plan.directory.chunk(&chunk.sha256),
                 problem: error.text().to_owned(),
             })?;

@@ -5,13 +5,19 @@ use std::{fs, io, path::Path};
 use super::{
     BackupError, BackupProgress, Backups, SecretFile, Taken,
     chunks::ChunkWriter,
-    directory::{BackupDirectory, Written, sha256},
+    directory::{BackupDirectory, Written, hex, sha256},
     groups,
     increment::{Archived, Groups},
     manifest::{FORMAT, GroupsFile, Manifest, StoredSecret},
     pin,
 };
-use crate::{digests::has_no_digest, journaled::Journaled, open::SCHEMA};
+use crate::{
+    StoreOpenError,
+    digests::has_no_digest,
+    journaled::Journaled,
+    keyring::{Keys, KeysError},
+    open::SCHEMA,
+};
 
 pub(super) fn take(
     backups: &Backups,
@@ -48,6 +54,7 @@ pub(super) fn take(
             rows,
             damaged,
             sealed: store.engine().seals.all(),
+            keys: keys_of(&backups.location.path)?,
             chunks,
             journal,
             secrets,
@@ -108,6 +115,17 @@ fn base(store: &Journaled) -> Result<u64, BackupError> {
     let (checkpoint, last) = (store.checkpoint(), store.last());
     let has_last = checkpoint == last && groups::in_journal(store.keeper(), last)?.is_some();
     Ok(if has_last { last - 1 } else { checkpoint })
+}
+
+/// The file of an encrypted store's keys.
+fn keys_of(store: &Path) -> Result<Option<String>, BackupError> {
+    if !Keys::are_there(store) {
+        return Ok(None);
+    }
+    Keys::stored(store).map(|content| Some(hex(&content))).map_err(|error| match error {
+        KeysError::Io(source) => BackupError::at("read the keys in", store)(source),
+        _ => StoreOpenError::KeysLost { path: store.to_owned() }.into(),
+    })
 }
 
 struct Rows {

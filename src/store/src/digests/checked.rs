@@ -1,6 +1,6 @@
 //! The engine's rows, each compared with its digest.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -17,6 +17,7 @@ use crate::{
     names::record,
     opened::Opened,
     rows::{Bounds, Rows},
+    seal::Sealing,
     sealed::Seals,
 };
 
@@ -26,6 +27,8 @@ const EVENTS: u8 = b'e';
 const FURTHER: u64 = 10_000;
 /// Ranges that are read at once.
 const MOST: usize = 64;
+/// Ranges from which the size of all rows is estimated.
+const SAMPLE: usize = 64;
 
 /// Rows as the engine has them.
 pub(crate) type Found = Vec<(Key, Bytes)>;
@@ -54,11 +57,48 @@ impl Checked {
             let seen = self.digests.see(&ranges);
             let bounds = Bounds::between(seen.part.from(), seen.part.to.as_ref());
             let rows = self.engine.range(&bounds, Direction::Forward, usize::MAX)?;
-            let flaws = seen.compare(&rows);
+            let flaws = seen.compare(&self.digests.sealing, &rows);
             if flaws.is_none() || self.digests.moment() == seen.moment {
                 return Ok((seen.part, rows, flaws));
             }
         }
+    }
+
+    /// Replaces plain checksums by keyed ones, when encryption begins. A row that is not as it should be keeps its
+    /// digest, and is found as before.
+    pub fn key_digests(&self, directory: &Path) -> Result<(), StoreError> {
+        let plain = Sealing::default();
+        let mut at = Some(Key::from_bytes([]));
+        while let Some(from) = at {
+            let bounds = Bounds::between(&from, None);
+            let part = self.digests.state.read().ranges.first(&bounds, MOST);
+            let rows =
+                self.engine.range(&Bounds::between(part.from(), part.to.as_ref()), Direction::Forward, usize::MAX)?;
+            let mut state = self.digests.state.write();
+            for (key, stored) in rows.iter().filter(|(key, _)| !has_no_digest(key)) {
+                let is_plain = state.ranges.get(key) == Some(Digest::of_stored(&plain, key, stored));
+                if is_plain {
+                    state.ranges.put(key, Some(Digest::of_stored(&self.digests.sealing, key, stored)));
+                }
+            }
+            at = part.to;
+        }
+        self.digests.write_keyed(directory).map_err(StoreError::caused_by)
+    }
+
+    /// Bytes of all keys and values, estimated from some ranges of rows.
+    pub fn live_bytes(&self) -> Result<u64, StoreError> {
+        let (all, parts) = self.digests.sample(SAMPLE);
+        let (mut rows, mut bytes) = (0, 0);
+        for part in parts {
+            for (key, value) in
+                self.engine.range(&Bounds::between(part.from(), part.to.as_ref()), Direction::Forward, usize::MAX)?
+            {
+                rows += 1;
+                bytes += (key.as_bytes().len() + value.len()) as u64;
+            }
+        }
+        Ok((u128::from(bytes) * u128::from(all)).checked_div(rows).unwrap_or(0) as u64)
     }
 
     /// Compares all rows, and reports all flaws. Returns the number of rows.
@@ -139,7 +179,7 @@ impl Rows for Checked {
                 return Ok(None);
             }
             let stored = self.engine.get(key)?;
-            let found = stored.as_ref().map(|stored| Digest::of_stored(key, stored));
+            let found = stored.as_ref().map(|stored| Digest::of_stored(&self.digests.sealing, key, stored));
             if is_written || found == expected || has_no_digest(key) {
                 return Ok(stored);
             }
@@ -205,8 +245,6 @@ impl Rows for Checked {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use tandem_actors::{
         keys,
         ports::{Change, Commit, Store, StoreFault},

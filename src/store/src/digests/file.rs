@@ -1,7 +1,7 @@
 //! The digests on the disk: all of them, followed by what each checkpoint has changed.
 //!
 //! ```text
-//! "TNDMDIG\x01", log id (u64)
+//! "TNDMDIG\x01", log id (u64); \x02 if the checksums are keyed, as in a store with encryption
 //! frames: kind (u8), length (u32), CRC-32 of kind, length and payload, payload
 //!   1  ranges: start (length, bytes), number of digests, digests
 //!   2  a checkpoint: group (u64), number of changes, changes, number of divided ranges,
@@ -27,6 +27,7 @@ use crate::disk::Disk;
 
 pub(crate) const FILE: &str = "digests";
 const MAGIC: [u8; 8] = *b"TNDMDIG\x01";
+const MAGIC_KEYED: [u8; 8] = *b"TNDMDIG\x02";
 const HEADER: usize = 16;
 const FRAME: usize = 9;
 const RANGES: u8 = 1;
@@ -42,6 +43,8 @@ pub(crate) struct Loaded {
     pub log: u64,
     /// The last group in them.
     pub group: u64,
+    /// The checksums are keyed.
+    pub keyed: bool,
     pub(super) ranges: Ranges,
     /// None if they are in memory only.
     pub(super) file: Option<DigestFile>,
@@ -60,10 +63,15 @@ pub(super) struct DigestFile {
     path: PathBuf,
     file: File,
     log: u64,
+    /// The last group in it.
+    group: u64,
+    keyed: bool,
     /// Where the next frame begins.
     end: u64,
     /// Where the first checkpoint's changes begin.
     image: u64,
+    /// The file is not written anew before its end is here.
+    not_before: u64,
 }
 
 /// A file that is being read.
@@ -93,7 +101,8 @@ impl DigestFile {
         let mut reader = BufReader::with_capacity(1 << 20, &file);
         let mut header = [0; HEADER];
         reader.read_exact(&mut header).map_err(|_| LoadError::Damaged { offset: 0 })?;
-        if header[..8] != MAGIC {
+        let keyed = header[..8] == MAGIC_KEYED;
+        if !keyed && header[..8] != MAGIC {
             return Err(LoadError::Damaged { offset: 0 });
         }
         let log = u64::from_be_bytes(*header.last_chunk().unwrap_or(&[0; 8]));
@@ -116,18 +125,26 @@ impl DigestFile {
         }
         drop(reader);
         let (group, ranges, image) = loaded.ok_or(LoadError::Damaged { offset })?;
-        let file = Self { path: path.to_owned(), file, log, end: offset, image };
-        Ok(Loaded { log, group, ranges, file: Some(file) })
+        let file = Self { path: path.to_owned(), file, log, group, keyed, end: offset, image, not_before: 0 };
+        Ok(Loaded { log, group, keyed, ranges, file: Some(file) })
     }
 
     /// Writes all digests into a new file, durably.
-    pub fn write(directory: &Path, disk: &dyn Disk, log: u64, group: u64, ranges: &Ranges) -> io::Result<Self> {
+    pub fn write(
+        directory: &Path,
+        disk: &dyn Disk,
+        log: u64,
+        group: u64,
+        ranges: &Ranges,
+        keyed: bool,
+    ) -> io::Result<Self> {
         let path = directory.join(FILE);
         let unfinished = directory.join(format!("{FILE}.unfinished"));
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        let header = [&MAGIC[..], &log.to_be_bytes()].concat();
-        let mut new = Self { path, file, log, end: 0, image: 0 };
+        let magic = if keyed { MAGIC_KEYED } else { MAGIC };
+        let header = [&magic[..], &log.to_be_bytes()].concat();
+        let mut new = Self { path, file, log, group, keyed, end: 0, image: 0, not_before: 0 };
         new.put(&header)?;
         let mut chunk = Vec::new();
         for (start, digests) in ranges.iter() {
@@ -179,12 +196,28 @@ impl DigestFile {
             self.file.set_len(self.end)?;
             disk.sync_data(&self.file, &self.path)
         });
+        if written.is_ok() {
+            self.group = group;
+        }
         written.inspect_err(|_| self.end = begin)
     }
 
     /// Whether the file should be rewritten.
     pub fn is_long(&self) -> bool {
-        self.end - self.image > self.image.max(MANY)
+        self.end - self.image > self.image.max(MANY) && self.end >= self.not_before
+    }
+
+    /// It could not be written anew: later. All changes are in it.
+    pub fn postpone(&mut self) {
+        self.not_before = self.end + MANY;
+    }
+
+    pub fn keyed(&self) -> bool {
+        self.keyed
+    }
+
+    pub fn group(&self) -> u64 {
+        self.group
     }
 
     pub fn log(&self) -> u64 {

@@ -15,7 +15,7 @@ mod checked;
 mod file;
 mod ranges;
 
-use std::{io, path::Path, sync::Arc};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
@@ -36,6 +36,7 @@ use crate::{
     disk::Disk,
     journaled::Generation,
     rows::{Bounds, Rows},
+    seal::Sealing,
 };
 
 /// Rows in one page, when all rows are read.
@@ -58,6 +59,7 @@ pub(super) struct Digests {
     /// None: in memory only.
     file: Option<Mutex<DigestFile>>,
     disk: Arc<dyn Disk>,
+    sealing: Sealing,
 }
 
 /// Some ranges at one moment.
@@ -69,10 +71,11 @@ struct Seen {
 
 impl Digests {
     /// The engine may have some of the rows of `writing`.
-    pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>) -> Self {
+    pub fn new(loaded: Loaded, writing: Option<Arc<Generation>>, disk: Arc<dyn Disk>, sealing: Sealing) -> Self {
         let Loaded { ranges, file, .. } = loaded;
         let is_behind = writing.is_some();
-        Self { state: RwLock::new(State { ranges, writing, moment: 0, is_behind }), file: file.map(Mutex::new), disk }
+        let state = RwLock::new(State { ranges, writing, moment: 0, is_behind });
+        Self { state, file: file.map(Mutex::new), disk, sealing }
     }
 
     /// The rows of a generation are about to be written.
@@ -87,8 +90,9 @@ impl Digests {
     /// # Errors
     /// If that cannot be made durable. It can be tried again.
     pub fn finish(&self, generation: &Generation, engine: &dyn Rows) -> Result<(), StoreError> {
-        let digest =
-            |(key, value): (&'_ Key, &Option<bytes::Bytes>)| value.as_ref().map(|value| Digest::of_value(key, value));
+        let digest = |(key, value): (&'_ Key, &Option<bytes::Bytes>)| {
+            value.as_ref().map(|value| Digest::of_value(&self.sealing, key, value))
+        };
         let changes: Vec<_> = generation.rows.iter().map(|row| (row.0, digest(row))).collect();
         self.state.write().is_behind = true;
         let mut full: Vec<Key> = Vec::new();
@@ -122,8 +126,14 @@ impl Digests {
             // Readers continue, because nothing else changes the state.
             let state = self.state.read();
             let directory = file.directory();
-            *file = DigestFile::write(&directory, &*self.disk, file.log(), generation.group, &state.ranges)
-                .map_err(StoreError::caused_by)?;
+            match DigestFile::write(&directory, &*self.disk, file.log(), generation.group, &state.ranges, file.keyed())
+            {
+                Ok(new) => *file = new,
+                Err(error) => {
+                    tracing::warn!(%error, "the file of the digests could not be written anew; it goes on to grow");
+                    file.postpone();
+                }
+            }
         }
         Ok(())
     }
@@ -137,14 +147,8 @@ impl Digests {
             if digests.len() > FULL {
                 let rows = engine.range(&Bounds::between(&start, part.to.as_ref()), Direction::Forward, usize::MAX)?;
                 engine.settle()?;
-                let rows = digests_of(&rows);
-                let mut flaws = Flaws::default();
-                compare(&start, digests, &rows, std::iter::empty(), &mut flaws);
-                // A range with a flaw is not divided. The flaw is reported when the range is read.
-                if flaws.is_none() {
-                    let into = in_ranges(&start, &rows);
-                    divided.push(Divided { start, into });
-                }
+                let keys: Vec<Key> = rows.into_iter().map(|(key, _)| key).filter(|key| !has_no_digest(key)).collect();
+                divided.extend(divide_range(start, digests, &keys));
             } else if digests.is_empty() && !start.as_bytes().is_empty() {
                 divided.push(Divided { start, into: Vec::new() });
             }
@@ -156,6 +160,24 @@ impl Digests {
     pub fn excludes(&self, key: &Key) -> bool {
         let state = self.state.read();
         !state.is_behind && !has_no_digest(key) && state.ranges.get(key).is_none()
+    }
+
+    /// How many rows there are, and some ranges spread over all.
+    fn sample(&self, most: usize) -> (u64, Vec<Part>) {
+        let state = self.state.read();
+        let rows = state.ranges.iter().map(|(_, digests)| digests.len() as u64).sum();
+        let step = (state.ranges.iter().count() / most.max(1)).max(1);
+        let starts = state.ranges.iter().step_by(step).take(most).map(|(start, _)| Key::from_bytes(start));
+        let starts: Vec<_> = starts.collect();
+        (rows, starts.iter().map(|start| state.ranges.first(&Bounds::between(start, None), 1)).collect())
+    }
+
+    /// Writes all of them anew, as keyed ones.
+    fn write_keyed(&self, directory: &Path) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let (mut file, state) = (file.lock(), self.state.read());
+        *file = DigestFile::write(directory, &*self.disk, file.log(), file.group(), &state.ranges, true)?;
+        Ok(())
     }
 
     fn see(&self, ranges: impl FnOnce(&Ranges) -> Part) -> Seen {
@@ -173,16 +195,29 @@ impl Digests {
     }
 }
 
-fn digests_of(rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
+/// Divides the digests of a range by the keys of its rows. A digest without a row is of a row that is gone; nobody
+/// knows its key. Each new range has it, so that it is missed wherever it belongs.
+fn divide_range(start: Key, digests: &[Digest], keys: &[Key]) -> Option<Divided> {
+    let mut left: HashMap<u64, Digest> = digests.iter().map(|digest| (digest.hash(), *digest)).collect();
+    let rows: Vec<_> = keys.iter().filter_map(|key| Some((key.clone(), left.remove(&ranges::hash(key))?))).collect();
+    if rows.len() <= FULL {
+        return None;
+    }
+    let mut into = in_ranges(&start, &rows);
+    into.iter_mut().for_each(|(_, digests)| digests.extend(left.values()));
+    Some(Divided { start, into })
+}
+
+fn digests_of(sealing: &Sealing, rows: &[(Key, bytes::Bytes)]) -> Vec<(Key, Digest)> {
     let rows = rows.iter().filter(|(key, _)| !has_no_digest(key));
-    rows.map(|(key, stored)| (key.clone(), Digest::of_stored(key, stored))).collect()
+    rows.map(|(key, stored)| (key.clone(), Digest::of_stored(sealing, key, stored))).collect()
 }
 
 impl Seen {
     /// Compares these ranges with what the engine has in them.
-    fn compare(&self, rows: &[(Key, bytes::Bytes)]) -> Flaws {
+    fn compare(&self, sealing: &Sealing, rows: &[(Key, bytes::Bytes)]) -> Flaws {
         let is_written = |key: &Key| self.writing.as_ref().is_some_and(|writing| writing.rows.contains_key(key));
-        let mut rows = digests_of(rows);
+        let mut rows = digests_of(sealing, rows);
         rows.retain(|(key, _)| !is_written(key));
         let (mut flaws, mut rows) = (Flaws::default(), rows.as_slice());
         for ((start, digests), end) in self.part.ranges.iter().zip(self.part.ends()) {
@@ -203,17 +238,44 @@ impl Seen {
 /// The digests of the engine's rows as they are, in memory.
 pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<Loaded, StoreError> {
     let (everything, mut last, mut ranges) = (Key::from_bytes([]), None, Vec::new());
+    let sealing = rows.sealing();
     loop {
         let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE)?;
         let Some((key, _)) = page.last() else { break };
         let first = last.map_or_else(|| everything.clone(), |_| page[0].0.clone());
         last = Some(key.clone());
-        ranges.extend(in_ranges(&first, &digests_of(&page)));
+        ranges.extend(in_ranges(&first, &digests_of(&sealing, &page)));
     }
-    Ok(Loaded { log, group, ranges: Ranges::of(ranges.into_iter()), file: None })
+    let keyed = sealing.cipher().is_some();
+    Ok(Loaded { log, group, keyed, ranges: Ranges::of(ranges.into_iter()), file: None })
 }
 
 /// Writes digests into a store's directory.
 pub(super) fn write(loaded: &Loaded, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
-    DigestFile::write(directory, disk, loaded.log, loaded.group, &loaded.ranges).map(drop)
+    DigestFile::write(directory, disk, loaded.log, loaded.group, &loaded.ranges, loaded.keyed).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: usize) -> Key {
+        Key::from_bytes(format!("x{number:04}").into_bytes())
+    }
+
+    #[test]
+    fn a_range_from_which_a_row_is_gone_is_divided_and_the_row_is_missed_in_each_part() {
+        let digests: Vec<_> =
+            (0..FULL + 40).map(|number| Digest::of_value(&Sealing::default(), &key(number), b"row")).collect();
+        let there: Vec<_> = (0..FULL + 40).filter(|number| *number != 50).map(key).collect();
+        let Divided { into, .. } = divide_range(key(0), &digests, &there).expect("it is long");
+        assert!(into.len() > 2);
+        for (_, digests) in &into {
+            assert!(digests.iter().any(|digest| digest.is_of(&key(50))) && digests.len() <= ranges::FILL + 1);
+        }
+        let all: usize = into.iter().map(|(_, digests)| digests.len() - 1).sum();
+        assert_eq!(all, there.len(), "each row is in one part");
+        let missing_many: Vec<_> = there[..FULL].to_vec();
+        assert_eq!(divide_range(key(0), &digests, &missing_many), None, "what is there is short");
+    }
 }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     journaled::{checkpoint_key, log_key},
     rows::Bounds,
-    seal::{all_sealed, checksum, sum},
+    seal::{Sealing, all_sealed, encrypted},
 };
 
 /// Rows in a new range.
@@ -24,17 +24,21 @@ pub(super) const DIGEST_BYTES: usize = 12;
 
 impl Digest {
     /// The digest of a row as the engine stores it.
-    pub fn of_stored(key: &Key, stored: &[u8]) -> Self {
-        Self::new(hash(key), sum(key, stored))
+    pub fn of_stored(sealing: &Sealing, key: &Key, stored: &[u8]) -> Self {
+        Self::new(hash(key), sealing.sum(key, stored))
     }
 
     /// The digest of a row that the engine is going to store.
-    pub fn of_value(key: &Key, value: &[u8]) -> Self {
-        Self::new(hash(key), checksum(key, value))
+    pub fn of_value(sealing: &Sealing, key: &Key, value: &[u8]) -> Self {
+        Self::new(hash(key), sealing.sum_of_value(key, value))
     }
 
     pub(super) fn new(hash: u64, sum: u32) -> Self {
         Self([(hash >> 32) as u32, hash as u32, sum])
+    }
+
+    pub(super) fn hash(self) -> u64 {
+        u64::from(self.0[0]) << 32 | u64::from(self.0[1])
     }
 
     pub(super) fn sum(self) -> u32 {
@@ -73,7 +77,7 @@ pub(super) fn hash(key: &Key) -> u64 {
 /// checked when the store is opened.
 pub(crate) fn has_no_digest(key: &Key) -> bool {
     key.as_bytes().first() == Some(&b'!')
-        && [all_sealed(), log_key(), checkpoint_key(), tandem_actors::keys::meta("schema")].contains(key)
+        && [all_sealed(), encrypted(), log_key(), checkpoint_key(), tandem_actors::keys::meta("schema")].contains(key)
 }
 
 /// Every key lies in one range: from where it begins to where the next one does.

@@ -10,8 +10,8 @@
 //!               1, key, value           a row is put
 //! ```
 //!
-//! Commits that were fenced are not written. Varints are little-endian base 128, as in protocol buffers. Version 1 has
-//! no time.
+//! In a store with encryption the whole is sealed ([`crate::cipher`]). Commits that were fenced are not written.
+//! Varints are little-endian base 128, as in protocol buffers. Version 1 has no time.
 
 use bytes::Bytes;
 use tandem_actors::{
@@ -19,6 +19,8 @@ use tandem_actors::{
     keys::Key,
     ports::{Change, Commit, Fence},
 };
+
+use crate::{cipher::GROUP, seal::Sealing};
 
 const VERSION: u8 = 2;
 const WITHOUT_TIME: u8 = 1;
@@ -95,6 +97,8 @@ pub(crate) enum NotUnderstood {
     Version(u8),
     #[error("it ends too early, or goes on too long")]
     Malformed,
+    #[error("it is sealed with a key that this store does not have")]
+    Sealed,
 }
 
 struct Decoder<'a>(&'a [u8]);
@@ -168,6 +172,29 @@ pub(crate) fn decode(record: &[u8], mut tell: impl FnMut(Commit)) -> Result<(), 
         tell(Commit { fence, changes });
     }
     if record.0.is_empty() { Ok(()) } else { Err(NotUnderstood::Malformed) }
+}
+
+/// As [`time`], of a group that may be sealed.
+pub(crate) fn time_sealed(sealing: &Sealing, log: u64, group: u64, record: &[u8]) -> Option<Timestamp> {
+    if record.first() != Some(&GROUP) {
+        return time(record);
+    }
+    time(&sealing.cipher()?.open_group(log, group, record)?)
+}
+
+/// As [`decode`], of a group that may be sealed.
+pub(crate) fn decode_sealed(
+    sealing: &Sealing,
+    log: u64,
+    group: u64,
+    record: &[u8],
+    tell: impl FnMut(Commit),
+) -> Result<(), NotUnderstood> {
+    if record.first() != Some(&GROUP) {
+        return decode(record, tell);
+    }
+    let opened = sealing.cipher().and_then(|cipher| cipher.open_group(log, group, record));
+    decode(&opened.ok_or(NotUnderstood::Sealed)?, tell)
 }
 
 #[cfg(test)]

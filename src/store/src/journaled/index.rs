@@ -16,11 +16,15 @@ use tandem_actors::{
 };
 use tandem_wal::Keeper;
 
-use super::recent::{Generation, Recent};
+use super::{
+    recent::{Generation, Recent},
+    rewrite::{self, Failure, Rewriter},
+};
 use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
+const NOT_SEALED: &str = "not all of the store is encrypted with its present key yet; the next start tries again";
 /// Bytes that a row takes in a batch beside its key and value.
 const AROUND: usize = 32;
 
@@ -37,6 +41,8 @@ pub(super) struct Indexer {
     /// The engine failed for good.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
+    /// Used by the thread alone.
+    rewriter: Mutex<Rewriter>,
     /// There is no thread. A caller that would wait for it does its work.
     stepped: bool,
     wake: Condvar,
@@ -66,8 +72,17 @@ impl Indexer {
         keeper: Keeper,
         options: JournalOptions,
         checkpoint: u64,
+        last: u64,
         stepped: bool,
     ) -> Arc<Self> {
+        let mut rewriter = Rewriter::new(options.rewrite_from, options.rewrite_always);
+        if rows.engine.keys().is_some_and(|keys| keys.is_mixed) {
+            // What is in the journal's files must not be written over in part.
+            match keeper.use_again(false) {
+                Ok(()) => rewriter.seal_all(last),
+                Err(error) => tracing::warn!(%error, "{NOT_SEALED}"),
+            }
+        }
         // The checkpoint before this one is unknown, so all segments are kept until the next checkpoint.
         let control = Control { checkpoints: (checkpoint, 0), ..Control::default() };
         Arc::new(Self {
@@ -77,6 +92,7 @@ impl Indexer {
             options,
             failed: OnceLock::new(),
             control: Mutex::new(control),
+            rewriter: Mutex::new(rewriter),
             stepped,
             wake: Condvar::new(),
             eased: Condvar::new(),
@@ -125,6 +141,12 @@ impl Indexer {
     }
 
     fn run(&self) {
+        self.serve();
+        // A fresh database that is not complete would take room until the next start.
+        self.rewriter.lock().drop_fresh(&self.rows);
+    }
+
+    fn serve(&self) {
         loop {
             let stop = self.wait();
             if stop == Some(Stop::AtOnce) {
@@ -133,6 +155,9 @@ impl Indexer {
             self.keep_segments_ready();
             if stop.is_none() && self.is_due() {
                 self.checkpoint(false);
+            }
+            if stop.is_none() && self.failed.get().is_none() {
+                self.rewrite();
             }
             // The rows that were read at the start may still wait, and later commits after them.
             while stop.is_some() && self.failed.get().is_none() && self.recent.amount().since.is_some() {
@@ -157,7 +182,10 @@ impl Indexer {
     fn wait(&self) -> Option<Stop> {
         let mut control = self.control.lock();
         if !control.asked && control.stop.is_none() {
-            self.wake.wait_for(&mut control, self.options.checkpoint_after / 4);
+            // A rewrite takes no more than half of the time.
+            let is_rewriting = self.rewriter.lock().is_at_work();
+            let wait = if is_rewriting { rewrite::TURN } else { self.options.checkpoint_after / 4 };
+            self.wake.wait_for(&mut control, wait);
         }
         control.asked = false;
         control.stop
@@ -194,6 +222,12 @@ impl Indexer {
             if self.stopped_within(AGAIN) {
                 return;
             }
+            // The fresh database may have changes that the present one does not have.
+            let mut rewriter = self.rewriter.lock();
+            if rewriter.is_at_work() {
+                rewriter.give_up(&self.rows, &error);
+            }
+            drop(rewriter);
             // An engine that has failed once does nothing any more until it is opened again.
             if let Err(error) = self.rows.engine.reopen() {
                 tracing::warn!(%error, "the store's engine cannot be opened yet");
@@ -209,10 +243,48 @@ impl Indexer {
         if let Err(error) = self.keeper.forget(before) {
             tracing::warn!(%error, "a file of the journal that is no longer needed cannot be removed");
         }
+        let is_gone = |upto| before >= upto && !self.keeper.keeps_upto(upto);
+        if self.rewriter.lock().is_all_sealed(is_gone) {
+            self.note_all_sealed();
+        }
         self.keep_segments_ready();
         if !is_last {
             self.rows.engine.shorten_next_start_if_much_was_written();
         }
+    }
+
+    /// Neither a row nor a group is plain or sealed with a former key any more.
+    fn note_all_sealed(&self) {
+        let noted = self.keeper.use_again(true).map_err(|error| error.to_string());
+        let noted = noted.and_then(|()| self.rows.engine.note_all_sealed().map_err(|error| error.to_string()));
+        match noted {
+            Ok(()) => tracing::info!("everything in the store is encrypted with its present key"),
+            Err(error) => tracing::warn!(%error, "{NOT_SEALED}"),
+        }
+    }
+
+    /// A part of a rewrite of the engine's rows, if one is due.
+    fn rewrite(&self) {
+        let mut rewriter = self.rewriter.lock();
+        match rewriter.step(&self.rows) {
+            Ok(()) => {}
+            Err(Failure::GivenUp(error)) => rewriter.give_up(&self.rows, &error),
+            Err(Failure::Final(error)) => {
+                tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
+                self.failed.get_or_init(|| error);
+                self.eased.notify_all();
+            }
+        }
+    }
+
+    /// Writes a batch of a checkpoint, to a database that is being rewritten as well.
+    fn write_batch(&self, batch: &[Change]) -> Result<(), StoreError> {
+        self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+        let mut rewriter = self.rewriter.lock();
+        if let Err(error) = rewriter.follow(batch) {
+            rewriter.give_up(&self.rows, &error);
+        }
+        Ok(())
     }
 
     fn stopped_within(&self, wait: Duration) -> bool {
@@ -227,9 +299,10 @@ impl Indexer {
         self.rows.begin(generation);
         let checkpoint = seal(&Change::Put(checkpoint_key(), records::encode(&generation.group)));
         if self.options.checkpoint_before_rows {
-            self.rows.write(&[&checkpoint])?;
+            self.write_batch(std::slice::from_ref(&checkpoint))?;
             self.rows.finish(generation)?;
         }
+        let sealing = self.rows.engine.sealing();
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (key, value) in &generation.rows {
             if value.is_none() && self.rows.digests.excludes(key) {
@@ -237,17 +310,17 @@ impl Indexer {
             }
             bytes += AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
             batch.push(match value {
-                Some(value) => seal(&Change::Put(key.clone(), value.clone())),
+                Some(value) => sealing.seal(&Change::Put(key.clone(), value.clone())),
                 None => Change::Delete(key.clone()),
             });
             if bytes >= self.rows.batch_bytes() {
-                self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+                self.write_batch(&batch)?;
                 (batch, bytes) = (Vec::new(), 0);
             }
         }
         // With the last rows, if these fit one batch; all before are durable by now.
         batch.push(checkpoint);
-        self.rows.write(&batch.iter().collect::<Vec<_>>())?;
+        self.write_batch(&batch)?;
         self.rows.finish(generation)?;
         self.rows.check_identity()
     }

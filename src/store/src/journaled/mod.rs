@@ -12,6 +12,7 @@
 mod group;
 mod index;
 mod recent;
+mod rewrite;
 mod start;
 
 use std::{
@@ -34,7 +35,7 @@ use tandem_actors::{
 use tandem_wal::{Keeper, Wal, WalError};
 
 pub(super) use self::{
-    group::{decode as decode_group, time as time_of_group},
+    group::{decode_sealed as decode_group, time_sealed as time_of_group},
     index::checkpoint_key,
     recent::Generation,
     start::{Opening, commits_in, log_key, open_journal, sessions_in},
@@ -45,11 +46,13 @@ use self::{
 };
 use super::{
     JournalOptions,
+    cipher::AROUND_GROUP,
     digests::Checked,
     fence::Fences,
     head::Head,
     room::Room,
     rows::{Bounds, Rows, check_key},
+    seal::Sealing,
 };
 
 /// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
@@ -72,6 +75,8 @@ pub(super) struct Journaled {
 /// What the writer alone needs.
 struct Writer {
     wal: Wal,
+    log: u64,
+    sealing: Sealing,
     /// The last group that was acknowledged, for the next start.
     head: Option<Head>,
     /// Changes of the start that are not written yet, because the disk was full.
@@ -99,7 +104,8 @@ impl Journaled {
         let most: usize =
             group.iter().map(|commit| group::MOST_AROUND + group::most_bytes(&commit.changes)).sum::<usize>()
                 + group::MOST_AROUND
-                + group::most_bytes(&writer.first);
+                + group::most_bytes(&writer.first)
+                + AROUND_GROUP;
         if !self.room.admits(most as u64) {
             return Err(StoreError::no_room());
         }
@@ -141,19 +147,25 @@ impl Journaled {
         if first.is_empty() && written().all(|commit| commit.changes.is_empty()) {
             return self.check_in_place(writer);
         }
+        let next = writer.wal.last() + 1;
         let record = writer.wal.begin();
+        let begin = record.len();
         let mut encoder =
             group::Encoder::begin(record, (self.now)(), written().count() + usize::from(!first.is_empty()));
         if !first.is_empty() {
             encoder.commit(None, &first);
         }
         written().for_each(|commit| encoder.commit(commit.fence.as_ref(), &commit.changes));
+        if let Some(cipher) = writer.sealing.cipher() {
+            cipher.seal_group(writer.log, next, record, begin);
+        }
         let bytes = record.len() as u64;
         let started = Instant::now();
         let number = writer.wal.append();
         // A missing file explains a failure better than the error of the write.
         writer.wal.check_in_place().map_err(not_in_place)?;
         let number = number.map_err(|error| StoreError::new(format_args!("journal: {error}")))?;
+        debug_assert_eq!(number, next, "the group is sealed under its number");
         metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
         self.recent.take(number, bytes, first.iter().chain(written().flat_map(|commit| &commit.changes)));
         if let Some(head) = &writer.head

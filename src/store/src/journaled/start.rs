@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Location, Options, StoreOpenError,
+    cipher::AROUND_GROUP,
     digests::{Checked, Digests, LoadError, Loaded},
     fence::Fences,
     head::Head,
@@ -27,7 +28,7 @@ use crate::{
     opened::Opened,
     room::Room,
     rows::{Bounds, Rows},
-    seal::seal,
+    seal::Sealing,
     sealed::Seals,
 };
 
@@ -41,9 +42,9 @@ pub(crate) struct Opening {
     pub rows: Checked,
     recent: Arc<Recent>,
     wal: Wal,
+    log: u64,
     /// The last group whose rows are all in the engine.
     checkpoint: u64,
-    log: u64,
 }
 
 /// Opens the journal of an open engine in `directory`, and reads the groups that the engine does not have yet.
@@ -60,6 +61,7 @@ pub(crate) fn open_journal(
         reason: error.text().to_owned(),
     };
     let seals = Seals::of(&engine).map_err(unusable)?;
+    let sealing = engine.sealing();
     let number = |key: &Key| own_number(&engine, key);
     let checkpoint = number(&checkpoint_key()).map_err(unusable)?.unwrap_or(0);
     let Some(log) = number(&log_key()).map_err(unusable)? else {
@@ -83,7 +85,9 @@ pub(crate) fn open_journal(
     let mut not_understood: Option<(u64, NotUnderstood)> = None;
     let opened =
         Wal::open(options.wal_disk(), directory, log, options.journal.segments(), checkpoint, |number, record| {
-            let told = group::decode(record, |commit| recent.take(number, 0, commit.changes.iter()));
+            let told = group::decode_sealed(&sealing, log, number, record, |commit| {
+                recent.take(number, 0, commit.changes.iter());
+            });
             // An empty group counts as well.
             recent.take(number, record.len() as u64, [].iter());
             if let Err(error) = told {
@@ -105,9 +109,13 @@ pub(crate) fn open_journal(
         );
     }
     // The engine may have these in part.
-    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone());
+    let has_right_sums = loaded.keyed == sealing.cipher().is_some();
+    let digests = Digests::new(loaded, recent.freeze(), options.disk.clone(), sealing);
     let rows = Checked { engine, digests, seals, is_strict: false };
-    Ok(Opening { rows, recent, wal, checkpoint, log })
+    if !has_right_sums {
+        rows.key_digests(&location.path).map_err(unusable)?;
+    }
+    Ok(Opening { rows, recent, wal, log, checkpoint })
 }
 
 impl Opening {
@@ -143,10 +151,11 @@ impl Opening {
         options: &Options,
         stepped: bool,
     ) -> Result<Journaled, StoreError> {
-        let Self { rows, recent, wal, checkpoint, log } = self;
+        let Self { rows, recent, wal, log, checkpoint } = self;
         let rows = Arc::new(rows);
-        let indexer = Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, stepped);
-        let writer = Writer { wal, head, first: Vec::new(), segment: None };
+        let indexer =
+            Indexer::new(rows.clone(), recent.clone(), wal.keeper(), options.journal, checkpoint, wal.last(), stepped);
+        let writer = Writer { wal, log, sealing: rows.engine.sealing(), head, first: Vec::new(), segment: None };
         let mut store = Journaled {
             rows,
             recent,
@@ -173,7 +182,7 @@ impl Journaled {
     fn take_epoch(&self, epoch: Change) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
         writer.first = vec![epoch];
-        let bytes = group::MOST_AROUND + group::most_bytes(&writer.first);
+        let bytes = group::MOST_AROUND + group::most_bytes(&writer.first) + AROUND_GROUP;
         if !self.room.admits(bytes as u64) {
             return Ok(());
         }
@@ -190,7 +199,7 @@ impl Journaled {
 impl Rows for Opening {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         match self.recent.get(key) {
-            Some(recent) => Ok(recent.map(|value| sealed(key, value))),
+            Some(recent) => Ok(recent.map(|value| self.sealed(key, value))),
             None => self.rows.get(key),
         }
     }
@@ -201,11 +210,15 @@ impl Rows for Opening {
         let as_stored = |(key, value, origin)| match origin {
             Origin::Engine => (key, value),
             Origin::Recent => {
-                let value = sealed(&key, value);
+                let value = self.sealed(&key, value);
                 (key, value)
             }
         };
         Ok(merged.into_iter().map(as_stored).collect())
+    }
+
+    fn sealing(&self) -> Sealing {
+        self.rows.engine.sealing()
     }
 
     fn write(&self, _changes: &[&Change]) -> Result<(), StoreError> {
@@ -213,18 +226,20 @@ impl Rows for Opening {
     }
 }
 
-fn sealed(key: &Key, value: Bytes) -> Bytes {
-    match seal(&Change::Put(key.clone(), value)) {
-        Change::Put(_, sealed) => sealed,
-        Change::Delete(_) => Bytes::new(),
+impl Opening {
+    fn sealed(&self, key: &Key, value: Bytes) -> Bytes {
+        match self.sealing().seal(&Change::Put(key.clone(), value)) {
+            Change::Put(_, sealed) => sealed,
+            Change::Delete(_) => Bytes::new(),
+        }
     }
 }
 
 /// The commits of a good group.
-pub(crate) fn commits_in(record: &[u8]) -> Vec<Commit> {
+pub(crate) fn commits_in(sealing: &Sealing, log: u64, group: u64, record: &[u8]) -> Vec<Commit> {
     let mut commits = Vec::new();
     // A group of a later version is not begun.
-    let _whole = group::decode(record, |commit| commits.push(commit));
+    let _whole = group::decode_sealed(sealing, log, group, record, |commit| commits.push(commit));
     commits
 }
 

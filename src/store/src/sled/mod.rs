@@ -199,6 +199,19 @@ impl Rows for SledRows {
         self.write_batch(batch, &keys)
     }
 
+    fn fill(&self, changes: &[&Change]) -> Result<(), StoreError> {
+        let (batch, keys) = self.long.lock().split(changes);
+        self.db.apply_batch(batch).map_err(StoreError::caused_by)?;
+        // As in a batch: later readers find no pages to split or merge.
+        keys.iter().try_for_each(|key| self.stored(key).map(drop))
+    }
+
+    fn complete(&self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.sync()?;
+        self.check_blobs()
+    }
+
     fn batch_bytes(&self) -> usize {
         BATCH
     }

@@ -232,3 +232,24 @@ fn the_memory_store_fails_when_told_to() {
     store.commit(&[free(vec![put("xa", "3")])]).unwrap_err();
     assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "1");
 }
+
+/// The changes are in the file; that it is long harms nobody.
+#[test]
+fn a_file_of_digests_that_cannot_be_made_short_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = location(Engine::Redb, directory.path());
+    let store = try_open_with(&at, &small()).unwrap();
+    std::fs::create_dir(directory.path().join("digests.unfinished")).unwrap();
+    for n in 0..160 {
+        let rows: Vec<_> = (0..1_000).map(|row| put(format!("x{n}-{row:0>30}"), "a row")).collect();
+        while let Err(error) = store.commit(&[free(Vec::clone(&rows))]) {
+            assert_eq!(error.fault(), tandem_actors::ports::StoreFault::Busy, "{error}");
+        }
+    }
+    store.close();
+    drop(store);
+    assert!(std::fs::metadata(directory.path().join("digests")).unwrap().len() > 4 << 20, "the file is long");
+    std::fs::remove_dir(directory.path().join("digests.unfinished")).unwrap();
+    let verified = tandem_store::verify(&at, &small()).unwrap();
+    assert!(verified.bad.is_empty(), "{:?}", verified.bad);
+}

@@ -14,6 +14,7 @@ mod journal;
 mod postgres;
 mod power;
 mod repair;
+mod rewrite;
 mod takeover;
 mod workload;
 
@@ -50,6 +51,35 @@ fn small() -> Options {
         ..JournalOptions::default()
     };
     Options { journal, ..Options::default() }
+}
+
+/// As [`small`]; the engine's rows are always being rewritten.
+fn rewriting() -> Options {
+    let journal = JournalOptions { rewrite_always: true, ..small().journal };
+    Options { journal, min_free: 0, ..small() }
+}
+
+/// A file with a key of the operator.
+fn key_file(directory: &Path, digit: &str) -> PathBuf {
+    let file = directory.join(format!("key-{digit}"));
+    std::fs::write(&file, digit.repeat(64)).expect("a file");
+    file
+}
+
+/// Whether any file below has this text.
+fn holds(directory: &Path, text: &[u8]) -> bool {
+    directory.read_dir().expect("a directory").any(|entry| {
+        let path = entry.expect("an entry").path();
+        match std::fs::read(&path) {
+            Ok(bytes) => bytes.windows(text.len()).any(|part| part == text),
+            Err(_) => path.is_dir() && holds(&path, text),
+        }
+    })
+}
+
+/// Whether the engine's rows were being rewritten, or had been.
+fn was_rewritten(store: &Path, engine: Engine) -> bool {
+    store.join(format!("{engine}.2")).exists()
 }
 
 fn open_small(engine: Engine, path: &Path) -> Arc<dyn Store> {

@@ -36,6 +36,10 @@ enum Wrong {
     JournalSyncs,
     /// Says where the engine is before it is there.
     CheckpointFirst,
+    /// Nothing, while the engine's rows are rewritten all the time.
+    NothingWhileRewriting,
+    /// Nothing, while encryption begins, and while its key changes.
+    NothingWhileEncrypting,
 }
 
 struct PowerCuts {
@@ -51,10 +55,13 @@ struct State {
     /// By inode.
     durable: HashMap<u64, Vec<u8>>,
     cuts: Vec<Cut>,
+    key: Option<PathBuf>,
 }
 
 struct Cut {
     image: PathBuf,
+    /// The operator's key at that time.
+    key: Option<PathBuf>,
     acknowledged: u64,
     begun: u64,
 }
@@ -94,7 +101,8 @@ impl State {
 
     fn copy(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir_all(to)?;
-        for entry in from.read_dir()? {
+        let Some(entries) = gone(from.read_dir())? else { return Ok(()) };
+        for entry in entries {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
             if path.is_dir() {
                 self.copy(&path, &to.join(name))?;
@@ -126,11 +134,13 @@ impl Disk for PowerCuts {
             let acknowledged = state.acknowledged;
             let store = path.ancestors().find(|path| path.join("engine").is_file()).unwrap();
             state.copy(store, &image)?;
-            let begun = state.begun;
-            state.cuts.push(Cut { image, acknowledged, begun });
+            let (begun, key) = (state.begun, state.key.clone());
+            state.cuts.push(Cut { image, key, acknowledged, begun });
         }
         let honest = match self.wrong {
-            Wrong::Nothing | Wrong::CheckpointFirst => true,
+            Wrong::Nothing | Wrong::NothingWhileRewriting | Wrong::NothingWhileEncrypting | Wrong::CheckpointFirst => {
+                true
+            }
             Wrong::Syncs => state.random.random_bool(0.05),
             Wrong::JournalSyncs => !is_journal(path) || state.random.random_bool(0.05),
         };
@@ -142,6 +152,8 @@ impl Disk for PowerCuts {
     }
 
     fn sync_path(&self, path: &Path) -> io::Result<()> {
+        // No image is made in the middle of what depends on it: a database that takes the place of another.
+        let _no_image = self.state.lock().unwrap();
         RealDisk.sync_path(path)
     }
 }
@@ -149,19 +161,29 @@ impl Disk for PowerCuts {
 /// Several lives of one store, each but the last ended as if by a kill. Returns how many cuts there were, and what was
 /// wrong after each that did harm.
 fn cut_the_power(engine: Engine, wrong: Wrong, seed: u64) -> (usize, Vec<String>) {
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let state = State {
         random: StdRng::seed_from_u64(seed),
         acknowledged: 0,
         begun: 0,
         durable: HashMap::new(),
         cuts: Vec::new(),
+        key: None,
     };
     let disk = Arc::new(PowerCuts { wrong, images: directory.path().join("images"), state: Mutex::new(state) });
-    let mut options = Options { disk: disk.clone(), ..small() };
+    let with = if wrong == Wrong::NothingWhileRewriting { rewriting() } else { small() };
+    let mut options = Options { disk: disk.clone(), ..with };
     options.journal.checkpoint_before_rows = wrong == Wrong::CheckpointFirst;
     let at = location(engine, &directory.path().join("store"));
     for life in 0..LIVES {
+        if wrong == Wrong::NothingWhileEncrypting && life > 0 {
+            let key = key_file(keys.path(), &life.to_string());
+            if life > 1 {
+                store::Place::Directory(at.clone()).rekey(&options, &key).unwrap();
+            }
+            options.encryption_key_file = Some(key.clone());
+            disk.state.lock().unwrap().key = Some(key);
+        }
         let store = try_open_with(&at, &options).unwrap();
         for n in life * GROUPS / LIVES + 1..=(life + 1) * GROUPS / LIVES {
             disk.state.lock().unwrap().begun = n;
@@ -173,8 +195,11 @@ fn cut_the_power(engine: Engine, wrong: Wrong, seed: u64) -> (usize, Vec<String>
         }
     }
     let cuts = std::mem::take(&mut disk.state.lock().unwrap().cuts);
-    let harm = cuts.iter().filter_map(|Cut { image, acknowledged, begun }| {
-        let opened = try_open_with(&location(engine, image), &small());
+    let rewrites = matches!(wrong, Wrong::NothingWhileRewriting | Wrong::NothingWhileEncrypting);
+    assert_eq!(cuts.iter().any(|cut| was_rewritten(&cut.image, engine)), rewrites, "cuts in or after a rewrite");
+    let harm = cuts.iter().filter_map(|Cut { image, key, acknowledged, begun }| {
+        let options = Options { encryption_key_file: key.clone(), ..small() };
+        let opened = try_open_with(&location(engine, image), &options);
         let outcome = match opened.map(|store| workload::latest(store.as_ref())) {
             Ok(Ok(there)) if (*acknowledged..=*begun).contains(&there) => return None,
             Ok(Ok(there)) => format!("{there} groups are there"),
@@ -190,11 +215,11 @@ fn rounds() -> u32 {
     std::env::var("TANDEM_POWER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
 
-fn survives_power_cuts(engine: Engine) {
+fn survives_power_cuts(engine: Engine, wrong: Wrong) {
     let mut all = 0;
     for _ in 0..rounds() {
         let seed = rand::rng().random();
-        let (cuts, harm) = cut_the_power(engine, Wrong::Nothing, seed);
+        let (cuts, harm) = cut_the_power(engine, wrong, seed);
         assert!(cuts > 10, "{cuts} cuts");
         assert!(harm.is_empty(), "seed {seed}: {} of {cuts} cuts did harm: {harm:#?}", harm.len());
         all += cuts;
@@ -204,12 +229,32 @@ fn survives_power_cuts(engine: Engine) {
 
 #[test]
 fn sled_keeps_what_it_acknowledged_when_the_power_goes() {
-    survives_power_cuts(Engine::Sled);
+    survives_power_cuts(Engine::Sled, Wrong::Nothing);
+}
+
+#[test]
+fn sled_keeps_it_when_the_power_goes_while_it_is_rewritten() {
+    survives_power_cuts(Engine::Sled, Wrong::NothingWhileRewriting);
 }
 
 #[test]
 fn redb_keeps_what_it_acknowledged_when_the_power_goes() {
-    survives_power_cuts(Engine::Redb);
+    survives_power_cuts(Engine::Redb, Wrong::Nothing);
+}
+
+#[test]
+fn redb_keeps_it_when_the_power_goes_while_it_is_rewritten() {
+    survives_power_cuts(Engine::Redb, Wrong::NothingWhileRewriting);
+}
+
+#[test]
+fn sled_keeps_it_when_the_power_goes_while_it_is_encrypted() {
+    survives_power_cuts(Engine::Sled, Wrong::NothingWhileEncrypting);
+}
+
+#[test]
+fn redb_keeps_it_when_the_power_goes_while_it_is_encrypted() {
+    survives_power_cuts(Engine::Redb, Wrong::NothingWhileEncrypting);
 }
 
 /// That the simulation would notice.

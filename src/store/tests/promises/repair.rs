@@ -118,3 +118,48 @@ fn a_store_without_damage_is_the_same_after_a_repair() {
         assert_eq!(workload::latest(open_small(engine, &at.path).as_ref()), Ok(60));
     }
 }
+
+/// Between the moment when the stores have changed places and the next step.
+#[test]
+fn a_repair_that_was_cut_off_keeps_both_stores() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = location(Engine::Redb, &directory.path().join("store"));
+    let store = open_small(Engine::Redb, &at.path);
+    (1..=20).for_each(|n| assert!(store.commit(&workload::group(n)).is_ok()));
+    store.close();
+    drop(store);
+    super::directory::copy_tree(&at.path, &directory.path().join("store.repaired"));
+    let report = repair(&at, &small()).unwrap();
+    assert_eq!(report.kept, directory.path().join("store.damaged-2"));
+    for name in ["store", "store.damaged-1", "store.damaged-2"] {
+        let there = open_small(Engine::Redb, &directory.path().join(name));
+        assert_eq!(workload::latest(there.as_ref()), Ok(20), "{name}");
+    }
+    assert!(!directory.path().join("store.repaired").exists());
+}
+
+/// All that is left of a session is its snapshot.
+#[test]
+fn a_session_without_events_is_given_up_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = location(Engine::Redb, &directory.path().join("store"));
+    let store = open_small(Engine::Redb, &at.path);
+    let [whole, lost] = [session("whole"), session("lost")];
+    let snapshot = rmp_serde::to_vec_named(&serde_json::json!({ "v": 3, "session": { "seq": 1 } })).unwrap();
+    let rows = vec![
+        Change::Put(keys::event(&whole, 1), "event".into()),
+        Change::Put(keys::snapshot(&whole), snapshot.clone().into()),
+        Change::Put(keys::snapshot(&lost), snapshot.into()),
+    ];
+    store.commit(&[free(rows)]).unwrap();
+    store.close();
+    drop(store);
+    // Something has to be wrong: repair looks at sessions only then.
+    std::fs::remove_file(at.path.join("digests")).unwrap();
+    let report = repair(&at, &small()).unwrap();
+    assert!(report.given_up.iter().any(|line| line.contains(lost.as_str())), "{:?}", report.given_up);
+    assert!(!report.given_up.iter().any(|line| line.contains(whole.as_str())), "{:?}", report.given_up);
+    let store = open_small(Engine::Redb, &at.path);
+    assert_eq!(store.get(&keys::snapshot(&lost)).unwrap(), None);
+    assert!(store.get(&keys::snapshot(&whole)).unwrap().is_some());
+}

@@ -1,0 +1,227 @@
+//! Encryption at rest. Values of rows and groups of the journal are sealed with AES-256-GCM-SIV (RFC 8452), bound to
+//! their key or their number. Keys of rows stay readable: they order the rows.
+//!
+//! The data keys are made by the store and kept in the file `keys`, sealed with the operator's key. So another key of
+//! the operator needs no row to be written anew. A data key can be replaced as well: rows under the former one stay
+//! readable until they are rewritten.
+//!
+//! ```text
+//! a row      0xc2, number of the data key, checksum (keyed, u32), sealed value, tag (16 bytes)
+//! a group    0xe1, number of the data key, sealed group, tag
+//! ```
+//!
+//! GCM-SIV stays safe when a nonce comes again: it shows only whether the same value was sealed for the same place. The
+//! nonce of a row follows from its key, so it comes again with each value of the row. That of a group follows from its
+//! number, so it comes again after a torn group, or when a copied directory is used.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+};
+use bytes::Bytes;
+use parking_lot::RwLock;
+use rand::Rng;
+use tandem_actors::keys::Key;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::{envelope::MAGIC as FILE, keyring::Keys};
+
+/// The first byte of a sealed row.
+pub(crate) const ROW: u8 = 0xc2;
+/// The first byte of a sealed group.
+pub(crate) const GROUP: u8 = 0xe1;
+/// Bytes of a sealed row before the value.
+const ROW_HEADER: usize = 6;
+const GROUP_HEADER: usize = 2;
+pub(crate) const TAG: usize = 16;
+/// Bytes of a sealed group beside the group.
+pub(crate) const AROUND_GROUP: usize = GROUP_HEADER + TAG;
+
+/// The data keys, ready to be used.
+pub(crate) struct Cipher {
+    digest: hmac::Key,
+    /// The last one seals.
+    data: RwLock<Vec<(u8, LessSafeKey)>>,
+}
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cipher")
+    }
+}
+
+/// A key for AES-256-GCM-SIV.
+pub(crate) fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, bytes).expect("a key of 32 bytes"))
+}
+
+/// Seals in place from `from` on, and appends the tag.
+pub(crate) fn seal_from(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], bytes: &mut Vec<u8>, from: usize) {
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut bytes[from..]);
+    bytes.extend_from_slice(tag.expect("what is sealed is far below the limit").as_ref());
+}
+
+/// The opened bytes; none if they were not sealed with this key, nonce and data.
+pub(crate) fn opened(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = sealed.to_vec();
+    let length = key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut bytes).ok()?.len();
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+fn nonce_of_row(key: &Key) -> [u8; NONCE_LEN] {
+    first(&xxh3_128(key.as_bytes()).to_be_bytes())
+}
+
+/// A row's key, and the bytes before its value.
+fn aad_of_row(key: &Key, stored: &[u8]) -> Vec<u8> {
+    [&stored[..ROW_HEADER], key.as_bytes()].concat()
+}
+
+fn nonce_of_group(log: u64, group: u64) -> [u8; NONCE_LEN] {
+    first(&[&group.to_be_bytes()[..], &log.to_be_bytes()].concat())
+}
+
+fn first(bytes: &[u8]) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
+    nonce.copy_from_slice(&bytes[..NONCE_LEN]);
+    nonce
+}
+
+impl Cipher {
+    pub fn new(keys: &Keys) -> Self {
+        let data = keys.data.iter().map(|(number, key)| (*number, aead_key(key))).collect();
+        Self { digest: hmac::Key::new(hmac::HMAC_SHA256, &keys.digest), data: RwLock::new(data) }
+    }
+
+    /// The value as it is stored.
+    pub fn seal(&self, key: &Key, value: &[u8]) -> Bytes {
+        let data = self.data.read();
+        let (number, sealing) = data.last().expect("there is a data key");
+        let mut sealed = Vec::with_capacity(ROW_HEADER + value.len() + TAG);
+        sealed.extend([ROW, *number]);
+        sealed.extend(self.sum(key, value).to_be_bytes());
+        sealed.extend_from_slice(value);
+        seal_from(sealing, nonce_of_row(key), &aad_of_row(key, &sealed), &mut sealed, ROW_HEADER);
+        sealed.into()
+    }
+
+    /// The value of a sealed row; none if it is not what was written.
+    pub fn open(&self, key: &Key, stored: &[u8]) -> Option<Bytes> {
+        let number = *stored.get(1)?;
+        let data = self.data.read();
+        let (_, opening) = data.iter().find(|(known, _)| *known == number)?;
+        let sealed = stored.get(ROW_HEADER..)?;
+        opened(opening, nonce_of_row(key), &aad_of_row(key, stored), sealed).map(Bytes::from)
+    }
+
+    /// Whether the row has to be sealed again.
+    pub fn is_outdated(&self, stored: &[u8]) -> bool {
+        match stored {
+            [ROW, number, ..] => self.data.read().last().is_some_and(|(last, _)| last != number),
+            _ => true,
+        }
+    }
+
+    /// A checksum that says nothing to somebody without the keys.
+    pub fn sum(&self, key: &Key, value: &[u8]) -> u32 {
+        let mut sum = hmac::Context::with_key(&self.digest);
+        [key.as_bytes(), &[0], value].into_iter().for_each(|part| sum.update(part));
+        u32::from_be_bytes(*sum.sign().as_ref().first_chunk().expect("32 bytes"))
+    }
+
+    /// Seals the group that begins at `from` of the record.
+    pub fn seal_group(&self, log: u64, group: u64, record: &mut Vec<u8>, from: usize) {
+        let data = self.data.read();
+        let (number, sealing) = data.last().expect("there is a data key");
+        record.splice(from..from, [GROUP, *number]);
+        let aad = [log.to_be_bytes(), group.to_be_bytes()].concat();
+        seal_from(sealing, nonce_of_group(log, group), &aad, record, from + GROUP_HEADER);
+    }
+
+    /// The content of a file with this name, as it is stored.
+    pub fn seal_file(&self, name: &str, content: &[u8]) -> Vec<u8> {
+        let data = self.data.read();
+        let (number, sealing) = data.last().expect("there is a data key");
+        let nonce: [u8; NONCE_LEN] = rand::rng().random();
+        let mut sealed = [&FILE[..], &[*number], &nonce, content].concat();
+        let begin = FILE.len() + 1 + NONCE_LEN;
+        seal_from(sealing, nonce, &[&FILE[..], name.as_bytes()].concat(), &mut sealed, begin);
+        sealed
+    }
+
+    /// None if the file cannot be opened under this name.
+    pub fn open_file(&self, name: &str, stored: &[u8]) -> Option<Vec<u8>> {
+        let (number, rest) = stored.strip_prefix(&FILE)?.split_first()?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let data = self.data.read();
+        let (_, opening) = data.iter().find(|(known, _)| known == number)?;
+        opened(opening, *nonce, &[&FILE[..], name.as_bytes()].concat(), sealed)
+    }
+
+    /// None if the group cannot be opened.
+    pub fn open_group(&self, log: u64, group: u64, record: &[u8]) -> Option<Vec<u8>> {
+        let number = *record.get(1)?;
+        let data = self.data.read();
+        let (_, opening) = data.iter().find(|(known, _)| *known == number)?;
+        let aad = [log.to_be_bytes(), group.to_be_bytes()].concat();
+        opened(opening, nonce_of_group(log, group), &aad, record.get(GROUP_HEADER..)?)
+    }
+}
+
+/// The checksum in a sealed row.
+pub(crate) fn sum_in(stored: &[u8]) -> Option<u32> {
+    stored.get(2..ROW_HEADER)?.first_chunk().map(|sum| u32::from_be_bytes(*sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::from_bytes(name.as_bytes())
+    }
+
+    #[test]
+    fn a_row_opens_under_its_own_key_only_and_shows_nothing() {
+        let keys = Keys::fresh();
+        let cipher = Cipher::new(&keys);
+        let sealed = cipher.seal(&key("xa"), b"what a partner wrote");
+        assert_eq!(cipher.open(&key("xa"), &sealed).as_deref(), Some(&b"what a partner wrote"[..]));
+        assert_eq!(cipher.open(&key("xb"), &sealed), None);
+        assert!(!sealed.windows(7).any(|part| part == b"partner"));
+        assert_eq!(sum_in(&sealed), Some(cipher.sum(&key("xa"), b"what a partner wrote")));
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(cipher.open(&key("xa"), &flipped).filter(|_| flipped[0] == ROW), None, "bit {bit}");
+        }
+        assert_eq!(Cipher::new(&Keys::fresh()).open(&key("xa"), &sealed), None, "another store's keys");
+    }
+
+    #[test]
+    fn rows_under_a_former_data_key_stay_readable() {
+        let mut keys = Keys::fresh();
+        let sealed = Cipher::new(&keys).seal(&key("xa"), b"before");
+        keys.add_data_key();
+        let cipher = Cipher::new(&keys);
+        assert_eq!(cipher.open(&key("xa"), &sealed).as_deref(), Some(&b"before"[..]));
+        assert!(cipher.is_outdated(&sealed) && !cipher.is_outdated(&cipher.seal(&key("xa"), b"before")));
+        assert_eq!(sum_in(&sealed), Some(cipher.sum(&key("xa"), b"before")), "digests stay as they are");
+    }
+
+    #[test]
+    fn a_group_opens_in_its_place_only() {
+        let cipher = Cipher::new(&Keys::fresh());
+        let mut record = b"header".to_vec();
+        record.extend_from_slice(b"\x01 a group");
+        cipher.seal_group(7, 12, &mut record, 6);
+        assert_eq!(&record[..6], b"header");
+        assert_eq!(cipher.open_group(7, 12, &record[6..]).as_deref(), Some(&b"\x01 a group"[..]));
+        assert_eq!(cipher.open_group(7, 13, &record[6..]), None);
+        assert_eq!(cipher.open_group(8, 12, &record[6..]), None);
+    }
+}

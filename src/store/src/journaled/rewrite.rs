@@ -1,0 +1,237 @@
+//! Writes the engine's rows into a fresh database when the present one takes much more room than its rows. Both engines
+//! leave room behind that they do not give back.
+//!
+//! The fresh database grows beside the present one, a little between two checkpoints. What a checkpoint changes is
+//! written to both, as far as it was copied. When all is copied and durable, the directory's mark is set to the fresh
+//! database. Readers use the present one until that moment. A process that ends meanwhile leaves a rest, which the next
+//! start removes.
+
+use std::time::{Duration, Instant};
+
+use tandem_actors::{
+    keys::Key,
+    ports::{Change, Direction, StoreError},
+};
+
+use crate::{
+    digests::Checked,
+    directory::SwitchError,
+    opened::Another,
+    rows::{Bounds, RESERVED, Rows},
+};
+
+/// Rows that are copied at once.
+const ROWS: usize = 128;
+/// How long a turn takes, about.
+pub(super) const TURN: Duration = Duration::from_millis(20);
+/// A database that takes more bytes than this is rewritten, in percent of the bytes of its rows.
+const MOST_PERCENT: u64 = 175;
+/// The same, in percent of what a fresh database takes.
+const MOST_PERCENT_OF_FRESH: u64 = 130;
+/// Room for a rewrite, in bytes of all rows. A fresh database of sled takes three times its rows.
+const ROOM: u64 = 4;
+/// After a rewrite under load the next one waits for so many times its duration.
+const PAUSE: u32 = 4;
+/// A rewrite that had to be given up is not begun again before that.
+const AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// Why a rewrite does not go on.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It is given up. The present database is as it was.
+    GivenUp(StoreError),
+    /// It is not known which database the next start opens: nothing may be written to the engine any more.
+    Final(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::GivenUp(error)
+    }
+}
+
+/// A fresh database that is being written.
+struct Fresh {
+    rows: Another,
+    /// All keys up to here are copied.
+    copied: Option<Key>,
+    started: Instant,
+    /// Bytes of all rows when it began.
+    live: u64,
+    /// Bytes that checkpoints have changed since.
+    followed: u64,
+}
+
+/// When to rewrite, and the rewrite under way.
+pub(super) struct Rewriter {
+    fresh: Option<Fresh>,
+    /// A smaller database is not rewritten, in bytes.
+    from: u64,
+    /// A larger one is, in percent of the bytes of its rows.
+    most_percent: u64,
+    not_before: Option<Instant>,
+    always: bool,
+    /// All rows have to be written anew, whatever room they take.
+    asked: bool,
+    /// The journal's groups up to here may be plain, or sealed with a former key. None: nothing is.
+    mixed_upto: Option<u64>,
+    /// A checkpoint has written something since the last look.
+    look: bool,
+}
+
+impl Rewriter {
+    pub fn new(from: u64, always: bool) -> Self {
+        Self {
+            fresh: None,
+            from,
+            most_percent: MOST_PERCENT,
+            not_before: None,
+            always,
+            asked: false,
+            mixed_upto: None,
+            look: true,
+        }
+    }
+
+    /// All rows have to be sealed with the last key; so are groups after this one.
+    pub fn seal_all(&mut self, last: u64) {
+        self.asked = true;
+        self.mixed_upto = Some(last);
+    }
+
+    /// Whether everything is, for the first time. `is_gone`: whether the journal's groups up to this one are.
+    pub fn is_all_sealed(&mut self, is_gone: impl FnOnce(u64) -> bool) -> bool {
+        let is_done = !self.asked && self.fresh.is_none();
+        self.mixed_upto.take_if(|upto| is_done && is_gone(*upto)).is_some()
+    }
+
+    pub fn is_at_work(&self) -> bool {
+        self.fresh.is_some()
+    }
+
+    /// A checkpoint has made these changes to the present database.
+    pub fn follow(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        self.look = true;
+        let Some(fresh) = &mut self.fresh else { return Ok(()) };
+        fresh.followed += changes.iter().map(bytes_of).sum::<u64>();
+        let is_copied = |change: &&Change| fresh.copied.as_ref().is_some_and(|copied| key_of(change) <= copied);
+        let changes: Vec<_> = changes.iter().filter(is_copied).collect();
+        if changes.is_empty() { Ok(()) } else { fresh.rows.fill(&changes) }
+    }
+
+    /// Begins, goes on or ends, as it is time to.
+    ///
+    /// # Errors
+    /// It does not go on.
+    pub fn step(&mut self, rows: &Checked) -> Result<(), Failure> {
+        let Some(fresh) = &mut self.fresh else { return self.begin_if_due(rows) };
+        if !rows.engine.has_room_for(0) {
+            return Err(StoreError::no_room().into());
+        }
+        let began = Instant::now();
+        while began.elapsed() < TURN {
+            if !fresh.copy_some(rows)? {
+                return self.end(rows);
+            }
+        }
+        // So that the end has little to write.
+        Ok(fresh.rows.complete()?)
+    }
+
+    /// Gives the rewrite up. The next one is later.
+    pub fn give_up(&mut self, rows: &Checked, error: &StoreError) {
+        tracing::warn!(%error, "the engine's rows could not be rewritten; what is not needed stays on the disk for now");
+        self.not_before = Some(Instant::now() + AFTER_FAILURE);
+        self.drop_fresh(rows);
+    }
+
+    /// Removes what is not complete.
+    pub fn drop_fresh(&mut self, rows: &Checked) {
+        if self.fresh.take().is_some() {
+            rows.engine.remove_another();
+        }
+    }
+
+    fn begin_if_due(&mut self, rows: &Checked) -> Result<(), Failure> {
+        let is_early = self.not_before.is_some_and(|at| Instant::now() < at) && !self.always;
+        if is_early || !std::mem::take(&mut self.look) {
+            return Ok(());
+        }
+        let disk = rows.engine.disk_bytes();
+        metrics::gauge!("tandem_store_engine_bytes").set(disk as f64);
+        if !self.always && !self.asked && disk < self.from {
+            return Ok(());
+        }
+        let live = rows.live_bytes()?;
+        metrics::gauge!("tandem_store_live_bytes").set(live as f64);
+        let is_due = self.always || self.asked || disk > live / 100 * self.most_percent;
+        if !is_due {
+            return Ok(());
+        }
+        if !rows.engine.has_room_for(live.saturating_mul(ROOM)) {
+            return Err(StoreError::no_room().into());
+        }
+        tracing::debug!(disk, live, "the engine's rows are rewritten");
+        let another = rows.engine.begin_another().map_err(StoreError::new)?;
+        self.fresh = another.map(|rows| Fresh { rows, copied: None, started: Instant::now(), live, followed: 0 });
+        Ok(())
+    }
+
+    fn end(&mut self, rows: &Checked) -> Result<(), Failure> {
+        let Some(fresh) = &self.fresh else { return Ok(()) };
+        fresh.rows.complete()?;
+        let before = rows.engine.disk_bytes();
+        let Some(Fresh { rows: fresh, started, live, followed, .. }) = self.fresh.take() else { return Ok(()) };
+        rows.engine.replace_by(fresh).map_err(|error| match error {
+            SwitchError::NotDone(error) => {
+                rows.engine.remove_another();
+                Failure::GivenUp(StoreError::new(error))
+            }
+            SwitchError::Unclear(error) => Failure::Final(StoreError::new(error)),
+        })?;
+        self.asked = false;
+        let after = rows.engine.disk_bytes();
+        if followed < live / 4 {
+            // An engine that needs more by itself is not rewritten again and again. A small database says nothing about
+            // a large one.
+            let of_fresh = after.saturating_mul(MOST_PERCENT_OF_FRESH).checked_div(live).filter(|_| after >= self.from);
+            self.most_percent = of_fresh.unwrap_or(0).max(MOST_PERCENT);
+        } else {
+            // What was changed meanwhile has left room behind again.
+            self.not_before = Some(Instant::now() + started.elapsed() * PAUSE);
+            self.look = true;
+        }
+        let millis = started.elapsed().as_millis() as u64;
+        tracing::info!(before, after, millis, "the engine's rows were rewritten without what is not needed any more");
+        metrics::counter!("tandem_store_rewrites_total").increment(1);
+        Ok(())
+    }
+}
+
+impl Fresh {
+    /// Returns whether there may be more.
+    fn copy_some(&mut self, rows: &Checked) -> Result<bool, StoreError> {
+        let bounds = match &self.copied {
+            None => Bounds::between(&Key::from_bytes([]), None),
+            Some(copied) => Bounds { from: copied.as_bytes().to_vec(), beyond_from: true, to: vec![RESERVED] },
+        };
+        let page = rows.engine.range(&bounds, Direction::Forward, ROWS)?;
+        let Some((last, _)) = page.last() else { return Ok(false) };
+        self.copied = Some(last.clone());
+        let sealing = rows.engine.sealing();
+        let puts: Vec<_> = page.into_iter().map(|(key, stored)| sealing.reseal(key, stored)).collect();
+        self.rows.fill(&puts.iter().collect::<Vec<_>>())?;
+        Ok(true)
+    }
+}
+
+fn bytes_of(change: &Change) -> u64 {
+    let value = if let Change::Put(_, value) = change { value.len() } else { 0 };
+    (key_of(change).as_bytes().len() + value) as u64
+}
+
+fn key_of(change: &Change) -> &Key {
+    match change {
+        Change::Put(key, _) | Change::Delete(key) => key,
+    }
+}

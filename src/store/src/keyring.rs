@@ -1,0 +1,295 @@
+//! The store's data keys, in the file `keys` of its directory, sealed with the operator's key.
+//!
+//! ```text
+//! "TNDMKEY\x01", id of the operator's key (8 bytes), nonce (12 bytes), sealed keys, tag, CRC-32 of all before
+//! ```
+//!
+//! Without this file nothing of the store can be read. So there is a copy of it, `keys.copy`, in case of a flipped bit.
+//! The copy counts only if the file is missing or damaged: it may be of the operator's former key.
+//!
+//! Former data keys stay in it. Backups have rows that are sealed with them.
+
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::{aead::NONCE_LEN, digest};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cipher::{aead_key, opened, seal_from},
+    disk::Disk,
+};
+
+const FILES: [&str; 2] = ["keys", "keys.copy"];
+const MAGIC: [u8; 8] = *b"TNDMKEY\x01";
+const ID: usize = 8;
+const CHECKSUM: usize = 4;
+
+/// The operator's key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MasterKey {
+    file: PathBuf,
+    key: [u8; 32],
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterKey").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// Why the operator's key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what it means, and names its fields")]
+pub enum MasterKeyError {
+    #[error("the encryption key {}: {source}", .file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    #[error("the encryption key {} must be 64 hexadecimal digits, as `openssl rand -hex 32` writes them", .0.display())]
+    Malformed(PathBuf),
+}
+
+impl MasterKey {
+    /// Reads a file of 64 hexadecimal digits.
+    pub fn read(file: &Path) -> Result<Self, MasterKeyError> {
+        let text =
+            fs::read_to_string(file).map_err(|source| MasterKeyError::Unreadable { file: file.to_owned(), source })?;
+        let digits = text.trim().as_bytes();
+        let malformed = || MasterKeyError::Malformed(file.to_owned());
+        let mut key = [0; 32];
+        let pairs = digits.as_chunks::<2>();
+        if digits.len() != 64 || !pairs.1.is_empty() {
+            return Err(malformed());
+        }
+        for (byte, pair) in key.iter_mut().zip(pairs.0) {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            *byte = match (digit(pair[0]), digit(pair[1])) {
+                (Some(high), Some(low)) => (high << 4 | low) as u8,
+                _ => return Err(malformed()),
+            };
+        }
+        Ok(Self { file: file.to_owned(), key })
+    }
+
+    /// Where it was read from.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Says which key it is, and nothing about it.
+    fn id(&self) -> [u8; ID] {
+        let mut id = [0; ID];
+        let named = [&b"tandem key id"[..], &self.key].concat();
+        id.copy_from_slice(&digest::digest(&digest::SHA256, &named).as_ref()[..ID]);
+        id
+    }
+}
+
+/// What the file holds.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    /// For checksums; it stays the same.
+    pub digest: [u8; 32],
+    /// The last one seals; the others are for rows that were not rewritten yet, and for backups.
+    pub data: Vec<(u8, [u8; 32])>,
+    /// Rows or groups may be there that are not sealed with the last data key.
+    pub is_mixed: bool,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+/// Why the data keys cannot be had.
+#[derive(Debug)]
+pub(crate) enum KeysError {
+    Io(io::Error),
+    /// They are sealed with another key.
+    OtherKey,
+    Damaged,
+}
+
+impl Keys {
+    /// For a new store.
+    pub fn fresh() -> Self {
+        let mut keys = Self { digest: rand::rng().random(), data: Vec::new(), is_mixed: false };
+        keys.add_data_key();
+        keys.is_mixed = false;
+        keys
+    }
+
+    /// From now on another data key seals.
+    pub fn add_data_key(&mut self) {
+        let number = self.data.last().map_or(1, |(number, _)| number.wrapping_add(1).max(1));
+        // Of 256 keys the first one goes.
+        self.data.retain(|(known, _)| *known != number);
+        self.data.push((number, rand::rng().random()));
+        self.is_mixed = true;
+    }
+
+    /// The data keys of both.
+    pub fn and(mut self, other: Self) -> Self {
+        self.data.extend(other.data);
+        self.data.sort_unstable();
+        self.data.dedup();
+        self
+    }
+
+    /// Whether a store has them.
+    pub fn are_there(directory: &Path) -> bool {
+        FILES.iter().any(|name| directory.join(name).exists())
+    }
+
+    pub fn load(directory: &Path, master: &MasterKey) -> Result<Self, KeysError> {
+        Self::read(&Self::stored(directory)?, master)
+    }
+
+    /// The content of the file, or of its copy.
+    pub fn stored(directory: &Path) -> Result<Vec<u8>, KeysError> {
+        let mut problem = KeysError::Damaged;
+        for name in FILES {
+            match fs::read(directory.join(name)) {
+                Ok(bytes) if without_checksum(&bytes).is_some() => return Ok(bytes),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => problem = KeysError::Io(error),
+                _ => {}
+            }
+        }
+        Err(problem)
+    }
+
+    /// Writes the copy anew if it is not one.
+    pub fn make_both_equal(directory: &Path, disk: &dyn Disk) {
+        let Ok(right) = Self::stored(directory) else { return };
+        for name in FILES {
+            if fs::read(directory.join(name)).is_ok_and(|bytes| bytes == right) {
+                continue;
+            }
+            match write(directory, name, &right, disk) {
+                Ok(()) => tracing::info!(file = name, "the store's keys were written anew from their copy"),
+                Err(error) => tracing::warn!(%error, file = name, "there is one copy less of the store's keys"),
+            }
+        }
+    }
+
+    /// Removes those of a store that was never completed.
+    pub fn remove(directory: &Path) -> io::Result<()> {
+        FILES.iter().try_for_each(|name| match fs::remove_file(directory.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    }
+
+    /// From the content of the file.
+    pub fn read(bytes: &[u8], master: &MasterKey) -> Result<Self, KeysError> {
+        let bytes = without_checksum(bytes).ok_or(KeysError::Damaged)?;
+        let rest = bytes.strip_prefix(&MAGIC).ok_or(KeysError::Damaged)?;
+        let (id, rest) = rest.split_first_chunk::<ID>().ok_or(KeysError::Damaged)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(KeysError::Damaged)?;
+        if *id != master.id() {
+            return Err(KeysError::OtherKey);
+        }
+        let keys = opened(&aead_key(&master.key), *nonce, &MAGIC, sealed).ok_or(KeysError::Damaged)?;
+        let keys: Self = rmp_serde::from_slice(&keys).map_err(|_| KeysError::Damaged)?;
+        if keys.data.is_empty() { Err(KeysError::Damaged) } else { Ok(keys) }
+    }
+
+    /// Writes them for this key of the operator, durably.
+    pub fn store(&self, directory: &Path, master: &MasterKey, disk: &dyn Disk) -> io::Result<()> {
+        let mut sealed = rmp_serde::to_vec_named(self).map_err(io::Error::other)?;
+        let nonce: [u8; NONCE_LEN] = rand::rng().random();
+        seal_from(&aead_key(&master.key), nonce, &MAGIC, &mut sealed, 0);
+        let mut bytes = [&MAGIC[..], &master.id(), &nonce, &sealed].concat();
+        bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+        FILES.iter().try_for_each(|name| write(directory, name, &bytes, disk))
+    }
+}
+
+fn without_checksum(bytes: &[u8]) -> Option<&[u8]> {
+    let (bytes, sum) = bytes.split_last_chunk::<CHECKSUM>()?;
+    (crc32fast::hash(bytes).to_be_bytes() == *sum).then_some(bytes)
+}
+
+/// Writes a file as a whole, durably.
+fn write(directory: &Path, name: &str, bytes: &[u8], disk: &dyn Disk) -> io::Result<()> {
+    let unfinished = directory.join(format!("{name}.unfinished"));
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    disk.sync_path(&unfinished)?;
+    fs::rename(&unfinished, directory.join(name))?;
+    disk.sync_path(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RealDisk;
+
+    fn master(directory: &Path, digit: &str) -> MasterKey {
+        let file = directory.join(format!("key-{digit}"));
+        fs::write(&file, format!("{}\n", digit.repeat(64))).expect("a file");
+        MasterKey::read(&file).expect("a key")
+    }
+
+    #[test]
+    fn keys_come_back_with_the_operators_key_and_with_no_other() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, keys) = (directory.path(), Keys::fresh());
+        let (one, other) = (master(path, "a"), master(path, "b"));
+        keys.store(path, &one, &RealDisk).expect("written");
+        assert_eq!(Keys::load(path, &one).expect("read").data, keys.data);
+        assert!(matches!(Keys::load(path, &other), Err(KeysError::OtherKey)));
+        let file = path.join(FILES[0]);
+        let mut bytes = fs::read(&file).expect("a file");
+        assert!(!bytes.windows(32).any(|part| part == keys.data[0].1));
+        // Also one that makes it look like the file of another key.
+        for at in 0..bytes.len() {
+            bytes[at] ^= 1;
+            fs::write(&file, &bytes).expect("a file");
+            assert_eq!(Keys::load(path, &one).expect("the copy is read").data, keys.data, "byte {at}");
+            assert_ne!(Keys::stored(path).expect("whole"), bytes);
+            bytes[at] ^= 1;
+        }
+        Keys::make_both_equal(path, &RealDisk);
+        assert_eq!(fs::read(&file).expect("a file"), bytes);
+        bytes[9] ^= 1;
+        fs::write(&file, &bytes).expect("a file");
+        fs::remove_file(path.join(FILES[1])).expect("removed");
+        assert!(matches!(Keys::load(path, &one), Err(KeysError::Damaged)));
+    }
+
+    /// A process that ended while it gave the store another key.
+    #[test]
+    fn a_copy_of_the_former_keys_does_not_count() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, mut keys) = (directory.path(), Keys::fresh());
+        let (one, other) = (master(path, "a"), master(path, "b"));
+        keys.store(path, &one, &RealDisk).expect("written");
+        let former = fs::read(path.join(FILES[1])).expect("a file");
+        keys.add_data_key();
+        keys.store(path, &other, &RealDisk).expect("written");
+        fs::write(path.join(FILES[1]), former).expect("a file");
+        assert!(matches!(Keys::load(path, &one), Err(KeysError::OtherKey)));
+        assert_eq!(Keys::load(path, &other).expect("read").data, keys.data);
+        Keys::make_both_equal(path, &RealDisk);
+        fs::remove_file(path.join(FILES[0])).expect("removed");
+        assert_eq!(Keys::load(path, &other).expect("the copy is read").data, keys.data);
+    }
+
+    #[test]
+    fn a_key_is_64_hexadecimal_digits() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("key");
+        for wrong in ["", "abc", &"g".repeat(64), &"a".repeat(63), &"a".repeat(66)] {
+            fs::write(&file, wrong).expect("a file");
+            let error = MasterKey::read(&file).expect_err("no key").to_string();
+            assert!(error.contains("64 hexadecimal digits") && !error.contains("gg"), "{error}");
+        }
+        MasterKey::read(&directory.path().join("none")).expect_err("no file");
+    }
+}
