@@ -197,6 +197,7 @@ impl Oracle {
             there.entry(id.to_owned()).or_default().insert(seq);
             let known = self.sessions.get(id).and_then(|session| session.stored.get(seq as usize - 1));
             if known.is_none_or(|known| known.bytes != *value) {
+                self.sessions.entry(id.to_owned()).or_default().skip_to(seq);
                 self.event_stored(id, seq, value)?;
             }
         }
@@ -270,6 +271,16 @@ impl Session {
         self.gone.insert(seq);
         event.row.event.body = Value::Null;
         Ok(())
+    }
+
+    /// Events of a commit whose outcome was unknown may have been replaced in the same commit: nobody has seen them.
+    fn skip_to(&mut self, seq: u64) {
+        for unseen in self.model.seq + 1..seq {
+            let event = Event { seq: unseen, at: 0, by: None, body: Value::Null };
+            self.stored.push(Stored { bytes: Bytes::new(), row: Row { event, routing: Vec::new() } });
+            self.gone.insert(unseen);
+            self.model.seq = unseen;
+        }
     }
 
     /// Checks a stored event that is written again: only deliveries may be added, and an erasure may remove texts.
