@@ -199,7 +199,7 @@ impl SessionActor {
             Message::Due { timer, at, now } => self.due(timer, at, now, ctx),
             Message::Query { viewer, query, reader, reply } => self.query(viewer.as_ref(), query, reader, reply, ctx),
             Message::Events { viewer, after, limit, reader, reply } => {
-                self.events(&viewer, after, limit, reader, reply);
+                self.events(viewer, after, limit, reader, reply);
             }
             Message::AccountWork => self.account_work(ctx),
             Message::Ping { reply } => drop(reply.send(Ok(()))),

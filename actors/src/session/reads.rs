@@ -4,14 +4,14 @@ use actix::Context as ActorContext;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::SessionActor;
+use super::{Held, SessionActor};
 use crate::{
     domain::{
         Query, Rejection,
         ids::{Seq, UserId},
         view::{self, EventsPage},
     },
-    messages::{Reader, Refusal, ReplyTo},
+    messages::{Message, Reader, Refusal, ReplyTo},
     stored::{self, nicknames},
 };
 
@@ -49,10 +49,14 @@ impl SessionActor {
 
     /// Answers with durable events. The answer waits all the same: whether the viewer is a member, and what consent
     /// shows, follows from the state, which may not be durable yet.
-    pub(super) fn events(&mut self, viewer: &UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
-        let page = self.events_page(viewer, after, limit);
+    pub(super) fn events(&mut self, viewer: UserId, after: Seq, limit: usize, reader: Reader, reply: ReplyTo<Bytes>) {
+        if self.is_rewriting() {
+            // The answer would leave after an erasure, with the erased words.
+            return self.gate.hold(Held::Retry(Box::new(Message::Events { viewer, after, limit, reader, reply })));
+        }
+        let page = self.events_page(&viewer, after, limit);
         if let (Ok(page), Reader::Client) = (&page, reader) {
-            self.saw(viewer, page.seq);
+            self.saw(&viewer, page.seq);
         }
         let page = page.and_then(|page| to_json(&page));
         self.after_flush(move || drop(reply.send(page)));

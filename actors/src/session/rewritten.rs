@@ -39,6 +39,11 @@ impl SessionActor {
         self.rewritten.0.insert(seq, (self.gate.next_ticket(), row));
     }
 
+    /// Whether the store still shows rows before their newest version.
+    pub(super) fn is_rewriting(&self) -> bool {
+        self.rewritten.0.values().any(|(ticket, _)| !self.gate.is_durable(*ticket))
+    }
+
     /// The row of an event that is durable, with what is being written over it.
     pub(super) fn event_row(&self, seq: Seq) -> Result<Option<EventRow>, StoreError> {
         let stored = match self.rewritten.0.get(&seq) {

@@ -6,7 +6,7 @@ use tandem_actors::{
     Reader,
     domain::{
         Caller, Command, Query,
-        command::{AdvanceRequest, ViewedRequest},
+        command::{AdvanceRequest, PauseRequest, ViewedRequest},
         private_text::PrivateText,
     },
     keys,
@@ -85,6 +85,37 @@ fn a_push_decided_during_an_erasure_brings_no_erased_words_back() {
         erasure.await.expect("no panic").expect("erased");
         eventually("pushed", || world.push_jobs().iter().any(|job| job.reason == "left unseen")).await;
         assert!(!log().contains("Robertino"), "{}", log());
+    });
+}
+
+/// The answer leaves after the erasure is durable, so it shows the erased event.
+#[test]
+fn events_asked_for_during_an_erasure_hold_no_erased_words() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        let pause: Command =
+            crate::world::json_request::<PauseRequest>(r#"{ "reason": "Too much today" }"#).try_into().expect("valid");
+        world.execute(&session, "bob", pause).await.expect("paused");
+        let shown = async || {
+            let page = world.coordinator.events(&session, &id("ann"), 0, 100).await.expect("events");
+            String::from_utf8(page.to_vec()).expect("JSON")
+        };
+        assert!(shown().await.contains("Too much today"));
+
+        world.store.hold_commits();
+        let appended = world.journal.stats().appended;
+        let (coordinator, of) = (world.coordinator.clone(), session.clone());
+        let erasure =
+            actix::spawn(async move { coordinator.execute(&of, caller("bob"), Command::EraseAccount, None).await });
+        eventually("the erasure is decided", || world.journal.stats().appended == appended + 1).await;
+        let mut asking = std::pin::pin!(shown());
+        let waits = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "what the actor knows is not durable");
+        world.coordinator.oversee(&session).await.expect("answered after the request was handled");
+        world.store.release_commits();
+        erasure.await.expect("no panic").expect("erased");
+        let page = asking.await;
+        assert!(page.contains("session.paused") && !page.contains("Too much today"), "{page}");
     });
 }
 
