@@ -5,6 +5,7 @@
 mod gathering;
 mod obstacle;
 mod waiting;
+mod writer;
 
 use std::{
     pin::pin,
@@ -13,15 +14,18 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-pub use self::obstacle::Obstacle;
-use self::{gathering::Gathering, obstacle::DiskState, waiting::Waiting};
-use crate::ports::{Change, Commit, Store, StoreError, StoreFault, Verdict};
+use self::{obstacle::DiskState, waiting::Waiting};
+pub use self::{
+    obstacle::Obstacle,
+    writer::{Taken, Writer},
+};
+use crate::ports::{Change, Commit, Store, StoreError};
 
 /// Why a commit did not become durable.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -171,13 +175,7 @@ impl Journal {
             disk: DiskState::new(limits.stall_after),
             limits,
         });
-        let writer = Writer {
-            shared: shared.clone(),
-            store,
-            gathering: Gathering::default(),
-            commits: Vec::new(),
-            waiters: Vec::new(),
-        };
+        let writer = Writer::new(shared.clone(), store);
         (Journal(shared), writer)
     }
 
@@ -285,133 +283,5 @@ impl Journal {
             commits: self.0.commits.load(Ordering::Relaxed),
             waiting: self.0.length.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// What [`Writer::take`] has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// A group, which is to be written.
-    Group,
-    /// Nothing waits.
-    Nothing,
-    /// Nothing waits, and nothing more will come.
-    Closed,
-}
-
-/// Writes the groups, one at a time.
-pub struct Writer {
-    shared: Arc<Shared>,
-    store: Arc<dyn Store>,
-    gathering: Gathering,
-    commits: Vec<Commit>,
-    waiters: Vec<Done>,
-}
-
-impl Writer {
-    fn run(mut self, on_failure: impl FnOnce(&StoreError)) {
-        while self.wait_for_group() {
-            if let Err(error) = self.write() {
-                return on_failure(&error);
-            }
-        }
-    }
-
-    /// False when the journal was closed and everything is written.
-    fn wait_for_group(&mut self) -> bool {
-        let shared = self.shared.clone();
-        let mut queue = shared.queue.lock();
-        loop {
-            self.gather(&mut queue);
-            match self.take_from(&mut queue) {
-                Taken::Group => return true,
-                Taken::Closed => return false,
-                Taken::Nothing => shared.arrived.wait(&mut queue),
-            }
-        }
-    }
-
-    /// Once there is a commit, waits a short time for those that probably follow at once.
-    fn gather(&self, queue: &mut MutexGuard<'_, Queue>) {
-        if queue.waiting.is_empty() {
-            return;
-        }
-        let Limits { group, group_bytes, .. } = self.shared.limits;
-        let enough = self.gathering.enough().min(group);
-        let deadline = Instant::now() + gathering::PATIENCE;
-        while queue.waiting.len() < enough && queue.waiting.bytes() < group_bytes && !queue.closed {
-            queue.wake_at = Some(enough);
-            if self.shared.arrived.wait_until(queue, deadline).timed_out() {
-                break;
-            }
-        }
-        queue.wake_at = None;
-    }
-
-    /// Takes the next group. [`Writer::write`] must follow if there is one.
-    pub fn take(&mut self) -> Taken {
-        let shared = self.shared.clone();
-        self.take_from(&mut shared.queue.lock())
-    }
-
-    fn take_from(&mut self, queue: &mut Queue) -> Taken {
-        if queue.waiting.is_empty() {
-            queue.wake_at = Some(1);
-            return if queue.closed { Taken::Closed } else { Taken::Nothing };
-        }
-        queue.waiting.take_group(&self.shared.limits, &mut self.commits, &mut self.waiters);
-        self.shared.update_counters(&queue.waiting);
-        self.shared.disk.write_begins();
-        Taken::Group
-    }
-
-    /// Writes the group that was taken, and calls the callbacks of its commits.
-    ///
-    /// # Errors
-    /// If the store failed. All waiting commits are refused, and the writer cannot be used any more.
-    pub fn write(&mut self) -> Result<(), StoreError> {
-        let outcome = self.store.commit(&self.commits);
-        self.shared.disk.write_ended();
-        match outcome {
-            Ok(verdicts) => {
-                self.shared.disk.set_behind(false);
-                self.shared.flushes.fetch_add(1, Ordering::Relaxed);
-                self.shared.commits.fetch_add(self.commits.len() as u64, Ordering::Relaxed);
-                metrics::histogram!("tandem_journal_group_commits").record(self.commits.len() as f64);
-                self.gathering.written(self.commits.len(), self.shared.length.load(Ordering::Relaxed));
-                self.commits.clear();
-                for (done, verdict) in self.waiters.drain(..).zip(verdicts) {
-                    done(match verdict {
-                        Verdict::Written => Ok(()),
-                        Verdict::Fenced => Err(CommitError::Fenced),
-                    });
-                }
-                Ok(())
-            }
-            Err(error) => {
-                match error.fault() {
-                    StoreFault::NoRoom => self.shared.disk.set_no_room(true),
-                    StoreFault::Busy => self.shared.disk.set_behind(true),
-                    StoreFault::Failed | StoreFault::Stalled | StoreFault::Stopping | StoreFault::Damaged => {
-                        self.fail(&error);
-                        return Err(error);
-                    }
-                }
-                self.commits.clear();
-                self.waiters.drain(..).for_each(|done| done(Err(CommitError::Refused)));
-                Ok(())
-            }
-        }
-    }
-
-    fn fail(&mut self, error: &StoreError) {
-        self.shared.failed.store(true, Ordering::Release);
-        let queued = {
-            let mut queue = self.shared.queue.lock();
-            queue.closed = true;
-            std::mem::take(&mut queue.waiting)
-        };
-        self.waiters.drain(..).for_each(|done| done(Err(error.clone().into())));
-        queued.into_waiters().for_each(|done| done(Err(CommitError::Refused)));
     }
 }
