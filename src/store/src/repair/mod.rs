@@ -4,6 +4,9 @@
 //! A row of the engine is saved if it agrees with its digest. A session whose log has a hole continues from before
 //! the hole. If a group of the journal is lost, only the sessions in it go back to an earlier state.
 
+mod places;
+mod whole;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs, io,
@@ -11,27 +14,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
-    io::Errno,
-};
-use serde::Deserialize;
 use tandem_actors::{
-    Gaps,
     domain::ids::{Seq, SessionId},
     keys::{self, Key},
     ports::{Change, Commit, Direction, StoreError},
-    records,
 };
 use tandem_wal::{Report, WalError, log_id, salvage};
 
+use self::{
+    places::{change_places, open_engine},
+    whole::make_all_whole,
+};
 use super::{
-    Engine, Location, Options, StoreOpenError,
+    Location, Options, StoreOpenError,
     digests::{Digest, Loaded, has_no_digest, load, loaded},
     directory::Directory,
     head::Head,
     journaled::{checkpoint_key, commits_in, log_key},
-    names::{record, session_of},
+    names::record,
     open::{create, journal_path, own_number},
     opened::Opened,
     rows::{Bounds, Rows},
@@ -108,23 +108,6 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
     let synced = options.disk.sync_path(above);
     synced.map_err(|source| RepairError::Move { doing: "sync", path: above.to_owned(), source })?;
     Ok(found)
-}
-
-/// Puts the repaired store in the place of the damaged one, in one step: a store is there at any moment. The damaged
-/// one is kept.
-fn change_places(damaged: &Path, repaired: &Path, kept: &Path) -> Result<(), RepairError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| RepairError::Move { doing: "rename", path, source }
-    };
-    match renameat_with(CWD, damaged, CWD, repaired, RenameFlags::EXCHANGE) {
-        Ok(()) => return fs::rename(repaired, kept).map_err(failed(repaired)),
-        // Not every filesystem can.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        Err(error) => return Err(failed(damaged)(error.into())),
-    }
-    fs::rename(damaged, kept).map_err(failed(damaged))?;
-    fs::rename(repaired, damaged).map_err(failed(repaired))
 }
 
 /// The first readable group of the journal beyond this one.
@@ -323,106 +306,4 @@ struct Replay {
     /// Of the sessions in the groups so far.
     heads: HashMap<SessionId, Seq>,
     has_gap: bool,
-}
-
-/// Opens the engine's rows even if they are damaged. sled can work without its snapshot, and recreates its settings.
-fn open_engine(location: &Location, options: &Options, given_up: &mut Vec<String>) -> Result<Opened, StoreOpenError> {
-    let open = || Opened::open(location, Directory::lock(&location.path)?, options);
-    let mut opened = open();
-    for beginning in ["snap.", "conf"] {
-        if location.engine == Engine::Sled
-            && let Err(StoreOpenError::Corrupt { reason, .. }) = &opened
-        {
-            given_up.push(format!("sled's files {beginning}*: {reason}"));
-            set_aside(&Directory::database_at(&location.path, location.engine), beginning)
-                .map_err(|source| StoreOpenError::of(&location.path, "set a file of sled aside", source))?;
-            opened = open();
-        }
-    }
-    opened
-}
-
-/// Renames the files whose names begin with `beginning`.
-fn set_aside(directory: &Path, beginning: &str) -> io::Result<()> {
-    for entry in directory.read_dir()? {
-        let name = entry?.file_name().display().to_string();
-        if name.starts_with(beginning) {
-            fs::rename(directory.join(&name), directory.join(format!("unusable-{name}")))?;
-        }
-    }
-    Ok(())
-}
-
-/// The state's `seq`, of a snapshot.
-#[derive(Deserialize)]
-struct Snapshot {
-    session: State,
-}
-
-#[derive(Deserialize)]
-struct State {
-    seq: Seq,
-}
-
-/// All sessions that have an event, or a snapshot although all their events are lost.
-fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
-    for kind in [*b"e", *b"s"] {
-        let (kind, mut last) = (Key::from_bytes(kind), None);
-        loop {
-            let page = rows.scan(&kind, last.as_ref(), Direction::Forward, PAGE)?;
-            let Some((key, _)) = page.last() else { break };
-            last = Some(key.clone());
-            // A session that goes on in the next page is looked at twice.
-            let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
-            sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
-        }
-    }
-    Ok(())
-}
-
-/// The numbers of events that are not in a session's log because later ones have replaced them.
-fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
-    let mut gaps = Gaps::default();
-    for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
-        if let Some(block) = rows.sealing().unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
-            gaps.extend(block);
-        }
-    }
-    Ok(gaps)
-}
-
-/// Removes the rows from which a session cannot continue: events after a hole, and a snapshot of lost events.
-fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) -> Result<(), StoreError> {
-    let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
-    let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();
-    let snapshot_key = keys::snapshot(session);
-    let snapshot = rows.get(&snapshot_key)?.and_then(|row| rows.sealing().unseal(&snapshot_key, row, true).ok());
-    let snapshot = snapshot.and_then(|row| records::decode::<Snapshot>(&row).ok()).map_or(0, |row| row.session.seq);
-    let last = seqs.last().copied().unwrap_or(0);
-    let is_of_the_past = snapshot <= last;
-    let begin = if is_of_the_past { snapshot } else { 0 };
-    let gaps = gaps_of(rows, session)?;
-    let mut end = begin;
-    for seq in seqs.iter().filter(|seq| **seq > begin) {
-        if *seq != gaps.skip(end + 1) {
-            break;
-        }
-        end = *seq;
-    }
-    let mut gone: Vec<Change> = Vec::new();
-    if !is_of_the_past {
-        gone.push(Change::Delete(snapshot_key));
-    }
-    for seq in seqs.into_iter().filter(|seq| *seq > end) {
-        gone.extend([keys::event(session, seq), keys::visible_event(session, seq)].map(Change::Delete));
-    }
-    if !gone.is_empty() {
-        gone.push(Change::Delete(keys::outbox(session)));
-        given_up.push(match end {
-            0 => format!("session {session}"),
-            end => format!("session {session} after event {end}: it goes on from there"),
-        });
-        rows.write(&gone.iter().collect::<Vec<_>>())?;
-    }
-    Ok(())
 }

@@ -1,0 +1,89 @@
+//! Sessions of a repaired store: what they cannot continue from is removed.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use tandem_actors::{
+    Gaps,
+    domain::ids::{Seq, SessionId},
+    keys::{self, Key},
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+use super::PAGE;
+use crate::{names::session_of, rows::Rows};
+
+/// The state's `seq`, of a snapshot.
+#[derive(Deserialize)]
+struct Snapshot {
+    session: State,
+}
+
+#[derive(Deserialize)]
+struct State {
+    seq: Seq,
+}
+
+/// All sessions that have an event, or a snapshot although all their events are lost.
+pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
+    for kind in [*b"e", *b"s"] {
+        let (kind, mut last) = (Key::from_bytes(kind), None);
+        loop {
+            let page = rows.scan(&kind, last.as_ref(), Direction::Forward, PAGE)?;
+            let Some((key, _)) = page.last() else { break };
+            last = Some(key.clone());
+            // A session that goes on in the next page is looked at twice.
+            let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
+            sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of events that are not in a session's log because later ones have replaced them.
+fn gaps_of(rows: &dyn Rows, session: &SessionId) -> Result<Gaps, StoreError> {
+    let mut gaps = Gaps::default();
+    for (key, row) in rows.scan(&keys::compacted_of(session), None, Direction::Forward, usize::MAX)? {
+        if let Some(block) = rows.sealing().unseal(&key, row, true).ok().and_then(|row| records::decode(&row).ok()) {
+            gaps.extend(block);
+        }
+    }
+    Ok(gaps)
+}
+
+/// Removes the rows from which a session cannot continue: events after a hole, and a snapshot of lost events.
+fn make_whole(rows: &dyn Rows, session: &SessionId, given_up: &mut Vec<String>) -> Result<(), StoreError> {
+    let events = rows.scan(&keys::events(session), None, Direction::Forward, usize::MAX)?;
+    let seqs: Vec<Seq> = events.iter().filter_map(|(key, _)| keys::seq_of(key)).collect();
+    let snapshot_key = keys::snapshot(session);
+    let snapshot = rows.get(&snapshot_key)?.and_then(|row| rows.sealing().unseal(&snapshot_key, row, true).ok());
+    let snapshot = snapshot.and_then(|row| records::decode::<Snapshot>(&row).ok()).map_or(0, |row| row.session.seq);
+    let last = seqs.last().copied().unwrap_or(0);
+    let is_of_the_past = snapshot <= last;
+    let begin = if is_of_the_past { snapshot } else { 0 };
+    let gaps = gaps_of(rows, session)?;
+    let mut end = begin;
+    for seq in seqs.iter().filter(|seq| **seq > begin) {
+        if *seq != gaps.skip(end + 1) {
+            break;
+        }
+        end = *seq;
+    }
+    let mut gone: Vec<Change> = Vec::new();
+    if !is_of_the_past {
+        gone.push(Change::Delete(snapshot_key));
+    }
+    for seq in seqs.into_iter().filter(|seq| *seq > end) {
+        gone.extend([keys::event(session, seq), keys::visible_event(session, seq)].map(Change::Delete));
+    }
+    if !gone.is_empty() {
+        gone.push(Change::Delete(keys::outbox(session)));
+        given_up.push(match end {
+            0 => format!("session {session}"),
+            end => format!("session {session} after event {end}: it goes on from there"),
+        });
+        rows.write(&gone.iter().collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
