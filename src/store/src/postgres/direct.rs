@@ -54,7 +54,7 @@ impl Direct {
             if alone && owner::is_in_use(&client).await.map_err(&reading)? {
                 return Err(PostgresError::InUse { address, holder: "a node that runs".into() });
             }
-            // Whoever reads the rows may pause for as long as they like, as behind a pager.
+            // A reader of the rows may pause for as long as it likes, as behind a pager.
             let begin = "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             client.batch_execute(begin).await.map_err(reading).map(|()| None)
         })

@@ -13,7 +13,7 @@ mod debug {
     #[derive(Clone, Copy)]
     pub enum Sabotage {
         Nothing,
-        /// A group is written whoever owns the shard.
+        /// A group is written although another node owns the shard.
         Fence,
         /// A group is acknowledged before the database has got it.
         Waiting,
