@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use indicatif::ProgressStyle;
 
 use super::{Outcome, output::print, progress};
@@ -28,7 +29,7 @@ pub fn run(settings: &Settings, from: &Place, to: &Place) -> Outcome {
     });
     bar.finish_and_clear();
     let report = report?;
-    let digest: String = report.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = HEXLOWER.encode(&report.digest);
     let (rows, bytes) = (report.rows, report.bytes);
     print(format_args!("copied {from} to {to}: {rows} rows, {bytes} bytes, verified, sha256 {digest}"))?;
     copy_secrets(from, to)

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tandem_actors::domain::ids::{Seq, SessionId};
@@ -11,7 +12,7 @@ use super::{
     config::{Priority, PushSettings, Text},
     reach::Device,
     texts::Texts,
-    tokens::{PushToken, hex},
+    tokens::PushToken,
 };
 
 /// The largest message that Apple and Google accept, in bytes.
@@ -90,7 +91,7 @@ impl PushMessage {
 
 /// A short name of the session that does not show its id. Apple allows 64 bytes.
 fn short_hash(session: &SessionId) -> String {
-    hex(&Sha256::digest(session.as_str().as_bytes())[..12])
+    HEXLOWER.encode(&Sha256::digest(session.as_str().as_bytes())[..12])
 }
 
 /// The size of a text's message with the longest ids and names.

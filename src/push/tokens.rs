@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
@@ -43,7 +44,7 @@ impl PushToken {
 
     /// The device's name in rows and logs.
     pub fn device_id(&self) -> DeviceId {
-        DeviceId(hex(&self.digest()[..8]).into())
+        DeviceId(HEXLOWER.encode(&self.digest()[..8]).into())
     }
 }
 
@@ -112,14 +113,6 @@ impl DeviceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

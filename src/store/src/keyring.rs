@@ -17,6 +17,7 @@ use std::{
 };
 
 use aws_lc_rs::{aead::NONCE_LEN, digest};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -58,20 +59,8 @@ impl MasterKey {
     pub fn read(file: &Path) -> Result<Self, MasterKeyError> {
         let text =
             fs::read_to_string(file).map_err(|source| MasterKeyError::Unreadable { file: file.to_owned(), source })?;
-        let digits = text.trim().as_bytes();
-        let malformed = || MasterKeyError::Malformed(file.to_owned());
-        let mut key = [0; 32];
-        let pairs = digits.as_chunks::<2>();
-        if digits.len() != 64 || !pairs.1.is_empty() {
-            return Err(malformed());
-        }
-        for (byte, pair) in key.iter_mut().zip(pairs.0) {
-            let digit = |digit: u8| char::from(digit).to_digit(16);
-            *byte = match (digit(pair[0]), digit(pair[1])) {
-                (Some(high), Some(low)) => (high << 4 | low) as u8,
-                _ => return Err(malformed()),
-            };
-        }
+        let key = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok().and_then(|key| key.try_into().ok());
+        let key = key.ok_or_else(|| MasterKeyError::Malformed(file.to_owned()))?;
         Ok(Self { file: file.to_owned(), key })
     }
 

@@ -17,13 +17,12 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_actors::{domain::time::Timestamp, keys::Key, ports::Change};
 
-use super::{
-    BackupError, RestoreProgress, directory::hex, plan::Plan, restore::in_batches, rows::each_page, value::Ordered,
-};
+use super::{BackupError, RestoreProgress, plan::Plan, restore::in_batches, rows::each_page, value::Ordered};
 use crate::{
     Location, Options, StoreOpenError,
     digests::has_no_digest,
@@ -107,7 +106,7 @@ impl Plan {
             progress(RestoreProgress { is_verifying: false, rows, total: self.manifest.rows });
             Ok(())
         })?;
-        let trailer = line(&Trailer { rows, sha256: hex(&sum.finalize()) });
+        let trailer = line(&Trailer { rows, sha256: HEXLOWER.encode(&sum.finalize()) });
         out.write_all(&trailer).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
         Ok(rows)
     }
@@ -229,7 +228,7 @@ fn each_row(file: &Path, mut take: impl FnMut(Key, Bytes, u64) -> Result<(), Imp
     for (number, line) in (2..).zip(lines) {
         let line = line.map_err(BackupError::at("read", file))?;
         if let Ok(trailer) = serde_json::from_slice::<Trailer>(&line) {
-            let found = Trailer { rows, sha256: hex(&sum.finalize()) };
+            let found = Trailer { rows, sha256: HEXLOWER.encode(&sum.finalize()) };
             let problem = "the lines before are not those that were exported: one is missing or changed";
             return if trailer == found { Ok(rows) } else { Err(wrong(number, problem)) };
         }

@@ -6,13 +6,14 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Write},
 };
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use tandem_actors::domain::time::Timestamp;
 use tandem_wal::{Keeper, WalError};
 
 use super::{
     BackupError,
-    directory::{BackupDirectory, Written, hex},
+    directory::{BackupDirectory, Written},
     manifest::GroupsFile,
 };
 use crate::{
@@ -65,7 +66,7 @@ pub(super) fn copy(
             })
         });
         out.flush()?;
-        summed = (out.bytes, hex(&out.sum.finalize()));
+        summed = (out.bytes, HEXLOWER.encode(&out.sum.finalize()));
         read.map_err(|error| {
             failed = Some(error);
             io::ErrorKind::Other.into()
@@ -124,7 +125,7 @@ pub(super) fn verify(directory: &BackupDirectory, groups: &GroupsFile) -> Result
     let mut sum = Sha256::new();
     let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut sum));
     copied.map_err(BackupError::at("read", &path))?;
-    if hex(&sum.finalize()) == groups.sha256 {
+    if HEXLOWER.encode(&sum.finalize()) == groups.sha256 {
         return Ok(());
     }
     Err(BackupError::Damaged { path, problem: "its checksum is wrong".into() })

@@ -2,10 +2,12 @@
 
 use std::{fs, io, path::Path};
 
+use data_encoding::HEXLOWER;
+
 use super::{
     BackupError, BackupProgress, Backups, SecretFile, Taken,
     chunks::ChunkWriter,
-    directory::{BackupDirectory, Written, hex, sha256},
+    directory::{BackupDirectory, Written, sha256},
     groups,
     increment::{Archived, Groups},
     manifest::{FORMAT, GroupsFile, Manifest, StoredSecret},
@@ -122,7 +124,7 @@ fn keys_of(store: &Path) -> Result<Option<String>, BackupError> {
     if !Keys::are_there(store) {
         return Ok(None);
     }
-    Keys::stored(store).map(|content| Some(hex(&content))).map_err(|error| match error {
+    Keys::stored(store).map(|content| Some(HEXLOWER.encode(&content))).map_err(|error| match error {
         KeysError::Io(source) => BackupError::at("read the keys in", store)(source),
         _ => StoreOpenError::KeysLost { path: store.to_owned() }.into(),
     })

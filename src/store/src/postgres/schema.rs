@@ -8,6 +8,7 @@
 //! rows      the rows of the store, each with its seal
 //! ```
 
+use data_encoding::HEXLOWER;
 use rand::Rng;
 use tokio_postgres::Client;
 
@@ -176,7 +177,7 @@ pub(super) async fn make(address: &Address, client: &Client, complete: bool) -> 
 
 /// Says that all rows are sealed.
 fn sealed_row() -> String {
-    let key: String = all_sealed().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = HEXLOWER.encode(all_sealed().as_bytes());
     format!("INSERT INTO tandem.rows (key, value) VALUES ('\\x{key}', '\\x01');")
 }
 

@@ -12,6 +12,7 @@ mod members;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -101,7 +102,7 @@ impl Rows {
         done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
     ) {
         let name = match revocation.applies_at_once() {
-            true => hex(&Sha256::digest(encode(&(&revocation.key_name, &revocation.target)))),
+            true => HEXLOWER.encode(&Sha256::digest(encode(&(&revocation.key_name, &revocation.target)))),
             false => crate::random::random_id(12),
         };
         let key = row_key(&[b"v", app.as_bytes(), b"\0", name.as_bytes()]);
@@ -153,8 +154,4 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
 
 fn connection_key(app: &str, connection_id: &str) -> RowKey {
     row_key(&[b"c", app.as_bytes(), b"\0", connection_id.as_bytes()])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
