@@ -50,7 +50,7 @@ fn engine_of(name: &str) -> Option<Engine> {
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
-    /// The name in the mark. None until it was read or written: nobody knows then which database is the one.
+    /// The name in the mark: which database is the one. None as long as there is no mark.
     marked: Mutex<Option<&'static str>>,
     _lock: File,
 }
@@ -65,7 +65,7 @@ pub(super) enum SwitchError {
 }
 
 impl Directory {
-    /// Makes the directory if it is not there, and locks it.
+    /// Makes the directory if it is not there, locks it, and reads its mark.
     pub fn lock(root: &Path) -> Result<Self, StoreOpenError> {
         let at = |doing| move |source| StoreOpenError::of(root, doing, source);
         super::files::create_directory(root).map_err(at("make the directory"))?;
@@ -87,7 +87,8 @@ impl Directory {
         if let Err(error) = written {
             tracing::warn!(%error, "the lock file does not name this process");
         }
-        Ok(Self { root: root.to_owned(), marked: Mutex::default(), _lock: lock })
+        let marked = read_mark(root)?;
+        Ok(Self { root: root.to_owned(), marked: Mutex::new(marked), _lock: lock })
     }
 
     /// Checks that no process has the directory or a database in it open. Changes nothing.
@@ -199,25 +200,14 @@ impl Directory {
         names.into_iter().find(|name| *name != marked)
     }
 
-    /// The engine whose database is in this directory.
+    /// The engine whose database is in this directory. Marks a complete database that has no mark.
     pub fn engine(&self, disk: &dyn Disk) -> Result<Option<Engine>, StoreOpenError> {
-        match fs::read_to_string(self.root.join(MARKER)) {
-            Ok(name) => {
-                let all = Engine::ALL.into_iter().flat_map(|engine| names(engine).map(|name| (name, engine)));
-                let (name, engine) = all.into_iter().find(|(known, _)| *known == name.trim()).ok_or_else(|| {
-                    let source = io::Error::other("it must hold one word: sled, sled.2, redb or redb.2");
-                    self.inaccessible("understand its file named engine")(source)
-                })?;
-                *self.marked.lock() = Some(name);
-                Ok(Some(engine))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // The process ended between the rename, which completes a database, and the mark.
-                let complete = Engine::ALL.into_iter().find(|engine| self.database(*engine).exists());
-                complete.map(|engine| self.mark_first(engine, disk).map(|()| engine)).transpose()
-            }
-            Err(source) => Err(self.inaccessible("read its file named engine")(source)),
+        if let Some(name) = *self.marked.lock() {
+            return Ok(engine_of(name));
         }
+        // The process ended between the rename, which completes a database, and the mark.
+        let complete = Engine::ALL.into_iter().find(|engine| self.database(*engine).exists());
+        complete.map(|engine| self.mark_first(engine, disk).map(|()| engine)).transpose()
     }
 
     /// Makes a database: `fill` makes and closes it in a directory given to it.
@@ -271,6 +261,19 @@ impl Directory {
     }
 }
 
+/// The name in the mark of the directory, if there is a mark.
+fn read_mark(root: &Path) -> Result<Option<&'static str>, StoreOpenError> {
+    let mark = match fs::read_to_string(root.join(MARKER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|source| StoreOpenError::of(root, "read its file named engine", source))?,
+    };
+    let known = Engine::ALL.into_iter().flat_map(names).find(|name| *name == mark.trim());
+    known.map(Some).ok_or_else(|| {
+        let source = io::Error::other("it must hold one word: sled, sled.2, redb or redb.2");
+        StoreOpenError::of(root, "understand its file named engine", source)
+    })
+}
+
 fn locked(root: &Path, lock: &mut File) -> StoreOpenError {
     let mut holder = String::new();
     let read = lock.take(20).read_to_string(&mut holder).is_ok();
@@ -283,21 +286,22 @@ mod tests {
     use super::*;
     use crate::RealDisk;
 
-    fn with_both(root: &Path, mark: &str) -> Directory {
-        let directory = Directory::lock(root).expect("locked");
+    fn make_both(root: &Path, mark: &str) {
         ["redb", "redb.2"].iter().for_each(|name| fs::create_dir(root.join(name)).expect("a directory"));
         fs::write(root.join(MARKER), mark).expect("a file");
-        directory
+    }
+
+    fn with_both(root: &Path, mark: &str) -> Directory {
+        make_both(root, mark);
+        Directory::lock(root).expect("locked")
     }
 
     #[test]
-    fn only_a_mark_that_was_read_says_which_database_may_go() {
+    fn the_mark_says_which_database_is_the_one_and_which_may_go() {
         for (mark, kept, gone) in [("redb\n", "redb", "redb.2"), ("redb.2\n", "redb.2", "redb")] {
             let place = tempfile::tempdir().expect("a directory");
             let root = place.path();
             let directory = with_both(root, mark);
-            directory.remove_another(Engine::Redb, &RealDisk).expect("nothing to do");
-            assert!(root.join(gone).exists(), "the mark was not read");
             assert_eq!(directory.engine(&RealDisk).expect("a mark"), Some(Engine::Redb));
             // From here on it does not matter whether the file can be read.
             fs::remove_file(root.join(MARKER)).expect("removed");
@@ -311,10 +315,9 @@ mod tests {
     #[test]
     fn a_mark_that_says_something_else_removes_nothing() {
         let place = tempfile::tempdir().expect("a directory");
-        let directory = with_both(place.path(), "redb.3\n");
-        let error = directory.engine(&RealDisk).expect_err("not understood").to_string();
+        make_both(place.path(), "redb.3\n");
+        let error = Directory::lock(place.path()).expect_err("not understood").to_string();
         assert!(error.contains("redb.2"), "{error}");
-        directory.remove_another(Engine::Redb, &RealDisk).expect("nothing to do");
         assert!(["redb", "redb.2"].iter().all(|name| place.path().join(name).exists()));
     }
 
@@ -323,7 +326,6 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let root = place.path();
         let directory = with_both(root, "redb\n");
-        directory.engine(&RealDisk).expect("a mark");
         for (new, old) in [("redb.2", "redb"), ("redb", "redb.2")] {
             assert_eq!(directory.begin_another(Engine::Redb).expect("made"), Some(root.join(new)));
             directory.switch(Engine::Redb, &RealDisk).expect("switched");

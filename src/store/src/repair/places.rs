@@ -34,7 +34,15 @@ pub(super) fn open_engine(
     options: &Options,
     given_up: &mut Vec<String>,
 ) -> Result<Opened, StoreOpenError> {
-    let open = || Opened::open(location, Directory::lock(&location.path)?, options);
+    let open = || {
+        let directory = Directory::lock(&location.path)?;
+        match directory.engine(&*options.disk)?.filter(|found| *found != location.engine) {
+            Some(found) => {
+                Err(StoreOpenError::OtherEngine { path: location.path.clone(), found, asked: location.engine })
+            }
+            None => Opened::open(location, directory, options),
+        }
+    };
     let mut opened = open();
     for beginning in ["snap.", "conf"] {
         if location.engine == Engine::Sled

@@ -52,12 +52,20 @@ pub fn flip(path: &Path, part: Part, random: &mut StdRng) -> PathBuf {
 
 /// sled's database, its settings and its snapshot of where pages are; or redb's file.
 fn engine_files(path: &Path) -> Vec<PathBuf> {
-    let of_sled = fs::read_dir(path.join("sled")).into_iter().flatten().map(|entry| entry.unwrap().path());
-    of_sled.filter(|file| file.is_file()).chain([path.join("redb/tandem.redb")]).collect()
+    let marked = fs::read_to_string(path.join("engine")).unwrap();
+    let files = fs::read_dir(path.join(marked.trim())).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.is_file()).collect()
 }
 
-fn outcome(engine: Engine, path: &Path) -> Outcome {
-    let store = match try_open_with(&location(engine, path), &small()) {
+/// As [`small`]; some stores are rewritten, and some are encrypted.
+pub fn rewritten_or_encrypted(directory: &Path, random: &mut StdRng) -> Options {
+    let options = if random.random_bool(0.3) { rewriting() } else { small() };
+    let key = random.random_bool(0.3).then(|| key_file(directory, "a"));
+    Options { encryption_key_file: key, ..options }
+}
+
+fn outcome(engine: Engine, path: &Path, options: &Options) -> Outcome {
+    let store = match try_open_with(&location(engine, path), options) {
         Ok(store) => store,
         Err(error) => return Outcome::Found(error.to_string()),
     };
@@ -86,7 +94,8 @@ fn one_bit(engine: Engine, part: Part, seed: u64) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    let mut options = small();
+    let mut options = rewritten_or_encrypted(directory.path(), &mut random);
+    let reading = Options { encryption_key_file: options.encryption_key_file.clone(), ..small() };
     if part == Part::Journal && random.random_bool(0.7) {
         // All of it is needed.
         options.journal.checkpoint_bytes = 1 << 30;
@@ -102,7 +111,7 @@ fn one_bit(engine: Engine, part: Part, seed: u64) -> Outcome {
     let file = flip(&path, part, &mut random);
     let before = directory.path().join("before");
     directory::copy_tree(&path, &before);
-    let outcome = outcome(engine, &path);
+    let outcome = outcome(engine, &path, &reading);
     if let Outcome::Found(told) = &outcome {
         let name = file.file_name().unwrap().to_str().unwrap();
         let is_named = match part {
@@ -111,7 +120,7 @@ fn one_bit(engine: Engine, part: Part, seed: u64) -> Outcome {
             Part::Engine => true,
         };
         assert!(is_named, "seed {seed}: {told} does not say that {} is damaged", file.display());
-        let verified = verify(&location(engine, &before), &small());
+        let verified = verify(&location(engine, &before), &reading);
         let is_found = verified.as_ref().is_ok_and(|verified| !verified.bad.is_empty());
         assert!(is_found, "seed {seed}: a start finds {told}, verify: {verified:?}");
     }

@@ -6,7 +6,7 @@ use tandem_actors::{keys, ports::Direction::Forward};
 use tandem_store::{Engine, repair, verify};
 
 use super::{
-    flips::{Part, flip},
+    flips::{Part, flip, rewritten_or_encrypted},
     *,
 };
 
@@ -50,7 +50,7 @@ fn is_repaired(engine: Engine, seed: u64) -> bool {
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().unwrap();
     let at = location(engine, &directory.path().join("store"));
-    let mut options = small();
+    let mut options = rewritten_or_encrypted(directory.path(), &mut random);
     if random.random_bool(0.5) {
         options.journal.checkpoint_bytes = 1 << 30;
         options.journal.checkpoint_after = Duration::from_secs(3600);
@@ -117,6 +117,57 @@ fn a_store_without_damage_is_the_same_after_a_repair() {
         assert_eq!(report.given_up, [""; 0]);
         assert_eq!(workload::latest(open_small(engine, &at.path).as_ref()), Ok(60));
     }
+}
+
+/// Encrypts a store, and waits until its rows are in the other database.
+fn take_over(at: &Location, options: &Options, groups: &mut std::ops::RangeFrom<u64>) {
+    let store = try_open_with(at, options).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !std::fs::read_to_string(at.path.join("engine")).unwrap().trim().ends_with(".2") {
+        assert!(Instant::now() < deadline, "{}: its rows are written anew", at.engine);
+        // A checkpoint makes the store look. A commit is refused while the engine is far behind.
+        if store.commit(&workload::group(groups.start)).is_ok() {
+            groups.next();
+        }
+    }
+    store.close();
+}
+
+#[test]
+fn a_repair_opens_the_database_that_counts() {
+    for engine in Engine::ALL {
+        for is_former_there in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let at = location(engine, &directory.path().join("store"));
+            let options =
+                Options { encryption_key_file: Some(key_file(directory.path(), "a")), min_free: 0, ..small() };
+            let store = open_small(engine, &at.path);
+            (1..=60).for_each(|n| assert!(store.commit(&workload::group(n)).is_ok()));
+            store.close();
+            drop(store);
+            let former = directory.path().join("former");
+            super::directory::copy_tree(&at.path.join(engine.name()), &former);
+            let mut groups = 61..;
+            take_over(&at, &options, &mut groups);
+            if is_former_there {
+                // The process ended before it was removed.
+                super::directory::copy_tree(&former, &at.path.join(engine.name()));
+            }
+            let report = repair(&at, &options).unwrap_or_else(|error| panic!("{engine}, {is_former_there}: {error}"));
+            assert_eq!(report.given_up, [""; 0], "{engine}, {is_former_there}");
+            let store = try_open_with(&at, &options).unwrap();
+            assert_eq!(workload::latest(store.as_ref()), Ok(groups.start - 1), "{engine}, {is_former_there}");
+        }
+    }
+}
+
+#[test]
+fn a_repair_does_not_take_the_database_of_another_engine() {
+    let directory = tempfile::tempdir().unwrap();
+    let [at, other] = [Engine::Redb, Engine::Sled].map(|engine| location(engine, &directory.path().join("store")));
+    drop(open_small(Engine::Redb, &at.path));
+    let refused = repair(&other, &small()).expect_err("refused").to_string();
+    assert!(refused.contains("store.engine = \"redb\""), "{refused}");
 }
 
 /// Between the moment when the stores have changed places and the next step.
