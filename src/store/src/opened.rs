@@ -95,6 +95,10 @@ impl Opened {
         }
     }
 
+    pub fn engine(&self) -> Engine {
+        self.location.engine
+    }
+
     /// Closes the database and opens it again. Readers wait.
     pub fn reopen(&self) -> Result<(), StoreOpenError> {
         let Some(directory) = &self.directory else { return Ok(()) };

@@ -14,6 +14,7 @@ use tandem_actors::{
 };
 
 use crate::{
+    Engine,
     digests::Checked,
     directory::SwitchError,
     opened::Another,
@@ -24,9 +25,7 @@ use crate::{
 const ROWS: usize = 128;
 /// How long a turn takes, about.
 pub(super) const TURN: Duration = Duration::from_millis(20);
-/// A database that takes more bytes than this is rewritten, in percent of the bytes of its rows.
-const MOST_PERCENT: u64 = 175;
-/// The same, in percent of what a fresh database takes.
+/// A database is also rewritten only if it takes more than this, in percent of what a fresh one has taken.
 const MOST_PERCENT_OF_FRESH: u64 = 130;
 /// Room for a rewrite, in bytes of all rows. A fresh database of sled takes three times its rows.
 const ROOM: u64 = 4;
@@ -34,6 +33,15 @@ const ROOM: u64 = 4;
 const PAUSE: u32 = 4;
 /// A rewrite that had to be given up is not begun again before that.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// A database that takes more bytes than this is rewritten, in percent of the bytes of its rows. A fresh one takes
+/// less.
+fn most_percent(engine: Engine) -> u64 {
+    match engine {
+        Engine::Sled => 400,
+        Engine::Redb => 200,
+    }
+}
 
 /// Why a rewrite does not go on.
 #[derive(Debug)]
@@ -67,8 +75,8 @@ pub(super) struct Rewriter {
     fresh: Option<Fresh>,
     /// A smaller database is not rewritten, in bytes.
     from: u64,
-    /// A larger one is, in percent of the bytes of its rows.
-    most_percent: u64,
+    /// What the last fresh database says about a larger one, in percent of the bytes of its rows. 0: nothing.
+    learned_percent: u64,
     not_before: Option<Instant>,
     always: bool,
     /// All rows have to be written anew, whatever room they take.
@@ -84,7 +92,7 @@ impl Rewriter {
         Self {
             fresh: None,
             from,
-            most_percent: MOST_PERCENT,
+            learned_percent: 0,
             not_before: None,
             always,
             asked: false,
@@ -164,7 +172,8 @@ impl Rewriter {
         }
         let live = rows.live_bytes()?;
         metrics::gauge!("tandem_store_live_bytes").set(live as f64);
-        let is_due = self.always || self.asked || disk > live / 100 * self.most_percent;
+        let most_percent = most_percent(rows.engine.engine()).max(self.learned_percent);
+        let is_due = self.always || self.asked || disk > live / 100 * most_percent;
         if !is_due {
             return Ok(());
         }
@@ -195,7 +204,7 @@ impl Rewriter {
             // An engine that needs more by itself is not rewritten again and again. A small database says nothing about
             // a large one.
             let of_fresh = after.saturating_mul(MOST_PERCENT_OF_FRESH).checked_div(live).filter(|_| after >= self.from);
-            self.most_percent = of_fresh.unwrap_or(0).max(MOST_PERCENT);
+            self.learned_percent = of_fresh.unwrap_or(0);
         } else {
             // What was changed meanwhile has left room behind again.
             self.not_before = Some(Instant::now() + started.elapsed() * PAUSE);
@@ -233,5 +242,60 @@ fn bytes_of(change: &Change) -> u64 {
 fn key_of(change: &Change) -> &Key {
     match change {
         Change::Put(key, _) | Change::Delete(key) => key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rand::Rng;
+    use tandem_actors::ports::Commit;
+
+    use super::*;
+    use crate::{
+        Location, Options, digests,
+        directory::Directory,
+        open,
+        open::{open_journal_of, open_rows},
+    };
+
+    /// Some megabytes in an engine's database: a smaller one says nothing about a large one.
+    fn filled(engine: Engine, path: &Path) -> Checked {
+        let at = Location { engine, path: path.to_owned() };
+        let options = Options { min_free: 0, ..Options::default() };
+        let store = open(&at, &options).expect("a store");
+        for _ in 0..ROWS {
+            // Keys that do not come in order, and values that a disk cannot make smaller.
+            let put = |_| {
+                let mut value = vec![0; 1_000];
+                rand::rng().fill(&mut value[..]);
+                Change::Put(Key::from_bytes(format!("x{:016x}", rand::rng().random::<u64>())), value.into())
+            };
+            let changes = (0..32).map(put).collect();
+            store.commit(&[Commit { fence: None, changes }]).expect("written");
+        }
+        store.close();
+        drop(store);
+        let loading = digests::load(path);
+        let rows = open_rows(&at, Directory::lock(path).expect("locked"), &options).expect("its rows");
+        open_journal_of(&at, rows, loading, &options).expect("its journal").rows
+    }
+
+    /// The next start knows nothing of the rewrite.
+    #[test]
+    fn a_fresh_database_is_not_rewritten_again() {
+        for engine in Engine::ALL {
+            let directory = tempfile::tempdir().expect("a directory");
+            let rows = filled(engine, directory.path());
+            let mut rewriter = Rewriter { asked: true, ..Rewriter::new(0, false) };
+            while rewriter.asked {
+                rewriter.step(&rows).expect("a step");
+            }
+            let (disk, live) = (rows.engine.disk_bytes(), rows.live_bytes().expect("an estimate"));
+            let mut rewriter = Rewriter::new(0, false);
+            rewriter.step(&rows).expect("a look");
+            assert!(!rewriter.is_at_work(), "{engine}: {disk} bytes for {live}");
+        }
     }
 }
