@@ -13,6 +13,7 @@ use tandem_actors::ports::Change;
 use super::{
     BackupError, chunks,
     directory::{create as create_file, unfinished},
+    manifest::{GroupsFile, Manifest},
     plan::Plan,
     rows::each_page,
 };
@@ -87,20 +88,21 @@ impl Plan {
         Ok(Restored { location, rows, secrets })
     }
 
-    /// How the rows and groups are stored. A data key may be in a later backup only.
+    /// How the rows and groups are stored. Groups may be of a later backup than the rows, and so may a data key.
     pub(super) fn sealing(&self, options: &Options) -> Result<Sealing, BackupError> {
-        if self.manifest.keys.is_none() {
+        let root = self.directory.root();
+        let manifests = self.directory.manifests()?.into_iter().filter_map(Result::ok);
+        let of_log: Vec<_> = manifests.filter(|manifest| manifest.log == self.manifest.log).collect();
+        let writer_of = |file: &GroupsFile| of_log.iter().find(|manifest| manifest.journal.contains(file));
+        let mut writers = self.groups.iter().filter_map(writer_of).chain([&self.manifest]);
+        if writers.all(|manifest| manifest.keys.is_none()) {
             return Ok(Sealing::default());
         }
-        let missing = || StoreOpenError::KeyMissing { path: self.directory.root().to_owned() };
-        let master = master(self.directory.root(), options)?.ok_or_else(missing)?;
-        let manifests = self.directory.manifests()?.into_iter().filter_map(Result::ok);
-        let of_log = manifests.filter(|manifest| manifest.log == self.manifest.log);
-        let keys: Vec<Keys> =
-            of_log.filter_map(|manifest| Keys::read(&bytes_of(&manifest.keys?)?, &master).ok()).collect();
-        let joined = keys.into_iter().reduce(Keys::and);
-        let other =
-            || StoreOpenError::KeyOther { path: self.directory.root().to_owned(), file: master.file().to_owned() };
+        let missing = || StoreOpenError::KeyMissing { path: root.to_owned() };
+        let master = master(root, options)?.ok_or_else(missing)?;
+        let keys_of = |manifest: &Manifest| Keys::read(&bytes_of(manifest.keys.as_deref()?)?, &master).ok();
+        let joined = of_log.iter().filter_map(keys_of).reduce(Keys::and);
+        let other = || StoreOpenError::KeyOther { path: root.to_owned(), file: master.file().to_owned() };
         Ok(sealing(Some(&joined.ok_or_else(other)?)))
     }
 

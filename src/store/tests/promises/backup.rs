@@ -29,14 +29,19 @@ fn plan(from: &Path, choice: &Choice) -> Result<Plan, BackupError> {
 
 /// The number of the last group of the workload in what is restored, and the position.
 fn restored(from: &Path, choice: &Choice, engine: Engine) -> (u64, u64) {
+    restored_with(from, choice, engine, &small())
+}
+
+fn restored_with(from: &Path, choice: &Choice, engine: Engine, options: &Options) -> (u64, u64) {
     let place = tempfile::tempdir().expect("a directory");
     let plan = plan(from, choice).unwrap_or_else(|error| panic!("{choice}: {error}"));
-    let made = plan.restore(&place.path().join("data"), Some(engine), &small(), &mut |_| {}).expect("restored");
-    let store = try_open(&made.location).expect("the restored store opens");
+    let made = plan.restore(&place.path().join("data"), Some(engine), options, &mut |_| {});
+    let made = made.unwrap_or_else(|error| panic!("{choice}: {error}"));
+    let store = try_open_with(&made.location, options).expect("the restored store opens");
     let latest = latest(&*store).unwrap_or_else(|wrong| panic!("{choice}: {wrong}"));
     store.close();
     drop(store);
-    let verified = store::verify(&made.location, &small()).expect("it can be read");
+    let verified = store::verify(&made.location, options).expect("it can be read");
     assert!(verified.bad.is_empty(), "{:?}", verified.bad);
     (latest, plan.position)
 }
@@ -129,6 +134,42 @@ fn the_state_at_a_time_is_the_one_after_the_last_group_before_it() {
     let long_ago = Timestamp::from_millis(1_000);
     for out in [long_ago, (Options::default().now)() + Duration::from_secs(60)] {
         plan(&to, &Choice::At(out)).expect_err("out of reach");
+    }
+}
+
+#[test]
+fn every_position_between_the_last_plain_backup_and_the_first_encrypted_one_is_restored() {
+    /// Groups before each of them.
+    const EACH: u64 = 4;
+    for engine in Engine::ALL {
+        let place = tempfile::tempdir().expect("a directory");
+        let (to, at) = (place.path().join("backups"), location(engine, &place.path().join("store")));
+        let with_key = Options { encryption_key_file: Some(key_file(place.path(), "a")), ..small() };
+        let (mut number, mut manifests) = (0, Vec::new());
+        for options in [small(), with_key.clone()] {
+            let (store, backups) = store::open_with_backups(&at, &options).expect("the store opens");
+            for _ in 0..EACH {
+                number += 1;
+                store.commit(&group(number)).expect("written");
+            }
+            manifests.push(take(&backups, &to).manifest);
+            store.close();
+        }
+        let [plain, encrypted] = &manifests[..] else { panic!("two") };
+        assert!(plain.keys.is_none() && encrypted.keys.is_some());
+        // A start may write groups of its own.
+        let offset = encrypted.position - number;
+        for position in plain.position..=encrypted.position {
+            let found = restored_with(&to, &Choice::Position(position), engine, &with_key);
+            assert_eq!(found, ((position - offset).max(EACH), position), "{engine}");
+        }
+        // Without the key nothing is begun that cannot be completed. The plain backup itself needs none.
+        let data = place.path().join("data");
+        let plan = plan(&to, &Choice::Position(encrypted.position - 1)).expect("a plan");
+        let refused = plan.restore(&data, None, &small(), &mut |_| {}).expect_err("refused").to_string();
+        assert!(refused.contains("store.encryption_key_file"), "{refused}");
+        assert!(!data.exists(), "nothing is begun");
+        assert_eq!(restored(&to, &Choice::Backup(plain.id.clone()), engine).0, EACH);
     }
 }
 
