@@ -202,6 +202,7 @@ impl Timeline {
         let mut position = found.next_back().map_or(0, |manifest| manifest.position);
         let begin = position;
         for file in self.files.iter().filter(|file| file.last > begin) {
+            groups::verify(directory, file)?;
             groups::read(directory, file, |group| {
                 if group.at.is_some_and(|written| written <= at) {
                     position = position.max(group.number);

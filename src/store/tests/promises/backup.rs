@@ -137,6 +137,39 @@ fn the_state_at_a_time_is_the_one_after_the_last_group_before_it() {
     }
 }
 
+/// The times in a file of groups decide which state is restored, so they are not believed unchecked.
+#[test]
+fn a_damaged_time_or_length_of_a_group_is_found_before_it_decides_anything() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    store.commit(&group(1)).expect("written");
+    take(&backups, &to);
+    moment();
+    store.commit(&group(2)).expect("written");
+    let between = moment();
+    store.commit(&group(3)).expect("written");
+    let groups = take(&backups, &to).manifest.journal;
+    let file = to.join("journal").join(&groups.last().expect("one").file);
+    let whole = fs::read(&file).expect("a file");
+    let newest = store::list(&to).expect("listed").pop().expect("a backup").expect("sound").manifest;
+    let wanted = (newest.position - 1).to_be_bytes();
+    let mut second = 0;
+    while whole[second + 4..second + 12] != wanted {
+        let length = u32::from_be_bytes(*whole[second..].first_chunk().expect("a header"));
+        second += 20 + length as usize;
+    }
+    for (at, what) in [(second, "its length"), (second + 12, "its time")] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        fs::write(&file, bytes).expect("written");
+        let error = plan(&to, &Choice::At(between)).expect_err(what).to_string();
+        assert!(error.contains("its checksum is wrong"), "{what}: {error}");
+    }
+    fs::write(&file, whole).expect("written");
+    assert_eq!(restored(&to, &Choice::At(between), Engine::Redb).0, 2);
+}
+
 #[test]
 fn every_position_between_the_last_plain_backup_and_the_first_encrypted_one_is_restored() {
     /// Groups before each of them.
