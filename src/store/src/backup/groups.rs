@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, BufWriter, Read, Write},
+    path::PathBuf,
 };
 
 use data_encoding::HEXLOWER;
@@ -53,31 +54,41 @@ pub(super) fn copy(
 ) -> Result<GroupsFile, BackupError> {
     let file = format!("{log}-{:012}-{upto:012}.groups", after + 1);
     let path = to.directory.groups(&file);
-    let (mut failed, mut summed) = (None, (0, String::new()));
+    let (mut unread, mut summed) = (None, (0, String::new()));
     let written = to.write(&path, |file| {
         let mut out = Summed { inner: BufWriter::new(file), sum: Sha256::new(), bytes: 0 };
-        let sealing = store.engine().engine.sealing();
-        let read = store.keeper().read(after, upto, |group, record| {
-            let at = time_of_group(&sealing, store.log(), group, record);
-            put(&mut out, group, at, record).map_err(|source| WalError::Io {
-                doing: "copy",
-                path: path.clone(),
-                source,
-            })
-        });
-        out.flush()?;
+        let copied = copy_to(&mut out, store, after, upto);
+        copied.unwrap_or_else(|error| {
+            unread = Some(error);
+            Err(io::ErrorKind::Other.into())
+        })?;
         summed = (out.bytes, HEXLOWER.encode(&out.sum.finalize()));
-        read.map_err(|error| {
-            failed = Some(error);
-            io::ErrorKind::Other.into()
-        })
+        Ok(())
     });
-    if let Some(error) = failed {
+    if let Some(error) = unread {
         return Err(error.into());
     }
     written?;
     let (bytes, sha256) = summed;
     Ok(GroupsFile { file, first: after + 1, last: upto, bytes, sha256 })
+}
+
+/// The outer error is the journal's, and the inner one that of `out`.
+fn copy_to(out: &mut dyn Write, store: &Journaled, after: u64, upto: u64) -> Result<io::Result<()>, WalError> {
+    let sealing = store.engine().engine.sealing();
+    let mut written = Ok(());
+    let read = store.keeper().read(after, upto, |group, record| {
+        let at = time_of_group(&sealing, store.log(), group, record);
+        put(out, group, at, record).map_err(|error| {
+            let kind = error.kind();
+            written = Err(error);
+            WalError::Io { doing: "copy", path: PathBuf::new(), source: kind.into() }
+        })
+    });
+    match written.and_then(|()| out.flush()) {
+        Ok(()) => read.map(Ok),
+        failed => Ok(failed),
+    }
 }
 
 fn put(out: &mut dyn Write, group: u64, at: Option<Timestamp>, record: &[u8]) -> io::Result<()> {
@@ -145,6 +156,9 @@ pub(super) fn read(
         file.read_exact(&mut header).map_err(BackupError::at("read", &path))?;
         let length = header.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length));
         let at = header.last_chunk::<8>().map_or(0, |at| u64::from_be_bytes(*at));
+        if u64::from(length) > groups.bytes {
+            return Err(BackupError::Damaged { path, problem: "a group is longer than the file".into() });
+        }
         let mut record = vec![0; length as usize];
         file.read_exact(&mut record).map_err(BackupError::at("read", &path))?;
         let at = (at > 0).then(|| Timestamp::from_millis(i64::try_from(at).unwrap_or(i64::MAX)));
@@ -153,4 +167,58 @@ pub(super) fn read(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_actors::{
+        keys::Key,
+        ports::{Change, Commit},
+    };
+
+    use super::*;
+    use crate::{Engine, Location, Options, open_with_backups};
+
+    /// Has room for so many bytes.
+    struct Room(usize);
+
+    impl Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The disk of the backup and that of the journal are different ones, and so is what helps.
+    #[test]
+    fn a_full_disk_of_the_backup_is_not_told_as_a_fault_of_the_journal() {
+        let place = tempfile::tempdir().expect("a directory");
+        let location = Location { engine: Engine::Redb, path: place.path().join("store") };
+        let (store, backups) = open_with_backups(&location, &Options::default()).expect("a store");
+        let row = Change::Put(Key::from_bytes(*b"x"), vec![1; 20_000].into());
+        store.commit(&[Commit { fence: None, changes: vec![row] }]).expect("written");
+        let upto = backups.store.last();
+        let copied = |room| copy_to(&mut BufWriter::new(Room(room)), &backups.store, upto - 1, upto);
+        for room in [0, HEADER] {
+            let error = copied(room).expect("the journal can be read").expect_err("full");
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
+        assert!(matches!(copied(1 << 20), Ok(Ok(()))));
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_of_the_file_takes_no_memory() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = BackupDirectory::at(place.path());
+        let file = GroupsFile { file: "one".into(), first: 1, last: 1, bytes: 30, sha256: String::new() };
+        let path = directory.groups(&file.file);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        std::fs::write(&path, [0xff; 30]).expect("written");
+        let error = read(&directory, &file, |_| Ok(true)).expect_err("too long");
+        assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
+    }
 }

@@ -1,6 +1,8 @@
 //! What a backup takes out of the journal: the groups that bring its rows to a position, and those since the backup
 //! before.
 
+use tandem_wal::WalError;
+
 use super::{
     BackupError,
     directory::{BackupDirectory, Written},
@@ -77,7 +79,7 @@ impl Groups {
             match groups.copy(store, base, to) {
                 Ok(()) => {}
                 // The journal could not keep them.
-                Err(BackupError::Journal(error)) => {
+                Err(BackupError::Journal(error @ (WalError::Missing { .. } | WalError::Damaged { .. }))) => {
                     tracing::warn!(%error, "no moment between the backup before and this one can be restored");
                     groups.upto = base;
                 }
