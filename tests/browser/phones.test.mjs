@@ -31,6 +31,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
       page, phone, button,
       shows: (name, text) => phone(name).getByText(text).first().waitFor(),
       travels: (text) => page.getByRole('log').getByText(text).first().waitFor(),
+      next: (text) => page.locator('#next').getByText(text).waitFor(),
       duringKill: async (work) => {
         killing = true;
         await work();
@@ -57,24 +58,40 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
 
   /** From the invitation to the resolution. `look` is called at moments that look different. */
   async function wholeConflict(seen, press, kill, look) {
-    const { button, shows, travels, duringKill } = seen;
+    const { page, phone, button, shows, travels, next, duringKill } = seen;
     const both = async (label) => {
       for (const name of ['Alex', 'Sam']) await press(name, label);
     };
+    await next('Next: on Alex’s phone “Invite Sam”');
+    await phone('Alex').getByLabel('What is it about?').fill(' ');
+    await next('write under “What is it about?”, then “Invite Sam”');
+    assert.ok(await button('Alex', 'Invite Sam').isDisabled(), 'an empty topic cannot be sent');
+    await phone('Alex').getByLabel('What is it about?').fill('the summer');
     await press('Alex', 'Invite Sam');
     await press('Sam', 'Open the link');
+    await travels('Sam opens the link');
     await press('Sam', 'Accept');
     await shows('Alex', 'Sam is here');
+    await shows('Alex', 'the summer');
     await press('Sam', 'Leave the app');
     await shows('Alex', 'Sam is away');
+    await travels('Alex hears: Sam is away');
     await press('Alex', 'Sign the Compact');
     await button('Sam', /^Partner is ready/).waitFor();
     await look('a notification');
     await travels('Sam’s phone gets: “Partner is ready”');
     await press('Sam', /^Partner is ready/);
+    await travels('Sam opens the app from the notification');
     await press('Sam', 'Sign the Compact');
-    await travels('Alex hears: the other has signed');
-    await both('Go on to “The Witness”');
+    await travels('Alex hears: Sam has signed');
+    await shows('Alex', 'Sam has signed.');
+    await next('“Go on to ‘The Witness’”');
+    await press('Alex', 'Go on to “The Witness”');
+    await shows('Sam', 'Alex has gone on to “The Witness”.');
+    await press('Sam', 'Go on to “The Witness”');
+    // A page that is loaded again goes on.
+    await page.reload();
+    await travels('The page was loaded again');
     await both('I feel heard');
     await both('Go on to “Perspective Stretch”');
     await press('Alex', 'Share with Sam');
@@ -89,6 +106,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await duringKill(async () => {
       await kill();
       await shows('Alex', 'reconnecting');
+      await next('The server is down. It comes back by itself');
       // What was answered is on both screens, and what is pressed meanwhile is sent when the server is back.
       await shows('Alex', 'Common ground shows when Sam has shared, too');
       await press('Sam', 'Share these with Alex');
@@ -96,9 +114,12 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await travels(/The server is back on the same data/);
     await both('Yes, we both need this');
     await both('Go on to “Strategic Repair”');
+    await next('“Add this idea”');
     for (const name of ['Alex', 'Sam', 'Alex', 'Sam']) await press(name, 'Add this idea');
     await shows('Alex', 'Phones away at dinner');
+    await next('Next: on Alex’s phone “Enough ideas: rank them”, or on Sam’s phone “Enough ideas: rank them”');
     await both('Enough ideas: rank them');
+    await next('on Alex’s phone tap up to three ideas, then “Hand in my ranking”');
     for (const name of ['Alex', 'Sam']) {
       for (const idea of [/plan the week/, 'A shared calendar', /without any plan/]) await press(name, idea);
       if (name === 'Alex') await look('a ranking');
@@ -112,7 +133,11 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await press('Sam', /^New experiment proposed/);
     await press('Sam', 'I agree');
     await press('Alex', 'Resolve the session');
-    for (const name of ['Alex', 'Sam']) await shows(name, 'Resolved');
+    for (const name of ['Alex', 'Sam']) await shows(name, 'agreed by both, for two weeks');
+    await travels('Alex hears: resolved');
+    const lines = await page.getByRole('log').getByRole('listitem').allTextContents();
+    const isBefore = (cause, effect) => lines.findIndex((line) => line.includes(effect)) < lines.findIndex((line) => line.includes(cause));
+    assert.ok(isBefore('Alex resolves the session', 'Sam hears: resolved'), 'the newest is first, a cause before its effects');
     await seen.page.getByRole('status').getByText('Resolved.').waitFor();
     await look('the resolution');
   }
@@ -165,9 +190,11 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await press('Alex', 'OK');
     // Pressed without a network: sent when there is one.
     await press('Alex', 'Sign the Compact');
+    await shows('Alex', 'Waits for the network');
+    await seen.next('Next: give Alex the network back');
     await press('Alex', 'Give the network back');
     await button('Alex', 'Go on to “The Witness”').waitFor();
-    await seen.travels('Alex hears: the other has signed');
+    await seen.travels('Alex hears: Sam has signed');
     page.notes();
   });
 
@@ -177,7 +204,8 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await press('Alex', 'Invite Sam');
     await press('Sam', 'Open the link');
     await press('Sam', 'No, thank you');
-    await seen.shows('Alex', 'This session has ended');
+    await seen.shows('Alex', 'Sam declined your invitation');
+    await seen.shows('Sam', 'You said no');
     await seen.page.getByRole('button', { name: 'Start over' }).click();
     await press('Alex', 'Invite Sam');
     await press('Sam', 'Open the link');
@@ -205,7 +233,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await phone('Sam').getByLabel('If not').fill('It was the silence.');
     await press('Sam', 'Not quite');
     await shows('Sam', 'tries again');
-    await travels('Alex hears: not quite');
+    await travels('Alex hears: Sam says: not quite');
     await shows('Alex', 'It was the silence.');
     await checkAccess(page, 'a guess that is not quite right');
     await phone('Alex').getByLabel('once more').fill('You might mind the silence.');
@@ -226,6 +254,7 @@ describe('two phones in a browser', { concurrency: 3, timeout: 180_000 }, () => 
     await press('Alex', 'Propose to Sam: try it for two weeks');
     await press('Sam', 'Something else, please');
     await shows('Alex', 'Can we begin with something smaller?');
+    await shows('Alex', 'Sam would rather');
     await press('Alex', 'Propose to Sam: try it for one week');
     await shows('Sam', 'try it for one week');
     await press('Sam', 'I agree');

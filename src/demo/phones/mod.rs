@@ -59,6 +59,8 @@ struct Login {
 
 #[derive(Serialize)]
 struct Story {
+    /// The demo's process: a page that is loaded again goes on if it is the same.
+    process: u32,
     node: String,
     alex: Login,
     sam: Login,
@@ -99,7 +101,7 @@ impl Stage {
             let token = node.token(&user, name)?;
             Ok::<_, Error>(Login { name, push_token: format!("ExponentPushToken[{user}]"), user, token })
         };
-        Ok(Story { node: self.node_url.clone(), alex: login("Alex")?, sam: login("Sam")? })
+        Ok(Story { process: std::process::id(), node: self.node_url.clone(), alex: login("Alex")?, sam: login("Sam")? })
     }
 
     /// Kills the node, and starts it again after a while. Without effect while that is under way.

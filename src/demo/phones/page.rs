@@ -21,10 +21,11 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 7] = files! {
+const FILES: [(&str, &str, &str); 8] = files! {
     "/" "text/html; charset=utf-8" "index.html";
     "/phones.css" "text/css; charset=utf-8" "phones.css";
     "/main.js" "text/javascript; charset=utf-8" "main.js";
+    "/heard.js" "text/javascript; charset=utf-8" "heard.js";
     "/phone.js" "text/javascript; charset=utf-8" "phone.js";
     "/screens.js" "text/javascript; charset=utf-8" "screens.js";
     "/story.js" "text/javascript; charset=utf-8" "story.js";

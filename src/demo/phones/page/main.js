@@ -3,16 +3,21 @@
 import { Phone, h } from './phone.js';
 import { Player } from './story.js';
 
+/** Where the page keeps what it needs when it is loaded again. */
+const KEPT = 'two phones';
+
 const $ = (id) => document.getElementById(id);
 const own = (path) => fetch(path, { method: 'POST', headers: { 'x-demo': 'yes' } }).then((response) => response.json());
 
 const begun = performance.now();
 const phones = {};
 
-/** Adds a line to what travels, the newest first. */
-function travels(kind, text, small) {
+/** Adds a line to what travels, the newest first. Returns what changes its small print. */
+function travels(kind, text, small = '') {
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-  $('log').firstElementChild.prepend(h('li', { class: kind }, h('time', {}, `${seconds} s`), text, small && h('small', {}, small)));
+  const print = h('small', {}, small);
+  $('log').firstElementChild.prepend(h('li', { class: kind }, h('time', {}, `${seconds} s`), text, small && print));
+  return (text) => (print.textContent = text);
 }
 
 const millis = (ms) => (ms < 2000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
@@ -20,17 +25,30 @@ const short = (path) => path.replace(/\/[a-z0-9]{25}(?=\/|$)/g, '/…');
 
 const story = {
   recovery: [],
+  isUp: true,
+  /** The pushes that were shown: the feed tells them again when it is opened again. */
+  pushed: [],
   /** When the last command was sent. */
   commandAt: 0,
   otherOf: (phone) => phones[phone.who === 'alex' ? 'sam' : 'alex'],
 
-  command(phone, { what, path, ms, attempt }) {
-    const again = attempt > 1 ? ` (attempt ${attempt}, with the same key: done once)` : '';
-    travels('command', `${phone.name} ${what}`, `→ POST ${short(path)} ${millis(ms)}${again}`);
+  /** A command is sent. Returns what is called with its answer. */
+  command(phone, what, path) {
+    story.commandAt = performance.now();
+    const line = `→ POST ${short(path)}`;
+    const complete = travels('command', `${phone.name} ${what}`, `${line} …`);
+    return ({ ms, attempt, problem }) => {
+      const again = attempt > 1 ? ` (attempt ${attempt}, with the same key: done once)` : '';
+      complete(problem ? `${line} refused: ${problem}` : `${line} ${millis(ms)}${again}`);
+    };
   },
 
-  event(phone, name, { seq, timestamp }) {
-    travels('event', `${phone.name} hears: ${EVENTS[name] ?? name}`, `⇠ ${name}, event ${seq}, ${millis(Math.max(0, Date.now() - timestamp))} later`);
+  event(phone, words, name, { seq, timestamp }) {
+    travels('event', `${phone.name} hears: ${words}`, `⇠ ${name}, event ${seq}, ${millis(Math.max(0, Date.now() - timestamp))} later`);
+  },
+
+  presence(phone, isThere) {
+    travels('event', `${phone.name} hears: ${phone.other.name} is ${isThere ? 'here' : 'away'}`, `⇠ presence, ${isThere ? 'enter' : 'leave'}`);
   },
 
   note: (_, text) => travels('note', text),
@@ -41,9 +59,10 @@ const story = {
       return {
         title: 'Something stands between you and Sam?', text: 'Invite Sam to talk about it, step by step.',
         field: { id: 'topic', label: 'What is it about?', value: 'the holidays' },
-        actions: [{ id: 'invite', label: 'Invite Sam', run: ({ field }) => invite(phone, field) }],
+        actions: [{ id: 'invite', writes: true, label: 'Invite Sam', run: ({ field }) => invite(phone, field) }],
       };
     }
+    if (story.declined) return { title: 'You said no', text: 'Alex hears that. Nothing else was shared.', ended: true };
     if (!story.invitation) return { title: 'Sam’s phone', text: 'Nothing has come yet.' };
     if (!story.read) {
       return {
@@ -64,30 +83,22 @@ const story = {
   changed() {
     if (!phones.sam) return;
     for (const { who, turn } of Object.values(phones)) document.querySelector(`nav a[href="#${who}"]`).classList.toggle('turn', turn);
+    keep();
     if (player.isPlaying) return;
-    const turns = Object.values(phones).filter((phone) => phone.turn).map((phone) => {
-      const { actions, notices } = phone.shown;
-      return `on ${phone.name}’s phone ${actions ? `“${actions[0].label}”` : 'the notification'}`;
-    });
-    const ended = phones.alex.view?.session.storedStatus;
-    const text = ended === 'RESOLVED' ? 'Resolved. “Start over” begins anew.'
-      : ended === 'ABANDONED' ? 'It has ended. “Start over” begins anew.'
-      : turns.length ? `Next: ${turns.join(', or ')}` : 'Both wait. Open the app on a locked phone.';
-    say(text);
+    say(next());
   },
 };
 
-const EVENTS = {
-  'session.joined': 'the other has joined', 'invitation.declined': 'the invitation was declined', 'partner.signed_compact': 'the other has signed', 'partner.advanced': 'the other went on',
-  'partner.stage_completed': 'the other has finished a stage', 'partner.empathy_shared': 'the other has shared a guess',
-  'partner.validated': 'the other feels understood', 'partner.revision_requested': 'not quite: the other asks to write it again', 'partner.needs_confirmed': 'the other has confirmed needs',
-  'partner.needs_shared': 'the other has shared needs', 'partner.ready_to_rank': 'the other is ready to rank',
-  'partner.ranking_submitted': 'the other has ranked', 'strategies.overlap_ready': 'the overlap is there',
-  'session.strategies_updated': 'the ideas have changed', 'partner.common_ground_confirmed': 'the other has confirmed the common ground',
-  'partner.marked_ready': 'the other is ready to rank',
-  'agreement.proposed': 'a proposal', 'agreement.confirmed': 'both agree', 'agreement.declined': 'the proposal was declined',
-  'session.paused': 'a pause', 'session.resumed': 'the pause is over', 'session.resolved': 'resolved',
-};
+/** What can be done next. */
+function next() {
+  if (story.problem) return 'The server does not come back. End the demo in its terminal, and start it again.';
+  if (!story.isUp) return 'The server is down. It comes back by itself in a moment.';
+  const status = phones.alex.view?.session.storedStatus;
+  if (status === 'RESOLVED') return 'Resolved. “Start over” begins anew.';
+  if (status === 'ABANDONED') return 'It has ended. “Start over” begins anew.';
+  const all = Object.values(phones).map(({ todo }) => todo).filter(Boolean);
+  return all.length ? `Next: ${all.join(', or ')}` : 'Both wait. Open the app on a locked phone.';
+}
 
 function say(text) {
   if ($('next').textContent !== text) $('next').textContent = text;
@@ -102,7 +113,11 @@ async function invite(phone, context) {
 }
 
 async function readInvitation() {
-  story.read = (await phones.sam.wire.get(`/invitations/${story.invitation}`)).invitation;
+  const path = `/invitations/${story.invitation}`;
+  const complete = travels('command', 'Sam opens the link', `→ GET ${short(path)} …`);
+  const asked = performance.now();
+  story.read = (await phones.sam.wire.get(path)).invitation;
+  complete(`→ GET ${short(path)} ${millis(performance.now() - asked)}`);
 }
 
 async function accept(phone) {
@@ -113,7 +128,7 @@ async function accept(phone) {
 
 async function decline(phone) {
   await phone.act('declines the invitation', `/invitations/${story.invitation}/decline`);
-  story.invitation = null;
+  story.declined = true;
 }
 
 const player = new Player(say, () => {
@@ -123,24 +138,32 @@ const player = new Player(say, () => {
 
 async function kill() {
   $('kill').disabled = true;
-  travels('note', 'The server is killed with SIGKILL. Both phones lose it at once.');
+  story.isKiller = true;
+  travels('note', 'The server is killed with SIGKILL. Both phones lose it at once. It starts again by itself.');
   await own('kill');
 }
 
 /** What the page's own server tells: notifications that reached a phone, and whether the node runs. */
 function feed({ node, alex, sam }) {
-  let isUp = true;
+  let hasTold = false;
   const source = new EventSource(`feed?${new URLSearchParams({ devices: `${alex.pushToken},${sam.pushToken}` })}`);
   source.addEventListener('push', ({ data }) => {
     const { token, title, body, data: payload } = JSON.parse(data);
     const phone = Object.values(phones).find((each) => each.login.pushToken === token);
+    const push = `${token} ${payload.seq}`;
+    if (story.pushed.includes(push)) return;
+    story.pushed.push(push);
     travels('push', `${phone.name}’s phone gets: “${title}”`, `⇢ “${body}”, event ${payload.seq}, ${millis(performance.now() - story.commandAt)} after the command`);
     phone.notify({ title, body });
   });
   source.addEventListener('server', ({ data }) => {
     const { up, ms, problem } = JSON.parse(data);
-    if (up === isUp) return;
-    isUp = up;
+    const isFirst = !hasTold;
+    hasTold = true;
+    if (up === story.isUp) return;
+    Object.assign(story, { isUp: up, problem });
+    if (!up && !story.isKiller && !isFirst) travels('note', 'The server was killed from another tab. It starts again by itself.');
+    story.isKiller = false;
     for (const phone of Object.values(phones)) {
       phone.wire.server = up;
       if (up) phone.wire.connect();
@@ -149,19 +172,68 @@ function feed({ node, alex, sam }) {
     if (up) travels('note', `The server is back on the same data, ${ms} ms after its start.`);
     if (problem) travels('note', `The server does not come back: ${problem}`);
     $('kill').disabled = !up;
+    story.changed();
   });
 }
 
+/** Keeps, for this tab, who the two are and where their phones stand. All else is asked for again. */
+function keep() {
+  const { logins, invitation, read, declined, pushed } = story;
+  const places = Object.fromEntries(Object.entries(phones).map(([who, phone]) => [who, phone.kept]));
+  if (logins) sessionStorage.setItem(KEPT, JSON.stringify({ logins, invitation, read, declined, pushed, places }));
+}
+
+/** What was kept, if it is of the demo that runs. */
+function kept(fresh) {
+  const all = JSON.parse(sessionStorage.getItem(KEPT) ?? 'null');
+  return all?.logins.process === fresh.process ? all : null;
+}
+
 async function begin() {
-  const logins = await own('story');
+  const fresh = await own('story');
+  const { places, ...before } = kept(fresh) ?? { logins: fresh };
+  const { logins } = before;
   for (const who of ['alex', 'sam']) phones[who] = new Phone(who, logins[who], logins.node, story);
+  Object.assign(story, before);
   feed(logins);
-  await Promise.all(Object.values(phones).map((phone) => phone.signIn()));
+  if (places) {
+    travels('note', 'The page was loaded again. Both phones ask the server where they are.');
+    for (const [who, phone] of Object.entries(phones)) phone.restore(places[who]);
+  } else {
+    await Promise.all(Object.values(phones).map((phone) => phone.signIn()));
+  }
   story.recovery = (await phones.alex.wire.get('/realtime/config')).show;
   story.changed();
 }
 
+/** Says which part is in sight, where one at a time is. */
+function markParts() {
+  const links = new Map([...document.querySelectorAll('nav a')].map((link) => [document.querySelector(link.hash), link]));
+  const watch = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (isIntersecting) links.get(target).setAttribute('aria-current', 'true');
+      else links.get(target).removeAttribute('aria-current');
+    }
+  }, { root: document.querySelector('main'), threshold: 0.6 });
+  for (const part of links.keys()) watch.observe(part);
+}
+
+/** Tabs of one browser share the server, not the two people. */
+function meetOtherTabs() {
+  const tabs = new BroadcastChannel(KEPT);
+  tabs.onmessage = ({ data }) => {
+    if (data === 'new') tabs.postMessage('old');
+    travels('note', 'Another tab shows two other people on the same server. A kill in one is a kill in both.');
+  };
+  tabs.postMessage('new');
+}
+
 $('play').onclick = () => player.toggle();
 $('kill').onclick = kill;
-$('again').onclick = () => location.reload();
+$('again').onclick = () => {
+  sessionStorage.removeItem(KEPT);
+  location.reload();
+};
+markParts();
+meetOtherTabs();
 begin();

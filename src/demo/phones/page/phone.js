@@ -1,7 +1,9 @@
 // One phone: its screen, its lock screen, and the two buttons below it.
 
-import { Refused, Wire } from './wire.js';
+import { heard, isNews } from './heard.js';
 import { load, screen } from './screens.js';
+import { quoted } from './story.js';
+import { Refused, Wire } from './wire.js';
 
 /** While the network is cut, time on the phone runs this many times faster, so that nobody waits two minutes. */
 const FASTER = 10;
@@ -25,27 +27,28 @@ export class Phone {
   /** `home`, `app` or `locked`. */
   place = 'home';
   notices = [];
-  #busy = false; #seen = 0; #loads = 0; #drawn = ''; #written = {}; #picked = {}; #cutAt = 0; #held = []; #closed = '';
+  /** What the phone shows of what the partner did last. */
+  news = '';
+  /** The action that was pressed and is not answered yet. */
+  #busy; #sawOther = false; #seen = 0; #loads = 0; #drawn = ''; #written = {}; #picked = {}; #cutAt = 0; #held = []; #closed = ''; #title;
 
   /** `story` hears what travels, and knows the other phone. */
   constructor(who, login, node, story) {
     Object.assign(this, { who, login, story, name: login.name });
     this.wire = new Wire(node, login, {
-      command: (command) => story.command(this, { ...command, what: this.#doing ?? 'asks' }),
       event: (name, data) => this.#hear(name, data),
       connected: () => this.refresh(),
-      presence: () => this.draw(),
+      presence: (isTold) => this.#hearPresence(isTold),
     });
     this.section = document.getElementById(who);
     this.glass = h('div', { class: 'glass' });
     this.hand = h('p', { class: 'hand' });
     this.leaveButton = h('button', { 'data-do': 'leave', onclick: () => this.leave() }, 'Leave the app');
     this.cutButton = h('button', { 'data-do': 'cut', onclick: () => (this.wire.network ? this.cut() : this.mend()) });
-    this.section.replaceChildren(this.glass, h('div', { class: 'buttons' }, this.leaveButton, this.cutButton), this.hand);
+    this.buttons = h('div', { class: 'buttons' }, this.leaveButton, this.cutButton);
+    this.section.replaceChildren(this.glass, this.buttons, this.hand);
     this.draw();
   }
-
-  #doing;
 
   get other() {
     return this.story.otherOf(this);
@@ -56,14 +59,32 @@ export class Phone {
     await this.act('signs in and allows notifications', '/auth/push-token', { pushToken: this.login.pushToken, platform: 'ios' });
   }
 
+  /** What a page that is loaded again needs, to go on. */
+  get kept() {
+    const { session, place, notices } = this;
+    return { session, place, notices };
+  }
+
+  restore({ session, place, notices }) {
+    Object.assign(this, { session, place, notices });
+    if (place === 'app') this.openApp();
+    else this.draw();
+  }
+
   // ---- the app ----
 
   openApp() {
     this.place = 'app';
     this.notices = [];
+    this.news = '';
     this.wire.enter(this.session);
     this.draw();
     this.refresh();
+  }
+
+  #unlock(from) {
+    this.story.note(this, `${this.name} opens the app${from}.`);
+    this.openApp();
   }
 
   leave() {
@@ -83,7 +104,7 @@ export class Phone {
       this.view = view;
       if (view.seq > this.#seen && this.place === 'app') {
         this.#seen = view.seq;
-        this.wire.post(`/sessions/${this.session}/viewed`, { lastSeenSeq: view.seq }, true);
+        this.wire.post(`/sessions/${this.session}/viewed`, { lastSeenSeq: view.seq });
       }
     } catch {
       // The next event or the next connection asks again.
@@ -92,14 +113,30 @@ export class Phone {
   }
 
   #hear(name, data) {
-    if (data.excludeUserId !== this.login.user) this.story.event(this, name, data);
+    if (data.excludeUserId !== this.login.user) {
+      const words = heard(name, data, this.other.name);
+      if (isNews(name)) this.news = words;
+      this.story.event(this, words, name, data);
+    }
     this.refresh();
   }
 
+  get #isOtherThere() {
+    return [...this.wire.members.values()].some((member) => member !== this.login.user);
+  }
+
+  /** `isTold`: the server said who is there. Without, this phone has only lost its connection. */
+  #hearPresence(isTold) {
+    const isThere = this.#isOtherThere;
+    if (isTold && isThere !== this.#sawOther) {
+      this.#sawOther = isThere;
+      this.story.presence(this, isThere);
+    }
+    this.draw();
+  }
+
   act(what, path, body) {
-    this.#doing = what;
-    this.story.commandAt = performance.now();
-    return this.wire.post(path, body);
+    return this.wire.post(path, body, (path) => this.story.command(this, what, path));
   }
 
   /** A command on the session. */
@@ -107,17 +144,17 @@ export class Phone {
 
   async #run(action) {
     if (this.#busy) return;
-    this.#busy = true;
+    const { field, picks } = this.shown;
+    this.#busy = action;
+    this.news = '';
     this.draw();
     try {
-      const { field, picks } = this.shown;
-      const picked = this.#picked[picks?.legend] ?? picks?.options.filter((each) => each.picked).map((each) => each.id);
-      await action.run({ field: this.#written[field?.id] ?? field?.value, picked, ranked: this.#picked.ranks ?? [] });
+      await action.run({ field: this.#text(field), picked: this.#chosen(picks), ranked: this.#picked.ranks ?? [] });
     } catch (error) {
+      // What was refused stands among what travels.
       if (!(error instanceof Refused)) throw error;
-      this.story.note(this, `The server refused it: ${error.message}`);
     } finally {
-      this.#busy = false;
+      this.#busy = undefined;
       await this.refresh();
     }
   }
@@ -178,28 +215,72 @@ export class Phone {
     return Boolean(actions?.length || notices?.length);
   }
 
+  get hasEnded() {
+    return Boolean(this.shown.ended);
+  }
+
+  /** What this person can do now, in words. */
+  get todo() {
+    if (!this.wire.network) return `give ${this.name} the network back`;
+    if (!this.turn) return undefined;
+    const on = `on ${this.name}’s phone`;
+    const { actions, field, picks, ranks } = this.shown;
+    if (!actions) return `${on} the notification`;
+    const action = this.#main;
+    const press = quoted(action.label);
+    if (ranks && !this.#picked.ranks?.length) return `${on} tap up to three ideas, then ${press}`;
+    if (picks && this.#chosen(picks).length < picks.least) return `${on} choose something, then ${press}`;
+    if (action.writes && !this.#text(field).trim()) return `${on} write under ${quoted(field.label)}, then ${press}`;
+    return `${on} ${press}`;
+  }
+
+  get #main() {
+    const { actions } = this.shown;
+    return actions.find(({ main }) => main) ?? actions[0];
+  }
+
+  #text(field) {
+    return this.#written[field?.id] ?? field?.value ?? '';
+  }
+
+  #chosen(picks) {
+    return this.#picked[picks?.legend] ?? picks?.options.filter((each) => each.picked).map((each) => each.id);
+  }
+
+  /** Whether something is missing for this action. */
+  #isOff({ writes }) {
+    const { field, picks, ranks } = this.shown;
+    return Boolean(this.#busy || (writes && !this.#text(field).trim())
+      || (picks && this.#chosen(picks).length < picks.least) || (ranks && !this.#picked.ranks?.length));
+  }
+
   /** Draws the screen if it is not what is there already: what somebody writes or reaches by keyboard stays. */
   draw() {
     this.shown = this.#screen();
     const { lost, show, text } = this.#recovery();
     const message = this.#closed === show ? undefined : show;
-    const isThere = [...this.wire.members.values()].some((member) => member !== this.login.user);
-    const drawn = JSON.stringify([this.shown, this.#picked, message, isThere, this.#busy, this.wire.network, this.wire.server]);
-    this.hand.textContent = lost === undefined ? '' : `No network for ${clock(lost)}. Time runs ${FASTER}× here.`;
+    const isThere = this.#isOtherThere;
+    const drawn = JSON.stringify([this.shown, this.#picked, message, isThere, this.#busy?.label, this.news, this.wire.network, this.wire.server]);
+    this.hand.textContent = lost === undefined ? '' : `No network for ${clock(lost)}, on a clock that runs ${FASTER} times as fast to spare you the wait.`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const focused = this.section.contains(document.activeElement) ? document.activeElement.dataset.do ?? 'any' : undefined;
     this.section.classList.toggle('turn', this.turn);
+    this.buttons.hidden = this.hasEnded;
     this.leaveButton.disabled = this.place !== 'app';
     this.cutButton.textContent = this.wire.network ? 'Cut the network' : 'Give the network back';
     this.cutButton.disabled = !this.session;
+    const scrolled = this.#title === this.shown.title ? this.glass.querySelector('.screen')?.scrollTop : 0;
+    this.#title = this.shown.title;
     const parts = [
       h('div', { class: 'bar' }, h('b', {}, this.name), this.#status(isThere)),
-      this.shown.locked ? this.#lockScreen() : this.#appScreen(),
       message === 'toast' && h('div', { class: 'toast', role: 'status' }, text),
+      this.place === 'app' && this.news && h('p', { class: 'news', role: 'status' }, `${this.news}.`),
+      ...(this.shown.locked ? [this.#lockScreen()] : this.#appScreen()),
       message === 'modal' && this.#dialogue(show, text),
     ];
     this.glass.replaceChildren(...parts.filter(Boolean));
+    this.glass.querySelector('.screen').scrollTop = scrolled ?? 0;
     if (focused && !this.section.contains(document.activeElement)) {
       const again = this.section.querySelector(`[data-do="${focused}"]:not(:disabled)`);
       (again ?? this.glass.querySelector('.actions button:not(:disabled)') ?? this.glass.querySelector('h2'))?.focus();
@@ -211,25 +292,26 @@ export class Phone {
     if (this.place !== 'app') return h('span', {}, this.place === 'locked' ? 'locked' : '');
     if (!this.wire.network) return h('span', {}, 'no network');
     if (!this.wire.server) return h('span', {}, 'reconnecting');
+    if (!this.view || this.hasEnded || this.view.session.storedStatus === 'INVITED') return '';
     return h('span', {}, isThere ? `${this.other.name} is here` : `${this.other.name} is away`);
   }
 
   #lockScreen() {
     const notices = this.notices.map(({ title, body }) =>
-      h('button', { class: 'notice', 'data-do': 'notice', onclick: () => this.openApp() }, h('b', {}, title), h('span', {}, body)));
+      h('button', { class: 'notice', 'data-do': 'notice', onclick: () => this.#unlock(' from the notification') }, h('b', {}, title), h('span', {}, body)));
     const time = new Date().toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
     return h('div', { class: 'screen locked' },
       h('h2', { class: 'clock', tabindex: -1 }, time), ...notices,
-      h('div', { class: 'actions' }, h('button', { 'data-do': 'unlock', onclick: () => this.openApp() }, 'Open the app')));
+      h('div', { class: 'actions' }, h('button', { 'data-do': 'unlock', onclick: () => this.#unlock('') }, 'Open the app')));
   }
 
+  /** What scrolls, and the buttons below it, which are always in sight. */
   #appScreen() {
-    const { stage, heading, title, text, cards, field, picks, ranks, waiting, actions = [], pause } = this.shown;
+    const { stage, done = stage, heading, title, text, cards, field, picks, ranks, waiting, actions = [], pause } = this.shown;
     const ranked = this.#picked.ranks ?? [];
-    const enough = (!picks || (this.#picked[picks.legend]?.length ?? 1) >= picks.least) && (!ranks || ranked.length > 0);
-    return h('div', { class: 'screen' },
+    const screen = h('div', { class: 'screen', 'data-do': 'screen', tabindex: 0 },
       stage !== undefined && h('div', {},
-        h('ol', { class: 'steps', 'aria-hidden': 'true' }, ...[0, 1, 2, 3, 4].map((each) => h('li', { class: each < stage ? 'done' : '' }))),
+        h('ol', { class: 'steps', 'aria-hidden': 'true' }, ...[0, 1, 2, 3, 4].map((each) => h('li', { class: each < done ? 'done' : each === done ? 'now' : '' }))),
         heading ? h('p', { class: 'stage' }, heading) : ''),
       h('h2', { tabindex: -1 }, title),
       text && h('p', {}, text),
@@ -237,22 +319,37 @@ export class Phone {
       field && this.#field(field),
       picks && this.#picks(picks),
       ranks && h('div', { class: 'cards', role: 'group', 'aria-label': 'Ideas' }, ...ranks.map((each) => this.#rank(each, ranked))),
-      waiting && h('p', { class: 'waiting' }, waiting),
-      actions.length && h('div', { class: 'actions' }, ...actions.map((action, index) => h('button', {
-        class: index === 0 ? 'main' : '', 'data-do': action.id, disabled: this.#busy || !enough, onclick: () => this.#run(action),
-      }, this.#busy && index === 0 ? 'Sending…' : action.label))),
-      pause && h('button', { class: 'quiet', 'data-do': 'pause', disabled: this.#busy, onclick: () => this.#run({ run: pause }) }, 'Ask for a pause'));
+      waiting && h('p', { class: 'waiting' }, waiting));
+    const foot = (actions.length || pause) && h('div', { class: 'actions' },
+      ...actions.map((action) => h('button', {
+        class: action === this.#main ? 'main' : '', 'data-do': action.id, disabled: this.#isOff(action), onclick: () => this.#run(action),
+      }, this.#busy?.id === action.id ? this.#sending : action.label)),
+      pause && h('button', { class: 'quiet', 'data-do': 'pause', disabled: Boolean(this.#busy), onclick: () => this.#run({ run: pause }) }, 'Ask for a pause'));
+    return [screen, foot];
+  }
+
+  get #sending() {
+    if (!this.wire.network) return 'Waits for the network…';
+    return this.wire.server ? 'Sending…' : 'Waits for the server…';
   }
 
   #field({ id, label, value, lines }) {
-    const attributes = { id: `${this.who}-${id}`, 'data-do': id, oninput: ({ target }) => (this.#written[id] = target.value) };
+    const attributes = { id: `${this.who}-${id}`, 'data-do': id, maxlength: 500, oninput: ({ target }) => this.#write(id, target.value) };
     const input = lines ? h('textarea', { ...attributes, rows: lines }) : h('input', { ...attributes, type: 'text' });
     input.value = this.#written[id] ?? value;
     return h('div', {}, h('label', { for: attributes.id }, label), input);
   }
 
-  #picks({ legend, options, only }) {
-    const chosen = () => (this.#picked[legend] ??= options.filter((each) => each.picked).map((each) => each.id));
+  /** The screen stays as it is while somebody writes. Only the buttons follow. */
+  #write(id, text) {
+    this.#written[id] = text;
+    for (const action of this.shown.actions ?? []) this.glass.querySelector(`[data-do="${action.id}"]`).disabled = this.#isOff(action);
+    this.story.changed();
+  }
+
+  #picks(picks) {
+    const { legend, options, only } = picks;
+    const chosen = () => this.#chosen(picks);
     const pick = (id, checked) => {
       const others = only ? [] : chosen().filter((each) => each !== id);
       this.#picked[legend] = checked ? [...others, id] : others;
@@ -274,7 +371,8 @@ export class Phone {
   }
 
   #dialogue(show, text) {
-    return h('div', { class: 'dialogue', role: 'alertdialog', 'aria-label': 'Connection lost' }, h('p', {}, text),
+    const unsent = this.#busy?.label && h('p', {}, `${quoted(this.#busy.label)} is not sent yet. It is sent when the network is back.`);
+    return h('div', { class: 'dialogue', role: 'alertdialog', 'aria-label': 'Connection lost' }, ...[h('p', {}, text), unsent].filter(Boolean),
       h('button', { 'data-do': 'close', onclick: () => { this.#closed = show; this.draw(); } }, 'OK'));
   }
 }

@@ -25,6 +25,14 @@ const IDEAS = {
 };
 /** How long it is tried, in a first proposal and after a decline. */
 const DURATIONS = ['two weeks', 'one week'];
+/** Ideas after which one may well rank them. */
+const ENOUGH = 2;
+
+/** A stage as the phones call it. */
+export const stageName = (stage) => `“${STAGES[stage]}”`;
+const agreedCard = ({ description, duration }) => [description, `agreed by both${duration ? `, for ${duration}` : ''}`];
+/** What the inviter wrote that it is about. */
+const topic = ({ context }) => (context ? [[context, 'what it is about']] : []);
 
 /** What the screen of the session's stage needs, read from the server. */
 export async function load(wire, session) {
@@ -50,13 +58,13 @@ export async function load(wire, session) {
 }
 
 /**
- * A screen: `title`, `text`, `cards`, `field`, `picks`, `ranks`, `waiting`, and `actions` of `{id, label, run}`.
- * `run` gets what was written and picked.
+ * A screen: `title`, `text`, `cards`, `field`, `picks`, `ranks`, `waiting`, and `actions` of `{id, label, run}`. `run` gets
+ * what was written and picked. An action that `writes` needs something in the field. One is `main`, by default the first.
  */
 export function screen({ who, other, view, command }) {
   const stage = view.progress.myProgress.stage;
   const status = view.session.storedStatus; // `status` may be WAITING instead of ACTIVE
-  if (status === 'INVITED') return { stage, title: 'Your invitation is on its way', waiting: `${other} has not joined yet.` };
+  if (status === 'INVITED') return { stage, title: 'Your invitation is on its way', cards: topic(view.session), waiting: `${other} has not joined yet.` };
   if (status === 'PAUSED') {
     const by = view.session.pausedBy === view.session.partner.id ? `${other} asked` : 'You asked';
     return {
@@ -65,29 +73,34 @@ export function screen({ who, other, view, command }) {
     };
   }
   if (status === 'RESOLVED') {
-    const cards = view.agreements.filter((each) => each.status === 'AGREED').map((each) => [each.description, 'agreed by both']);
-    return { stage: 5, title: 'Resolved', text: `You and ${other} found something to try.`, cards };
+    const cards = view.agreements.filter((each) => each.status === 'AGREED').map(agreedCard);
+    return { stage: STAGES.length, ended: true, title: 'Resolved', text: `You and ${other} found something to try.`, cards };
   }
-  if (status !== 'ACTIVE') return { stage, title: 'This session has ended', text: `It ended without an agreement. Nothing of it was shared.` };
+  if (view.invitation?.status === 'DECLINED') {
+    return { stage, ended: true, title: `${other} said no`, text: `${other} declined your invitation, and has seen nothing but it.` };
+  }
+  if (status !== 'ACTIVE') return { stage, ended: true, title: 'This session has ended', text: 'It ended without an agreement. Nothing of it was shared.' };
   const shown = [compact, witness, perspective, needs, repair][stage]({ who, other, view, command });
   if (view.progress.canAdvance) {
     const next = stage + 1;
+    shown.done = next;
     shown.waiting = undefined;
-    shown.title = `Done with “${STAGES[stage]}”`;
+    shown.title = `Done with ${stageName(stage)}`;
     shown.text = `Go on when you are ready. ${other} hears that you have.`;
     shown.actions = [{
-      id: 'next', label: `Go on to “${STAGES[next]}”`,
-      run: () => command(`goes on to “${STAGES[next]}”`, 'stages/advance', { fromStage: stage, toStage: next }),
+      id: 'next', label: `Go on to ${stageName(next)}`,
+      run: () => command(`goes on to ${stageName(next)}`, 'stages/advance', { fromStage: stage, toStage: next }),
     }];
     shown.field = shown.picks = shown.cards = undefined;
   }
-  return { ...shown, stage, pause: () => command('asks for a pause', 'pause', { reason: 'A moment, please' }), heading: `Stage ${stage}: ${STAGES[stage]}` };
+  return { ...shown, stage, pause: () => command('asks for a pause', 'pause', { reason: 'A moment, please' }), heading: `${STAGES[stage]} · ${stage + 1} of ${STAGES.length}` };
 }
 
 function compact({ other, view, command }) {
   return {
     title: 'The Curiosity Compact',
     text: `“I want to be curious about how this is for ${other}, before I judge.”`,
+    cards: topic(view.session),
     ...(view.compact.mySigned
       ? { waiting: `You have signed. ${other} has not signed yet.` }
       : { actions: [{ id: 'sign', label: 'Sign the Compact', run: () => command('signs the Compact', 'compact/sign', { agreed: true }) }] }),
@@ -109,7 +122,7 @@ function perspective({ who, other, view, command }) {
       title: `How might this be for ${other}?`, text: `${other} sees your words when you both have shared.`,
       field: { id: 'empathy', label: `Your guess about ${other}`, value: EMPATHY[who], lines: 3 },
       actions: [{
-        id: 'share', label: `Share with ${other}`, run: async ({ field }) => {
+        id: 'share', writes: true, label: `Share with ${other}`, run: async ({ field }) => {
           await command('writes how it might be for the other', 'empathy/draft', { content: field, readyToShare: true });
           await command('agrees to share it', 'empathy/consent', { consent: true });
         },
@@ -121,7 +134,7 @@ function perspective({ who, other, view, command }) {
       title: `Not quite, says ${other}`, cards: draft.partnerFeedback ? [[draft.partnerFeedback, `${other}’s words`]] : [],
       field: { id: 'revision', label: `Your guess about ${other}, once more`, value: REVISED[who], lines: 3 },
       actions: [{
-        id: 'revise', label: `Share it with ${other}`, run: async ({ field }) => {
+        id: 'revise', writes: true, label: `Share it with ${other}`, run: async ({ field }) => {
           await command('writes it again', 'empathy/draft', { content: field, readyToShare: true });
           await command('agrees to share it', 'empathy/consent', { consent: true });
         },
@@ -138,7 +151,7 @@ function perspective({ who, other, view, command }) {
     actions: [
       { id: 'yes', label: 'Yes, I feel understood', run: () => command('feels understood', 'empathy/validate', { validated: true }) },
       {
-        id: 'not-quite', label: 'Not quite',
+        id: 'not-quite', writes: true, label: 'Not quite',
         run: ({ field }) => command('says that it is not quite right', 'empathy/validate', { validated: false, feedback: field, consentToShareFeedback: true }),
       },
     ],
@@ -185,7 +198,7 @@ function repair(phone) {
   const agreed = agreements.find((each) => each.status === 'AGREED');
   if (agreed) {
     return {
-      title: 'You agree', cards: [[agreed.description, 'agreed by both']],
+      title: 'You agree', cards: [agreedCard(agreed)],
       actions: [{ id: 'resolve', label: 'Resolve the session', run: () => command('resolves the session', 'resolve') }],
     };
   }
@@ -208,13 +221,13 @@ function collecting({ who, other, view, command }) {
   const cards = strategies.map(({ description }) => [description]);
   if (myReadyToRank) return { title: 'Ideas', cards, waiting: `${other} is still collecting.` };
   const left = IDEAS[who].find((idea) => !strategies.some(({ description }) => description === idea)) ?? '';
-  const ready = { id: 'ready', label: 'Enough ideas: rank them', run: () => command('is ready to rank', 'strategies/ready') };
+  const ready = { id: 'ready', main: strategies.length >= ENOUGH, label: 'Enough ideas: rank them', run: () => command('is ready to rank', 'strategies/ready') };
   return {
-    title: phase === 'NEGOTIATING' ? 'Nothing in common yet: more ideas' : 'What could you try?',
+    title: phase === 'NEGOTIATING' ? 'Nothing in common yet: add ideas, or rank anew' : 'What could you try?',
     text: 'Nobody sees who had an idea.', cards,
     field: { id: `idea${strategies.length}`, label: 'An idea', value: left },
     actions: [
-      { id: 'idea', label: 'Add this idea', run: ({ field }) => command('adds an idea', 'strategies', { description: field }) },
+      { id: 'idea', writes: true, label: 'Add this idea', run: ({ field }) => command('adds an idea', 'strategies', { description: field }) },
       ...(strategies.length ? [ready] : []),
     ],
   };
@@ -224,7 +237,7 @@ function overlap({ other, view, command }) {
   const options = view.shared.overlap ?? [];
   const declined = view.agreements.filter((each) => each.status === 'ABANDONED').at(-1);
   const duration = DURATIONS[declined ? 1 : 0];
-  const wish = declined?.modification && [declined.modification, declined.proposedByMe ? `${other} would rather` : 'what you would rather'];
+  const wish = declined?.modification && [declined.modification, declined.proposedByMe ? `${other} would rather` : 'you would rather'];
   return {
     title: declined ? 'Not quite: another proposal' : 'You would both try this', cards: wish ? [wish] : [],
     picks: { legend: 'One to begin with', only: true, least: 1, options: options.map(({ id, description }, index) => ({ id, label: description, picked: index === 0 })) },

@@ -31,13 +31,13 @@ const STEPS = [
   ...both('next'),
   ['alex', 'idea'], ['sam', 'idea'], ['alex', 'idea'], ['sam', 'idea'],
   ...both('ready'),
-  ['alex', 'rank'],
+  ['alex', 'rank', 'Alex ranks three ideas in private.'],
   ['alex', 'cut', 'Alex drives into a tunnel.'],
   ['sam', 'rank', 'Sam goes on. Alex’s phone says nothing at first, then shows that it reconnects.'],
   ['alex', 'cut', 'The tunnel ends: Alex’s phone catches up on what it missed.', 3],
   ['sam', 'leave', 'Sam has to catch a train.'],
   ['alex', 'propose', 'Alex proposes. Sam is away: a notification again.'],
-  ['sam', 'notice'],
+  ['sam', 'notice', 'Sam opens the app from the notification.'],
   ['sam', 'agree'],
   ['alex', 'resolve'],
 ];
@@ -72,7 +72,7 @@ export class Player {
     while (this.#playing && this.#at < STEPS.length) {
       if (!(await this.#isReady()) || !this.#playing) break;
       const [who, what, caption, beats = 1] = STEPS[this.#at];
-      if (caption) this.say(caption);
+      this.say(caption ?? pressing(STEPS[this.#at]));
       document.getElementById(who)?.scrollIntoView({ block: 'nearest', inline: 'center' });
       await wait(PACE * beats);
       if (!this.#playing) break;
@@ -106,6 +106,17 @@ export class Player {
 
 function isPossible([who, what]) {
   return document.querySelector(what === 'rank' ? `#${who} .rank` : selector(who, what)) !== null;
+}
+
+/** What is said of a step that has no words of its own. */
+function pressing([who, what]) {
+  const label = document.querySelector(selector(who, what))?.textContent ?? '';
+  return `${who === 'sam' ? 'Sam' : 'Alex'}: ${quoted(label)}`;
+}
+
+/** A button's label. Quotation marks in it become single ones. */
+export function quoted(label) {
+  return `“${label.replaceAll('“', '‘').replaceAll('”', '’')}”`;
 }
 
 function selector(who, what) {

@@ -16,7 +16,7 @@ export class Wire {
   open = false; network = true; server = true;
   members = new Map();
 
-  /** `told` hears of `command`, `event`, `connected` and `presence`. */
+  /** `told` hears of `event`, `connected` and `presence`. The last one knows whether the server told it. */
   constructor(node, login, told) {
     Object.assign(this, { node, login, told });
   }
@@ -29,18 +29,27 @@ export class Wire {
     return this.#ask('GET', path);
   }
 
-  /** Sends a command until it is answered. Its key makes the server do it once, however often it is sent. */
-  async post(path, body, quiet = false) {
+  /**
+   * Sends a command until it is answered. Its key makes the server do it once, however often it is sent. `sent` is called
+   * when it is sent for the first time. What it returns is called with the answer.
+   */
+  async post(path, body, sent = () => () => {}) {
     const key = crypto.randomUUID();
+    let answered;
     for (let attempt = 1; ; attempt++) {
       while (!this.isOnline) await pause(AGAIN / 4);
+      answered ??= sent(path);
+      const begun = performance.now();
+      const answer = (problem) => answered({ ms: performance.now() - begun, attempt, problem });
       try {
-        const begun = performance.now();
         const data = await this.#ask('POST', path, body, key);
-        if (!quiet) this.told.command({ path, ms: performance.now() - begun, attempt });
+        answer();
         return data;
       } catch (error) {
-        if (error instanceof Refused) throw error;
+        if (error instanceof Refused) {
+          answer(error.message);
+          throw error;
+        }
         await pause(AGAIN);
       }
     }
@@ -78,7 +87,7 @@ export class Wire {
     this.#socket?.close();
     this.#source = this.#socket = undefined;
     this.members.clear();
-    this.told.presence();
+    this.told.presence(false);
   }
 
   /** Connects, and goes on at the last event. Tries again until it works, or until something changes. */
@@ -147,7 +156,7 @@ export class Wire {
       if (action === LEAVE) this.members.delete(member);
       else this.members.set(member, clientId);
     }
-    this.told.presence();
+    this.told.presence(true);
   }
 
   #send(frame) {
