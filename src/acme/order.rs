@@ -10,7 +10,7 @@ use instant_acme::{
     Account, AuthorizationState, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus,
     RetryPolicy,
 };
-use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rcgen::{CertificateParams, CertificateSigningRequest, CustomExtension, DistinguishedName, KeyPair};
 use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     sign::CertifiedKey,
@@ -40,12 +40,16 @@ async fn ordered(account: &Account, domains: &[String], shown: &ServerCertificat
         return Err(refusal(&mut order, domains, ready.err()).await);
     }
     let key = KeyPair::generate().map_err(AcmeError::unusable)?;
-    let request = CertificateParams::new(domains)
-        .and_then(|params| params.serialize_request(&key))
-        .map_err(AcmeError::unusable)?;
-    order.finalize_csr(request.der()).await?;
+    order.finalize_csr(request(domains, &key)?.der()).await?;
     let chain = order.poll_certificate(&RetryPolicy::default()).await?;
     Ok(Pem::new(&key.serialize_pem(), &chain))
+}
+
+/// Asks for a certificate without a subject. An authority would take the subject's name for one more domain.
+fn request(domains: &[String], key: &KeyPair) -> Result<CertificateSigningRequest, AcmeError> {
+    let mut params = CertificateParams::new(domains).map_err(AcmeError::unusable)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.serialize_request(key).map_err(AcmeError::unusable)
 }
 
 async fn answer_challenges(order: &mut Order, shown: &ServerCertificate) -> Result<(), AcmeError> {
@@ -120,6 +124,18 @@ mod tests {
         let identifier = json!({ "type": "dns", "value": "tandem.example.org" });
         let state = json!({ "identifier": identifier, "status": "invalid", "challenges": [challenge] });
         serde_json::from_value(state).expect("an authorization")
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_domains_and_for_no_other_name() {
+        // Version 0, an empty subject, and the key (RFC 2986, section 4.1).
+        const EMPTY_SUBJECT: [u8; 6] = [2, 1, 0, 0x30, 0, 0x30];
+        let domains = ["tandem.example.org", "two.example.org"].map(str::to_owned);
+        let key = KeyPair::generate().expect("a key");
+        let request = request(&domains, &key).expect("a request");
+        let holds = |part: &[u8]| request.der().windows(part.len()).any(|window| window == part);
+        assert!(domains.iter().all(|domain| holds(domain.as_bytes())));
+        assert!(holds(&EMPTY_SUBJECT));
     }
 
     #[test]
