@@ -47,6 +47,12 @@ impl Settings {
             "backup.schedule",
             "needs backup.to, the directory of backups",
         )?;
+        // `tandem backup` and the node run in different working directories, and mean the same directory.
+        require(
+            self.backup.to.as_ref().is_none_or(|to| to.is_absolute()),
+            "backup.to",
+            "is a relative path, but must be absolute, as \"/var/backups/tandem\"",
+        )?;
         self.check_store()?;
         self.check_texts()?;
         self.check_tls()?;

@@ -71,6 +71,9 @@ async fn a_schedule_needs_a_directory_and_a_meaning() {
     assert!(refused.refused_with_one_line().contains("needs backup.to"), "{refused:?}");
     let refused = server().set("backup.to", "/tmp/x").set("backup.schedule", "sometimes").refused().await;
     assert!(refused.refused_with_one_line().contains("\"03:30\""), "{refused:?}");
+    let refused = server().set("backup.to", "backups").refused().await;
+    let problem = refused.refused_with_one_line();
+    assert!(problem.contains("backup.to") && problem.contains("/var/backups/tandem"), "{problem}");
     let nowhere = run(&["backup"], &[]).await;
     assert!(nowhere.refused_with_one_line().contains("--to DIR"), "{nowhere:?}");
 }
