@@ -43,12 +43,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(super) struct Ready {
     client: Arc<Client>,
     reading: Reading,
+    /// Notified when this connection, and no later one, counts as lost.
+    lost: Notify,
 }
 
 #[derive(Default)]
 struct Link {
     ready: Mutex<Option<Arc<Ready>>>,
-    lost: Notify,
 }
 
 impl Link {
@@ -59,7 +60,7 @@ impl Link {
     /// Drops the connection, unless it was replaced already.
     fn lose(&self, lost: &Arc<Ready>) {
         if self.ready.lock().take_if(|ready| Arc::ptr_eq(ready, lost)).is_some() {
-            self.lost.notify_one();
+            lost.lost.notify_one();
         }
     }
 
@@ -171,10 +172,11 @@ async fn keep(links: Arc<Links>, link: usize, access: Access) {
             Ok((ready, mut connection)) => {
                 let link = &links.all[link];
                 links.refusal.lock().take();
-                *link.ready.lock() = Some(Arc::new(ready));
+                let ready = Arc::new(ready);
+                *link.ready.lock() = Some(ready.clone());
                 tokio::select! {
                     _ = &mut connection => {}
-                    () = link.lost.notified() => connection.abort(),
+                    () = ready.lost.notified() => connection.abort(),
                 }
                 link.ready.lock().take();
                 failures = 1;
@@ -191,7 +193,7 @@ async fn keep(links: Arc<Links>, link: usize, access: Access) {
 async fn connect(access: &Access) -> Result<(Ready, JoinHandle<()>), PostgresError> {
     let (client, connection) = access.connect().await?;
     let reading = Reading::prepare(&client).await.map_err(failed(&access.address, "read its rows"))?;
-    Ok((Ready { client, reading }, connection))
+    Ok((Ready { client, reading, lost: Notify::new() }, connection))
 }
 
 impl Reads {
