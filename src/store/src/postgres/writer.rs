@@ -123,6 +123,8 @@ impl Writer {
     /// # Errors
     /// If this node is not the owner any more, or the database has fallen back, or no repetition would help.
     pub fn write(&mut self, group: Group) -> Result<(), StoreError> {
+        // Not behind the group: one that is durable is acknowledged whatever comes then.
+        self.renew_if_due()?;
         let (group, number) = (Arc::new(group), self.number + 1);
         while self.number < number {
             let Some(link) = self.held_link()? else { continue };
@@ -139,7 +141,7 @@ impl Writer {
                 tried => self.recover(tried)?,
             }
         }
-        self.renew_if_due()
+        Ok(())
     }
 
     /// Renews the lease if that has not been done for a while. Also looks whether the server still keeps its word.
