@@ -132,7 +132,12 @@ impl NewEvents {
     }
 
     pub(crate) fn record(&mut self, body: EventBody) {
-        self.list.push(Event { seq: self.next, at: self.at, by: self.by.clone(), body });
+        self.list.push(self.event(body));
         self.next += 1;
+    }
+
+    /// The event that follows, which is not recorded.
+    pub(super) fn event(&self, body: EventBody) -> Event {
+        Event { seq: self.next, at: self.at, by: self.by.clone(), body }
     }
 }

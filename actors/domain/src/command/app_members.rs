@@ -2,12 +2,11 @@
 //! as soon as they can be. They are part of the same commit, so that no crash can separate a gate from the advance that
 //! it allows.
 
-use super::Command;
+use super::{Command, action::NewEvents};
 use crate::{
     app::{AppMode, Marker},
     context::{Actor, Caller, Context},
     event::{Event, EventBody},
-    ids::UserId,
     session::Session,
     side::Side,
     stage::SessionStatus,
@@ -83,7 +82,7 @@ impl Session {
             Marker::June => !member.is_june(),
         });
         match marker.filter(|_| is_news) {
-            Some(marker) => vec![self.next_event(&[], &caller.id, ctx, client_detected(marker))],
+            Some(marker) => vec![NewEvents::after(self, Some(&caller.id), ctx).event(client_detected(marker))],
             None => Vec::new(),
         }
     }
@@ -106,7 +105,7 @@ impl Session {
             if let Some(moves_to) = completed {
                 *moves_to = Some(to);
             }
-            let event = self.next_event(events, &user, ctx, EventBody::Advanced { to, implicit: true });
+            let event = NewEvents::after(&ahead, Some(&user), ctx).event(EventBody::Advanced { to, implicit: true });
             ahead.apply(&event);
             events.push(event);
         }
@@ -115,11 +114,6 @@ impl Session {
     /// Whether a member is in app mode, or enters it by these events.
     fn has_app_members(&self, events: &[Event]) -> bool {
         self.serves_app() || events.iter().any(|event| matches!(event.body, EventBody::AppNoticed { .. }))
-    }
-
-    fn next_event(&self, before: &[Event], by: &UserId, ctx: &Context<'_>, body: EventBody) -> Event {
-        let (seq, at) = before.last().map_or((self.seq, self.last_event_at), |event| (event.seq, event.at));
-        Event { seq: seq + 1, at: at.max(ctx.now), by: Some(by.clone()), body }
     }
 }
 

@@ -280,3 +280,19 @@ fn no_commit_leaves_a_member_behind() {
         }
     }
 }
+
+#[test]
+fn times_are_right_again_after_a_clock_was_wrong_by_years() {
+    let mut world = World::active();
+    let right = world.now;
+    world.now = right + DAY * 1_000;
+    world.ok(ANN, Command::SignCompact);
+    world.now = right + HOUR;
+    let seq = world.session.seq();
+    world.ok(BEN, Command::Notice(Marker::App));
+    world.ok(BEN, Command::SignCompact);
+    world.ok(ANN, Command::Notice(Marker::App));
+    let later: Vec<_> = world.log.iter().filter(|event| event.seq > seq).collect();
+    assert!(later.iter().any(|event| is_implicit(event)), "{later:?}");
+    assert!(later.iter().all(|event| event.at == world.now), "{later:?}");
+}
