@@ -16,7 +16,7 @@
 //!     Arbiters, Coordinator,
 //!     domain::{Caller, CreateSession, Query, Settings, command::CreateSessionRequest, routing::WhenAbsent},
 //!     journal::{self, Journal},
-//!     session::{DeliverySettings, ResidencySettings, SessionDeps},
+//!     session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
 //!     supervisor::SupervisionLimits,
 //! };
 //! use tandem_testing::{CountingIds, MemoryStore, RecordingRealtime, UsersWithDevices, WallClock};
@@ -48,6 +48,7 @@
 //!             snapshot_every: 64,
 //!             live_per_user: 100,
 //!         },
+//!         retention: RetentionSettings::default(),
 //!     };
 //!     let coordinator = Coordinator::new(Arc::new(deps), Arbiters::start(1), SupervisionLimits::default());
 //!

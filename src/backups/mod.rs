@@ -109,11 +109,14 @@ pub struct TakenBackup {
     pub new_bytes: u64,
     /// Older backups that were removed.
     pub removed: Vec<String>,
+    /// Why older backups that are not kept could not be removed. Absent if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_removed: Option<String>,
 }
 
 impl From<&Taken> for TakenBackup {
     fn from(taken: &Taken) -> Self {
-        let Taken { manifest, new_bytes, removed } = taken;
+        let Taken { manifest, new_bytes, removed, not_removed } = taken;
         Self {
             id: manifest.id.clone(),
             position: manifest.position,
@@ -121,6 +124,7 @@ impl From<&Taken> for TakenBackup {
             damaged: manifest.damaged,
             new_bytes: *new_bytes,
             removed: removed.clone(),
+            not_removed: not_removed.clone(),
         }
     }
 }
@@ -263,6 +267,9 @@ impl BackupService {
         metrics::histogram!("tandem_backup_seconds").record(took);
         if outcome.is_ok() && is_own {
             metrics::gauge!("tandem_backup_last_success_timestamp_seconds").set(at.as_millis() as f64 / 1_000.0);
+        }
+        if outcome.as_ref().is_ok_and(|taken| taken.not_removed.is_some()) {
+            metrics::counter!("tandem_backup_removals_failed_total").increment(1);
         }
         match outcome {
             Ok(taken) => tracing::info!(

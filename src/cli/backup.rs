@@ -30,7 +30,7 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     let bar = progress::known("backing up", "rows");
     let taken = take(settings, &to, What::Backup { with_secrets, keep }, &bar);
     bar.finish_and_clear();
-    let TakenBackup { id, position, rows, damaged, new_bytes, removed } = taken?;
+    let TakenBackup { id, position, rows, damaged, new_bytes, removed, not_removed } = taken?;
     let to = to.display();
     print(format_args!("backup {id} in {to}: {rows} rows at position {position}, {new_bytes} new bytes"))?;
     if damaged > 0 {
@@ -41,6 +41,9 @@ pub fn run(settings: &Settings, to: Option<&Path>, with_secrets: bool) -> Outcom
     }
     for id in removed {
         print(format_args!("removed backup {id}"))?;
+    }
+    if let Some(problem) = not_removed {
+        print(format_args!("older backups could not be removed: {problem}"))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod layers;
 mod problem;
 mod ranges;
 mod reference;
+mod retention;
 mod rooms;
 mod sessions;
 
@@ -23,6 +24,7 @@ pub use self::layers::{Flag, Sources};
 use self::{
     app::AppSection,
     console::ConsoleSettings,
+    retention::RetentionSection,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
 pub(crate) use self::{
@@ -47,6 +49,7 @@ pub struct Settings {
     pub store: store::Config,
     pub journal: JournalSettings,
     pub backup: BackupSettings,
+    pub retention: RetentionSection,
     pub sessions: SessionsSettings,
     pub invitations: InvitationsSettings,
     pub app: AppSection,
@@ -71,6 +74,7 @@ impl Default for Settings {
             store: store::Config::default(),
             journal: JournalSettings::default(),
             backup: BackupSettings::default(),
+            retention: RetentionSection::default(),
             sessions: SessionsSettings::default(),
             invitations: InvitationsSettings::default(),
             app: AppSection::default(),

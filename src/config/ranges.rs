@@ -50,6 +50,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("journal.checkpoint_bytes", Number(16_384, 68_719_476_736)),
     ("journal.checkpoint_after", Span("100ms", "1h")),
     ("backup.keep", Number(0, 100_000)),
+    ("retention.erased", Span("1s", "30days")),
     ("sessions.idle_after", Span("1ms", "7days")),
     ("sessions.abandon_after", Span("1s", "3650days")),
     ("sessions.clock_believed_after", Span("0s", "7days")),

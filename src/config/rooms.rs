@@ -120,7 +120,19 @@ impl Settings {
     ) -> SessionDeps {
         let (domain, delivery, residency) = (self.domain(), self.delivery(), self.residency());
         let push = OnceLock::new();
-        SessionDeps { store, journal, clock, ids, realtime, devices, push, domain, delivery, residency }
+        SessionDeps {
+            store,
+            journal,
+            clock,
+            ids,
+            realtime,
+            devices,
+            push,
+            domain,
+            delivery,
+            residency,
+            retention: self.retention.settings(),
+        }
     }
 
     /// How long sessions stay in memory.

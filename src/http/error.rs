@@ -18,7 +18,12 @@ use tandem_intake::IntakeError;
 use utoipa::ToSchema;
 
 use crate::{
-    auth::Reason, limits::Overload, push::DevicesError, realtime::TokensNotEnded, retry_after, users::UsersError,
+    auth::Reason,
+    limits::Overload,
+    push::DevicesError,
+    realtime::{HistoryNotDeleted, TokensNotEnded},
+    retry_after,
+    users::UsersError,
 };
 
 /// The `Retry-After` of errors that name no time.
@@ -233,6 +238,12 @@ impl From<DevicesError> for ApiError {
 
 impl From<TokensNotEnded> for ApiError {
     fn from(error: TokensNotEnded) -> Self {
+        Self::unavailable(error.to_string(), RETRY_AFTER)
+    }
+}
+
+impl From<HistoryNotDeleted> for ApiError {
+    fn from(error: HistoryNotDeleted) -> Self {
         Self::unavailable(error.to_string(), RETRY_AFTER)
     }
 }

@@ -13,5 +13,5 @@ pub(crate) mod webhook;
 pub use self::key::ApiKey;
 pub(crate) use self::{
     config::{ProviderKind, RealtimeSettings},
-    provider::{Provider, RealtimeTokens, TokensNotEnded},
+    provider::{HistoryNotDeleted, Provider, RealtimeTokens, TokensNotEnded},
 };

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use tandem_ably::{ErrorInfo, StartPage};
 use tandem_actors::{
-    domain::ids::UserId,
+    domain::ids::{SessionId, UserId},
     journal::Journal,
     ports::{Clock, PresenceSink, Realtime, Store},
 };
@@ -40,6 +40,11 @@ pub enum RealtimeTokens {
 #[derive(Debug, thiserror::Error)]
 #[error("realtime tokens may still be valid: {}", .0.message)]
 pub struct TokensNotEnded(#[source] pub(crate) ErrorInfo);
+
+/// The history of channels may still be there.
+#[derive(Debug, thiserror::Error)]
+#[error("the history of the realtime channels may still be there: {}", .0.message)]
+pub struct HistoryNotDeleted(#[source] pub(crate) ErrorInfo);
 
 #[derive(Clone)]
 pub enum Provider {
@@ -101,6 +106,18 @@ impl Provider {
             }
             // Tokens of Ably's cloud expire by themselves: keys do not revoke tokens by default.
             Self::Ably { .. } => Ok(RealtimeTokens::ValidUntilExpiry),
+        }
+    }
+
+    /// Deletes what this node keeps of the channels of an erased account.
+    ///
+    /// # Errors
+    /// If it may not be durable.
+    pub async fn forget(&self, user: &UserId, sessions: &[SessionId]) -> Result<(), HistoryNotDeleted> {
+        match self {
+            Self::Embedded(embedded) => embedded.forget(user, sessions).await.map_err(HistoryNotDeleted),
+            // Ably's cloud keeps its history for as long as the app's settings there say.
+            Self::Ably { .. } => Ok(()),
         }
     }
 

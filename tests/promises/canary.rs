@@ -11,17 +11,17 @@ use crate::{
 const OF_BEN: &str = "ExponentPushToken[of-ben]";
 
 /// A text that stands nowhere else. The field's name says where it was planted.
-fn planted(field: &str) -> String {
+pub fn planted(field: &str) -> String {
     format!("zq{field}qz")
 }
 
 /// Planted so far.
 #[derive(Default)]
-struct Garden {
+pub struct Garden {
     /// What the partner may see at some time, by consent or because it was written for both.
-    shown: Vec<String>,
+    pub shown: Vec<String>,
     /// What nobody but the author ever sees.
-    private: Vec<String>,
+    pub private: Vec<String>,
 }
 
 impl Garden {
@@ -58,19 +58,20 @@ async fn view(of: &Member, invitation: &str) -> String {
     all
 }
 
-struct Scene<'a> {
+/// Anna plants a word in each of her texts. Ben's texts are other ones.
+pub struct Scene<'a> {
     expo: &'a Expo,
-    both: Conversation,
-    garden: Garden,
-    ear: Realtime,
+    pub both: Conversation,
+    pub garden: Garden,
+    pub ear: Realtime,
     /// What Ben's own commands were answered.
     answers: String,
 }
 
 impl<'a> Scene<'a> {
-    async fn start(server: &Server, expo: &'a Expo) -> Self {
+    pub async fn start(server: &Server, expo: &'a Expo) -> Self {
         let mut garden = Garden::default();
-        let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
+        let (anna, ben) = (server.partner("Anna").with_keys(), server.partner("Ben"));
         anna.register_push_token("ExponentPushToken[zqtokenqz]").await.ok();
         garden.private.push("zqtokenqz".into());
         garden.private.push(format!("{}@example.org", anna.id));
@@ -107,7 +108,7 @@ impl<'a> Scene<'a> {
         data
     }
 
-    async fn stages_0_to_2(&mut self) {
+    pub async fn stages_0_to_2(&mut self) {
         let (anna, ben) = (self.both.anna.clone(), self.both.ben.clone());
         self.both.satisfy(0).await;
         anna.advance().await.done();
@@ -139,7 +140,7 @@ impl<'a> Scene<'a> {
         ben.advance().await.done();
     }
 
-    async fn stage_3(&mut self) {
+    pub async fn stage_3(&mut self) {
         let (anna, ben) = (self.both.anna.clone(), self.both.ben.clone());
         let mut ids = Vec::new();
         let chosen = self.garden.shown("need");
@@ -166,7 +167,7 @@ impl<'a> Scene<'a> {
         ben.advance().await.done();
     }
 
-    async fn stage_4(&mut self) {
+    pub async fn stage_4(&mut self) {
         let (anna, ben) = (self.both.anna.clone(), self.both.ben.clone());
         let garden = &mut self.garden;
         let idea = json!({ "description": garden.shown("strategy"), "needsAddressed": [garden.shown("addressed")],

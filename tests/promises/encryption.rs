@@ -1,8 +1,9 @@
 //! Encryption at rest: nothing that people wrote is in the files, and one key opens them.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -19,20 +20,38 @@ pub fn key(directory: &Path, digit: &str) -> String {
     file.to_str().expect("a path").to_owned()
 }
 
-/// The files below that hold one of these texts.
-pub fn found(directory: &Path, words: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).expect("a directory") {
+/// Where each of these texts is, in the files below. A node that runs may remove files meanwhile.
+pub fn places(directory: &Path, words: &[&str]) -> BTreeMap<String, PathBuf> {
+    let mut places = BTreeMap::new();
+    for entry in fs::read_dir(directory).into_iter().flatten() {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            found.extend(self::found(&path, words));
-            continue;
+            places.extend(self::places(&path, words));
+        } else if let Ok(bytes) = fs::read(&path) {
+            places.extend(words_in(&bytes, words).into_iter().map(|word| (word.to_owned(), path.clone())));
         }
-        let bytes = fs::read(&path).expect("a file");
-        let holds = |word: &&&str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
-        found.extend(words.iter().find(holds).map(|word| format!("{word} in {}", path.display())));
+    }
+    places
+}
+
+/// Reads the bytes once, however many words there are.
+pub fn words_in<'w>(bytes: &[u8], words: &[&'w str]) -> BTreeSet<&'w str> {
+    let begins = words.iter().fold([false; 256], |mut begins, word| {
+        begins[usize::from(word.as_bytes()[0])] = true;
+        begins
+    });
+    let mut found = BTreeSet::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        if begins[usize::from(*byte)] {
+            found.extend(words.iter().filter(|word| bytes[at..].starts_with(word.as_bytes())));
+        }
     }
     found
+}
+
+/// The same, as lines.
+pub fn found(directory: &Path, words: &[&str]) -> Vec<String> {
+    places(directory, words).iter().map(|(word, path)| format!("{word} in {}", path.display())).collect()
 }
 
 async fn plant(both: &Conversation) {

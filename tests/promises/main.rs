@@ -27,6 +27,7 @@ mod durability;
 mod empathy;
 mod encryption;
 mod envelope;
+mod erasure;
 mod gates;
 mod handbook;
 mod indexes;

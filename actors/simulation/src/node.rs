@@ -23,7 +23,7 @@ use tandem_actors::{
     ports::{
         Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError, Verdict,
     },
-    session::{DeliverySettings, ResidencySettings, SessionDeps},
+    session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
     stored_time,
     supervisor::SupervisionLimits,
 };
@@ -172,6 +172,7 @@ impl Node {
                 snapshot_every: 12,
                 live_per_user: 100,
             },
+            retention: RetentionSettings::default(),
         };
         inject_panics(world);
         let deps = Arc::new(deps);

@@ -1,5 +1,6 @@
 //! Periodic work: due timers wake their sessions ([`super::timers`]), frozen actors are replaced, and
-//! expired answers are deleted ([`super::answer_sweep`]).
+//! expired answers are deleted ([`super::answer_sweep`]), and what erased accounts held leaves the store's files
+//! ([`super::forgetting`]).
 
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ pub fn stored_time(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
 impl Coordinator {
     /// Runs until the process ends.
     pub async fn run_maintenance(self) {
-        tokio::join!(self.run_every_second(), self.run_timers(), self.clone().run_answer_sweep());
+        let answers = self.clone().run_answer_sweep();
+        tokio::join!(self.run_every_second(), self.run_timers(), answers, self.run_forgetting());
     }
 
     async fn run_every_second(&self) {

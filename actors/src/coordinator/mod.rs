@@ -6,6 +6,7 @@ mod answer_sweep;
 mod badge;
 mod commands;
 mod erasure;
+mod forgetting;
 mod index;
 mod list;
 mod maintenance;

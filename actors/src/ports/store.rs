@@ -238,6 +238,19 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreFault::Busy`] it may be called again.
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError>;
 
+    /// What the rows held before their present values is to leave the store's files: values that were replaced or
+    /// deleted. Returns up to which number that is; [`Self::forgotten`] says when it is done, which needs some more
+    /// commits. `None` if that cannot begin at present. It may wait for the disk for a moment. A store whose files are
+    /// not its own matter has done it at once.
+    fn forget_history(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(0))
+    }
+
+    /// Up to which number [`Self::forget_history`] is done.
+    fn forgotten(&self) -> u64 {
+        0
+    }
+
     /// The node stops. A write that waits for a database to come back fails now, with [`StoreFault::Stopping`].
     fn stop_waiting(&self) {}
 

@@ -6,6 +6,7 @@ use crate::domain::{
     stage::SessionStatus,
     time::Timestamp,
 };
+use crate::ports::Change;
 pub use crate::ports::Key;
 
 /// Facts about the store itself: schema version, node epoch, generated secrets' fingerprints.
@@ -221,6 +222,33 @@ pub fn profile(user: &UserId) -> Key {
 /// When a user without a profile was signed out. It outlives the profile.
 pub fn signed_out(user: &UserId) -> Key {
     Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0signed-out"])
+}
+
+/// Notes that an account was erased, and that what it held may still be in the store's files.
+pub fn note_erasure(at: Timestamp, user: &UserId) -> Change {
+    let key = Key::of_parts(b'E', &[&at.as_millis().to_be_bytes(), user.as_str().as_bytes()]);
+    Change::Put(key, bytes::Bytes::new())
+}
+
+/// All such erasures, the oldest first.
+pub fn erasures() -> Key {
+    Key::of_parts(b'E', &[])
+}
+
+/// Whether the change notes an erasure.
+pub fn is_erasure(change: &Change) -> bool {
+    matches!(change, Change::Put(key, _) if key.as_bytes().starts_with(b"E"))
+}
+
+/// The time of a key under [`erasures`].
+pub fn time_of_erasure(key: &Key) -> Option<Timestamp> {
+    let (at, _) = key.as_bytes().get(1..)?.split_first_chunk::<8>()?;
+    Some(Timestamp::from_millis(i64::from_be_bytes(*at)))
+}
+
+/// The user of a key under [`erasures`].
+pub fn user_of_erasure(key: &Key) -> Option<&[u8]> {
+    key.as_bytes().get(9..)
 }
 
 /// The nickname that a user gave to a person.

@@ -122,6 +122,7 @@ impl SessionActor {
                 }
                 if erasure {
                     self.snapshot(&mut draft.changes);
+                    draft.changes.push(keys::note_erasure(self.deps.clock.settled(), &viewer));
                 }
                 self.answer(order, command.creates(), &answer, draft, first_and_last(&events), ctx);
             }

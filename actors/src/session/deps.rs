@@ -41,6 +41,20 @@ pub struct ResidencySettings {
     pub live_per_user: usize,
 }
 
+/// How long things are kept. The names are those under `[retention]`.
+#[derive(Clone, Debug)]
+pub struct RetentionSettings {
+    /// After this time, what an erased account held is in no file of the store any more.
+    pub erased: Duration,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        const HOUR: u64 = 60 * 60;
+        Self { erased: Duration::from_secs(24 * HOUR) }
+    }
+}
+
 /// The dependencies of every session actor.
 pub struct SessionDeps {
     /// The rows.
@@ -63,6 +77,8 @@ pub struct SessionDeps {
     pub delivery: DeliverySettings,
     /// The settings of residency.
     pub residency: ResidencySettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
 }
 
 impl SessionDeps {

@@ -33,7 +33,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
-pub use self::deps::{DeliverySettings, ResidencySettings, SessionDeps};
+pub use self::deps::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps};
 pub use self::watch::HeartbeatAnswer;
 use self::{outbox::Outbox, output_gate::OutputGate, presence_set::PresenceSet};
 use crate::{

@@ -21,7 +21,7 @@ use tandem_actors::{
     keys, ports,
     ports::{PresenceChange, PresenceSink, PresenceSource},
     records::{self, PushJob},
-    session::{DeliverySettings, ResidencySettings, SessionDeps},
+    session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
     supervisor::SupervisionLimits,
 };
 
@@ -93,6 +93,7 @@ impl World {
                 snapshot_every: 16,
                 live_per_user: options.live_per_user,
             },
+            retention: RetentionSettings::default(),
         });
         let arbiters = Arbiters::start(2);
         let coordinator = Coordinator::new(deps, arbiters.clone(), options.limits);

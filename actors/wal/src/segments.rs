@@ -80,6 +80,8 @@ struct State {
     active: Option<Ready>,
     /// The last group in a backup. Later groups are kept for the next backup while there is room.
     kept_beyond: Option<u64>,
+    /// Groups up to this one are not kept for a backup.
+    retired: u64,
     next_number: u64,
     next_name: u64,
     /// Of all files, those that are being made included.
@@ -143,6 +145,21 @@ impl Segments {
         }
     }
 
+    /// The writer leaves a segment, without another one yet.
+    pub fn leave(&self, segment: Ready, last: Option<u64>) {
+        let mut state = self.state.lock();
+        state.active = None;
+        match last {
+            Some(last) => state.full.push_back(Full { segment, last }),
+            None => state.ready.push_back(segment),
+        }
+    }
+
+    pub fn retire(&self, upto: u64) {
+        let mut state = self.state.lock();
+        state.retired = state.retired.max(upto);
+    }
+
     /// The segments that may hold groups beyond this one, in their order.
     pub fn beyond(&self, group: u64) -> Vec<Ready> {
         let state = self.state.lock();
@@ -178,6 +195,7 @@ impl Segments {
             let kept_beyond = state.kept_beyond.unwrap_or(u64::MAX);
             let mut used = state.bytes - state.free.iter().map(|free| free.length).sum::<u64>();
             // What is kept for others must not keep the writer from writing: the oldest goes first.
+            let kept_beyond = kept_beyond.max(state.retired);
             let may_go = |full: &Full, used| full.last <= kept_beyond || used > self.config.most / 2;
             while state.full.front().is_some_and(|full| full.last <= upto && may_go(full, used)) {
                 let Some(full) = state.full.pop_front() else { break };
@@ -343,6 +361,11 @@ impl Keeper {
     /// up more than half of [`Config::most`](crate::Config::most). `None` keeps nothing.
     pub fn keep_beyond(&self, group: Option<u64>) {
         self.0.keep_beyond(group);
+    }
+
+    /// Groups up to this one are no longer kept for a backup, whatever [`Self::keep_beyond`] says.
+    pub fn retire(&self, upto: u64) {
+        self.0.retire(upto);
     }
 
     /// Tells `take` the groups beyond `after` up to `upto`, in order. Those up to `upto` must be durable.

@@ -100,6 +100,13 @@ impl Wal {
         Ok(())
     }
 
+    /// Goes on in another segment with the next group. So no segment holds groups from before and from after.
+    pub fn leave_segment(&mut self) {
+        if let Some(Active { segment, last, .. }) = self.active.take() {
+            self.segments.leave(segment, last);
+        }
+    }
+
     /// Begins a group: its bytes go behind those that are there.
     pub fn begin(&mut self) -> &mut Vec<u8> {
         self.record.clear();

@@ -102,6 +102,26 @@ fn of_what_is_kept_for_a_copy_the_newest_half_of_the_log_stays() {
 }
 
 #[test]
+fn what_is_retired_leaves_the_files_although_it_is_kept_for_a_copy() {
+    let (disk, mut wal) = filled(200);
+    let keeper = wal.keeper();
+    let readable = |after, upto| keeper.read(after, upto, |_, _| Ok(())).is_ok();
+    keeper.keep_beyond(Some(0));
+    keeper.use_again(false).expect("nothing to remove");
+    wal.leave_segment();
+    let retired = wal.last();
+    keeper.retire(retired);
+    append(&mut wal).expect("in another segment");
+    assert!(readable(0, retired + 1), "nothing is forgotten yet");
+    assert!(keeper.keeps_upto(retired));
+    keeper.forget(retired).expect("forgotten");
+    assert!(!keeper.keeps_upto(retired) && readable(retired, retired + 1) && !readable(retired - 1, retired));
+    let usage = keeper.usage();
+    assert_eq!((usage.used, usage.bytes), (1, disk.bytes()), "the files are removed");
+    assert_eq!(open(&disk, SMALL, retired).expect("opened").1.last, retired + 1);
+}
+
+#[test]
 fn a_full_disk_is_reported_before_a_write_and_writing_resumes_later() {
     let (disk, mut wal) = filled(3);
     disk.set(Faults { capacity: Some(disk.bytes()), ..Faults::default() });

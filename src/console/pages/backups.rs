@@ -61,6 +61,9 @@ fn state(backups: &BackupService) -> Markup {
                     p { (taken.damaged) " damaged rows are not in it, and no older backup is removed. "
                         "Stop the node and run " code { "tandem store verify" } "." }
                 }
+                @if let Some(problem) = &taken.not_removed {
+                    p { "Older backups could not be removed: " (problem) }
+                }
             }
         }
     }

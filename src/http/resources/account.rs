@@ -5,7 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tandem_actors::{
     Erasure, Refusal,
-    domain::{Caller, Rejection, ids::UserId, private_text::PrivateText, time::Timestamp},
+    domain::{
+        Caller, Rejection,
+        ids::{SessionId, UserId},
+        private_text::PrivateText,
+        time::Timestamp,
+    },
 };
 use utoipa::ToSchema;
 
@@ -141,22 +146,23 @@ pub async fn erase(call: Call) -> Answered {
 /// Erases everything of a user. The profile is erased last, so that what was interrupted can be repeated with the same
 /// effect.
 pub(crate) async fn erase_account(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
-    let erasure = erase_from_sessions(state, user).await?;
+    let sessions = state.coordinator.sessions_ever(user)?;
+    let erasure = erase_from_sessions(state, user, &sessions).await?;
     state.devices.erase(user.clone()).await?;
     // On Ably's cloud they stay valid until they expire, and so does an erased account's.
     state.realtime.provider.end_tokens_of(user).await?;
+    state.realtime.provider.forget(user, &sessions).await?;
     state.users.erase(user).await?;
     Ok(erasure)
 }
 
 /// Removes the user from every session, and deletes the user's pushes.
-async fn erase_from_sessions(state: &AppState, user: &UserId) -> Result<Erasure, ApiError> {
+async fn erase_from_sessions(state: &AppState, user: &UserId, sessions: &[SessionId]) -> Result<Erasure, ApiError> {
     let coordinator = &state.coordinator;
-    let sessions = coordinator.sessions_ever(user)?;
     let erasure = coordinator.erasure_of(user).map_err(Refusal::from)?;
     coordinator.erase(Caller::nameless(user.clone())).await?;
     coordinator.forget_nicknames(user).await?;
-    push::forget(&*state.store, &state.journal, user, &sessions).await?;
+    push::forget(&*state.store, &state.journal, user, sessions).await?;
     Ok(erasure)
 }
 

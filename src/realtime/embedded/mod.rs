@@ -72,6 +72,16 @@ impl Embedded {
         self.endpoint.end_tokens_of(user.as_str())
     }
 
+    /// Deletes the history of these sessions' channels and of a user's own channel.
+    pub async fn forget(&self, user: &UserId, sessions: &[SessionId]) -> Result<(), ErrorInfo> {
+        let names = &self.sessions.names;
+        let of_session = |session| std::iter::once(names.session(session)).chain(names.presence(session));
+        let mut channels: Vec<String> = sessions.iter().flat_map(of_session).chain([names.user(user)]).collect();
+        channels.sort();
+        channels.dedup();
+        self.endpoint.forget(user.as_str(), &channels).await
+    }
+
     /// Publishes a test message. The coordinator's channels carry events that partners rely on, so they take none.
     ///
     /// # Errors

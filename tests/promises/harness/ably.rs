@@ -97,6 +97,13 @@ impl Realtime {
         self.enter_on(&presence_channel(session)).await;
     }
 
+    /// The same with data of one's own.
+    pub async fn enter_with(&mut self, session: &str, data: &str) {
+        let channel = presence_channel(session);
+        self.attach_to(&channel).await;
+        self.presence(&channel, json!({ "action": ENTER, "data": data })).await;
+    }
+
     /// Enters the presence set of any channel.
     pub async fn enter_on(&mut self, channel: &str) {
         self.attach_to(channel).await;

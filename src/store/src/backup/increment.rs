@@ -65,16 +65,23 @@ pub(super) struct Groups {
 
 impl Groups {
     /// Goes on from the last backup, if the journal still has what follows.
+    /// Groups up to the last erasure are left out: they may hold what was erased.
     pub fn begin(store: &Journaled, before: Archived, base: u64, to: &mut Written) -> Result<Self, BackupError> {
         let goes_on = before.goes_on_in(store, &to.directory)?;
         let Archived { log, end, mut files } = before;
         files.retain(|groups| groups.last > base);
+        let erased_upto = store.erased_upto();
+        let hold_nothing_erased = files.iter().all(|groups| groups.first > erased_upto);
         // A single group is copied again: the file may hold what was erased later.
-        if goes_on && end > base + 1 && between(files.clone(), base, end).is_some() {
+        if goes_on && end > base + 1 && hold_nothing_erased && between(files.clone(), base, end).is_some() {
             return Ok(Self { log, files, upto: end });
         }
         let mut groups = Self { log, files: Vec::new(), upto: base };
-        if goes_on && end < base {
+        if goes_on && end < erased_upto {
+            tracing::info!(
+                "no moment between the backup before and this one can be restored: something was erased since"
+            );
+        } else if goes_on && end < base {
             groups.upto = end;
             match groups.copy(store, base, to) {
                 Ok(()) => {}

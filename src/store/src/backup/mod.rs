@@ -131,6 +131,8 @@ pub struct Taken {
     pub new_bytes: u64,
     /// Backups that were removed because there are more than are kept.
     pub removed: Vec<String>,
+    /// Why older ones that are not kept could not be removed.
+    pub not_removed: Option<String>,
 }
 
 /// Takes backups of an open store.

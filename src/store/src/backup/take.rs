@@ -37,6 +37,7 @@ pub(super) fn take(
         return Err(BackupError::Later { path: to.to_owned() });
     }
     let noted = pin::kept_beyond(&backups.location.path);
+    let _history = store.hold_history();
     let taken = rows_and_groups(store, before, noted, &mut written, progress).and_then(|(base, rows, groups)| {
         let Groups { files: journal, upto: position, .. } = groups;
         let position_at = last_time(&directory, &journal)?;
@@ -79,15 +80,22 @@ pub(super) fn take(
     }
     let Some(keep) = keep else {
         store.keeper().keep_beyond(noted);
-        return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new() });
+        return Ok(Taken { manifest, new_bytes: written.new_bytes, removed: Vec::new(), not_removed: None });
     };
     if let Err(error) = pin::note(&backups.location.path, manifest.position) {
         tracing::warn!(%error, "after a restart, the next backup may not continue this one");
     }
     store.keeper().keep_beyond(Some(pin::before(manifest.position)));
     // An older backup may be the only one with the rows that are damaged now.
-    let removed = if manifest.damaged > 0 { Vec::new() } else { written.keep(keep)? };
-    Ok(Taken { manifest, new_bytes: written.new_bytes, removed })
+    let removed = if manifest.damaged > 0 { Ok(Vec::new()) } else { written.keep(keep) };
+    let (removed, not_removed) = match removed {
+        Ok(removed) => (removed, None),
+        Err(error) => {
+            tracing::warn!(%error, id = manifest.id, "the backup is complete; older ones could not be removed");
+            (Vec::new(), Some(error.to_string()))
+        }
+    };
+    Ok(Taken { manifest, new_bytes: written.new_bytes, removed, not_removed })
 }
 
 /// The groups are copied while the rows are read: the journal cannot keep all that are written meanwhile.
@@ -100,6 +108,8 @@ fn rows_and_groups(
 ) -> Result<(u64, Rows, Groups), BackupError> {
     // Nothing is forgotten from here on; then only what this backup does not need.
     store.keeper().keep_beyond(Some(0));
+    // What was erased is in no row by now. It may be in the groups before.
+    store.reach_checkpoint(store.erased_upto())?;
     let base = base(store)?;
     store.keeper().keep_beyond(Some(noted.map_or(base, |noted| noted.min(base))));
     let mut groups = Groups::begin(store, before, base, to)?;
@@ -115,7 +125,8 @@ fn rows_and_groups(
 /// The rows hold all groups up to this one. The last group is always copied, so that the next backup can compare it.
 fn base(store: &Journaled) -> Result<u64, BackupError> {
     let (checkpoint, last) = (store.checkpoint(), store.last());
-    let has_last = checkpoint == last && groups::in_journal(store.keeper(), last)?.is_some();
+    let may_have_last = checkpoint == last && last > store.erased_upto();
+    let has_last = may_have_last && groups::in_journal(store.keeper(), last)?.is_some();
     Ok(if has_last { last - 1 } else { checkpoint })
 }
 

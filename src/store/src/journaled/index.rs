@@ -3,7 +3,10 @@
 //! that is damaged can fall back to the checkpoint before.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -14,7 +17,7 @@ use tandem_actors::{
     ports::{Change, StoreError},
     records,
 };
-use tandem_wal::Keeper;
+use tandem_wal::{Keeper, WalError};
 
 use super::{
     recent::{Generation, Recent},
@@ -41,8 +44,14 @@ pub(super) struct Indexer {
     /// The engine failed for good.
     pub failed: OnceLock<StoreError>,
     control: Mutex<Control>,
-    /// Used by the thread alone.
+    /// The group of the last checkpoint.
+    reached: AtomicU64,
+    /// Used by the thread alone, but for what is asked of it.
     rewriter: Mutex<Rewriter>,
+    /// The rows or the journal may be sealed with a former key, or not at all.
+    is_mixed: AtomicBool,
+    /// What was replaced up to this group is in no file any more.
+    forgotten: AtomicU64,
     /// There is no thread. A caller that would wait for it does its work.
     stepped: bool,
     wake: Condvar,
@@ -53,9 +62,9 @@ pub(super) struct Indexer {
 #[derive(Default)]
 struct Control {
     asked: bool,
+    /// A checkpoint up to this group has to be made at once.
+    wanted: u64,
     stop: Option<Stop>,
-    /// The group of the last checkpoint, and of the one before.
-    checkpoints: (u64, u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,23 +85,25 @@ impl Indexer {
         stepped: bool,
     ) -> Arc<Self> {
         let mut rewriter = Rewriter::new(options.rewrite_from, options.rewrite_always);
-        if rows.engine.keys().is_some_and(|keys| keys.is_mixed) {
+        let is_mixed = rows.engine.keys().is_some_and(|keys| keys.is_mixed);
+        if is_mixed {
             // What is in the journal's files must not be written over in part.
             match keeper.use_again(false) {
-                Ok(()) => rewriter.seal_all(last),
+                Ok(()) => rewriter.ask(0, last),
                 Err(error) => tracing::warn!(%error, "{NOT_SEALED}"),
             }
         }
-        // The checkpoint before this one is unknown, so all segments are kept until the next checkpoint.
-        let control = Control { checkpoints: (checkpoint, 0), ..Control::default() };
         Arc::new(Self {
             rows,
             recent,
             keeper,
             options,
             failed: OnceLock::new(),
-            control: Mutex::new(control),
+            control: Mutex::default(),
+            reached: AtomicU64::new(checkpoint),
             rewriter: Mutex::new(rewriter),
+            is_mixed: AtomicBool::new(is_mixed),
+            forgotten: AtomicU64::new(0),
             stepped,
             wake: Condvar::new(),
             eased: Condvar::new(),
@@ -101,7 +112,7 @@ impl Indexer {
 
     /// The group of the last checkpoint.
     pub fn checkpoint_group(&self) -> u64 {
-        self.control.lock().checkpoints.0
+        self.reached.load(Ordering::Acquire)
     }
 
     pub fn start(self: &Arc<Self>) -> std::io::Result<JoinHandle<()>> {
@@ -113,6 +124,39 @@ impl Indexer {
     pub fn ask(&self) {
         self.control.lock().asked = true;
         self.wake.notify_one();
+    }
+
+    /// What was replaced up to the group that `begin` returns is to leave all files. No file with groups from before is
+    /// used again; `begin` makes the writer leave the present one.
+    ///
+    /// # Errors
+    /// If a file of the journal that is not needed cannot be removed.
+    pub fn forget_history(&self, begin: impl FnOnce() -> u64) -> Result<u64, WalError> {
+        self.keeper.use_again(false)?;
+        // So that the writer need not wait for one.
+        self.keep_segments_ready();
+        let last = begin();
+        self.keeper.retire(last);
+        self.rewriter.lock().ask(last, last);
+        self.want(last);
+        self.ask();
+        Ok(last)
+    }
+
+    /// What was replaced up to this group is in no file any more.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    /// Asks for a checkpoint, and waits until the engine has this group. False if it has not after `patience`.
+    pub fn reach(&self, group: u64, patience: Duration) -> bool {
+        self.want(group);
+        self.wait_until(|| self.checkpoint_group() >= group, patience)
+    }
+
+    fn want(&self, group: u64) {
+        let mut control = self.control.lock();
+        control.wanted = control.wanted.max(group);
     }
 
     pub fn stop(&self, how: Stop) {
@@ -199,6 +243,11 @@ impl Indexer {
             || amount.since.is_some_and(|since| since.elapsed() >= checkpoint_after)
             || amount.bytes as u64 >= self.options.recent_bytes
             || self.keeper.is_tight()
+            || self.is_wanted()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.checkpoint_group() < self.control.lock().wanted
     }
 
     fn keep_segments_ready(&self) {
@@ -234,18 +283,15 @@ impl Indexer {
             }
         }
         self.recent.retire();
-        let before = {
-            let mut control = self.control.lock();
-            control.checkpoints = (generation.group, control.checkpoints.0);
-            control.checkpoints.1
-        };
+        let before = self.reached.swap(generation.group, Ordering::AcqRel);
         metrics::histogram!("tandem_store_checkpoint_seconds").record(started.elapsed());
         if let Err(error) = self.keeper.forget(before) {
             tracing::warn!(%error, "a file of the journal that is no longer needed cannot be removed");
         }
         let is_gone = |upto| before >= upto && !self.keeper.keeps_upto(upto);
-        if self.rewriter.lock().is_all_sealed(is_gone) {
-            self.note_all_sealed();
+        let done = self.rewriter.lock().take_done(is_gone);
+        if let Some(upto) = done {
+            self.note_all_gone(upto);
         }
         self.keep_segments_ready();
         if !is_last {
@@ -253,9 +299,14 @@ impl Indexer {
         }
     }
 
-    /// Neither a row nor a group is plain or sealed with a former key any more.
-    fn note_all_sealed(&self) {
+    /// What was replaced up to this group is in no file any more. So neither a row nor a group is plain or sealed with
+    /// a former key.
+    fn note_all_gone(&self, upto: u64) {
         let noted = self.keeper.use_again(true).map_err(|error| error.to_string());
+        self.forgotten.store(upto, Ordering::Release);
+        if !self.is_mixed.swap(false, Ordering::AcqRel) {
+            return;
+        }
         let noted = noted.and_then(|()| self.rows.engine.note_all_sealed().map_err(|error| error.to_string()));
         match noted {
             Ok(()) => tracing::info!("everything in the store is encrypted with its present key"),
@@ -266,7 +317,7 @@ impl Indexer {
     /// A part of a rewrite of the engine's rows, if one is due.
     fn rewrite(&self) {
         let mut rewriter = self.rewriter.lock();
-        match rewriter.step(&self.rows) {
+        match rewriter.step(&self.rows, self.checkpoint_group()) {
             Ok(()) => {}
             Err(Failure::GivenUp(error)) => rewriter.give_up(&self.rows, &error),
             Err(Failure::Final(error)) => {

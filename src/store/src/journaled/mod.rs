@@ -17,13 +17,16 @@ mod start;
 
 use std::{
     io::ErrorKind,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tandem_actors::{
     domain::{
         ids::{Seq, SessionId},
@@ -57,6 +60,8 @@ use super::{
 
 /// How long a commit waits for the engine before it is refused: less than what counts as a stalled disk.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a backup waits for the engine.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Journaled {
     rows: Arc<Checked>,
@@ -70,6 +75,9 @@ pub(super) struct Journaled {
     log: u64,
     now: fn() -> Timestamp,
     writer: Mutex<Writer>,
+    erased_upto: AtomicU64,
+    /// Held by those who copy groups of the journal.
+    history: RwLock<()>,
 }
 
 /// What the writer alone needs.
@@ -167,6 +175,9 @@ impl Journaled {
         let number = number.map_err(|error| StoreError::new(format_args!("journal: {error}")))?;
         debug_assert_eq!(number, next, "the group is sealed under its number");
         metrics::histogram!("tandem_journal_sync_seconds").record(started.elapsed());
+        if written().flat_map(|commit| &commit.changes).any(keys::is_erasure) {
+            self.erased_upto.store(number, Ordering::Release);
+        }
         self.recent.take(number, bytes, first.iter().chain(written().flat_map(|commit| &commit.changes)));
         if let Some(head) = &writer.head
             && let Err(error) = head.record(number)
@@ -188,6 +199,26 @@ impl Journaled {
 
     pub fn log(&self) -> u64 {
         self.log
+    }
+
+    /// The last group with an erasure; 0: none of this run.
+    pub fn erased_upto(&self) -> u64 {
+        self.erased_upto.load(Ordering::Acquire)
+    }
+
+    /// Makes a checkpoint that has this group.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn reach_checkpoint(&self, group: u64) -> Result<(), StoreError> {
+        let is_reached = self.checkpoint() >= group || self.indexer.reach(group, CHECKPOINT_PATIENCE);
+        self.check_alive()?;
+        is_reached.then_some(()).ok_or_else(|| StoreError::busy("the engine does not keep up with the journal"))
+    }
+
+    /// What was erased stays in the files until the guard is dropped. It waits for a call that is under way.
+    pub fn hold_history(&self) -> RwLockReadGuard<'_, ()> {
+        self.history.read()
     }
 
     /// How far the engine's rows go.
@@ -310,6 +341,22 @@ impl Store for Journaled {
         }
         self.fences.settle();
         outcome.map(|()| verdicts)
+    }
+
+    fn forget_history(&self) -> Result<Option<u64>, StoreError> {
+        self.check_alive()?;
+        let Some(_nobody_copies) = self.history.try_write() else { return Ok(None) };
+        let leave = || {
+            let mut writer = self.writer.lock();
+            writer.wal.leave_segment();
+            writer.wal.last()
+        };
+        let last = self.indexer.forget_history(leave);
+        last.map(Some).map_err(|error| StoreError::new(format_args!("journal: {error}")))
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.indexer.forgotten()
     }
 
     fn close(&self) {

@@ -63,6 +63,8 @@ struct Fresh {
     rows: Another,
     /// All keys up to here are copied.
     copied: Option<Key>,
+    /// The engine's checkpoint when it began.
+    checkpoint: u64,
     started: Instant,
     /// Bytes of all rows when it began.
     live: u64,
@@ -79,10 +81,10 @@ pub(super) struct Rewriter {
     learned_percent: u64,
     not_before: Option<Instant>,
     always: bool,
-    /// All rows have to be written anew, whatever room they take.
-    asked: bool,
-    /// The journal's groups up to here may be plain, or sealed with a former key. None: nothing is.
-    mixed_upto: Option<u64>,
+    /// All rows have to be written anew, whatever room they take, when the engine has all groups up to this one.
+    asked: Option<u64>,
+    /// What the journal's groups up to this one have written and replaced has to leave the files. None: nothing has.
+    leaving_upto: Option<u64>,
     /// A checkpoint has written something since the last look.
     look: bool,
 }
@@ -95,22 +97,23 @@ impl Rewriter {
             learned_percent: 0,
             not_before: None,
             always,
-            asked: false,
-            mixed_upto: None,
+            asked: None,
+            leaving_upto: None,
             look: true,
         }
     }
 
-    /// All rows have to be sealed with the last key; so are groups after this one.
-    pub fn seal_all(&mut self, last: u64) {
-        self.asked = true;
-        self.mixed_upto = Some(last);
+    /// The groups up to `last` have to leave the journal, and what they have replaced the engine. The engine's rows are
+    /// written anew when it has all groups up to `from`.
+    pub fn ask(&mut self, from: u64, last: u64) {
+        self.asked = self.asked.max(Some(from));
+        self.leaving_upto = self.leaving_upto.max(Some(last));
     }
 
-    /// Whether everything is, for the first time. `is_gone`: whether the journal's groups up to this one are.
-    pub fn is_all_sealed(&mut self, is_gone: impl FnOnce(u64) -> bool) -> bool {
-        let is_done = !self.asked && self.fresh.is_none();
-        self.mixed_upto.take_if(|upto| is_done && is_gone(*upto)).is_some()
+    /// Up to which group that is done, for the first time. `is_gone`: whether the journal's groups up to this one are.
+    pub fn take_done(&mut self, is_gone: impl FnOnce(u64) -> bool) -> Option<u64> {
+        let is_done = self.asked.is_none() && self.fresh.is_none();
+        self.leaving_upto.take_if(|upto| is_done && is_gone(*upto))
     }
 
     pub fn is_at_work(&self) -> bool {
@@ -127,12 +130,12 @@ impl Rewriter {
         if changes.is_empty() { Ok(()) } else { fresh.rows.fill(&changes) }
     }
 
-    /// Begins, goes on or ends, as it is time to.
+    /// Begins, goes on or ends, as it is time to. The engine has all groups up to `checkpoint`.
     ///
     /// # Errors
     /// It does not go on.
-    pub fn step(&mut self, rows: &Checked) -> Result<(), Failure> {
-        let Some(fresh) = &mut self.fresh else { return self.begin_if_due(rows) };
+    pub fn step(&mut self, rows: &Checked, checkpoint: u64) -> Result<(), Failure> {
+        let Some(fresh) = &mut self.fresh else { return self.begin_if_due(rows, checkpoint) };
         if !rows.engine.has_room_for(0) {
             return Err(StoreError::no_room().into());
         }
@@ -160,20 +163,21 @@ impl Rewriter {
         }
     }
 
-    fn begin_if_due(&mut self, rows: &Checked) -> Result<(), Failure> {
+    fn begin_if_due(&mut self, rows: &Checked, checkpoint: u64) -> Result<(), Failure> {
         let is_early = self.not_before.is_some_and(|at| Instant::now() < at) && !self.always;
         if is_early || !std::mem::take(&mut self.look) {
             return Ok(());
         }
         let disk = rows.engine.disk_bytes();
         metrics::gauge!("tandem_store_engine_bytes").set(disk as f64);
-        if !self.always && !self.asked && disk < self.from {
+        let is_asked = self.asked.is_some_and(|from| checkpoint >= from);
+        if !self.always && !is_asked && disk < self.from {
             return Ok(());
         }
         let live = rows.live_bytes()?;
         metrics::gauge!("tandem_store_live_bytes").set(live as f64);
         let most_percent = most_percent(rows.engine.engine()).max(self.learned_percent);
-        let is_due = self.always || self.asked || disk > live / 100 * most_percent;
+        let is_due = self.always || is_asked || disk > live / 100 * most_percent;
         if !is_due {
             return Ok(());
         }
@@ -182,7 +186,8 @@ impl Rewriter {
         }
         tracing::debug!(disk, live, "the engine's rows are rewritten");
         let another = rows.engine.begin_another().map_err(StoreError::new)?;
-        self.fresh = another.map(|rows| Fresh { rows, copied: None, started: Instant::now(), live, followed: 0 });
+        let started = Instant::now();
+        self.fresh = another.map(|rows| Fresh { rows, copied: None, checkpoint, started, live, followed: 0 });
         Ok(())
     }
 
@@ -190,7 +195,9 @@ impl Rewriter {
         let Some(fresh) = &self.fresh else { return Ok(()) };
         fresh.rows.complete()?;
         let before = rows.engine.disk_bytes();
-        let Some(Fresh { rows: fresh, started, live, followed, .. }) = self.fresh.take() else { return Ok(()) };
+        let Some(Fresh { rows: fresh, checkpoint, started, live, followed, .. }) = self.fresh.take() else {
+            return Ok(());
+        };
         rows.engine.replace_by(fresh).map_err(|error| match error {
             SwitchError::NotDone(error) => {
                 rows.engine.remove_another();
@@ -198,7 +205,9 @@ impl Rewriter {
             }
             SwitchError::Unclear(error) => Failure::Final(StoreError::new(error)),
         })?;
-        self.asked = false;
+        self.asked.take_if(|from| checkpoint >= *from);
+        // One that began too early is done again at once.
+        self.look |= self.asked.is_some();
         let after = rows.engine.disk_bytes();
         if followed < live / 4 {
             // An engine that needs more by itself is not rewritten again and again. A small database says nothing about
@@ -288,13 +297,13 @@ mod tests {
         for engine in Engine::ALL {
             let directory = tempfile::tempdir().expect("a directory");
             let rows = filled(engine, directory.path());
-            let mut rewriter = Rewriter { asked: true, ..Rewriter::new(0, false) };
-            while rewriter.asked {
-                rewriter.step(&rows).expect("a step");
+            let mut rewriter = Rewriter { asked: Some(0), ..Rewriter::new(0, false) };
+            while rewriter.asked.is_some() {
+                rewriter.step(&rows, 0).expect("a step");
             }
             let (disk, live) = (rows.engine.disk_bytes(), rows.live_bytes().expect("an estimate"));
             let mut rewriter = Rewriter::new(0, false);
-            rewriter.step(&rows).expect("a look");
+            rewriter.step(&rows, 0).expect("a look");
             assert!(!rewriter.is_at_work(), "{engine}: {disk} bytes for {live}");
         }
     }

@@ -1,9 +1,12 @@
 //! Opens a store: recovers the journal, and puts it in front of the engine.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
     domain::ids::SessionId,
     keys::{self, Key},
@@ -167,7 +170,12 @@ impl Opening {
             log,
             now: options.now,
             writer: Mutex::new(writer),
+            erased_upto: AtomicU64::new(0),
+            history: RwLock::new(()),
         };
+        if !store.scan(&keys::erasures(), None, Direction::Forward, 1)?.is_empty() {
+            store.erased_upto = AtomicU64::new(store.last());
+        }
         let key = keys::meta("node_epoch");
         let last = store.get(&key)?;
         let last = last.map_or(Ok(0), |row| records::decode::<u32>(&row))?;

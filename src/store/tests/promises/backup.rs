@@ -330,6 +330,27 @@ fn older_backups_go_and_take_with_them_what_nobody_else_needs() {
 }
 
 #[test]
+fn a_backup_is_taken_although_an_older_one_cannot_be_removed() {
+    let place = tempfile::tempdir().expect("a directory");
+    let to = place.path().join("backups");
+    let (store, backups) = open_with_backups(Engine::Redb, &place.path().join("store"));
+    store.commit(&group(1)).expect("written");
+    take(&backups, &to);
+    // Nobody removes it as if it were a file.
+    let foreign = to.join("chunks/aa/foreign");
+    fs::create_dir_all(&foreign).expect("made");
+    store.commit(&group(2)).expect("written");
+    let taken = backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
+    let problem = taken.not_removed.expect("a problem");
+    assert!(problem.contains("foreign"), "{problem}");
+    assert_eq!(restored(&to, &Choice::Newest, Engine::Redb), (2, taken.manifest.position));
+    fs::remove_dir(foreign).expect("removed");
+    store.commit(&group(3)).expect("written");
+    let taken = backups.take(&to, &[], 1, &mut |_| {}).expect("a backup");
+    assert_eq!((taken.not_removed, taken.removed.len()), (None, 1));
+}
+
+#[test]
 fn a_backup_without_damaged_rows_stays_when_one_with_them_is_taken() {
     let place = tempfile::tempdir().expect("a directory");
     let (path, to) = (place.path().join("store"), place.path().join("backups"));

@@ -246,6 +246,11 @@ impl Channel {
         self.inner.lock().log.prune(now, window);
     }
 
+    /// Forgets what was published. Clients that come back are told that they have missed something.
+    pub fn forget_entries(&self) {
+        self.inner.lock().log.forget_all();
+    }
+
     /// Whether dropping the channel has no effect that a client can see.
     pub fn is_forgettable(&self, now: Timestamp, window: Duration) -> bool {
         let inner = self.inner.lock();

@@ -45,6 +45,27 @@ impl Endpoint {
         self.main.rights_ended(client_id, channels);
     }
 
+    /// Deletes the history of these channels, and a client's presence there, from memory and from the store. Clients
+    /// that continue later are told that they have missed something.
+    ///
+    /// # Errors
+    /// If that may not be durable.
+    pub async fn forget(&self, client_id: &str, channels: &[String]) -> Result<(), ErrorInfo> {
+        self.rights_ended(client_id, channels);
+        for channel in channels.iter().filter_map(|name| self.main.known_channel(name)) {
+            channel.forget_entries();
+        }
+        // What is on its way can only be found when it is stored.
+        told(|tell| self.services.rows.settled(tell)).await?;
+        for channel in channels {
+            let read = |_| ErrorInfo::unavailable("the history could not be deleted");
+            let mut outcome = Ok(());
+            told(|tell| outcome = self.services.rows.delete_entries(&self.main.app, channel, tell)).await?;
+            outcome.map_err(read)?;
+        }
+        Ok(())
+    }
+
     /// Ends all tokens with a client id, and the connections that hold one.
     ///
     /// # Errors
@@ -59,4 +80,12 @@ impl Endpoint {
             Ok(())
         }
     }
+}
+
+/// Waits for what `begin` has begun, which tells the outcome.
+async fn told(begin: impl FnOnce(Box<dyn FnOnce(Result<(), ErrorInfo>) + Send>)) -> Result<(), ErrorInfo> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    begin(Box::new(move |result| drop(tell.send(result))));
+    // Nobody tells it after an error of the store, which the caller has.
+    told.await.unwrap_or(Ok(()))
 }

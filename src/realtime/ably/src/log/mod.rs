@@ -196,6 +196,13 @@ impl Log {
         self.recount_ids(before);
     }
 
+    /// Forgets all entries. The head stays, so that a client cannot continue from before it without a gap.
+    pub fn forget_all(&mut self) {
+        while !self.entries.is_empty() {
+            self.forget_first();
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -86,6 +86,25 @@ impl Rows {
         }
     }
 
+    /// Queues the deletion of a channel's stored entries. `done` hears when it is durable.
+    pub fn delete_entries(
+        &self,
+        app: &str,
+        channel: &str,
+        done: impl FnOnce(Result<(), ErrorInfo>) + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let prefix = log_prefix(app, channel);
+        let mut after: Option<RowKey> = None;
+        loop {
+            let page = self.storage.scan(&prefix, after.as_deref(), Direction::Forward, 256)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            self.write(page.into_iter().map(|(key, _)| Change::Delete(key)).collect(), |_| ());
+        }
+        self.settled(done);
+        Ok(())
+    }
+
     /// Reads a channel's log with its entries since `horizon`. If an entry is missing, the log begins after the gap.
     pub fn load_log(
         &self,
