@@ -46,7 +46,7 @@ async fn all_of_ones_own_is_in_it_and_of_the_partners_only_what_consent_shows() 
 }
 
 #[tokio::test]
-async fn what_came_after_the_session_is_in_it_for_whoever_wrote_it() {
+async fn a_note_written_after_the_session_is_exported_to_its_author() {
     let server = shared().await;
     let both = Conversation::at_stage(&server, 4).await;
     three_ideas(&both).await;

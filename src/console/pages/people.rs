@@ -142,7 +142,7 @@ fn deeds(operator: &Operator, user: &UserId) -> Markup {
         (button(operator, "test-push", &about, "Send a test push"))
         (button(operator, "sign-out", &about, "Sign out everywhere"))
         p.hint { "Signing out ends all realtime tokens and the connections that hold one, and the API takes no token that was issued before. "
-            "Whoever can still sign in with the issuer gets a newer one: that is for the issuer to end." }
+            "A user who can still sign in with the issuer gets a newer one. Only the issuer can end that." }
         h2 { "Erase" }
         p { "Ends their sessions, and deletes their texts, devices and account. It cannot be taken back." }
         form.form method="post" action="/console/erase" {

@@ -200,7 +200,7 @@ fn must_be_open_to(session: &Session, caller: &Caller, ctx: &Context<'_>, own: &
         InvitationStatus::Declined => Err(Rejection::conflict("the invitation has been declined")),
         InvitationStatus::Expired => Err(Rejection::new(
             Code::InvitationExpired,
-            "the invitation has expired; whoever invited you can send it again",
+            "the invitation has expired; the person who invited you can send it again",
         )),
     }
 }
