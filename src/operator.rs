@@ -121,7 +121,7 @@ impl RunningNode {
     }
 
     fn no_answer(&self, problem: reqwest::Error) -> OperatorError {
-        OperatorError::NoAnswer { data: self.data.clone(), problem: problem.without_url().to_string() }
+        OperatorError::NoAnswer { data: self.data.clone(), problem: crate::tls::explain(problem) }
     }
 }
 

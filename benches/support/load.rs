@@ -55,6 +55,10 @@ impl Connection {
         }
     }
 
+    pub async fn status(&mut self, request: &[u8]) -> io::Result<u16> {
+        self.call(request).await.map(|(status, _)| status)
+    }
+
     pub async fn answer(&mut self, request: &[u8]) -> io::Result<Answer> {
         let (status, body) = self.call(request).await?;
         Ok(Answer { status, body: self.buffer[body].to_vec() })

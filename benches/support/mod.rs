@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 pub mod args;
+pub mod arrivals;
 pub mod baseline;
 pub mod compare;
 pub mod driver;

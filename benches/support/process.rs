@@ -1,11 +1,30 @@
 //! Memory and CPU time of a process, from `/proc`.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 /// Resident memory in bytes.
 pub fn resident(pid: u32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most resident memory so far, in bytes.
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+/// Leaves the first core to the process, and the others to this one. False if there is one core only, or no `taskset`.
+pub fn pin_apart(pid: u32) -> bool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pin = |cores: &str, pid: u32| {
+        let taskset = Command::new("taskset").args(["-a", "-p", "-c", cores, &pid.to_string()]).output();
+        taskset.is_ok_and(|done| done.status.success())
+    };
+    cores > 1 && pin("0", pid) && pin(&format!("1-{}", cores - 1), std::process::id())
+}
+
+fn memory(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.unwrap_or_default() * 1024
 }

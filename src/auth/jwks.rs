@@ -246,7 +246,7 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<Keys, FetchError> {
-        let http = |error: reqwest::Error| FetchError::Http(with_sources(&error.without_url()));
+        let http = |error: reqwest::Error| FetchError::Http(crate::tls::explain(error));
         let mut answer = self.client.get(self.url.clone()).send().await.map_err(http)?;
         if !answer.status().is_success() {
             return Err(FetchError::Status(answer.status().as_u16()));
@@ -276,16 +276,4 @@ enum LookUp {
     OtherAlgorithm,
     Unknown,
     NoKeys,
-}
-
-/// All messages of the error's chain. The outermost one ("error sending request") does not say what went wrong; the
-/// innermost one does.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

@@ -3,7 +3,7 @@
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
-use super::{Failure, Outcome, output::print};
+use super::{Failure, Outcome, health, output::print};
 use crate::{auth, config::Settings, http::TlsSettings, realtime::ProviderKind};
 
 /// One line of the report.
@@ -58,12 +58,22 @@ async fn certificate(tls: &TlsSettings) -> Finding {
 }
 
 async fn findings(settings: &Settings) -> Vec<Finding> {
-    let mut findings = vec![
-        Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data)),
-        Finding::new("store", settings.store_place().to_string(), store(settings)),
-        Finding::new("listen", settings.server.listen.to_string(), free(settings)),
-        tokens(settings),
-    ];
+    let mut findings =
+        vec![Finding::new("data directory", settings.data.display().to_string(), writable(&settings.data))];
+    match health::running(settings).await {
+        Some(url) => {
+            // Its flags and its environment are not known here. It uses the store and the port, as it should.
+            let found = format!(
+                "answers at {url}; the settings below are those of this command, and may differ from the node's"
+            );
+            findings.push(Finding::new("running node", found, Ok(())));
+        }
+        None => findings.extend([
+            Finding::new("store", settings.store_place().to_string(), store(settings)),
+            Finding::new("listen", settings.server.listen.to_string(), free(settings)),
+        ]),
+    }
+    findings.push(tokens(settings));
     if let Some(tls) = &settings.server.tls {
         findings.push(certificate(tls).await);
     }
@@ -136,7 +146,7 @@ fn free(settings: &Settings) -> Result<(), String> {
 
 /// Whether a server answers there, with any status.
 async fn reachable(url: &str) -> Result<(), String> {
-    let problem = |error: reqwest::Error| format!("not reachable: {}", error.without_url());
+    let problem = |error: reqwest::Error| format!("not reachable: {}", crate::tls::explain(error));
     let client = crate::tls::http_client().timeout(Duration::from_secs(5)).build().map_err(problem)?;
     client.get(url).send().await.map(drop).map_err(problem)
 }

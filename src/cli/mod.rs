@@ -158,11 +158,15 @@ enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum SessionCommand {
     /// Release a session from quarantine, and try it
-    Release { id: SessionId },
+    Release {
+        /// The session's id
+        id: SessionId,
+    },
     /// List the sessions in quarantine, and the reasons
     Quarantined,
     /// Explain for each event and partner how it was delivered and why
     Why {
+        /// The session's id
         id: SessionId,
         /// This event only
         #[arg(long)]

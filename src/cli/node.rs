@@ -87,7 +87,8 @@ pub fn fake_expo(listen: SocketAddr) -> Outcome {
         let stand_in = FakeExpo::start(&listen.to_string())
             .await
             .map_err(|error| Failure::new(format_args!("cannot listen on {listen}: {error}")))?;
-        announce(format!("listening on {}", stand_in.url));
+        let url = &stand_in.url;
+        announce(format!("listening on {url}\nTANDEM__PUSH__BASE_URL={url} sends the pushes of a node here"));
         tokio::signal::ctrl_c().await?;
         stand_in.stop().await;
         Ok(())

@@ -5,6 +5,7 @@ mod certificate;
 
 use std::{
     collections::HashMap,
+    error::Error as _,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -45,6 +46,18 @@ pub fn http_client() -> reqwest::ClientBuilder {
 pub(crate) fn blocking_http_client() -> reqwest::blocking::ClientBuilder {
     install_provider();
     reqwest::blocking::Client::builder().tls_certs_merge(mozillas_roots())
+}
+
+/// What went wrong, without the address. The outermost error ("error sending request") does not say it: its sources do.
+pub(crate) fn explain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
 }
 
 fn mozillas_roots() -> impl Iterator<Item = reqwest::Certificate> {

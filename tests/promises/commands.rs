@@ -29,6 +29,15 @@ async fn check_gives_the_same_warnings_as_serve() {
 }
 
 #[tokio::test]
+async fn check_beside_a_running_node_finds_nothing_wrong() {
+    let running = server().start().await;
+    let data = running.data().to_str().expect("a path").to_owned();
+    let checked = run(&["check", "--data", &data], &[("TANDEM__PUSH__BASE_URL", &running.origin)]).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.contains(&format!("ok     running node: answers at {}", running.origin)), "{checked:?}");
+}
+
+#[tokio::test]
 async fn check_reports_what_works_and_what_does_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let (data, file) = (directory.path().join("data"), directory.path().join("config.toml"));
@@ -37,6 +46,7 @@ async fn check_reports_what_works_and_what_does_not() {
         .expect("a file");
     let unreachable = run(&["check", "--config", config, "--data", data], &[]).await;
     assert!(unreachable.stdout.contains("127.0.0.1:9"), "what is not reachable is named: {unreachable:?}");
+    assert!(unreachable.stdout.to_lowercase().contains("connection refused"), "and why: {unreachable:?}");
     std::fs::write(&file, "[nudge]\nmin_interval = \"hourly\"\n").expect("a file");
     let wrong = run(&["check", "--config", config, "--data", data], &[]).await;
     assert!(wrong.code.is_some_and(|code| code != 0), "{wrong:?}");

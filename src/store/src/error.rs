@@ -45,7 +45,7 @@ pub enum StoreOpenError {
     )]
     Lost { path: PathBuf, engine: Engine },
 
-    #[error("store {}: the {engine} database cannot be read: {reason}: restore the directory from a backup", .path.display())]
+    #[error("store {}: the {engine} database cannot be read: {reason}: `tandem store repair` saves what is intact; otherwise restore the directory from a backup", .path.display())]
     Corrupt { path: PathBuf, engine: Engine, reason: String },
 
     #[error(
