@@ -1,7 +1,13 @@
 //! A store of an earlier version is taken over by the first start. The fixtures were made by these versions: 2 had no
-//! journal, 3 no digests.
+//! journal, 3 no digests. That of the present version is there for the next one.
+//!
+//! A version that changes the schema adds its own, before it is released:
+//! `cargo test -p tandem-store --test promises -- --ignored make_the_fixture`
 
-use std::{fs, io::Read};
+use std::{
+    fs,
+    io::{Read, Write},
+};
 
 use tandem_actors::{
     keys,
@@ -12,10 +18,73 @@ use tandem_store::{Engine, verify};
 
 use super::*;
 
-fn unpacked(version: u32, engine: Engine, to: &Path) {
+/// The first version of which there can be stores.
+const FIRST: u32 = 2;
+
+fn fixture(version: u32, engine: Engine) -> PathBuf {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises/fixtures");
-    let fixture = fixtures.join(format!("schema-{version}")).join(engine.name());
-    unpack(&fixture, to);
+    fixtures.join(format!("schema-{version}")).join(engine.name())
+}
+
+fn unpacked(version: u32, engine: Engine, to: &Path) {
+    unpack(&fixture(version, engine), to);
+}
+
+fn schema_of(store: &dyn Store) -> u32 {
+    records::decode(&store.get(&keys::meta("schema")).unwrap().unwrap()).unwrap()
+}
+
+/// The version of the stores that this program makes.
+fn present() -> u32 {
+    let directory = tempfile::tempdir().unwrap();
+    schema_of(&*open(Engine::Redb, directory.path()))
+}
+
+fn pack(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir().unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            pack(&entry.path(), &to.join(name));
+        } else if !["lock", "spare"].contains(&name.as_str()) {
+            let packed = fs::File::create(to.join(format!("{name}.gz"))).unwrap();
+            let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::best());
+            packed.write_all(&fs::read(entry.path()).unwrap()).unwrap();
+            packed.finish().unwrap();
+        }
+    }
+}
+
+#[test]
+#[ignore = "it writes into the repository"]
+fn make_the_fixture() {
+    for engine in Engine::ALL {
+        let (directory, session) = (tempfile::tempdir().unwrap(), session("a"));
+        for start in 0..2 {
+            let store = open_small(engine, directory.path());
+            let claim = store.claim(&session).unwrap();
+            let rows = vec![put("x0", "0"), put("x1", "1"), put("xlong", vec![start + 1; 9000])];
+            let event = Change::Put(keys::event(&session, claim.head + 1), "event".into());
+            let commit = fenced(&session, claim.epoch, claim.head, claim.head + 1, vec![event]);
+            assert_eq!(store.commit(&[free(rows), commit]).unwrap(), [Written, Written]);
+            // The second one ends as if it were killed.
+            if start == 0 {
+                store.close();
+            }
+        }
+        pack(directory.path(), &fixture(present(), engine));
+    }
+}
+
+/// So that the next version finds the stores of the versions before it.
+#[test]
+fn every_version_of_the_schema_has_a_fixture() {
+    let present = present();
+    assert!(present >= FIRST);
+    for (version, engine) in (FIRST..=present).flat_map(|version| Engine::ALL.map(|engine| (version, engine))) {
+        let fixture = fixture(version, engine);
+        assert!(fixture.is_dir(), "{}: make_the_fixture makes it", fixture.display());
+    }
 }
 
 fn unpack(from: &Path, to: &Path) {
@@ -40,15 +109,15 @@ fn unpack(from: &Path, to: &Path) {
 
 #[test]
 fn a_store_of_an_earlier_version_is_taken_over() {
-    for (version, engine) in [2, 3].into_iter().flat_map(|version| Engine::ALL.map(|engine| (version, engine))) {
+    let present = present();
+    for (version, engine) in (FIRST..=present).flat_map(|version| Engine::ALL.map(|engine| (version, engine))) {
         let directory = tempfile::tempdir().unwrap();
         unpacked(version, engine, directory.path());
         assert_eq!(verify(&location(engine, directory.path()), &Options::default()).unwrap().bad, [""; 0]);
         let session = session("a");
         for start in 0..3 {
             let store = open(engine, directory.path());
-            let schema = store.get(&keys::meta("schema")).unwrap().unwrap();
-            assert_eq!(records::decode::<u32>(&schema).unwrap(), 4, "the version before refuses it from now on");
+            assert_eq!(schema_of(&*store), present, "the version before refuses it from now on");
             let claim = store.claim(&session).unwrap();
             assert_eq!((claim.epoch >> 32, claim.head), (3 + start, 2 + start), "two starts before, two events");
             assert_eq!(store.get(&key("xlong")).unwrap().unwrap(), vec![2; 9000]);
