@@ -1,5 +1,6 @@
 //! Stage 4 by proposals, over HTTP: what a client that takes stances sees, and how it meets one that ranks.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Conversation, Member, Realtime, eventually, items, shared, strategies_of, text, three_ideas};
@@ -90,6 +91,57 @@ async fn a_partner_who_ranks_and_a_partner_with_stances_reach_the_same_result() 
 }
 
 #[tokio::test]
+async fn a_partner_walks_through_the_needs_alone_and_can_take_stances_back() {
+    let server = shared().await;
+    let both = Conversation::at_stage(&server, 4).await;
+    let anna = &both.anna;
+    let needs = anna.read("/needs/comparison").await.ok();
+    let ids = |list: &str| items(&needs[list]).iter().map(|need| text(&need["id"])).collect::<Vec<_>>();
+    let (mine, theirs) = (ids("myNeeds"), ids("partnerNeeds"));
+    let idea = json!({ "description": "tea at five", "needsAddressed": [mine[0]] });
+    let idea = text(&anna.say("/strategies", idea).await.created()["strategy"]["id"]);
+    let step = async |need: &str, action: &str| {
+        let path = format!("/stage4/walkthrough/needs/{need}");
+        anna.say(&path, json!({ "action": action })).await.done()["state"]["walkthrough"]["phase"].clone()
+    };
+    for (needs, action, now, then) in
+        [(&mine, "covered", "MY_NEEDS", "PARTNER_NEEDS"), (&theirs, "skip", "PARTNER_NEEDS", "QUALITY_REVIEW")]
+    {
+        assert_eq!((needs.len(), step(&needs[0], action).await), (2, json!(now)));
+        assert_eq!(step(&needs[1], action).await, then);
+    }
+    assert_eq!(step(&mine[0], "reset").await, "MY_NEEDS");
+    let path = format!("/stage4/walkthrough/needs/{}", mine[0]);
+    anna.say(&path, json!({ "action": "jump" })).await.refused(400, "VALIDATION_ERROR");
+
+    let willing =
+        json!({ "selections": [{ "proposalId": idea, "decision": "WILLING", "note": "canary: if not too late" }] });
+    assert_eq!(anna.say("/stage4/selections", willing).await.done()["submitted"], true);
+    let refused = anna.say("/stage4/share-selections", json!({})).await.refused(400, "GATE_NOT_SATISFIED");
+    let open: Vec<_> = items(&refused["details"]["needIds"]).iter().map(text).collect();
+    assert!(!open.is_empty() && !open.contains(&mine[0]), "each open need is named: {refused}");
+    let declined = async |member: &Member| {
+        let audit = look(member).await["coverageAudit"].clone();
+        items(&audit["open"]).iter().filter(|need| need["userDeclinedToAddress"] == true).count()
+    };
+    for need in &open {
+        anna.say(&format!("/stage4/needs/{need}/decline"), json!({})).await.done();
+    }
+    assert_eq!((declined(anna).await, declined(&both.ben).await), (open.len(), 0), "that is the caller's own");
+    let again = format!("/stage4/needs/{}/decline", open[0]);
+    anna.request(Method::DELETE, &anna.path(&again)).send().await.done();
+    assert_eq!(declined(anna).await, open.len() - 1);
+    anna.say("/stage4/share-selections", json!({})).await.refused(400, "GATE_NOT_SATISFIED");
+    anna.say(&again, json!({})).await.done();
+
+    anna.say("/stage4/share-selections", json!({})).await.done();
+    let seen = look(&both.ben).await;
+    assert_eq!((&seen["partnerSelections"], seen.to_string().contains("canary")), (&json!([]), false), "{seen}");
+    let state = anna.say("/stage4/unshare-selections", json!({})).await.done()["state"].clone();
+    assert_eq!((&state["mySelectionStatus"], items(&state["mySelections"]).len()), (&json!("NOT_STARTED"), 1));
+}
+
+#[tokio::test]
 async fn missing_items_and_forbidden_actions_have_clear_errors() {
     let server = shared().await;
     let early = Conversation::at_stage(&server, 3).await;
@@ -137,6 +189,19 @@ async fn after_the_session_partners_check_in_on_their_agreements() {
     assert_eq!(note["note"]["consentToShareWithPartner"], false);
     let entry = both.anna.say("/tending/reentry", json!({ "intent": "talk about money" })).await.created();
     assert_eq!(entry["entry"]["type"], "USER_INITIATED_REENTRY");
+    let path = format!("/tending/{}", text(&entry["entry"]["id"]));
+    both.ben.say(&format!("{path}/responses"), json!({ "status": "WORKED" })).await.refused(404, "NOT_FOUND");
+    let answer = json!({ "status": "PARTLY", "reflection": "money is hard", "continueChoice": "EXTEND" });
+    assert_eq!(both.anna.say(&format!("{path}/responses"), answer).await.done()["entry"]["status"], "COMPLETED");
+    both.anna.press(&format!("{path}/share")).await.done();
+    let shown = async || both.ben.read("/tending").await.ok().to_string().contains("talk about money");
+    assert!(shown().await, "shared");
+    both.ben.press(&format!("{path}/unshare")).await.refused(403, "FORBIDDEN");
+    both.anna.press(&format!("{path}/unshare")).await.done();
+    assert!(!shown().await, "hidden again");
+    let common = entries(&list)[0]["id"].clone();
+    both.anna.press(&format!("/tending/{}/share", text(&common))).await.refused(400, "VALIDATION_ERROR");
+
     let body = |choice: &str| {
         json!({ "orientations": {
             "whatWorked": { "reflection": "", "perEntryNotes": {} }, "whereMoreSupport": { "reflection": "", "perEntryNotes": {} },
