@@ -12,6 +12,7 @@ mod console;
 mod debug;
 mod demo;
 mod files;
+mod fleet;
 mod http;
 mod limits;
 mod meters;

@@ -38,6 +38,8 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_connections_refused_total", Labelled, "Connections not served, by reason"),
     ("tandem_erasure_age_seconds", Gauge, "Age of the oldest erasure whose words may still be in the store's files"),
     ("tandem_erasures_total", Counter, "Erased accounts whose words have left the store's files"),
+    ("tandem_fleet_owner", Gauge, "1 while this node of a fleet owns the database, 0 while it stands by"),
+    ("tandem_fleet_passed_total", Labelled, "Connections to a node that stands by, by outcome"),
     ("tandem_http_answer_bytes", Gauge, "Bytes of large answers under way"),
     ("tandem_http_bodies_refused_total", Labelled, "Request bodies not read, by reason"),
     ("tandem_http_body_bytes", Gauge, "Bytes of request bodies under way"),

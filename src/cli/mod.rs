@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod copy;
 mod export;
+mod fleet;
 mod health;
 mod node;
 mod output;
@@ -90,6 +91,8 @@ enum Command {
         #[arg(long)]
         ready: bool,
     },
+    /// List the nodes on the database, and which of them owns it
+    Fleet,
     /// Write a settings file, or show the settings in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -300,6 +303,7 @@ impl Cli {
             Command::Demo { keep, .. } => node::demo(keep),
             Command::Token { user, name, ttl } => token::print(&settings, &user, name.as_deref(), ttl),
             Command::Check => check::run(&settings),
+            Command::Fleet => fleet::run(&settings),
             Command::Health { ready } => health::run(&settings, ready),
             Command::Config(ConfigCommand::Show) => config::show(&sources),
             Command::Console { name, at } => node::console(&settings, name, at.as_deref()),

@@ -54,6 +54,7 @@ impl Settings {
             "is a relative path, but must be absolute, as \"/var/backups/tandem\"",
         )?;
         self.check_store()?;
+        self.check_fleet()?;
         self.check_texts()?;
         self.check_tls()?;
         self.check_app()?;
@@ -80,6 +81,28 @@ impl Settings {
         require(self.store.engine != Kind::Postgres || !is_encrypted, "store.encryption_key_file", instead)?;
         let is_blank = self.store.password.as_ref().is_some_and(Password::is_blank);
         require(!is_blank, "store.password", "is empty; give a value, or leave the setting out")
+    }
+
+    /// Each node of a fleet must be able to take over: no node has anything that the others lack.
+    fn check_fleet(&self) -> Result<(), InvalidSetting> {
+        if !self.fleet.enabled {
+            return Ok(());
+        }
+        let right = "needs store.engine = \"postgres\": the nodes of a fleet share one database";
+        require(self.store.engine == Kind::Postgres, "fleet.enabled", right)?;
+        if let Some(problem) = self.fleet.problem_with_address() {
+            return Err(InvalidSetting { key: "fleet.address".into(), problem });
+        }
+        let has_key = self.auth.hs256_secret.is_some() || self.auth.jwks_url.is_some();
+        require(has_key, "fleet.enabled", "needs auth.hs256_secret or auth.jwks_url, the same for all nodes")?;
+        let has_key = self.realtime.provider != ProviderKind::Embedded || !self.realtime.embedded.keys.is_empty();
+        require(has_key, "fleet.enabled", "needs realtime.embedded.keys, the same for all nodes")?;
+        let has_files = self.server.tls.as_ref().is_none_or(|tls| tls.acme.is_none());
+        require(
+            has_files,
+            "fleet.enabled",
+            "needs a certificate in files, or TLS at a proxy in front, and no server.tls.acme",
+        )
     }
 
     /// Refuses texts that are set but empty: often an environment variable without a value.

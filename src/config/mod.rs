@@ -32,7 +32,7 @@ pub(crate) use self::{
     problem::SettingsError,
     reference::template,
 };
-use crate::{auth, http, limits, push, realtime, store, telemetry};
+use crate::{auth, fleet, http, limits, push, realtime, store, telemetry};
 
 /// All settings of a node, each with its default if no source names it.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +47,7 @@ pub struct Settings {
     pub server: http::ServerSettings,
     pub auth: auth::AuthSettings,
     pub store: store::Config,
+    pub fleet: fleet::FleetSettings,
     pub journal: JournalSettings,
     pub backup: BackupSettings,
     pub retention: RetentionSection,
@@ -72,6 +73,7 @@ impl Default for Settings {
             server: http::ServerSettings::default(),
             auth: auth::AuthSettings::default(),
             store: store::Config::default(),
+            fleet: fleet::FleetSettings::default(),
             journal: JournalSettings::default(),
             backup: BackupSettings::default(),
             retention: RetentionSection::default(),

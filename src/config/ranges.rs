@@ -39,6 +39,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("auth.remembered_tokens", Number(1, 1_000_000)),
     ("store.cache_mib", Number(1, 65_536)),
     ("store.min_free", Number(0, 1_099_511_627_776)),
+    ("fleet.lease", Span("2s", "1m")),
     ("journal.queue", Number(1, 1_000_000)),
     ("journal.queue_bytes", Number(1_048_576, 68_719_476_736)),
     ("journal.group", Number(1, 65_536)),

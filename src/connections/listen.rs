@@ -16,14 +16,13 @@ use actix_web::{Error, dev::AppConfig, rt::net::TcpStream};
 use socket2::SockRef;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Guarded, Registry};
+use super::{Gate, Guarded, Registry, refusal::ConnectionRefusal};
 use crate::tls::ACME_CHALLENGE;
 
 /// How long a client may take to close a connection that the node ends.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a listener is served.
-#[derive(Clone)]
 pub struct Service {
     pub workers: usize,
     pub keep_alive: Duration,
@@ -32,6 +31,8 @@ pub struct Service {
     pub shutdown_timeout: Duration,
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub registry: Arc<Registry>,
+    /// Connections that other nodes of the fleet pass on.
+    pub passed: Option<(TcpListener, Gate)>,
 }
 
 impl Service {
@@ -57,8 +58,8 @@ impl Service {
             .disable_signals();
         let stopping = builder.graceful_shutdown_signal();
         macro_rules! http {
-            ($io:ty, $handle:expr) => {{
-                let stopping = stopping.clone();
+            ($io:ty, $handle:expr, $app:expr, $stopping:expr) => {{
+                let stopping = $stopping.clone();
                 HttpService::build()
                     .graceful_shutdown_signal(move || {
                         let stopping = stopping.clone();
@@ -69,17 +70,31 @@ impl Service {
                     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                     .on_connect_ext(|io: &$io, data| drop(data.insert($handle(io).handle().clone())))
                     .finish(map_config(
-                        app().into_factory().map_err(|error: S::Error| error.into().error_response()),
+                        $app().into_factory().map_err(|error: S::Error| error.into().error_response()),
                         |()| AppConfig::default(),
                     ))
             }};
         }
+        let builder = match self.passed {
+            None => builder,
+            Some((listener, gate)) => {
+                let (app, registry, stopping) = (app.clone(), self.registry.clone(), stopping.clone());
+                builder.listen("fleet", listener, move || {
+                    let (registry, gate) = (registry.clone(), gate.clone());
+                    let accept = fn_service(move |stream: TcpStream| {
+                        let (registry, gate) = (registry.clone(), gate.clone());
+                        async move { passed(stream, &registry, &gate).await }
+                    });
+                    accept.and_then(http!(Guarded<TcpStream>, itself, app, stopping))
+                })?
+            }
+        };
         let registry = self.registry.clone();
         match self.tls.clone() {
             None => builder.listen("tandem", listener, move || {
                 let registry = registry.clone();
                 let accept = fn_service(move |stream: TcpStream| ready(plain(stream, &registry)));
-                accept.and_then(http!(Guarded<TcpStream>, itself))
+                accept.and_then(http!(Guarded<TcpStream>, itself, app, stopping))
             }),
             Some(tls) => builder.listen("tandem", listener, move || {
                 let (registry, timeout) = (registry.clone(), self.head_timeout);
@@ -88,7 +103,7 @@ impl Service {
                     let (registry, acceptor) = (registry.clone(), acceptor.clone());
                     async move { encrypted(stream, &registry, acceptor, timeout).await }
                 });
-                accept.and_then(http!(TlsStream<Guarded<TcpStream>>, below))
+                accept.and_then(http!(TlsStream<Guarded<TcpStream>>, below, app, stopping))
             }),
         }
         .map(actix_server::ServerBuilder::run)
@@ -105,6 +120,27 @@ fn plain(stream: TcpStream, registry: &Arc<Registry>) -> Accepted<Guarded<TcpStr
         Ok(admitted) => Ok((admitted.guard(stream), Protocol::Http1, Some(peer))),
         Err(refusal) => {
             // Sent without waiting. A client that does not read yet misses it.
+            drop(SockRef::from(&stream).send(refusal.answer().as_bytes()));
+            Err(refused())
+        }
+    }
+}
+
+/// A connection that another node of the fleet passes on. Its client is the one that the node names.
+async fn passed(mut stream: TcpStream, registry: &Arc<Registry>, gate: &Gate) -> Accepted<Guarded<TcpStream>> {
+    stream.set_nodelay(true)?;
+    let client = gate.read(&mut stream).await.inspect_err(|error| {
+        tracing::debug!(%error, "a connection to fleet.listen was not taken");
+    })?;
+    match registry.admit(client) {
+        Ok(admitted) => {
+            Gate::take(&mut stream).await?;
+            Ok((admitted.guard(stream), Protocol::Http1, Some(client)))
+        }
+        // Not taken: the next owner gets it.
+        Err(ConnectionRefusal::Stopping) => Err(refused()),
+        Err(refusal) => {
+            Gate::take(&mut stream).await?;
             drop(SockRef::from(&stream).send(refusal.answer().as_bytes()));
             Err(refused())
         }

@@ -6,12 +6,15 @@
 //! and [`listen`] serves HTTP over them.
 
 pub(crate) mod listen;
+mod passed;
 mod refusal;
 mod registry;
 mod stream;
 mod sweep;
 
 pub use self::{
+    passed::{Gate, pass_to},
+    refusal::failure,
     registry::{ConnectionLimits, Forwarded, Registry},
     stream::Guarded,
 };

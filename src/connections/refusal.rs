@@ -18,7 +18,7 @@ impl ConnectionRefusal {
     }
 
     /// The HTTP response that is sent before the connection closes.
-    pub(super) fn answer(self) -> String {
+    pub fn answer(self) -> String {
         let (status, code, message) = match self {
             Self::Full => {
                 ("503 Service Unavailable", "SERVICE_UNAVAILABLE", "the node serves as many connections as it can")
@@ -28,11 +28,16 @@ impl ConnectionRefusal {
                 ("429 Too Many Requests", "RATE_LIMITED", "too many connections from this address")
             }
         };
-        let body = format!(r#"{{"success":false,"error":{{"code":"{code}","message":"{message}"}}}}"#);
-        let length = body.len();
-        format!(
-            "HTTP/1.1 {status}\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n\r\n{body}"
-        )
+        failure(status, code, message)
     }
+}
+
+/// An error as clients get it everywhere, for one that is answered without the HTTP server.
+pub fn failure(status: &str, code: &str, message: &str) -> String {
+    let body = format!(r#"{{"success":false,"error":{{"code":"{code}","message":"{message}"}}}}"#);
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
 }

@@ -139,6 +139,11 @@ impl Registry {
         self.open.lock().end(|phase| phase == Phase::Body);
     }
 
+    /// Ends all connections. Requests under way are still answered.
+    pub fn end_all(&self) {
+        self.open.lock().end(|_| true);
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.open.lock().stopping
     }

@@ -34,7 +34,16 @@ use crate::{
     config::EffectiveSetting,
     http::AppState,
     push::{DevicesOverview, PushOverview, Pusher},
+    store::NodeSeen,
 };
+
+/// Asks the database for the nodes of its fleet.
+pub type ListFleet = Arc<dyn Fn() -> Result<Vec<NodeSeen>, StoreError> + Send + Sync>;
+
+struct Fleet {
+    list: ListFleet,
+    nodes: Shared<Vec<NodeSeen>>,
+}
 
 /// The console of a node, shared by all workers.
 pub struct Console {
@@ -48,17 +57,21 @@ pub struct Console {
     history: History,
     devices: Shared<DevicesOverview>,
     pushes: Shared<PushOverview>,
+    /// Absent for a node without a fleet.
+    fleet: Option<Fleet>,
     /// Room for open pages that are kept current.
     open_pages: Arc<Semaphore>,
 }
 
 impl Console {
-    /// The console of a node whose store's files are in `store`.
+    /// The console of a node whose store's files are in `store`. `list_fleet` asks for the nodes of its fleet, if it
+    /// has one.
     pub fn new(
         node: Data<AppState>,
         pusher: Arc<Pusher>,
         store: PathBuf,
         settings: Vec<EffectiveSetting>,
+        list_fleet: Option<ListFleet>,
     ) -> Arc<Self> {
         let changes = Changes::read(&node.store, node.journal.clone());
         Arc::new(Self {
@@ -71,6 +84,7 @@ impl Console {
             history: History::default(),
             devices: Shared::default(),
             pushes: Shared::default(),
+            fleet: list_fleet.map(|list| Fleet { list, nodes: Shared::default() }),
             open_pages: Arc::new(Semaphore::new(live::MOST)),
         })
     }
@@ -85,6 +99,13 @@ impl Console {
     async fn pushes(&self) -> Result<Arc<PushOverview>, StoreError> {
         let store = self.node.store.clone();
         self.pushes.get(live::EVERY / 2, move || PushOverview::read(&*store)).await
+    }
+
+    /// The nodes of the fleet, as they were a moment ago.
+    async fn fleet(&self) -> Option<Result<Arc<Vec<NodeSeen>>, StoreError>> {
+        let fleet = self.fleet.as_ref()?;
+        let list = fleet.list.clone();
+        Some(fleet.nodes.get(EVERY, move || list()).await)
     }
 
     /// Notes the node's numbers every few seconds, as long as the console exists.

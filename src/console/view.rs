@@ -94,7 +94,7 @@ impl View {
     /// If the store fails.
     pub async fn page(&self, console: &Console, operator: &Operator, look: Look) -> Result<Page, StoreError> {
         match self {
-            Self::Now => pages::now::page(console),
+            Self::Now => pages::now::page(console).await,
             Self::Sessions(find) => pages::sessions::page(console, find).await,
             Self::Session(id) => pages::session::page(console, operator, id).await,
             Self::People(user) => pages::people::page(console, operator, user).await,

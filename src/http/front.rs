@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tandem_intake::{Budget, Handle, Share, UnderWay};
 
 use super::{error::ApiError, rate_limits::from_proxies};
-use crate::{connections::Forwarded, limits::NodeLimits, network::Network};
+use crate::{connections::Forwarded, limits::NodeLimits, network::Network, store::Member};
 
 /// Smaller answers are written at once.
 const LARGE: u64 = 32 * 1024;
@@ -31,6 +31,8 @@ const LONGEST_PATH: usize = 8 * 1024;
 pub struct Front {
     pub limits: Arc<NodeLimits>,
     pub trusted_proxies: Vec<Network>,
+    /// In a fleet: whether the database is this node's.
+    pub member: Option<Arc<Member>>,
 }
 
 impl Front {
@@ -49,12 +51,22 @@ impl Front {
             Err(refusal) => Err(request.into_response(refusal.error_response())),
         };
         let answers = self.limits.answers.clone();
+        let member = self.member.clone();
         async move {
             match outcome {
                 Ok((answering, forwarded)) => {
                     // A client that pipelines requests must not keep the worker from other clients.
                     tokio::task::coop::consume_budget().await;
-                    Ok(watched(answering.await?, Watch { _under_way: under_way, _forwarded: forwarded }, &answers))
+                    let response = answering.await?;
+                    // The lease may be over since the request came: what was read may be old.
+                    if let Some(member) = &member
+                        && !holds(member)
+                        && !is_about_the_node(response.request().path())
+                    {
+                        return Ok(ServiceResponse::new(response.into_parts().0, no_lease().error_response()));
+                    }
+                    let watch = Watch { _under_way: under_way, _forwarded: forwarded, member };
+                    Ok(watched(response, watch, &answers))
                 }
                 Err(refused) => Ok(refused),
             }
@@ -64,6 +76,9 @@ impl Front {
     fn refused(&self, request: &ServiceRequest) -> Result<Option<Forwarded>, ApiError> {
         if request.path().len() > LONGEST_PATH {
             return Err(ApiError::path_too_long(LONGEST_PATH));
+        }
+        if self.member.as_ref().is_some_and(|member| !holds(member)) && !is_about_the_node(request.path()) {
+            return Err(no_lease());
         }
         let Some(peer) = request.conn_data::<Handle>().map(Handle::address) else { return Ok(None) };
         if !self.trusted_proxies.iter().any(|network| network.contains(peer)) {
@@ -79,10 +94,25 @@ impl Front {
     }
 }
 
+fn holds(member: &Member) -> bool {
+    member.held.holds()
+}
+
+/// Routes that say how this node is, whoever owns the database.
+fn is_about_the_node(path: &str) -> bool {
+    matches!(path, "/health" | "/ready" | "/metrics")
+}
+
+fn no_lease() -> ApiError {
+    let problem = "this node cannot tell at the moment whether it still owns the database";
+    ApiError::unavailable(problem, std::time::Duration::from_secs(1))
+}
+
 /// Guards that live as long as the answer.
 struct Watch {
     _under_way: Option<UnderWay>,
     _forwarded: Option<Forwarded>,
+    member: Option<Arc<Member>>,
 }
 
 fn watched(response: ServiceResponse<BoxBody>, watch: Watch, answers: &Arc<Budget>) -> ServiceResponse<BoxBody> {
@@ -104,7 +134,7 @@ fn watched(response: ServiceResponse<BoxBody>, watch: Watch, answers: &Arc<Budge
             return ServiceResponse::new(request, refusal.error_response());
         }
         Ok(bytes) => BoxBody::new(Pieces { whole: bytes, _share: Some(share), _watch: Some(watch) }),
-        Err(streamed) => BoxBody::new(Streamed { body: streamed, _watch: watch }),
+        Err(streamed) => BoxBody::new(Streamed { body: streamed, watch }),
     };
     ServiceResponse::new(request, response.set_body(body))
 }
@@ -140,7 +170,7 @@ impl MessageBody for Pieces {
 /// A body of unknown length: of a WebSocket, or in pieces.
 struct Streamed {
     body: BoxBody,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl MessageBody for Streamed {
@@ -151,7 +181,11 @@ impl MessageBody for Streamed {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(cx)
+        let this = self.get_mut();
+        if this.watch.member.as_ref().is_some_and(|member| !holds(member)) {
+            return Poll::Ready(Some(Err("the lease of the database is over".into())));
+        }
+        Pin::new(&mut this.body).poll_next(cx)
     }
 }
 

@@ -19,8 +19,8 @@ macro_rules! pages {
 /// Each page by its path in the folder.
 const PAGES: &[(&str, &str)] = &pages! {
     "README.md" "architecture.md" "backup.md" "client.md" "configuration.md" "contributing.md" "deployment.md" "durability.md"
-    "load.md" "postgres.md" "push.md" "realtime.md" "reliability.md" "speed.md"
-    "decisions/README.md" "decisions/journal-in-front.md" "decisions/one-node.md" "decisions/output-gate.md" "decisions/own-supervisor.md" "decisions/postgres.md" "decisions/routing.md" "decisions/sled-hardened.md"
+    "fleet.md" "load.md" "postgres.md" "push.md" "realtime.md" "reliability.md" "speed.md"
+    "decisions/README.md" "decisions/fleet.md" "decisions/journal-in-front.md" "decisions/one-node.md" "decisions/output-gate.md" "decisions/own-supervisor.md" "decisions/postgres.md" "decisions/routing.md" "decisions/sled-hardened.md"
 };
 
 static RENDERED: LazyLock<HashMap<&str, bytes::Bytes>> =

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tandem_actors::journal::{Journal, Obstacle};
 use utoipa::ToSchema;
 
-use crate::store::{DiskWatch, Left};
+use crate::store::{DiskWatch, Left, Member};
 
 const MIB: u64 = 1 << 20;
 
@@ -33,18 +33,25 @@ pub struct Readiness {
     /// Absent for a store without a disk.
     pub disk: Option<Arc<DiskWatch>>,
     pub stopping: Arc<AtomicBool>,
+    /// In a fleet: whether the database is this node's.
+    pub member: Option<Arc<Member>>,
 }
 
 impl Readiness {
     pub fn checks(&self) -> Vec<Check> {
         let obstacle = self.journal.obstacle();
-        vec![
+        let mut checks = vec![
             Check::new("store", obstacle != Some(Obstacle::Failed), "the store failed; nothing more is acknowledged"),
             Check::new("writes", obstacle != Some(Obstacle::Stalled), "a write to the disk has not returned"),
             self.room(obstacle),
             Check::new("journal", obstacle != Some(Obstacle::Busy), "more is waiting to be written than may wait"),
             Check::new("running", !self.stopping.load(Ordering::Acquire), "the server is stopping"),
-        ]
+        ];
+        if let Some(member) = &self.member {
+            let problem = "the lease of the database could not be renewed in time";
+            checks.push(Check::new("lease", member.held.holds(), problem));
+        }
+        checks
     }
 
     /// Room on the disk. Little room is a problem that does not stop the node.

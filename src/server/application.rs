@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::{
         Arc,
@@ -14,11 +14,15 @@ use std::{
 use actix_web::{HttpRequest, dev::Server, web::Data};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
-use tandem_actors::Coordinator;
+use tandem_actors::{
+    Coordinator,
+    ports::{Store, StoreError},
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     StartError,
+    fleet::FleetNode,
     keys::complete,
     listen::{listen, not_listening},
     node::Node,
@@ -30,11 +34,12 @@ use crate::{
     acme::Acme,
     backups::{BackupService, Destination},
     config::{self, EffectiveSetting, Settings},
-    console::Console,
+    console::{Console, ListFleet},
     http::{AppState, StartPage, start_page},
+    limits::NodeLimits,
     operator::{self, OperatorFile},
     secrets,
-    store::{Backups, Envelope},
+    store::{self, Backups, Envelope, Place},
     tls::ServerCertificate,
     version::VERSION,
 };
@@ -53,31 +58,24 @@ pub struct Application {
 }
 
 impl Application {
-    /// Opens the store, starts all parts, and listens. Nothing is served before [`Application::run_until_stopped`].
-    /// Must be called within an actix system.
-    pub async fn build(
+    /// Starts all parts on an opened store. Nothing is served before [`Application::run_until_stopped`]. Must be
+    /// called within an actix system.
+    pub(super) async fn build(
         mut settings: Settings,
         effective: Vec<EffectiveSetting>,
         metrics: PrometheusHandle,
+        entered: Entered,
+        (store, backups): Opened,
+        (certificate, acme): Certificate,
+        fleet: Option<FleetNode>,
     ) -> Result<Self, StartError> {
-        crate::tls::install_provider();
-        let listener = listen(settings.server.listen)?;
-        let address = listener.local_addr().map_err(|error| not_listening(settings.server.listen, error))?;
-        // The store comes before the secrets: a secret is a sign that there was a store.
-        let (store, backups) = super::store::open(&settings)?;
+        let Entered { listener, address, limits } = entered;
         crate::files::restrict_modes(&settings.data, settings.store_place().path());
         let token_hint = complete(&mut settings)?;
         announce(&settings, address);
         let envelope = backups.as_ref().map_or_else(Envelope::default, Backups::envelope);
         let (durable, threads) = Durable::start(&settings, store, envelope)?;
         let coordination = Coordination::start(&settings, address, &durable).await?;
-
-        let limits = Arc::new(settings.limits.limits(
-            &settings.server.trusted_proxies,
-            settings.server.client_request_timeout,
-            settings.server.keep_alive,
-        ));
-        limits.connections.watch().map_err(StartError::Thread)?;
         let auth = verifier(&settings, durable.clock.clone()).await?;
         let (operator_token, stopping) = (operator::fresh_token(), Arc::new(AtomicBool::new(false)));
         let shared = Shared {
@@ -85,12 +83,12 @@ impl Application {
             limits: limits.clone(),
             operator_token: operator_token.clone(),
             stopping: stopping.clone(),
+            member: fleet.as_ref().map(|node| node.member.clone()),
             metrics,
             backups: backups.map(|backups| backup_service(&settings, backups)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
         show_start_page(&settings, &state, &coordination, token_hint);
-        let (certificate, acme) = certificate(&settings)?;
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let console = open_console(&settings, &state, &coordination, effective);
         let http = serve(
@@ -101,6 +99,7 @@ impl Application {
             coordination.provider.clone(),
             &limits,
             certificate.as_ref(),
+            fleet,
         )?;
         if let Some(acme) = acme {
             actix_web::rt::spawn(acme.keep_valid());
@@ -112,8 +111,9 @@ impl Application {
             })
             .ok();
         let shutdown_timeout = settings.server.shutdown_timeout;
-        let data = settings.data;
-        let node = Node { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, data };
+        // In a fleet, the next owner is another process with another directory.
+        let handover = (!settings.fleet.enabled).then_some(settings.data);
+        let node = Node { durable, threads, coordination, stopping, shutdown_timeout, limits, operator, handover };
         Ok(Self { address, scheme, certificate, state, http, node })
     }
 
@@ -163,6 +163,34 @@ impl Application {
     }
 }
 
+/// A store that is open.
+pub(super) type Opened = (Arc<dyn Store>, Option<Backups>);
+
+/// What the node shows in handshakes, and who renews it, if it does that itself.
+type Certificate = (Option<Arc<ServerCertificate>>, Option<Acme>);
+
+/// A node that listens, and has nothing behind it so far.
+pub(super) struct Entered {
+    pub listener: TcpListener,
+    pub address: SocketAddr,
+    pub limits: Arc<NodeLimits>,
+}
+
+impl Entered {
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        let server = &settings.server;
+        let listener = listen(server.listen)?;
+        let address = listener.local_addr().map_err(|error| not_listening(server.listen, error))?;
+        let limits = settings.limits.limits(&server.trusted_proxies, server.client_request_timeout, server.keep_alive);
+        limits.connections.watch().map_err(StartError::Thread)?;
+        Ok(Self { listener, address, limits: Arc::new(limits) })
+    }
+
+    pub fn url(&self, is_encrypted: bool) -> String {
+        format!("{}://{}", if is_encrypted { "https" } else { "http" }, self.address)
+    }
+}
+
 /// SIGTERM and SIGINT, from when this is made: before anybody is told that the node runs.
 pub(super) struct StopSignals {
     terminate: Signal,
@@ -174,7 +202,7 @@ impl StopSignals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn any(&mut self) {
+    pub async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -182,8 +210,8 @@ impl StopSignals {
     }
 }
 
-/// What the node shows in handshakes, and who renews it, if it does that itself.
-fn certificate(settings: &Settings) -> Result<(Option<Arc<ServerCertificate>>, Option<Acme>), StartError> {
+/// What the settings say about it.
+pub(super) fn certificate(settings: &Settings) -> Result<Certificate, StartError> {
     let Some(tls) = &settings.server.tls else { return Ok((None, None)) };
     if let Some(acme) = &tls.acme {
         let acme = Acme::open(acme, &settings.data).map_err(StartError::tls)?;
@@ -247,6 +275,14 @@ fn show_start_page(settings: &Settings, state: &Data<AppState>, coordination: &C
     coordination.provider.set_start_page(Arc::new(page));
 }
 
+/// How the console gets the nodes of the fleet, if this node has one.
+fn list_fleet(settings: &Settings) -> Option<ListFleet> {
+    let Place::Postgres { address, .. } = settings.store_place() else { return None };
+    let options = settings.store_options();
+    let list = move || store::fleet_nodes(&address, &options).map_err(StoreError::caused_by);
+    settings.fleet.enabled.then(|| Arc::new(list) as ListFleet)
+}
+
 /// The console, if there is to be one. It notes the node's numbers from now on.
 fn open_console(
     settings: &Settings,
@@ -256,7 +292,7 @@ fn open_console(
 ) -> Option<Arc<Console>> {
     let console = settings.console.enabled.then(|| {
         let store = settings.store_place().path().to_owned();
-        Console::new(state.clone(), coordination.pusher.clone(), store, effective)
+        Console::new(state.clone(), coordination.pusher.clone(), store, effective, list_fleet(settings))
     })?;
     actix_web::rt::spawn(console.clone().keep_history());
     Some(console)

@@ -23,6 +23,17 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     prepared(passed, address).map_err(|error| not_listening(address, error))
 }
 
+/// A socket for the other nodes of the fleet.
+pub(super) fn listen_for_fleet(address: SocketAddr) -> Result<TcpListener, StartError> {
+    prepared(None, address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let problem = "the port is in use; choose another one with fleet.listen".to_owned();
+            StartError::Listen { address, problem, source: error }
+        }
+        _ => not_listening(address, error),
+    })
+}
+
 pub(super) fn not_listening(address: SocketAddr, source: io::Error) -> StartError {
     let problem = match source.kind() {
         io::ErrorKind::AddrInUse => {

@@ -20,7 +20,8 @@ pub(super) struct Node {
     pub shutdown_timeout: Duration,
     pub limits: Arc<NodeLimits>,
     pub operator: Option<OperatorFile>,
-    pub data: PathBuf,
+    /// The data directory, if the next process starts on it.
+    pub handover: Option<PathBuf>,
 }
 
 impl Node {
@@ -43,8 +44,9 @@ impl Node {
 
     async fn stop(self) {
         let Coordination { coordinator, provider, pusher, arbiters, .. } = self.coordination;
-        let (data, envelope) = (self.data, self.durable.envelope);
-        on_a_thread("handover", move || provider.hand_over(&data, &envelope)).await;
+        if let (Some(data), envelope) = (self.handover, self.durable.envelope) {
+            on_a_thread("handover", move || provider.hand_over(&data, &envelope)).await;
+        }
         pusher.stop().await;
         coordinator.stop();
         self.durable.journal.close();

@@ -100,7 +100,9 @@ impl Coordination {
         let devices = Devices::new(store.clone(), journal.clone(), clock.clone(), settings.push.devices_per_user)?;
         let provider = Provider::new(&settings.realtime, address, clock.clone(), store.clone(), journal.clone())
             .map_err(StartError::setting)?;
-        provider.take_over(&settings.data, &durable.envelope);
+        if !settings.fleet.enabled {
+            provider.take_over(&settings.data, &durable.envelope);
+        }
         let (ids, realtime) = (Arc::new(RandomIds), provider.port());
         let deps = settings.session_deps(store.clone(), journal.clone(), clock.clone(), ids, realtime, devices.clone());
         let deps = Arc::new(deps);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::{
     StartError,
@@ -32,13 +32,12 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Registers the signal. Without it, SIGHUP ends the process.
     pub fn new(
+        hangups: Signal,
         certificate: Option<Arc<ServerCertificate>>,
         state: Data<AppState>,
         sources: Sources,
     ) -> Result<Self, StartError> {
-        let hangups = signal(SignalKind::hangup()).map_err(StartError::Ended)?;
         let at_start = effective(&sources).map_err(StartError::setting)?;
         Ok(Self { hangups, certificate, state, sources, at_start })
     }

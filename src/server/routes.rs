@@ -14,6 +14,7 @@ use tandem_actors::{
 
 use super::{
     StartError, cores,
+    fleet::FleetNode,
     keys::signing_key,
     listen::not_listening,
     parts::{Coordination, Durable, DurableThreads},
@@ -27,6 +28,7 @@ use crate::{
     http::{self, AppState, Readiness, RealtimeAccess, front::Front},
     limits::NodeLimits,
     realtime::Provider,
+    store::Member,
     telemetry,
     tls::ServerCertificate,
     users::Users,
@@ -40,6 +42,7 @@ pub(super) struct Shared {
     pub stopping: Arc<AtomicBool>,
     pub metrics: PrometheusHandle,
     pub backups: Option<Arc<BackupService>>,
+    pub member: Option<Arc<Member>>,
 }
 
 pub(super) fn state(
@@ -65,7 +68,12 @@ pub(super) fn state(
         coordinator: coordinator.clone(),
         devices: devices.clone(),
         realtime,
-        readiness: Readiness { journal: journal.clone(), disk: threads.disk_watch.clone(), stopping: shared.stopping },
+        readiness: Readiness {
+            journal: journal.clone(),
+            disk: threads.disk_watch.clone(),
+            stopping: shared.stopping,
+            member: shared.member,
+        },
         metrics: Arc::new(node_metrics(shared.metrics, journal.clone(), coordinator.clone(), shared.limits)),
         operator_token: Some(shared.operator_token),
         service_token: settings.app.service_token.clone(),
@@ -105,9 +113,12 @@ pub(super) fn serve(
     provider: Provider,
     limits: &Arc<NodeLimits>,
     certificate: Option<&Arc<ServerCertificate>>,
+    fleet: Option<FleetNode>,
 ) -> Result<Server, StartError> {
     let config = &settings.server;
-    let front = Arc::new(Front { limits: limits.clone(), trusted_proxies: config.trusted_proxies.clone() });
+    let (limits, trusted_proxies) = (limits.clone(), config.trusted_proxies.clone());
+    let member = fleet.as_ref().map(|node| node.member.clone());
+    let front = Arc::new(Front { limits: limits.clone(), trusted_proxies, member });
     let registry = limits.connections.clone();
     let app = move || {
         let (state, console) = (state.clone(), console.clone());
@@ -131,6 +142,7 @@ pub(super) fn serve(
         shutdown_timeout: config.shutdown_timeout,
         tls,
         registry,
+        passed: fleet.map(FleetNode::entrance),
     };
     service.serve(listener, app).map_err(|error| not_listening(config.listen, error))
 }

@@ -13,21 +13,26 @@ use super::StartError;
 use crate::{
     config::Settings,
     secrets,
-    store::{self, Backups, Place, PostgresError, StoreOpenError},
+    store::{self, Backups, Member, Place, PostgresError, StoreOpenError},
 };
 
 /// A file in the data directory. It says that a store was made.
 const MADE: &str = "store.made";
 
-pub(super) fn open(settings: &Settings) -> Result<(Arc<dyn Store>, Option<Backups>), StartError> {
+/// `member` is what this node is in its fleet.
+pub(super) fn open(
+    settings: &Settings,
+    member: Option<Arc<Member>>,
+) -> Result<(Arc<dyn Store>, Option<Backups>), StartError> {
     let place = settings.store_place();
+    let options = store::Options { member, ..settings.store_options() };
     let opened = match (&place, sign(settings).filter(|_| !settings.start_afresh)) {
         (Place::Directory(location), Some(sign)) if !store::is_there(location) => {
             return Err(StartError::StoreMissing { store: place, sign });
         }
         // A database is asked once.
         (Place::Postgres { .. }, Some(sign)) => {
-            let options = store::Options { may_make: false, ..settings.store_options() };
+            let options = store::Options { may_make: false, ..options };
             place.open_with_backups(&options).map_err(|error| match error {
                 StoreOpenError::Postgres(PostgresError::Absent { .. }) => {
                     StartError::StoreMissing { store: place.clone(), sign }
@@ -35,7 +40,7 @@ pub(super) fn open(settings: &Settings) -> Result<(Arc<dyn Store>, Option<Backup
                 error => error.into(),
             })?
         }
-        _ => place.open_with_backups(&settings.store_options())?,
+        _ => place.open_with_backups(&options)?,
     };
     if let Err(error) = note(&settings.data, &place) {
         tracing::warn!(%error, data = %settings.data.display(), "the sign of the store cannot be written, so a missing store will not be noticed at the next start");

@@ -12,19 +12,42 @@ use crate::console::{
     view::{Page, Section},
     words,
 };
+use crate::store::NodeSeen;
 
-pub fn page(console: &Console) -> Result<Page, StoreError> {
+pub async fn page(console: &Console) -> Result<Page, StoreError> {
     let meters = Meters::read(&(console.node.metrics)());
     let points = console.history.with_now(&meters);
-    Ok(Page {
-        title: "Now".to_owned(),
-        sections: vec![
-            Section::live("troubles", troubles::shown(&troubles(console, &meters))),
-            Section::live("tiles", tiles(&points)),
-            Section::live("pushes", pushes(&meters)),
-            Section::live("queues", queues(&meters)),
-        ],
-    })
+    let mut sections = vec![
+        Section::live("troubles", troubles::shown(&troubles(console, &meters))),
+        Section::live("tiles", tiles(&points)),
+        Section::live("pushes", pushes(&meters)),
+        Section::live("queues", queues(&meters)),
+    ];
+    if let Some(nodes) = console.fleet().await {
+        sections.push(Section::live("fleet", fleet(nodes.as_ref().map(|nodes| &***nodes))));
+    }
+    Ok(Page { title: "Now".to_owned(), sections })
+}
+
+fn fleet(nodes: Result<&[NodeSeen], &StoreError>) -> Markup {
+    html! {
+        h2 { "Fleet" }
+        @match nodes {
+            Ok(nodes) => table {
+                tr { th { "Node" } th { "Role" } th { "Since" } th { "Version" } th { "Address" } }
+                @for node in nodes {
+                    tr {
+                        th scope="row" { (node.name) }
+                        td { (if node.epoch.is_some() { "owns the database" } else { "stands by" }) }
+                        td { (node.since) }
+                        td { (node.version) }
+                        td { (node.address) }
+                    }
+                }
+            },
+            Err(_) => p.box.bad { "The database does not say which nodes there are." },
+        }
+    }
 }
 
 struct Tile {

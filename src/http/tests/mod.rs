@@ -105,7 +105,7 @@ impl Server {
                 webhook_key: Some(key()),
                 clock: clock.clone(),
             },
-            readiness: Readiness { journal: journal.clone(), disk: None, stopping: stopping.clone() },
+            readiness: Readiness { journal: journal.clone(), disk: None, stopping: stopping.clone(), member: None },
             metrics: Arc::new(|| "tandem_up 1\n".into()),
             operator_token: Some(Secret::new("operator's token")),
             service_token: Some(Secret::new("service's token")),

@@ -66,7 +66,7 @@ pub use self::{
     open::{is_there, open, open_with_backups},
     password::Password,
     place::{Kind, Place, copy, dump},
-    postgres::{Address, InvalidAddress, PostgresError},
+    postgres::{Address, Held, InvalidAddress, Member, NodeSeen, Owner, PostgresError, Sight, Standby, fleet_nodes},
     repair::{RepairError, Repaired, repair},
     room::{Left, Space},
     verify::{Verified, verify, verify_reporting},
@@ -198,6 +198,8 @@ pub struct Options {
     pub authority: Option<PathBuf>,
     /// Makes a store in a database that has none.
     pub may_make: bool,
+    /// What this node is in the fleet of its database, if it has one.
+    pub member: Option<Arc<Member>>,
 }
 
 /// The sizes of the journal, and when its rows are written to the engine.
@@ -267,6 +269,7 @@ impl Default for Options {
             password: None,
             authority: None,
             may_make: true,
+            member: None,
         }
     }
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub struct Password(Arc<str>);
 
 impl Password {
-    /// The password itself, for the database only.
-    pub(crate) fn reveal(&self) -> &str {
+    /// The password itself, only for whom it is for.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 

@@ -33,6 +33,11 @@ impl Member {
         Self { partner: self.partner.at(&server.origin), session: self.session.clone() }
     }
 
+    /// At another node that reaches the same store.
+    pub fn moved_to(&self, origin: &str) -> Self {
+        Self { partner: self.partner.at(origin), session: self.session.clone() }
+    }
+
     pub fn path(&self, rest: &str) -> String {
         format!("/sessions/{}{rest}", self.session)
     }

@@ -18,7 +18,7 @@ pub use answer::{Answer, has, items, text};
 pub use console::Console;
 pub use conversation::{Conversation, Member, strategies_of, three_ideas};
 pub use expo::Expo;
-pub use partner::{Partner, Request, http_from};
+pub use partner::{Partner, Request, http_from, http_once};
 pub use process::{Finished, Printed, Running, run, tandem};
 pub use routes::{GET_ROUTES, SESSION_ROUTES, all_routes, fill};
 pub use server::{SECRET, Server, Setup, server, shared};

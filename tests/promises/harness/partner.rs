@@ -30,6 +30,12 @@ pub fn http_from() -> Client {
     client(Some(Ipv4Addr::new(127, 77, high, low)))
 }
 
+/// A client that makes a connection for each request.
+pub fn http_once() -> Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("an HTTP client")
+}
+
 fn client(from: Option<Ipv4Addr>) -> Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::builder().no_proxy().gzip(false).redirect(reqwest::redirect::Policy::none());

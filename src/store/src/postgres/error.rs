@@ -45,6 +45,20 @@ pub enum PostgresError {
     )]
     InUse { address: Address, holder: String },
 
+    #[error(
+        "store {address}: in use by {holder}, which has no [fleet]: give all nodes of one database a [fleet], or stop that node"
+    )]
+    OwnedAlone { address: Address, holder: String },
+
+    #[error(
+        "store {address}: {holder} has other secrets or another realtime provider: all nodes of a fleet must have the same auth, the same \
+         realtime.provider and the same keys"
+    )]
+    Unlike { address: Address, holder: String },
+
+    #[error("store {address}: no fleet has used it: set fleet.enabled for its nodes, and start them")]
+    NoFleet { address: Address },
+
     #[error("store {address}: another node is setting the database up; start again when it has finished")]
     BeingMade { address: Address },
 

@@ -9,8 +9,10 @@ mod bridge;
 mod connection;
 mod direct;
 mod error;
+mod fleet;
 mod group;
 mod here;
+mod member;
 mod open;
 mod owner;
 mod reads;
@@ -40,6 +42,8 @@ pub(crate) use self::direct::Direct;
 pub use self::{
     address::{Address, InvalidAddress},
     error::PostgresError,
+    fleet::{NodeSeen, Owner, Sight, Standby, fleet_nodes},
+    member::{Held, Member},
     open::{inspect, open},
 };
 use self::{group::Group, reads::Reads, writer::Writer};

@@ -15,7 +15,7 @@ use super::{
     bridge::Bridge,
     connection::Access,
     here::Here,
-    owner::{self, Held, LEASE, Node},
+    owner::{self, Held, Node},
     reads::Reads,
     schema::{self, Found, failed},
     writer::Writer,
@@ -28,8 +28,8 @@ use crate::{
     sealed::Seals,
 };
 
-/// How long the database may take until it is ready for a node.
-const WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(20));
+/// How long the database may take until it is ready for a node, beside another node's lease.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// How long a database that a node has claimed may take until it can be read.
 const READS_WITHIN: Duration = Duration::from_secs(15);
@@ -50,7 +50,10 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     let access = Access::new(address, options.password.as_ref(), options.authority.as_ref())?;
     let no_thread = |error| StoreOpenError::of(here.path(), "start a thread", error);
     let bridge = Arc::new(Bridge::start().map_err(no_thread)?);
+    let node = Node::here(options.member.clone());
+    let longest = WITHIN + node.lease();
     let beginning = Beginning {
+        node,
         access: access.clone(),
         known,
         acknowledged: match &mut acknowledged {
@@ -62,7 +65,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
     };
     let closing = Arc::new(AtomicBool::new(false));
     let (held_by, stop) = (bridge.clone(), closing.clone());
-    let begun = bridge.wait(WITHIN, async move { beginning.begin(held_by, stop).await });
+    let begun = bridge.wait(longest, async move { beginning.begin(held_by, stop).await });
     let (writer, cluster, Held { epoch, last }) = begun.ok_or_else(|| PostgresError::silent(address))??;
     let noted = match &acknowledged {
         // The number of another database, or none.
@@ -103,6 +106,7 @@ pub fn open(address: &Address, here: &Path, options: &Options) -> Result<Arc<dyn
 
 /// What is known before the database was looked at.
 struct Beginning {
+    node: Node,
     access: Access,
     /// The database that this machine had.
     known: Option<String>,
@@ -126,10 +130,9 @@ impl Beginning {
         if let Some(missing @ 1..) = self.acknowledged.checked_sub(last.cast_unsigned()).filter(|_| is_known) {
             return Err(PostgresError::RolledBack { address, missing, path: self.here.join(head::FILE) });
         }
-        let node = Node::here();
-        let held = owner::claim(&self.access, &client, &node).await?;
+        let held = owner::claim(&self.access, &client, &self.node).await?;
         let link = (client, connection.abort_handle());
-        let writer = Writer::new(self.access, bridge, node, link, held, closing).await;
+        let writer = Writer::new(self.access, bridge, self.node, link, held, closing).await;
         Ok((writer.map_err(failed(&address, "prepare to write"))?, cluster, held))
     }
 

@@ -7,16 +7,21 @@
 //! of its own among the connections that write ([`show_alive`]), and has it before it owns anything. Who can take the
 //! owner's lock alone knows that no such connection of the owner lives.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tandem_actors::ports::StoreError;
 use tokio_postgres::{Client, Error};
 
-use super::{PostgresError, connection::Access, schema::failed};
+use super::{Member, PostgresError, connection::Access, fleet, schema::failed};
 
-/// A node that has not renewed its lease for this long, and whose connection still looks alive, may be replaced.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
-/// A lease is renewed this often at least, by a group or by itself.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// A node that has not renewed its lease for this long, and whose connection still looks alive, may be replaced. The
+/// nodes of a fleet have a setting for it.
+const LEASE: Duration = Duration::from_secs(10);
+/// A lease is renewed this often at least, by a group or by itself; a short one earlier.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// What tells the locks of nodes from the other advisory locks of the database.
 const OF_NODES: i64 = 0x7461_6e64_656d_0002;
@@ -34,23 +39,70 @@ pub(super) struct Held {
 pub(super) struct Node {
     /// Of this process alone.
     pub id: String,
-    /// The machine's name.
+    /// The machine's name, or that of the settings.
     pub name: String,
+    /// What it is in its fleet, if it has one.
+    pub member: Option<Arc<Member>>,
 }
 
 impl Node {
-    pub fn here() -> Self {
-        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { id: super::schema::random_id(), name }
+    pub fn here(member: Option<Arc<Member>>) -> Self {
+        match &member {
+            Some(fleet) => Self { id: fleet.id.clone(), name: fleet.name.clone(), member },
+            None => Self { id: super::schema::random_id(), name: machine(), member },
+        }
     }
+
+    pub fn lease(&self) -> Duration {
+        self.member.as_ref().map_or(LEASE, |member| member.lease)
+    }
+
+    pub fn renew_every(&self) -> Duration {
+        RENEW_EVERY.min(self.lease() / 4)
+    }
+
+    /// The lease was taken or renewed by a statement that was sent at `sent`.
+    pub fn holds_since(&self, sent: Instant) {
+        if let Some(member) = &self.member {
+            member.held.renewed(sent, member.lease);
+        }
+    }
+
+    /// The lease is given up, or another node's.
+    fn lets_go(&self) {
+        if let Some(member) = &self.member {
+            member.held.ends();
+        }
+    }
+
+    /// Why this node ends when another one owns the database.
+    pub fn is_replaced(&self) -> StoreError {
+        self.lets_go();
+        let replaced = "another node has taken the database over: a database has one node at a time, and this one is not it any more";
+        let advice = match self.member {
+            Some(_) => "start this one again, and it stands by: everything that was answered is there",
+            None => "find out who started it: everything that was answered is there",
+        };
+        StoreError::new(replaced).advising(advice)
+    }
+}
+
+/// The machine's name.
+pub(super) fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Takes the shards at the start of a node. Waits for the lease of a node that does not answer to run out.
 pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Result<Held, PostgresError> {
     let failed = failed(&access.address, "let this node claim it");
     show_alive(client, node).await.map_err(&failed)?;
-    let insert = "INSERT INTO tandem.nodes (id, name, version) VALUES ($1, $2, $3)";
-    client.execute(insert, &[&node.id, &node.name, &env!("CARGO_PKG_VERSION")]).await.map_err(&failed)?;
+    match &node.member {
+        Some(member) => fleet::join(client, member).await.map_err(&failed)?,
+        None => {
+            let insert = "INSERT INTO tandem.nodes (id, name, version) VALUES ($1, $2, $3)";
+            client.execute(insert, &[&node.id, &node.name, &env!("CARGO_PKG_VERSION")]).await.map_err(&failed)?;
+        }
+    }
     let (mut lease, mut looks): (Option<String>, u32) = (None, 0);
     loop {
         if let Some(held) = try_claim(client, node).await.map_err(&failed)? {
@@ -68,8 +120,11 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Resu
         // It has let go meanwhile.
         let Some(holder) = holder else { continue };
         let until: String = holder.get(2);
-        if lease.as_ref().is_some_and(|seen| *seen != until) {
-            let _removed = client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await;
+        // A member of a fleet stands by, and looks again.
+        if node.member.is_some() || lease.as_ref().is_some_and(|seen| *seen != until) {
+            if node.member.is_none() {
+                let _removed = client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await;
+            }
             let (name, since): (String, String) = (holder.get(0), holder.get(1));
             let holder = format!("a node on {name} that started at {since}");
             return Err(PostgresError::InUse { address: access.address.clone(), holder });
@@ -86,14 +141,20 @@ pub(super) async fn claim(access: &Access, client: &Client, node: &Node) -> Resu
 
 /// `None` if another node has the shards. It has them as long as its connection lives and it renews its lease.
 async fn try_claim(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
-    // The owner's lock is held for this statement only: nobody waits for a node that stands still between two.
+    // The owner's lock is held for this statement only: nobody waits for a node that stands still between two. An owner
+    // of a fleet answers until its lease is over, even if it has lost its connection.
+    let has_ended = match node.member {
+        Some(_) => "false".to_owned(),
+        None => format!("pg_try_advisory_xact_lock({})", lock_of("owner")),
+    };
     let claim = format!(
         "UPDATE tandem.shards SET owner = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
-         WHERE owner IS NULL OR lease_until < now() OR pg_try_advisory_xact_lock({}) RETURNING epoch",
-        lock_of("owner")
+         WHERE owner IS NULL OR lease_until < now() OR {has_ended} RETURNING epoch"
     );
-    let claimed = client.query_opt(&claim, &[&node.id, &LEASE.as_secs_f64()]).await?;
+    let sent = Instant::now();
+    let claimed = client.query_opt(&claim, &[&node.id, &node.lease().as_secs_f64()]).await?;
     let Some(claimed) = claimed else { return Ok(None) };
+    node.holds_since(sent);
     last(client).await.map(|last| Some(Held { epoch: claimed.get(0), last }))
 }
 
@@ -113,9 +174,11 @@ fn lock_of(id: &str) -> String {
 
 /// Removes what earlier nodes have left.
 async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
-    client
-        .execute("DELETE FROM tandem.nodes WHERE id <> $1 AND started_at < now() - interval '1 day'", &[&node.id])
-        .await?;
+    let gone = "DELETE FROM tandem.nodes WHERE id <> $1 AND started_at < now() - interval '1 day'";
+    match &node.member {
+        Some(member) => fleet::note_owner(client, member).await?,
+        None => client.execute(gone, &[&node.id]).await.map(drop)?,
+    }
     client.execute("DELETE FROM tandem.groups WHERE number < (SELECT max(number) FROM tandem.groups)", &[]).await?;
     Ok(())
 }
@@ -124,14 +187,16 @@ async fn tidy(client: &Client, node: &Node) -> Result<(), Error> {
 /// node has taken over.
 pub(super) async fn hold_on(client: &Client, node: &Node) -> Result<Option<Held>, Error> {
     show_alive(client, node).await?;
+    let sent = Instant::now();
     let held = client
         .query_opt(
             "UPDATE tandem.shards SET epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
              WHERE owner = $1 RETURNING epoch",
-            &[&node.id, &LEASE.as_secs_f64()],
+            &[&node.id, &node.lease().as_secs_f64()],
         )
         .await?;
     let Some(held) = held else { return Ok(None) };
+    node.holds_since(sent);
     // What was in flight is written or never will be: the update has waited for it.
     last(client).await.map(|last| Some(Held { epoch: held.get(0), last }))
 }
@@ -149,6 +214,7 @@ pub(super) async fn last(client: &Client) -> Result<i64, Error> {
 
 /// Lets the next node begin at once.
 pub(super) async fn release(client: &Client, node: &Node) -> Result<(), Error> {
+    node.lets_go();
     client.execute("UPDATE tandem.shards SET owner = NULL, lease_until = NULL WHERE owner = $1", &[&node.id]).await?;
     client.execute("DELETE FROM tandem.nodes WHERE id = $1", &[&node.id]).await.map(drop)
 }

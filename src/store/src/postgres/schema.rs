@@ -142,6 +142,24 @@ pub(super) async fn try_lock_schema(client: &Client) -> Result<bool, tokio_postg
     Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&MAKING]).await?.get(0))
 }
 
+/// Whether the table of nodes has the columns of [`extend_nodes`].
+pub(super) async fn knows_fleets(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let column =
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tandem.nodes'::regclass AND attname = 'seen_at')";
+    Ok(client.query_one(column, &[]).await?.get(0))
+}
+
+/// Adds what the nodes of a fleet say of themselves to the table of nodes. A node without a fleet, also of an earlier
+/// version, leaves these columns empty.
+pub(super) async fn extend_nodes(client: &Client) -> Result<(), tokio_postgres::Error> {
+    if knows_fleets(client).await? {
+        return Ok(());
+    }
+    let columns = ["address text", "token text", "likeness text", "owns_since timestamptz", "seen_at timestamptz"];
+    let columns = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
+    client.batch_execute(&format!("ALTER TABLE tandem.nodes {columns}")).await
+}
+
 /// Removes all tables. For a copy that is not complete.
 pub(super) async fn remove(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("DROP SCHEMA tandem CASCADE").await

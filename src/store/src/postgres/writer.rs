@@ -18,7 +18,7 @@ use super::{
     connection::{Access, RETRY},
     error::{is_transient, told},
     group::Group,
-    owner::{self, Held, LEASE, Node, RENEW_EVERY},
+    owner::{self, Held, Node},
     sabotage::Sabotage,
 };
 
@@ -146,7 +146,7 @@ impl Writer {
 
     /// Renews the lease if that has not been done for a while. Also looks whether the server still keeps its word.
     pub fn renew_if_due(&mut self) -> Result<(), StoreError> {
-        while self.renewed.elapsed() >= RENEW_EVERY {
+        while self.renewed.elapsed() >= self.node.renew_every() {
             let Some(link) = self.held_link()? else { continue };
             match self.try_renew(&link) {
                 Tried::Done(()) => self.renewed = Instant::now(),
@@ -178,15 +178,20 @@ impl Writer {
     }
 
     fn try_renew(&self, link: &Link) -> Tried<()> {
-        if self.sabotage.is_unfenced() {
-            return Tried::Done(());
-        }
         let (Link { client, epoch, .. }, node) = (link.clone(), self.node.id.clone());
-        let work = async move { client.query_opt(RENEW, &[&node, &epoch, &LEASE.as_secs_f64()]).await };
+        let (sent, lease) = (Instant::now(), self.node.lease().as_secs_f64());
+        let work = async move { client.query_opt(RENEW, &[&node, &epoch, &lease]).await };
         match self.bridge.wait(ANSWER_WITHIN, work) {
-            Some(Ok(Some(row))) if row.get(0) => Tried::Done(()),
+            Some(Ok(Some(row))) if row.get(0) => {
+                self.node.holds_since(sent);
+                Tried::Done(())
+            }
             Some(Ok(Some(_))) => {
                 Tried::Lost("fsync or full_page_writes was switched off while it ran: switch it on again".into())
+            }
+            Some(Ok(None)) if self.sabotage.is_unfenced() => {
+                self.node.holds_since(sent);
+                Tried::Done(())
             }
             Some(Ok(None)) => Tried::NotHeld,
             Some(Err(error)) => Tried::failed(&error),
@@ -226,10 +231,7 @@ impl Writer {
                 self.link = Some(Link { client, connection, write, epoch: held.epoch });
                 Ok(self.link.clone())
             }
-            Some(Ok((.., None))) => Err(StoreError::new(
-                "another node has taken the database over: a database has one node at a time, and this one is not it any more",
-            )
-            .advising("find out who started it: everything that was answered is there")),
+            Some(Ok((.., None))) => Err(self.node.is_replaced()),
             Some(Err(lost)) => self.recover(lost).map(|()| None),
             None => self.pause("it does not answer".into()).map(|()| None),
         }

@@ -1,0 +1,116 @@
+//! A node that stands by, as clients see it: it takes connections as the owner does, and passes them on.
+
+use std::{io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use actix_web::rt::{self, net::TcpStream, task::JoinHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::pass::{self, Passing};
+use crate::{
+    connections::Registry,
+    store::{Owner, Sight},
+};
+
+/// After an error of the system, as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A stop waits so long for connections that are quiet, and then ends all.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+const STOP_LOOKS_EVERY: Duration = Duration::from_millis(20);
+
+/// What a node listens with.
+pub struct Entrance<'a> {
+    /// For clients.
+    pub clients: &'a TcpListener,
+    /// For other nodes.
+    pub fleet: &'a TcpListener,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// For the head of a connection's first request, and for its TLS handshake.
+    pub head_timeout: Duration,
+    pub registry: Arc<Registry>,
+    pub metrics: PrometheusHandle,
+}
+
+/// Passes connections on until [`Door::close`]. Those that it has taken before go on.
+pub struct Door {
+    owner: Rc<watch::Sender<Option<Owner>>>,
+    registry: Arc<Registry>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Door {
+    /// Must be called within an actix system.
+    ///
+    /// # Errors
+    /// If the listeners cannot be used.
+    pub fn open(entrance: Entrance<'_>, mut sights: watch::Receiver<Sight>) -> io::Result<Self> {
+        let Entrance { clients, fleet, tls, head_timeout, registry, metrics } = entrance;
+        let (clients, fleet) = (listener(clients)?, listener(fleet)?);
+        let (owner, owners) = watch::channel(seen(&sights.borrow_and_update()));
+        let (owner, (stop, stopping)) = (Rc::new(owner), watch::channel(false));
+        let tls = tls.map(TlsAcceptor::from);
+        let passing = Passing { owners, stopping, tls, head_timeout, registry: registry.clone(), metrics };
+        let passing = Rc::new(passing);
+        let tell = owner.clone();
+        let tasks = vec![
+            rt::spawn(accept(clients, move |stream| drop(rt::spawn(pass::on(stream, passing.clone()))))),
+            // Another node believes that this one is the owner. It looks again.
+            rt::spawn(accept(fleet, drop)),
+            rt::spawn(async move {
+                while sights.changed().await.is_ok() {
+                    let sight = seen(&sights.borrow_and_update());
+                    // Connections of an owner that has let go end by themselves.
+                    tell.send_replace(sight);
+                }
+            }),
+        ];
+        Ok(Self { owner, registry, stop, tasks })
+    }
+
+    /// Takes no more connections, because this node is `owner` now and takes them itself. Connections that wait for an
+    /// owner have found it.
+    pub fn close(self, owner: Owner) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.owner.send_replace(Some(owner));
+        // The connections that were passed on keep what they need.
+        rt::spawn(async move { self.owner.closed().await });
+    }
+
+    /// Takes no more connections, and ends those that it has as soon as they are quiet.
+    pub async fn stop(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.registry.stop();
+        self.stop.send_replace(true);
+        let ended = async {
+            while !self.registry.is_empty() {
+                tokio::time::sleep(STOP_LOOKS_EVERY).await;
+            }
+        };
+        drop(tokio::time::timeout(STOP_WITHIN, ended).await);
+    }
+}
+
+fn seen(sight: &Sight) -> Option<Owner> {
+    match sight {
+        Sight::Owned(owner) => Some(owner.clone()),
+        Sight::Free => None,
+    }
+}
+
+fn listener(listener: &TcpListener) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener.try_clone()?)
+}
+
+async fn accept(listener: tokio::net::TcpListener, take: impl Fn(TcpStream)) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => take(stream),
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Several nodes on one PostgreSQL database, of which one owns it: the others stand by, and pass each connection on to
+//! the owner. The database says who the owner is (`tandem_store::Member`, `tandem_store::Standby`); [`Door`] is the node
+//! that stands by, as clients see it.
+
+mod answers;
+mod config;
+mod door;
+mod pass;
+
+use std::{sync::Arc, time::Duration};
+
+pub use self::{
+    config::FleetSettings,
+    door::{Door, Entrance},
+};
+use crate::{connections::Registry, store::Member};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Ends all connections when the lease could not be renewed in time: another node may be the owner by now, and clients
+/// have to find it. Never returns.
+pub async fn watch_lease(member: Arc<Member>, connections: Arc<Registry>) {
+    let mut held = true;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let holds = member.held.holds();
+        metrics::gauge!("tandem_fleet_owner").set(f64::from(u8::from(holds)));
+        match (held, holds) {
+            (true, false) => {
+                tracing::error!(
+                    "the lease of the database could not be renewed in time: nothing is answered until it is"
+                );
+                connections.end_all();
+            }
+            (false, true) => tracing::info!("the lease of the database is renewed again"),
+            _ => {}
+        }
+        held = holds;
+    }
+}
