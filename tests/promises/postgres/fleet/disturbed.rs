@@ -102,8 +102,13 @@ async fn stale_owner(address: &str, debug: &str, times: usize) -> Vec<String> {
         fleet.owner().await;
         load.answers(1).await;
         gaps.push(stood_still.elapsed());
-        load.goes_on(&fleet);
         signal("CONT", &stale);
+        if !debug.is_empty() {
+            // It believes that it still owns the database.
+            let is_ready = || async { (fleet.status(&stale, "/ready").await? == "ready").then_some(()) };
+            eventually("the stale owner goes on", is_ready).await;
+        }
+        load.goes_on(&fleet);
         let origin = stale.origin.clone();
         let setup = if debug.is_empty() {
             let code = in_time("the stale owner ends", stale.ended()).await.code();
@@ -119,7 +124,7 @@ async fn stale_owner(address: &str, debug: &str, times: usize) -> Vec<String> {
             assert!(answer.is_none_or(|status| status == 503), "a stale owner answered {answer:?}");
             stale.setup()
         } else {
-            load.answers(A_LOAD / 2).await;
+            load.answers(A_LOAD).await;
             stale.kill()
         };
         fleet.origins.remove(&origin);
