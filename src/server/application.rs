@@ -93,13 +93,12 @@ impl Application {
         let console = open_console(&settings, &state, &coordination, effective);
         let http = serve(
             &settings,
-            listener,
+            (listener, fleet),
             state.clone(),
             console,
             coordination.provider.clone(),
             &limits,
             certificate.as_ref(),
-            fleet,
         )?;
         if let Some(acme) = acme {
             actix_web::rt::spawn(acme.keep_valid());

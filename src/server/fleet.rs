@@ -194,5 +194,5 @@ async fn reload_certificate(certificate: Option<&Arc<ServerCertificate>>, hangup
             Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -107,13 +107,12 @@ fn node_metrics(
 
 pub(super) fn serve(
     settings: &Settings,
-    listener: TcpListener,
+    (listener, fleet): (TcpListener, Option<FleetNode>),
     state: Data<AppState>,
     console: Option<Arc<Console>>,
     provider: Provider,
     limits: &Arc<NodeLimits>,
     certificate: Option<&Arc<ServerCertificate>>,
-    fleet: Option<FleetNode>,
 ) -> Result<Server, StartError> {
     let config = &settings.server;
     let (limits, trusted_proxies) = (limits.clone(), config.trusted_proxies.clone());
