@@ -1,5 +1,5 @@
 //! Several nodes on one PostgreSQL database, of which one owns it: the others stand by, and pass each connection on to
-//! the owner. The database says who the owner is (`tandem_store::Member`, `tandem_store::Standby`); [`Door`] is the node
+//! the owner. The database says who the owner is (`tandem_store::Member`, `tandem_store::Standby`); [`Door`] is a node
 //! that stands by, as clients see it.
 
 mod answers;
