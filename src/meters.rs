@@ -96,6 +96,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_sessions_resident", Gauge, "Session actors in memory"),
     ("tandem_store_checkpoint_seconds", Histogram, "Time of bringing what is new into the engine"),
     ("tandem_store_damaged_rows_total", Counter, "Rows with a wrong checksum"),
+    (
+        "tandem_store_encryption_pending",
+        Gauge,
+        "1 while an encrypted store still holds something that its present key does not seal",
+    ),
     ("tandem_store_engine_bytes", Gauge, "Bytes that the engine's database takes on the disk"),
     ("tandem_store_flush_seconds", Histogram, "Time of one flush of the engine"),
     ("tandem_store_free_bytes", Gauge, "Bytes free on the disk of the store"),

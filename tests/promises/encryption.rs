@@ -169,3 +169,34 @@ async fn a_store_without_encryption_is_taken_over() {
         assert_eq!(both.back_at(&server).anna.read("/needs").await.ok()["needs"], seen, "{engine}: after a kill");
     }
 }
+
+#[tokio::test]
+async fn what_could_not_be_encrypted_is_told_as_such() {
+    for engine in ["sled", "redb"] {
+        let keys = tempfile::tempdir().expect("a directory");
+        let setup = server().set("store.engine", engine).set("journal.checkpoint_after", "100ms");
+        let server = setup.start().await;
+        let both = Conversation::at_stage(&server, 3).await;
+        plant(&both).await;
+        let setup = server.stop().await.set("store.encryption_key_file", key(keys.path(), "a"));
+
+        // Enough to write, and not enough to write everything anew.
+        let little = setup.clone().environment("TANDEM_PRETEND_FREE", "300000000");
+        let server = little.start().await;
+        let told = server.logged(&["ERROR", "not all of the store is encrypted", "bytes must be free"]).await;
+        assert!(told.contains("stays in its files"), "{engine}: {told}");
+        assert!(server.get("/metrics").send().await.body.contains("tandem_store_encryption_pending 1"), "{engine}");
+        let left = found(&server.stop().await.data().join("store"), &WORDS);
+        assert!(!left.is_empty(), "{engine}: it is as the log says");
+
+        let server = setup.start().await;
+        let both = both.back_at(&server);
+        eventually("everything sealed", || async {
+            look(&both).await;
+            server.logs().contains(EVERYTHING).then_some(())
+        })
+        .await;
+        assert!(server.get("/metrics").send().await.body.contains("tandem_store_encryption_pending 0"), "{engine}");
+        assert_eq!(found(&server.data().join("store"), &WORDS), [""; 0], "{engine}");
+    }
+}

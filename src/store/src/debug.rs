@@ -1,6 +1,9 @@
 //! Faults of the disk for tests: syncs that hang, and little free space. Debug builds only.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -8,7 +11,9 @@ static UNTIL: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Held by tests that change the pretended free space in one process.
 pub static LITTLE: Mutex<()> = Mutex::new(());
-static FREE: Mutex<Option<u64>> = Mutex::new(None);
+/// A process can begin with it.
+static FREE: LazyLock<Mutex<Option<u64>>> =
+    LazyLock::new(|| Mutex::new(std::env::var("TANDEM_PRETEND_FREE").ok().and_then(|free| free.parse().ok())));
 
 /// Sets the free space that the disk seems to have. None: the real one.
 pub fn pretend_free(free: Option<u64>) {

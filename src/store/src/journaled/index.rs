@@ -27,13 +27,18 @@ use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
 
 /// How long the thread waits on a full disk before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
-const NOT_SEALED: &str = "not all of the store is encrypted with its present key yet; the next start tries again";
+const NOT_SEALED: &str = "not all of the store is encrypted with its present key: the rest stays in its files as it is";
 /// Bytes that a row takes in a batch beside its key and value.
 const AROUND: usize = 32;
 
 /// The row that says how far the engine's rows go.
 pub(crate) fn checkpoint_key() -> Key {
     keys::meta("group")
+}
+
+/// Tells operators whether something is left that the present key does not seal.
+fn note_mixed(is_mixed: bool) {
+    metrics::gauge!("tandem_store_encryption_pending").set(u8::from(is_mixed));
 }
 
 pub(super) struct Indexer {
@@ -86,11 +91,12 @@ impl Indexer {
     ) -> Arc<Self> {
         let mut rewriter = Rewriter::new(options.rewrite_from, options.rewrite_always);
         let is_mixed = rows.engine.keys().is_some_and(|keys| keys.is_mixed);
+        note_mixed(is_mixed);
         if is_mixed {
             // What is in the journal's files must not be written over in part.
             match keeper.use_again(false) {
                 Ok(()) => rewriter.ask(0, last),
-                Err(error) => tracing::warn!(%error, "{NOT_SEALED}"),
+                Err(error) => tracing::error!(%error, "{NOT_SEALED}; the next start tries again"),
             }
         }
         Arc::new(Self {
@@ -274,7 +280,7 @@ impl Indexer {
             // The fresh database may have changes that the present one does not have.
             let mut rewriter = self.rewriter.lock();
             if rewriter.is_at_work() {
-                rewriter.give_up(&self.rows, &error);
+                self.give_up(&mut rewriter, &error);
             }
             drop(rewriter);
             // An engine that has failed once does nothing any more until it is opened again.
@@ -309,8 +315,20 @@ impl Indexer {
         }
         let noted = noted.and_then(|()| self.rows.engine.note_all_sealed().map_err(|error| error.to_string()));
         match noted {
-            Ok(()) => tracing::info!("everything in the store is encrypted with its present key"),
-            Err(error) => tracing::warn!(%error, "{NOT_SEALED}"),
+            Ok(()) => {
+                note_mixed(false);
+                tracing::info!("everything in the store is encrypted with its present key");
+            }
+            Err(error) => {
+                tracing::error!(%error, "that everything is encrypted cannot be noted; the next start tries again");
+            }
+        }
+    }
+
+    fn give_up(&self, rewriter: &mut Rewriter, error: &StoreError) {
+        rewriter.give_up(&self.rows, error);
+        if self.is_mixed.load(Ordering::Relaxed) {
+            tracing::error!(%error, "{NOT_SEALED} until its rows can be written anew");
         }
     }
 
@@ -319,7 +337,7 @@ impl Indexer {
         let mut rewriter = self.rewriter.lock();
         match rewriter.step(&self.rows, self.checkpoint_group()) {
             Ok(()) => {}
-            Err(Failure::GivenUp(error)) => rewriter.give_up(&self.rows, &error),
+            Err(Failure::GivenUp(error)) => self.give_up(&mut rewriter, &error),
             Err(Failure::Final(error)) => {
                 tracing::error!(%error, "the store's engine failed; what was acknowledged is in the journal");
                 self.failed.get_or_init(|| error);
@@ -333,7 +351,7 @@ impl Indexer {
         self.rows.write(&batch.iter().collect::<Vec<_>>())?;
         let mut rewriter = self.rewriter.lock();
         if let Err(error) = rewriter.follow(batch) {
-            rewriter.give_up(&self.rows, &error);
+            self.give_up(&mut rewriter, &error);
         }
         Ok(())
     }

@@ -153,6 +153,7 @@ impl Rewriter {
     pub fn give_up(&mut self, rows: &Checked, error: &StoreError) {
         tracing::warn!(%error, "the engine's rows could not be rewritten; what is not needed stays on the disk for now");
         self.not_before = Some(Instant::now() + AFTER_FAILURE);
+        self.look = true;
         self.drop_fresh(rows);
     }
 
@@ -181,8 +182,10 @@ impl Rewriter {
         if !is_due {
             return Ok(());
         }
-        if !rows.engine.has_room_for(live.saturating_mul(ROOM)) {
-            return Err(StoreError::no_room().into());
+        let room = live.saturating_mul(ROOM);
+        if !rows.engine.has_room_for(room) {
+            let needed = "must be free beside twice what is kept free (store.min_free)";
+            return Err(StoreError::new(format_args!("{room} bytes {needed}")).into());
         }
         tracing::debug!(disk, live, "the engine's rows are rewritten");
         let another = rows.engine.begin_another().map_err(StoreError::new)?;
