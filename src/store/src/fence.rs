@@ -9,11 +9,21 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tandem_actors::{
     domain::ids::{Seq, SessionId},
-    ports::{Claim, Commit, Fence, OwnerEpoch, StoreError, Verdict},
+    keys,
+    ports::{Claim, Commit, Direction, Fence, OwnerEpoch, Store, StoreError, Verdict},
 };
 
 /// How long a caller waits for a group in flight. A thread that waits for a stalled disk serves no other request.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The `seq` of a session's last event; 0 if it has none.
+pub(super) fn head_of(store: &dyn Store, session: &SessionId) -> Result<Seq, StoreError> {
+    let events = keys::events(session);
+    let last = store.scan(&events, None, Direction::Backward, 1)?;
+    let Some((key, _)) = last.first() else { return Ok(0) };
+    let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
+    seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
+}
 
 pub(super) struct Fences {
     state: Mutex<State>,

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -12,12 +11,15 @@ use std::{
 use bytes::Bytes;
 use parking_lot::RwLock;
 use tandem_actors::{
-    domain::ids::{Seq, SessionId},
-    keys::{self, Key},
+    domain::ids::SessionId,
+    keys::Key,
     ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
 };
 
-use super::{fence::Fences, rows::Bounds};
+use super::{
+    fence::{Fences, head_of},
+    rows::Bounds,
+};
 
 /// Rows in memory. The fences are the same as on disk.
 pub struct MemoryStore {
@@ -44,14 +46,6 @@ impl MemoryStore {
         self.fail_next.store(true, Ordering::SeqCst);
     }
 
-    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
-        let events = keys::events(session);
-        let last = self.scan(&events, None, Direction::Backward, 1)?;
-        let Some((key, _)) = last.first() else { return Ok(0) };
-        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
-        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
-    }
-
     fn write(&self, changes: impl Iterator<Item = Change>) {
         let mut rows = self.rows.write();
         for change in changes {
@@ -76,19 +70,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let Some(bounds) = Bounds::of(prefix, after, direction) else { return Ok(Vec::new()) };
-        let from = Key::from_bytes(bounds.from);
-        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
-        let rows = self.rows.read();
-        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to))));
-        let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
-        Ok(match direction {
-            Direction::Forward => range.take(limit).map(copy).collect(),
-            Direction::Backward => range.rev().take(limit).map(copy).collect(),
-        })
+        Ok(bounds.page_of(&self.rows.read(), direction, limit))
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
-        let claim = self.fences.claim(session, || self.head(session))?;
+        let claim = self.fences.claim(session, || head_of(self, session))?;
         self.failed.get().map_or(Ok(claim), |error| Err(error.clone()))
     }
 

@@ -4,7 +4,6 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    ops::Bound,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -107,10 +106,8 @@ impl Rows for RedbRows {
     }
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let from = bounds.from.as_slice();
-        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
         self.read(|table| {
-            let range = table.range::<&[u8]>((from, Bound::Excluded(bounds.to.as_slice())))?;
+            let range = table.range::<&[u8]>(bounds.range())?;
             match direction {
                 Direction::Forward => range.take(limit).map(copy).collect(),
                 Direction::Backward => range.rev().take(limit).map(copy).collect(),

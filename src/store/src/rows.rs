@@ -1,6 +1,11 @@
 //! The trait of the engines: rows, and atomic durable batches of changes. Ownership, refusal after a failure and the
 //! schema are the same for all engines and are implemented above it.
 
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, RangeBounds},
+};
+
 use bytes::Bytes;
 use tandem_actors::{
     keys::Key,
@@ -129,9 +134,26 @@ impl Bounds {
         Self { from: from.as_bytes().to_vec(), beyond_from: false, to }
     }
 
+    /// For the ranges of maps and engines.
+    pub fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let from = self.from.as_slice();
+        let from = if self.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
+        (from, Bound::Excluded(&self.to))
+    }
+
     pub fn contains(&self, key: &Key) -> bool {
-        let (key, from) = (key.as_bytes(), self.from.as_slice());
-        (if self.beyond_from { key > from } else { key >= from }) && key < self.to.as_slice()
+        RangeBounds::<[u8]>::contains(&self.range(), key.as_bytes())
+    }
+
+    /// At most so many rows of a map.
+    pub fn page_of<V: Clone>(&self, map: &BTreeMap<Key, V>, direction: Direction, limit: usize) -> Vec<(Key, V)> {
+        let (from, to) = self.range();
+        let range = map.range((from.map(Key::from_bytes), to.map(Key::from_bytes)));
+        let copy = |(key, value): (&Key, &V)| (key.clone(), value.clone());
+        match direction {
+            Direction::Forward => range.take(limit).map(copy).collect(),
+            Direction::Backward => range.rev().take(limit).map(copy).collect(),
+        }
     }
 }
 

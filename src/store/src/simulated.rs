@@ -1,7 +1,7 @@
 //! The store without files and threads, for a simulation: the journal in its real format on a disk of the caller, and
 //! an engine in memory whose durability the caller controls.
 
-use std::{collections::BTreeMap, fmt, io, ops::Bound, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -63,15 +63,7 @@ impl Rows for EngineRows {
     }
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
-        let from = Key::from_bytes(bounds.from.as_slice());
-        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
-        let rows = self.rows.lock();
-        let range = rows.range((from, Bound::Excluded(Key::from_bytes(bounds.to.as_slice()))));
-        let copy = |(key, value): (&Key, &Bytes)| (key.clone(), value.clone());
-        Ok(match direction {
-            Direction::Forward => range.take(limit).map(copy).collect(),
-            Direction::Backward => range.rev().take(limit).map(copy).collect(),
-        })
+        Ok(bounds.page_of(&self.rows.lock(), direction, limit))
     }
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {

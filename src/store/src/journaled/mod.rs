@@ -29,7 +29,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tandem_actors::{
     domain::{
-        ids::{Seq, SessionId},
+        ids::SessionId,
         time::Timestamp,
     },
     keys::{self, Key},
@@ -51,7 +51,7 @@ use super::{
     JournalOptions,
     cipher::AROUND_GROUP,
     digests::Checked,
-    fence::Fences,
+    fence::{Fences, head_of},
     head::Head,
     room::Room,
     rows::{Bounds, Rows, check_key},
@@ -96,14 +96,6 @@ impl Journaled {
     fn check_alive(&self) -> Result<(), StoreError> {
         let failed = self.failed.get().or_else(|| self.indexer.failed.get());
         failed.map_or(Ok(()), |error| Err(error.clone()))
-    }
-
-    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
-        let events = keys::events(session);
-        let last = self.scan(&events, None, Direction::Backward, 1)?;
-        let Some((key, _)) = last.first() else { return Ok(0) };
-        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
-        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
     }
 
     /// Refuses a group that cannot be written, before the fences change.
@@ -316,7 +308,7 @@ impl Store for Journaled {
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
-        let claim = self.fences.claim(session, || self.head(session))?;
+        let claim = self.fences.claim(session, || head_of(self, session))?;
         // A group that failed while the claim waited may or may not be in the log.
         self.check_alive().map(|()| claim)
     }

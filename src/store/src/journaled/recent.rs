@@ -3,7 +3,7 @@
 //! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed
 //! meanwhile. A row that changes several times within one generation reaches the engine once, as its last value.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -215,14 +215,7 @@ type Rows = Vec<(Key, Option<Bytes>)>;
 
 /// At most so many rows, and where they end if there are more.
 fn range(map: &Map, bounds: &Bounds, direction: Direction, most: usize) -> (Rows, Option<Key>) {
-    let from = Key::from_bytes(bounds.from.as_slice());
-    let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
-    let range = map.range((from, Bound::Excluded(Key::from_bytes(bounds.to.as_slice()))));
-    let copy = |(key, value): (&Key, &Option<Bytes>)| (key.clone(), value.clone());
-    let rows: Rows = match direction {
-        Direction::Forward => range.take(most).map(copy).collect(),
-        Direction::Backward => range.rev().take(most).map(copy).collect(),
-    };
+    let rows: Rows = bounds.page_of(map, direction, most);
     let ends = (rows.len() >= most).then(|| rows.last().map(|(key, _)| key.clone())).flatten();
     (rows, ends)
 }

@@ -33,8 +33,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem_actors::{
-    domain::ids::{Seq, SessionId},
-    keys::{self, Key},
+    domain::ids::SessionId,
+    keys::Key,
     ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, StoreFault, Verdict},
 };
 
@@ -48,7 +48,7 @@ pub use self::{
 };
 use self::{group::Group, reads::Reads, writer::Writer};
 use crate::{
-    fence::Fences,
+    fence::{Fences, head_of},
     head::Head,
     rows::{Bounds, Rows, check_key},
     sealed::Seals,
@@ -74,14 +74,6 @@ pub(super) struct PostgresStore {
 impl PostgresStore {
     fn check_alive(&self) -> Result<(), StoreError> {
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
-    }
-
-    fn head(&self, session: &SessionId) -> Result<Seq, StoreError> {
-        let events = keys::events(session);
-        let last = self.scan(&events, None, Direction::Backward, 1)?;
-        let Some((key, _)) = last.first() else { return Ok(0) };
-        let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
-        seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))
     }
 
     fn write(&self, writer: &mut Writer, group: &[Commit], verdicts: &[Verdict]) -> Result<(), StoreError> {
@@ -150,7 +142,7 @@ impl Store for PostgresStore {
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
-        let claim = self.fences.claim(session, || self.head(session))?;
+        let claim = self.fences.claim(session, || head_of(self, session))?;
         self.check_alive().map(|()| claim)
     }
 

@@ -27,7 +27,6 @@ mod watchdog;
 
 use std::{
     fs::{self, File},
-    ops::Bound,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -181,9 +180,7 @@ impl Rows for SledRows {
 
     fn range(&self, bounds: &Bounds, direction: Direction, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
         let _no_writer = self.no_writer()?;
-        let from = bounds.from.as_slice();
-        let from = if bounds.beyond_from { Bound::Excluded(from) } else { Bound::Included(from) };
-        let rows = self.db.range::<&[u8], _>((from, Bound::Excluded(bounds.to.as_slice())));
+        let rows = self.db.range::<&[u8], _>(bounds.range());
         let whole = |row: sled::Result<(IVec, IVec)>| {
             let (key, head) = row.map_err(StoreError::caused_by)?;
             Ok((Key::from_bytes(&*key), self.whole(&key, &head)?))
