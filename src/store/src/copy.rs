@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tandem_actors::{
     keys::{self, Key},
-    ports::{Change, Direction, StoreError},
+    ports::{Change, StoreError},
 };
 
 use super::{
@@ -16,11 +16,9 @@ use super::{
     directory::Directory,
     journaled::{checkpoint_key, log_key},
     open::create,
-    rows::Rows,
+    rows::{Rows, in_pages},
     seal::encrypted,
 };
-
-const PAGE: usize = 1024;
 
 /// Why a store was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -160,14 +158,11 @@ fn for_each_page<E>(
     unreadable: impl Fn(StoreError) -> E,
     mut progress: impl FnMut(u64),
 ) -> Result<(), E> {
-    let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
+    let mut count = 0;
     // These rows bind the other rows to their files. The copy has its own.
     let of_the_place = [keys::meta("schema"), log_key(), checkpoint_key(), encrypted()];
     let sealing = rows.sealing();
-    loop {
-        let mut page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
-        let Some((key, _)) = page.last() else { return Ok(()) };
-        last = Some(key.clone());
+    in_pages(rows, b"", &unreadable, |mut page| {
         page.retain(|(key, _)| !of_the_place.contains(key));
         // Each store has keys of its own.
         for (key, stored) in &mut page {
@@ -176,5 +171,6 @@ fn for_each_page<E>(
         take(&page)?;
         count += page.len() as u64;
         progress(count);
-    }
+        Ok(())
+    })
 }

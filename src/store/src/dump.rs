@@ -6,12 +6,16 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 use tandem_actors::{
     keys::{self, Key},
-    ports::{Direction, StoreError},
+    ports::StoreError,
 };
 
-use super::{Location, Place, StoreOpenError, directory::Directory, names::record, rows::Rows, seal::all_sealed};
-
-const PAGE: usize = 1024;
+use super::{
+    Location, Place, StoreOpenError,
+    directory::Directory,
+    names::record,
+    rows::{Rows, in_pages},
+    seal::all_sealed,
+};
 
 /// Why the rows were not written out.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +47,8 @@ pub(super) fn dump_rows(
 ) -> Result<u64, DumpError> {
     let read = |error| DumpError::Read(place.clone(), error);
     let all_sealed = rows.get(&all_sealed()).map_err(read)?.is_some();
-    let (everything, mut last, mut count) = (Key::from_bytes([]), None, 0);
-    loop {
-        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE).map_err(read)?;
-        let Some((key, _)) = page.last() else { return Ok(count) };
-        last = Some(key.clone());
+    let mut count = 0;
+    in_pages(rows, b"", read, |page| {
         for (key, stored) in page {
             let value = rows.sealing().unseal(&key, stored, all_sealed).ok();
             serde_json::to_writer(&mut *out, &line(&key, value.as_deref(), words)).map_err(io::Error::from)?;
@@ -55,7 +56,9 @@ pub(super) fn dump_rows(
             count += 1;
         }
         progress(count);
-    }
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 fn line(key: &Key, value: Option<&[u8]>, words: bool) -> Value {

@@ -17,6 +17,9 @@ use super::seal::Sealing;
 /// First bytes of keys that an engine may use for itself. `keys.rs` makes keys that begin with ASCII letters and signs.
 pub(super) const RESERVED: u8 = 0xfe;
 
+/// Rows that are read at once where all are read.
+pub(super) const PAGE: usize = 1024;
+
 /// Whether a row of a store may have this key.
 pub(super) fn is_allowed(key: &Key) -> bool {
     key.as_bytes().first().is_some_and(|first| *first < RESERVED)
@@ -86,6 +89,22 @@ pub(super) trait Rows: Send + Sync + 'static {
 
     /// Closes the files, so that the next start has nothing to repair.
     fn close(&self) {}
+}
+
+/// Gives `take` all rows whose keys begin with `prefix`, in order, some at a time.
+pub(super) fn in_pages<E>(
+    rows: &dyn Rows,
+    prefix: &[u8],
+    unreadable: impl Fn(StoreError) -> E,
+    mut take: impl FnMut(Vec<(Key, Bytes)>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (prefix, mut last) = (Key::from_bytes(prefix), None);
+    loop {
+        let page = rows.scan(&prefix, last.as_ref(), Direction::Forward, PAGE).map_err(&unreadable)?;
+        let Some((key, _)) = page.last() else { return Ok(()) };
+        last = Some(key.clone());
+        take(page)?;
+    }
 }
 
 /// Why an engine did not open its database.

@@ -2,12 +2,9 @@
 //!
 //! The engine is opened as a start opens it. Nothing else is changed.
 
-use std::path::PathBuf;
+use std::{convert::identity, path::PathBuf};
 
-use tandem_actors::{
-    keys::Key,
-    ports::{Direction, StoreError},
-};
+use tandem_actors::{keys::Key, ports::StoreError};
 use tandem_wal::{BadPlace, Report, WalError, log_id, verify as verify_journal};
 
 use super::{
@@ -19,11 +16,9 @@ use super::{
     names::record,
     open::{is_of_earlier_version, is_without_journal, journal_path, open_journal_of, open_rows, own_number},
     opened::Opened,
-    rows::Rows,
+    rows::{Rows, in_pages},
     seal::all_sealed,
 };
-
-const PAGE: usize = 1024;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -165,11 +160,7 @@ pub(super) fn verify_rows(
 
 fn look_at_all(rows: &dyn Rows, found: &mut Verified, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
     let all_sealed = rows.get(&all_sealed())?.is_some();
-    let (everything, mut last) = (Key::from_bytes([]), None);
-    loop {
-        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE)?;
-        let Some((key, _)) = page.last() else { return Ok(()) };
-        last = Some(key.clone());
+    in_pages(rows, b"", identity, |page| {
         for (key, stored) in page {
             found.rows += 1;
             if rows.sealing().unseal(&key, stored, all_sealed).is_err() {
@@ -177,7 +168,8 @@ fn look_at_all(rows: &dyn Rows, found: &mut Verified, progress: &mut dyn FnMut(u
             }
         }
         progress(found.rows);
-    }
+        Ok(())
+    })
 }
 
 fn look_at_journal(

@@ -28,12 +28,11 @@ use crate::{
     digests::has_no_digest,
     directory::Directory,
     open::{SCHEMA, create},
+    rows::PAGE,
     seal::all_sealed,
 };
 
 const VERSION: u32 = 1;
-/// Rows that are written at once.
-const PAGE: usize = 1024;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

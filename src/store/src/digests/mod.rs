@@ -15,7 +15,7 @@ mod checked;
 mod file;
 mod ranges;
 
-use std::{collections::HashMap, io, path::Path, sync::Arc};
+use std::{collections::HashMap, convert::identity, io, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use tandem_actors::{
@@ -35,12 +35,10 @@ use self::{
 use crate::{
     disk::Disk,
     journaled::Generation,
-    rows::{Bounds, Rows},
+    rows::{Bounds, Rows, in_pages},
     seal::Sealing,
 };
 
-/// Rows in one page, when all rows are read.
-const PAGE: usize = 4096;
 /// Changes that are applied while readers wait.
 const TURN: usize = 512;
 
@@ -237,15 +235,12 @@ impl Seen {
 
 /// The digests of the engine's rows as they are, in memory.
 pub(super) fn survey(rows: &dyn Rows, log: u64, group: u64) -> Result<Loaded, StoreError> {
-    let (everything, mut last, mut ranges) = (Key::from_bytes([]), None, Vec::new());
-    let sealing = rows.sealing();
-    loop {
-        let page = rows.scan(&everything, last.as_ref(), Direction::Forward, PAGE)?;
-        let Some((key, _)) = page.last() else { break };
-        let first = last.map_or_else(|| everything.clone(), |_| page[0].0.clone());
-        last = Some(key.clone());
+    let (sealing, mut ranges) = (rows.sealing(), Vec::new());
+    in_pages(rows, b"", identity, |page| {
+        let first = if ranges.is_empty() { Key::from_bytes([]) } else { page[0].0.clone() };
         ranges.extend(in_ranges(&first, &digests_of(&sealing, &page)));
-    }
+        Ok(())
+    })?;
     let keyed = sealing.cipher().is_some();
     Ok(Loaded { log, group, keyed, ranges: Ranges::of(ranges.into_iter()), file: None })
 }

@@ -28,10 +28,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tandem_actors::{
-    domain::{
-        ids::SessionId,
-        time::Timestamp,
-    },
+    domain::{ids::SessionId, time::Timestamp},
     keys::{self, Key},
     ports::{Change, Claim, Commit, Direction, OwnerEpoch, Store, StoreError, Verdict},
 };

@@ -34,12 +34,10 @@ use super::{
     names::record,
     open::{create, journal_path, own_number},
     opened::Opened,
-    rows::{Bounds, Rows},
+    rows::{Bounds, PAGE, Rows},
     seal::all_sealed,
     verify::told,
 };
-
-const PAGE: usize = 1024;
 
 /// Why a store was not repaired.
 #[derive(Debug, thiserror::Error)]

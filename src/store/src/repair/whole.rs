@@ -1,18 +1,20 @@
 //! Sessions of a repaired store: what they cannot continue from is removed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, convert::identity};
 
 use serde::Deserialize;
 use tandem_actors::{
     Gaps,
     domain::ids::{Seq, SessionId},
-    keys::{self, Key},
+    keys,
     ports::{Change, Direction, StoreError},
     records,
 };
 
-use super::PAGE;
-use crate::{names::session_of, rows::Rows};
+use crate::{
+    names::session_of,
+    rows::{Rows, in_pages},
+};
 
 /// The state's `seq`, of a snapshot.
 #[derive(Deserialize)]
@@ -28,15 +30,11 @@ struct State {
 /// All sessions that have an event, or a snapshot although all their events are lost.
 pub(super) fn make_all_whole(rows: &dyn Rows, given_up: &mut Vec<String>) -> Result<(), StoreError> {
     for kind in [*b"e", *b"s"] {
-        let (kind, mut last) = (Key::from_bytes(kind), None);
-        loop {
-            let page = rows.scan(&kind, last.as_ref(), Direction::Forward, PAGE)?;
-            let Some((key, _)) = page.last() else { break };
-            last = Some(key.clone());
+        in_pages(rows, &kind, identity, |page| {
             // A session that goes on in the next page is looked at twice.
             let sessions: BTreeSet<_> = page.iter().filter_map(|(key, _)| session_of(key)).collect();
-            sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))?;
-        }
+            sessions.iter().try_for_each(|session| make_whole(rows, session, given_up))
+        })?;
     }
     Ok(())
 }
