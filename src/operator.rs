@@ -3,16 +3,14 @@
 
 use std::{
     fs, io,
-    io::Write,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use crate::{secret::Secret, store};
 
 const FILE: &str = "operator.json";
 
@@ -29,10 +27,7 @@ impl OperatorFile {
     pub fn write(data: &Path, scheme: &str, address: SocketAddr, token: &Secret) -> io::Result<Self> {
         let path = data.join(FILE);
         let written = OperatorAccess { url: format!("{scheme}://{address}"), token: token.reveal().to_owned() };
-        let temporary = data.join(format!("{FILE}.new"));
-        let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(&serde_json::to_vec(&written)?)?;
-        fs::rename(&temporary, &path)?;
+        store::replace_file(&path, &serde_json::to_vec(&written)?)?;
         Ok(Self(path))
     }
 }

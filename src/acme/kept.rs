@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -19,7 +17,7 @@ use rustls::{
 };
 
 use super::{AcmeError, AnyError};
-use crate::{http::AcmeSettings, tls};
+use crate::{http::AcmeSettings, store, tls};
 
 const ACCOUNT: &str = "account.json";
 const CERTIFICATE: &str = "certificate.pem";
@@ -38,7 +36,7 @@ impl Kept {
         let readable = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
         let within = if settings.path.as_os_str().is_empty() { data.join("acme") } else { settings.path.clone() };
         let folder = within.join(authority.chars().map(readable).collect::<String>());
-        fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        store::create_directory(&folder).map_err(|error| failed(&folder, error))?;
         Ok(Self { folder, unwritten: BTreeMap::new() })
     }
 
@@ -88,7 +86,7 @@ impl Kept {
         let folder = &self.folder;
         self.unwritten.retain(|name, content| {
             let file = folder.join(name);
-            write(folder, &file, content)
+            store::replace_file(&file, content)
                 .inspect_err(|error| tracing::warn!(%error, file = %file.display(), "not written, trying again"))
                 .is_err()
         });
@@ -102,18 +100,6 @@ impl Kept {
             read => read.map(Some).map_err(|error| failed(&path, error)),
         }
     }
-}
-
-/// The old file stays until the new one is on the disk.
-fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".unfinished.")
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(folder)?.sync_all()
 }
 
 fn failed(path: &Path, problem: impl Into<AnyError>) -> AcmeError {

@@ -28,6 +28,7 @@ use super::{
     Engine,
     disk::{Disk, sync_tree},
     error::StoreOpenError,
+    files::place_file,
 };
 
 const LOCK: &str = "lock";
@@ -247,10 +248,7 @@ impl Directory {
 
     fn mark(&self, name: &'static str, disk: &dyn Disk) -> Result<(), SwitchError> {
         let failed = || self.inaccessible("mark the database as complete");
-        let unfinished = self.root.join("engine.unfinished");
-        fs::write(&unfinished, format!("{name}\n"))
-            .and_then(|()| disk.sync_path(&unfinished))
-            .and_then(|()| fs::rename(&unfinished, self.root.join(MARKER)))
+        place_file(disk, &self.root.join(MARKER), |file| writeln!(file, "{name}"))
             .map_err(|source| SwitchError::NotDone(failed()(source)))?;
         *self.marked.lock() = Some(name);
         disk.sync_path(&self.root).map_err(|source| SwitchError::Unclear(failed()(source)))

@@ -1,11 +1,13 @@
-//! Directories that only this user can read, and whose names survive a power cut.
+//! Directories and whole files that only this user can read, and that survive a power cut.
 
 use std::{
-    fs::{DirBuilder, File},
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
+
+use crate::Disk;
 
 /// Makes a directory for this user alone, with those above it that are missing. Each new name survives a power cut.
 pub fn create_directory(path: &Path) -> io::Result<()> {
@@ -22,9 +24,48 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
+/// The name of a file that is being written.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    path.with_file_name(name)
+}
+
+/// A file for this user alone.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Writes a whole file in the place of any other, which stays until all of it is on the disk. The caller syncs the
+/// directory. Returns the length.
+pub(crate) fn place_file(
+    disk: &dyn Disk,
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<u64> {
+    let temporary = unfinished(path);
+    let mut file = create_file(&temporary)?;
+    fill(&mut file)?;
+    disk.sync_path(&temporary)?;
+    let length = file.metadata()?.len();
+    fs::rename(&temporary, path)?;
+    Ok(length)
+}
+
+/// As [`place_file`], durably.
+pub(crate) fn replace_file_on(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    place_file(disk, path, |file| file.write_all(content))?;
+    disk.sync_path(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Writes a whole file durably, for this user alone. The file that was there stays until all of it is on the disk.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_file_on(&crate::RealDisk, path, content)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

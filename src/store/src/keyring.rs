@@ -10,9 +10,7 @@
 //! Former data keys stay in it. Backups have rows that are sealed with them.
 
 use std::{
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -24,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cipher::{aead_key, opened, seal_from},
     disk::Disk,
+    files::replace_file_on,
 };
 
 const FILES: [&str; 2] = ["keys", "keys.copy"];
@@ -159,7 +158,7 @@ impl Keys {
             if fs::read(directory.join(name)).is_ok_and(|bytes| bytes == right) {
                 continue;
             }
-            match write(directory, name, &right, disk) {
+            match replace_file_on(disk, &directory.join(name), &right) {
                 Ok(()) => tracing::info!(file = name, "the store's keys were written anew from their copy"),
                 Err(error) => tracing::warn!(%error, file = name, "there is one copy less of the store's keys"),
             }
@@ -195,23 +194,13 @@ impl Keys {
         seal_from(&aead_key(&master.key), nonce, &MAGIC, &mut sealed, 0);
         let mut bytes = [&MAGIC[..], &master.id(), &nonce, &sealed].concat();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-        FILES.iter().try_for_each(|name| write(directory, name, &bytes, disk))
+        FILES.iter().try_for_each(|name| replace_file_on(disk, &directory.join(name), &bytes))
     }
 }
 
 fn without_checksum(bytes: &[u8]) -> Option<&[u8]> {
     let (bytes, sum) = bytes.split_last_chunk::<CHECKSUM>()?;
     (crc32fast::hash(bytes).to_be_bytes() == *sum).then_some(bytes)
-}
-
-/// Writes a file as a whole, durably.
-fn write(directory: &Path, name: &str, bytes: &[u8], disk: &dyn Disk) -> io::Result<()> {
-    let unfinished = directory.join(format!("{name}.unfinished"));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    disk.sync_path(&unfinished)?;
-    fs::rename(&unfinished, directory.join(name))?;
-    disk.sync_path(directory)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub use self::{
     dump::DumpError,
     envelope::Envelope,
     error::StoreOpenError,
-    files::create_directory,
+    files::{create_directory, replace_file},
     keyring::{MasterKey, MasterKeyError},
     memory::MemoryStore,
     open::{is_there, open, open_with_backups},

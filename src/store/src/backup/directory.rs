@@ -4,9 +4,8 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,13 +13,16 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::{BackupError, manifest::Manifest};
+use crate::{
+    RealDisk,
+    files::{create_file, place_file},
+};
 
 const MANIFESTS: &str = "backups";
 const CHUNKS: &str = "chunks";
 const JOURNAL: &str = "journal";
 const SECRETS: &str = "secrets";
 const LOCK: &str = "lock";
-const UNFINISHED: &str = ".unfinished";
 
 #[derive(Clone, Debug)]
 pub(super) struct BackupDirectory {
@@ -38,17 +40,6 @@ pub(super) struct Written {
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(bytes))
-}
-
-/// A file for this user alone.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-pub(super) fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(UNFINISHED);
-    path.with_file_name(name)
 }
 
 impl BackupDirectory {
@@ -106,14 +97,14 @@ impl BackupDirectory {
         make(&self.root)?;
         [MANIFESTS, CHUNKS, JOURNAL, SECRETS].iter().try_for_each(|name| make(&self.root.join(name)))?;
         let path = self.root.join(LOCK);
-        let lock = create(&path).map_err(BackupError::at("open", &path))?;
+        let lock = create_file(&path).map_err(BackupError::at("open", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy { path: self.root.clone() }),
             Err(TryLockError::Error(source)) => return Err(BackupError::at("lock", &path)(source)),
         }
         let written = Written { directory: self.clone(), touched: BTreeSet::new(), new_bytes: 0, _lock: lock };
-        written.remove_where(|path| path.extension().is_some_and(|extension| extension == &UNFINISHED[1..]))?;
+        written.remove_where(|path| path.extension().is_some_and(|extension| extension == "unfinished"))?;
         Ok(written)
     }
 
@@ -142,6 +133,8 @@ impl Written {
     /// Writes a file, unless it is there with this content.
     pub fn put(&mut self, path: &Path, content: &[u8]) -> Result<(), BackupError> {
         if fs::read(path).is_ok_and(|found| found == content) {
+            // Its name may be new, from a backup that was cut off.
+            self.touched.extend(path.parent().map(Path::to_owned));
             return Ok(());
         }
         self.write(path, |file| file.write_all(content))
@@ -151,16 +144,7 @@ impl Written {
     pub fn write(&mut self, path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), BackupError> {
         let directory = path.parent().unwrap_or(Path::new("."));
         crate::create_directory(directory).map_err(BackupError::at("make", directory))?;
-        let temporary = unfinished(path);
-        let written = || {
-            let mut file = create(&temporary)?;
-            fill(&mut file)?;
-            file.sync_all()?;
-            let length = file.metadata()?.len();
-            fs::rename(&temporary, path)?;
-            Ok(length)
-        };
-        self.new_bytes += written().map_err(BackupError::at("write", path))?;
+        self.new_bytes += place_file(&RealDisk, path, fill).map_err(BackupError::at("write", path))?;
         self.touched.insert(directory.to_owned());
         Ok(())
     }

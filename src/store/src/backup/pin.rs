@@ -3,7 +3,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::directory::unfinished;
+use crate::files::unfinished;
 
 const FILE: &str = "archived";
 

@@ -2,17 +2,16 @@
 //! another restore begins anew.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use tandem_actors::ports::Change;
 
 use super::{
     BackupError, chunks,
-    directory::{create as create_file, unfinished},
     manifest::{GroupsFile, Manifest},
     plan::Plan,
     rows::each_page,
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     Engine, Location, Options, StoreOpenError,
     directory::Directory,
+    files::replace_file,
     keyring::Keys,
     open::create,
     rekey::{master, sealing},
@@ -100,7 +100,10 @@ impl Plan {
         }
         let missing = || StoreOpenError::KeyMissing { path: root.to_owned() };
         let master = master(root, options)?.ok_or_else(missing)?;
-        let keys_of = |manifest: &Manifest| Keys::read(&bytes_of(manifest.keys.as_deref()?)?, &master).ok();
+        let keys_of = |manifest: &Manifest| {
+            let sealed = HEXLOWER_PERMISSIVE.decode(manifest.keys.as_ref()?.as_bytes()).ok()?;
+            Keys::read(&sealed, &master).ok()
+        };
         let joined = of_log.iter().filter_map(keys_of).reduce(Keys::and);
         let other = || StoreOpenError::KeyOther { path: root.to_owned(), file: master.file().to_owned() };
         Ok(sealing(Some(&joined.ok_or_else(other)?)))
@@ -131,15 +134,7 @@ impl Plan {
         for secret in &self.manifest.secrets {
             let content = chunks::read_checked(&self.directory.secret(&secret.sha256), &secret.sha256)?;
             let path = self.place(data, &secret.name)?;
-            let temporary = unfinished(&path);
-            let written = || {
-                let mut file = create_file(&temporary)?;
-                file.write_all(&content)?;
-                file.sync_all()?;
-                fs::rename(&temporary, &path)?;
-                File::open(data)?.sync_all()
-            };
-            written().map_err(BackupError::at("write", &path))?;
+            replace_file(&path, &content).map_err(BackupError::at("write", &path))?;
         }
         Ok(())
     }
@@ -152,12 +147,6 @@ impl Plan {
             problem: "it names a file outside of the data directory".into(),
         })
     }
-}
-
-/// The bytes that hexadecimal digits stand for.
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 pub(super) fn in_batches(

@@ -10,7 +10,7 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{StoreOpenError, directory::Directory};
+use crate::{StoreOpenError, directory::Directory, files::replace_file};
 
 pub(super) const CLUSTER: &str = "cluster";
 
@@ -38,10 +38,6 @@ impl Here {
 
     /// Notes the database.
     pub fn note(&self, cluster: &str) -> io::Result<()> {
-        let (path, unfinished) = (self.path().join(CLUSTER), self.path().join("cluster.unfinished"));
-        fs::write(&unfinished, format!("{cluster}\n"))?;
-        fs::File::open(&unfinished)?.sync_all()?;
-        fs::rename(unfinished, path)?;
-        fs::File::open(self.path())?.sync_all()
+        replace_file(&self.path().join(CLUSTER), format!("{cluster}\n").as_bytes())
     }
 }
