@@ -19,6 +19,8 @@ use rustls::{
 use super::{AcmeError, kept::Pem};
 use crate::tls::{self, ServerCertificate};
 
+/// A certificate that is issued later is lost, and counts against what the authority gives in a week.
+const ISSUED_WITHIN: Duration = Duration::from_secs(600);
 const SELF_SIGNED_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn certificate(
@@ -41,7 +43,7 @@ async fn ordered(account: &Account, domains: &[String], shown: &ServerCertificat
     }
     let key = KeyPair::generate().map_err(AcmeError::unusable)?;
     order.finalize_csr(request(domains, &key)?.der()).await?;
-    let chain = order.poll_certificate(&RetryPolicy::default()).await?;
+    let chain = order.poll_certificate(&RetryPolicy::default().timeout(ISSUED_WITHIN)).await?;
     Ok(Pem::new(&key.serialize_pem(), &chain))
 }
 

@@ -241,7 +241,11 @@ fn bytes_below(path: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in path.read_dir()? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
+        let metadata = match entry.metadata() {
+            // The engine has removed it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.blocks() * BLOCK };
     }
     Ok(bytes)

@@ -17,7 +17,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_actors::{domain::time::Timestamp, keys::Key, ports::Change};
@@ -112,7 +112,7 @@ impl Plan {
 }
 
 fn line(of: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(of).unwrap_or_default()
+    serde_json::to_vec(of).expect("its fields have forms in JSON")
 }
 
 impl Row {
@@ -146,8 +146,7 @@ fn decoded(text: &str) -> Option<Key> {
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         (bytes, rest) = if *first == b'%' {
-            let digits = std::str::from_utf8(behind.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            bytes.extend(HEXLOWER_PERMISSIVE.decode(behind.get(..2)?).ok()?);
             (bytes, &behind[2..])
         } else {
             bytes.push(*first);

@@ -122,7 +122,7 @@ impl Manifest {
     }
 
     pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).unwrap_or_default()
+        serde_json::to_vec_pretty(self).expect("its fields have forms in JSON")
     }
 
     fn sum(&self) -> String {

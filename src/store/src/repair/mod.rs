@@ -74,12 +74,15 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
     let moved = |name: &str| path.with_file_name(format!("{}.{name}", path.file_name().unwrap_or_default().display()));
     let to = Location { engine: *engine, path: moved("repaired") };
     let again = |source| RepairError::Move { doing: "remove", path: to.path.clone(), source };
-    let free = || (1..).map(|number| moved(&format!("damaged-{number}"))).find(|path| !path.exists());
+    let free = || {
+        let mut names = (1..).map(|number| moved(&format!("damaged-{number}")));
+        names.find(|path| !path.exists()).expect("numbers do not end")
+    };
     if to.path.exists() {
         if Directory::holds_store(&to.path) {
             // An earlier repair ended when the two stores had just changed places, or were about to: it may be the
             // damaged one.
-            let aside = free().unwrap_or_else(|| moved("damaged"));
+            let aside = free();
             fs::rename(&to.path, &aside).map_err(|source| RepairError::Move {
                 doing: "rename",
                 path: to.path.clone(),
@@ -100,7 +103,7 @@ pub fn repair(location: &Location, options: &Options) -> Result<Repaired, Repair
         written.map_err(|error| RepairError::Write(to.clone(), error))
     })?;
     source.engine.close();
-    found.kept = free().unwrap_or_else(|| moved("damaged"));
+    found.kept = free();
     change_places(path, &to.path, &found.kept)?;
     let above = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = options.disk.sync_path(above);
