@@ -19,7 +19,7 @@ use crate::store::{self, BackupError, BackupProgress, Backups, Listed, SecretFil
 
 /// How often the schedule looks at the clock, which may jump.
 const LOOK: Duration = Duration::from_secs(1);
-/// After a failure, the schedule tries again not before so long.
+/// After a failure, the schedule tries again after this time at the latest.
 const TRY_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// Where the node's own backups go.

@@ -115,7 +115,7 @@ impl Keys {
     /// From now on another data key seals.
     pub fn add_data_key(&mut self) {
         let number = self.data.last().map_or(1, |(number, _)| number.wrapping_add(1).max(1));
-        // Of 256 keys the first one goes.
+        // Numbers go from 1 to 255. The next key takes the number of the first one, which goes.
         self.data.retain(|(known, _)| *known != number);
         self.data.push((number, rand::rng().random()));
         self.is_mixed = true;

@@ -1,6 +1,7 @@
 //! `tandem store verify`: reads everything that a stopped node has stored, and names what is bad.
 //!
-//! The engine is opened as a start opens it. Nothing else is changed.
+//! The engine is opened as a start opens it: that removes what an interrupted rewrite has left, and writes keys or
+//! digests that are missing. Nothing else is changed.
 
 use std::{convert::identity, path::PathBuf};
 

@@ -37,8 +37,8 @@ pub enum InvalidAddress {
     Password,
     /// What is neither off nor safe.
     #[error(
-        "must have sslmode=verify-full (TLS with a certificate that is checked) or sslmode=disable (no TLS); other modes of sslmode \
-         check nothing"
+        "must have sslmode=verify-full (TLS with a certificate that is checked; require and verify-ca mean the same here) or \
+         sslmode=disable (no TLS)"
     )]
     Encryption,
     /// libpq's parameter for the authority's certificate.

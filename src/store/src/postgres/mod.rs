@@ -133,7 +133,7 @@ impl Store for PostgresStore {
                 let value = self.seals.open_among_others(&key, stored)?;
                 rows.extend(value.map(|value| (key, value)));
             }
-            // Nothing would say that nothing follows.
+            // An empty page would mean that no rows follow.
             if !rows.is_empty() {
                 return Ok(rows);
             }
