@@ -27,7 +27,8 @@ const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 /// The field of the proof; its number is one of those for uses of one's own.
 const PROOF: u8 = 0xe0;
-const PROOF_LENGTH: usize = 32;
+const PROOF_BYTES: u8 = 32;
+const PROOF_LENGTH: usize = PROOF_BYTES as usize;
 const FIXED: usize = 16;
 /// Other fields are refused, so a header has one of two lengths.
 const LONGEST: usize = 36 + 3 + PROOF_LENGTH;
@@ -86,7 +87,7 @@ fn header(key: &str, client: SocketAddr, here: SocketAddr) -> Vec<u8> {
     header.extend(client.port().to_be_bytes());
     header.extend(here.port().to_be_bytes());
     let proof = proof(key, &header).finalize().into_bytes();
-    header.extend([PROOF, 0, PROOF_LENGTH as u8]);
+    header.extend([PROOF, 0, PROOF_BYTES]);
     header.extend(proof);
     header
 }
@@ -117,7 +118,7 @@ async fn read(stream: &mut (impl tokio::io::AsyncRead + Unpin), key: &str) -> io
     header.resize(FIXED + length, 0);
     stream.read_exact(&mut header[FIXED..]).await?;
     let (proven, proven_by) = header.split_at(FIXED + addresses + 4);
-    let [PROOF, 0, _, sent @ ..] = proven_by else { return Err(invalid("a header without a proof")) };
+    let [PROOF, 0, PROOF_BYTES, sent @ ..] = proven_by else { return Err(invalid("a header without a proof")) };
     proof(key, proven).verify_slice(sent).map_err(|_| invalid("a header of another fleet, or of another owner"))?;
     let address = &proven[FIXED..];
     let ip = match <[u8; 4]>::try_from(&address[..addresses / 2]) {
