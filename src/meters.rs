@@ -68,7 +68,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ),
     ("tandem_push_devices_retired_total", Counter, "Devices retired because the service calls them unregistered"),
     ("tandem_push_in_flight", Gauge, "Requests to the push service under way"),
-    ("tandem_push_oldest_waiting_seconds", Gauge, "Age of the oldest push that is not sent yet"),
+    (
+        "tandem_push_oldest_waiting_seconds",
+        Gauge,
+        "Age of the oldest push that is not sent yet and that quiet hours do not hold",
+    ),
     ("tandem_push_outcomes_total", Labelled, "Deliveries that ended, by outcome"),
     ("tandem_push_possible_duplicates_total", Counter, "Notifications repeated although the first may have arrived"),
     ("tandem_push_receipt_lag_seconds", Histogram, "Time from a send to its receipt"),

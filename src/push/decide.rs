@@ -16,6 +16,9 @@ use super::{
 /// The reason to drop a push whose device is unregistered or belongs to another user.
 pub(super) const NO_DEVICE: &str = "the device is not registered any more";
 
+/// The reason to hold a push until the user wants to be rung again.
+pub(super) const QUIET_HOURS: &str = "quiet hours";
+
 /// What a decision depends on.
 pub(super) struct Facts<'a> {
     pub now: Timestamp,
@@ -28,7 +31,7 @@ pub(super) struct Facts<'a> {
 
 impl Facts<'_> {
     fn quiet_until(&self) -> Option<Timestamp> {
-        self.reach.preferences.quiet_hours.as_ref()?.until(self.now, self.reach.time_zone())
+        self.reach.quiet_until(self.now)
     }
 }
 
@@ -52,7 +55,7 @@ pub(super) fn decide(
         return Some(Decision::Dropped { why: why.into() });
     }
     if let Some(until) = facts.quiet_until() {
-        return Some(Decision::Held { until, why: "quiet hours".into() });
+        return Some(Decision::Held { until, why: QUIET_HOURS.into() });
     }
     let devices = facts.reach.usable(facts.now).count();
     if devices == 0 {

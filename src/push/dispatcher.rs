@@ -173,6 +173,7 @@ impl Sender {
             biased;
             () = self.alarm.until_some(next_due) => {}
             () = self.work.notified() => {}
+            () = self.devices.released() => {}
             () = self.stopped() => {}
         }
     }

@@ -126,6 +126,11 @@ impl Reach {
         self.devices.iter().find(|device| device.id() == *id)
     }
 
+    /// Until when the user's quiet hours last, if they do.
+    pub fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.preferences.quiet_hours.as_ref()?.until(now, self.time_zone())
+    }
+
     /// The zone of the last registered device that has one.
     pub fn time_zone(&self) -> Option<&str> {
         self.devices.iter().rev().find_map(|device| device.time_zone.as_deref())

@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use tandem_actors::{
-    domain::time::Timestamp,
+    domain::{ids::UserId, time::Timestamp},
     keys::{self, Key},
     ports::{Change, Direction, StoreError},
     records::{self, PushJob},
 };
 
 use super::{
-    rows::{self, Address, Delivery, DeliveryState, PushId},
+    decide::QUIET_HOURS,
+    rows::{self, Address, Decision, Delivery, DeliveryState, PushId, PushRecord},
     sender::Sender,
 };
 
@@ -65,7 +66,7 @@ impl Sender {
     pub(super) async fn show(self: Arc<Self>) {
         while !self.is_stopping() {
             let now = self.alarm.now();
-            let age = self.oldest_waiting().map_or(Duration::ZERO, |at| now.since(at));
+            let age = self.oldest_waiting(now).map_or(Duration::ZERO, |at| now.since(at));
             metrics::gauge!("tandem_push_oldest_waiting_seconds").set(age.as_secs_f64());
             let receipts = self.first(&rows::receipts()).map_or(Duration::ZERO, |at| now.since(at));
             metrics::gauge!("tandem_push_receipts_overdue_seconds").set(receipts.as_secs_f64());
@@ -76,14 +77,26 @@ impl Sender {
     }
 
     /// The time of the oldest waiting push, among those that are due next. A delivery that waits for a retry counts
-    /// from its first attempt.
-    fn oldest_waiting(&self) -> Option<Timestamp> {
+    /// from its first attempt. What quiet hours hold does not count, and what they have held counts from their end.
+    fn oldest_waiting(&self, now: Timestamp) -> Option<Timestamp> {
         let page = |prefix: &Key| self.store.scan(prefix, None, Direction::Forward, PAGE).unwrap_or_default();
-        let jobs = page(&keys::push_jobs());
-        let jobs = jobs.iter().filter_map(|(_, row)| Some(records::decode::<PushJob>(row).ok()?.created_at));
+        let is_quiet = |user: &UserId| self.devices.reach(user).is_ok_and(|reach| reach.quiet_until(now).is_some());
+        let prefix = keys::push_jobs();
+        let jobs = page(&prefix);
+        let jobs = jobs.iter().filter_map(|(key, row)| {
+            let job: PushJob = records::decode(row).ok()?;
+            let record = self.store.get(&rows::record(&PushId::of(&job))).ok()?;
+            let decision = record.and_then(|row| Some(records::decode::<PushRecord>(&row).ok()?.decision));
+            let was_quiet = matches!(decision, Some(Decision::Held { why, .. }) if why == QUIET_HOURS);
+            let since = if was_quiet { rows::time_in(key, &prefix)? } else { job.created_at };
+            (since <= now && !is_quiet(&job.user)).then_some(since)
+        });
         let waiting = page(&rows::all_waiting());
         let waiting = waiting.iter().filter_map(|(_, row)| {
             let Address { id, device } = records::decode(row).ok()?;
+            if is_quiet(&id.user) {
+                return None;
+            }
             let delivery: Delivery = records::decode(&self.store.get(&rows::delivery(&id, &device)).ok()??).ok()?;
             delivery.attempts.first().map(|attempt| attempt.started_at)
         });

@@ -4,6 +4,7 @@
 
 mod changed;
 mod deaths;
+mod held;
 
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ pub struct Devices {
     guard: Mutex<Guard>,
     /// Held during a change. The owner of a token is read and written under it.
     changing: tokio::sync::Mutex<Retirements>,
+    /// Something that was held has become due.
+    released: tokio::sync::Notify,
 }
 
 /// Users whose devices are in memory.
@@ -77,6 +80,7 @@ impl Devices {
             cache: Cache::new(CACHED),
             guard: Mutex::new(guard),
             changing: tokio::sync::Mutex::default(),
+            released: tokio::sync::Notify::new(),
         }))
     }
 
@@ -157,6 +161,7 @@ impl Devices {
         patch: PreferencesPatch,
     ) -> Result<Preferences, DevicesError> {
         let of = user.clone();
+        let of_quiet_hours = patch.quiet_hours.is_some();
         self.change(move |devices, _| {
             let mut reach = devices.load(&user)?;
             reach.preferences.patch(patch);
@@ -165,7 +170,21 @@ impl Devices {
             Ok(changed)
         })
         .await?;
+        if of_quiet_hours {
+            // In a commit after that of the preferences: what is due must not be decided by the former ones.
+            let user = of.clone();
+            self.change(move |devices, _| {
+                Ok(Changed { rows: devices.release_held(&user, devices.clock.settled())?, ..Changed::default() })
+            })
+            .await?;
+            self.released.notify_one();
+        }
         Ok(self.preferences(&of)?)
+    }
+
+    /// Until something that was held has become due.
+    pub(super) async fn released(&self) {
+        self.released.notified().await;
     }
 
     async fn remove_where(

@@ -116,3 +116,22 @@ async fn quiet_hours_hold_a_push_until_they_end() {
     assert_eq!(shown.len(), 1);
     assert_eq!((shown[0].messages, &shown[0].data["seq"]), (1, &2.into()));
 }
+
+#[tokio::test]
+async fn what_quiet_hours_hold_comes_when_the_user_ends_them() {
+    let rig = Rig::new().await;
+    rig.register("ann", &token(1)).await;
+    rig.join(1, "ann").await;
+    let patch = |hours: &str| serde_json::from_str(&format!(r#"{{"quietHours": {hours}}}"#)).unwrap();
+    let hours = r#"{"start": "12:00", "end": "15:30", "timeZone": "Europe/Vienna"}"#;
+    rig.devices.patch_preferences(user("ann"), patch(hours)).await.unwrap();
+    rig.decide(1, "ann", 1).await;
+    eventually("held", || rig.told_as_json(1)[0]["decision"]["kind"] == "held").await;
+    let later = r#"{"start": "12:00", "end": "16:00", "timeZone": "Europe/Vienna"}"#;
+    rig.devices.patch_preferences(user("ann"), patch(later)).await.unwrap();
+    eventually("held for longer", || rig.told_as_json(1)[0]["decision"]["until"] == "2026-01-10T15:00:00.000Z").await;
+    assert_eq!(rig.sends().len(), 0);
+    rig.devices.patch_preferences(user("ann"), patch("null")).await.unwrap();
+    eventually("shown", || rig.expo.device(&token(1)).is_some()).await;
+    assert_eq!(rig.told_as_json(1)[0]["decision"]["kind"], "send");
+}

@@ -157,6 +157,12 @@ impl Rig {
     }
 
     /// A push is decided, due at once.
+    /// The user is a partner in the session.
+    pub async fn join(&self, number: u32, name: &str) {
+        let row = Change::Put(keys::membership(&user(name), &session(number)), bytes::Bytes::new());
+        self.journal.write(vec![row]).await.unwrap();
+    }
+
     pub async fn decide(&self, number: u32, name: &str, seq: Seq) {
         self.decide_all([(number, name.to_owned(), seq)]).await;
     }

@@ -1,0 +1,58 @@
+//! What quiet hours hold. When a user changes them, it is decided anew at once: otherwise it would come when the former
+//! quiet hours end, which may be in the middle of the new ones.
+
+use tandem_actors::{
+    domain::{
+        ids::{SessionId, UserId},
+        time::Timestamp,
+    },
+    keys,
+    ports::{Change, Direction, StoreError},
+    records,
+};
+
+use super::Devices;
+use crate::push::{
+    decide::QUIET_HOURS,
+    rows::{self, Decision, PushRecord},
+};
+
+/// Sessions of the user that are looked at, and the latest pushes of each.
+const SESSIONS: usize = 1_000;
+const LATEST: usize = 32;
+
+impl Devices {
+    /// Makes due what the user's quiet hours hold.
+    pub(super) fn release_held(&self, user: &UserId, now: Timestamp) -> Result<Vec<Change>, StoreError> {
+        let prefix = keys::memberships(user);
+        let memberships = self.store.scan(&prefix, None, Direction::Forward, SESSIONS)?;
+        let sessions = memberships.iter().filter_map(|(key, _)| keys::session_of_membership(key, &prefix));
+        let mut changes = Vec::new();
+        for session in sessions {
+            self.release_held_of(user, &session, now, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    fn release_held_of(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        now: Timestamp,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), StoreError> {
+        for (_, row) in self.store.scan(&rows::records_of(session), None, Direction::Backward, LATEST)? {
+            let PushRecord { id, decision, .. } = records::decode(&row)?;
+            let until = match decision {
+                Decision::Held { until, why } if id.user == *user && why == QUIET_HOURS && until > now => until,
+                _ => continue,
+            };
+            let held = keys::push_job(until, session, user, id.seq);
+            if let Some(job) = self.store.get(&held)? {
+                changes.push(Change::Delete(held));
+                changes.push(Change::Put(keys::push_job(now, session, user, id.seq), job));
+            }
+        }
+        Ok(())
+    }
+}
