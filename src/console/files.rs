@@ -11,7 +11,7 @@ pub async fn script() -> HttpResponse {
 }
 
 pub async fn icon() -> HttpResponse {
-    file("image/svg+xml", include_str!("icon.svg"))
+    file("image/svg+xml", crate::http::ICON)
 }
 
 fn file(content_type: &'static str, text: &'static str) -> HttpResponse {

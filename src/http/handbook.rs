@@ -10,7 +10,7 @@ use actix_web::{
 use maud::{PreEscaped, html};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
-use super::{error::ApiError, front::Pieces, start_page};
+use super::{error::ApiError, front::Pieces, routes, start_page};
 
 macro_rules! pages {
     ($($name:literal)+) => { [$(($name, include_str!(concat!("../../docs/", $name)))),+] };
@@ -33,7 +33,7 @@ pub(super) fn mount(app: &mut ServiceConfig) {
 }
 
 async fn serve(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let page = RENDERED.get(request.match_info().query("page")).ok_or_else(ApiError::no_such_route)?;
+    let Some(page) = RENDERED.get(request.match_info().query("page")) else { return routes::unknown(request).await };
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, start_page::POLICY.as_str()))
@@ -45,6 +45,8 @@ fn render(name: &str, text: &str) -> String {
     name_headings(&mut events);
     let mut content = String::with_capacity(text.len() * 2);
     pulldown_cmark::html::push_html(&mut content, events.into_iter().map(|event| without_dead_link(name, event)));
+    // What scrolls can be reached by keyboard.
+    let content = content.replace("<pre>", "<pre tabindex=\"0\">").replace("<table>", "<table tabindex=\"0\">");
     let content = html! {
         p { a href="/" { "Tandem" } " · " a href="/handbook/README.md" { "Handbook" } }
         (PreEscaped(content))
@@ -138,7 +140,7 @@ mod tests {
     fn links_between_pages_and_to_headings_work() {
         let page = &RENDERED["README.md"];
         let html = String::from_utf8_lossy(page);
-        assert!(html.contains("href=\"deployment.md\"") && html.contains("<table>"), "{html}");
+        assert!(html.contains("href=\"deployment.md\"") && html.contains("<table tabindex=\"0\">"), "{html}");
         assert!(String::from_utf8_lossy(&RENDERED["deployment.md"]).contains("id=\"the-console\""));
         assert!(leads_somewhere("decisions/README.md", "../architecture.md#rooms-and-arrows"));
         assert!(!leads_somewhere("configuration.md", "../config.toml"));

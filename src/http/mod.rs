@@ -56,7 +56,7 @@ pub(crate) use self::{
         account::erase_account,
         realtime::{SignOutError, sign_out_everywhere},
     },
-    start_page::whole_page,
+    start_page::{ICON, whole_page},
 };
 use crate::{
     auth::{Secret, Verifier},
@@ -121,6 +121,7 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     app.service(web::redirect("/docs", "/docs/"))
         .configure(docs::mount)
         .configure(handbook::mount)
+        .service(web::resource("/favicon.ico").route(web::get().to(start_page::icon)))
         .default_service(web::to(routes::unknown))
         .app_data(state);
 }

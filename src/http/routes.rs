@@ -2,9 +2,9 @@
 //! both the mounted routes and their description are made from it.
 
 use actix_web::{
-    HttpResponse, Resource, Scope,
+    HttpRequest, HttpResponse, Resource, Scope,
     dev::{HttpServiceFactory, Service},
-    http::Method,
+    http::{Method, header},
     web::{self, ServiceConfig},
 };
 use utoipa::{
@@ -20,6 +20,7 @@ use super::{
     error::ApiError,
     observe::{Observed, RouteMetrics},
     resources::*,
+    start_page,
 };
 
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -112,8 +113,13 @@ fn mount(scope: Scope, routes: Vec<Route>, prefix: &str) -> Scope {
     scope.default_service(web::to(unknown))
 }
 
-/// The answer to unknown paths.
-pub(super) async fn unknown() -> Result<HttpResponse, ApiError> {
+/// The answer to unknown paths: a page for a browser, and an error for programs.
+pub(super) async fn unknown(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_browser = request.method() == Method::GET && accepted.starts_with("text/html");
+    if is_browser && !request.path().starts_with("/api") {
+        return Ok(start_page::nothing_here());
+    }
     Err(ApiError::no_such_route())
 }
 

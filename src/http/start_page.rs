@@ -24,6 +24,9 @@ pub struct StartPage<'a> {
     pub checks: Vec<Check>,
 }
 
+/// The node's icon, as SVG.
+pub const ICON: &str = include_str!("icon.svg");
+
 const STYLE: &str = include_str!("start_page.css");
 
 /// The pages of this style load nothing but it, and run no script.
@@ -41,6 +44,28 @@ pub fn start_page(page: &StartPage<'_>, request: &HttpRequest) -> HttpResponse {
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(document("Tandem", &content(page, &origin(request))).into_string())
+}
+
+/// What browsers ask for on their own.
+pub(super) async fn icon() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("image/svg+xml")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
+        .body(ICON)
+}
+
+/// For a browser at an address that is no page.
+pub(super) fn nothing_here() -> HttpResponse {
+    let words = html! {
+        h1 { "Nothing here" }
+        p { "This node has no page at this address." }
+        p { a href="/" { "To the start page" } }
+    };
+    HttpResponse::NotFound()
+        .content_type(ContentType::html())
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
+        .insert_header((header::VARY, "accept"))
+        .body(document("Nothing here · Tandem", &words).into_string())
 }
 
 /// A page with the style that [`POLICY`] allows.
@@ -76,7 +101,7 @@ fn content(page: &StartPage<'_>, origin: &str) -> Markup {
         p { (page.token_hint) }
         pre tabindex="0" {
             "TOKEN=$(tandem token --user alex --name Alex)\n"
-            "curl -H \"Authorization: Bearer $TOKEN\" " (origin) "/api/v1/auth/me"
+            "curl -H \"Authorization: Bearer $TOKEN\" \\\n  " (origin) "/api/v1/auth/me"
         }
     }
 }
@@ -86,10 +111,10 @@ fn condition(checks: &[Check]) -> Markup {
     let problems: Vec<&Check> = checks.iter().filter(|check| check.problem.is_some()).collect();
     html! {
         @if problems.is_empty() {
-            p.well { "It is well." }
+            p.well { "This node is well." }
         } @else {
             @for check in problems {
-                p.ill { (if check.ok { "It works, but: " } else { "It is not well: " }) (check.problem.as_deref().unwrap_or("")) "." }
+                p.ill { (if check.ok { "This node works, but: " } else { "This node is not well: " }) (check.problem.as_deref().unwrap_or("")) "." }
             }
         }
     }

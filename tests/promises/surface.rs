@@ -80,16 +80,29 @@ async fn a_browser_finds_a_start_page_and_the_documentation() {
     assert_eq!(start.status, 200);
     assert!(start.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
     let call = format!("{}/api/v1/auth/me", server.origin);
-    for word in
-        ["/docs", "/health", "/console", "tandem token", env!("CARGO_PKG_VERSION"), "embedded", "It is well", &call]
-    {
+    for word in [
+        "/docs",
+        "/health",
+        "/console",
+        "tandem token",
+        env!("CARGO_PKG_VERSION"),
+        "embedded",
+        "This node is well",
+        &call,
+    ] {
         assert!(start.body.contains(word), "{word} in {}", start.body);
     }
     let elsewhere = server.get("/").header("host", "tandem.example.org").send().await.body;
     assert!(elsewhere.contains("http://tandem.example.org/api/v1/auth/me"), "{elsewhere}");
     let handbook = server.get("/handbook/deployment.md").send().await;
     assert!(handbook.status == 200 && handbook.body.contains("id=\"the-console\""), "{}", handbook.status);
-    server.get("/handbook/no-such-page.md").send().await.refused(404, "NOT_FOUND");
+    for path in ["/handbook/no-such-page.md", "/nowhere"] {
+        server.get(path).send().await.refused(404, "NOT_FOUND");
+        let page = server.get(path).header("accept", "text/html,*/*").send().await;
+        assert!(page.status == 404 && page.body.contains("To the start page"), "{path}: {}", page.body);
+    }
+    server.get("/api/v1/nowhere").header("accept", "text/html,*/*").send().await.refused(404, "NOT_FOUND");
+    assert_eq!(server.get("/favicon.ico").send().await.header("content-type"), Some("image/svg+xml"));
     let docs = server.get("/docs/").send().await;
     assert!(docs.status == 200 && docs.body.to_lowercase().contains("swagger"), "{}", docs.status);
 }
