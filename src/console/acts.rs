@@ -1,6 +1,8 @@
 //! What the console's buttons do. Each is a form that carries the key of the sign-in, and each leaves a line in the
 //! changes.
 
+use std::{sync::Arc, time::Duration};
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -15,15 +17,16 @@ use super::{
     changes::Change,
     explained::attempted,
     layout,
-    pages::{self, push::ABLY},
+    pages::{self, push::ABLY, realtime::TestMessage},
     routes::{not_signed_in, nothing_here, shown, signed_in},
-    sign_in::Operator,
+    sign_in::{Notice, Operator},
     view::View,
     words,
 };
 use crate::{
     backups::BackupService,
     http::{self, SignOutError},
+    push::Outcome,
     realtime::RealtimeTokens,
 };
 
@@ -40,6 +43,8 @@ pub fn mount(app: &mut ServiceConfig) {
 
 /// The longest text of a change, in characters.
 const NOTED: usize = 200;
+/// The time between two looks whether a backup has ended.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Somebody who is signed in and sent the console's own form.
 struct Acting {
@@ -59,14 +64,42 @@ impl Acting {
     }
 
     /// Notes the change and shows a page that says how it ended.
-    async fn done(self, console: &Console, what: &'static str, of: &str, outcome: &str, next: &str) -> HttpResponse {
-        let at = console.node.clock.now();
-        let shortened = |text: &str| text.chars().take(NOTED).collect::<String>();
-        let (of, outcome) = (shortened(of), shortened(outcome));
-        console.sign_ins.notify(&self.cookie, format!("{of}: {outcome}."));
-        console.changes.note(Change { at, by: self.operator.name, what: what.into(), of, outcome }).await;
-        HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish()
+    async fn done(
+        self,
+        console: &Console,
+        what: &'static str,
+        of: &str,
+        outcome: Result<String, String>,
+        next: &str,
+    ) -> HttpResponse {
+        let notice = self.note(console, what, of, outcome).await;
+        console.sign_ins.notify(&self.cookie, notice);
+        see(next)
     }
+
+    /// Notes the change, and says how it ended.
+    async fn note(&self, console: &Console, what: &'static str, of: &str, outcome: Result<String, String>) -> Notice {
+        let (is_failure, outcome) = match outcome {
+            Ok(outcome) => (false, outcome),
+            Err(problem) => (true, problem),
+        };
+        let shortened = |text: &str| text.chars().take(NOTED).collect::<String>();
+        let (of, outcome) = (shortened(of), shortened(&outcome));
+        let words = format!("{of}: {outcome}.");
+        let at = console.node.clock.now();
+        console.changes.note(Change { at, by: self.operator.name.clone(), what: what.into(), of, outcome }).await;
+        Notice { is_failure, words }
+    }
+
+    /// Nothing was done, because it was not confirmed.
+    fn not_confirmed(&self, console: &Console, words: &str, next: &str) -> HttpResponse {
+        console.sign_ins.notify(&self.cookie, Notice { is_failure: true, words: words.to_owned() });
+        see(next)
+    }
+}
+
+fn see(next: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish()
 }
 
 #[derive(Deserialize)]
@@ -78,7 +111,7 @@ pub async fn leave(request: HttpRequest, console: Data<Console>, form: Form<Just
     match Acting::of(&request, &console, &form.key) {
         Ok(acting) => {
             console.sign_ins.leave(&acting.cookie);
-            HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
+            see("/console")
         }
         Err(refused) => refused,
     }
@@ -89,12 +122,36 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKe
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
-    let outcome = match console.node.backups.as_ref().map(BackupService::begin_own) {
-        Some(Ok(true)) => "begun".to_owned(),
-        Some(Err(error)) => format!("not begun: {error}"),
-        _ => "not begun: backup.to is not set".to_owned(),
+    let outcome = match console.node.backups.as_ref().map(|backups| (backups, backups.begin_own())) {
+        Some((backups, Ok(true))) => {
+            let number = backups.status().begun;
+            let by = acting.operator.name.clone();
+            actix_web::rt::spawn(note_the_end(console.clone(), backups.clone(), number, by));
+            Ok("begun; how it goes stands below".to_owned())
+        }
+        Some((_, Err(error))) => Err(format!("not begun: {error}")),
+        _ => Err("not begun: backup.to is not set".to_owned()),
     };
-    acting.done(&console, "back up", "The node", &outcome, "/console/backups").await
+    acting.done(&console, "back up", THE_NODE, outcome, "/console/backups").await
+}
+
+const THE_NODE: &str = "The node";
+
+/// Notes how a backup ended that was begun here.
+async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {
+    let ended = loop {
+        match backups.status().last.filter(|last| last.number >= number) {
+            Some(ended) => break ended,
+            None => tokio::time::sleep(LOOK).await,
+        }
+    };
+    let outcome = match (&ended.problem, &ended.taken) {
+        (Some(problem), _) => format!("failed: {problem}"),
+        (None, Some(taken)) => format!("complete: {} rows", taken.rows),
+        (None, None) => "ended".to_owned(),
+    };
+    let at = console.node.clock.now();
+    console.changes.note(Change { at, by, what: "back up".into(), of: THE_NODE.to_owned(), outcome }).await;
 }
 
 #[derive(Deserialize)]
@@ -112,13 +169,13 @@ async fn release(request: HttpRequest, console: Data<Console>, form: Form<OfSess
     let coordinator = &console.node.coordinator;
     let tried = coordinator.try_release(&session).await;
     let outcome = match (tried, coordinator.quarantine(&session)) {
-        (_, Some(quarantine)) => format!("back in quarantine: {}", quarantine.reason()),
-        (Ok(true), None) => "released, it works again".to_owned(),
-        (Ok(false), None) => "it was not in quarantine".to_owned(),
-        (Err(refusal), None) => format!("released, and does not answer yet: {refusal}"),
+        (_, Some(quarantine)) => Err(format!("back in quarantine: {}", quarantine.reason())),
+        (Ok(true), None) => Ok("released, it works again".to_owned()),
+        (Ok(false), None) => Ok("it was not in quarantine".to_owned()),
+        (Err(refusal), None) => Err(format!("released, and does not answer yet: {refusal}")),
     };
     let next = format!("/console/session?id={session}");
-    acting.done(&console, "release from quarantine", session.as_str(), &outcome, &next).await
+    acting.done(&console, "release from quarantine", session.as_str(), outcome, &next).await
 }
 
 #[derive(Deserialize)]
@@ -128,6 +185,9 @@ struct OfUser {
     /// What was typed to confirm an erasure.
     #[serde(default)]
     confirm: String,
+    /// `yes` confirms a sign-out.
+    #[serde(default)]
+    sure: String,
 }
 
 impl OfUser {
@@ -146,14 +206,16 @@ async fn test_push(request: HttpRequest, console: Data<Console>, form: Form<OfUs
         Err(refused) => return refused,
     };
     let outcome = match console.pusher.send_test(&user).await {
-        Ok(outcomes) if outcomes.is_empty() => "no device can be reached".to_owned(),
+        Ok(outcomes) if outcomes.is_empty() => Err("no device can be reached".to_owned()),
         Ok(outcomes) => {
             let told = outcomes.iter().map(|(device, outcome)| format!("{device}: {}", attempted(Some(outcome))));
-            told.collect::<Vec<_>>().join("; ")
+            let told = told.collect::<Vec<_>>().join("; ");
+            let is_accepted = |(_, outcome): &(String, Outcome)| matches!(outcome, Outcome::Accepted { .. });
+            if outcomes.iter().any(is_accepted) { Ok(told) } else { Err(told) }
         }
-        Err(_) => "the devices cannot be read".to_owned(),
+        Err(_) => Err("the devices cannot be read".to_owned()),
     };
-    acting.done(&console, "test push", user.as_str(), &outcome, &next).await
+    acting.done(&console, "test push", user.as_str(), outcome, &next).await
 }
 
 async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUser>) -> HttpResponse {
@@ -161,17 +223,20 @@ async fn sign_out(request: HttpRequest, console: Data<Console>, form: Form<OfUse
         Ok(read) => read,
         Err(refused) => return refused,
     };
+    if form.sure != "yes" {
+        return acting.not_confirmed(&console, "Not signed out: confirm it first.", &next);
+    }
     let outcome = signed_out(&http::sign_out_everywhere(&console.node, &user).await);
-    acting.done(&console, "sign out", user.as_str(), &outcome, &next).await
+    acting.done(&console, "sign out", user.as_str(), outcome, &next).await
 }
 
-fn signed_out(outcome: &Result<RealtimeTokens, SignOutError>) -> String {
+fn signed_out(outcome: &Result<RealtimeTokens, SignOutError>) -> Result<String, String> {
     match outcome {
-        Ok(RealtimeTokens::Ended) => "signed out everywhere".to_owned(),
+        Ok(RealtimeTokens::Ended) => Ok("signed out everywhere".to_owned()),
         Ok(RealtimeTokens::ValidUntilExpiry) => {
-            "signed out of the API; realtime tokens of Ably's cloud stay valid until they expire".to_owned()
+            Ok("signed out of the API; realtime tokens of Ably's cloud stay valid until they expire".to_owned())
         }
-        Err(error) => error.to_string(),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -181,16 +246,13 @@ async fn erase(request: HttpRequest, console: Data<Console>, form: Form<OfUser>)
         Err(refused) => return refused,
     };
     if form.confirm.trim() != user.as_str() {
-        console.sign_ins.notify(&acting.cookie, "Not erased: the id that was typed is another one.".to_owned());
-        return HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish();
+        return acting.not_confirmed(&console, "Not erased: the id that was typed is another one.", &next);
     }
     let outcome = match http::erase_account(&console.node, &user).await {
-        Ok(erasure) => {
-            format!("erased; {} ended", words::count(erasure.sessions_abandoned, "live session"))
-        }
-        Err(error) => format!("not erased: {error}"),
+        Ok(erasure) => Ok(format!("erased; {} ended", words::count(erasure.sessions_abandoned, "live session"))),
+        Err(error) => Err(format!("not erased: {error}")),
     };
-    acting.done(&console, "erase", user.as_str(), &outcome, &next).await
+    acting.done(&console, "erase", user.as_str(), outcome, &next).await
 }
 
 #[derive(Deserialize)]
@@ -215,33 +277,42 @@ async fn reset_breaker(request: HttpRequest, console: Data<Console>, form: Form<
     if !found {
         return nothing_here();
     }
-    acting.done(&console, "reset breaker", &form.breaker, "closed", "/console/push").await
+    let outcome = "reset; what waits is tried now, and it opens again if that fails".to_owned();
+    acting.done(&console, "reset breaker", &form.breaker, Ok(outcome), "/console/push").await
 }
 
 #[derive(Deserialize)]
-struct TestMessage {
+struct ToPublish {
     key: String,
-    channel: String,
-    name: String,
-    data: String,
+    #[serde(flatten)]
+    message: TestMessage,
 }
 
-async fn publish(request: HttpRequest, console: Data<Console>, form: Form<TestMessage>) -> HttpResponse {
+/// What failed is shown with the form as it was filled in.
+async fn publish(request: HttpRequest, console: Data<Console>, form: Form<ToPublish>) -> HttpResponse {
     let acting = match Acting::of(&request, &console, &form.key) {
         Ok(acting) => acting,
         Err(refused) => return refused,
     };
     let Some(embedded) = console.node.realtime.provider.embedded() else { return nothing_here() };
-    let outcome = match serde_json::from_str::<serde_json::Value>(&form.data) {
-        Ok(json) => embedded.publish_test(&form.channel, &form.name, json.to_string()).await,
+    let TestMessage { channel, name, data } = &form.message;
+    let published = match serde_json::from_str::<serde_json::Value>(data) {
+        Ok(json) => embedded.publish_test(channel, name, json.to_string()).await,
         Err(_) => Err("the data is not JSON".to_owned()),
     };
-    let outcome = match outcome {
-        Ok(()) => "published".to_owned(),
-        Err(problem) => format!("not published: {problem}"),
-    };
-    acting.done(&console, "publish a test message", &form.channel, &outcome, "/console/realtime").await
+    let what = "publish a test message";
+    match published {
+        Ok(()) => acting.done(&console, what, channel, Ok("published".to_owned()), "/console/realtime").await,
+        Err(problem) => {
+            let notice = acting.note(&console, what, channel, Err(format!("not published: {problem}"))).await;
+            let page = pages::realtime::page(&console, &acting.operator, &form.message);
+            shown(StatusCode::OK, &layout::whole(&View::Realtime, &page, &acting.operator, Some(&notice)))
+        }
+    }
 }
+
+const OF_THE_API: &str = "This is a token for the API, not for realtime. A client with it gets one for realtime by \
+    GET /api/v1/auth/ably-token.";
 
 #[derive(Deserialize)]
 struct Pasted {
@@ -256,11 +327,13 @@ async fn rights(request: HttpRequest, console: Data<Console>, form: Form<Pasted>
         Err(refused) => return refused,
     };
     let Some(embedded) = console.node.realtime.provider.embedded() else { return nothing_here() };
-    let rights = embedded.endpoint.rights_of(form.token.trim());
-    let page = match &rights {
-        Ok(rights) => pages::realtime::with_rights(&acting.operator, Ok(rights)),
-        Err(error) => pages::realtime::with_rights(&acting.operator, Err(&error.message)),
+    let token = form.token.trim();
+    let rights = match embedded.endpoint.rights_of(token) {
+        Ok(rights) => Ok(rights),
+        Err(_) if console.node.auth.verify(token).await.is_ok() => Err(OF_THE_API.to_owned()),
+        Err(error) => Err(format!("Not valid: {}", error.message)),
     };
+    let page = pages::realtime::with_rights(&acting.operator, &rights);
     shown(StatusCode::OK, &layout::whole(&View::Realtime, &page, &acting.operator, None))
 }
 
@@ -274,8 +347,9 @@ mod tests {
     #[test]
     fn a_sign_out_says_what_has_ended_and_what_may_not_have() {
         let words = signed_out(&Err(TokensNotEnded(ErrorInfo::unavailable("the node is stopping")).into()));
-        assert_eq!(words, "signed out of the API; realtime tokens may still be valid: the node is stopping");
-        assert_eq!(signed_out(&Ok(RealtimeTokens::Ended)), "signed out everywhere");
-        assert!(signed_out(&Ok(RealtimeTokens::ValidUntilExpiry)).contains("until they expire"));
+        let expected = "signed out of the API; realtime tokens may still be valid: the node is stopping";
+        assert_eq!(words.unwrap_err(), expected);
+        assert_eq!(signed_out(&Ok(RealtimeTokens::Ended)).unwrap(), "signed out everywhere");
+        assert!(signed_out(&Ok(RealtimeTokens::ValidUntilExpiry)).unwrap().contains("until they expire"));
     }
 }

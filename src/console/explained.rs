@@ -1,12 +1,14 @@
 //! Why a partner heard of an event, or did not, in words.
 
 use tandem_actors::{
-    domain::view::PartnerOversight,
+    domain::{ids::Seq, view::PartnerOversight},
     explain::{Explained, ExplainedDecision},
 };
 
+use super::words;
 use crate::push::{
-    Cause, ExplainedDelivery, ExplainedPush, ExplainedPushDecision as Decision, Final, Outcome, RejectedBy,
+    Cause, DeviceState, ExplainedDelivery, ExplainedPush, ExplainedPushDecision as Decision, Final, Outcome, Reach,
+    RejectedBy,
 };
 
 /// Whether a partner heard of an event.
@@ -28,6 +30,8 @@ pub struct Told<'a> {
     pub event: &'a Explained,
     pub partner: &'a PartnerOversight,
     pub push: Option<&'a ExplainedPush>,
+    /// The partner's devices as they are now.
+    pub reach: &'a Reach,
 }
 
 impl Told<'_> {
@@ -85,6 +89,9 @@ impl Told<'_> {
             };
             format!("{way}: {}.", because(&decision.reason))
         }));
+        if self.decisions().any(|decision| decision.reason.contains("no push token")) {
+            told.push(devices(self.reach));
+        }
         if let Some(push) = self.push {
             told.push(push_sentence(push));
         }
@@ -94,6 +101,23 @@ impl Told<'_> {
         told
     }
 }
+
+/// Why no device can be reached, as far as it still shows.
+fn devices(reach: &Reach) -> String {
+    let deaths = reach.devices.iter().filter_map(|device| match device.state {
+        DeviceState::Retired { at } => Some(at),
+        DeviceState::Active | DeviceState::Quarantined { .. } => None,
+    });
+    match (reach.devices.len(), deaths.clone().count(), deaths.max()) {
+        (0, ..) => "No device is registered now.".to_owned(),
+        (all, dead, Some(at)) if all == dead => {
+            format!("All registered devices are dead: {GONE}, the last answer was at {} UTC.", words::date_text(at))
+        }
+        _ => "A device is registered now.".to_owned(),
+    }
+}
+
+const GONE: &str = "Expo says that the app is not installed any more";
 
 /// The reason of a routing decision.
 fn because(reason: &str) -> &str {
@@ -131,7 +155,7 @@ fn of_push(push: &ExplainedPush) -> Verdict {
     match &push.decision {
         None => Verdict::new("care", "push waits for its turn"),
         Some(Decision::Held { why, .. }) => Verdict::new("care", format!("push held: {why}")),
-        Some(Decision::Coalesced { into }) => Verdict::new("calm", format!("merged into the push for event {into}")),
+        Some(Decision::Coalesced { into }) => told_with(*into),
         Some(Decision::Dropped { why }) if why == "already seen" || why == "present again" => {
             Verdict::new("good", format!("no push needed: {why}"))
         }
@@ -141,12 +165,18 @@ fn of_push(push: &ExplainedPush) -> Verdict {
     }
 }
 
+/// A later push of the session rang the phone for both.
+fn told_with(later: Seq) -> Verdict {
+    Verdict::new("calm", format!("told with event {later}"))
+}
+
 /// The best of all devices counts.
 fn of_deliveries(deliveries: &[ExplainedDelivery]) -> Verdict {
-    let rank = |verdict: &Verdict| ["good", "care", "bad"].iter().position(|kind| *kind == verdict.kind);
+    let rank = |verdict: &Verdict| ["good", "care", "calm", "bad"].iter().position(|kind| *kind == verdict.kind);
     let verdicts = deliveries.iter().map(|delivery| match (&delivery.outcome, delivery.state) {
         (Some(Final::Delivered), _) => Verdict::new("good", "push delivered"),
         (Some(Final::Accepted), _) => Verdict::new("good", "push accepted"),
+        (Some(Final::Coalesced { into }), _) => told_with(*into),
         (Some(outcome), _) => Verdict::new("bad", format!("push failed: {}", ended(outcome))),
         (None, "awaitingReceipt") => Verdict::new("care", "push accepted, no receipt yet"),
         (None, "waiting") => Verdict::new("care", "push waits to be tried again"),
@@ -158,9 +188,14 @@ fn of_deliveries(deliveries: &[ExplainedDelivery]) -> Verdict {
 fn push_sentence(push: &ExplainedPush) -> String {
     match &push.decision {
         None => "The push waits for its turn.".to_owned(),
-        Some(Decision::Sent { devices: 1 }) => "The push was sent to 1 device.".to_owned(),
-        Some(Decision::Sent { devices }) => format!("The push was sent to {devices} devices."),
-        Some(Decision::Held { until, why }) => format!("The push is held until {until}: {why}."),
+        Some(Decision::Sent { devices }) => {
+            let was_accepted = push.deliveries.iter().any(ExplainedDelivery::was_accepted);
+            let verb = if was_accepted { "was sent" } else { "goes" };
+            format!("The push {verb} to {}.", words::count(*devices as usize, "device"))
+        }
+        Some(Decision::Held { until, why }) => {
+            format!("The push is held until {} UTC: {why}.", words::date_text(*until))
+        }
         Some(Decision::Coalesced { into }) => {
             format!("The push was merged into the one for event {into}, so that the phone rings once.")
         }
@@ -172,6 +207,7 @@ fn push_sentence(push: &ExplainedPush) -> String {
 /// The end of a delivery.
 pub fn ended(outcome: &Final) -> String {
     match outcome {
+        Final::Rejected { code, .. } if code.as_str() == "DeviceNotRegistered" => GONE.to_owned(),
         Final::Delivered => "delivered to Apple or Google, says the receipt".to_owned(),
         Final::Accepted => "accepted by Expo without a ticket".to_owned(),
         Final::ReceiptLost => "accepted by Expo, but no receipt came".to_owned(),
@@ -181,7 +217,7 @@ pub fn ended(outcome: &Final) -> String {
         Final::Unknown => "two attempts without a known outcome; it may have arrived".to_owned(),
         Final::Expired => "given up, because it could not be sent in time".to_owned(),
         Final::Dropped { why } => format!("not wanted any more: {why}"),
-        Final::Coalesced { into } => format!("merged into the push for event {into}"),
+        Final::Coalesced { into } => format!("not tried again: the phone was told with event {into}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    sign_in::Operator,
+    sign_in::{Notice, Operator},
     view::{Page, Section, View},
 };
 use crate::http::whole_page;
@@ -21,7 +21,7 @@ const PLACES: [(&str, &str); 8] = [
 ];
 
 /// A page for somebody who is signed in.
-pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&str>) -> Markup {
+pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&Notice>) -> Markup {
     let body = html! {
         header.top {
             a.brand href="/console" { "Tandem" }
@@ -41,7 +41,7 @@ pub fn whole(view: &View, page: &Page, operator: &Operator, notice: Option<&str>
                 h1 { (page.title) }
                 p #live hidden { "Live" }
             }
-            @if let Some(notice) = notice { p.notice role="status" { (notice) } }
+            @if let Some(notice) = notice { p.notice.failure[notice.is_failure] role="status" { (notice.words) } }
             @for section in &page.sections { (part(section)) }
         }
     };
@@ -55,7 +55,7 @@ pub fn part(section: &Section) -> Markup {
 
 /// A page for somebody who is not signed in, or for whom there is nothing.
 pub fn alone(title: &str, content: &Markup) -> Markup {
-    let body = html! { main.alone { h1 { (title) } (content) } };
+    let body = html! { main.alone { p { a.brand href="/" { "Tandem" } } h1 { (title) } (content) } };
     document(&format!("{title} · Tandem"), false, &body)
 }
 

@@ -13,12 +13,7 @@ use futures_util::stream;
 use tandem_actors::ports::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    Console, layout,
-    shared::IDLE,
-    sign_in::Operator,
-    view::{Look, View},
-};
+use super::{Console, layout, shared::IDLE, sign_in::Operator, view::View};
 
 /// The time between two looks.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -110,7 +105,7 @@ impl Watching {
 
     /// The sections that changed since the last look. The first look sends all: the page may be older.
     async fn changed(&mut self) -> Result<String, StoreError> {
-        let page = self.view.page(&self.console, &self.operator, Look::Live).await?;
+        let page = self.view.page(&self.console, &self.operator).await?;
         if std::mem::take(&mut self.is_failing) {
             // All is sent again, which tells the page that the store can be read.
             self.shown.clear();

@@ -8,6 +8,7 @@
 mod acts;
 mod changes;
 mod chart;
+mod directory;
 mod explained;
 mod files;
 mod history;
@@ -29,8 +30,12 @@ use tandem_actors::ports::StoreError;
 use tokio::sync::Semaphore;
 
 pub use self::routes::configure;
-use self::{changes::Changes, history::History, shared::Shared, sign_in::SignIns};
+use self::{
+    changes::Changes, directory::Directory, history::History, pages::backups::ListedBackup, shared::Shared,
+    sign_in::SignIns,
+};
 use crate::{
+    backups::BackupService,
     config::EffectiveSetting,
     http::AppState,
     push::{DevicesOverview, PushOverview, Pusher},
@@ -57,6 +62,8 @@ pub struct Console {
     history: History,
     devices: Shared<DevicesOverview>,
     pushes: Shared<PushOverview>,
+    directory: Shared<Directory>,
+    backups: Shared<Vec<ListedBackup>>,
     /// Absent for a node without a fleet.
     fleet: Option<Fleet>,
     /// Room for open pages that are kept current.
@@ -84,6 +91,8 @@ impl Console {
             history: History::default(),
             devices: Shared::default(),
             pushes: Shared::default(),
+            directory: Shared::default(),
+            backups: Shared::default(),
             fleet: list_fleet.map(|list| Fleet { list, nodes: Shared::default() }),
             open_pages: Arc::new(Semaphore::new(live::MOST)),
         })
@@ -106,6 +115,18 @@ impl Console {
         let fleet = self.fleet.as_ref()?;
         let list = fleet.list.clone();
         Some(fleet.nodes.get(EVERY, move || list()).await)
+    }
+
+    /// The sessions and the people, as they were a moment ago.
+    async fn directory(&self) -> Result<Arc<Directory>, StoreError> {
+        let store = self.node.store.clone();
+        self.directory.get(live::EVERY / 2, move || Directory::read(&*store)).await
+    }
+
+    /// The node's own backups, as they were a moment ago.
+    async fn backups(&self, service: &Arc<BackupService>) -> Result<Arc<Vec<ListedBackup>>, StoreError> {
+        let service = service.clone();
+        self.backups.get(live::EVERY / 2, move || Ok(pages::backups::read(&service))).await
     }
 
     /// Notes the node's numbers every few seconds, as long as the console exists.

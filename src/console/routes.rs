@@ -15,7 +15,7 @@ use tandem_actors::ports::StoreError;
 use super::{
     Console, acts, files, layout, live, pages,
     sign_in::{COOKIE_TTL, Operator},
-    view::{Look, View},
+    view::View,
 };
 use crate::http::is_https;
 
@@ -127,10 +127,10 @@ async fn page(request: HttpRequest, console: Data<Console>) -> HttpResponse {
             Err(error) => return unreadable(&error),
         }
     }
-    match view.page(&console, &operator, Look::Whole).await {
+    match view.page(&console, &operator).await {
         Ok(page) => {
             let notice = console.sign_ins.take_notice(&cookie);
-            shown(StatusCode::OK, &layout::whole(&view, &page, &operator, notice.as_deref()))
+            shown(StatusCode::OK, &layout::whole(&view, &page, &operator, notice.as_ref()))
         }
         Err(error) => unreadable(&error),
     }
@@ -143,7 +143,11 @@ fn unreadable(error: &StoreError) -> HttpResponse {
 }
 
 pub fn not_signed_in() -> HttpResponse {
-    shown(StatusCode::UNAUTHORIZED, &layout::alone("Sign in", &how_to_sign_in()))
+    let words = html! {
+        p { "You are not signed in. A sign-in lasts twelve hours, and ends when the node is started again." }
+        (how_to_sign_in())
+    };
+    shown(StatusCode::UNAUTHORIZED, &layout::alone("Sign in", &words))
 }
 
 pub fn nothing_here() -> HttpResponse {

@@ -10,6 +10,12 @@ function say(text, lost) {
   live.classList.toggle('lost', lost);
 }
 
+/** Where an element is: in the nearest part with a name, so that a line more above it does not count. */
+function placeOf(element, root) {
+  const near = element.closest('[id]');
+  return { id: near.id, index: root.contains(near) ? [...near.querySelectorAll(places)].indexOf(element) : -1 };
+}
+
 function replace(fresh) {
   const old = document.getElementById(fresh.id);
   if (!old) return;
@@ -20,9 +26,11 @@ function replace(fresh) {
     const same = fresh.querySelector(`#${CSS.escape(open.id)}`);
     if (same) same.open = true;
   }
-  const focus = [...old.querySelectorAll(places)].indexOf(document.activeElement);
+  const focus = old.contains(document.activeElement) ? placeOf(document.activeElement, old) : undefined;
   old.replaceWith(fresh);
-  if (focus >= 0) fresh.querySelectorAll(places)[focus]?.focus({ preventScroll: true });
+  if (!focus) return;
+  const part = document.getElementById(focus.id);
+  (focus.index < 0 ? part : part?.querySelectorAll(places)[focus.index])?.focus({ preventScroll: true });
 }
 
 if (live) {

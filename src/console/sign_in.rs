@@ -39,8 +39,14 @@ pub struct SignIns {
 struct SignedIn {
     since: Instant,
     operator: Operator,
-    /// Shown on the next page.
-    notice: Option<String>,
+    notice: Option<Notice>,
+}
+
+/// How something ended that was asked for. Shown on the next page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub is_failure: bool,
+    pub words: String,
 }
 
 impl SignIns {
@@ -81,13 +87,13 @@ impl SignIns {
     }
 
     /// Leaves a notice for the next page.
-    pub fn notify(&self, cookie: &str, notice: String) {
+    pub fn notify(&self, cookie: &str, notice: Notice) {
         if let Some(one) = self.signed_in.lock().get_mut(&digest(cookie)) {
             one.notice = Some(notice);
         }
     }
 
-    pub fn take_notice(&self, cookie: &str) -> Option<String> {
+    pub fn take_notice(&self, cookie: &str) -> Option<Notice> {
         self.signed_in.lock().get_mut(&digest(cookie))?.notice.take()
     }
 }

@@ -1,8 +1,14 @@
 //! What is wrong with the node, in words, with what to do.
 
 use maud::{Markup, html};
+use tandem_actors::ports::StoreError;
 
-use super::{Console, meters::Meters, words};
+use super::{
+    Console,
+    meters::Meters,
+    pages::push::{ABLY, all_breakers, trouble},
+    words,
+};
 
 pub struct Trouble {
     /// `bad`: partners notice it. `care`: they may soon.
@@ -14,13 +20,13 @@ pub struct Trouble {
 }
 
 /// Everything that is wrong at the moment, the worst first.
-pub fn troubles(console: &Console, meters: &Meters) -> Vec<Trouble> {
+pub async fn troubles(console: &Console, meters: &Meters) -> Result<Vec<Trouble>, StoreError> {
     let mut all: Vec<Trouble> = of_the_store(console).collect();
     let quarantined = console.node.coordinator.quarantined().len();
     if quarantined > 0 {
         all.push(Trouble {
             kind: "bad",
-            what: format!("{} in quarantine: it can be read, not changed", words::count(quarantined, "session")),
+            what: format!("{} in quarantine: nothing in it changes", words::count(quarantined, "session")),
             advice: "Look at its reason. Release it when the cause is gone.",
             page: Some("/console/sessions"),
         });
@@ -34,19 +40,25 @@ pub fn troubles(console: &Console, meters: &Meters) -> Vec<Trouble> {
             page: Some("/console/backups"),
         });
     }
-    for (breaker, open) in meters.by("tandem_breaker_open", "breaker") {
-        if open > 0.0 {
-            all.push(Trouble {
-                kind: "bad",
-                what: format!("The breaker \"{breaker}\" is open: nothing is sent through it"),
-                advice: "It tries again by itself. Look at its cause; after a repair, reset it.",
-                page: Some("/console/push"),
-            });
-        }
+    for (name, report) in all_breakers(console).into_iter().filter(|(_, report)| report.is_open) {
+        let trouble = trouble(report.name, &name);
+        let what = if name == ABLY { trouble } else { format!("{trouble}; {}", pushes_wait(console).await?) };
+        all.push(Trouble {
+            kind: "bad",
+            what,
+            advice: "It is tried again by itself. The page of pushes has the cause; after a repair, reset the breaker there.",
+            page: Some("/console/push"),
+        });
     }
     all.extend(LIMITS.iter().filter_map(|limit| limit.trouble(meters)));
     all.sort_by_key(|trouble| trouble.kind != "bad");
-    all
+    Ok(all)
+}
+
+async fn pushes_wait(console: &Console) -> Result<String, StoreError> {
+    let overview = console.pushes().await?;
+    let number = overview.jobs_in_all + overview.retries_in_all;
+    Ok(format!("{} {}", words::count(number, "push"), if number == 1 { "waits" } else { "wait" }))
 }
 
 fn of_the_store(console: &Console) -> impl Iterator<Item = Trouble> {
@@ -59,7 +71,7 @@ fn of_the_store(console: &Console) -> impl Iterator<Item = Trouble> {
             _ => "",
         };
         let kind = if check.ok { "care" } else { "bad" };
-        Some(Trouble { kind, what: upper(&check.problem?), advice, page: None })
+        Some(Trouble { kind, what: words::upper(&check.problem?), advice, page: None })
     })
 }
 
@@ -80,9 +92,9 @@ const LIMITS: &[Limit] = &[
         metric: "tandem_push_oldest_waiting_seconds",
         above: 300.0,
         kind: "bad",
-        what: "The oldest push has been waiting for {}",
+        what: "The oldest push has been due for {}",
         is_duration: true,
-        advice: "Pushes may be held by quiet hours. Otherwise look at the breakers.",
+        advice: "Look at the breakers, and at the log.",
         page: Some("/console/push"),
     },
     Limit {
@@ -143,11 +155,6 @@ impl Limit {
             Trouble { kind: self.kind, what: self.what.replace("{}", &shown), advice: self.advice, page: self.page };
         (value > self.above).then_some(trouble)
     }
-}
-
-fn upper(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// The list as a part of a page.

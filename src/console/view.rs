@@ -8,7 +8,11 @@ use tandem_actors::{
     ports::StoreError,
 };
 
-use super::{Console, pages, sign_in::Operator};
+use super::{
+    Console,
+    pages::{self, realtime::TestMessage},
+    sign_in::Operator,
+};
 
 /// A page, with what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +27,6 @@ pub enum View {
     Backups,
     Settings,
     Changes,
-}
-
-/// What of a page is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    Whole,
-    /// The live sections. A fixed one that is expensive may be left out.
-    Live,
 }
 
 /// What stands on a page.
@@ -78,8 +74,8 @@ impl View {
             "/console/sessions" => Self::Sessions(trimmed(about.find)),
             "/console/session" => Self::Session(trimmed(about.id)),
             "/console/people" => Self::People(trimmed(about.user)),
-            // The answer to a pasted token is this page with a section more.
-            "/console/realtime" | "/console/rights" => Self::Realtime,
+            // The answers to a pasted token and to a message that was not published are this page, too.
+            "/console/realtime" | "/console/rights" | "/console/publish" => Self::Realtime,
             "/console/push" => Self::Push,
             "/console/backups" => Self::Backups,
             "/console/settings" => Self::Settings,
@@ -88,19 +84,19 @@ impl View {
         })
     }
 
-    /// The page as it is at this moment, or what of it is live.
+    /// The page as it is at this moment.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn page(&self, console: &Console, operator: &Operator, look: Look) -> Result<Page, StoreError> {
+    pub async fn page(&self, console: &Console, operator: &Operator) -> Result<Page, StoreError> {
         match self {
             Self::Now => pages::now::page(console).await,
             Self::Sessions(find) => pages::sessions::page(console, find).await,
             Self::Session(id) => pages::session::page(console, operator, id).await,
             Self::People(user) => pages::people::page(console, operator, user).await,
-            Self::Realtime => Ok(pages::realtime::page(console, operator)),
+            Self::Realtime => Ok(pages::realtime::page(console, operator, &TestMessage::default())),
             Self::Push => pages::push::page(console, operator).await,
-            Self::Backups => Ok(pages::backups::page(console, operator, look).await),
+            Self::Backups => pages::backups::page(console, operator).await,
             Self::Settings => Ok(pages::settings::page(console)),
             Self::Changes => Ok(pages::changes::page(console).await),
         }

@@ -16,8 +16,19 @@ pub fn time(at: Timestamp) -> Markup {
 /// A date and a time of day, in UTC.
 pub fn date(at: Timestamp) -> Markup {
     let whole = at.to_string();
-    let (day, time) = (whole.get(..10).unwrap_or_default(), whole.get(11..16).unwrap_or_default());
-    html! { time datetime=(whole) title=(whole) { (day) " " (time) } }
+    html! { time datetime=(whole) title=(whole) { (date_text(at)) } }
+}
+
+/// The same as a text.
+pub fn date_text(at: Timestamp) -> String {
+    let whole = at.to_string();
+    format!("{} {}", whole.get(..10).unwrap_or_default(), whole.get(11..16).unwrap_or_default())
+}
+
+/// With a capital letter at the beginning.
+pub fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// About how long, as `3 min`. It changes seldom, so that a page that is kept current is quiet.
@@ -52,7 +63,11 @@ pub fn number(number: f64) -> String {
 
 /// `1 session`, `2 sessions`.
 pub fn count(number: usize, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match one {
+        _ if number == 1 => "",
+        _ if one.ends_with("sh") => "es",
+        _ => "s",
+    };
     format!("{number} {one}{plural}")
 }
 
@@ -81,6 +96,11 @@ pub fn encoded(text: &str) -> String {
 
 pub fn link_to_session(session: &str) -> Markup {
     html! { a.id href={ "/console/session?id=" (encoded(session)) } { (session) } }
+}
+
+/// An event in the timeline of its session.
+pub fn link_to_event(session: &str, seq: u64) -> Markup {
+    html! { a href={ "/console/session?id=" (encoded(session)) "#e" (seq) } { (seq) } }
 }
 
 pub fn link_to_person(user: &str) -> Markup {

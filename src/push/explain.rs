@@ -14,7 +14,7 @@ use tandem_actors::{
 };
 
 use super::{
-    outcome::{Final, Outcome},
+    outcome::{Final, Outcome, RejectedBy},
     rows::{self, Attempt, Decision, Delivery, DeliveryState, PushId, PushRecord},
 };
 
@@ -104,6 +104,19 @@ pub struct ExplainedDelivery {
     pub attempts_made: u32,
     /// The latest attempts.
     pub attempts: Vec<ExplainedAttempt>,
+}
+
+impl ExplainedDelivery {
+    /// Expo has taken it.
+    pub fn was_accepted(&self) -> bool {
+        self.attempts.iter().any(|attempt| matches!(attempt.outcome, Some(Outcome::Accepted { .. })))
+    }
+
+    /// Whether its end was told by a receipt.
+    pub fn has_receipt(&self) -> bool {
+        let by_receipt = Some(Final::Delivered) == self.outcome || Some(Final::ReceiptLost) == self.outcome;
+        by_receipt || matches!(self.outcome, Some(Final::Rejected { by: RejectedBy::Receipt, .. }))
+    }
 }
 
 /// [`Attempt`], as an operator reads it.

@@ -85,7 +85,7 @@ pub(crate) use self::{
     explain::{ExplainedDelivery, ExplainedPushDecision, forget},
     expo::{ClientError, HttpService},
     outcome::{Final, Outcome, RejectedBy},
-    overview::{DevicesOverview, LostDevice, MOST as MOST_COUNTED, PushOverview, WaitingPush},
+    overview::{DevicesOverview, LostDevice, MOST as MOST_COUNTED, PushOverview, WaitingPush, Why},
     preferences::{Preferences, PreferencesPatch},
     reach::Reach,
 };

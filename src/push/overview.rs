@@ -14,6 +14,7 @@ use tandem_actors::{
 };
 
 use super::{
+    outcome::Outcome,
     reach::{DeviceState, Reach},
     rows::{self, Address, Decision, Delivery, PushId, PushRecord, ReceiptDue},
 };
@@ -28,7 +29,20 @@ pub struct WaitingPush {
     pub since: Timestamp,
     /// When it is looked at next.
     pub due: Option<Timestamp>,
-    pub why: String,
+    pub why: Why,
+}
+
+/// Why a push waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is due, or becomes so soon.
+    Turn,
+    /// It was decided to hold it, for this reason.
+    Held(String),
+    /// So many attempts were made, and the last one ended like this.
+    Retry { attempts: u32, last: Option<Outcome> },
+    /// Expo was asked so often for its receipt.
+    Receipt { asked: u32 },
 }
 
 /// What waits. Each list holds those that are due first, and the number is that of all, up to [`MOST`].
@@ -124,8 +138,8 @@ fn job(store: &dyn Store, row: &[u8], due: Option<Timestamp>) -> Result<WaitingP
     let id = PushId::of(&job);
     let record: Option<PushRecord> = store.get(&rows::record(&id))?.map(|row| records::decode(&row)).transpose()?;
     let why = match record.map(|record| record.decision) {
-        Some(Decision::Held { why, .. }) => format!("held: {why}"),
-        Some(_) | None => "waits for its turn".to_owned(),
+        Some(Decision::Held { why, .. }) => Why::Held(why),
+        Some(_) | None => Why::Turn,
     };
     Ok(waiting(id, Some(job.created_at), due, why))
 }
@@ -136,17 +150,18 @@ fn retry(store: &dyn Store, key: &Key, row: &[u8]) -> Result<WaitingPush, StoreE
     let delivery: Option<Delivery> = delivery.map(|row| records::decode(&row)).transpose()?;
     let due = rows::time_in(key, &rows::all_waiting());
     let since = delivery.as_ref().and_then(|one| Some(one.attempts.first()?.started_at)).or(due);
-    let attempts = delivery.map_or(0, |one| one.tally.attempts);
-    Ok(waiting(id, since, due, format!("is tried again after {attempts} attempts")))
+    let attempts = delivery.as_ref().map_or(0, |one| one.tally.attempts);
+    let last = delivery.and_then(|one| one.attempts.into_iter().next_back()?.outcome);
+    Ok(waiting(id, since, due, Why::Retry { attempts, last }))
 }
 
 fn receipt(key: &Key, row: &[u8]) -> Result<WaitingPush, StoreError> {
     let ReceiptDue { address, sent_at, asked, .. } = records::decode(row)?;
     let due = rows::time_in(key, &rows::receipts());
-    Ok(waiting(address.id, Some(sent_at), due, format!("asked for {asked} times")))
+    Ok(waiting(address.id, Some(sent_at), due, Why::Receipt { asked }))
 }
 
-fn waiting(id: PushId, since: Option<Timestamp>, due: Option<Timestamp>, why: String) -> WaitingPush {
+fn waiting(id: PushId, since: Option<Timestamp>, due: Option<Timestamp>, why: Why) -> WaitingPush {
     let PushId { session, user, seq } = id;
     WaitingPush { session, user, seq, since: since.unwrap_or_default(), due, why }
 }

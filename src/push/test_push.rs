@@ -31,7 +31,7 @@ struct TestMessage<'a> {
 const TTL: u64 = 600;
 
 impl Pusher {
-    /// Sends a test to each usable device of the user. Returns each device, with its token shortened, and the answer.
+    /// Sends a test to each usable device of the user. Returns each device, as the operator knows it, and the answer.
     ///
     /// # Errors
     /// If the devices cannot be read.
@@ -45,7 +45,7 @@ impl Pusher {
                 let marked = self.sender.devices.mark_unregistered(user.clone(), device.id(), asked_at).await;
                 drop(marked.inspect_err(|error| tracing::error!(%error, "an unregistered device could not be marked")));
             }
-            outcomes.push((device.token.shortened(), outcome));
+            outcomes.push((format!("device {}", device.id().as_str()), outcome));
         }
         Ok(outcomes)
     }

@@ -140,6 +140,14 @@ impl Users {
         Ok(())
     }
 
+    /// When the user was signed out everywhere, with or without an account.
+    pub async fn signed_out_at(&self, id: &UserId) -> Result<Option<Timestamp>, UsersError> {
+        match self.look_up(id).await? {
+            Some(user) => Ok(user.signed_out_at),
+            None => self.signed_out_before(id),
+        }
+    }
+
     /// When the user was signed out while there was no account, or before it was erased.
     fn signed_out_before(&self, id: &UserId) -> Result<Option<Timestamp>, UsersError> {
         let row = self.store.get(&keys::signed_out(id))?;

@@ -116,11 +116,16 @@ describe('the console in a browser', { timeout: 300_000 }, () => {
   it('says in three clicks why a partner did not hear of an event', async () => {
     const page = await signedIn();
     await goTo(page, 'Sessions');
+    // A part of an id finds it, too.
+    await page.getByLabel('or a part of it').fill(session.slice(3, 12));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Found' }).waitFor();
     await page.getByRole('link', { name: session }).first().click();
     const event = page.locator('details').filter({ hasText: 'partner.signed_compact' });
     await event.getByText('no device to reach').waitFor();
     await event.locator('summary').click();
     await event.getByText('no device of theirs can be reached').waitFor();
+    await event.getByText('No device is registered now.').waitFor();
     page.notes();
   });
 
@@ -149,6 +154,8 @@ describe('the console in a browser', { timeout: 300_000 }, () => {
     await anna('POST', `/sessions/${session}/pause`, {});
     await page.locator('details').filter({ hasText: 'session.paused' }).waitFor();
     await page.getByText('PAUSED').first().waitFor();
+    const focused = await page.evaluate(() => document.activeElement.textContent);
+    assert.match(focused, /partner\.signed_compact/, 'the keyboard stays where it was');
     assert.ok(await page.evaluate(() => window.notReloaded), 'the page was not loaded again');
     await event.getByText('no device of theirs can be reached').waitFor();
     await anna('POST', `/sessions/${session}/resume`);

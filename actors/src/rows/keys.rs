@@ -111,6 +111,22 @@ pub fn parse_listed(key: &Key, prefix: &Key) -> Option<(Timestamp, SessionId)> {
     Some((Timestamp::from_millis(millis), std::str::from_utf8(session).ok()?.parse().ok()?))
 }
 
+/// The places of all sessions in all users' lists.
+pub fn all_listed() -> Key {
+    Key::of_parts(b'l', &[])
+}
+
+/// User, time of change and session of a key under [`all_listed`].
+pub fn parse_any_listed(key: &Key) -> Option<(UserId, Timestamp, SessionId)> {
+    let behind = key.as_bytes().get(1..)?;
+    let end = behind.iter().position(|byte| *byte == 0)?;
+    let user: UserId = std::str::from_utf8(&behind[..end]).ok()?.parse().ok()?;
+    // The user, a zero and the status stand before the time.
+    let prefix = Key::of_parts(b'l', &[behind.get(..end + 2)?]);
+    let (at, session) = parse_listed(key, &prefix)?;
+    Some((user, at, session))
+}
+
 /// The number of a status in keys. A number is never used for another status.
 const fn status_number(status: SessionStatus) -> u8 {
     match status {
@@ -217,6 +233,17 @@ pub fn by_time(answer: &Key, at: Timestamp) -> Key {
 /// A user's name and address.
 pub fn profile(user: &UserId) -> Key {
     Key::of_parts(b'u', &[user.as_str().as_bytes(), b"\0profile"])
+}
+
+/// All rows of all users: [`profile`] and [`signed_out`].
+pub fn accounts() -> Key {
+    Key::of_parts(b'u', &[])
+}
+
+/// The user of a [`profile`].
+pub fn user_of_profile(key: &Key) -> Option<UserId> {
+    let user = key.as_bytes().get(1..)?.strip_suffix(b"\0profile")?;
+    std::str::from_utf8(user).ok()?.parse().ok()
 }
 
 /// When a user without a profile was signed out. It outlives the profile.

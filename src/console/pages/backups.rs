@@ -1,16 +1,14 @@
 //! The node's backups, and the button that takes one.
 
-use std::sync::Arc;
-
-use actix_web::web;
 use maud::{Markup, html};
+use tandem_actors::{domain::time::Timestamp, ports::StoreError};
 
 use crate::{
     backups::BackupService,
     console::{
         Console, layout,
         sign_in::Operator,
-        view::{Look, Page, Section},
+        view::{Page, Section},
         words,
     },
     store::Listed,
@@ -19,14 +17,40 @@ use crate::{
 /// Backups that are listed, the newest first.
 const LISTED: usize = 100;
 
-pub async fn page(console: &Console, operator: &Operator, look: Look) -> Page {
+/// What is kept of a backup for the list. Of one that cannot be read: why.
+pub type ListedBackup = Result<Row, String>;
+
+pub struct Row {
+    created_at: Timestamp,
+    id: String,
+    position: u64,
+    rows: u64,
+    continues: bool,
+}
+
+/// The description of each backup in the node's own directory, the newest first. It reads files.
+pub fn read(backups: &BackupService) -> Vec<ListedBackup> {
+    let row = |Listed { manifest, continues }: Listed| Row {
+        created_at: manifest.created_at,
+        id: manifest.id,
+        position: manifest.position,
+        rows: manifest.rows,
+        continues,
+    };
+    match backups.list() {
+        Ok(listed) => listed.into_iter().rev().map(|one| one.map(row).map_err(|error| error.to_string())).collect(),
+        Err(error) => vec![Err(error.to_string())],
+    }
+}
+
+pub async fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> {
     let Some(backups) = &console.node.backups else {
-        return alone(&html! { p { "This node has no store to back up." } });
+        return Ok(alone(&html! { p { "This node has no store to back up." } }));
     };
     let Some(destination) = backups.destination() else {
-        return alone(&html! {
+        return Ok(alone(&html! {
             p { "No directory is configured. Set " code { "backup.to" } ", or run " code { "tandem backup --to DIR" } "." }
-        });
+        }));
     };
     let button = html! {
         p { "Backups go to " code { (destination.to.display()) } ". "
@@ -36,11 +60,12 @@ pub async fn page(console: &Console, operator: &Operator, look: Look) -> Page {
             button type="submit" { "Back up now" }
         }
     };
-    let mut sections = vec![Section::fixed("back-up", button), Section::live("backup", state(backups))];
-    if look == Look::Whole {
-        sections.push(Section::fixed("list", list(backups.clone()).await));
-    }
-    Page { title: "Backups".to_owned(), sections }
+    let sections = vec![
+        Section::fixed("back-up", button),
+        Section::live("backup", state(backups)),
+        Section::live("list", list(&console.backups(backups).await?)),
+    ];
+    Ok(Page { title: "Backups".to_owned(), sections })
 }
 
 fn alone(words: &Markup) -> Page {
@@ -54,9 +79,9 @@ fn state(backups: &BackupService) -> Markup {
         }
         @if let Some(last) = &backups.last_own() {
             @if let Some(problem) = &last.problem {
-                p { "The last one failed at " (last.at) ": " (problem) }
+                p.box.bad { "The last one failed at " (words::date(last.at)) " UTC: " (problem) }
             } @else if let Some(taken) = &last.taken {
-                p { "The last one was complete at " (last.at) ": " (taken.rows) " rows, " (words::bytes(taken.new_bytes as f64)) " new." }
+                p { "The last one was complete at " (words::date(last.at)) " UTC: " (taken.rows) " rows, " (words::bytes(taken.new_bytes as f64)) " new." }
                 @if taken.damaged > 0 {
                     p { (taken.damaged) " damaged rows are not in it, and no older backup is removed. "
                         "Stop the node and run " code { "tandem store verify" } "." }
@@ -69,38 +94,32 @@ fn state(backups: &BackupService) -> Markup {
     }
 }
 
-/// Reads the description of each backup, off the workers.
-async fn list(backups: Arc<BackupService>) -> Markup {
-    let listed = match web::block(move || backups.list()).await {
-        Ok(Ok(listed)) => listed,
-        Ok(Err(error)) => return html! { p { (error) } },
-        Err(error) => return html! { p { (error) } },
-    };
+fn list(listed: &[ListedBackup]) -> Markup {
     html! {
         h2 { "Backups " span.hint { (listed.len()) } }
         @if listed.is_empty() { p.hint { "None yet." } } @else {
             div.wide tabindex="0" role="region" aria-label="Backups" {
                 table {
-                    thead { tr { th { "Complete at" } th { "Name" } th { "Position" } th { "Rows" } th { "" } } }
-                    tbody { @for backup in listed.iter().rev().take(LISTED) { (row(backup)) } }
+                    thead { tr { th { "Complete at (UTC)" } th { "Name" } th { "Position" } th { "Rows" } th { "Restores to" } } }
+                    tbody { @for backup in listed.iter().take(LISTED) { (row(backup)) } }
                 }
             }
         }
     }
 }
 
-fn row<E: std::fmt::Display>(backup: &Result<Listed, E>) -> Markup {
+fn row(backup: &ListedBackup) -> Markup {
     html! {
         tr {
             @match backup {
-                Ok(Listed { manifest, continues }) => {
-                    td { (manifest.created_at) }
-                    td.id { (manifest.id) }
-                    td.number { (manifest.position) }
-                    td.number { (manifest.rows) }
-                    td { @if *continues { "and any moment since the one before" } }
+                Ok(row) => {
+                    td { (words::date(row.created_at)) }
+                    td.id { (row.id) }
+                    td.number { (row.position) }
+                    td.number { (row.rows) }
+                    td { @if row.continues { "any moment since the one before" } @else { "this moment" } }
                 }
-                Err(error) => { td colspan="5" { (error) } }
+                Err(problem) => { td colspan="5" { (problem) } }
             }
         }
     }

@@ -17,15 +17,15 @@ pub async fn page(console: &Console) -> Page {
         } @else {
             div.wide tabindex="0" role="region" aria-label="Changes" {
                 table {
-                    thead { tr { th { "When (UTC)" } th { "Who" } th { "What" } th { "Of" } th { "Outcome" } } }
+                    thead { tr { th { "When (UTC)" } th { "What" } th { "Outcome" } th { "Of" } th { "Who" } } }
                     tbody {
                         @for change in &changes {
                             tr {
                                 td { (words::date(change.at)) }
-                                td { (change.by) }
                                 td { (change.what) }
-                                td.id { (change.of) }
                                 td { (change.outcome) }
+                                td.id { (change.of) }
+                                td { (change.by) }
                             }
                         }
                     }

@@ -18,7 +18,7 @@ pub async fn page(console: &Console) -> Result<Page, StoreError> {
     let meters = Meters::read(&(console.node.metrics)());
     let points = console.history.with_now(&meters);
     let mut sections = vec![
-        Section::live("troubles", troubles::shown(&troubles(console, &meters))),
+        Section::live("troubles", troubles::shown(&troubles(console, &meters).await?)),
         Section::live("tiles", tiles(&points)),
         Section::live("pushes", pushes(&meters)),
         Section::live("queues", queues(&meters)),
@@ -100,8 +100,8 @@ fn pushes(meters: &Meters) -> Markup {
             p.hint { "None yet." }
         } @else {
             div.columns {
-                (counts("Decided", &decisions))
-                (counts("Ended", &outcomes))
+                (counts("Not sent at once", &decisions))
+                (counts("Sent, and how it ended", &outcomes))
             }
         }
     }
@@ -131,7 +131,7 @@ fn queues(meters: &Meters) -> Markup {
             tr { th scope="row" { "Requests under way" } td.number { (words::number(waiting("running"))) } }
             tr { th scope="row" { "Requests that wait for their turn" } td.number { (words::number(waiting("waiting"))) } }
             tr { th scope="row" { "Requests to Expo under way" } td.number { (words::number(meters.sum("tandem_push_in_flight"))) } }
-            tr { th scope="row" { "Oldest push that waits" } td.number { (age("tandem_push_oldest_waiting_seconds")) } }
+            tr { th scope="row" { "The oldest push has been due for" } td.number { (age("tandem_push_oldest_waiting_seconds")) } }
             tr { th scope="row" { "Sessions in quarantine" } td.number { (words::number(meters.sum("tandem_sessions_quarantined"))) } }
             tr { th scope="row" { "Last backup" } td.number { (last_backup(meters)) } }
             tr { th scope="row" { "Free on the store's disk" } td.number { (words::bytes(meters.sum("tandem_store_free_bytes"))) } }
@@ -141,5 +141,9 @@ fn queues(meters: &Meters) -> Markup {
 
 fn last_backup(meters: &Meters) -> String {
     let at = meters.sum("tandem_backup_last_success_timestamp_seconds");
-    if at > 0.0 { Timestamp::from_millis((at * 1_000.0) as i64).to_string() } else { "none".to_owned() }
+    if at > 0.0 {
+        format!("{} UTC", words::date_text(Timestamp::from_millis((at * 1_000.0) as i64)))
+    } else {
+        "none".to_owned()
+    }
 }

@@ -1,18 +1,19 @@
 //! Pushes: what waits, which breakers are open, and which devices are lost.
 
 use maud::{Markup, html};
-use tandem_actors::ports::StoreError;
+use tandem_actors::{domain::time::Timestamp, ports::StoreError};
 
 use crate::{
     breaker::BreakerReport,
     console::{
         Console,
+        explained::attempted,
         layout::{button, mark},
         sign_in::Operator,
         view::{Page, Section},
         words,
     },
-    push::{DevicesOverview, LostDevice, WaitingPush},
+    push::{DevicesOverview, LostDevice, WaitingPush, Why},
 };
 
 /// Lost devices that are shown.
@@ -21,19 +22,15 @@ const SHOWN: usize = 100;
 pub async fn page(console: &Console, operator: &Operator) -> Result<Page, StoreError> {
     let overview = console.pushes().await?;
     let devices = console.devices().await?;
+    let now = console.node.clock.now();
+    let list = |title, in_all, shown| waiting(title, in_all, shown, now);
     Ok(Page {
         title: "Push".to_owned(),
         sections: vec![
             Section::live("breakers", breakers(operator, &all_breakers(console))),
-            Section::live("jobs", waiting("Waits to be sent", overview.jobs_in_all, &overview.jobs, "Nothing.")),
-            Section::live(
-                "retries",
-                waiting("Waits to be tried again", overview.retries_in_all, &overview.retries, "Nothing."),
-            ),
-            Section::live(
-                "receipts",
-                waiting("Waits for a receipt", overview.receipts_in_all, &overview.receipts, "Nothing."),
-            ),
+            Section::live("jobs", list("Waits to be sent", overview.jobs_in_all, &overview.jobs)),
+            Section::live("retries", list("Waits to be tried again", overview.retries_in_all, &overview.retries)),
+            Section::live("receipts", list("Waits for a receipt", overview.receipts_in_all, &overview.receipts)),
             Section::live("devices", lost(&devices)),
             Section::live("unreadable", unreadable(overview.unreadable, devices.unreadable)),
         ],
@@ -57,6 +54,16 @@ pub fn all_breakers(console: &Console) -> Vec<(String, BreakerReport)> {
     console.pusher.breakers().into_iter().chain(cloud).collect()
 }
 
+/// What it means that a breaker is open. `label` is its name in metrics, `name` what it is of.
+pub fn trouble(label: &str, name: &str) -> String {
+    match label {
+        "service" => "Expo does not answer".to_owned(),
+        "access" => "Expo does not let this node in".to_owned(),
+        "project" => format!("Expo refuses the {name}"),
+        _ => format!("{name} does not answer"),
+    }
+}
+
 /// The name of the breaker of Ably's cloud.
 pub const ABLY: &str = "Ably's cloud";
 
@@ -73,7 +80,7 @@ fn breakers(operator: &Operator, all: &[(String, BreakerReport)]) -> Markup {
                             td { (name) }
                             td {
                                 @if report.is_open {
-                                    (mark("bad", "open"))
+                                    (mark("bad", "open")) " " (trouble(report.name, name))
                                     @match report.opens_in {
                                         Some(wait) => { ", tries again in " (words::about(wait)) }
                                         None => ", tries again at the next push",
@@ -91,26 +98,26 @@ fn breakers(operator: &Operator, all: &[(String, BreakerReport)]) -> Markup {
     }
 }
 
-fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], none: &str) -> Markup {
+fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], now: Timestamp) -> Markup {
     let most = crate::push::MOST_COUNTED;
     html! {
         h2 { (title) " " span.hint { (in_all) @if in_all >= most { " or more" } } }
         @if shown.is_empty() {
-            p.hint { (none) }
+            p.hint { "Nothing." }
         } @else {
             @if in_all > shown.len() { p.hint { "Those that are due first." } }
             div.wide tabindex="0" role="region" aria-label=(title) {
                 table {
-                    thead { tr { th { "Session" } th { "Event" } th { "To" } th { "Since (UTC)" } th { "Due (UTC)" } th { "Why" } } }
+                    thead { tr { th { "To" } th { "Event" } th { "Why" } th { "Due (UTC)" } th { "Since (UTC)" } th { "Session" } } }
                     tbody {
                         @for push in shown {
                             tr {
-                                td { (words::link_to_session(push.session.as_str())) }
-                                td { (push.seq) }
                                 td { (words::link_to_person(push.user.as_str())) }
+                                td { (words::link_to_event(push.session.as_str(), push.seq)) }
+                                td { (why(&push.why)) }
+                                td { @match push.due { Some(due) if due > now => (words::date(due)), _ => "now" } }
                                 td { (words::date(push.since)) }
-                                td { @if let Some(due) = push.due { (words::date(due)) } }
-                                td { (push.why) }
+                                td { (words::link_to_session(push.session.as_str())) }
                             }
                         }
                     }
@@ -120,10 +127,25 @@ fn waiting(title: &str, in_all: usize, shown: &[WaitingPush], none: &str) -> Mar
     }
 }
 
+fn why(why: &Why) -> String {
+    match why {
+        Why::Turn => "its turn has not come".to_owned(),
+        Why::Held(why) => format!("held: {why}"),
+        Why::Retry { attempts, last } => {
+            let last = last.as_ref().map_or_else(String::new, |last| format!(", the last: {}", attempted(Some(last))));
+            format!("{}{last}", words::count(*attempts as usize, "attempt"))
+        }
+        Why::Receipt { asked: 0 } => "not asked for yet".to_owned(),
+        Why::Receipt { asked } => format!("asked for {asked} times, not there yet"),
+    }
+}
+
 fn lost(devices: &DevicesOverview) -> Markup {
+    let dead = devices.retired.len();
     html! {
         h2 { "Devices" }
-        p { (words::count(devices.devices, "device")) " of " (words::count(devices.users, "user")) "."
+        p { (words::count(devices.devices, "device")) " of " (words::count(devices.users, "user"))
+            @if dead > 0 { ", " (dead) " of them dead" } "."
             @if devices.is_partial { " There are more users, which were not looked at." } }
         h3 { "Quarantined" }
         @if devices.quarantined.is_empty() {

@@ -16,7 +16,21 @@ use crate::{
 /// Channels and connections that are shown.
 const SHOWN: usize = 100;
 
-pub fn page(console: &Console, operator: &Operator) -> Page {
+/// A test message, as it is filled in.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct TestMessage {
+    pub channel: String,
+    pub name: String,
+    pub data: String,
+}
+
+impl Default for TestMessage {
+    fn default() -> Self {
+        Self { channel: "test".to_owned(), name: "test".to_owned(), data: "{}".to_owned() }
+    }
+}
+
+pub fn page(console: &Console, operator: &Operator, message: &TestMessage) -> Page {
     let title = "Realtime".to_owned();
     let Some(embedded) = console.node.realtime.provider.embedded() else {
         let words = html! {
@@ -32,14 +46,16 @@ pub fn page(console: &Console, operator: &Operator) -> Page {
             Section::live("channels", channels(&overview)),
             Section::live("connections", connections(&overview)),
             Section::fixed("rights", rights(operator, None)),
-            Section::fixed("publish", publish(operator)),
+            Section::fixed("publish", publish(operator, message)),
         ],
     }
 }
 
 /// The page that says what a pasted token allows.
-pub fn with_rights(operator: &Operator, rights_of: Result<&CredentialsOverview, &str>) -> Page {
-    Page { title: "Rights".to_owned(), sections: vec![Section::fixed("rights", rights(operator, Some(rights_of)))] }
+pub fn with_rights(operator: &Operator, rights_of: &Result<CredentialsOverview, String>) -> Page {
+    let back = html! { p { a href="/console/realtime" { "Channels and connections" } } };
+    let sections = vec![Section::fixed("rights", rights(operator, Some(rights_of))), Section::fixed("back", back)];
+    Page { title: "Realtime".to_owned(), sections }
 }
 
 fn channels(overview: &Overview) -> Markup {
@@ -99,7 +115,7 @@ fn connections(overview: &Overview) -> Markup {
     }
 }
 
-fn rights(operator: &Operator, of: Option<Result<&CredentialsOverview, &str>>) -> Markup {
+fn rights(operator: &Operator, of: Option<&Result<CredentialsOverview, String>>) -> Markup {
     html! {
         h2 { "Rights of a token" }
         @match of {
@@ -113,13 +129,13 @@ fn rights(operator: &Operator, of: Option<Result<&CredentialsOverview, &str>>) -
                 }
                 p.hint { "On a session's channels, a member's rights also follow the session as it is now." }
             }
-            Some(Err(problem)) => { p.box.bad { "Not valid: " (problem) } }
+            Some(Err(problem)) => { p.box.bad { (problem) } }
             None => {}
         }
         form.form method="post" action="/console/rights" {
             (form_key(operator))
             div {
-                label for="token" { "Token, JWT or key. It is checked and not kept." }
+                label for="token" { "A token or JWT for realtime, or the key of the realtime service. It is checked and not kept." }
                 input #token type="password" name="token" autocomplete="off" required;
             }
             button type="submit" { "Look" }
@@ -127,15 +143,15 @@ fn rights(operator: &Operator, of: Option<Result<&CredentialsOverview, &str>>) -
     }
 }
 
-fn publish(operator: &Operator) -> Markup {
+fn publish(operator: &Operator, message: &TestMessage) -> Markup {
     html! {
         h2 { "Publish a test message" }
         p.hint { "Channels of sessions and users are the coordinator's and take none." }
         form.form method="post" action="/console/publish" {
             (form_key(operator))
-            div { label for="channel" { "Channel" } input #channel name="channel" value="test" autocomplete="off" required; }
-            div { label for="name" { "Name of the message" } input #name name="name" value="test" autocomplete="off" required; }
-            div { label for="data" { "Data, as JSON" } textarea #data name="data" { "{}" } }
+            div { label for="channel" { "Channel" } input #channel name="channel" value=(message.channel) autocomplete="off" required; }
+            div { label for="name" { "Name of the message" } input #name name="name" value=(message.name) autocomplete="off" required; }
+            div { label for="data" { "Data, as JSON" } textarea #data name="data" { (message.data) } }
             button type="submit" { "Publish" }
         }
     }

@@ -1,5 +1,7 @@
 //! One session: where both partners stand, and for each event why each of them heard of it, or did not.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use tandem_actors::{
     Overseen, PartnerPresence,
@@ -13,6 +15,7 @@ use tandem_actors::{
     },
     explain::{self, Explained, Explanation},
     ports::StoreError,
+    supervisor::{ExitStatus, Quarantine},
 };
 
 use crate::{
@@ -20,11 +23,12 @@ use crate::{
         Console,
         explained::{Told, attempted, ended},
         layout::{button, mark},
+        pages,
         sign_in::Operator,
         view::{Page, Section},
         words,
     },
-    push::{self, ExplainedDelivery, ExplainedPush},
+    push::{self, ExplainedDelivery, ExplainedPush, Reach},
 };
 
 /// Events that are shown, the newest ones.
@@ -52,13 +56,21 @@ pub async fn page(console: &Console, operator: &Operator, id: &str) -> Result<Pa
         });
     };
     let pushes = push::explain(&*console.node.store, &session, None)?;
-    let now = console.node.clock.now();
+    let reach = |partner: &PartnerOversight| console.node.devices.reach(&partner.user);
+    let known = Known {
+        events: &events,
+        pushes: &pushes,
+        reach: overseen.state.partners.iter().map(reach).collect::<Result<_, _>>()?,
+        obstacle: obstacle(console),
+        now: console.node.clock.now(),
+    };
+    let now = known.now;
     Ok(Page {
         title,
         sections: vec![
             Section::live("overview", overview(operator, &overseen, &unreadable, now)),
             Section::live("partners", partners(&overseen, now)),
-            Section::live("timeline", timeline(&overseen, &events, &pushes)),
+            Section::live("timeline", timeline(&overseen, &known)),
         ],
     })
 }
@@ -68,47 +80,69 @@ fn unreadable_session(console: &Console, operator: &Operator, session: &SessionI
     html! {
         p.id { (session) }
         @if let Some(quarantine) = console.node.coordinator.quarantine(session) {
-            (quarantine_box(operator, session, &quarantine))
+            (quarantine_box(operator, session, &quarantine, "It can be neither read nor changed."))
         }
         @for problem in unreadable { p.box.bad { "Unreadable: " (problem) } }
     }
 }
 
-fn quarantine_box(
-    operator: &Operator,
-    session: &SessionId,
-    quarantine: &tandem_actors::supervisor::Quarantine,
-) -> Markup {
+fn quarantine_box(operator: &Operator, session: &SessionId, quarantine: &Quarantine, meaning: &str) -> Markup {
+    // A damaged record stays damaged while the node runs.
+    let needs_a_restore = quarantine.last == ExitStatus::LoadFailed && quarantine.cause.is_some();
     html! {
         div.box.bad {
-            p { strong { "In quarantine since " (words::date(quarantine.since)) "." } " It can be read, not changed." }
-            p { (quarantine.reason()) "." }
-            p { (quarantine.advice()) "." }
-            (button(operator, "release", &[("session", session.as_str())], "Release"))
+            p { strong { "In quarantine since " (words::date(quarantine.since)) " UTC." } " " (meaning) }
+            p { (words::upper(&quarantine.reason())) "." }
+            p { (words::upper(quarantine.advice())) "." }
+            @if needs_a_restore {
+                details #release {
+                    summary { "Release it without that" }
+                    p { "It will come back here as long as the record cannot be read." }
+                    (button(operator, "release", &[("session", session.as_str())], "Release"))
+                }
+            } @else {
+                (button(operator, "release", &[("session", session.as_str())], "Release"))
+            }
         }
     }
+}
+
+/// What is known of a session's events.
+struct Known<'a> {
+    events: &'a [Explained],
+    pushes: &'a [ExplainedPush],
+    /// Of each partner.
+    reach: Vec<Arc<Reach>>,
+    /// Why nothing is sent at the moment.
+    obstacle: Option<String>,
+    now: Timestamp,
+}
+
+/// Which open breakers of Expo's hold all pushes up.
+fn obstacle(console: &Console) -> Option<String> {
+    let open = console.pusher.breakers().into_iter().filter(|(_, report)| report.is_open);
+    let troubles: Vec<_> = open.map(|(name, report)| pages::push::trouble(report.name, &name)).collect();
+    (!troubles.is_empty()).then(|| troubles.join("; "))
 }
 
 fn overview(operator: &Operator, overseen: &Overseen, unreadable: &[String], now: Timestamp) -> Markup {
     let state = &overseen.state;
     html! {
         p.id { (state.session) }
-        @if let Some(quarantine) = &overseen.quarantine { (quarantine_box(operator, &state.session, quarantine)) }
+        @if let Some(quarantine) = &overseen.quarantine { (quarantine_box(operator, &state.session, quarantine, "Below stands its last good state. It does not change.")) }
         @for problem in unreadable { p.box.bad { "Unreadable: " (problem) } }
-        dl.facts {
-            dt { "Status" }
-            dd { (mark(if state.status.is_live() { "good" } else { "calm" }, &state.status.to_string())) }
-            dt { "Last event" }
-            dd { (state.seq) ", " (words::date(state.changed_at)) " UTC, " (words::about(now.since(state.changed_at))) " ago" }
-            dt { "Created" }
-            dd { (words::date(state.created_at)) " UTC" }
-            @if let Some(at) = state.paused_at { dt { "Paused" } dd { (words::date(at)) " UTC" } }
-            @if let Some(at) = state.ended_at { dt { "Ended" } dd { (words::date(at)) " UTC" } }
-            @if let Some(at) = state.invitation_expires_at { dt { "Invitation valid until" } dd { (words::date(at)) " UTC" } }
-            dt { "In memory" }
-            dd { (if overseen.awake { "yes" } else { "no, the next request wakes it" }) }
-            dt { "To publish" }
-            dd { (if overseen.outbox_waits { "something is on its way, or watched for its arrival" } else { "nothing" }) }
+        dl.facts.short {
+            div { dt { "Status" } dd { (mark(if state.status.is_live() { "good" } else { "calm" }, &state.status.to_string())) } }
+            div {
+                dt { "Last event" }
+                dd { (state.seq) ", " (words::date(state.changed_at)) " UTC, " (words::about(now.since(state.changed_at))) " ago" }
+            }
+            div { dt { "Created" } dd { (words::date(state.created_at)) " UTC" } }
+            @if let Some(at) = state.paused_at { div { dt { "Paused" } dd { (words::date(at)) " UTC" } } }
+            @if let Some(at) = state.ended_at { div { dt { "Ended" } dd { (words::date(at)) " UTC" } } }
+            @if let Some(at) = state.invitation_expires_at { div { dt { "Invitation valid until" } dd { (words::date(at)) " UTC" } } }
+            div { dt { "In memory" } dd { (if overseen.awake { "yes" } else { "no, the next request wakes it" }) } }
+            @if overseen.outbox_waits { div { dt { "Channel" } dd { "an event is on its way, or watched for its arrival" } } }
         }
     }
 }
@@ -137,12 +171,15 @@ fn card(overseen: &Overseen, partner: &PartnerOversight, now: Timestamp) -> Mark
                     dt { "Stage status" } dd { (status(stage.status)) }
                 }
                 dt { "Next stage" } dd { (advance(partner)) }
-                dt { "Seen up to event" } dd { (partner.last_seen) }
+                @if partner.last_seen > 0 { dt { "Has seen" } dd { "everything up to event " (partner.last_seen) } }
                 @if let Some(at) = partner.viewed_at { dt { "Last looked" } dd { (words::date(at)) " UTC" } }
-                dt { "Client" } dd { (if partner.in_app_mode { "the product's app" } else { "not known to be the app" }) }
+                @if partner.in_app_mode { dt { "Client" } dd { "the product's app" } }
             }
-            h4 { "Gates" }
-            @for stage in partner.stages.iter().rev() { (gates(stage)) }
+            @let all = partner.stages.iter().flat_map(|stage| &stage.gates);
+            details id={ "gates-" (if partner.is_creator { "creator" } else { "invited" }) } {
+                summary { "Gates: " (all.clone().filter(|(_, yes)| *yes).count()) " of " (all.count()) " so far" }
+                @for stage in partner.stages.iter().rev() { (gates(stage)) }
+            }
         }
     }
 }
@@ -198,11 +235,13 @@ fn gates(stage: &StageOversight) -> Markup {
     }
 }
 
-fn timeline(overseen: &Overseen, events: &[Explained], pushes: &[ExplainedPush]) -> Markup {
+fn timeline(overseen: &Overseen, known: &Known<'_>) -> Markup {
     let partners = &overseen.state.partners;
+    let events = known.events;
     html! {
         h2 { "Timeline" }
-        p.hint { "The newest first, times in UTC. Open an event to see why each partner heard of it, or did not." }
+        p.hint { "The newest first, times in UTC. Open an event to see why each partner heard of it, or did not. "
+            "A number that is missing is of an event that is told to nobody." }
         @if events.len() > SHOWN { p.hint { "The newest " (SHOWN) " of " (events.len()) " events." } }
         @if events.is_empty() { p { "Nothing was told yet." } }
         div.timeline {
@@ -213,14 +252,14 @@ fn timeline(overseen: &Overseen, events: &[Explained], pushes: &[ExplainedPush])
                         span.when { (words::time(event.at)) }
                         span.name { (event.event) }
                         span.verdicts {
-                            @for partner in partners {
-                                @let verdict = told(event, partner, pushes).verdict();
+                            @for (place, partner) in partners.iter().enumerate() {
+                                @let verdict = told(event, partner, known, place).verdict();
                                 span.verdict { span.user { (partner.user) } " " (mark(verdict.kind, &verdict.short)) }
                             }
                         }
                     }
                     div.columns {
-                        @for partner in partners { (why(&told(event, partner, pushes))) }
+                        @for (place, partner) in partners.iter().enumerate() { (why(&told(event, partner, known, place), known)) }
                     }
                 }
             }
@@ -228,28 +267,29 @@ fn timeline(overseen: &Overseen, events: &[Explained], pushes: &[ExplainedPush])
     }
 }
 
-fn told<'a>(event: &'a Explained, partner: &'a PartnerOversight, pushes: &'a [ExplainedPush]) -> Told<'a> {
-    let push = pushes.iter().find(|push| push.seq == event.seq && push.user == partner.user);
-    Told { event, partner, push }
+/// `place` is the partner's among the session's partners.
+fn told<'a>(event: &'a Explained, partner: &'a PartnerOversight, known: &'a Known<'a>, place: usize) -> Told<'a> {
+    let push = known.pushes.iter().find(|push| push.seq == event.seq && push.user == partner.user);
+    Told { event, partner, push, reach: &known.reach[place] }
 }
 
-fn why(told: &Told<'_>) -> Markup {
+fn why(told: &Told<'_>, known: &Known<'_>) -> Markup {
     html! {
         div.card {
             h3 { (told.partner.user) }
             ol.steps { @for sentence in told.sentences() { li { (sentence) } } }
             @if let Some(push) = told.push {
-                @for delivery in &push.deliveries { (device(delivery)) }
+                @for delivery in &push.deliveries { (device(delivery, known)) }
             }
         }
     }
 }
 
 /// One device: its attempts, its ticket and its receipt.
-fn device(delivery: &ExplainedDelivery) -> Markup {
+fn device(delivery: &ExplainedDelivery, known: &Known<'_>) -> Markup {
     html! {
         h4 { "Device " code { (delivery.device) } }
-        @if delivery.possible_duplicate { p.hint { "A second attempt was made although the first may have arrived." } }
+        @if delivery.possible_duplicate && delivery.attempts_made > 1 { p.hint { "A second attempt was made although the first may have arrived." } }
         @if delivery.attempts_made as usize > delivery.attempts.len() {
             p.hint { (delivery.attempts_made) " attempts, of which these are kept." }
         }
@@ -261,11 +301,18 @@ fn device(delivery: &ExplainedDelivery) -> Markup {
         p {
             @match (&delivery.outcome, delivery.state, delivery.due) {
                 (Some(outcome), _, _) => {
-                    "Receipt: " (ended(outcome))
+                    (if delivery.has_receipt() { "Receipt: " } else { "Ended: " }) (ended(outcome))
                     @if let Some(at) = delivery.ended_at { ", " (words::time(at)) }
                 }
-                (None, "awaitingReceipt", Some(due)) => { "The receipt is asked for at " (words::time(due)) "." }
-                (None, _, Some(due)) => { "It is tried again at " (words::time(due)) "." }
+                (None, "awaitingReceipt", Some(due)) if due > known.now => { "The receipt is asked for at " (words::time(due)) "." }
+                (None, "awaitingReceipt", _) => { "The receipt is being asked for." }
+                (None, _, Some(due)) => {
+                    @match &known.obstacle {
+                        Some(obstacle) => { (obstacle) ". It is tried again as soon as that is over." }
+                        None if due > known.now => { "It is tried again at " (words::time(due)) "." }
+                        None => "It is tried again now.",
+                    }
+                }
                 (None, _, None) => { "It is being sent." }
             }
         }

@@ -1,9 +1,8 @@
 //! Finds a session, and lists those that an operator may look for.
 
-use futures_util::future::try_join_all;
 use maud::{Markup, html};
 use tandem_actors::{
-    Overseen, Refusal,
+    Refusal,
     domain::ids::{SessionId, UserId},
     explain,
     ports::StoreError,
@@ -12,21 +11,22 @@ use tandem_actors::{
 
 use crate::console::{
     Console,
+    directory::{Directory, KnownSession, MOST},
     layout::mark,
     view::{Found, Page, Section},
     words,
 };
 
-/// Sessions in memory that are listed.
-const AWAKE: usize = 20;
+/// Sessions that are listed.
+const LISTED: usize = 50;
 
 pub async fn page(console: &Console, find: &str) -> Result<Page, StoreError> {
     let mut sections = vec![Section::fixed("find", form(find))];
     if !find.is_empty() {
-        sections.push(Section::live("found", found(console, find)?));
+        sections.push(Section::live("found", found(console, find).await?));
     }
     sections.push(Section::live("quarantine", quarantined(console)));
-    sections.push(Section::live("awake", awake(console).await?));
+    sections.push(Section::live("latest", latest(console).await?));
     Ok(Page { title: "Sessions".to_owned(), sections })
 }
 
@@ -59,7 +59,7 @@ pub async fn named(console: &Console, find: &str) -> Result<Option<SessionId>, S
 fn form(find: &str) -> Markup {
     html! {
         form.find method="get" action="/console/sessions" role="search" {
-            label for="wanted" { "Id of a session, of its invitation, or of a user" }
+            label for="wanted" { "Id of a session, of its invitation or of a user, or a part of it" }
             div.row {
                 input #wanted name="find" value=(find) autocomplete="off" spellcheck="false" required;
                 button type="submit" { "Find" }
@@ -68,18 +68,29 @@ fn form(find: &str) -> Markup {
     }
 }
 
-fn found(console: &Console, find: &str) -> Result<Markup, StoreError> {
+async fn found(console: &Console, find: &str) -> Result<Markup, StoreError> {
+    // A user's own list is complete. The directory has a limit, and also knows parts of an id.
     let user: Option<UserId> = find.parse().ok();
-    let sessions = user.as_ref().map(|user| console.node.coordinator.sessions_of(user)).transpose()?;
-    let sessions = sessions.unwrap_or_default();
+    let of_the_user = user.as_ref().map(|user| console.node.coordinator.sessions_of(user)).transpose()?;
+    let of_the_user = of_the_user.unwrap_or_default();
+    let directory = console.directory().await?;
+    let is_another = |known: &&KnownSession| of_the_user.iter().all(|(session, _)| *session != known.session);
+    let others: Vec<_> = directory.sessions_with(find).filter(is_another).collect();
+    let people: Vec<_> = directory.people_with(find).take(LISTED).collect();
     Ok(html! {
         h2 { "Found" }
-        @if sessions.is_empty() {
-            p { "No session and no member of one has this id." }
-        } @else {
-            p { (words::count(sessions.len(), "session")) " of " (words::link_to_person(find)) }
-            (of_user(&sessions))
+        @if !of_the_user.is_empty() {
+            p { (words::count(of_the_user.len(), "session")) " of " (words::link_to_person(find)) }
+            (of_user(&of_the_user))
         }
+        @if !others.is_empty() { (table(console, "Sessions that were found", &others)?) }
+        @if !people.is_empty() {
+            p { "People: " @for (index, (user, _)) in people.iter().enumerate() { @if index > 0 { ", " } (words::link_to_person(user.as_str())) } }
+        }
+        @if of_the_user.is_empty() && others.is_empty() && people.is_empty() {
+            p { "No id of a session or of a user contains this. An erased user is in no list." }
+        }
+        (limits(&directory))
     })
 }
 
@@ -127,45 +138,58 @@ fn quarantined(console: &Console) -> Markup {
     }
 }
 
-async fn awake(console: &Console) -> Result<Markup, StoreError> {
-    let coordinator = &console.node.coordinator;
-    let awake = coordinator.awake(AWAKE);
-    // All at once: one that does not answer makes the page wait once, and not once for each.
-    let overseen = try_join_all(awake.iter().map(|session| coordinator.oversee(session))).await?;
-    let mut sessions: Vec<Overseen> = overseen.into_iter().flatten().collect();
-    sessions.sort_by_key(|overseen| std::cmp::Reverse(overseen.state.changed_at));
-    let all = console.node.coordinator.resident();
+async fn latest(console: &Console) -> Result<Markup, StoreError> {
+    let directory = console.directory().await?;
+    let sessions: Vec<_> = directory.sessions.iter().take(LISTED).collect();
     Ok(html! {
-        h2 { "In memory" }
+        h2 { "Latest " span.hint { (directory.sessions.len()) " in all, " (console.node.coordinator.resident()) " in memory" } }
         @if sessions.is_empty() {
-            p.hint { "None. A session is in memory while somebody uses it." }
+            p.hint { "None. A session begins when a user invites somebody." }
         } @else {
-            @if all > sessions.len() { p.hint { "Some of " (all) "." } }
-            div.wide tabindex="0" role="region" aria-label="Sessions in memory" {
-                table {
-                    thead { tr { th { "Session" } th { "Status" } th { "Stages" } th { "Partners" } th { "Last change (UTC)" } } }
-                    tbody { @for overseen in &sessions { (row(overseen)) } }
-                }
+            @if directory.sessions.len() > sessions.len() { p.hint { "The " (sessions.len()) " that changed last." } }
+            (table(console, "Latest sessions", &sessions)?)
+        }
+        (limits(&directory))
+    })
+}
+
+/// What the directory does not hold.
+pub fn limits(directory: &Directory) -> Markup {
+    html! {
+        @if directory.is_partial {
+            p.hint { "This node has more than the " (MOST) " rows that this page looks at. A whole id finds what is not here." }
+        }
+    }
+}
+
+fn table(console: &Console, label: &str, sessions: &[&KnownSession]) -> Result<Markup, StoreError> {
+    let shown = sessions.iter().take(LISTED);
+    let rows: Vec<_> = shown.map(|known| row(console, known)).collect::<Result<_, _>>()?;
+    Ok(html! {
+        @if sessions.len() > rows.len() { p.hint { (rows.len()) " of " (sessions.len()) "." } }
+        div.wide tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { th { "Session" } th { "Status" } th { "Partners" } th { "Last change (UTC)" } } }
+                tbody { @for row in rows { (row) } }
             }
         }
     })
 }
 
-fn row(overseen: &Overseen) -> Markup {
-    let state = &overseen.state;
-    let stages = state.partners.iter().filter_map(|partner| Some(partner.stages.last()?.stage.number().to_string()));
-    html! {
+fn row(console: &Console, known: &KnownSession) -> Result<Markup, StoreError> {
+    let memberships = known.memberships(&*console.node.store)?;
+    let status = memberships.first().map(|membership| membership.status);
+    Ok(html! {
         tr {
-            td { (words::link_to_session(state.session.as_str())) }
-            td { (mark(if state.status.is_live() { "good" } else { "calm" }, &state.status.to_string())) }
-            td { (stages.collect::<Vec<_>>().join(" and ")) }
+            td { (words::link_to_session(known.session.as_str())) }
+            td { @if let Some(status) = status { (mark(if status.is_live() { "good" } else { "calm" }, &status.to_string())) } }
             td {
-                @for (index, partner) in state.partners.iter().enumerate() {
+                @for (index, partner) in known.partners.iter().enumerate() {
                     @if index > 0 { ", " }
-                    (words::link_to_person(partner.user.as_str()))
+                    (words::link_to_person(partner.as_str()))
                 }
             }
-            td { (words::date(state.changed_at)) }
+            td { (words::date(known.changed_at)) }
         }
-    }
+    })
 }

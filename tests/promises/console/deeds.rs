@@ -35,9 +35,15 @@ async fn a_person_is_shown_and_can_be_rung_signed_out_and_erased() {
     let rung = expo.pushes_to(OF_BEN);
     assert!(rung.iter().any(|push| push["title"] == "Test" && push.get("data").is_none()), "{rung:?}");
     assert!(has_notice(&console.get(&of_ben).await.body, "accepted"));
+    let people = console.get("/console/people").await.body;
+    assert!(people.contains(&both.anna.id) && people.contains(&both.ben.id), "{people}");
 
     let ear = Realtime::connect(&both.ben).await;
     console.send("/console/sign-out", &user).await;
+    let page = console.get(&of_ben).await.body;
+    assert!(has_notice(&page, "Not signed out") && !page.contains("tokens from before"), "{page}");
+    console.send("/console/sign-out", &[user[0], ("sure", "yes")]).await;
+    assert!(console.get(&of_ben).await.body.contains("tokens from before"), "it is remembered");
     ear.frame("DISCONNECTED", |frame| frame["action"] == 6 && frame["error"]["code"] == 40141).await;
 
     console.send("/console/erase", &[("user", &both.ben.id), ("confirm", "somebody else")]).await;
@@ -46,6 +52,7 @@ async fn a_person_is_shown_and_can_be_rung_signed_out_and_erased() {
     console.send("/console/erase", &[("user", &both.ben.id), ("confirm", &both.ben.id)]).await;
     let page = console.get(&of_ben).await.body;
     assert!(page.contains("has no account of this user") && !page.contains("ExponentPushToken"), "{page}");
+    assert!(!page.contains("Preferences") && !page.contains("test-push"), "nothing to do for nobody: {page}");
     assert_eq!(both.anna.read("").await.ok()["session"]["status"], "ABANDONED");
     let changes = console.get("/console/changes").await.body;
     for deed in ["test push", "sign out", "erase"] {
@@ -70,7 +77,9 @@ async fn an_open_breaker_is_shown_with_its_cause_and_can_be_reset() {
     .await;
     assert!(page.contains("access to Expo") && page.contains("UNAUTHORIZED"), "{page}");
     let now = console.get("/console").await.body;
-    assert!(now.contains("The breaker &quot;access&quot; is open") && !now.contains("All is well"), "{now}");
+    assert!(now.contains("Expo does not let this node in; 1 push waits") && !now.contains("All is well"), "{now}");
+    let of_session = console.session(&both.session).await;
+    assert!(of_session.contains("Expo does not let this node in. It is tried again as soon as"), "{of_session}");
     expo.end_faults();
     console.send("/console/reset-breaker", &[("breaker", "access to Expo")]).await;
     let page = console.get("/console/push").await.body;
@@ -95,9 +104,12 @@ async fn a_dead_device_is_listed() {
     });
     assert!(page.await.contains("Expo says the app is not installed any more"));
     let page = console.session(&both.session).await;
-    assert!(page.contains("push failed: refused by Expo: DeviceNotRegistered"), "{page}");
+    assert!(page.contains("push failed: Expo says that the app is not installed any more"), "{page}");
+    both.anna.say("/pause", json!({})).await.done();
+    let page = console.session(&both.session).await;
+    assert!(page.contains("All registered devices are dead"), "{page}");
     let page = console.get("/console/push").await.body;
-    assert!(page.contains("ExponentPushToken[abcd…]") && page.contains("1 device of"), "{page}");
+    assert!(page.contains("ExponentPushToken[abcd…]") && page.contains("1 device of 1 user, 1 of them dead"), "{page}");
 }
 
 #[tokio::test]
@@ -120,6 +132,8 @@ async fn channels_connections_and_rights_are_shown_and_a_test_message_is_publish
     assert!(rights.contains(&presence) && rights.contains(&both.ben.id) && !rights.contains(&token), "{rights}");
     let refused = console.send("/console/rights", &[("token", "tandem.no:such")]).await.body;
     assert!(refused.contains("Not valid") && !refused.contains("no:such"), "{refused}");
+    let of_the_api = console.send("/console/rights", &[("token", &both.ben.token)]).await.body;
+    assert!(of_the_api.contains("for the API, not for realtime"), "{of_the_api}");
 
     let mut message = [("channel", "test"), ("name", "hello"), ("data", "{\"a\":1}")];
     console.send("/console/publish", &message).await;
@@ -129,8 +143,8 @@ async fn channels_connections_and_rights_are_shown_and_a_test_message_is_publish
         [(own.as_str(), "{}", "coordinator"), ("test", "no json", "not JSON"), ("", "{}", "empty")]
     {
         (message[0].1, message[2].1) = (channel, data);
-        console.send("/console/publish", &message).await;
-        let page = console.get("/console/realtime").await.body;
+        let page = console.send("/console/publish", &message).await.body;
+        assert!(page.contains("notice failure") && page.contains(data), "the form keeps what was typed: {page}");
         assert!(has_notice(&page, "not published") && has_notice(&page, problem), "{problem}: {page}");
     }
 }
@@ -159,7 +173,7 @@ async fn signing_out_everywhere_ends_access_to_the_api_and_is_remembered_after_a
     let anna = server.partner("Anna");
     anna.get("/auth/me").await.ok();
     let console = Console::sign_in(&server).await;
-    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    console.send("/console/sign-out", &[("user", &anna.id), ("sure", "yes")]).await;
     let refused = anna.get("/auth/me").await.refused(401, "UNAUTHORIZED");
     assert_eq!(refused["details"]["reason"], "signed_out", "{refused}");
 
@@ -183,10 +197,10 @@ async fn what_was_signed_out_stays_so_after_an_erasure_and_counts_without_an_acc
     };
     let (anna, ben) = (server.partner("Anna"), server.partner("Ben"));
     anna.get("/auth/me").await.ok();
-    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    console.send("/console/sign-out", &[("user", &anna.id), ("sure", "yes")]).await;
     console.send("/console/erase", &[("user", &anna.id), ("confirm", &anna.id)]).await;
     refused(&anna).await;
-    console.send("/console/sign-out", &[("user", &ben.id)]).await;
+    console.send("/console/sign-out", &[("user", &ben.id), ("sure", "yes")]).await;
     refused(&ben).await;
 
     let server = server.kill_and_start().await;
@@ -208,7 +222,7 @@ async fn signing_out_says_which_tokens_of_ablys_cloud_stay_valid() {
     let anna = server.partner("Anna");
     anna.get("/auth/me").await.ok();
     let console = Console::sign_in(&server).await;
-    console.send("/console/sign-out", &[("user", &anna.id)]).await;
+    console.send("/console/sign-out", &[("user", &anna.id), ("sure", "yes")]).await;
     anna.get("/auth/me").await.refused(401, "UNAUTHORIZED");
     let told = "signed out of the API; realtime tokens of Ably&#39;s cloud stay valid until they expire";
     for page in [format!("/console/people?user={}", anna.id), "/console/changes".to_owned()] {
