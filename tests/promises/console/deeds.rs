@@ -76,10 +76,16 @@ async fn an_open_breaker_is_shown_with_its_cause_and_can_be_reset() {
     })
     .await;
     assert!(page.contains("access to Expo") && page.contains("UNAUTHORIZED"), "{page}");
-    let now = console.get("/console").await.body;
-    assert!(now.contains("Expo does not let this node in; 1 push waits") && !now.contains("All is well"), "{now}");
-    let of_session = console.session(&both.session).await;
-    assert!(of_session.contains("Expo does not let this node in. It is tried again as soon as"), "{of_session}");
+    let now = eventually("the push that waits is counted", || async {
+        let now = console.get("/console").await.body;
+        now.contains("Expo does not let this node in; 1 push waits").then_some(now)
+    });
+    assert!(!now.await.contains("All is well"));
+    eventually("the session's page says what it waits for", || async {
+        let page = console.session(&both.session).await;
+        page.contains("Expo does not let this node in. It is tried again as soon as").then_some(())
+    })
+    .await;
     expo.end_faults();
     console.send("/console/reset-breaker", &[("breaker", "access to Expo")]).await;
     let page = console.get("/console/push").await.body;
