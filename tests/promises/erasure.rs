@@ -99,7 +99,7 @@ async fn an_erased_account_leaves_no_word(engine: &str) {
     let at_once = place.path().join("at-once");
     back_up(&server, &own).await;
     back_up(&server, &at_once).await;
-    assert_eq!(found_in_new(&own, &before, &words), [PathBuf::new(); 0], "{engine}: the next backup");
+    assert_eq!(found_in_new(&own, &before, &words), Vec::<PathBuf>::new(), "{engine}: the next backup");
     assert_eq!(found(&at_once, &words), [""; 0], "{engine}: a backup elsewhere");
     server.logged(&[GONE]).await;
     assert_eq!(found(&data, &words), [""; 0], "{engine}: the data directory");
@@ -108,7 +108,7 @@ async fn an_erased_account_leaves_no_word(engine: &str) {
     })
     .await;
     back_up(&server, &own).await;
-    assert_eq!(found_in_new(&own, &before, &words), [PathBuf::new(); 0], "{engine}: a later backup");
+    assert_eq!(found_in_new(&own, &before, &words), Vec::<PathBuf>::new(), "{engine}: a later backup");
 
     // What a stop hands over, and what a start reads.
     let stopped = server.stop().await;
