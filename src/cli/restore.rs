@@ -65,11 +65,14 @@ pub fn run(settings: &Settings, asked: Restore) -> Outcome {
         Ok((plan, restored))
     });
     bar.finish_and_clear();
-    let (plan, Restored { location, rows, secrets }) = restored?;
+    let (plan, Restored { location, rows, erased_later, secrets }) = restored?;
     print(format_args!(
         "restored {location}: {rows} rows at position {}, of backup {}",
         plan.position, plan.manifest.id
     ))?;
+    if erased_later > 0 {
+        print(format_args!("{erased_later} accounts were erased after that: the node erases them again at its start"))?;
+    }
     if plan.manifest.damaged > 0 {
         print(format_args!("{}: an older backup may have them", left_out(plan.manifest.damaged)))?;
     }

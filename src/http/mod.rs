@@ -53,7 +53,7 @@ pub use self::{
 };
 pub(crate) use self::{
     resources::{
-        account::erase_account,
+        account::{erase_account, erase_again},
         realtime::{SignOutError, sign_out_everywhere},
     },
     start_page::{ICON, whole_page},

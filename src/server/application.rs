@@ -35,7 +35,7 @@ use crate::{
     backups::{BackupService, Destination},
     config::{self, EffectiveSetting, Settings},
     console::{Console, ListFleet},
-    http::{AppState, StartPage, start_page},
+    http::{self, AppState, StartPage, start_page},
     limits::NodeLimits,
     operator::{self, OperatorFile},
     secrets,
@@ -46,6 +46,8 @@ use crate::{
 
 /// A stopping node waits this long for request bodies that are on their way.
 const BODIES_MAY_TAKE: Duration = Duration::from_secs(1);
+/// Between two attempts to erase what a restore has brought back.
+const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A node that listens and is ready to run.
 pub struct Application {
@@ -88,6 +90,7 @@ impl Application {
             backups: backups.map(|backups| backup_service(&settings, backups)),
         };
         let state = state(&settings, &durable, &threads, &coordination, shared)?;
+        erase_again(&state).await;
         show_start_page(&settings, &state, &coordination, token_hint);
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let console = open_console(&settings, &state, &coordination, effective);
@@ -219,6 +222,25 @@ pub(super) fn certificate(settings: &Settings) -> Result<Certificate, StartError
     let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
     let certificate = ServerCertificate::read(&file(&tls.certificate), &file(&tls.key)).map_err(StartError::tls)?;
     Ok((Some(certificate), None))
+}
+
+/// Erases what a restore has brought back, before anybody can read it. What cannot be done now is tried again.
+async fn erase_again(state: &Data<AppState>) {
+    match http::erase_again(state).await {
+        Ok(0) => {}
+        Ok(accounts) => {
+            tracing::info!(accounts, "accounts that were erased after the restored backup are erased again");
+        }
+        Err(error) => {
+            tracing::error!(%error, "accounts that were erased after the restored backup could not be erased again yet");
+            let state = state.clone();
+            actix_web::rt::spawn(async move {
+                while http::erase_again(&state).await.is_err() {
+                    tokio::time::sleep(ERASE_AGAIN_AFTER).await;
+                }
+            });
+        }
+    }
 }
 
 /// Runs until the process ends.

@@ -134,7 +134,8 @@ impl Users {
         let _lane = self.lane(id).await;
         let signed_out_at = self.find(id)?.and_then(|user| user.signed_out_at);
         let kept = signed_out_at.map(|at| signed_out(id, at));
-        let gone = [Change::Delete(keys::profile(id)), keys::note_erasure(self.clock.settled(), id)];
+        let at = self.clock.settled();
+        let gone = [Change::Delete(keys::profile(id)), keys::note_erasure(at, id), keys::erased(id, at)];
         self.journal.write(kept.into_iter().chain(gone).collect()).await?;
         self.known.remove(id);
         Ok(())

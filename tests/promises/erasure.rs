@@ -121,6 +121,29 @@ async fn an_erased_account_leaves_no_word(engine: &str) {
     }
     let server = stopped.start().await;
     assert_eq!(both.back_at(&server).ben.read("").await.ok()["session"]["id"], both.session, "{engine}");
+    an_earlier_backup_does_not_bring_it_back(server.setup(), &own, &both, &words).await;
+}
+
+/// `own` holds the backup from before the erasure, and later ones.
+async fn an_earlier_backup_does_not_bring_it_back(setup: Setup, own: &Path, both: &Conversation, words: &[&str]) {
+    let data = tempfile::tempdir().expect("a directory");
+    let (from, to) = (own.to_str().expect("a path"), data.path().to_str().expect("a path"));
+    let listed = run(&["restore", "--from", from, "--list"], &[]).await.stdout;
+    let first = listed.split_whitespace().next().expect("a backup");
+    let restored = run(&["restore", "--from", from, "--to", to, "--backup", first], &[]).await;
+    assert!(restored.stdout.contains("1 accounts were erased after that"), "{restored:?}");
+    assert!(!found(data.path(), words).is_empty(), "it is what was backed up");
+    let server = setup.on(data).start().await;
+    let both = both.back_at(&server);
+    assert_eq!(both.ben.read("").await.ok()["session"]["id"], both.session, "what happened stays");
+    // A request of hers would begin a new account.
+    server.logged(&[GONE]).await;
+    assert_eq!(found(server.data(), words), [""; 0]);
+    // What is restored from after the erasure is not erased again.
+    let (data, newest) = (tempfile::tempdir().expect("a directory"), ["restore", "--from", from, "--to"]);
+    let to = data.path().join("newest");
+    let restored = run(&[&newest[..], &[to.to_str().expect("a path")]].concat(), &[]).await;
+    assert!(restored.code == Some(0) && !restored.stdout.contains("erased"), "{restored:?}");
 }
 
 #[tokio::test]

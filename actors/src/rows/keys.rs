@@ -257,6 +257,39 @@ pub fn note_erasure(at: Timestamp, user: &UserId) -> Change {
     Change::Put(key, bytes::Bytes::new())
 }
 
+/// The account that was erased last at this time. A restore of an earlier state erases it again.
+pub fn erased(user: &UserId, at: Timestamp) -> Change {
+    let key = Key::of_parts(b'F', &[user.as_str().as_bytes()]);
+    Change::Put(key, bytes::Bytes::copy_from_slice(&at.as_millis().to_be_bytes()))
+}
+
+/// All accounts that were erased.
+pub fn all_erased() -> Key {
+    Key::of_parts(b'F', &[])
+}
+
+/// User and time of a row under [`all_erased`]; `None` for any other.
+pub fn parse_erased(key: &Key, value: &[u8]) -> Option<(UserId, Timestamp)> {
+    let user = key.as_bytes().strip_prefix(b"F")?;
+    let at = Timestamp::from_millis(i64::from_be_bytes(value.try_into().ok()?));
+    Some((std::str::from_utf8(user).ok()?.parse().ok()?, at))
+}
+
+/// An account that was erased after the state that was restored: the next start erases it again.
+pub fn to_erase(user: &UserId) -> Key {
+    Key::of_parts(b'G', &[user.as_str().as_bytes()])
+}
+
+/// All such accounts.
+pub fn all_to_erase() -> Key {
+    Key::of_parts(b'G', &[])
+}
+
+/// The user of a key under [`all_to_erase`].
+pub fn user_to_erase(key: &Key) -> Option<UserId> {
+    std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
+}
+
 /// All such erasures, the oldest first.
 pub fn erasures() -> Key {
     Key::of_parts(b'E', &[])

@@ -11,6 +11,8 @@ use tandem_actors::{
         private_text::PrivateText,
         time::Timestamp,
     },
+    keys,
+    ports::{Change, Direction},
 };
 use utoipa::ToSchema;
 
@@ -154,6 +156,20 @@ pub(crate) async fn erase_account(state: &AppState, user: &UserId) -> Result<Era
     state.realtime.provider.forget(user, &sessions).await?;
     state.users.erase(user).await?;
     Ok(erasure)
+}
+
+/// Erases the accounts that were erased after the state that a restore has brought back. Returns how many.
+pub(crate) async fn erase_again(state: &AppState) -> Result<usize, ApiError> {
+    let mut erased = 0;
+    loop {
+        let next = state.store.scan(&keys::all_to_erase(), None, Direction::Forward, 1).map_err(Refusal::from)?;
+        let Some((key, _)) = next.into_iter().next() else { return Ok(erased) };
+        if let Some(user) = keys::user_to_erase(&key) {
+            erase_account(state, &user).await?;
+            erased += 1;
+        }
+        state.journal.write(vec![Change::Delete(key)]).await?;
+    }
 }
 
 /// Removes the user from every session, and deletes the user's pushes.

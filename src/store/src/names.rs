@@ -38,7 +38,7 @@ pub(super) fn record(key: &Key) -> String {
         b'k' => "a stored answer".into(),
         b'u' => "the row of a user".into(),
         b't' => "the row that names a push token's owner".into(),
-        b'E' => "the note of an erasure".into(),
+        b'E' | b'F' | b'G' => "the note of an erasure".into(),
         b'y' => "a row of the console".into(),
         b'p' => "a row of the push sender".into(),
         b'r' => "a row of the realtime endpoint".into(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tandem_actors::domain::time::Timestamp;
+use tandem_actors::domain::{ids::UserId, time::Timestamp};
 
 use super::{
     BackupError,
@@ -53,6 +53,9 @@ pub struct Manifest {
     pub chunks: Vec<ChunkFile>,
     /// In the order of their groups, without a gap from behind `base` to `position`. They may begin earlier.
     pub journal: Vec<GroupsFile>,
+    /// The accounts that were erased before. A restore of an earlier backup erases them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<ErasedAccount>,
     /// Files of the data directory.
     pub secrets: Vec<StoredSecret>,
     /// SHA-256 of this document with an empty `checksum`.
@@ -90,6 +93,15 @@ pub struct GroupsFile {
     pub bytes: u64,
     /// Of the file.
     pub sha256: String,
+}
+
+/// An account that was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedAccount {
+    /// Its id.
+    pub user: UserId,
+    /// When it was erased the last time.
+    pub at: Timestamp,
 }
 
 /// A file of the data directory.

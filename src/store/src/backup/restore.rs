@@ -2,17 +2,22 @@
 //! another restore begins anew.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
-use tandem_actors::ports::Change;
+use tandem_actors::{
+    domain::{ids::UserId, time::Timestamp},
+    keys,
+    ports::Change,
+};
 
 use super::{
     BackupError, chunks,
-    manifest::{GroupsFile, Manifest},
+    manifest::{ErasedAccount, GroupsFile, Manifest},
     plan::Plan,
     rows::each_page,
 };
@@ -47,6 +52,8 @@ pub struct Restored {
     pub location: Location,
     /// Rows in it.
     pub rows: u64,
+    /// Accounts that were erased after this state, which the next start erases again.
+    pub erased_later: usize,
     /// The files of the data directory that were restored.
     pub secrets: Vec<String>,
 }
@@ -71,21 +78,29 @@ impl Plan {
         self.restore_secrets(data)?;
         let total = self.manifest.rows;
         let mut rows = 0;
+        let mut erased_later = self.erased()?;
         create(&location, &directory, options, |target| {
             let to = target.sealing();
             each_page(self, &sealing, |page| {
                 rows += page.len() as u64;
+                for (user, at) in page.iter().filter_map(|(key, value)| keys::parse_erased(key, value)) {
+                    erased_later.retain(|later, erased_at| *later != user || *erased_at > at);
+                }
                 for part in in_batches(&to, page, target.batch_bytes()) {
                     target.write(&part.iter().collect::<Vec<_>>())?;
                 }
                 progress(RestoreProgress { is_verifying: false, rows, total });
                 Ok(())
             })?;
+            for user in erased_later.keys() {
+                let again = to.seal(&Change::Put(keys::to_erase(user), Bytes::from_static(&[1])));
+                target.write(&[&again])?;
+            }
             target.write(&[&Change::Put(all_sealed(), Bytes::from_static(&[1]))]).map_err(BackupError::from)
         })?;
         directory.copy_ended();
         let secrets = self.manifest.secrets.iter().map(|secret| secret.name.clone()).collect();
-        Ok(Restored { location, rows, secrets })
+        Ok(Restored { location, rows, erased_later: erased_later.len(), secrets })
     }
 
     /// How the rows and groups are stored. Groups may be of a later backup than the rows, and so may a data key.
@@ -107,6 +122,18 @@ impl Plan {
         let joined = of_log.iter().filter_map(keys_of).reduce(Keys::and);
         let other = || StoreOpenError::KeyOther { path: root.to_owned(), file: master.file().to_owned() };
         Ok(sealing(Some(&joined.ok_or_else(other)?)))
+    }
+
+    /// All accounts that some backup in the directory says are erased, each with the last time.
+    fn erased(&self) -> Result<BTreeMap<UserId, Timestamp>, BackupError> {
+        let mut last = BTreeMap::new();
+        for manifest in self.directory.manifests()?.into_iter().filter_map(Result::ok) {
+            for ErasedAccount { user, at } in manifest.erased {
+                let known = last.entry(user).or_insert(at);
+                *known = at.max(*known);
+            }
+        }
+        Ok(last)
     }
 
     /// A restore that was interrupted does not count.

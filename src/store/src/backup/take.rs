@@ -3,6 +3,10 @@
 use std::{fs, io, path::Path};
 
 use data_encoding::HEXLOWER;
+use tandem_actors::{
+    keys,
+    ports::{Direction, Store},
+};
 
 use super::{
     BackupError, BackupProgress, Backups, SecretFile, Taken,
@@ -10,7 +14,7 @@ use super::{
     directory::{BackupDirectory, Written, sha256},
     groups,
     increment::{Archived, Groups},
-    manifest::{FORMAT, GroupsFile, Manifest, StoredSecret},
+    manifest::{ErasedAccount, FORMAT, GroupsFile, Manifest, StoredSecret},
     pin,
 };
 use crate::{
@@ -60,6 +64,7 @@ pub(super) fn take(
             keys: keys_of(&backups.location.path)?,
             chunks,
             journal,
+            erased: erased(store)?,
             secrets,
             checksum: String::new(),
         };
@@ -128,6 +133,17 @@ fn base(store: &Journaled) -> Result<u64, BackupError> {
     let may_have_last = checkpoint == last && last > store.erased_upto();
     let has_last = may_have_last && groups::in_journal(store.keeper(), last)?.is_some();
     Ok(if has_last { last - 1 } else { checkpoint })
+}
+
+fn erased(store: &Journaled) -> Result<Vec<ErasedAccount>, BackupError> {
+    let (prefix, mut after, mut erased) = (keys::all_erased(), None, Vec::new());
+    loop {
+        let page = store.scan(&prefix, after.as_ref(), Direction::Forward, 512)?;
+        let Some((last, _)) = page.last() else { return Ok(erased) };
+        after = Some(last.clone());
+        let accounts = page.iter().filter_map(|(key, value)| keys::parse_erased(key, value));
+        erased.extend(accounts.map(|(user, at)| ErasedAccount { user, at }));
+    }
 }
 
 /// The file of an encrypted store's keys.
