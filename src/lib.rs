@@ -31,3 +31,14 @@ pub mod tls;
 mod traces;
 mod users;
 mod version;
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+pub mod fuzz_tests {
+    pub use crate::{
+        auth::fuzz_tests::{bearer, jwks},
+        config::fuzz_tests::config,
+        http::fuzz_tests::body,
+        realtime::fuzz_tests::webhook,
+    };
+}

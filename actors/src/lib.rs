@@ -72,6 +72,8 @@ pub mod backoff;
 pub mod chance;
 mod coordinator;
 pub mod failpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_tests;
 pub mod journal;
 mod messages;
 pub mod ports;

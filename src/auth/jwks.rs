@@ -51,7 +51,7 @@ struct Fetched {
 }
 
 /// An issuer may use one `kid` for keys of two types.
-type Keys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
+pub(super) type Keys = HashMap<(String, KeyAlgorithm), Arc<IssuerKey>>;
 
 /// When each kind of fetch was last attempted.
 #[derive(Default)]
@@ -66,7 +66,7 @@ struct JwkSet {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(super) enum FetchError {
     #[error("{0}")]
     Http(String),
     #[error("the issuer answered with status {0}")]
@@ -258,10 +258,15 @@ impl Jwks {
             }
             body.extend_from_slice(&chunk);
         }
-        let set: JwkSet = serde_json::from_slice(&body).map_err(|_| FetchError::NotAKeySet)?;
-        let keys: Keys = set.keys.into_iter().filter_map(usable).collect();
-        if keys.is_empty() { Err(FetchError::NoUsableKey) } else { Ok(keys) }
+        read(&body)
     }
+}
+
+/// The usable keys of a key set.
+pub(super) fn read(body: &[u8]) -> Result<Keys, FetchError> {
+    let set: JwkSet = serde_json::from_slice(body).map_err(|_| FetchError::NotAKeySet)?;
+    let keys: Keys = set.keys.into_iter().filter_map(usable).collect();
+    if keys.is_empty() { Err(FetchError::NoUsableKey) } else { Ok(keys) }
 }
 
 #[derive(Clone, Copy)]

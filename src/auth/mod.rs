@@ -5,6 +5,8 @@
 
 mod claims;
 mod config;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod jwk;
 mod jwks;
 mod reason;

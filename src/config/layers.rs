@@ -101,7 +101,11 @@ fn content(variable: &str, key: &str, file: &str) -> Result<String, SettingsErro
 fn file_layer(file: &Path) -> Result<Layer, SettingsError> {
     let text = fs::read_to_string(file)
         .map_err(|error| SettingsError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
-    let dict = Toml::from_str(&text).map_err(|error| {
+    text_layer(file, &text)
+}
+
+fn text_layer(file: &Path, text: &str) -> Result<Layer, SettingsError> {
+    let dict = Toml::from_str(text).map_err(|error| {
         // The message has several lines: the position, the line with a mark below, and the problem.
         let lines = error.to_string();
         let mut lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -113,6 +117,17 @@ fn file_layer(file: &Path) -> Result<Layer, SettingsError> {
 }
 
 impl Layers {
+    /// A file's text, and variables over it.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_text(text: &str, variables: &[(String, String)]) -> Result<Self, SettingsError> {
+        let mut layers = Self { figment: Figment::new() };
+        layers.add(text_layer(Path::new("config.toml"), text)?)?;
+        for (name, value) in variables {
+            layers.add_variable(name, &name.to_lowercase().replace("__", "."), value)?;
+        }
+        Ok(layers)
+    }
+
     pub fn settings(&self) -> Result<Settings, SettingsError> {
         self.figment.extract().map_err(|error| self.explain(error))
     }

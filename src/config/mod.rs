@@ -7,6 +7,8 @@ mod backup;
 mod check;
 mod console;
 mod effective;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod layers;
 mod problem;
 mod ranges;
@@ -24,6 +26,7 @@ pub use self::layers::{Flag, Sources};
 use self::{
     app::AppSection,
     console::ConsoleSettings,
+    layers::Layers,
     retention::RetentionSection,
     sessions::{InvitationsSettings, JournalSettings, NudgeSettings, RoutingSettings, SessionsSettings},
 };
@@ -97,7 +100,10 @@ impl Settings {
     /// # Errors
     /// The first invalid setting, in one line.
     pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
-        let layers = sources.layers()?;
+        Self::of(&sources.layers()?)
+    }
+
+    fn of(layers: &Layers) -> Result<Self, SettingsError> {
         let settings: Self = layers.settings()?;
         layers.check_ranges().and_then(|()| settings.check()).map_err(|wrong| layers.with_source(wrong))?;
         Ok(settings)

@@ -14,6 +14,8 @@ mod envelope;
 mod error;
 mod examples;
 pub(crate) mod front;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod handbook;
 mod idempotency;
 mod observe;

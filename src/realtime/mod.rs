@@ -5,6 +5,8 @@ pub mod channels;
 pub mod cloud;
 pub(crate) mod config;
 pub mod embedded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 pub(crate) mod key;
 pub(crate) mod provider;
 pub mod token;

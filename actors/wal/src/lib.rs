@@ -19,6 +19,8 @@
 
 mod disk;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_tests;
 mod layout;
 mod read;
 mod recover;

@@ -7,6 +7,8 @@
 mod body;
 mod bucket;
 mod budget;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_tests;
 mod handle;
 mod inflate;
 

@@ -20,6 +20,8 @@ mod envelope;
 mod error;
 mod fence;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_tests;
 mod head;
 mod identity;
 mod journaled;

@@ -1,7 +1,3 @@
-//! Any bytes give a frame or an error, and what is accepted comes back the same from both formats.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tandem_ably::{Format, exercise};
-
-fuzz_target!(|bytes: &[u8]| exercise(Format::Json, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tandem_ably::fuzz_tests::frame_json(bytes));

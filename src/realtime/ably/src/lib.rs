@@ -56,8 +56,6 @@ mod stats;
 pub mod storage;
 mod time;
 
-#[cfg(fuzzing)]
-pub use self::protocol::exercise::exercise;
 pub use self::{
     application::{Application, ChannelBinding, EventRef, PresenceChange, Rights},
     auth::{APP_NONCE_PREFIX, Capability, Key, hmac_sha256},
@@ -67,3 +65,14 @@ pub use self::{
     protocol::{ErrorInfo, Format, PresenceMessage},
     time::Timestamp,
 };
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+pub mod fuzz_tests {
+    pub use crate::{
+        auth::fuzz_tests::{capability, token_request},
+        channel::fuzz_tests::{channel_name, filter},
+        protocol::exercise::{frame_json, frame_msgpack},
+        rest::fuzz_tests::{rest_body, rest_query},
+    };
+}

@@ -68,7 +68,7 @@ pub(super) fn read_checked(path: &Path, expected: &str) -> Result<Bytes, BackupE
     Err(BackupError::Damaged { path: path.to_owned(), problem: "its checksum is wrong".into() })
 }
 
-fn rows(bytes: &Bytes) -> Option<Vec<(Key, Bytes)>> {
+pub(super) fn rows(bytes: &Bytes) -> Option<Vec<(Key, Bytes)>> {
     let (mut at, mut rows) = (0, Vec::new());
     let part = |at: &mut usize| {
         let length = u32::from_be_bytes(*bytes.get(*at..)?.first_chunk::<4>()?) as usize;

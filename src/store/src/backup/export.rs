@@ -18,7 +18,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use tandem_actors::{domain::time::Timestamp, keys::Key, ports::Change};
 
@@ -45,12 +45,17 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row {
+pub(super) struct Row {
     key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     value: Option<Ordered>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
+}
+
+/// A null is a value, and not an absent one.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ordered>, D::Error> {
+    Ordered::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -111,18 +116,18 @@ impl Plan {
     }
 }
 
-fn line(of: &impl Serialize) -> Vec<u8> {
+pub(super) fn line(of: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(of).expect("its fields have forms in JSON")
 }
 
 impl Row {
-    fn of(key: &Key, value: &Bytes) -> Self {
+    pub fn of(key: &Key, value: &Bytes) -> Self {
         let known = Ordered::of_messagepack(value);
         let raw = known.is_none().then(|| STANDARD.encode(value));
         Self { key: encoded(key), value: known, raw }
     }
 
-    fn read(self) -> Option<(Key, Bytes)> {
+    pub fn read(self) -> Option<(Key, Bytes)> {
         let value = match (self.value, self.raw) {
             (Some(value), None) => value.to_messagepack()?,
             (None, Some(raw)) => STANDARD.decode(raw).ok()?,

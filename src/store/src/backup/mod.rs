@@ -18,6 +18,8 @@
 mod chunks;
 mod directory;
 mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod groups;
 mod increment;
 mod manifest;

@@ -9,6 +9,8 @@
 //!
 //! Reads see recent rows over the engine's, and nothing that is not durable.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod group;
 mod index;
 mod recent;

@@ -2,6 +2,8 @@
 
 pub(crate) mod capability;
 pub(crate) mod credentials;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 pub(crate) mod jwt;
 pub(crate) mod key;
 pub(crate) mod nonces;

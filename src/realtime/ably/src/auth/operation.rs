@@ -16,7 +16,7 @@ macro_rules! operations {
                 match name { $($name => Some(Operation::$variant),)* _ => None }
             }
 
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             pub(super) const ALL: &'static [Operation] = &[$(Operation::$variant),*];
         }
     };

@@ -58,7 +58,7 @@ fn capability_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 impl TokenRequest {
     /// The text whose HMAC is the mac: each field and a newline. Absent fields are empty.
-    fn signed_text(&self) -> String {
+    pub(super) fn signed_text(&self) -> String {
         let field = |value: &Option<String>| value.clone().unwrap_or_default();
         format!(
             "{}\n{}\n{}\n{}\n{}\n{}\n",

@@ -3,6 +3,8 @@
 
 mod attaching;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod name;
 mod occupancy;
 mod subscriber;

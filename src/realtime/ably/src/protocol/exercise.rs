@@ -41,6 +41,16 @@ pub fn exercise(format: Format, bytes: &[u8]) {
     }
 }
 
+/// A frame in JSON.
+pub fn frame_json(bytes: &[u8]) {
+    exercise(Format::Json, bytes);
+}
+
+/// A frame in MessagePack.
+pub fn frame_msgpack(bytes: &[u8]) {
+    exercise(Format::Msgpack, bytes);
+}
+
 fn members(frame: &mut Inbound) -> Vec<PresenceMessage> {
     let events = frame.presence.take().unwrap_or_default();
     let accepted = events.into_iter().filter_map(|event| {
@@ -55,4 +65,15 @@ fn members(frame: &mut Inbound) -> Vec<PresenceMessage> {
         })
     });
     accepted.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_corpus::replay;
+
+    #[test]
+    fn the_corpora_of_frames_pass() {
+        replay("frame_json", super::frame_json);
+        replay("frame_msgpack", super::frame_msgpack);
+    }
 }

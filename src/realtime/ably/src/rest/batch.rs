@@ -19,7 +19,7 @@ use crate::{
 const MAX_CHANNELS: usize = 100;
 
 #[derive(Deserialize)]
-struct BatchSpec {
+pub(super) struct BatchSpec {
     channels: OneOrMany<String>,
     messages: OneOrMany<InboundMessage>,
 }

@@ -58,8 +58,8 @@ fn redeem(request: &RestRequest<'_>, token_request: &TokenRequest) -> Result<Res
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RevocationRequest {
-    targets: Vec<String>,
+pub(super) struct RevocationRequest {
+    pub targets: Vec<String>,
     #[serde(default)]
     issued_before: Option<i64>,
     #[serde(default)]

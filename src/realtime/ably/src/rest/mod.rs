@@ -5,6 +5,8 @@ mod channels;
 mod enumeration;
 mod event_stream;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz_tests;
 mod keys;
 mod presentation;
 mod request;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web::Bytes};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{form, response::RestResponse};
@@ -77,26 +78,8 @@ impl<'a> RestRequest<'a> {
 
     /// A path parameter, percent-decoded.
     pub fn path(&self, name: &str) -> Result<String, ErrorInfo> {
-        let encoded = self.http.match_info().get(name).unwrap_or_default();
         // The router leaves characters encoded that would change the path's structure.
-        let mut decoded = Vec::with_capacity(encoded.len());
-        let mut rest = encoded.as_bytes();
-        while let [first, tail @ ..] = rest {
-            let hex = tail
-                .get(..2)
-                .and_then(|digits| std::str::from_utf8(digits).ok())
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            match (first, hex) {
-                (b'%', Some(byte)) => {
-                    decoded.push(byte);
-                    rest = &tail[2..];
-                }
-                _ => {
-                    decoded.push(*first);
-                    rest = tail;
-                }
-            }
-        }
+        let decoded = percent_decoded(self.http.match_info().get(name).unwrap_or_default());
         String::from_utf8(decoded).map_err(|_| ErrorInfo::bad_request("the path is not UTF-8"))
     }
 
@@ -197,5 +180,39 @@ impl Caller {
             }
         }
         refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// A `%` without two hexadecimal digits stands for itself.
+pub(super) fn percent_decoded(encoded: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let byte = tail.get(..2).and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                decoded.extend(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                decoded.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_two_hexadecimal_digits_are_decoded() {
+        for (encoded, expected) in
+            [("a%2Fb", "a/b"), ("%c3%BC", "ü"), ("%", "%"), ("%2", "%2"), ("%+f%-1% 1", "%+f%-1% 1"), ("%%41", "%A")]
+        {
+            assert_eq!(percent_decoded(encoded), expected.as_bytes(), "{encoded}");
+        }
     }
 }
