@@ -12,6 +12,8 @@ use super::routes::Schemas;
 type Combination = &'static [(&'static str, Type, &'static [&'static str])];
 
 const TRUE: &str = "true";
+/// In place of a value: the text may be blank.
+const BLANK_TOO: &str = "";
 
 /// For each schema the combinations. A body needs at least one of them.
 const COMBINATIONS: &[(&str, &[Combination])] = &[
@@ -54,7 +56,11 @@ const COMBINATIONS: &[(&str, &[Combination])] = &[
     ),
     (
         "NamesRequest",
-        &[&[("name", Type::String, &[])], &[("firstName", Type::String, &[])], &[("lastName", Type::String, &[])]],
+        &[
+            &[("name", Type::String, &[])],
+            &[("firstName", Type::String, &[])],
+            &[("lastName", Type::String, &[BLANK_TOO])],
+        ],
     ),
     ("BiometricRequest", &[&[("biometricEnabled", Type::Boolean, &[])], &[("enabled", Type::Boolean, &[])]]),
 ];
@@ -64,7 +70,7 @@ fn combination(fields: Combination) -> Schema {
         let value = ObjectBuilder::new().schema_type(kind.clone());
         let value = match *values {
             [] if *kind == Type::String => value.pattern(Some(r"\S")),
-            [] => value,
+            [] | [BLANK_TOO] => value,
             [TRUE] => value.enum_values(Some([true])),
             values => value.enum_values(Some(values.iter().copied())),
         };

@@ -38,6 +38,15 @@ async fn all_of_ones_own_is_in_it_and_of_the_partners_only_what_consent_shows() 
     both.ben.say("/consent/revoke", json!({ "kind": "empathy" })).await.done();
     assert!(!export(&both.anna).await.to_string().contains("Ben's draft"), "Ben has taken it back");
 
+    let description: Value = server.get("/api/v1/openapi.json").send().await.json();
+    let fields = &description["components"]["schemas"]["ExportedSession"]["properties"];
+    let absent = taken["sessions"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+    let absent: Vec<_> = absent.filter(|(_, value)| value.is_null()).map(|(name, _)| name).collect();
+    assert!(absent.contains(&&"partnerEmpathy".to_owned()), "{absent:?}");
+    for name in absent {
+        assert!(fields[name]["type"].to_string().contains("null"), "{name} may be null: {}", fields[name]);
+    }
+
     let own: Vec<String> =
         taken["sessions"].as_array().expect("sessions").iter().map(|session| text(&session["id"])).collect();
     assert!(own.contains(&both.session) && own.len() == 2, "{own:?}");

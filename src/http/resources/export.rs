@@ -101,28 +101,28 @@ pub struct ExportedSession {
     /// `quarantined`: parts may be missing that can be exported once an operator has released the session.
     #[schema(value_type = String)]
     condition: Condition,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     state: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     empathy_draft: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     partner_empathy: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     needs: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     needs_comparison: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     strategies: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     agreements: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     consent_history: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     tending: Option<Box<RawValue>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     tending_history: Option<Box<RawValue>>,
     /// All of them.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     events: Option<Events>,
 }
 
