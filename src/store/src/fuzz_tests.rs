@@ -1,4 +1,4 @@
-//! What the fuzz targets (`tests/fuzz`) do with rows, groups of the journal and backups. The tests do it with the corpus.
+//! What the fuzz targets (`tests/fuzz`) do with rows, groups and backups. The tests do it with the corpus.
 
 use std::sync::LazyLock;
 
