@@ -1,5 +1,5 @@
 //! The nodes of a fleet, as the database knows them: which one owns it, and which ones stand by. A node that stands by
-//! looks four times a second whether it may take over. It claims nothing here: [`super::open`] does.
+//! looks four times a second whether it may take over. It claims nothing here: [`super::open()`] does.
 
 use std::{sync::Arc, time::Duration};
 
