@@ -3,6 +3,7 @@
 mod schedule;
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -44,7 +45,12 @@ struct State {
     status: BackupStatus,
     /// The last one that ended of the node's own.
     last_own: Option<EndedBackup>,
+    /// The latest that ended, the oldest first.
+    ended: VecDeque<EndedBackup>,
 }
+
+/// How many ends are kept for those who look once in a while.
+const KEPT_ENDS: usize = 16;
 
 /// The backup under way, and how the last one ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -157,6 +163,11 @@ impl BackupService {
         self.state.lock().last_own.clone()
     }
 
+    /// How the backup of this number ended, if it has ended and is one of the latest.
+    pub fn ended(&self, number: u64) -> Option<EndedBackup> {
+        self.state.lock().ended.iter().find(|ended| ended.number == number).cloned()
+    }
+
     /// The backups in the node's own directory, the oldest first.
     pub fn list(&self) -> Result<Vec<Result<Listed, BackupError>>, BackupError> {
         self.destination.as_ref().map_or_else(|| Ok(Vec::new()), |destination| store::list(&destination.to))
@@ -167,10 +178,10 @@ impl BackupService {
         listed.into_iter().rev().find_map(Result::ok).map(|listed| listed.manifest.created_at)
     }
 
-    /// Begins a backup into the node's own directory. False if none is configured.
-    pub fn begin_own(self: &Arc<Self>) -> Result<bool, NotBegun> {
-        let Some(Destination { to, .. }) = &self.destination else { return Ok(false) };
-        self.begin(to, true).map(|_| true)
+    /// Begins a backup into the node's own directory, and returns its number. None if no directory is configured.
+    pub fn begin_own(self: &Arc<Self>) -> Result<Option<u64>, NotBegun> {
+        let Some(Destination { to, .. }) = &self.destination else { return Ok(None) };
+        self.begin(to, true).map(|status| Some(status.begun))
     }
 
     /// Takes the backups that are due, as long as the service exists.
@@ -295,6 +306,10 @@ impl BackupService {
         if is_own {
             state.last_own = Some(ended.clone());
         }
+        if state.ended.len() == KEPT_ENDS {
+            state.ended.pop_front();
+        }
+        state.ended.push_back(ended.clone());
         state.status.running = None;
         state.status.last = Some(ended);
     }
@@ -339,8 +354,10 @@ mod tests {
         assert_eq!(service.last_own().expect("one").problem, Some(failed), "only the node's own ones mend it");
         let noted = || std::fs::read_to_string(location.path.join("archived")).ok();
         assert_eq!(noted(), None, "the journal keeps nothing for another directory");
-        assert!(service.begin_own().expect("begun"));
+        let number = service.begin_own().expect("begun").expect("a directory is configured");
         let taken = ended(&service).taken.expect("taken");
+        assert_eq!(service.ended(number).and_then(|ended| ended.taken).expect("taken").id, taken.id);
+        assert_eq!(service.ended(1).and_then(|ended| ended.taken.map(|taken| taken.id)), None, "each has its own end");
         assert_eq!(service.last_own().and_then(|last| last.taken).expect("taken").id, taken.id);
         assert_eq!(noted(), Some(format!("{}\n", taken.position)));
     }

@@ -123,8 +123,7 @@ async fn back_up(request: HttpRequest, console: Data<Console>, form: Form<JustKe
         Err(refused) => return refused,
     };
     let outcome = match console.node.backups.as_ref().map(|backups| (backups, backups.begin_own())) {
-        Some((backups, Ok(true))) => {
-            let number = backups.status().begun;
+        Some((backups, Ok(Some(number)))) => {
             let by = acting.operator.name.clone();
             actix_web::rt::spawn(note_the_end(console.clone(), backups.clone(), number, by));
             Ok("begun; how it goes stands below".to_owned())
@@ -140,7 +139,7 @@ const THE_NODE: &str = "The node";
 /// Notes how a backup ended that was begun here.
 async fn note_the_end(console: Data<Console>, backups: Arc<BackupService>, number: u64, by: String) {
     let ended = loop {
-        match backups.status().last.filter(|last| last.number >= number) {
+        match backups.ended(number) {
             Some(ended) => break ended,
             None => tokio::time::sleep(LOOK).await,
         }

@@ -167,6 +167,8 @@ async fn a_crash_writes_no_core_dump() {
 async fn a_store_in_use_or_of_another_engine_is_found_by_check() {
     let server = server().start().await;
     let data = server.data().to_str().expect("a path").to_owned();
+    // Without this file, a command does not know that the node runs.
+    fs::remove_file(server.data().join("operator.json")).expect("removed");
     let checked = run(&["check", "--data", &data], &[]).await;
     assert!(checked.stdout.contains("WRONG  store") && checked.stdout.contains("in use"), "{checked:?}");
     let _kept = server.stop().await;
