@@ -83,7 +83,8 @@ pub struct PresenceRequest {
 #[utoipa::path(
     post, path = "/sessions", tag = "sessions", request_body = CreateSessionRequest,
     responses(
-        (status = 200, body = Success<ExistingSession>), (status = 201, body = Success<SessionCreated>), (status = 429)
+        (status = 200, body = Success<ExistingSession>), (status = 201, body = Success<SessionCreated>),
+        (status = 404), (status = 429)
     )
 )]
 pub async fn create(call: Posted<CreateSessionRequest>) -> Answered {
