@@ -89,7 +89,12 @@ pub use tandem_domain as domain;
 pub use coordinator::{Badge, Coordinator, Erasure, ListFilter, Overseen, SessionsPage, people, stored_time};
 pub use messages::{IdempotencyKey, PartnerPresence, Reader, Refusal, Reply};
 pub use people::{PeopleFilter, WithPerson};
-pub use rows::{compacted::Gaps, keys, records};
+pub use rows::{
+    compacted::Gaps,
+    keys,
+    pages::{Pages, pages},
+    records,
+};
 pub use session::HeartbeatAnswer;
 pub use stored::{explain, idempotency};
 pub use supervisor::Arbiters;

@@ -37,7 +37,7 @@ impl Default for FleetSettings {
 }
 
 impl FleetSettings {
-    /// What is wrong with an address at which other nodes are to reach this one, if anything is.
+    /// Why other nodes cannot reach this node at its address. `None` if they can.
     pub fn problem_with_address(&self) -> Option<String> {
         let right = "but must be an address at which the other nodes reach this one, as \"10.0.0.7:8081\"";
         if self.address.is_empty() {

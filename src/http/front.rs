@@ -98,7 +98,7 @@ fn holds(member: &Member) -> bool {
     member.held.holds()
 }
 
-/// Routes that say how this node is, whoever owns the database.
+/// Routes about this node. A node of a fleet answers them also while it does not own the database.
 fn is_about_the_node(path: &str) -> bool {
     matches!(path, "/health" | "/ready" | "/metrics")
 }

@@ -46,9 +46,7 @@ impl FleetNode {
         let member = Member::new(&config.name, address, likeness(settings), config.lease);
         Ok(Self { member: Arc::new(member), listener })
     }
-}
 
-impl FleetNode {
     /// This node as the owner, for connections that this process passes on itself.
     pub fn as_owner(&self) -> Result<Owner, StartError> {
         let address = self.listener.local_addr().map_err(StartError::Ended)?.to_string();

@@ -9,14 +9,14 @@ pub(crate) const PAGE: usize = 256;
 
 /// The rows under a prefix in the order of their keys, one page at a time. Rows that are added meanwhile behind the
 /// last page are found, too.
-pub(crate) struct Pages<'a> {
+pub struct Pages<'a> {
     store: &'a dyn Store,
     prefix: Key,
     after: Option<Key>,
 }
 
 /// All rows under `prefix`.
-pub(crate) fn pages(store: &dyn Store, prefix: Key) -> Pages<'_> {
+pub fn pages(store: &dyn Store, prefix: Key) -> Pages<'_> {
     Pages { store, prefix, after: None }
 }
 

@@ -19,7 +19,8 @@ const DIRECTORY: &str = "/journal";
 const SMALL: Config = Config { segment: 8 << 10, most: 1 << 20, ready: 1 };
 const SECTOR: usize = 512;
 
-/// Any bytes are a header or none, and what is read is what was written. A flipped bit of a record is found.
+/// Reads arbitrary bytes as a segment's header and as a record. A record that was written is read as it was, and a
+/// flipped bit is detected.
 ///
 /// # Panics
 /// If one of these does not hold.

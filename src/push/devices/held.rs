@@ -1,6 +1,8 @@
 //! What quiet hours hold. When a user changes them, it is decided anew at once: otherwise it would come when the former
 //! quiet hours end, which may be in the middle of the new ones.
 
+use std::time::Duration;
+
 use tandem_actors::{
     domain::{
         ids::{SessionId, UserId},
@@ -20,6 +22,8 @@ use crate::push::{
 /// Sessions of the user that are looked at, and the latest pushes of each.
 const SESSIONS: usize = 1_000;
 const LATEST: usize = 32;
+/// What comes by itself so soon is left alone: the sender may have it in hand already, and would send it twice.
+const SOON: Duration = Duration::from_secs(10);
 
 impl Devices {
     /// Makes due what the user's quiet hours hold.
@@ -44,7 +48,7 @@ impl Devices {
         for (_, row) in self.store.scan(&rows::records_of(session), None, Direction::Backward, LATEST)? {
             let PushRecord { id, decision, .. } = records::decode(&row)?;
             let until = match decision {
-                Decision::Held { until, why } if id.user == *user && why == QUIET_HOURS && until > now => until,
+                Decision::Held { until, why } if id.user == *user && why == QUIET_HOURS && until > now + SOON => until,
                 _ => continue,
             };
             let held = keys::push_job(until, session, user, id.seq);

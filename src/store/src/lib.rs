@@ -68,7 +68,9 @@ pub use self::{
     open::{is_there, open, open_with_backups},
     password::Password,
     place::{Kind, Place, copy, dump},
-    postgres::{Address, Held, InvalidAddress, Member, NodeSeen, Owner, PostgresError, Sight, Standby, fleet_nodes},
+    postgres::{
+        Address, InvalidAddress, LeaseClock, Member, NodeSeen, Owner, PostgresError, Sight, Standby, fleet_nodes,
+    },
     repair::{RepairError, Repaired, repair},
     room::{Left, Space},
     verify::{Verified, verify, verify_reporting},

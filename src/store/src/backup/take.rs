@@ -3,10 +3,7 @@
 use std::{fs, io, path::Path};
 
 use data_encoding::HEXLOWER;
-use tandem_actors::{
-    keys,
-    ports::{Direction, Store},
-};
+use tandem_actors::{keys, pages};
 
 use super::{
     BackupError, BackupProgress, Backups, SecretFile, Taken,
@@ -136,14 +133,13 @@ fn base(store: &Journaled) -> Result<u64, BackupError> {
 }
 
 fn erased(store: &Journaled) -> Result<Vec<ErasedAccount>, BackupError> {
-    let (prefix, mut after, mut erased) = (keys::all_erased(), None, Vec::new());
-    loop {
-        let page = store.scan(&prefix, after.as_ref(), Direction::Forward, 512)?;
-        let Some((last, _)) = page.last() else { return Ok(erased) };
-        after = Some(last.clone());
+    let mut erased = Vec::new();
+    for page in pages(store, keys::all_erased()) {
+        let page = page?;
         let accounts = page.iter().filter_map(|(key, value)| keys::parse_erased(key, value));
         erased.extend(accounts.map(|(user, at)| ErasedAccount { user, at }));
     }
+    Ok(erased)
 }
 
 /// The file of an encrypted store's keys.

@@ -24,7 +24,7 @@ pub struct Member {
     /// How long the database is this node's after the last renewal.
     pub lease: Duration,
     /// How long it is this node's for certain.
-    pub held: Held,
+    pub held: LeaseClock,
 }
 
 impl Member {
@@ -37,7 +37,7 @@ impl Member {
             token: random_id().into(),
             likeness,
             lease,
-            held: Held::default(),
+            held: LeaseClock::default(),
         }
     }
 
@@ -51,19 +51,19 @@ impl Member {
 /// Until when no other node can own the database. It follows a monotonic clock, which goes on while the process stands
 /// still.
 #[derive(Debug)]
-pub struct Held {
+pub struct LeaseClock {
     base: Instant,
     /// Milliseconds after `base`.
     until: AtomicU64,
 }
 
-impl Default for Held {
+impl Default for LeaseClock {
     fn default() -> Self {
         Self { base: Instant::now(), until: AtomicU64::new(0) }
     }
 }
 
-impl Held {
+impl LeaseClock {
     /// Whether the database is this node's for certain.
     pub fn holds(&self) -> bool {
         self.now() < self.until.load(Ordering::Acquire)
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_held_from_its_renewal_until_its_length_is_over() {
-        let held = Held::default();
+        let held = LeaseClock::default();
         assert!(!held.holds(), "nothing was claimed");
         let now = Instant::now();
         held.renewed(now, Duration::from_secs(60));

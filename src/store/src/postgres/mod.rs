@@ -43,7 +43,7 @@ pub use self::{
     address::{Address, InvalidAddress},
     error::PostgresError,
     fleet::{NodeSeen, Owner, Sight, Standby, fleet_nodes},
-    member::{Held, Member},
+    member::{LeaseClock, Member},
     open::{inspect, open},
 };
 use self::{group::Group, reads::Reads, writer::Writer};

@@ -40,10 +40,14 @@ async fn a_node_that_does_not_belong_to_the_fleet_of_a_database_is_refused() {
     super::super::ready(&first).await;
     let refused = on(&address).refused().await;
     assert!(refused.stderr.contains("in use by a node on one that started at"), "{}", refused.stderr);
-    let other = member(&address, "two").set("auth.hs256_secret", "another secret that is long enough for HS256");
-    let refused = other.refused().await;
-    let line = refused.refused_with_one_line();
-    assert!(line.contains("has other secrets") && !line.contains("another secret"), "{line}");
+    let other_keys = KEYS.replace("the same for all nodes", "another secret");
+    for (setting, other) in
+        [("auth.hs256_secret", "another secret that is long enough for HS256"), ("realtime.embedded.keys", &other_keys)]
+    {
+        let refused = member(&address, "two").set(setting, other).refused().await;
+        let line = refused.refused_with_one_line();
+        assert!(line.contains("has other secrets") && !line.contains("another secret"), "{setting}: {line}");
+    }
     let both = Conversation::joined(&first).await;
     both.anna.press("/nudge").await.done();
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::name::{Name, check_name};
 use crate::protocol::Message;
 
-/// A channel's name. What is accepted is a name without its qualifier, too.
+/// Parses a channel's name. A name that is accepted is also accepted without its qualifier.
 ///
 /// # Panics
 /// If that does not hold.
