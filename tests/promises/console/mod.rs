@@ -18,6 +18,8 @@ pub fn pages(session: &str, user: &str) -> Vec<String> {
     of_all.into_iter().map(|path| format!("/console{path}")).chain(of_one).collect()
 }
 
+const NOTHING_FOUND: &str = "No id of a session or of a user contains this";
+
 /// Every form's address.
 const FORMS: [&str; 8] = [
     "/console/leave",
@@ -181,10 +183,11 @@ async fn a_session_shows_both_partners_and_why_each_heard_of_an_event() {
     for (find, found) in [(&both.session[3..12], &both.session), (&both.ben.id[1..], &both.ben.id), ("", &both.session)]
     {
         let page = console.get(&format!("/console/sessions?find={find}")).await.body;
-        assert!(page.contains(found), "{find}: {page}");
+        // The page lists all below what was found.
+        assert!(page.contains(found) && !page.contains(NOTHING_FOUND), "{find}: {page}");
     }
     let page = console.get("/console/sessions?find=nobody-at-all").await.body;
-    assert!(page.contains("No id of a session or of a user contains this"), "{page}");
+    assert!(page.contains(NOTHING_FOUND), "{page}");
 }
 
 #[tokio::test]
