@@ -21,6 +21,7 @@ mod progress;
 mod properties;
 mod records;
 mod requests;
+mod sample;
 mod schemas;
 mod stage4;
 mod stage4_mixed;
