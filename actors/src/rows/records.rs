@@ -6,6 +6,7 @@ use crate::{
     domain::{
         Command, Event,
         command::Rename,
+        event,
         ids::{Seq, SessionId, UserId},
         private_text::PrivateText,
         stage::SessionStatus,
@@ -45,11 +46,9 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
 }
 
 /// The problem of an unreadable row. The library's own text may quote a value, which may be private text.
-fn problem(error: &rmp_serde::decode::Error) -> &str {
+fn problem(error: &rmp_serde::decode::Error) -> &'static str {
     use rmp_serde::decode::Error;
     match error {
-        // Our own words: they hold a version's number, and nothing of the row besides.
-        Error::Uncategorized(text) | Error::Syntax(text) if text.starts_with("a stored event ") => text,
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => "it ends too early",
         Error::TypeMismatch(_) => "a value is of another type",
         Error::OutOfRange => "a number is out of range",
@@ -71,6 +70,27 @@ pub struct EventRow {
     /// Of the request that made the event, to find it in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
+}
+
+impl EventRow {
+    /// Reads a stored event. The error names a version that this program does not know.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u8,
+        }
+        #[derive(Deserialize)]
+        struct VersionOnly {
+            event: Version,
+        }
+        decode(bytes).map_err(|error| match rmp_serde::from_slice(bytes) {
+            Ok(VersionOnly { event: Version { v } }) if v != event::VERSION => StoreError::new(format_args!(
+                "a stored event has version {v}; this program reads versions up to {}",
+                event::VERSION
+            )),
+            _ => error,
+        })
+    }
 }
 
 /// The delivery decision for one partner and one event.
@@ -168,16 +188,33 @@ mod tests {
 
     use super::*;
 
+    // MessagePack maps keep the order in which they are written; the version has to be first.
+    #[derive(Serialize)]
+    struct Stored {
+        v: u8,
+        body: serde_json::Value,
+    }
+
+    #[derive(Serialize)]
+    struct StoredRow {
+        event: Stored,
+    }
+
+    fn refusal(v: u8, body: serde_json::Value) -> String {
+        let row = StoredRow { event: Stored { v, body } };
+        EventRow::decode(&encode(&row)).unwrap_err().to_string()
+    }
+
     #[test]
     fn the_refusal_of_a_later_version_names_it() {
-        // MessagePack maps keep the order in which they are written; the version has to be first.
-        #[derive(Serialize)]
-        struct Later {
-            v: u8,
-            body: serde_json::Value,
-        }
-        let later = encode(&Later { v: 99, body: json!({ "resumed": {} }) });
-        let error = decode::<Event>(&later).unwrap_err().to_string();
+        let error = refusal(99, json!({ "resumed": {} }));
         assert!(error.contains("version 99"), "{error}");
+    }
+
+    #[test]
+    fn the_refusal_of_a_damaged_event_quotes_nothing_of_it() {
+        let error = refusal(event::VERSION, json!({ "a partner wrote this": {} }));
+        assert!(error.contains("a field is missing or is not what it should be"), "{error}");
+        assert!(!error.contains("wrote"), "{error}");
     }
 }

@@ -251,7 +251,7 @@ impl SessionActor {
     fn redact_log(&mut self, caller: &Caller, draft: &mut CommitDraft) -> Result<(), StoreError> {
         let log = keys::events(self.inbox.session());
         let rows = self.deps.store.scan(&log, None, Direction::Forward, usize::MAX)?;
-        let rows: Vec<EventRow> = rows.iter().map(|(_, row)| records::decode(row)).collect::<Result<_, _>>()?;
+        let rows: Vec<EventRow> = rows.iter().map(|(_, row)| EventRow::decode(row)).collect::<Result<_, _>>()?;
         for mut row in rows {
             row.event = row.event.redacted(&caller.id);
             self.rewrite_event(&row, &mut draft.changes);

@@ -50,6 +50,6 @@ impl SessionActor {
             Some((_, newest)) => newest.clone(),
             None => self.deps.store.get(&keys::event(self.inbox.session(), seq))?,
         };
-        stored.map(|row| records::decode(&row)).transpose()
+        stored.map(|row| EventRow::decode(&row)).transpose()
     }
 }

@@ -9,11 +9,7 @@ use crate::{
         time::Timestamp,
     },
     ports::{Store, StoreError},
-    rows::{
-        keys,
-        pages::pages,
-        records::{self, EventRow},
-    },
+    rows::{keys, pages::pages, records::EventRow},
     stored,
 };
 
@@ -86,7 +82,7 @@ pub fn explain(store: &dyn Store, session: &SessionId, only: Option<Seq>) -> Res
 impl Explanation {
     fn add(&mut self, store: &dyn Store, session: &SessionId, seq: Seq) -> Result<(), StoreError> {
         let Some(row) = store.get(&keys::event(session, seq))? else { return Ok(()) };
-        let EventRow { event, routing, .. } = match records::decode(&row) {
+        let EventRow { event, routing, .. } = match EventRow::decode(&row) {
             Ok(row) => row,
             Err(problem) => {
                 let damage = Damage { record: format!("event {seq}"), problem: problem.to_string() };

@@ -151,7 +151,7 @@ fn read_snapshot(row: &[u8]) -> Result<Option<Session>, StoreError> {
 }
 
 pub(crate) fn read_event(row: &[u8]) -> Result<Event, StoreError> {
-    records::decode::<EventRow>(row).map(|row| row.event)
+    EventRow::decode(row).map(|row| row.event)
 }
 
 /// The account operations that wait for the session.
