@@ -45,7 +45,7 @@ impl de::Error for Problem {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Mismatch { found: kind(found).to_owned(), expected: wanted(expected) }
+        Self::Mismatch { found: kind(found).to_owned(), expected: expected.to_string() }
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -53,7 +53,7 @@ impl de::Error for Problem {
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        Self::Mismatch { found: format!("invalid length {length}"), expected: wanted(expected) }
+        Self::Mismatch { found: format!("invalid length {length}"), expected: expected.to_string() }
     }
 
     fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
@@ -68,11 +68,6 @@ impl de::Error for Problem {
     }
 }
 
-fn wanted(expected: &dyn Expected) -> String {
-    let text = expected.to_string();
-    if text.starts_with("struct ") { "a JSON object".to_owned() } else { text }
-}
-
 fn kind<'a>(found: Unexpected<'a>) -> &'a str {
     match found {
         Unexpected::Bool(_) => "boolean",
@@ -84,6 +79,18 @@ fn kind<'a>(found: Unexpected<'a>) -> &'a str {
         Unexpected::Map => "map",
         Unexpected::Other(text) => text,
         _ => "another value",
+    }
+}
+
+fn unexpected(value: &Value) -> Unexpected<'_> {
+    match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(value) => Unexpected::Bool(*value),
+        Value::Number(number) if number.is_f64() => Unexpected::Float(f64::NAN),
+        Value::Number(_) => Unexpected::Unsigned(0),
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
     }
 }
 
@@ -142,8 +149,25 @@ impl<'de> Deserializer<'de> for Node<'de> {
         }
     }
 
+    /// A visitor would expect "struct" and a name of Rust.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0 {
+            Value::Object(_) => self.deserialize_any(visitor),
+            other => Err(de::Error::invalid_type(unexpected(other), &"a JSON object")),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        self.deserialize_map(visitor)
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct identifier ignored_any
     }
 }
