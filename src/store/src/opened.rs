@@ -1,6 +1,7 @@
 //! An open database: its rows, in a directory that stays locked, until it is closed.
 
 use std::{
+    error::Error,
     io,
     os::unix::fs::MetadataExt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,11 +23,12 @@ use super::{
     fence::LONGEST_WAIT,
     keyring::Keys,
     open::{is_full, open_database},
+    redb,
     rekey::{begin_keys, keys_of, note_all_sealed, sealing},
     room::Room,
     rows::{Bounds, Rows},
     seal::{Sealing, encrypted},
-    spare,
+    sled, spare,
 };
 
 /// If this many bytes were written, a sled database is opened once more after it is closed, which shortens the next
@@ -190,9 +192,9 @@ impl Opened {
 
     /// Whether the engine has failed because the disk is full. Engines do not always say so.
     pub fn has_no_room(&self, error: &StoreError) -> bool {
-        error.text().contains("No space left")
-            || error.text().contains("File too large")
-            || self.directory.as_ref().is_some_and(|directory| is_full(directory.root()))
+        let is_refused =
+            io_kind(error).is_some_and(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge));
+        is_refused || self.directory.as_ref().is_some_and(|directory| is_full(directory.root()))
     }
 
     fn with<T>(&self, doing: &str, work: impl FnOnce(&dyn Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -233,6 +235,13 @@ impl Drop for Another {
 fn caught<T>(doing: &str, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(StoreError::new(format_args!("the engine panicked while it {doing}"))))
+}
+
+/// The kind of the disk's error that an engine has failed because of.
+fn io_kind(error: &StoreError) -> Option<io::ErrorKind> {
+    let source = error.source()?;
+    let error = source.downcast_ref().or_else(|| sled::io_error(source)).or_else(|| redb::io_error(source))?;
+    Some(error.kind())
 }
 
 /// What the files take, holes left out.

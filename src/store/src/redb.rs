@@ -2,6 +2,7 @@
 //! only.
 
 use std::{
+    error::Error,
     fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
@@ -74,12 +75,12 @@ impl RedbRows {
         &self,
         read: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StorageError>,
     ) -> Result<T, StoreError> {
-        let transaction = self.db.begin_read().map_err(StoreError::caused_by)?;
+        let transaction = self.db.begin_read().map_err(failed)?;
         let table = transaction.open_table(ROWS).map_err(|error| match error {
             TableError::TableDoesNotExist(_) => StoreError::new("the database has no table of rows"),
-            error => StoreError::caused_by(error),
+            error => failed(error),
         })?;
-        read(table).map_err(StoreError::caused_by)
+        read(table).map_err(failed)
     }
 
     fn commit(&self, changes: &[&Change]) -> Result<(), redb::Error> {
@@ -100,6 +101,19 @@ impl RedbRows {
     }
 }
 
+/// All errors of redb as one type, in which [`io_error`] finds them again.
+fn failed(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::caused_by(error.into())
+}
+
+/// The error of the disk, if redb has failed because of one.
+pub(super) fn io_error<'a>(source: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    match source.downcast_ref()? {
+        redb::Error::Io(error) => Some(error),
+        _ => None,
+    }
+}
+
 impl Rows for RedbRows {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.read(|table| Ok(table.get(key.as_bytes())?.map(|value| Bytes::copy_from_slice(value.value()))))
@@ -117,7 +131,7 @@ impl Rows for RedbRows {
 
     fn write(&self, changes: &[&Change]) -> Result<(), StoreError> {
         let started = Instant::now();
-        self.commit(changes).map_err(StoreError::caused_by)?;
+        self.commit(changes).map_err(failed)?;
         metrics::histogram!("tandem_store_flush_seconds").record(started.elapsed());
         Ok(())
     }

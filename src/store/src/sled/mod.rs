@@ -26,7 +26,9 @@ mod snapshot;
 mod watchdog;
 
 use std::{
+    error::Error,
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -136,8 +138,9 @@ impl SledRows {
 
     fn sync(&self) -> Result<(), StoreError> {
         let path = self.path.join(DATABASE);
-        let failed = |error| StoreError::new(format_args!("cannot sync {}: {error}", path.display()));
-        self.disk.sync_data(&self.file, &path).map_err(failed)
+        let failed =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot sync {}: {error}", path.display()));
+        self.disk.sync_data(&self.file, &path).map_err(failed).map_err(StoreError::caused_by)
     }
 
     /// Blob files are never synced by sled. None should ever be there; if one is, it is made durable before the group
@@ -226,6 +229,14 @@ impl Rows for SledRows {
     }
 }
 
+/// The error of the disk, if sled has failed because of one.
+pub(super) fn io_error<'a>(source: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    match source.downcast_ref()? {
+        sled::Error::Io(error) => Some(error),
+        _ => None,
+    }
+}
+
 /// sled's threads can outlive its last handle for a moment, and its lock on the file with them. Another process holds
 /// that lock only if somebody has removed the directory's.
 fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
@@ -233,6 +244,7 @@ fn open_patiently(config: &sled::Config) -> Result<sled::Db, RowsOpenError> {
     loop {
         match config.open() {
             Ok(db) => return Ok(db),
+            // sled gives this error no kind of its own.
             Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 if Instant::now() >= deadline {
                     return Err(RowsOpenError::Locked);
