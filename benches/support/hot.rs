@@ -70,7 +70,7 @@ pub const PARTNER: &str = "partner-0000000";
 /// Opens a store of that engine in a directory, or one in memory that makes nothing durable.
 pub fn store(engine: &str, directory: &std::path::Path) -> Arc<dyn Store> {
     if engine == "memory" {
-        return Arc::new(store::MemoryStore::default());
+        return Arc::new(tandem_testing::MemoryStore::default());
     }
     let location = format!("{engine}:{}", directory.display()).parse().expect("a location");
     store::open(&location, &store::Options::default()).expect("the store opens")

@@ -140,7 +140,7 @@ struct Piece(Vec<u8>, Vec<(usize, usize)>);
 
 impl Template {
     fn record() -> Self {
-        let store: Arc<dyn Store> = Arc::new(store::MemoryStore::default());
+        let store: Arc<dyn Store> = Arc::new(tandem_testing::MemoryStore::default());
         let recorded = store.clone();
         let ids = actix::System::new().block_on(async move {
             let mut settings = Settings::default();

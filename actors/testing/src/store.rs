@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::{File, OpenOptions},
     io::{self, Read, Write},
+    ops::Bound,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
@@ -18,12 +19,13 @@ use tandem_actors::{
 
 type Row = (Key, Bytes);
 
-/// Rows in memory. A test can hold commits up, let them fail, and count what is read and written. Rows that were
+/// Rows in memory, with the contract of [`Store`]. A test can hold commits up, let them fail, and count what is read and written. Rows that were
 /// written to a file outlive the process.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<BTreeMap<Key, Bytes>>,
     owners: Mutex<HashMap<SessionId, (OwnerEpoch, Seq)>>,
+    last_epoch: AtomicU64,
     file: Option<Mutex<File>>,
     held: Mutex<bool>,
     released: Condvar,
@@ -38,6 +40,18 @@ pub struct MemoryStore {
     pub rows_read: AtomicU64,
     /// How often each prefix was scanned.
     scans: Mutex<BTreeMap<Key, u64>>,
+}
+
+/// The first key behind all that begin with `prefix`.
+fn end_of(prefix: &Key) -> Bound<Key> {
+    let mut end = prefix.as_bytes().to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Bound::Excluded(Key::from_bytes(end));
+        }
+    }
+    Bound::Unbounded
 }
 
 /// A group as it is kept in the file: keys, and values or `None` for deletions.
@@ -124,19 +138,14 @@ impl MemoryStore {
 
     fn read(&self, prefix: &Key, after: Option<&Key>, direction: Direction, limit: usize) -> Vec<Row> {
         let rows = self.rows.read();
-        let inside = || {
-            let from = rows.range(prefix.clone()..);
-            from.take_while(|(key, _)| key.as_bytes().starts_with(prefix.as_bytes()))
-        };
+        let inside = rows.range((Bound::Included(prefix.clone()), end_of(prefix)));
         let copy = |(key, row): (&Key, &Bytes)| (key.clone(), row.clone());
         match direction {
             Direction::Forward => {
-                inside().filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).map(copy).collect()
+                inside.filter(|(key, _)| after.is_none_or(|after| *key > after)).take(limit).map(copy).collect()
             }
             Direction::Backward => {
-                let mut before: Vec<_> = inside().filter(|(key, _)| after.is_none_or(|after| *key < after)).collect();
-                before.reverse();
-                before.into_iter().take(limit).map(copy).collect()
+                inside.rev().filter(|(key, _)| after.is_none_or(|after| *key < after)).take(limit).map(copy).collect()
             }
         }
     }
@@ -158,11 +167,10 @@ impl MemoryStore {
 
     fn apply(&self, commit: &Commit, owners: &mut HashMap<SessionId, (OwnerEpoch, Seq)>) -> Verdict {
         if let Some(fence) = &commit.fence {
-            let owner = owners.entry(fence.session.clone()).or_insert((fence.epoch, fence.expected));
-            if *owner != (fence.epoch, fence.expected) {
-                return Verdict::Fenced;
+            match owners.get_mut(&fence.session) {
+                Some(owner) if *owner == (fence.epoch, fence.expected) => owner.1 = fence.next,
+                _ => return Verdict::Fenced,
             }
-            owner.1 = fence.next;
         }
         let mut rows = self.rows.write();
         for change in &commit.changes {
@@ -195,15 +203,25 @@ impl Store for MemoryStore {
     }
 
     fn claim(&self, session: &SessionId) -> Result<Claim, StoreError> {
-        let last = self.read(&keys::events(session), None, Direction::Backward, 1);
-        let head = last.first().and_then(|(key, _)| keys::seq_of(key)).unwrap_or(0);
-        let mut owners = self.owners.lock();
-        let epoch = owners.get(session).map_or(1, |(epoch, _)| epoch + 1);
-        owners.insert(session.clone(), (epoch, head));
+        let events = keys::events(session);
+        let head = match self.read(&events, None, Direction::Backward, 1).first() {
+            Some((key, _)) => {
+                let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
+                seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))?
+            }
+            None => 0,
+        };
+        let epoch = self.last_epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        self.owners.lock().insert(session.clone(), (epoch, head));
         Ok(Claim { epoch, head })
     }
 
-    fn release(&self, _: &SessionId, _: OwnerEpoch) {}
+    fn release(&self, session: &SessionId, epoch: OwnerEpoch) {
+        let mut owners = self.owners.lock();
+        if owners.get(session).is_some_and(|(owner, _)| *owner == epoch) {
+            owners.remove(session);
+        }
+    }
 
     fn commit(&self, group: &[Commit]) -> Result<Vec<Verdict>, StoreError> {
         let mut held = self.held.lock();

@@ -27,13 +27,13 @@ use actix_web::{
 use serde_json::{Value, json};
 use tandem_ably::KeyConfig;
 use tandem_actors::{Arbiters, domain::time::Timestamp};
+use tandem_testing::MemoryStore;
 
 use super::*;
 use crate::{
     auth,
     config::Settings,
     realtime::{ApiKey, Provider},
-    store::MemoryStore,
     system::RandomIds,
 };
 

@@ -26,7 +26,6 @@ mod head;
 mod identity;
 mod journaled;
 mod keyring;
-mod memory;
 mod names;
 mod open;
 mod opened;
@@ -64,7 +63,6 @@ pub use self::{
     error::StoreOpenError,
     files::{create_directory, replace_file},
     keyring::{MasterKey, MasterKeyError},
-    memory::MemoryStore,
     open::{is_there, open, open_with_backups},
     password::Password,
     place::{Kind, Place, copy, dump},

@@ -6,7 +6,8 @@ use tandem_actors::{
     keys,
     ports::{Direction::*, Store, Verdict::*},
 };
-use tandem_store::{Engine, MemoryStore};
+use tandem_store::Engine;
+use tandem_testing::MemoryStore;
 
 use super::*;
 

@@ -17,7 +17,7 @@ use tandem_actors::{
     keys,
     ports::{Direction::*, Store, Verdict::*},
 };
-use tandem_store::{self as store, Disk, Engine, MemoryStore, Options, RealDisk};
+use tandem_store::{self as store, Disk, Engine, Options, RealDisk};
 
 use super::*;
 
@@ -221,16 +221,6 @@ fn sled_acknowledges_nothing_after_a_failed_sync() {
 #[test]
 fn redb_acknowledges_nothing_after_a_failed_sync() {
     after_a_failed_sync_nothing_is_acknowledged(Engine::Redb);
-}
-
-#[test]
-fn the_memory_store_fails_when_told_to() {
-    let store = MemoryStore::default();
-    store.commit(&[free(vec![put("xa", "1")])]).unwrap();
-    store.fail_next_commit();
-    store.commit(&[free(vec![put("xa", "2")])]).unwrap_err();
-    store.commit(&[free(vec![put("xa", "3")])]).unwrap_err();
-    assert_eq!(store.get(&key("xa")).unwrap().unwrap(), "1");
 }
 
 /// The changes are in the file; that it is long harms nobody.
