@@ -60,6 +60,8 @@ pub struct Oracle {
     pub leave_grace: i64,
     sessions: BTreeMap<String, Session>,
     operations: BTreeMap<u64, Operation>,
+    /// Sessions and users of erasures whose commit was not read to its end yet.
+    erasures: Vec<(String, String)>,
     /// Until when the disk or the whole node was disturbed.
     disturbed_until: i64,
     /// Trace lines about the events stored since the last trace line. `None` without `--trace`.
@@ -83,6 +85,7 @@ impl Oracle {
             leave_grace: 30_000,
             sessions: BTreeMap::new(),
             operations: BTreeMap::new(),
+            erasures: Vec::new(),
             disturbed_until: i64::MIN,
             stored: trace.then(Vec::new),
         }
@@ -138,6 +141,14 @@ impl Oracle {
                 }
             }
         }
+        self.check_erasures()
+    }
+
+    /// Checks what is left after the erasures that were just stored.
+    fn check_erasures(&mut self) -> Result<(), String> {
+        for (id, user) in std::mem::take(&mut self.erasures) {
+            self.sessions.entry(id.clone()).or_default().forgotten(&id, &user)?;
+        }
         Ok(())
     }
 
@@ -168,9 +179,7 @@ impl Oracle {
         session.delivery.decided(id, seq, &row.routing)?;
         session.delivery.check_first(id, seq, &row.event, &row.routing, &session.model)?;
         session.stored.push(Stored { bytes: value.clone(), row });
-        if let Some(user) = erased {
-            session.forgotten(id, &user)?;
-        }
+        self.erasures.extend(erased.map(|user| (id.to_owned(), user)));
         match done {
             Some(operation) => self.carried_out(operation, id, seq),
             None => Ok(()),
@@ -212,7 +221,7 @@ impl Oracle {
                 self.replaced(&id, seq)?;
             }
         }
-        Ok(())
+        self.check_erasures()
     }
 
     fn replaced(&mut self, id: &str, seq: u64) -> Result<(), String> {
@@ -260,7 +269,14 @@ impl Session {
                 later.by == *by && is_same && is_said
             })
         };
-        let fields: Vec<_> = fields.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
+        // What an erasure in the same commit has taken out of the later events, nothing says again.
+        let is_taken = |value: &Value| value.is_string() && by.as_ref().is_some_and(|by| self.erased.contains(by));
+        let fields: Vec<_> = fields
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null() && !is_taken(value))
+            .collect();
         let is_again = later.iter().any(|later| later.row.event.parts().0 == name && later.row.event.by == *by);
         if name != "nudge_refused" && !(is_again || name == "invitation_written") {
             return Err(format!("no later {name} is there"));
