@@ -19,8 +19,8 @@ use tandem_actors::{
 
 type Row = (Key, Bytes);
 
-/// Rows in memory, with the contract of [`Store`]. A test can hold commits up, let them fail, and count what is read and written. Rows that were
-/// written to a file outlive the process.
+/// Rows in memory, with the contract of [`Store`]. A test can hold commits up, let them fail, and count what is read
+/// and written. Rows that were written to a file outlive the process.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<BTreeMap<Key, Bytes>>,
@@ -207,7 +207,8 @@ impl Store for MemoryStore {
         let head = match self.read(&events, None, Direction::Backward, 1).first() {
             Some((key, _)) => {
                 let seq = key.as_bytes()[events.as_bytes().len()..].try_into();
-                seq.map(Seq::from_be_bytes).map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))?
+                seq.map(Seq::from_be_bytes)
+                    .map_err(|_| StoreError::new("an event's key must end in a seq of 8 bytes"))?
             }
             None => 0,
         };
