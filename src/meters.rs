@@ -97,6 +97,11 @@ const METERS: &[(&str, Kind, &str)] = &[
     ("tandem_session_mailbox_full_total", Counter, "Messages refused because too many waited for one session"),
     ("tandem_session_slots", Gauge, "Sessions known to the supervisor: awake, starting or in quarantine"),
     ("tandem_sessions_quarantined", Gauge, "Sessions that failed too often and wait for an operator"),
+    (
+        "tandem_sessions_removed_total",
+        Counter,
+        "Sessions removed completely, because they were over for longer than retention.ended",
+    ),
     ("tandem_sessions_resident", Gauge, "Session actors in memory"),
     ("tandem_store_checkpoint_seconds", Histogram, "Time of bringing what is new into the engine"),
     ("tandem_store_damaged_rows_total", Counter, "Rows with a wrong checksum"),

@@ -2,8 +2,16 @@
 //! armed.
 
 /// The failpoints, in the order in which an actor reaches them.
-pub const POINTS: [&str; 7] =
-    ["activate", "before_decide", "after_apply", "after_append", "after_flush", "before_publish", "passivate"];
+pub const POINTS: [&str; 8] = [
+    "activate",
+    "before_decide",
+    "after_apply",
+    "after_append",
+    "after_flush",
+    "before_publish",
+    "passivate",
+    "before_removal",
+];
 
 #[cfg(debug_assertions)]
 mod armed {

@@ -123,6 +123,17 @@ pub(crate) enum PushNeed {
     Unknown,
 }
 
+/// What became of the removal of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is durable.
+    Removed,
+    /// The row had another time than the session. It was replaced.
+    Corrected,
+    /// It still has something to deliver.
+    NotYet,
+}
+
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -199,6 +210,12 @@ pub(crate) enum Message {
         at: Timestamp,
         now: Timestamp,
     },
+    /// Removes the session if it was over `before` that time. `known` is the time in the row that was due.
+    Remove {
+        known: Timestamp,
+        before: Timestamp,
+        reply: ReplyTo<Removal>,
+    },
     /// The session has an outbox of an earlier run: activating it is enough.
     Drain,
 }
@@ -212,6 +229,7 @@ impl Message {
                 drop(reply.send(Err(refusal.clone())));
             }
             Self::Ping { reply } => drop(reply.send(Err(refusal.clone()))),
+            Self::Remove { reply, .. } => drop(reply.send(Err(refusal.clone()))),
             Self::CheckPush { reply, .. } => drop(reply.send(PushNeed::Unknown)),
             Self::WhoIsPresent { reply } => drop(reply),
             Self::Presence(_) | Self::Delivered { .. } | Self::Due { .. } | Self::AccountWork | Self::Drain => {}

@@ -53,6 +53,12 @@ impl Settings {
             "backup.to",
             "is a relative path, but must be absolute, as \"/var/backups/tandem\"",
         )?;
+        // A repeated request must not create a removed session again.
+        require(
+            self.retention.ended.is_none_or(|ended| ended >= self.retention.answers),
+            "retention.ended",
+            "is shorter than retention.answers, but must not be",
+        )?;
         self.check_store()?;
         self.check_fleet()?;
         self.check_texts()?;

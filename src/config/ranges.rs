@@ -51,6 +51,8 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("journal.checkpoint_bytes", Number(16_384, 68_719_476_736)),
     ("journal.checkpoint_after", Span("100ms", "1h")),
     ("backup.keep", Number(0, 100_000)),
+    ("retention.ended", Span("1s", "3650days")),
+    ("retention.answers", Span("1s", "30days")),
     ("retention.erased", Span("1s", "30days")),
     ("sessions.idle_after", Span("1ms", "7days")),
     ("sessions.abandon_after", Span("1s", "3650days")),

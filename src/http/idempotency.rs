@@ -44,7 +44,9 @@ where
     F: Future<Output = Result<Bytes, ApiError>>,
 {
     let Some(key) = key else { return Ok(fresh(work.await?)) };
-    if let Some(stored) = idempotency::find(&*state.store, user, &key, state.clock.now())? {
+    if let Some(stored) =
+        idempotency::find(&*state.store, user, &key, state.clock.now(), state.coordinator.answers_kept_for())?
+    {
         return Ok(stored.replay(&key)?);
     }
     let reply = fresh(work.await?);

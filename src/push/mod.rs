@@ -9,7 +9,7 @@
 //! - `dispatcher` → `collect`, `plan` (`decide`) → `batch`, `attempt` → `settle`: from a due row to a written outcome;
 //!   they share `sender`
 //! - [`outcome`]: the action table; [`answer`]: what an answer means; `expo`: the HTTP client
-//! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`: what comes afterwards
+//! - `breakers`, [`limiter`], `pace`: when not to send; `receipts`, `sweep`, `removed`: what comes afterwards
 //! - [`mod@explain`]: what became of a push; [`rows`]: how it is kept
 //! - [`fake_expo`]: a stand-in for the service
 
@@ -38,6 +38,7 @@ mod plan;
 mod preferences;
 mod reach;
 mod receipts;
+mod removed;
 pub mod rows;
 mod sender;
 mod settle;
@@ -46,13 +47,17 @@ mod test_push;
 mod texts;
 mod tokens;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tandem_actors::{
+    domain::ids::SessionId,
     journal::Journal,
-    ports::{self, Clock, PushCheck, Store},
+    ports::{self, Clock, PushCheck, Store, StoreError},
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
@@ -188,5 +193,10 @@ impl Pusher {
 impl ports::Push for Pusher {
     fn jobs_committed(&self) {
         self.sender.work.notify_one();
+    }
+
+    fn forget(&self, sessions: BTreeSet<SessionId>) -> ports::BoxFuture<Result<BTreeSet<SessionId>, StoreError>> {
+        let sender = self.sender.clone();
+        Box::pin(async move { sender.forget_sessions(sessions).await.map_err(StoreError::caused_by) })
     }
 }

@@ -250,6 +250,11 @@ pub(crate) fn session_pace(session: &SessionId, user: &UserId) -> Key {
     keys::push(&[b"c", session.as_str().as_bytes(), b"\0", user.as_str().as_bytes()])
 }
 
+/// When users were notified of a session lately.
+pub(crate) fn session_paces(session: &SessionId) -> Key {
+    keys::push(&[b"c", session.as_str().as_bytes(), b"\0"])
+}
+
 /// When a user was notified of any session lately.
 pub(crate) fn user_pace(user: &UserId) -> Key {
     keys::push(&[b"y", user.as_str().as_bytes()])

@@ -51,6 +51,7 @@ mod quarantine;
 mod realtime;
 mod renewal;
 mod replays;
+mod retention;
 mod routing;
 mod service;
 mod service_manager;

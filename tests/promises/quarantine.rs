@@ -155,7 +155,7 @@ async fn pushes_of_other_sessions_go_out() {
 }
 
 /// The session's last event is no event any more.
-fn damage_last_event(data: &Path, session: &str) -> u64 {
+pub fn damage_last_event(data: &Path, session: &str) -> u64 {
     let location = Location { engine: Engine::Sled, path: data.join("store") };
     let store = loop {
         match store::open(&location, &Options::default()) {

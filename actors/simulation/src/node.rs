@@ -1,7 +1,9 @@
 //! One run of the node: the whole heart on one thread, from start to end.
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
+    future::ready,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -21,7 +23,8 @@ use tandem_actors::{
     journal::{self, Journal, Taken, Writer},
     keys::Key,
     ports::{
-        Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError, Verdict,
+        BoxFuture, Claim, Clock, Commit, Direction, OwnerEpoch, PresenceChange, PresenceSink, Push, Store, StoreError,
+        Verdict,
     },
     session::{DeliverySettings, ResidencySettings, RetentionSettings, SessionDeps},
     stored_time,
@@ -110,6 +113,13 @@ impl Push for PushHandle {
     fn jobs_committed(&self) {
         if let Some(pusher) = self.0.upgrade() {
             pusher.jobs_committed();
+        }
+    }
+
+    fn forget(&self, sessions: BTreeSet<SessionId>) -> BoxFuture<Result<BTreeSet<SessionId>, StoreError>> {
+        match self.0.upgrade() {
+            Some(pusher) => pusher.forget(sessions),
+            None => Box::pin(ready(Ok(sessions))),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         pages::{PAGE, pages},
         records,
     },
-    stored::idempotency::{KEPT_FOR, StoredAnswer},
+    stored::idempotency::StoredAnswer,
 };
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ impl Coordinator {
         let mut changes = Vec::new();
         for (key, _) in page {
             match keys::parse_answer_by_time(&key) {
-                Some((at, _)) if now.since(at) < KEPT_FOR => break,
+                Some((at, _)) if now.since(at) < self.deps.retention.answers => break,
                 Some((at, answer)) => {
                     changes.push(Change::Delete(key));
                     // Under the same key there may be a newer answer.

@@ -1,5 +1,6 @@
-//! Takes what erased accounts held out of the store's files. An erasure replaces and deletes rows; the files still hold
-//! what was there before. The store rewrites itself for it, so the erasures of some hours are taken together.
+//! Takes what erased accounts and removed sessions held out of the store's files. An erasure replaces and deletes rows;
+//! the files still hold what was there before. The store rewrites itself for it, so the erasures of some hours are
+//! taken together, and the removals of some days.
 
 use std::time::Duration;
 
@@ -75,10 +76,16 @@ impl Coordinator {
             Some(_) => {
                 let Some(UnderWay { notes, began, .. }) = forgetting.under_way.take() else { return Ok(()) };
                 let (accounts, millis) = (accounts(&notes), began.elapsed().as_millis() as u64);
+                let sessions = notes.iter().filter(|note| keys::user_of_erasure(note).is_none()).count();
                 for some in notes.chunks(PAGE) {
                     self.deps.journal.write(some.iter().cloned().map(Change::Delete).collect()).await?;
                 }
-                tracing::info!(accounts, millis, "what erased accounts held is in no file of the store any more");
+                if accounts > 0 {
+                    tracing::info!(accounts, millis, "what erased accounts held is in no file of the store any more");
+                }
+                if sessions > 0 {
+                    tracing::info!(sessions, millis, "what removed sessions held is in no file of the store any more");
+                }
                 metrics::counter!("tandem_erasures_total").increment(accounts as u64);
             }
         }

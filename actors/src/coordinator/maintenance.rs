@@ -1,6 +1,6 @@
-//! Periodic work: due timers wake their sessions ([`super::timers`]), frozen actors are replaced, and
-//! expired answers are deleted ([`super::answer_sweep`]), and what erased accounts held leaves the store's files
-//! ([`super::forgetting`]).
+//! Periodic work: due timers wake their sessions ([`super::timers`]), frozen actors are replaced, expired answers are
+//! deleted ([`super::answer_sweep`]), sessions that are over for long are removed ([`super::removal`]), and what erased
+//! accounts and removed sessions held leaves the store's files ([`super::forgetting`]).
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Coordinator {
     /// Runs until the process ends.
     pub async fn run_maintenance(self) {
         let answers = self.clone().run_answer_sweep();
-        tokio::join!(self.run_every_second(), self.run_timers(), answers, self.run_forgetting());
+        tokio::join!(self.run_every_second(), self.run_timers(), answers, self.run_removals(), self.run_forgetting());
     }
 
     async fn run_every_second(&self) {

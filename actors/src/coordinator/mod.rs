@@ -16,10 +16,11 @@ mod pairs;
 pub mod people;
 mod queries;
 mod quota;
+mod removal;
 mod reports;
 mod timers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -125,6 +126,11 @@ impl Coordinator {
     /// The number of sessions in memory.
     pub fn resident(&self) -> usize {
         self.supervisor.resident()
+    }
+
+    /// How long stored answers are given again.
+    pub fn answers_kept_for(&self) -> Duration {
+        self.deps.retention.answers
     }
 
     /// For the end of the process: refuses all waiting messages and starts no more actors.

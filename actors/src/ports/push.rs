@@ -1,6 +1,8 @@
 //! The ports of the push sender and of the users' devices.
 
-use super::BoxFuture;
+use std::collections::BTreeSet;
+
+use super::{BoxFuture, StoreError};
 use crate::{
     domain::ids::{Seq, SessionId, UserId},
     trace::RequestId,
@@ -16,6 +18,10 @@ pub trait Devices: Send + Sync + 'static {
 pub trait Push: Send + Sync + 'static {
     /// There are new jobs in the store.
     fn jobs_committed(&self);
+
+    /// Deletes what is kept about these sessions, which were removed. Returns those of which something is under way; it
+    /// is called again for them.
+    fn forget(&self, sessions: BTreeSet<SessionId>) -> BoxFuture<Result<BTreeSet<SessionId>, StoreError>>;
 }
 
 /// Answers whether a push is still wanted, just before it is sent. The coordinator implements it.

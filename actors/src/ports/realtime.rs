@@ -83,6 +83,13 @@ pub trait Realtime: Send + Sync + 'static {
     fn rights_ended(&self, session: &SessionId, user: &UserId) {
         let _ = (session, user);
     }
+
+    /// The session of these users was removed: its history is deleted, and the rights of their connections on its
+    /// channels end. A provider that is elsewhere keeps its history as long as it keeps all others.
+    fn forget(&self, session: &SessionId, users: Vec<UserId>) -> BoxFuture<Result<(), RealtimeError>> {
+        let _ = (session, users);
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Who reported a change of presence.

@@ -184,7 +184,7 @@ pub fn session_of_any_membership(key: &Key) -> Option<SessionId> {
     std::str::from_utf8(&key.as_bytes()[end + 1..]).ok()?.parse().ok()
 }
 
-/// The prefixes of all rows that can be rebuilt from the logs.
+/// The prefixes of all rows that can be rebuilt from the logs, apart from [`all_over`].
 pub fn all_index_rows() -> [Key; 3] {
     [b'l', b'n', b'v'].map(|prefix| Key::of_parts(prefix, &[]))
 }
@@ -257,6 +257,12 @@ pub fn note_erasure(at: Timestamp, user: &UserId) -> Change {
     Change::Put(key, bytes::Bytes::new())
 }
 
+/// The same for a session that was removed. `at` is when the age of the note begins to count.
+pub fn note_removal(at: Timestamp, session: &SessionId) -> Change {
+    let key = Key::of_parts(b'E', &[&at.as_millis().to_be_bytes(), b"\0", session.as_str().as_bytes()]);
+    Change::Put(key, bytes::Bytes::new())
+}
+
 /// The account that was erased last at this time. A restore of an earlier state erases it again.
 pub fn erased(user: &UserId, at: Timestamp) -> Change {
     let key = Key::of_parts(b'F', &[user.as_str().as_bytes()]);
@@ -290,12 +296,12 @@ pub fn user_to_erase(key: &Key) -> Option<UserId> {
     std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
 }
 
-/// All such erasures, the oldest first.
+/// All erasures and removals that are noted, the oldest first.
 pub fn erasures() -> Key {
     Key::of_parts(b'E', &[])
 }
 
-/// Whether the change notes an erasure.
+/// Whether the change notes an erasure or a removal.
 pub fn is_erasure(change: &Change) -> bool {
     matches!(change, Change::Put(key, _) if key.as_bytes().starts_with(b"E"))
 }
@@ -306,9 +312,9 @@ pub fn time_of_erasure(key: &Key) -> Option<Timestamp> {
     Some(Timestamp::from_millis(i64::from_be_bytes(*at)))
 }
 
-/// The user of a key under [`erasures`].
+/// The user of a key under [`erasures`]. `None` for a session that was removed.
 pub fn user_of_erasure(key: &Key) -> Option<&[u8]> {
-    key.as_bytes().get(9..)
+    key.as_bytes().get(9..).filter(|user| user.first() != Some(&0))
 }
 
 /// The nickname that a user gave to a person.
@@ -352,6 +358,37 @@ pub fn parse_due(key: &Key) -> Option<(Timestamp, SessionId, u8)> {
     let [session @ .., 0, timer] = rest else { return None };
     let session = std::str::from_utf8(session).ok()?.parse().ok()?;
     Some((Timestamp::from_millis(i64::from_be_bytes(*at)), session, *timer))
+}
+
+/// A session that is over, by the time since when.
+pub fn over(since: Timestamp, session: &SessionId) -> Key {
+    Key::of_parts(b'z', &[&since.as_millis().to_be_bytes(), session.as_str().as_bytes()])
+}
+
+/// All sessions that are over, the earliest first.
+pub fn all_over() -> Key {
+    Key::of_parts(b'z', &[])
+}
+
+/// Time and session of a key under [`all_over`].
+pub fn parse_over(key: &Key) -> Option<(Timestamp, SessionId)> {
+    let (since, session) = key.as_bytes().get(1..)?.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(i64::from_be_bytes(*since)), std::str::from_utf8(session).ok()?.parse().ok()?))
+}
+
+/// A session that was removed, and of which other rooms may still have rows. The value names its participants.
+pub fn removed(session: &SessionId) -> Key {
+    Key::of_parts(b'Z', &[session.as_str().as_bytes()])
+}
+
+/// All such sessions.
+pub fn all_removed() -> Key {
+    Key::of_parts(b'Z', &[])
+}
+
+/// The session of a key under [`all_removed`].
+pub fn session_of_removed(key: &Key) -> Option<SessionId> {
+    std::str::from_utf8(key.as_bytes().get(1..)?).ok()?.parse().ok()
 }
 
 /// A push that waits to be sent at `at`, the earliest first.

@@ -236,7 +236,7 @@ impl SessionActor {
         let answer = Reply { created, data, replayed: false };
         // A command without events may be repeated: there is nothing to do twice.
         if let (Some(key), Some(events)) = (&key, events) {
-            let stored = StoredAnswer::decided(key, created, events, self.deps.clock.settled());
+            let stored = StoredAnswer::decided(self.inbox.session(), key, created, events, self.deps.clock.settled());
             draft.changes.push(stored.change(&caller.id, key));
             draft.changes.push(stored.change_by_time(&caller.id, key));
             self.pending_keys.insert(&caller.id, key);

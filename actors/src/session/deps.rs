@@ -44,14 +44,18 @@ pub struct ResidencySettings {
 /// How long things are kept. The names are those under `[retention]`.
 #[derive(Clone, Debug)]
 pub struct RetentionSettings {
+    /// A session that has been over for this long is removed. `None` keeps it for ever.
+    pub ended: Option<Duration>,
+    /// How long the same request with the same idempotency key gets the first answer again.
+    pub answers: Duration,
     /// After this time, what an erased account held is in no file of the store any more.
     pub erased: Duration,
 }
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        const HOUR: u64 = 60 * 60;
-        Self { erased: Duration::from_secs(24 * HOUR) }
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { ended: Some(90 * DAY), answers: DAY, erased: DAY }
     }
 }
 

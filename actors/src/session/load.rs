@@ -56,6 +56,7 @@ impl SessionActor {
                     committed_seq: durable,
                     active_at: Instant::now(),
                     passivating: false,
+                    removed: false,
                     members_listed: false,
                 })
             }

@@ -5,7 +5,7 @@
 //! From the lowest layer to the highest: `commit` hands rows to the journal; `rewritten` shows rows on their way;
 //! `routing` decides who is told of an event; `delivery` publishes; `watch` follows partners who leave; `replay`
 //! answers repeated requests; `commands` decides and applies; `reads` answers queries; `compaction` writes snapshots;
-//! `passivation` leaves memory. `rows` keeps the index rows in step.
+//! `passivation` leaves memory; `removal` deletes a session that is over. `rows` keeps the index rows in step.
 
 mod account;
 mod commands;
@@ -21,6 +21,7 @@ mod presence;
 mod presence_set;
 mod publications;
 pub(crate) mod reads;
+mod removal;
 mod replay;
 mod rewritten;
 mod routing;
@@ -62,6 +63,8 @@ enum Held {
     Left(UserId),
     /// The snapshot for passivation is written.
     Passivate,
+    /// No row of the session is there any more.
+    Removed,
 }
 
 /// The actor of one awake session.
@@ -88,6 +91,8 @@ pub(crate) struct SessionActor {
     committed_seq: Seq,
     active_at: Instant,
     passivating: bool,
+    /// The session's rows are being deleted. The next actor takes the messages that wait.
+    removed: bool,
     /// Whether the slot lists the members as the store shows them.
     members_listed: bool,
 }
@@ -128,6 +133,9 @@ impl Handler<Wake> for SessionActor {
         for _ in 0..TURN {
             if self.gate.has_failed() {
                 return self.exit(self.refused_status(), ctx);
+            }
+            if self.removed {
+                return;
             }
             match self.inbox.next() {
                 Next::Message(message) => self.receive(*message, ctx),
@@ -183,6 +191,7 @@ impl SessionActor {
             Held::PushJobs => self.deps.jobs_committed(),
             Held::Left(user) => self.deps.realtime.rights_ended(self.inbox.session(), &user),
             Held::Passivate => self.passivate(ctx),
+            Held::Removed => self.leave_after_removal(ctx),
         }
     }
 
@@ -207,6 +216,7 @@ impl SessionActor {
             Message::Presence(change) => self.presence_changed(change, None, ctx),
             Message::Delivered { user, seq } => self.received(&user, seq),
             Message::CheckPush { user, seq, reply } => self.check_push(user, seq, reply, ctx),
+            Message::Remove { known, before, reply } => self.remove(known, before, reply, ctx),
             Message::Drain => {}
         }
     }

@@ -45,7 +45,8 @@ impl SessionActor {
         }
         let Some(key) = order.key else { return Admission::Fresh(order) };
         let user = &order.caller.id;
-        match idempotency::find(&*self.deps.store, user, &key, self.deps.clock.settled()) {
+        let (now, kept) = (self.deps.clock.settled(), self.deps.retention.answers);
+        match idempotency::find(&*self.deps.store, user, &key, now, kept) {
             Ok(Some(stored)) => match stored.check_request(&key) {
                 Ok(()) => Admission::Decided(order, stored),
                 Err(rejection) => {

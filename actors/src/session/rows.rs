@@ -1,5 +1,5 @@
-//! The index rows beside the log, which have to agree with the state: memberships, places in lists, unread marks, and
-//! timers. Only changed rows are written.
+//! The index rows beside the log, which have to agree with the state: memberships, places in lists, unread marks,
+//! timers, and since when a session is over. Only changed rows are written.
 
 use bytes::Bytes;
 
@@ -25,6 +25,8 @@ pub(super) struct KnownRows {
     /// The earliest row of each kind of timer. A row may be earlier than its timer. Then it has no effect when it
     /// fires.
     timers: Vec<(u8, Timestamp)>,
+    /// The row of a session that is over.
+    over: Option<Timestamp>,
 }
 
 /// One user's rows of this session.
@@ -47,7 +49,7 @@ pub(super) struct Followed {
 impl KnownRows {
     /// The rows of a state that was read from the store.
     pub(super) fn of(session: &Session, settings: &Settings) -> Self {
-        Self { users: user_rows(session), timers: earliest(session, settings) }
+        Self { users: user_rows(session), timers: earliest(session, settings), over: session.over_since() }
     }
 
     /// The users who see the session.
@@ -58,6 +60,7 @@ impl KnownRows {
     /// Adds the changes that bring the rows to `session`.
     pub(super) fn follow(&mut self, session: &Session, settings: &Settings, changes: &mut Vec<Change>) -> Followed {
         self.follow_timers(session, settings, changes);
+        self.follow_end(session, changes);
         let users = user_rows(session);
         if users == self.users {
             return Followed::default();
@@ -92,6 +95,27 @@ impl KnownRows {
                 changes.push(Change::Put(keys::due(at, session.id(), timer), Bytes::new()));
             }
         }
+    }
+
+    fn follow_end(&mut self, session: &Session, changes: &mut Vec<Change>) {
+        let since = session.over_since();
+        if since != self.over {
+            let row = |since: Timestamp| keys::over(since, session.id());
+            changes.extend(self.over.map(|known| Change::Delete(row(known))));
+            changes.extend(since.map(|since| Change::Put(row(since), Bytes::new())));
+            self.over = since;
+        }
+    }
+
+    /// Adds the deletion of all rows.
+    pub(super) fn clear(&self, session: &SessionId, changes: &mut Vec<Change>) {
+        for (user, rows) in &self.users {
+            changes.push(Change::Delete(keys::membership(user, session)));
+            follow_listed(user, session, rows.listed, None, changes);
+        }
+        // An earlier row of a timer may stay. It is deleted when it fires.
+        changes.extend(self.timers.iter().map(|(timer, at)| Change::Delete(keys::due(*at, session, *timer))));
+        changes.extend(self.over.map(|since| Change::Delete(keys::over(since, session))));
     }
 
     /// A row of the timer has fired, and the caller deletes it. `follow` writes another one if the timer goes on: after

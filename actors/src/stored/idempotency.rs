@@ -13,19 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         Code, Rejection,
-        ids::{Seq, UserId},
+        ids::{Seq, SessionId, UserId},
         time::Timestamp,
     },
     messages::{IdempotencyKey, Refusal, Reply},
-    ports::{Change, Store},
+    ports::{Change, Store, StoreError},
     rows::{
         keys::{self, Key},
+        pages::pages,
         records,
     },
 };
-
-/// How long a stored answer is replayed.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// What is stored under a key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +34,9 @@ pub struct StoredAnswer {
     pub request: [u8; 32],
     /// Whether something was created.
     pub created: bool,
+    /// The session that decided. Absent in rows of earlier versions, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// The first and the last `seq` of the events that a session decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<(Seq, Seq)>,
@@ -45,15 +46,22 @@ pub struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// A session decided on these events.
-    pub fn decided(key: &IdempotencyKey, created: bool, events: (Seq, Seq), at: Timestamp) -> Self {
+    /// The session decided on these events.
+    pub fn decided(
+        session: &SessionId,
+        key: &IdempotencyKey,
+        created: bool,
+        events: (Seq, Seq),
+        at: Timestamp,
+    ) -> Self {
         debug_assert!(events.0 <= events.1, "the first event comes before the last");
-        Self { at, request: key.request, created, events: Some(events), data: Bytes::new() }
+        let session = Some(session.clone());
+        Self { at, request: key.request, created, session, events: Some(events), data: Bytes::new() }
     }
 
     /// An answer that no session made. It must not hold private text.
     pub fn without_session(key: &IdempotencyKey, reply: &Reply, at: Timestamp) -> Self {
-        Self { at, request: key.request, created: reply.created, events: None, data: reply.data.clone() }
+        Self { at, request: key.request, created: reply.created, session: None, events: None, data: reply.data.clone() }
     }
 
     /// The row of the answer.
@@ -82,16 +90,17 @@ impl StoredAnswer {
     }
 }
 
-/// The answer stored under the key, unless it has expired.
+/// The answer stored under the key, unless it was stored longer ago than `kept`.
 pub fn find(
     store: &dyn Store,
     user: &UserId,
     key: &IdempotencyKey,
     now: Timestamp,
+    kept: Duration,
 ) -> Result<Option<StoredAnswer>, Refusal> {
     let Some(bytes) = store.get(&keys::idempotent_answer(user, &key.digest))? else { return Ok(None) };
     let answer: StoredAnswer = records::decode(&bytes)?;
-    Ok(Some(answer).filter(|answer| now.since(answer.at) < KEPT_FOR))
+    Ok(Some(answer).filter(|answer| now.since(answer.at) < kept))
 }
 
 /// Deletes a stored answer.
@@ -100,6 +109,23 @@ pub fn deletion(key: Key, row: &[u8]) -> Vec<Change> {
     let mut changes: Vec<Change> = by_time.map(Change::Delete).into_iter().collect();
     changes.push(Change::Delete(key));
     changes
+}
+
+/// Deletes the answers of this session to this user.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) fn deletions_of(store: &dyn Store, user: &UserId, session: &SessionId) -> Result<Vec<Change>, StoreError> {
+    let mut changes = Vec::new();
+    for page in pages(store, keys::idempotent_answers_of(user)) {
+        for (key, row) in page? {
+            let answer = records::decode::<StoredAnswer>(&row).ok();
+            if answer.is_some_and(|answer| answer.session.as_ref() == Some(session)) {
+                changes.extend(deletion(key, &row));
+            }
+        }
+    }
+    Ok(changes)
 }
 
 /// Keys whose commit is not durable yet, so that the store does not show them.

@@ -7,6 +7,8 @@ use crate::ports::StoreError;
 pub enum ExitStatus {
     /// Left memory by itself: idle, with nothing at its gate.
     Passivated,
+    /// The session was removed, and messages wait for what comes after it.
+    Removed,
     /// A handler panicked.
     Panicked,
     /// A commit was refused or failed: the state in memory may never have been written.
@@ -34,6 +36,7 @@ impl ExitStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passivated => "passivated",
+            Self::Removed => "removed",
             Self::Panicked => "panicked",
             Self::CommitFailed => "commit failed",
             Self::LoadFailed => "could not be loaded",

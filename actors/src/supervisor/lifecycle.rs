@@ -82,12 +82,15 @@ impl Supervisor {
         while inner.crashes.front().is_some_and(|at| now.duration_since(*at) > limits.crash_window) {
             inner.crashes.pop_front();
         }
-        if !matches!(status, ExitStatus::Passivated | ExitStatus::Displaced) {
+        if !matches!(status, ExitStatus::Passivated | ExitStatus::Displaced | ExitStatus::Removed) {
             inner.crashes.push_back(now);
         }
         let crashes = inner.crashes.len();
         let session = &slot.session;
         metrics::counter!("tandem_session_exits_total", "status" => status.as_str()).increment(1);
+        if status == ExitStatus::Removed {
+            return self.start(slot, inner);
+        }
         if crashes > limits.max_crashes {
             let since = self.0.clock.now();
             let quarantine = Quarantine { since, crashes, window: limits.crash_window, last: status, cause };

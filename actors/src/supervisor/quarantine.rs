@@ -47,6 +47,7 @@ impl Quarantine {
             | ExitStatus::Displaced
             | ExitStatus::Killed
             | ExitStatus::Passivated
+            | ExitStatus::Removed
             | ExitStatus::StoreAway => "look at the log for what went before, then release the session",
         }
     }

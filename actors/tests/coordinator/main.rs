@@ -7,5 +7,6 @@ mod commands;
 mod costs;
 mod crashes;
 mod delivery;
+mod retention;
 mod sweep;
 mod world;

@@ -74,12 +74,19 @@ impl Embedded {
 
     /// Deletes the history of these sessions' channels and of a user's own channel.
     pub async fn forget(&self, user: &UserId, sessions: &[SessionId]) -> Result<(), ErrorInfo> {
+        let mut channels = self.channels_of(sessions);
+        channels.push(self.sessions.names.user(user));
+        self.endpoint.forget(user.as_str(), &channels).await
+    }
+
+    /// Each channel of these sessions, once.
+    fn channels_of(&self, sessions: &[SessionId]) -> Vec<String> {
         let names = &self.sessions.names;
         let of_session = |session| std::iter::once(names.session(session)).chain(names.presence(session));
-        let mut channels: Vec<String> = sessions.iter().flat_map(of_session).chain([names.user(user)]).collect();
+        let mut channels: Vec<String> = sessions.iter().flat_map(of_session).collect();
         channels.sort();
         channels.dedup();
-        self.endpoint.forget(user.as_str(), &channels).await
+        channels
     }
 
     /// Publishes a test message. The coordinator's channels carry events that partners rely on, so they take none.
@@ -143,8 +150,18 @@ impl Realtime for Embedded {
     }
 
     fn rights_ended(&self, session: &SessionId, user: &UserId) {
-        let names = &self.sessions.names;
-        let channels: Vec<String> = std::iter::once(names.session(session)).chain(names.presence(session)).collect();
-        self.endpoint.rights_ended(user.as_str(), &channels);
+        self.endpoint.rights_ended(user.as_str(), &self.channels_of(std::slice::from_ref(session)));
+    }
+
+    fn forget(&self, session: &SessionId, users: Vec<UserId>) -> BoxFuture<Result<(), RealtimeError>> {
+        let (embedded, session) = (self.clone(), session.clone());
+        Box::pin(async move {
+            for user in users {
+                embedded.rights_ended(&session, &user);
+            }
+            let forgotten = embedded.endpoint.forget_channels(&embedded.channels_of(&[session])).await;
+            forgotten
+                .map_err(|error| RealtimeError::Unavailable { reason: error.message.into_owned(), retry_after: None })
+        })
     }
 }

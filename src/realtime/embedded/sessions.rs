@@ -2,7 +2,8 @@
 //! there *now*. A token lists what its user might do when it was issued; sessions begin and end after that.
 //!
 //! On a channel of a session, for a token that names a user:
-//! - a user who has left the session (withdrawn, or erased the account) has no rights, whatever the token lists;
+//! - a user who has left the session (withdrawn, or erased the account) has no rights, whatever the token lists. Nobody
+//!   has rights while a session is removed. After that, its channel is one that nobody publishes on;
 //! - a partner of a session that is live, or was resolved lately, has the rights that a new token would list, if the
 //!   coordinator signed the token's request: a session that has just begun needs no new token;
 //! - all others have the rights that the token lists. So does everybody on all other channels.
@@ -76,6 +77,13 @@ impl Sessions {
     }
 }
 
+impl Sessions {
+    /// The session was removed a moment ago.
+    fn is_being_removed(&self, session: &SessionId) -> Result<bool, StorageError> {
+        self.store.get(&keys::removed(session)).map(|row| row.is_some()).map_err(StorageError::new)
+    }
+}
+
 impl Application for Sessions {
     fn now(&self) -> tandem_ably::Timestamp {
         tandem_ably::Timestamp::from_millis(self.clock.now().as_millis())
@@ -100,7 +108,9 @@ impl Application for Sessions {
             Some(membership) if self.scope.covers(&membership, self.clock.now()) => {
                 Rights::AtLeast(capability(&self.names, &user, [&session], 1, self.scope.client_publish))
             }
-            Some(_) | None => Rights::AsIssued,
+            Some(_) => Rights::AsIssued,
+            None if self.is_being_removed(&session)? => Rights::Ended,
+            None => Rights::AsIssued,
         })
     }
 

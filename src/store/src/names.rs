@@ -39,6 +39,8 @@ pub(super) fn record(key: &Key) -> String {
         b'u' => "the row of a user".into(),
         b't' => "the row that names a push token's owner".into(),
         b'E' | b'F' | b'G' => "the note of an erasure".into(),
+        b'z' => of("the row that says since when a session is over", rest.get(8..).and_then(session)),
+        b'Z' => of("the note of a removal", session(rest)),
         b'y' => "a row of the console".into(),
         b'p' => "a row of the push sender".into(),
         b'r' => "a row of the realtime endpoint".into(),

@@ -89,6 +89,27 @@ fn a_follow_up_date_of_the_ranking_path_reminds_once() {
 }
 
 #[test]
+fn a_session_is_over_since_the_last_thing_that_happens_or_is_planned_in_it() {
+    assert_eq!(World::active().session.over_since(), None, "it goes on");
+    let mut world = closed();
+    let opens = world.now + DAY * 10;
+    assert_eq!(world.session.over_since(), Some(opens), "a check-in is to come");
+    world.pass(DAY * 11);
+    world.fire(Timer::TendingDue);
+    assert_eq!(world.session.over_since(), Some(world.now), "it has come");
+    let since = world.now;
+    world.pass(DAY);
+    world.post::<ViewedRequest>(BEN, json!({}));
+    assert_eq!(world.session.over_since(), Some(since), "to look at it changes nothing");
+    check_in(&mut world, ANN, choose("EXTEND"));
+    assert_eq!(world.session.over_since(), Some(world.now + DAY * 14), "the partner has so long");
+    for who in [ANN, BEN] {
+        world.ok(who, Command::Withdraw);
+    }
+    assert_eq!(world.session.over_since(), Some(world.now), "nobody is left for whom it is planned");
+}
+
+#[test]
 fn the_first_check_in_has_no_effect_until_the_second() {
     let mut world = due();
     let mut body = choose("EXTEND");

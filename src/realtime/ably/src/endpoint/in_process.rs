@@ -52,6 +52,14 @@ impl Endpoint {
     /// If that may not be durable.
     pub async fn forget(&self, client_id: &str, channels: &[String]) -> Result<(), ErrorInfo> {
         self.rights_ended(client_id, channels);
+        self.forget_channels(channels).await
+    }
+
+    /// Deletes the history of these channels, from memory and from the store.
+    ///
+    /// # Errors
+    /// If that may not be durable.
+    pub async fn forget_channels(&self, channels: &[String]) -> Result<(), ErrorInfo> {
         for channel in channels.iter().filter_map(|name| self.main.known_channel(name)) {
             channel.forget_entries();
         }
