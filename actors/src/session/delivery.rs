@@ -167,9 +167,11 @@ impl SessionActor {
                         tracing::debug!(seq = pending.seq, on_session = pending.publish, "event published");
                     });
                 }
-                for pending in published.iter().filter(|pending| pending.publish) {
-                    self.watch(pending, ctx);
-                }
+                // The whole batch is watched before a push is written: the stored outbox changes with the push, and
+                // has to name all partners who may have missed an event of the batch.
+                let on_session = published.iter().filter(|pending| pending.publish);
+                let missed: Vec<_> = on_session.flat_map(|pending| self.watch(pending)).collect();
+                self.push_after_all(&missed, ctx);
                 self.deliver(ctx);
             }
         }
@@ -180,18 +182,20 @@ impl SessionActor {
         Backoff::new(retry_min, retry_max).upper_half(self.delivery.failures.saturating_add(1))
     }
 
-    /// Watches the partners who were present until they have seen the event or have left. A partner who left while the
-    /// event was on its way gets a push at once.
-    fn watch(&mut self, published: &PendingEvent, ctx: &mut Context<Self>) {
+    /// Watches the partners who were present until they have seen the event or have left. Returns those who left while
+    /// the event was on its way: they get a push at once.
+    fn watch(&mut self, published: &PendingEvent) -> Vec<(UserId, Seq)> {
+        let mut missed = Vec::new();
         for user in &published.present {
             if self.has_seen(user, published.seq) || !self.deps.devices.has_push_token(user) {
                 continue;
             }
             match self.presence_of(user) {
-                Presence::Absent => self.push_after_all(user, published.seq, ctx),
+                Presence::Absent => missed.push((user.clone(), published.seq)),
                 Presence::Present | Presence::Unknown => self.watch_for(user, published.seq),
             }
         }
+        missed
     }
 
     pub(super) fn watch_for(&mut self, user: &UserId, seq: Seq) {

@@ -145,23 +145,30 @@ impl SessionActor {
         Ok(row.event.announcement(id).map(|announcement| AnnouncedEvent { row, announcement }))
     }
 
-    /// The partner has missed what was published: a push follows, or as long as the journal has no room, another try.
-    pub(super) fn push_after_all(&mut self, user: &UserId, seq: Seq, ctx: &mut Context<Self>) {
+    /// Partners have missed what was published: pushes follow, or as long as the journal has no room, another try. All
+    /// are in one commit. The outbox that is written with a push no longer has the events that these partners missed.
+    pub(super) fn push_after_all(&mut self, missed: &[(UserId, Seq)], ctx: &mut Context<Self>) {
+        if missed.is_empty() {
+            return;
+        }
         if !self.deps.journal.has_room() {
-            self.watch_for(user, seq);
+            missed.iter().for_each(|(user, seq)| self.watch_for(user, *seq));
             ctx.run_later(self.deps.delivery.retry_max, Self::push_to_those_who_left_unnoticed);
             return;
         }
-        let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
-        match self.read_announced(seq) {
-            Ok(Some(announced)) => {
-                let mut changes = Vec::new();
-                let push = self.decide_late(user, announced, decision, &mut changes);
-                changes.push(self.outbox_row());
-                self.commit_rows(changes, push, ctx);
+        let mut changes = Vec::new();
+        let mut push_jobs = false;
+        for (user, seq) in missed {
+            let decision = RoutingDecision { route: DeliveryRoute::Push, reason: "left unseen" };
+            match self.read_announced(*seq) {
+                Ok(Some(announced)) => push_jobs |= self.decide_late(user, announced, decision, &mut changes),
+                Ok(None) => {}
+                Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!(session = %self.inbox.session(), %error, "missed event cannot be read"),
+        }
+        if !changes.is_empty() {
+            changes.push(self.outbox_row());
+            self.commit_rows(changes, push_jobs, ctx);
         }
     }
 

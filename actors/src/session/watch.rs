@@ -94,7 +94,7 @@ impl SessionActor {
         let missed = self.outbox.left(user, departure, self.deps.delivery.leave_grace);
         let Some(seq) = missed.filter(|seq| !self.has_seen(user, *seq)) else { return };
         if self.deps.devices.has_push_token(user) {
-            self.push_after_all(user, seq, ctx);
+            self.push_after_all(&[(user.clone(), seq)], ctx);
         }
     }
 
@@ -124,8 +124,9 @@ impl SessionActor {
             PushNeed::NotWanted { reason: "already seen" }
         } else if self.presence_of(&user) == Presence::Present {
             // The partner came back after the decision, perhaps with an older state: the event is published after all.
-            self.publish_late(user, seq, ctx);
-            PushNeed::NotWanted { reason: "present again" }
+            // The push may only end once that is durable.
+            let need = self.publish_late(user, seq, ctx);
+            return self.after_flush(move || drop(reply.send(need)));
         } else {
             PushNeed::Wanted(self.request_of(seq))
         };
@@ -138,10 +139,12 @@ impl SessionActor {
         self.read_announced(seq).ok().flatten().and_then(|announced| announced.row.request_id)
     }
 
-    fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) {
-        let session = self.inbox.session();
-        if !matches!(self.deps.store.get(&keys::event(session, seq)), Ok(Some(_))) {
-            return;
+    fn publish_late(&mut self, user: UserId, seq: Seq, ctx: &mut Context<Self>) -> PushNeed {
+        let superfluous = PushNeed::NotWanted { reason: "present again" };
+        match self.deps.store.get(&keys::event(self.inbox.session(), seq)) {
+            Ok(Some(_)) if self.deps.journal.has_room() => {}
+            Ok(None) => return superfluous,
+            Ok(Some(_)) | Err(_) => return PushNeed::Unknown,
         }
         // An event that is still to be published is published for this partner, too. An event on its way is published
         // once more, which is harmless: clients know its id.
@@ -151,15 +154,14 @@ impl SessionActor {
             if !pending.present.contains(&user) {
                 pending.present.push(user);
             }
-            return self.deliver(ctx);
+        } else {
+            let late =
+                PendingEvent { to: vec![user.clone()], present: vec![user], publish: true, ..PendingEvent::new(seq) };
+            self.outbox.pending.push_back(late);
         }
-        let late =
-            PendingEvent { to: vec![user.clone()], present: vec![user], publish: true, ..PendingEvent::new(seq) };
-        self.outbox.pending.push_back(late);
-        if self.delivery.is_idle() && self.deps.journal.has_room() {
-            let row = self.outbox_row();
-            self.commit_rows(vec![row], false, ctx);
-        }
+        let row = self.outbox_row();
+        self.commit_rows(vec![row], false, ctx);
         self.deliver(ctx);
+        superfluous
     }
 }

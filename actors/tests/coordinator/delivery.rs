@@ -256,6 +256,62 @@ fn a_partner_who_left_while_the_node_was_down_gets_a_push_for_what_was_published
     });
 }
 
+/// One batch: of one event the partner has left, of the next one the partner stays. The push changes the stored outbox.
+#[test]
+fn a_push_for_one_event_of_a_batch_does_not_forget_who_has_to_see_the_next() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.published("session.joined").await;
+        for user in ["ann", "bob"] {
+            world.register_device(user);
+            world.enter(&session, user, true);
+        }
+        world.realtime.refusals.store(u64::MAX, Ordering::SeqCst);
+        world.sign(&session, "ann").await;
+        world.sign(&session, "bob").await;
+        world.enter(&session, "bob", false);
+        world.detail(&session, "bob").await.expect("the leave was handled before this");
+        world.realtime.refusals.store(0, Ordering::SeqCst);
+        eventually("pushed to bob", || world.push_jobs().iter().any(|job| job.user.as_str() == "bob")).await;
+
+        let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::with_nobody_present());
+        let next = World::over(world.store.clone(), realtime, Options::default());
+        next.register_device("ann");
+        next.coordinator.resume_deliveries().await.expect("readable");
+        eventually("pushed to ann", || next.push_jobs().iter().any(|job| job.user.as_str() == "ann")).await;
+    });
+}
+
+/// Without the push, only the stored outbox tells that the partner has to get the event.
+#[test]
+fn a_push_to_a_partner_who_has_come_back_ends_once_the_publication_instead_is_durable() {
+    run(async {
+        let (world, session) = World::with_session().await;
+        world.published("session.joined").await;
+        world.register_device("bob");
+        world.realtime.refusals.store(u64::MAX, Ordering::SeqCst);
+        world.sign(&session, "ann").await;
+        let (job, bob) = (world.push_jobs().remove(0), id("bob"));
+        world.enter(&session, "bob", true);
+        world.store.hold_commits();
+        let mut checked = world.coordinator.check(&session, &bob, job.seq);
+        let waits = poll_fn(|cx| Poll::Ready(checked.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "the outbox is not written yet");
+        world.coordinator.oversee(&session).await.expect("answered after the check was handled");
+        let waits = poll_fn(|cx| Poll::Ready(checked.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "the outbox is being written");
+        world.store.release_commits();
+        assert_eq!(checked.await, PushVerdict::Drop { reason: "present again" });
+
+        let realtime = std::sync::Arc::new(tandem_testing::RecordingRealtime::with_nobody_present());
+        let next = World::over(world.store.clone(), realtime, Options::default());
+        next.register_device("bob");
+        next.coordinator.resume_deliveries().await.expect("readable");
+        next.published("partner.signed_compact").await;
+        eventually("pushed, as bob is gone", || next.push_jobs().iter().any(|job| job.reason == "left unseen")).await;
+    });
+}
+
 #[test]
 fn a_partner_who_has_come_back_gets_the_event_over_realtime_and_no_push() {
     run(async {
