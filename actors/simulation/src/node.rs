@@ -35,6 +35,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     expo::{ExpoPort, token},
+    oracle::KEPT,
     plan::{Chance, Fault},
     realtime::{RealtimeHandle, RealtimePort},
     world::{Run, World, WorldIds},
@@ -81,7 +82,7 @@ impl Store for WatchedStore {
         let written = group.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Written);
         let mut oracle = self.world.oracle.lock();
         let changes: Vec<_> = written.flat_map(|(commit, _)| &commit.changes).collect();
-        let checked = oracle.committed(&changes);
+        let checked = oracle.committed(&changes, self.world.truth());
         let stored = oracle.stored.as_mut().map(std::mem::take).unwrap_or_default();
         drop(oracle);
         stored.into_iter().for_each(|line| self.world.note(|| line, &[]));
@@ -182,7 +183,7 @@ impl Node {
                 snapshot_every: 12,
                 live_per_user: 100,
             },
-            retention: RetentionSettings::default(),
+            retention: retention(),
         };
         inject_panics(world);
         let deps = Arc::new(deps);
@@ -205,7 +206,7 @@ impl Node {
     pub fn check_recovered(&self, world: &World) {
         let rows = self.port.scan(&Key::from_bytes(*b"e"), None, Direction::Forward, usize::MAX);
         let checked = match rows {
-            Ok(rows) => world.oracle.lock().recovered(&rows),
+            Ok(rows) => world.oracle.lock().recovered(&rows, world.truth()),
             Err(error) => Err(error.to_string()),
         };
         world.check(checked);
@@ -252,6 +253,11 @@ impl Node {
     pub fn kill(&self) {
         self.coordinator.stop();
     }
+}
+
+fn retention() -> RetentionSettings {
+    let ended = Duration::from_millis(KEPT.unsigned_abs());
+    RetentionSettings { ended: Some(ended), ..RetentionSettings::default() }
 }
 
 fn journal_options() -> JournalOptions {

@@ -236,5 +236,8 @@ async fn finish(world: &Arc<World>, node: &Node) {
         world.fail(format!("{} pushes are not finished: {one}", open.len()));
     }
     world.check(world.oracle.lock().check_timers(world.truth()));
+    let removed = world.oracle.lock().removed();
+    world.note(|| format!("{removed} sessions were removed"), &[]);
+    world.check(world.oracle.lock().check_removed(world.truth()));
     node.stop(world).await;
 }

@@ -86,6 +86,11 @@ impl Delivery {
         Ok(())
     }
 
+    /// The first event that is not published yet.
+    pub fn first_due(&self) -> Option<u64> {
+        self.due.first().copied()
+    }
+
     fn saw(&mut self, user: &str, seq: u64) {
         let seen = self.seen.entry(user.to_owned()).or_default();
         *seen = seq.max(*seen);
@@ -115,6 +120,10 @@ impl Oracle {
     pub fn pushed(&self, id: &str, user: &str, seq: u64, message: &str) -> Result<(), String> {
         if message.contains('~') {
             return Err(format!("{id}: the push of event {seq} tells a partner's words"));
+        }
+        if self.was_removed(id) {
+            // It was on its way.
+            return Ok(());
         }
         let decided = self.sessions.get(id).map(|session| &session.delivery.pushes);
         if !decided.is_some_and(|pushes| pushes.contains(&(seq, user.to_owned()))) {

@@ -5,6 +5,7 @@ mod answers;
 mod delivery;
 mod erasure;
 mod model;
+mod removal;
 mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use tandem_actors::{keys::Key, ports::Change};
 
 pub use self::answers::{Outcome, Sent};
 pub use self::model::{Limits, Model, Status};
+pub use self::removal::KEPT;
 use self::{answers::Operation, delivery::Delivery, model::Event};
 
 /// The time within which all waiting work must end, in milliseconds.
@@ -53,6 +55,10 @@ struct Session {
     erased: BTreeSet<String>,
     /// Events that are no longer in the log.
     gone: BTreeSet<u64>,
+    /// When its end was stored.
+    over_at: Option<i64>,
+    /// When the last event was stored that changes what partners see.
+    changed_at: i64,
 }
 
 pub struct Oracle {
@@ -64,6 +70,10 @@ pub struct Oracle {
     erasures: Vec<(String, String)>,
     /// Until when the disk or the whole node was disturbed.
     disturbed_until: i64,
+    /// Whether the clock may be wrong.
+    jumps: bool,
+    /// When sessions were removed.
+    removed: BTreeMap<String, i64>,
     /// Trace lines about the events stored since the last trace line. `None` without `--trace`.
     pub stored: Option<Vec<String>>,
 }
@@ -87,6 +97,8 @@ impl Oracle {
             operations: BTreeMap::new(),
             erasures: Vec::new(),
             disturbed_until: i64::MIN,
+            jumps,
+            removed: BTreeMap::new(),
             stored: trace.then(Vec::new),
         }
     }
@@ -120,7 +132,8 @@ impl Oracle {
     }
 
     /// A commit is durable.
-    pub fn committed(&mut self, changes: &[&Change]) -> Result<(), String> {
+    pub fn committed(&mut self, changes: &[&Change], now: i64) -> Result<(), String> {
+        let removed = self.removals(changes, now)?;
         // The rows that an erasure rewrites come before the event that tells of it.
         for change in changes {
             if let Change::Put(key, row) = change {
@@ -131,11 +144,11 @@ impl Oracle {
             match change {
                 Change::Put(key, value) => {
                     if let Some((session, seq)) = event_key(key) {
-                        self.event_stored(session, seq, value)?;
+                        self.event_stored(session, seq, value, now)?;
                     }
                 }
                 Change::Delete(key) => {
-                    if let Some((session, seq)) = event_key(key) {
+                    if let Some((session, seq)) = event_key(key).filter(|(session, _)| !removed.contains(*session)) {
                         self.replaced(session, seq)?;
                     }
                 }
@@ -159,7 +172,7 @@ impl Oracle {
         }
     }
 
-    fn event_stored(&mut self, id: &str, seq: u64, value: &Bytes) -> Result<(), String> {
+    fn event_stored(&mut self, id: &str, seq: u64, value: &Bytes, now: i64) -> Result<(), String> {
         let row: Row = rmp_serde::from_slice(value).map_err(|error| format!("an event cannot be read: {error}"))?;
         let limits = self.limits;
         let session = self.sessions.entry(id.to_owned()).or_default();
@@ -171,6 +184,7 @@ impl Oracle {
         }
         session.model.take(&row.event, limits).map_err(|error| format!("{id}: {error}"))?;
         let (name, fields) = row.event.parts();
+        session.note_end(name, now);
         if let Some(stored) = &mut self.stored {
             stored.push(format!("stored {id}:{seq} {name} by {:?}, told {:?}", row.event.by, row.routing));
         }
@@ -198,22 +212,30 @@ impl Oracle {
 
     /// Checks the stored events after a start. All events that were durable before must be there, unchanged. Events
     /// that were not acknowledged may be there as well.
-    pub fn recovered(&mut self, rows: &[(Key, Bytes)]) -> Result<(), String> {
+    pub fn recovered(&mut self, rows: &[(Key, Bytes)], now: i64) -> Result<(), String> {
         rows.iter().for_each(|(key, row)| self.erasure_stored(key, row));
         let mut there: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for (key, value) in rows {
             let Some((id, seq)) = event_key(key) else { continue };
             there.entry(id.to_owned()).or_default().insert(seq);
+            if !self.sessions.contains_key(id) && self.was_removed(id) {
+                return Err(format!("{id} was removed, and is there again"));
+            }
             let known = self.sessions.get(id).and_then(|session| session.stored.get(seq as usize - 1));
             if known.is_none_or(|known| known.bytes != *value) {
                 self.sessions.entry(id.to_owned()).or_default().skip_to(seq);
-                self.event_stored(id, seq, value)?;
+                self.event_stored(id, seq, value, now)?;
             }
         }
         let durable: Vec<(String, u64)> =
             self.sessions.iter().map(|(id, session)| (id.clone(), session.model.seq)).collect();
         for (id, last) in durable {
             let found = there.remove(&id).unwrap_or_default();
+            if found.is_empty() && last > 0 {
+                // Its removal may be durable although nobody was told. Otherwise it is lost, and `remove` says so.
+                self.remove(&id, now).map_err(|error| format!("after a start, {error}"))?;
+                continue;
+            }
             if !found.contains(&last) && last > 0 {
                 return Err(format!("{id}: event {last} was durable, and is not there"));
             }
