@@ -118,6 +118,13 @@ pub fn drive(address: SocketAddr, taps: &[Tap], rate: Rate, during: Duration) ->
     outcome
 }
 
+/// Taps once, and returns the time until the answer, if the tap was admitted.
+pub fn tap_now(address: SocketAddr, tap: &Tap) -> Option<Duration> {
+    let outcome = RefCell::new(Outcome { of_user: vec![0], ..Outcome::default() });
+    block_on(tap_once(address, &mut None, tap, 0, Instant::now(), &outcome));
+    outcome.into_inner().latencies.pop()
+}
+
 async fn tap_once(
     address: SocketAddr,
     connection: &mut Option<Connection>,

@@ -61,7 +61,7 @@ impl<B: Body> FromRequest for Call<B> {
         Box::pin(async move {
             let state = AppState::of(&request)?;
             let user = authenticate(&state, &request).await?;
-            delay_early_retry(&request, &user).await;
+            refuse_early_retry(&request, &user).await?;
             let (bytes, key) = if matches!(*request.method(), Method::GET | Method::HEAD) {
                 (Bytes::new(), None)
             } else {
@@ -224,11 +224,12 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
 }
 
-/// Delays a client that was refused for overload and retries too early, before the body is read.
-async fn delay_early_retry(request: &HttpRequest, user: &User) {
+/// Refuses a client that was refused for overload and retries too early, before the body is read.
+async fn refuse_early_retry(request: &HttpRequest, user: &User) -> Result<(), ApiError> {
     if let Some(limits) = request.app_data::<Data<NodeLimits>>() {
-        limits.admission.delay_early_retry(user.id.as_str()).await;
+        limits.admission.refuse_early_retry(user.id.as_str()).await?;
     }
+    Ok(())
 }
 
 /// Waits for the user's turn, if the application limits requests.

@@ -1,7 +1,7 @@
 //! Admission of requests. The node runs a limited number of requests at a time. Waiting requests take turns by user,
 //! not by arrival, so that a user with many connections delays only themselves. A full queue refuses requests at once,
 //! beginning with those of the user who has the most in it. A client that retries earlier than it was told to waits
-//! before it is refused again.
+//! before it is refused again. It is not admitted after the wait: what is admitted is served soon, or not at all.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub use super::fair_queue::Overload;
 use super::{
     LimitSettings,
-    fair_queue::{FairQueue, Joined},
+    fair_queue::{FairQueue, Joined, Run, STUCK_AFTER},
     rounds,
 };
 
@@ -29,14 +29,20 @@ pub struct Admission {
     patience: Duration,
     hasher: RandomState,
     queue: Mutex<FairQueue>,
-    /// When each user was last refused.
-    refused: Mutex<HashMap<u64, Instant>>,
+    refused: Mutex<Refusals>,
+}
+
+/// When each user was last refused.
+struct Refusals {
+    at: HashMap<u64, Instant>,
+    pruned: Instant,
 }
 
 /// The permission to run one request. Dropping it ends the request.
 pub struct Slot {
     admission: Arc<Admission>,
     user: u64,
+    run: Run,
 }
 
 /// A request in the queue. Dropping it takes the request out, or ends it if it runs already.
@@ -44,7 +50,7 @@ struct QueuedRequest<'a> {
     admission: &'a Admission,
     user: u64,
     ticket: u64,
-    turn: oneshot::Receiver<()>,
+    turn: oneshot::Receiver<Run>,
 }
 
 impl Admission {
@@ -53,7 +59,7 @@ impl Admission {
             patience: config.request_patience,
             hasher: RandomState::new(),
             queue: Mutex::new(FairQueue::new(config.into())),
-            refused: Mutex::default(),
+            refused: Mutex::new(Refusals { at: HashMap::new(), pruned: Instant::now() }),
         })
     }
 
@@ -62,14 +68,26 @@ impl Admission {
         self.queue.lock().load()
     }
 
-    /// Delays a client that retries too early, before anything is done for it.
-    pub async fn delay_early_retry(&self, user: &str) {
+    /// How many requests may run at present.
+    pub fn limit(&self) -> usize {
+        self.queue.lock().limit()
+    }
+
+    /// Delays a client that retries too early, before anything is done for it, and refuses it then.
+    ///
+    /// # Errors
+    /// The queue was full when the client retried too early.
+    pub async fn refuse_early_retry(&self, user: &str) -> Result<(), Overload> {
         let user = self.hasher.hash_one(user);
-        let refused_at = self.refused.lock().get(&user).copied();
-        let Some(wait) = refused_at.and_then(|at| RETRY_AFTER.checked_sub(at.elapsed())) else { return };
-        if self.queue.lock().is_full_for(user) {
-            tokio::time::sleep(wait).await;
+        let refused_at = self.refused.lock().at.get(&user).copied();
+        let Some(wait) = refused_at.and_then(|at| RETRY_AFTER.checked_sub(at.elapsed())) else { return Ok(()) };
+        if !self.queue.lock().is_full_for(user) {
+            return Ok(());
         }
+        tokio::time::sleep(wait).await;
+        let overload = self.queue.lock().overload_of(user);
+        shed(overload);
+        Err(overload)
     }
 
     /// Waits for the turn of a user's request.
@@ -85,8 +103,7 @@ impl Admission {
                 Ok(slot)
             }
             Err(overload) => {
-                let reason = if overload == Overload::Node { "node" } else { "user" };
-                metrics::counter!("tandem_http_requests_shed_total", "reason" => reason).increment(1);
+                shed(overload);
                 self.remember_refusal(user);
                 Err(overload)
             }
@@ -94,28 +111,36 @@ impl Admission {
     }
 
     async fn wait(self: &Arc<Self>, user: u64) -> Result<Slot, Overload> {
-        let slot = || Slot { admission: self.clone(), user };
+        let slot = |run| Slot { admission: self.clone(), user, run };
         let joined = self.queue.lock().join(user);
         let mut queued = match joined {
-            Joined::Running => return Ok(slot()),
+            Joined::Running(run) => return Ok(slot(run)),
             Joined::Refused(overload) => return Err(overload),
             Joined::Waiting(ticket, turn) => QueuedRequest { admission: self, user, ticket, turn },
         };
-        match tokio::time::timeout(self.patience, &mut queued.turn).await {
-            Ok(Ok(())) => Ok(slot()),
-            Ok(Err(_)) | Err(_) => {
-                let overload = self.queue.lock().overload_of(user);
-                Err(overload)
+        let until = tokio::time::Instant::now() + self.patience;
+        loop {
+            let look = until.min(tokio::time::Instant::now() + STUCK_AFTER);
+            match tokio::time::timeout_at(look, &mut queued.turn).await {
+                Ok(Ok(run)) => return Ok(slot(run)),
+                // Requests that are stuck have made room, and nothing else may have noticed.
+                Err(_) if look < until => self.queue.lock().start_next(),
+                Ok(Err(_)) | Err(_) => {
+                    let overload = self.queue.lock().overload_of(user);
+                    return Err(overload);
+                }
             }
         }
     }
 
     fn remember_refusal(&self, user: u64) {
-        let refused = &mut *self.refused.lock();
-        if refused.len() >= PRUNE_ABOVE {
-            refused.retain(|_, at| at.elapsed() < RETRY_AFTER);
+        let (refused, now) = (&mut *self.refused.lock(), Instant::now());
+        // Seldom: under overload, each look finds that nearly all are still needed.
+        if refused.at.len() >= PRUNE_ABOVE && now.duration_since(refused.pruned) >= RETRY_AFTER {
+            refused.at.retain(|_, at| now.duration_since(*at) < RETRY_AFTER);
+            refused.pruned = now;
         }
-        refused.insert(user, Instant::now());
+        refused.at.insert(user, now);
     }
 }
 
@@ -123,16 +148,24 @@ impl Drop for QueuedRequest<'_> {
     fn drop(&mut self) {
         let queue = &mut *self.admission.queue.lock();
         // The request may have been started without having read the message: then it ends here.
-        if !queue.cancel(self.user, self.ticket) && self.turn.try_recv().is_ok() {
-            queue.finish(self.user);
+        if !queue.cancel(self.user, self.ticket)
+            && let Ok(run) = self.turn.try_recv()
+        {
+            queue.finish(self.user, run);
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission.queue.lock().finish(self.user);
+        self.admission.queue.lock().finish(self.user, self.run);
     }
+}
+
+/// Counts a refusal.
+fn shed(overload: Overload) {
+    let reason = if overload == Overload::Node { "node" } else { "user" };
+    metrics::counter!("tandem_http_requests_shed_total", "reason" => reason).increment(1);
 }
 
 #[cfg(test)]

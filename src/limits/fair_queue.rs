@@ -1,10 +1,22 @@
 //! The queue of requests: which requests run, which wait, and which user's request runs next.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
-use super::LimitSettings;
+use super::{LimitSettings, concurrency::ConcurrencyLimit};
+
+/// A request that has run for longer waits for something else than the machine, such as a frozen session. Others then
+/// run in its place, up to `limits.requests`.
+pub(super) const STUCK_AFTER: Duration = Duration::from_millis(500);
+/// Requests of one user that may run, and requests that may wait, where the node runs as few as it can.
+const FEWEST_OF_USER: usize = 4;
+const FEWEST_WAITING: usize = 64;
+/// The part of the running requests that one user may have.
+const USERS_PART: usize = 16;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +48,11 @@ impl From<&LimitSettings> for Bounds {
 
 pub(super) struct FairQueue {
     bounds: Bounds,
-    running: usize,
+    pub(super) concurrency: ConcurrencyLimit,
+    /// When each running request began, but for those that are stuck.
+    running: BTreeMap<Run, Instant>,
+    stuck: usize,
+    last_run: u64,
     waiting: usize,
     users: HashMap<u64, User>,
     /// Users with a waiting request that may run, each once. The user at the front is next.
@@ -48,42 +64,90 @@ pub(super) struct FairQueue {
 struct User {
     running: usize,
     /// Each request has a ticket, by which a client that goes away takes it out.
-    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
+    waiting: VecDeque<(u64, oneshot::Sender<Run>)>,
     in_turn: bool,
 }
+
+/// The number of a running request, in the order in which they began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Run(u64);
 
 /// What the queue does with an arriving request.
 pub(super) enum Joined {
     /// The request runs at once.
-    Running,
+    Running(Run),
     /// The request waits. It has a ticket, and the receiver tells when it runs. The sender is dropped if the request
     /// loses its place to another user.
-    Waiting(u64, oneshot::Receiver<()>),
+    Waiting(u64, oneshot::Receiver<Run>),
     Refused(Overload),
 }
 
 impl FairQueue {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, running: 0, waiting: 0, users: HashMap::new(), turns: VecDeque::new(), last_ticket: 0 }
+        Self {
+            concurrency: ConcurrencyLimit::new(bounds.running),
+            bounds,
+            running: BTreeMap::new(),
+            stuck: 0,
+            last_run: 0,
+            waiting: 0,
+            users: HashMap::new(),
+            turns: VecDeque::new(),
+            last_ticket: 0,
+        }
     }
 
     /// The numbers of running and of waiting requests.
     pub(super) fn load(&self) -> (usize, usize) {
-        (self.running, self.waiting)
+        (self.running.len() + self.stuck, self.waiting)
+    }
+
+    /// How many requests may run at present, apart from those that are stuck.
+    pub(super) fn limit(&self) -> usize {
+        self.concurrency.get()
+    }
+
+    /// How many requests may wait at present.
+    fn most_waiting(&self) -> usize {
+        self.bounds.waiting.min(FEWEST_WAITING.max(self.limit() * 2))
+    }
+
+    /// How many requests of one user may run at present.
+    fn most_of_user(&self) -> usize {
+        self.bounds.running_per_user.min(FEWEST_OF_USER.max(self.limit() / USERS_PART))
+    }
+
+    fn has_room(&mut self, now: Instant) -> bool {
+        while let Some(oldest) = self.running.first_entry()
+            && now.duration_since(*oldest.get()) >= STUCK_AFTER
+        {
+            oldest.remove();
+            self.stuck += 1;
+        }
+        let running = self.running.len();
+        running < self.limit() && running + self.stuck < self.bounds.running
+    }
+
+    fn begin(&mut self, now: Instant) -> Run {
+        self.last_run += 1;
+        self.running.insert(Run(self.last_run), now);
+        Run(self.last_run)
     }
 
     pub(super) fn join(&mut self, user: u64) -> Joined {
+        let now = Instant::now();
+        let (has_room, most) = (self.has_room(now) && self.turns.is_empty(), self.most_of_user());
         let own = self.users.entry(user).or_default();
-        let may_run = own.running < self.bounds.running_per_user;
-        if may_run && own.waiting.is_empty() && self.running < self.bounds.running && self.turns.is_empty() {
+        let may_run = own.running < most;
+        if has_room && may_run && own.waiting.is_empty() {
             own.running += 1;
-            self.running += 1;
-            return Joined::Running;
+            return Joined::Running(self.begin(now));
         }
+        self.concurrency.reached();
         let waiting = own.waiting.len();
         let overload = match () {
             () if waiting >= self.bounds.waiting_per_user => Some(Overload::User),
-            () if self.waiting < self.bounds.waiting || self.displace_for(waiting) => None,
+            () if self.waiting < self.most_waiting() || self.displace_for(waiting) => None,
             () => Some(if may_run { Overload::Node } else { Overload::User }),
         };
         if let Some(overload) = overload {
@@ -130,12 +194,18 @@ impl FairQueue {
     /// Whether another request of this user would be refused.
     pub(super) fn is_full_for(&self, user: u64) -> bool {
         let waiting = self.users.get(&user).map_or(0, |own| own.waiting.len());
-        waiting >= self.bounds.waiting_per_user || self.waiting >= self.bounds.waiting
+        waiting >= self.bounds.waiting_per_user || self.waiting >= self.most_waiting()
     }
 
     /// A running request has ended.
-    pub(super) fn finish(&mut self, user: u64) {
-        self.running -= 1;
+    pub(super) fn finish(&mut self, user: u64, run: Run) {
+        match self.running.remove(&run) {
+            Some(began) => {
+                let now = Instant::now();
+                self.concurrency.record(now.duration_since(began), now);
+            }
+            None => self.stuck -= 1,
+        }
         if let Some(own) = self.users.get_mut(&user) {
             own.running -= 1;
         }
@@ -146,31 +216,34 @@ impl FairQueue {
 
     /// Why a request of this user has to wait: the user's share is used up, or the node's.
     pub(super) fn overload_of(&self, user: u64) -> Overload {
-        let has_full_share = self.users.get(&user).is_some_and(|own| own.running >= self.bounds.running_per_user);
+        let has_full_share = self.users.get(&user).is_some_and(|own| own.running >= self.most_of_user());
         if has_full_share { Overload::User } else { Overload::Node }
     }
 
     /// Puts the user at the end of the turns, if a request of the user waits and may run.
     fn queue_user(&mut self, user: u64) {
+        let most = self.most_of_user();
         let Some(own) = self.users.get_mut(&user) else { return };
-        if !own.waiting.is_empty() && !own.in_turn && own.running < self.bounds.running_per_user {
+        if !own.waiting.is_empty() && !own.in_turn && own.running < most {
             own.in_turn = true;
             self.turns.push_back(user);
         }
     }
 
     /// Starts waiting requests, one for each turn, while the node may run more.
-    fn start_next(&mut self) {
-        while self.running < self.bounds.running
+    pub(super) fn start_next(&mut self) {
+        let now = Instant::now();
+        while self.has_room(now)
             && let Some(user) = self.turns.pop_front()
         {
+            let run = Run(self.last_run + 1);
             let Some(own) = self.users.get_mut(&user) else { continue };
             own.in_turn = false;
             while let Some((_, waiting)) = own.waiting.pop_front() {
                 self.waiting -= 1;
-                if waiting.send(()).is_ok() {
+                if waiting.send(run).is_ok() {
                     own.running += 1;
-                    self.running += 1;
+                    self.begin(now);
                     break;
                 }
             }

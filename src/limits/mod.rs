@@ -3,6 +3,7 @@
 //! they flood it, send slowly or take no answers.
 
 mod admission;
+mod concurrency;
 mod config;
 mod fair_queue;
 mod files;
@@ -35,6 +36,7 @@ impl NodeLimits {
         for (name, value) in [("running", running), ("waiting", waiting)] {
             metrics::gauge!("tandem_http_requests_admitted", "state" => name).set(value as f64);
         }
+        metrics::gauge!("tandem_http_requests_limit").set(self.admission.limit() as f64);
         metrics::gauge!("tandem_http_body_bytes").set(self.intake.bytes() as f64);
         metrics::gauge!("tandem_http_answer_bytes").set(self.answers.taken() as f64);
     }

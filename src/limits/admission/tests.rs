@@ -124,16 +124,46 @@ async fn a_cancelled_request_frees_its_place() {
 }
 
 #[actix_web::test]
-async fn an_early_retry_is_delayed_while_the_queue_is_full() {
-    let admission = admission(1, 1, 1);
-    let is_held = |user| admission.delay_early_retry(user).now_or_never().is_none();
+async fn an_early_retry_is_delayed_and_refused_while_the_queue_is_full() {
+    let bounds = LimitSettings { requests: 1, requests_waiting: 1, ..LimitSettings::default() };
+    let admission = Admission::new(&bounds);
+    let is_held = |user| admission.refuse_early_retry(user).now_or_never().is_none();
     let running = admission.enter("first").await.unwrap();
     let waiting = ask(&admission, "second");
     tokio::task::yield_now().await;
     assert!(!is_held("third"));
     assert_eq!(admission.enter("third").await.err(), Some(Overload::Node));
     assert!(is_held("third") && !is_held("fourth"), "others are not concerned");
+    assert_eq!(admission.refuse_early_retry("third").await, Err(Overload::Node), "after the delay");
+    assert_eq!(admission.refuse_early_retry("third").await, Ok(()), "this one is in time");
+    assert_eq!(admission.enter("third").await.err(), Some(Overload::Node));
     drop(running);
     waiting.await.unwrap().map(drop).unwrap();
     assert!(!is_held("third"), "there is room again");
+}
+
+#[actix_web::test]
+async fn others_run_in_the_place_of_a_stuck_request() {
+    let admission = Admission::new(&LimitSettings::default());
+    let users: Vec<String> = (0..16).map(|user| format!("user {user}")).collect();
+    // Requests are so slow that as few run as possible.
+    let mut now = Instant::now();
+    while admission.limit() > 32 {
+        now += Duration::from_millis(100);
+        let concurrency = &mut admission.queue.lock().concurrency;
+        concurrency.reached();
+        (0..16).for_each(|_| concurrency.record(Duration::from_millis(400), now));
+    }
+    let mut stuck = Vec::new();
+    for user in users.iter().chain(&users) {
+        stuck.push(admission.enter(user).await.unwrap());
+    }
+    let waiting = ask(&admission, "other");
+    tokio::task::yield_now().await;
+    assert_eq!(admission.load(), (32, 1));
+    let slot = waiting.await.unwrap().expect("it runs before its patience ends");
+    assert_eq!(admission.load(), (33, 0));
+    drop((slot, stuck));
+    assert_eq!(admission.load(), (0, 0));
+    assert!(admission.queue.lock().is_empty());
 }

@@ -72,7 +72,8 @@ impl Oracle {
         self.removed.len()
     }
 
-    /// Checks, at the end of the world, that no session is kept for too long. A resolved one may have something planned.
+    /// Checks, at the end of the world, that no session is kept for too long. A resolved one may have something
+    /// planned.
     pub fn check_removed(&self, now: i64) -> Result<(), String> {
         let late = |session: &Session| {
             let planned = session.model.status == Status::Resolved;

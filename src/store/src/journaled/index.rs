@@ -20,7 +20,7 @@ use tandem_actors::{
 use tandem_wal::{Keeper, WalError};
 
 use super::{
-    recent::{Generation, Recent},
+    recent::{self, Generation, Recent},
     rewrite::{self, Failure, Rewriter},
 };
 use crate::{JournalOptions, digests::Checked, rows::Rows, seal::seal};
@@ -372,8 +372,9 @@ impl Indexer {
             self.rows.finish(generation)?;
         }
         let sealing = self.rows.engine.sealing();
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let (mut batch, mut bytes, mut passed) = (Vec::new(), 0, 0);
         for (key, value) in &generation.rows {
+            passed += recent::AROUND + key.as_bytes().len() + value.as_ref().map_or(0, |value| value.len());
             if value.is_none() && self.rows.digests.excludes(key) {
                 continue;
             }
@@ -384,6 +385,7 @@ impl Indexer {
             });
             if bytes >= self.rows.batch_bytes() {
                 self.write_batch(&batch)?;
+                self.recent.note_written(std::mem::take(&mut passed));
                 (batch, bytes) = (Vec::new(), 0);
             }
         }

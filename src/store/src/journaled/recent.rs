@@ -3,7 +3,14 @@
 //! Two generations at most: the frozen one is being written to the engine, the active one takes what is committed
 //! meanwhile. A row that changes several times within one generation reaches the engine once, as its last value.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -15,7 +22,7 @@ use tandem_actors::{
 use crate::rows::Bounds;
 
 /// Bytes of memory that a row takes beside its key and value.
-const AROUND: usize = 128;
+pub(super) const AROUND: usize = 128;
 
 /// Rows by key; none: deleted.
 pub(crate) type Map = BTreeMap<Key, Option<Bytes>>;
@@ -43,6 +50,8 @@ pub(super) struct Recent {
     state: RwLock<State>,
     /// A scan that was overtaken several times holds it for reading. No generation is frozen in the meantime.
     freezing: RwLock<()>,
+    /// Bytes of the frozen generation that are in the engine.
+    written: AtomicUsize,
 }
 
 /// How often a scan may be overtaken by a change of generation before it blocks further changes.
@@ -55,6 +64,8 @@ pub(super) struct Amount {
     pub bytes: usize,
     /// In memory, and not being written to the engine.
     pub active: usize,
+    /// Of those that are being written to the engine, what is in it.
+    pub written: usize,
     /// In the journal, and not being written to the engine.
     pub journal: u64,
     /// When the oldest of them was committed.
@@ -105,6 +116,7 @@ impl Recent {
         Amount {
             bytes: state.active.bytes + frozen.map_or(0, |frozen| frozen.bytes),
             active: state.active.bytes,
+            written: self.written.load(Ordering::Relaxed),
             journal: state.active.journal,
             since: frozen.and_then(|frozen| frozen.since).or(state.active.since),
         }
@@ -120,7 +132,14 @@ impl Recent {
             let frozen = std::mem::replace(&mut state.active, next);
             state.frozen = Some(Arc::new(frozen));
         }
+        // A generation is written from its begin again after an error.
+        self.written.store(0, Ordering::Relaxed);
         state.frozen.clone()
+    }
+
+    /// So many more bytes of the frozen generation are in the engine.
+    pub fn note_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The frozen generation is in the engine.

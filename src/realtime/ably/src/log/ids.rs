@@ -35,10 +35,12 @@ impl Ids {
         self.bytes
     }
 
-    pub fn remember(&mut self, entry: &Entry) {
+    /// Keeps ids of at most `most_bytes` now.
+    pub fn remember(&mut self, entry: &Entry, most_bytes: usize) {
         let Some(id) = entry.chosen_id() else { return };
         self.bytes += id.len() + OVERHEAD;
-        while !self.order.is_empty() && (self.order.len() >= MOST || self.bytes > self.most_bytes) {
+        let most = self.most_bytes.min(most_bytes);
+        while !self.order.is_empty() && (self.order.len() >= MOST || self.bytes > most) {
             self.forget_first();
         }
         self.order.push_back((entry.at, id.clone()));

@@ -48,7 +48,9 @@ impl LogLimits {
 }
 
 /// The bytes that each log keeps while the budget is used up.
-const FLOOR: usize = 64 * 1024;
+const FLOOR: usize = 16 * 1024;
+/// The bytes of ids that each log keeps then: more, because a repetition that is not noticed arrives twice.
+const IDS_FLOOR: usize = 32 * 1024;
 
 /// The entries after a position.
 pub enum Missed<'a> {
@@ -94,7 +96,8 @@ impl Log {
     fn keep(&mut self, entry: Arc<Entry>) {
         debug_assert!(self.entries.back().is_none_or(|last| last.seq + 1 == entry.seq), "numbers have no gaps");
         let before = self.ids.bytes();
-        self.ids.remember(&entry);
+        let most = if self.limits.all.is_exhausted() { IDS_FLOOR } else { usize::MAX };
+        self.ids.remember(&entry, most);
         self.recount_ids(before);
         let bytes = entry.footprint();
         self.bytes += bytes;

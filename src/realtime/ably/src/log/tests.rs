@@ -129,6 +129,20 @@ fn ids_take_bounded_memory() {
 }
 
 #[test]
+fn ids_take_little_memory_while_the_budget_is_used_up() {
+    let shared = limits(1_000, 1 << 20, 100_000);
+    let mut logs: Vec<_> = (0..4).map(|_| Log::new(&shared)).collect();
+    for n in 0..1_000 {
+        for log in &mut logs {
+            publish(log, Some(&format!("{n}-{}", "i".repeat(200))), NOW);
+        }
+    }
+    let kept = shared.all.taken();
+    assert!(kept <= 4 * (FLOOR + IDS_FLOOR) + 10_000, "{kept} bytes");
+    assert!(logs.iter().all(|log| log.ids.bytes() > IDS_FLOOR / 2), "the newest are still known");
+}
+
+#[test]
 fn serials_sort_as_text_even_when_the_clock_goes_back() {
     let mut log = fresh();
     let first = publish(&mut log, None, NOW);
